@@ -217,10 +217,15 @@ def _set_limits(engine: Engine, now: datetime) -> int:
             limit = SetLimit(scope, key, name, code, Decimal(value), None, SOURCE, format_timestamp(now))
             if find_limit(connection, FIRST_TENANT, limit) is None:
                 set_limit(connection, FIRST_TENANT, limit)
-                who, target = (FIRST_TENANT, now, SOURCE, SOURCE), f"{code}:{scope}:{name}"
                 entries.append(
                     AuditEntry(
-                        *who, "limit.set", target, after={"value": format_fixed(limit.value), "until": None}
+                        FIRST_TENANT,
+                        at=now,
+                        actor=SOURCE,
+                        via=SOURCE,
+                        action="limit.set",
+                        target=f"{code}:{scope}:{name}",
+                        after={"value": format_fixed(limit.value), "until": None},
                     )
                 )
         record_entries(connection, entries)

@@ -172,9 +172,9 @@ def _replace_traceback(send: Send) -> Send:
     """Replace the traceback of a refused start by its message."""
 
     async def send_message(message: Message) -> None:
-        refusal = sys.exc_info()[1]
-        if message["type"] == "lifespan.startup.failed" and isinstance(refusal, CannotStart):
-            message = {**message, "message": str(refusal)}
+        error = sys.exc_info()[1]
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, CannotStart):
+            message = {**message, "message": str(error)}
         await send(message)
 
     return send_message

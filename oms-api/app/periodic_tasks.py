@@ -17,8 +17,8 @@ async def repeat(
     while True:
         try:
             await action()
-        except OmsError as refusal:
-            log.warning("%s: %s", subject, refusal.detail)
+        except OmsError as error:
+            log.warning("%s: %s", subject, error.detail)
         except Exception:  # the task must survive any error and try again
             log.exception(subject)
         await asyncio.sleep(seconds)

@@ -256,7 +256,7 @@ def _resolve(answers: list[tuple[AnyFuture[Outcome], Outcome | OmsError]]) -> No
 def _wait_for(future: "Future[Outcome]", deadline: float) -> Outcome | OmsError:
     try:
         return future.result(max(deadline - time.monotonic(), 0.0))
-    except OmsError as refusal:
-        return refusal
+    except OmsError as error:
+        return error
     except TimeoutError:
         raise OutcomeUnknown(_TOO_SLOW) from None

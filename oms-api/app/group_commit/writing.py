@@ -229,12 +229,12 @@ class BatchWriter(Generic[Command, Outcome]):
             try:
                 if self._is_committed(lost):
                     return outcomes
-                refusal = NotPlaced(
+                lost_command = NotPlaced(
                     "The database connection was lost, and this was not recorded; send it again in a moment."
                 )
                 is_repeated = lost.result.is_repeated
                 return [
-                    outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else refusal
+                    outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else lost_command
                     for outcome in outcomes
                 ]
             except Exception as error:  # noqa: BLE001  # retried until the deadline

@@ -137,8 +137,8 @@ class MoreThanHeld(Invalid):
 
     kind, title = "more-than-held", "More than the position"
 
-    def __init__(self, symbol: str, held: str) -> None:
-        message = f"Only {held} {symbol} can be closed; send at most this quantity."
+    def __init__(self, symbol: str, position_quantity: str) -> None:
+        message = f"Only {position_quantity} {symbol} can be closed; send at most this quantity."
         super().__init__(message, [FieldError("quantity", message, "more_than_held")])
 
 

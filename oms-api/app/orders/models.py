@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant, Serial
 from app.instruments.models import SymbolText
-from app.orders.rules.values import FINAL, GroupKind, OrderType, Status, TimeInForce
+from app.orders.rules.values import FINAL_STATUSES, GroupKind, OrderType, Status, TimeInForce
 
 
 def _build_check(column: str, values: Iterable[str]) -> str:
@@ -34,7 +34,7 @@ def _build_partial_index(name: str | None, condition: TextClause, *columns: str)
     return Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
 
 
-_FINAL = [status for status in Status if status in FINAL]
+_FINAL = [status for status in Status if status in FINAL_STATUSES]
 _LISTED = ", ".join(repr(str(status)) for status in _FINAL)
 _IS_OVERRIDE = text("override_of IS NOT NULL")
 _HAS_PARENT, _HAS_GROUP = text("parent_id IS NOT NULL"), text("group_id IS NOT NULL")

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.orders.rules.values import FINAL, Order, Protection, Target
+from app.orders.rules.values import FINAL_STATUSES, Order, Protection, Target
 from app.orders.service.commands import SetExits
 from tests.order_routing.scripted_broker import RoutingHarness
 
@@ -30,5 +30,5 @@ def list_open_exits(routing: RoutingHarness, like: Order) -> list[tuple[str, str
     return [
         (order.type, order.status, int(order.leaves_quantity))
         for order in orders
-        if order.status not in FINAL
+        if order.status not in FINAL_STATUSES
     ]

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from app.clock import to_milliseconds, utc_now
 from app.database import unit_of_work
-from app.orders.rules.values import FINAL, Status
+from app.orders.rules.values import FINAL_STATUSES, Status
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.orders.writer_harness import to_decimal
@@ -122,7 +122,7 @@ def trade_at_random(draw, routing, alpaca, create_broker, count):
         alpaca.exchange.quote("AAPL", str(bid), str(bid + 1), ask_size=str(draw.randrange(1, 15)))
         if draw.random() < 0.2:
             order = routing.harness.get_order(draw.choice(orders))
-            if order.status not in FINAL | {Status.PENDING_CANCEL}:
+            if order.status not in FINAL_STATUSES | {Status.PENDING_CANCEL}:
                 routing.harness.cancel(order)
     return orders
 
@@ -137,7 +137,7 @@ def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, m
     alpaca.faults.clear()
     alpaca.stream.flush()
     alpaca.exchange.quote("AAPL", "88", "89")
-    run_until(routing, lambda: all(find_status(routing, order) in FINAL for order in orders))
+    run_until(routing, lambda: all(find_status(routing, order) in FINAL_STATUSES for order in orders))
     run_until(routing, lambda: len(routing.list_executions()) == len(alpaca.exchange.executions))
     theirs = {execution.id: execution.qty for execution in alpaca.exchange.executions}
     assert {execution_id for execution_id, _ in routing.list_executions()} == set(theirs)

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.rules.values import Busted, Replaced
-from app.orders.rules.values import FINAL, WORKING, Protection, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Protection, Status, Target
 from tests.order_routing.position_exits import set_exits
 from tests.order_routing.scripted_broker import (
     DOWN,
@@ -35,7 +35,7 @@ def list_exits(routing):
     )
     ids = [row[0] for row in rows]
     orders = [routing.harness.get_order(routing.entry._replace(id=order_id)) for order_id in ids]
-    return [order for order in orders if order.status not in FINAL]
+    return [order for order in orders if order.status not in FINAL_STATUSES]
 
 
 def describe_orders(orders):
@@ -71,7 +71,9 @@ def test_each_fill_of_the_entry_is_protected(routing, bracket_entry):
     for filled, quantity in ((4, "4"), (7, "3"), (10, "3")):
         fill_order(routing, bracket_entry, quantity)
         check_protection(routing, filled)
-    assert sum(order.leaves_quantity for order in list_exits(routing) if order.status in WORKING) == 10
+    assert (
+        sum(order.leaves_quantity for order in list_exits(routing) if order.status in WORKING_STATUSES) == 10
+    )
 
 
 def test_exit_whose_replacement_was_denied_is_used(routing):
@@ -235,7 +237,7 @@ def bust_fill(routing, fill):
 
 
 def count_protection(routing):
-    return sum(order.leaves_quantity for order in list_exits(routing) if order.status in WORKING)
+    return sum(order.leaves_quantity for order in list_exits(routing) if order.status in WORKING_STATUSES)
 
 
 def test_bust_of_a_sale_protects_the_position_again(routing, protected_entry):
@@ -269,7 +271,7 @@ def test_stop_is_replaced(routing, protected_entry, fault):
     routing.broker.faults["replace"] = [fault] if fault else []
     routing.harness.replace(stop, stop_price="85")
     run_until_known(routing, fault)
-    [current] = [order for order in list_exits(routing) if order.status in WORKING]
+    [current] = [order for order in list_exits(routing) if order.status in WORKING_STATUSES]
     assert (current.stop_price, current.role) in {(85, stop.role), (80, stop.role)}
     check_protection(routing, 10)
     routing.harness.publish_quote("120", "121", "120")
@@ -288,7 +290,7 @@ def test_stop_that_is_cut_while_its_replacement_is_unknown_has_the_new_price(rou
     routing.broker.fill(sale, "4", "95")
     run_until_known(routing, KILLED_AFTER)
     assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "ACCEPTED", 6)]
-    [working] = [order for order in list_exits(routing) if order.status in WORKING]
+    [working] = [order for order in list_exits(routing) if order.status in WORKING_STATUSES]
     assert working.stop_price == 85
     check_protection(routing, 6)
 

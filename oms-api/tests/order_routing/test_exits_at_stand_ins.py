@@ -13,7 +13,7 @@ import pytest
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
-from app.orders.rules.values import FINAL, Protection, Role, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
@@ -82,7 +82,7 @@ class Venue:
 
     def is_over(self) -> bool:
         """Return whether nothing is held, nothing rests, and all exits have ended."""
-        if self.list_exits(*(frozenset(Status) - FINAL)):
+        if self.list_exits(*(frozenset(Status) - FINAL_STATUSES)):
             return False
         return not any((self.count_held(), self.count_ours(), self.count_resting()))
 
@@ -174,7 +174,7 @@ def test_stop_that_fills_while_it_is_canceled_leaves_the_rest_to_the_target(prot
     protected_entry.move("120", "121")
     run_until(protected_entry.routing, protected_entry.is_over)
     by_role = dict.fromkeys(Role, 0)
-    for order in protected_entry.list_exits(*FINAL):
+    for order in protected_entry.list_exits(*FINAL_STATUSES):
         by_role[order.role] += order.filled_quantity
     assert (by_role[Role.STOP_LOSS], by_role[Role.TAKE_PROFIT]) == (int(crossing), 10 - int(crossing))
 
@@ -223,5 +223,5 @@ def test_no_more_than_the_position_rests_whatever_fails(venue, bracket_entry, se
     venue.stand_in.faults.clear()
     venue.move("100", "101")
     routing.harness.cancel(venue.entry)
-    run_until(routing, lambda: find_status(routing, venue.entry) in FINAL)
+    run_until(routing, lambda: find_status(routing, venue.entry) in FINAL_STATUSES)
     run_until(routing, lambda: venue.count_ours() == venue.count_held() == venue.count_resting())

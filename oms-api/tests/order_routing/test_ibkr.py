@@ -15,7 +15,7 @@ from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
-from app.orders.rules.values import FINAL, OrderKey, Protection, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, OrderKey, Protection, Status, Target
 from app.orders.service.internal_commands import BrokerReport
 from app.timestamps import format_timestamp
 from app.verify import verify_database
@@ -177,7 +177,9 @@ def test_exits_exist_while_the_oms_is_down(routing, tws, bracket_entry, after):
     restart_process(routing)
     run_until(routing, lambda: find_status(routing, bracket_entry) is Status.FILLED)
     if after:
-        run_until(routing, lambda: all(order.status in FINAL for order in list_exits(routing).values()))
+        run_until(
+            routing, lambda: all(order.status in FINAL_STATUSES for order in list_exits(routing).values())
+        )
         assert len(routing.list_executions()) == 2
     else:
         run_until(routing, lambda: describe_orders(routing) == WORKING)
@@ -194,7 +196,7 @@ def test_outcome_of_a_bracket_becomes_known(routing, tws, fault, skipped):
     run_until(routing, lambda: find_status(routing, order) in {Status.ACCEPTED, Status.REJECTED})
     if find_status(routing, order) is Status.REJECTED:
         assert list_open_sales(tws) == []
-        assert all(leg.status in FINAL for leg in list_exits(routing).values())
+        assert all(leg.status in FINAL_STATUSES for leg in list_exits(routing).values())
         return
     assert describe_orders(routing) == WAITING
     tws.quote("AAPL", "94", "95")
@@ -204,7 +206,7 @@ def test_outcome_of_a_bracket_becomes_known(routing, tws, fault, skipped):
 def test_cancel_of_the_entry_ends_the_bracket(routing, tws, bracket_entry):
     routing.harness.cancel(bracket_entry)
     run_until(routing, lambda: find_status(routing, bracket_entry) is Status.CANCELED)
-    run_until(routing, lambda: all(order.status in FINAL for order in list_exits(routing).values()))
+    run_until(routing, lambda: all(order.status in FINAL_STATUSES for order in list_exits(routing).values()))
     assert list_open_sales(tws) == []
 
 
@@ -535,7 +537,7 @@ def trade_at_random(draw, routing, tws, count):
         tws.quote("AAPL", str(bid), str(bid + 1))
         if draw.random() < 0.3:
             order = routing.harness.get_order(draw.choice(orders))
-            if order.status not in FINAL | {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
+            if order.status not in FINAL_STATUSES | {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
                 routing.harness.cancel(order)
     return orders
 
@@ -550,7 +552,7 @@ def test_books_agree_after_random_faults(routing, tws, seed):
 
     def is_over():
         tws.quote("AAPL", "85", "86")
-        return all(find_status(routing, order) in FINAL for order in orders)
+        return all(find_status(routing, order) in FINAL_STATUSES for order in orders)
 
     run_until(routing, is_over)
     run_until(routing, lambda: len(routing.list_executions()) == len(tws.exchange.executions))
@@ -629,7 +631,7 @@ def count_held(tws):
 
 
 def list_open_ids(routing):
-    finals = ", ".join(f"'{status}'" for status in FINAL)
+    finals = ", ".join(f"'{status}'" for status in FINAL_STATUSES)
     return [row[0] for row in routing.harness.query(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
 
 

@@ -13,7 +13,7 @@ import pytest
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
-from app.orders.rules.values import FINAL
+from app.orders.rules.values import FINAL_STATUSES
 from app.verify import verify_database
 from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.standins.server import LOOPBACK
@@ -106,7 +106,7 @@ def test_books_agree_after_the_broker_was_killed_under_load(routing, program):
 
     def is_over():
         program.quote(*REACHED)
-        return all(find_status(routing, order) in FINAL for order in orders)
+        return all(find_status(routing, order) in FINAL_STATUSES for order in orders)
 
     run_until(routing, is_over)
     run_until(routing, lambda: routing.list_open_requests() == [])

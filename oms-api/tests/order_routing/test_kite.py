@@ -11,7 +11,7 @@ from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.clock import utc_now
 from app.order_routing.service.charge_comparison import ChargeComparison
-from app.orders.rules.values import FINAL, Status
+from app.orders.rules.values import FINAL_STATUSES, Status
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
@@ -178,7 +178,7 @@ def trade_at_random(draw, routing, kite, create_broker, count):
         kite.exchange.quote("AAPL", str(bid), str(bid + 1), ask_size=str(draw.randrange(1, 15)))
         if draw.random() < 0.2:
             order = routing.harness.get_order(draw.choice(orders))
-            if order.status not in FINAL | {Status.PENDING_CANCEL}:
+            if order.status not in FINAL_STATUSES | {Status.PENDING_CANCEL}:
                 routing.harness.cancel(order)
     return orders
 
@@ -191,7 +191,7 @@ def test_books_agree_after_random_faults(routing, kite, create_broker, seed, mon
     kite.faults.clear()
     kite.ticker.flush()
     kite.exchange.quote("AAPL", "88", "89")
-    run_until(routing, lambda: all(find_status(routing, order) in FINAL for order in orders))
+    run_until(routing, lambda: all(find_status(routing, order) in FINAL_STATUSES for order in orders))
     run_until(routing, lambda: len(routing.list_executions()) == len(kite.exchange.trades))
     for order in orders:
         theirs = find_at_kite(kite, order)

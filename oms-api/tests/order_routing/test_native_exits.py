@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.rules.values import Executed
 from app.orders.errors import NotReplaceable
-from app.orders.rules.values import FINAL, Protection, Role, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
@@ -31,7 +31,7 @@ def list_exits(routing):
         "SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
     )
     orders = [routing.harness.get_order(routing.entry._replace(id=order_id)) for (order_id,) in rows]
-    working = [order for order in orders if order.status not in FINAL]
+    working = [order for order in orders if order.status not in FINAL_STATUSES]
     return sorted(working, key=lambda order: order.role is Role.STOP_LOSS)
 
 
@@ -419,7 +419,7 @@ def test_pair_that_was_not_sent_is_cancelled_without_alpaca(routing, alpaca, hel
 
 
 def list_open_ids(routing):
-    finals = ", ".join(f"'{status}'" for status in FINAL)
+    finals = ", ".join(f"'{status}'" for status in FINAL_STATUSES)
     return [row[0] for row in routing.harness.query(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
 
 

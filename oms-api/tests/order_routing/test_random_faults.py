@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.values import FINAL, Order, Status
+from app.orders.rules.values import FINAL_STATUSES, Order, Status
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LOST, UNANSWERED
 
 pytestmark = pytest.mark.any_database
@@ -66,7 +66,7 @@ def test_books_agree_with_the_broker_after_random_faults(routing, has_queue):
     ours = {
         order_id
         for order_id, status in routing.harness.query("SELECT id, status FROM orders")
-        if Status(status) not in FINAL
+        if Status(status) not in FINAL_STATUSES
     }
     assert ours == {order.id for order in routing.broker.open_orders()}
     [(held,)] = routing.harness.query("SELECT quantity FROM positions")

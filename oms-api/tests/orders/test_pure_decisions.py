@@ -15,9 +15,9 @@ from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
 from app.ledger.service.portfolio_state import build_portfolio
 from app.market_data.rules.values import Quote
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.values import FINAL, GroupKind, Order, Protection, Role, Target
+from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Protection, Role, Target
 from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
     CancelAll,
@@ -197,7 +197,7 @@ class Decisions(RuleBasedStateMachine):
     def quantities_add_up(self) -> None:
         for order in self.orders:
             assert 0 <= order.filled_quantity <= order.quantity, order
-            assert order.status not in FINAL or order.leaves_quantity == 0
+            assert order.status not in FINAL_STATUSES or order.leaves_quantity == 0
         executed = self.context.order_store.executions
         filled = {order.id: order.filled_quantity - order.carried_quantity for order in self.orders}
         for order_id, quantity in filled.items():
@@ -220,14 +220,14 @@ class Decisions(RuleBasedStateMachine):
     @invariant()
     def open_orders_are_indexed(self) -> None:
         """Open orders, and no others, are in the portfolio's open orders, as they are now."""
-        expected = {order.id: order for order in self.orders if order.status not in FINAL}
+        expected = {order.id: order for order in self.orders if order.status not in FINAL_STATUSES}
         held = self.context.order_store.open_orders[self.portfolio_key]
         assert held.orders == expected
         assert {name for ids in held.by_symbol.values() for name in ids} == expected.keys()
 
     @invariant()
     def exits_only_reduce_the_position(self) -> None:
-        reducing = {order.id for order in self.orders if order.role in EXITS | {Role.CLOSING}}
+        reducing = {order.id for order in self.orders if order.role in EXIT_ROLES | {Role.CLOSING}}
         for row in self.context.ledger._pending.trades:
             if row.order_id in reducing:
                 after = Decimal(row.position_quantity)

@@ -20,10 +20,10 @@ from sqlalchemy import Engine, text
 from app.brokers.rules.values import Executed
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.queries.book import list_order_events, open_orders
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.states import NEXT
-from app.orders.rules.values import FINAL, OPEN, Protection, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, Protection, Status, Target
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
 SYMBOLS = st.sampled_from(["AAPL", "MSFT"])
@@ -163,7 +163,7 @@ class Lives(RuleBasedStateMachine):
         return [order_of(row) for row in self.harness.query(EVERY_ORDER)]
 
     def open(self):
-        return [order for order in self.orders() if order.status in OPEN]
+        return [order for order in self.orders() if order.status in OPEN_STATUSES]
 
     def sent(self):
         """Orders that reached the broker; what was never sent cannot fill."""
@@ -183,7 +183,7 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def check_quantities(self):
         for order in self.orders():
-            if order.status in OPEN:
+            if order.status in OPEN_STATUSES:
                 assert order.filled_quantity + order.leaves_quantity == order.quantity, order
                 assert order.leaves_quantity > 0, order
             else:
@@ -237,9 +237,9 @@ class Lives(RuleBasedStateMachine):
     def check_exit_quantities(self):
         orders = self.orders()
         for entry in orders:
-            legs = [order for order in orders if order.parent_id == entry.id and order.role in EXITS]
+            legs = [order for order in orders if order.parent_id == entry.id and order.role in EXIT_ROLES]
             for leg in legs:
-                if leg.status in OPEN and leg.status is not Status.HELD and leg.replaces is None:
+                if leg.status in OPEN_STATUSES and leg.status is not Status.HELD and leg.replaces is None:
                     assert leg.leaves_quantity <= entry.filled_quantity
 
     @invariant()
@@ -265,7 +265,7 @@ class Lives(RuleBasedStateMachine):
                 if known is not None and known.stamp == stamp:
                     kept = {order.id: order for order in open_orders(connection, [portfolio_key])}
                     assert known.orders == kept
-                    assert not FINAL & {order.status for order in known.orders.values()}
+                    assert not FINAL_STATUSES & {order.status for order in known.orders.values()}
 
 
 @pytest.mark.any_database

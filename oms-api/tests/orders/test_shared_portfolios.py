@@ -100,7 +100,7 @@ def test_process_reads_only_what_another_process_changed(shared_database, monkey
     assert sorted(order.id for order in read["orders"]) == [
         order.id for order in (still_open if is_sqlite else changed)
     ]
-    assert [row[2] for row in read["positions"]] == ["MSFT"]
+    assert [key.symbol for key, _ in read["positions"]] == ["MSFT"]
     read["orders"].clear()
     read["positions"].clear()
     read_portfolio(here, name)

@@ -75,9 +75,9 @@ class PriceAlerts:
             try:
                 await self.check()
                 self._last_error = None
-            except OmsError as refusal:
-                _LOG.warning("the price alerts were not checked: %s", refusal.detail)
-                self._last_error = refusal.detail
+            except OmsError as error:
+                _LOG.warning("the price alerts were not checked: %s", error.detail)
+                self._last_error = error.detail
             except Exception as error:  # noqa: BLE001  # the task must survive any error and check again
                 _LOG.exception("the price alerts were not checked")
                 self._last_error, self._loaded_at = type(error).__name__, None

@@ -9,7 +9,7 @@ from app.ledger.rules.accounting import Side
 from app.money import ZERO
 from app.orders.rules.split_adjustments import RestatedOrder
 from app.orders.rules.states import require_transition
-from app.orders.rules.values import FINAL, Order, Status, Ticket
+from app.orders.rules.values import FINAL_STATUSES, Order, Status, Ticket
 from app.risk.rules.values import Candidate, WorkingOrder
 from app.timestamps import BEFORE_ALL
 from slackoms_strategy.values import OrderState, OrderStatus
@@ -70,7 +70,7 @@ class BacktestOrder:
     @property
     def is_open(self) -> bool:
         """Whether the order can still fill."""
-        return self.status not in FINAL
+        return self.status not in FINAL_STATUSES
 
     @property
     def leaves(self) -> Decimal:

@@ -94,8 +94,8 @@ class AlpacaOrderReader:
     def _find(self, path: str, parameters: dict[str, str]) -> OrderReport | None:
         try:
             return self._linked.name_reports([parse_order(self._client.get(path, parameters))])[0]
-        except RequestRefused as refusal:
-            if refusal.is_not_found:
+        except RequestRefused as error:
+            if error.is_not_found:
                 return None
             raise
 

@@ -106,8 +106,8 @@ def check_connection(
     try:
         with closing(open_broker(stored, keys, policy, create_broker)) as broker:
             number, is_paper = check_account(stored, broker)
-    except ConnectionRefused as refusal:
-        error = str(refusal)
+    except ConnectionRefused as denial:
+        error = str(denial)
     except (BrokerUnavailable, OutcomeOpen):
         error = "The broker did not answer."
     except Exception as failure:  # noqa: BLE001  # an adapter's failure is the result of the test
@@ -123,6 +123,6 @@ def check_ownership(
     """Return a check that fails if another connection of the tenant has the account."""
     try:
         require_own_account(connection, stored, check.account)
-    except ConnectionRefused as refusal:
-        return check._replace(is_ok=False, error=str(refusal))
+    except ConnectionRefused as error:
+        return check._replace(is_ok=False, error=str(error))
     return check

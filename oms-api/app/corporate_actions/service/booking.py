@@ -61,8 +61,8 @@ class CorporateActions:
             return
         try:
             await self._apply(created, created.created_by, is_reversal=False)
-        except OmsError as refusal:
-            _LOG.warning("corporate action %s is pending: %s", action.id, refusal.detail)
+        except OmsError as error:
+            _LOG.warning("corporate action %s is pending: %s", action.id, error.detail)
             return
         await self.changes.run(lambda connection: record_booking(connection, action, now), action.tenant_id)
 

@@ -67,8 +67,16 @@ def create_action(
 def record_booking(connection: Connection, action: CorporateActionTerms, at: datetime) -> None:
     """Note that all portfolios are booked, unless that was noted before."""
     if queries.mark_booked(connection, action, at):
-        who = (action.tenant_id, at, BOOKED_BY, BOOKED_BY, "corporate_action.booked", action.id)
-        record_entries(connection, [AuditEntry(*who, None, None, None, {"symbol": action.symbol})])
+        entry = AuditEntry(
+            action.tenant_id,
+            at=at,
+            actor=BOOKED_BY,
+            via=BOOKED_BY,
+            action="corporate_action.booked",
+            target=action.id,
+            after={"symbol": action.symbol},
+        )
+        record_entries(connection, [entry])
 
 
 def record_reversal(

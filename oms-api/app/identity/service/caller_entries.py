@@ -13,5 +13,15 @@ def build_caller_entry(
     before: AuditValues | None = None, after: AuditValues | None = None,
 ) -> AuditEntry:  # fmt: skip
     """Build an entry for the caller's own trail, with the address and the ID of the request."""
-    who = (caller.tenant_id, at, caller.actor, caller.name)
-    return AuditEntry(*who, action, target, request.address, request.request_id, before, after)
+    return AuditEntry(
+        caller.tenant_id,
+        at=at,
+        actor=caller.actor,
+        via=caller.name,
+        action=action,
+        target=target,
+        address=request.address,
+        request_id=request.request_id,
+        before=before,
+        after=after,
+    )

@@ -100,10 +100,10 @@ class LoginService:
             if not queries.replace_password_hash(connection, *owner, hashed, now, stored):
                 raise WrongPassword  # the password was reset in the meantime
             queries.revoke_sessions_of(connection, *owner, "password changed", now, session_id)
-            who = (caller.tenant_id, caller.actor)
-            record_entries(
-                connection, [build_session_entry(who, "password.changed", session_id, client, now)]
+            entry = build_session_entry(
+                caller.tenant_id, caller.actor, "password.changed", session_id, client, now
             )
+            record_entries(connection, [entry])
 
         await self._transactions.run(write)
 
@@ -138,8 +138,8 @@ class LoginService:
         if verdict.rehashed:
             queries.replace_password_hash(connection, *owner, verdict.rehashed, now, login.password_hash)
         session_id = self._sessions.open(connection, owner, client, now)
-        who = (login.tenant_id, user.called)
-        record_entries(connection, [build_session_entry(who, "login.succeeded", session_id, client, now)])
+        entry = build_session_entry(login.tenant_id, user.called, "login.succeeded", session_id, client, now)
+        record_entries(connection, [entry])
         return session_id
 
     def _note_failure(self, credentials: Credentials, login: FoundLogin | None, client: Client) -> None:

@@ -64,6 +64,15 @@ def create_slack_user(
         person = queries.find_person(connection, tenant_id, slack_person.text)
     assert person is not None, "inserted above"  # noqa: S101  # for the type checker
     after = {"person": slack_person.text, "role": person.role.value}
-    who = (tenant_id, now, slack_person.text, caller.name)
-    record_entries(connection, [AuditEntry(*who, "user.first_seen", slack_person.text, *client, after=after)])
+    entry = AuditEntry(
+        tenant_id,
+        now,
+        slack_person.text,
+        caller.name,
+        "user.first_seen",
+        slack_person.text,
+        *client,
+        after=after,
+    )
+    record_entries(connection, [entry])
     return person

@@ -154,8 +154,8 @@ class LoginSessions:
             if session is None or (session.tenant_id, session.user_id) != (caller.tenant_id, caller.user_id):
                 raise NoSuchSession(session_id)
             if queries.revoke_session(connection, caller.tenant_id, session_id, because, now):
-                who = (caller.tenant_id, caller.actor)
-                record_entries(connection, [build_session_entry(who, action, session_id, client, now)])
+                entry = build_session_entry(caller.tenant_id, caller.actor, action, session_id, client, now)
+                record_entries(connection, [entry])
 
         await self._transactions.run(write)
         self._live.remove(session_id)
@@ -236,10 +236,9 @@ def get_session_id(caller: Caller) -> str:
 
 
 def build_session_entry(
-    who: tuple[int, str], action: str, session_id: str, client: Client, now: datetime
+    tenant_id: int, actor: str, action: str, session_id: str, client: Client, now: datetime
 ) -> AuditEntry:
-    """Build the audit entry of a session. `who` holds the tenant and the person."""
-    tenant_id, actor = who
+    """Build the audit entry of a session. `actor` is the person."""
     target = f"{_PREFIX}{session_id}"
     return AuditEntry(tenant_id, now, actor, SESSION, action, target, client.address, client.request_id)
 
@@ -253,8 +252,8 @@ def _revoke_reused(
     now: datetime,
 ) -> None:
     if queries.revoke_session(connection, session.tenant_id, session_id, SESSION_ENDS["session.reused"], now):
-        who = (session.tenant_id, user.called)
-        record_entries(connection, [build_session_entry(who, "session.reused", session_id, client, now)])
+        entry = build_session_entry(session.tenant_id, user.called, "session.reused", session_id, client, now)
+        record_entries(connection, [entry])
         _LOG.warning(
             "a refresh token was used twice; its session was ended", extra={"session_id": session_id}
         )

@@ -103,8 +103,8 @@ def iterate_holding_rows_of_portfolio(
 def book_keys(connection: Connection) -> list[PortfolioKey]:
     """Return the keys of all portfolios, sorted."""
     columns = (Portfolio.tenant_id, Portfolio.id)
-    found = connection.execute(select(*columns).order_by(*columns))
-    return [PortfolioKey(*row) for row in found]
+    rows = connection.execute(select(*columns).order_by(*columns))
+    return [PortfolioKey(*row) for row in rows]
 
 
 def remove_holding(connection: Connection, row: HoldingRow) -> None:
@@ -164,8 +164,8 @@ def find_repeated_key(connection: Connection) -> TradeRow | None:
         .having(func.count() > 1)
         .limit(1)
     )
-    found = connection.execute(statement).one_or_none()
-    return _find_trade(connection, found[0], found[4]) if found else None
+    row = connection.execute(statement).one_or_none()
+    return _find_trade(connection, row[0], row[4]) if row else None
 
 
 def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedTrade | None:

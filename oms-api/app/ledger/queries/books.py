@@ -121,33 +121,70 @@ def load_reversals(connection: Connection, trades: Sequence[Row]) -> dict[TradeK
     return {TradeKey(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in matching_rows}
 
 
-def load_positions(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return a row for each key (tenant id, portfolio id, symbol, product).
+class LoadedPosition(NamedTuple):
+    """The data of a position key.
 
-    Each row is the key, `_HELD` (nulls currency
-    and the exchange that a position), the listed currency of the symbol (None if not
-    listed), and the instrument's symbol
-    where the key names is an alias, else None.
+    `position` is None if the portfolio has none. `listed_currency` and `exchange` are None if the symbol is
+    not listed. `instrument_symbol` is the symbol of the instrument if the key names an alias, else None.
     """
-    return find_joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
+
+    key: PositionKey
+    position: Position | None
+    listed_currency: str | None
+    exchange: str | None
+    instrument_symbol: str | None
 
 
-def load_positions_of_portfolios(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return all positions of the portfolios (tenant id, id), each as key and `_HELD`."""
-    return find_matching_rows(
-        connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), places
+def load_positions(connection: Connection, keys: Sequence[Row]) -> list[LoadedPosition]:
+    """Return the data of each position key."""
+    return [
+        _build_loaded_position(*row)
+        for row in find_joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
+    ]
+
+
+def _build_loaded_position(
+    tenant_id: int, portfolio_id: int, symbol: str, product: str, *columns: Any
+) -> LoadedPosition:
+    *values, listed_currency, exchange, instrument_symbol = columns
+    quantity = values[0]  # null without a position
+    return LoadedPosition(
+        key=PositionKey(tenant_id, portfolio_id, symbol, product),
+        position=None if quantity is None else parse_position(values),
+        listed_currency=listed_currency,
+        exchange=exchange,
+        instrument_symbol=instrument_symbol,
     )
 
 
-def load_positions_since(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return the positions of portfolios (tenant id, id, sequence) that trades from that sequence on changed.
+def load_positions_of_portfolios(
+    connection: Connection, portfolio_keys: Sequence[Row]
+) -> list[tuple[PositionKey, Position]]:
+    """Return all positions of the portfolios (tenant id, id)."""
+    matching_rows = find_matching_rows(
+        connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), portfolio_keys
+    )
+    return [_split_position(*row) for row in matching_rows]
 
-    Each is a key and `_HELD`.
+
+def load_positions_since(
+    connection: Connection, sequences: Sequence[Row]
+) -> list[tuple[PositionKey, Position]]:
+    """Return the positions that trades changed since a sequence of their portfolio (tenant id, id, sequence).
+
+    Trades of that sequence count.
     """
     portfolio_columns, columns = ("tenant_id", "portfolio_id"), _POSITION_KEY + _HELD
-    return find_matching_rows(
-        connection, POSITIONS, columns, portfolio_columns, places, since="last_sequence"
+    matching_rows = find_matching_rows(
+        connection, POSITIONS, columns, portfolio_columns, sequences, since="last_sequence"
     )
+    return [_split_position(*row) for row in matching_rows]
+
+
+def _split_position(
+    tenant_id: int, portfolio_id: int, symbol: str, product: str, *values: Any
+) -> tuple[PositionKey, Position]:
+    return PositionKey(tenant_id, portfolio_id, symbol, product), parse_position(values)
 
 
 def parse_position(values: Sequence[Any]) -> Position:
@@ -221,8 +258,8 @@ def iterate_unreversed_fills(connection: Connection, key: PositionKey, without: 
         .where(is_unreversed(), Trade.trade_id != without)
         .order_by(Trade.sequence)
     )
-    found = connection.execute(statement, execution_options={"yield_per": _REPLAY_CHUNK})
-    yield from map(fill_of, found)
+    rows = connection.execute(statement, execution_options={"yield_per": _REPLAY_CHUNK})
+    yield from map(fill_of, rows)
 
 
 def find_last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> Decimal | None:

@@ -58,8 +58,8 @@ def find_actions(
 def find_all_actions(connection: Connection, tenant_id: int) -> dict[str, CorporateActionTerms]:
     """Return the terms of all corporate actions of a tenant by id."""
     columns = [getattr(ActionRecord, name) for name in _ACTION]
-    found = connection.execute(select(*columns).where(ActionRecord.tenant_id == tenant_id))
-    return {action.id: action for action in map(build_action, found)}
+    rows = connection.execute(select(*columns).where(ActionRecord.tenant_id == tenant_id))
+    return {action.id: action for action in map(build_action, rows)}
 
 
 def list_actions_of_symbols(
@@ -184,8 +184,8 @@ def list_action_movements(
     )
     if portfolio_id is not None:
         statement = statement.where(CashMovement.portfolio_id == portfolio_id)
-    found = connection.execute(statement.order_by(CashMovement.portfolio_id, CashMovement.sequence))
-    return [CashRow._make(map(format_canonical, row)) for row in found]
+    rows = connection.execute(statement.order_by(CashMovement.portfolio_id, CashMovement.sequence))
+    return [CashRow._make(map(format_canonical, row)) for row in rows]
 
 
 def find_booking_action(connection: Connection, row: TradeRow) -> CorporateActionTerms | None:

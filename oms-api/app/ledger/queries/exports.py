@@ -31,16 +31,16 @@ class PortfolioHeads(NamedTuple):
 def list_all_heads(connection: Connection) -> list[PortfolioHeads]:
     """Return the heads of all portfolios of the tenant scope. The sequence of an empty ledger is 0."""
     columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.last_sequence, Portfolio.last_hash)
-    found = connection.execute(select(*columns, Portfolio.cash_sequence, Portfolio.cash_hash))
-    return [PortfolioHeads._make(row) for row in found]
+    rows = connection.execute(select(*columns, Portfolio.cash_sequence, Portfolio.cash_hash))
+    return [PortfolioHeads._make(row) for row in rows]
 
 
 def find_ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
     """Return the heads of the tenant's ledgers, sorted by portfolio id; empty ledgers are left out."""
     columns = (Portfolio.id, Portfolio.last_sequence, Portfolio.last_hash)
     where = (Portfolio.tenant_id == tenant_id, Portfolio.last_sequence > 0)
-    found = connection.execute(select(*columns).where(*where).order_by(Portfolio.id))
-    return [LedgerHead._make(row) for row in found]
+    rows = connection.execute(select(*columns).where(*where).order_by(Portfolio.id))
+    return [LedgerHead._make(row) for row in rows]
 
 
 def list_rows_between(
@@ -54,5 +54,5 @@ def list_rows_between(
         Trade.sequence <= until,
     )
     columns = (getattr(Trade, name) for name in COLUMNS)
-    found = connection.execute(select(*columns).where(*where).order_by(Trade.sequence).limit(limit))
-    return [format_trade(row) for row in found]
+    rows = connection.execute(select(*columns).where(*where).order_by(Trade.sequence).limit(limit))
+    return [format_trade(row) for row in rows]

@@ -90,14 +90,14 @@ def list_rows_since(
     columns = _KEY + _ROW + _HOLDING
     rows: dict[PositionKey, list[LedgerRow]] = {}
     for matching_row in find_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
-        sequence, at, kind, price, charges, *held = matching_row[4:]
+        sequence, at, kind, price, charges, *replay_amounts = matching_row[4:]
         row = LedgerRow(
             sequence,
             parse_instant(at),
             kind == "trade",
             Decimal(price),
             Decimal(charges),
-            PositionState(*map(Decimal, held)),
+            PositionState(*map(Decimal, replay_amounts)),
         )
         rows.setdefault(PositionKey(*matching_row[:4]), []).append(row)
     for ledgers in rows.values():
@@ -148,13 +148,15 @@ def _build_record(row: tuple[Any, ...]) -> RecordedPosition:
 
 def _record(values: tuple[Any, ...]) -> PositionRecord:
     sequence, until, quantity, cost, realized_pnl, charges, *extremes = values
-    found = None if extremes[0] is None else Extremes._make(extremes)
-    return PositionRecord(sequence, until, PositionState(quantity, cost, realized_pnl), charges, found)
+    parsed_extremes = None if extremes[0] is None else Extremes._make(extremes)
+    return PositionRecord(
+        sequence, until, PositionState(quantity, cost, realized_pnl), charges, parsed_extremes
+    )
 
 
 def _serialize_record(record: PositionRecord) -> Row:
-    held = (*map(format_fixed, record.holding), format_fixed(record.charges))
+    amounts = (*map(format_fixed, record.holding), format_fixed(record.charges))
     extremes = (
         [None] * len(_EXTREMES) if record.extremes is None else list(map(format_fixed, record.extremes))
     )
-    return (record.sequence, format_timestamp(record.until), *held, *extremes)
+    return (record.sequence, format_timestamp(record.until), *amounts, *extremes)

@@ -202,8 +202,8 @@ def book_at(
         Trade.sequence,
     )
     where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
-    found = connection.execute(select(*columns).where(*where)).one()
-    trades, buys, realized_pnl, cash, last = found
+    row = connection.execute(select(*columns).where(*where)).one()
+    trades, buys, realized_pnl, cash, last = row
     return book._replace(
         total_trades=trades, total_buys=buys, realized_pnl=realized_pnl, cash=cash, last_sequence=last
     )

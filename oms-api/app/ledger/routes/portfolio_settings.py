@@ -180,15 +180,19 @@ class SettingsIn(RequestModel):
 
     def to_changes(self) -> dict[str, Any]:
         """Return the settings in the request, by column, as they are stored."""
-        found = {
+        changed_fields = {
             name: _COLUMN_CONVERTERS[name](getattr(self, name))
             for name in self.model_fields_set & _COLUMN_CONVERTERS.keys()
         }
-        if found.get("cost_schedules") is not None:
-            found["cost_schedule"] = NO_SCHEDULE
-        elif found.get("cost_schedule") is not None:
-            found["cost_schedules"] = None
-        return {name: value for name, value in found.items() if value is not None or name not in _NEVER_NULL}
+        if changed_fields.get("cost_schedules") is not None:
+            changed_fields["cost_schedule"] = NO_SCHEDULE
+        elif changed_fields.get("cost_schedule") is not None:
+            changed_fields["cost_schedules"] = None
+        return {
+            name: value
+            for name, value in changed_fields.items()
+            if value is not None or name not in _NEVER_NULL
+        }
 
 
 _NEVER_NULL = ("cost_schedule", "enforce_sessions", "when_broker_down")

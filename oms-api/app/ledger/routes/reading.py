@@ -174,11 +174,15 @@ async def get_portfolio(
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
-        found = reading.get_statement(connection, caller.tenant_id, portfolio_name, cash_reader, at, moment)
+        portfolio_statement = reading.get_statement(
+            connection, caller.tenant_id, portfolio_name, cash_reader, at, moment
+        )
         if moment is not None:
-            return found, None
-        values = value_statements(connection, valuer, caller.tenant_id, {portfolio_name: found}, at)
-        return found, values[portfolio_name]
+            return portfolio_statement, None
+        values = value_statements(
+            connection, valuer, caller.tenant_id, {portfolio_name: portfolio_statement}, at
+        )
+        return portfolio_statement, values[portfolio_name]
 
     statement, value = await readers.run(read, caller.tenant_id)
     if not caller.sees(name_key(portfolio_name)):

@@ -146,8 +146,8 @@ def _build_command(
     try:
         trade = validate_flat(TradeIn, item, at)
         return service.build_record_command(own, trade.to_report(), ".".join(at) + ".")
-    except OmsError as refusal:
-        return refusal
+    except OmsError as error:
+        return error
 
 
 def _serialize_outcome(outcome: RecordedTrade | OmsError, request: Request) -> dict[str, Any]:

@@ -11,14 +11,18 @@ def check_action_row(row: TradeRow, action: CorporateActionTerms | None) -> list
     Rows of other kinds without an action have none.
     """
     if action is None:
-        due = "the key of a corporate action"
+        expected = "the key of a corporate action"
         is_booked = row.kind in ACTION_ROWS
-        return [Finding(Check.ACTION, "idempotency_key", row.idempotency_key, due)] if is_booked else []
+        return [Finding(Check.ACTION, "idempotency_key", row.idempotency_key, expected)] if is_booked else []
     pairs: list[tuple[str, str, str]] = [("executed_at", row.executed_at, action.effective_at)]
     if row.kind in ACTION_ROWS:
         due_kind = ActionKind.SPLIT if row.kind == SPLIT else ActionKind.SYMBOL_CHANGE
         pairs.append(("kind", due_kind, action.kind))
-    findings = [Finding(Check.ACTION, name, stored, due) for name, stored, due in pairs if stored != due]
+    findings = [
+        Finding(Check.ACTION, name, stored, expected)
+        for name, stored, expected in pairs
+        if stored != expected
+    ]
     if row.symbol not in (action.symbol, action.new_symbol):
         findings.append(Finding(Check.ACTION, "symbol", row.symbol, action.symbol))
     return findings

@@ -38,14 +38,14 @@ class Amounts(NamedTuple):
     @property
     def position(self) -> Position:
         """The position after the row, without its currency and times."""
-        held = (self.position_quantity, self.position_cost, self.position_realized_pnl)
-        return Position(*held, self.position_local_cost)
+        amounts = (self.position_quantity, self.position_cost, self.position_realized_pnl)
+        return Position(*amounts, self.position_local_cost)
 
     @property
     def change(self) -> Position:
         """The change of the position by the row."""
-        moved = (self.quantity_delta, self.cost_delta, self.realized_pnl)
-        return Position(*moved, self.local_cost_delta)
+        deltas = (self.quantity_delta, self.cost_delta, self.realized_pnl)
+        return Position(*deltas, self.local_cost_delta)
 
 
 def parse_row_amounts(row: TradeRow) -> Amounts | None:

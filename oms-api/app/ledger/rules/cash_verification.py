@@ -15,7 +15,9 @@ def check_cash_row(row: CashRow, before: LedgerState, currency: str) -> list[Fin
 
     `currency` is the portfolio's. Raises ValueError or ArithmeticError where an amount cannot be read.
     """
-    return [Finding(Check.CASH_MOVEMENT, *found) for found in _find_differences(row, before, currency)]
+    return [
+        Finding(Check.CASH_MOVEMENT, *difference) for difference in _find_differences(row, before, currency)
+    ]
 
 
 def _find_differences(

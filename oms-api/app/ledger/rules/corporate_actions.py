@@ -198,13 +198,13 @@ def find_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
 
 
 def compute_fraction_price(
-    action: CorporateActionTerms, held: Position, quantity: Decimal
+    action: CorporateActionTerms, position: Position, quantity: Decimal
 ) -> tuple[Decimal, Decimal]:
     """Return price and value of a fraction: at the action's price, else at the average cost."""
     if action.cash_in_lieu_price is not None:
         return action.cash_in_lieu_price, multiply(quantity, action.cash_in_lieu_price)
-    cost = abs(held.cost if held.currency is None else held.local_cost)
-    value = compute_share(cost, quantity, abs(compute_share(held.quantity, *action.ratio)))
+    cost = abs(position.cost if position.currency is None else position.local_cost)
+    value = compute_share(cost, quantity, abs(compute_share(position.quantity, *action.ratio)))
     return max(divide(value, quantity), _SMALLEST), value
 
 

@@ -131,10 +131,10 @@ def value_currencies(
             price = marks.last_prices[portfolio, position.last_sequence]
         local = multiply(position.quantity, price)
         rate = marks.rates.get(RateKey(portfolio.tenant_id, currency, position.base_currency))
-        held = values.setdefault(portfolio, {})
-        total = held.get(currency, CurrencyValue(ZERO, ZERO, rate))
+        portfolio_values = values.setdefault(portfolio, {})
+        total = portfolio_values.get(currency, CurrencyValue(ZERO, ZERO, rate))
         value = _convert(local, position, marks.rates)
-        held[currency] = CurrencyValue(total.local + local, total.value + value, rate)
+        portfolio_values[currency] = CurrencyValue(total.local + local, total.value + value, rate)
     return values
 
 

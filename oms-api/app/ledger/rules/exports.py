@@ -27,8 +27,8 @@ def hash_covered_values(values: Sequence[Any], predecessor: str) -> str:
 
 def _add_later_columns(values: Sequence[Any]) -> list[Any]:
     """Return the values of a row as an earlier release exported it, with null for the later columns."""
-    *known, hash_version, hash_ = values
-    return [*known, *(None for _ in LATER[_EARLIER]), hash_version, hash_]
+    *earlier_values, hash_version, hash_ = values
+    return [*earlier_values, *(None for _ in LATER[_EARLIER]), hash_version, hash_]
 
 
 LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, hash_covered_values)

@@ -117,8 +117,8 @@ def build_holdings(
 
 def _check_holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:
     if stored is None or expected is None:
-        stored_text, due = ("none" if row is None else "a row" for row in (stored, expected))
-        yield Finding(Check.HOLDING, "position", stored_text, due)
+        stored_text, expected_text = ("none" if row is None else "a row" for row in (stored, expected))
+        yield Finding(Check.HOLDING, "position", stored_text, expected_text)
         return
     for name in HoldingRow._fields:
         ours, theirs = getattr(stored, name), getattr(expected, name)

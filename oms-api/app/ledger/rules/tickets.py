@@ -56,8 +56,8 @@ def compute_trade_value(quantity: Decimal, gmv: Decimal | None, price: Decimal |
     """Return the valued trade: price = GMV / quantity, or GMV = quantity × price, half-even to 8 decimals."""
     if gmv is not None:
         return TradeValue(quantity, gmv, divide(gmv, quantity))
-    known = price if price is not None else ZERO
-    return TradeValue(quantity, multiply(quantity, known), known)
+    known_price = price if price is not None else ZERO
+    return TradeValue(quantity, multiply(quantity, known_price), known_price)
 
 
 def find_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) -> list[FieldError]:

@@ -64,7 +64,8 @@ def check_row(
     """
     if amounts is None:
         malformed = [
-            Finding(Check.FORM, name, repr(value), due) for name, value, due in find_malformed_fields(row)
+            Finding(Check.FORM, name, repr(value), expected_form)
+            for name, value, expected_form in find_malformed_fields(row)
         ]
         return [*malformed, *_check_chain(row, before)]
     findings = [*_place(row, before), *_check_execution_time(row), *_check_chain(row, before)]
@@ -195,9 +196,9 @@ def _check_position(
 def _find_differences(
     names: tuple[str, ...], row: TradeRow, stored: Position, expected: Position
 ) -> Iterator[Finding]:
-    for name, stored_value, due in zip(names, stored.amounts, expected.amounts, strict=True):
-        if stored_value != due:
-            yield Finding(Check.POSITION, name, getattr(row, name), format_fixed(due))
+    for name, stored_value, expected_value in zip(names, stored.amounts, expected.amounts, strict=True):
+        if stored_value != expected_value:
+            yield Finding(Check.POSITION, name, getattr(row, name), format_fixed(expected_value))
 
 
 def _check_cash(

@@ -115,16 +115,16 @@ class LedgerBatch:
     def _load_positions(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
         """Load positions. Return the keys with instruments' symbols for those that name an alias."""
         missing = set(keys) - self._positions.keys()
-        for row in queries.load_positions(self.connection, self._replace_cached(missing)):
-            *_, currency, exchange, symbol = row
-            key = PositionKey(*row[:4])
-            if row[4] is not None:
-                self._positions[key] = queries.parse_position(row[4:-3])
-            if currency is not None:
-                self._listed[key.instrument_key] = currency
-                self._exchanges[key.instrument_key] = exchange
-            if symbol is not None:
-                self._symbols[key.instrument_key] = symbol
+        for loaded in queries.load_positions(self.connection, self._replace_cached(missing)):
+            instrument_key = loaded.key.instrument_key
+            if loaded.position is not None:
+                self._positions[loaded.key] = loaded.position
+            if loaded.listed_currency is not None:
+                self._listed[instrument_key] = loaded.listed_currency
+            if loaded.exchange is not None:
+                self._exchanges[instrument_key] = loaded.exchange
+            if loaded.instrument_symbol is not None:
+                self._symbols[instrument_key] = loaded.instrument_symbol
         return [
             key._replace(symbol=self._symbols[key.instrument_key])
             for key in (missing if self._symbols else ())
@@ -133,15 +133,15 @@ class LedgerBatch:
 
     def _replace_cached(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
         """Add the cached positions. Return the keys of the others, and of the instruments of all."""
-        found = set()
+        keys_to_read = set()
         for key in keys:
             position = self._ledgers.find_position(key)
             if position is None:
-                found.add(key)
+                keys_to_read.add(key)
             else:
                 self._positions[key] = position
-                found.add(PositionKey(key.tenant_id, _NO_PORTFOLIO, key.symbol, ""))
-        return list(found)
+                keys_to_read.add(PositionKey(key.tenant_id, _NO_PORTFOLIO, key.symbol, ""))
+        return list(keys_to_read)
 
     def symbol_of(self, tenant_id: int, symbol: str) -> str:
         """Return the instrument's symbol: the given one, unless it is a loaded alias."""
@@ -155,14 +155,13 @@ class LedgerBatch:
         dictionaries afterwards, because this batch changes them.
         """
         outdated = []
-        for portfolio_key, (held, sequence) in cached.items():
-            self._complete_positions[portfolio_key] = held
-            self._positions.update(held.items())
+        for portfolio_key, (positions, sequence) in cached.items():
+            self._complete_positions[portfolio_key] = positions
+            self._positions.update(positions.items())
             if sequence < self.portfolio(portfolio_key).last_sequence:
                 outdated.append((*portfolio_key, sequence + 1))
         read = set()
-        for row in queries.load_positions_since(self.connection, outdated):
-            key, position = PositionKey(*row[:4]), queries.parse_position(row[4:])
+        for key, position in queries.load_positions_since(self.connection, outdated):
             self._positions[key] = self._complete_positions[key.portfolio_key][key] = position
             read.add(key)
         return read

@@ -143,12 +143,14 @@ def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashM
     keys = [PortfolioNameKey(caller.tenant_id, name_key(name)) for name in names]
     if len(set(keys)) < len(keys):
         raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
-    found = book_queries.load_portfolio_ids(connection, [key for key in keys if caller.sees(key.name_key)])
-    if keys[0] not in found:
+    portfolio_ids = book_queries.load_portfolio_ids(
+        connection, [key for key in keys if caller.sees(key.name_key)]
+    )
+    if keys[0] not in portfolio_ids:
         raise NoSuchPortfolio(move.portfolio)
-    if keys[-1] not in found:
+    if keys[-1] not in portfolio_ids:
         raise InvalidCashMovement("to_portfolio", f"There is no portfolio {move.to_portfolio!r}.")
-    return [found[key] for key in keys]
+    return [portfolio_ids[key] for key in keys]
 
 
 def _build_entries(move: CashMove, ids: Sequence[int]) -> list[CashEntry]:

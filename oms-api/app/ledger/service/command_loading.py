@@ -80,14 +80,14 @@ def _resolve_portfolios(
     unknown = sorted(name_keys - batch.portfolio_ids.keys())
     if not unknown:
         return
-    found = queries.load_portfolio_ids(batch.connection, unknown)
+    found_ids = queries.load_portfolio_ids(batch.connection, unknown)
     # Cache only portfolios that existed before this transaction: a new one may still be rolled back.
-    if len(cached_ids) + len(found) > _MAX_CACHED_PORTFOLIOS:
+    if len(cached_ids) + len(found_ids) > _MAX_CACHED_PORTFOLIOS:
         cached_ids.clear()
-    cached_ids.update(found)
-    batch.portfolio_ids |= found
-    if len(found) < len(unknown):
-        _prepare_portfolios(batch, records, set(unknown) - found.keys())
+    cached_ids.update(found_ids)
+    batch.portfolio_ids |= found_ids
+    if len(found_ids) < len(unknown):
+        _prepare_portfolios(batch, records, set(unknown) - found_ids.keys())
 
 
 def _prepare_portfolios(

@@ -72,8 +72,8 @@ def book_action(booking: Booking) -> list[TradeRow]:
     booking.batch.flush()  # so that the replays also read the rows of this batch
     if _is_booked(booking) or queries.is_reversed(booking.connection, booking.action):
         return []
-    held = booking.batch.positions(booking.portfolio_key)
-    keys = sorted(key for key in held if key.symbol == booking.action.symbol)
+    positions = booking.batch.positions(booking.portfolio_key)
+    keys = sorted(key for key in positions if key.symbol == booking.action.symbol)
     if booking.action.kind is ActionKind.DIVIDEND:
         _book_dividend(booking, keys)
         return []
@@ -240,11 +240,11 @@ def require_no_later_fill(action: CorporateActionTerms, steps: list[Step], portf
 def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
     action, base = booking.action, booking.portfolio.base_currency
     currency, at = action.currency or base, action.effective_at
-    held = [replay_to_close(queries.list_steps(booking.connection, key), at).quantity for key in keys]
-    if not any(held):
+    quantities = [replay_to_close(queries.list_steps(booking.connection, key), at).quantity for key in keys]
+    if not any(quantities):
         return
     rate = None if currency == base else booking.find_rate(currency)
-    dividends = [compute_dividend(quantity, action, rate) for quantity in held]
+    dividends = [compute_dividend(quantity, action, rate) for quantity in quantities]
     terms = f"{_format_amount(action.amount or ZERO)} {currency}" + (
         "" if rate is None else f" at {_format_amount(rate)}"
     )
@@ -252,7 +252,7 @@ def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
         CashKind.DIVIDEND: sum((dividend.gross for dividend in dividends), ZERO),
         CashKind.WITHHOLDING: -sum((dividend.withheld for dividend in dividends), ZERO),
     }
-    _append_movements(booking, amounts, f"{_format_amount(sum(held, ZERO))} {action.symbol} × {terms}")
+    _append_movements(booking, amounts, f"{_format_amount(sum(quantities, ZERO))} {action.symbol} × {terms}")
 
 
 def _format_amount(amount: Decimal) -> str:

@@ -38,7 +38,7 @@ def build_cash_fact(row: CashRow) -> CashFact:
     return (row.tenant_id, f"cash.{row.kind}", build_cash_payload(row, ""), row.created_at)
 
 
-def verify_cash_events(connection: Connection, verdict: Verdict, due: Counter[CashFact]) -> None:
+def verify_cash_events(connection: Connection, verdict: Verdict, expected: Counter[CashFact]) -> None:
     """Check that each cash movement has one event with the same content, and that there is no other."""
     names = list_all_portfolio_names(connection)
     for event in audit.iterate_cash_events(connection):
@@ -47,11 +47,11 @@ def verify_cash_events(connection: Connection, verdict: Verdict, due: Counter[Ca
         (_, payload, *_), name = _read_fact(recorded)
         _check_name(verdict, recorded, name, names)
         fact = (event.tenant_id, event.type, payload, event.created_at)
-        due[fact] -= 1
-        if due[fact] < 0:
+        expected[fact] -= 1
+        if expected[fact] < 0:
             finding = Finding(Check.CASH_MOVEMENT_EVENT, event.type, payload, "a row of the cash ledger")
             verdict.add_findings(f"event {event.id}", [finding])
-    for fact in (fact for fact, count in due.items() if count > 0):
+    for fact in (fact for fact, count in expected.items() if count > 0):
         finding = Finding(Check.CASH_MOVEMENT_EVENT, fact[1], "no event tells just this", fact[2])
         verdict.add_findings(f"cash movement of tenant {fact[0]}", [finding])
 
@@ -106,16 +106,16 @@ def _read_fact(event: RecordedEvent) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
 
 def _check_name(verdict: Verdict, event: RecordedEvent, portfolio: tuple[Any, Any], names: Names) -> None:
     portfolio_id, name = portfolio
-    known = names.get((event.tenant_id, portfolio_id), set())
-    if known and name not in known:
-        finding = Finding(Check.EVENT, "portfolio_name", str(name), " or ".join(sorted(known)))
+    portfolio_names = names.get((event.tenant_id, portfolio_id), set())
+    if portfolio_names and name not in portfolio_names:
+        finding = Finding(Check.EVENT, "portfolio_name", str(name), " or ".join(sorted(portfolio_names)))
         verdict.add_findings(f"event {event.id}", [finding])
 
 
 def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
     """Read again, for a few of the odd buckets, to find what the ledger and the outbox do not share."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
-    due = Counter(
+    expected = Counter(
         fact
         for row in audit.iterate_ledger_rows(connection)
         if compute_bucket(fact := build_event_fact(row)) in probed
@@ -124,10 +124,10 @@ def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -
     for event in audit.iterate_recorded_events(connection):
         fact, _ = _read_fact(event)
         if compute_bucket(fact) in probed:
-            due[fact] -= 1
-            if due[fact] < 0:
+            expected[fact] -= 1
+            if expected[fact] < 0:
                 surplus.append((event.id, fact))
-    missing = [fact for fact, count in due.items() if count > 0]
+    missing = [fact for fact, count in expected.items() if count > 0]
     if missing:
         fields = orjson.loads(missing[0][1])
         portfolio = f"portfolio (id {fields['portfolio_id']})"

@@ -114,11 +114,11 @@ class LockedLedgers:
         def update() -> None:
             if self._cache is None:
                 return
-            held = {key: self._positions.get(key, {}) for key in self._versions}
+            positions_by_portfolio = {key: self._positions.get(key, {}) for key in self._versions}
             for key, position in positions.items():
-                if key[:2] in held:
-                    held[key[:2]][key] = position
-            for portfolio_key, kept in held.items():
+                if key[:2] in positions_by_portfolio:
+                    positions_by_portfolio[key[:2]][key] = position
+            for portfolio_key, kept in positions_by_portfolio.items():
                 is_written = portfolio_key in self.written
                 version = written_version if is_written else self._versions[portfolio_key]
                 if version is not None:

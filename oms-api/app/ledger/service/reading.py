@@ -88,13 +88,15 @@ def get_statements(
         names.setdefault(key.tenant_id, []).append(key.name_key)
     statements = {}
     for tenant_id, name_keys in names.items():
-        found = queries.find_books(set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys)
-        books = [book for book, _ in found.values()]
+        found_books = queries.find_books(set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys)
+        books = [book for book, _ in found_books.values()]
         long_only = {
-            book.id for book, held in found.values() if not any(_is_short(holding) for holding in held)
+            book.id
+            for book, positions in found_books.values()
+            if not any(_is_short(holding) for holding in positions)
         }
         figures = cash_reader.read(connection, tenant_id, books, now, long_only)
-        for name, (book, holdings) in found.items():
+        for name, (book, holdings) in found_books.items():
             statements[PortfolioNameKey(tenant_id, name)] = PortfolioStatement(
                 book, holdings, figures[book.id]
             )
@@ -180,12 +182,14 @@ def _build_statement_at(
         holdings = []
         at = book._replace(total_trades=0, total_buys=0, realized_pnl=format_fixed(ZERO), last_sequence=0)
         at = at._replace(cash=book.opening_cash)
-    cash, moved = Decimal(at.cash), ZERO
+    cash, moved_cash = Decimal(at.cash), ZERO
     for row in list_cash_movements(connection, tenant_id, book.id):
         is_later = row.trade_sequence >= sequence
         if is_later and (until is None or row.created_at > until):
             continue
         amount = Decimal(row.amount)
-        moved += compute_moved_amount(row.kind, amount)
+        moved_cash += compute_moved_amount(row.kind, amount)
         cash += amount if is_later else ZERO  # the trade's cash includes the earlier movements
-    return PortfolioStatement(at._replace(cash=format_fixed(cash), moved_cash=format_fixed(moved)), holdings)
+    return PortfolioStatement(
+        at._replace(cash=format_fixed(cash), moved_cash=format_fixed(moved_cash)), holdings
+    )

@@ -70,12 +70,12 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     _catch_up(connection, portfolio, state)
     differences = [("portfolio", check_portfolio(portfolio, state))]
     holdings = list(audit.iterate_holding_rows_of_portfolio(connection, *key))
-    due = build_holdings(*key, state, build_replay(connection, key))
-    for (symbol, product), findings in check_holdings(holdings, due):
+    expected = build_holdings(*key, state, build_replay(connection, key))
+    for (symbol, product), findings in check_holdings(holdings, expected):
         differences.append((f"position {symbol}{product and f' ({product})'}", findings))
     differences = [difference for difference in differences if difference[1]]
     if differences:
-        _write(connection, build_projection(portfolio, state), holdings, due)
+        _write(connection, build_projection(portfolio, state), holdings, expected)
     execute_writes(connection, queries.update_stamps([(create_stamp(), *key)]))
     return Rebuilt(portfolio.name, state.sequence, tuple(differences))
 
@@ -91,29 +91,29 @@ def _catch_up(
     with closing(
         audit.iterate_rows_after(connection, portfolio.tenant_id, portfolio.id, state.sequence)
     ) as rows:
-        due = rows if until is None else takewhile(lambda row: row.sequence <= until, rows)
-        for row, findings in check_rows(connection, due, state, movements):
+        rows_to_apply = rows if until is None else takewhile(lambda row: row.sequence <= until, rows)
+        for row, findings in check_rows(connection, rows_to_apply, state, movements):
             if findings:
                 raise LedgerCorrupted(Discrepancy(describe_location(row, portfolio), tuple(findings)))
     if until is None:
         movements.apply_before(state)
     if movements.findings:
-        movement, found = movements.findings[0]
+        movement, findings_of_movement = movements.findings[0]
         place = f"cash movement {movement.sequence} of portfolio {portfolio.name!r}"
-        raise LedgerCorrupted(Discrepancy(place, tuple(found)))
+        raise LedgerCorrupted(Discrepancy(place, tuple(findings_of_movement)))
 
 
 def _write(
-    connection: Connection, portfolio: PortfolioRow, holdings: list[HoldingRow], due: list[HoldingRow]
+    connection: Connection, portfolio: PortfolioRow, holdings: list[HoldingRow], expected: list[HoldingRow]
 ) -> None:
     stored = set(holdings)
     execute_writes(
         connection,
-        queries.build_position_upsert([row for row in due if row not in stored]),
+        queries.build_position_upsert([row for row in expected if row not in stored]),
         queries.update_portfolios([(*portfolio[5:13], portfolio.tenant_id, portfolio.id)]),
         queries.update_moved_cash([(*portfolio[13:], portfolio.tenant_id, portfolio.id)]),
     )
-    keys = {row[:4] for row in due}
+    keys = {row[:4] for row in expected}
     for row in holdings:
         if row[:4] not in keys:
             audit.remove_holding(connection, row)

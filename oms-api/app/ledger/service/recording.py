@@ -130,10 +130,10 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
         if repeated:
             return repeated
         recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
-    except OmsError as refusal:
+    except OmsError as error:
         if batch.changes != changes:
             raise
-        return refusal
+        return error
     if key:
         batch.rows_by_request_key.setdefault(key, []).append(recorded.row)
     return recorded
@@ -165,9 +165,9 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
         command = command._replace(symbol=symbol)
     key = PositionKey(portfolio.tenant_id, portfolio.id, symbol, command.product)
     position = batch.position(key)
-    refusal = batch.guard.find_refusal(command, portfolio)
-    if refusal is not None:
-        raise NotPermitted(refusal)
+    reason = batch.guard.find_refusal(command, portfolio)
+    if reason is not None:
+        raise NotPermitted(reason)
     _require_order(command, position)
     if portfolio.trading_state != ACTIVE:
         refuse_by_switch(batch, portfolio, position, command)

@@ -100,7 +100,11 @@ class Unguarded(Guard):
 
     @override
     def get_reserved_quantity(
-        self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
+        self,
+        connection: Connection,
+        portfolio: PortfolioState,
+        command: RecordTrade,
+        position_quantity: Decimal,
     ) -> Decimal:
         return ZERO
 

@@ -116,5 +116,5 @@ def _hash_report(report: ReportedTrade, valued: TradeValue, portfolio_name_key: 
 async def _await_outcome(future: "asyncio.Future[RecordedTrade]") -> RecordedTrade | OmsError:
     try:
         return await future
-    except OmsError as refusal:
-        return refusal
+    except OmsError as error:
+        return error

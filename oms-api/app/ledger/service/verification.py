@@ -128,15 +128,15 @@ def _iterate_portfolios(connection: Connection) -> Iterator[StoredPortfolioRows]
     portfolios = audit.iterate_portfolio_rows(connection)
     rows = groupby(audit.iterate_ledger_rows(connection), _BOOK)
     holdings = groupby(audit.iterate_holding_rows(connection), _BOOK)
-    portfolio, group, held = next(portfolios, None), next(rows, None), next(holdings, None)
-    while portfolio or group or held:
+    portfolio, group, holding_group = next(portfolios, None), next(rows, None), next(holdings, None)
+    while portfolio or group or holding_group:
         keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
-        key = PortfolioKey(*min(keys + [part[0] for part in (group, held) if part]))
+        key = PortfolioKey(*min(keys + [part[0] for part in (group, holding_group) if part]))
         book = StoredPortfolioRows(key, None, iter(()), [])
         if portfolio and keys[0] == key:
             book.portfolio, portfolio = portfolio, next(portfolios, None)
-        if held and held[0] == key:
-            book.holdings, held = list(held[1]), next(holdings, None)
+        if holding_group and holding_group[0] == key:
+            book.holdings, holding_group = list(holding_group[1]), next(holdings, None)
         owns = group is not None and group[0] == key
         if group and owns:
             book.rows = group[1]
@@ -170,9 +170,9 @@ def _verify_book(
         actions += row.kind in ACTION_ROWS
         keys += row.idempotency_key is not None
     movements.apply_before(state)
-    for movement, found in movements.findings:
+    for movement, movement_findings in movements.findings:
         name = _format_name(book.key, book.portfolio)
-        verdict.add_findings(f"cash movement {movement.sequence} of {name}", found)
+        verdict.add_findings(f"cash movement {movement.sequence} of {name}", movement_findings)
     verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
     verdict.checked.update({Check.REVERSAL: reversals, Check.ACTION: actions, Check.KEY: keys})
     verdict.checked[Check.HOLDING] += len(state.holdings)
@@ -198,8 +198,8 @@ def _verify_projections(
         findings = check_portfolio(book.portfolio, end)
         if findings:
             verdict.add_findings(f"projections of {name}", findings)
-    due = build_holdings(*book.key, end, build_replay(connection, book.key))
-    for (symbol, product), findings in check_holdings(book.holdings, due):
+    expected = build_holdings(*book.key, end, build_replay(connection, book.key))
+    for (symbol, product), findings in check_holdings(book.holdings, expected):
         verdict.add_findings(f"position {symbol}{product and f' ({product})'} of {name}", findings)
 
 

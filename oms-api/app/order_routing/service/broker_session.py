@@ -144,11 +144,11 @@ class BrokerSession:
             number, _ = check_account(self._stored, self._broker)
             with reading(self._engine, self._stored.tenant_id) as connection:
                 require_own_account(connection, self._stored, number)
-        except ConnectionRefused as refusal:
+        except ConnectionRefused as error:
             self._next_connect, self._circuit = now + REFUSED_INTERVAL, Circuit()  # it answered
-            changes = {"session_expires_at": None} if isinstance(refusal, LogInNeeded) else {}
+            changes = {"session_expires_at": None} if isinstance(error, LogInNeeded) else {}
             self._save(
-                status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None, **changes
+                status=ConnectionStatus.REFUSED.value, error=str(error), connected_since=None, **changes
             )
             return False
         self._add_links()

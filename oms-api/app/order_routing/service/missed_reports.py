@@ -12,7 +12,7 @@ from app.order_routing.service.adapter_state import HasDailyOrders
 from app.order_routing.service.report_writer import ReportWriter
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import list_proven_events
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
 
 MAX_EVENTS = 200  # that are applied together
@@ -65,4 +65,4 @@ class MissedReports:
 
 
 def _is_exit(order: Order) -> bool:
-    return order.role in EXITS
+    return order.role in EXIT_ROLES

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine
 from app.brokers.rules.linked_orders import STOPS, OrderLink
 from app.order_routing.queries import find_assigned_portfolio, reading
 from app.orders.queries.broker_requests import find_sent_with_entry, list_group, list_orders_at_broker
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order, Role, Status
 
 
@@ -18,7 +18,7 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
         if portfolio is None:
             return []
         orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
-        exits = [order for order in orders if order.role in EXITS]
+        exits = [order for order in orders if order.role in EXIT_ROLES]
         sent_ids = find_sent_with_entry(connection, exits)
         primaries = {
             one.id: _find_primary(connection, one, is_sent_with_entry=one.id in sent_ids) for one in exits

@@ -23,7 +23,7 @@ from app.orders.rules.broker_requests import (
 )
 from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import order_of
-from app.orders.rules.values import FINAL, Order, OrderKey, Status
+from app.orders.rules.values import FINAL_STATUSES, Order, OrderKey, Status
 from app.orders.service.contingent_orders.groups import GROUPS
 
 
@@ -46,7 +46,7 @@ class Sending(NamedTuple):
 def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> Sending:
     """Load what is sent, and mark the request as being sent, unless it must not be sent any more."""
     order = orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
-    if order.status in FINAL and request.kind is not RequestKind.SUBMIT:
+    if order.status in FINAL_STATUSES and request.kind is not RequestKind.SUBMIT:
         return Sending(Obstacle.ENDED, None)
     if is_too_late(request, now):
         return Sending(Obstacle.TOO_LATE, None)

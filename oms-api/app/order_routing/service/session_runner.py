@@ -133,8 +133,8 @@ class SessionRunner:
             return
         try:
             broker = self._open_broker(current)
-        except ConnectionRefused as refusal:
-            self._note_refusal(current, str(refusal))
+        except ConnectionRefused as error:
+            self._note_refusal(current, str(error))
             stop.wait(REFUSED_SECONDS)
             return
         wake, queue = self._signal.listen(), self._signal.get_queue(current.tenant_id, current.name)

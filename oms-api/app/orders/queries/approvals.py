@@ -25,8 +25,8 @@ _ENDED_UNFILLED = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
 
 def find_requests(connection: Connection, keys: Sequence[OrderKey]) -> list[ApprovalRequest]:
     """Return the approval requests of the orders."""
-    found = find_matching_rows(connection, REQUESTS, _COLUMNS, ("tenant_id", "order_id"), keys)
-    return [_parse_request(row) for row in found]
+    matching_rows = find_matching_rows(connection, REQUESTS, _COLUMNS, ("tenant_id", "order_id"), keys)
+    return [_parse_request(row) for row in matching_rows]
 
 
 def list_waiting_requests(

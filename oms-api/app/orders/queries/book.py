@@ -14,12 +14,12 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.models import IS_OPEN
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import (
     COLUMNS,
     EVENT_COLUMNS,
-    MUTABLE,
+    MUTABLE_COLUMNS,
     STATUS_COLUMNS,
     OrderEvent,
     is_status_change,
@@ -28,7 +28,7 @@ from app.orders.rules.rows import (
     row_of,
     unpack_order_history,
 )
-from app.orders.rules.values import WORKING, Order, OrderKey
+from app.orders.rules.values import WORKING_STATUSES, Order, OrderKey
 from app.timestamps import Timestamp
 
 _KEY = ("tenant_id", "id")
@@ -52,10 +52,10 @@ class RepeatKey(NamedTuple):
 
 def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolio of each order that exists."""
-    found = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
+    matching_rows = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
     return {
         OrderKey(tenant_id, order_id): PortfolioKey(tenant_id, portfolio_id)
-        for tenant_id, order_id, portfolio_id in found
+        for tenant_id, order_id, portfolio_id in matching_rows
     }
 
 
@@ -85,17 +85,17 @@ def find_orders_by_name_index(
     The ids are read first, from the index alone, and then the rows. On PostgreSQL, take the `locks` of
     `build_name_locks` before, in the same round trip.
     """
-    found = find_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
-    return orders_by_id(connection, [OrderKey._make(row) for row in found])
+    matching_rows = find_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
+    return orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
 
 
 def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
     """Return the open orders of the portfolios."""
-    found = []
+    orders = []
     for tenant_id, values in _group_by_tenant(portfolio_keys).items():
         is_its = ORDERS.c.portfolio_id.in_(values)
-        found += select_orders(connection, ORDERS.c.tenant_id == tenant_id, is_its, IS_OPEN)
-    return found
+        orders += select_orders(connection, ORDERS.c.tenant_id == tenant_id, is_its, IS_OPEN)
+    return orders
 
 
 def list_row_versions(
@@ -106,14 +106,16 @@ def list_row_versions(
     A version is the number of the transaction that wrote the row, None on SQLite.
     """
     version = "NULL" if connection.dialect.name == "sqlite" else "CAST(xmin AS text)"
-    found: dict[PortfolioKey, dict[str, str | None]] = {}
+    versions_by_portfolio: dict[PortfolioKey, dict[str, str | None]] = {}
     for tenant_id, values in _group_by_tenant(portfolio_keys).items():
         statement = select(ORDERS.c.portfolio_id, ORDERS.c.id, literal_column(version)).where(
             ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
         )
         for portfolio_id, order_id, row_version in connection.execute(statement):
-            found.setdefault(PortfolioKey(tenant_id, portfolio_id), {})[order_id] = row_version
-    return found
+            versions_by_portfolio.setdefault(PortfolioKey(tenant_id, portfolio_id), {})[order_id] = (
+                row_version
+            )
+    return versions_by_portfolio
 
 
 def list_open_orders_in_symbol(
@@ -137,7 +139,7 @@ def list_recent_exits(connection: Connection, key: PositionKey, since: Timestamp
         ORDERS.c.symbol == key.symbol,
         ORDERS.c.portfolio_id == key.portfolio_id,
         ORDERS.c.product == key.product,
-        ORDERS.c.role.in_(EXITS),
+        ORDERS.c.role.in_(EXIT_ROLES),
         or_(IS_OPEN, ORDERS.c.updated_at >= datetime.fromisoformat(since)),
     )
 
@@ -146,7 +148,7 @@ def count_open_orders(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, list[tuple[PortfolioKey, int]]]:
     """Return, for each instrument, portfolios with open orders in it and their number, by id."""
-    found: dict[InstrumentKey, list[tuple[PortfolioKey, int]]] = {}
+    counts_by_instrument: dict[InstrumentKey, list[tuple[PortfolioKey, int]]] = {}
     for tenant_id, values in _group_by_tenant(keys).items():
         statement = (
             select(ORDERS.c.symbol, ORDERS.c.portfolio_id, func.count())
@@ -156,8 +158,10 @@ def count_open_orders(
         )
         for symbol, portfolio_id, count in connection.execute(statement):
             portfolio_key = PortfolioKey(tenant_id, portfolio_id)
-            found.setdefault(InstrumentKey(tenant_id, symbol), []).append((portfolio_key, count))
-    return found
+            counts_by_instrument.setdefault(InstrumentKey(tenant_id, symbol), []).append(
+                (portfolio_key, count)
+            )
+    return counts_by_instrument
 
 
 def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
@@ -193,30 +197,30 @@ def find_overdue_portfolios(
         .group_by(ORDERS.c.portfolio_id)
         .order_by(ORDERS.c.portfolio_id)
     )
-    found: set[PortfolioKey] = set()
+    portfolio_keys: set[PortfolioKey] = set()
     for portfolio_id, count in connection.execute(statement):
         if limit <= 0:
             break
-        found.add(PortfolioKey(tenant_id, portfolio_id))
+        portfolio_keys.add(PortfolioKey(tenant_id, portfolio_id))
         limit -= count
-    return found
+    return portfolio_keys
 
 
 def has_ended(now: str) -> ColumnElement[bool]:
     """Return the condition that an order expires at `now` or before. Brokers expire what they work."""
     is_due = ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
-    return is_due & ((ORDERS.c.broker == PAPER) | ORDERS.c.status.not_in(sorted(WORKING)))
+    return is_due & ((ORDERS.c.broker == PAPER) | ORDERS.c.status.not_in(sorted(WORKING_STATUSES)))
 
 
 def list_histories(connection: Connection, keys: Sequence[OrderKey]) -> dict[OrderKey, list[OrderEvent]]:
     """Return the history of each order, oldest first."""
-    found: dict[OrderKey, list[OrderEvent]] = {key: [] for key in keys}
+    histories: dict[OrderKey, list[OrderEvent]] = {key: [] for key in keys}
     for row in find_matching_rows(connection, ORDER_EVENTS, EVENT_COLUMNS, ("tenant_id", "order_id"), keys):
         for event in unpack_order_history([*map(format_canonical, row)]):
-            found[OrderKey(event.tenant_id, event.order_id)].append(event)
-    for history in found.values():
+            histories[OrderKey(event.tenant_id, event.order_id)].append(event)
+    for history in histories.values():
         history.sort(key=lambda event: event.sequence)
-    return found
+    return histories
 
 
 def list_order_events(connection: Connection, tenant_id: int, order_id: str) -> list[OrderEvent]:
@@ -241,7 +245,7 @@ def update_orders(changes: Sequence[tuple[Order, Order]]) -> BulkWrite:
     It writes all mutable columns, or the few that a change of status changes if no order needs more. There
     are only these two statements, so that each is planned once.
     """
-    columns = STATUS_COLUMNS if all(is_status_change(*one) for one in changes) else MUTABLE
+    columns = STATUS_COLUMNS if all(is_status_change(*one) for one in changes) else MUTABLE_COLUMNS
     rows = [row_of(current, (*columns, *_KEY)) for _, current in changes]
     return build_update(ORDERS, columns, _KEY, rows)
 

@@ -11,9 +11,9 @@ from app.database.bulk import BulkWrite, Row
 from app.orders.models import BrokerRequestRow
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import EVENT_COLUMNS, unpack_order_history
-from app.orders.rules.values import WORKING, Order, Status
+from app.orders.rules.values import WORKING_STATUSES, Order, Status
 
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
 _NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
@@ -71,22 +71,22 @@ def return_submissions(connection: Connection, tenant_id: int, order_ids: Collec
 
 def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: int) -> list[Order]:
     """Return the working orders of a portfolio, oldest first, and the exits that brokers hold for them."""
-    is_working = ORDERS.c.status.in_([status.value for status in sorted(WORKING)])
+    is_working = ORDERS.c.status.in_([status.value for status in sorted(WORKING_STATUSES)])
     is_held = (ORDERS.c.status == Status.HELD.value) & ORDERS.c.parent_id.is_not(None)
     mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
-    found = select_orders(connection, *mine, is_working | is_held)
-    sent_ids = find_sent_with_entry(connection, [order for order in found if order.status is Status.HELD])
-    return [order for order in found if order.status is not Status.HELD or order.id in sent_ids]
+    orders = select_orders(connection, *mine, is_working | is_held)
+    sent_ids = find_sent_with_entry(connection, [order for order in orders if order.status is Status.HELD])
+    return [order for order in orders if order.status is not Status.HELD or order.id in sent_ids]
 
 
 def has_ending_exits(connection: Connection, order: Order) -> bool:
     """Return whether other exits of an order's position work until their cancel is confirmed."""
     columns = ("tenant_id", "portfolio_id", "symbol", "product", "side")
     mine = [ORDERS.c[name] == getattr(order, name) for name in columns]
-    is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXITS)])
+    is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXIT_ROLES)])
     is_ending = ORDERS.c.status == Status.PENDING_CANCEL.value
-    found = select(ORDERS.c.id).where(*mine, is_exit, is_ending, ORDERS.c.id != order.id).limit(1)
-    return connection.execute(found).first() is not None
+    statement = select(ORDERS.c.id).where(*mine, is_exit, is_ending, ORDERS.c.id != order.id).limit(1)
+    return connection.execute(statement).first() is not None
 
 
 def list_group(connection: Connection, order: Order) -> list[Order]:

@@ -33,7 +33,7 @@ class NamedPortfolio(NamedTuple):
 
 
 def list_portfolios_to_cancel_in(
-    connection: Connection, tenant_id: int, wanted: CancellationFilter, visible: Collection[str] | None
+    connection: Connection, tenant_id: int, filter_: CancellationFilter, visible: Collection[str] | None
 ) -> list[NamedPortfolio]:
     """Return the portfolios with open orders that match, by id.
 
@@ -43,7 +43,7 @@ def list_portfolios_to_cancel_in(
         select(PORTFOLIOS.c.id, PORTFOLIOS.c.name, PORTFOLIOS.c.name_key)
         .select_from(ORDERS.join(PORTFOLIOS, ORDER_OF_PORTFOLIO))
         .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN)
-        .where(*(ORDERS.c[name] == value for name, value in wanted._asdict().items() if value is not None))
+        .where(*(ORDERS.c[name] == value for name, value in filter_._asdict().items() if value is not None))
         .distinct()
         .order_by(PORTFOLIOS.c.id)
     )
@@ -107,8 +107,8 @@ def find_canceled_orders(
         _PARTS.c.cancellation_id == cancellation_id,
         _PARTS.c.portfolio_id == portfolio_key.portfolio_id,
     )
-    found = connection.execute(statement).scalar()
-    return None if found is None else orjson.loads(found)
+    text = connection.execute(statement).scalar()
+    return None if text is None else orjson.loads(text)
 
 
 def build_part_update(

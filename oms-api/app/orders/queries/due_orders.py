@@ -24,10 +24,12 @@ def find_symbols_with_held_orders(connection: Connection) -> set[InstrumentKey]:
     is_held = (ORDERS.c.status == Status.HELD) & (
         ORDERS.c.role != Role.CLOSING
     )  # later parts of a close are held on purpose
-    held = select(*columns).where(IS_OPEN, is_held).subquery()
-    entry = (ORDERS.c.tenant_id == held.c.tenant_id) & (ORDERS.c.id == held.c.parent_id)
+    held_orders = select(*columns).where(IS_OPEN, is_held).subquery()
+    entry = (ORDERS.c.tenant_id == held_orders.c.tenant_id) & (ORDERS.c.id == held_orders.c.parent_id)
     has_filled = cast(ORDERS.c.filled_quantity, Numeric) > 0
-    statement = select(held.c.tenant_id, held.c.symbol).join(ORDERS, entry).where(has_filled).distinct()
+    statement = (
+        select(held_orders.c.tenant_id, held_orders.c.symbol).join(ORDERS, entry).where(has_filled).distinct()
+    )
     return {InstrumentKey(*row) for row in connection.execute(statement)}
 
 

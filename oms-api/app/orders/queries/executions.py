@@ -10,7 +10,7 @@ from app.column_values import format_canonical
 from app.database import build_insert, find_matching_rows
 from app.database.bulk import BulkWrite, Row
 from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDERS
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import OrderKey
 from app.risk.rules.latches import LatchScope, LatchSubject
@@ -23,8 +23,8 @@ def find_executed_orders(connection: Connection, keys: Sequence[Row]) -> dict[tu
     The keys are (tenant id, broker, execution id).
     """
     names = ("tenant_id", "broker", "execution_id")
-    found = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
-    return {(tenant_id, broker, one): order_id for tenant_id, broker, one, order_id in found}
+    matching_rows = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
+    return {(tenant_id, broker, one): order_id for tenant_id, broker, one, order_id in matching_rows}
 
 
 def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[str]) -> list[ExecutionRow]:
@@ -34,8 +34,10 @@ def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[st
 
 def list_executions(connection: Connection, keys: Sequence[OrderKey]) -> list[ExecutionRow]:
     """Return the executions of the orders."""
-    found = find_matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
-    return [ExecutionRow._make(map(format_canonical, row)) for row in found]
+    matching_rows = find_matching_rows(
+        connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys
+    )
+    return [ExecutionRow._make(map(format_canonical, row)) for row in matching_rows]
 
 
 def list_execution_quantities(
@@ -58,7 +60,7 @@ def find_executed_order_ids(
 
     Exits of brackets are left out.
     """
-    is_exit = ORDERS.c.role.in_(EXITS)
+    is_exit = ORDERS.c.role.in_(EXIT_ROLES)
     statement = (
         select(EXECUTIONS.c.order_id)
         .select_from(EXECUTIONS.join(ORDERS, EXECUTION_OF_ORDER))

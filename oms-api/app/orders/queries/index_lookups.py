@@ -11,13 +11,13 @@ from app.risk.rules.limits import LimitScope
 
 def find_currencies_in_use(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
     """Return the base currencies of the tenant's portfolios with a position or open order in the symbol."""
-    held = select(POSITIONS.c.portfolio_id).where(
+    positions = select(POSITIONS.c.portfolio_id).where(
         POSITIONS.c.tenant_id == tenant_id, POSITIONS.c.symbol == symbol, POSITIONS.c.quantity != ZERO
     )
     working = select(ORDERS.c.portfolio_id).where(
         ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol == symbol, IS_OPEN
     )
-    in_use = union(held, working).subquery()
+    in_use = union(positions, working).subquery()
     statement = (
         select(PORTFOLIOS.c.base_currency)
         .where(PORTFOLIOS.c.tenant_id == tenant_id, PORTFOLIOS.c.id.in_(select(in_use.c.portfolio_id)))

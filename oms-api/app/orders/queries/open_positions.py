@@ -115,10 +115,12 @@ def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
     columns = [PORTFOLIOS.c.id, PORTFOLIOS.c.base_currency, kind]
     columns += [POSITIONS.c[name].label(f"held_{name}") for name in _POSITION]
     columns += [ORDERS.c[name].label(f"order_{name}") for name in COLUMNS]
-    held = and_(kind == _IS_POSITION, *_build_portfolio_conditions(POSITIONS), POSITIONS.c.quantity != ZERO)
-    working = and_(kind == _IS_ORDER, *_build_portfolio_conditions(ORDERS), IS_OPEN)
+    is_open_position = and_(
+        kind == _IS_POSITION, *_build_portfolio_conditions(POSITIONS), POSITIONS.c.quantity != ZERO
+    )
+    is_open_order = and_(kind == _IS_ORDER, *_build_portfolio_conditions(ORDERS), IS_OPEN)
     source = PORTFOLIOS.join(kind.table, literal(value=True))
-    source = source.outerjoin(POSITIONS, held).outerjoin(ORDERS, working)
+    source = source.outerjoin(POSITIONS, is_open_position).outerjoin(ORDERS, is_open_order)
     statement = select(*columns).select_from(source).where(PORTFOLIOS.c.tenant_id == tenant_id)
     books = FirmBooks({}, {}, [])
     for portfolio_id, base, what, *values in connection.execute(statement):

@@ -13,10 +13,10 @@ from app.database import forbid_full_sorts
 from app.ids import build_first_trade_id
 from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED
 from app.orders.queries.tables import EXECUTIONS, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
-from app.orders.rules.contingency import PARENTS
+from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import COLUMNS, ExecutionRow, order_of
-from app.orders.rules.values import FINAL, Order, Status
+from app.orders.rules.values import FINAL_STATUSES, Order, Status
 from app.text import list_spellings
 
 _ORDER = tuple(ORDERS.c[name] for name in COLUMNS)
@@ -58,18 +58,20 @@ def list_orders(
     The page is found in the one table, and nothing is joined with more than the page: a planner without
     statistics takes a tenant for small and would read all of it for a join.
     """
-    wanted = _build_conditions(tenant_id, filters)
-    conditions = [ORDERS.c.tenant_id == tenant_id, *wanted]
+    filter_conditions = _build_conditions(tenant_id, filters)
+    conditions = [ORDERS.c.tenant_id == tenant_id, *filter_conditions]
     if after is not None:
         conditions.append(ORDERS.c.id < after)
     if alternatives := _list_alternatives(filters):
-        found = _select_newest_of_each([[one, *conditions] for one in alternatives], limit).subquery("found")
+        newest = _select_newest_of_each([[one, *conditions] for one in alternatives], limit).subquery("found")
     elif _matches_few(filters):  # all are found by their index before they are put in order
-        found = select(*_ORDER).where(*conditions).offset(0).subquery("found")
+        newest = select(*_ORDER).where(*conditions).offset(0).subquery("found")
     else:
-        found = select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit).subquery("found")
-    with nullcontext() if wanted else forbid_full_sorts(connection):
-        return _list_views(connection, tenant_id, _select_page(found, limit))
+        newest = (
+            select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit).subquery("found")
+        )
+    with nullcontext() if filter_conditions else forbid_full_sorts(connection):
+        return _list_views(connection, tenant_id, _select_page(newest, limit))
 
 
 def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) -> list[tuple[str, Order]]:
@@ -88,8 +90,8 @@ def find_order(
 ) -> OrderView | None:
     """Return one order if it is in one of the portfolios (name keys; None: all), else None."""
     statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_build_portfolio_conditions(portfolios))
-    found = _list_views(connection, tenant_id, statement)
-    return found[0] if found else None
+    views = _list_views(connection, tenant_id, statement)
+    return views[0] if views else None
 
 
 def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[ExecutionRow]:
@@ -130,12 +132,12 @@ def _build_status_conditions(statuses: tuple[Status, ...] | None) -> list[Any]:
     condition = ORDERS.c.status.in_(statuses) if len(statuses) > 1 else ORDERS.c.status == statuses[0]
     if Status.FILLED in statuses:
         return [condition]
-    return [condition, IS_UNFILLED if FINAL & set(statuses) else IS_OPEN]
+    return [condition, IS_UNFILLED if FINAL_STATUSES & set(statuses) else IS_OPEN]
 
 
 def _matches_few(filters: OrderFilter) -> bool:
     """Return whether only open orders or those of one id match. They are few: selected first, then sorted."""
-    is_of_open = filters.statuses is not None and not FINAL & set(filters.statuses)
+    is_of_open = filters.statuses is not None and not FINAL_STATUSES & set(filters.statuses)
     return bool(filters.is_open) or is_of_open or filters.client_order_id is not None
 
 
@@ -145,7 +147,7 @@ def _list_alternatives(filters: OrderFilter) -> list[Any]:
         named = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(filters.user))
         return [column == user for column, user in named]
     statuses = filters.statuses or ()
-    if len(statuses) > 1 and FINAL.issuperset(statuses):
+    if len(statuses) > 1 and FINAL_STATUSES.issuperset(statuses):
         return [ORDERS.c.status == status for status in statuses]
     return []
 
@@ -159,12 +161,12 @@ def _select_newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSele
     newest = (
         select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit) for conditions in choices
     )
-    return union(*(select(found.subquery()) for found in newest))
+    return union(*(select(statement.subquery()) for statement in newest))
 
 
-def _select_page(found: Subquery, limit: int) -> Select[Any]:
+def _select_page(newest: Subquery, limit: int) -> Select[Any]:
     """Return the newest of the orders found, with their portfolios' names."""
-    page = select(found).order_by(found.c.id.desc()).limit(limit).subquery("page")
+    page = select(newest).order_by(newest.c.id.desc()).limit(limit).subquery("page")
     is_portfolio = (PORTFOLIOS.c.tenant_id == page.c.tenant_id) & (PORTFOLIOS.c.id == page.c.portfolio_id)
     name = (
         select(PORTFOLIOS.c.name).where(is_portfolio).scalar_subquery()
@@ -201,7 +203,7 @@ def _compute_first_id(instant: datetime) -> str:
 def _list_views(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[OrderView]:
     rows = [tuple(row) for row in connection.execute(statement)]
     orders = [(order_of(row[:-1]), str(row[-1])) for row in rows]
-    entries = [order.id for order, _ in orders if order.role in PARENTS]
+    entries = [order.id for order, _ in orders if order.role in PARENT_ROLES]
     legs: dict[str, list[Order]] = {}
     if entries:
         is_leg = (ORDERS.c.tenant_id == tenant_id) & ORDERS.c.parent_id.in_(entries)

@@ -48,11 +48,11 @@ async def list_approvals(
     Each has one estimate at the prices when it was placed and one at current prices. For a key that acts for
     no person the list is empty.
     """
-    found = await service.list_approvals(
+    views = await service.list_approvals(
         AuthenticatedRequest(caller, get_request_info(request).request_id), limit
     )
-    denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
-    return build_json_response([approval_out(*one) for one in zip(found, denials, strict=True)])
+    denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in views]
+    return build_json_response([approval_out(*one) for one in zip(views, denials, strict=True)])
 
 
 @router.post(
@@ -70,8 +70,8 @@ async def approve_order(
     approvers decide at the same time, the first decision counts. The other approver receives 409 with the
     name of the first.
     """
-    done = await service.approve(request, order_id, body.reason, body.price_seen)
-    return build_order_response(raise_if_denied(done), 200)
+    result = await service.approve(request, order_id, body.reason, body.price_seen)
+    return build_order_response(raise_if_denied(result), 200)
 
 
 @router.post(
@@ -100,5 +100,5 @@ async def request_override(
     The response is a new order. It waits for the approval of a second person with the role risk or admin.
     Kill switches, permissions, prices and firm-wide limits cannot be overridden.
     """
-    done = await service.request_override(request, order_id, body.reason, body.expires_minutes)
-    return build_order_response(raise_if_denied(done), 201)
+    result = await service.request_override(request, order_id, body.reason, body.expires_minutes)
+    return build_order_response(raise_if_denied(result), 201)

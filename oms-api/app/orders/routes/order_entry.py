@@ -133,8 +133,8 @@ async def place_group(
         message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [order.to_ticket() for order in body.orders]
-    done = await service.place_group(request, GroupKind(body.kind), first.portfolio_name, tickets)
-    return build_orders_response(raise_if_denied(done), 201)
+    result = await service.place_group(request, GroupKind(body.kind), first.portfolio_name, tickets)
+    return build_orders_response(raise_if_denied(result), 201)
 
 
 @router.post(
@@ -172,12 +172,12 @@ async def cancel_all(
     after a restart: do not send the request again for them.
     """
     if body.portfolio_name is not None:
-        done = await service.cancel_all(request, **body.model_dump())
+        canceled = await service.cancel_all(request, **body.model_dump())
         return build_json_response(
-            {"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200
+            {"orders": [order_out(view) for view in canceled.orders], "unsettled": []}, 200
         )
-    wanted = CancellationFilter(body.symbol, body.side, body.strategy)
-    result = await cancellations.cancel_all(request, wanted, body.reason)
+    filter_ = CancellationFilter(body.symbol, body.side, body.strategy)
+    result = await cancellations.cancel_all(request, filter_, body.reason)
     content = {"orders": [order_out(view) for view in result.orders], "unsettled": result.unsettled}
     return build_json_response(content, 200, _REPLAY if result.replayed else None)
 
@@ -191,8 +191,8 @@ async def cancel_order(
     request: CancelOrderRequest, order_id: OrderId, body: CancelBody, service: OrderServiceDep
 ) -> Response:
     """Cancel an order. Earlier fills are kept. The body is optional."""
-    done = await service.cancel(request, order_id, body.reason)
-    return build_order_response(done, 200)
+    result = await service.cancel(request, order_id, body.reason)
+    return build_order_response(result, 200)
 
 
 @router.post(
@@ -226,8 +226,15 @@ async def correct_execution(
     The execution is reversed, and a new one is booked with the time of the original and newly computed
     charges. Its ID is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
     """
-    facts = (body.execution_id, body.quantity, body.price, body.reason)
-    return build_order_response(await service.correct(request, order_id, *facts), 200)
+    result = await service.correct(
+        request,
+        order_id,
+        execution_id=body.execution_id,
+        quantity=body.quantity,
+        price=body.price,
+        reason=body.reason,
+    )
+    return build_order_response(result, 200)
 
 
 @router.patch(
@@ -244,7 +251,7 @@ async def replace_order(
     of 10 units open after 5 have filled, send 10.
     """
     changes = body.to_changes()
-    if not any(value is not None for value in changes[:-2]):
+    if changes.is_empty:
         raise Invalid(
             "The request changes nothing; send at least one field.",
             [FieldError("body", "Must contain at least one field.", "empty")],
@@ -273,25 +280,27 @@ def _parse_place_request(
 
 def _build_place_response(outcome: Outcome) -> JsonResponse:
     assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
-    done = raise_if_denied(outcome)
-    return JsonResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
+    result = raise_if_denied(outcome)
+    return JsonResponse(
+        201, orjson.dumps(order_out(result.orders[0])), REPLAYED_FIELD if result.replayed else ()
+    )
 
 
-def raise_if_denied(done: OrderResult) -> OrderResult:
+def raise_if_denied(result: OrderResult) -> OrderResult:
     """Return the result. Raises OrderDenied if risk denied one of its orders."""
-    for view in done.orders:
+    for view in result.orders:
         if view.order.status is Status.DENIED and view.order.denial:
             denial = orjson.loads(view.order.denial)
-            raise OrderDenied(denial["message"], view.order.id, denial, _REPLAY if done.replayed else {})
-    return done
+            raise OrderDenied(denial["message"], view.order.id, denial, _REPLAY if result.replayed else {})
+    return result
 
 
-def build_order_response(done: OrderResult, status: int) -> Response:
+def build_order_response(result: OrderResult, status: int) -> Response:
     """Return the response with the first order of the result."""
-    return build_json_response(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
+    return build_json_response(order_out(result.orders[0]), status, _REPLAY if result.replayed else None)
 
 
-def build_orders_response(done: OrderResult, status: int) -> Response:
+def build_orders_response(result: OrderResult, status: int) -> Response:
     """Return the response with all orders of the result."""
-    content = {"orders": [order_out(view) for view in done.orders]}
-    return build_json_response(content, status, _REPLAY if done.replayed else None)
+    content = {"orders": [order_out(view) for view in result.orders]}
+    return build_json_response(content, status, _REPLAY if result.replayed else None)

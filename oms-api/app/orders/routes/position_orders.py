@@ -43,10 +43,15 @@ async def close_position(
     request: ClosePositionRequest, body: CloseBody, service: OrderServiceDep
 ) -> Response:
     """Close a position, or a part of it, at market."""
-    facts = (body.symbol, body.product or "", body.quantity, body.reason)
-    return build_order_response(
-        raise_if_denied(await service.close(request, body.portfolio_name, *facts)), 201
+    result = await service.close(
+        request,
+        body.portfolio_name,
+        symbol=body.symbol,
+        product=body.product or "",
+        quantity=body.quantity,
+        reason=body.reason,
     )
+    return build_order_response(raise_if_denied(result), 201)
 
 
 @router.put(
@@ -63,5 +68,5 @@ async def set_exits(
     They replace the position's present exits, and each closes its whole quantity. The response lists the exit
     orders.
     """
-    done = await service.set_exits(request, portfolio.strip(), symbol, body.product or "", *body.to_legs())
-    return build_orders_response(raise_if_denied(done), 200)
+    result = await service.set_exits(request, portfolio.strip(), symbol, body.product or "", *body.to_legs())
+    return build_orders_response(raise_if_denied(result), 200)

@@ -26,7 +26,7 @@ from app.orders.queries.book import list_order_events
 from app.orders.queries.reading import OrderFilter
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionRow, OrderEvent
-from app.orders.rules.values import FINAL, Status
+from app.orders.rules.values import FINAL_STATUSES, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
 from app.orders.schemas.responses import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
@@ -41,7 +41,7 @@ _LIST = "orders"
 STATUSES_BY_NAME: dict[str, tuple[Status, ...]] = {
     **{str(status): (status,) for status in Status},
     "CANCELLED": (Status.CANCELED,),
-    "PENDING": tuple(status for status in Status if status not in FINAL),
+    "PENDING": tuple(status for status in Status if status not in FINAL_STATUSES),
     "REJECTED": (Status.REJECTED, Status.DENIED),
 }
 
@@ -141,13 +141,13 @@ async def get_order(
     tenant_id = caller.tenant_id
 
     def read(connection: Connection) -> dict[str, Any]:
-        found = queries.find_order(connection, tenant_id, order_id, caller.portfolios)
-        if found is None:
+        view = queries.find_order(connection, tenant_id, order_id, caller.portfolios)
+        if view is None:
             raise NoSuchOrder(order_id)
         history = list_order_events(connection, tenant_id, order_id)
         fills = queries.fills_of(connection, tenant_id, order_id)
         return {
-            **order_out(found),
+            **order_out(view),
             "events": list(map(_serialize_event, history)),
             "fills": list(map(_fill, fills)),
         }

@@ -13,9 +13,17 @@ from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Cancele
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
-from app.orders.rules.contingency import EXITS, SHARING, exclusive_id
+from app.orders.rules.contingency import EXIT_ROLES, SHARING, exclusive_id
 from app.orders.rules.order_factory import PAPER
-from app.orders.rules.values import FINAL, WORKING, GroupKind, Order, Role, Status, TimeInForce
+from app.orders.rules.values import (
+    FINAL_STATUSES,
+    WORKING_STATUSES,
+    GroupKind,
+    Order,
+    Role,
+    Status,
+    TimeInForce,
+)
 
 SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent until then is rejected
 UNKNOWN_LIMIT = timedelta(seconds=60)  # an order that the broker does not know then was not received
@@ -71,7 +79,7 @@ def is_remote(order: Order) -> bool:
 
 def is_at_broker(order: Order) -> bool:
     """Return whether a broker outside of this process works the order, or is about to."""
-    return order.broker != PAPER and order.status in WORKING
+    return order.broker != PAPER and order.status in WORKING_STATUSES
 
 
 def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequest | None:
@@ -84,8 +92,8 @@ def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequ
     for request in undone:
         by_order.setdefault(request.order_id, []).append(request)
     candidates = [_find_next(requests) for requests in by_order.values()]
-    due = [one for one in candidates if is_due(one, now)]
-    return min(due, key=lambda one: (one.kind is not RequestKind.CANCEL, one.id), default=None)
+    due_requests = [one for one in candidates if is_due(one, now)]
+    return min(due_requests, key=lambda one: (one.kind is not RequestKind.CANCEL, one.id), default=None)
 
 
 def is_due(request: BrokerRequest, now: datetime) -> bool:
@@ -129,7 +137,7 @@ def is_new_order(request: BrokerRequest) -> bool:
 
 def replaces_exits(order: Order) -> bool:
     """Return whether an order is an exit of a position, which may take the place of other exits."""
-    return order.role in EXITS and order.parent_id is None
+    return order.role in EXIT_ROLES and order.parent_id is None
 
 
 def is_too_late(request: BrokerRequest, now: datetime) -> bool:
@@ -172,7 +180,7 @@ def build_broker_order(order: Order, instrument: Instrument, linked: Sequence[Or
         return built
     is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
     built = built._replace(group=exclusive_id(order) if is_linked else None)
-    if order.role in EXITS:
+    if order.role in EXIT_ROLES:
         built = built._replace(time_in_force=choose_exit_time(order.broker, built))
     return built
 
@@ -182,13 +190,13 @@ def is_watched(order: Order, instrument: Instrument) -> bool:
     return (
         is_remote(order)
         and order.role in SHARING
-        and is_watched_at(order.broker, convert_order(order, instrument), is_exit=order.role in EXITS)
+        and is_watched_at(order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES)
     )
 
 
 def get_pairing(order: Order, instrument: Instrument) -> Pairing:
     """Return how the broker of an order of a pair executes the pair."""
-    return choose_pairing(order.broker, convert_order(order, instrument), is_exit=order.role in EXITS)
+    return choose_pairing(order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES)
 
 
 def carries_exits(order: Order, instrument: Instrument) -> bool:
@@ -206,9 +214,9 @@ def choose_linked(order: Order, members: Iterable[Order], instrument: Instrument
     reached the broker yet.
     """
     is_entry = carries_exits(order, instrument)
-    if not is_entry and (order.role is not Role.TAKE_PROFIT or order.status in FINAL):
+    if not is_entry and (order.role is not Role.TAKE_PROFIT or order.status in FINAL_STATUSES):
         return []
-    role, states = (EXITS, _PLANNED) if is_entry else ({Role.STOP_LOSS}, _UNSENT)
+    role, states = (EXIT_ROLES, _PLANNED) if is_entry else ({Role.STOP_LOSS}, _UNSENT)
     exits = [
         one for one in members if one.role in role and one.group_id == order.group_id and one.status in states
     ]

@@ -16,7 +16,7 @@ class CancellationFilter(NamedTuple):
     def matches(self, order: Order) -> bool:
         """Return whether the order has all values that are given."""
         values = (order.symbol, order.side, order.strategy)
-        return all(wanted in (None, value) for wanted, value in zip(self, values, strict=True))
+        return all(filter_value in (None, value) for filter_value, value in zip(self, values, strict=True))
 
 
 class StoredCancellation(NamedTuple):

@@ -8,9 +8,9 @@ from app.money import round_down_to_step, round_up_to_step
 from app.orders.rules.values import Order, Role, Status
 
 MAX_PARTS = 100  # orders that one close is split into
-PARENTS = frozenset({Role.ENTRY, Role.CLOSING})  # they may have child orders
-EXITS = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
-SHARING = EXITS | {Role.EITHER}  # a fill of one reduces its sibling
+PARENT_ROLES = frozenset({Role.ENTRY, Role.CLOSING})  # they may have child orders
+EXIT_ROLES = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
+SHARING = EXIT_ROLES | {Role.EITHER}  # a fill of one reduces its sibling
 
 _MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
@@ -20,15 +20,15 @@ def exclusive_id(order: Order) -> str | None:
     return order.group_id if order.role in SHARING else None
 
 
-def closes_only(order: Order, held: Decimal) -> bool:
-    """Return whether an order can only reduce the signed position `held`.
+def closes_only(order: Order, position_quantity: Decimal) -> bool:
+    """Return whether an order can only reduce the signed position `position_quantity`.
 
     True for a bracket exit, and for an OCO order or OTO follower whose quantity is not larger than the
     position.
     """
-    if order.role in EXITS:
+    if order.role in EXIT_ROLES:
         return True
-    left = held if order.side == "SELL" else -held
+    left = position_quantity if order.side == "SELL" else -position_quantity
     return order.role in _MAYBE_EXITS and order.leaves_quantity <= left
 
 
@@ -51,7 +51,7 @@ def exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
 
 def list_latest_exits(orders: Iterable[Order]) -> list[Order]:
     """Return the last exit of each role. A replacement that was denied is none: the exit before it stayed."""
-    exits = (one for one in orders if one.role in EXITS and one.status is not Status.DENIED)
+    exits = (one for one in orders if one.role in EXIT_ROLES and one.status is not Status.DENIED)
     return list({one.role: one for one in sorted(exits, key=lambda one: one.id)}.values())
 
 
@@ -68,22 +68,22 @@ def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
     ]
 
 
-def opening_orders(orders: Iterable[Order], held: Decimal) -> list[Order]:
+def opening_orders(orders: Iterable[Order], position_quantity: Decimal) -> list[Order]:
     """Return the open orders of a position, oldest first, that could open or increase it.
 
     Exits, closing orders and held orders never do. Others do once their total exceeds the signed position
-    `held`.
+    `position_quantity`.
     """
-    room = {"SELL": max(held, Decimal(0)), "BUY": max(-held, Decimal(0))}
-    found = []
+    room = {"SELL": max(position_quantity, Decimal(0)), "BUY": max(-position_quantity, Decimal(0))}
+    opening = []
     for order in orders:
-        if order.role is Role.CLOSING or order.status is Status.HELD or closes_only(order, held):
+        if order.role is Role.CLOSING or order.status is Status.HELD or closes_only(order, position_quantity):
             continue
         if order.leaves_quantity <= room[order.side]:
             room[order.side] -= order.leaves_quantity
         else:
-            found.append(order)
-    return found
+            opening.append(order)
+    return opening
 
 
 def part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:

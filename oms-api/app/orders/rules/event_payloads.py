@@ -9,7 +9,7 @@ from app.costs.rules.booking import serialize_charges
 from app.costs.rules.values import Schedule
 from app.money import divide, format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.rows import ExecutionRow, OrderEvent
-from app.orders.rules.values import FINAL, Order, OrderType, Status
+from app.orders.rules.values import FINAL_STATUSES, Order, OrderType, Status
 
 _RETROSPECTIVE = {  # by the note of the execution: see `execution_verification`
     "bust": "order.fill_busted",
@@ -86,7 +86,7 @@ def add_event_facts(
 ) -> dict[str, Any]:
     """Return the payload of a history row: the facts of the order, and those of the row."""
     payload = facts | {"sequence": event.sequence, "status": order.status, "actor": event.actor}
-    if order.status in FINAL:
+    if order.status in FINAL_STATUSES:
         payload["leaves_quantity"] = "0"
     if execution is not None:
         payload |= _fill(execution)

@@ -63,17 +63,17 @@ def find_event_differences(
     fills = list(_iterate_filled(order, history, executions))
     findings += _check_fills(order, fills)
     for order_event, filled in reversed(list(zip(history, fills, strict=True))):
-        found = by_sequence.pop(order_event.sequence, [])
-        if len(found) != 1:
+        matching_events = by_sequence.pop(order_event.sequence, [])
+        if len(matching_events) != 1:
             findings.append(
                 _build_finding(
                     f"sequence {order_event.sequence}",
-                    f"{len(found)} events",
+                    f"{len(matching_events)} events",
                     f"one {event_type_of(order_event)}",
                 )
             )
             continue
-        (event,) = found
+        (event,) = matching_events
         previous = _parse_values(event.facts)
         findings += _find_differences(event, order, order_event, previous, filled, executions)
         findings += _check_changes(order, previous, current, following)
@@ -96,9 +96,9 @@ def _check_denials(
         at = []  # an approver's refusal is not a denial by risk checks
     if facts and not any("time_in_force" in event.facts for event in events):  # written by an earlier version
         facts.pop("denial", None)
-    due = [(instant, facts) for instant in at] if facts is not None else []
-    if stored_payloads != due:
-        yield _build_finding(DENIED, str(stored_payloads), str(due))
+    expected = [(instant, facts) for instant in at] if facts is not None else []
+    if stored_payloads != expected:
+        yield _build_finding(DENIED, str(stored_payloads), str(expected))
 
 
 def _check_fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
@@ -119,13 +119,13 @@ def find_issue_differences(
 ) -> Iterator[Finding]:
     """Yield a finding if the reconciliation issues do not match the executions noted as over or stray."""
     stored_payloads = [event.facts for event in events if event.type == ISSUE]
-    due = [
+    expected = [
         {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
         for row in rows
         if row.note in BEYOND
     ]
-    if sorted(map(str, stored_payloads)) != sorted(map(str, due)):
-        yield _build_finding(ISSUE, str(stored_payloads), str(due))
+    if sorted(map(str, stored_payloads)) != sorted(map(str, expected)):
+        yield _build_finding(ISSUE, str(stored_payloads), str(expected))
 
 
 def list_portfolio_names(events: Sequence[PublishedEvent]) -> set[str]:
@@ -175,10 +175,12 @@ def _find_differences(
     if expected != facts:
         names = dict.fromkeys((*expected, *facts))
         pairs += [(name, facts.get(name), expected.get(name)) for name in names]
-    for name, stored, due in pairs:
-        if stored != due:
+    for name, stored, expected_value in pairs:
+        if stored != expected_value:
             yield _build_finding(
-                f"{name} of {event.type} {order_event.sequence}", _format_value(stored), _format_value(due)
+                f"{name} of {event.type} {order_event.sequence}",
+                _format_value(stored),
+                _format_value(expected_value),
             )
 
 

@@ -73,25 +73,25 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: StoredTrade |
 
 
 def _find_fill_differences(order: Order, row: ExecutionRow, booked: BookedFields) -> Iterator[Finding]:
-    for name, due in _list_execution_values(row).items():
-        if booked[name] != due:
-            yield _build_finding(row, name, due, booked[name])
-    for name, due in _list_order_values(order).items():
-        if booked[name] != due:
-            yield Finding(OrderCheck.TRADE, name, due, booked[name])
+    for name, execution_value in _list_execution_values(row).items():
+        if booked[name] != execution_value:
+            yield _build_finding(row, name, execution_value, booked[name])
+    for name, execution_value in _list_order_values(order).items():
+        if booked[name] != execution_value:
+            yield Finding(OrderCheck.TRADE, name, execution_value, booked[name])
 
 
 def _find_bust_differences(order: Order, row: ExecutionRow, booked: BookedFields) -> Iterator[Finding]:
     """Yield the differences between a bust and the ledger's reversal, which has the opposite side."""
     same = ("portfolio_id", "symbol", "price", "executed_at")
-    due = {name: getattr(row, name) for name in same} | {
+    expected_values = {name: getattr(row, name) for name in same} | {
         "side": "SELL" if row.side == "BUY" else "BUY",
         "quantity": format_fixed(-Decimal(row.quantity)),
         "gmv": format_fixed(-Decimal(row.value)),
         "product": order.product,
         "order_id": None,
     }
-    for name, expected in due.items():
+    for name, expected in expected_values.items():
         if booked[name] != expected:
             yield _build_finding(row, name, expected, booked[name])
 
@@ -108,8 +108,8 @@ def find_execution_event_differences(
         elif execution_id not in notes:
             yield Finding(OrderCheck.TRADE, "execution_id", "none", f"the execution {execution_id} of a move")
         elif notes[execution_id] != move_notes[execution_id]:
-            found, due = notes[execution_id], move_notes[execution_id]
-            yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", found, due)
+            stored, expected = notes[execution_id], move_notes[execution_id]
+            yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", stored, expected)
 
 
 def list_execution_events(history: Sequence[OrderEvent]) -> list[ExecutionEvent]:

@@ -23,6 +23,11 @@ class OrderChanges(NamedTuple):
     client_order_id: str | None = None
     reason: str | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the order keeps all its terms. `client_order_id` and `reason` belong to the request."""
+        return self._replace(client_order_id=None, reason=None) == OrderChanges()
+
 
 class OrderView(NamedTuple):
     """An order with its portfolio's name and, for an entry, its child orders."""

@@ -63,8 +63,8 @@ def nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bo
     """Return the nearest price on tick above, or else below, all the prices. None if it is not positive."""
     if is_above:
         return round_down_to_step(max(prices), tick) + tick
-    found = round_up_to_step(min(prices), tick) - tick
-    return found if found > 0 else None
+    price = round_up_to_step(min(prices), tick) - tick
+    return price if price > 0 else None
 
 
 def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | None:

@@ -5,6 +5,7 @@ Both databases accept canonical text (`money.format_fixed`, `timestamps.format_t
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -25,7 +26,7 @@ from app.timestamps import Timestamp
 Row = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
 # Columns that change after the order was placed; all others are its terms.
-MUTABLE = (
+MUTABLE_COLUMNS = (
     "quantity", "status", "filled_quantity", "filled_value", "is_triggered", "trail_level", "replaced_by",
     "parent_id", "denial", "broker_order_id", "event_count", "updated_at", "accepted_at",
     "limit_price", "stop_price",  # rounded when a held exit is released after a tick size change
@@ -73,11 +74,15 @@ class OrderEvent(NamedTuple):
     request_key: str | None = None
 
 
-# Columns that have another name than their field. History rows are never changed, and hold the name in
-# `following` too. During an upgrade, processes of the earlier version still use the column.
+# Columns whose stored name differs from the field. Stored rows also contain the old name in `following`, and
+# processes of the previous version still use it during an upgrade.
 _STORED_NAMES = {"broker_reason": "broker_words"}
 _COLUMNS = tuple(_STORED_NAMES.get(name, name) for name in OrderEvent._fields)
-_FOLLOWING = _COLUMNS[4:]  # the status before is that of the change before
+# Fields of a following event that result from the previous one; `from_status` is its `to_status`.
+_DERIVED = frozenset({"tenant_id", "order_id", "sequence", "from_status"})
+_FOLLOWING_FIELDS = tuple(name for name in OrderEvent._fields if name not in _DERIVED)
+_FOLLOWING = tuple(_STORED_NAMES.get(name, name) for name in _FOLLOWING_FIELDS)
+_get_following_values = attrgetter(*_FOLLOWING_FIELDS)
 EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
 
 
@@ -86,33 +91,45 @@ def pack_order_history(history: Iterable[OrderEvent]) -> list[Row]:
     groups: list[list[OrderEvent]] = []
     by_order: dict[tuple[int, str], list[OrderEvent]] = {}
     for event in history:
-        group = by_order.get(event[:2])
-        if group is None or Status.AWAITING_APPROVAL in event[3:5]:  # its verification reads separate rows
+        order_key = (event.tenant_id, event.order_id)
+        group = by_order.get(order_key)
+        # verification of approvals reads one row for each event
+        if group is None or Status.AWAITING_APPROVAL in (event.from_status, event.to_status):
             groups.append(group := [])
         group.append(event)
-        by_order[event[:2]] = group
-    return [(*first, _pack_following(others)) for first, *others in groups]
+        by_order[order_key] = group
+    return [(*first, _pack_following(following)) for first, *following in groups]
 
 
 def _pack_following(history: Sequence[OrderEvent]) -> str | None:
     """Return changes as a JSON list of objects without nulls, None for no change."""
-    changes = [
-        {name: value for name, value in zip(_FOLLOWING, event[4:], strict=True) if value is not None}
+    events = [
+        {
+            name: value
+            for name, value in zip(_FOLLOWING, _get_following_values(event), strict=True)
+            if value is not None
+        }
         for event in history
     ]
-    return orjson.dumps(changes).decode() if changes else None
+    return orjson.dumps(events).decode() if events else None
 
 
 def unpack_order_history(row: Sequence[Any]) -> list[OrderEvent]:
     """Return the changes of a row (`EVENT_COLUMNS`), oldest first. Raises TypeError or ValueError."""
     *values, following = row
     history = [OrderEvent._make(values)]
-    for change in orjson.loads(following) if following is not None else ():
-        tenant_id, order_id, sequence, _, status, *_ = history[-1]
-        fields = dict(change)
-        broker_reason = fields.pop(_STORED_NAMES["broker_reason"], None)
-        key = (tenant_id, order_id, sequence + 1, status)
-        history.append(OrderEvent(*key, broker_reason=broker_reason, **fields))
+    for stored_fields in orjson.loads(following) if following is not None else ():
+        previous = history[-1]
+        fields = dict(stored_fields)
+        event = OrderEvent(
+            tenant_id=previous.tenant_id,
+            order_id=previous.order_id,
+            sequence=previous.sequence + 1,
+            from_status=previous.to_status,
+            broker_reason=fields.pop(_STORED_NAMES["broker_reason"], None),
+            **fields,
+        )
+        history.append(event)
     return history
 
 

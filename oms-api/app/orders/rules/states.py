@@ -6,7 +6,7 @@ It follows nautilus_trader's order table and FIX 5.0 SP2 appendix D.
 from decimal import Decimal
 
 from app.orders.errors import InvalidTransition
-from app.orders.rules.values import FINAL, Status
+from app.orders.rules.values import FINAL_STATUSES, Status
 
 # The statuses after a refused request. SUBMITTED: the broker has not accepted the order yet.
 _BACK = {Status.SUBMITTED, Status.ACCEPTED, Status.TRIGGERED, Status.PARTIALLY_FILLED}
@@ -82,7 +82,7 @@ def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Sta
         return status
     if filled >= quantity:
         return Status.FILLED
-    if status in FINAL or status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
+    if status in FINAL_STATUSES or status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
         return status
     return Status.PARTIALLY_FILLED
 
@@ -104,6 +104,6 @@ def diagram() -> str:
     lines = ["stateDiagram-v2", "    [*] --> INITIALIZED"]
     for start, ends in NEXT.items():
         lines += [f"    {start} --> {end}" for end in Status if end in ends]
-        if start in FINAL:
+        if start in FINAL_STATUSES:
             lines.append(f"    {start} --> [*]")
     return "\n".join(lines) + "\n"

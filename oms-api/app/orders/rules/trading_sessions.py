@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar
 from app.calendars.rules.values import TradingSession
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce
 from app.timestamps import Timestamp, format_timestamp
 
@@ -17,7 +17,7 @@ INTRADAY = "MIS"  # the product of positions that are closed on the day they are
 SQUARE_OFF = "square-off"  # the source of the orders that close intraday positions
 AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _ENDS_AT_CLOSE = frozenset({TimeInForce.DAY, TimeInForce.CLS})
-_NEVER_DENIED = EXITS | {Role.CLOSING, Role.FOLLOWER}
+_NEVER_DENIED = EXIT_ROLES | {Role.CLOSING, Role.FOLLOWER}
 
 
 class Enforcement(StrEnum):

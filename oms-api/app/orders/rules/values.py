@@ -14,11 +14,11 @@ from app.money import ZERO
 from app.timestamps import Timestamp
 
 __all__ = [
-    "COUNTED",
-    "FINAL",
-    "OPEN",
-    "PENDING",
-    "WORKING",
+    "EXPOSURE_STATUSES",
+    "FINAL_STATUSES",
+    "OPEN_STATUSES",
+    "PENDING_STATUSES",
+    "WORKING_STATUSES",
     "GroupKind",
     "Order",
     "OrderKey",
@@ -207,7 +207,7 @@ class Order(NamedTuple):
     @property
     def leaves_quantity(self) -> Decimal:
         """The quantity that may still fill: quantity - filled_quantity while open, else zero."""
-        if self.status in FINAL:
+        if self.status in FINAL_STATUSES:
             return ZERO
         return max(self.quantity - self.filled_quantity, ZERO)
 
@@ -223,7 +223,7 @@ def changed(order: Order, **fields: Any) -> Order:
     return tuple.__new__(Order, values)
 
 
-FINAL = frozenset(
+FINAL_STATUSES = frozenset(
     {
         Status.FILLED,
         Status.CANCELED,
@@ -233,10 +233,11 @@ FINAL = frozenset(
         Status.REJECTED,
     }
 )
-OPEN = frozenset(Status) - FINAL
-PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})  # its broker has not answered yet
+OPEN_STATUSES = frozenset(Status) - FINAL_STATUSES
+# Statuses whose cancel or replace request the broker has not answered yet.
+PENDING_STATUSES = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 # Statuses at the market, which can match. An order with a pending cancel can still fill.
-WORKING = frozenset(
+WORKING_STATUSES = frozenset(
     {
         Status.SUBMITTED,
         Status.ACCEPTED,
@@ -247,4 +248,4 @@ WORKING = frozenset(
     }
 )
 # Statuses that count toward exposure and buying power.
-COUNTED = WORKING | {Status.AWAITING_APPROVAL}
+EXPOSURE_STATUSES = WORKING_STATUSES | {Status.AWAITING_APPROVAL}

@@ -11,7 +11,7 @@ from app.money import ZERO, format_fixed
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import NEXT
-from app.orders.rules.values import OPEN, Order, OrderType, Status
+from app.orders.rules.values import OPEN_STATUSES, Order, OrderType, Status
 
 
 class OrderCheck(StrEnum):
@@ -73,9 +73,9 @@ def _check_times(order: Order, history: Sequence[OrderEvent]) -> Iterator[Findin
         ("updated_at", order.updated_at, history[-1].at),
         ("actor", order.placed_by, history[0].actor),
     )
-    for name, stored, due in pairs:
-        if stored != due:
-            yield _build_finding(name, stored, due)
+    for name, stored, expected in pairs:
+        if stored != expected:
+            yield _build_finding(name, stored, expected)
     times = {event.at for event in history}
     accepted = [event.at for event in history if event.to_status == Status.ACCEPTED]
     if order.accepted_at not in (times if accepted else times | {None}):
@@ -85,8 +85,8 @@ def _check_times(order: Order, history: Sequence[OrderEvent]) -> Iterator[Findin
 def check_terms(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
     """Return fields that contradict the order's type, broker, history or denial."""
     findings = []
-    found = [(name, getattr(order, name)) for name in _list_unused_prices(order.type)]
-    findings += [_build_finding(name, str(price), None) for name, price in found if price is not None]
+    unused_prices = [(name, getattr(order, name)) for name in _list_unused_prices(order.type)]
+    findings += [_build_finding(name, str(price), None) for name, price in unused_prices if price is not None]
     if (order.replaced_by is not None) != (order.status == Status.REPLACED):
         expected = "a successor" if order.replaced_by is None else None
         findings.append(_build_finding("replaced_by", order.replaced_by, expected))
@@ -127,7 +127,7 @@ def check_quantity(order: Order) -> list[Finding]:
 
     Late fills of its predecessor may complete one that awaits approval.
     """
-    is_working = order.status in OPEN and order.status is not Status.AWAITING_APPROVAL
+    is_working = order.status in OPEN_STATUSES and order.status is not Status.AWAITING_APPROVAL
     if not is_working or order.filled_quantity < order.quantity:
         return []
     expected = f"less than {format_fixed(order.quantity)} while {order.status}"
@@ -141,10 +141,10 @@ def filled_by(execution: ExecutionRow) -> Filled:
 
 def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     """Return the carried amounts that do not match the predecessor's fills; zero without a predecessor."""
-    due = (ZERO, ZERO)
+    expected_values = (ZERO, ZERO)
     if predecessor is not None:
-        due = (predecessor.filled_quantity, predecessor.filled_value)
-    pairs = zip(("carried_quantity", "carried_value"), due, strict=True)
+        expected_values = (predecessor.filled_quantity, predecessor.filled_value)
+    pairs = zip(("carried_quantity", "carried_value"), expected_values, strict=True)
     return [
         Finding(OrderCheck.FILLS, name, format_fixed(getattr(order, name)), format_fixed(expected))
         for name, expected in pairs
@@ -167,9 +167,9 @@ def check_fills(order: Order, filled: Filled) -> list[Finding]:
         ("filled_value", order.filled_value, filled.value),
     )
     return [
-        Finding(OrderCheck.FILLS, name, format_fixed(stored), format_fixed(due))
-        for name, stored, due in pairs
-        if stored != due
+        Finding(OrderCheck.FILLS, name, format_fixed(stored), format_fixed(expected))
+        for name, stored, expected in pairs
+        if stored != expected
     ]
 
 

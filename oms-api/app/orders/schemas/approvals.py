@@ -102,11 +102,11 @@ class ApprovalOut(BaseModel):
     reason: str | None = Field(examples=["Client block"], description="Override: why it was requested")
 
 
-def approval_out(found: ApprovalView, denial: dict[str, Any] | None) -> dict[str, Any]:
+def approval_out(approval: ApprovalView, denial: dict[str, Any] | None) -> dict[str, Any]:
     """Return the order that waits as `ApprovalOut` describes it."""
-    request = found.request
+    request = approval.request
     return {
-        "order": order_out(found.view),
+        "order": order_out(approval.view),
         "rule": request.rule,
         "requested_by": request.requested_by,
         "requested_at": request.requested_at,
@@ -115,10 +115,10 @@ def approval_out(found: ApprovalView, denial: dict[str, Any] | None) -> dict[str
         "price_seen": None
         if request.price_seen is None
         else shorten_amount(format_fixed(request.price_seen)),
-        "price": None if found.price is None else shorten_amount(format_fixed(found.price)),
+        "price": None if approval.price is None else shorten_amount(format_fixed(approval.price)),
         "max_move_percent": shorten_quantity(format_fixed(request.max_move_percent)),
         "then": orjson.loads(request.estimate),
-        "now": orjson.loads(found.estimate),
+        "now": orjson.loads(approval.estimate),
         "denial": denial,
         "override_of": request.override_of,
         "waived": request.waived,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
-from app.ledger.queries.books import load_positions_of_portfolios, parse_position
+from app.ledger.queries.books import load_positions_of_portfolios
 from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey
@@ -39,10 +39,10 @@ class BuyingPowerReader:
         self, connection: Connection, portfolios: Sequence[PortfolioCash], at: datetime
     ) -> dict[int, Decimal]:
         """Return the buying power of portfolios of one tenant, by portfolio id."""
-        held, orders = _load(connection, portfolios)
+        positions, orders = _load(connection, portfolios)
         books: dict[int, list[SymbolExposure]] = {}
-        if held or orders:
-            books = self._build_books(connection, portfolios, held, orders, at)
+        if positions or orders:
+            books = self._build_books(connection, portfolios, positions, orders, at)
         return {
             one.portfolio_id: compute_buying_power(one.cash, sum_totals(books.get(one.portfolio_id, ())))
             for one in portfolios
@@ -52,17 +52,17 @@ class BuyingPowerReader:
         self,
         connection: Connection,
         portfolios: Sequence[PortfolioCash],
-        held: dict[PositionKey, Position],
+        positions: dict[PositionKey, Position],
         orders: dict[PositionKey, list[Order]],
         at: datetime,
     ) -> dict[int, list[SymbolExposure]]:
         tenant_id = portfolios[0].tenant_id
         bases = {one.portfolio_id: one.base_currency for one in portfolios}
-        symbols = sorted({key.instrument_key for key in (*held, *orders)})
+        symbols = sorted({key.instrument_key for key in (*positions, *orders)})
         instruments = find_instruments(connection, symbols)
         currencies = {
-            key: _currency(held.get(key, FLAT), instruments[key.instrument_key], bases[key.portfolio_id])
-            for key in {*held, *orders}
+            key: _currency(positions.get(key, FLAT), instruments[key.instrument_key], bases[key.portfolio_id])
+            for key in {*positions, *orders}
         }
         pairs = {
             InstrumentKey(tenant_id, pair)
@@ -73,11 +73,11 @@ class BuyingPowerReader:
         quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {key.symbol: quote for key, quote in quotes.items()}
         overrides = find_overrides(connection, symbols, at)
-        unquoted = [key for key in held if mark_of(by_symbol.get(key.symbol)) is None]
+        unquoted = [key for key in positions if mark_of(by_symbol.get(key.symbol)) is None]
         last_prices = find_last_prices(connection, sorted(unquoted))
         books: dict[int, list[SymbolExposure]] = {}
         for key, currency in currencies.items():
-            position, quote = held.get(key, FLAT), by_symbol.get(key.symbol)
+            position, quote = positions.get(key, FLAT), by_symbol.get(key.symbol)
             rate = None if currency is None else _rate(position, currency, bases[key.portfolio_id], by_symbol)
             exchange = instruments[key.instrument_key].exchange
             market = ChargedMarket(exchange, currency or bases[key.portfolio_id], rate)
@@ -105,12 +105,9 @@ def _load(
         for key, one in zip(portfolio_keys, portfolios, strict=True)
         if one.may_be_short or key.portfolio_id in working
     ]
-    held: dict[PositionKey, Position] = {}
-    for row in load_positions_of_portfolios(connection, read) if read else ():
-        key, position = PositionKey(*row[:4]), parse_position(row[4:])
-        if position.quantity < 0 or key in orders:
-            held[key] = position
-    return held, orders
+    loaded = load_positions_of_portfolios(connection, read) if read else []
+    positions = {key: position for key, position in loaded if position.quantity < 0 or key in orders}
+    return positions, orders
 
 
 def _currency(position: Position, instrument: Instrument, base: str) -> str | None:

@@ -64,13 +64,13 @@ class Cancellations:
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
     async def cancel_all(
-        self, request: AuthenticatedRequest, wanted: CancellationFilter, reason: str | None
+        self, request: AuthenticatedRequest, filter_: CancellationFilter, reason: str | None
     ) -> CancellationResult:
         """Cancel the open orders that match, in all portfolios that the caller may see.
 
         A repeated request returns the orders of the first as they are now. Raises OrderKeyReused.
         """
-        asked = self._build(request, wanted, reason)
+        asked = self._build(request, filter_, reason)
         visible = request.caller.portfolios
 
         def store(connection: Connection) -> tuple[StoredCancellation, list[NamedPortfolio]]:
@@ -103,8 +103,10 @@ class Cancellations:
         """Do what remains of the cancellations of all tenants that were stored some time ago."""
 
         def read(connection: Connection) -> list[tuple[StoredCancellation, list[NamedPortfolio]]]:
-            found = queries.list_unfinished(set_all_tenants_scope(connection), self._now() - RESUME_AFTER)
-            return [(one, queries.list_parts(connection, one)) for one in found]
+            unfinished = queries.list_unfinished(
+                set_all_tenants_scope(connection), self._now() - RESUME_AFTER
+            )
+            return [(one, queries.list_parts(connection, one)) for one in unfinished]
 
         for stored, portfolios in await self._readers.run(read):
             await self._work_off(stored, portfolios, {})
@@ -122,14 +124,14 @@ class Cancellations:
             )
             try:
                 outcome = await self._writer.submit(command)
-            except OmsError as refusal:
-                _LOG.warning("orders of a portfolio were not canceled yet: %s", refusal.detail)
+            except OmsError as error:
+                _LOG.warning("orders of a portfolio were not canceled yet: %s", error.detail)
                 continue
             assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
             results[portfolio] = outcome
 
     def _build(
-        self, request: AuthenticatedRequest, wanted: CancellationFilter, reason: str | None
+        self, request: AuthenticatedRequest, filter_: CancellationFilter, reason: str | None
     ) -> StoredCancellation:
         caller, now = request.caller, self._now()
         sender = (caller.name, caller.person)
@@ -137,10 +139,10 @@ class Cancellations:
             caller.tenant_id,
             self._ids.generate(caller.tenant_id, now),
             hash_request(*sender, request.idempotency_key) if request.idempotency_key else None,
-            hash_request("cancel-all", *wanted, reason),
+            hash_request("cancel-all", *filter_, reason),
             *sender,
             request.request_id,
-            *wanted,
+            *filter_,
             reason,
             format_timestamp(now),
         )
@@ -155,8 +157,16 @@ def _find_symbol(connection: Connection, asked: StoredCancellation) -> str | Non
 
 
 def _build_origin(stored: StoredCancellation, at: datetime) -> Origin:
-    who = (stored.tenant_id, stored.source, None, at, None, None)
-    return Origin(*who, actor=stored.actor, request_id=stored.request_id)
+    return Origin(
+        tenant_id=stored.tenant_id,
+        source=stored.source,
+        user_label=None,
+        at=at,
+        idempotency_key=None,
+        request_hash=None,
+        actor=stored.actor,
+        request_id=stored.request_id,
+    )
 
 
 def _get_id(view: OrderView) -> str:

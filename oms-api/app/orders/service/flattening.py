@@ -16,7 +16,7 @@ from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, format_fixed, shorten_quantity
 from app.orders.queries import open_positions as queries
 from app.orders.queries.open_positions import Held
-from app.orders.rules.values import FINAL, Order
+from app.orders.rules.values import FINAL_STATUSES, Order
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.service.kill_switches import KillSwitchEffect, Stop
@@ -91,8 +91,8 @@ class Flattening:
                 task.add_done_callback(_discard)
             if task.done() and task.exception() is None:
                 orders = [view.order for view in task.result().orders]
-                canceled += [order.id for order in orders if order.status in FINAL]
-                left = [order for order in orders if order.status not in FINAL]
+                canceled += [order.id for order in orders if order.status in FINAL_STATUSES]
+                left = [order for order in orders if order.status not in FINAL_STATUSES]
                 if left:
                     unsettled.append(name)  # their broker has not confirmed it yet
                 unconfirmed += [_describe(order, name) for order in left]
@@ -112,16 +112,16 @@ class Flattening:
             tenant_id,
         )
 
-    async def _close(self, request: AuthenticatedRequest, held: Held, strategy: str | None) -> list[str]:
-        position = (held.portfolio, held.symbol, held.product)
-        quantity = None if strategy is None else abs(held.quantity)
+    async def _close(self, request: AuthenticatedRequest, position: Held, strategy: str | None) -> list[str]:
+        position_name = (position.portfolio, position.symbol, position.product)
+        quantity = None if strategy is None else abs(position.quantity)
         try:
-            done = await self.order_service.close(
-                request, *position, quantity, REASON, ignores_halt=True, strategy=strategy
+            result = await self.order_service.close(
+                request, *position_name, quantity, REASON, ignores_halt=True, strategy=strategy
             )
         except OmsError:  # flat already, or refused now; `left` lists the rest
             return []
-        return [view.order.id for view in done.orders]
+        return [view.order.id for view in result.orders]
 
     async def _held(self, request: AuthenticatedRequest, stop: Stop) -> list[Held]:
         tenant_id = request.caller.tenant_id
@@ -145,17 +145,17 @@ def _discard(task: "asyncio.Future[Any]") -> None:
         task.exception()
 
 
-def shares(tenant_id: int, held: Iterable[Held], nets: Mapping[PositionKey, Decimal]) -> list[Held]:
+def shares(tenant_id: int, positions: Iterable[Held], nets: Mapping[PositionKey, Decimal]) -> list[Held]:
     """Return the parts of the positions that belong to a strategy, given its net executed quantities.
 
     A part is on the position's side and not larger than the position.
     """
-    found = []
-    for one in held:
+    shares_ = []
+    for one in positions:
         net = nets.get(PositionKey(tenant_id, one.portfolio_id, one.symbol, one.product), ZERO)
         if net * one.quantity > 0:
-            found.append(one._replace(quantity=min(net, one.quantity, key=abs)))
-    return found
+            shares_.append(one._replace(quantity=min(net, one.quantity, key=abs)))
+    return shares_
 
 
 def _describe(order: Order, portfolio_name: str) -> UnconfirmedCancel:
@@ -163,10 +163,10 @@ def _describe(order: Order, portfolio_name: str) -> UnconfirmedCancel:
     return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
-def _serialize(held: Held) -> dict[str, Any]:
+def _serialize(position: Held) -> dict[str, Any]:
     return {
-        "portfolio_name": held.portfolio,
-        "symbol": held.symbol,
-        "product": held.product or None,
-        "quantity": shorten_quantity(format_fixed(held.quantity)),
+        "portfolio_name": position.portfolio,
+        "symbol": position.symbol,
+        "product": position.product or None,
+        "quantity": shorten_quantity(format_fixed(position.quantity)),
     }

@@ -11,9 +11,11 @@ from app.orders.rules.levels import find_exit_levels
 from app.orders.rules.values import Order
 
 
-def exits_of(connection: Connection, tenant_id: int, held: Sequence[HeldPosition]) -> dict[Place, Exits]:
+def exits_of(connection: Connection, tenant_id: int, positions: Sequence[HeldPosition]) -> dict[Place, Exits]:
     """Return the exit levels of each position."""
-    found: dict[Place, list[Order]] = {}
-    for name_key, order in open_orders_in(connection, tenant_id, {one.symbol for one in held}):
-        found.setdefault((name_key, order.symbol, order.product), []).append(order)
-    return {one.place: find_exit_levels(one.quantity, found.get(one.place, ())) for one in held}
+    orders_by_place: dict[Place, list[Order]] = {}
+    for name_key, order in open_orders_in(connection, tenant_id, {one.symbol for one in positions}):
+        orders_by_place.setdefault((name_key, order.symbol, order.product), []).append(order)
+    return {
+        one.place: find_exit_levels(one.quantity, orders_by_place.get(one.place, ())) for one in positions
+    }

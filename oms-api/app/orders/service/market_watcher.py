@@ -96,7 +96,7 @@ class MarketWatcher:
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
             halts, working = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
-            halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
+            halts = {tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
             unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
@@ -108,17 +108,19 @@ class MarketWatcher:
         commands: list[Command] = [
             CancelHalted(tenant_id, now) for tenant_id in self._list_newly_halted(state.halts)
         ]
-        commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in state.opened.items()]
+        commands += [
+            ReleaseOrders(tenant_id, tuple(symbols), now) for tenant_id, symbols in state.opened.items()
+        ]
         commands += [CheckLosses(tenant_id, now) for tenant_id in state.limited]
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
         for key in state.unmatched:
             await self._matcher.finish(key)
-        due = self._select_due_quotes(state.quotes, state.kept_back)
+        due_quotes = self._select_due_quotes(state.quotes, state.kept_back)
         await self._matcher.match(
             [
                 QuoteArrived(key.tenant_id, quote, format_timestamp(at), is_new=False)
-                for key, quote in due.items()
+                for key, quote in due_quotes.items()
             ]
         )
         self._halts = state.halts
@@ -137,7 +139,11 @@ class MarketWatcher:
 
     def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""
-        return [tenant_id for tenant_id, found in halts.items() if found - self._halts.get(tenant_id, set())]
+        return [
+            tenant_id
+            for tenant_id, switch_keys in halts.items()
+            if switch_keys - self._halts.get(tenant_id, set())
+        ]
 
     def _select_due_quotes(
         self, quotes: dict[InstrumentKey, Quote], kept_back: set[InstrumentKey]

@@ -242,17 +242,17 @@ class OrderService:
     async def _submit(self, command: OrderRequest) -> Outcome:
         try:
             return await self.writer.submit(command)
-        except OmsError as refusal:
-            raise await self.enrich_error(command, refusal) from None
+        except OmsError as error:
+            raise await self.enrich_error(command, error) from None
 
-    async def enrich_error(self, command: OrderRequest, refusal: OmsError) -> OmsError:
+    async def enrich_error(self, command: OrderRequest, error: OmsError) -> OmsError:
         """Return the error of a command. The error of an unknown portfolio lists the nearest names.
 
         The names are read here and not in the writer, so that a wrong name does not delay other commands.
         """
-        if not isinstance(refusal, NoSuchPortfolio):
-            return refusal
-        origin, name = command.origin, refusal.name
+        if not isinstance(error, NoSuchPortfolio):
+            return error
+        origin, name = command.origin, error.name
         nearest = await self.readers.run(
             lambda connection: find_similar_names(connection, origin.tenant_id, name, origin.portfolios),
             origin.tenant_id,

@@ -73,9 +73,18 @@ def _restate_mark(
         set_at=at,
     )
     store_override(context.connection, key.tenant_id, updated)
-    who = (key.tenant_id, at, ACTOR, ACTOR, SET, key.symbol)
-    facts = (serialize_mark(previous), serialize_mark(updated))
-    context.audit_entries.append(AuditEntry(*who, None, context.request_id, *facts))
+    entry = AuditEntry(
+        key.tenant_id,
+        at=at,
+        actor=ACTOR,
+        via=ACTOR,
+        action=SET,
+        target=key.symbol,
+        request_id=context.request_id,
+        before=serialize_mark(previous),
+        after=serialize_mark(updated),
+    )
+    context.audit_entries.append(entry)
 
 
 def build_source(action: CorporateActionTerms) -> str:

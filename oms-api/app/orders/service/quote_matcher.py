@@ -86,8 +86,10 @@ class QuoteMatcher:
                     by_symbol.setdefault(key, []).append(portfolio_key)
                 await self._submit(
                     *(
-                        by_key[key]._replace(at=format_timestamp(self._now()), portfolio_keys=tuple(found))
-                        for key, found in by_symbol.items()
+                        by_key[key]._replace(
+                            at=format_timestamp(self._now()), portfolio_keys=tuple(portfolio_keys)
+                        )
+                        for key, portfolio_keys in by_symbol.items()
                     )
                 )
 

@@ -1,11 +1,16 @@
 """Validate tickets, and list the values that identify a request."""
 
+from operator import attrgetter
 from typing import Any
 
 from app.errors import FieldError, Invalid
 from app.money import format_fixed
 from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import Ticket
+
+_LEGS = frozenset({"take_profit", "stop_loss"})  # hashed by their prices
+_NOT_HASHED = frozenset({"confirm_repeat"})
+_get_hashed_values = attrgetter(*(name for name in Ticket._fields if name not in _LEGS | _NOT_HASHED))
 
 
 def validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
@@ -19,7 +24,7 @@ def validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) 
 def list_ticket_values(ticket: Ticket) -> list[str | None]:
     """Return the values that identify a ticket, as text."""
     legs = (ticket.take_profit or (None,)) + (ticket.stop_loss or (None, None))
-    return [format_value(value) for value in (*ticket[:-3], *legs)]
+    return [format_value(value) for value in (*_get_hashed_values(ticket), *legs)]
 
 
 def format_value(value: Any) -> str | None:

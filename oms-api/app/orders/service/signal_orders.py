@@ -57,10 +57,10 @@ def begin_signals(
     handler: SignalHandler[Context_contra] | None, connection: Connection, commands: Sequence[Command]
 ) -> tuple[SignalBatch[Context_contra] | None, Sequence[Command]]:
     """Return the signals of a batch, None if it has none, and all of its commands with prepared signals."""
-    found = [command for command in commands if isinstance(command, PlaceSignal)]
-    if not found:
+    signal_commands = [command for command in commands if isinstance(command, PlaceSignal)]
+    if not signal_commands:
         return None, commands
     assert handler is not None  # noqa: S101  # only processes with a handler submit signals
-    signals = handler.begin(connection, found)
+    signals = handler.begin(connection, signal_commands)
     prepared = iter(signals.commands)
     return signals, [next(prepared) if isinstance(one, PlaceSignal) else one for one in commands]

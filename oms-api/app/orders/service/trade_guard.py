@@ -18,7 +18,7 @@ from app.money import ZERO
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.broker_assignment import has_open_orders_or_positions, lock_portfolio
 from app.orders.rules.contingency import closes_only
-from app.orders.rules.values import WORKING, Order
+from app.orders.rules.values import WORKING_STATUSES, Order
 from app.risk.queries import renaming
 from app.risk.queries.switches import find_opening_state, load_switches
 from app.risk.rules.limits import Subject
@@ -92,19 +92,27 @@ class OrderTradeGuard(Guard):
 
     @override
     def get_reserved_quantity(
-        self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
+        self,
+        connection: Connection,
+        portfolio: PortfolioState,
+        command: RecordTrade,
+        position_quantity: Decimal,
     ) -> Decimal:
         portfolio_key = portfolio.key
         return get_working_quantity(
-            list_open_orders_in_symbol(connection, portfolio_key, command.symbol), command, held
+            list_open_orders_in_symbol(connection, portfolio_key, command.symbol), command, position_quantity
         )
 
 
-def get_working_quantity(orders: Iterable[Order], command: RecordTrade, held: Decimal) -> Decimal:
+def get_working_quantity(
+    orders: Iterable[Order], command: RecordTrade, position_quantity: Decimal
+) -> Decimal:
     """Return the open quantity of the working orders with the trade's symbol, product and side.
 
-    Exits of the position `held` do not count, because the trade reduces them.
+    Exits of the position `position_quantity` do not count, because the trade reduces them.
     """
     same_side = (one for one in orders if (one.product, one.side) == (command.product, command.side.value))
-    plain = (one for one in same_side if one.status in WORKING and not closes_only(one, held))
+    plain = (
+        one for one in same_side if one.status in WORKING_STATUSES and not closes_only(one, position_quantity)
+    )
     return sum((one.leaves_quantity for one in plain), ZERO)

@@ -154,10 +154,10 @@ class _OrderVerification:
         checked[OrderCheck.EVENT] += len(events)
 
     def _check_names(self, order: Order, events: list[PublishedEvent]) -> list[Finding]:
-        known = self._list_names.get(order.portfolio_key, set())
-        unknown = list_portfolio_names(events) - known if known else set()
-        due = " or ".join(sorted(known))
-        return [Finding(OrderCheck.EVENT, "portfolio_name", name, due) for name in sorted(unknown)]
+        portfolio_names = self._list_names.get(order.portfolio_key, set())
+        unknown = list_portfolio_names(events) - portfolio_names if portfolio_names else set()
+        expected = " or ".join(sorted(portfolio_names))
+        return [Finding(OrderCheck.EVENT, "portfolio_name", name, expected) for name in sorted(unknown)]
 
     def _executions_of(self, link: _Link) -> Executions:
         """Return the executions that may have changed an order: its own and its predecessors' late ones."""

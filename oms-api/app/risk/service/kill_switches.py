@@ -147,8 +147,8 @@ class KillSwitches:
         )
         try:
             await self.changes.run(lambda connection: execute_writes(connection, event), tenant_id)
-        except OmsError as refusal:
-            _LOG.warning("orders that brokers still have were not published: %s", refusal.detail)
+        except OmsError as error:
+            _LOG.warning("orders that brokers still have were not published: %s", error.detail)
 
     async def _set_and_apply(
         self, caller: Caller, change: SwitchChange, entry: AuditEntry, deadline: float
@@ -231,8 +231,8 @@ class KillSwitches:
                 locked, unsettled = await self._apply_again(request, change, locked, stop, unsettled)
                 if not unsettled and await self._is_settled(request.caller.tenant_id):
                     return
-            except OmsError as refusal:
-                _LOG.warning("the kill switch is not settled yet: %s", refusal.detail)
+            except OmsError as error:
+                _LOG.warning("the kill switch is not settled yet: %s", error.detail)
 
     async def _apply_again(
         self,

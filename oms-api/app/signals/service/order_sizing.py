@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO, to_places
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import rate_now
 from app.orders.service.risk_checks.loss_limits import compute_equity
@@ -38,7 +38,7 @@ def _sum_working(context: BatchContext, signal: Signal, portfolio_key: Portfolio
     total = ZERO
     for order in context.order_store.open_of(portfolio_key, signal.symbol):
         is_theirs = strategy is None or (order.strategy and label_key(order.strategy) == strategy)
-        if is_theirs and order.role not in EXITS:
+        if is_theirs and order.role not in EXIT_ROLES:
             total += order.leaves_quantity if order.side == "BUY" else -order.leaves_quantity
     return total
 

@@ -81,8 +81,8 @@ class SignalPlanner:
         try:
             plan = plan_signal(signal.request, name, rules, default)
             require_visible_portfolio(command.origin, plan)
-        except Invalid as refusal:
-            return command._replace(signal=signal._replace(plan=refusal))
+        except Invalid as error:
+            return command._replace(signal=signal._replace(plan=error))
         return _add_plan(command, plan)
 
 

@@ -42,6 +42,6 @@ class SignalResumption:
                 await self._service.resume(listed_signal)
             except Unavailable:
                 raise
-            except OmsError as refusal:  # the others must be resumed
-                _LOG.error("the signal %s was not resumed: %s", listed_signal.signal.id, refusal.detail)
+            except OmsError as error:  # the others must be resumed
+                _LOG.error("the signal %s was not resumed: %s", listed_signal.signal.id, error.detail)
         return len(pending)

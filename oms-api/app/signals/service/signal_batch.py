@@ -207,10 +207,10 @@ def _place(
     changes = context.changes
     try:
         sized = size_order(context, signal, portfolio_key)
-    except Invalid as refusal:
+    except Invalid as error:
         if not is_stored:
             raise
-        return signal, SignalOutcome(SignalStatus.REJECTED, refusal.errors[0].message)
+        return signal, SignalOutcome(SignalStatus.REJECTED, error.errors[0].message)
     if sized is None:
         return signal, SignalOutcome(SignalStatus.RECORDED, completion.AT_TARGET_REASON)
     signal = signal._replace(order_side=sized.side, quantity=sized.quantity, notional=sized.notional)
@@ -218,10 +218,10 @@ def _place(
         result = _place_order(context, command, signal)
     except Unavailable:
         raise
-    except OmsError as refusal:
+    except OmsError as error:
         if context.changes != changes:
             raise
-        return signal, SignalOutcome(SignalStatus.REJECTED, refusal.detail)
+        return signal, SignalOutcome(SignalStatus.REJECTED, error.detail)
     return signal, _find_outcome([view.order for view in result.orders])
 
 

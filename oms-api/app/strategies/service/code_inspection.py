@@ -119,8 +119,8 @@ class CodeInspector:
         """Return the result of an earlier inspection, or else the code."""
         try:
             code = self.catalog.find(entry_point)
-        except Invalid as refusal:
-            return refusal
+        except Invalid as error:
+            return error
         return self._find_kept(code) or code
 
     def _find_kept(self, code: FoundCode) -> InspectedCode | Invalid | None:

@@ -52,12 +52,12 @@ class OrderGateway:
         self._count_message()
         try:
             return self._execute(tenant_id, portfolio_name, action, order_id)
-        except TooMany as refusal:
-            raise MessageLimitExceeded(refusal.detail) from None
+        except TooMany as error:
+            raise MessageLimitExceeded(error.detail) from None
         except (Unavailable, TimeoutError) as error:
             raise OrderServiceUnavailable(str(error)) from None
-        except OmsError as refusal:
-            return ActionResult(refusal=refusal.detail)
+        except OmsError as error:
+            return ActionResult(refusal=error.detail)
 
     def _execute(
         self, tenant_id: int, portfolio_name: str, action: Action, order_id: str | None

@@ -57,8 +57,8 @@ class StatusChanges:
             status = find_next_status(
                 status_request.action, strategy.status, acknowledges_error=status_request.acknowledges_error
             )
-        except IllegalAction as refusal:
-            raise StrategyStatusConflict(str(refusal)) from None
+        except IllegalAction as error:
+            raise StrategyStatusConflict(str(error)) from None
         if status is strategy.status:
             return ChangeResult(self._describe(connection, request, listed_strategy), [])
         changes = _list_changes(strategy, status_request, status, caller.actor, now)

@@ -85,8 +85,8 @@ class TenantEvents:
                     for event in page:
                         self._send(event)
                     await self._wait_for_clients()
-            except OmsError as refusal:
-                _LOG.warning("events are read again: %s", refusal.detail)
+            except OmsError as error:
+                _LOG.warning("events are read again: %s", error.detail)
             except Exception:  # noqa: BLE001  # the task must survive any error and read again
                 _LOG.exception("events are read again")
             await asyncio.sleep(RETRY_SECONDS)

@@ -104,8 +104,8 @@ class StreamSession:
             try:
                 self._limit.take("", monotonic_seconds())
                 await self._handle(parse_message(text))
-            except MessageRefused as refusal:
-                self._reply("error", code=refusal.code, detail=refusal.detail)
+            except MessageRefused as error:
+                self._reply("error", code=error.code, detail=error.detail)
             except OverLimit:
                 self._outbox.close(CloseCode.TOO_MANY, self._limit.refusal)
             except Unavailable as error:

@@ -8,7 +8,7 @@ import pytest
 
 from app.orders.rules.contingency import exclusive_id, exit_quantity, find_siblings
 from app.orders.rules.order_factory import OrderLinks, Placement, build_exit_tickets, get_expiry, new_order
-from app.orders.rules.rows import COLUMNS, MUTABLE, OrderEvent, order_of, row_of
+from app.orders.rules.rows import COLUMNS, MUTABLE_COLUMNS, OrderEvent, order_of, row_of
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target, TimeInForce
 from app.orders.rules.verification import Filled, check_fills, check_history, check_quantity
 from app.timestamps import Timestamp
@@ -43,7 +43,7 @@ def test_order_round_trips_through_its_row():
     row = row_of(order)
     assert (len(row), row[COLUMNS.index("limit_price")]) == (len(COLUMNS), "1.50000000")
     assert order_of(row) == order
-    assert len(row_of(order, MUTABLE)) == len(MUTABLE)
+    assert len(row_of(order, MUTABLE_COLUMNS)) == len(MUTABLE_COLUMNS)
 
 
 def test_bracket_exits_have_the_opposite_side_and_quantity_of_the_entry():

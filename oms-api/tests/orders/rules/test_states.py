@@ -13,7 +13,7 @@ from app.orders.rules.states import (
     resting_status,
     status_after_fill,
 )
-from app.orders.rules.values import FINAL, OPEN, Status
+from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, Status
 
 # The transitions, row by row; in the two pending rows, "refused → back" is spelled out.
 TABLE = {
@@ -53,13 +53,13 @@ def test_every_pair_of_states_is_a_transition_or_rejected(start, end):
 
 def test_every_state_has_a_row_in_the_table():
     assert set(NEXT) == set(Status)
-    assert set(Status) == FINAL | OPEN
-    assert not FINAL & OPEN
+    assert set(Status) == FINAL_STATUSES | OPEN_STATUSES
+    assert not FINAL_STATUSES & OPEN_STATUSES
 
 
-@pytest.mark.parametrize("status", sorted(OPEN))
+@pytest.mark.parametrize("status", sorted(OPEN_STATUSES))
 def test_every_open_state_can_reach_a_final_state(status):
-    assert NEXT[status] & FINAL
+    assert NEXT[status] & FINAL_STATUSES
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,9 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     Raises NoSuchOrder and NotOverridable. If another check denies it, it is stored as DENIED.
     """
     origin = command.origin
-    known = find_repeated_request(context, origin)
-    if known is not None:
-        return known
+    earlier_result = find_repeated_request(context, origin)
+    if earlier_result is not None:
+        return earlier_result
     denied = context.order_for(origin, command.order_id)
     code = _require_overridable(context, denied)
     count_order_message(context, origin, denied)

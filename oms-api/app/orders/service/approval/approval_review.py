@@ -19,7 +19,7 @@ def review_approvals(context: BatchContext, command: ReviewApprovals) -> Waiting
     """Return the waiting orders on which the caller may decide, oldest first."""
     origin = command.origin
     decider = find_decider(context, origin, command.role)
-    found = []
+    views = []
     for request in context.loaded.waiting[command]:
         order = context.order_store.find(request.tenant_id, request.order_id)
         if order is None or order.status is not Status.AWAITING_APPROVAL:
@@ -28,8 +28,8 @@ def review_approvals(context: BatchContext, command: ReviewApprovals) -> Waiting
             require_decider(context, order, request, decider)
         except OmsError:
             continue
-        found.append(_build_view(context, order, request))
-    return WaitingApprovals(tuple(found))
+        views.append(_build_view(context, order, request))
+    return WaitingApprovals(tuple(views))
 
 
 def _build_view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:

@@ -91,8 +91,10 @@ class LoadedState:
 
     def portfolios_of(self, tenant_id: int, *symbols: str) -> list[PortfolioKey]:
         """Return the portfolios with open orders in one of the symbols."""
-        found = (self.portfolios_by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
-        return sorted({portfolio_key for keys in found for portfolio_key in keys})
+        keys_by_symbol = (
+            self.portfolios_by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols
+        )
+        return sorted({portfolio_key for keys in keys_by_symbol for portfolio_key in keys})
 
     def has_order(self, command: CommandOnOrder) -> bool:
         """Return whether the command's order was found."""

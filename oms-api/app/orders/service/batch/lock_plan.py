@@ -44,12 +44,12 @@ def find_portfolios_to_lock(connection: Connection, commands: Sequence[OrderComm
     plan = LoadedState()
     _add_names(plan, commands)
     _find_recorded_orders(connection, plan, commands)
-    rarer = [command for command in commands if type(command) is not PlaceOrder]
-    if rarer:
-        _find_orders(connection, plan, rarer)
-        _find_portfolios(connection, plan, rarer)
-        _find_portfolios_by_symbol(connection, plan, rarer)
-        _find_overdue(connection, plan, [one for one in rarer if isinstance(one, ExpireOrders)])
+    uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
+    if uncommon_commands:
+        _find_orders(connection, plan, uncommon_commands)
+        _find_portfolios(connection, plan, uncommon_commands)
+        _find_portfolios_by_symbol(connection, plan, uncommon_commands)
+        _find_overdue(connection, plan, [one for one in uncommon_commands if isinstance(one, ExpireOrders)])
     return plan
 
 
@@ -72,9 +72,9 @@ def _find_recorded_orders(
     locks = build_name_locks((column, *name) for column, names in by_column.items() for name in names)
     for column, names in by_column.items():
         if names:
-            found = queries.find_orders_by_name_index(connection, column, sorted(names), locks)
-            plan.index_request_keys(found)
-            plan.portfolio_keys |= {order.portfolio_key for order in found}
+            recorded_orders = queries.find_orders_by_name_index(connection, column, sorted(names), locks)
+            plan.index_request_keys(recorded_orders)
+            plan.portfolio_keys |= {order.portfolio_key for order in recorded_orders}
             locks = []  # the first statement took them
 
 
@@ -95,8 +95,8 @@ def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderC
 
 
 def _find_orders(connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
-    named = [command for command in commands if isinstance(command, CommandOnOrder)]
-    order_keys = {get_order_key(command) for command in named}
+    order_commands = [command for command in commands if isinstance(command, CommandOnOrder)]
+    order_keys = {get_order_key(command) for command in order_commands}
     plan.portfolios_by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.portfolios_by_order.values())
 
@@ -104,9 +104,9 @@ def _find_orders(connection: Connection, plan: LoadedState, commands: Sequence[O
 def _find_portfolios(connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, SquareOff):
-            found = find_intraday_portfolios(connection, command.tenant_id)
-            plan.intraday[command.tenant_id] = sorted(found)
-            plan.portfolio_keys |= found
+            intraday_keys = find_intraday_portfolios(connection, command.tenant_id)
+            plan.intraday[command.tenant_id] = sorted(intraday_keys)
+            plan.portfolio_keys |= intraday_keys
         elif isinstance(command, ReviewApprovals):
             origin = command.origin
             waiting = approvals.list_waiting_requests(
@@ -126,14 +126,14 @@ def _find_overdue(connection: Connection, plan: LoadedState, commands: Sequence[
     for command in commands:
         tenant_id, at = command.tenant_id, command.at
         if command.portfolio_id is not None:
-            found = {PortfolioKey(tenant_id, command.portfolio_id)}
+            overdue_keys = {PortfolioKey(tenant_id, command.portfolio_id)}
         else:
-            found = queries.find_overdue_portfolios(connection, tenant_id, at, MAX_EXPIRIES)
+            overdue_keys = queries.find_overdue_portfolios(connection, tenant_id, at, MAX_EXPIRIES)
             requests = approvals.list_expired_requests(connection, tenant_id, at, MAX_EXPIRIES)
             plan.expired_requests[tenant_id] = requests
             plan.portfolio_keys |= {request.portfolio_key for request in requests}
-        plan.overdue[command] = sorted(found)
-        plan.portfolio_keys |= found
+        plan.overdue[command] = sorted(overdue_keys)
+        plan.portfolio_keys |= overdue_keys
 
 
 def _find_portfolios_by_symbol(

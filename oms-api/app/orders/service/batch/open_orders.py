@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.ledger.rules.keys import HoldingKey
-from app.orders.rules.values import FINAL, Order
+from app.orders.rules.values import FINAL_STATUSES, Order
 from app.timestamps import Timestamp
 
 NEVER = "9999"  # later than any instant, as text
@@ -35,7 +35,7 @@ class OpenOrders:
         """Add or update the order; remove it if it is final."""
         if self.row_versions:
             self.row_versions.pop(order.id, None)
-        if order.status not in FINAL:
+        if order.status not in FINAL_STATUSES:
             self.orders[order.id] = order
             self.by_symbol.setdefault(order.symbol, {})[order.id] = None
             if order.ends_at is not None and order.ends_at < self.first_end:
@@ -57,9 +57,11 @@ class OpenOrders:
 
         A row without a version may differ.
         """
-        known = self.row_versions
+        cached_versions = self.row_versions
         return [
-            order_id for order_id, version in stored.items() if not version or known.get(order_id) != version
+            order_id
+            for order_id, version in stored.items()
+            if not version or cached_versions.get(order_id) != version
         ]
 
     def update(self, orders: Iterable[Order], stored: Mapping[str, str | None]) -> set[HoldingKey]:

@@ -55,8 +55,8 @@ def load_executed_orders(context: BatchContext, keys: Iterable[ExecutionKey]) ->
     """Load the ids of the orders under which executions are recorded."""
     missing = sorted(set(keys) - context.loaded.executed_orders.keys())
     if missing:
-        found = find_executed_orders(context.connection, missing)
-        context.loaded.executed_orders.update((key, found.get(key)) for key in missing)
+        order_ids = find_executed_orders(context.connection, missing)
+        context.loaded.executed_orders.update((key, order_ids.get(key)) for key in missing)
 
 
 def find_executed_order(context: BatchContext, key: ExecutionKey) -> str | None:

@@ -2,7 +2,7 @@
 
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
-from app.orders.rules.contingency import PARENTS
+from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.values import GroupKind, Order
 from app.orders.service.batch.batch_context import BatchContext
@@ -17,7 +17,7 @@ def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Order
     for order_id in ids:
         order = context.order_store.get(tenant_id, order_id)
         legs: list[Order] = []
-        if order.role in PARENTS:
+        if order.role in PARENT_ROLES:
             legs = context.order_store.children_of(order)
         legs.sort(key=lambda one: one.id)
         orders.append(OrderView(order, context.portfolio(order).name, tuple(legs)))

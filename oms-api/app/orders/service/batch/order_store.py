@@ -14,11 +14,11 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.executions import insert_executions
-from app.orders.rules.contingency import PARENTS
+from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.event_payloads import add_event_facts, build_order_facts, event_type_of
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import require_transition
-from app.orders.rules.values import COUNTED, FINAL, Order, OrderKey, Status, changed
+from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, changed
 from app.orders.service.batch.open_orders import OpenOrders
 from app.timestamps import Timestamp
 
@@ -62,8 +62,8 @@ class OrderStore:
 
     def open_of(self, portfolio_key: PortfolioKey, symbol: str) -> list[Order]:
         """Return the open orders of a portfolio in a symbol."""
-        held = self.open_orders[portfolio_key]
-        return [held.orders[order_id] for order_id in held.by_symbol.get(symbol, ())]
+        open_orders = self.open_orders[portfolio_key]
+        return [open_orders.orders[order_id] for order_id in open_orders.by_symbol.get(symbol, ())]
 
     def take(self, orders: Iterable[Order]) -> None:
         """Add orders that were read under the locks."""
@@ -82,10 +82,12 @@ class OrderStore:
 
     def load_relatives(self, orders: Iterable[Order]) -> None:
         """Load the groups, the child orders and the parents of orders."""
-        linked = [order for order in orders if order.group_id or order.role in PARENTS]
+        linked = [order for order in orders if order.group_id or order.role in PARENT_ROLES]
         groups = {OrderColumnValue(order.tenant_id, order.group_id) for order in linked if order.group_id}
         self._read_relatives("group_id", groups)
-        parents = {OrderColumnValue(order.tenant_id, order.id) for order in linked if order.role in PARENTS}
+        parents = {
+            OrderColumnValue(order.tenant_id, order.id) for order in linked if order.role in PARENT_ROLES
+        }
         parents |= {OrderColumnValue(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
         self._read_relatives("parent_id", parents)
 
@@ -101,25 +103,25 @@ class OrderStore:
 
     def get(self, tenant_id: int, order_id: str) -> Order:
         """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
-        found = self.find(tenant_id, order_id)
-        if found is None:
+        order = self.find(tenant_id, order_id)
+        if order is None:
             raise NoSuchOrder(order_id)
-        return found
+        return order
 
     def find(self, tenant_id: int, order_id: str) -> Order | None:
         """Return an order of a locked portfolio, None if there is none."""
-        known = self._orders.get((tenant_id, order_id))
-        if known is not None:
-            return known
-        if (found := self._find_open(tenant_id, order_id)) is not None:
-            return found
+        read_order = self._orders.get((tenant_id, order_id))
+        if read_order is not None:
+            return read_order
+        if (open_order := self._find_open(tenant_id, order_id)) is not None:
+            return open_order
         self.take(queries.orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
     def _find_open(self, tenant_id: int, order_id: str) -> Order | None:
-        for portfolio_key, held in self.open_orders.items():
-            if portfolio_key.tenant_id == tenant_id and order_id in held.orders:
-                return held.orders[order_id]
+        for portfolio_key, open_orders in self.open_orders.items():
+            if portfolio_key.tenant_id == tenant_id and order_id in open_orders.orders:
+                return open_orders.orders[order_id]
         return None
 
     def is_new(self, key: OrderKey) -> bool:
@@ -217,7 +219,7 @@ class OrderStore:
 
     def _is_kept(self, key: tuple[int, str]) -> bool:
         """Return whether the order is open, or was before the batch."""
-        return key not in self._new or self._orders[key].status not in FINAL
+        return key not in self._new or self._orders[key].status not in FINAL_STATUSES
 
     def note_row_version(self, version: str | None) -> None:
         """Note the version of the rows of changed orders, after they were written."""
@@ -251,8 +253,19 @@ class OrderStore:
         count = order.event_count + 1
         updated = changed(order, status=to_status, event_count=count, updated_at=at, **fields)
         portfolio_key = self._store(updated, order)
-        facts = (reason, broker_reason, execution_id, request_key)
-        event = OrderEvent(updated.tenant_id, updated.id, count, from_status, to_status, at, actor, *facts)
+        event = OrderEvent(
+            updated.tenant_id,
+            updated.id,
+            sequence=count,
+            from_status=from_status,
+            to_status=to_status,
+            at=at,
+            actor=actor,
+            reason=reason,
+            broker_reason=broker_reason,
+            execution_id=execution_id,
+            request_key=request_key,
+        )
         self.events.append(event)
         if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
             self._last_payload = build_order_facts(updated, self._ledger.portfolio(portfolio_key).name)
@@ -266,7 +279,7 @@ class OrderStore:
         """Store a changed order, and return the key of its portfolio."""
         self.changes += 1
         key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
-        is_counted = order.status in COUNTED or before.status in COUNTED
+        is_counted = order.status in EXPOSURE_STATUSES or before.status in EXPOSURE_STATUSES
         if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
         self._orders[key] = order

@@ -109,8 +109,8 @@ class PriceVersions:
 
     def update(self, key: tuple[int, str], quote: Quote | None, instrument: Instrument) -> None:
         """Note the current quote and instrument. Unchanged ones are the same objects as before."""
-        known = self._entries.get(key)
-        if known is not None and known[0] is quote and known[1] is instrument:
+        entry = self._entries.get(key)
+        if entry is not None and entry[0] is quote and entry[1] is instrument:
             return
         if len(self._entries) >= MAX_PRICES:
             self._entries.clear()
@@ -122,8 +122,8 @@ class PriceVersions:
         repriced: set[HoldingKey] = set()
         if exposure.prices_version < self.version:
             for symbol, holding_keys in exposure.by_symbol.items():
-                known = self._entries.get((tenant_id, symbol))
-                if known is None or known[2] > exposure.prices_version:
+                entry = self._entries.get((tenant_id, symbol))
+                if entry is None or entry[2] > exposure.prices_version:
                     repriced |= holding_keys
         return repriced
 

@@ -58,10 +58,10 @@ def _load_open_orders(
     `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
     """
     loaded, outdated = dict(cached), []
-    for portfolio_key, known in cached.items():
+    for portfolio_key, cached_orders in cached.items():
         stamp = context.ledger.portfolio(portfolio_key).orders_stamp
-        if known.stamp != stamp:
-            loaded[portfolio_key] = known.copied()
+        if cached_orders.stamp != stamp:
+            loaded[portfolio_key] = cached_orders.copied()
             loaded[portfolio_key].stamp = stamp
             outdated.append(portfolio_key)
     context.order_store.open_orders.update(loaded)
@@ -75,9 +75,9 @@ def _read_changes(
     changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
     order_keys: list[OrderKey] = []
     for portfolio_key in outdated:
-        known, versions = loaded[portfolio_key], stored.get(portfolio_key, {})
-        changed_keys[portfolio_key] = known.remove_missing(versions)
-        outdated_ids = known.list_outdated(versions)
+        cached_orders, versions = loaded[portfolio_key], stored.get(portfolio_key, {})
+        changed_keys[portfolio_key] = cached_orders.remove_missing(versions)
+        outdated_ids = cached_orders.list_outdated(versions)
         order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
     read: dict[PortfolioKey, list[Order]] = {}
     for order in queries.orders_by_id(context.connection, order_keys):
@@ -94,8 +94,8 @@ def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> li
         symbols = by_tenant.setdefault(key.tenant_id, set())
         exposure = context.exposures.get(key)
         if exposure is None:
-            held = context.ledger.positions(key).items()
-            symbols |= {position_key.symbol for position_key, position in held if position.quantity}
+            positions = context.ledger.positions(key).items()
+            symbols |= {position_key.symbol for position_key, position in positions if position.quantity}
         else:
             symbols |= exposure.list_symbols()
         symbols.update(context.order_store.symbols_in(key))
@@ -111,8 +111,8 @@ def _load_currency_pairs(
     for key in keys:
         exposure = context.exposures.get(key)
         if exposure is None or exposure.foreign:
-            held = context.ledger.positions(key).values()
-            traded |= {(key.tenant_id, one.currency) for one in held if one.currency is not None}
+            positions = context.ledger.positions(key).values()
+            traded |= {(key.tenant_id, one.currency) for one in positions if one.currency is not None}
     bases = {(key.tenant_id, context.ledger.portfolio(key).base_currency) for key in keys}
     if traded - bases:
         pairs = {

@@ -137,8 +137,8 @@ def build_commit_check(
 def _is_stored(connection: Connection, tenant_id: int, quote: Quote) -> bool:
     """Return whether the quote, or a newer one, is stored."""
     key = InstrumentKey(tenant_id, quote.symbol)
-    found = find_quotes(connection, [key]).get(key)
-    return found is not None and (found == quote or found.at > quote.at)
+    stored_quote = find_quotes(connection, [key]).get(key)
+    return stored_quote is not None and (stored_quote == quote or stored_quote.at > quote.at)
 
 
 def count_changes(metrics: Metrics | None, order_store: OrderStore) -> None:

@@ -75,7 +75,7 @@ def load_batch(
     loaded = find_portfolios_to_lock(connection, cast("Sequence[OrderCommand]", orders))
     batch = ledger_handler.load(connection, ledger, loaded.portfolio_names, loaded.portfolio_keys, tenants)
     commands, instruments = _resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
-    rarer = [command for command in commands if type(command) is not PlaceOrder]
+    uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     context = BatchContext(batch, services, max(map(get_time, commands)), loaded, rate_counts)
     context.signals = signals
     if signals is not None:
@@ -83,26 +83,28 @@ def load_batch(
     loaded.portfolio_keys |= batch.list_portfolio_keys(loaded.portfolio_names)
     if ledger:
         loaded.portfolio_keys |= find_portfolios_to_match(batch)
-    load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(rarer))
+    load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(uncommon_commands))
     load_marks(context, loaded.portfolio_keys)
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
     )
-    named = context.order_store.load_orders(loaded.portfolios_by_order)
-    matched = _list_orders_to_match(context, rarer)
-    context.order_store.load_relatives([*named, *matched, *_list_orders_to_end(context, rarer)])
-    changed_quotes = {key for key in map(_find_changed_quote, rarer) if key is not None}
+    orders_named_by_commands = context.order_store.load_orders(loaded.portfolios_by_order)
+    orders_to_match = _list_orders_to_match(context, uncommon_commands)
+    context.order_store.load_relatives(
+        [*orders_named_by_commands, *orders_to_match, *_list_orders_to_end(context, uncommon_commands)]
+    )
+    changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
-    load_decision_inputs(context, commands, instruments, matched)
+    load_decision_inputs(context, commands, instruments, orders_to_match)
     match_unmatched_quotes(context)
     return context, commands
 
 
 def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
     """Return the instruments of arrived quotes, and those whose positions or exits a command changes."""
-    found = {command.instrument_key for command in commands if isinstance(command, QuoteArrived)}
-    return found | {
+    instrument_keys = {command.instrument_key for command in commands if isinstance(command, QuoteArrived)}
+    return instrument_keys | {
         InstrumentKey(command.origin.tenant_id, command.symbol)
         for command in commands
         if isinstance(command, (ClosePosition, SetExits))
@@ -111,12 +113,12 @@ def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
 
 def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
     """Return the open orders in the symbols of arrived quotes."""
-    found: list[Order] = []
+    orders_to_match: list[Order] = []
     for command in commands:
         if isinstance(command, QuoteArrived):
             for key in command.portfolio_keys or context.loaded.portfolios_of(*command.instrument_key):
-                found += context.order_store.open_of(key, command.quote.symbol)
-    return found
+                orders_to_match += context.order_store.open_of(key, command.quote.symbol)
+    return orders_to_match
 
 
 def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
@@ -154,12 +156,14 @@ def _get_reserved_quantity(
     get_stored_quantity: ReservedQuantity,
     portfolio: PortfolioState,
     command: RecordTrade,
-    held: Decimal,
+    position_quantity: Decimal,
 ) -> Decimal:
     """Return the quantity of a position that working orders reserve, as this batch sees them."""
     if portfolio.key in order_store.portfolio_keys:
-        return get_working_quantity(order_store.open_of(portfolio.key, command.symbol), command, held)
-    return get_stored_quantity(portfolio, command, held)
+        return get_working_quantity(
+            order_store.open_of(portfolio.key, command.symbol), command, position_quantity
+        )
+    return get_stored_quantity(portfolio, command, position_quantity)
 
 
 def _resolve_aliases(
@@ -186,15 +190,15 @@ def _resolve_aliases(
 def _list_instruments(commands: Sequence[Command]) -> set[InstrumentKey]:
     """Return the instruments of the tickets and signals, whose quotes are needed."""
     placed = {(one.origin.tenant_id, one.ticket.symbol) for one in commands if type(one) is PlaceOrder}
-    found = set(starmap(InstrumentKey, placed))
+    instrument_keys = set(starmap(InstrumentKey, placed))
     for command in commands:
         if type(command) is PlaceSignal:
-            found.add(InstrumentKey(command.origin.tenant_id, command.symbol))
+            instrument_keys.add(InstrumentKey(command.origin.tenant_id, command.symbol))
         elif type(command) is not PlaceOrder:
-            found |= {
+            instrument_keys |= {
                 InstrumentKey(get_tenant_id(command), ticket.symbol) for ticket in list_tickets(command)
             }
-    return found
+    return instrument_keys
 
 
 def _may_use_alias(command: Command) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:

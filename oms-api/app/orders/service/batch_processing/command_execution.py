@@ -105,10 +105,10 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
         if isinstance(command, CommandOnOrder):
             context.loaded.require_order(command)
         return _COMMAND_HANDLERS[type(command)](context, command)
-    except OmsError as refusal:
+    except OmsError as error:
         if context.changes != changes:
             raise
-        return refusal
+        return error
 
 
 def _record_trade(context: BatchContext, command: LedgerCommand) -> RecordedTrade | OmsError:

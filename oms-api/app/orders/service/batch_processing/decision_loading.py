@@ -10,8 +10,8 @@ from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, TradeKey
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.ledger.service.reversals import load_reversed_trades
 from app.market_data.rules.values import Quote
-from app.orders.rules.contingency import EXITS, reduction_of
-from app.orders.rules.values import FINAL, PENDING, Order, Role, Status
+from app.orders.rules.contingency import EXIT_ROLES, reduction_of
+from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status
 from app.orders.service.approval.approval_decisions import load_override
 from app.orders.service.approval.deciders import find_decider, load_key_creators
 from app.orders.service.batch.batch_context import BatchContext
@@ -82,26 +82,28 @@ def load_decision_inputs(
     `instruments` are those of the tickets, `matched` the orders of quotes.
     """
     placed = [command for command in commands if type(command) is PlaceOrder]
-    rarer = [command for command in commands if type(command) is not PlaceOrder]
+    uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     actions = [
         (command, context.order_store.get(*get_order_key(command)))
-        for command in rarer
+        for command in uncommon_commands
         if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
     ]
-    held = [order for order in matched if order.status is Status.HELD]
-    load_recent_orders(context, commands, held)
-    _load_approvals(context, rarer, actions)
+    held_orders = [order for order in matched if order.status is Status.HELD]
+    load_recent_orders(context, commands, held_orders)
+    _load_approvals(context, uncommon_commands, actions)
     _load_histories(context, actions)
     _load_executions(context, actions, matched)
     _load_busted_trades(context, actions)
-    _load_entries(context, placed, rarer, actions)
-    load_consumed_liquidity(context, _list_matched_quotes(context, rarer, instruments, matched))
-    _load_broker_connections(context, commands, held)
-    _load_limited_values(context, commands, held)
+    _load_entries(context, placed, uncommon_commands, actions)
+    load_consumed_liquidity(context, _list_matched_quotes(context, uncommon_commands, instruments, matched))
+    _load_broker_connections(context, commands, held_orders)
+    _load_limited_values(context, commands, held_orders)
     _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
 
 
-def _load_approvals(context: BatchContext, rarer: Sequence[Command], actions: Sequence[_OrderAction]) -> None:
+def _load_approvals(
+    context: BatchContext, uncommon_commands: Sequence[Command], actions: Sequence[_OrderAction]
+) -> None:
     """Load the requests for approval of orders that wait, and who may decide on them."""
     waiting = [
         order
@@ -111,10 +113,10 @@ def _load_approvals(context: BatchContext, rarer: Sequence[Command], actions: Se
     waiting += [
         one for order in waiting if order.role is Role.EITHER for one in context.order_store.group_of(order)
     ]
-    for command in rarer:
+    for command in uncommon_commands:
         if isinstance(command, CancelInPortfolio):
             load_canceled_orders(context, command)
-    deciding = [command for command in rarer if isinstance(command, _Deciding)]
+    deciding = [command for command in uncommon_commands if isinstance(command, _Deciding)]
     for command in deciding:
         find_decider(context, command.origin, command.role)
         for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
@@ -129,7 +131,7 @@ def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> N
     """Load the histories that show whether an order was changed under the same key, and how it ended."""
     orders = []
     for command, order in actions:
-        is_open = order.status not in FINAL and order.status not in PENDING
+        is_open = order.status not in FINAL_STATUSES and order.status not in PENDING_STATUSES
         if isinstance(command, DecideApproval):
             orders += [] if is_open and command.origin.idempotency_key is None else [order]
         elif isinstance(command, _ExecutionChange) and command.origin.idempotency_key:
@@ -184,65 +186,67 @@ def _load_busted_trades(context: BatchContext, actions: Sequence[_OrderAction]) 
 def _load_entries(
     context: BatchContext,
     placed: Sequence[PlaceOrder],
-    rarer: Sequence[Command],
+    uncommon_commands: Sequence[Command],
     actions: Sequence[_OrderAction],
 ) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
     store, originals = context.order_store, context.ledger.originals
-    named = {(one.origin.tenant_id, one.portfolio_name_key, one.ticket.symbol) for one in placed}
+    entry_keys = {(one.origin.tenant_id, one.portfolio_name_key, one.ticket.symbol) for one in placed}
     keys = {
         (order.portfolio_key, order.symbol) for command, order in actions if isinstance(command, _Reporting)
     }
-    for one in rarer:
+    for one in uncommon_commands:
         if isinstance(one, _Reducing):
-            named.add((one.origin.tenant_id, one.portfolio_name_key, one.symbol))
+            entry_keys.add((one.origin.tenant_id, one.portfolio_name_key, one.symbol))
         elif isinstance(one, PlaceGroup):
             place = (one.origin.tenant_id, one.portfolio_name_key)
-            named |= {(*place, ticket.symbol) for ticket in one.tickets}
+            entry_keys |= {(*place, ticket.symbol) for ticket in one.tickets}
         elif isinstance(one, ReverseTrade):
             row = originals.get(TradeKey(one.origin.tenant_id, one.trade_id))
             keys |= set() if row is None else {(row.portfolio_key, row.symbol)}
-    for tenant_id, name_key, symbol in named:
+    for tenant_id, name_key, symbol in entry_keys:
         portfolio_id = context.ledger.portfolio_ids.get(PortfolioNameKey(tenant_id, name_key))
         keys |= set() if portfolio_id is None else {(PortfolioKey(tenant_id, portfolio_id), symbol)}
     open_orders = [one for key in keys if key[0] in store.portfolio_keys for one in store.open_of(*key)]
-    store.load_parents([order for order in open_orders if order.role in EXITS])
+    store.load_parents([order for order in open_orders if order.role in EXIT_ROLES])
 
 
 def _list_matched_quotes(
     context: BatchContext,
-    rarer: Sequence[Command],
+    uncommon_commands: Sequence[Command],
     instruments: Set[InstrumentKey],
     matched: Sequence[Order],
 ) -> set[tuple[int, Quote]]:
     """Return the quotes that orders of the commands may match, with their tenants."""
-    found: set[tuple[int, Quote]] = set()
+    matched_quotes: set[tuple[int, Quote]] = set()
     keys = set(instruments) | {order.instrument_key for order in matched}
-    for command in rarer:
+    for command in uncommon_commands:
         tenant_id = get_tenant_id(command)
         if isinstance(command, ClosePosition):
             keys.add(InstrumentKey(tenant_id, command.symbol))
         elif isinstance(command, ReleaseOrders):
             keys |= {InstrumentKey(tenant_id, symbol) for symbol in command.symbols}
         elif isinstance(command, QuoteArrived) and command.is_new and command.instrument_key in keys:
-            found.add((tenant_id, command.quote))
+            matched_quotes.add((tenant_id, command.quote))
         elif isinstance(command, _Resent) and context.loaded.has_order(command):
             keys.add(context.order_store.get(*get_order_key(command)).instrument_key)
     quotes = {(key.tenant_id, context.quote(*key)) for key in keys}
-    return found | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}
+    return matched_quotes | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}
 
 
 def _load_broker_connections(
-    context: BatchContext, commands: Sequence[Command], held: Sequence[Order]
+    context: BatchContext, commands: Sequence[Command], held_orders: Sequence[Order]
 ) -> None:
     """Load the connections of the portfolios whose orders may be sent to a broker."""
     remote = [one for one in context.ledger.locked_portfolios() if one.broker_connection is not None]
-    if remote and (held or any(isinstance(command, _RiskChecked) for command in commands)):
+    if remote and (held_orders or any(isinstance(command, _RiskChecked) for command in commands)):
         for portfolio in remote:
             load_broker_connection(context, portfolio)
 
 
-def _load_limited_values(context: BatchContext, commands: Sequence[Command], held: Sequence[Order]) -> None:
+def _load_limited_values(
+    context: BatchContext, commands: Sequence[Command], held_orders: Sequence[Order]
+) -> None:
     """Load what the risk checks compare with limits: losses, and the totals and P&L of all portfolios."""
     controls = context.services.controls
     limited = {
@@ -251,7 +255,7 @@ def _load_limited_values(context: BatchContext, commands: Sequence[Command], hel
     if not limited:
         return
     checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
-    for tenant_id in sorted(limited & (checked | {order.tenant_id for order in held})):
+    for tenant_id in sorted(limited & (checked | {order.tenant_id for order in held_orders})):
         for portfolio_key in context.loaded.portfolios(tenant_id):
             load_losses(context, portfolio_key)
         load_firm_totals(context, tenant_id)

@@ -16,7 +16,7 @@ from app.orders.queries.broker_requests import (
     build_sending_insert,
 )
 from app.orders.rules.broker_requests import RequestKind, build_broker_order
-from app.orders.rules.contingency import EXITS, PARENTS, SHARING
+from app.orders.rules.contingency import EXIT_ROLES, PARENT_ROLES, SHARING
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import row_of
 from app.orders.rules.values import Order, Role, Status
@@ -37,9 +37,9 @@ def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Ord
     if order.broker == PAPER:
         return None
     instrument = context.instrument(order.tenant_id, order.symbol)
-    refusal = find_linked_refusal(order.broker, [build_broker_order(one, instrument) for one in linked])
-    if refusal is not None:
-        return Denial("BROKER_GROUPS", refusal, None, order.broker, None)
+    group_denial = find_linked_refusal(order.broker, [build_broker_order(one, instrument) for one in linked])
+    if group_denial is not None:
+        return Denial("BROKER_GROUPS", group_denial, None, order.broker, None)
     name, stored = _find_connection(context, order)
     if stored is not None and not may_trade(parse_people(stored.people), order.actor):
         message = f"{order.actor} may not trade over the broker connection {name!r}."
@@ -146,10 +146,10 @@ def request_replacement(
 
 def adopt_children(context: BatchContext, order: Order, successor: Order) -> None:
     """Make the exits and followers of a replaced order, or the parts of a close, those of its successor."""
-    if order.role not in PARENTS:
+    if order.role not in PARENT_ROLES:
         return
     for child in context.order_store.children_of(order):
-        is_planned = child.role in EXITS and child.status is Status.HELD
+        is_planned = child.role in EXIT_ROLES and child.status is Status.HELD
         quantity = successor.quantity if is_planned else child.quantity
         context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
 

@@ -14,8 +14,8 @@ from app.orders.rules.broker_requests import (
     get_pairing,
     is_remote,
 )
-from app.orders.rules.contingency import EXITS
-from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
+from app.orders.rules.contingency import EXIT_ROLES
+from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
 from app.timestamps import Timestamp
@@ -43,7 +43,7 @@ def is_sent_with_pair(context: BatchContext, order: Order) -> bool:
 
 def is_paired(context: BatchContext, order: Order) -> bool:
     """Return whether an order's broker gets it and the other exit of its pair in one request."""
-    if not is_remote(order) or order.role not in EXITS:
+    if not is_remote(order) or order.role not in EXIT_ROLES:
         return False
     instrument = context.instrument(order.tenant_id, order.symbol)
     return get_pairing(order, instrument) is Pairing.TOGETHER
@@ -58,7 +58,7 @@ def mark_sent_with_entry(context: BatchContext, linked: Sequence[Order], at: Tim
 
 def was_sent_with_entry(context: BatchContext, leg: Order) -> bool:
     """Return whether the broker got an exit with its entry."""
-    if not is_remote(leg) or leg.role not in EXITS:
+    if not is_remote(leg) or leg.role not in EXIT_ROLES:
         return False
     return any(event.reason == SENT_WITH_ENTRY for event in list_history(context, leg))
 
@@ -68,7 +68,7 @@ def find_open_entry(context: BatchContext, leg: Order) -> Order | None:
     if leg.status is not Status.HELD:
         return None
     entry = context.order_store.parent_of(leg)
-    if entry is None or entry.status not in WORKING or not was_sent_with_entry(context, leg):
+    if entry is None or entry.status not in WORKING_STATUSES or not was_sent_with_entry(context, leg):
         return None
     return entry
 
@@ -81,9 +81,9 @@ def is_held_at_broker(context: BatchContext, leg: Order) -> bool:
     entry = context.order_store.parent_of(leg)
     if leg.status is not Status.HELD or entry is None or not is_remote(entry):
         return False
-    if entry.status in FINAL and not entry.filled_quantity:
+    if entry.status in FINAL_STATUSES and not entry.filled_quantity:
         return False
-    is_sent = entry.status in WORKING | FINAL
+    is_sent = entry.status in WORKING_STATUSES | FINAL_STATUSES
     return is_sent and was_sent_with_entry(context, leg)
 
 

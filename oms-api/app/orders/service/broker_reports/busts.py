@@ -29,7 +29,7 @@ from app.ledger.service.reversals import (
 from app.money import format_fixed
 from app.orders.errors import AlreadyBusted, NoSuchExecution
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
@@ -105,32 +105,32 @@ def restore_exits_of(
     """Restore the exits if `trade` reversed a fill that had reduced the position."""
     reversed_reduction = find_reversed_reduction(original, trade, reason)
     if reversed_reduction is not None:
-        group_id = order.group_id if order.role in EXITS else None
+        group_id = order.group_id if order.role in EXIT_ROLES else None
         restore_exits(context, reversed_reduction._replace(group_id=group_id), trade.created_at)
 
 
 def build_answer(context: BatchContext, order: Order) -> OrderResult:
     """Return the order. Its legs are those of its own and the open exits of the position."""
-    done = build_result(context, order.tenant_id, [order.id])
-    (view,) = done.orders
-    known = {leg.id for leg in view.legs} | {order.id}
+    result = build_result(context, order.tenant_id, [order.id])
+    (view,) = result.orders
+    known_ids = {leg.id for leg in view.legs} | {order.id}
     exits = [
         one
         for one in context.order_store.open_of(order.portfolio_key, order.symbol)
-        if one.role in EXITS and one.product == order.product and one.id not in known
+        if one.role in EXIT_ROLES and one.product == order.product and one.id not in known_ids
     ]
-    return done._replace(orders=(view._replace(legs=(*view.legs, *exits)),))
+    return result._replace(orders=(view._replace(legs=(*view.legs, *exits)),))
 
 
 def find_execution(context: BatchContext, order: Order, execution_id: str) -> ExecutionRow:
     """Return an execution of the order. Raises NoSuchExecution and AlreadyBusted."""
-    found = {row.execution_id: row for row in list_executions(context, [order])}
-    if execution_id not in found or found[execution_id].note == BUST:
+    executions = {row.execution_id: row for row in list_executions(context, [order])}
+    if execution_id not in executions or executions[execution_id].note == BUST:
         raise NoSuchExecution(order.id, execution_id)
-    bust = found.get(get_bust_id(execution_id))
+    bust = executions.get(get_bust_id(execution_id))
     if bust is not None and bust.note == BUST:
         raise AlreadyBusted(execution_id)
-    return found[execution_id]
+    return executions[execution_id]
 
 
 def reverse_trade(
@@ -199,15 +199,17 @@ def reverse_adoption(
     if not is_remote(order) or now - reported_at < _PROMPT:
         return
     context.ledger.flush()
-    found = find_adoption(context.connection, order.tenant_id, order.portfolio_id, order.symbol, reported_at)
-    if found is None:
+    adoption = find_adoption(
+        context.connection, order.tenant_id, order.portfolio_id, order.symbol, reported_at
+    )
+    if adoption is None:
         return
     origin = Origin(order.tenant_id, order.broker, None, now, None, None, order.broker)
     reason = f"The adopted position contained {execution_id}, which is booked now."
     try:
-        reversal = append_reversal(context, origin, found, reason)
-    except Conflict as refusal:
-        _LOG.warning("the adoption %s was not reversed: %s", found.trade_id, refusal.detail)
+        reversal = append_reversal(context, origin, adoption, reason)
+    except Conflict as error:
+        _LOG.warning("the adoption %s was not reversed: %s", adoption.trade_id, error.detail)
         return
     context.order_store.dirty.setdefault(reversal.portfolio_key, set()).add(reversal.holding_key)
     reduce_competing_orders(context, reversal, at)

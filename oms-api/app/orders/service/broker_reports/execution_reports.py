@@ -25,7 +25,7 @@ from app.ledger.service.commands import Origin
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, PENDING, Order, Status
+from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import find_executed_order
 from app.orders.service.batch.order_results import build_result
@@ -71,8 +71,8 @@ def apply_execution_report(context: BatchContext, command: BrokerReport) -> Orde
         try:
             _apply(context, order, command)
             match_released_orders(context, command.at)
-        except (InvalidTransition, AmountTooLarge, NoRate, RateUnknown) as refusal:
-            message = f"{type(command.event).__name__}: {refusal.detail}"
+        except (InvalidTransition, AmountTooLarge, NoRate, RateUnknown) as error:
+            message = f"{type(command.event).__name__}: {error.detail}"
             context.order_store.record_change(
                 order, command.at, order.broker, reason="not applied", broker_reason=message
             )
@@ -87,11 +87,11 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
                 find_executed_order(context, (order.tenant_id, order.broker, event.execution_id)) is not None
             )
         case Accepted():
-            return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING
+            return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING_STATUSES
         case Triggered():
             return order.is_triggered
         case Refused():
-            return is_remote(order) and order.status in FINAL  # its end was reported first
+            return is_remote(order) and order.status in FINAL_STATUSES  # its end was reported first
         case _:
             return order.status is _ENDS.get(type(event))
 
@@ -136,7 +136,7 @@ def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **fac
 
 
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
-    if order.status in PENDING:  # the request crossed the acceptance
+    if order.status in PENDING_STATUSES:  # the request crossed the acceptance
         context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
     elif order.status is Status.HELD:  # an exit that the broker got with its entry
         trim_accepted(context, release_at_broker(context, order, at, order.broker), at)
@@ -145,7 +145,7 @@ def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 
 def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
-    if order.status in PENDING:
+    if order.status in PENDING_STATUSES:
         context.order_store.replace(order, is_triggered=True)
     else:
         context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
@@ -153,7 +153,7 @@ def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> None:
     """Return the order to its status before a request that the broker refused."""
-    if order.status not in PENDING:
+    if order.status not in PENDING_STATUSES:
         raise InvalidTransition(order.id, order.status, "a refused request")
     is_accepted = order.accepted_at is not None
     back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
@@ -175,19 +175,27 @@ def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) 
     order = _find_executed_order(context, order, event.execution_id)
     try:
         book_broker_charges(context, order, event, at)
-    except (NotFound, Conflict) as refusal:
-        raise InvalidTransition(order.id, order.status, f"a charge: {refusal.detail}") from None
+    except (NotFound, Conflict) as error:
+        raise InvalidTransition(order.id, order.status, f"a charge: {error.detail}") from None
 
 
 def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
     """Reverse an execution that the broker reversed. Raises InvalidTransition if it is not booked."""
     order = _find_executed_order(context, order, event.execution_id)
-    who = (order.tenant_id, order.broker, None, datetime.fromisoformat(at), None, None, order.broker)
+    origin = Origin(
+        tenant_id=order.tenant_id,
+        source=order.broker,
+        user_label=None,
+        at=datetime.fromisoformat(at),
+        idempotency_key=None,
+        request_hash=None,
+        actor=order.broker,
+    )
     changes = context.changes
     try:
-        bust_execution(context, BustExecution(Origin(*who), order.id, event.execution_id, event.reason))
+        bust_execution(context, BustExecution(origin, order.id, event.execution_id, event.reason))
         refund_broker_charges(context, order, event.execution_id, at)
-    except (NotFound, Conflict) as refusal:
+    except (NotFound, Conflict) as error:
         if context.changes != changes:
             raise
-        raise InvalidTransition(order.id, order.status, f"a bust: {refusal.detail}") from None
+        raise InvalidTransition(order.id, order.status, f"a bust: {error.detail}") from None

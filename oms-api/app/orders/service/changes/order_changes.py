@@ -19,7 +19,16 @@ from app.orders.rules.contingency import SHARING
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
-from app.orders.rules.values import FINAL, PENDING, Order, Role, Status, Ticket, TimeInForce, changed
+from app.orders.rules.values import (
+    FINAL_STATUSES,
+    PENDING_STATUSES,
+    Order,
+    Role,
+    Status,
+    Ticket,
+    TimeInForce,
+    changed,
+)
 from app.orders.service.approval.approval_decisions import expire_request
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_results import build_result, find_repeated_change, find_repeated_request
@@ -53,7 +62,7 @@ def cancel_requested_order(context: BatchContext, command: CancelOrder) -> Order
     origin = command.origin
     order = _as_of_now(context, context.order_for(origin, command.order_id), format_timestamp(origin.at))
     key = origin.idempotency_key
-    if order.status in FINAL:
+    if order.status in FINAL_STATUSES:
         repeated = find_repeated_change(context, origin, order)
         if repeated is None:
             raise OrderIsFinal(order.id, order.status)
@@ -69,15 +78,15 @@ def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
     """Cancel all open orders of the portfolio that match. Raises NoSuchPortfolio."""
     origin = command.origin
     portfolio_key = context.get_portfolio_key(command)
-    wanted = CancellationFilter(command.symbol, command.side, command.strategy)
+    filter_ = CancellationFilter(command.symbol, command.side, command.strategy)
     orders = (
         opening_in(context, portfolio_key)
         if command.keeps_exits
         else context.order_store.open_in(portfolio_key)
     )
-    found = [order for order in orders if wanted.matches(order)]
+    matching_orders = [order for order in orders if filter_.matches(order)]
     ids = cancel_open_orders(
-        context, found, format_timestamp(origin.at), actor_of(origin), reason=command.reason
+        context, matching_orders, format_timestamp(origin.at), actor_of(origin), reason=command.reason
     )
     return build_result(context, origin.tenant_id, sorted(ids))
 
@@ -97,13 +106,13 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
     portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
     ids = load_canceled_orders(context, command)
     if ids is None:
-        found = [
+        matching_orders = [
             order
             for order in context.order_store.open_in(portfolio_key)
             if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
         ]
         at, actor = format_timestamp(origin.at), actor_of(origin)
-        ids = sorted(cancel_open_orders(context, found, at, actor, reason=cancellation.reason))
+        ids = sorted(cancel_open_orders(context, matching_orders, at, actor, reason=cancellation.reason))
         context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
         context.loaded.canceled_orders[cancellation.id, portfolio_key] = ids
     return build_result(context, origin.tenant_id, ids)
@@ -116,14 +125,14 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     successor, it is stored as DENIED and the order stays open.
     """
     origin, changes = command.origin, command.changes
-    named = context.order_for(origin, command.order_id)
-    known = find_repeated_request(context, origin, changes.client_order_id)
-    if known is not None:
-        return known
-    order = _as_of_now(context, named, format_timestamp(origin.at))
-    if order.status in FINAL:
+    named_order = context.order_for(origin, command.order_id)
+    earlier_result = find_repeated_request(context, origin, changes.client_order_id)
+    if earlier_result is not None:
+        return earlier_result
+    order = _as_of_now(context, named_order, format_timestamp(origin.at))
+    if order.status in FINAL_STATUSES:
         raise OrderIsFinal(order.id, order.status)
-    if order.status in PENDING:
+    if order.status in PENDING_STATUSES:
         repeated = find_repeated_change(context, origin, order)
         if repeated is None:
             raise OrderIsPending(order.id, order.status)
@@ -169,8 +178,8 @@ def expire_orders(
 ) -> None:
     """Expire the orders of the portfolios that are due, at most `limit`."""
     overdue = chain.from_iterable(context.order_store.open_orders[key].overdue(at) for key in portfolio_keys)
-    for known in islice(overdue, limit):
-        _as_of_now(context, context.order_store.get_current(known), at)
+    for stale_order in islice(overdue, limit):
+        _as_of_now(context, context.order_store.get_current(stale_order), at)
 
 
 def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
@@ -184,14 +193,14 @@ def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
     """Return the order, expired if it is due at `at`, or if nobody approved it in time."""
     if order.status is Status.AWAITING_APPROVAL:
         order = expire_request(context, order, at)
-    if order.status in FINAL or order.ends_at is None or order.ends_at > at:
+    if order.status in FINAL_STATUSES or order.ends_at is None or order.ends_at > at:
         return order
     if is_at_broker(order):
         return order  # the broker expires it, and reports that
     if order.time_in_force is TimeInForce.CLS:
         match_at_close(context, order, at)
         order = context.order_store.get_current(order)
-        if order.status in FINAL:
+        if order.status in FINAL_STATUSES:
             return order
     return finalize_order(context, order, Status.EXPIRED, at, "calendar")
 

@@ -7,7 +7,7 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import format_plain_amount
 from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
-from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
+from app.orders.rules.values import FINAL_STATUSES, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_results import build_result, find_repeated_request
 from app.orders.service.command_results import OrderResult
@@ -31,9 +31,9 @@ def close_position(context: BatchContext, command: ClosePosition) -> OrderResult
     quantity is closed in parts, one after the other; the first order is the parent of the others.
     """
     origin = command.origin
-    known = find_repeated_request(context, origin)
-    if known is not None:
-        return known
+    earlier_result = find_repeated_request(context, origin)
+    if earlier_result is not None:
+        return earlier_result
     portfolio_key = context.get_portfolio_key(command)
     return close_in_portfolio(context, command, portfolio_key)
 
@@ -43,16 +43,22 @@ def close_in_portfolio(
 ) -> OrderResult:
     """Send the order that closes the position in a locked portfolio; see `close_position`."""
     origin = command.origin
-    held = context.ledger.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
-    if not held:
+    position_quantity = context.ledger.position(
+        PositionKey(*portfolio_key, command.symbol, command.product)
+    ).quantity
+    if not position_quantity:
         raise NothingToClose(command.symbol)
-    if not command.ignores_halt and command.quantity is not None and command.quantity > abs(held):
-        raise MoreThanHeld(command.symbol, format_plain_amount(abs(held)))
-    made = _against(context, command, portfolio_key, held)
+    if (
+        not command.ignores_halt
+        and command.quantity is not None
+        and command.quantity > abs(position_quantity)
+    ):
+        raise MoreThanHeld(command.symbol, format_plain_amount(abs(position_quantity)))
+    made = _against(context, command, portfolio_key, position_quantity)
     if not command.ignores_halt:
         count_order_message(context, origin, made)
     exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
-    is_whole = made.quantity == abs(held) and command.strategy is None
+    is_whole = made.quantity == abs(position_quantity) and command.strategy is None
     rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
     order = store_order(context, made)
     denial = None if command.ignores_halt else find_denial(context, order, *exits, *rivals)
@@ -66,13 +72,15 @@ def close_in_portfolio(
 
 
 def _against(
-    context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey, held: Decimal
+    context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey, position_quantity: Decimal
 ) -> Order:
     origin = command.origin
-    quantity = abs(held) if command.quantity is None else min(command.quantity, abs(held))
+    quantity = (
+        abs(position_quantity) if command.quantity is None else min(command.quantity, abs(position_quantity))
+    )
     ticket = Ticket(
         symbol=command.symbol,
-        side="SELL" if held > 0 else "BUY",
+        side="SELL" if position_quantity > 0 else "BUY",
         type=OrderType.MARKET,
         quantity=quantity,
         time_in_force=TimeInForce.GTC if command.ignores_halt else TimeInForce.DAY,
@@ -112,7 +120,7 @@ def _rivals(
     rivals = [order for order in context.order_store.open_in(portfolio_key) if _closes_too(order, closing)]
     for one in exits:
         entry = context.order_store.parent_of(one) if one.status is not Status.HELD else None
-        if entry is not None and entry.status not in FINAL:
+        if entry is not None and entry.status not in FINAL_STATUSES:
             rivals.append(entry)
     return rivals
 

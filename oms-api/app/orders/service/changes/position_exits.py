@@ -8,7 +8,7 @@ from app.orders.errors import ExitsOfEntry, NothingToClose
 from app.orders.rules.contingency import SHARING, closes_only
 from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, new_order
 from app.orders.rules.tickets import shape_errors
-from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
+from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_results import build_result, find_repeated_request
 from app.orders.service.broker.broker_orders import find_broker_denial
@@ -34,11 +34,13 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
     if repeated is not None:
         return repeated
     portfolio_key = context.get_portfolio_key(command)
-    held = context.ledger.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
-    if not held:
+    position_quantity = context.ledger.position(
+        PositionKey(*portfolio_key, command.symbol, command.product)
+    ).quantity
+    if not position_quantity:
         raise NothingToClose(command.symbol)
-    current_exits = _list_exits(context, command, portfolio_key, held)
-    new_exits = _build_exits(context, command, portfolio_key, held)
+    current_exits = _list_exits(context, command, portfolio_key, position_quantity)
+    new_exits = _build_exits(context, command, portfolio_key, position_quantity)
     if sorted(map(_terms, current_exits)) == sorted(map(_terms, new_exits)):
         return build_result(context, origin.tenant_id, [one.id for one in current_exits])
     for order in new_exits or current_exits[:1]:
@@ -57,40 +59,40 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
 
 
 def _list_exits(
-    context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, held: Decimal
+    context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, position_quantity: Decimal
 ) -> list[Order]:
     """Return the open exits of the position, without those of entries that have not filled.
 
     Raises ExitsOfEntry.
     """
-    side = "SELL" if held > 0 else "BUY"
-    found = []
+    side = "SELL" if position_quantity > 0 else "BUY"
+    exits = []
     for order in context.order_store.open_of(portfolio_key, command.symbol):
-        if (order.side, order.product) != (side, command.product) or not _is_exit(order, held):
+        if (order.side, order.product) != (side, command.product) or not _is_exit(order, position_quantity):
             continue
         entry = context.order_store.parent_of(order)
-        if entry is not None and entry.status not in FINAL:
+        if entry is not None and entry.status not in FINAL_STATUSES:
             if entry.filled_quantity:
                 raise ExitsOfEntry(entry.id, command.symbol)
             continue
-        found.append(order)
-    return found
+        exits.append(order)
+    return exits
 
 
-def _is_exit(order: Order, held: Decimal) -> bool:
-    return order.role in SHARING and closes_only(order, held)
+def _is_exit(order: Order, position_quantity: Decimal) -> bool:
+    return order.role in SHARING and closes_only(order, position_quantity)
 
 
 def _build_exits(
-    context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, held: Decimal
+    context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, position_quantity: Decimal
 ) -> list[Order]:
     """Return the orders of the new exits, not stored yet. Raises Invalid."""
     origin = command.origin
     entry_ticket = Ticket(
         symbol=command.symbol,
-        side="BUY" if held > 0 else "SELL",
+        side="BUY" if position_quantity > 0 else "SELL",
         type=OrderType.MARKET,
-        quantity=abs(held),
+        quantity=abs(position_quantity),
         product=command.product,
         take_profit=command.take_profit,
         stop_loss=command.stop_loss,
@@ -99,11 +101,13 @@ def _build_exits(
     if errors:
         raise Invalid(errors[0].message, errors)
     placement = build_placement(context, origin, portfolio_key, command.symbol)
-    entry = new_order("", placement, entry_ticket, abs(held))
+    entry = new_order("", placement, entry_ticket, abs(position_quantity))
     legs = build_exit_tickets(entry, entry_ticket)
     ids = [context.services.order_ids.generate(origin.tenant_id, origin.at) for _ in legs]
     new_exits = [
-        new_order(order_id, placement, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
+        new_order(
+            order_id, placement, ticket, abs(position_quantity), OrderLinks(None, ids[0], GroupKind.OCO, role)
+        )
         for order_id, (role, ticket) in zip(ids, legs, strict=True)
     ]
     new_exits = [order._replace(request_hash=origin.request_hash) for order in new_exits]

@@ -12,9 +12,9 @@ from decimal import Decimal
 from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
 from app.orders.rules.broker_requests import is_remote, is_sent_for_a_day
-from app.orders.rules.contingency import EXITS, SHARING, exit_quantity, find_siblings, list_latest_exits
+from app.orders.rules.contingency import EXIT_ROLES, SHARING, exit_quantity, find_siblings, list_latest_exits
 from app.orders.rules.protection import fills_at_once
-from app.orders.rules.values import FINAL, WORKING, GroupKind, Order, Role, Status
+from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, GroupKind, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import (
     accept_exits_sent_with_entry,
@@ -48,7 +48,7 @@ from app.timestamps import Timestamp
 _MIN_TIME = timedelta(
     minutes=1
 )  # that an exit worked, so that one that a broker cancels is not sent all the time
-_RESTING = WORKING - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+_RESTING = WORKING_STATUSES - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
 def is_broker_entry(order: Order) -> bool:
@@ -67,17 +67,17 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     if sent_legs:
         accept_exits_sent_with_entry(context, sent_legs if entry.status is Status.FILLED else [], at)
         return
-    due = exit_quantity(entry, children)
+    protected_quantity = exit_quantity(entry, children)
     waiting = [one for one in children if one.status is Status.HELD and one.group_id == entry.group_id]
-    if waiting and not any(one.status in WORKING | FINAL for one in children):
-        facts = {"quantity": due, "reason": f"{entry.id} filled"}
+    if waiting and not any(one.status in WORKING_STATUSES | FINAL_STATUSES for one in children):
+        facts = {"quantity": protected_quantity, "reason": f"{entry.id} filled"}
         sized = [context.order_store.record_change(one, at, GROUPS, **facts) for one in waiting]
         send_exits(context, sized, at)
         return
     latest = list_latest_exits(children)
-    legs = [one for one in latest if one.status not in FINAL or was_ended_by_group(context, one)]
+    legs = [one for one in latest if one.status not in FINAL_STATUSES or was_ended_by_group(context, one)]
     if legs:
-        uncovered = due - _sum_covered(children)
+        uncovered = protected_quantity - _sum_covered(children)
         add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
     elif entry.status is Status.FILLED and all(was_sent_with_entry(context, one) for one in children):
         restore_exits_sent_with_entry(context, entry, at)
@@ -87,7 +87,7 @@ def _sum_covered(exits: Iterable[Order]) -> Decimal:
     """Return the quantity that open exits close. The two of a pair close the same quantity."""
     groups: dict[str, Decimal] = {}
     for one in exits:
-        if one.status not in FINAL:
+        if one.status not in FINAL_STATUSES:
             name = one.group_id or one.id
             groups[name] = max(groups.get(name, ZERO), one.leaves_quantity)
     return sum(groups.values(), ZERO)
@@ -133,7 +133,7 @@ def _continue_emulated(context: BatchContext, ended: Order, rest: Decimal, at: T
         add_exits(context, [ended] if stop is None else [stop, ended], left, at, f"{ended.id} did not fill")
     elif ended.status is Status.REJECTED and ended.role is Role.TAKE_PROFIT:
         _return_stop(context, ended, rest, at)
-    elif ended.role in EXITS or reason == SWAPPED:
+    elif ended.role in EXIT_ROLES or reason == SWAPPED:
         _send_watched(context, ended, at)
 
 
@@ -143,7 +143,7 @@ def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
         if sibling.status is not Status.HELD:
             continue
         quantity = sibling.leaves_quantity
-        if ended.role in EXITS:
+        if ended.role in EXIT_ROLES:
             quantity = min(quantity, get_closable_quantity(context, ended))
         if quantity:
             release_order(context, sibling, at, quantity=quantity)
@@ -189,7 +189,7 @@ def _has_pair_filled(context: BatchContext, ended: Order) -> bool:
 
 def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
     """Return whether a broker ended an exit that it took for a day only, though it is good till canceled."""
-    if ended.role not in EXITS or ended.status not in {Status.EXPIRED, Status.CANCELED}:
+    if ended.role not in EXIT_ROLES or ended.status not in {Status.EXPIRED, Status.CANCELED}:
         return False
     if ended.accepted_at is None or was_cancel_requested(context, ended):
         return False

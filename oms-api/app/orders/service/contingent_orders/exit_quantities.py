@@ -7,7 +7,7 @@ from app.ledger.rules.chain import TradeRow
 from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.contingency import (
-    EXITS,
+    EXIT_ROLES,
     SHARING,
     Reduction,
     closes_only,
@@ -16,7 +16,7 @@ from app.orders.rules.contingency import (
     plan_reductions,
     reduction_of,
 )
-from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
+from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import is_held_at_broker, was_sent_with_entry
 from app.orders.service.broker.pair_swaps import RESIZED
@@ -32,13 +32,15 @@ from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
 
 
-def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Order:
+def trim_to_position(context: BatchContext, stale_order: Order, at: Timestamp) -> Order:
     """Return a closing order, or an exit about to fill, reduced to what is left of the position.
 
     Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
     is canceled.
     """
-    return _trim(context, context.order_store.get_current(known), get_closable_quantity(context, known), at)
+    return _trim(
+        context, context.order_store.get_current(stale_order), get_closable_quantity(context, stale_order), at
+    )
 
 
 def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -47,21 +49,25 @@ def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
     Other entries may have opened the rest of the position: it has exits of theirs.
     """
     entry = context.order_store.parent_of(order)
-    if entry is not None and entry.status in FINAL and entry.filled_quantity:
+    if entry is not None and entry.status in FINAL_STATUSES and entry.filled_quantity:
         part = exit_quantity(entry, context.order_store.children_of(entry))
         _trim(context, order, max(min(part, get_closable_quantity(context, order)), ZERO), at)
 
 
 def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
     """Reduce the exits that a broker was known to work before the end of their entry was."""
-    for known in context.order_store.children_of(entry):
-        order = context.order_store.get_current(known)
-        if order.status in WORKING and order.accepted_at is not None and was_sent_with_entry(context, order):
+    for stale_order in context.order_store.children_of(entry):
+        order = context.order_store.get_current(stale_order)
+        if (
+            order.status in WORKING_STATUSES
+            and order.accepted_at is not None
+            and was_sent_with_entry(context, order)
+        ):
             trim_accepted(context, order, at)
 
 
 def _trim(context: BatchContext, order: Order, left: Decimal, at: Timestamp) -> Order:
-    if order.status not in WORKING or order.leaves_quantity <= left:
+    if order.status not in WORKING_STATUSES or order.leaves_quantity <= left:
         return order
     if not left:
         return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
@@ -98,9 +104,9 @@ def reduce_competing_orders(
 
 def _is_exit(one: Order, reduction: Reduction, order: Order | None) -> bool:
     """Return whether an order is reduced as an exit. After a close, all OCO orders are, of any size."""
-    held = reduction.previous if one.side == "SELL" else -reduction.previous
+    position_quantity = reduction.previous if one.side == "SELL" else -reduction.previous
     is_close = order is not None and order.role is Role.CLOSING
-    return closes_only(one, held) or (is_close and one.role in SHARING)
+    return closes_only(one, position_quantity) or (is_close and one.role in SHARING)
 
 
 def _list_other_orders(
@@ -125,9 +131,9 @@ def _can_open(context: BatchContext, order: Order) -> bool:
 
 
 def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: Timestamp, cause: str) -> None:
-    for known, kept_quantity in plan_reductions(_sort_by_need(context, orders), left):
-        one = context.order_store.get_current(known)  # the cancellation of another may have canceled it
-        if one.status in FINAL:
+    for stale_order, kept_quantity in plan_reductions(_sort_by_need(context, orders), left):
+        one = context.order_store.get_current(stale_order)  # the cancellation of another may have canceled it
+        if one.status in FINAL_STATUSES:
             continue
         if kept_quantity:
             _reduce(context, one, kept_quantity, at)
@@ -157,7 +163,7 @@ def _resize_at_broker(
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
     """Return the working orders, those whose entries have ended first, then oldest first."""
-    working = [one for one in orders if one.status in WORKING]
+    working = [one for one in orders if one.status in WORKING_STATUSES]
     return sorted(
         working, key=lambda one: (_open_entry(context, one) is not None, one.group_id or "", one.id)
     )
@@ -176,10 +182,10 @@ def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str)
     A kill switch keeps it held, or a broker's pair of which the other one rests.
     """
     entry = context.order_store.parent_of(order)
-    if order.role in EXITS and (entry is None or entry.filled_quantity):
+    if order.role in EXIT_ROLES and (entry is None or entry.filled_quantity):
         _cancel(context, context.order_store.get_current(order), at, cause)
 
 
 def _open_entry(context: BatchContext, order: Order) -> Order | None:
     entry = context.order_store.parent_of(order)
-    return entry if entry is not None and entry.status not in FINAL else None
+    return entry if entry is not None and entry.status not in FINAL_STATUSES else None

@@ -10,9 +10,9 @@ from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, format_plain_amount
 from app.orders.queries.book import list_recent_exits
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
+from app.orders.rules.contingency import EXIT_ROLES, exit_quantity, reduction_of, reopened_quantity
 from app.orders.rules.order_factory import copy_order
-from app.orders.rules.values import FINAL, OPEN, WORKING, Order, Role, Status
+from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
 from app.orders.service.broker.pair_swaps import is_watched_order, sort_pair
@@ -56,10 +56,10 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
 
     Return the exits that were changed or placed.
     """
-    held = context.ledger.position(reversed_reduction.position_key).quantity
-    groups = _list_groups(context, reversed_reduction, "SELL" if held > 0 else "BUY")
+    position_quantity = context.ledger.position(reversed_reduction.position_key).quantity
+    groups = _list_groups(context, reversed_reduction, "SELL" if position_quantity > 0 else "BUY")
     covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
-    room, left = abs(held) - sum(covered.values(), ZERO), reversed_reduction.quantity
+    room, left = abs(position_quantity) - sum(covered.values(), ZERO), reversed_reduction.quantity
     restored: list[Order] = []
     for name, legs in groups.items():
         target = covered[name] + min(max(room, ZERO), left)
@@ -69,7 +69,9 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
         if target > covered[name]:
             room, left = room - target + covered[name], left - target + covered[name]
             if is_remote(legs[0]):  # the quantity of an order at a broker does not grow
-                lost = [leg for leg in legs if leg.status in OPEN or was_ended_by_group(context, leg)]
+                lost = [
+                    leg for leg in legs if leg.status in OPEN_STATUSES or was_ended_by_group(context, leg)
+                ]
                 growth = target - covered[name]
                 restored += add_exits(context, lost, growth, at, reversed_reduction.reason)
                 continue
@@ -84,10 +86,10 @@ def _list_groups(
     """Return by group the last exit of each role, as this batch sees them, the newest group first."""
     store = context.order_store
     recent = load_recent_exits(context, reversed_reduction.position_key, reversed_reduction.since)
-    known = {order.id: store.get_current(order) for order in [*recent, *store.created]}
+    orders_by_id = {order.id: store.get_current(order) for order in [*recent, *store.created]}
     legs: dict[str, dict[Role | None, Order]] = {}
-    for order in sorted(known.values(), key=lambda one: one.id):
-        is_exit = order.role in EXITS and order.position_key == reversed_reduction.position_key
+    for order in sorted(orders_by_id.values(), key=lambda one: one.id):
+        is_exit = order.role in EXIT_ROLES and order.position_key == reversed_reduction.position_key
         if is_exit and order.side == side and order.status not in _WITHOUT_EFFECT:
             legs.setdefault(order.group_id or order.id, {})[order.role] = order
     names = (
@@ -100,23 +102,25 @@ def _list_groups(
 
 def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp) -> list[Order]:
     """Load the exits of a position that are open or changed at `since` or later, and return them."""
-    found = context.loaded.recent_exits.get((key, since))
-    if found is None:
-        found = context.loaded.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
-        context.order_store.take(found)
-    return found
+    recent_exits = context.loaded.recent_exits.get((key, since))
+    if recent_exits is None:
+        recent_exits = context.loaded.recent_exits[key, since] = list_recent_exits(
+            context.connection, key, since
+        )
+        context.order_store.take(recent_exits)
+    return recent_exits
 
 
 def _covered_quantity(legs: Iterable[Order]) -> Decimal:
     """Return the quantity that all working exits of a group protect."""
-    return min((leg.leaves_quantity for leg in legs if leg.status in WORKING), default=ZERO)
+    return min((leg.leaves_quantity for leg in legs if leg.status in WORKING_STATUSES), default=ZERO)
 
 
 def _restore_leg(
     context: BatchContext, leg: Order, target: Decimal, reversed_reduction: ReversedReduction, at: Timestamp
 ) -> Order | None:
     """Return the exit with `target` left to fill, None if it is not to be restored."""
-    if leg.status in WORKING:
+    if leg.status in WORKING_STATUSES:
         size = leg.filled_quantity + target
         if size <= leg.quantity:
             return leg
@@ -124,7 +128,7 @@ def _restore_leg(
         return context.order_store.record_change(
             leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason
         )
-    if leg.status not in FINAL or not was_ended_by_group(context, leg):
+    if leg.status not in FINAL_STATUSES or not was_ended_by_group(context, leg):
         return None
     successor = copy_exit(context, leg, target, at)
     reason = f"{reversed_reduction.reason}: continues {leg.id}"
@@ -172,8 +176,8 @@ def add_exits(
 
 def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
     """Send exits to their broker. One of an emulated pair that is watched is HELD."""
-    for known in sort_pair(context, orders):
-        order = context.order_store.get_current(known)
+    for stale_order in sort_pair(context, orders):
+        order = context.order_store.get_current(stale_order)
         if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
             release_order(context, order, at)
         elif order.status is Status.INITIALIZED:

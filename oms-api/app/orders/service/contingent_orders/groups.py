@@ -6,10 +6,10 @@ from typing import Any
 
 from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXITS, exit_quantity, find_siblings
+from app.orders.rules.contingency import EXIT_ROLES, exit_quantity, find_siblings
 from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
-from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
+from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import request_cancel, request_submission
 from app.orders.service.broker.linked_exits import find_open_entry, is_held_at_broker
@@ -59,9 +59,9 @@ def cancel_open_orders(
 ) -> list[str]:
     """Cancel the orders, without those that their group has canceled meanwhile. Return their ids."""
     canceled = []
-    for known in orders:
-        order = context.order_store.get_current(known)
-        if order.status not in FINAL:
+    for stale_order in orders:
+        order = context.order_store.get_current(stale_order)
+        if order.status not in FINAL_STATUSES:
             cancel_order(context, order, at, actor, reason=reason)
             canceled.append(order.id)
     return canceled
@@ -160,32 +160,32 @@ def _only_reduces(context: BatchContext, order: Order) -> bool:
 
     Such an order is an exit, a part of a close, or an OTO follower that only closes.
     """
-    if order.role in EXITS or order.role is Role.CLOSING:
+    if order.role in EXIT_ROLES or order.role is Role.CLOSING:
         return True
     return order.role is Role.FOLLOWER and order.leaves_quantity <= get_closable_quantity(context, order)
 
 
 def get_closable_quantity(context: BatchContext, order: Order) -> Decimal:
     """Return the quantity that an order of that side may close before the position is flat."""
-    held = context.position(order).quantity
-    return max(held if order.side == "SELL" else -held, ZERO)
+    position_quantity = context.position(order).quantity
+    return max(position_quantity if order.side == "SELL" else -position_quantity, ZERO)
 
 
 def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
     children = context.order_store.children_of(entry)
     if entry.group_kind is GroupKind.OTO:
-        held = [child for child in children if child.status is Status.HELD]
-        for child in held if entry.status is Status.FILLED else []:
+        held_children = [child for child in children if child.status is Status.HELD]
+        for child in held_children if entry.status is Status.FILLED else []:
             context.arrivals.append(release_order(context, child, at))
         return
     grown = exit_quantity(entry, children)
     was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
     for child in children:
         if child.status is Status.HELD:
-            due = min(grown, get_closable_quantity(context, child)) if was_kept else grown
-            if due:
-                release_order(context, child, at, quantity=due)
-        elif quantity and child.status not in FINAL:
+            released_quantity = min(grown, get_closable_quantity(context, child)) if was_kept else grown
+            if released_quantity:
+                release_order(context, child, at, quantity=released_quantity)
+        elif quantity and child.status not in FINAL_STATUSES:
             size = child.quantity + quantity
             reason = f"Quantity increased to {format_plain_amount(size)}"  # it matches from the next quote on
             context.order_store.record_change(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
@@ -221,7 +221,7 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
 
     An exit's fill cancels the rest of its entry. The sibling is reduced by the same quantity.
     """
-    if order.role in EXITS and order.parent_id:
+    if order.role in EXIT_ROLES and order.parent_id:
         entry = context.order_store.parent_of(order)
         cancel_open_orders(context, [entry] if entry else [], at, GROUPS, reason=f"{order.id} filled")
     for sibling in _list_open_siblings(context, order):

@@ -22,18 +22,18 @@ def opening_in(context: BatchContext, portfolio_key: PortfolioKey, symbol: str |
     orders: Iterable[Order] = context.order_store.open_in(portfolio_key)
     for order in orders if symbol is None else context.order_store.open_of(portfolio_key, symbol):
         orders_by_position.setdefault(order.position_key, []).append(order)
-    found = []
+    opening = []
     for position_key, orders in orders_by_position.items():
-        found += opening_orders(orders, context.ledger.position(position_key).quantity)
-    return found
+        opening += opening_orders(orders, context.ledger.position(position_key).quantity)
+    return opening
 
 
 def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None) -> list[Order]:
     """Return the open orders that a halt must cancel, of one symbol where it is given."""
     if not context.is_any_halted(portfolio_key):
         return []
-    found = opening_in(context, portfolio_key, symbol)
-    return [order for order in found if context.state(order)[0] is TradingState.HALTED]
+    opening = opening_in(context, portfolio_key, symbol)
+    return [order for order in opening if context.state(order)[0] is TradingState.HALTED]
 
 
 def cancel_all_halted(context: BatchContext, command: CancelHalted) -> OrderResult:

@@ -11,7 +11,7 @@ from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
 from app.orders.rules.contingency import exit_quantity, list_latest_exits
 from app.orders.rules.protection import get_trigger_price, reached_stop
-from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, TimeInForce
+from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import was_sent_with_entry
 from app.orders.service.broker.pair_swaps import (
@@ -41,13 +41,13 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
     known what they close.
     """
     exits = list_latest_exits(context.order_store.group_of(ended))
-    unsent = [one for one in exits if one.status in WORKING and not one.filled_quantity]
+    unsent = [one for one in exits if one.status in WORKING_STATUSES and not one.filled_quantity]
     is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
     if unsent and is_unsent and not was_sent_with_entry(context, ended):
         for one in unsent:
             finalize_order(context, one, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
         return
-    if any(one.status not in FINAL for one in exits) or ended.status is Status.FILLED:
+    if any(one.status not in FINAL_STATUSES for one in exits) or ended.status is Status.FILLED:
         return
     if was_sent_with_entry(context, ended) and _has_open_entry(context, ended):
         return
@@ -73,13 +73,13 @@ def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
     prices = context.symbol_state(leg.tenant_id, leg.symbol).prices
     price = get_trigger_price(leg, prices)
     is_reached = price is not None and reached_stop(leg, [price]) is not None
-    if entry is not None and entry.status in WORKING and leg.type in STOPS and is_reached:
+    if entry is not None and entry.status in WORKING_STATUSES and leg.type in STOPS and is_reached:
         cancel_order(context, entry, at, GROUPS, reason=_STOP_REACHED)
 
 
 def _has_open_entry(context: BatchContext, leg: Order) -> bool:
     entry = context.order_store.parent_of(leg)
-    return entry is not None and entry.status not in FINAL
+    return entry is not None and entry.status not in FINAL_STATUSES
 
 
 def _was_canceled_by_person(context: BatchContext, order: Order) -> bool:
@@ -89,7 +89,11 @@ def _was_canceled_by_person(context: BatchContext, order: Order) -> bool:
 def _is_cause(context: BatchContext, ended: Order) -> bool:
     """Return whether an exit ended for a reason for which it is sent again."""
     entry = context.order_store.parent_of(ended)
-    if entry is not None and entry.status in FINAL - {Status.FILLED} and was_sent_with_entry(context, ended):
+    if (
+        entry is not None
+        and entry.status in FINAL_STATUSES - {Status.FILLED}
+        and was_sent_with_entry(context, ended)
+    ):
         return True  # the entry ended after a part
     if find_cancel_reason(context, ended) == RESIZED:
         return True

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.money import format_plain_amount, multiply
-from app.orders.rules.contingency import EXITS, closes_only, exit_quantity
+from app.orders.rules.contingency import EXIT_ROLES, closes_only, exit_quantity
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
@@ -100,11 +100,11 @@ def is_exit_change(context: BatchContext, order: Order, successor: Order) -> boo
 
     True for bracket exits, and for other orders that only close if a halt allows only to tighten them.
     """
-    if order.role in EXITS:
+    if order.role in EXIT_ROLES:
         return True
     is_waiting = order.status is Status.HELD or context.state(order)[0] is not TradingState.HALTED
-    held = context.position(order).quantity
-    return not is_waiting and closes_only(order, held) and is_tightened(order, successor)
+    position_quantity = context.position(order).quantity
+    return not is_waiting and closes_only(order, position_quantity) and is_tightened(order, successor)
 
 
 def _find_leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
@@ -186,8 +186,8 @@ def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
         return order.filled_quantity + left
     if order.status is Status.HELD:
         return entry.quantity
-    due = exit_quantity(entry, context.order_store.children_of(entry))
-    return order.filled_quantity + min(due, left)
+    protected_quantity = exit_quantity(entry, context.order_store.children_of(entry))
+    return order.filled_quantity + min(protected_quantity, left)
 
 
 def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:

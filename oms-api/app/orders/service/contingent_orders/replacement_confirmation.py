@@ -14,7 +14,7 @@ from app.orders.rules.order_factory import copy_order
 from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import order_of
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, WORKING, Order, Status
+from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
@@ -23,7 +23,7 @@ from app.orders.service.broker.pair_swaps import RESIZED, list_cancel_requests
 from app.orders.service.contingent_orders.groups import GROUPS, cancel_order
 from app.timestamps import Timestamp
 
-_RESTING = WORKING - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+_RESTING = WORKING_STATUSES - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
 def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at: Timestamp) -> None:
@@ -35,7 +35,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     """
     if order.status is Status.REPLACED:
         return
-    if order.status in FINAL:
+    if order.status in FINAL_STATUSES:
         raise InvalidTransition(order.id, order.status, Status.REPLACED)
     successor = _find_requested_successor(context, order, event.successor_id)
     successor = reduce_successor(order, successor, list_history(context, order), GROUPS)

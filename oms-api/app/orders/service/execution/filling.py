@@ -17,7 +17,7 @@ from app.money import format_fixed
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
-from app.orders.rules.values import FINAL, Order, Role, Status
+from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.contingent_orders.broker_exits import is_broker_entry, protect_fill
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
@@ -44,18 +44,24 @@ def record_fill(context: BatchContext, order: Order, event: Executed, at: Timest
     anomaly = find_anomaly(order, find_successor(context, order), event)
     trade, charges = record_trade(context, order, event, at, _get_execution_time(order, event, at))
     row = build_execution(order, event, trade, anomaly, charges)
-    moved = apply_execution(context, order, row, at, order.broker)
-    if is_broker_entry(moved):
-        protect_fill(context, moved, event.quantity, at)
+    updated_order = apply_execution(context, order, row, at, order.broker)
+    if is_broker_entry(updated_order):
+        protect_fill(context, updated_order, event.quantity, at)
     else:
-        apply_fill_to_group(context, moved, event.quantity, at)
-        confirm_reductions(context, moved, event.at, at)
-    if anomaly is not None and moved.role is Role.ENTRY and not is_broker_entry(moved):
+        apply_fill_to_group(context, updated_order, event.quantity, at)
+        confirm_reductions(context, updated_order, event.at, at)
+    if anomaly is not None and updated_order.role is Role.ENTRY and not is_broker_entry(updated_order):
         reason = f"{event.execution_id} filled {anomaly}"
-        late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
-        restore_exits(context, late, at)
-    reduce_competing_orders(context, trade, at, moved)
-    return moved
+        reduction = ReversedReduction(
+            updated_order.position_key,
+            event.quantity,
+            updated_order.created_at,
+            reason,
+            updated_order.group_id,
+        )
+        restore_exits(context, reduction, at)
+    reduce_competing_orders(context, trade, at, updated_order)
+    return updated_order
 
 
 def _get_execution_time(order: Order, event: Executed, at: Timestamp) -> Timestamp | None:
@@ -84,13 +90,13 @@ def apply_execution(
         **fields,
     }
     if status is successor.status and status is not Status.PARTIALLY_FILLED:
-        moved = context.order_store.record_change(successor, at, actor, **changes)
+        updated_order = context.order_store.record_change(successor, at, actor, **changes)
     else:
-        moved = context.order_store.change_status(successor, status, at, actor, **changes)
+        updated_order = context.order_store.change_status(successor, status, at, actor, **changes)
     if row.note in {OVER, STRAY}:
         issue = {"order_id": order.id, "execution_id": row.execution_id, "kind": row.note}
         context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)
-    return moved
+    return updated_order
 
 
 def find_successor(context: BatchContext, order: Order) -> Order:
@@ -107,7 +113,7 @@ def find_anomaly(order: Order, successor: Order, event: Executed) -> str | None:
         return STRAY
     if successor.filled_quantity + event.quantity > successor.quantity:
         return OVER
-    return LATE if order.status in FINAL else None
+    return LATE if order.status in FINAL_STATUSES else None
 
 
 def record_trade(
@@ -122,17 +128,24 @@ def record_trade(
     `executed_at` is None if it is the time of recording. Raises AmountTooLarge, NoRate and RateUnknown.
     """
     traded_at = executed_at or at
-    side, held = _SIDES[order.side], context.position(order)
-    currency = currency_in(context, order.portfolio_key, order.symbol, held)
-    rate = None if currency is None else rate_to_book_by(context, order, currency, held)
+    side, position = _SIDES[order.side], context.position(order)
+    currency = currency_in(context, order.portfolio_key, order.symbol, position)
+    rate = None if currency is None else rate_to_book_by(context, order, currency, position)
     fill = build_fill(side, event.quantity, event.value, currency, rate, traded_at)
-    after = apply_fill(held, fill)
+    after = apply_fill(position, fill)
     execution = ChargedExecution(event.quantity, event.value)
     charged = build_charged_trade(context, order, execution, currency, rate, traded_at)
     charges = compute_charges(context, order, charged)
-    instant = datetime.fromisoformat(at)
-    who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
-    origin = Origin(*who, context.request_id)  # the request that caused the fill, None for a quote
+    origin = Origin(
+        tenant_id=order.tenant_id,
+        source=order.source,
+        user_label=order.user_id,
+        at=datetime.fromisoformat(at),
+        idempotency_key=None,
+        request_hash=None,
+        actor=order.actor,
+        request_id=context.request_id,  # of the request that caused the fill, None for a quote
+    )
     entry = Entry(
         kind="trade",
         symbol=order.symbol,
@@ -155,7 +168,7 @@ def record_trade(
     )
     portfolio = context.portfolio(order)
     trade = context.ledger.append(portfolio, origin, entry, after)
-    book_dp_charge(context.ledger, portfolio, origin, order.symbol, charged, held)
+    book_dp_charge(context.ledger, portfolio, origin, order.symbol, charged, position)
     return trade, charges
 
 

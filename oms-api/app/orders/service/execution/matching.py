@@ -14,9 +14,9 @@ from app.market_data.rules.values import Quote
 from app.money import ZERO, multiply
 from app.orders.queries.executions import list_execution_quantities
 from app.orders.rules.broker_requests import convert_order, is_remote
-from app.orders.rules.contingency import EXITS, exclusive_id
+from app.orders.rules.contingency import EXIT_ROLES, exclusive_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
-from app.orders.rules.values import FINAL, WORKING, Order, Status, TimeInForce
+from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_executions
 from app.orders.service.contingent_orders.exit_quantities import trim_to_position
@@ -64,7 +64,7 @@ def match_at_close(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Match a CLS order at the last price of its session, after the close. What does not fill expires."""
     calendars = find_calendars(context, order)
     quote = _find_last_quote(context, order)
-    if calendars is None or quote is None or order.status not in WORKING:
+    if calendars is None or quote is None or order.status not in WORKING_STATUSES:
         return
     if is_closing_price(order, calendars.regular, quote.at):
         _run_matching(context, [order], quote, at)
@@ -108,7 +108,7 @@ def apply_broker_events(
     """Apply the broker's events in their order."""
     for event in events:
         order = context.order_store.get(tenant_id, event.order_id)
-        if order.status in FINAL:
+        if order.status in FINAL_STATUSES:
             continue  # an earlier event ended it
         match event:
             case Executed():
@@ -127,7 +127,7 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
     """Match child orders that their group just released against the current quote."""
     while context.arrivals:
         arrived = context.order_store.get_current(context.arrivals.pop())  # the fill may have reduced it
-        if arrived.status in WORKING:
+        if arrived.status in WORKING_STATUSES:
             match_new_order(context, arrived, at)
 
 
@@ -139,24 +139,24 @@ def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
         # An auction order is matched once, at its price; what does not fill then lapses.
         TimeInForce.IOC if order.time_in_force in AT_AUCTION else None,
         group=exclusive_id(order),
-        parent_id=order.parent_id if order.role in EXITS else None,
+        parent_id=order.parent_id if order.role in EXIT_ROLES else None,
         reduces=order.leaves_quantity <= get_closable_quantity(context, order),
     )
 
 
 def can_match(order: Order, quote: Quote) -> bool:
     """Return whether an order can match this quote. An exit only matches quotes after its acceptance."""
-    if order.status not in WORKING or is_remote(order):
+    if order.status not in WORKING_STATUSES or is_remote(order):
         return False
-    if order.role not in EXITS or order.accepted_at is None:
+    if order.role not in EXIT_ROLES or order.accepted_at is None:
         return True
     return _parse_instant(order.accepted_at) < quote.at
 
 
 def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
-    if order.role in EXITS:  # the position may have shrunk; an exit must not reverse it
+    if order.role in EXIT_ROLES:  # the position may have shrunk; an exit must not reverse it
         order = trim_to_position(context, order, at)
-        if order.status in FINAL:
+        if order.status in FINAL_STATUSES:
             return
         quantity = min(event.quantity, order.leaves_quantity)
         if quantity < event.quantity:
@@ -166,16 +166,16 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
     try:
         record_fill(context, order, event, at)
         count_execution_for_latch(context, order, at)
-    except (AmountTooLarge, NoRate, RateUnknown) as refusal:
+    except (AmountTooLarge, NoRate, RateUnknown) as error:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
-        finalize_order(context, order, to, at, order.broker, broker_reason=refusal.detail)
+        finalize_order(context, order, to, at, order.broker, broker_reason=error.detail)
 
 
 def _number_execution(context: BatchContext, order: Order, event: Executed) -> Executed:
     """Return the fill with a new id: after a bust, an order fills again from a quantity filled before."""
-    known = {row.execution_id for row in list_executions(context, [order])}
+    known_ids = {row.execution_id for row in list_executions(context, [order])}
     numbered, number = event.execution_id, 1
-    while numbered in known:
+    while numbered in known_ids:
         number += 1
         numbered = f"{event.execution_id}:{number}"
     return event._replace(execution_id=numbered)

@@ -9,7 +9,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.errors import NotAtBroker
 from app.orders.rules.broker_requests import is_remote, is_watched
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_factory import (
     NO_LINKS,
     PAPER,
@@ -136,10 +136,10 @@ def find_placement_denial(
 
 def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
     """Check both orders of a group, and deny the first that does not pass. Return whether one was denied."""
-    refusal = find_broker_denial(context, first, (first, second) if first.role is Role.EITHER else ())
+    broker_denial = find_broker_denial(context, first, (first, second) if first.role is Role.EITHER else ())
     is_pair = first.group_kind is GroupKind.OCO
     for order in (first, second):
-        denial = refusal or find_quantity_denial(order)
+        denial = broker_denial or find_quantity_denial(order)
         if order is first or is_pair:
             denial = denial or find_denial(context, order)
             denial = denial or (find_pair_denial(context, order) if is_pair else None)
@@ -170,7 +170,7 @@ def send_order(
     of the approval. `facts` are further fields of the history row.
     """
     at, actor = at or order.created_at, actor or order.placed_by
-    hold = None if order.role in EXITS else find_order_hold(context, order, at)
+    hold = None if order.role in EXIT_ROLES else find_order_hold(context, order, at)
     reason = find_broker_hold_reason(context, order) if hold is None else hold.reason
     if reason is not None:
         context.order_store.change_status(order, Status.HELD, at, actor, **facts | {"reason": reason})
@@ -179,9 +179,9 @@ def send_order(
     if is_remote(sent):
         request_submission(context, sent, at)
         return
-    refusal = simulate_rejection(context.services.paper_settings, order.id)
-    if refusal is not None:
-        finalize_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=refusal)
+    rejection_reason = simulate_rejection(context.services.paper_settings, order.id)
+    if rejection_reason is not None:
+        finalize_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=rejection_reason)
         return
     resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
     accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)

@@ -75,18 +75,18 @@ def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
 
 def _with_open_orders(context: BatchContext, reduced: Iterable[RecordedTrade]) -> list[RecordedTrade]:
     """Return the trades that may change orders: those in symbols with open ones, and reversals."""
-    found = []
+    effects = []
     for one in reduced:
         if one.row.kind == REVERSAL:
-            found.append(one)
+            effects.append(one)
             continue
         portfolio_key = one.row.portfolio_key
         state = context.ledger.portfolio(portfolio_key)
-        known = context.services.portfolios.find_open_orders(context.connection, state)
-        if known is not None:
-            has_orders = bool(known.by_symbol.get(one.row.symbol))
+        cached_orders = context.services.portfolios.find_open_orders(context.connection, state)
+        if cached_orders is not None:
+            has_orders = bool(cached_orders.by_symbol.get(one.row.symbol))
         else:
             has_orders = bool(list_open_orders_in_symbol(context.connection, portfolio_key, one.row.symbol))
         if has_orders:
-            found.append(one)
-    return found
+            effects.append(one)
+    return effects

@@ -80,8 +80,8 @@ def _restate_orders(
     ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio
     mark = _build_mark(action)
     open_orders = context.order_store.open_of(portfolio_key, action.symbol)
-    for known in [order for order in open_orders if _is_due(context, order, command)]:
-        order = context.order_store.get_current(known)  # the cancellation of another may have canceled it
+    for stale_order in [order for order in open_orders if _is_due(context, order, command)]:
+        order = context.order_store.get_current(stale_order)  # canceling another order may have canceled it
         if order.status in _NOT_RESTATED:
             cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: place the order again")
             continue

@@ -11,7 +11,7 @@ from app.market_data.rules.values import Quote
 from app.money import ZERO
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXITS, exit_quantity
+from app.orders.rules.contingency import EXIT_ROLES, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
 from app.orders.service.batch.portfolio_loading import load_portfolios
@@ -31,11 +31,11 @@ from app.timestamps import Timestamp, format_timestamp
 
 def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
     """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
-    found = {state.key for state in batch.locked_portfolios() if state.orders_stamp}
-    if not found:
-        return found
-    tenants = find_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in found})
-    return {key for key in found if key.tenant_id in tenants}
+    portfolio_keys = {state.key for state in batch.locked_portfolios() if state.orders_stamp}
+    if not portfolio_keys:
+        return portfolio_keys
+    tenants = find_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in portfolio_keys})
+    return {key for key in portfolio_keys if key.tenant_id in tenants}
 
 
 def match_before_trades(services: BatchServices, batch: LedgerBatch, now: datetime) -> None:
@@ -106,13 +106,15 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
                 for order in context.order_store.open_of(portfolio_key, quote.symbol)
                 if order.role is not Role.CLOSING
             ]
-        due = [order for order in open_orders if can_match(order, quote) and order.id not in halted_ids]
-        match_open_orders(context, due, quote, command.at)
+        matching_orders = [
+            order for order in open_orders if can_match(order, quote) and order.id not in halted_ids
+        ]
+        match_open_orders(context, matching_orders, quote, command.at)
 
 
 def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: Timestamp) -> None:
-    for known in closing:
-        order = trim_to_position(context, known, at)
+    for stale_order in closing:
+        order = trim_to_position(context, stale_order, at)
         if can_match(order, quote):
             match_open_orders(context, [order], quote, at)
 
@@ -121,8 +123,8 @@ def _release_held_orders(
     context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
 ) -> None:
     """Try again to release exits and followers whose release a kill switch prevented, and watch pairs."""
-    for known in context.order_store.open_of(portfolio_key, quote.symbol):
-        order = context.order_store.get_current(known)
+    for stale_order in context.order_store.open_of(portfolio_key, quote.symbol):
+        order = context.order_store.get_current(stale_order)
         watch_pair(context, order, at)
         if order.status is Status.HELD and not waits_for_quote(context, order):
             quantity = _find_due_quantity(context, order)
@@ -135,11 +137,11 @@ def _release_held_orders(
 def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
     """Return the quantity to release: what an exit's entry has filled, or the whole follower."""
     entry = context.order_store.parent_of(order)
-    if entry is None and is_remote(order) and order.role in EXITS:  # it is sent again on a new day
+    if entry is None and is_remote(order) and order.role in EXIT_ROLES:  # it is sent again on a new day
         return min(order.quantity, get_closable_quantity(context, order))
     if entry is None or not entry.filled_quantity:
         return ZERO
-    if order.role in EXITS:
+    if order.role in EXIT_ROLES:
         return min(
             exit_quantity(entry, context.order_store.children_of(entry)),
             get_closable_quantity(context, order),

@@ -1,7 +1,7 @@
 """Release orders at the open of the session that they waited for, or when their broker is connected."""
 
 from app.orders.rules.trading_sessions import waits_for_session
-from app.orders.rules.values import WORKING, Order, Role, Status
+from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import find_broker_hold_reason
 from app.orders.service.broker.pair_swaps import waits_for_quote
@@ -29,8 +29,8 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
     expire_orders(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:
-            for known in context.order_store.open_of(portfolio_key, symbol):
-                _release_if_due(context, context.order_store.get_current(known), command.at)
+            for stale_order in context.order_store.open_of(portfolio_key, symbol):
+                _release_if_due(context, context.order_store.get_current(stale_order), command.at)
     return NO_ORDERS
 
 
@@ -45,7 +45,7 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
         _release_closing_order(context, order, at)
         return
     released = release_order(context, order, at)
-    if released.status in WORKING:
+    if released.status in WORKING_STATUSES:
         match_new_order(context, released, at)
     elif released.status is Status.DENIED and order.role is Role.EITHER:
         orders = context.order_store.open_of(order.portfolio_key, order.symbol)

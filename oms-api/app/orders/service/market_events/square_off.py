@@ -27,8 +27,8 @@ def square_off(context: BatchContext, command: SquareOff) -> OrderResult:
     at = command.at
     for portfolio_key in context.loaded.intraday.get(command.tenant_id, []):
         orders = context.order_store.open_in(portfolio_key)
-        due = [order for order in orders if _is_due(context, order, at)]
-        cancel_open_orders(context, due, at, SQUARE_OFF, reason=_REASON)
+        due_orders = [order for order in orders if _is_due(context, order, at)]
+        cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
             if not _is_closing(context, portfolio_key, symbol):
                 _close(context, portfolio_key, symbol, at)
@@ -51,10 +51,10 @@ def _began_before(
 
 def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: Timestamp) -> list[str]:
     """Return the symbols of intraday positions without a trade since the last square-off."""
-    held = context.ledger.positions(portfolio_key).items()
+    positions = context.ledger.positions(portfolio_key).items()
     return sorted(
         key.symbol
-        for key, position in held
+        for key, position in positions
         if key.product == INTRADAY
         and position.quantity
         and _began_before(context, portfolio_key, key.symbol, position.last_executed_at or _BEGINNING, at)

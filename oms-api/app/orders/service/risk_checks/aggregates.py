@@ -53,8 +53,8 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
             base = context.ledger.portfolio(portfolio_key).base_currency
             totals[base] = add_totals(totals.get(base, NOTHING), exposure_in(context, portfolio_key).total)
-    found = _in_one_currency(context, order, totals)
-    return found if has_value else found._replace(missing=None)  # a count of orders needs no rate
+    converted = _in_one_currency(context, order, totals)
+    return converted if has_value else converted._replace(missing=None)  # a count of orders needs no rate
 
 
 def has_firm_limits(context: BatchContext, tenant_id: int) -> bool:
@@ -126,18 +126,18 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
         PortfolioKey(tenant_id, portfolio_id): base for portfolio_id, base in firm.base_currencies.items()
     }
     others = bases.keys() - context.order_store.portfolio_keys
-    held = {key: position for key, position in firm.positions.items() if key.portfolio_key in others}
+    positions = {key: position for key, position in firm.positions.items() if key.portfolio_key in others}
     orders: dict[PositionKey, list[Order]] = {}
     for one in firm.orders:
         if one.portfolio_key in others:
             orders.setdefault(one.position_key, []).append(one)
-    position_keys = held.keys() | orders.keys()
+    position_keys = positions.keys() | orders.keys()
     context.load_quotes(
         sorted({InstrumentKey(tenant_id, position_key.symbol) for position_key in position_keys})
     )
-    load_last_trade_prices(context, held)
+    load_last_trade_prices(context, positions)
     totals: dict[str, Totals] = {}
-    for portfolio_key, book in _books(context, bases, held, orders, position_keys):
+    for portfolio_key, book in _books(context, bases, positions, orders, position_keys):
         totals[bases[portfolio_key]] = add_totals(
             totals.get(bases[portfolio_key], NOTHING), compute_totals(book)
         )
@@ -147,13 +147,13 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
 def _books(
     context: BatchContext,
     bases: dict[PortfolioKey, str],
-    held: dict[PositionKey, Position],
+    positions: dict[PositionKey, Position],
     orders: dict[PositionKey, list[Order]],
     position_keys: Iterable[PositionKey],
 ) -> Iterable[tuple[PortfolioKey, SymbolExposure]]:
     for position_key in position_keys:
         tenant_id, symbol = position_key.instrument_key
-        portfolio_key, position = position_key.portfolio_key, held.get(position_key, FLAT)
+        portfolio_key, position = position_key.portfolio_key, positions.get(position_key, FLAT)
         working = working_of(orders.get(position_key, []), position)
         rate = rate_to_value_in(context, tenant_id, bases[portfolio_key], symbol, position)
         mark = find_mark(context, position_key, position)

@@ -10,7 +10,7 @@ from app.audit.service import AuditEntry, mask_secrets
 from app.orders.queries import approvals as queries
 from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalPolicy, ApprovalRequest
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order, OrderKey, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate, sum_exposures
@@ -24,7 +24,7 @@ from app.risk.rules.exposure import (
 from app.risk.rules.values import RiskInput
 from app.timestamps import Timestamp, format_timestamp
 
-_EXEMPT_ROLES = EXITS | {Role.CLOSING}  # these orders only reduce a position
+_EXEMPT_ROLES = EXIT_ROLES | {Role.CLOSING}  # these orders only reduce a position
 
 
 class Actor(NamedTuple):
@@ -68,8 +68,8 @@ def _is_covered(context: BatchContext, order: Order, policy: ApprovalPolicy, ris
     value = (
         None if price is None or risk.no_rate else compute_order_value(order.quantity, price, risk.book.rate)
     )
-    net = sum_exposures(context, order.portfolio_key)[1]
-    equity = context.portfolio(order).cash + net
+    exposures = sum_exposures(context, order.portfolio_key)
+    equity = context.portfolio(order).cash + exposures.net
     return rules.is_covered(policy, order.symbol, value, equity)
 
 
@@ -83,7 +83,7 @@ def build_request(
 ) -> ApprovalRequest:
     """Return a request made at `at`. `override` are the fields that only an override has."""
     expires_at = datetime.fromisoformat(at) + timedelta(minutes=policy.expires_minutes)
-    facts: dict[str, Any] = {"rule": policy.mode.value} | override
+    fields: dict[str, Any] = {"rule": policy.mode.value} | override
     return ApprovalRequest(
         tenant_id=order.tenant_id,
         order_id=order.id,
@@ -95,7 +95,7 @@ def build_request(
         max_move_percent=policy.max_move_percent,
         approvers=orjson.dumps(policy.approvers).decode(),
         estimate=serialize_estimate(estimate_order(context, order, risk)),
-        **facts,
+        **fields,
     )
 
 
@@ -133,14 +133,23 @@ def load_request(context: BatchContext, order: Order) -> ApprovalRequest | None:
 
 
 def publish_approval_event(
-    context: BatchContext, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp, actor: Actor
+    context: BatchContext, tenant_id: int, kind: str, payload: dict[str, Any], at: Timestamp, actor: Actor
 ) -> None:
     """Add the event of a request or a decision, and its audit entry."""
-    context.order_store.add_event(tenant_id, kind, facts, at)
-    target = str(facts["order_id"])
-    after = mask_secrets({name: value for name, value in facts.items() if name != "order_id"})
-    who = (tenant_id, datetime.fromisoformat(at), actor.audited_as, actor.via)
-    context.audit_entries.append(AuditEntry(*who, kind, target, None, context.request_id, after=after))
+    context.order_store.add_event(tenant_id, kind, payload, at)
+    target = str(payload["order_id"])
+    after = mask_secrets({name: value for name, value in payload.items() if name != "order_id"})
+    entry = AuditEntry(
+        tenant_id,
+        at=datetime.fromisoformat(at),
+        actor=actor.audited_as,
+        via=actor.via,
+        action=kind,
+        target=target,
+        request_id=context.request_id,
+        after=after,
+    )
+    context.audit_entries.append(entry)
 
 
 def get_reference(context: BatchContext, order: Order) -> Any:

@@ -14,12 +14,12 @@ from app.orders.service.batch.batch_context import BatchContext
 
 
 def currency_in(
-    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position
 ) -> str | None:
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
     listed = context.instrument(portfolio_key.tenant_id, symbol)
     base = context.ledger.portfolios[portfolio_key].base_currency
-    return find_fill_currency(held, listed.currency if listed.is_listed else None, base)
+    return find_fill_currency(position, listed.currency if listed.is_listed else None, base)
 
 
 def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
@@ -37,15 +37,15 @@ def rate_now(context: BatchContext, portfolio_key: PortfolioKey, currency: str) 
 
 
 def rate_to_value_by(
-    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position
 ) -> Decimal | None:
     """Return the rate to value a position and its orders, None in the portfolio's own currency."""
     base = context.ledger.portfolios[portfolio_key].base_currency
-    return rate_to_value_in(context, portfolio_key.tenant_id, base, symbol, held)
+    return rate_to_value_in(context, portfolio_key.tenant_id, base, symbol, position)
 
 
 def rate_to_value_in(
-    context: BatchContext, tenant_id: int, base: str, symbol: str, held: Position
+    context: BatchContext, tenant_id: int, base: str, symbol: str, position: Position
 ) -> Decimal | None:
     """Return the rate to value a position in the currency `base`, None if it is in that currency.
 
@@ -53,38 +53,38 @@ def rate_to_value_in(
     passes.
     """
     listed = context.instrument(tenant_id, symbol)
-    currency = find_fill_currency(held, listed.currency if listed.is_listed else None, base)
+    currency = find_fill_currency(position, listed.currency if listed.is_listed else None, base)
     if currency is None:
         return None
     rate = rate_between(context, tenant_id, currency, base)
-    return (rate_of_cost(held) or ZERO) if rate is None else rate
+    return (rate_of_cost(position) or ZERO) if rate is None else rate
 
 
-def rate_to_book_by(context: BatchContext, order: Order, currency: str, held: Position) -> Decimal:
+def rate_to_book_by(context: BatchContext, order: Order, currency: str, position: Position) -> Decimal:
     """Return the rate to record a fill.
 
     It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
     recorded even without a current rate. Raises NoRate if there never was one.
     """
     portfolio_key = order.portfolio_key
-    rate = rate_now(context, portfolio_key, currency) or rate_of_cost(held)
+    rate = rate_now(context, portfolio_key, currency) or rate_of_cost(position)
     rate = rate or find_last_rate(context.connection, *portfolio_key, order.symbol)
     if rate is None:
         raise NoRate(order.symbol, currency, context.portfolio(order).base_currency)
     return rate
 
 
-def rate_of_cost(held: Position) -> Decimal | None:
+def rate_of_cost(position: Position) -> Decimal | None:
     """Return the average rate of the position's cost, None if it has none."""
-    if not held.local_cost or not held.cost:
+    if not position.local_cost or not position.cost:
         return None
-    return divide(held.cost, held.local_cost) or None
+    return divide(position.cost, position.local_cost) or None
 
 
-def pair_without_rate(context: BatchContext, order: Order, held: Position) -> str | None:
+def pair_without_rate(context: BatchContext, order: Order, position: Position) -> str | None:
     """Return the currency pair whose missing rate prevents valuing the order, None if there is a rate."""
     portfolio_key = order.portfolio_key
-    currency = currency_in(context, portfolio_key, order.symbol, held)
+    currency = currency_in(context, portfolio_key, order.symbol, position)
     if currency is None or rate_now(context, portfolio_key, currency) is not None:
         return None
     return f"{currency}/{context.portfolio(order).base_currency}"

@@ -35,7 +35,7 @@ def same_order_seconds(context: BatchContext, order: Order, within: Decimal) -> 
 
 
 def load_recent_orders(
-    context: BatchContext, commands: Sequence[Command], held: Iterable[Order] = ()
+    context: BatchContext, commands: Sequence[Command], held_orders: Iterable[Order] = ()
 ) -> None:
     """Load what the new orders of people, and their held orders, are compared with, by one statement."""
     placed_at: dict[RepeatKey, datetime] = {}
@@ -48,7 +48,7 @@ def load_recent_orders(
             for ticket in list_tickets(command) if portfolio_id is not None else ():
                 key = RepeatKey(origin.tenant_id, ticket.symbol, portfolio_id or 0, actor)
                 placed_at[key] = min(origin.at, placed_at.get(key, origin.at))
-    for order in held:
+    for order in held_orders:
         if order.actor is not None:
             key, at = _build_key(order, order.actor), datetime.fromisoformat(order.created_at)
             placed_at[key] = min(at, placed_at.get(key, at))
@@ -76,8 +76,8 @@ def _build_key(order: Order, actor: str) -> RepeatKey:
 def _list_recent_orders(context: BatchContext, order: Order, actor: str, within: timedelta) -> list[Order]:
     """Return at least the person's orders within that time before the order."""
     key, placed_at = _build_key(order, actor), datetime.fromisoformat(order.created_at)
-    known = context.loaded.recent_orders.get(key)
-    if known is None or known.since > placed_at - within:
+    recent_orders = context.loaded.recent_orders.get(key)
+    if recent_orders is None or recent_orders.since > placed_at - within:
         _read_recent_orders(context, {key: placed_at})
     return [*context.loaded.recent_orders[key].orders, *context.order_store.created]
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
 from app.orders.queries.executions import find_executed_order_ids
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.risk.queries import latches as queries
@@ -18,11 +18,11 @@ def latch_of(context: BatchContext, order: Order) -> Latch | None:
     if not context.latched and not context.services.controls.has_latches(order.tenant_id):
         return None  # the fast path
     tenant_id, controls = order.tenant_id, context.services.controls
-    found = (
+    latches = (
         context.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
         for holder in list_holders(order)
     )
-    return next(filter(None, found), None)
+    return next(filter(None, latches), None)
 
 
 def list_holders(order: Order) -> list[LatchSubject]:
@@ -30,7 +30,7 @@ def list_holders(order: Order) -> list[LatchSubject]:
 
     Bracket exits close a position that was allowed to open. They are neither counted nor stopped.
     """
-    if order.role in EXITS:
+    if order.role in EXIT_ROLES:
         return []
     return list_latch_subjects(order.symbol, order.strategy, order.source, order.actor)
 

@@ -8,7 +8,7 @@ from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.orders.rules.contingency import closes_only, exclusive_id
-from app.orders.rules.values import COUNTED, WORKING, Order
+from app.orders.rules.values import EXPOSURE_STATUSES, WORKING_STATUSES, Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.portfolio_cache import Exposure, Valuation
 from app.orders.service.batch.symbol_state import mark_of
@@ -24,14 +24,18 @@ def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
     if exposure is None:
         exposure = context.exposures[portfolio_key] = Exposure()
         positions = context.ledger.positions(portfolio_key)
-        due = {key.holding_key for key, held in positions.items() if held.quantity}
-        due |= {order.holding_key for order in context.order_store.open_in(portfolio_key)}
+        holding_keys_to_revalue = {
+            key.holding_key for key, position in positions.items() if position.quantity
+        }
+        holding_keys_to_revalue |= {order.holding_key for order in context.order_store.open_in(portfolio_key)}
         context.order_store.dirty.pop(portfolio_key, None)
     else:
-        due = context.order_store.dirty.pop(portfolio_key, set())
+        holding_keys_to_revalue = context.order_store.dirty.pop(portfolio_key, set())
         if exposure.foreign:
-            due |= {key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)}
-    for holding_key in due:
+            holding_keys_to_revalue |= {
+                key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)
+            }
+    for holding_key in holding_keys_to_revalue:
         _revalue(context, portfolio_key, exposure, holding_key)
     return exposure
 
@@ -41,22 +45,22 @@ def build_book(
 ) -> SymbolExposure:
     """Return the book of a position of a locked portfolio with those of its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
-    held = context.ledger.position(position_key)
-    mark = find_mark(context, position_key, held)
-    rate = rate_to_value_by(context, portfolio_key, symbol, held)
+    position = context.ledger.position(position_key)
+    mark = find_mark(context, position_key, position)
+    rate = rate_to_value_by(context, portfolio_key, symbol, position)
     if not orders:
-        return SymbolExposure(held.quantity, mark, rate=rate)
+        return SymbolExposure(position.quantity, mark, rate=rate)
     prices = context.symbol_state(position_key.tenant_id, symbol).prices
-    market = charged_market_of(context, portfolio_key, symbol, held, rate)
-    working = working_of(orders, held, prices, mark, market)
-    return build_symbol_book(held.quantity, mark, working, prices, candidate, rate)
+    market = charged_market_of(context, portfolio_key, symbol, position, rate)
+    working = working_of(orders, position, prices, mark, market)
+    return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
 
 
 def _has_new_rate(
     context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> bool:
-    held = context.ledger.position(PositionKey(*portfolio_key, *holding_key))
-    rate = rate_to_value_by(context, portfolio_key, holding_key.symbol, held)
+    position = context.ledger.position(PositionKey(*portfolio_key, *holding_key))
+    rate = rate_to_value_by(context, portfolio_key, holding_key.symbol, position)
     return rate != exposure.valuations[holding_key].book.rate
 
 
@@ -65,14 +69,14 @@ def _revalue(
 ) -> None:
     symbol, product = holding_key
     open_orders = context.order_store.open_of(portfolio_key, symbol)
-    counted = [one for one in open_orders if one.product == product and one.status in COUNTED]
+    counted = [one for one in open_orders if one.product == product and one.status in EXPOSURE_STATUSES]
     book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted)
     exposure.put(holding_key, Valuation(book, compute_totals(book)))
 
 
 def working_of(
     orders: list[Order],
-    held: Position,
+    position: Position,
     prices: Prices = NO_PRICES,
     mark_price: Decimal | None = None,
     market: ChargedMarket | None = None,
@@ -93,12 +97,12 @@ def working_of(
                 is_triggered=order.is_triggered,
                 group_id=order.group_id,
                 exclusive_id=exclusive_id(order),
-                is_exit=closes_only(order, held.quantity),
-                is_at_market=order.status in WORKING,
+                is_exit=closes_only(order, position.quantity),
+                is_at_market=order.status in WORKING_STATUSES,
             ),
         )
         for order in orders
-        if order.status in COUNTED
+        if order.status in EXPOSURE_STATUSES
     ]
     if market is None:
         return [one for _, one in working]
@@ -113,36 +117,40 @@ def working_of(
 
 
 def charged_market_of(
-    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position, rate: Decimal | None
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position, rate: Decimal | None
 ) -> ChargedMarket:
     """Return where the portfolio's orders in a symbol are charged."""
-    currency = currency_in(context, portfolio_key, symbol, held)
+    currency = currency_in(context, portfolio_key, symbol, position)
     base = context.ledger.portfolio(portfolio_key).base_currency
     return ChargedMarket(context.instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate)
 
 
-def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decimal | None:
+def find_mark(context: BatchContext, key: PositionKey, position: Position) -> Decimal | None:
     """Return the mark of a position in its currency, None for a flat one without a quote."""
     price = context.symbol_state(key.tenant_id, key.symbol).mark
-    return _find_last_trade_price(context, key) if price is None and held.quantity else price
+    return _find_last_trade_price(context, key) if price is None and position.quantity else price
 
 
 def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) -> None:
     """Load the last trade's price of the positions that are valued next, where no quote gives a mark."""
     for key in portfolio_keys:
-        held = context.ledger.positions(key)
+        positions = context.ledger.positions(key)
         if key in context.exposures:
-            due = [PositionKey(*key, *holding_key) for holding_key in context.order_store.dirty.get(key, ())]
-            held = {position_key: context.ledger.position(position_key) for position_key in due}
-        if held:
-            load_last_trade_prices(context, held)
+            position_keys = [
+                PositionKey(*key, *holding_key) for holding_key in context.order_store.dirty.get(key, ())
+            ]
+            positions = {
+                position_key: context.ledger.position(position_key) for position_key in position_keys
+            }
+        if positions:
+            load_last_trade_prices(context, positions)
 
 
-def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Position]) -> None:
+def load_last_trade_prices(context: BatchContext, positions: Mapping[PositionKey, Position]) -> None:
     """Load the last trade's price of those open positions whose symbols have no mark in a quote."""
     keys = [
         key
-        for key, position in held.items()
+        for key, position in positions.items()
         if position.quantity
         and key not in context.loaded.last_trade_prices
         and mark_of(context.quote(key.tenant_id, key.symbol)) is None

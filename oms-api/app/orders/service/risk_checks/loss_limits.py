@@ -36,10 +36,8 @@ _LOG = logging.getLogger(__name__)
 
 def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
     """Compare the losses of a tenant's portfolios with their limits, and set their switches."""
-    tenant_id, portfolio_keys = (
-        command.tenant_id,
-        context.loaded.portfolios_with_loss_limits.get(command.tenant_id),
-    )
+    tenant_id = command.tenant_id
+    portfolio_keys = context.loaded.portfolios_with_loss_limits.get(tenant_id)
     if not portfolio_keys:
         return NO_ORDERS
     ids = [portfolio_key.portfolio_id for portfolio_key in portfolio_keys]
@@ -53,7 +51,7 @@ def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
 
 def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decimal:
     """Return cash plus the market value of the positions, in the portfolio's currency."""
-    return context.ledger.portfolio(portfolio_key).cash + sum_exposures(context, portfolio_key)[1]
+    return context.ledger.portfolio(portfolio_key).cash + sum_exposures(context, portfolio_key).net
 
 
 def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp) -> None:
@@ -88,8 +86,12 @@ def _set(
     change = SwitchChange(SwitchScope.PORTFOLIO, key, portfolio.name, state, reason, LOSS_LIMIT_ACTOR, at)
     try:
         set_state(context.connection, tenant_id, change)
-    except TooManySet as refusal:
-        _LOG.error("the losses of portfolio %s exceed a limit: %s", portfolio.id, refusal.detail)
+    except TooManySet as error:
+        _LOG.error(
+            "cannot set the kill switch of portfolio %s, whose losses exceed a limit: %s",
+            portfolio.id,
+            error.detail,
+        )
         return
     switches = load_switches(context.connection, [tenant_id])[tenant_id]
     row = (portfolio.id, key, portfolio.trading_state)

@@ -1,6 +1,7 @@
 """Estimate what an order would do: its price, value and charges, and the portfolio after it."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 import orjson
 
@@ -18,6 +19,13 @@ from app.risk.rules.exposure import compute_market_value, compute_order_value, f
 from app.risk.rules.values import RiskInput
 
 
+class Exposures(NamedTuple):
+    """The sums of the market values of positions: of their amounts, and signed."""
+
+    gross: Decimal
+    net: Decimal
+
+
 def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> OrderEstimate:
     """Return the estimate of an order, given the input of its risk checks."""
     price = find_order_price(risk.order, risk.prices)
@@ -29,26 +37,26 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
     value = None if price is None else multiply(quantity, price)
     worth = None if price is None or risk.no_rate else compute_order_value(quantity, price, risk.book.rate)
     charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
-    known = worth is not None and charges is not None
-    gross, net = sum_exposures(context, order.portfolio_key)
+    is_complete = worth is not None and charges is not None
+    exposures = sum_exposures(context, order.portfolio_key)
     cash = context.portfolio(order).cash
     return OrderEstimate(
         price=price,
         value=value,
         charges=charges,
-        cash_after=cash - sign * (worth or ZERO) - (charges or ZERO) if known else None,
+        cash_after=cash - sign * (worth or ZERO) - (charges or ZERO) if is_complete else None,
         position_after=context.position(order).quantity + sign * quantity,
-        gross_exposure=gross,
-        net_exposure=net,
-        equity=cash + net,
+        gross_exposure=exposures.gross,
+        net_exposure=exposures.net,
+        equity=cash + exposures.net,
     )
 
 
-def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> tuple[Decimal, Decimal]:
-    """Return the sum of the market values of a portfolio's positions, unsigned and signed."""
+def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> Exposures:
+    """Return the exposures of a portfolio's positions, in its currency."""
     valuations = exposure_in(context, portfolio_key).valuations.values()
-    values = [compute_market_value(one.book) for one in valuations]
-    return sum(map(abs, values), ZERO), sum(values, ZERO)
+    values = [compute_market_value(valuation.book) for valuation in valuations]
+    return Exposures(gross=sum(map(abs, values), ZERO), net=sum(values, ZERO))
 
 
 def serialize_estimate(estimate: OrderEstimate) -> str:

@@ -72,7 +72,7 @@ def risk_input(
     missing_rate = None if book.rate is None else pair_without_rate(context, order, context.position(order))
     firm = firm_totals(context, order, limits)
     hold = find_current_hold(context, order)
-    refusal = find_session_refusal(context, order, hold)
+    session_hold = find_session_refusal(context, order, hold)
     losses = find_current_losses(context, order, limits)
     return RiskInput(
         order=candidate,
@@ -98,8 +98,8 @@ def risk_input(
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
         no_rate=missing_rate or firm.missing,
-        session_refusal=refusal and refusal.reason,
-        closed_until=refusal and refusal.opens_at,
+        session_refusal=session_hold and session_hold.reason,
+        closed_until=session_hold and session_hold.opens_at,
         # An order that is held until the open is checked again at its release.
         feed_silence=_find_feed_silence(context, symbol.quote) if hold is None else None,
         max_feed_silence=market.max_silence_seconds,
@@ -130,14 +130,14 @@ def _build_subject(context: BatchContext, order: Order, instrument: Instrument) 
 def limits_of(context: BatchContext, order: Order) -> Limits:
     """Return the limits that apply to the order. They do not change within a batch."""
     key = OrderKey(order.tenant_id, order.id)
-    found = context.limits.get(key)
-    if found is None:
+    limits = context.limits.get(key)
+    if limits is None:
         instrument = context.instrument(order.tenant_id, order.symbol)
-        found = context.services.controls.get_limits(
+        limits = context.services.controls.get_limits(
             order.tenant_id, _build_subject(context, order, instrument)
         )
-        context.limits[key] = found
-    return found
+        context.limits[key] = limits
+    return limits
 
 
 def count_order_message(context: BatchContext, origin: Origin, order: Order) -> None:
@@ -196,8 +196,8 @@ def _build_charge_estimate(
     """Return a function that estimates what filling a quantity of the order costs."""
     if order.cost_schedule == Schedule.NONE:
         return charge_nothing
-    held = context.position(order)
-    market = charged_market_of(context, order.portfolio_key, order.symbol, held, rate)
+    position = context.position(order)
+    market = charged_market_of(context, order.portfolio_key, order.symbol, position, rate)
     price = find_order_price(candidate, prices)
     return lambda quantity: estimate_charges(order, market, quantity, price)
 

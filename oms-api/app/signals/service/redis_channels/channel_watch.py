@@ -39,8 +39,8 @@ class ChannelWatch:
             await asyncio.sleep(CHECK_SECONDS)
             try:
                 await self.check()
-            except OmsError as refusal:
-                logging.getLogger(__name__).warning("the event was not published: %s", refusal.detail)
+            except OmsError as error:
+                logging.getLogger(__name__).warning("the event was not published: %s", error.detail)
 
     async def check(self) -> None:
         """Publish an event if the state has changed. Raises Unavailable."""

@@ -54,8 +54,8 @@ class SignalIntake:
         for index, message in enumerate(messages):
             try:
                 commands[index] = self._signals.build_command(caller, self._parse(message))
-            except OmsError as refusal:
-                refusals[index] = refusal
+            except OmsError as error:
+                refusals[index] = error
         outcomes = await asyncio.gather(
             *self._signals.submit_all(list(commands.values())), return_exceptions=True
         )

@@ -62,8 +62,8 @@ class SignalReceiver:
             redis = self._create_client()
             try:
                 await work(redis, report_success)
-            except OmsError as refusal:
-                _LOG.warning("signals are not received: %s", refusal.detail)
+            except OmsError as error:
+                _LOG.warning("signals are not received: %s", error.detail)
             except (RedisError, OSError, TimeoutError) as error:
                 if self._state.set_problem(name, type(error).__name__):
                     _LOG.warning("signals are not received: Redis failed (%s)", type(error).__name__)
