@@ -82,6 +82,6 @@ class LinkedOrders:
     def take_updates(self) -> Sequence[Update]:
         """Return the events whose legs have become known since, oldest first."""
         with self._lock:
-            known = [one for one in self._updates if not self._links.is_unknown_leg(one.order)]
-            self._updates = [one for one in self._updates if one not in known]
+            known = [update for update in self._updates if not self._links.is_unknown_leg(update.order)]
+            self._updates = [update for update in self._updates if update not in known]
             return known

@@ -166,7 +166,7 @@ class OrderLog:
         with self._changed:
             found = None if order_id is None else self.tracker.find(order_id)
             orders = self.tracker.orders if order_id is None else [] if found is None else [found]
-            executions = [one for order in orders for one in order.list_executions(order_id)]
+            executions = [execution for order in orders for execution in order.list_executions(order_id)]
         return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
 
     def list_charges(self) -> list[Charged]:

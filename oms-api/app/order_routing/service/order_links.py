@@ -21,12 +21,15 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
         exits = [order for order in orders if order.role in EXIT_ROLES]
         sent_ids = find_sent_with_entry(connection, exits)
         primaries = {
-            one.id: _find_primary(connection, one, is_sent_with_entry=one.id in sent_ids) for one in exits
+            exit_order.id: _find_primary(connection, exit_order, is_sent_with_entry=exit_order.id in sent_ids)
+            for exit_order in exits
         }
     return [
-        OrderLink(primary_id, one.id, one.type in STOPS, datetime.fromisoformat(one.created_at))
-        for one in exits
-        if (primary_id := primaries[one.id]) is not None
+        OrderLink(
+            primary_id, exit_order.id, exit_order.type in STOPS, datetime.fromisoformat(exit_order.created_at)
+        )
+        for exit_order in exits
+        if (primary_id := primaries[exit_order.id]) is not None
     ]
 
 
@@ -37,5 +40,5 @@ def _find_primary(connection: Connection, order: Order, *, is_sent_with_entry: b
     if order.role is not Role.STOP_LOSS:
         return None
     targets = [one for one in list_group(connection, order) if one.role is Role.TAKE_PROFIT]
-    sent = [one for one in targets if one.status is not Status.DENIED]
+    sent = [target for target in targets if target.status is not Status.DENIED]
     return sent[-1].id if sent else None

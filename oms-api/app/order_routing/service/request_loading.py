@@ -82,7 +82,11 @@ def _list_linked(connection: Connection, order: Order) -> list[Order]:
     members = queries.list_group(connection, order)
     linked = choose_linked(order, members, _find_instrument(connection, order))
     carried = queries.find_sent_with_entry(connection, linked)
-    return [one for one in linked if one.status is not Status.HELD or one.id in carried]
+    return [
+        linked_order
+        for linked_order in linked
+        if linked_order.status is not Status.HELD or linked_order.id in carried
+    ]
 
 
 def _find_instrument(connection: Connection, order: Order) -> Instrument:

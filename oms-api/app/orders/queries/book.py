@@ -245,7 +245,7 @@ def update_orders(changes: Sequence[tuple[Order, Order]]) -> BulkWrite:
     It writes all mutable columns, or the few that a change of status changes if no order needs more. There
     are only these two statements, so that each is planned once.
     """
-    columns = STATUS_COLUMNS if all(is_status_change(*one) for one in changes) else MUTABLE_COLUMNS
+    columns = STATUS_COLUMNS if all(is_status_change(*change) for change in changes) else MUTABLE_COLUMNS
     rows = [row_of(current, (*columns, *_KEY)) for _, current in changes]
     return build_update(ORDERS, columns, _KEY, rows)
 

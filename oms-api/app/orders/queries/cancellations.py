@@ -63,7 +63,9 @@ def insert_cancellation(
     if stored is not None and stored.id != cancellation.id:
         return stored
     if portfolios:
-        parts = [(cancellation.tenant_id, cancellation.id, one.key.portfolio_id) for one in portfolios]
+        parts = [
+            (cancellation.tenant_id, cancellation.id, portfolio.key.portfolio_id) for portfolio in portfolios
+        ]
         execute_writes(connection, build_insert(_PARTS, _PART_KEY, parts))
     return cancellation
 

@@ -63,7 +63,9 @@ def list_orders(
     if after is not None:
         conditions.append(ORDERS.c.id < after)
     if alternatives := _list_alternatives(filters):
-        newest = _select_newest_of_each([[one, *conditions] for one in alternatives], limit).subquery("found")
+        newest = _select_newest_of_each(
+            [[alternative, *conditions] for alternative in alternatives], limit
+        ).subquery("found")
     elif _matches_few(filters):  # all are found by their index before they are put in order
         newest = select(*_ORDER).where(*conditions).offset(0).subquery("found")
     else:

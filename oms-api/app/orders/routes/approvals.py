@@ -51,7 +51,7 @@ async def list_approvals(
     views = await service.list_approvals(
         AuthenticatedRequest(caller, get_request_info(request).request_id), limit
     )
-    denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in views]
+    denials = [orjson.loads(denial_text(view.denial)) if view.denial else None for view in views]
     return build_json_response([approval_out(*one) for one in zip(views, denials, strict=True)])
 
 

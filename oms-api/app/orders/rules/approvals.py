@@ -166,7 +166,7 @@ def _is_wider(before: Decimal | None, after: Decimal | None) -> bool:
 def is_approver(request: ApprovalRequest, decider: Decider) -> bool:
     """Return whether the request lists the person or the role."""
     approvers: list[str] = orjson.loads(request.approvers)
-    roles = {one.removeprefix(_ROLE) for one in approvers if one.startswith(_ROLE)}
+    roles = {approver.removeprefix(_ROLE) for approver in approvers if approver.startswith(_ROLE)}
     return decider.role in roles or not decider.names.isdisjoint(approvers)
 
 
@@ -176,7 +176,7 @@ def is_own(order: Order, request: ApprovalRequest, decider: Decider, key_creator
     `key_creator` is the person who created the API key that placed the order, if the key acted for nobody.
     """
     placers: Iterable[str | None] = (order.actor, order.user_id, request.requested_by, key_creator)
-    return any(one is not None and one in decider.names for one in placers)
+    return any(placer is not None and placer in decider.names for placer in placers)
 
 
 def has_moved(seen: Decimal | None, price: Decimal | None, max_percent: Decimal) -> bool:

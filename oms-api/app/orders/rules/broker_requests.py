@@ -92,7 +92,7 @@ def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequ
     for request in undone:
         by_order.setdefault(request.order_id, []).append(request)
     candidates = [_find_next(requests) for requests in by_order.values()]
-    due_requests = [one for one in candidates if is_due(one, now)]
+    due_requests = [candidate for candidate in candidates if is_due(candidate, now)]
     return min(due_requests, key=lambda one: (one.kind is not RequestKind.CANCEL, one.id), default=None)
 
 
@@ -105,7 +105,7 @@ def _find_next(requests: Sequence[BrokerRequest]) -> BrokerRequest:
     first = requests[0]
     if first.status is not RequestStatus.NEW:
         return first
-    return next((one for one in requests if one.kind is RequestKind.CANCEL), first)
+    return next((request for request in requests if request.kind is RequestKind.CANCEL), first)
 
 
 def get_delay(attempts: int) -> timedelta:
@@ -175,7 +175,9 @@ def build_broker_order(order: Order, instrument: Instrument, linked: Sequence[Or
     A pair that the broker links has a group. An exit of a broker without GTC orders is sent for a day.
     """
     built = convert_order(order, instrument)
-    built = built._replace(linked=tuple(build_broker_order(one, instrument) for one in linked))
+    built = built._replace(
+        linked=tuple(build_broker_order(linked_order, instrument) for linked_order in linked)
+    )
     if order.role not in SHARING or not is_remote(order):
         return built
     is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
@@ -218,12 +220,16 @@ def choose_linked(order: Order, members: Iterable[Order], instrument: Instrument
         return []
     role, states = (EXIT_ROLES, _PLANNED) if is_entry else ({Role.STOP_LOSS}, _UNSENT)
     exits = [
-        one for one in members if one.role in role and one.group_id == order.group_id and one.status in states
+        member
+        for member in members
+        if member.role in role and member.group_id == order.group_id and member.status in states
     ]
-    unsent = [one for one in exits if one.accepted_at is None and one.id != order.id]
+    unsent = [
+        exit_order for exit_order in exits if exit_order.accepted_at is None and exit_order.id != order.id
+    ]
     pairs = [order, *unsent] if not is_entry else unsent
     possible = {Pairing.TOGETHER, Pairing.NATIVE} if is_entry else {Pairing.TOGETHER}
-    is_possible = all(get_pairing(one, instrument) in possible for one in pairs)
+    is_possible = all(get_pairing(pair, instrument) in possible for pair in pairs)
     return unsent if is_possible and (is_entry or order.accepted_at is None) else []
 
 

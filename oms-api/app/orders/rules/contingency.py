@@ -45,14 +45,20 @@ def exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
 
     The carried quantity of a replaced exit's successor is left out, because its predecessor counts it.
     """
-    taken = sum((one.filled_quantity - one.carried_quantity for one in exits), Decimal(0))
+    taken = sum(
+        (exit_order.filled_quantity - exit_order.carried_quantity for exit_order in exits), Decimal(0)
+    )
     return entry.filled_quantity - taken
 
 
 def list_latest_exits(orders: Iterable[Order]) -> list[Order]:
     """Return the last exit of each role. A replacement that was denied is none: the exit before it stayed."""
-    exits = (one for one in orders if one.role in EXIT_ROLES and one.status is not Status.DENIED)
-    return list({one.role: one for one in sorted(exits, key=lambda one: one.id)}.values())
+    exits = (order for order in orders if order.role in EXIT_ROLES and order.status is not Status.DENIED)
+    return list(
+        {
+            exit_order.role: exit_order for exit_order in sorted(exits, key=lambda exit_order: exit_order.id)
+        }.values()
+    )
 
 
 def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
@@ -131,13 +137,13 @@ def plan_reductions(orders: Sequence[Order], left: Decimal) -> list[tuple[Order,
     groups: dict[str, list[Order]] = {}
     for order in orders:
         groups.setdefault(exclusive_id(order) or order.id, []).append(order)
-    sizes = {name: max(one.leaves_quantity for one in group) for name, group in groups.items()}
+    sizes = {name: max(order.leaves_quantity for order in group) for name, group in groups.items()}
     excess = sum(sizes.values(), Decimal(0)) - left
     cut = []
     for name, group in groups.items():
         if excess <= 0:
             break
         keeps = max(sizes[name] - excess, Decimal(0))
-        cut += [(one, keeps) for one in group if one.leaves_quantity > keeps]
+        cut += [(order, keeps) for order in group if order.leaves_quantity > keeps]
         excess -= sizes[name] - keeps
     return cut

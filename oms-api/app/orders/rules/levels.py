@@ -15,10 +15,20 @@ def find_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
     """
     side = "SELL" if quantity > 0 else "BUY"
     exits = [
-        one for one in orders if one.side == side and one.role in SHARING and one.status in WORKING_STATUSES
+        order
+        for order in orders
+        if order.side == side and order.role in SHARING and order.status in WORKING_STATUSES
     ]
-    targets = [one.limit_price for one in exits if one.type is OrderType.LIMIT and one.limit_price]
-    trails = (one.trail_level or one.stop_price for one in exits if one.type is not OrderType.LIMIT)
+    targets = [
+        exit_order.limit_price
+        for exit_order in exits
+        if exit_order.type is OrderType.LIMIT and exit_order.limit_price
+    ]
+    trails = (
+        exit_order.trail_level or exit_order.stop_price
+        for exit_order in exits
+        if exit_order.type is not OrderType.LIMIT
+    )
     stops = [price for price in trails if price is not None]
     first, last = (max, min) if side == "SELL" else (min, max)
     return Exits(first(stops, default=None), last(targets, default=None))

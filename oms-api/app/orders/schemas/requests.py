@@ -217,7 +217,9 @@ class GroupIn(OrderRequestBody):
     @classmethod
     def _has_two_orders(cls, value: object) -> object:
         orders = value if isinstance(value, list) else []
-        if len(orders) > _GROUP_SIZE or any(isinstance(one, dict) and "orders" in one for one in orders):
+        if len(orders) > _GROUP_SIZE or any(
+            isinstance(order, dict) and "orders" in order for order in orders
+        ):
             message = "A group has two orders, and no group in it. {hint}"
             hint = "For an entry with two exits, send one order with `take_profit` and `stop_loss`."
             raise PydanticCustomError("two_orders", message, {"hint": hint})

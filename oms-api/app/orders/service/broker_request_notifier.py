@@ -46,8 +46,8 @@ class BrokerRequestNotifier:
 
     def deliver(self, orders: Iterable[CommittedOrder]) -> None:
         """Hand committed orders to their sessions, and wake them."""
-        for one in orders:
-            self.get_queue(one.order.tenant_id, one.connection).deliver(one)
+        for queued in orders:
+            self.get_queue(queued.order.tenant_id, queued.connection).deliver(queued)
         self._set(self._listeners)
 
     def notify(self) -> None:

@@ -44,8 +44,10 @@ class BuyingPowerReader:
         if positions or orders:
             books = self._build_books(connection, portfolios, positions, orders, at)
         return {
-            one.portfolio_id: compute_buying_power(one.cash, sum_totals(books.get(one.portfolio_id, ())))
-            for one in portfolios
+            portfolio.portfolio_id: compute_buying_power(
+                portfolio.cash, sum_totals(books.get(portfolio.portfolio_id, ()))
+            )
+            for portfolio in portfolios
         }
 
     def _build_books(
@@ -57,7 +59,7 @@ class BuyingPowerReader:
         at: datetime,
     ) -> dict[int, list[SymbolExposure]]:
         tenant_id = portfolios[0].tenant_id
-        bases = {one.portfolio_id: one.base_currency for one in portfolios}
+        bases = {portfolio.portfolio_id: portfolio.base_currency for portfolio in portfolios}
         symbols = sorted({key.instrument_key for key in (*positions, *orders)})
         instruments = find_instruments(connection, symbols)
         currencies = {
@@ -95,7 +97,7 @@ def _load(
     connection: Connection, portfolios: Sequence[PortfolioCash]
 ) -> tuple[dict[PositionKey, Position], dict[PositionKey, list[Order]]]:
     """Return the short positions and those with open orders, and the open orders, by portfolio and symbol."""
-    portfolio_keys = [PortfolioKey(one.tenant_id, one.portfolio_id) for one in portfolios]
+    portfolio_keys = [PortfolioKey(portfolio.tenant_id, portfolio.portfolio_id) for portfolio in portfolios]
     orders: dict[PositionKey, list[Order]] = {}
     for order in open_orders(connection, portfolio_keys):
         orders.setdefault(order.position_key, []).append(order)

@@ -150,12 +150,12 @@ def shares(tenant_id: int, positions: Iterable[Held], nets: Mapping[PositionKey,
 
     A part is on the position's side and not larger than the position.
     """
-    shares_ = []
-    for one in positions:
-        net = nets.get(PositionKey(tenant_id, one.portfolio_id, one.symbol, one.product), ZERO)
-        if net * one.quantity > 0:
-            shares_.append(one._replace(quantity=min(net, one.quantity, key=abs)))
-    return shares_
+    reduced_positions = []
+    for position in positions:
+        net = nets.get(PositionKey(tenant_id, position.portfolio_id, position.symbol, position.product), ZERO)
+        if net * position.quantity > 0:
+            reduced_positions.append(position._replace(quantity=min(net, position.quantity, key=abs)))
+    return reduced_positions
 
 
 def _describe(order: Order, portfolio_name: str) -> UnconfirmedCancel:

@@ -14,8 +14,9 @@ from app.orders.rules.values import Order
 def exits_of(connection: Connection, tenant_id: int, positions: Sequence[HeldPosition]) -> dict[Place, Exits]:
     """Return the exit levels of each position."""
     orders_by_place: dict[Place, list[Order]] = {}
-    for name_key, order in open_orders_in(connection, tenant_id, {one.symbol for one in positions}):
+    for name_key, order in open_orders_in(connection, tenant_id, {position.symbol for position in positions}):
         orders_by_place.setdefault((name_key, order.symbol, order.product), []).append(order)
     return {
-        one.place: find_exit_levels(one.quantity, orders_by_place.get(one.place, ())) for one in positions
+        position.place: find_exit_levels(position.quantity, orders_by_place.get(position.place, ()))
+        for position in positions
     }

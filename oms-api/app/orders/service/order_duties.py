@@ -51,7 +51,7 @@ class OrderDuties:
             latest = self._calendars.find_latest_square_off(at)
             if latest == self._squared_off:
                 return
-            tenants = {one.tenant_id for one in find_intraday_portfolios(connection)}
+            tenants = {portfolio.tenant_id for portfolio in find_intraday_portfolios(connection)}
         for tenant_id in sorted(tenants):
             self._writer.write(SquareOff(tenant_id, format_timestamp(at)))
             lease.renew()

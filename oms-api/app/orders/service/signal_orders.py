@@ -63,4 +63,4 @@ def begin_signals(
     assert handler is not None  # noqa: S101  # only processes with a handler submit signals
     signals = handler.begin(connection, signal_commands)
     prepared = iter(signals.commands)
-    return signals, [next(prepared) if isinstance(one, PlaceSignal) else one for one in commands]
+    return signals, [next(prepared) if isinstance(command, PlaceSignal) else command for command in commands]

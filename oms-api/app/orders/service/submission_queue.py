@@ -74,8 +74,8 @@ class SubmissionQueue:
     def take_all(self, order_ids: Collection[str] | None = None) -> list[CommittedOrder]:
         """Remove and return the orders with one of the ids, or all."""
         with self._lock:
-            taken = [one for one in self._orders if order_ids is None or one.order.id in order_ids]
-            self._orders = deque(one for one in self._orders if one not in taken)
+            taken = [queued for queued in self._orders if order_ids is None or queued.order.id in order_ids]
+            self._orders = deque(order for order in self._orders if order not in taken)
             return taken
 
     def is_expecting(self, order_id: str) -> bool:
@@ -84,7 +84,7 @@ class SubmissionQueue:
         with self._lock:
             at = self._reserved.get(order_id)
             is_reserved = at is not None and not _is_over(at, now)
-            return is_reserved or any(one.order.id == order_id for one in self._orders)
+            return is_reserved or any(queued.order.id == order_id for queued in self._orders)
 
 
 def _is_over(reserved_at: float, now: float) -> bool:

@@ -111,7 +111,9 @@ def get_working_quantity(
 
     Exits of the position `position_quantity` do not count, because the trade reduces them.
     """
-    same_side = (one for one in orders if (one.product, one.side) == (command.product, command.side.value))
+    same_side = (
+        order for order in orders if (order.product, order.side) == (command.product, command.side.value)
+    )
     plain = (
         one for one in same_side if one.status in WORKING_STATUSES and not closes_only(one, position_quantity)
     )

@@ -162,7 +162,7 @@ class _OrderVerification:
     def _executions_of(self, link: _Link) -> Executions:
         """Return the executions that may have changed an order: its own and its predecessors' late ones."""
         links = [link, *self._chains.before(link.order)] if link.execution_events else [link]
-        return {row.execution_id: row for one in links for row in one.executions}
+        return {row.execution_id: row for link in links for row in link.executions}
 
     def _published_events(self) -> Iterator[PublishedEvent]:
         for event_id, tenant_id, kind, payload, at in audit.iterate_published_events(self._connection):
@@ -224,7 +224,7 @@ class _Groups:
 def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
-    execution_events = [one for link in links for one in link.execution_events]
+    execution_events = [event for link in links for event in link.execution_events]
     findings = check_fills(order, filled) + check_overfill(order, filled)
     return findings + list(find_execution_event_differences(rows, execution_events))
 

@@ -57,7 +57,7 @@ def _build_links(order: BrokerOrder) -> Body:
     """Return the fields of the linked orders. They have no ids, and the order's time in force."""
     if not order.linked:
         return {}
-    is_pair = any(one.side == order.side for one in order.linked)
+    is_pair = any(linked_order.side == order.side for linked_order in order.linked)
     legs = (order, *order.linked) if is_pair else order.linked
     both = OrderClass.OCO if is_pair else OrderClass.BRACKET
     links: Body = {"order_class": both.value if len(legs) > 1 else OrderClass.OTO.value}

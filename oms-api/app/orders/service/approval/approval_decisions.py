@@ -183,8 +183,8 @@ def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
     if order.role is not Role.EITHER:
         return [order]
     group = [context.order_store.get_current(one) for one in context.order_store.group_of(order)]
-    waiting = [one for one in group if one.status is Status.AWAITING_APPROVAL]
-    return sorted(waiting, key=lambda one: one.id)
+    waiting = [order for order in group if order.status is Status.AWAITING_APPROVAL]
+    return sorted(waiting, key=lambda order: order.id)
 
 
 def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:

@@ -33,22 +33,29 @@ def verify_approvals(connection: Connection, verdict: Verdict) -> None:
     events = list_risk_events(connection, "approval.")
     verdict.checked[OrderCheck.APPROVAL] += len(events)
     stored = [
-        _build_key(one.tenant_id, REQUESTED, one.requested_at, build_request_payload(one)) for one in requests
+        _build_key(request.tenant_id, REQUESTED, request.requested_at, build_request_payload(request))
+        for request in requests
     ]
     published = [
-        _build_key(one.tenant_id, one.type, one.at, one.facts) for one in events if one.type == REQUESTED
+        _build_key(event.tenant_id, event.type, event.at, event.facts)
+        for event in events
+        if event.type == REQUESTED
     ]
     _add_findings(verdict, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, published))
     audited = [
         _build_key(act.tenant_id, act.action, act.at, {"order_id": act.target} | dict(act.after or {}))
         for act in list_actions(connection, "approval.")
     ]
-    masked = [_build_key(one.tenant_id, one.type, one.at, mask_secrets(one.facts)) for one in events]
+    masked = [
+        _build_key(event.tenant_id, event.type, event.at, mask_secrets(event.facts)) for event in events
+    ]
     _add_findings(verdict, "event", find_unmatched(OrderCheck.APPROVAL, "event", masked, audited))
     expected = list(
-        _iterate_expected_keys(connection, {(one.tenant_id, one.order_id): one for one in requests})
+        _iterate_expected_keys(
+            connection, {(request.tenant_id, request.order_id): request for request in requests}
+        )
     )
-    decided = [_build_event_key(one) for one in events]
+    decided = [_build_event_key(event) for event in events]
     _add_findings(verdict, "decision", find_unmatched(OrderCheck.APPROVAL, "decision", decided, expected))
 
 

@@ -49,7 +49,9 @@ def find_portfolios_to_lock(connection: Connection, commands: Sequence[OrderComm
         _find_orders(connection, plan, uncommon_commands)
         _find_portfolios(connection, plan, uncommon_commands)
         _find_portfolios_by_symbol(connection, plan, uncommon_commands)
-        _find_overdue(connection, plan, [one for one in uncommon_commands if isinstance(one, ExpireOrders)])
+        _find_overdue(
+            connection, plan, [command for command in uncommon_commands if isinstance(command, ExpireOrders)]
+        )
     return plan
 
 
@@ -145,7 +147,7 @@ def _find_portfolios_by_symbol(
     """
     quotes = [command for command in commands if isinstance(command, QuoteArrived)]
     plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
-    arrived = {one.instrument_key: one for one in quotes if one.portfolio_keys is None}
+    arrived = {quote.instrument_key: quote for quote in quotes if quote.portfolio_keys is None}
     released = {
         InstrumentKey(command.tenant_id, symbol)
         for command in commands

@@ -68,7 +68,7 @@ class OpenOrders:
         """Put orders that were read, with the versions of their rows. Return their positions."""
         is_sorted = True
         changed = set()
-        for order in sorted(orders, key=lambda one: one.id):
+        for order in sorted(orders, key=lambda order: order.id):
             is_sorted = is_sorted and (order.id in self.orders or order.id > next(reversed(self.orders), ""))
             self.put(order)
             self.note_row_version(order.id, stored[order.id])

@@ -19,7 +19,7 @@ def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Order
         legs: list[Order] = []
         if order.role in PARENT_ROLES:
             legs = context.order_store.children_of(order)
-        legs.sort(key=lambda one: one.id)
+        legs.sort(key=lambda order: order.id)
         orders.append(OrderView(order, context.portfolio(order).name, tuple(legs)))
     return OrderResult(tuple(orders))
 
@@ -66,9 +66,9 @@ def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Ord
     orders = context.loaded.orders_by_request_key.get((origin.tenant_id, name), [])
     if not orders:
         return None
-    visible = [one for one in orders if context.sees(origin, one.portfolio_key)]
+    visible = [order for order in orders if context.sees(origin, order.portfolio_key)]
     same = [one for one in visible if one.request_hash == origin.request_hash]
-    return min(same or visible, key=lambda one: one.id, default=None)  # ids increase with time
+    return min(same or visible, key=lambda order: order.id, default=None)  # ids increase with time
 
 
 def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:

@@ -78,7 +78,7 @@ class OrderStore:
 
     def load_parents(self, orders: Iterable[Order]) -> None:
         """Load the parents of orders."""
-        self.load_orders({OrderKey(one.tenant_id, one.parent_id) for one in orders if one.parent_id})
+        self.load_orders({OrderKey(order.tenant_id, order.parent_id) for order in orders if order.parent_id})
 
     def load_relatives(self, orders: Iterable[Order]) -> None:
         """Load the groups, the child orders and the parents of orders."""
@@ -158,7 +158,7 @@ class OrderStore:
         tenant_id = order.tenant_id
         self._read_relatives(column, [OrderColumnValue(tenant_id, name)])
         related = dict(self.open_orders[order.portfolio_key].orders)
-        related.update({one.id: one for one in self._orders.values() if one.tenant_id == tenant_id})
+        related.update({order.id: order for order in self._orders.values() if order.tenant_id == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]
 
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:

@@ -99,7 +99,9 @@ def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> li
         else:
             symbols |= exposure.list_symbols()
         symbols.update(context.order_store.symbols_in(key))
-    return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
+    return [
+        InstrumentKey(tenant_id, symbol) for tenant_id, symbols in by_tenant.items() for symbol in symbols
+    ]
 
 
 def _load_currency_pairs(
@@ -107,12 +109,18 @@ def _load_currency_pairs(
 ) -> None:
     """Load the quotes that convert the currencies of instruments and positions to the portfolios' own."""
     listed = context.loaded.instruments
-    traded = {(one.tenant_id, listed[one].currency) for one in instruments if listed[one].is_listed}
+    traded = {
+        (instrument.tenant_id, listed[instrument].currency)
+        for instrument in instruments
+        if listed[instrument].is_listed
+    }
     for key in keys:
         exposure = context.exposures.get(key)
         if exposure is None or exposure.foreign:
             positions = context.ledger.positions(key).values()
-            traded |= {(key.tenant_id, one.currency) for one in positions if one.currency is not None}
+            traded |= {
+                (key.tenant_id, position.currency) for position in positions if position.currency is not None
+            }
     bases = {(key.tenant_id, context.ledger.portfolio(key).base_currency) for key in keys}
     if traded - bases:
         pairs = {

@@ -156,7 +156,9 @@ def count_trades(metrics: Metrics | None, outcomes: Iterable[object]) -> None:
     """Count the trades of a batch that were reported without an order, and the reversals."""
     if metrics is None:
         return
-    rows = [one.row for one in outcomes if isinstance(one, RecordedTrade) and not one.replayed]
+    rows = [
+        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
+    ]
     reversals = sum(row.kind == REVERSAL for row in rows)
     metrics.orders.count_trades("reversal", reversals)
     metrics.orders.count_trades("trade", len(rows) - reversals)

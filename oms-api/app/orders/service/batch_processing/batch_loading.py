@@ -189,7 +189,11 @@ def _resolve_aliases(
 
 def _list_instruments(commands: Sequence[Command]) -> set[InstrumentKey]:
     """Return the instruments of the tickets and signals, whose quotes are needed."""
-    placed = {(one.origin.tenant_id, one.ticket.symbol) for one in commands if type(one) is PlaceOrder}
+    placed = {
+        (command.origin.tenant_id, command.ticket.symbol)
+        for command in commands
+        if type(command) is PlaceOrder
+    }
     instrument_keys = set(starmap(InstrumentKey, placed))
     for command in commands:
         if type(command) is PlaceSignal:

@@ -180,7 +180,7 @@ def _load_busted_trades(context: BatchContext, actions: Sequence[_OrderAction]) 
         if reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
             exits += load_recent_exits(context, row.position_key, row.created_at)
     context.order_store.load_relatives(exits)
-    load_histories(context, [one for one in exits if one.status is Status.CANCELED])
+    load_histories(context, [exit_order for exit_order in exits if exit_order.status is Status.CANCELED])
 
 
 def _load_entries(
@@ -207,7 +207,7 @@ def _load_entries(
     for tenant_id, name_key, symbol in entry_keys:
         portfolio_id = context.ledger.portfolio_ids.get(PortfolioNameKey(tenant_id, name_key))
         keys |= set() if portfolio_id is None else {(PortfolioKey(tenant_id, portfolio_id), symbol)}
-    open_orders = [one for key in keys if key[0] in store.portfolio_keys for one in store.open_of(*key)]
+    open_orders = [order for key in keys if key[0] in store.portfolio_keys for order in store.open_of(*key)]
     store.load_parents([order for order in open_orders if order.role in EXIT_ROLES])
 
 
@@ -238,7 +238,11 @@ def _load_broker_connections(
     context: BatchContext, commands: Sequence[Command], held_orders: Sequence[Order]
 ) -> None:
     """Load the connections of the portfolios whose orders may be sent to a broker."""
-    remote = [one for one in context.ledger.locked_portfolios() if one.broker_connection is not None]
+    remote = [
+        portfolio
+        for portfolio in context.ledger.locked_portfolios()
+        if portfolio.broker_connection is not None
+    ]
     if remote and (held_orders or any(isinstance(command, _RiskChecked) for command in commands)):
         for portfolio in remote:
             load_broker_connection(context, portfolio)
@@ -250,7 +254,9 @@ def _load_limited_values(
     """Load what the risk checks compare with limits: losses, and the totals and P&L of all portfolios."""
     controls = context.services.controls
     limited = {
-        one for one in context.loaded.switches if controls.limits_losses(one) or has_firm_limits(context, one)
+        switch
+        for switch in context.loaded.switches
+        if controls.limits_losses(switch) or has_firm_limits(context, switch)
     }
     if not limited:
         return
@@ -266,17 +272,19 @@ def _load_execution_counts(
     context: BatchContext, commands: Sequence[Command], orders: Sequence[Order]
 ) -> None:
     """Load what those who place orders automatically have executed, where repeated executions are limited."""
-    counting = {one for one in context.loaded.switches if context.services.controls.counts_executions(one)}
+    counting = {
+        switch for switch in context.loaded.switches if context.services.controls.counts_executions(switch)
+    }
     if not counting:
         return
-    holders = {(order.tenant_id, one) for order in orders for one in list_holders(order)[:1]}
+    holders = {(order.tenant_id, holder) for order in orders for holder in list_holders(order)[:1]}
     for command in commands:
         if not isinstance(command, _Placing):
             continue
         origin = command.origin
         for ticket in list_tickets(command):
             subjects = list_latch_subjects(ticket.symbol, ticket.strategy, origin.source, origin.actor)
-            holders |= {(origin.tenant_id, one) for one in subjects[:1]}
+            holders |= {(origin.tenant_id, subject) for subject in subjects[:1]}
     for key in sorted(holders):
         if key[0] in counting:
             load_execution_count(context, key)

@@ -37,7 +37,9 @@ def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Ord
     if order.broker == PAPER:
         return None
     instrument = context.instrument(order.tenant_id, order.symbol)
-    group_denial = find_linked_refusal(order.broker, [build_broker_order(one, instrument) for one in linked])
+    group_denial = find_linked_refusal(
+        order.broker, [build_broker_order(linked_order, instrument) for linked_order in linked]
+    )
     if group_denial is not None:
         return Denial("BROKER_GROUPS", group_denial, None, order.broker, None)
     name, stored = _find_connection(context, order)

@@ -41,7 +41,7 @@ def waits_for_quote(context: BatchContext, order: Order) -> bool:
 
 def sort_pair(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
     """Return the orders of a pair as they are sent. The paper market gets them as they are."""
-    if not any(is_remote(one) for one in orders):
+    if not any(is_remote(order) for order in orders):
         return list(orders)
     prices = context.symbol_state(orders[0].tenant_id, orders[0].symbol).prices
     return sort_for_sending(orders, prices)
@@ -53,4 +53,4 @@ def list_cancel_requests(context: BatchContext, order: Order) -> list[OrderEvent
     Changes of an order whose cancel is pending, such as a part that fills, are left out.
     """
     history = list_history(context, order)
-    return [one for one in history if one.to_status == Status.PENDING_CANCEL != one.from_status]
+    return [event for event in history if event.to_status == Status.PENDING_CANCEL != event.from_status]

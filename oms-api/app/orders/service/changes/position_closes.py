@@ -118,8 +118,8 @@ def _rivals(
 ) -> list[Order]:
     """Return orders that would close the position again, and entries that would continue without exits."""
     rivals = [order for order in context.order_store.open_in(portfolio_key) if _closes_too(order, closing)]
-    for one in exits:
-        entry = context.order_store.parent_of(one) if one.status is not Status.HELD else None
+    for exit_order in exits:
+        entry = context.order_store.parent_of(exit_order) if exit_order.status is not Status.HELD else None
         if entry is not None and entry.status not in FINAL_STATUSES:
             rivals.append(entry)
     return rivals

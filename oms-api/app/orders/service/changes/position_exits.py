@@ -42,7 +42,7 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
     current_exits = _list_exits(context, command, portfolio_key, position_quantity)
     new_exits = _build_exits(context, command, portfolio_key, position_quantity)
     if sorted(map(_terms, current_exits)) == sorted(map(_terms, new_exits)):
-        return build_result(context, origin.tenant_id, [one.id for one in current_exits])
+        return build_result(context, origin.tenant_id, [exit_order.id for exit_order in current_exits])
     for order in new_exits or current_exits[:1]:
         count_order_message(context, origin, order)
     added = [store_order(context, order) for order in new_exits]

@@ -62,16 +62,22 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     An exit that a person canceled is not sent again. Exits that the broker got with the entry work there
     once the entry has filled completely; they may be known to work before all of its fills are.
     """
-    children = [one for one in context.order_store.children_of(entry) if one.status is not Status.DENIED]
-    sent_legs = [one for one in children if one.status is Status.HELD and was_sent_with_entry(context, one)]
+    children = [
+        child for child in context.order_store.children_of(entry) if child.status is not Status.DENIED
+    ]
+    sent_legs = [
+        child for child in children if child.status is Status.HELD and was_sent_with_entry(context, child)
+    ]
     if sent_legs:
         accept_exits_sent_with_entry(context, sent_legs if entry.status is Status.FILLED else [], at)
         return
     protected_quantity = exit_quantity(entry, children)
-    waiting = [one for one in children if one.status is Status.HELD and one.group_id == entry.group_id]
-    if waiting and not any(one.status in WORKING_STATUSES | FINAL_STATUSES for one in children):
+    waiting = [
+        child for child in children if child.status is Status.HELD and child.group_id == entry.group_id
+    ]
+    if waiting and not any(child.status in WORKING_STATUSES | FINAL_STATUSES for child in children):
         facts = {"quantity": protected_quantity, "reason": f"{entry.id} filled"}
-        sized = [context.order_store.record_change(one, at, GROUPS, **facts) for one in waiting]
+        sized = [context.order_store.record_change(order, at, GROUPS, **facts) for order in waiting]
         send_exits(context, sized, at)
         return
     latest = list_latest_exits(children)
@@ -79,17 +85,17 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     if legs:
         uncovered = protected_quantity - _sum_covered(children)
         add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
-    elif entry.status is Status.FILLED and all(was_sent_with_entry(context, one) for one in children):
+    elif entry.status is Status.FILLED and all(was_sent_with_entry(context, child) for child in children):
         restore_exits_sent_with_entry(context, entry, at)
 
 
 def _sum_covered(exits: Iterable[Order]) -> Decimal:
     """Return the quantity that open exits close. The two of a pair close the same quantity."""
     groups: dict[str, Decimal] = {}
-    for one in exits:
-        if one.status not in FINAL_STATUSES:
-            name = one.group_id or one.id
-            groups[name] = max(groups.get(name, ZERO), one.leaves_quantity)
+    for exit_order in exits:
+        if exit_order.status not in FINAL_STATUSES:
+            name = exit_order.group_id or exit_order.id
+            groups[name] = max(groups.get(name, ZERO), exit_order.leaves_quantity)
     return sum(groups.values(), ZERO)
 
 
@@ -183,8 +189,8 @@ def _has_pair_filled(context: BatchContext, ended: Order) -> bool:
     Exits of an earlier part of the entry do not count.
     """
     group = context.order_store.group_of(ended)
-    pair = [one for one in group if one.role is Role.EITHER] + list_latest_exits(group)
-    return any(one.status is Status.FILLED for one in pair)
+    pair = [order for order in group if order.role is Role.EITHER] + list_latest_exits(group)
+    return any(order.status is Status.FILLED for order in pair)
 
 
 def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
@@ -201,5 +207,5 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
 def _find_stop(context: BatchContext, order: Order) -> Order | None:
     """Return the last stop of the order's pair, None if it has none. One that was denied is none."""
     pair = [one for one in context.order_store.group_of(order) if one.role in SHARING]
-    stops = [one for one in pair if one.type in STOPS and one.status is not Status.DENIED]
-    return max(stops, key=lambda one: one.id, default=None)
+    stops = [order for order in pair if order.type in STOPS and order.status is not Status.DENIED]
+    return max(stops, key=lambda order: order.id, default=None)

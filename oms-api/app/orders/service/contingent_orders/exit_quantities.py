@@ -87,9 +87,9 @@ def reduce_competing_orders(
     if reduction is None:
         return
     position_orders = [
-        one
-        for one in context.order_store.open_of(row.portfolio_key, row.symbol)
-        if (one.side, one.product) == (reduction.side, row.product)
+        order
+        for order in context.order_store.open_of(row.portfolio_key, row.symbol)
+        if (order.side, order.product) == (reduction.side, row.product)
     ]
     if not position_orders:
         return
@@ -98,7 +98,9 @@ def reduce_competing_orders(
     _reduce_all(context, exits, reduction.left, at, cause)
     others = _list_other_orders(context, reduction, position_orders, order)
     _reduce_all(context, others, reduction.left, at, cause)
-    for kept in [one for one in exits if one.status is Status.HELD] if not reduction.left else []:
+    for kept in (
+        [exit_order for exit_order in exits if exit_order.status is Status.HELD] if not reduction.left else []
+    ):
         _cancel_held(context, kept, at, cause)
 
 
@@ -163,7 +165,7 @@ def _resize_at_broker(
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
     """Return the working orders, those whose entries have ended first, then oldest first."""
-    working = [one for one in orders if one.status in WORKING_STATUSES]
+    working = [order for order in orders if order.status in WORKING_STATUSES]
     return sorted(
         working, key=lambda one: (_open_entry(context, one) is not None, one.group_id or "", one.id)
     )

@@ -88,7 +88,7 @@ def _list_groups(
     recent = load_recent_exits(context, reversed_reduction.position_key, reversed_reduction.since)
     orders_by_id = {order.id: store.get_current(order) for order in [*recent, *store.created]}
     legs: dict[str, dict[Role | None, Order]] = {}
-    for order in sorted(orders_by_id.values(), key=lambda one: one.id):
+    for order in sorted(orders_by_id.values(), key=lambda order: order.id):
         is_exit = order.role in EXIT_ROLES and order.position_key == reversed_reduction.position_key
         if is_exit and order.side == side and order.status not in _WITHOUT_EFFECT:
             legs.setdefault(order.group_id or order.id, {})[order.role] = order

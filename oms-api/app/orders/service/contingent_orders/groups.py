@@ -209,11 +209,11 @@ def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
     first = order.parent_id or order.id
     open_orders = context.order_store.open_of(order.portfolio_key, order.symbol)
     parts = [
-        one
-        for one in open_orders
-        if (one.parent_id, one.role, one.status) == (first, Role.CLOSING, Status.HELD)
+        order
+        for order in open_orders
+        if (order.parent_id, order.role, order.status) == (first, Role.CLOSING, Status.HELD)
     ]
-    return sorted((one for one in parts if one.id != order.id), key=lambda one: one.id)
+    return sorted((part for part in parts if part.id != order.id), key=lambda order: order.id)
 
 
 def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:

@@ -41,25 +41,29 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
     known what they close.
     """
     exits = list_latest_exits(context.order_store.group_of(ended))
-    unsent = [one for one in exits if one.status in WORKING_STATUSES and not one.filled_quantity]
+    unsent = [
+        exit_order
+        for exit_order in exits
+        if exit_order.status in WORKING_STATUSES and not exit_order.filled_quantity
+    ]
     is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
     if unsent and is_unsent and not was_sent_with_entry(context, ended):
-        for one in unsent:
-            finalize_order(context, one, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
+        for order in unsent:
+            finalize_order(context, order, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
         return
-    if any(one.status not in FINAL_STATUSES for one in exits) or ended.status is Status.FILLED:
+    if any(exit_order.status not in FINAL_STATUSES for exit_order in exits) or ended.status is Status.FILLED:
         return
     if was_sent_with_entry(context, ended) and _has_open_entry(context, ended):
         return
-    kept = [one for one in exits if not _was_canceled_by_person(context, one)]
-    if len(kept) < len(exits) or any(_is_cause(context, one) for one in exits):
+    kept = [exit_order for exit_order in exits if not _was_canceled_by_person(context, exit_order)]
+    if len(kept) < len(exits) or any(_is_cause(context, exit_order) for exit_order in exits):
         is_held = ended.status is Status.EXPIRED
         add_exits(context, kept, _find_rest(context, exits), at, f"{ended.id} ended", is_held=is_held)
 
 
 def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
     """Send the exits of an entry that ended after a part, if its broker has ended them with it."""
-    legs = [one for one in context.order_store.children_of(entry) if was_sent_with_entry(context, one)]
+    legs = [child for child in context.order_store.children_of(entry) if was_sent_with_entry(context, child)]
     if legs and entry.filled_quantity:
         continue_linked(context, legs[-1], at)
 
@@ -113,7 +117,7 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
 
 def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:
     """Return what exits that have ended leave to close."""
-    rest = min(one.quantity - one.filled_quantity for one in exits)
+    rest = min(exit_order.quantity - exit_order.filled_quantity for exit_order in exits)
     entry = context.order_store.parent_of(exits[0])
     if entry is not None:
         rest = min(rest, exit_quantity(entry, context.order_store.children_of(entry)))

@@ -92,13 +92,13 @@ def confirm_reductions(context: BatchContext, filled: Order, executed_at: dateti
     instrument = context.instrument(filled.tenant_id, filled.symbol)
     if get_pairing(filled, instrument) is not Pairing.NATIVE:
         return
-    for one in find_siblings(filled, context.order_store.open_of(filled.portfolio_key, filled.symbol)):
-        if one.status not in _RESTING or executed_at > datetime.fromisoformat(one.accepted_at or at):
+    for sibling in find_siblings(filled, context.order_store.open_of(filled.portfolio_key, filled.symbol)):
+        if sibling.status not in _RESTING or executed_at > datetime.fromisoformat(sibling.accepted_at or at):
             continue
-        if one.replaces is None and not was_sent_with_entry(context, one):
-            cancel_order(context, one, at, GROUPS, reason=RESIZED)
-        elif one.replaces is not None and one.accepted_at is not None:
-            _request_reduction(context, one, at)
+        if sibling.replaces is None and not was_sent_with_entry(context, sibling):
+            cancel_order(context, sibling, at, GROUPS, reason=RESIZED)
+        elif sibling.replaces is not None and sibling.accepted_at is not None:
+            _request_reduction(context, sibling, at)
 
 
 def _request_reduction(context: BatchContext, order: Order, at: Timestamp) -> None:

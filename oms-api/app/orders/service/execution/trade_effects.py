@@ -24,7 +24,11 @@ def apply_trades_to_orders(
 
     Return a function that updates the caches. Call it after the commit.
     """
-    reduced = [one for one in outcomes if isinstance(one, RecordedTrade) and _may_concern_orders(batch, one)]
+    reduced = [
+        outcome
+        for outcome in outcomes
+        if isinstance(outcome, RecordedTrade) and _may_concern_orders(batch, outcome)
+    ]
     if not reduced:
         return _leave_caches
     now = max(datetime.fromisoformat(one.row.created_at) for one in reduced)

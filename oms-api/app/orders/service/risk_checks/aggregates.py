@@ -128,9 +128,9 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
     others = bases.keys() - context.order_store.portfolio_keys
     positions = {key: position for key, position in firm.positions.items() if key.portfolio_key in others}
     orders: dict[PositionKey, list[Order]] = {}
-    for one in firm.orders:
-        if one.portfolio_key in others:
-            orders.setdefault(one.position_key, []).append(one)
+    for order in firm.orders:
+        if order.portfolio_key in others:
+            orders.setdefault(order.position_key, []).append(order)
     position_keys = positions.keys() | orders.keys()
     context.load_quotes(
         sorted({InstrumentKey(tenant_id, position_key.symbol) for position_key in position_keys})

@@ -65,8 +65,8 @@ def _read_recent_orders(context: BatchContext, placed_at: Mapping[RepeatKey, dat
     since = min(placed_at[key] - timedelta(seconds=seconds[key]) for key in compared)
     loaded = context.loaded.recent_orders
     loaded.update((key, RecentOrders(since)) for key in compared)
-    for one in list_recent_orders(context.connection, compared, since):
-        loaded[_build_key(one, one.actor or "")].orders.append(one)
+    for order in list_recent_orders(context.connection, compared, since):
+        loaded[_build_key(order, order.actor or "")].orders.append(order)
 
 
 def _build_key(order: Order, actor: str) -> RepeatKey:

@@ -69,7 +69,9 @@ def _revalue(
 ) -> None:
     symbol, product = holding_key
     open_orders = context.order_store.open_of(portfolio_key, symbol)
-    counted = [one for one in open_orders if one.product == product and one.status in EXPOSURE_STATUSES]
+    counted = [
+        order for order in open_orders if order.product == product and order.status in EXPOSURE_STATUSES
+    ]
     book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted)
     exposure.put(holding_key, Valuation(book, compute_totals(book)))
 

@@ -112,6 +112,6 @@ def _earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRo
     chain = [order]
     if order.cost_schedule == Schedule.ZERODHA:
         chain = context.order_store.chain_of(order)
-    if not any(one.filled_quantity for one in chain):
+    if not any(order.filled_quantity for order in chain):
         return []
     return list_executions(context, chain)
