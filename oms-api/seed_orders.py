@@ -38,7 +38,7 @@ from app.orders.service.batch.batch_context import BatchServices
 from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CancelOrder, Command, PlaceGroup, PlaceOrder
-from app.orders.service.internal_commands import BrokerReport, QuoteArrived
+from app.orders.service.internal_commands import ApplyBrokerReport, MatchQuote
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
@@ -164,7 +164,7 @@ def _follow_up(done: OrderResult, now: datetime) -> Command | None:
     order = done.orders[0].order
     rejection = Rejected(order.id, "Trading was paused", now)
     if order.client_order_id == REJECTED:
-        return BrokerReport(FIRST_TENANT, order.id, rejection, format_timestamp(now))
+        return ApplyBrokerReport(FIRST_TENANT, order.id, rejection, format_timestamp(now))
     return _cancel(done, now) if order.client_order_id == CANCELLED else None
 
 
@@ -189,7 +189,7 @@ def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, 
             base = BASE_PRICES[key[1]]
             quote = Quote(key.symbol, base.price - base.tick, base.price + base.tick, base.price, None, None,
                           now, SOURCE)  # fmt: skip
-            _done(handler, connection, QuoteArrived(FIRST_TENANT, quote, format_timestamp(now), is_new=True))
+            _done(handler, connection, MatchQuote(FIRST_TENANT, quote, format_timestamp(now), is_new=True))
             found[key] = quote
     marks = {key.symbol: compute_mark(found[key]) for key in keys}
     return {symbol: price for symbol, price in marks.items() if price is not None}

@@ -32,7 +32,7 @@ from app.market_data.dependencies import MARKET, PUBLISH_QUOTE
 from app.orders.dependencies import CANCELLATIONS, ORDER_SERVICE
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.flattening import Flattening
-from app.orders.service.levels import exits_of
+from app.orders.service.levels import find_exits
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.dependencies import PERFORMANCE
 from app.performance.service.reading import PerformanceReader
@@ -112,7 +112,7 @@ def _list_trading(components: Components) -> State:
         CONTROLS.provide(components.controls),
         GUARD.provide(OrderTradeGuard(components.controls)),
         KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, stop_orders)),
-        EXITS.provide(exits_of),
+        EXITS.provide(find_exits),
         VALUER.provide(components.valuer),
         CASH_READER.provide(components.cash_reader),
         COST_RATES.provide(load_rates()),

@@ -32,7 +32,7 @@ from app.orders.queries.index_lookups import find_currencies_in_use
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
-from app.orders.service.levels import exits_of
+from app.orders.service.levels import find_exits
 from app.orders.service.order_duties import OrderDuties
 from app.performance.queries import find_baselines
 from app.performance.service.retention import SnapshotRetention
@@ -163,7 +163,7 @@ def _create_report_duties(
     if targets.folder is None and targets.url is None and not targets.is_to_slack:
         return []
     cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
-    sources = ReportSources(market, exits_of, cash_reader, Valuer(market.find_marks, find_baselines))
+    sources = ReportSources(market, find_exits, cash_reader, Valuer(market.find_marks, find_baselines))
     sender = WebhookSender(create_address_policy(settings), now)
     return [Duty("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
 

@@ -27,7 +27,7 @@ from app.exports.service.sources import SOURCES
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import Caller, Scope
 from app.logs import AccessLog
-from app.orders.service.levels import exits_of
+from app.orders.service.levels import find_exits
 from app.text import name_key
 
 WRITTEN, REFUSED, INVALID = 0, 1, 2
@@ -55,7 +55,7 @@ def read_rows(components: Components, arguments: argparse.Namespace) -> list[lis
             caller,
             filters,
             components.market,
-            exits_of,
+            find_exits,
             components.cash_reader,
             components.valuer,
             components.now(),

@@ -9,7 +9,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.orders.errors import NotReplaceable, OrderIsPending
 from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll
-from app.orders.service.internal_commands import BrokerReport
+from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
 from app.verify import verify_database
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LOST, UNANSWERED
@@ -54,7 +54,7 @@ def test_order_whose_replacement_is_refused_before_its_acceptance_waits_for_it(r
     routing.harness.replace(order, limit_price="91")
     refused = Refused(order.id, "Not yet", routing.harness.now)
     routing.harness.run(
-        BrokerReport(routing.harness.tenant, order.id, refused, format_timestamp(routing.harness.now))
+        ApplyBrokerReport(routing.harness.tenant, order.id, refused, format_timestamp(routing.harness.now))
     )
     waiting = routing.harness.get_order(order)
     assert (waiting.status, waiting.accepted_at) == (Status.SUBMITTED, None)
@@ -72,7 +72,7 @@ def test_cancel_that_crosses_the_replacement_of_an_order_that_was_not_accepted(r
     )[0]
     replaced = Replaced(order.id, successor_id, routing.harness.now)
     routing.harness.run(
-        BrokerReport(routing.harness.tenant, order.id, replaced, format_timestamp(routing.harness.now))
+        ApplyBrokerReport(routing.harness.tenant, order.id, replaced, format_timestamp(routing.harness.now))
     )
     assert routing.harness.get_order(order).status is Status.REPLACED
     assert routing.harness.get_order(order._replace(id=successor_id)).status is Status.PENDING_CANCEL

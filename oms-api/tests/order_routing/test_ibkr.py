@@ -14,9 +14,9 @@ from app.brokers.ibkr.broker import IbkrBroker
 from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.order_routing.service.replacement_chains import load_chains
-from app.orders.queries.book import orders_by_id
+from app.orders.queries.book import find_orders_by_id
 from app.orders.rules.values import FINAL_STATUSES, OrderKey, Protection, Status, Target
-from app.orders.service.internal_commands import BrokerReport
+from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
 from app.verify import verify_database
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
@@ -111,7 +111,7 @@ def list_exits(routing):
     """Return the exits by their role, with their status and open quantity."""
     rows = routing.harness.query("SELECT id FROM orders WHERE parent_id IS NOT NULL ORDER BY id")
     with routing.harness.engine.connect() as connection:
-        orders = orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
+        orders = find_orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
     return {order.role: order for order in orders}
 
 
@@ -236,7 +236,7 @@ def report(routing, *events):
     """Apply events of TWS. Nothing is sent meanwhile."""
     at = format_timestamp(routing.harness.now)
     routing.harness.run(
-        *(BrokerReport(routing.harness.tenant, event.order_id, event, at) for event in events)
+        *(ApplyBrokerReport(routing.harness.tenant, event.order_id, event, at) for event in events)
     )
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.values import Protection, Status, Target
-from app.orders.service.internal_commands import BrokerReport
+from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.submission_queue import MAX_ORDERS, RESERVED_SECONDS, SubmissionQueue
 from app.timestamps import format_timestamp
 from tests.order_routing.scripted_broker import DOWN
@@ -46,7 +46,7 @@ def test_exit_is_read_when_it_is_sent_because_its_pair_may_reduce_it(routing):
     assert routing.list_open_requests() == [("submit", "sending")]
     routing.run_session()
     fill, at = routing.broker.fill(entry, "1.5"), format_timestamp(routing.harness.now)
-    routing.harness.run(BrokerReport(routing.harness.tenant, entry.id, fill, at))
+    routing.harness.run(ApplyBrokerReport(routing.harness.tenant, entry.id, fill, at))
     assert routing.list_open_requests() == [("submit", "new")]
 
 

@@ -18,7 +18,7 @@ from app.market_data.sources.manual import ManualSource
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
 from app.orders.service.batch.loaded_state import LoadedState
 from app.orders.service.batch.open_orders import OpenOrders
-from app.orders.service.risk_checks.exposure import exposure_in
+from app.orders.service.risk_checks.exposure import get_exposure
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.rules.limits import SetLimit
 from app.risk.service import controls as controls_module
@@ -56,7 +56,7 @@ def capture_state(context):
         if key in context.order_store._changed
     }
     exposures = {
-        portfolio_key: exposure_in(context, portfolio_key).total
+        portfolio_key: get_exposure(context, portfolio_key).total
         for portfolio_key in sorted(context.order_store.portfolio_keys)
     }
     return {**state, "orders": changed, "exposures": exposures}

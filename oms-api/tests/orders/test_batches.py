@@ -28,7 +28,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
     get_lock_group,
 )
-from app.orders.service.internal_commands import BrokerReport, ExpireOrders, QuoteArrived
+from app.orders.service.internal_commands import ApplyBrokerReport, ExpireOrders, MatchQuote
 from app.orders.service.risk_checks import duplicate_orders
 from app.timestamps import BEFORE_ALL, format_timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
@@ -108,7 +108,7 @@ def test_rejected_command_does_not_affect_the_rest_of_its_batch(harness):
 
 def build_quote(harness, *, is_new):
     """Return a quote that matches nothing."""
-    return QuoteArrived(
+    return MatchQuote(
         harness.tenant,
         harness.build_quote("AAPL", "98.5", "101.5", "100"),
         format_timestamp(harness.now),
@@ -172,9 +172,9 @@ def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(harness):
         ReplaceOrder(harness.build_origin(), "O1", OrderChanges()): (1, "/O1"),
         CancelAll(harness.build_origin(), "growth", "Growth", None, None, None, None): (1, "growth"),
         ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", None, None): (1, "growth"),
-        QuoteArrived(1, quote, BEFORE_ALL, False): (1, "/AAPL"),
+        MatchQuote(1, quote, BEFORE_ALL, False): (1, "/AAPL"),
         ExpireOrders(1, BEFORE_ALL): (1, ""),
-        BrokerReport(1, "O1", Accepted("O1", harness.now), BEFORE_ALL): (1, "/O1"),
+        ApplyBrokerReport(1, "O1", Accepted("O1", harness.now), BEFORE_ALL): (1, "/O1"),
     }
     assert {command: get_lock_group(command) for command in strands} == strands
 

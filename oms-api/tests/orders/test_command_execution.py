@@ -31,7 +31,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
 )
-from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
+from app.orders.service.internal_commands import ExpireOrders, MatchQuote
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
 from app.timestamps import format_timestamp
@@ -69,7 +69,7 @@ def record_statements(harness, monkeypatch):
 
 def publish_quote(harness, price):
     harness.advance_clock()
-    return QuoteArrived(
+    return MatchQuote(
         harness.tenant,
         harness.build_quote("AAPL", price, price, price),
         format_timestamp(harness.now),

@@ -30,7 +30,7 @@ from app.orders.service.commands import (
     PreviewOrder,
     ReplaceOrder,
 )
-from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
+from app.orders.service.internal_commands import ExpireOrders, MatchQuote
 from app.timestamps import format_timestamp
 from tests.orders.writer_harness import START, WriterHarness, build_ticket
 
@@ -173,7 +173,7 @@ def build_commands(harness, number):
         "a change": [ReplaceOrder(origin("replace"), resting.id, OrderChanges(limit_price=Decimal(81)))],
         "a cancel": [CancelOrder(origin("cancel"), other.id, None)],
         "a close": [ClosePosition(origin("close"), "Growth", "growth", "AAPL", "", Decimal(1), None)],
-        "a quote": [QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)],
+        "a quote": [MatchQuote(harness.tenant, quote, format_timestamp(harness.now), is_new=True)],
         "an expiry": [ExpireOrders(harness.tenant, format_timestamp(harness.now))],
     }
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.orders.rules.values import GroupKind
 from app.orders.service.commands import PlaceGroup, PlaceOrder
-from app.orders.service.risk_checks.risk_evaluation import limits_of as rig_limits
+from app.orders.service.risk_checks.risk_evaluation import find_limits as rig_limits
 from app.risk.service.messages import MessageRate
 from tests.orders.writer_harness import build_ticket
 
@@ -67,7 +67,7 @@ def test_rate_limited_message_is_counted_when_it_passes(harness, counted_message
     retained: dict[int, int] = {}
     with monkeypatch.context() as limited:
         limited.setattr(
-            "app.orders.service.risk_checks.risk_evaluation.limits_of",
+            "app.orders.service.risk_checks.risk_evaluation.find_limits",
             lambda context, order: rig_limits(context, order)._replace(messages_per_minute=Decimal(0)),
         )
         (refused,) = harness.run(*refusing, retained=retained)

@@ -30,8 +30,8 @@ from app.orders.service.commands import (
     ReplaceOrder,
     SetExits,
 )
-from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
-from app.orders.service.risk_checks.exposure import exposure_in
+from app.orders.service.internal_commands import ExpireOrders, MatchQuote
+from app.orders.service.risk_checks.exposure import get_exposure
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.timestamps import format_timestamp
 from tests.orders.batch_state import build_context, build_services, capture_state
@@ -115,7 +115,7 @@ class Decisions(RuleBasedStateMachine):
         amounts = (Decimal(price - 1), Decimal(price + 1), Decimal(price))
         sizes = None if size is None else Decimal(size)
         quote = Quote("AAPL", *amounts, sizes, sizes, self.now, "manual")
-        command = QuoteArrived(TENANT, quote, format_timestamp(self.now), is_new=True)
+        command = MatchQuote(TENANT, quote, format_timestamp(self.now), is_new=True)
         self.context.loaded.portfolios_by_symbol[command.instrument_key] = [self.portfolio_key]
         self.context.loaded.consumed_liquidity[TENANT, "AAPL", format_timestamp(self.now)] = []
         self.decide(command)
@@ -237,9 +237,9 @@ class Decisions(RuleBasedStateMachine):
 
     @invariant()
     def exposure_equals_a_new_valuation(self) -> None:
-        current = exposure_in(self.context, self.portfolio_key)
+        current = get_exposure(self.context, self.portfolio_key)
         del self.context.exposures[self.portfolio_key]
-        fresh = exposure_in(self.context, self.portfolio_key)
+        fresh = get_exposure(self.context, self.portfolio_key)
         assert (current.total, current.valuations) == (fresh.total, fresh.valuations)
         self.context.exposures[self.portfolio_key] = current
 

@@ -26,7 +26,7 @@ from app.orders.service import quote_matcher
 from app.orders.service.batch import lock_plan
 from app.orders.service.command_results import QuoteStored
 from app.orders.service.commands import CancelOrder, PlaceOrder
-from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
+from app.orders.service.internal_commands import FinishQuote, MatchQuote
 from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
@@ -78,7 +78,7 @@ def publish_quote(harness, bid="89", ask="90", symbol="AAPL", **sizes):
     quote = harness.build_quote(symbol, bid, ask, ask)._replace(
         **{name: Decimal(size) for name, size in sizes.items()}
     )
-    return QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)
+    return MatchQuote(harness.tenant, quote, format_timestamp(harness.now), is_new=True)
 
 
 def place_resting_orders(harness):
@@ -106,7 +106,7 @@ def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small
     portions = [
         command.portfolio_keys
         for command in writer.sent
-        if isinstance(command, QuoteArrived) and not command.is_new
+        if isinstance(command, MatchQuote) and not command.is_new
     ]
     assert [len(portion or ()) for portion in portions] == [1, 1, 1]
     assert list_statuses(harness, orders) == {Status.FILLED}
@@ -238,7 +238,7 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
                 match_quote(harness, command, orders, left.pop(), number)
         for book in left:
             match_quote(harness, command, orders, book, number)
-        harness.run(QuoteMatched(harness.tenant, symbol, command.at))
+        harness.run(FinishQuote(harness.tenant, symbol, command.at))
         assert count_unmatched(harness, symbol) == {}
         positions = harness.query(
             "SELECT portfolios.name, symbol, quantity, cost FROM positions"

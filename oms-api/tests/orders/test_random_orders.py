@@ -19,9 +19,9 @@ from sqlalchemy import Engine, text
 
 from app.brokers.rules.values import Executed
 from app.ledger.rules.keys import PortfolioKey
-from app.orders.queries.book import list_order_events, open_orders
+from app.orders.queries.book import list_open_orders, list_order_events
 from app.orders.rules.contingency import EXIT_ROLES
-from app.orders.rules.rows import COLUMNS, order_of
+from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.states import NEXT
 from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, Protection, Status, Target
 from tests.orders.writer_harness import WriterHarness, build_ticket
@@ -160,7 +160,7 @@ class Lives(RuleBasedStateMachine):
         self.harness.restart()
 
     def orders(self):
-        return [order_of(row) for row in self.harness.query(EVERY_ORDER)]
+        return [parse_order_row(row) for row in self.harness.query(EVERY_ORDER)]
 
     def open(self):
         return [order for order in self.orders() if order.status in OPEN_STATUSES]
@@ -263,7 +263,7 @@ class Lives(RuleBasedStateMachine):
                 entry = self.harness.handler._services.portfolios._portfolios._entries.get(portfolio_key)
                 known = None if entry is None else entry[1].open_orders
                 if known is not None and known.stamp == stamp:
-                    kept = {order.id: order for order in open_orders(connection, [portfolio_key])}
+                    kept = {order.id: order for order in list_open_orders(connection, [portfolio_key])}
                     assert known.orders == kept
                     assert not FINAL_STATUSES & {order.status for order in known.orders.values()}
 

@@ -22,7 +22,7 @@ from app.orders.rules.values import Protection, Target
 from app.orders.service.batch.portfolio_loading import create_cache_update
 from app.orders.service.batch_processing.batch_loading import load_batch
 from app.orders.service.commands import CancelOrder, PreviewOrder
-from app.orders.service.risk_checks.exposure import build_book, exposure_in
+from app.orders.service.risk_checks.exposure import build_book, get_exposure
 from app.text import name_key
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
@@ -90,7 +90,7 @@ def test_process_reads_only_what_another_process_changed(shared_database, monkey
     else:
         resting.append(there.place_order(name, type="LIMIT", limit_price="89"))
     read: dict[str, list[Any]] = {"orders": [], "positions": []}
-    record_query_results(monkeypatch, order_queries, "orders_by_id", read["orders"])
+    record_query_results(monkeypatch, order_queries, "find_orders_by_id", read["orders"])
     record_query_results(monkeypatch, book_queries, "load_positions_since", read["positions"])
     here.now = there.now
     read_portfolio(here, name)
@@ -189,15 +189,15 @@ def read_portfolio(harness, name):
             harness.recording, harness.services, connection, [preview_order(harness, name)], {}
         )
         (portfolio_key,) = context.order_store.portfolio_keys
-        exposure = exposure_in(context, portfolio_key)
+        exposure = get_exposure(context, portfolio_key)
         valued = {key: valuation.book for key, valuation in exposure.valuations.items()}
         books = {key: book for key, book in valued.items() if book.position or book.orders}
         for key, book in books.items():  # risk checks use them instead of new ones
             position_key = PositionKey(harness.tenant, portfolio_key.portfolio_id, key.symbol, key.product)
-            in_symbol = context.order_store.open_of(portfolio_key, key.symbol)
+            in_symbol = context.order_store.list_open_orders_of_symbol(portfolio_key, key.symbol)
             assert book == build_book(context, position_key, in_symbol)
         positions = dict(context.ledger.positions(portfolio_key))
-        orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
+        orders = {order.id: order for order in context.order_store.list_open_orders(portfolio_key)}
         assert list(orders) == sorted(orders)
         update = create_cache_update(context)
     update()

@@ -15,7 +15,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import Status
-from app.orders.service.internal_commands import QuoteArrived
+from app.orders.service.internal_commands import MatchQuote
 from app.orders.service.market_watcher import MarketWatcher
 from tests.orders.writer_harness import START, WriterHarness
 
@@ -52,7 +52,7 @@ def harness(engine, feed):
 def check_quotes(harness, feed, symbol="AAPL"):
     """Return what the market watcher does with a symbol that an order waits for."""
     (outcome,) = harness.run(
-        QuoteArrived(harness.tenant, feed.quotes[symbol], harness.now.isoformat(), is_new=False)
+        MatchQuote(harness.tenant, feed.quotes[symbol], harness.now.isoformat(), is_new=False)
     )
     return outcome
 

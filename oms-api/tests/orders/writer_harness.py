@@ -20,7 +20,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources import PriceSource
 from app.market_data.sources.manual import ManualSource
-from app.orders.queries.book import orders_by_id
+from app.orders.queries.book import find_orders_by_id
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
 from app.orders.service.batch.batch_context import BatchServices
@@ -35,7 +35,7 @@ from app.orders.service.commands import (
     PlaceOrder,
     ReplaceOrder,
 )
-from app.orders.service.internal_commands import BrokerReport, ExpireOrders, QuoteArrived, ReleaseOrders
+from app.orders.service.internal_commands import ApplyBrokerReport, ExpireOrders, MatchQuote, ReleaseOrders
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from app.text import name_key
@@ -143,7 +143,7 @@ class WriterHarness:
         self.advance_clock()
         amounts = {name: Decimal(size) for name, size in sizes.items()}
         quote = self.build_quote(symbol, bid, ask, last)._replace(**amounts)  # type: ignore[arg-type]  # sizes alone
-        self.run(QuoteArrived(self.tenant, quote, format_timestamp(self.now), is_new=True))
+        self.run(MatchQuote(self.tenant, quote, format_timestamp(self.now), is_new=True))
 
     def build_quote(self, symbol: str, bid: str, ask: str, last: str) -> Quote:
         """Return a quote of now, without sizes."""
@@ -153,7 +153,7 @@ class WriterHarness:
     def check_quote_again(self, bid: str, ask: str, last: str, symbol: str = "AAPL") -> None:
         """Look at the quote that stands, as the market duty does."""
         quote = self.build_quote(symbol, bid, ask, last)
-        self.run(QuoteArrived(self.tenant, quote, format_timestamp(self.now), is_new=False))
+        self.run(MatchQuote(self.tenant, quote, format_timestamp(self.now), is_new=False))
 
     def cancel(self, order: Order) -> Any:
         """Cancel an order and return the outcome."""
@@ -170,7 +170,9 @@ class WriterHarness:
 
     def report_broker_event(self, order: Order, event: Any) -> Order:
         """Let the broker say something of an order."""
-        return self.run_order_command(BrokerReport(self.tenant, order.id, event, format_timestamp(self.now)))
+        return self.run_order_command(
+            ApplyBrokerReport(self.tenant, order.id, event, format_timestamp(self.now))
+        )
 
     def expire_orders(self) -> None:
         """End what is over by now."""
@@ -197,7 +199,7 @@ class WriterHarness:
     def get_order(self, order: Order) -> Order:
         """Return the order as the database has it."""
         with self.engine.connect() as connection:
-            return orders_by_id(connection, [order.key])[0]
+            return find_orders_by_id(connection, [order.key])[0]
 
     def query(self, statement: str) -> list[Any]:
         """Return what a statement finds; `:tenant` in it is this harness's."""

@@ -11,7 +11,7 @@ from app.orders.rules.event_payloads import (
     build_denial_payload,
     build_order_payload,
     build_terms,
-    event_type_of,
+    get_event_type,
 )
 from app.orders.rules.event_verification import (
     ISSUE,
@@ -20,7 +20,7 @@ from app.orders.rules.event_verification import (
     find_issue_differences,
 )
 from app.orders.rules.execution_verification import find_trade_differences
-from app.orders.rules.order_factory import Placement, new_order
+from app.orders.rules.order_factory import Placement, build_order_from_ticket
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, Status, Ticket
 from app.risk.rules.verification import RENAMED, RiskEvent, build_expected_limits, build_expected_switches
@@ -32,13 +32,13 @@ FIRST = OrderEvent(1, "O1", 1, None, "INITIALIZED", AT, "key")
 
 def build_order(**changes: Any) -> Order:
     ticket = Ticket("AAPL", "SELL", OrderType.TRAILING_STOP, Decimal(10), trail_amount=Decimal(5))
-    order = new_order("O1", Placement(1, 7, "key", None, AT), ticket, Decimal(10))
+    order = build_order_from_ticket("O1", Placement(1, 7, "key", None, AT), ticket, Decimal(10))
     return order._replace(**changes)
 
 
 def build_event(order: Order, order_event: OrderEvent = FIRST, **changes: Any) -> PublishedEvent:
     payload = build_order_payload(order, "Growth", order_event, None) | changes
-    return PublishedEvent(1, 1, order.id, event_type_of(order_event), payload, order_event.at)
+    return PublishedEvent(1, 1, order.id, get_event_type(order_event), payload, order_event.at)
 
 
 def list_fields(findings: Any) -> list[str]:

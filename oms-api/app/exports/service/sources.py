@@ -26,7 +26,7 @@ from app.ledger.service.exits import add_exit_prices
 from app.ledger.service.positions import list_positions_at_marks
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderView
-from app.orders.schemas.responses import order_out
+from app.orders.schemas.responses import serialize_order
 from app.reports.queries import ReportFilter
 from app.reports.schemas.responses import serialize_days
 from app.reports.service import report_days
@@ -64,7 +64,7 @@ def build_orders(context: ExportContext) -> Source:
 
     def read_page(connection: Connection, position: str | None, limit: int) -> Page:
         orders = list_orders(connection, filters.tenant_id, order_filter, limit, position)
-        items = [order_out(OrderView(*order)) for order in orders]
+        items = [serialize_order(OrderView(*order)) for order in orders]
         for item in items:
             item["denial_code"] = item["denial"] and item["denial"]["code"]
         rows = select_values(ORDER_COLUMNS, items)

@@ -143,7 +143,7 @@ class LedgerBatch:
                 keys_to_read.add(PositionKey(key.tenant_id, _NO_PORTFOLIO, key.symbol, ""))
         return list(keys_to_read)
 
-    def symbol_of(self, tenant_id: int, symbol: str) -> str:
+    def get_symbol(self, tenant_id: int, symbol: str) -> str:
         """Return the instrument's symbol: the given one, unless it is a loaded alias."""
         return self._symbols.get(InstrumentKey(tenant_id, symbol), symbol) if self._symbols else symbol
 
@@ -187,12 +187,12 @@ class LedgerBatch:
         row = self._pending.last_trades.get(key)
         return None if row is None else Decimal(row.price)
 
-    def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
+    def get_currency(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         listed = self._listed.get(key.instrument_key) if self._listed else None
         return find_fill_currency(self.position(key), listed, portfolio.base_currency)
 
-    def exchange_of(self, tenant_id: int, symbol: str) -> str:
+    def get_exchange(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
         return self._exchanges.get(InstrumentKey(tenant_id, symbol), "") if self._exchanges else ""
 

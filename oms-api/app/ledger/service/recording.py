@@ -160,7 +160,7 @@ def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
 
 def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     portfolio = batch.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
-    symbol = batch.symbol_of(portfolio.tenant_id, command.symbol)
+    symbol = batch.get_symbol(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
         command = command._replace(symbol=symbol)
     key = PositionKey(portfolio.tenant_id, portfolio.id, symbol, command.product)
@@ -171,7 +171,7 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     _require_order(command, position)
     if portfolio.trading_state != ACTIVE:
         refuse_by_switch(batch, portfolio, position, command)
-    currency = batch.currency_of(portfolio, key)
+    currency = batch.get_currency(portfolio, key)
     rate = None if currency is None else batch.rate(command, currency, portfolio.base_currency)
     fill = _fill(command, currency, rate)
     charged = _build_charged_trade(batch, command, portfolio, currency, rate)
@@ -208,7 +208,7 @@ def _build_charged_trade(
     """Return what the charges of the trade depend on, None if its schedule does not compute them."""
     if command.charges is not None:
         return None
-    exchange = batch.exchange_of(portfolio.tenant_id, command.symbol)
+    exchange = batch.get_exchange(portfolio.tenant_id, command.symbol)
     schedule = portfolio.get_schedule(exchange)
     if schedule == Schedule.NONE:
         return None

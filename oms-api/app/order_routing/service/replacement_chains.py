@@ -10,10 +10,10 @@ from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
 from app.order_routing.queries import find_assigned_portfolio, reading
-from app.orders.queries.book import orders_by_id
+from app.orders.queries.book import find_orders_by_id
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import build_broker_order
-from app.orders.rules.rows import order_of
+from app.orders.rules.rows import parse_order_row
 from app.orders.rules.values import Order, OrderKey
 
 
@@ -40,7 +40,7 @@ def _load_predecessors(connection: Connection, orders: Iterable[Order]) -> dict[
     known = {order.id: order for order in orders}
     missing = _list_missing(known)
     while missing:
-        known |= {order.id: order for order in orders_by_id(connection, missing)}
+        known |= {order.id: order for order in find_orders_by_id(connection, missing)}
         missing = [key for key in _list_missing(known) if key not in missing]
     return known
 
@@ -64,6 +64,6 @@ def _list_ids(order: Order, known: dict[str, Order]) -> tuple[str, ...]:
 def _build_pending(connection: Connection, tenant_id: int, text: str | None) -> BrokerOrder | None:
     if text is None:
         return None
-    successor = order_of(orjson.loads(text))
+    successor = parse_order_row(orjson.loads(text))
     key = InstrumentKey(tenant_id, successor.symbol)
     return build_broker_order(successor, find_instruments(connection, [key])[key])

@@ -14,7 +14,7 @@ from app.order_routing.queries import transaction
 from app.orders.service.broker_reports.known_fills import drop_known_fills, is_listed_fill
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
-from app.orders.service.internal_commands import BrokerReport
+from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
 
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.
@@ -45,7 +45,7 @@ class ReportWriter:
         """
         events = list(events)
         at, missing = format_timestamp(self._now()), self._drop_known(events)
-        commands = [BrokerReport(self._tenant_id, event.order_id, event, at) for event in missing]
+        commands = [ApplyBrokerReport(self._tenant_id, event.order_id, event, at) for event in missing]
         refused: dict[_EventKey, BrokerEvent] = {}
         for command, outcome in zip(commands, self._run(commands) if commands else (), strict=True):
             if isinstance(outcome, NotFound):

@@ -12,7 +12,7 @@ from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.orders.queries import broker_requests as queries
-from app.orders.queries.book import list_order_events, orders_by_id
+from app.orders.queries.book import find_orders_by_id, list_order_events
 from app.orders.rules.broker_requests import (
     BrokerRequest,
     RequestKind,
@@ -22,7 +22,7 @@ from app.orders.rules.broker_requests import (
     replaces_exits,
 )
 from app.orders.rules.replacements import reduce_successor
-from app.orders.rules.rows import order_of
+from app.orders.rules.rows import parse_order_row
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderKey, Status
 from app.orders.service.contingent_orders.groups import GROUPS
 
@@ -45,7 +45,7 @@ class Sending(NamedTuple):
 
 def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> Sending:
     """Load what is sent, and mark the request as being sent, unless it must not be sent any more."""
-    order = orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
+    order = find_orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
     if order.status in FINAL_STATUSES and request.kind is not RequestKind.SUBMIT:
         return Sending(Obstacle.ENDED, None)
     if is_too_late(request, now):
@@ -64,7 +64,7 @@ def begin_request(connection: Connection, request: BrokerRequest, now: datetime)
 
 def _load_successor(connection: Connection, request: BrokerRequest, order: Order) -> Order:
     """Return the successor that the broker shall work, for what others of its group left."""
-    successor = order_of(orjson.loads(request.successor or ""))
+    successor = parse_order_row(orjson.loads(request.successor or ""))
     if successor.quantity <= order.quantity:
         return successor
     history = list_order_events(connection, order.tenant_id, order.id)

@@ -15,7 +15,7 @@ from app.orders.rules.rows import (
     EVENT_COLUMNS,
     ExecutionRow,
     OrderEvent,
-    order_of,
+    parse_order_row,
     unpack_order_history,
 )
 from app.orders.rules.values import Order
@@ -63,7 +63,7 @@ def iterate_orders(connection: Connection) -> Iterator[Order]:
     columns = [ORDERS.c[name] for name in COLUMNS]
     statement = select(*columns).order_by(ORDERS.c.tenant_id, ORDERS.c.id)
     for row in connection.execute(statement, execution_options=_CHUNK):
-        yield order_of(tuple(row))
+        yield parse_order_row(tuple(row))
 
 
 def iterate_history(connection: Connection) -> Iterator[OrderEvent]:

@@ -23,9 +23,9 @@ from app.orders.rules.rows import (
     STATUS_COLUMNS,
     OrderEvent,
     is_status_change,
-    order_of,
     pack_order_history,
-    row_of,
+    parse_order_row,
+    serialize_order_row,
     unpack_order_history,
 )
 from app.orders.rules.values import WORKING_STATUSES, Order, OrderKey
@@ -59,9 +59,9 @@ def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict
     }
 
 
-def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
+def find_orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
     """Return the orders that exist."""
-    return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
+    return [parse_order_row(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
 def orders_by_name(connection: Connection, column: str, names: Sequence[OrderColumnValue]) -> list[Order]:
@@ -70,7 +70,8 @@ def orders_by_name(connection: Connection, column: str, names: Sequence[OrderCol
     `column` is client_order_id, idempotency_key, parent_id or group_id.
     """
     return [
-        order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)
+        parse_order_row(row)
+        for row in find_matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)
     ]
 
 
@@ -86,10 +87,10 @@ def find_orders_by_name_index(
     `build_name_locks` before, in the same round trip.
     """
     matching_rows = find_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
-    return orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
+    return find_orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
 
 
-def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
+def list_open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
     """Return the open orders of the portfolios."""
     orders = []
     for tenant_id, values in _group_by_tenant(portfolio_keys).items():
@@ -175,7 +176,10 @@ def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since:
     first = f"O{build_first_trade_id(since)[1:]}"  # an id starts with its creation time
     names = ("tenant_id", "symbol", "portfolio_id", "actor")
     rows = [(*key, first) for key in keys]
-    return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")]
+    return [
+        parse_order_row(row)
+        for row in find_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")
+    ]
 
 
 def symbols_with_orders(connection: Connection) -> list[InstrumentKey]:
@@ -236,7 +240,7 @@ def is_event_recorded(connection: Connection, event: OrderEvent) -> bool:
 
 def insert_orders(orders: Sequence[Order]) -> BulkWrite:
     """Return the statement that inserts the orders."""
-    return build_insert(ORDERS, COLUMNS, [row_of(order) for order in orders])
+    return build_insert(ORDERS, COLUMNS, [serialize_order_row(order) for order in orders])
 
 
 def update_orders(changes: Sequence[tuple[Order, Order]]) -> BulkWrite:
@@ -246,7 +250,7 @@ def update_orders(changes: Sequence[tuple[Order, Order]]) -> BulkWrite:
     are only these two statements, so that each is planned once.
     """
     columns = STATUS_COLUMNS if all(is_status_change(*change) for change in changes) else MUTABLE_COLUMNS
-    rows = [row_of(current, (*columns, *_KEY)) for _, current in changes]
+    rows = [serialize_order_row(current, (*columns, *_KEY)) for _, current in changes]
     return build_update(ORDERS, columns, _KEY, rows)
 
 

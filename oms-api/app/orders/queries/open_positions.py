@@ -19,7 +19,7 @@ from app.orders.queries.tables import (
     PORTFOLIOS,
     POSITIONS,
 )
-from app.orders.rules.rows import COLUMNS, order_of
+from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.values import Order
 
 _CHUNK = 10_000
@@ -104,7 +104,7 @@ class FirmBooks(NamedTuple):
     orders: list[Order]
 
 
-def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
+def load_firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
     """Return the positions and open orders of the tenant's portfolios.
 
     One statement reads both: between two statements a fill could be counted in neither. Each portfolio is
@@ -130,7 +130,7 @@ def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
             key = PositionKey(tenant_id, portfolio_id, position[1], position[2])
             books.positions[key] = parse_position(position[3:])
         elif what == _IS_ORDER and order[0] is not None:
-            books.orders.append(order_of(tuple(order)))
+            books.orders.append(parse_order_row(tuple(order)))
     return books
 
 

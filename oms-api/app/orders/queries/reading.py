@@ -15,7 +15,7 @@ from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED
 from app.orders.queries.tables import EXECUTIONS, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
 from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_views import OrderView
-from app.orders.rules.rows import COLUMNS, ExecutionRow, order_of
+from app.orders.rules.rows import COLUMNS, ExecutionRow, parse_order_row
 from app.orders.rules.values import FINAL_STATUSES, Order, Status
 from app.text import list_spellings
 
@@ -76,7 +76,9 @@ def list_orders(
         return _list_views(connection, tenant_id, _select_page(newest, limit))
 
 
-def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) -> list[tuple[str, Order]]:
+def list_open_orders_by_symbol(
+    connection: Connection, tenant_id: int, symbols: Set[str]
+) -> list[tuple[str, Order]]:
     """Return the open orders of groups in the symbols, each with its portfolio's name key."""
     statement = (
         select(PORTFOLIOS.c.name_key, *_ORDER)
@@ -84,7 +86,7 @@ def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) ->
         .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(sorted(symbols)), IS_OPEN)
         .where(ORDERS.c.group_id.isnot(None))
     )
-    return [(row[0], order_of(tuple(row)[1:])) for row in connection.execute(statement)]
+    return [(row[0], parse_order_row(tuple(row)[1:])) for row in connection.execute(statement)]
 
 
 def find_order(
@@ -204,12 +206,12 @@ def _compute_first_id(instant: datetime) -> str:
 
 def _list_views(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[OrderView]:
     rows = [tuple(row) for row in connection.execute(statement)]
-    orders = [(order_of(row[:-1]), str(row[-1])) for row in rows]
+    orders = [(parse_order_row(row[:-1]), str(row[-1])) for row in rows]
     entries = [order.id for order, _ in orders if order.role in PARENT_ROLES]
     legs: dict[str, list[Order]] = {}
     if entries:
         is_leg = (ORDERS.c.tenant_id == tenant_id) & ORDERS.c.parent_id.in_(entries)
         for row in connection.execute(select(*_ORDER).where(is_leg).order_by(ORDERS.c.id)):
-            leg = order_of(tuple(row))
+            leg = parse_order_row(tuple(row))
             legs.setdefault(leg.parent_id or "", []).append(leg)
     return [OrderView(order, name, tuple(legs.get(order.id, ()))) for order, name in orders]

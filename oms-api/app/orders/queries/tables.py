@@ -7,7 +7,7 @@ from sqlalchemy.types import NullType
 
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.orders.models import Execution, OrderEventRecord, OrderRecord
-from app.orders.rules.rows import COLUMNS, order_of
+from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.values import Order
 
 ORDERS = cast("Table", OrderRecord.__table__)
@@ -21,7 +21,7 @@ ORDER_OF_PORTFOLIO = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
     PORTFOLIOS.c.id == ORDERS.c.portfolio_id
 )
 EXECUTION_OF_ORDER = (ORDERS.c.tenant_id == EXECUTIONS.c.tenant_id) & (ORDERS.c.id == EXECUTIONS.c.order_id)
-# As the driver returns them, since `order_of` converts the values.
+# As the driver returns them, since `parse_order_row` converts the values.
 _COLUMNS = [type_coerce(ORDERS.c[name], NullType()).label(name) for name in COLUMNS]
 
 
@@ -31,4 +31,4 @@ def select_orders(connection: Connection, *conditions: Any) -> list[Order]:
     They are sorted here: an order in the statement could make the planner choose an index of all orders.
     """
     rows = connection.execute(select(*_COLUMNS).where(*conditions))
-    return sorted(map(order_of, rows), key=lambda order: order.id)
+    return sorted(map(parse_order_row, rows), key=lambda order: order.id)

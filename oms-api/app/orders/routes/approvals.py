@@ -13,9 +13,9 @@ from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.dependencies import OrderServiceDep, authenticate_request
 from app.orders.routes.order_entry import OrderId, build_order_response, raise_if_denied
-from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
+from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, serialize_approval
 from app.orders.schemas.responses import OrderOut
-from app.orders.service.risk_checks.risk_evaluation import denial_text
+from app.orders.service.risk_checks.risk_evaluation import format_denial
 
 router = APIRouter(tags=["orders"])
 
@@ -51,8 +51,8 @@ async def list_approvals(
     views = await service.list_approvals(
         AuthenticatedRequest(caller, get_request_info(request).request_id), limit
     )
-    denials = [orjson.loads(denial_text(view.denial)) if view.denial else None for view in views]
-    return build_json_response([approval_out(*one) for one in zip(views, denials, strict=True)])
+    denials = [orjson.loads(format_denial(view.denial)) if view.denial else None for view in views]
+    return build_json_response([serialize_approval(*one) for one in zip(views, denials, strict=True)])
 
 
 @router.post(

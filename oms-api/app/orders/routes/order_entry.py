@@ -30,11 +30,18 @@ from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
 from app.orders.schemas.executions import BustIn, CorrectionIn
 from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, GroupIn, TicketIn
-from app.orders.schemas.responses import CanceledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
+from app.orders.schemas.responses import (
+    CanceledOut,
+    OrderOut,
+    OrdersOut,
+    PreviewOut,
+    serialize_order,
+    serialize_preview,
+)
 from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
-from app.orders.service.risk_checks.risk_evaluation import denial_text
+from app.orders.service.risk_checks.risk_evaluation import format_denial
 
 router = APIRouter(tags=["orders"])
 
@@ -152,8 +159,8 @@ async def preview_order(
     check.
     """
     previewed = await service.preview(request, body.portfolio_name, body.to_ticket())
-    denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
-    return build_json_response(preview_out(previewed, denial))
+    denial = orjson.loads(format_denial(previewed.denial)) if previewed.denial else None
+    return build_json_response(serialize_preview(previewed, denial))
 
 
 @router.post(
@@ -174,11 +181,11 @@ async def cancel_all(
     if body.portfolio_name is not None:
         canceled = await service.cancel_all(request, **body.model_dump())
         return build_json_response(
-            {"orders": [order_out(view) for view in canceled.orders], "unsettled": []}, 200
+            {"orders": [serialize_order(view) for view in canceled.orders], "unsettled": []}, 200
         )
     filter_ = CancellationFilter(body.symbol, body.side, body.strategy)
     result = await cancellations.cancel_all(request, filter_, body.reason)
-    content = {"orders": [order_out(view) for view in result.orders], "unsettled": result.unsettled}
+    content = {"orders": [serialize_order(view) for view in result.orders], "unsettled": result.unsettled}
     return build_json_response(content, 200, _REPLAY if result.replayed else None)
 
 
@@ -282,7 +289,7 @@ def _build_place_response(outcome: Outcome) -> JsonResponse:
     assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
     result = raise_if_denied(outcome)
     return JsonResponse(
-        201, orjson.dumps(order_out(result.orders[0])), REPLAYED_FIELD if result.replayed else ()
+        201, orjson.dumps(serialize_order(result.orders[0])), REPLAYED_FIELD if result.replayed else ()
     )
 
 
@@ -297,10 +304,12 @@ def raise_if_denied(result: OrderResult) -> OrderResult:
 
 def build_order_response(result: OrderResult, status: int) -> Response:
     """Return the response with the first order of the result."""
-    return build_json_response(order_out(result.orders[0]), status, _REPLAY if result.replayed else None)
+    return build_json_response(
+        serialize_order(result.orders[0]), status, _REPLAY if result.replayed else None
+    )
 
 
 def build_orders_response(result: OrderResult, status: int) -> Response:
     """Return the response with all orders of the result."""
-    content = {"orders": [order_out(view) for view in result.orders]}
+    content = {"orders": [serialize_order(view) for view in result.orders]}
     return build_json_response(content, status, _REPLAY if result.replayed else None)

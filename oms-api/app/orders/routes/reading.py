@@ -28,7 +28,7 @@ from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import FINAL_STATUSES, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
-from app.orders.schemas.responses import OrderDetailOut, OrderOut, order_out
+from app.orders.schemas.responses import OrderDetailOut, OrderOut, serialize_order
 from app.text import name_key
 
 router = APIRouter(tags=["orders"])
@@ -126,7 +126,9 @@ async def list_orders(
             resolved = filters._replace(symbol=find_symbol(connection, tenant_id, filters.symbol))
         return queries.list_orders(connection, tenant_id, resolved, page.count, page.start)
 
-    return page.build_response(await readers.run(read, tenant_id), order_out, lambda last: last.order.id)
+    return page.build_response(
+        await readers.run(read, tenant_id), serialize_order, lambda last: last.order.id
+    )
 
 
 @router.get(
@@ -147,7 +149,7 @@ async def get_order(
         history = list_order_events(connection, tenant_id, order_id)
         fills = queries.fills_of(connection, tenant_id, order_id)
         return {
-            **order_out(view),
+            **serialize_order(view),
             "events": list(map(_serialize_event, history)),
             "fills": list(map(_fill, fills)),
         }

@@ -13,7 +13,7 @@ from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Cancele
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
-from app.orders.rules.contingency import EXIT_ROLES, SHARING, exclusive_id
+from app.orders.rules.contingency import EXIT_ROLES, SHARING, find_oco_group_id
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.values import (
     FINAL_STATUSES,
@@ -181,7 +181,7 @@ def build_broker_order(order: Order, instrument: Instrument, linked: Sequence[Or
     if order.role not in SHARING or not is_remote(order):
         return built
     is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
-    built = built._replace(group=exclusive_id(order) if is_linked else None)
+    built = built._replace(group=find_oco_group_id(order) if is_linked else None)
     if order.role in EXIT_ROLES:
         built = built._replace(time_in_force=choose_exit_time(order.broker, built))
     return built

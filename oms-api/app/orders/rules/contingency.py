@@ -15,12 +15,12 @@ SHARING = EXIT_ROLES | {Role.EITHER}  # a fill of one reduces its sibling
 _MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
-def exclusive_id(order: Order) -> str | None:
+def find_oco_group_id(order: Order) -> str | None:
     """Return the id of the orders of which only one can fill, None for any other order."""
     return order.group_id if order.role in SHARING else None
 
 
-def closes_only(order: Order, position_quantity: Decimal) -> bool:
+def can_only_close(order: Order, position_quantity: Decimal) -> bool:
     """Return whether an order can only reduce the signed position `position_quantity`.
 
     True for a bracket exit, and for an OCO order or OTO follower whose quantity is not larger than the
@@ -34,13 +34,13 @@ def closes_only(order: Order, position_quantity: Decimal) -> bool:
 
 def find_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
     """Return the other orders that share the order's quantity."""
-    shared = exclusive_id(order)
+    shared = find_oco_group_id(order)
     if shared is None:
         return []
-    return [one for one in orders if one.id != order.id and exclusive_id(one) == shared]
+    return [one for one in orders if one.id != order.id and find_oco_group_id(one) == shared]
 
 
-def exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
+def compute_exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
     """Return the quantity that the entry's exits may work: the entry's fills minus the exits' fills.
 
     The carried quantity of a replaced exit's successor is left out, because its predecessor counts it.
@@ -74,7 +74,7 @@ def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
     ]
 
 
-def opening_orders(orders: Iterable[Order], position_quantity: Decimal) -> list[Order]:
+def select_opening_orders(orders: Iterable[Order], position_quantity: Decimal) -> list[Order]:
     """Return the open orders of a position, oldest first, that could open or increase it.
 
     Exits, closing orders and held orders never do. Others do once their total exceeds the signed position
@@ -83,7 +83,11 @@ def opening_orders(orders: Iterable[Order], position_quantity: Decimal) -> list[
     room = {"SELL": max(position_quantity, Decimal(0)), "BUY": max(-position_quantity, Decimal(0))}
     opening = []
     for order in orders:
-        if order.role is Role.CLOSING or order.status is Status.HELD or closes_only(order, position_quantity):
+        if (
+            order.role is Role.CLOSING
+            or order.status is Status.HELD
+            or can_only_close(order, position_quantity)
+        ):
             continue
         if order.leaves_quantity <= room[order.side]:
             room[order.side] -= order.leaves_quantity
@@ -111,7 +115,7 @@ class Reduction(NamedTuple):
     left: Decimal
 
 
-def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
+def find_reduction(quantity: Decimal, delta: Decimal) -> Reduction | None:
     """Return the reduction by a trade that changed the position by `delta` to `quantity`, both signed.
 
     None if the trade did not reduce the position.
@@ -123,7 +127,7 @@ def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
     return Reduction("SELL" if sign > 0 else "BUY", abs(previous), max(quantity * sign, Decimal(0)))
 
 
-def reopened_quantity(quantity: Decimal, delta: Decimal) -> Decimal:
+def compute_reopened_quantity(quantity: Decimal, delta: Decimal) -> Decimal:
     """Return how much of a position a change by `delta` to `quantity`, both signed, opened."""
     return min(abs(quantity), abs(delta)) if quantity * delta > 0 else Decimal(0)
 
@@ -136,7 +140,7 @@ def plan_reductions(orders: Sequence[Order], left: Decimal) -> list[tuple[Order,
     """
     groups: dict[str, list[Order]] = {}
     for order in orders:
-        groups.setdefault(exclusive_id(order) or order.id, []).append(order)
+        groups.setdefault(find_oco_group_id(order) or order.id, []).append(order)
     sizes = {name: max(order.leaves_quantity for order in group) for name, group in groups.items()}
     excess = sum(sizes.values(), Decimal(0)) - left
     cut = []

@@ -18,7 +18,7 @@ _RETROSPECTIVE = {  # by the note of the execution: see `execution_verification`
 _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
 
 
-def event_type_of(event: OrderEvent) -> str:
+def get_event_type(event: OrderEvent) -> str:
     """Return the event type of a history row.
 
     A fill is order.filled or order.partially_filled, a reversed fill order.fill_busted, and its

@@ -11,7 +11,7 @@ from app.orders.rules.event_payloads import (
     build_denial_payload,
     build_order_payload,
     build_terms,
-    event_type_of,
+    get_event_type,
 )
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, Status, changed
@@ -69,7 +69,7 @@ def find_event_differences(
                 _build_finding(
                     f"sequence {order_event.sequence}",
                     f"{len(matching_events)} events",
-                    f"one {event_type_of(order_event)}",
+                    f"one {get_event_type(order_event)}",
                 )
             )
             continue
@@ -161,7 +161,7 @@ def _find_differences(
     executions: Executions,
 ) -> Iterator[Finding]:
     pairs: list[tuple[str, Any, Any]] = [
-        ("type", event.type, event_type_of(order_event)),
+        ("type", event.type, get_event_type(order_event)),
         ("created_at", event.created_at, order_event.at),
     ]
     facts = dict(event.facts)

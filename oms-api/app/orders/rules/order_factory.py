@@ -47,7 +47,7 @@ class OrderLinks(NamedTuple):
 NO_LINKS = OrderLinks()
 
 
-def new_order(
+def build_order_from_ticket(
     order_id: str, placement: Placement, ticket: Ticket, quantity: Decimal, links: OrderLinks = NO_LINKS
 ) -> Order:
     """Return the order of a ticket with the status INITIALIZED."""

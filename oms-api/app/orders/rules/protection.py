@@ -59,7 +59,7 @@ def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
     return sorted(orders, key=may_fill)
 
 
-def nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
+def find_nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
     """Return the nearest price on tick above, or else below, all the prices. None if it is not positive."""
     if is_above:
         return round_down_to_step(max(prices), tick) + tick

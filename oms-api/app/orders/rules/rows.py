@@ -156,13 +156,13 @@ class ExecutionRow(NamedTuple):
     charges: str | None = None
 
 
-def row_of(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
+def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
     """Return the order's columns as text, numbers and flags."""
     values: Sequence[Any] = order if columns is COLUMNS else [getattr(order, name) for name in columns]
     return tuple([format_fixed(value) if type(value) is Decimal else value for value in values])
 
 
-def order_of(values: Sequence[Any]) -> Order:
+def parse_order_row(values: Sequence[Any]) -> Order:
     """Return the order with these column values, as read by either database driver."""
     converted = list(values)
     for index, read in _READERS:

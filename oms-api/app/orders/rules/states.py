@@ -66,7 +66,7 @@ def require_transition(order_id: str, start: Status, end: Status) -> Status:
     return end
 
 
-def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Status:
+def get_status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Status:
     """Return the status of an order after a fill. `filled` is its filled quantity, `status` the one before.
 
     A completing fill ends the order. A pending request, or one for approval, stays pending. A late fill
@@ -87,7 +87,7 @@ def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Sta
     return Status.PARTIALLY_FILLED
 
 
-def resting_status(filled: Decimal, *, is_triggered: bool, is_accepted: bool = True) -> Status:
+def get_resting_status(filled: Decimal, *, is_triggered: bool, is_accepted: bool = True) -> Status:
     """Return the status of a working order without a pending request.
 
     It applies after a refused request, and to a successor that continues a partly filled order.

@@ -29,7 +29,7 @@ def order_type(word: str) -> OrderType:
     return _ALIASES.get(word) or OrderType(word)
 
 
-def shape_errors(ticket: Ticket) -> list[FieldError]:
+def find_shape_errors(ticket: Ticket) -> list[FieldError]:
     """Return the errors of the ticket that do not depend on time or market. Risk checks are separate."""
     return [
         *_find_price_errors(ticket),
@@ -151,7 +151,7 @@ def _find_leg_errors(ticket: Ticket) -> list[FieldError]:
     return errors
 
 
-def exit_errors(ticket: Ticket) -> list[FieldError]:
+def find_exit_errors(ticket: Ticket) -> list[FieldError]:
     """Return the errors of a protective stop-limit: with a limit short of its stop it might never fill."""
     stop, limit = ticket.stop_price, ticket.limit_price
     if stop is None or limit is None or not _is_short_of_stop(ticket.side, stop, limit):

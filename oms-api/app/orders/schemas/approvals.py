@@ -11,7 +11,7 @@ from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.approvals import OVERRIDE_MINUTES
 from app.orders.rules.order_views import ApprovalView
 from app.orders.schemas.fields import OptionalReason, RequestBody
-from app.orders.schemas.responses import DenialOut, OrderOut, order_out
+from app.orders.schemas.responses import DenialOut, OrderOut, serialize_order
 
 MAX_OVERRIDE_MINUTES = 24 * 60
 
@@ -102,11 +102,11 @@ class ApprovalOut(BaseModel):
     reason: str | None = Field(examples=["Client block"], description="Override: why it was requested")
 
 
-def approval_out(approval: ApprovalView, denial: dict[str, Any] | None) -> dict[str, Any]:
+def serialize_approval(approval: ApprovalView, denial: dict[str, Any] | None) -> dict[str, Any]:
     """Return the order that waits as `ApprovalOut` describes it."""
     request = approval.request
     return {
-        "order": order_out(approval.view),
+        "order": serialize_order(approval.view),
         "rule": request.rule,
         "requested_by": request.requested_by,
         "requested_at": request.requested_at,

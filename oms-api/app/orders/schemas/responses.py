@@ -189,7 +189,7 @@ class PreviewOut(BaseModel):
     checks: list[CheckOut]
 
 
-def order_out(view: OrderView) -> dict[str, Any]:
+def serialize_order(view: OrderView) -> dict[str, Any]:
     """Return the order as `OrderOut` describes it."""
     legs = [_serialize_values(leg, view.portfolio_name, []) for leg in view.legs]
     return _serialize_values(view.order, view.portfolio_name, legs)
@@ -237,7 +237,7 @@ def _serialize_values(order: Order, portfolio_name: str, legs: list[dict[str, An
     }
 
 
-def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[str, Any]:
+def serialize_preview(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[str, Any]:
     """Return the preview as `PreviewOut` describes it."""
     order, estimate = preview.order, preview.estimate
     return {

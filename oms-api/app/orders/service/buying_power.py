@@ -18,11 +18,11 @@ from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import ZERO
-from app.orders.queries.book import open_orders
+from app.orders.queries.book import list_open_orders
 from app.orders.rules.values import Order
-from app.orders.service.batch.symbol_state import mark_of, prices_of
-from app.orders.service.risk_checks.currency_conversion import rate_of_cost
-from app.orders.service.risk_checks.exposure import working_of
+from app.orders.service.batch.symbol_state import get_mark, get_prices
+from app.orders.service.risk_checks.currency_conversion import get_cost_rate
+from app.orders.service.risk_checks.exposure import list_working_orders
 from app.orders.service.risk_checks.fill_charges import ChargedMarket
 from app.risk.rules.checks.buying_power import compute_buying_power
 from app.risk.rules.exposure import build_symbol_book, sum_totals
@@ -75,7 +75,7 @@ class BuyingPowerReader:
         quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {key.symbol: quote for key, quote in quotes.items()}
         overrides = find_overrides(connection, symbols, at)
-        unquoted = [key for key in positions if mark_of(by_symbol.get(key.symbol)) is None]
+        unquoted = [key for key in positions if get_mark(by_symbol.get(key.symbol)) is None]
         last_prices = find_last_prices(connection, sorted(unquoted))
         books: dict[int, list[SymbolExposure]] = {}
         for key, currency in currencies.items():
@@ -83,11 +83,11 @@ class BuyingPowerReader:
             rate = None if currency is None else _rate(position, currency, bases[key.portfolio_id], by_symbol)
             exchange = instruments[key.instrument_key].exchange
             market = ChargedMarket(exchange, currency or bases[key.portfolio_id], rate)
-            override, prices = overrides.get(key.instrument_key), prices_of(quote)
-            mark_price = mark_of(quote) if override is None else override.price
+            override, prices = overrides.get(key.instrument_key), get_prices(quote)
+            mark_price = get_mark(quote) if override is None else override.price
             if mark_price is None and position.quantity:
                 mark_price = last_prices.get(key)
-            working = working_of(orders.get(key, []), position, prices, mark_price, market)
+            working = list_working_orders(orders.get(key, []), position, prices, mark_price, market)
             book = build_symbol_book(position.quantity, mark_price, working, prices, rate=rate)
             books.setdefault(key.portfolio_id, []).append(book)
         return books
@@ -99,7 +99,7 @@ def _load(
     """Return the short positions and those with open orders, and the open orders, by portfolio and symbol."""
     portfolio_keys = [PortfolioKey(portfolio.tenant_id, portfolio.portfolio_id) for portfolio in portfolios]
     orders: dict[PositionKey, list[Order]] = {}
-    for order in open_orders(connection, portfolio_keys):
+    for order in list_open_orders(connection, portfolio_keys):
         orders.setdefault(order.position_key, []).append(order)
     working = {key.portfolio_id for key in orders}
     read = [
@@ -118,4 +118,4 @@ def _currency(position: Position, instrument: Instrument, base: str) -> str | No
 
 def _rate(position: Position, currency: str, base: str, quotes: dict[str, Quote]) -> Decimal:
     rate = find_rate(currency, base, quotes)
-    return (rate_of_cost(position) or ZERO) if rate is None else rate
+    return (get_cost_rate(position) or ZERO) if rate is None else rate

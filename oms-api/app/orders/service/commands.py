@@ -12,7 +12,7 @@ from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, OrderKey, Protection, Target, Ticket
-from app.orders.service.internal_commands import BrokerReport, InternalCommand, QuoteArrived, QuoteMatched
+from app.orders.service.internal_commands import ApplyBrokerReport, FinishQuote, InternalCommand, MatchQuote
 
 
 class PlaceOrder(NamedTuple):
@@ -226,8 +226,8 @@ OrderChange = (  # requests that name an order
     CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 )
 # Built once: to build a union on each call is slow.
-CommandOnOrder = OrderChange | BrokerReport
-_QuoteCommand = QuoteArrived | QuoteMatched
+CommandOnOrder = OrderChange | ApplyBrokerReport
+_QuoteCommand = MatchQuote | FinishQuote
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 

@@ -129,7 +129,9 @@ class Flattening:
         def read(connection: Connection) -> list[Held]:
             if stop.scope is SwitchScope.STRATEGY:
                 nets = queries.get_net_executed_quantities(connection, tenant_id, stop.key)
-                return shares(tenant_id, queries.list_open_positions(connection, tenant_id, None), nets)
+                return find_strategy_shares(
+                    tenant_id, queries.list_open_positions(connection, tenant_id, None), nets
+                )
             portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
             return queries.list_open_positions(connection, tenant_id, portfolio)
 
@@ -145,7 +147,9 @@ def _discard(task: "asyncio.Future[Any]") -> None:
         task.exception()
 
 
-def shares(tenant_id: int, positions: Iterable[Held], nets: Mapping[PositionKey, Decimal]) -> list[Held]:
+def find_strategy_shares(
+    tenant_id: int, positions: Iterable[Held], nets: Mapping[PositionKey, Decimal]
+) -> list[Held]:
     """Return the parts of the positions that belong to a strategy, given its net executed quantities.
 
     A part is on the position's side and not larger than the position.

@@ -9,7 +9,7 @@ from app.market_data.rules.values import Quote
 from app.timestamps import Timestamp
 
 
-class QuoteArrived(NamedTuple):
+class MatchQuote(NamedTuple):
     """Match the working orders of the quote's symbol. With `is_new`, store the quote too.
 
     `portfolio_keys` are the portfolios to match, None for all that have orders in the symbol.
@@ -27,7 +27,7 @@ class QuoteArrived(NamedTuple):
         return InstrumentKey(self.tenant_id, self.quote.symbol)
 
 
-class QuoteMatched(NamedTuple):
+class FinishQuote(NamedTuple):
     """Record that the stored quote of time `at` was matched against the orders of all portfolios."""
 
     tenant_id: int
@@ -89,7 +89,7 @@ class CheckLosses(NamedTuple):
     at: Timestamp
 
 
-class BrokerReport(NamedTuple):
+class ApplyBrokerReport(NamedTuple):
     """An event that a broker reports of an order after it was sent."""
 
     tenant_id: int
@@ -99,12 +99,12 @@ class BrokerReport(NamedTuple):
 
 
 InternalCommand = (  # commands without a request: the clock, a price or a broker causes them
-    QuoteArrived
-    | QuoteMatched
+    MatchQuote
+    | FinishQuote
     | ExpireOrders
     | ReleaseOrders
     | SquareOff
     | CancelHalted
     | CheckLosses
-    | BrokerReport
+    | ApplyBrokerReport
 )

@@ -25,7 +25,7 @@ from app.orders.queries import book as queries
 from app.orders.queries.due_orders import find_symbols_waiting_for_session, find_symbols_with_held_orders
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
-from app.orders.service.internal_commands import CancelHalted, CheckLosses, QuoteArrived, ReleaseOrders
+from app.orders.service.internal_commands import CancelHalted, CheckLosses, MatchQuote, ReleaseOrders
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.periodic_tasks import repeat
 from app.risk.queries.losses import find_tenants_with_loss_limits
@@ -119,7 +119,7 @@ class MarketWatcher:
         due_quotes = self._select_due_quotes(state.quotes, state.kept_back)
         await self._matcher.match(
             [
-                QuoteArrived(key.tenant_id, quote, format_timestamp(at), is_new=False)
+                MatchQuote(key.tenant_id, quote, format_timestamp(at), is_new=False)
                 for key, quote in due_quotes.items()
             ]
         )

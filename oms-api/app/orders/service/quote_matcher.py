@@ -21,7 +21,7 @@ from app.orders.rules.portions import split_by_orders
 from app.orders.service.batch.lock_plan import MAX_MATCHES
 from app.orders.service.command_results import Outcome, QuoteStored
 from app.orders.service.commands import Command
-from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
+from app.orders.service.internal_commands import FinishQuote, MatchQuote
 from app.timestamps import Timestamp, format_timestamp
 
 _ATTEMPTS = 3
@@ -47,7 +47,7 @@ class QuoteMatcher:
             for _ in range(_ATTEMPTS):
                 try:
                     (outcome,) = await self._submit(
-                        QuoteArrived(tenant_id, quote, format_timestamp(quote.at), is_new=True)
+                        MatchQuote(tenant_id, quote, format_timestamp(quote.at), is_new=True)
                     )
                 except PreviousQuoteUnmatched:
                     await self.finish(key)
@@ -68,10 +68,10 @@ class QuoteMatcher:
 
         quote, since = await self._readers.run(read, key.tenant_id)
         if quote is not None and since is not None:
-            await self.match([QuoteArrived(key.tenant_id, quote, since, is_new=False)])
-            await self._submit(QuoteMatched(*key, since))
+            await self.match([MatchQuote(key.tenant_id, quote, since, is_new=False)])
+            await self._submit(FinishQuote(*key, since))
 
-    async def match(self, commands: Sequence[QuoteArrived]) -> None:
+    async def match(self, commands: Sequence[MatchQuote]) -> None:
         """Match quotes in portions of at most MAX_MATCHES orders, each in a transaction at its own time."""
         by_key = {command.instrument_key: command for command in commands}
         for tenant_id in sorted({key.tenant_id for key in by_key}):

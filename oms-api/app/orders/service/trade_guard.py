@@ -17,7 +17,7 @@ from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.broker_assignment import has_open_orders_or_positions, lock_portfolio
-from app.orders.rules.contingency import closes_only
+from app.orders.rules.contingency import can_only_close
 from app.orders.rules.values import WORKING_STATUSES, Order
 from app.risk.queries import renaming
 from app.risk.queries.switches import find_opening_state, load_switches
@@ -115,6 +115,8 @@ def get_working_quantity(
         order for order in orders if (order.product, order.side) == (command.product, command.side.value)
     )
     plain = (
-        one for one in same_side if one.status in WORKING_STATUSES and not closes_only(one, position_quantity)
+        one
+        for one in same_side
+        if one.status in WORKING_STATUSES and not can_only_close(one, position_quantity)
     )
     return sum((one.leaves_quantity for one in plain), ZERO)

@@ -6,7 +6,7 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO, to_places
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.risk_checks.currency_conversion import rate_now
+from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.orders.service.risk_checks.loss_limits import compute_equity
 from app.signals.errors import refuse_field
 from app.signals.rules.planning import NO_PRODUCT
@@ -36,7 +36,7 @@ def _sum_working(context: BatchContext, signal: Signal, portfolio_key: Portfolio
     """Return the signed quantity that open orders of the strategy can still fill, without exits."""
     strategy = None if signal.strategy is None else label_key(signal.strategy)
     total = ZERO
-    for order in context.order_store.open_of(portfolio_key, signal.symbol):
+    for order in context.order_store.list_open_orders_of_symbol(portfolio_key, signal.symbol):
         is_theirs = strategy is None or (order.strategy and label_key(order.strategy) == strategy)
         if is_theirs and order.role not in EXIT_ROLES:
             total += order.leaves_quantity if order.side == "BUY" else -order.leaves_quantity
@@ -48,7 +48,7 @@ def _compute_equity_size(
 ) -> SizedOrder:
     base = context.ledger.portfolio(portfolio_key).base_currency
     currency = context.instrument(signal.tenant_id, signal.symbol).currency or base
-    rate = Decimal(1) if currency == base else rate_now(context, portfolio_key, currency)
+    rate = Decimal(1) if currency == base else find_current_rate(context, portfolio_key, currency)
     if rate is None:
         message = f"There is no exchange rate from {currency} to {base}; send `qty`."
         raise refuse_field("percent_of_equity", message, "no_rate")

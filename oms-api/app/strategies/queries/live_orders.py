@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection, Table, or_, select
 
 from app.orders.models import IS_OPEN, Execution, OrderRecord
-from app.orders.rules.rows import COLUMNS, order_of
+from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.values import Order
 
 _ORDERS = cast("Table", OrderRecord.__table__)
@@ -38,7 +38,7 @@ def list_own_orders(
         .where(_ORDERS.c.source == source)
         .order_by(_ORDERS.c.id)
     )
-    return [order_of(row) for row in connection.execute(statement)]
+    return [parse_order_row(row) for row in connection.execute(statement)]
 
 
 def find_order_ids(connection: Connection, tenant_id: int, names: Collection[str]) -> dict[str, str]:
@@ -75,4 +75,4 @@ def list_orders_between(
         .where(_ORDERS.c.source == source, OrderRecord.created_at >= since)
         .order_by(_ORDERS.c.id)
     )
-    return [order_of(row) for row in connection.execute(statement)]
+    return [parse_order_row(row) for row in connection.execute(statement)]

@@ -27,7 +27,7 @@ from app.orders.rules.approvals import (
     is_worse,
     parse_policy,
 )
-from app.orders.rules.order_factory import Placement, new_order
+from app.orders.rules.order_factory import Placement, build_order_from_ticket
 from app.orders.rules.values import Order, OrderType, Status, Ticket
 from app.timestamps import Timestamp
 
@@ -37,7 +37,9 @@ AT = Timestamp("2026-11-20T12:00:00.000000Z")
 
 def build_order(**changes: Any) -> Order:
     ticket = Ticket("AAPL", "BUY", OrderType.LIMIT, Decimal(10), limit_price=Decimal(100))
-    return new_order("O1", Placement(1, 7, "algo", None, AT), ticket, Decimal(10))._replace(**changes)
+    return build_order_from_ticket("O1", Placement(1, 7, "algo", None, AT), ticket, Decimal(10))._replace(
+        **changes
+    )
 
 
 def build_request(**changes: Any) -> ApprovalRequest:

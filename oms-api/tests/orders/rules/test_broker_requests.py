@@ -26,7 +26,7 @@ from app.orders.rules.broker_requests import (
     return_to_new,
     was_never_received,
 )
-from app.orders.rules.order_factory import OrderLinks, Placement, new_order
+from app.orders.rules.order_factory import OrderLinks, Placement, build_order_from_ticket
 from app.orders.rules.values import GroupKind, Role, Status, TimeInForce
 from app.timestamps import Timestamp
 from tests.orders.writer_harness import build_ticket
@@ -105,7 +105,7 @@ def test_state_of_an_order_proves_its_events(is_open, leaves, end, kinds):
 
 def test_request_that_was_stored_as_being_sent_returns_to_new():
     terms = build_ticket()
-    order = new_order("O1", Placement(1, 7, "key", None, AT), terms, Decimal(10), OrderLinks())
+    order = build_order_from_ticket("O1", Placement(1, 7, "key", None, AT), terms, Decimal(10), OrderLinks())
     sending = build_sending_request(order, "env-alpaca")
     assert (sending.kind, sending.status, sending.attempts, sending.sent_at) == (SUBMIT, SENDING, 1, NOW)
     returned = return_to_new(sending)
@@ -117,7 +117,7 @@ def build_exit_order(broker, **terms):
     terms = {"side": "SELL", "time_in_force": "GTC"} | (terms or {"type": "STOP", "stop_price": "80"})
     placement = Placement(1, 7, "key", None, AT, broker=broker)
     links = OrderLinks(role=Role.STOP_LOSS, group_id="G")
-    return new_order("O1", placement, build_ticket(**terms), Decimal(10), links)
+    return build_order_from_ticket("O1", placement, build_ticket(**terms), Decimal(10), links)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def build_group(broker, **terms):
     """Return an entry and its two exits, which are held."""
     placement = Placement(1, 7, "key", None, AT, broker=broker)
     links = OrderLinks(group_id="E", kind=GroupKind.BRACKET, role=Role.ENTRY)
-    entry = new_order("E", placement, build_ticket(**terms), Decimal(10), links)
+    entry = build_order_from_ticket("E", placement, build_ticket(**terms), Decimal(10), links)
     target = build_exit_order(broker, type="LIMIT", limit_price="120")._replace(id="T", role=Role.TAKE_PROFIT)
     stop = build_exit_order(broker)._replace(id="S")
     return [

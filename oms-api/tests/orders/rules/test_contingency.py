@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.orders.rules.contingency import (
-    closes_only,
+    can_only_close,
+    find_reduction,
     find_yielding_orders,
     list_latest_exits,
-    opening_orders,
     part_size,
     plan_reductions,
-    reduction_of,
+    select_opening_orders,
 )
-from app.orders.rules.order_factory import OrderLinks, Placement, new_order
+from app.orders.rules.order_factory import OrderLinks, Placement, build_order_from_ticket
 from app.orders.rules.values import GroupKind, OrderType, Role, Status, Ticket
 from app.timestamps import Timestamp
 
@@ -24,7 +24,9 @@ HOME = Placement(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
 
 def build_order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", product=""):
     ticket = Ticket("AAPL", side, OrderType.MARKET, Decimal(quantity), product=product)
-    return new_order(name, HOME, ticket, Decimal(quantity), OrderLinks(None, group, GroupKind.BRACKET, role))
+    return build_order_from_ticket(
+        name, HOME, ticket, Decimal(quantity), OrderLinks(None, group, GroupKind.BRACKET, role)
+    )
 
 
 def list_reductions(found):
@@ -111,7 +113,7 @@ def test_orders_of_other_side_product_or_same_order_are_not_reduced():
     ],
 )
 def test_order_is_recognized_as_closing_only(role, side, quantity, held, is_exit):
-    assert closes_only(build_order("a", quantity, role, side=side), Decimal(held)) is is_exit
+    assert can_only_close(build_order("a", quantity, role, side=side), Decimal(held)) is is_exit
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_order_is_recognized_as_closing_only(role, side, quantity, held, is_exit
     ],
 )
 def test_quantity_closed_by_a_trade_is_computed(quantity, delta, found):
-    assert reduction_of(Decimal(quantity), Decimal(delta)) == found
+    assert find_reduction(Decimal(quantity), Decimal(delta)) == found
 
 
 def test_halt_cancels_orders_that_could_open_or_increase_a_position():
@@ -142,8 +144,8 @@ def test_halt_cancels_orders_that_could_open_or_increase_a_position():
         build_order("rest", 4, None),
         build_order("held", 4, Role.FOLLOWER, side="BUY")._replace(status=Status.HELD),
     ]
-    assert [order.id for order in opening_orders(working, Decimal(10))] == ["more", "beyond"]
-    assert [order.id for order in opening_orders(working, Decimal(-1))] == [
+    assert [order.id for order in select_opening_orders(working, Decimal(10))] == ["more", "beyond"]
+    assert [order.id for order in select_opening_orders(working, Decimal(-1))] == [
         "pair",
         "reduces",
         "beyond",

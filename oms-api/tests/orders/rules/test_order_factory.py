@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
-from app.orders.rules.contingency import exclusive_id, exit_quantity, find_siblings
-from app.orders.rules.order_factory import OrderLinks, Placement, build_exit_tickets, get_expiry, new_order
-from app.orders.rules.rows import COLUMNS, MUTABLE_COLUMNS, OrderEvent, order_of, row_of
+from app.orders.rules.contingency import compute_exit_quantity, find_oco_group_id, find_siblings
+from app.orders.rules.order_factory import (
+    OrderLinks,
+    Placement,
+    build_exit_tickets,
+    build_order_from_ticket,
+    get_expiry,
+)
+from app.orders.rules.rows import COLUMNS, MUTABLE_COLUMNS, OrderEvent, parse_order_row, serialize_order_row
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target, TimeInForce
 from app.orders.rules.verification import Filled, check_fills, check_history, check_quantity
 from app.timestamps import Timestamp
@@ -20,7 +26,7 @@ HOME = Placement(1, 7, "key", None, AT)
 
 def build_order(name="O1", family=None, **changes):
     ticket = build_ticket(**changes)
-    return new_order(name, HOME, ticket, ticket.quantity or Decimal(0), family or OrderLinks())
+    return build_order_from_ticket(name, HOME, ticket, ticket.quantity or Decimal(0), family or OrderLinks())
 
 
 @pytest.mark.parametrize(
@@ -40,17 +46,17 @@ def test_order_expiry_time_by_time_in_force(time_in_force, ends):
 
 def test_order_round_trips_through_its_row():
     order = build_order(type="LIMIT", limit_price="1.5", reason="Why")
-    row = row_of(order)
+    row = serialize_order_row(order)
     assert (len(row), row[COLUMNS.index("limit_price")]) == (len(COLUMNS), "1.50000000")
-    assert order_of(row) == order
-    assert len(row_of(order, MUTABLE_COLUMNS)) == len(MUTABLE_COLUMNS)
+    assert parse_order_row(row) == order
+    assert len(serialize_order_row(order, MUTABLE_COLUMNS)) == len(MUTABLE_COLUMNS)
 
 
 def test_bracket_exits_have_the_opposite_side_and_quantity_of_the_entry():
     ticket = build_ticket(
         side="SELL", take_profit=Target(Decimal(1)), stop_loss=Protection(Decimal(3), Decimal(4))
     )
-    entry = new_order("O1", HOME, ticket, Decimal(10))
+    entry = build_order_from_ticket("O1", HOME, ticket, Decimal(10))
     (_, target), (_, stop) = build_exit_tickets(entry, ticket)
     assert [target.side, target.type, target.limit_price, target.quantity] == ["BUY", "LIMIT", 1, 10]
     assert [stop.type, stop.stop_price, stop.limit_price, stop.time_in_force] == ["STOP_LIMIT", 3, 4, "GTC"]
@@ -75,14 +81,14 @@ def test_order_groups_share_a_quantity():
     entry = build_order("O1", OrderLinks(None, "O1", GroupKind.BRACKET, Role.ENTRY))
     assert find_siblings(target, [entry, target, stop]) == [stop]
     assert find_siblings(entry, [entry, target, stop]) == []
-    assert (exclusive_id(entry), exclusive_id(stop)) == (None, "O1")
+    assert (find_oco_group_id(entry), find_oco_group_id(stop)) == (None, "O1")
 
 
 def test_exit_quantity_counts_carried_fills_once():
     entry = build_order()._replace(filled_quantity=Decimal(60))
     replaced = build_order("O2")._replace(filled_quantity=Decimal(25))
     successor = build_order("O3")._replace(filled_quantity=Decimal(30), carried_quantity=Decimal(25))
-    assert exit_quantity(entry, [replaced, successor]) == 30
+    assert compute_exit_quantity(entry, [replaced, successor]) == 30
 
 
 def build_history(*statuses):
@@ -127,9 +133,9 @@ def test_filled_quantity_is_the_sum_of_executions():
 
 
 def test_instants_are_parsed_from_both_databases():
-    row: list[Any] = list(row_of(build_order()))
+    row: list[Any] = list(serialize_order_row(build_order()))
     row[COLUMNS.index("created_at")] = datetime.fromisoformat(AT)
-    assert order_of(row).created_at == AT
+    assert parse_order_row(row).created_at == AT
 
 
 def test_order_is_placed_by_the_user_or_else_the_api_key():
@@ -144,6 +150,6 @@ def test_closed_order_has_no_leaves_quantity():
 
 
 def test_keys_of_an_order_name_its_instrument_and_its_portfolio():
-    order = new_order("O1", Placement(1, 7, "algo", None, AT), build_ticket(), Decimal(1))
+    order = build_order_from_ticket("O1", Placement(1, 7, "algo", None, AT), build_ticket(), Decimal(1))
     assert (order.key, order.instrument_key) == ((1, "O1"), (1, order.symbol))
     assert order.portfolio_key == (1, 7)

@@ -4,13 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.order_factory import Placement, new_order
+from app.orders.rules.order_factory import Placement, build_order_from_ticket
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
+    find_nearest_exit_price,
     get_trigger_price,
     is_tightened,
-    nearest_exit_price,
     reached_stop,
     round_to_tick,
     sort_for_sending,
@@ -28,7 +28,7 @@ LEVELS = [Decimal(101), Decimal(95)]
 
 
 def build_order(role=None, **terms):
-    return new_order("O1", HOME, build_ticket(**terms), Decimal(10))._replace(role=role)
+    return build_order_from_ticket("O1", HOME, build_ticket(**terms), Decimal(10))._replace(role=role)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, li
     ],
 )
 def test_nearest_valid_exit_price_is_beyond_all_reference_prices(is_above, tick, nearest):
-    price = nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
+    price = find_nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
     assert price == (nearest and Decimal(nearest))
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.order_factory import OrderLinks, Placement, new_order
+from app.orders.rules.order_factory import OrderLinks, Placement, build_order_from_ticket
 from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Role
@@ -19,7 +19,9 @@ CANCELLED = ("PENDING_REPLACE", "PENDING_CANCEL", "trader")
 
 
 def build_order(quantity, role=Role.STOP_LOSS):
-    order = new_order("O1", Placement(1, 7, "key", None, AT), build_ticket(), Decimal(quantity), OrderLinks())
+    order = build_order_from_ticket(
+        "O1", Placement(1, 7, "key", None, AT), build_ticket(), Decimal(quantity), OrderLinks()
+    )
     return order._replace(role=role)
 
 

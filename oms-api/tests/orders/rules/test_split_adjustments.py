@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ledger.rules.corporate_actions import Ratio
-from app.orders.rules.order_factory import Placement, new_order
+from app.orders.rules.order_factory import Placement, build_order_from_ticket
 from app.orders.rules.split_adjustments import Terms, restate_order, restore_order
 from app.orders.rules.values import OrderType, Status, Ticket
 from app.timestamps import Timestamp
@@ -27,7 +27,7 @@ def build_order(**terms):
     defaults: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": OrderType.LIMIT}
     ticket = Ticket(**defaults | {"quantity": Decimal(10)} | values)
     origin = Placement(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
-    order = new_order("O1", origin, ticket, ticket.quantity or Decimal(0))
+    order = build_order_from_ticket("O1", origin, ticket, ticket.quantity or Decimal(0))
     return order._replace(status=Status.ACCEPTED, **extra)
 
 

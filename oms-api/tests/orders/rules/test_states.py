@@ -9,9 +9,9 @@ from app.orders.errors import InvalidTransition
 from app.orders.rules.states import (
     NEXT,
     diagram,
+    get_resting_status,
+    get_status_after_fill,
     require_transition,
-    resting_status,
-    status_after_fill,
 )
 from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, Status
 
@@ -82,7 +82,7 @@ def test_every_open_state_can_reach_a_final_state(status):
     ],
 )
 def test_fill_leads_to_the_expected_state(status, filled, after):
-    assert status_after_fill(Status(status), Decimal(10), Decimal(filled)) == after
+    assert get_status_after_fill(Status(status), Decimal(10), Decimal(filled)) == after
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_fill_leads_to_the_expected_state(status, filled, after):
     ],
 )
 def test_resting_state_without_a_pending_request(filled, is_triggered, status):
-    assert resting_status(Decimal(filled), is_triggered=is_triggered) == status
+    assert get_resting_status(Decimal(filled), is_triggered=is_triggered) == status
     unaccepted = "SUBMITTED" if status == "ACCEPTED" else status
-    assert resting_status(Decimal(filled), is_triggered=is_triggered, is_accepted=False) == unaccepted
+    assert get_resting_status(Decimal(filled), is_triggered=is_triggered, is_accepted=False) == unaccepted
 
 
 # Where several statuses hold, FIX reports the highest of these.
@@ -114,7 +114,7 @@ FIX_PRECEDENCE = {
 @pytest.mark.parametrize("status", FIX_PRECEDENCE)
 def test_partially_filled_order_is_reported_by_fix_precedence(status):
     highest = max(status, "PARTIALLY_FILLED", key=FIX_PRECEDENCE.__getitem__)
-    assert status_after_fill(Status(status), Decimal(10), Decimal(4)) == highest
+    assert get_status_after_fill(Status(status), Decimal(10), Decimal(4)) == highest
 
 
 def test_documented_state_diagram_matches_the_table():

@@ -6,9 +6,9 @@ import pytest
 
 from app.orders.rules.tickets import (
     describe_unsupported_time,
-    exit_errors,
+    find_exit_errors,
+    find_shape_errors,
     order_type,
-    shape_errors,
     validate_expiry,
 )
 from app.orders.rules.values import Protection, Target, TimeInForce
@@ -20,7 +20,8 @@ NOW = "2026-11-20T12:00:00.000000Z"
 def list_codes(**changes):
     return [
         (error.field, error.code)
-        for error in shape_errors(build_ticket(**changes)) + validate_expiry(build_ticket(**changes), NOW)
+        for error in find_shape_errors(build_ticket(**changes))
+        + validate_expiry(build_ticket(**changes), NOW)
     ]
 
 
@@ -107,8 +108,10 @@ def test_invalid_ticket_names_each_faulty_field(bad, errors):
 
 def test_limit_short_of_its_stop_is_an_error_of_an_exit():
     terms = {"side": "SELL", "type": "STOP_LIMIT", "stop_price": "90"}
-    assert [error.field for error in exit_errors(build_ticket(**terms, limit_price="91"))] == ["limit_price"]
-    assert exit_errors(build_ticket(**terms, limit_price="90")) == []
+    assert [error.field for error in find_exit_errors(build_ticket(**terms, limit_price="91"))] == [
+        "limit_price"
+    ]
+    assert find_exit_errors(build_ticket(**terms, limit_price="90")) == []
 
 
 def test_message_of_an_unsupported_time_names_it():

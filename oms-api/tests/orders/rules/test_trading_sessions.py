@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
-from app.orders.rules.order_factory import NO_LINKS, Placement, new_order
+from app.orders.rules.order_factory import NO_LINKS, Placement, build_order_from_ticket
 from app.orders.rules.trading_sessions import (
     OPENING,
     Enforcement,
@@ -42,7 +42,7 @@ def parse_time(text):
 def build_order(**changes):
     ticket = build_ticket(**changes)
     origin = Placement(1, 7, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
-    return new_order("O1", origin, ticket, ticket.quantity or Decimal(0), NO_LINKS)
+    return build_order_from_ticket("O1", origin, ticket, ticket.quantity or Decimal(0), NO_LINKS)
 
 
 def build_opening_order(placed):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from app.orders.rules.order_factory import Placement, new_order
+from app.orders.rules.order_factory import Placement, build_order_from_ticket
 from app.orders.rules.values import OrderType, Status, Ticket
 from app.signals.rules.completion import build_ticket, complete_signal, find_outcome, find_unordered_outcome
 from app.signals.rules.values import Signal, SignalChannel, SignalMode, SignalOutcome, SignalStatus, SizeKind
@@ -17,7 +17,7 @@ SIGNAL = Signal(1, 1, "s1", SignalChannel.REST, *FACTS, SignalMode.TRADE, None, 
 
 def test_signal_whose_order_the_broker_rejected_is_rejected():
     ticket = Ticket("AAPL", "BUY", OrderType.MARKET, Decimal(1))
-    order = new_order("O1", Placement(1, 7, "algo", None, AT), ticket, Decimal(1))
+    order = build_order_from_ticket("O1", Placement(1, 7, "algo", None, AT), ticket, Decimal(1))
     assert find_outcome([order], "why") == (SignalStatus.ORDERED, "why", ("O1",))
     outcome = find_outcome([order._replace(status=Status.REJECTED)], None)
     assert outcome == (SignalStatus.REJECTED, "The broker rejected the order.", ("O1",))

@@ -38,10 +38,10 @@ from app.orders.service.risk_checks.approvals import (
     publish_approval_event,
 )
 from app.orders.service.risk_checks.risk_evaluation import (
+    build_risk_input,
     count_order_message,
-    denial_text,
     find_denial,
-    risk_input,
+    format_denial,
 )
 from app.orders.service.risk_checks.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
@@ -110,7 +110,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
         ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
     )
     override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
-    risk = risk_input(context, order, confirm_repeat=True)
+    risk = build_risk_input(context, order, confirm_repeat=True)
     request = build_request(context, order, policy, risk, order.created_at, **override)
     context.loaded.approval_requests[order.key] = request  # from here on the limit is waived
     denial = find_denial(context, order, confirm_repeat=True)
@@ -174,7 +174,7 @@ def _reject(context: BatchContext, order: Order, command: DecideApproval) -> Non
     denial = rules.build_rejection(actor, command.reason)
     for one in orders:
         details = {"reason": denial.message, "request_key": _find_request_key(command, order, one)}
-        details["denial"] = denial_text(denial)
+        details["denial"] = format_denial(denial)
         finalize_order(context, one, Status.DENIED, at, actor, **details)
 
 
@@ -182,7 +182,7 @@ def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
     """Return the order, and the other order of its OCO pair if that waits too."""
     if order.role is not Role.EITHER:
         return [order]
-    group = [context.order_store.get_current(one) for one in context.order_store.group_of(order)]
+    group = [context.order_store.get_current(one) for one in context.order_store.list_group(order)]
     waiting = [order for order in group if order.status is Status.AWAITING_APPROVAL]
     return sorted(waiting, key=lambda order: order.id)
 

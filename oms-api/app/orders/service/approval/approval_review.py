@@ -12,7 +12,7 @@ from app.orders.service.command_results import WaitingApprovals
 from app.orders.service.commands import ReviewApprovals
 from app.orders.service.risk_checks.approvals import get_reference
 from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate
-from app.orders.service.risk_checks.risk_evaluation import risk_input
+from app.orders.service.risk_checks.risk_evaluation import build_risk_input
 
 
 def review_approvals(context: BatchContext, command: ReviewApprovals) -> WaitingApprovals:
@@ -34,7 +34,7 @@ def review_approvals(context: BatchContext, command: ReviewApprovals) -> Waiting
 
 def _build_view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:
     context.loaded.approval_requests[order.key] = request
-    estimate = estimate_order(context, order, risk_input(context, order, confirm_repeat=True))
+    estimate = estimate_order(context, order, build_risk_input(context, order, confirm_repeat=True))
     (view,) = build_result(context, order.tenant_id, [order.id]).orders
     return ApprovalView(
         view=view,

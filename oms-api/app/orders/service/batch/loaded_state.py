@@ -89,7 +89,7 @@ class LoadedState:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
 
-    def portfolios_of(self, tenant_id: int, *symbols: str) -> list[PortfolioKey]:
+    def list_portfolios(self, tenant_id: int, *symbols: str) -> list[PortfolioKey]:
         """Return the portfolios with open orders in one of the symbols."""
         keys_by_symbol = (
             self.portfolios_by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols

@@ -30,7 +30,7 @@ from app.orders.service.internal_commands import (
     CheckLosses,
     ExpireOrders,
     InternalCommand,
-    QuoteArrived,
+    MatchQuote,
     ReleaseOrders,
     SquareOff,
 )
@@ -145,7 +145,7 @@ def _find_portfolios_by_symbol(
 
     A new quote that would match too many orders is only stored.
     """
-    quotes = [command for command in commands if isinstance(command, QuoteArrived)]
+    quotes = [command for command in commands if isinstance(command, MatchQuote)]
     plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
     arrived = {quote.instrument_key: quote for quote in quotes if quote.portfolio_keys is None}
     released = {

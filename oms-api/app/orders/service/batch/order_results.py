@@ -18,7 +18,7 @@ def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Order
         order = context.order_store.get(tenant_id, order_id)
         legs: list[Order] = []
         if order.role in PARENT_ROLES:
-            legs = context.order_store.children_of(order)
+            legs = context.order_store.list_children(order)
         legs.sort(key=lambda order: order.id)
         orders.append(OrderView(order, context.portfolio(order).name, tuple(legs)))
     return OrderResult(tuple(orders))
@@ -75,5 +75,5 @@ def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
     """Return the ids of the orders that the request created: one order, or both of a group."""
     if order.group_kind not in {GroupKind.OCO, GroupKind.OTO} or not order.group_id or order.replaces:
         return [order.id]
-    group_orders = context.order_store.group_of(order)
+    group_orders = context.order_store.list_group(order)
     return sorted(member.id for member in group_orders if member.request_hash == order.request_hash)

@@ -15,7 +15,7 @@ from app.orders.queries import book as queries
 from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.executions import insert_executions
 from app.orders.rules.contingency import PARENT_ROLES
-from app.orders.rules.event_payloads import add_event_facts, build_order_facts, event_type_of
+from app.orders.rules.event_payloads import add_event_facts, build_order_facts, get_event_type
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import require_transition
 from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, changed
@@ -52,15 +52,15 @@ class OrderStore:
         """The locked portfolios."""
         return self.open_orders.keys()
 
-    def open_in(self, portfolio_key: PortfolioKey) -> Iterable[Order]:
+    def list_open_orders(self, portfolio_key: PortfolioKey) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
         return list(self.open_orders[portfolio_key].orders.values())
 
-    def symbols_in(self, portfolio_key: PortfolioKey) -> Iterable[str]:
+    def list_symbols(self, portfolio_key: PortfolioKey) -> Iterable[str]:
         """Return the symbols in which a portfolio has open orders."""
         return [symbol for symbol, ids in self.open_orders[portfolio_key].by_symbol.items() if ids]
 
-    def open_of(self, portfolio_key: PortfolioKey, symbol: str) -> list[Order]:
+    def list_open_orders_of_symbol(self, portfolio_key: PortfolioKey, symbol: str) -> list[Order]:
         """Return the open orders of a portfolio in a symbol."""
         open_orders = self.open_orders[portfolio_key]
         return [open_orders.orders[order_id] for order_id in open_orders.by_symbol.get(symbol, ())]
@@ -73,7 +73,7 @@ class OrderStore:
     def load_orders(self, keys: Collection[OrderKey]) -> list[Order]:
         """Return orders that exist in locked portfolios. Those that are not open are read."""
         closed = [key for key in keys if key not in self._orders and not self._find_open(*key)]
-        self.take(queries.orders_by_id(self._connection, sorted(closed)))
+        self.take(queries.find_orders_by_id(self._connection, sorted(closed)))
         return [self.get(*key) for key in keys]
 
     def load_parents(self, orders: Iterable[Order]) -> None:
@@ -115,7 +115,7 @@ class OrderStore:
             return read_order
         if (open_order := self._find_open(tenant_id, order_id)) is not None:
             return open_order
-        self.take(queries.orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
+        self.take(queries.find_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
     def _find_open(self, tenant_id: int, order_id: str) -> Order | None:
@@ -132,11 +132,11 @@ class OrderStore:
         """Return the current state of the order in the batch."""
         return self._orders.get((order.tenant_id, order.id), order)
 
-    def parent_of(self, order: Order) -> Order | None:
+    def find_parent(self, order: Order) -> Order | None:
         """Return the order's parent, which is in the same portfolio, or None."""
         return None if order.parent_id is None else self.find(order.tenant_id, order.parent_id)
 
-    def chain_of(self, order: Order) -> list[Order]:
+    def list_replacement_chain(self, order: Order) -> list[Order]:
         """Return the order with those that it replaced and those that replaced it, the newest first."""
         while order.replaced_by:
             order = self.get(order.tenant_id, order.replaced_by)
@@ -145,11 +145,11 @@ class OrderStore:
             chain.append(self.get(order.tenant_id, chain[-1].replaces))
         return chain
 
-    def children_of(self, parent: Order) -> list[Order]:
+    def list_children(self, parent: Order) -> list[Order]:
         """Return the child orders of the order, including those of this batch."""
         return self._find_relatives("parent_id", parent, parent.id)
 
-    def group_of(self, order: Order) -> list[Order]:
+    def list_group(self, order: Order) -> list[Order]:
         """Return the orders of the order's group, including those of this batch."""
         return self._find_relatives("group_id", order, order.group_id or "")
 
@@ -272,7 +272,7 @@ class OrderStore:
         self._last_published = updated
         execution = self.executions[-1] if execution_id is not None else None
         text = orjson.dumps(add_event_facts(self._last_payload, updated, event, execution)).decode()
-        self._ledger.add_event(NewEvent(updated.tenant_id, event_type_of(event), text, at, updated.id))
+        self._ledger.add_event(NewEvent(updated.tenant_id, get_event_type(event), text, at, updated.id))
         return updated
 
     def _store(self, order: Order, before: Order) -> PortfolioKey:

@@ -80,7 +80,7 @@ def _read_changes(
         outdated_ids = cached_orders.list_outdated(versions)
         order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
     read: dict[PortfolioKey, list[Order]] = {}
-    for order in queries.orders_by_id(context.connection, order_keys):
+    for order in queries.find_orders_by_id(context.connection, order_keys):
         read.setdefault(order.portfolio_key, []).append(order)
     for portfolio_key, orders in read.items():
         changed_keys[portfolio_key] |= loaded[portfolio_key].update(orders, stored[portfolio_key])
@@ -98,7 +98,7 @@ def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> li
             symbols |= {position_key.symbol for position_key, position in positions if position.quantity}
         else:
             symbols |= exposure.list_symbols()
-        symbols.update(context.order_store.symbols_in(key))
+        symbols.update(context.order_store.list_symbols(key))
     return [
         InstrumentKey(tenant_id, symbol) for tenant_id, symbols in by_tenant.items() for symbol in symbols
     ]

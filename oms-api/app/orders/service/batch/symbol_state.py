@@ -34,15 +34,15 @@ def build_symbol_state(
         is_restricted=instrument.is_restricted,
         asset_class=instrument.asset_class,
     )
-    current = mark_of(quote) if override is None else override.price
-    return SymbolState(instrument, quote, tradable, prices_of(quote), current)
+    current = get_mark(quote) if override is None else override.price
+    return SymbolState(instrument, quote, tradable, get_prices(quote), current)
 
 
-def mark_of(quote: Quote | None) -> Decimal | None:
+def get_mark(quote: Quote | None) -> Decimal | None:
     """Return the mark that a quote gives: mid, else last; None without one."""
     return None if quote is None else compute_mark(quote)
 
 
-def prices_of(quote: Quote | None) -> Prices:
+def get_prices(quote: Quote | None) -> Prices:
     """Return the quote's prices as input for the risk rules."""
     return Prices(quote.bid, quote.ask, quote.last) if quote else _NO_PRICES

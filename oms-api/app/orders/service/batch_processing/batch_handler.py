@@ -29,7 +29,7 @@ from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command, get_time
 from app.orders.service.execution.trade_effects import apply_trades_to_orders
-from app.orders.service.internal_commands import QuoteArrived
+from app.orders.service.internal_commands import MatchQuote
 from app.orders.service.market_events.quote_processing import match_before_trades
 
 
@@ -83,7 +83,7 @@ class OrderBatchHandler:
         arrived_quotes = [
             (command.tenant_id, command.quote)
             for command, outcome in zip(commands, outcomes, strict=True)
-            if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
+            if isinstance(command, MatchQuote) and command.is_new and not isinstance(outcome, OmsError)
         ]
         if arrived_quotes:
             context.writes += build_quote_writes(arrived_quotes, context.loaded.unmatched)

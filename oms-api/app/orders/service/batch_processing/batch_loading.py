@@ -44,8 +44,8 @@ from app.orders.service.commands import (
 from app.orders.service.internal_commands import (
     CancelHalted,
     ExpireOrders,
-    QuoteArrived,
-    QuoteMatched,
+    FinishQuote,
+    MatchQuote,
     SquareOff,
 )
 from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
@@ -103,7 +103,7 @@ def load_batch(
 
 def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
     """Return the instruments of arrived quotes, and those whose positions or exits a command changes."""
-    instrument_keys = {command.instrument_key for command in commands if isinstance(command, QuoteArrived)}
+    instrument_keys = {command.instrument_key for command in commands if isinstance(command, MatchQuote)}
     return instrument_keys | {
         InstrumentKey(command.origin.tenant_id, command.symbol)
         for command in commands
@@ -115,9 +115,9 @@ def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) ->
     """Return the open orders in the symbols of arrived quotes."""
     orders_to_match: list[Order] = []
     for command in commands:
-        if isinstance(command, QuoteArrived):
-            for key in command.portfolio_keys or context.loaded.portfolios_of(*command.instrument_key):
-                orders_to_match += context.order_store.open_of(key, command.quote.symbol)
+        if isinstance(command, MatchQuote):
+            for key in command.portfolio_keys or context.loaded.list_portfolios(*command.instrument_key):
+                orders_to_match += context.order_store.list_open_orders_of_symbol(key, command.quote.symbol)
     return orders_to_match
 
 
@@ -137,13 +137,13 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
         elif isinstance(command, ExpireOrders):
             for key in context.loaded.overdue[command]:
                 overdue += context.order_store.open_orders[key].overdue(command.at)
-    return overdue + [order for key in sorted(keys) for order in context.order_store.open_in(key)]
+    return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
 
 
 def _find_changed_quote(command: Command) -> InstrumentKey | None:
     """Return the instrument whose stored quote a command may change, None if it changes none."""
     match command:
-        case QuoteArrived(is_new=True) | QuoteMatched():
+        case MatchQuote(is_new=True) | FinishQuote():
             return command.instrument_key
         case ApplyCorporateAction(action=action) if action.kind is ActionKind.SPLIT:
             return InstrumentKey(action.tenant_id, action.symbol)
@@ -161,7 +161,7 @@ def _get_reserved_quantity(
     """Return the quantity of a position that working orders reserve, as this batch sees them."""
     if portfolio.key in order_store.portfolio_keys:
         return get_working_quantity(
-            order_store.open_of(portfolio.key, command.symbol), command, position_quantity
+            order_store.list_open_orders_of_symbol(portfolio.key, command.symbol), command, position_quantity
         )
     return get_stored_quantity(portfolio, command, position_quantity)
 

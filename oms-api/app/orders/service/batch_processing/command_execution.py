@@ -52,13 +52,13 @@ from app.orders.service.execution.placement import adopt_order, place_group, pla
 from app.orders.service.execution.trade_effects import apply_trade_to_orders
 from app.orders.service.internal_commands import (
     MAX_EXPIRIES,
-    BrokerReport,
+    ApplyBrokerReport,
     CancelHalted,
     CheckLosses,
     ExpireOrders,
+    FinishQuote,
     InternalCommand,
-    QuoteArrived,
-    QuoteMatched,
+    MatchQuote,
     ReleaseOrders,
     SquareOff,
 )
@@ -131,7 +131,7 @@ def _expire(context: BatchContext, command: ExpireOrders) -> OrderResult:
     return NO_ORDERS
 
 
-def _finish_quote(context: BatchContext, command: QuoteMatched) -> OrderResult:
+def _finish_quote(context: BatchContext, command: FinishQuote) -> OrderResult:
     context.writes.append(build_matched_write(command.instrument_key, command.at))
     return NO_ORDERS
 
@@ -157,9 +157,9 @@ _COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome | OmsEr
     BustExecution: bust_execution,
     CorrectExecution: correct_execution,
     ApplyCorporateAction: apply_corporate_action,
-    BrokerReport: apply_execution_report,
-    QuoteArrived: apply_quote,
-    QuoteMatched: _finish_quote,
+    ApplyBrokerReport: apply_execution_report,
+    MatchQuote: apply_quote,
+    FinishQuote: _finish_quote,
     ExpireOrders: _expire,
     ReleaseOrders: release_orders,
     SquareOff: square_off,

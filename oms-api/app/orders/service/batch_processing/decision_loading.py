@@ -10,7 +10,7 @@ from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, TradeKey
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.ledger.service.reversals import load_reversed_trades
 from app.market_data.rules.values import Quote
-from app.orders.rules.contingency import EXIT_ROLES, reduction_of
+from app.orders.rules.contingency import EXIT_ROLES, find_reduction
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status
 from app.orders.service.approval.approval_decisions import load_override
 from app.orders.service.approval.deciders import find_decider, load_key_creators
@@ -48,7 +48,7 @@ from app.orders.service.commands import (
 from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
 from app.orders.service.execution.filling import find_successor
 from app.orders.service.execution.matching import load_consumed_liquidity
-from app.orders.service.internal_commands import BrokerReport, QuoteArrived, ReleaseOrders
+from app.orders.service.internal_commands import ApplyBrokerReport, MatchQuote, ReleaseOrders
 from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
 from app.orders.service.risk_checks.approvals import load_requests
 from app.orders.service.risk_checks.current_losses import load_firm_profits, load_losses
@@ -59,7 +59,7 @@ from app.risk.rules.latches import list_latch_subjects
 # Built once: to build a union on each call is slow.
 _ExecutionChange = BustExecution | CorrectExecution
 _Reducing = ClosePosition | RecordTrade
-_Reporting = _ExecutionChange | BrokerReport
+_Reporting = _ExecutionChange | ApplyBrokerReport
 _Deciding = DecideApproval | ReviewApprovals
 _Placing = PlaceOrder | PlaceGroup
 _Resent = ReplaceOrder | DecideApproval
@@ -111,7 +111,7 @@ def _load_approvals(
         if order.status is Status.AWAITING_APPROVAL or isinstance(command, DecideApproval)
     ]
     waiting += [
-        one for order in waiting if order.role is Role.EITHER for one in context.order_store.group_of(order)
+        one for order in waiting if order.role is Role.EITHER for one in context.order_store.list_group(order)
     ]
     for command in uncommon_commands:
         if isinstance(command, CancelInPortfolio):
@@ -152,9 +152,13 @@ def _load_executions(
     for command, order in actions:
         if isinstance(command, _ExecutionChange):
             orders.append(order)
-        elif isinstance(command, BrokerReport) and isinstance(command.event, Executed | Busted | Charged):
+        elif isinstance(command, ApplyBrokerReport) and isinstance(
+            command.event, Executed | Busted | Charged
+        ):
             keys.append((order.tenant_id, order.broker, command.event.execution_id))
-            orders += context.order_store.chain_of(order) if _is_charged_by_order(order) else [order]
+            orders += (
+                context.order_store.list_replacement_chain(order) if _is_charged_by_order(order) else [order]
+            )
     load_executed_orders(context, keys)
     load_executions(context, [order for order in orders if order.filled_quantity])
 
@@ -177,7 +181,7 @@ def _load_busted_trades(context: BatchContext, actions: Sequence[_OrderAction]) 
     load_reversed_trades(context.ledger, trade_keys)
     exits: list[Order] = []
     for row in filter(None, map(context.ledger.originals.get, trade_keys)):
-        if reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
+        if find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
             exits += load_recent_exits(context, row.position_key, row.created_at)
     context.order_store.load_relatives(exits)
     load_histories(context, [exit_order for exit_order in exits if exit_order.status is Status.CANCELED])
@@ -207,7 +211,12 @@ def _load_entries(
     for tenant_id, name_key, symbol in entry_keys:
         portfolio_id = context.ledger.portfolio_ids.get(PortfolioNameKey(tenant_id, name_key))
         keys |= set() if portfolio_id is None else {(PortfolioKey(tenant_id, portfolio_id), symbol)}
-    open_orders = [order for key in keys if key[0] in store.portfolio_keys for order in store.open_of(*key)]
+    open_orders = [
+        order
+        for key in keys
+        if key[0] in store.portfolio_keys
+        for order in store.list_open_orders_of_symbol(*key)
+    ]
     store.load_parents([order for order in open_orders if order.role in EXIT_ROLES])
 
 
@@ -226,7 +235,7 @@ def _list_matched_quotes(
             keys.add(InstrumentKey(tenant_id, command.symbol))
         elif isinstance(command, ReleaseOrders):
             keys |= {InstrumentKey(tenant_id, symbol) for symbol in command.symbols}
-        elif isinstance(command, QuoteArrived) and command.is_new and command.instrument_key in keys:
+        elif isinstance(command, MatchQuote) and command.is_new and command.instrument_key in keys:
             matched_quotes.add((tenant_id, command.quote))
         elif isinstance(command, _Resent) and context.loaded.has_order(command):
             keys.add(context.order_store.get(*get_order_key(command)).instrument_key)

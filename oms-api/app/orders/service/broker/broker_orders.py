@@ -18,7 +18,7 @@ from app.orders.queries.broker_requests import (
 from app.orders.rules.broker_requests import RequestKind, build_broker_order
 from app.orders.rules.contingency import EXIT_ROLES, PARENT_ROLES, SHARING
 from app.orders.rules.order_factory import PAPER
-from app.orders.rules.rows import row_of
+from app.orders.rules.rows import serialize_order_row
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import is_sent_with_pair, list_linked, mark_sent_with_entry
@@ -150,7 +150,7 @@ def adopt_children(context: BatchContext, order: Order, successor: Order) -> Non
     """Make the exits and followers of a replaced order, or the parts of a close, those of its successor."""
     if order.role not in PARENT_ROLES:
         return
-    for child in context.order_store.children_of(order):
+    for child in context.order_store.list_children(order):
         is_planned = child.role in EXIT_ROLES and child.status is Status.HELD
         quantity = successor.quantity if is_planned else child.quantity
         context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
@@ -160,7 +160,7 @@ def _store_request(
     context: BatchContext, order: Order, kind: RequestKind, at: Timestamp, successor: Order | None = None
 ) -> None:
     name = context.portfolio(order).broker_connection
-    columns = None if successor is None else orjson.dumps(row_of(successor)).decode()
+    columns = None if successor is None else orjson.dumps(serialize_order_row(successor)).decode()
     successor_id = None if successor is None else successor.id
     row = (order.tenant_id, name, order.id, kind.value, successor_id, columns, at)
     context.writes.append(build_request_insert([row]))

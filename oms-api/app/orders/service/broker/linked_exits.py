@@ -29,15 +29,15 @@ def list_linked(context: BatchContext, order: Order) -> list[Order]:
     if not is_remote(order) or order.group_id is None:
         return []
     if carries_exits(order, instrument):
-        return choose_linked(order, context.order_store.children_of(order), instrument)
-    return choose_linked(order, context.order_store.group_of(order), instrument)
+        return choose_linked(order, context.order_store.list_children(order), instrument)
+    return choose_linked(order, context.order_store.list_group(order), instrument)
 
 
 def is_sent_with_pair(context: BatchContext, order: Order) -> bool:
     """Return whether a stop is sent in the request of the other exit of its pair."""
     if order.role is not Role.STOP_LOSS or not is_paired(context, order):
         return False
-    targets = [one for one in context.order_store.group_of(order) if one.role is Role.TAKE_PROFIT]
+    targets = [one for one in context.order_store.list_group(order) if one.role is Role.TAKE_PROFIT]
     return any(order in list_linked(context, target) for target in targets)
 
 
@@ -67,7 +67,7 @@ def find_open_entry(context: BatchContext, leg: Order) -> Order | None:
     """Return the open entry with which the broker holds a HELD exit, None if there is none."""
     if leg.status is not Status.HELD:
         return None
-    entry = context.order_store.parent_of(leg)
+    entry = context.order_store.find_parent(leg)
     if entry is None or entry.status not in WORKING_STATUSES or not was_sent_with_entry(context, leg):
         return None
     return entry
@@ -78,7 +78,7 @@ def is_held_at_broker(context: BatchContext, leg: Order) -> bool:
 
     The broker reports the outcome of the exit. Do not send it separately before then.
     """
-    entry = context.order_store.parent_of(leg)
+    entry = context.order_store.find_parent(leg)
     if leg.status is not Status.HELD or entry is None or not is_remote(entry):
         return False
     if entry.status in FINAL_STATUSES and not entry.filled_quantity:

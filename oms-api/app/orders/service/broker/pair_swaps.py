@@ -31,7 +31,11 @@ def is_watched_order(context: BatchContext, order: Order) -> bool:
     """Return whether we watch the price of an order, while the other one of its pair rests at the broker."""
     if not is_watched(order, context.instrument(order.tenant_id, order.symbol)):
         return False
-    return bool(find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)))
+    return bool(
+        find_siblings(
+            order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        )
+    )
 
 
 def waits_for_quote(context: BatchContext, order: Order) -> bool:

@@ -17,7 +17,7 @@ from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_executions
 from app.orders.service.broker_reports.busts import find_execution
-from app.orders.service.risk_checks.currency_conversion import rate_now
+from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp
 
 
@@ -59,7 +59,7 @@ def _convert(context: BatchContext, order: Order, amount: Decimal, currency: str
     base = context.portfolio(order).base_currency
     if currency == base:
         return amount
-    rate = rate_now(context, order.portfolio_key, currency)
+    rate = find_current_rate(context, order.portfolio_key, currency)
     if rate is None:
         raise NoRate(order.symbol, currency, base)
     return multiply(amount, rate)

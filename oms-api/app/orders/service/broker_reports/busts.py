@@ -36,7 +36,7 @@ from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_executions
 from app.orders.service.batch.order_results import build_result, find_repeated_change
-from app.orders.service.changes.order_changes import actor_of
+from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution, CorrectExecution
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
@@ -89,7 +89,7 @@ def record_bust(
     return context.order_store.record_change(
         busted,
         format_timestamp(command.origin.at),
-        actor_of(command.origin),
+        get_actor(command.origin),
         reason=BUST,
         broker_reason=command.reason,
         execution_id=bust.execution_id,
@@ -116,7 +116,7 @@ def build_answer(context: BatchContext, order: Order) -> OrderResult:
     known_ids = {leg.id for leg in view.legs} | {order.id}
     exits = [
         one
-        for one in context.order_store.open_of(order.portfolio_key, order.symbol)
+        for one in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         if one.role in EXIT_ROLES and one.product == order.product and one.id not in known_ids
     ]
     return result._replace(orders=(view._replace(legs=(*view.legs, *exits)),))

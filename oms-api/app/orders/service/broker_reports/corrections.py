@@ -25,7 +25,7 @@ from app.orders.service.broker_reports.busts import (
     restore_exits_of,
     reverse_trade,
 )
-from app.orders.service.changes.order_changes import actor_of
+from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CorrectExecution
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
@@ -101,7 +101,7 @@ def _book(
     command: CorrectExecution,
 ) -> tuple[Order, _Booked]:
     """Book the bust and the new execution. The returned trade has the position's change by both."""
-    at, actor = format_timestamp(command.origin.at), actor_of(command.origin)
+    at, actor = format_timestamp(command.origin.at), get_actor(command.origin)
     original, reversal = reverse_trade(context, command, execution)
     record_bust(context, order, execution, reversal, command)
     trade, charges = record_trade(context, order, event, at, execution.executed_at)

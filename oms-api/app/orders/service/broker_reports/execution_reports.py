@@ -24,7 +24,7 @@ from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.service.commands import Origin
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.states import resting_status
+from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import find_executed_order
@@ -40,7 +40,7 @@ from app.orders.service.contingent_orders.groups import finalize_order
 from app.orders.service.contingent_orders.replacement_confirmation import confirm_replacement
 from app.orders.service.execution.filling import record_fill
 from app.orders.service.execution.matching import match_released_orders
-from app.orders.service.internal_commands import BrokerReport
+from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp
 
@@ -60,7 +60,7 @@ _AFTER_ACCEPTANCE = frozenset(Status) - {
 _LATE_ACCEPTANCE = "The broker accepted the order while a request for it was pending."
 
 
-def apply_execution_report(context: BatchContext, command: BrokerReport) -> OrderResult:
+def apply_execution_report(context: BatchContext, command: ApplyBrokerReport) -> OrderResult:
     """Apply a broker's event.
 
     An event that is known changes nothing. One that the table of states does not allow is noted and changes
@@ -96,7 +96,7 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
             return order.status is _ENDS.get(type(event))
 
 
-def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
+def _apply(context: BatchContext, order: Order, command: ApplyBrokerReport) -> None:  # noqa: C901  # a table of events
     at, event = command.at, command.event
     match event:
         case Executed():
@@ -156,7 +156,7 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     if order.status not in PENDING_STATUSES:
         raise InvalidTransition(order.id, order.status, "a refused request")
     is_accepted = order.accepted_at is not None
-    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
+    back = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
     context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
 
 

@@ -18,7 +18,7 @@ from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.contingency import SHARING
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
+from app.orders.rules.tickets import find_exit_errors, find_shape_errors, validate_expiry
 from app.orders.rules.values import (
     FINAL_STATUSES,
     PENDING_STATUSES,
@@ -43,7 +43,7 @@ from app.orders.service.contingent_orders.groups import (
     deny_order,
     finalize_order,
 )
-from app.orders.service.contingent_orders.halts import opening_in
+from app.orders.service.contingent_orders.halts import find_opening_orders
 from app.orders.service.contingent_orders.protection import change_denial, is_exit_change
 from app.orders.service.execution.matching import match_at_close, match_released_orders
 from app.orders.service.execution.placement import send_or_request_approval, send_order, store_order
@@ -69,7 +69,7 @@ def cancel_requested_order(context: BatchContext, command: CancelOrder) -> Order
         return repeated
     count_order_message(context, origin, order)
     cancel_order(
-        context, order, format_timestamp(origin.at), actor_of(origin), reason=command.reason, request_key=key
+        context, order, format_timestamp(origin.at), get_actor(origin), reason=command.reason, request_key=key
     )
     return build_result(context, order.tenant_id, [order.id])
 
@@ -80,13 +80,13 @@ def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
     portfolio_key = context.get_portfolio_key(command)
     filter_ = CancellationFilter(command.symbol, command.side, command.strategy)
     orders = (
-        opening_in(context, portfolio_key)
+        find_opening_orders(context, portfolio_key)
         if command.keeps_exits
-        else context.order_store.open_in(portfolio_key)
+        else context.order_store.list_open_orders(portfolio_key)
     )
     matching_orders = [order for order in orders if filter_.matches(order)]
     ids = cancel_open_orders(
-        context, matching_orders, format_timestamp(origin.at), actor_of(origin), reason=command.reason
+        context, matching_orders, format_timestamp(origin.at), get_actor(origin), reason=command.reason
     )
     return build_result(context, origin.tenant_id, sorted(ids))
 
@@ -108,10 +108,10 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
     if ids is None:
         matching_orders = [
             order
-            for order in context.order_store.open_in(portfolio_key)
+            for order in context.order_store.list_open_orders(portfolio_key)
             if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
         ]
-        at, actor = format_timestamp(origin.at), actor_of(origin)
+        at, actor = format_timestamp(origin.at), get_actor(origin)
         ids = sorted(cancel_open_orders(context, matching_orders, at, actor, reason=cancellation.reason))
         context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
         context.loaded.canceled_orders[cancellation.id, portfolio_key] = ids
@@ -149,7 +149,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
         nothing = dict.fromkeys(_CARRIED, ZERO)
         context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
         return build_result(context, order.tenant_id, [successor.id])
-    _supersede(context, order, successor, format_timestamp(origin.at), actor_of(origin))
+    _supersede(context, order, successor, format_timestamp(origin.at), get_actor(origin))
     return build_result(context, order.tenant_id, [successor.id])
 
 
@@ -168,7 +168,7 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
         deny_order(context, store_order(context, unfilled), denial, successor.created_at)
         return build_result(context, order.tenant_id, [successor.id])
     request_replacement(
-        context, order, successor, format_timestamp(origin.at), actor_of(origin), origin.idempotency_key
+        context, order, successor, format_timestamp(origin.at), get_actor(origin), origin.idempotency_key
     )
     return build_result(context, order.tenant_id, [order.id])
 
@@ -205,7 +205,7 @@ def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
     return finalize_order(context, order, Status.EXPIRED, at, "calendar")
 
 
-def actor_of(origin: Origin) -> str:
+def get_actor(origin: Origin) -> str:
     """Return the person behind the request, else the API key."""
     return origin.actor or origin.source
 
@@ -313,6 +313,10 @@ def _check(order: Order, at: Timestamp) -> None:
         expires_at=order.expires_at,
     )
     is_exit = order.role in SHARING or order.role is Role.FOLLOWER
-    errors = shape_errors(ticket) or validate_expiry(ticket, at) or (exit_errors(ticket) if is_exit else [])
+    errors = (
+        find_shape_errors(ticket)
+        or validate_expiry(ticket, at)
+        or (find_exit_errors(ticket) if is_exit else [])
+    )
     if errors:
         raise Invalid("The changed order is not valid; see `errors`.", errors)

@@ -14,7 +14,7 @@ from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import ClosePosition
 from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order
 from app.orders.service.execution.placement import build_order, send_order, store_held_order, store_order
-from app.orders.service.risk_checks.risk_evaluation import count_order_message, find_denial, limits_of
+from app.orders.service.risk_checks.risk_evaluation import count_order_message, find_denial, find_limits
 
 
 def close_position(context: BatchContext, command: ClosePosition) -> OrderResult:
@@ -57,7 +57,9 @@ def close_in_portfolio(
     made = _against(context, command, portfolio_key, position_quantity)
     if not command.ignores_halt:
         count_order_message(context, origin, made)
-    exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
+    exits = find_yielding_orders(
+        made, context.order_store.list_open_orders_of_symbol(portfolio_key, made.symbol)
+    )
     is_whole = made.quantity == abs(position_quantity) and command.strategy is None
     rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
     order = store_order(context, made)
@@ -96,7 +98,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     """Return the first order to send, cut to the maximum order quantity. The other parts are held."""
     size = part_size(
         order.quantity,
-        limits_of(context, order).max_order_quantity,
+        find_limits(context, order).max_order_quantity,
         context.instrument(order.tenant_id, order.symbol).lot_size,
     )
     if size == order.quantity:
@@ -117,9 +119,11 @@ def _rivals(
     context: BatchContext, portfolio_key: PortfolioKey, closing: Order, exits: list[Order]
 ) -> list[Order]:
     """Return orders that would close the position again, and entries that would continue without exits."""
-    rivals = [order for order in context.order_store.open_in(portfolio_key) if _closes_too(order, closing)]
+    rivals = [
+        order for order in context.order_store.list_open_orders(portfolio_key) if _closes_too(order, closing)
+    ]
     for exit_order in exits:
-        entry = context.order_store.parent_of(exit_order) if exit_order.status is not Status.HELD else None
+        entry = context.order_store.find_parent(exit_order) if exit_order.status is not Status.HELD else None
         if entry is not None and entry.status not in FINAL_STATUSES:
             rivals.append(entry)
     return rivals

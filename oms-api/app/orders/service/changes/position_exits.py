@@ -5,14 +5,14 @@ from decimal import Decimal
 from app.errors import Invalid
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.errors import ExitsOfEntry, NothingToClose
-from app.orders.rules.contingency import SHARING, closes_only
-from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, new_order
-from app.orders.rules.tickets import shape_errors
+from app.orders.rules.contingency import SHARING, can_only_close
+from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, build_order_from_ticket
+from app.orders.rules.tickets import find_shape_errors
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_results import build_result, find_repeated_request
 from app.orders.service.broker.broker_orders import find_broker_denial
-from app.orders.service.changes.order_changes import actor_of
+from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import SetExits
 from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order
@@ -52,7 +52,7 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
             deny_order(context, order, denial, order.created_at)
             cancel_unsent(context, added, order.created_at)
             return build_result(context, origin.tenant_id, [one.id for one in added])
-    at, actor = format_timestamp(origin.at), actor_of(origin)
+    at, actor = format_timestamp(origin.at), get_actor(origin)
     cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were replaced.")
     send_pair(context, *added)
     return build_result(context, origin.tenant_id, [one.id for one in added])
@@ -67,10 +67,10 @@ def _list_exits(
     """
     side = "SELL" if position_quantity > 0 else "BUY"
     exits = []
-    for order in context.order_store.open_of(portfolio_key, command.symbol):
+    for order in context.order_store.list_open_orders_of_symbol(portfolio_key, command.symbol):
         if (order.side, order.product) != (side, command.product) or not _is_exit(order, position_quantity):
             continue
-        entry = context.order_store.parent_of(order)
+        entry = context.order_store.find_parent(order)
         if entry is not None and entry.status not in FINAL_STATUSES:
             if entry.filled_quantity:
                 raise ExitsOfEntry(entry.id, command.symbol)
@@ -80,7 +80,7 @@ def _list_exits(
 
 
 def _is_exit(order: Order, position_quantity: Decimal) -> bool:
-    return order.role in SHARING and closes_only(order, position_quantity)
+    return order.role in SHARING and can_only_close(order, position_quantity)
 
 
 def _build_exits(
@@ -97,15 +97,15 @@ def _build_exits(
         take_profit=command.take_profit,
         stop_loss=command.stop_loss,
     )
-    errors = shape_errors(entry_ticket)
+    errors = find_shape_errors(entry_ticket)
     if errors:
         raise Invalid(errors[0].message, errors)
     placement = build_placement(context, origin, portfolio_key, command.symbol)
-    entry = new_order("", placement, entry_ticket, abs(position_quantity))
+    entry = build_order_from_ticket("", placement, entry_ticket, abs(position_quantity))
     legs = build_exit_tickets(entry, entry_ticket)
     ids = [context.services.order_ids.generate(origin.tenant_id, origin.at) for _ in legs]
     new_exits = [
-        new_order(
+        build_order_from_ticket(
             order_id, placement, ticket, abs(position_quantity), OrderLinks(None, ids[0], GroupKind.OCO, role)
         )
         for order_id, (role, ticket) in zip(ids, legs, strict=True)

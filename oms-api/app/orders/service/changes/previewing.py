@@ -7,7 +7,7 @@ from app.orders.service.commands import PreviewOrder
 from app.orders.service.execution.placement import build_order, find_placement_denial, require_unexpired
 from app.orders.service.risk_checks.approvals import find_required_request
 from app.orders.service.risk_checks.order_estimates import estimate_order
-from app.orders.service.risk_checks.risk_evaluation import risk_input
+from app.orders.service.risk_checks.risk_evaluation import build_risk_input
 from app.orders.service.risk_checks.trading_sessions import find_current_hold
 from app.risk.rules.evaluation import list_headrooms
 
@@ -23,7 +23,7 @@ def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     order = build_order(context, origin, portfolio_key, ticket)
     hold = find_current_hold(context, order)
     legs = build_exit_tickets(order, ticket)
-    risk = risk_input(context, order, confirm_repeat=ticket.confirm_repeat)
+    risk = build_risk_input(context, order, confirm_repeat=ticket.confirm_repeat)
     denial = find_placement_denial(context, order, legs, confirm_repeat=ticket.confirm_repeat)
     return OrderPreview(
         order=order,

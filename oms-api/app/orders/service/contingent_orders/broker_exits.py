@@ -12,7 +12,13 @@ from decimal import Decimal
 from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
 from app.orders.rules.broker_requests import is_remote, is_sent_for_a_day
-from app.orders.rules.contingency import EXIT_ROLES, SHARING, exit_quantity, find_siblings, list_latest_exits
+from app.orders.rules.contingency import (
+    EXIT_ROLES,
+    SHARING,
+    compute_exit_quantity,
+    find_siblings,
+    list_latest_exits,
+)
 from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, GroupKind, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
@@ -63,7 +69,7 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     once the entry has filled completely; they may be known to work before all of its fills are.
     """
     children = [
-        child for child in context.order_store.children_of(entry) if child.status is not Status.DENIED
+        child for child in context.order_store.list_children(entry) if child.status is not Status.DENIED
     ]
     sent_legs = [
         child for child in children if child.status is Status.HELD and was_sent_with_entry(context, child)
@@ -71,7 +77,7 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     if sent_legs:
         accept_exits_sent_with_entry(context, sent_legs if entry.status is Status.FILLED else [], at)
         return
-    protected_quantity = exit_quantity(entry, children)
+    protected_quantity = compute_exit_quantity(entry, children)
     waiting = [
         child for child in children if child.status is Status.HELD and child.group_id == entry.group_id
     ]
@@ -121,7 +127,9 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
     prices = context.symbol_state(order.tenant_id, order.symbol).prices
     is_reached = fills_at_once(order, prices)
     if waits_for_quote(context, order) and is_reached:
-        for stop in find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)):
+        for stop in find_siblings(
+            order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        ):
             if stop.status in _RESTING:
                 cancel_order(context, stop, at, GROUPS, reason=SWAPPED)
     elif order.status in _RESTING and not is_reached:
@@ -145,7 +153,9 @@ def _continue_emulated(context: BatchContext, ended: Order, rest: Decimal, at: T
 
 def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
     """Send the take-profit whose stop has ended, for what the position leaves to close."""
-    for sibling in find_siblings(ended, context.order_store.open_of(ended.portfolio_key, ended.symbol)):
+    for sibling in find_siblings(
+        ended, context.order_store.list_open_orders_of_symbol(ended.portfolio_key, ended.symbol)
+    ):
         if sibling.status is not Status.HELD:
             continue
         quantity = sibling.leaves_quantity
@@ -188,7 +198,7 @@ def _has_pair_filled(context: BatchContext, ended: Order) -> bool:
 
     Exits of an earlier part of the entry do not count.
     """
-    group = context.order_store.group_of(ended)
+    group = context.order_store.list_group(ended)
     pair = [order for order in group if order.role is Role.EITHER] + list_latest_exits(group)
     return any(order.status is Status.FILLED for order in pair)
 
@@ -206,6 +216,6 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
 
 def _find_stop(context: BatchContext, order: Order) -> Order | None:
     """Return the last stop of the order's pair, None if it has none. One that was denied is none."""
-    pair = [one for one in context.order_store.group_of(order) if one.role in SHARING]
+    pair = [one for one in context.order_store.list_group(order) if one.role in SHARING]
     stops = [order for order in pair if order.type in STOPS and order.status is not Status.DENIED]
     return max(stops, key=lambda order: order.id, default=None)

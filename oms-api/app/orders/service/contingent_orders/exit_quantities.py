@@ -10,11 +10,11 @@ from app.orders.rules.contingency import (
     EXIT_ROLES,
     SHARING,
     Reduction,
-    closes_only,
-    exit_quantity,
+    can_only_close,
+    compute_exit_quantity,
+    find_reduction,
     find_siblings,
     plan_reductions,
-    reduction_of,
 )
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
@@ -26,7 +26,7 @@ from app.orders.service.contingent_orders.groups import (
     cancel_order,
     get_closable_quantity,
 )
-from app.orders.service.risk_checks.risk_evaluation import limits_of
+from app.orders.service.risk_checks.risk_evaluation import find_limits
 from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
@@ -48,15 +48,15 @@ def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
 
     Other entries may have opened the rest of the position: it has exits of theirs.
     """
-    entry = context.order_store.parent_of(order)
+    entry = context.order_store.find_parent(order)
     if entry is not None and entry.status in FINAL_STATUSES and entry.filled_quantity:
-        part = exit_quantity(entry, context.order_store.children_of(entry))
+        part = compute_exit_quantity(entry, context.order_store.list_children(entry))
         _trim(context, order, max(min(part, get_closable_quantity(context, order)), ZERO), at)
 
 
 def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
     """Reduce the exits that a broker was known to work before the end of their entry was."""
-    for stale_order in context.order_store.children_of(entry):
+    for stale_order in context.order_store.list_children(entry):
         order = context.order_store.get_current(stale_order)
         if (
             order.status in WORKING_STATUSES
@@ -83,12 +83,12 @@ def reduce_competing_orders(
     is the order that filled, None for a reported or reversed trade. Orders without a quantity left are
     canceled.
     """
-    reduction = reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta))
+    reduction = find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta))
     if reduction is None:
         return
     position_orders = [
         order
-        for order in context.order_store.open_of(row.portfolio_key, row.symbol)
+        for order in context.order_store.list_open_orders_of_symbol(row.portfolio_key, row.symbol)
         if (order.side, order.product) == (reduction.side, row.product)
     ]
     if not position_orders:
@@ -108,7 +108,7 @@ def _is_exit(one: Order, reduction: Reduction, order: Order | None) -> bool:
     """Return whether an order is reduced as an exit. After a close, all OCO orders are, of any size."""
     position_quantity = reduction.previous if one.side == "SELL" else -reduction.previous
     is_close = order is not None and order.role is Role.CLOSING
-    return closes_only(one, position_quantity) or (is_close and one.role in SHARING)
+    return can_only_close(one, position_quantity) or (is_close and one.role in SHARING)
 
 
 def _list_other_orders(
@@ -129,7 +129,7 @@ def _can_open(context: BatchContext, order: Order) -> bool:
     """Return whether an order may reverse the position, given the trading state and short selling limits."""
     if context.state(order)[0] is not TradingState.ACTIVE:
         return False
-    return order.side == "BUY" or can_go_short(limits_of(context, order), order.product)
+    return order.side == "BUY" or can_go_short(find_limits(context, order), order.product)
 
 
 def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: Timestamp, cause: str) -> None:
@@ -155,7 +155,9 @@ def _resize_at_broker(
     context: BatchContext, order: Order, size: Decimal, at: Timestamp, reason: str
 ) -> Order:
     """Reduce an order at a broker by a cancel; the rest is sent again once the broker confirms."""
-    for sibling in find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)):
+    for sibling in find_siblings(
+        order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+    ):
         if sibling.status is Status.HELD and not is_held_at_broker(context, sibling):
             left = sibling.filled_quantity + size - order.filled_quantity
             context.order_store.record_change(sibling, at, GROUPS, quantity=left, reason=reason)
@@ -173,7 +175,7 @@ def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]
 
 def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
     """Cancel an order and its open entry, which would continue without its exits."""
-    entry = context.order_store.parent_of(order)
+    entry = context.order_store.find_parent(order)
     orders = [order] if entry is None else [entry, order]
     cancel_open_orders(context, orders, at, GROUPS, reason=f"{cause} closed the position")
 
@@ -183,11 +185,11 @@ def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str)
 
     A kill switch keeps it held, or a broker's pair of which the other one rests.
     """
-    entry = context.order_store.parent_of(order)
+    entry = context.order_store.find_parent(order)
     if order.role in EXIT_ROLES and (entry is None or entry.filled_quantity):
         _cancel(context, context.order_store.get_current(order), at, cause)
 
 
 def _open_entry(context: BatchContext, order: Order) -> Order | None:
-    entry = context.order_store.parent_of(order)
+    entry = context.order_store.find_parent(order)
     return entry if entry is not None and entry.status not in FINAL_STATUSES else None

@@ -10,7 +10,12 @@ from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, format_plain_amount
 from app.orders.queries.book import list_recent_exits
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXIT_ROLES, exit_quantity, reduction_of, reopened_quantity
+from app.orders.rules.contingency import (
+    EXIT_ROLES,
+    compute_exit_quantity,
+    compute_reopened_quantity,
+    find_reduction,
+)
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
@@ -40,8 +45,8 @@ class ReversedReduction(NamedTuple):
 def find_reversed_reduction(original: TradeRow, row: TradeRow, reason: str) -> ReversedReduction | None:
     """Return the part of the reduction by `original` that `row` undid, None if it undid nothing."""
     delta = Decimal(row.quantity_delta)
-    reduction = reduction_of(Decimal(original.position_quantity), Decimal(original.quantity_delta))
-    quantity = reopened_quantity(Decimal(row.position_quantity), delta)
+    reduction = find_reduction(Decimal(original.position_quantity), Decimal(original.quantity_delta))
+    quantity = compute_reopened_quantity(Decimal(row.position_quantity), delta)
     if reduction is None or not quantity:
         return None
     return ReversedReduction(original.position_key, quantity, original.created_at, reason)
@@ -63,9 +68,9 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
     restored: list[Order] = []
     for name, legs in groups.items():
         target = covered[name] + min(max(room, ZERO), left)
-        entry = context.order_store.parent_of(legs[0])
+        entry = context.order_store.find_parent(legs[0])
         if entry is not None:
-            target = min(target, exit_quantity(entry, context.order_store.children_of(entry)))
+            target = min(target, compute_exit_quantity(entry, context.order_store.list_children(entry)))
         if target > covered[name]:
             room, left = room - target + covered[name], left - target + covered[name]
             if is_remote(legs[0]):  # the quantity of an order at a broker does not grow

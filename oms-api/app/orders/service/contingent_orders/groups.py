@@ -6,7 +6,7 @@ from typing import Any
 
 from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXIT_ROLES, exit_quantity, find_siblings
+from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity, find_siblings
 from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Role, Status
@@ -15,7 +15,7 @@ from app.orders.service.broker.broker_orders import request_cancel, request_subm
 from app.orders.service.broker.linked_exits import find_open_entry, is_held_at_broker
 from app.orders.service.broker.pair_swaps import find_cancel_reason
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request, load_request
-from app.orders.service.risk_checks.risk_evaluation import denial_text, find_denial
+from app.orders.service.risk_checks.risk_evaluation import find_denial, format_denial
 from app.risk.rules.values import Denial, TradingState
 from app.timestamps import Timestamp
 
@@ -78,7 +78,7 @@ def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: st
 
 def deny_order(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
     """Deny an order and publish a risk.denied event."""
-    text = denial_text(denial)
+    text = format_denial(denial)
     facts = build_denial_payload(order, text)
     context.order_store.add_event(order.tenant_id, "risk.denied", facts, at)
     return finalize_order(
@@ -101,7 +101,7 @@ def apply_fill_to_group(context: BatchContext, order: Order, quantity: Decimal, 
 def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Apply the end of an order that did not fill completely to its group."""
     if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
-        children = context.order_store.children_of(order)
+        children = context.order_store.list_children(order)
         cancel_open_orders(context, children, at, GROUPS, reason=f"{order.id} ended")
     if order.role is Role.CLOSING:
         parts = _list_waiting_parts(context, order)
@@ -143,7 +143,7 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
     """
     if context.portfolio(order).approval is None:
         return False
-    parent = context.order_store.parent_of(order) if order.replaces is None else None
+    parent = context.order_store.find_parent(order) if order.replaces is None else None
     return any(load_request(context, one) is not None for one in (order, parent) if one is not None)
 
 
@@ -172,13 +172,13 @@ def get_closable_quantity(context: BatchContext, order: Order) -> Decimal:
 
 
 def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
-    children = context.order_store.children_of(entry)
+    children = context.order_store.list_children(entry)
     if entry.group_kind is GroupKind.OTO:
         held_children = [child for child in children if child.status is Status.HELD]
         for child in held_children if entry.status is Status.FILLED else []:
             context.arrivals.append(release_order(context, child, at))
         return
-    grown = exit_quantity(entry, children)
+    grown = compute_exit_quantity(entry, children)
     was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
     for child in children:
         if child.status is Status.HELD:
@@ -207,7 +207,7 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
 def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
     """Return the held parts of the same close, the next one first."""
     first = order.parent_id or order.id
-    open_orders = context.order_store.open_of(order.portfolio_key, order.symbol)
+    open_orders = context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
     parts = [
         order
         for order in open_orders
@@ -222,7 +222,7 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
     An exit's fill cancels the rest of its entry. The sibling is reduced by the same quantity.
     """
     if order.role in EXIT_ROLES and order.parent_id:
-        entry = context.order_store.parent_of(order)
+        entry = context.order_store.find_parent(order)
         cancel_open_orders(context, [entry] if entry else [], at, GROUPS, reason=f"{order.id} filled")
     for sibling in _list_open_siblings(context, order):
         is_over = order.status is Status.FILLED and order.role is Role.EITHER
@@ -237,4 +237,4 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
 
 def _list_open_siblings(context: BatchContext, order: Order) -> list[Order]:
     portfolio_key = order.portfolio_key
-    return find_siblings(order, context.order_store.open_of(portfolio_key, order.symbol))
+    return find_siblings(order, context.order_store.list_open_orders_of_symbol(portfolio_key, order.symbol))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.orders.rules.contingency import opening_orders
+from app.orders.rules.contingency import select_opening_orders
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.command_results import NO_ORDERS, OrderResult
@@ -16,15 +16,19 @@ REASON = "Trading is halted"
 _SWITCH = "kill switch"  # the actor of cancellations that the halt's request did not reach in time
 
 
-def opening_in(context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None) -> list[Order]:
+def find_opening_orders(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None
+) -> list[Order]:
     """Return a portfolio's open orders that could open or increase a position, of one symbol or of all."""
     orders_by_position: dict[PositionKey, list[Order]] = {}
-    orders: Iterable[Order] = context.order_store.open_in(portfolio_key)
-    for order in orders if symbol is None else context.order_store.open_of(portfolio_key, symbol):
+    orders: Iterable[Order] = context.order_store.list_open_orders(portfolio_key)
+    for order in (
+        orders if symbol is None else context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
+    ):
         orders_by_position.setdefault(order.position_key, []).append(order)
     opening = []
     for position_key, orders in orders_by_position.items():
-        opening += opening_orders(orders, context.ledger.position(position_key).quantity)
+        opening += select_opening_orders(orders, context.ledger.position(position_key).quantity)
     return opening
 
 
@@ -32,7 +36,7 @@ def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str 
     """Return the open orders that a halt must cancel, of one symbol where it is given."""
     if not context.is_any_halted(portfolio_key):
         return []
-    opening = opening_in(context, portfolio_key, symbol)
+    opening = find_opening_orders(context, portfolio_key, symbol)
     return [order for order in opening if context.state(order)[0] is TradingState.HALTED]
 
 

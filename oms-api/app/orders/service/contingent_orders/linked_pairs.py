@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
-from app.orders.rules.contingency import exit_quantity, list_latest_exits
+from app.orders.rules.contingency import compute_exit_quantity, list_latest_exits
 from app.orders.rules.protection import get_trigger_price, reached_stop
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
@@ -40,7 +40,7 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
     Exits that the broker got with their entry are sent again once the entry has ended too: only then is it
     known what they close.
     """
-    exits = list_latest_exits(context.order_store.group_of(ended))
+    exits = list_latest_exits(context.order_store.list_group(ended))
     unsent = [
         exit_order
         for exit_order in exits
@@ -63,7 +63,9 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
 
 def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
     """Send the exits of an entry that ended after a part, if its broker has ended them with it."""
-    legs = [child for child in context.order_store.children_of(entry) if was_sent_with_entry(context, child)]
+    legs = [
+        child for child in context.order_store.list_children(entry) if was_sent_with_entry(context, child)
+    ]
     if legs and entry.filled_quantity:
         continue_linked(context, legs[-1], at)
 
@@ -73,7 +75,7 @@ def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
 
     The broker ends the exits with it, and they are sent for the part that filled.
     """
-    entry = context.order_store.parent_of(leg)
+    entry = context.order_store.find_parent(leg)
     prices = context.symbol_state(leg.tenant_id, leg.symbol).prices
     price = get_trigger_price(leg, prices)
     is_reached = price is not None and reached_stop(leg, [price]) is not None
@@ -82,7 +84,7 @@ def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
 
 
 def _has_open_entry(context: BatchContext, leg: Order) -> bool:
-    entry = context.order_store.parent_of(leg)
+    entry = context.order_store.find_parent(leg)
     return entry is not None and entry.status not in FINAL_STATUSES
 
 
@@ -92,7 +94,7 @@ def _was_canceled_by_person(context: BatchContext, order: Order) -> bool:
 
 def _is_cause(context: BatchContext, ended: Order) -> bool:
     """Return whether an exit ended for a reason for which it is sent again."""
-    entry = context.order_store.parent_of(ended)
+    entry = context.order_store.find_parent(ended)
     if (
         entry is not None
         and entry.status in FINAL_STATUSES - {Status.FILLED}
@@ -108,7 +110,7 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
     """Return whether a broker ended an exit with the day of its entry, though it is good till canceled."""
     if ended.status is Status.EXPIRED:
         return True
-    entry = context.order_store.parent_of(ended)
+    entry = context.order_store.find_parent(ended)
     if entry is None or entry.time_in_force is not TimeInForce.DAY or was_cancel_requested(context, ended):
         return False
     worked = context.now - datetime.fromisoformat(ended.accepted_at or ended.created_at)
@@ -118,7 +120,7 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
 def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:
     """Return what exits that have ended leave to close."""
     rest = min(exit_order.quantity - exit_order.filled_quantity for exit_order in exits)
-    entry = context.order_store.parent_of(exits[0])
+    entry = context.order_store.find_parent(exits[0])
     if entry is not None:
-        rest = min(rest, exit_quantity(entry, context.order_store.children_of(entry)))
+        rest = min(rest, compute_exit_quantity(entry, context.order_store.list_children(entry)))
     return max(min(rest, get_closable_quantity(context, exits[0])), ZERO)

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.money import format_plain_amount, multiply
-from app.orders.rules.contingency import EXIT_ROLES, closes_only, exit_quantity
+from app.orders.rules.contingency import EXIT_ROLES, can_only_close, compute_exit_quantity
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
+    find_nearest_exit_price,
     get_trigger_price,
     is_tightened,
-    nearest_exit_price,
     reached_stop,
     unprofitable_target,
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.contingent_orders.groups import get_closable_quantity
-from app.orders.service.risk_checks.risk_evaluation import find_denial, risk_input
+from app.orders.service.risk_checks.risk_evaluation import build_risk_input, find_denial
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.exposure import compute_order_value, find_order_price
 from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
@@ -58,7 +58,7 @@ def build_legs(entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> list[Order]
 def find_follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:
     """Return the risk denial of the second order of an OTO pair, as if the first had filled."""
     denial = evaluate_order(
-        _assume_fill(context, first, risk_input(context, second), second)
+        _assume_fill(context, first, build_risk_input(context, second), second)
     ) or _side_denial(context, first, second)
     return denial and _add_order_name(denial, second)
 
@@ -74,7 +74,7 @@ def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Ord
     """Return the denial of a new exit of a position; the exits that it replaces do not count."""
     if context.state(order)[0] is TradingState.HALTED:
         return find_denial(context, order, *current_exits)
-    risk = risk_input(context, order, *current_exits)
+    risk = build_risk_input(context, order, *current_exits)
     return evaluate_exit(risk, is_change=True) or find_pair_denial(context, order)
 
 
@@ -84,11 +84,11 @@ def change_denial(context: BatchContext, order: Order, successor: Order) -> Deni
         return _exit_change_denial(context, order, successor)
     if order.role is Role.CLOSING:
         return _size_denial(order, successor, _most(context, order, None))
-    entry = context.order_store.parent_of(order) if order.role is Role.FOLLOWER else None
+    entry = context.order_store.find_parent(order) if order.role is Role.FOLLOWER else None
     if entry is not None and order.status is Status.HELD:
         return find_follower_denial(context, entry, successor)
     is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
-    for leg in context.order_store.children_of(order) if is_entry else []:
+    for leg in context.order_store.list_children(order) if is_entry else []:
         denial = _side_denial(context, successor, leg) if leg.status is Status.HELD else None
         if denial is not None:
             return _add_order_name(denial, leg)
@@ -104,11 +104,11 @@ def is_exit_change(context: BatchContext, order: Order, successor: Order) -> boo
         return True
     is_waiting = order.status is Status.HELD or context.state(order)[0] is not TradingState.HALTED
     position_quantity = context.position(order).quantity
-    return not is_waiting and closes_only(order, position_quantity) and is_tightened(order, successor)
+    return not is_waiting and can_only_close(order, position_quantity) and is_tightened(order, successor)
 
 
 def _find_leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
-    risk = risk_input(context, leg)
+    risk = build_risk_input(context, leg)
     risk = risk._replace(book=risk.book._replace(orders=risk.book.orders + number))
     denial = evaluate_exit(risk) or _side_denial(context, entry, leg)
     return denial and _add_order_name(denial, leg)
@@ -127,7 +127,7 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
         return denial
     entry_price = format_plain_amount(level)
     message = f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {entry_price}."
-    nearest = nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
+    nearest = find_nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
     return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
 
 
@@ -139,7 +139,7 @@ def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> 
     side = "above" if is_above else "below"
     entry_price = format_plain_amount(level)
     message = f"The stop at {_text(order.stop_price)} must be {side} {entry_price}, else it fills at once."
-    nearest = nearest_exit_price(levels, _tick(context, order), is_above=is_above)
+    nearest = find_nearest_exit_price(levels, _tick(context, order), is_above=is_above)
     return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
 
 
@@ -148,12 +148,12 @@ def _tick(context: BatchContext, order: Order) -> Decimal:
 
 
 def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
-    entry = context.order_store.parent_of(order)
+    entry = context.order_store.find_parent(order)
     denial = _size_denial(order, successor, _most(context, order, entry))
     if denial is not None:
         return denial
     denial = _halt_denial(context, order, successor) or evaluate_exit(
-        risk_input(context, successor, order), is_change=True
+        build_risk_input(context, successor, order), is_change=True
     )
     if denial is not None:
         return denial
@@ -186,7 +186,7 @@ def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
         return order.filled_quantity + left
     if order.status is Status.HELD:
         return entry.quantity
-    protected_quantity = exit_quantity(entry, context.order_store.children_of(entry))
+    protected_quantity = compute_exit_quantity(entry, context.order_store.list_children(entry))
     return order.filled_quantity + min(protected_quantity, left)
 
 
@@ -194,7 +194,7 @@ def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: O
     """Return the second order's risk input with the position and cash after the first order's fill."""
     sign = 1 if first.side == "BUY" else -1
     prices: Prices = context.symbol_state(first.tenant_id, first.symbol).prices
-    price = find_order_price(risk_input(context, first).order, prices)
+    price = find_order_price(build_risk_input(context, first).order, prices)
     if (first.symbol, first.product) != (second.symbol, second.product) or price is None:
         return risk
     quantity = first.leaves_quantity

@@ -12,8 +12,8 @@ from app.orders.rules.broker_requests import get_pairing, is_remote
 from app.orders.rules.contingency import SHARING, find_siblings
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.replacements import reduce_successor
-from app.orders.rules.rows import order_of
-from app.orders.rules.states import resting_status
+from app.orders.rules.rows import parse_order_row
+from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
@@ -42,7 +42,9 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
     if is_cancelled:
         is_accepted = order.accepted_at is not None
-        back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
+        back = get_resting_status(
+            order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted
+        )
         order = context.order_store.change_status(order, back, at, order.broker)
     if order.status is not Status.PENDING_REPLACE:
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
@@ -50,7 +52,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     adopt_children(context, order, successor)
     added = context.order_store.add(_continue(order, successor, at), successor.placed_by)
     sent = context.order_store.change_status(added, Status.SUBMITTED, at, added.placed_by)
-    back = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
+    back = get_resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
     working = context.order_store.change_status(sent, back, at, sent.broker, accepted_at=at)
     if is_cancelled:
         crossed = list_cancel_requests(context, order)[-1]
@@ -62,7 +64,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
 def _find_requested_successor(context: BatchContext, order: Order, successor_id: str) -> Order:
     for request in list_requests_of_order(context.connection, order.tenant_id, order.id):
         if request.successor_id == successor_id and request.successor is not None:
-            return order_of(orjson.loads(request.successor))
+            return parse_order_row(orjson.loads(request.successor))
     raise InvalidTransition(order.id, order.status, Status.REPLACED)
 
 
@@ -92,7 +94,9 @@ def confirm_reductions(context: BatchContext, filled: Order, executed_at: dateti
     instrument = context.instrument(filled.tenant_id, filled.symbol)
     if get_pairing(filled, instrument) is not Pairing.NATIVE:
         return
-    for sibling in find_siblings(filled, context.order_store.open_of(filled.portfolio_key, filled.symbol)):
+    for sibling in find_siblings(
+        filled, context.order_store.list_open_orders_of_symbol(filled.portfolio_key, filled.symbol)
+    ):
         if sibling.status not in _RESTING or executed_at > datetime.fromisoformat(sibling.accepted_at or at):
             continue
         if sibling.replaces is None and not was_sent_with_entry(context, sibling):

@@ -16,7 +16,7 @@ from app.ledger.service.portfolio_state import Entry
 from app.money import format_fixed
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
-from app.orders.rules.states import status_after_fill
+from app.orders.rules.states import get_status_after_fill
 from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.contingent_orders.broker_exits import is_broker_entry, protect_fill
@@ -24,7 +24,7 @@ from app.orders.service.contingent_orders.exit_quantities import reduce_competin
 from app.orders.service.contingent_orders.exit_restoration import ReversedReduction, restore_exits
 from app.orders.service.contingent_orders.groups import apply_fill_to_group
 from app.orders.service.contingent_orders.replacement_confirmation import confirm_reductions
-from app.orders.service.risk_checks.currency_conversion import currency_in, rate_to_book_by
+from app.orders.service.risk_checks.currency_conversion import find_booking_rate, find_trading_currency
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
 from app.timestamps import Timestamp, format_timestamp
 
@@ -81,7 +81,7 @@ def apply_execution(
     context.order_store.add_execution(row)
     successor = find_successor(context, order)
     filled = successor.filled_quantity + Decimal(row.quantity)
-    status = status_after_fill(successor.status, successor.quantity, filled)
+    status = get_status_after_fill(successor.status, successor.quantity, filled)
     changes: dict[str, Any] = {
         "execution_id": row.execution_id,
         "reason": row.note,
@@ -129,8 +129,8 @@ def record_trade(
     """
     traded_at = executed_at or at
     side, position = _SIDES[order.side], context.position(order)
-    currency = currency_in(context, order.portfolio_key, order.symbol, position)
-    rate = None if currency is None else rate_to_book_by(context, order, currency, position)
+    currency = find_trading_currency(context, order.portfolio_key, order.symbol, position)
+    rate = None if currency is None else find_booking_rate(context, order, currency, position)
     fill = build_fill(side, event.quantity, event.value, currency, rate, traded_at)
     after = apply_fill(position, fill)
     execution = ChargedExecution(event.quantity, event.value)

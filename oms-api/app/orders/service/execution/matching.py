@@ -14,7 +14,7 @@ from app.market_data.rules.values import Quote
 from app.money import ZERO, multiply
 from app.orders.queries.executions import list_execution_quantities
 from app.orders.rules.broker_requests import convert_order, is_remote
-from app.orders.rules.contingency import EXIT_ROLES, exclusive_id
+from app.orders.rules.contingency import EXIT_ROLES, find_oco_group_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
@@ -138,7 +138,7 @@ def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
         context.instrument(order.tenant_id, order.symbol),
         # An auction order is matched once, at its price; what does not fill then lapses.
         TimeInForce.IOC if order.time_in_force in AT_AUCTION else None,
-        group=exclusive_id(order),
+        group=find_oco_group_id(order),
         parent_id=order.parent_id if order.role in EXIT_ROLES else None,
         reduces=order.leaves_quantity <= get_closable_quantity(context, order),
     )

@@ -16,9 +16,9 @@ from app.orders.rules.order_factory import (
     OrderLinks,
     Placement,
     build_exit_tickets,
-    new_order,
+    build_order_from_ticket,
 )
-from app.orders.rules.states import resting_status
+from app.orders.rules.states import get_resting_status
 from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.batch.batch_context import BatchContext
@@ -183,7 +183,7 @@ def send_order(
     if rejection_reason is not None:
         finalize_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=rejection_reason)
         return
-    resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+    resting = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered)
     accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)
     match_new_order(context, accepted, at)
 
@@ -216,7 +216,7 @@ def build_order(
     placement = build_placement(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.generate(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
-    return set_session_end(context, new_order(order_id, placement, ticket, quantity, links))
+    return set_session_end(context, build_order_from_ticket(order_id, placement, ticket, quantity, links))
 
 
 def store_held_order(context: BatchContext, order: Order) -> None:
@@ -278,7 +278,9 @@ def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
     if placement.broker == PAPER:
         raise NotAtBroker(command.portfolio_name)
     assert ticket.quantity is not None  # noqa: S101  # the broker's orders have one
-    order = store_order(context, new_order(command.order_id, placement, ticket, ticket.quantity))
+    order = store_order(
+        context, build_order_from_ticket(command.order_id, placement, ticket, ticket.quantity)
+    )
     sent = context.order_store.change_status(order, Status.SUBMITTED, at, order.placed_by)
     context.order_store.change_status(sent, Status.ACCEPTED, at, order.broker, accepted_at=at)
     return build_result(context, tenant_id, [order.id])

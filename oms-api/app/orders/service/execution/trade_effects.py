@@ -10,7 +10,7 @@ from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import RecordedTrade
 from app.orders.queries.book import list_open_orders_in_symbol
-from app.orders.rules.contingency import reduction_of
+from app.orders.rules.contingency import find_reduction
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
 from app.orders.service.batch.portfolio_loading import create_cache_update, load_portfolios
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
@@ -74,7 +74,7 @@ def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
         return False
     if row.kind == REVERSAL:
         return True
-    return reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
+    return find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
 
 
 def _with_open_orders(context: BatchContext, reduced: Iterable[RecordedTrade]) -> list[RecordedTrade]:

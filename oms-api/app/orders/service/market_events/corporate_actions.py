@@ -18,7 +18,7 @@ from app.orders.rules.split_adjustments import (
     restate_order,
     restore_order,
 )
-from app.orders.rules.states import resting_status
+from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import Order, OrderType, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
@@ -26,7 +26,7 @@ from app.orders.service.command_results import CorporateActionResult
 from app.orders.service.commands import ApplyCorporateAction
 from app.orders.service.contingent_orders.groups import cancel_open_orders
 from app.orders.service.price_restatement import ACTOR, restate_prices
-from app.orders.service.risk_checks.currency_conversion import rate_now
+from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp, format_timestamp
 
 _REVERSED = "Reversed: "
@@ -58,7 +58,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
 
 
 def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, currency: str) -> Decimal:
-    rate = rate_now(context, portfolio_key, currency)
+    rate = find_current_rate(context, portfolio_key, currency)
     if rate is None:
         raise NoRate(symbol, currency, context.ledger.portfolio(portfolio_key).base_currency)
     return rate
@@ -66,7 +66,7 @@ def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, 
 
 def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
     reason = f"{command.action.symbol} became {command.action.new_symbol}"
-    orders = context.order_store.open_of(portfolio_key, command.action.symbol)
+    orders = context.order_store.list_open_orders_of_symbol(portfolio_key, command.action.symbol)
     cancel_open_orders(context, orders, format_timestamp(command.origin.at), ACTOR, reason=reason)
 
 
@@ -79,7 +79,7 @@ def _restate_orders(
     new_units, old_units = action.ratio
     ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio
     mark = _build_mark(action)
-    open_orders = context.order_store.open_of(portfolio_key, action.symbol)
+    open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, action.symbol)
     for stale_order in [order for order in open_orders if _is_due(context, order, command)]:
         order = context.order_store.get_current(stale_order)  # canceling another order may have canceled it
         if order.status in _NOT_RESTATED:
@@ -172,7 +172,7 @@ def _replace_trailing_stop(
         pending = store.change_status(order, Status.PENDING_REPLACE, at, ACTOR, reason=mark)
         store.change_status(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
         sent = store.change_status(added, Status.SUBMITTED, at, ACTOR)
-        resting = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
+        resting = get_resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
         store.change_status(sent, resting, at, sent.broker, accepted_at=at)
-    for child in store.children_of(order):
+    for child in store.list_children(order):
         store.replace(child, parent_id=order_id)

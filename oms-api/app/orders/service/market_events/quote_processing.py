@@ -11,7 +11,7 @@ from app.market_data.rules.values import Quote
 from app.money import ZERO
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXIT_ROLES, exit_quantity
+from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
 from app.orders.service.batch.portfolio_loading import load_portfolios
@@ -25,7 +25,7 @@ from app.orders.service.contingent_orders.groups import get_closable_quantity, r
 from app.orders.service.contingent_orders.halts import cancel_halted, list_halted
 from app.orders.service.contingent_orders.linked_pairs import watch_part
 from app.orders.service.execution.matching import can_match, match_open_orders
-from app.orders.service.internal_commands import QuoteArrived
+from app.orders.service.internal_commands import MatchQuote
 from app.timestamps import Timestamp, format_timestamp
 
 
@@ -56,16 +56,16 @@ def match_unmatched_quotes(context: BatchContext) -> None:
     """
     by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
     for portfolio_key in sorted(context.order_store.portfolio_keys):
-        for symbol in context.order_store.symbols_in(portfolio_key):
+        for symbol in context.order_store.list_symbols(portfolio_key):
             by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
     at = format_timestamp(context.now)
     for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
         quote = context.quote(*key)
         if quote is not None:
-            process_quote(context, QuoteArrived(key.tenant_id, quote, at, is_new=False), by_symbol[key])
+            process_quote(context, MatchQuote(key.tenant_id, quote, at, is_new=False), by_symbol[key])
 
 
-def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
+def apply_quote(context: BatchContext, command: MatchQuote) -> Outcome:
     """Match the working orders of the quote's symbol. If there are too many, only store the quote.
 
     Raises PreviousQuoteUnmatched for a new quote while an earlier one has orders to match.
@@ -77,11 +77,11 @@ def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
         if key in loaded.unmatched:
             return QuoteStored()
     named = command.portfolio_keys
-    process_quote(context, command, loaded.portfolios_of(*key) if named is None else list(named))
+    process_quote(context, command, loaded.list_portfolios(*key) if named is None else list(named))
     return NO_ORDERS
 
 
-def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:
+def process_quote(context: BatchContext, command: MatchQuote, portfolio_keys: list[PortfolioKey]) -> None:
     """Match the working orders of the quote's symbol in the portfolios.
 
     If the command's quote is not new, the current quote of the symbol is matched instead.
@@ -97,13 +97,13 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
             cancel_halted(context, halted, command.at)
         halted_ids = {order.id for order in halted}  # these must not fill: the kill switch cancels them
         _release_held_orders(context, portfolio_key, quote, command.at)
-        open_orders = context.order_store.open_of(portfolio_key, quote.symbol)
+        open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol)
         closing = [order for order in open_orders if order.role is Role.CLOSING and not is_remote(order)]
         if closing:  # before the exits, which they reduce; one by one, because each leaves less for the next
             _match_closing_orders(context, closing, quote, command.at)
             open_orders = [
                 order
-                for order in context.order_store.open_of(portfolio_key, quote.symbol)
+                for order in context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol)
                 if order.role is not Role.CLOSING
             ]
         matching_orders = [
@@ -123,7 +123,7 @@ def _release_held_orders(
     context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
 ) -> None:
     """Try again to release exits and followers whose release a kill switch prevented, and watch pairs."""
-    for stale_order in context.order_store.open_of(portfolio_key, quote.symbol):
+    for stale_order in context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol):
         order = context.order_store.get_current(stale_order)
         watch_pair(context, order, at)
         if order.status is Status.HELD and not waits_for_quote(context, order):
@@ -136,14 +136,14 @@ def _release_held_orders(
 
 def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
     """Return the quantity to release: what an exit's entry has filled, or the whole follower."""
-    entry = context.order_store.parent_of(order)
+    entry = context.order_store.find_parent(order)
     if entry is None and is_remote(order) and order.role in EXIT_ROLES:  # it is sent again on a new day
         return min(order.quantity, get_closable_quantity(context, order))
     if entry is None or not entry.filled_quantity:
         return ZERO
     if order.role in EXIT_ROLES:
         return min(
-            exit_quantity(entry, context.order_store.children_of(entry)),
+            compute_exit_quantity(entry, context.order_store.list_children(entry)),
             get_closable_quantity(context, order),
         )
     is_due = order.role is Role.FOLLOWER and entry.status is Status.FILLED

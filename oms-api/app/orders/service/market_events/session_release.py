@@ -25,11 +25,11 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
 
     Orders whose time has ended expire first.
     """
-    portfolio_keys = context.loaded.portfolios_of(command.tenant_id, *command.symbols)
+    portfolio_keys = context.loaded.list_portfolios(command.tenant_id, *command.symbols)
     expire_orders(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:
-            for stale_order in context.order_store.open_of(portfolio_key, symbol):
+            for stale_order in context.order_store.list_open_orders_of_symbol(portfolio_key, symbol):
                 _release_if_due(context, context.order_store.get_current(stale_order), command.at)
     return NO_ORDERS
 
@@ -48,7 +48,7 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if released.status in WORKING_STATUSES:
         match_new_order(context, released, at)
     elif released.status is Status.DENIED and order.role is Role.EITHER:
-        orders = context.order_store.open_of(order.portfolio_key, order.symbol)
+        orders = context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         siblings = [one for one in orders if one.group_id == order.group_id]
         cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} was denied")
 

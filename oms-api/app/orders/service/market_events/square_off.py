@@ -26,7 +26,7 @@ def square_off(context: BatchContext, command: SquareOff) -> OrderResult:
     """
     at = command.at
     for portfolio_key in context.loaded.intraday.get(command.tenant_id, []):
-        orders = context.order_store.open_in(portfolio_key)
+        orders = context.order_store.list_open_orders(portfolio_key)
         due_orders = [order for order in orders if _is_due(context, order, at)]
         cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
@@ -62,7 +62,7 @@ def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: Ti
 
 
 def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str) -> bool:
-    return any(map(is_square_off, context.order_store.open_of(portfolio_key, symbol)))
+    return any(map(is_square_off, context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)))
 
 
 def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:

@@ -11,11 +11,16 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import FLAT, Position
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
-from app.orders.queries.open_positions import firm_books
+from app.orders.queries.open_positions import load_firm_books
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.risk_checks.currency_conversion import rate_between, rate_to_value_in
-from app.orders.service.risk_checks.exposure import exposure_in, find_mark, load_last_trade_prices, working_of
+from app.orders.service.risk_checks.currency_conversion import find_conversion_rate, find_valuation_rate
+from app.orders.service.risk_checks.exposure import (
+    find_mark,
+    get_exposure,
+    list_working_orders,
+    load_last_trade_prices,
+)
 from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, convert_totals
 from app.risk.rules.values import NOTHING, Limits, SymbolExposure, Totals
 
@@ -37,7 +42,7 @@ class FirmTotals(NamedTuple):
 _NO_TOTALS = FirmTotals()
 
 
-def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTotals:
+def compute_firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTotals:
     """Return the totals for firm-wide limits, at the current rates. They are zero where no such limit is set.
 
     Portfolios of the batch count as the batch sees them, the others as stored. A lock keeps other processes
@@ -52,7 +57,7 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
     for portfolio_key in context.order_store.portfolio_keys:
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
             base = context.ledger.portfolio(portfolio_key).base_currency
-            totals[base] = add_totals(totals.get(base, NOTHING), exposure_in(context, portfolio_key).total)
+            totals[base] = add_totals(totals.get(base, NOTHING), get_exposure(context, portfolio_key).total)
     converted = _in_one_currency(context, order, totals)
     return converted if has_value else converted._replace(missing=None)  # a count of orders needs no rate
 
@@ -91,17 +96,17 @@ def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
         locked = context.order_store.portfolio_keys
         bases = {context.ledger.portfolio(key).base_currency for key in locked if key.tenant_id == tenant_id}
         for base in sorted(bases | totals.keys() - {firm}):
-            rate_between(context, tenant_id, base, firm)
+            find_conversion_rate(context, tenant_id, base, firm)
 
 
 def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
     tenant_id, firm = order.tenant_id, context.loaded.firm_currencies[order.tenant_id]
     own = context.portfolio(order).base_currency
-    rate = None if own == firm else rate_between(context, tenant_id, own, firm)
+    rate = None if own == firm else find_conversion_rate(context, tenant_id, own, firm)
     missing = f"{own}/{firm}" if rate is None and own != firm else None
     others = totals.pop(firm, NOTHING)
     for base, total in totals.items():
-        to_firm = rate_between(context, tenant_id, base, firm)
+        to_firm = find_conversion_rate(context, tenant_id, base, firm)
         others = add_totals(others, convert_totals(total, to_firm or ZERO))
         if to_firm is None and total != NOTHING:
             missing = missing or f"{base}/{firm}"
@@ -121,7 +126,7 @@ def _lock(context: BatchContext) -> None:
 
 def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
     """Return the totals of the portfolios that the batch has not locked, by currency."""
-    firm = firm_books(context.connection, tenant_id)
+    firm = load_firm_books(context.connection, tenant_id)
     bases = {
         PortfolioKey(tenant_id, portfolio_id): base for portfolio_id, base in firm.base_currencies.items()
     }
@@ -154,8 +159,8 @@ def _books(
     for position_key in position_keys:
         tenant_id, symbol = position_key.instrument_key
         portfolio_key, position = position_key.portfolio_key, positions.get(position_key, FLAT)
-        working = working_of(orders.get(position_key, []), position)
-        rate = rate_to_value_in(context, tenant_id, bases[portfolio_key], symbol, position)
+        working = list_working_orders(orders.get(position_key, []), position)
+        rate = find_valuation_rate(context, tenant_id, bases[portfolio_key], symbol, position)
         mark = find_mark(context, position_key, position)
         prices = context.symbol_state(tenant_id, symbol).prices
         yield portfolio_key, build_symbol_book(position.quantity, mark, working, prices, rate=rate)

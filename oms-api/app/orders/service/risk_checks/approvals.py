@@ -14,7 +14,7 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order, OrderKey, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate, sum_exposures
-from app.orders.service.risk_checks.risk_evaluation import risk_input
+from app.orders.service.risk_checks.risk_evaluation import build_risk_input
 from app.risk.rules.exposure import (
     compute_order_value,
     find_order_price,
@@ -55,7 +55,7 @@ def find_required_request(
     policy = rules.find_policy(context.portfolio(order).approval, is_forced=is_forced)
     if policy is None or order.role in _EXEMPT_ROLES:
         return None
-    risk = risk_input(context, order, confirm_repeat=True)
+    risk = build_risk_input(context, order, confirm_repeat=True)
     if not is_covered and not _is_covered(context, order, policy, risk):
         return None
     return build_request(context, order, policy, risk, at or order.created_at)

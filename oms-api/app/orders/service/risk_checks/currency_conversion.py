@@ -13,7 +13,7 @@ from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 
 
-def currency_in(
+def find_trading_currency(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position
 ) -> str | None:
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
@@ -22,29 +22,29 @@ def currency_in(
     return find_fill_currency(position, listed.currency if listed.is_listed else None, base)
 
 
-def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
+def find_conversion_rate(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
     """Return the current price of one unit of `currency` in `base`, None if no rate is known."""
     symbols = list_pairs(currency, base)
     context.load_quotes([InstrumentKey(tenant_id, symbol) for symbol in symbols])
     return find_rate(currency, base, {symbol: context.quote(tenant_id, symbol) for symbol in symbols})
 
 
-def rate_now(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:
+def find_current_rate(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:
     """Return the current price of a currency in the portfolio's currency, None if no rate is known."""
-    return rate_between(
+    return find_conversion_rate(
         context, portfolio_key.tenant_id, currency, context.ledger.portfolio(portfolio_key).base_currency
     )
 
 
-def rate_to_value_by(
+def find_portfolio_valuation_rate(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position
 ) -> Decimal | None:
     """Return the rate to value a position and its orders, None in the portfolio's own currency."""
     base = context.ledger.portfolios[portfolio_key].base_currency
-    return rate_to_value_in(context, portfolio_key.tenant_id, base, symbol, position)
+    return find_valuation_rate(context, portfolio_key.tenant_id, base, symbol, position)
 
 
-def rate_to_value_in(
+def find_valuation_rate(
     context: BatchContext, tenant_id: int, base: str, symbol: str, position: Position
 ) -> Decimal | None:
     """Return the rate to value a position in the currency `base`, None if it is in that currency.
@@ -56,35 +56,35 @@ def rate_to_value_in(
     currency = find_fill_currency(position, listed.currency if listed.is_listed else None, base)
     if currency is None:
         return None
-    rate = rate_between(context, tenant_id, currency, base)
-    return (rate_of_cost(position) or ZERO) if rate is None else rate
+    rate = find_conversion_rate(context, tenant_id, currency, base)
+    return (get_cost_rate(position) or ZERO) if rate is None else rate
 
 
-def rate_to_book_by(context: BatchContext, order: Order, currency: str, position: Position) -> Decimal:
+def find_booking_rate(context: BatchContext, order: Order, currency: str, position: Position) -> Decimal:
     """Return the rate to record a fill.
 
     It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
     recorded even without a current rate. Raises NoRate if there never was one.
     """
     portfolio_key = order.portfolio_key
-    rate = rate_now(context, portfolio_key, currency) or rate_of_cost(position)
+    rate = find_current_rate(context, portfolio_key, currency) or get_cost_rate(position)
     rate = rate or find_last_rate(context.connection, *portfolio_key, order.symbol)
     if rate is None:
         raise NoRate(order.symbol, currency, context.portfolio(order).base_currency)
     return rate
 
 
-def rate_of_cost(position: Position) -> Decimal | None:
+def get_cost_rate(position: Position) -> Decimal | None:
     """Return the average rate of the position's cost, None if it has none."""
     if not position.local_cost or not position.cost:
         return None
     return divide(position.cost, position.local_cost) or None
 
 
-def pair_without_rate(context: BatchContext, order: Order, position: Position) -> str | None:
+def find_missing_rate(context: BatchContext, order: Order, position: Position) -> str | None:
     """Return the currency pair whose missing rate prevents valuing the order, None if there is a rate."""
     portfolio_key = order.portfolio_key
-    currency = currency_in(context, portfolio_key, order.symbol, position)
-    if currency is None or rate_now(context, portfolio_key, currency) is not None:
+    currency = find_trading_currency(context, portfolio_key, order.symbol, position)
+    if currency is None or find_current_rate(context, portfolio_key, currency) is not None:
         return None
     return f"{currency}/{context.portfolio(order).base_currency}"

@@ -14,7 +14,7 @@ from app.money import ZERO, multiply
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.aggregates import get_firm_currency
-from app.orders.service.risk_checks.currency_conversion import rate_between
+from app.orders.service.risk_checks.currency_conversion import find_conversion_rate
 from app.orders.service.risk_checks.loss_limits import compute_equity
 from app.risk.queries.losses import list_portfolio_cash, was_set_by_loss_limit
 from app.risk.rules.limits import Subject
@@ -97,7 +97,7 @@ def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) ->
     tenant_id, total = order.tenant_id, ZERO
     firm = get_firm_currency(context, tenant_id)
     for base, pnl in _get_profits(context, tenant_id).items():
-        rate = Decimal(1) if base == firm else rate_between(context, tenant_id, base, firm)
+        rate = Decimal(1) if base == firm else find_conversion_rate(context, tenant_id, base, firm)
         total += multiply(pnl, rate or ZERO)
     return total
 

@@ -20,7 +20,7 @@ _PLACING = (PlaceOrder, PlaceGroup, PreviewOrder)
 _PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})
 
 
-def same_order_seconds(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
+def get_seconds_since_same_order(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
     """Return the age in seconds of the person's newest identical order.
 
     Return None if there is none within `within`. Denied and rejected orders do not count, because they were

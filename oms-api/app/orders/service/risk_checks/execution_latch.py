@@ -13,7 +13,7 @@ from app.risk.service.audit_entries import RISK, serialize_latch_values
 from app.timestamps import Timestamp, format_timestamp
 
 
-def latch_of(context: BatchContext, order: Order) -> Latch | None:
+def find_latch(context: BatchContext, order: Order) -> Latch | None:
     """Return the latch that blocks the order, None if there is none."""
     if not context.latched and not context.services.controls.has_latches(order.tenant_id):
         return None  # the fast path
@@ -41,7 +41,7 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
     Zero is no limit. While a latch is set nothing is counted.
     """
     holders = list_holders(order)
-    if not most or not holders or latch_of(context, order) is not None:
+    if not most or not holders or find_latch(context, order) is not None:
         return
     holder = holders[0]
     key = (order.tenant_id, holder)

@@ -7,18 +7,21 @@ from app.costs.rules.values import Schedule
 from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
-from app.orders.rules.contingency import closes_only, exclusive_id
+from app.orders.rules.contingency import can_only_close, find_oco_group_id
 from app.orders.rules.values import EXPOSURE_STATUSES, WORKING_STATUSES, Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.portfolio_cache import Exposure, Valuation
-from app.orders.service.batch.symbol_state import mark_of
-from app.orders.service.risk_checks.currency_conversion import currency_in, rate_to_value_by
+from app.orders.service.batch.symbol_state import get_mark
+from app.orders.service.risk_checks.currency_conversion import (
+    find_portfolio_valuation_rate,
+    find_trading_currency,
+)
 from app.orders.service.risk_checks.fill_charges import ChargedMarket, estimate_charges
 from app.risk.rules.exposure import NO_PRICES, build_symbol_book, compute_totals, find_order_price
 from app.risk.rules.values import Candidate, Prices, SymbolExposure, WorkingOrder
 
 
-def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
+def get_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
     """Return the portfolio's exposure after revaluing the positions that changed."""
     exposure = context.exposures.get(portfolio_key)
     if exposure is None:
@@ -27,7 +30,9 @@ def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
         holding_keys_to_revalue = {
             key.holding_key for key, position in positions.items() if position.quantity
         }
-        holding_keys_to_revalue |= {order.holding_key for order in context.order_store.open_in(portfolio_key)}
+        holding_keys_to_revalue |= {
+            order.holding_key for order in context.order_store.list_open_orders(portfolio_key)
+        }
         context.order_store.dirty.pop(portfolio_key, None)
     else:
         holding_keys_to_revalue = context.order_store.dirty.pop(portfolio_key, set())
@@ -47,12 +52,12 @@ def build_book(
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
     position = context.ledger.position(position_key)
     mark = find_mark(context, position_key, position)
-    rate = rate_to_value_by(context, portfolio_key, symbol, position)
+    rate = find_portfolio_valuation_rate(context, portfolio_key, symbol, position)
     if not orders:
         return SymbolExposure(position.quantity, mark, rate=rate)
     prices = context.symbol_state(position_key.tenant_id, symbol).prices
-    market = charged_market_of(context, portfolio_key, symbol, position, rate)
-    working = working_of(orders, position, prices, mark, market)
+    market = build_charged_market(context, portfolio_key, symbol, position, rate)
+    working = list_working_orders(orders, position, prices, mark, market)
     return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
 
 
@@ -60,7 +65,7 @@ def _has_new_rate(
     context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> bool:
     position = context.ledger.position(PositionKey(*portfolio_key, *holding_key))
-    rate = rate_to_value_by(context, portfolio_key, holding_key.symbol, position)
+    rate = find_portfolio_valuation_rate(context, portfolio_key, holding_key.symbol, position)
     return rate != exposure.valuations[holding_key].book.rate
 
 
@@ -68,7 +73,7 @@ def _revalue(
     context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> None:
     symbol, product = holding_key
-    open_orders = context.order_store.open_of(portfolio_key, symbol)
+    open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
     counted = [
         order for order in open_orders if order.product == product and order.status in EXPOSURE_STATUSES
     ]
@@ -76,7 +81,7 @@ def _revalue(
     exposure.put(holding_key, Valuation(book, compute_totals(book)))
 
 
-def working_of(
+def list_working_orders(
     orders: list[Order],
     position: Position,
     prices: Prices = NO_PRICES,
@@ -98,8 +103,8 @@ def working_of(
                 stop_price=order.stop_price if order.trail_level is None else order.trail_level,
                 is_triggered=order.is_triggered,
                 group_id=order.group_id,
-                exclusive_id=exclusive_id(order),
-                is_exit=closes_only(order, position.quantity),
+                exclusive_id=find_oco_group_id(order),
+                is_exit=can_only_close(order, position.quantity),
                 is_at_market=order.status in WORKING_STATUSES,
             ),
         )
@@ -118,11 +123,11 @@ def working_of(
     ]
 
 
-def charged_market_of(
+def build_charged_market(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position, rate: Decimal | None
 ) -> ChargedMarket:
     """Return where the portfolio's orders in a symbol are charged."""
-    currency = currency_in(context, portfolio_key, symbol, position)
+    currency = find_trading_currency(context, portfolio_key, symbol, position)
     base = context.ledger.portfolio(portfolio_key).base_currency
     return ChargedMarket(context.instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate)
 
@@ -155,7 +160,7 @@ def load_last_trade_prices(context: BatchContext, positions: Mapping[PositionKey
         for key, position in positions.items()
         if position.quantity
         and key not in context.loaded.last_trade_prices
-        and mark_of(context.quote(key.tenant_id, key.symbol)) is None
+        and get_mark(context.quote(key.tenant_id, key.symbol)) is None
     ]
     if keys:
         context.loaded.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))

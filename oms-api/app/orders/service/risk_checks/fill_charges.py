@@ -111,7 +111,7 @@ def _earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRo
     """
     chain = [order]
     if order.cost_schedule == Schedule.ZERODHA:
-        chain = context.order_store.chain_of(order)
+        chain = context.order_store.list_replacement_chain(order)
     if not any(order.filled_quantity for order in chain):
         return []
     return list_executions(context, chain)

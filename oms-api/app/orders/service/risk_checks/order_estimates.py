@@ -12,8 +12,8 @@ from app.money import ZERO, format_fixed, multiply, shorten_amount, shorten_quan
 from app.orders.rules.order_views import OrderEstimate
 from app.orders.rules.values import Order, OrderType
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.risk_checks.currency_conversion import currency_in
-from app.orders.service.risk_checks.exposure import exposure_in
+from app.orders.service.risk_checks.currency_conversion import find_trading_currency
+from app.orders.service.risk_checks.exposure import get_exposure
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
 from app.risk.rules.exposure import compute_market_value, compute_order_value, find_order_price
 from app.risk.rules.values import RiskInput
@@ -54,7 +54,7 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
 
 def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> Exposures:
     """Return the exposures of a portfolio's positions, in its currency."""
-    valuations = exposure_in(context, portfolio_key).valuations.values()
+    valuations = get_exposure(context, portfolio_key).valuations.values()
     values = [compute_market_value(valuation.book) for valuation in valuations]
     return Exposures(gross=sum(map(abs, values), ZERO), net=sum(values, ZERO))
 
@@ -69,7 +69,7 @@ def serialize_estimate(estimate: OrderEstimate) -> str:
 
 def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal | None) -> Decimal | None:
     """Return the charges of the order if one execution filled it, None where a rate is unknown."""
-    currency = currency_in(context, order.portfolio_key, order.symbol, context.position(order))
+    currency = find_trading_currency(context, order.portfolio_key, order.symbol, context.position(order))
     execution = ChargedExecution(order.leaves_quantity, value)
     try:
         trade = build_charged_trade(context, order, execution, currency, rate, order.created_at)

@@ -10,17 +10,17 @@ from app.instruments.rules import Instrument
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.money import format_plain_amount
-from app.orders.rules.contingency import exclusive_id
+from app.orders.rules.contingency import find_oco_group_id
 from app.orders.rules.values import Order, OrderKey, Role
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.portfolio_cache import Valuation
 from app.orders.service.broker.broker_orders import count_critical_issues
-from app.orders.service.risk_checks.aggregates import firm_totals
-from app.orders.service.risk_checks.currency_conversion import pair_without_rate
+from app.orders.service.risk_checks.aggregates import compute_firm_totals
+from app.orders.service.risk_checks.currency_conversion import find_missing_rate
 from app.orders.service.risk_checks.current_losses import find_current_losses, find_firm_pnl_of_day
-from app.orders.service.risk_checks.duplicate_orders import same_order_seconds
-from app.orders.service.risk_checks.execution_latch import count_execution, latch_of
-from app.orders.service.risk_checks.exposure import build_book, charged_market_of, exposure_in
+from app.orders.service.risk_checks.duplicate_orders import get_seconds_since_same_order
+from app.orders.service.risk_checks.execution_latch import count_execution, find_latch
+from app.orders.service.risk_checks.exposure import build_book, build_charged_market, get_exposure
 from app.orders.service.risk_checks.fill_charges import estimate_charges
 from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
@@ -52,25 +52,25 @@ def find_denial(
     For a replacement, the largest passing quantity is a total that includes the fills of the original.
     """
     checks = evaluate_close if order.role is Role.CLOSING else evaluate_order
-    denial = checks(risk_input(context, order, *excluded, confirm_repeat=confirm_repeat))
+    denial = checks(build_risk_input(context, order, *excluded, confirm_repeat=confirm_repeat))
     if denial is None or denial.largest_passing is None:
         return denial
     return denial._replace(largest_passing=denial.largest_passing + order.filled_quantity)
 
 
-def risk_input(
+def build_risk_input(
     context: BatchContext, order: Order, *excluded: Order, confirm_repeat: bool = False
 ) -> RiskInput:
     """Return the input of the risk checks. Its totals contain neither the order nor the orders `excluded`."""
-    portfolio, limits = context.portfolio(order), limits_of(context, order)
+    portfolio, limits = context.portfolio(order), find_limits(context, order)
     symbol, market = context.symbol_state(order.tenant_id, order.symbol), context.services.market
     state, scope = context.state(order)
     candidate = _build_candidate(order)
-    exposure = exposure_in(context, order.portfolio_key)
+    exposure = get_exposure(context, order.portfolio_key)
     valued = exposure.valuations.get(order.holding_key)
     book = _book_of_others(context, order, excluded, candidate, valued)
-    missing_rate = None if book.rate is None else pair_without_rate(context, order, context.position(order))
-    firm = firm_totals(context, order, limits)
+    missing_rate = None if book.rate is None else find_missing_rate(context, order, context.position(order))
+    firm = compute_firm_totals(context, order, limits)
     hold = find_current_hold(context, order)
     session_hold = find_session_refusal(context, order, hold)
     losses = find_current_losses(context, order, limits)
@@ -88,12 +88,12 @@ def risk_input(
         portfolio_name_key=portfolio.name_key,
         state=state,
         state_scope=scope,
-        latch=latch_of(context, order),
+        latch=find_latch(context, order),
         is_person=order.actor is not None,
         confirm_repeat=confirm_repeat,
         same_order_seconds=None
         if confirm_repeat
-        else same_order_seconds(context, order, limits.repeat_order_seconds),
+        else get_seconds_since_same_order(context, order, limits.repeat_order_seconds),
         pnl_of_day=losses.pnl_of_day,
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
@@ -127,7 +127,7 @@ def _build_subject(context: BatchContext, order: Order, instrument: Instrument) 
     )
 
 
-def limits_of(context: BatchContext, order: Order) -> Limits:
+def find_limits(context: BatchContext, order: Order) -> Limits:
     """Return the limits that apply to the order. They do not change within a batch."""
     key = OrderKey(order.tenant_id, order.id)
     limits = context.limits.get(key)
@@ -142,7 +142,7 @@ def limits_of(context: BatchContext, order: Order) -> Limits:
 
 def count_order_message(context: BatchContext, origin: Origin, order: Order) -> None:
     """Count a new, changed or canceled order as a message. Raises TooManyMessages above the limit."""
-    limits = limits_of(context, order)
+    limits = find_limits(context, order)
     sender = (origin.tenant_id, origin.source, origin.actor)
     context.count_order_message(sender, limits.messages_per_minute)
 
@@ -150,10 +150,10 @@ def count_order_message(context: BatchContext, origin: Origin, order: Order) -> 
 def count_execution_for_latch(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Count an execution if the tenant limits repeated executions: see `execution_latch`."""
     if context.services.controls.counts_executions(order.tenant_id):
-        count_execution(context, order, int(limits_of(context, order).repeated_executions), at)
+        count_execution(context, order, int(find_limits(context, order).repeated_executions), at)
 
 
-def denial_text(denial: Denial) -> str:
+def format_denial(denial: Denial) -> str:
     """Return a denial as JSON text, as it is stored and shown."""
     fields = {name: _format_value(value) for name, value in denial._asdict().items()}
     return orjson.dumps(fields).decode()
@@ -184,7 +184,7 @@ def _book_of_others(
     without = {order.id, *[one.id for one in excluded]}
     others = [
         one
-        for one in context.order_store.open_of(order.portfolio_key, order.symbol)
+        for one in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         if one.product == order.product and one.id not in without
     ]
     return build_book(context, order.position_key, others, candidate)
@@ -197,7 +197,7 @@ def _build_charge_estimate(
     if order.cost_schedule == Schedule.NONE:
         return charge_nothing
     position = context.position(order)
-    market = charged_market_of(context, order.portfolio_key, order.symbol, position, rate)
+    market = build_charged_market(context, order.portfolio_key, order.symbol, position, rate)
     price = find_order_price(candidate, prices)
     return lambda quantity: estimate_charges(order, market, quantity, price)
 
@@ -215,7 +215,7 @@ def _build_candidate(order: Order) -> Candidate:
         is_triggered=order.is_triggered,
         extended_hours=order.extended_hours,
         group_id=order.group_id,
-        exclusive_id=exclusive_id(order),
+        exclusive_id=find_oco_group_id(order),
         is_closing=order.role is Role.CLOSING,
         filled_quantity=order.filled_quantity,
     )
