@@ -107,7 +107,7 @@ class CarryService:
                 (CashKind.INTEREST, amounts.interest, describe_interest(basis, period)),
                 (CashKind.BORROW, amounts.borrow, describe_borrow(basis, period)),
             ):
-                state, day = ledger.portfolio(key), period.until.isoformat()
+                state, day = ledger.get_portfolio(key), period.until.isoformat()
                 if amount and not ledger.has_cash_movement(state, kind, None, day):
                     ledger.append_cash(state, origin, CashEntry(kind, amount, reason, day=day))
             ledger.flush()

@@ -211,8 +211,8 @@ class Decisions(RuleBasedStateMachine):
             (signs[one.side] * Decimal(one.quantity), -signs[one.side] * Decimal(one.value))
             for one in executions
         ]
-        position = self.context.ledger.position((*self.portfolio_key, "AAPL", ""))
-        portfolio = self.context.ledger.portfolio(self.portfolio_key)
+        position = self.context.ledger.get_position((*self.portfolio_key, "AAPL", ""))
+        portfolio = self.context.ledger.get_portfolio(self.portfolio_key)
         assert position.quantity == sum(quantity for quantity, _ in [*changes, *self.reported])
         assert portfolio.cash == OPENING_CASH + sum(cash for _, cash in [*changes, *self.reported])
         assert portfolio.last_sequence == len(changes) + len(self.reported)

@@ -196,7 +196,7 @@ def read_portfolio(harness, name):
             position_key = PositionKey(harness.tenant, portfolio_key.portfolio_id, key.symbol, key.product)
             in_symbol = context.order_store.list_open_orders_of_symbol(portfolio_key, key.symbol)
             assert book == build_book(context, position_key, in_symbol)
-        positions = dict(context.ledger.positions(portfolio_key))
+        positions = dict(context.ledger.get_positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.list_open_orders(portfolio_key)}
         assert list(orders) == sorted(orders)
         update = create_cache_update(context)

@@ -84,7 +84,7 @@ class LedgerBatch:
         # Of portfolios whose positions are all loaded.
         self._complete_positions: dict[PortfolioKey, Held] = {}
         self._pending = PendingRows()
-        self.changes = 0  # the number of changes, written or not
+        self.change_count = 0  # the number of changes, written or not
 
     def lock(self, keys: Iterable[PortfolioKey]) -> None:
         """Lock and load the portfolios."""
@@ -158,7 +158,7 @@ class LedgerBatch:
         for portfolio_key, (positions, sequence) in cached.items():
             self._complete_positions[portfolio_key] = positions
             self._positions.update(positions.items())
-            if sequence < self.portfolio(portfolio_key).last_sequence:
+            if sequence < self.get_portfolio(portfolio_key).last_sequence:
                 outdated.append((*portfolio_key, sequence + 1))
         read = set()
         for key, position in queries.load_positions_since(self.connection, outdated):
@@ -166,11 +166,11 @@ class LedgerBatch:
             read.add(key)
         return read
 
-    def positions(self, portfolio_key: PortfolioKey) -> Held:
+    def get_positions(self, portfolio_key: PortfolioKey) -> Held:
         """Return the positions of a portfolio whose positions are all loaded."""
         return self._complete_positions.get(portfolio_key, {})
 
-    def portfolio(self, key: PortfolioKey) -> PortfolioState:
+    def get_portfolio(self, key: PortfolioKey) -> PortfolioState:
         """Return a locked portfolio."""
         return self.portfolios[key]
 
@@ -178,7 +178,7 @@ class LedgerBatch:
         """Return the locked portfolios."""
         return [self.portfolios[key] for key in self._locked]
 
-    def position(self, key: tuple[int, int, str, str]) -> Position:
+    def get_position(self, key: tuple[int, int, str, str]) -> Position:
         """Return a loaded position, flat if there is none."""
         return self._positions.get(key, FLAT)
 
@@ -190,7 +190,7 @@ class LedgerBatch:
     def get_currency(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         listed = self._listed.get(key.instrument_key) if self._listed else None
-        return find_fill_currency(self.position(key), listed, portfolio.base_currency)
+        return find_fill_currency(self.get_position(key), listed, portfolio.base_currency)
 
     def get_exchange(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
@@ -200,11 +200,11 @@ class LedgerBatch:
         """Append a row to the ledger's hash chain and update the projections."""
         portfolio_key = portfolio.key
         key = PositionKey(*portfolio_key, entry.symbol, entry.product)
-        before = self.position(key)
+        before = self.get_position(key)
         amounts = (portfolio.cash + entry.cash_delta, after.cost, after.quantity, after.local_cost)
         if max(map(abs, amounts)) >= MAX_AMOUNT:
             raise AmountTooLarge(portfolio.name)
-        self.changes += 1
+        self.change_count += 1
         portfolio.cash += entry.cash_delta
         portfolio.realized_pnl += after.realized_pnl - before.realized_pnl
         portfolio.total_trades += entry.trades
@@ -230,7 +230,7 @@ class LedgerBatch:
         """Append a row to the cash ledger's hash chain and update the cash. Raises AmountTooLarge."""
         if abs(portfolio.cash + entry.amount) >= MAX_AMOUNT:
             raise AmountTooLarge(portfolio.name)
-        self.changes += 1
+        self.change_count += 1
         portfolio.cash += entry.amount
         portfolio.moved_cash += compute_moved_amount(entry.kind, entry.amount)
         portfolio.cash_sequence += 1
@@ -273,7 +273,7 @@ class LedgerBatch:
         """Return a function that caches the written portfolios and positions. Call it after the commit."""
         return self._ledgers.create_cache_update(self.portfolios, self._positions)
 
-    def rate(self, command: RecordTrade, currency: str, base: str) -> Decimal:
+    def get_rate(self, command: RecordTrade, currency: str, base: str) -> Decimal:
         """Return the price of one unit of a currency in another. Raises NoRate."""
         tenant_id, at = command.origin.tenant_id, command.origin.at
         rate_key = RateKey(tenant_id, currency, base)
@@ -291,7 +291,7 @@ class LedgerBatch:
 
     def portfolio_named(self, tenant_id: int, portfolio_name_key: str) -> PortfolioState:
         """Return a loaded portfolio by its name key."""
-        state = self.portfolio(
+        state = self.get_portfolio(
             PortfolioKey(tenant_id, self.portfolio_ids[PortfolioNameKey(tenant_id, portfolio_name_key)])
         )
         if state.name_key != portfolio_name_key:
@@ -315,7 +315,7 @@ class LedgerBatch:
         opened = {
             PortfolioNameKey(portfolio_key.tenant_id, state.name_key): row
             for portfolio_key, row in self.new_portfolios.items()
-            if (state := self.portfolio(portfolio_key)).last_sequence
+            if (state := self.get_portfolio(portfolio_key)).last_sequence
         }
         if not opened:
             return

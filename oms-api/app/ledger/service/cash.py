@@ -71,7 +71,7 @@ def move_cash(
     ids = _find_portfolios(connection, request, move)
     keys = [PortfolioKey(tenant_id, portfolio_id) for portfolio_id in ids]
     ledger.lock(keys)
-    portfolios = [ledger.portfolio(key) for key in keys]
+    portfolios = [ledger.get_portfolio(key) for key in keys]
     for portfolio, field in zip(portfolios, ("currency", "to_portfolio"), strict=False):
         if portfolio.base_currency != move.currency:
             raise InvalidCashMovement(

@@ -72,7 +72,7 @@ def book_action(booking: Booking) -> list[TradeRow]:
     booking.batch.flush()  # so that the replays also read the rows of this batch
     if _is_booked(booking) or queries.is_reversed(booking.connection, booking.action):
         return []
-    positions = booking.batch.positions(booking.portfolio_key)
+    positions = booking.batch.get_positions(booking.portfolio_key)
     keys = sorted(key for key in positions if key.symbol == booking.action.symbol)
     if booking.action.kind is ActionKind.DIVIDEND:
         _book_dividend(booking, keys)

@@ -124,14 +124,14 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
     the other commands.
     """
-    changes, key = batch.changes, build_request_key(command)
+    change_count, key = batch.change_count, build_request_key(command)
     try:
         repeated = _find_repeated(batch, command, key)
         if repeated:
             return repeated
         recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
     except OmsError as error:
-        if batch.changes != changes:
+        if batch.change_count != change_count:
             raise
         return error
     if key:
@@ -148,14 +148,14 @@ def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None)
     if not same:
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(same, key=lambda row: row.trade_id)
-    portfolio = batch.portfolio(oldest.portfolio_key)
+    portfolio = batch.get_portfolio(oldest.portfolio_key)
     return RecordedTrade(oldest, portfolio.name, replayed=True)
 
 
 def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
     names = command.origin.portfolios
-    return names is None or batch.portfolio(row.portfolio_key).name_key in names
+    return names is None or batch.get_portfolio(row.portfolio_key).name_key in names
 
 
 def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
@@ -164,7 +164,7 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     if symbol != command.symbol:
         command = command._replace(symbol=symbol)
     key = PositionKey(portfolio.tenant_id, portfolio.id, symbol, command.product)
-    position = batch.position(key)
+    position = batch.get_position(key)
     reason = batch.guard.find_refusal(command, portfolio)
     if reason is not None:
         raise NotPermitted(reason)
@@ -172,7 +172,7 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     if portfolio.trading_state != ACTIVE:
         refuse_by_switch(batch, portfolio, position, command)
     currency = batch.get_currency(portfolio, key)
-    rate = None if currency is None else batch.rate(command, currency, portfolio.base_currency)
+    rate = None if currency is None else batch.get_rate(command, currency, portfolio.base_currency)
     fill = _fill(command, currency, rate)
     charged = _build_charged_trade(batch, command, portfolio, currency, rate)
     entry = _build_trade_entry(command, fill, rate, _compute_charges(command, portfolio, charged))
@@ -289,7 +289,7 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
         raise ReversalOfReversal(command.trade_id)
     if key in batch.reversals:
         raise AlreadyReversed(command.trade_id, batch.reversals[key])
-    if original.order_id is not None and batch.portfolio(original.portfolio_key).broker_connection:
+    if original.order_id is not None and batch.get_portfolio(original.portfolio_key).broker_connection:
         raise FilledAtBroker(command.trade_id, original.order_id)
     recorded = _book_reversal(batch, command, original)
     batch.reversals[key] = recorded.row.trade_id
@@ -299,7 +299,7 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
 def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:
     inputs = get_reversal_inputs(batch, original)
     require_no_action(original, inputs)
-    portfolio = batch.portfolio(original.portfolio_key)
+    portfolio = batch.get_portfolio(original.portfolio_key)
     positions = (inputs.current, inputs.after)
     if any(position.quantity and position.currency != original.currency for position in positions):
         raise MixesCurrencies(original.trade_id)

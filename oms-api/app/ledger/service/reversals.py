@@ -41,14 +41,14 @@ def load_reversal_inputs(batch: LedgerBatch) -> None:
 def get_reversal_inputs(batch: LedgerBatch, original: TradeRow) -> ReversalInputs:
     """Return the loaded inputs. Read them again if the batch has changed the position since."""
     inputs = batch.reversal_inputs.get(original.trade_key)
-    if inputs is None or inputs.current is not batch.position(original.position_key):
+    if inputs is None or inputs.current is not batch.get_position(original.position_key):
         batch.flush()  # so that the queries also read the rows of this batch
         inputs = _read_inputs(batch, original)
     return inputs
 
 
 def _read_inputs(batch: LedgerBatch, row: TradeRow) -> ReversalInputs:
-    current = batch.position(row.position_key)
+    current = batch.get_position(row.position_key)
     later_action = find_later_action(batch.connection, row)
     if row.kind == REVERSAL or later_action is not None or parse_action_key(row.idempotency_key) is not None:
         return ReversalInputs(current, current, later_action)  # it cannot be reversed

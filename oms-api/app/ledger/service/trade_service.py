@@ -104,13 +104,13 @@ class TradeService:
 
 def _hash_report(report: ReportedTrade, valued: TradeValue, portfolio_name_key: str) -> str:
     amounts = (format_fixed(valued.quantity), format_fixed(valued.gmv), format_fixed(valued.price))
-    facts: tuple[str | None, ...] = (portfolio_name_key, report.symbol, report.side, *amounts)
-    facts += (report.user_id, report.note)
+    values: tuple[str | None, ...] = (portfolio_name_key, report.symbol, report.side, *amounts)
+    values += (report.user_id, report.note)
     if report.executed_at is not None:
-        facts += (format_timestamp(report.executed_at), report.backdated_reason)
+        values += (format_timestamp(report.executed_at), report.backdated_reason)
     if report.charges is not None:
-        facts += (format_fixed(report.charges),)
-    return hash_request(*facts)
+        values += (format_fixed(report.charges),)
+    return hash_request(*values)
 
 
 async def _await_outcome(future: "asyncio.Future[RecordedTrade]") -> RecordedTrade | OmsError:

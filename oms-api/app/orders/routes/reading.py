@@ -91,8 +91,8 @@ class OrderQuery(Period):
     @classmethod
     def _replace_aliases(cls, query: Any) -> Any:  # the raw query parameters
         for name in OTHER_FILTERS.keys() & query.keys():
-            facts = {"field": name, "hint": OTHER_FILTERS[name]}
-            raise PydanticCustomError(UNKNOWN_FIELD, "", facts)
+            details = {"field": name, "hint": OTHER_FILTERS[name]}
+            raise PydanticCustomError(UNKNOWN_FIELD, "", details)
         return query
 
     def filter(self, portfolios: frozenset[str] | None) -> OrderFilter:

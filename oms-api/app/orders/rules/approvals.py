@@ -104,14 +104,14 @@ class Decider(NamedTuple):
 @lru_cache(maxsize=1_000)
 def parse_policy(text: str) -> ApprovalPolicy:
     """Parse a policy from its JSON text. Raises ValueError or KeyError if it is invalid."""
-    facts = orjson.loads(text)
-    value, move = facts.get("value"), facts.get("max_move_percent")
+    fields = orjson.loads(text)
+    value, move = fields.get("value"), fields.get("max_move_percent")
     return ApprovalPolicy(
-        mode=ApprovalMode(facts["mode"]),
+        mode=ApprovalMode(fields["mode"]),
         value=None if value is None else Decimal(str(value)),
-        instruments=frozenset(facts.get("instruments") or ()),
-        approvers=tuple(facts.get("approvers") or DEFAULT_APPROVERS),
-        expires_minutes=int(facts.get("expires_minutes") or 30),
+        instruments=frozenset(fields.get("instruments") or ()),
+        approvers=tuple(fields.get("approvers") or DEFAULT_APPROVERS),
+        expires_minutes=int(fields.get("expires_minutes") or 30),
         max_move_percent=Decimal(1) if move is None else Decimal(str(move)),
     )
 

@@ -40,13 +40,13 @@ def build_order_payload(
     `order` is the order after it, `execution` the fill that caused it. Amounts are text as in the API. Fields
     that do not apply are left out.
     """
-    return add_event_facts(build_order_facts(order, portfolio_name), order, event, execution)
+    return add_event_fields(build_shared_fields(order, portfolio_name), order, event, execution)
 
 
-def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
-    """Return what payloads tell of an order whatever the history row. `add_event_facts` sets the rest."""
+def build_shared_fields(order: Order, portfolio_name: str) -> dict[str, Any]:
+    """Return what payloads tell of an order whatever the history row. `add_event_fields` sets the rest."""
     quantity = _format_quantity(order.quantity)
-    facts: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "order_id": order.id,
         "client_order_id": order.client_order_id,
         "portfolio_id": order.portfolio_id,
@@ -63,29 +63,29 @@ def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
     }
     if order.filled_quantity:
         is_whole = order.filled_quantity == order.quantity
-        facts["filled_quantity"] = quantity if is_whole else _format_quantity(order.filled_quantity)
-        facts["average_price"] = shorten_amount(
+        payload["filled_quantity"] = quantity if is_whole else _format_quantity(order.filled_quantity)
+        payload["average_price"] = shorten_amount(
             format_fixed(divide(order.filled_value, order.filled_quantity))
         )
-        facts["leaves_quantity"] = "0" if is_whole else _format_quantity(order.leaves_quantity)
+        payload["leaves_quantity"] = "0" if is_whole else _format_quantity(order.leaves_quantity)
     if order.type is not OrderType.MARKET:
-        facts |= _serialize_prices(order)
+        payload |= _serialize_prices(order)
     if order.strategy is not None:
-        facts["strategy"] = order.strategy
+        payload["strategy"] = order.strategy
     if order.parent_id is not None:
-        facts["parent_id"] = order.parent_id
+        payload["parent_id"] = order.parent_id
     if order.replaces is not None:
-        facts["replaces"] = order.replaces
+        payload["replaces"] = order.replaces
     if order.replaced_by is not None:
-        facts["replaced_by"] = order.replaced_by
-    return facts
+        payload["replaced_by"] = order.replaced_by
+    return payload
 
 
-def add_event_facts(
-    facts: dict[str, Any], order: Order, event: OrderEvent, execution: ExecutionRow | None
+def add_event_fields(
+    shared_fields: dict[str, Any], order: Order, event: OrderEvent, execution: ExecutionRow | None
 ) -> dict[str, Any]:
     """Return the payload of a history row: the facts of the order, and those of the row."""
-    payload = facts | {"sequence": event.sequence, "status": order.status, "actor": event.actor}
+    payload = shared_fields | {"sequence": event.sequence, "status": order.status, "actor": event.actor}
     if order.status in FINAL_STATUSES:
         payload["leaves_quantity"] = "0"
     if execution is not None:
@@ -102,12 +102,12 @@ def add_event_facts(
 
 def build_denial_payload(order: Order, denial: str) -> dict[str, Any]:
     """Return the payload of the risk.denied event. `denial` is JSON text."""
-    facts = orjson.loads(denial)
+    payload = orjson.loads(denial)
     return {
         "order_id": order.id,
         "portfolio_id": order.portfolio_id,
-        "code": facts["code"],
-        "denial": facts,
+        "code": payload["code"],
+        "denial": payload,
     }
 
 
@@ -148,15 +148,15 @@ def _serialize_prices(order: Order) -> dict[str, str]:
 
 
 def _fill(execution: ExecutionRow) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "execution_id": execution.execution_id,
         "trade_id": execution.trade_id,
         "last_quantity": shorten_quantity(execution.quantity),
         "last_price": shorten_amount(execution.price),
     }
     if execution.charges is not None:
-        facts["charges"] = serialize_charges(execution.charges)
-    return facts
+        payload["charges"] = serialize_charges(execution.charges)
+    return payload
 
 
 def _format_quantity(amount: Decimal) -> str:

@@ -88,15 +88,17 @@ def _check_denials(
     """Yield a finding if the risk.denied events do not match the order's denial."""
     stored_payloads = [(event.created_at, event.facts) for event in events if event.type == DENIED]
     try:
-        facts = order.denial and build_denial_payload(order, order.denial)
+        payload = order.denial and build_denial_payload(order, order.denial)
     except (ValueError, TypeError, LookupError):
-        facts = {}
+        payload = {}
     at = [order_event.at for order_event in history if order_event.to_status == Status.DENIED]
-    if isinstance(facts, dict) and is_rejection(facts.get("denial")):
+    if isinstance(payload, dict) and is_rejection(payload.get("denial")):
         at = []  # an approver's refusal is not a denial by risk checks
-    if facts and not any("time_in_force" in event.facts for event in events):  # written by an earlier version
-        facts.pop("denial", None)
-    expected = [(instant, facts) for instant in at] if facts is not None else []
+    if payload and not any(
+        "time_in_force" in event.facts for event in events
+    ):  # written by an earlier version
+        payload.pop("denial", None)
+    expected = [(instant, payload) for instant in at] if payload is not None else []
     if stored_payloads != expected:
         yield _build_finding(DENIED, str(stored_payloads), str(expected))
 
@@ -164,17 +166,17 @@ def _find_differences(
         ("type", event.type, get_event_type(order_event)),
         ("created_at", event.created_at, order_event.at),
     ]
-    facts = dict(event.facts)
-    expected = _build_expected(facts, order, order_event, recorded, filled, executions)
-    for name in _list_later_names(facts, order, order_event):
+    payload = dict(event.facts)
+    expected = _build_expected(payload, order, order_event, recorded, filled, executions)
+    for name in _list_later_names(payload, order, order_event):
         expected.pop(name, None)
     if filled is None:
         for name in ("filled_quantity", "leaves_quantity", "average_price"):
-            facts.pop(name, None)
+            payload.pop(name, None)
             expected.pop(name, None)
-    if expected != facts:
-        names = dict.fromkeys((*expected, *facts))
-        pairs += [(name, facts.get(name), expected.get(name)) for name in names]
+    if expected != payload:
+        names = dict.fromkeys((*expected, *payload))
+        pairs += [(name, payload.get(name), expected.get(name)) for name in names]
     for name, stored, expected_value in pairs:
         if stored != expected_value:
             yield _build_finding(
@@ -184,16 +186,16 @@ def _find_differences(
             )
 
 
-def _list_later_names(facts: dict[str, Any], order: Order, order_event: OrderEvent) -> list[str]:
+def _list_later_names(payload: dict[str, Any], order: Order, order_event: OrderEvent) -> list[str]:
     """Return the names that the version of the service which wrote the event did not use yet."""
-    names = [] if "broker_reason" in facts else ["broker_reason"]
-    if order_event.sequence == 1 and "time_in_force" not in facts:
+    names = [] if "broker_reason" in payload else ["broker_reason"]
+    if order_event.sequence == 1 and "time_in_force" not in payload:
         names += build_terms(order)
     return names
 
 
 def _build_expected(
-    facts: dict[str, Any],
+    payload: dict[str, Any],
     order: Order,
     order_event: OrderEvent,
     recorded: RecordedValues,
@@ -215,7 +217,7 @@ def _build_expected(
     execution = None if order_event.execution_id is None else executions.get(order_event.execution_id)
     if execution is not None and not has_components(execution.charges):
         execution = execution._replace(charges=None)
-    return build_order_payload(state, facts.get("portfolio_name", ""), order_event, execution)
+    return build_order_payload(state, payload.get("portfolio_name", ""), order_event, execution)
 
 
 def _check_changes(
@@ -251,13 +253,13 @@ def _compare(name: str, stored: Decimal | None, expected: Decimal | None) -> Ite
         )
 
 
-def _parse_values(facts: dict[str, Any]) -> RecordedValues:
-    parent_id = facts.get("parent_id")
+def _parse_values(payload: dict[str, Any]) -> RecordedValues:
+    parent_id = payload.get("parent_id")
     return RecordedValues(
-        _parse_amount(facts.get("quantity")),
-        _parse_amount(facts.get("limit_price")),
-        _parse_amount(facts.get("stop_price")),
-        _parse_amount(facts.get("trail_level")),
+        _parse_amount(payload.get("quantity")),
+        _parse_amount(payload.get("limit_price")),
+        _parse_amount(payload.get("stop_price")),
+        _parse_amount(payload.get("trail_level")),
         parent_id if isinstance(parent_id, str) else None,
     )
 

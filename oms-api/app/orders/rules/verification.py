@@ -116,10 +116,10 @@ def _may_be_triggered(order: Order, reached: set[str]) -> bool:
 
 def _parse_message(denial: str) -> str | None:
     try:
-        facts = json.loads(denial)
+        fields = json.loads(denial)
     except ValueError:
         return None
-    return facts.get("message") if isinstance(facts, dict) else None
+    return fields.get("message") if isinstance(fields, dict) else None
 
 
 def check_quantity(order: Order) -> list[Finding]:

@@ -264,9 +264,9 @@ class ChangesIn(OrderRequestBody):
 
     def to_changes(self) -> OrderChanges:
         """Return the changes."""
-        facts = {name: getattr(self, name) for name in OrderChanges._fields}
-        facts["expires_at"] = None if self.expires_at is None else format_timestamp(self.expires_at)
-        return OrderChanges(**facts)
+        fields = {name: getattr(self, name) for name in OrderChanges._fields}
+        fields["expires_at"] = None if self.expires_at is None else format_timestamp(self.expires_at)
+        return OrderChanges(**fields)
 
 
 class CancelIn(RequestBody):

@@ -166,12 +166,12 @@ class _OrderVerification:
 
     def _published_events(self) -> Iterator[PublishedEvent]:
         for event_id, tenant_id, kind, payload, at in audit.iterate_published_events(self._connection):
-            facts = _facts(payload)
-            if facts is None:
+            order_payload = _parse_payload(payload)
+            if order_payload is None:
                 finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
                 self._verdict.add_findings(f"event {event_id}", [finding])
             else:
-                yield PublishedEvent(event_id, tenant_id, facts["order_id"], kind, facts, at)
+                yield PublishedEvent(event_id, tenant_id, order_payload["order_id"], kind, order_payload, at)
 
     def _blame_orphan(self, row: Any) -> None:
         field = {OrderEvent: "order_events", Booked: "executions", PublishedEvent: "events"}[type(row)]
@@ -229,10 +229,12 @@ def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
     return findings + list(find_execution_event_differences(rows, execution_events))
 
 
-def _facts(payload: str) -> dict[str, Any] | None:
+def _parse_payload(payload: str) -> dict[str, Any] | None:
     """Return the payload of an order's event, None if it is malformed. The order id must come first."""
     try:
-        facts = orjson.loads(payload)
+        parsed = orjson.loads(payload)
     except ValueError:
         return None
-    return facts if payload.startswith(audit.ORDER_ID_PREFIX) and isinstance(facts["order_id"], str) else None
+    return (
+        parsed if payload.startswith(audit.ORDER_ID_PREFIX) and isinstance(parsed["order_id"], str) else None
+    )

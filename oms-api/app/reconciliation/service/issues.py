@@ -97,7 +97,7 @@ def _adjust_cash(
     """Book the difference of the cash, so that ours equals the broker's."""
     ledger, key = LedgerBatch(connection, SortableIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
     ledger.lock([key])
-    portfolio = ledger.portfolio(key)
+    portfolio = ledger.get_portfolio(key)
     if f"{portfolio.cash:.2f}" != issue.ours:
         raise FiguresChanged(issue.id)
     amount = Decimal(issue.theirs or 0) - portfolio.cash

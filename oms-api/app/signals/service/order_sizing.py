@@ -26,7 +26,7 @@ def size_order(context: BatchContext, signal: Signal, portfolio_key: PortfolioKe
         case SizeKind.CLOSE:
             return SizedOrder(None)
         case SizeKind.TARGET_POSITION:
-            position = context.ledger.position(PositionKey(*portfolio_key, signal.symbol, NO_PRODUCT))
+            position = context.ledger.get_position(PositionKey(*portfolio_key, signal.symbol, NO_PRODUCT))
             return size_to_target(value, position.quantity, _sum_working(context, signal, portfolio_key))
         case SizeKind.PERCENT_OF_EQUITY:
             return _compute_equity_size(context, signal, portfolio_key, value)
@@ -46,8 +46,8 @@ def _sum_working(context: BatchContext, signal: Signal, portfolio_key: Portfolio
 def _compute_equity_size(
     context: BatchContext, signal: Signal, portfolio_key: PortfolioKey, percent: Decimal
 ) -> SizedOrder:
-    base = context.ledger.portfolio(portfolio_key).base_currency
-    currency = context.instrument(signal.tenant_id, signal.symbol).currency or base
+    base = context.ledger.get_portfolio(portfolio_key).base_currency
+    currency = context.find_instrument(signal.tenant_id, signal.symbol).currency or base
     rate = Decimal(1) if currency == base else find_current_rate(context, portfolio_key, currency)
     if rate is None:
         message = f"There is no exchange rate from {currency} to {base}; send `qty`."

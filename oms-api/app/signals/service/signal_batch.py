@@ -204,7 +204,7 @@ def _place(
 
     A refused order is an outcome too. Raises Invalid if a signal that is not stored has no size now.
     """
-    changes = context.changes
+    change_count = context.change_count
     try:
         sized = size_order(context, signal, portfolio_key)
     except Invalid as error:
@@ -219,7 +219,7 @@ def _place(
     except Unavailable:
         raise
     except OmsError as error:
-        if context.changes != changes:
+        if context.change_count != change_count:
             raise
         return signal, SignalOutcome(SignalStatus.REJECTED, error.detail)
     return signal, _find_outcome([view.order for view in result.orders])

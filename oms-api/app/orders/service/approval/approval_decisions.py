@@ -79,8 +79,8 @@ def expire_request(context: BatchContext, order: Order, at: Timestamp) -> Order:
     request = load_request(context, order)
     if order.status is not Status.AWAITING_APPROVAL or request is None or request.expires_at > at:
         return order
-    facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "expires_at": request.expires_at}
-    publish_approval_event(context, order.tenant_id, rules.EXPIRED, facts, at, SYSTEM)
+    payload = {"order_id": order.id, "portfolio_id": order.portfolio_id, "expires_at": request.expires_at}
+    publish_approval_event(context, order.tenant_id, rules.EXPIRED, payload, at, SYSTEM)
     reason = "Nobody approved it in time."
     return finalize_order(context, order, Status.EXPIRED, at, rules.SYSTEM_ACTOR, reason=reason)
 

@@ -75,14 +75,14 @@ def _iterate_expected_keys(
 
 
 def _build_event_key(event: RiskEvent) -> Key:
-    facts = event.facts
-    by = facts.get("requested_by" if event.type == REQUESTED else "decided_by")
-    where = (facts.get("order_id"), facts.get("portfolio_id"))
+    payload = event.facts
+    by = payload.get("requested_by" if event.type == REQUESTED else "decided_by")
+    where = (payload.get("order_id"), payload.get("portfolio_id"))
     return (event.tenant_id, event.type, event.at, *where, by)
 
 
-def _build_key(tenant_id: int, kind: str, at: Timestamp, facts: dict[str, Any]) -> Key:
-    return (tenant_id, kind, at, orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode())
+def _build_key(tenant_id: int, kind: str, at: Timestamp, payload: dict[str, Any]) -> Key:
+    return (tenant_id, kind, at, orjson.dumps(payload, option=orjson.OPT_SORT_KEYS).decode())
 
 
 def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:

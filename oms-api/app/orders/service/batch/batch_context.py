@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -67,6 +68,16 @@ class BatchServices:
     signals: "SignalHandler[BatchContext] | None" = None
 
 
+class ScopedTradingState(NamedTuple):
+    """A trading state, and the scope of the kill switch that sets it."""
+
+    state: TradingState
+    scope: SwitchScope
+
+
+_ALL_ACTIVE = ScopedTradingState(TradingState.ACTIVE, SwitchScope.TENANT)
+
+
 class BatchContext:
     """The state of one batch: what it has loaded, and what its commands change.
 
@@ -107,7 +118,7 @@ class BatchContext:
 
     def get_enforcement(self, portfolio_key: PortfolioKey) -> Enforcement:
         """Return how a portfolio enforces trading sessions."""
-        state = self.ledger.portfolio(portfolio_key)
+        state = self.ledger.get_portfolio(portfolio_key)
         return get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
 
     def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
@@ -131,7 +142,7 @@ class BatchContext:
             self.services.message_rate.take(sender, per_minute)
             self._rate_counts[self._command] = self._messages
 
-    def quote(self, tenant_id: int, symbol: str) -> Quote | None:
+    def find_quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""
         if (tenant_id, symbol) not in self.loaded.quotes:
             self.load_quotes([InstrumentKey(tenant_id, symbol)])
@@ -140,26 +151,28 @@ class BatchContext:
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Use a quote that has just arrived, and mark its positions for revaluation."""
         instrument_key = InstrumentKey(tenant_id, quote.symbol)
-        if self.quote(*instrument_key) != quote:
+        if self.find_quote(*instrument_key) != quote:
             self.loaded.quotes[instrument_key] = quote
-            self.services.portfolios.prices.update(instrument_key, quote, self.instrument(*instrument_key))
+            self.services.portfolios.prices.update(
+                instrument_key, quote, self.find_instrument(*instrument_key)
+            )
             self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
                     holding_keys = exposure.by_symbol.get(quote.symbol, ())
                     self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
 
-    def symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
+    def find_symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
         """Return the symbol's instrument and quote with its prices and mark."""
         state = self._symbol_states.get((tenant_id, symbol))
         if state is None:
             override = self.services.market.overrides.get(InstrumentKey(tenant_id, symbol), self.now)
-            quote, instrument = self.quote(tenant_id, symbol), self.instrument(tenant_id, symbol)
+            quote, instrument = self.find_quote(tenant_id, symbol), self.find_instrument(tenant_id, symbol)
             state = build_symbol_state(instrument, quote, override)
             self._symbol_states[tenant_id, symbol] = state
         return state
 
-    def instrument(self, tenant_id: int, symbol: str) -> Instrument:
+    def find_instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument, with default rules if it is not listed."""
         if (tenant_id, symbol) not in self.loaded.instruments:
             self.load_quotes([InstrumentKey(tenant_id, symbol)])
@@ -171,21 +184,24 @@ class BatchContext:
         return self.ledger.get_existing_portfolio(command.origin.tenant_id, *names).key
 
     @property
-    def changes(self) -> int:
+    def change_count(self) -> int:
         """The number of changes so far. It differs after any change."""
-        return self.ledger.changes + self.order_store.changes + len(self.audit_entries)
+        return self.ledger.change_count + self.order_store.change_count + len(self.audit_entries)
 
-    def portfolio(self, order: Order) -> PortfolioState:
+    def get_portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
         return self.ledger.portfolios[order.tenant_id, order.portfolio_id]
 
-    def position(self, order: Order) -> Position:
+    def get_position(self, order: Order) -> Position:
         """Return the position in the order's symbol and product."""
-        return self.ledger.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
+        return self.ledger.get_position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
     def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
-        return origin.portfolios is None or self.ledger.portfolio(portfolio_key).name_key in origin.portfolios
+        return (
+            origin.portfolios is None
+            or self.ledger.get_portfolio(portfolio_key).name_key in origin.portfolios
+        )
 
     def order_for(self, origin: Origin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
@@ -194,21 +210,21 @@ class BatchContext:
             raise NoSuchOrder(order_id)
         return order
 
-    def state(self, order: Order) -> tuple[TradingState, str]:
+    def get_trading_state(self, order: Order) -> ScopedTradingState:
         """Return the strictest trading state of the kill switches that apply to the order, and its scope."""
-        portfolio = self.portfolio(order)
+        portfolio = self.get_portfolio(order)
         switches = self.loaded.switches.get(order.tenant_id, ALL_ACTIVE)
         if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
-            return TradingState.ACTIVE, SwitchScope.TENANT  # the usual case
+            return _ALL_ACTIVE  # the usual case
         state, scope = switches.get_state(portfolio.name_key, order.strategy)
         own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
-        return (
-            (own, SwitchScope.PORTFOLIO) if get_strictest_state(state, own) is not state else (state, scope)
-        )
+        if get_strictest_state(state, own) is not state:
+            return ScopedTradingState(own, SwitchScope.PORTFOLIO)
+        return ScopedTradingState(state, scope)
 
     def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:
         """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
-        if self.ledger.portfolio(portfolio_key).trading_state == TradingState.HALTED:
+        if self.ledger.get_portfolio(portfolio_key).trading_state == TradingState.HALTED:
             return True
         switches = self.loaded.switches.get(portfolio_key.tenant_id, ALL_ACTIVE)
         return TradingState.HALTED in switches.states.values()

@@ -20,7 +20,7 @@ def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Order
         if order.role in PARENT_ROLES:
             legs = context.order_store.list_children(order)
         legs.sort(key=lambda order: order.id)
-        orders.append(OrderView(order, context.portfolio(order).name, tuple(legs)))
+        orders.append(OrderView(order, context.get_portfolio(order).name, tuple(legs)))
     return OrderResult(tuple(orders))
 
 

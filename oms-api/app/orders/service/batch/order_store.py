@@ -15,7 +15,7 @@ from app.orders.queries import book as queries
 from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.executions import insert_executions
 from app.orders.rules.contingency import PARENT_ROLES
-from app.orders.rules.event_payloads import add_event_facts, build_order_facts, get_event_type
+from app.orders.rules.event_payloads import add_event_fields, build_shared_fields, get_event_type
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import require_transition
 from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, changed
@@ -43,7 +43,7 @@ class OrderStore:
         self._last_payload: dict[str, Any] = {}  # of that event, which the next one may reuse
         self.events: list[OrderEvent] = []  # history rows that are not written yet
         self.executions: list[ExecutionRow] = []  # not written yet
-        self.changes = 0  # the number of changes
+        self.change_count = 0  # the number of changes
         # The positions that changed since the exposures were computed.
         self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
 
@@ -166,17 +166,17 @@ class OrderStore:
         self._new[order.tenant_id, order.id] = None
         return self._record_status(order, None, order.status, order.created_at, actor, reason=reason)
 
-    def change_status(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
-        """Change the order's status. `facts` are fields of the history row and changed fields of the order.
+    def change_status(self, order: Order, to: Status, at: Timestamp, actor: str, **fields: Any) -> Order:
+        """Change the order's status. `fields` are fields of the history row and changed fields of the order.
 
         Raises InvalidTransition.
         """
         require_transition(order.id, order.status, to)
-        return self._record_status(order, order.status, to, at, actor, **facts)
+        return self._record_status(order, order.status, to, at, actor, **fields)
 
-    def record_change(self, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
-        """Change an order but not its status, and add a history row. `facts` are those of `change_status`."""
-        return self._record_status(order, order.status, order.status, at, actor, **facts)
+    def record_change(self, order: Order, at: Timestamp, actor: str, **fields: Any) -> Order:
+        """Change an order but not its status, and add an order event. `fields`: see `change_status`."""
+        return self._record_status(order, order.status, order.status, at, actor, **fields)
 
     def replace(self, order: Order, **fields: Any) -> Order:
         """Change fields of an order without a history row, such as a trail level or a link."""
@@ -186,16 +186,16 @@ class OrderStore:
 
     def add_execution(self, row: ExecutionRow) -> None:
         """Add an execution."""
-        self.changes += 1
+        self.change_count += 1
         self.executions.append(row)
 
-    def add_event(self, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp) -> None:
-        """Add an event to the outbox. The first value of `facts` must be the id of the event's object."""
-        self.changes += 1
-        subject = str(next(iter(facts.values())))
+    def add_event(self, tenant_id: int, kind: str, payload: dict[str, Any], at: Timestamp) -> None:
+        """Add an event to the outbox. The first value of `payload` must be the id of the event's object."""
+        self.change_count += 1
+        subject = str(next(iter(payload.values())))
         if kind.startswith("approval."):
             subject = f"{subject} {kind}"  # a separate row
-        self._ledger.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
+        self._ledger.add_event(NewEvent(tenant_id, kind, orjson.dumps(payload).decode(), at, subject))
 
     @property
     def created(self) -> list[Order]:
@@ -213,7 +213,7 @@ class OrderStore:
         An order that was created and ended in this batch changes no portfolio's open orders.
         """
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
-            stamp = renew_stamp(self._ledger.portfolio(portfolio_key).orders_stamp)
+            stamp = renew_stamp(self._ledger.get_portfolio(portfolio_key).orders_stamp)
             self.open_orders[portfolio_key].stamp = stamp
             self._ledger.stamp(portfolio_key, stamp)
 
@@ -268,16 +268,16 @@ class OrderStore:
         )
         self.events.append(event)
         if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
-            self._last_payload = build_order_facts(updated, self._ledger.portfolio(portfolio_key).name)
+            self._last_payload = build_shared_fields(updated, self._ledger.get_portfolio(portfolio_key).name)
         self._last_published = updated
         execution = self.executions[-1] if execution_id is not None else None
-        text = orjson.dumps(add_event_facts(self._last_payload, updated, event, execution)).decode()
+        text = orjson.dumps(add_event_fields(self._last_payload, updated, event, execution)).decode()
         self._ledger.add_event(NewEvent(updated.tenant_id, get_event_type(event), text, at, updated.id))
         return updated
 
     def _store(self, order: Order, before: Order) -> PortfolioKey:
         """Store a changed order, and return the key of its portfolio."""
-        self.changes += 1
+        self.change_count += 1
         key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
         is_counted = order.status in EXPOSURE_STATUSES or before.status in EXPOSURE_STATUSES
         if is_counted or order.filled_quantity != before.filled_quantity:

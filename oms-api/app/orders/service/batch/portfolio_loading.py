@@ -39,7 +39,7 @@ def load_portfolios(
 def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKey]) -> None:
     """Take positions, open orders and exposures from the cache, and read later changes."""
     ledger, cache = context.ledger, context.services.portfolios
-    cached = {key: cache.take(context.connection, ledger.portfolio(key)) for key in keys}
+    cached = {key: cache.take(context.connection, ledger.get_portfolio(key)) for key in keys}
     read = ledger.load_all_positions({key: (one.positions, one.last_sequence) for key, one in cached.items()})
     changed = _load_open_orders(context, {key: one.open_orders for key, one in cached.items()})
     for position_key in read:
@@ -59,7 +59,7 @@ def _load_open_orders(
     """
     loaded, outdated = dict(cached), []
     for portfolio_key, cached_orders in cached.items():
-        stamp = context.ledger.portfolio(portfolio_key).orders_stamp
+        stamp = context.ledger.get_portfolio(portfolio_key).orders_stamp
         if cached_orders.stamp != stamp:
             loaded[portfolio_key] = cached_orders.copied()
             loaded[portfolio_key].stamp = stamp
@@ -94,7 +94,7 @@ def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> li
         symbols = by_tenant.setdefault(key.tenant_id, set())
         exposure = context.exposures.get(key)
         if exposure is None:
-            positions = context.ledger.positions(key).items()
+            positions = context.ledger.get_positions(key).items()
             symbols |= {position_key.symbol for position_key, position in positions if position.quantity}
         else:
             symbols |= exposure.list_symbols()
@@ -117,11 +117,11 @@ def _load_currency_pairs(
     for key in keys:
         exposure = context.exposures.get(key)
         if exposure is None or exposure.foreign:
-            positions = context.ledger.positions(key).values()
+            positions = context.ledger.get_positions(key).values()
             traded |= {
                 (key.tenant_id, position.currency) for position in positions if position.currency is not None
             }
-    bases = {(key.tenant_id, context.ledger.portfolio(key).base_currency) for key in keys}
+    bases = {(key.tenant_id, context.ledger.get_portfolio(key).base_currency) for key in keys}
     if traded - bases:
         pairs = {
             InstrumentKey(tenant_id, symbol)
@@ -146,13 +146,13 @@ def create_cache_update(context: BatchContext) -> Callable[[], None]:
     """Return a function that caches the written state of the portfolios. Call it after the commit."""
     ledger, cache, updates = context.ledger, context.services.portfolios, []
     for portfolio_key in context.order_store.portfolio_keys:
-        state, exposure = ledger.portfolio(portfolio_key), context.exposures.get(portfolio_key)
+        state, exposure = ledger.get_portfolio(portfolio_key), context.exposures.get(portfolio_key)
         if exposure is not None:
             exposure.stale = context.order_store.dirty.get(portfolio_key, set())
             exposure.marks_version = context.marks_version
             exposure.prices_version = cache.prices.version
         written = CachedPortfolio(
-            ledger.positions(portfolio_key),
+            ledger.get_positions(portfolio_key),
             state.last_sequence,
             state.last_hash,
             context.order_store.open_orders[portfolio_key],

@@ -100,13 +100,13 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
     A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is
     rolled back and the writer retries the other commands without it.
     """
-    changes = context.changes
+    change_count = context.change_count
     try:
         if isinstance(command, CommandOnOrder):
             context.loaded.require_order(command)
         return _COMMAND_HANDLERS[type(command)](context, command)
     except OmsError as error:
-        if context.changes != changes:
+        if context.change_count != change_count:
             raise
         return error
 

@@ -239,7 +239,7 @@ def _list_matched_quotes(
             matched_quotes.add((tenant_id, command.quote))
         elif isinstance(command, _Resent) and context.loaded.has_order(command):
             keys.add(context.order_store.get(*get_order_key(command)).instrument_key)
-    quotes = {(key.tenant_id, context.quote(*key)) for key in keys}
+    quotes = {(key.tenant_id, context.find_quote(*key)) for key in keys}
     return matched_quotes | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}
 
 

@@ -36,7 +36,7 @@ def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Ord
     """
     if order.broker == PAPER:
         return None
-    instrument = context.instrument(order.tenant_id, order.symbol)
+    instrument = context.find_instrument(order.tenant_id, order.symbol)
     group_denial = find_linked_refusal(
         order.broker, [build_broker_order(linked_order, instrument) for linked_order in linked]
     )
@@ -63,7 +63,7 @@ def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
     """
     if order.broker == PAPER:
         return None
-    portfolio = context.portfolio(order)
+    portfolio = context.get_portfolio(order)
     if portfolio.when_broker_down != HOLD:
         return None
     name, stored = _find_connection(context, order)
@@ -84,7 +84,7 @@ def load_broker_connection(
 
 
 def _find_connection(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
-    return load_broker_connection(context, context.portfolio(order))
+    return load_broker_connection(context, context.get_portfolio(order))
 
 
 def count_critical_issues(context: BatchContext, order: Order) -> int:
@@ -103,23 +103,23 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
     """
     if is_sent_with_pair(context, order):
         return
-    name = context.portfolio(order).broker_connection or ""
+    name = context.get_portfolio(order).broker_connection or ""
     linked = list_linked(context, order)
     mark_sent_with_entry(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
     is_stored = bool(linked) or order.role in SHARING  # it depends on other orders when it is sent
     if is_stored or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return
-    instrument = context.instrument(order.tenant_id, order.symbol)
+    instrument = context.find_instrument(order.tenant_id, order.symbol)
     context.committed_orders.append(CommittedOrder(name, order, instrument))
     context.writes.append(build_sending_insert([(order.tenant_id, name, order.id, at)]))
 
 
-def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> Order:
     """Ask the broker to cancel a working order. It stays PENDING_CANCEL until the broker answers."""
     if order.status is Status.PENDING_CANCEL:
         return order
-    pending = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **facts)
+    pending = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **fields)
     _store_request(context, pending, RequestKind.CANCEL, at)
     return pending
 
@@ -159,7 +159,7 @@ def adopt_children(context: BatchContext, order: Order, successor: Order) -> Non
 def _store_request(
     context: BatchContext, order: Order, kind: RequestKind, at: Timestamp, successor: Order | None = None
 ) -> None:
-    name = context.portfolio(order).broker_connection
+    name = context.get_portfolio(order).broker_connection
     columns = None if successor is None else orjson.dumps(serialize_order_row(successor)).decode()
     successor_id = None if successor is None else successor.id
     row = (order.tenant_id, name, order.id, kind.value, successor_id, columns, at)

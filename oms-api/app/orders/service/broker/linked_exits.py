@@ -25,7 +25,7 @@ _WORKED = "The entry filled. The exit is now working at the broker."
 
 def list_linked(context: BatchContext, order: Order) -> list[Order]:
     """Return the orders that are sent in the request of a new order."""
-    instrument = context.instrument(order.tenant_id, order.symbol)
+    instrument = context.find_instrument(order.tenant_id, order.symbol)
     if not is_remote(order) or order.group_id is None:
         return []
     if carries_exits(order, instrument):
@@ -45,7 +45,7 @@ def is_paired(context: BatchContext, order: Order) -> bool:
     """Return whether an order's broker gets it and the other exit of its pair in one request."""
     if not is_remote(order) or order.role not in EXIT_ROLES:
         return False
-    instrument = context.instrument(order.tenant_id, order.symbol)
+    instrument = context.find_instrument(order.tenant_id, order.symbol)
     return get_pairing(order, instrument) is Pairing.TOGETHER
 
 

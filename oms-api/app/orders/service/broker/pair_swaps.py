@@ -29,7 +29,7 @@ def was_cancel_requested(context: BatchContext, order: Order) -> bool:
 
 def is_watched_order(context: BatchContext, order: Order) -> bool:
     """Return whether we watch the price of an order, while the other one of its pair rests at the broker."""
-    if not is_watched(order, context.instrument(order.tenant_id, order.symbol)):
+    if not is_watched(order, context.find_instrument(order.tenant_id, order.symbol)):
         return False
     return bool(
         find_siblings(
@@ -47,7 +47,7 @@ def sort_pair(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
     """Return the orders of a pair as they are sent. The paper market gets them as they are."""
     if not any(is_remote(order) for order in orders):
         return list(orders)
-    prices = context.symbol_state(orders[0].tenant_id, orders[0].symbol).prices
+    prices = context.find_symbol_state(orders[0].tenant_id, orders[0].symbol).prices
     return sort_for_sending(orders, prices)
 
 

@@ -56,7 +56,7 @@ def _get_key(execution: ExecutionRow) -> str:
 
 
 def _convert(context: BatchContext, order: Order, amount: Decimal, currency: str) -> Decimal:
-    base = context.portfolio(order).base_currency
+    base = context.get_portfolio(order).base_currency
     if currency == base:
         return amount
     rate = find_current_rate(context, order.portfolio_key, currency)
@@ -80,4 +80,4 @@ def _append(
     instant = datetime.fromisoformat(at)
     origin = Origin(order.tenant_id, order.source, None, instant, key, None, order.broker)
     entry = CashEntry(kind, amount, reason, symbol=execution.symbol, day=execution.executed_at[:10])
-    context.ledger.append_cash(context.portfolio(order), origin, entry)
+    context.ledger.append_cash(context.get_portfolio(order), origin, entry)

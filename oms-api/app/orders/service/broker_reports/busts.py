@@ -72,7 +72,7 @@ def record_bust(
     execution: ExecutionRow,
     trade: TradeRow,
     command: ExecutionChange,
-    **facts: Any,
+    **fields: Any,
 ) -> Order:
     """Add the execution that takes another one back, and return the order that it counts for."""
     bust = execution._replace(
@@ -95,7 +95,7 @@ def record_bust(
         execution_id=bust.execution_id,
         filled_quantity=busted.filled_quantity + Decimal(bust.quantity),
         filled_value=busted.filled_value + Decimal(bust.value),
-        **facts,
+        **fields,
     )
 
 
@@ -165,7 +165,7 @@ def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, r
     require_no_action(original, inputs)
     if inputs.after.quantity and inputs.after.currency == MIXED:
         raise MixesCurrencies(original.trade_id)
-    portfolio, entry = batch.portfolio(original.portfolio_key), build_reversal_entry(original, reason)
+    portfolio, entry = batch.get_portfolio(original.portfolio_key), build_reversal_entry(original, reason)
     row = batch.append(portfolio, origin, entry, inputs.after)
     batch.reversals[key] = row.trade_id
     return row

@@ -108,8 +108,8 @@ def _book(
     anomaly = find_anomaly(order, find_successor(context, order), event)
     note = anomaly if anomaly in {OVER, STRAY} else CORRECTION
     row = build_execution(order, event, trade, note, charges)
-    facts = {"broker_reason": command.reason, "request_key": command.origin.idempotency_key}
-    corrected = apply_execution(context, order, row, at, actor, **facts)
+    fields = {"broker_reason": command.reason, "request_key": command.origin.idempotency_key}
+    corrected = apply_execution(context, order, row, at, actor, **fields)
     delta = Decimal(reversal.quantity_delta) + Decimal(trade.quantity_delta)
     net = trade._replace(quantity_delta=format_fixed(delta))
     return corrected, _Booked(original, net, event.quantity - Decimal(execution.quantity))

@@ -128,10 +128,10 @@ def _apply(context: BatchContext, order: Order, command: ApplyBrokerReport) -> N
             _charge(context, order, event, at)
 
 
-def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **facts: Any) -> None:
+def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **fields: Any) -> None:
     if to is Status.REJECTED and order.status is Status.HELD:  # an exit that the broker got with its entry
         order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
-    ended = finalize_order(context, order, to, at, order.broker, **facts)
+    ended = finalize_order(context, order, to, at, order.broker, **fields)
     continue_pair(context, ended, at)
 
 
@@ -191,11 +191,11 @@ def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> 
         request_hash=None,
         actor=order.broker,
     )
-    changes = context.changes
+    change_count = context.change_count
     try:
         bust_execution(context, BustExecution(origin, order.id, event.execution_id, event.reason))
         refund_broker_charges(context, order, event.execution_id, at)
     except (NotFound, Conflict) as error:
-        if context.changes != changes:
+        if context.change_count != change_count:
             raise
         raise InvalidTransition(order.id, order.status, f"a bust: {error.detail}") from None

@@ -226,7 +226,7 @@ def _is_judged_now(context: BatchContext, order: Order) -> bool:
 
     A held order is checked at its release. A halt applies at once.
     """
-    waits = order.status is Status.HELD and context.state(order)[0] is not TradingState.HALTED
+    waits = order.status is Status.HELD and context.get_trading_state(order).state is not TradingState.HALTED
     return not waits
 
 
@@ -293,7 +293,7 @@ def _trails(changes: OrderChanges) -> bool:
 
 
 def _trail_level(context: BatchContext, order: Order, changed: Order) -> Decimal | None:
-    instrument = context.instrument(order.tenant_id, order.symbol)
+    instrument = context.find_instrument(order.tenant_id, order.symbol)
     before = TrailDistance(order.trail_amount, order.trail_percent)
     after = TrailDistance(changed.trail_amount, changed.trail_percent)
     return replace_trail_level(Side(order.side), order.trail_level, before, after, instrument.tick_size)

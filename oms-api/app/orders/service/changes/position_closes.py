@@ -43,7 +43,7 @@ def close_in_portfolio(
 ) -> OrderResult:
     """Send the order that closes the position in a locked portfolio; see `close_position`."""
     origin = command.origin
-    position_quantity = context.ledger.position(
+    position_quantity = context.ledger.get_position(
         PositionKey(*portfolio_key, command.symbol, command.product)
     ).quantity
     if not position_quantity:
@@ -99,7 +99,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     size = part_size(
         order.quantity,
         find_limits(context, order).max_order_quantity,
-        context.instrument(order.tenant_id, order.symbol).lot_size,
+        context.find_instrument(order.tenant_id, order.symbol).lot_size,
     )
     if size == order.quantity:
         return order

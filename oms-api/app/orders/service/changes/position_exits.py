@@ -34,7 +34,7 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
     if repeated is not None:
         return repeated
     portfolio_key = context.get_portfolio_key(command)
-    position_quantity = context.ledger.position(
+    position_quantity = context.ledger.get_position(
         PositionKey(*portfolio_key, command.symbol, command.product)
     ).quantity
     if not position_quantity:
@@ -118,5 +118,5 @@ def _build_exits(
 
 def _terms(order: Order) -> tuple[str, ...]:
     """Return the terms by which exits are compared."""
-    facts = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
-    return tuple(map(str, facts))
+    terms = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
+    return tuple(map(str, terms))

@@ -27,7 +27,7 @@ def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     denial = find_placement_denial(context, order, legs, confirm_repeat=ticket.confirm_repeat)
     return OrderPreview(
         order=order,
-        portfolio_name=context.portfolio(order).name,
+        portfolio_name=context.get_portfolio(order).name,
         estimate=estimate_order(context, order, risk),
         denial=denial,
         checks=tuple(list_headrooms(risk)),

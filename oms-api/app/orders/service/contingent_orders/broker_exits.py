@@ -82,8 +82,8 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
         child for child in children if child.status is Status.HELD and child.group_id == entry.group_id
     ]
     if waiting and not any(child.status in WORKING_STATUSES | FINAL_STATUSES for child in children):
-        facts = {"quantity": protected_quantity, "reason": f"{entry.id} filled"}
-        sized = [context.order_store.record_change(order, at, GROUPS, **facts) for order in waiting]
+        fields = {"quantity": protected_quantity, "reason": f"{entry.id} filled"}
+        sized = [context.order_store.record_change(order, at, GROUPS, **fields) for order in waiting]
         send_exits(context, sized, at)
         return
     latest = list_latest_exits(children)
@@ -124,7 +124,7 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Let a take-profit that the quote reaches take the place of its stop, and the stop return afterwards."""
     if not is_remote(order) or order.role not in SHARING or order.type in STOPS:
         return
-    prices = context.symbol_state(order.tenant_id, order.symbol).prices
+    prices = context.find_symbol_state(order.tenant_id, order.symbol).prices
     is_reached = fills_at_once(order, prices)
     if waits_for_quote(context, order) and is_reached:
         for stop in find_siblings(
@@ -210,7 +210,7 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
     if ended.accepted_at is None or was_cancel_requested(context, ended):
         return False
     worked = context.now - datetime.fromisoformat(ended.accepted_at)
-    instrument = context.instrument(ended.tenant_id, ended.symbol)
+    instrument = context.find_instrument(ended.tenant_id, ended.symbol)
     return worked >= _MIN_TIME and is_sent_for_a_day(ended, instrument)
 
 

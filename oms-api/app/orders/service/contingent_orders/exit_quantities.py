@@ -127,7 +127,7 @@ def _list_other_orders(
 
 def _can_open(context: BatchContext, order: Order) -> bool:
     """Return whether an order may reverse the position, given the trading state and short selling limits."""
-    if context.state(order)[0] is not TradingState.ACTIVE:
+    if context.get_trading_state(order).state is not TradingState.ACTIVE:
         return False
     return order.side == "BUY" or can_go_short(find_limits(context, order), order.product)
 

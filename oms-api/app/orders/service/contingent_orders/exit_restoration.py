@@ -61,7 +61,7 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
 
     Return the exits that were changed or placed.
     """
-    position_quantity = context.ledger.position(reversed_reduction.position_key).quantity
+    position_quantity = context.ledger.get_position(reversed_reduction.position_key).quantity
     groups = _list_groups(context, reversed_reduction, "SELL" if position_quantity > 0 else "BUY")
     covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
     room, left = abs(position_quantity) - sum(covered.values(), ZERO), reversed_reduction.quantity

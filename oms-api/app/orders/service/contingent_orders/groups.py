@@ -24,15 +24,15 @@ RISK = "risk"
 
 
 def finalize_order(
-    context: BatchContext, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any
+    context: BatchContext, order: Order, to: Status, at: Timestamp, actor: str, **fields: Any
 ) -> Order:
-    """End an order and apply its end to its group. `facts` are the fields of the history row."""
-    ended = context.order_store.change_status(order, to, at, actor, **facts)
+    """End an order and apply its end to its group. `fields` are the fields of the history row."""
+    ended = context.order_store.change_status(order, to, at, actor, **fields)
     apply_end_to_group(context, ended, at)
     return ended
 
 
-def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> Order:
     """Cancel an open order.
 
     A working order is canceled through its broker; the paper broker confirms at once. For an exit that a
@@ -41,16 +41,16 @@ def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str,
     """
     entry = find_open_entry(context, order)
     if entry is not None:
-        cancel_order(context, entry, at, actor, **facts)
+        cancel_order(context, entry, at, actor, **fields)
         return order
     if order.status is Status.HELD and is_held_at_broker(context, order):
         order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
     if order.status in {Status.INITIALIZED, Status.HELD, Status.AWAITING_APPROVAL}:
-        return finalize_order(context, order, Status.CANCELED, at, actor, **facts)
+        return finalize_order(context, order, Status.CANCELED, at, actor, **fields)
     if is_remote(order):
-        return request_cancel(context, order, at, actor, **facts)
+        return request_cancel(context, order, at, actor, **fields)
     if order.status is not Status.PENDING_CANCEL:
-        order = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **facts)
+        order = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **fields)
     return finalize_order(context, order, Status.CANCELED, at, order.broker)
 
 
@@ -67,9 +67,9 @@ def cancel_open_orders(
     return canceled
 
 
-def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> None:
+def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> None:
     """Mark a replacement with nothing left to fill as FILLED."""
-    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **fields)
     filled = context.order_store.change_status(
         sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
     )
@@ -79,8 +79,8 @@ def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: st
 def deny_order(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
     """Deny an order and publish a risk.denied event."""
     text = format_denial(denial)
-    facts = build_denial_payload(order, text)
-    context.order_store.add_event(order.tenant_id, "risk.denied", facts, at)
+    payload = build_denial_payload(order, text)
+    context.order_store.add_event(order.tenant_id, "risk.denied", payload, at)
     return finalize_order(
         context, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields
     )
@@ -121,10 +121,10 @@ def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: 
     """
     released = order._replace(**fields)
     if _only_reduces(context, released):
-        fields |= round_to_tick(released, context.instrument(order.tenant_id, order.symbol).tick_size)
+        fields |= round_to_tick(released, context.find_instrument(order.tenant_id, order.symbol).tick_size)
         return _send_released(context, order, at, **fields)
     denial = find_denial(context, released)
-    if denial is not None and context.state(order)[0] is not TradingState.ACTIVE:
+    if denial is not None and context.get_trading_state(order).state is not TradingState.ACTIVE:
         if released == order:
             return order
         return context.order_store.record_change(order, at, GROUPS, reason=denial.message, **fields)
@@ -141,7 +141,7 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
 
     An approval of the group does not cover a later replacement.
     """
-    if context.portfolio(order).approval is None:
+    if context.get_portfolio(order).approval is None:
         return False
     parent = context.order_store.find_parent(order) if order.replaces is None else None
     return any(load_request(context, one) is not None for one in (order, parent) if one is not None)
@@ -167,7 +167,7 @@ def _only_reduces(context: BatchContext, order: Order) -> bool:
 
 def get_closable_quantity(context: BatchContext, order: Order) -> Decimal:
     """Return the quantity that an order of that side may close before the position is flat."""
-    position_quantity = context.position(order).quantity
+    position_quantity = context.get_position(order).quantity
     return max(position_quantity if order.side == "SELL" else -position_quantity, ZERO)
 
 

@@ -28,7 +28,7 @@ def find_opening_orders(
         orders_by_position.setdefault(order.position_key, []).append(order)
     opening = []
     for position_key, orders in orders_by_position.items():
-        opening += select_opening_orders(orders, context.ledger.position(position_key).quantity)
+        opening += select_opening_orders(orders, context.ledger.get_position(position_key).quantity)
     return opening
 
 
@@ -37,7 +37,7 @@ def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str 
     if not context.is_any_halted(portfolio_key):
         return []
     opening = find_opening_orders(context, portfolio_key, symbol)
-    return [order for order in opening if context.state(order)[0] is TradingState.HALTED]
+    return [order for order in opening if context.get_trading_state(order).state is TradingState.HALTED]
 
 
 def cancel_all_halted(context: BatchContext, command: CancelHalted) -> OrderResult:

@@ -76,7 +76,7 @@ def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
     The broker ends the exits with it, and they are sent for the part that filled.
     """
     entry = context.order_store.find_parent(leg)
-    prices = context.symbol_state(leg.tenant_id, leg.symbol).prices
+    prices = context.find_symbol_state(leg.tenant_id, leg.symbol).prices
     price = get_trigger_price(leg, prices)
     is_reached = price is not None and reached_stop(leg, [price]) is not None
     if entry is not None and entry.status in WORKING_STATUSES and leg.type in STOPS and is_reached:

@@ -65,14 +65,14 @@ def find_follower_denial(context: BatchContext, first: Order, second: Order) -> 
 
 def find_pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of an OCO stop order that the market has already reached."""
-    prices = context.symbol_state(order.tenant_id, order.symbol).prices
+    prices = context.find_symbol_state(order.tenant_id, order.symbol).prices
     watched = get_trigger_price(order, prices)
     return None if watched is None else _reached(context, order, [watched])
 
 
 def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Order]) -> Denial | None:
     """Return the denial of a new exit of a position; the exits that it replaces do not count."""
-    if context.state(order)[0] is TradingState.HALTED:
+    if context.get_trading_state(order).state is TradingState.HALTED:
         return find_denial(context, order, *current_exits)
     risk = build_risk_input(context, order, *current_exits)
     return evaluate_exit(risk, is_change=True) or find_pair_denial(context, order)
@@ -102,8 +102,10 @@ def is_exit_change(context: BatchContext, order: Order, successor: Order) -> boo
     """
     if order.role in EXIT_ROLES:
         return True
-    is_waiting = order.status is Status.HELD or context.state(order)[0] is not TradingState.HALTED
-    position_quantity = context.position(order).quantity
+    is_waiting = (
+        order.status is Status.HELD or context.get_trading_state(order).state is not TradingState.HALTED
+    )
+    position_quantity = context.get_position(order).quantity
     return not is_waiting and can_only_close(order, position_quantity) and is_tightened(order, successor)
 
 
@@ -118,7 +120,7 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
     """Return the denial of an exit that its entry's fill would trigger at once, or that makes no profit."""
     if (leg.symbol, leg.product) != (entry.symbol, entry.product) or leg.side == entry.side:
         return None
-    prices = context.symbol_state(entry.tenant_id, entry.symbol).prices
+    prices = context.find_symbol_state(entry.tenant_id, entry.symbol).prices
     levels = entry_prices(entry, prices)
     watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
     denial = _reached(context, leg, levels if watched is None else [*levels, watched])
@@ -144,7 +146,7 @@ def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> 
 
 
 def _tick(context: BatchContext, order: Order) -> Decimal:
-    return context.instrument(order.tenant_id, order.symbol).tick_size
+    return context.find_instrument(order.tenant_id, order.symbol).tick_size
 
 
 def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
@@ -174,7 +176,7 @@ def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None
 
 def _halt_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return the denial of a change that a halt forbids: any change of an exit but a tightening."""
-    if context.state(order)[0] is not TradingState.HALTED or is_tightened(order, successor):
+    if context.get_trading_state(order).state is not TradingState.HALTED or is_tightened(order, successor):
         return None
     return find_denial(context, successor, order)
 
@@ -193,7 +195,7 @@ def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
 def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:
     """Return the second order's risk input with the position and cash after the first order's fill."""
     sign = 1 if first.side == "BUY" else -1
-    prices: Prices = context.symbol_state(first.tenant_id, first.symbol).prices
+    prices: Prices = context.find_symbol_state(first.tenant_id, first.symbol).prices
     price = find_order_price(build_risk_input(context, first).order, prices)
     if (first.symbol, first.product) != (second.symbol, second.product) or price is None:
         return risk

@@ -91,7 +91,7 @@ def confirm_reductions(context: BatchContext, filled: Order, executed_at: dateti
     """
     if not is_remote(filled) or filled.role not in SHARING:
         return
-    instrument = context.instrument(filled.tenant_id, filled.symbol)
+    instrument = context.find_instrument(filled.tenant_id, filled.symbol)
     if get_pairing(filled, instrument) is not Pairing.NATIVE:
         return
     for sibling in find_siblings(

@@ -128,7 +128,7 @@ def record_trade(
     `executed_at` is None if it is the time of recording. Raises AmountTooLarge, NoRate and RateUnknown.
     """
     traded_at = executed_at or at
-    side, position = _SIDES[order.side], context.position(order)
+    side, position = _SIDES[order.side], context.get_position(order)
     currency = find_trading_currency(context, order.portfolio_key, order.symbol, position)
     rate = None if currency is None else find_booking_rate(context, order, currency, position)
     fill = build_fill(side, event.quantity, event.value, currency, rate, traded_at)
@@ -166,7 +166,7 @@ def record_trade(
         executed_at=executed_at,
         fee_totals=charges.fee_totals,
     )
-    portfolio = context.portfolio(order)
+    portfolio = context.get_portfolio(order)
     trade = context.ledger.append(portfolio, origin, entry, after)
     book_dp_charge(context.ledger, portfolio, origin, order.symbol, charged, position)
     return trade, charges

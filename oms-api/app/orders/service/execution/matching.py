@@ -39,7 +39,7 @@ def match_new_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """
     if is_remote(order):
         return
-    quote = context.quote(order.tenant_id, order.symbol)
+    quote = context.find_quote(order.tenant_id, order.symbol)
     if quote is None or context.services.market.is_stale(quote, context.now):
         arrived = [] if order.time_in_force in AT_AUCTION else [build_paper_order(context, order)]
         apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _parse_instant(at)), at)
@@ -73,7 +73,7 @@ def match_at_close(context: BatchContext, order: Order, at: Timestamp) -> None:
 def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
     """Return the last quote before the order's end."""
     end = _parse_instant(order.ends_at or order.created_at)
-    quote = context.quote(order.tenant_id, order.symbol)
+    quote = context.find_quote(order.tenant_id, order.symbol)
     if quote is None or quote.at < end:
         return quote
     key = order.instrument_key
@@ -98,7 +98,7 @@ def _run_matching(context: BatchContext, orders: Sequence[Order], quote: Quote, 
 
 def _build_paper_settings(context: BatchContext, order: Order) -> PaperSettings:
     """Return the settings of the paper market for the order's portfolio."""
-    portfolio = context.portfolio(order)
+    portfolio = context.get_portfolio(order)
     return set_portfolio_terms(context.services.paper_settings, portfolio.participation, portfolio.slippage)
 
 
@@ -135,7 +135,7 @@ def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
     """Return the order as the paper market's matching rules need it, with its links and its position."""
     return convert_order(
         order,
-        context.instrument(order.tenant_id, order.symbol),
+        context.find_instrument(order.tenant_id, order.symbol),
         # An auction order is matched once, at its price; what does not fill then lapses.
         TimeInForce.IOC if order.time_in_force in AT_AUCTION else None,
         group=find_oco_group_id(order),

@@ -161,21 +161,21 @@ def send_or_request_approval(context: BatchContext, order: Order, *, requires_ap
 
 
 def send_order(
-    context: BatchContext, order: Order, at: Timestamp | None = None, actor: str | None = None, **facts: Any
+    context: BatchContext, order: Order, at: Timestamp | None = None, actor: str | None = None, **fields: Any
 ) -> None:
     """Send a checked order to its broker, or hold it until its session opens or its broker is connected.
 
     The paper broker accepts and matches it at once. An exit is never held: it does not match outside its
     session. `at` and `actor` are set for an order that waited for approval; they are the time and the person
-    of the approval. `facts` are further fields of the history row.
+    of the approval. `fields` are further fields of the history row.
     """
     at, actor = at or order.created_at, actor or order.placed_by
     hold = None if order.role in EXIT_ROLES else find_order_hold(context, order, at)
     reason = find_broker_hold_reason(context, order) if hold is None else hold.reason
     if reason is not None:
-        context.order_store.change_status(order, Status.HELD, at, actor, **facts | {"reason": reason})
+        context.order_store.change_status(order, Status.HELD, at, actor, **fields | {"reason": reason})
         return
-    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **fields)
     if is_remote(sent):
         request_submission(context, sent, at)
         return
@@ -192,8 +192,8 @@ def build_placement(
     context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str
 ) -> Placement:
     """Return the portfolio, the cost schedule and the placer of a new order."""
-    exchange = context.instrument(origin.tenant_id, symbol).exchange
-    portfolio = context.ledger.portfolio(portfolio_key)
+    exchange = context.find_instrument(origin.tenant_id, symbol).exchange
+    portfolio = context.ledger.get_portfolio(portfolio_key)
     return Placement(
         *portfolio_key,
         source=origin.source,
@@ -243,7 +243,7 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
     """
     for order in sort_pair(context, orders):
         waiting = context.order_store.get(order.tenant_id, order.id)
-        instrument = context.instrument(order.tenant_id, order.symbol)
+        instrument = context.find_instrument(order.tenant_id, order.symbol)
         if waiting.status is Status.INITIALIZED and len(orders) > 1 and is_watched(waiting, instrument):
             context.order_store.change_status(waiting, Status.HELD, waiting.created_at, waiting.placed_by)
         elif waiting.status is Status.INITIALIZED:

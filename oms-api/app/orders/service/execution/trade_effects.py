@@ -70,7 +70,7 @@ def _restore_exits(context: BatchContext, row: TradeRow) -> None:
 def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
     """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
     row = recorded.row
-    if recorded.replayed or not batch.portfolio(row.portfolio_key).orders_stamp:
+    if recorded.replayed or not batch.get_portfolio(row.portfolio_key).orders_stamp:
         return False
     if row.kind == REVERSAL:
         return True
@@ -85,7 +85,7 @@ def _with_open_orders(context: BatchContext, reduced: Iterable[RecordedTrade]) -
             effects.append(one)
             continue
         portfolio_key = one.row.portfolio_key
-        state = context.ledger.portfolio(portfolio_key)
+        state = context.ledger.get_portfolio(portfolio_key)
         cached_orders = context.services.portfolios.find_open_orders(context.connection, state)
         if cached_orders is not None:
             has_orders = bool(cached_orders.by_symbol.get(one.row.symbol))

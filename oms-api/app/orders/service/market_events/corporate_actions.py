@@ -41,26 +41,29 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     booking = Booking(
         context.ledger,
-        context.ledger.portfolio(portfolio_key),
+        context.ledger.get_portfolio(portfolio_key),
         command.origin,
         action,
         partial(_find_rate, context, portfolio_key, action.symbol),
     )
-    changes = context.changes
-    _ = reverse_action(booking) if command.is_reversal else book_action(booking)
+    change_count = context.change_count
+    if command.is_reversal:
+        reverse_action(booking)
+    else:
+        book_action(booking)
     context.exposures.pop(portfolio_key, None)
     if action.kind is ActionKind.SYMBOL_CHANGE and not command.is_reversal:
         _cancel_orders(context, portfolio_key, command)
     elif action.kind is ActionKind.SPLIT:
         _restate_orders(context, portfolio_key, command)
         restate_prices(context, command)
-    return CorporateActionResult(context.changes != changes)
+    return CorporateActionResult(context.change_count != change_count)
 
 
 def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, currency: str) -> Decimal:
     rate = find_current_rate(context, portfolio_key, currency)
     if rate is None:
-        raise NoRate(symbol, currency, context.ledger.portfolio(portfolio_key).base_currency)
+        raise NoRate(symbol, currency, context.ledger.get_portfolio(portfolio_key).base_currency)
     return rate
 
 
@@ -74,22 +77,30 @@ def _restate_orders(
     context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction
 ) -> None:
     action, at = command.action, format_timestamp(command.origin.at)
-    instrument = context.instrument(portfolio_key.tenant_id, action.symbol)
+    instrument = context.find_instrument(portfolio_key.tenant_id, action.symbol)
     terms = Terms(instrument.tick_size, instrument.lot_size)
     new_units, old_units = action.ratio
     ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio
-    mark = _build_mark(action)
+    action_reason = _build_action_reason(action)
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, action.symbol)
     for stale_order in [order for order in open_orders if _is_due(context, order, command)]:
         order = context.order_store.get_current(stale_order)  # canceling another order may have canceled it
         if order.status in _NOT_RESTATED:
-            cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: place the order again")
+            cancel_open_orders(context, [order], at, ACTOR, reason=f"{action_reason}: place the order again")
             continue
         restated = _find_previous_terms(context, order, command, terms) or restate_order(order, ratio, terms)
         if restated is None:
-            cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: less than one lot is left")
+            cancel_open_orders(
+                context, [order], at, ACTOR, reason=f"{action_reason}: less than one lot is left"
+            )
         else:
-            _restate(context, order, restated, at, f"{_REVERSED}{mark}" if command.is_reversal else mark)
+            _restate(
+                context,
+                order,
+                restated,
+                at,
+                f"{_REVERSED}{action_reason}" if command.is_reversal else action_reason,
+            )
 
 
 def _find_previous_terms(
@@ -97,7 +108,7 @@ def _find_previous_terms(
 ) -> RestatedOrder | None:
     """Return the terms that an order had before the split, for a reversal of an unchanged order, else None.
 
-    What rounding took away is back.
+    This also restores the quantity that rounding removed.
     """
     if not command.is_reversal:
         return None
@@ -105,10 +116,16 @@ def _find_previous_terms(
         predecessor = context.order_store.get(order.tenant_id, order.replaces)
         previous = {"quantity": predecessor.quantity, "trail_amount": predecessor.trail_amount}
         return restore_order(order, previous, command.action.ratio, terms)
-    mark = _build_mark(command.action)
+    action_reason = _build_action_reason(command.action)
     history = list_history(context, order)
-    words = [event.broker_reason for event in history if event.reason == mark and event.broker_reason]
-    return restore_order(order, parse_terms(words[-1]), command.action.ratio, terms) if words else None
+    previous_terms = [
+        event.broker_reason for event in history if event.reason == action_reason and event.broker_reason
+    ]
+    return (
+        restore_order(order, parse_terms(previous_terms[-1]), command.action.ratio, terms)
+        if previous_terms
+        else None
+    )
 
 
 def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) -> bool:
@@ -116,26 +133,28 @@ def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) 
 
     An order that was placed after the action took effect is in the new units.
     """
-    mark = _build_mark(command.action)
+    action_reason = _build_action_reason(command.action)
     history = list_history(context, order)
     reasons = [event.reason for event in history]
-    is_restated = reasons.count(mark) > reasons.count(f"{_REVERSED}{mark}")
+    is_restated = reasons.count(action_reason) > reasons.count(f"{_REVERSED}{action_reason}")
     if command.is_reversal:
         return is_restated
     return not is_restated and order.created_at < command.action.effective_at
 
 
-def _build_mark(action: CorporateActionTerms) -> str:
+def _build_action_reason(action: CorporateActionTerms) -> str:
     return f"Corporate action {action.id}"
 
 
-def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str) -> None:
+def _restate(
+    context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, action_reason: str
+) -> None:
     """Change the order in place. A trailing stop gets a successor, because its trail never widens.
 
     The order matches from the next quote on.
     """
     if order.type is OrderType.TRAILING_STOP:
-        _replace_trailing_stop(context, order, restated, at, mark)
+        _replace_trailing_stop(context, order, restated, at, action_reason)
         return
     fields = {
         name: getattr(restated, name)
@@ -143,13 +162,15 @@ def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: T
         if getattr(order, name) is not None
     }
     accepted: dict[str, Any] = {} if order.accepted_at is None else {"accepted_at": at}
-    words = format_terms(order)
-    facts = fields | accepted | {"quantity": restated.quantity}
-    context.order_store.record_change(order, at, ACTOR, reason=mark, broker_reason=words, **facts)
+    previous_terms = format_terms(order)  # the event stores them for a reversal
+    changed_fields = fields | accepted | {"quantity": restated.quantity}
+    context.order_store.record_change(
+        order, at, ACTOR, reason=action_reason, broker_reason=previous_terms, **changed_fields
+    )
 
 
 def _replace_trailing_stop(
-    context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str
+    context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, action_reason: str
 ) -> None:
     store = context.order_store
     order_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at), order.id)
@@ -164,12 +185,12 @@ def _replace_trailing_stop(
         carried_value=order.filled_value,
         replaces=order.id,
     )
-    added = store.add(successor, successor.placed_by, mark)
+    added = store.add(successor, successor.placed_by, action_reason)
     if order.status is Status.HELD:
-        store.change_status(order, Status.REPLACED, at, ACTOR, reason=mark, replaced_by=order_id)
+        store.change_status(order, Status.REPLACED, at, ACTOR, reason=action_reason, replaced_by=order_id)
         store.change_status(added, Status.HELD, at, ACTOR)
     else:
-        pending = store.change_status(order, Status.PENDING_REPLACE, at, ACTOR, reason=mark)
+        pending = store.change_status(order, Status.PENDING_REPLACE, at, ACTOR, reason=action_reason)
         store.change_status(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
         sent = store.change_status(added, Status.SUBMITTED, at, ACTOR)
         resting = get_resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)

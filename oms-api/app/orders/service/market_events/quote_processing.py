@@ -60,7 +60,7 @@ def match_unmatched_quotes(context: BatchContext) -> None:
             by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
     at = format_timestamp(context.now)
     for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
-        quote = context.quote(*key)
+        quote = context.find_quote(*key)
         if quote is not None:
             process_quote(context, MatchQuote(key.tenant_id, quote, at, is_new=False), by_symbol[key])
 
@@ -86,7 +86,7 @@ def process_quote(context: BatchContext, command: MatchQuote, portfolio_keys: li
 
     If the command's quote is not new, the current quote of the symbol is matched instead.
     """
-    quote = command.quote if command.is_new else context.quote(command.tenant_id, command.quote.symbol)
+    quote = command.quote if command.is_new else context.find_quote(command.tenant_id, command.quote.symbol)
     expire_orders(context, portfolio_keys, command.at)
     if quote is None or context.services.market.is_stale(quote, context.now):
         return

@@ -51,7 +51,7 @@ def _began_before(
 
 def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: Timestamp) -> list[str]:
     """Return the symbols of intraday positions without a trade since the last square-off."""
-    positions = context.ledger.positions(portfolio_key).items()
+    positions = context.ledger.get_positions(portfolio_key).items()
     return sorted(
         key.symbol
         for key, position in positions
@@ -66,7 +66,7 @@ def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str)
 
 
 def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
-    portfolio = context.ledger.portfolio(portfolio_key)
+    portfolio = context.ledger.get_portfolio(portfolio_key)
     origin = Origin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
     command = ClosePosition(origin, *names, None, _REASON, ignores_halt=True)

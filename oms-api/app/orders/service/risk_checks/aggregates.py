@@ -56,7 +56,7 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: Limits) -> 
     totals: dict[str, Totals] = dict(context.loaded.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
-            base = context.ledger.portfolio(portfolio_key).base_currency
+            base = context.ledger.get_portfolio(portfolio_key).base_currency
             totals[base] = add_totals(totals.get(base, NOTHING), get_exposure(context, portfolio_key).total)
     converted = _in_one_currency(context, order, totals)
     return converted if has_value else converted._replace(missing=None)  # a count of orders needs no rate
@@ -94,14 +94,16 @@ def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
         context.loaded.unlocked_totals[tenant_id] = totals
         firm = get_firm_currency(context, tenant_id)
         locked = context.order_store.portfolio_keys
-        bases = {context.ledger.portfolio(key).base_currency for key in locked if key.tenant_id == tenant_id}
+        bases = {
+            context.ledger.get_portfolio(key).base_currency for key in locked if key.tenant_id == tenant_id
+        }
         for base in sorted(bases | totals.keys() - {firm}):
             find_conversion_rate(context, tenant_id, base, firm)
 
 
 def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
     tenant_id, firm = order.tenant_id, context.loaded.firm_currencies[order.tenant_id]
-    own = context.portfolio(order).base_currency
+    own = context.get_portfolio(order).base_currency
     rate = None if own == firm else find_conversion_rate(context, tenant_id, own, firm)
     missing = f"{own}/{firm}" if rate is None and own != firm else None
     others = totals.pop(firm, NOTHING)
@@ -162,5 +164,5 @@ def _books(
         working = list_working_orders(orders.get(position_key, []), position)
         rate = find_valuation_rate(context, tenant_id, bases[portfolio_key], symbol, position)
         mark = find_mark(context, position_key, position)
-        prices = context.symbol_state(tenant_id, symbol).prices
+        prices = context.find_symbol_state(tenant_id, symbol).prices
         yield portfolio_key, build_symbol_book(position.quantity, mark, working, prices, rate=rate)

@@ -52,7 +52,7 @@ def find_required_request(
     one because the other order of its group does. With `is_forced`, the policy covers every order, also that
     of a portfolio without one.
     """
-    policy = rules.find_policy(context.portfolio(order).approval, is_forced=is_forced)
+    policy = rules.find_policy(context.get_portfolio(order).approval, is_forced=is_forced)
     if policy is None or order.role in _EXEMPT_ROLES:
         return None
     risk = build_risk_input(context, order, confirm_repeat=True)
@@ -69,7 +69,7 @@ def _is_covered(context: BatchContext, order: Order, policy: ApprovalPolicy, ris
         None if price is None or risk.no_rate else compute_order_value(order.quantity, price, risk.book.rate)
     )
     exposures = sum_exposures(context, order.portfolio_key)
-    equity = context.portfolio(order).cash + exposures.net
+    equity = context.get_portfolio(order).cash + exposures.net
     return rules.is_covered(policy, order.symbol, value, equity)
 
 
@@ -154,4 +154,4 @@ def publish_approval_event(
 
 def get_reference(context: BatchContext, order: Order) -> Any:
     """Return the order's current reference price: mid, else last, None without a quote."""
-    return get_reference_price(context.symbol_state(order.tenant_id, order.symbol).prices)
+    return get_reference_price(context.find_symbol_state(order.tenant_id, order.symbol).prices)

@@ -17,7 +17,7 @@ def find_trading_currency(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position
 ) -> str | None:
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
-    listed = context.instrument(portfolio_key.tenant_id, symbol)
+    listed = context.find_instrument(portfolio_key.tenant_id, symbol)
     base = context.ledger.portfolios[portfolio_key].base_currency
     return find_fill_currency(position, listed.currency if listed.is_listed else None, base)
 
@@ -26,13 +26,13 @@ def find_conversion_rate(context: BatchContext, tenant_id: int, currency: str, b
     """Return the current price of one unit of `currency` in `base`, None if no rate is known."""
     symbols = list_pairs(currency, base)
     context.load_quotes([InstrumentKey(tenant_id, symbol) for symbol in symbols])
-    return find_rate(currency, base, {symbol: context.quote(tenant_id, symbol) for symbol in symbols})
+    return find_rate(currency, base, {symbol: context.find_quote(tenant_id, symbol) for symbol in symbols})
 
 
 def find_current_rate(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:
     """Return the current price of a currency in the portfolio's currency, None if no rate is known."""
     return find_conversion_rate(
-        context, portfolio_key.tenant_id, currency, context.ledger.portfolio(portfolio_key).base_currency
+        context, portfolio_key.tenant_id, currency, context.ledger.get_portfolio(portfolio_key).base_currency
     )
 
 
@@ -52,7 +52,7 @@ def find_valuation_rate(
     Without a current rate, the rate of the position's cost is used; zero if it is flat, so that no new order
     passes.
     """
-    listed = context.instrument(tenant_id, symbol)
+    listed = context.find_instrument(tenant_id, symbol)
     currency = find_fill_currency(position, listed.currency if listed.is_listed else None, base)
     if currency is None:
         return None
@@ -70,7 +70,7 @@ def find_booking_rate(context: BatchContext, order: Order, currency: str, positi
     rate = find_current_rate(context, portfolio_key, currency) or get_cost_rate(position)
     rate = rate or find_last_rate(context.connection, *portfolio_key, order.symbol)
     if rate is None:
-        raise NoRate(order.symbol, currency, context.portfolio(order).base_currency)
+        raise NoRate(order.symbol, currency, context.get_portfolio(order).base_currency)
     return rate
 
 
@@ -87,4 +87,4 @@ def find_missing_rate(context: BatchContext, order: Order, position: Position) -
     currency = find_trading_currency(context, portfolio_key, order.symbol, position)
     if currency is None or find_current_rate(context, portfolio_key, currency) is not None:
         return None
-    return f"{currency}/{context.portfolio(order).base_currency}"
+    return f"{currency}/{context.get_portfolio(order).base_currency}"

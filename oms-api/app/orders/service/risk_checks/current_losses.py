@@ -43,9 +43,13 @@ def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> 
     baseline = _get_baseline(context, order.portfolio_key)
     if baseline is None:
         return _NO_LOSSES
-    equity, portfolio = compute_equity(context, order.portfolio_key), context.portfolio(order)
+    equity, portfolio = compute_equity(context, order.portfolio_key), context.get_portfolio(order)
     is_breached = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown) is not None
-    if is_breached and context.state(order)[0] is TradingState.ACTIVE and _was_switched(context, portfolio):
+    if (
+        is_breached
+        and context.get_trading_state(order).state is TradingState.ACTIVE
+        and _was_switched(context, portfolio)
+    ):
         return _NO_LOSSES
     total = equity - baseline.total_equity
     return CurrentLosses(equity - baseline.day_equity, max(baseline.peak_pnl, total) - total)
@@ -55,7 +59,7 @@ def load_losses(context: BatchContext, key: PortfolioKey) -> None:
     """Load what a portfolio's losses are measured against, and whether its limit was reached today."""
     if key in context.ledger.new_portfolios:
         return
-    portfolio = context.ledger.portfolio(key)
+    portfolio = context.ledger.get_portfolio(key)
     subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=portfolio.kind == "live")
     limits = context.services.controls.get_limits(key.tenant_id, subject)
     if limits.max_daily_loss is None and limits.max_drawdown is None:
@@ -67,7 +71,7 @@ def load_losses(context: BatchContext, key: PortfolioKey) -> None:
 
 def _get_baseline(context: BatchContext, key: PortfolioKey) -> LossBaseline | None:
     """Return what the losses are measured against, read again from time to time and after each flow."""
-    cash_hash = context.ledger.portfolio(key).cash_hash
+    cash_hash = context.ledger.get_portfolio(key).cash_hash
 
     def read() -> LossBaseline | None:
         services, ids = context.services, [key.portfolio_id]

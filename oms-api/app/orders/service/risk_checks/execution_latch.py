@@ -70,8 +70,8 @@ def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Ti
         return
     context.latched[key] = latch
     context.services.controls.forget(tenant_id)
-    facts = serialize_latch_values(latch)
-    context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
+    values = serialize_latch_values(latch)
+    context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **values}, at)
     instant = datetime.fromisoformat(at)
-    entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=mask_secrets({**facts}))
+    entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=mask_secrets({**values}))
     context.audit_entries.append(entry)

@@ -26,7 +26,7 @@ def get_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure
     exposure = context.exposures.get(portfolio_key)
     if exposure is None:
         exposure = context.exposures[portfolio_key] = Exposure()
-        positions = context.ledger.positions(portfolio_key)
+        positions = context.ledger.get_positions(portfolio_key)
         holding_keys_to_revalue = {
             key.holding_key for key, position in positions.items() if position.quantity
         }
@@ -50,12 +50,12 @@ def build_book(
 ) -> SymbolExposure:
     """Return the book of a position of a locked portfolio with those of its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
-    position = context.ledger.position(position_key)
+    position = context.ledger.get_position(position_key)
     mark = find_mark(context, position_key, position)
     rate = find_portfolio_valuation_rate(context, portfolio_key, symbol, position)
     if not orders:
         return SymbolExposure(position.quantity, mark, rate=rate)
-    prices = context.symbol_state(position_key.tenant_id, symbol).prices
+    prices = context.find_symbol_state(position_key.tenant_id, symbol).prices
     market = build_charged_market(context, portfolio_key, symbol, position, rate)
     working = list_working_orders(orders, position, prices, mark, market)
     return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
@@ -64,7 +64,7 @@ def build_book(
 def _has_new_rate(
     context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> bool:
-    position = context.ledger.position(PositionKey(*portfolio_key, *holding_key))
+    position = context.ledger.get_position(PositionKey(*portfolio_key, *holding_key))
     rate = find_portfolio_valuation_rate(context, portfolio_key, holding_key.symbol, position)
     return rate != exposure.valuations[holding_key].book.rate
 
@@ -128,26 +128,28 @@ def build_charged_market(
 ) -> ChargedMarket:
     """Return where the portfolio's orders in a symbol are charged."""
     currency = find_trading_currency(context, portfolio_key, symbol, position)
-    base = context.ledger.portfolio(portfolio_key).base_currency
-    return ChargedMarket(context.instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate)
+    base = context.ledger.get_portfolio(portfolio_key).base_currency
+    return ChargedMarket(
+        context.find_instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate
+    )
 
 
 def find_mark(context: BatchContext, key: PositionKey, position: Position) -> Decimal | None:
     """Return the mark of a position in its currency, None for a flat one without a quote."""
-    price = context.symbol_state(key.tenant_id, key.symbol).mark
+    price = context.find_symbol_state(key.tenant_id, key.symbol).mark
     return _find_last_trade_price(context, key) if price is None and position.quantity else price
 
 
 def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) -> None:
     """Load the last trade's price of the positions that are valued next, where no quote gives a mark."""
     for key in portfolio_keys:
-        positions = context.ledger.positions(key)
+        positions = context.ledger.get_positions(key)
         if key in context.exposures:
             position_keys = [
                 PositionKey(*key, *holding_key) for holding_key in context.order_store.dirty.get(key, ())
             ]
             positions = {
-                position_key: context.ledger.position(position_key) for position_key in position_keys
+                position_key: context.ledger.get_position(position_key) for position_key in position_keys
             }
         if positions:
             load_last_trade_prices(context, positions)
@@ -160,7 +162,7 @@ def load_last_trade_prices(context: BatchContext, positions: Mapping[PositionKey
         for key, position in positions.items()
         if position.quantity
         and key not in context.loaded.last_trade_prices
-        and get_mark(context.quote(key.tenant_id, key.symbol)) is None
+        and get_mark(context.find_quote(key.tenant_id, key.symbol)) is None
     ]
     if keys:
         context.loaded.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
@@ -170,5 +172,5 @@ def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal |
     """Return the price of the newest trade in a position, of this batch or stored."""
     price = context.ledger.get_new_price(key)
     if price is None and key not in context.loaded.last_trade_prices:
-        load_last_trade_prices(context, context.ledger.positions(key.portfolio_key))
+        load_last_trade_prices(context, context.ledger.get_positions(key.portfolio_key))
     return context.loaded.last_trade_prices.get(key) if price is None else price

@@ -43,11 +43,11 @@ def build_charged_trade(
     """
     return ChargedTrade(
         schedule=order.cost_schedule,
-        exchange=context.instrument(order.tenant_id, order.symbol).exchange,
+        exchange=context.find_instrument(order.tenant_id, order.symbol).exchange,
         product=order.product,
         side=order.side,
         execution=execution,
-        currency=currency or context.portfolio(order).base_currency,
+        currency=currency or context.get_portfolio(order).base_currency,
         rate=rate,
         at=datetime.fromisoformat(at),
         is_square_off=is_square_off(order),
@@ -62,7 +62,7 @@ def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) ->
     if order.cost_schedule == Schedule.NONE:
         return NO_CHARGES
     filled = _filled_that_day(context, order, trade)
-    return compute_booked_charges(trade, filled, context.portfolio(order).fee_totals, load_rates())
+    return compute_booked_charges(trade, filled, context.get_portfolio(order).fee_totals, load_rates())
 
 
 def estimate_charges(

@@ -51,11 +51,11 @@ def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
 
 def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decimal:
     """Return cash plus the market value of the positions, in the portfolio's currency."""
-    return context.ledger.portfolio(portfolio_key).cash + sum_exposures(context, portfolio_key).net
+    return context.ledger.get_portfolio(portfolio_key).cash + sum_exposures(context, portfolio_key).net
 
 
 def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp) -> None:
-    portfolio, connection = context.ledger.portfolio(portfolio_key), context.connection
+    portfolio, connection = context.ledger.get_portfolio(portfolio_key), context.connection
     is_live = portfolio.kind == "live"
     subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=is_live)
     limits = context.services.controls.get_limits(portfolio.tenant_id, subject)

@@ -39,13 +39,13 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
     charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
     is_complete = worth is not None and charges is not None
     exposures = sum_exposures(context, order.portfolio_key)
-    cash = context.portfolio(order).cash
+    cash = context.get_portfolio(order).cash
     return OrderEstimate(
         price=price,
         value=value,
         charges=charges,
         cash_after=cash - sign * (worth or ZERO) - (charges or ZERO) if is_complete else None,
-        position_after=context.position(order).quantity + sign * quantity,
+        position_after=context.get_position(order).quantity + sign * quantity,
         gross_exposure=exposures.gross,
         net_exposure=exposures.net,
         equity=cash + exposures.net,
@@ -62,14 +62,14 @@ def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> Exposur
 def serialize_estimate(estimate: OrderEstimate) -> str:
     """Return the estimate as JSON text. Amounts are text as in the API."""
     values = estimate._asdict().items()
-    facts = {name: None if value is None else shorten_amount(format_fixed(value)) for name, value in values}
-    facts["position_after"] = shorten_quantity(format_fixed(estimate.position_after))
-    return orjson.dumps(facts).decode()
+    texts = {name: None if value is None else shorten_amount(format_fixed(value)) for name, value in values}
+    texts["position_after"] = shorten_quantity(format_fixed(estimate.position_after))
+    return orjson.dumps(texts).decode()
 
 
 def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal | None) -> Decimal | None:
     """Return the charges of the order if one execution filled it, None where a rate is unknown."""
-    currency = find_trading_currency(context, order.portfolio_key, order.symbol, context.position(order))
+    currency = find_trading_currency(context, order.portfolio_key, order.symbol, context.get_position(order))
     execution = ChargedExecution(order.leaves_quantity, value)
     try:
         trade = build_charged_trade(context, order, execution, currency, rate, order.created_at)

@@ -18,12 +18,12 @@ def resolve_quantity(context: BatchContext, tenant_id: int, ticket: Ticket) -> D
     """
     if ticket.quantity is not None or ticket.notional is None:
         return ticket.quantity or ZERO
-    quote = context.quote(tenant_id, ticket.symbol)
+    quote = context.find_quote(tenant_id, ticket.symbol)
     price = get_touch_price("BUY", Prices(quote.bid, quote.ask, quote.last)) if quote else None
     if not price:
         return ZERO
     return round_down_to_step(
-        _largest_quantity(ticket.notional, price), context.instrument(tenant_id, ticket.symbol).lot_size
+        _largest_quantity(ticket.notional, price), context.find_instrument(tenant_id, ticket.symbol).lot_size
     )
 
 

@@ -62,14 +62,16 @@ def build_risk_input(
     context: BatchContext, order: Order, *excluded: Order, confirm_repeat: bool = False
 ) -> RiskInput:
     """Return the input of the risk checks. Its totals contain neither the order nor the orders `excluded`."""
-    portfolio, limits = context.portfolio(order), find_limits(context, order)
-    symbol, market = context.symbol_state(order.tenant_id, order.symbol), context.services.market
-    state, scope = context.state(order)
+    portfolio, limits = context.get_portfolio(order), find_limits(context, order)
+    symbol, market = context.find_symbol_state(order.tenant_id, order.symbol), context.services.market
+    state, scope = context.get_trading_state(order)
     candidate = _build_candidate(order)
     exposure = get_exposure(context, order.portfolio_key)
     valued = exposure.valuations.get(order.holding_key)
     book = _book_of_others(context, order, excluded, candidate, valued)
-    missing_rate = None if book.rate is None else find_missing_rate(context, order, context.position(order))
+    missing_rate = (
+        None if book.rate is None else find_missing_rate(context, order, context.get_position(order))
+    )
     firm = compute_firm_totals(context, order, limits)
     hold = find_current_hold(context, order)
     session_hold = find_session_refusal(context, order, hold)
@@ -115,7 +117,7 @@ def _find_waived_codes(context: BatchContext, order: Order) -> frozenset[str]:
 
 
 def _build_subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
-    portfolio = context.portfolio(order)
+    portfolio = context.get_portfolio(order)
     return Subject(
         portfolio_name_key=portfolio.name_key,
         symbol=order.symbol,
@@ -132,7 +134,7 @@ def find_limits(context: BatchContext, order: Order) -> Limits:
     key = OrderKey(order.tenant_id, order.id)
     limits = context.limits.get(key)
     if limits is None:
-        instrument = context.instrument(order.tenant_id, order.symbol)
+        instrument = context.find_instrument(order.tenant_id, order.symbol)
         limits = context.services.controls.get_limits(
             order.tenant_id, _build_subject(context, order, instrument)
         )
@@ -196,7 +198,7 @@ def _build_charge_estimate(
     """Return a function that estimates what filling a quantity of the order costs."""
     if order.cost_schedule == Schedule.NONE:
         return charge_nothing
-    position = context.position(order)
+    position = context.get_position(order)
     market = build_charged_market(context, order.portfolio_key, order.symbol, position, rate)
     price = find_order_price(candidate, prices)
     return lambda quantity: estimate_charges(order, market, quantity, price)

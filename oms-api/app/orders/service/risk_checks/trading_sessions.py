@@ -35,7 +35,7 @@ def find_calendars(context: BatchContext, order: Order) -> SessionCalendars | No
     """
     if not context.loaded.has_sessions or context.get_enforcement(order.portfolio_key) is Enforcement.OFF:
         return None
-    instrument = context.instrument(order.tenant_id, order.symbol)
+    instrument = context.find_instrument(order.tenant_id, order.symbol)
     terms = (instrument.exchange, instrument.asset_class)
     calendars = context.services.calendars
     regular = calendars.find_calendar(*terms)
@@ -85,7 +85,7 @@ def find_last_square_off(
     """Return when the intraday positions in a symbol were last closed, at or before `at`; None: never."""
     if context.get_enforcement(portfolio_key) is Enforcement.OFF:
         return None
-    instrument = context.instrument(portfolio_key.tenant_id, symbol)
+    instrument = context.find_instrument(portfolio_key.tenant_id, symbol)
     calendars = context.services.calendars
     return calendars.find_last_square_off(instrument.exchange, instrument.asset_class, at)
 
