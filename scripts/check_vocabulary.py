@@ -1,4 +1,4 @@
-"""Counts names that are not standard terms. The count may only decrease.
+"""Counts names that are not standard terms, and British spellings in texts. The count may only decrease.
 
 Run by `make check`. It fails if there are more such names than the limit in `vocabulary.toml`, and if there
 are fewer, so that the limit follows the count. `--list` prints each name with its location.
@@ -19,10 +19,13 @@ VOCABULARY = tomllib.loads(VOCABULARY_FILE.read_text())
 METAPHORS, VAGUE_VERBS, VAGUE_NAMES, PARTICIPLES = (
     frozenset(VOCABULARY[key]) for key in ("metaphors", "vague_verbs", "vague_names", "participles")
 )
+SPELLING = VOCABULARY["spelling"]
+PACKAGES_WITH_TEXTS = {"app", "simulator"}  # users read their texts
+_BRITISH = re.compile(rf"\b(?:{'|'.join(SPELLING['words'])})\b", re.IGNORECASE)
 
 
 class Finding(NamedTuple):
-    """A name that breaks a rule, its location, and the offending word."""
+    """A name or text that breaks a rule, its location, and the offending word."""
 
     path: str
     line: int
@@ -65,8 +68,17 @@ def check_variable(path: str, node: ast.AST) -> Iterator[Finding]:
         yield Finding(path, node.lineno, node.arg, node.arg)
 
 
+def check_spelling(path: str, node: ast.Constant) -> Iterator[Finding]:
+    """Yield a finding for each British spelling in a text or docstring that users or developers read."""
+    is_read = not PACKAGES_WITH_TEXTS.isdisjoint(Path(path).parts) and path not in SPELLING["exceptions"]
+    if is_read and isinstance(node.value, str):
+        for match in _BRITISH.finditer(node.value):
+            line = node.lineno + node.value.count("\n", 0, match.start())
+            yield Finding(path, line, match[0], "write the US spelling")
+
+
 def check_source(path: str, source: str) -> Iterator[Finding]:
-    """Yield a finding for each name of a module that breaks a rule."""
+    """Yield a finding for each name and text of a module that breaks a rule."""
     yield from check_module(path)
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
@@ -75,6 +87,9 @@ def check_source(path: str, source: str) -> Iterator[Finding]:
             # a test's name is a sentence, in which any verb may occur
             is_test = node.name.startswith("test_")
             word = None if is_test else find_metaphor(node.name) or find_vague_verb(node.name)
+        elif isinstance(node, ast.Constant):
+            yield from check_spelling(path, node)
+            continue
         else:
             yield from check_variable(path, node)
             continue
@@ -94,7 +109,7 @@ def find_all(root: Path) -> list[Finding]:
 
 def compare(count: int, limit: int) -> str | None:
     """Return what to do if the count differs from the limit, or None."""
-    summary = f"{count} names are not standard terms"
+    summary = f"{count} names or spellings are not standard terms"
     if count > limit:
         return f"{summary}; {limit} are allowed. List them with --list, and rename the new ones."
     if count < limit:
