@@ -61,7 +61,7 @@ def test_order_is_previewed_placed_filled_and_another_is_canceled(slack, deploym
     assert {each["status"] for each in list_orders(deployment, portfolio)} == {"FILLED", "CANCELED"}
 
 
-def test_denied_order_offers_what_passes(slack, deployment, portfolio):
+def test_denied_order_offers_a_passing_quantity(slack, deployment, portfolio):
     set_quote(deployment, "SLDEN", "99", "100")
     slack.type(f"/order buy 20000 SLDEN limit 100 gtc in {portfolio}")  # the portfolio has 1,000,000 in cash
     expect(slack.form).to_contain_text("Denied by buying power")  # in the preview

@@ -257,7 +257,7 @@ def test_one_order_of_many_is_canceled(trading: PortfolioWorkspace):
 # Kill switch
 
 
-def test_halt_lists_what_stays_open_and_posts_a_banner(risk_workspace: PortfolioWorkspace):
+def test_halt_lists_orders_that_stay_open_and_posts_a_banner(risk_workspace: PortfolioWorkspace):
     risk_workspace.oms.rows["/orders"] = [
         portfolio_oms.build_order("O1"),
         portfolio_oms.build_order("O2", role="stop_loss"),

@@ -126,7 +126,7 @@ def test_buttons_are_those_that_the_state_allows(status, filled, labels):
     assert [button["text"]["text"] for button in list_buttons(order)] == labels
 
 
-def test_thread_says_what_changed_and_cuts_long_lists():
+def test_thread_names_changes_and_cuts_long_lists():
     events = (
         build_event(1, "", "INITIALIZED"),
         build_event(2, "INITIALIZED", "AWAITING_APPROVAL", "slack:T1:U1"),
