@@ -58,6 +58,15 @@ def test_british_spelling_counts_at_its_own_line():
     assert [finding.line for finding in check_vocabulary.check_source("app/x.py", source)] == [2]
 
 
+def test_pages_of_the_simulator_are_checked_for_spelling(tmp_path):
+    page = tmp_path / check_vocabulary.PAGES / "desk.js"
+    page.parent.mkdir(parents=True)
+    page.write_text('const columns = ["Mark",\n  "Unrealised", { labelledBy }];\n')
+    assert [(finding.name, finding.line) for finding in check_vocabulary.find_all(tmp_path)] == [
+        ("Unrealised", 2)
+    ]
+
+
 def test_names_and_values_of_another_program_may_have_british_spelling():
     assert find_names("task.cancelled()") == []
     for path in check_vocabulary.SPELLING["exceptions"]:

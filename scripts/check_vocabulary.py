@@ -20,6 +20,7 @@ METAPHORS, VAGUE_VERBS, VAGUE_NAMES, PARTICIPLES = (
     frozenset(VOCABULARY[key]) for key in ("metaphors", "vague_verbs", "vague_names", "participles")
 )
 SPELLING = VOCABULARY["spelling"]
+PAGES = "slack-bot/simulator/static"
 PACKAGES_WITH_TEXTS = {"app", "simulator"}  # users read their texts
 _BRITISH = re.compile(rf"\b(?:{'|'.join(SPELLING['words'])})\b", re.IGNORECASE)
 
@@ -72,9 +73,14 @@ def check_spelling(path: str, node: ast.Constant) -> Iterator[Finding]:
     """Yield a finding for each British spelling in a text or docstring that users or developers read."""
     is_read = not PACKAGES_WITH_TEXTS.isdisjoint(Path(path).parts) and path not in SPELLING["exceptions"]
     if is_read and isinstance(node.value, str):
-        for match in _BRITISH.finditer(node.value):
-            line = node.lineno + node.value.count("\n", 0, match.start())
-            yield Finding(path, line, match[0], "write the US spelling")
+        yield from find_british_spellings(path, node.value, node.lineno)
+
+
+def find_british_spellings(path: str, text: str, first_line: int = 1) -> Iterator[Finding]:
+    """Yield a finding for each British spelling in a text that begins at `first_line`."""
+    for match in _BRITISH.finditer(text):
+        line = first_line + text.count("\n", 0, match.start())
+        yield Finding(path, line, match[0], "write the US spelling")
 
 
 def check_source(path: str, source: str) -> Iterator[Finding]:
@@ -98,12 +104,15 @@ def check_source(path: str, source: str) -> Iterator[Finding]:
 
 
 def find_all(root: Path) -> list[Finding]:
-    """Return the findings of all Python files of the project except the migrations."""
+    """Return the findings of all Python files except migrations, and of the pages of the simulator."""
     findings: list[Finding] = []
     for folder in FOLDERS:
         for file in sorted((root / folder).rglob("*.py")):
             if "migrations" not in file.parts and not any(part.startswith(".") for part in file.parts):
                 findings += check_source(str(file.relative_to(root)), file.read_text())
+    for file in sorted((root / PAGES).glob("*.*")):
+        if file.suffix in {".js", ".css", ".html"}:
+            findings += find_british_spellings(str(file.relative_to(root)), file.read_text())
     return findings
 
 
