@@ -75,7 +75,7 @@ def test_result_of_a_backtest_comes_as_a_direct_message(slack, strategy):
     slack.form.get_by_role("button", name="Run backtest").click()
     expect(slack.form).to_contain_text("direct message")
     slack.close_form()
-    slack.enter("SlackOMS")
+    slack.open_channel("SlackOMS")
     result = slack.message(f"Backtest of {strategy} is done")
     expect(result).to_contain_text(f"STRA · {last_day}", timeout=60_000)
     expect(result).to_contain_text("round trips")

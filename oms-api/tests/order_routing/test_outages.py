@@ -134,7 +134,7 @@ def test_second_connection_to_an_account_is_refused_with_the_name_of_the_first(r
     assert not session.run_step()
     refused = find_again(routing)
     assert (refused.status, refused.account) == ("refused", None)
-    assert refused.error == f"The connection '{routing.get_connection().name}' has the account PA1 already."
+    assert refused.error == f"The connection '{routing.get_connection().name}' already has the account PA1."
 
 
 def test_broker_that_stays_down_is_asked_less_often(routing):

@@ -23,6 +23,7 @@ from app.orders.rules.broker_requests import (
     is_too_late,
     is_watched,
     list_proven_events,
+    replaces_exits,
     return_to_new,
     was_never_received,
 )
@@ -139,6 +140,13 @@ def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, exp
     target = build_exit_order(broker, type="LIMIT", limit_price="120")
     assert is_watched(target, Instrument("AAPL")) is expected
     assert not is_watched(target._replace(role=Role.ENTRY), Instrument("AAPL"))
+
+
+def test_exit_of_a_position_replaces_other_exits_and_that_of_an_entry_does_not():
+    exit_order = build_exit_order("alpaca")
+    assert replaces_exits(exit_order._replace(parent_id=None))
+    assert not replaces_exits(exit_order._replace(parent_id="O1"))
+    assert not replaces_exits(exit_order._replace(parent_id=None, role=None))
 
 
 def test_one_of_two_orders_is_sent_for_its_own_time():
