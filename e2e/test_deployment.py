@@ -97,7 +97,7 @@ def test_image_installs_the_pinned_hashed_requirements(service):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_image_runs_as_a_user_of_its_own(service):
+def test_image_runs_as_a_separate_user(service):
     names = [name for name, _ in parse_dockerfile(service)]
     (user,) = get_instruction(service, "USER")
     assert user not in {"root", "0"}
@@ -262,7 +262,7 @@ def test_render_has_both_services_and_a_database_for_each(render):
     assert [database["name"] for database in render["databases"]] == ["slackoms-db", "slackoms-bot-db"]
 
 
-def test_render_runs_two_bots_on_a_database_of_their_own(render):
+def test_render_runs_two_bots_on_a_separate_database(render):
     (bot,) = (service for service in render["services"] if service["name"] == "slackoms-bot")
     assert bot["numInstances"] == 2
     (url,) = (item for item in bot["envVars"] if item["key"] == "BOT_DATABASE_URL")

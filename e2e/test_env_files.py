@@ -24,7 +24,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_first_start_gives_the_bot_a_key_of_its_own_that_the_oms_knows(root):
+def test_first_start_creates_a_key_of_the_bot_that_the_oms_accepts(root):
     written = env_files.ensure_service_files(root)
     oms, bot = (read_values(path) for path in written)
     assert bot["OMS_API_KEY"] == oms["OMS_BOT_KEY"] != oms["OMS_API_KEY"]

@@ -16,7 +16,7 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 
 @pytest.fixture
 def portfolio(deployment):
-    """Provide a new portfolio. Its open orders are cancelled at the end."""
+    """Provide a new portfolio. Its open orders are canceled at the end."""
     name = f"Desk {secrets.token_hex(3)}"
     deployment.request_as_admin("POST", "/portfolios", name=name)
     yield name
@@ -56,7 +56,7 @@ def test_page_shows_working_orders_and_positions_and_updates_them(slack, deploym
 
     set_quote(
         deployment, "DESKA", "1601", "1602"
-    )  # the take-profit order fills, and the stop-loss order is cancelled
+    )  # the take-profit order fills, and the stop-loss order is canceled
     expect(rows).to_have_count(0)
     expect(held).to_have_count(0)
     assert deployment.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
@@ -72,7 +72,7 @@ def test_oms_panel_is_accessible_and_closes_on_escape(slack, deployment, portfol
     positions = slack.page.get_by_test_id("desk-positions")
     held = positions.get_by_role("row").filter(has_text="DESKR")
     expect(held).to_contain_text("33.333.50+0.50")
-    expect(positions).to_contain_text(f"{portfolio} · unrealised +0.50 USD")
+    expect(positions).to_contain_text(f"{portfolio} · unrealized +0.50 USD")
     portfolios = slack.page.get_by_test_id("desk-portfolios")
     cash = portfolios.get_by_role("row").filter(has_text=portfolio)
     expect(cash).to_contain_text(f"{portfolio}999,990.0010.50+0.50+0.501,000,000.50")

@@ -28,5 +28,11 @@ def test_long_sentence_is_found_across_lines_but_not_across_list_items() -> None
     assert find_problems(f"| {half} | {half} |\n") == []
 
 
+def test_generated_document_is_checked_for_spelling_alone() -> None:
+    (path,) = check_prose.GENERATED
+    text = "Whoever sends it pays.\n\nThe order was cancelled.\n"
+    assert [finding.line for finding in check_prose.check_text(path, text)] == [3]
+
+
 def test_documents_have_no_problems(capsys: pytest.CaptureFixture[str]) -> None:
     assert check_prose.main() == 0, capsys.readouterr().out

@@ -106,7 +106,7 @@ def test_bot_gets_a_key_that_the_oms_knows_and_never_the_oms_own_key():
         assert api["OMS_BOT_KEY"] == oms.get("OMS_BOT_KEY", api["OMS_BOT_KEY"])
 
 
-def test_bot_with_a_key_of_its_own_keeps_it():
+def test_bot_keeps_its_configured_key():
     programs = run.list_programs({}, {"OMS_API_KEY": "b" * 40}, PORTS, {"OMS_API_KEY": "k" * 40})
     assert not any(
         "OMS_API_KEY" in program.environment or "OMS_BOT_KEY" in program.environment

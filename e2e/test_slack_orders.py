@@ -14,7 +14,7 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 
 @pytest.fixture
 def portfolio(deployment):
-    """Provide a new portfolio. Its open orders are cancelled at the end."""
+    """Provide a new portfolio. Its open orders are canceled at the end."""
     name = f"Orders {secrets.token_hex(3)}"
     deployment.request_as_admin("POST", "/portfolios", name=name)
     yield name
@@ -31,7 +31,7 @@ def list_orders(deployment: Deployment, portfolio: str) -> list[dict[str, Any]]:
     return [order for order in response if order["parent_id"] is None]
 
 
-def test_order_is_previewed_placed_filled_and_another_is_cancelled(slack, deployment, portfolio):
+def test_order_is_previewed_placed_filled_and_another_is_canceled(slack, deployment, portfolio):
     set_quote(deployment, "SLORD", "409", "410")
     slack.type(f"/order buy 50 SLORD limit 405 gtc in {portfolio} sl 395 tp 440")
     expect(slack.form).to_contain_text("50 SLORD at about 405.00 = 20,250.00")
@@ -55,13 +55,13 @@ def test_order_is_previewed_placed_filled_and_another_is_cancelled(slack, deploy
     slack.wait_for_no_form()
     second = slack.message("BUY 5 SLORD limit 390.00 GTC")
     second.get_by_role("button", name="Cancel").click()
-    expect(second).to_contain_text("Status: Cancelled", timeout=30_000)
+    expect(second).to_contain_text("Status: Canceled", timeout=30_000)
     expect(second.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
-    expect(slack.message("Cancelled by")).to_have_count(1)
+    expect(slack.message("Canceled by")).to_have_count(1)
     assert {each["status"] for each in list_orders(deployment, portfolio)} == {"FILLED", "CANCELED"}
 
 
-def test_denied_order_offers_what_passes(slack, deployment, portfolio):
+def test_denied_order_offers_a_passing_quantity(slack, deployment, portfolio):
     set_quote(deployment, "SLDEN", "99", "100")
     slack.type(f"/order buy 20000 SLDEN limit 100 gtc in {portfolio}")  # the portfolio has 1,000,000 in cash
     expect(slack.form).to_contain_text("Denied by buying power")  # in the preview

@@ -54,7 +54,7 @@ def trade_and_order(slack, deployment, key):
     assert deployment.trades(symbol=symbol) == [], "the books of the other tenant"
 
 
-def test_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
+def test_second_workspace_installs_the_app_and_belongs_to_a_separate_tenant(
     slack, deployment, administration
 ):
     workspaces = administration.get_by_test_id("admin-workspaces")

@@ -4,15 +4,15 @@
   const frame = root.getBoundingClientRect();
   const pixel = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
   const canvas = pixel.getContext("2d", { willReadFrequently: true });
-  const paint = (colours) => {
+  const paint = (colors) => {
     canvas.clearRect(0, 0, 1, 1);
-    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    for (const color of colors) { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); }
     return canvas.getImageData(0, 0, 1, 1).data;
   };
   const ground = (node) => {
-    const colours = [];
-    for (let at = node; at; at = at.parentElement) colours.unshift(getComputedStyle(at).backgroundColor);
-    return colours;
+    const colors = [];
+    for (let at = node; at; at = at.parentElement) colors.unshift(getComputedStyle(at).backgroundColor);
+    return colors;
   };
   const light = ([...rgb]) => rgb.slice(0, 3).map((part) => part / 255)
     .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))

@@ -7,15 +7,16 @@ not prose.
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATED = {"docs/errors.md"}  # sentences of the code, each checked where it is written
-PROSE = tomllib.loads(Path(__file__).with_name("vocabulary.toml").read_text())["prose"]
-MAX_WORDS = PROSE["max_words_in_a_sentence"]
-_PHRASES = {phrase: re.compile(rf"\b(?:{phrase})\b", re.IGNORECASE) for phrase in PROSE["phrases"]}
+GENERATED = {"docs/errors.md"}  # sentences of the code and of `errors.toml`: only the spelling is checked
+VOCABULARY = tomllib.loads(Path(__file__).with_name("vocabulary.toml").read_text())
+MAX_WORDS = VOCABULARY["prose"]["max_words_in_a_sentence"]
+SPELLING = {phrase: f"US spelling: {words}" for phrase, words in VOCABULARY["spelling"]["words"].items()}
+PHRASES = VOCABULARY["prose"]["phrases"] | SPELLING
 _CODE_BLOCK = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`[^`\n]*`")
 _TARGET = re.compile(r"\]\([^)]*\)")
@@ -35,16 +36,24 @@ class Finding(NamedTuple):
 def check_text(path: str, text: str) -> Iterator[Finding]:
     """Yield a finding for each banned phrase and each sentence that is too long."""
     prose = _remove_code(text)
-    for number, line in enumerate(prose.splitlines(), 1):
-        for phrase, pattern in _PHRASES.items():
-            if pattern.search(line):
-                yield Finding(path, number, f"{phrase!r} is not plain English: {PROSE['phrases'][phrase]}")
+    yield from check_phrases(path, prose, SPELLING if path in GENERATED else PHRASES)
+    if path in GENERATED:
+        return
     for number, block in _split_blocks(prose):
         for sentence in _SENTENCE_END.split(block):
             words = len(_WORD.findall(sentence))
             if words > MAX_WORDS:
                 problem = f"a sentence of {words} words; {MAX_WORDS} are allowed: {sentence[:60]}…"
                 yield Finding(path, number, problem)
+
+
+def check_phrases(path: str, prose: str, phrases: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a finding for each line with a phrase. `phrases` contains what to write instead of each."""
+    for phrase, advice in phrases.items():
+        pattern = re.compile(rf"\b(?:{phrase})\b", re.IGNORECASE)
+        for number, line in enumerate(prose.splitlines(), 1):
+            if pattern.search(line):
+                yield Finding(path, number, f"{phrase!r} is not plain English: {advice}")
 
 
 def _remove_code(text: str) -> str:
@@ -75,7 +84,6 @@ def find_documents(root: Path) -> list[Path]:
         root / file
         for file in inside
         if not any(part.startswith(".") or part == "node_modules" for part in file.parts)
-        and file.as_posix() not in GENERATED
     ]
 
 

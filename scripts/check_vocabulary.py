@@ -1,4 +1,4 @@
-"""Counts names that are not standard terms. The count may only decrease.
+"""Counts names that are not standard terms, and British spellings in texts. The count may only decrease.
 
 Run by `make check`. It fails if there are more such names than the limit in `vocabulary.toml`, and if there
 are fewer, so that the limit follows the count. `--list` prints each name with its location.
@@ -19,10 +19,14 @@ VOCABULARY = tomllib.loads(VOCABULARY_FILE.read_text())
 METAPHORS, VAGUE_VERBS, VAGUE_NAMES, PARTICIPLES = (
     frozenset(VOCABULARY[key]) for key in ("metaphors", "vague_verbs", "vague_names", "participles")
 )
+SPELLING = VOCABULARY["spelling"]
+PAGES = "slack-bot/simulator/static"
+PACKAGES_WITH_TEXTS = {"app", "simulator"}  # users read their texts
+_BRITISH = re.compile(rf"\b(?:{'|'.join(SPELLING['words'])})\b", re.IGNORECASE)
 
 
 class Finding(NamedTuple):
-    """A name that breaks a rule, its location, and the offending word."""
+    """A name or text that breaks a rule, its location, and the offending word."""
 
     path: str
     line: int
@@ -65,8 +69,22 @@ def check_variable(path: str, node: ast.AST) -> Iterator[Finding]:
         yield Finding(path, node.lineno, node.arg, node.arg)
 
 
+def check_spelling(path: str, node: ast.Constant) -> Iterator[Finding]:
+    """Yield a finding for each British spelling in a text or docstring that users or developers read."""
+    is_read = not PACKAGES_WITH_TEXTS.isdisjoint(Path(path).parts) and path not in SPELLING["exceptions"]
+    if is_read and isinstance(node.value, str):
+        yield from find_british_spellings(path, node.value, node.lineno)
+
+
+def find_british_spellings(path: str, text: str, first_line: int = 1) -> Iterator[Finding]:
+    """Yield a finding for each British spelling in a text that begins at `first_line`."""
+    for match in _BRITISH.finditer(text):
+        line = first_line + text.count("\n", 0, match.start())
+        yield Finding(path, line, match[0], "write the US spelling")
+
+
 def check_source(path: str, source: str) -> Iterator[Finding]:
-    """Yield a finding for each name of a module that breaks a rule."""
+    """Yield a finding for each name and text of a module that breaks a rule."""
     yield from check_module(path)
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
@@ -75,6 +93,9 @@ def check_source(path: str, source: str) -> Iterator[Finding]:
             # a test's name is a sentence, in which any verb may occur
             is_test = node.name.startswith("test_")
             word = None if is_test else find_metaphor(node.name) or find_vague_verb(node.name)
+        elif isinstance(node, ast.Constant):
+            yield from check_spelling(path, node)
+            continue
         else:
             yield from check_variable(path, node)
             continue
@@ -83,18 +104,21 @@ def check_source(path: str, source: str) -> Iterator[Finding]:
 
 
 def find_all(root: Path) -> list[Finding]:
-    """Return the findings of all Python files of the project except the migrations."""
+    """Return the findings of all Python files except migrations, and of the pages of the simulator."""
     findings: list[Finding] = []
     for folder in FOLDERS:
         for file in sorted((root / folder).rglob("*.py")):
             if "migrations" not in file.parts and not any(part.startswith(".") for part in file.parts):
                 findings += check_source(str(file.relative_to(root)), file.read_text())
+    for file in sorted((root / PAGES).glob("*.*")):
+        if file.suffix in {".js", ".css", ".html"}:
+            findings += find_british_spellings(str(file.relative_to(root)), file.read_text())
     return findings
 
 
 def compare(count: int, limit: int) -> str | None:
     """Return what to do if the count differs from the limit, or None."""
-    summary = f"{count} names are not standard terms"
+    summary = f"{count} names or spellings are not standard terms"
     if count > limit:
         return f"{summary}; {limit} are allowed. List them with --list, and rename the new ones."
     if count < limit:

@@ -92,7 +92,7 @@ def _create_authenticator(settings: Settings, engine: Engine, readers: Readers, 
 
 def _create_people(readers: Readers, transactions: Transactions, now: Now) -> People:
     new_user_limit = Limit(
-        "newcomers", "Too many new users of this desk; try again in a minute.", NEWCOMERS_PER_MINUTE
+        "newcomers", "Too many new users of this tenant; try again in a minute.", NEWCOMERS_PER_MINUTE
     )
 
     async def find_or_create_person(

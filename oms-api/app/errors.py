@@ -23,7 +23,7 @@ class OmsError(Exception):
 
     status = 500
     kind = "internal"
-    title = "Something went wrong here"
+    title = "Internal server error"
     sentence: str  # the detail of a class whose errors all have the same; others have it as an argument
     retry_after_seconds: int | None = None
     extensions: Mapping[str, object] = MappingProxyType({})  # additional members of the problem details
@@ -124,7 +124,7 @@ class NotPlaced(Unavailable):
     This says nothing about an earlier request with the same idempotency key.
     """
 
-    kind, title = "not-placed", "Not recorded"
+    kind, title = "not-placed", "The request was not recorded"
 
 
 class WriteRefused(NotPlaced):

@@ -1,4 +1,4 @@
-"""Behaviour of every request: keys, scopes, rates, sizes, ids, headers and the format of errors."""
+"""Behavior of every request: keys, scopes, rates, sizes, ids, headers and the format of errors."""
 
 import gzip
 import json

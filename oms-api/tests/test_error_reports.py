@@ -48,7 +48,7 @@ def sentry_stub():
     thread.join()
 
 
-def test_unexpected_error_is_reported_without_what_the_client_sent(serve, sentry_stub, monkeypatch):
+def test_unexpected_error_is_reported_without_the_request(serve, sentry_stub, monkeypatch):
     dsn, received = sentry_stub
     with serve(sentry_dsn=dsn) as service:
 

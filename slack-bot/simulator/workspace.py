@@ -22,8 +22,8 @@ class Team:
 
 
 HOME = Team(TEAM_ID, TEAM_NAME, TEAM_DOMAIN)
-NEIGHBOUR = Team("T0PARTNER02", "Partner Fund", "partner-fund")
-WORKSPACES = (HOME, NEIGHBOUR)
+NEIGHBOR = Team("T0PARTNER02", "Partner Fund", "partner-fund")
+WORKSPACES = (HOME, NEIGHBOR)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ PEOPLE = (
     Person("U0ZOENUNE03", "zoe", "Zoë Núñez", "Risk"),
     Person("U0DEVPATE04", "dev", "Dev Patel", "Operations"),
     Person("U0MIALARS06", "mia", "Mia Larsen", "Compliance"),
-    Person("U0KIMPARK05", "kim", "Kim Park", "A stranger here", NEIGHBOUR),
+    Person("U0KIMPARK05", "kim", "Kim Park", "A stranger here", NEIGHBOR),
 )
 TEAMS = {person.id: person.team for person in PEOPLE}
 EVERYBODY = {person.id for person in PEOPLE if person.team is HOME}
@@ -85,9 +85,9 @@ def channels() -> dict[str, Channel]:
     ]
     everywhere = {person.id for person in PEOPLE} | {BOT_USER_ID}
     rooms.append(Channel(SHARED, "partners", topic="Shared with Partner Fund", members=everywhere))
-    theirs = {person.id for person in PEOPLE if person.team is NEIGHBOUR}
+    theirs = {person.id for person in PEOPLE if person.team is NEIGHBOR}
     rooms.append(
-        Channel("C0PARTDESK1", "partner-desk", topic="Trades of Partner Fund", members=theirs, team=NEIGHBOUR)
+        Channel("C0PARTDESK1", "partner-desk", topic="Trades of Partner Fund", members=theirs, team=NEIGHBOR)
     )
     return {room.id: room for room in rooms + [create_direct_message(person.id) for person in PEOPLE]}
 

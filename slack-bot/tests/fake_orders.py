@@ -150,7 +150,7 @@ class FakeOrders:
     def _cancel_order(self, call: Request, person: str) -> Response:
         order = self.orders[call.path.split("/")[-2]]
         if order["status"] in FINAL:
-            sentence = f"Order {order['id']} is {order['status']} and cannot be changed or cancelled."
+            sentence = f"Order {order['id']} is {order['status']} and cannot be changed or canceled."
             return build_problem(409, sentence, kind="order-is-final")
         self.move(order["id"], "CANCELED", person)
         return Response(200, order)

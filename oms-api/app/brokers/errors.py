@@ -7,7 +7,7 @@ class BrokerUnavailable(Exception):
     """Raised when the broker was not reached. Nothing was sent, and the call may be repeated."""
 
 
-class RateLimitUsedUp(BrokerUnavailable):
+class RateLimitExceeded(BrokerUnavailable):
     """Raised when the broker's rate limit leaves no request within the time that this one may wait.
 
     Nothing was sent.

@@ -138,7 +138,10 @@ class OrderChangeOut(BaseModel):
 
     portfolio_name: str = Field(description="Name of the portfolio", examples=["Growth"])
     order_id: str = Field(description="ID of the order", examples=["O16972345671230000a1b2c3d4"])
-    change: str = Field(description="`restated` or `cancelled`", examples=["restated"])
+    change: str = Field(
+        description="`restated`, or `cancelled` (with two l) if the action cancels the order",
+        examples=["restated"],
+    )
     quantity: str | None = Field(description="New total quantity in units", examples=["200"])
     limit_price: str | None = Field(description="New limit price", examples=["85.00"])
     stop_price: str | None = Field(description="New stop price", examples=[None])

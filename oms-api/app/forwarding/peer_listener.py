@@ -56,7 +56,7 @@ class ForwardedCycle:
         self._listener.send(ResponseFrame(self._number, status, fields, body))
 
     async def receive(self) -> dict[str, Any]:
-        """Return the body once, then wait until the request is cancelled. The ASGI application calls it."""
+        """Return the body once, then wait until the request is canceled. The ASGI application calls it."""
         if self._is_read:
             await asyncio.get_running_loop().create_future()
         self._is_read = True

@@ -39,7 +39,7 @@ class NotYourPortfolio(Forbidden):
     The message does not reveal whether this portfolio exists.
     """
 
-    kind, title = "not-your-portfolio", "Not one of your portfolios"
+    kind, title = "not-your-portfolio", "No access to the portfolio"
     sentence = "You have no access to this portfolio; ask an administrator for it."
 
 
@@ -53,15 +53,15 @@ class ActingNotAllowed(Forbidden):
 class NotAPerson(Forbidden):
     """Raised when the header does not name a person."""
 
-    kind, title = "not-a-person", "No person is named"
+    kind, title = "not-a-person", "Invalid `X-On-Behalf-Of` header"
     sentence = "X-On-Behalf-Of must be slack:<team>:<user>, both as Slack writes them."
 
 
 class PersonRejected(Forbidden):
     """Raised when the tenant does not accept new users from Slack, or this user is disabled."""
 
-    kind, title = "person-refused", "Not a member of this desk"
-    sentence = "You are not a member of this desk; ask its administrator."
+    kind, title = "person-refused", "Not a member of the tenant"
+    sentence = "You are not a member of this tenant; ask its administrator."
 
 
 class WorkspaceNotBound(Forbidden):
@@ -79,8 +79,8 @@ class WorkspaceNotBound(Forbidden):
 class TenantSuspended(Forbidden):
     """Raised when the tenant is suspended: no access, but its data is kept."""
 
-    kind, title = "tenant-suspended", "The desk is suspended"
-    sentence = "This desk is suspended; ask the operator of this installation."
+    kind, title = "tenant-suspended", "The tenant is suspended"
+    sentence = "This tenant is suspended; ask the operator of this installation."
 
 
 class KeyHasLimits(Conflict):
@@ -180,7 +180,7 @@ class FirstTenantRequired(Conflict):
 class RightsExceeded(Forbidden):
     """Raised when callers grant rights that they do not have."""
 
-    kind, title = "too-broad", "Exceeds your own rights"
+    kind, title = "too-broad", "Insufficient permissions"
 
 
 class LastAdmin(Conflict):

@@ -55,7 +55,7 @@ class FilledAtBroker(Conflict):
     def __init__(self, trade_id: str, order_id: str) -> None:
         super().__init__(
             f"{trade_id} is a fill at the broker. Trade the other way, or bust it with "
-            f"`POST /orders/{order_id}/bust` if its venue cancelled it."
+            f"`POST /orders/{order_id}/bust` if its venue canceled it."
         )
 
 

@@ -31,7 +31,7 @@ class AlreadyBusted(Conflict):
 class InvalidTransition(Conflict):
     """Raised when the table of states does not allow the transition."""
 
-    kind, title = "illegal-move", "The status does not allow this"
+    kind, title = "illegal-move", "Invalid status transition"
 
     def __init__(self, order_id: str, start: str, end: str) -> None:
         super().__init__(f"Order {order_id} cannot change from {start} to {end}; read the order again.")
@@ -135,7 +135,7 @@ class NothingToClose(Invalid):
 class MoreThanHeld(Invalid):
     """Raised when the quantity to close is larger than the position."""
 
-    kind, title = "more-than-held", "More than the position"
+    kind, title = "more-than-held", "Quantity exceeds the position"
 
     def __init__(self, symbol: str, held: str) -> None:
         message = f"Only {held} {symbol} can be closed; send at most this quantity."
@@ -176,7 +176,7 @@ class PriceMoved(Conflict):
 class OwnOrder(Forbidden):
     """Raised when people decide on their own order, in whatever way it was placed."""
 
-    kind, title = "own-order", "Nobody decides on their own order"
+    kind, title = "own-order", "You cannot approve your own order"
 
     def __init__(self, order_id: str) -> None:
         super().__init__(f"You placed order {order_id} yourself: another person must decide on it.")

@@ -18,13 +18,13 @@ class SwitchKeyReused(Conflict):
 class TooManySet(Conflict):
     """Raised when a tenant has too many limits or kill switches. All of them are read while it trades."""
 
-    kind, title = "too-many-set", "The maximum number is set"
+    kind, title = "too-many-set", "Too many limits or kill switches"
 
 
 class OwnStop(Forbidden):
     """Raised when people resume what they stopped themselves. Nothing was changed."""
 
-    kind, title = "own-stop", "Nobody resumes what they stopped"
+    kind, title = "own-stop", "You cannot resume trading that you stopped"
 
     def __init__(self, state: str) -> None:
         super().__init__(

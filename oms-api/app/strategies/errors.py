@@ -25,7 +25,7 @@ class StrategyIsRunning(Conflict):
 class StrategyStatusConflict(Conflict):
     """Raised when the status of the strategy does not allow the request."""
 
-    kind, title = "strategy-status", "The status of the strategy does not allow this"
+    kind, title = "strategy-status", "Invalid status of the strategy"
 
 
 class StrategyHasNoCode(Conflict):

@@ -71,4 +71,4 @@ def test_number_of_new_slack_users_is_limited(new_database, monkeypatch):
             for number in range(5)
         ]
     assert [response.status_code for response in responses] == [200, 200, 200, 429, 429]
-    assert "new users of this desk" in responses[3].json()["detail"]
+    assert "new users of this tenant" in responses[3].json()["detail"]

@@ -31,7 +31,7 @@ def compute_accrual(value, percent, days=1):
     return (value * Decimal(percent) * days / 36_500).quantize(PLACES, ROUND_HALF_EVEN)
 
 
-def test_borrow_fee_is_that_of_the_short_value_at_the_close_before():
+def test_borrow_fee_uses_the_short_value_at_the_previous_close():
     finished = run_steps_with_rates(
         {0: sell_units(100), 80: buy_units(100)}, carry_rates=build_rates(borrow="3.65")
     )
@@ -65,13 +65,13 @@ def test_days_without_bars_are_booked_too():
     assert finished.account.movements["borrow"] == -compute_accrual(Decimal(10_000), "3.65") * 39
 
 
-def test_close_is_that_of_the_exchange_where_sessions_are_enforced(tmp_path):
+def test_close_is_the_close_of_the_exchange_if_sessions_are_enforced(tmp_path):
     settings = {"enforces_sessions": True, "instruments": InstrumentTerms("NYSE")}
     run_steps_with_rates({}, HOURS, tmp_path, carry_rates=build_rates(interest="5"), **settings)
     assert [row["at"][11:16] for row in read_rows(tmp_path / "cash.csv")] == ["21:00"] * 3
 
 
-def test_equity_is_that_of_the_fills_and_of_rates_computed_by_day(tmp_path):
+def test_equity_follows_from_fills_and_daily_rates(tmp_path):
     percents = {"interest": "4", "borrow": "7.3"}
     steps = {0: sell_units(50), 20: sell_units(25), 40: buy_units(60), 70: sell_units(10)}
     run_steps_with_rates(steps, HOURS, tmp_path, carry_rates=build_rates(**percents), cash=Decimal(36_500))

@@ -159,7 +159,7 @@ def test_symbol_change_in_the_period_is_an_error():
         run_steps_with_actions({0: buy_units(10)}, [change])
 
 
-def test_equity_is_that_of_the_fills_the_actions_and_the_movements(tmp_path):
+def test_equity_follows_from_fills_actions_and_movements(tmp_path):
     prices = [100, 101, 102, 104, 52, 53, 51, 50]
     lines = [build_line(minute, f"{price}/{price}/{price}/{price}") for minute, price in enumerate(prices)]
     steps = {0: buy_units(10), 1: sell_units(25), 5: buy_units(100), 6: sell_units(11)}

@@ -185,7 +185,7 @@ def test_buying_power_counts_working_orders_and_charges():
     assert [order.status.value for order in strategy.orders if order.id == "O2"] == ["DENIED"]
 
 
-def test_charges_are_those_of_the_schedule():
+def test_charges_follow_the_schedule():
     lines = build_lines_of_closes(["1000"] * 2 + ["1100"] * 2)
     settings: dict[str, Any] = {"costs": parse_costs("zerodha"), "instruments": InstrumentTerms("NSE")}
     result = run_backtest(Scripted({0: buy_units(400), 1: sell_units(400)}), lines, product="MIS", **settings)

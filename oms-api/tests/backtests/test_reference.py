@@ -24,7 +24,7 @@ REFERENCE = """\
 STRATEGY = "slackoms_strategy.examples.moving_average_cross:MovingAverageCross"
 
 
-def test_trades_are_those_of_backtesting_py(capsys, tmp_path):
+def test_trades_equal_the_trades_of_backtesting_py(capsys, tmp_path):
     data = tmp_path / "bars.csv"
     data.write_text("".join(f"{line}\n" for line in sample_bars.list_bars(("AAA",), 400)), encoding="utf-8")
     assert main([STRATEGY, "--data", str(data), "--interval", "1h", "--out", str(tmp_path)]) == DONE

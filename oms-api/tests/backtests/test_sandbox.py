@@ -64,7 +64,7 @@ def _move_into_session(lines):
     return lines
 
 
-def test_results_are_those_of_a_run_in_this_process(monkeypatch):
+def test_results_equal_a_run_in_this_process(monkeypatch):
     monkeypatch.syspath_prepend(TRADER.parent)
     first, second = (_move_into_session(build_random_walk(seed, 150)) for seed in (1, 2))
     second = [line.replace("AAPL", "MSFT") for line in second]

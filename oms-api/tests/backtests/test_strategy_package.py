@@ -91,7 +91,7 @@ def test_bar_is_a_row_of_columns():
 
 @settings(max_examples=20)
 @given(closes, st.integers(2, 8), st.integers(1, 20))
-def test_indicators_are_those_of_their_definition_for_any_blocks(prices, length, size):
+def test_indicators_match_their_definition_for_any_blocks(prices, length, size):
     amounts = [price / 100 for price in prices]
     windows = [amounts[max(end - length, 0) : end] for end in range(1, len(prices) + 1)]
     mean = extend_in_parts(SimpleMovingAverage(length), prices, size)

@@ -33,7 +33,7 @@ def _run(capsys, *arguments):
     return status, output.out, output.err
 
 
-def test_result_and_data_hash_are_those_of_the_rest_api(api, service, environment, capsys, tmp_path):
+def test_result_and_data_hash_equal_the_rest_api(api, service, environment, capsys, tmp_path):
     body = {
         "strategy": "moving_average_cross", "parameters": {"fast": 3, "slow": 8}, "symbols": ["AAPL", "MSFT"],
         "from": FROM, "to": TO, "interval": "5m", "cash": "100000", "cost_schedule": "flat:1",

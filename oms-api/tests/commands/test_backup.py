@@ -102,7 +102,7 @@ def test_backup_and_restore_overwrite_nothing(backend, new_database, tmp_path, b
 
 
 @pytest.mark.any_database
-def test_commands_report_what_they_did(backend, new_database, tmp_path, monkeypatch, capsys):
+def test_commands_report_their_result(backend, new_database, tmp_path, monkeypatch, capsys):
     settings = build_settings(new_database(backend), backup_keys=f"one:{'A' * 43}=")
     monkeypatch.setattr("app.backup.load_settings", lambda: settings)
     monkeypatch.setattr("app.restore.load_settings", lambda: settings)

@@ -52,7 +52,7 @@ def test_metrics_of_a_worker_have_its_runs_and_the_state_of_all_jobs(metrics_of_
     assert 'oms_pending{kind="signals"} 0.0' in text
 
 
-def test_metrics_of_a_worker_without_its_database_are_those_of_the_process(metrics_of_runs, tmp_path):
+def test_worker_without_its_database_reports_metrics_of_the_process(metrics_of_runs, tmp_path):
     metrics, runner = metrics_of_runs
     empty = connect_engine(f"sqlite:///{tmp_path}/empty.db", readers=1)
     try:

@@ -216,7 +216,7 @@ NOTES = (
 )
 
 
-def test_lines_that_the_database_writes_are_those_of_the_cells(api, monkeypatch):
+def test_lines_of_the_database_equal_lines_of_cells(api, monkeypatch):
     """PostgreSQL writes pages of trades itself, unless a cell must be guarded."""
     for number, note in enumerate(NOTES):
         name = f"A, B {number}"

@@ -138,7 +138,7 @@ class _Book:
         self._expect(
             portfolio["realized_pnl"],
             sum(position[2] for position in self._positions.values()),
-            "realised P&L",
+            "realized P&L",
         )
         undone = {row["reverses"] for row in rows}
         standing = [row for row in rows if row["kind"] == "trade" and row["trade_id"] not in undone]

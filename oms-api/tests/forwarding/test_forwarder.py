@@ -167,7 +167,7 @@ def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
     run(tmp_path, scenario)
 
 
-def test_a_stopping_worker_answers_what_it_has_and_declines_the_rest(tmp_path):
+def test_stopping_worker_answers_accepted_requests_and_declines_others(tmp_path):
     async def scenario(first, second):
         second.held = []
         early, late = Request(KEYS_BY_SLOT[1]), Request(KEYS_BY_SLOT[1])

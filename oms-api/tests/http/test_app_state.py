@@ -25,6 +25,6 @@ def test_each_dependency_on_a_component_has_the_type_of_the_component():
     assert differing == []
 
 
-def test_each_component_has_a_name_of_its_own():
+def test_component_names_are_unique():
     keys = {key for _, _, key in list_component_dependencies()}
     assert len({key.name for key in keys}) == len(keys)

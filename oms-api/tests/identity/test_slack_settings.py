@@ -96,7 +96,7 @@ def test_groups_make_no_approver_and_take_no_role_that_an_administrator_gave(api
     assert list_roles(api) == {create_person(api, "U9"): "risk"}
 
 
-def test_a_bot_reports_groups_of_its_own_workspace_only(api, bot):
+def test_bot_reports_only_groups_of_its_workspace(api, bot):
     response = bot.put("/slack-groups", {"team_id": "T0ELSEWHERE", "groups": {}})
     assert assert_error(response, 403) == "workspace-elsewhere"
 

@@ -111,7 +111,7 @@ def test_causes_of_each_day_equal_the_naive_computation(month, naive_portfolios,
         }
 
 
-def test_charges_of_the_month_are_those_of_the_executions_and_daily_statistics(month, naive_portfolios):
+def test_charges_of_the_month_equal_executions_and_daily_statistics(month, naive_portfolios):
     days = month.assert_ok(month.api.get("/daily-stats"))
     for name in BOTH:
         of_trades = sum(Decimal(trade.charges) for trade in naive_portfolios[name].trades)

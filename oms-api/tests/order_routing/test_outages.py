@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from app.brokers.errors import RateLimitUsedUp, SessionNeeded
+from app.brokers.errors import RateLimitExceeded, SessionNeeded
 from app.brokers.queries import find_connection, insert_connection, update_session_state
 from app.database import set_tenant_scope, unit_of_work
 from app.order_routing.service.broker_session import BrokerSession
@@ -209,7 +209,7 @@ def test_exhausted_rate_limit_is_not_a_broker_failure(routing, monkeypatch):
     order = routing.place_order()
 
     def refuse(*_):
-        raise RateLimitUsedUp
+        raise RateLimitExceeded
 
     monkeypatch.setattr(routing.broker, "submit", refuse)
     routing.run_session(1)

@@ -15,7 +15,7 @@ from app.orders.service.commands import DecideApproval
 from app.timestamps import format_timestamp
 
 pytestmark = pytest.mark.any_database
-WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def approve_order(harness, order, *, is_granted=True):
 
 
 def test_approval_request_expires_at_its_stated_instant(harness_with_policy):
-    order = harness_with_policy.place_order(**WAITING, stop_loss=Protection(Decimal(80)))
+    order = harness_with_policy.place_order(**RESTING_LIMIT_ORDER, stop_loss=Protection(Decimal(80)))
     assert order.status is Status.AWAITING_APPROVAL
     harness_with_policy.advance_clock(minutes=30, microseconds=-1)
     harness_with_policy.expire_orders()
@@ -60,7 +60,7 @@ def test_approval_request_expires_at_its_stated_instant(harness_with_policy):
 
 @pytest.mark.parametrize("is_granted", [True, False])
 def test_decision_after_expiry_finds_the_order_expired(harness_with_policy, is_granted):
-    order = harness_with_policy.place_order(**WAITING)
+    order = harness_with_policy.place_order(**RESTING_LIMIT_ORDER)
     harness_with_policy.advance_clock(minutes=30)
     refused = approve_order(harness_with_policy, order, is_granted=is_granted)
     assert isinstance(refused, NotAwaitingApproval)
@@ -78,7 +78,7 @@ def test_undecided_day_order_expires_at_the_end_of_its_day(harness_with_policy):
 
 
 def test_only_the_first_of_two_decisions_in_a_batch_applies(harness_with_policy):
-    order = harness_with_policy.place_order(**WAITING)
+    order = harness_with_policy.place_order(**RESTING_LIMIT_ORDER)
     commands = []
     for name, is_granted in (("slack:T1:U8", True), ("slack:T1:U9", False)):
         origin = harness_with_policy.build_origin()._replace(actor=name)
@@ -90,7 +90,7 @@ def test_only_the_first_of_two_decisions_in_a_batch_applies(harness_with_policy)
 
 
 def test_late_fill_counts_towards_the_waiting_replacement(harness_with_policy):
-    order = harness_with_policy.place_order(**WAITING)
+    order = harness_with_policy.place_order(**RESTING_LIMIT_ORDER)
     approve_order(harness_with_policy, order)
     more = harness_with_policy.replace(order, quantity="12").orders[0].order
     assert more.status is Status.AWAITING_APPROVAL

@@ -33,7 +33,7 @@ from app.orders.service.risk_checks import duplicate_orders
 from app.timestamps import BEFORE_ALL, format_timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
-WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
 def build_origin_without_key(harness):
@@ -153,7 +153,7 @@ def test_uncommitted_batch_is_not_reported_after_a_lost_commit_reply(harness, ma
 
 
 def test_cached_portfolio_is_not_used_after_a_restore(harness):
-    waiting = harness.place_order(**WAITING)
+    waiting = harness.place_order(**RESTING_LIMIT_ORDER)
     with (
         harness.engine.connect().execution_options(writes=True) as connection,
         connection.begin() as transaction,

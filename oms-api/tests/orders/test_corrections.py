@@ -124,7 +124,7 @@ def test_correction_without_a_change_or_a_value_is_refused(filled_order, changes
 
 
 @pytest.mark.parametrize("route", ["bust", "correct"])
-def test_ids_too_long_for_a_row_of_their_own_are_refused(filled_order, route):
+def test_ids_too_long_for_a_separate_row_are_refused(filled_order, route):
     api, order = filled_order
     body = {"execution_id": "X" * 96, **WHY} | ({"price": "1"} if route == "correct" else {})
     response = api.post(f"/orders/{order['id']}/{route}", body)

@@ -18,7 +18,7 @@ from app.timestamps import format_timestamp
 from tests.orders.test_exit_quantities import SHORT_LEGS
 from tests.orders.test_position_closes import LEGS, get_held_quantity, get_leg, list_exits
 from tests.orders.test_protection import get_code, post_group
-from tests.orders.test_stopping import WAITING, set_switch
+from tests.orders.test_stopping import RESTING_LIMIT_ORDER, set_switch
 from tests.orders.writer_harness import to_decimal
 
 pytestmark = pytest.mark.any_database
@@ -55,7 +55,7 @@ def test_halt_cancels_opening_orders_and_keeps_exits(market, side, opposite, leg
 
 
 def test_halt_keeps_exits_of_a_partially_filled_entry(market):
-    entry = market.place_order(**WAITING, **LEGS)
+    entry = market.place_order(**RESTING_LIMIT_ORDER, **LEGS)
     market.set_quote("AAPL", "89", "90", "90", ask_size="4")
     assert set_switch(market, "HALTED")["canceled"] == [entry["id"]]
     assert {leg["leaves_quantity"] for leg in list_exits(market, entry).values()} == {"4"}
@@ -76,7 +76,7 @@ def test_halt_cancels_exits_when_requested(market, policy):
 def test_portfolio_or_strategy_halt_leaves_other_orders_working(market):
     names = ("Growth", "Income")
     orders = {
-        (name, strategy): market.place_order(**WAITING, portfolio_name=name, strategy=strategy)
+        (name, strategy): market.place_order(**RESTING_LIMIT_ORDER, portfolio_name=name, strategy=strategy)
         for name in names
         for strategy in ("S", None)
     }
@@ -138,7 +138,7 @@ def test_halt_allows_only_tightening_of_exits(market, leg, tightened, loosened):
 
 
 def test_repeated_halt_reports_the_orders_it_cancels(market):
-    order = market.place_order(**WAITING)
+    order = market.place_order(**RESTING_LIMIT_ORDER)
     body = {"scope": "tenant", "state": "HALTED", "exits": "keep"}
     first, again = (market.post("/kill-switch", body, {"Idempotency-Key": "H"}).json() for _ in range(2))
     assert (first["canceled"], again["canceled"]) == ([order["id"]], [])

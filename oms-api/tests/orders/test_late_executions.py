@@ -11,7 +11,7 @@ from app.orders.rules.values import Status
 
 pytestmark = pytest.mark.any_database
 
-WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
 def report_execution(harness, order, quantity="10", name="X1"):
@@ -33,7 +33,7 @@ def list_issues(harness):
 
 
 def test_fill_that_crossed_a_cancel_completes_the_order(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     harness.cancel(order)
     late = harness.report_broker_event(order, report_execution(harness, order))
     assert (late.status, late.filled_quantity) == (Status.FILLED, 10)
@@ -41,7 +41,7 @@ def test_fill_that_crossed_a_cancel_completes_the_order(harness):
 
 
 def test_partial_fill_that_crossed_a_cancel_is_booked_and_order_stays_cancelled(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     harness.cancel(order)
     late = harness.report_broker_event(order, report_execution(harness, order, "4"))
     assert (late.status, late.filled_quantity, late.leaves_quantity) == (Status.CANCELED, 4, 0)
@@ -49,7 +49,7 @@ def test_partial_fill_that_crossed_a_cancel_is_booked_and_order_stays_cancelled(
 
 
 def test_fill_after_a_replacement_is_applied_to_the_replacement(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     successor = harness.replace(order, quantity="12").orders[0].order
     again = harness.replace(successor, quantity="15").orders[0].order
     harness.report_broker_event(order, report_execution(harness, order, "4"))
@@ -59,7 +59,7 @@ def test_fill_after_a_replacement_is_applied_to_the_replacement(harness):
 
 
 def test_fill_after_a_rejection_is_booked_and_raises_an_issue(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     rejected = harness.report_broker_event(order, Rejected(order.id, "No such account", harness.now))
     assert rejected.status is Status.REJECTED
     after = harness.report_broker_event(order, report_execution(harness, order, "4"))
@@ -68,14 +68,14 @@ def test_fill_after_a_rejection_is_booked_and_raises_an_issue(harness):
 
 
 def test_overfill_is_booked_and_raises_an_issue(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     over = harness.report_broker_event(order, report_execution(harness, order, "11"))
     assert (over.status, over.filled_quantity, over.leaves_quantity) == (Status.FILLED, 11, 0)
     assert (list_notes(harness), len(list_issues(harness))) == (["over"], 1)
 
 
 def test_repeated_execution_report_is_applied_once(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     harness.report_broker_event(order, report_execution(harness, order, "4"))
     twice = harness.report_broker_event(order, report_execution(harness, order, "4"))
     assert twice.filled_quantity == 4
@@ -83,7 +83,7 @@ def test_repeated_execution_report_is_applied_once(harness):
 
 
 def list_pending_executions(harness, status):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     with harness.engine.begin() as connection:
         connection.execute(text("UPDATE orders SET status = :status"), {"status": status})
     harness.restart()
@@ -121,7 +121,7 @@ def test_execution_reports_change_the_order_status(harness):
         harness.report_broker_event(stop, Lapsed(stop.id, "Nothing there", harness.now)).status
         is Status.CANCELED
     )
-    limit = harness.place_order(**WAITING)
+    limit = harness.place_order(**RESTING_LIMIT_ORDER)
     assert harness.report_broker_event(limit, Canceled(limit.id, harness.now)).status is Status.CANCELED
 
 

@@ -102,7 +102,7 @@ def test_order_expires_once_with_two_processes(harness, resting_orders):
     assert set(list_statuses(harness, resting_orders)) == {Status.EXPIRED}
 
 
-def test_next_process_finishes_what_a_killed_one_began(harness, resting_orders):
+def test_next_process_finishes_work_of_a_killed_process(harness, resting_orders):
     def die_at_the_second(number: int) -> None:
         if number == 1:
             raise Killed

@@ -7,7 +7,7 @@ from app.orders.errors import OrderIsFinal
 from app.orders.rules.values import Status
 from app.timestamps import format_timestamp
 from tests.factories import build_ticket_body
-from tests.orders.test_stopping import WAITING, set_switch
+from tests.orders.test_stopping import RESTING_LIMIT_ORDER, set_switch
 from tests.orders.writer_harness import START, build_ticket
 from tests.risk.risk_requests import put_limit
 from tests.support.conditions import wait_until
@@ -21,7 +21,9 @@ def place_pair(api, kind, *tickets):
 
 
 def test_oto_child_of_an_entry_filled_while_reducing_is_sent_after_reducing(market):
-    entry, follower = place_pair(market, "OTO", AT_LIMIT, {**WAITING, "limit_price": "80"}).json()["orders"]
+    entry, follower = place_pair(
+        market, "OTO", AT_LIMIT, {**RESTING_LIMIT_ORDER, "limit_price": "80"}
+    ).json()["orders"]
     set_switch(market, "REDUCING")
     market.set_quote("AAPL", "94", "95", "95")
     assert market.get_order(entry["id"])["status"] == "FILLED"
@@ -31,7 +33,9 @@ def test_oto_child_of_an_entry_filled_while_reducing_is_sent_after_reducing(mark
 
 
 def test_oto_child_keeps_its_quantity_when_the_parent_is_replaced(market):
-    entry, follower = place_pair(market, "OTO", AT_LIMIT, {**WAITING, "quantity": "4"}).json()["orders"]
+    entry, follower = place_pair(market, "OTO", AT_LIMIT, {**RESTING_LIMIT_ORDER, "quantity": "4"}).json()[
+        "orders"
+    ]
     changed = market.patch(f"/orders/{entry['id']}", {"quantity": "7"}).json()
     assert market.get_order(follower["id"])["quantity"] == "4"
     assert market.get_order(follower["id"])["parent_id"] == changed["id"]
@@ -58,7 +62,10 @@ def test_close_never_crosses_zero(market):
 
 def test_orders_of_a_group_need_distinct_client_order_ids(market):
     answer = place_pair(
-        market, "OCO", {**AT_LIMIT, "client_order_id": "one"}, {**WAITING, "client_order_id": "one"}
+        market,
+        "OCO",
+        {**AT_LIMIT, "client_order_id": "one"},
+        {**RESTING_LIMIT_ORDER, "client_order_id": "one"},
     )
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["field"] == "orders.1.client_order_id"
@@ -136,7 +143,7 @@ def test_enumerated_values_are_case_insensitive(market):
 
 
 def test_oto_child_denied_at_release_is_reported_as_denied(market):
-    buying = {**WAITING, "side": "BUY", "quantity": "3000"}
+    buying = {**RESTING_LIMIT_ORDER, "side": "BUY", "quantity": "3000"}
     follower = place_pair(market, "OTO", AT_LIMIT, buying).json()["orders"][1]
     put_limit(market, "MAX_ORDER_QUANTITY", "2000")
     market.set_quote("AAPL", "94", "95", "95")
@@ -157,5 +164,5 @@ def test_replaced_waiting_leg_is_risk_checked_at_its_release(market):
 def test_quote_source_receives_the_needed_symbols(api, monkeypatch):
     followed = []
     monkeypatch.setattr(SimulatedSource, "follow", lambda _, symbols: followed.append(symbols))
-    api.place_order(symbol="NVDA", **WAITING)
+    api.place_order(symbol="NVDA", **RESTING_LIMIT_ORDER)
     wait_until(lambda: followed and "NVDA" in followed[-1])

@@ -2,11 +2,11 @@
 
 from tests.factories import build_ticket_body
 
-WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
 def test_read_only_key_cannot_place_replace_or_cancel(market):
-    order = market.place_order(**WAITING)
+    order = market.place_order(**RESTING_LIMIT_ORDER)
     reader = market.with_key(market.service.create_key("read", market.tenant_id))
     path = f"/orders/{order['id']}"
     assert reader.post_order().status_code == 403
@@ -16,7 +16,7 @@ def test_read_only_key_cannot_place_replace_or_cancel(market):
 
 
 def test_risk_role_may_cancel_but_not_place_orders(market):
-    order = market.place_order(**WAITING)
+    order = market.place_order(**RESTING_LIMIT_ORDER)
     risk = market.with_key(market.service.create_key("risk", market.tenant_id))
     assert risk.post_order().status_code == 403
     assert risk.post(f"/orders/{order['id']}/cancel", {}).status_code == 200
@@ -31,8 +31,8 @@ def create_narrow_client(market, *names):
 
 
 def test_restricted_user_sees_no_orders_of_other_portfolios(market):
-    theirs = market.place_order(**WAITING, portfolio_name="Theirs")
-    market.place_order(**WAITING, portfolio_name="Mine")
+    theirs = market.place_order(**RESTING_LIMIT_ORDER, portfolio_name="Theirs")
+    market.place_order(**RESTING_LIMIT_ORDER, portfolio_name="Mine")
     me = create_narrow_client(market, "Mine")
     path = f"/orders/{theirs['id']}"
     assert [order["portfolio_name"] for order in me.get("/orders").json()] == ["Mine"]
@@ -57,7 +57,7 @@ def test_order_above_the_message_rate_is_not_created(market):
 
 
 def test_repeated_request_reveals_no_order_the_caller_may_not_see(market):
-    order = market.place_order(**WAITING, portfolio_name="Theirs")
+    order = market.place_order(**RESTING_LIMIT_ORDER, portfolio_name="Theirs")
     market.place_order(portfolio_name="Mine")
     path, changes, key = f"/orders/{order['id']}", {"quantity": "5"}, {"Idempotency-Key": "K"}
     assert market.patch(path, changes, key).status_code == 200

@@ -12,16 +12,16 @@ from app.orders.rules.verification import OrderCheck
 from app.verify import format_report, verify_database
 from tests.orders.writer_harness import WriterHarness
 
-WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
 @pytest.fixture
 def harness_with_history(harness):
-    """Provide a database where a bit of everything has happened."""
+    """Provide a database with a denied order, a bracket, replacements, a late fill and a partial fill."""
     harness.place_order()
     harness.place_order(quantity="2000000")
-    harness.place_order(**WAITING, take_profit=Target(Decimal(120)))
-    replaced = harness.place_order(**WAITING)
+    harness.place_order(**RESTING_LIMIT_ORDER, take_profit=Target(Decimal(120)))
+    replaced = harness.place_order(**RESTING_LIMIT_ORDER)
     successor = harness.replace(replaced, quantity="20").orders[0].order
     harness.report_broker_event(
         replaced, Executed(replaced.id, "late", Decimal(3), Decimal(90), Decimal(270), harness.now)
@@ -37,7 +37,7 @@ def list_failed_checks(harness):
 
 
 def tamper_with_rows(harness, statement):
-    """Lie past the triggers, as only the owner of the database could."""
+    """Run a statement with the triggers disabled, as the owner of the database can."""
     with harness.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.execute(text("DROP TRIGGER order_events_refuse_update"))
@@ -94,7 +94,7 @@ def test_quantity_below_the_filled_quantity_of_its_chain_is_reported(harness):
 
 
 def test_overfill_reported_by_the_broker_passes_verification(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     harness.report_broker_event(
         order, Executed(order.id, "over", Decimal(11), Decimal(90), Decimal(990), harness.now)
     )
@@ -108,7 +108,7 @@ def test_writes_of_two_processes_pass_verification(engine):
     for number in range(10):
         for harness in (first, second):
             harness.advance_clock()
-            harness.place_order(**WAITING, client_order_id=f"{number}-{id(harness)}")
+            harness.place_order(**RESTING_LIMIT_ORDER, client_order_id=f"{number}-{id(harness)}")
     second.now = first.now
     second.publish_quote("89", "90", "90")
     assert list_failed_checks(first) == set()

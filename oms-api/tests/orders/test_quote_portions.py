@@ -36,7 +36,7 @@ from tests.orders.writer_harness import WriterHarness, build_ticket
 
 BOOKS = ("A", "B", "C")
 PRICES = st.sampled_from(["88", "90", "92", "95"])
-WAITING = {"type": "LIMIT", "time_in_force": "GTC"}
+RESTING_LIMIT_ORDER = {"type": "LIMIT", "time_in_force": "GTC"}
 
 
 class Writer:
@@ -82,7 +82,9 @@ def publish_quote(harness, bid="89", ask="90", symbol="AAPL", **sizes):
 
 
 def place_resting_orders(harness):
-    return [harness.place_order(name, limit_price="91", **WAITING) for name in BOOKS for _ in range(2)]
+    return [
+        harness.place_order(name, limit_price="91", **RESTING_LIMIT_ORDER) for name in BOOKS for _ in range(2)
+    ]
 
 
 def create_matcher(harness, readers, writer):
@@ -252,7 +254,9 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
 def create_place_order(harness, symbol, number, book, side, price, quantity):
     name = f"{book} {number}"
     harness.open_portfolio(name)
-    ticket = build_ticket(symbol=symbol, side=side, limit_price=price, quantity=quantity, **WAITING)
+    ticket = build_ticket(
+        symbol=symbol, side=side, limit_price=price, quantity=quantity, **RESTING_LIMIT_ORDER
+    )
     return harness.run_order_command(
         PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, name, name_key(name))
     )

@@ -1,4 +1,4 @@
-"""A position whose reduction was taken back is protected by its exits again."""
+"""A position whose reduction was busted is protected by its exits again."""
 
 import pytest
 

@@ -55,7 +55,7 @@ def shared_database(backend, new_database):
 
 @settings(max_examples=10)
 @given(st.lists(st.tuples(st.booleans(), STEP), min_size=3, max_size=8))
-def test_what_a_process_keeps_equals_what_a_new_process_reads(shared_database, steps):
+def test_cached_state_equals_the_state_that_a_new_process_reads(shared_database, steps):
     engine, numbers = shared_database
     name = f"Growth {next(numbers)}"
     processes = [WriterHarness(engine), WriterHarness(engine)]
@@ -70,7 +70,7 @@ def test_what_a_process_keeps_equals_what_a_new_process_reads(shared_database, s
 
 
 @pytest.mark.parametrize("is_same_order", [True, False])
-def test_process_reads_only_what_another_process_changed(shared_database, monkeypatch, is_same_order):
+def test_process_reads_only_changes_of_another_process(shared_database, monkeypatch, is_same_order):
     engine, numbers = shared_database
     name = f"Growth {next(numbers)}"
     here, there = WriterHarness(engine), WriterHarness(engine)

@@ -7,7 +7,7 @@ def set_switch(api, state, **facts):
     return answer.json()
 
 
-WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
 def assert_denied(answer):
@@ -43,7 +43,7 @@ def test_strategy_switch_stops_only_that_strategy(market):
 def test_flatten_cancels_all_orders_closes_at_market_and_reports_it(market):
     market.place_order(quantity="10")
     market.place_order(symbol="MSFT", side="SELL", quantity="3")
-    waiting = market.place_order(**WAITING)
+    waiting = market.place_order(**RESTING_LIMIT_ORDER)
     proof = set_switch(market, "HALTED", flatten=True)["flattened"]
     assert (proof["canceled"], len(proof["closed"]), proof["left"]) == ([waiting["id"]], 2, [])
     positions = market.get_portfolio()["positions"]
@@ -60,7 +60,9 @@ def test_portfolio_flatten_leaves_other_portfolios_unchanged(market):
 
 
 def test_bracket_exits_are_released_while_reducing(market):
-    entry = market.place_order(**WAITING, take_profit={"limit_price": "110"}, stop_loss={"stop_price": "80"})
+    entry = market.place_order(
+        **RESTING_LIMIT_ORDER, take_profit={"limit_price": "110"}, stop_loss={"stop_price": "80"}
+    )
     set_switch(market, "REDUCING")
     market.set_quote("AAPL", "89", "90", "90")
     held = market.get_order(entry["id"])

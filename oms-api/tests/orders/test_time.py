@@ -12,11 +12,11 @@ from tests.orders.writer_harness import START
 
 pytestmark = pytest.mark.any_database
 
-WAITING = {"type": "LIMIT", "limit_price": "90"}
+RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90"}
 
 
 def test_day_order_expires_at_the_end_of_the_day(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     assert order.ends_at == "2026-11-21T00:00:00.000000Z"
     harness.advance_clock(hours=11, minutes=59)
     harness.expire_orders()
@@ -48,7 +48,7 @@ def test_order_without_expiry_shows_none(market):
 
 def test_gtd_order_expires_at_its_instant(harness):
     order = harness.place_order(
-        **WAITING, time_in_force="GTD", expires_at=format_timestamp(START + timedelta(minutes=5))
+        **RESTING_LIMIT_ORDER, time_in_force="GTD", expires_at=format_timestamp(START + timedelta(minutes=5))
     )
     harness.advance_clock(minutes=5)
     harness.expire_orders()
@@ -56,7 +56,7 @@ def test_gtd_order_expires_at_its_instant(harness):
 
 
 def test_gtc_order_does_not_expire(harness):
-    order = harness.place_order(**WAITING, time_in_force="GTC")
+    order = harness.place_order(**RESTING_LIMIT_ORDER, time_in_force="GTC")
     harness.advance_clock(days=400)
     harness.expire_orders()
     assert harness.get_order(order).status is Status.ACCEPTED
@@ -64,7 +64,7 @@ def test_gtc_order_does_not_expire(harness):
 
 def place_dated_order(harness, minutes):
     at = format_timestamp(START + timedelta(minutes=minutes))
-    return harness.place_order(**WAITING, time_in_force="GTD", expires_at=at)
+    return harness.place_order(**RESTING_LIMIT_ORDER, time_in_force="GTD", expires_at=at)
 
 
 def test_later_expiry_runs_after_the_first_expiring_order_is_cancelled(harness):
@@ -93,14 +93,14 @@ def test_expiry_that_was_not_committed_is_retried(harness):
 
 
 def test_expired_order_does_not_fill_at_a_later_quote(harness):
-    order = harness.place_order(**WAITING)
+    order = harness.place_order(**RESTING_LIMIT_ORDER)
     harness.advance_clock(days=1)
     harness.publish_quote("89", "90", "90")
     assert harness.get_order(order).status is Status.EXPIRED
 
 
 def test_expired_entry_ends_its_legs(harness):
-    order = harness.place_order(**WAITING, take_profit=Target(Decimal(120)))
+    order = harness.place_order(**RESTING_LIMIT_ORDER, take_profit=Target(Decimal(120)))
     harness.advance_clock(days=1)
     harness.expire_orders()
     assert harness.query("SELECT status FROM orders ORDER BY id") == [("EXPIRED",), ("CANCELED",)]

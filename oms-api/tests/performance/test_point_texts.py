@@ -27,7 +27,7 @@ def build_curve(first, amounts, flows):
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), AMOUNTS), min_size=1, max_size=4), st.integers(1, 12))
-def test_serialized_curve_is_that_of_its_points(requests, limit):
+def test_serialized_curve_equals_its_points(requests, limit):
     without_flows = [(first, amounts, [0] * len(amounts)) for first, amounts in requests]
     assert_serialized(PointTexts(limit), without_flows)
 

@@ -28,7 +28,7 @@ def test_preferences_start_with_defaults(api):
     }  # fmt: skip
 
 
-def test_put_replaces_what_it_names_and_keeps_the_rest(api):
+def test_put_replaces_the_fields_that_it_names(api):
     create_portfolios(api, "Growth")
     first = {"default_portfolio": "growth", "quiet_hours": QUIET, "watchlists": {"Tech": ["aapl", "MSFT"]}}
     assert get_saved(api.put("/preferences", first))["default_portfolio"] == "Growth"

@@ -49,7 +49,7 @@ def count_stored(api):
         return connection.execute(text("SELECT count(*) FROM daily_stats")).scalar_one()
 
 
-def test_stored_days_are_those_of_the_ledger(traded_service, clock):
+def test_stored_days_equal_the_ledger(traded_service, clock):
     whole = {"from_": f"{DAYS[1]}T00:00:00Z", "to": f"{DAYS[2]}T00:00:00Z"}
     filters: tuple[dict[str, str], ...] = (
         {},

@@ -135,7 +135,7 @@ def test_round_trips_exclude_reversed_trades(traded_api):
     assert get_report(traded_api, "/round-trips", from_="2020-01-01T00:00:00Z") == [trip]
 
 
-def test_lots_are_those_of_one_portfolio(traded_api):
+def test_lots_belong_to_one_portfolio(traded_api):
     lots = get_report(traded_api, "/lots", portfolio=get_portfolio_report(traded_api))
     (opened,) = lots["open"]
     assert (opened["symbol"], opened["quantity"], opened["unit_cost"]) == ("MSFT", "10", "100.00")

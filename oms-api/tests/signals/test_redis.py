@@ -210,7 +210,7 @@ def test_entry_that_fails_again_and_again_is_given_up(redis_client, redis_server
     assert redis_client.xpending(STREAM, "oms")["pending"] == 0
 
 
-def test_service_without_redis_accepts_signals_over_rest_and_reports_what_is_missing(serve):
+def test_service_without_redis_accepts_signals_over_rest_and_reports_that_redis_is_down(serve):
     server = RedisServer()
     try:
         with run_receiver(serve, server.url) as desk:

@@ -248,7 +248,7 @@ def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(se
 
 
 @pytest.mark.any_database
-def test_replay_shows_what_differs(setup, service, monkeypatch):
+def test_replay_shows_differences(setup, service, monkeypatch):
     session = setup.start()
     session.deliver([build_bar_input(0)])
     session.run_step()

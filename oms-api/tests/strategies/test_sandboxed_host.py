@@ -46,7 +46,7 @@ def record_children(stage):
     return children
 
 
-def test_orders_state_restart_and_replay_are_those_of_a_strategy_in_this_process(api, loop):
+def test_orders_state_restart_and_replay_equal_a_strategy_in_this_process(api, loop):
     stage = create_strategy_setup(api, loop, ON, "examples:Counter", limit=3)
     session = stage.start()
     session.deliver([build_bar_input(0)])

@@ -28,7 +28,7 @@ def list_trade_events(endpoints, url=URL):
     return [item["data"]["trade_id"] for item in endpoints.events(url) if item["type"] == "trade.recorded"]
 
 
-def test_events_are_those_of_the_list_with_signatures_that_the_standard_library_accepts(
+def test_events_match_the_list_and_the_standard_library_accepts_their_signatures(
     tenant, dispatching_tenant, endpoints
 ):
     webhook = create_webhook(tenant)

@@ -65,7 +65,7 @@ def test_invalid_field_is_named(tenant, field, value):
     assert response.json()["errors"][0]["field"].partition(".")[0] == field
 
 
-def test_change_keeps_what_it_does_not_name(tenant):
+def test_change_keeps_fields_that_it_does_not_name(tenant):
     created = assert_ok(tenant.post("/webhooks", BODY), 201)
     path = f"/webhooks/{created['id']}"
     changed = assert_ok(tenant.patch(path, {"event_types": ["order.*", "order.*"]}))

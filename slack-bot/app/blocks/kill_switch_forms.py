@@ -121,7 +121,7 @@ def describe_result(portfolio: str, result: KillSwitchResult) -> str:
     """Return the result of a change of a kill switch in mrkdwn."""
     lines = [f"*Trading of {describe_scope(portfolio)}* is {escape(result.state)}."]
     if result.canceled:
-        lines.append(f"Cancelled: {format_count(len(result.canceled), 'order')}.")
+        lines.append(f"Canceled: {format_count(len(result.canceled), 'order')}.")
     if result.unsettled:
         names = ", ".join(map(format_literal, result.unsettled[:MAX_LISTED]))
         lines.append(f"Not finished yet: {names}. New orders are already denied there.")
@@ -140,7 +140,7 @@ def describe_unconfirmed_cancels(data: Mapping[str, Any]) -> str:
     scope = describe_scope(str(data.get("name") or ""))
     return (
         f":warning: *Trading of {scope} is {escape(str(data.get('state') or ''))}*, but brokers have not "
-        f"cancelled these orders yet: {_list_orders(orders)}. They are tried again until they are cancelled."
+        f"canceled these orders yet: {_list_orders(orders)}. They are tried again until they are canceled."
     )
 
 

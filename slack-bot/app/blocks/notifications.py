@@ -68,8 +68,8 @@ def describe_summary(data: Mapping[str, Any]) -> str:
         f"{format_local_time(_get_text(data, 'closed_at'))}: "
         f"P&amp;L {_format_signed(data, 'day_pnl')} {currency}, equity {_format_rounded(data, 'equity')}, "
         f"{trades} trade{'' if trades == 1 else 's'} worth {_format_rounded(data, 'volume')}, "
-        f"realised {_format_signed(data, 'realized_pnl')}, "
-        f"unrealised {_format_signed(data, 'unrealized_pnl')}, "
+        f"realized {_format_signed(data, 'realized_pnl')}, "
+        f"unrealized {_format_signed(data, 'unrealized_pnl')}, "
         f"charges {_format_rounded(data, 'charges')}, "
         f"exposure {_format_rounded(data, 'gross_exposure')} gross"
     )

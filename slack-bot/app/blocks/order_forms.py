@@ -43,11 +43,11 @@ def build_cancel_form(
 def describe_canceled(orders: Sequence[OrderSummary]) -> str:
     """Return the result of a cancel in mrkdwn."""
     if not orders:
-        return "No order was cancelled: none was working."
+        return "No order was canceled: none was working."
     lines = [f"• {_format_markdown_label(order)}" for order in orders[:MAX_LISTED]]
     more = [f"and {len(orders) - MAX_LISTED} more"] if len(orders) > MAX_LISTED else []
     return "\n".join(
-        [f"*{format_count(len(orders), 'order')} cancelled.* Earlier fills are kept.", *lines, *more]
+        [f"*{format_count(len(orders), 'order')} canceled.* Earlier fills are kept.", *lines, *more]
     )
 
 

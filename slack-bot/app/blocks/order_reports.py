@@ -90,7 +90,7 @@ def describe_trade(trade: TradeSummary) -> str:
 
 def build_trade_table(trades: Sequence[TradeSummary], *, is_cut: bool) -> Table:
     """Return the table of trades."""
-    columns = ("Time", "Symbol", "Side", "Quantity", "Price", "Realised", "Portfolio", "Trade")
+    columns = ("Time", "Symbol", "Side", "Quantity", "Price", "Realized", "Portfolio", "Trade")
     rows = [
         (
             format_time(trade.executed_at).removesuffix(" UTC"),

@@ -53,8 +53,8 @@ def describe_portfolio(value: PortfolioValue) -> list[str]:
     return [
         f"*{format_literal(value.portfolio_name)}* · equity {_format_rounded(value.equity)}{currency}",
         f"P&amp;L today {_format_signed(value.day_pnl)} · total {_format_signed(value.total_pnl)} "
-        f"(realised {_format_signed(value.net_realized_pnl)}, "
-        f"unrealised {_format_signed(value.unrealized_pnl)})",
+        f"(realized {_format_signed(value.net_realized_pnl)}, "
+        f"unrealized {_format_signed(value.unrealized_pnl)})",
         f"Cash {_format_rounded(value.cash)} · buying power {_format_rounded(value.buying_power)} · "
         f"exposure {_format_rounded(value.gross_exposure)} gross, {_format_rounded(value.net_exposure)} net",
     ]
@@ -99,7 +99,7 @@ def build_positions_reply(page: Page) -> Reply:
     lines = [
         f"{escape(position.symbol)} {format_grouped(position.quantity)} "
         f"in {format_literal(position.portfolio_name)}: "
-        f"unrealised {_format_signed(position.unrealized_pnl)} {escape(position.base_currency)}"
+        f"unrealized {_format_signed(position.unrealized_pnl)} {escape(position.base_currency)}"
         for position in page.rows[:5]
     ]
     more = [f"and {len(page.rows) - 5} more"] if len(page.rows) > 5 else []
@@ -112,7 +112,7 @@ def build_positions_reply(page: Page) -> Reply:
 def build_position_table(caption: str, page: Page, *, with_portfolio: bool) -> Table:
     """Return the table of positions."""
     names = ("Symbol", "Portfolio") if with_portfolio else ("Symbol",)
-    columns = (*names, "Quantity", "Average cost", "Mark", "Value", "Unrealised", "Stop", "Target")
+    columns = (*names, "Quantity", "Average cost", "Mark", "Value", "Unrealized", "Stop", "Target")
     rows: list[list[Cell]] = []
     for position in page.rows:
         name = f"{position.symbol} {position.product}" if position.product else position.symbol
@@ -154,10 +154,10 @@ def build_profit_reply(today: Sequence[ProfitSummary], total: Sequence[ProfitSum
         )
         rows.append((*row, build_money_cell(profit_summary.charges), build_gain_cell(profit_summary.net_pnl)))
         lines.append(
-            f"{format_literal(name)}: realised today {_format_signed(realized)}, "
+            f"{format_literal(name)}: realized today {_format_signed(realized)}, "
             f"in all {_format_signed(profit_summary.net_pnl)} {escape(profit_summary.currency)}"
         )
-    columns = ("Portfolio", "Currency", "Realised today", "Unrealised", "Charges", "Net in all")
+    columns = ("Portfolio", "Currency", "Realized today", "Unrealized", "Charges", "Net in all")
     more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
     return Reply("\n".join([*lines[:5], *more]), tables=(Table("P&L after charges", columns, rows),))
 

@@ -50,8 +50,8 @@ def _describe(position: Position) -> str:
         f"{format_grouped(position.quantity)} at an average cost of {format_rounded(position.avg_cost)} "
         f"{escape(position.base_currency)} · mark {format_money(position.mark)}{currency}{stale}\n"
         f"Value {format_rounded(position.market_value)} "
-        f"· unrealised {format_signed(position.unrealized_pnl)} "
-        f"· realised {format_signed(position.realized_pnl)}"
+        f"· unrealized {format_signed(position.unrealized_pnl)} "
+        f"· realized {format_signed(position.realized_pnl)}"
     )
 
 

@@ -171,13 +171,13 @@ class KillSwitch:
 
 @dataclass(frozen=True)
 class KillSwitchResult:
-    """The result of setting a kill switch: cancelled orders, and portfolios that are not finished yet."""
+    """The result of setting a kill switch: canceled orders, and portfolios that are not finished yet."""
 
     state: str
     canceled: tuple[str, ...]
     unsettled: tuple[str, ...]
     left: tuple[str, ...]  # positions whose closing orders wait for a price
-    unconfirmed: tuple[str, ...] = ()  # orders that their brokers have not cancelled yet
+    unconfirmed: tuple[str, ...] = ()  # orders that their brokers have not canceled yet
 
 
 @dataclass(frozen=True)
@@ -255,6 +255,6 @@ class BrokerLogIn:
 
 
 def describe_unconfirmed_cancel(row: Mapping[str, Any]) -> str:
-    """Return an order that its broker has not cancelled yet as text."""
+    """Return an order that its broker has not canceled yet as text."""
     what = f"{row['side']} {row['leaves']} {row['symbol']}"
     return f"{row['order_id']}: {what} in {row['portfolio_name']} at {row['broker']}"

@@ -86,11 +86,11 @@ def build_short_question(ticket: Ticket, holding: Holding) -> Question | None:
     opened = ticket.quantity - holding.quantity
     short = f"opens a short of {format_grouped(opened)}"
     if holding.quantity > 0:
-        realised = format_rounded_money(
+        realized = format_rounded_money(
             holding.quantity * (ticket.price * holding.rate - holding.average_cost)
         )
-        sign = "" if realised.startswith("-") else "+"
-        reason = f"Closes {format_grouped(holding.quantity)} (realised {sign}{realised}) and {short}."
+        sign = "" if realized.startswith("-") else "+"
+        reason = f"Closes {format_grouped(holding.quantity)} (realized {sign}{realized}) and {short}."
     else:
         reason = f"{ticket.portfolio} holds no {ticket.symbol}: this {short}."
     about = _compute_digest(

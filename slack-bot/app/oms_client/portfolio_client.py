@@ -201,7 +201,7 @@ class PortfolioClient(PersonClient):
         return parse_rows(OrderSummary, _get_orders(rows))
 
     def cancel_orders(self, command: TextCommand, reason: str, *, idempotency_key: str) -> list[OrderSummary]:
-        """Cancel the open orders that a command names. Return the orders that were cancelled."""
+        """Cancel the open orders that a command names. Return the orders that were canceled."""
         if command.order_id:
             path = f"/orders/{quote(command.order_id, safe='')}/cancel"
             rows = self._write("POST", path, _drop_empty(reason=reason), idempotency_key)

@@ -102,8 +102,8 @@ function orderTable(orders) {
 }
 
 function positionTable(positions) {
-  return table(["Symbol", "Quantity", "Average cost", "Mark", "Unrealised"], [1, 2, 3, 4], byPortfolio(positions).map(([name, rows]) => [
-    `${name} · unrealised ${signed(rounded(sum(rows, "unrealized_pnl")))} ${rows[0].base_currency}`, rows.map((row) => ({
+  return table(["Symbol", "Quantity", "Average cost", "Mark", "Unrealized"], [1, 2, 3, 4], byPortfolio(positions).map(([name, rows]) => [
+    `${name} · unrealized ${signed(rounded(sum(rows, "unrealized_pnl")))} ${rows[0].base_currency}`, rows.map((row) => ({
       cells: [row.product ? `${row.symbol} ${row.product}` : row.symbol, grouped(row.quantity), grouped(rounded(row.avg_cost)),
         [grouped(rounded(row.mark)), row.mark_is_stale && el("small", {}, "stale")],
         el("span", { class: row.unrealized_pnl.startsWith("-") ? "bad" : "good" }, signed(rounded(row.unrealized_pnl)))],
@@ -111,10 +111,10 @@ function positionTable(positions) {
   ]));
 }
 
-// Cash, the positions' value, unrealised and day P&L, a row for each portfolio and a total for each currency.
+// Cash, the positions' value, unrealized and day P&L, a row for each portfolio and a total for each currency.
 function portfolioTable(portfolios, positions, isCut) {
   const currencies = [...new Set(portfolios.map((one) => one.base_currency))].sort();
-  return table(["Portfolio", "Cash", "Positions", "Unrealised", "Day P&L", "Total"], [1, 2, 3, 4, 5], currencies.map((currency) => {
+  return table(["Portfolio", "Cash", "Positions", "Unrealized", "Day P&L", "Total"], [1, 2, 3, 4, 5], currencies.map((currency) => {
     const rows = portfolios.filter((one) => one.base_currency === currency).map((one) => {
       const held = positions.filter((position) => position.portfolio_name === one.portfolio_name);
       return {

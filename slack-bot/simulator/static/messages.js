@@ -4,7 +4,7 @@ import { tell } from "./api.js";
 import { drawBlocks } from "./blocks.js";
 import { byId, el } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
-import { colour, initials, personName } from "./names.js";
+import { color, initials, personName } from "./names.js";
 import { refresh, replyTo, store } from "./store.js";
 
 let drawn = new Map();
@@ -71,7 +71,7 @@ function draw(message, key) {
     class: classes, "data-testid": "message", "data-key": key, "data-ts": message.ts, "data-user": message.user,
     "data-ephemeral": String(message.ephemeral), "aria-label": `${name}, ${clock(message.ts)}`,
   },
-    el("div", { class: `avatar ${kind === "person" ? colour(message.user) : kind}`, "aria-hidden": "true" }, initials(name)),
+    el("div", { class: `avatar ${kind === "person" ? color(message.user) : kind}`, "aria-hidden": "true" }, initials(name)),
     el("div", { class: "message-body" },
       message.ephemeral && el("p", { class: "only-you" }, el("span", { "aria-hidden": "true" }, "◉ "), "Only visible to you"),
       el("p", { class: "byline" }, el("strong", {}, name), kind === "app" && el("span", { class: "badge" }, "APP"),

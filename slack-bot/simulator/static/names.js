@@ -19,7 +19,7 @@ export function initials(name) {
   return (words.length > 1 ? words[0][0] + words.at(-1)[0] : name.slice(0, 2)).toUpperCase();
 }
 
-export function colour(id) {
+export function color(id) {
   let sum = 0;
   for (const character of id) sum = (sum * 31 + character.codePointAt(0)) % 997;
   return `tint-${sum % 6}`;

@@ -1,7 +1,7 @@
 // Channels, the direct message with the bot, and who one is.
 
 import { byId, el, hidden, lockIcon } from "./dom.js";
-import { colour, initials } from "./names.js";
+import { color, initials } from "./names.js";
 import { actAs, openChannel, store } from "./store.js";
 
 export function showSidebar({ state }) {
@@ -56,7 +56,7 @@ function persons(state) {
   }, options);
   select.value = state.me.id;
   return el("div", { class: "me" },
-    el("div", { class: `avatar ${colour(state.me.id)}`, "aria-hidden": "true" }, initials(state.me.real_name)),
+    el("div", { class: `avatar ${color(state.me.id)}`, "aria-hidden": "true" }, initials(state.me.real_name)),
     el("div", {}, el("label", { for: "person" }, "Acting as"), select, el("small", {}, state.me.title),
       el("small", { class: "ids", "data-testid": "signed-as" }, `${state.me.team.id} · ${state.me.id}`)));
 }

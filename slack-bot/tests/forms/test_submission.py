@@ -117,7 +117,7 @@ def test_portfolio_name_that_would_confuse_is_refused(name):
         parse_portfolio(name)
 
 
-def test_names_are_normalised():
+def test_names_are_normalized():
     assert parse_portfolio(" Cafe\u0301 ") == "Café"
     assert parse_symbol(" brk.b ") == "BRK.B"
 

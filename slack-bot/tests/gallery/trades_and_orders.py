@@ -219,7 +219,7 @@ def _list_form_pictures() -> Iterator[Picture]:
 def _list_order_pictures() -> Iterator[Picture]:
     build = messages.build_order_message
     shown = [build_order(), values.FILLED_ORDER, values.LARGE_ORDER, values.DECIDED_ORDER]
-    yield from draw_message("order", build, *map(build, shown), build(build_order(), "Cancelling…"))
+    yield from draw_message("order", build, *map(build, shown), build(build_order(), "Canceling…"))
     changes = [
         build_event(1, "INITIALIZED", "AWAITING_APPROVAL", values.LONG_ACTOR),
         build_event(2, "AWAITING_APPROVAL", "SUBMITTED", "slack:T1:U0BENOKAF02", values.LONG_REASON[:500]),
@@ -238,7 +238,7 @@ def _list_order_pictures() -> Iterator[Picture]:
         build_cancel_form(orders[:1], context, is_cut=False, is_chosen=False),
         build_cancel_form(large, context, is_cut=True, is_chosen=True),
     )
-    yield from draw_sentence("cancelled", describe_canceled, *map(describe_canceled, ([], orders, large)))
+    yield from draw_sentence("canceled", describe_canceled, *map(describe_canceled, ([], orders, large)))
 
 
 def _list_approval_pictures() -> Iterator[Picture]:

@@ -150,7 +150,7 @@ def test_image_has_more_points_than_the_chart(finished_backtest: PortfolioWorksp
     assert finished_backtest.slack.list_requests("upload")[0].body[:8] == PNG
 
 
-def test_long_curve_is_thinned_to_what_slack_accepts():
+def test_long_curve_is_thinned_to_the_maximum_of_slack():
     points = [
         EquityPoint(f"2026-11-{1 + n // 1440:02}T{n // 60 % 24:02}:{n % 60:02}:00Z", Decimal(1000 + n))
         for n in range(4000)

@@ -65,7 +65,7 @@ def test_export_without_rows_has_no_file(exporter: PortfolioWorkspace, text, sen
     assert exporter.slack.list_requests("files.getUploadURLExternal") == []
 
 
-def test_file_that_is_too_large_is_refused_with_what_to_do(exporter: PortfolioWorkspace, monkeypatch):
+def test_file_that_is_too_large_is_refused_with_a_remedy(exporter: PortfolioWorkspace, monkeypatch):
     monkeypatch.setattr(exports, "MAX_EXPORT_BYTES", 20)
     assert "is larger than 10 MB" in exporter.query("export trades")["text"]
     assert exporter.slack.list_requests("files.getUploadURLExternal") == []

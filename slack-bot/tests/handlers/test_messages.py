@@ -94,7 +94,7 @@ def test_refused_channel_answer_is_sent_as_a_direct_message(trading: PortfolioWo
     assert trading.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
 
 
-def test_rate_limit_is_honoured(trading: PortfolioWorkspace):
+def test_rate_limit_is_honored(trading: PortfolioWorkspace):
     trading.slack.queue_responses("chat.postMessage", Response(429, headers={"Retry-After": "0"}))
     trading.write_directly("quote AAPL")
     assert len(trading.slack.wait_for("chat.postMessage", 2)) == 2

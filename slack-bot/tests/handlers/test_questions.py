@@ -169,11 +169,11 @@ def build_holding(quantity: str, average_cost: str = "170.00", rate: str | None 
 @pytest.mark.parametrize(
     ("position", "reason"),
     [
-        (build_holding("51"), "Closes 51 (realised +255.00) and opens a short of 449."),
-        (build_holding("51", "180.125"), "Closes 51 (realised -261.38) and opens a short of 449."),
+        (build_holding("51"), "Closes 51 (realized +255.00) and opens a short of 449."),
+        (build_holding("51", "180.125"), "Closes 51 (realized -261.38) and opens a short of 449."),
         (
             build_holding("51", "14000.00", "83.5"),
-            "Closes 51 (realised +31,237.50) and opens a short of 449.",
+            "Closes 51 (realized +31,237.50) and opens a short of 449.",
         ),
         (build_holding("0", "0.00"), "Growth holds no AAPL: this opens a short of 500."),
         (None, "Growth holds no AAPL: this opens a short of 500."),

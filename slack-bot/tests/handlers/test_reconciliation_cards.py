@@ -171,7 +171,7 @@ def test_user_without_the_right_is_refused(workspace_with_issues: Workspace):
     )
 
 
-def test_form_offers_what_is_possible_and_needs_a_reason(workspace_with_issues: Workspace):
+def test_form_offers_possible_actions_and_needs_a_reason(workspace_with_issues: Workspace):
     click_button(workspace_with_issues, "issue_resolve", build_issue_value("ri_1", "adopt"))
     view = workspace_with_issues.slack.wait_for("views.open")[0].body["view"]
     check_view(view)

@@ -231,19 +231,19 @@ def test_form_is_not_opened_without_anything_to_change(trading: PortfolioWorkspa
 # Orders
 
 
-def test_all_matching_orders_are_cancelled(trading: PortfolioWorkspace):
+def test_all_matching_orders_are_canceled(trading: PortfolioWorkspace):
     orders = [portfolio_oms.build_order(f"O{number}") for number in range(3)]
     trading.oms.rows["/orders"] = orders
     trading.oms.results["POST /orders:cancel-all"] = Response(body={"orders": orders})
     view = open_form(trading, "cancel AAPL buy in Growth")
     assert "All that match (3 orders)" in list_texts(view)
     answer = trading.submit_view(view, reason="End of the day")
-    assert "*3 orders cancelled.*" in list_texts(answer["view"])
+    assert "*3 orders canceled.*" in list_texts(answer["view"])
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "reason": "End of the day"}
     assert list(trading.oms.changes.values()) == [("POST", "/orders:cancel-all", body)]
 
 
-def test_one_order_of_many_is_cancelled(trading: PortfolioWorkspace):
+def test_one_order_of_many_is_canceled(trading: PortfolioWorkspace):
     trading.oms.rows["/orders"] = [
         portfolio_oms.build_order(f"O1795236065530000{number}") for number in range(101)
     ]
@@ -251,13 +251,13 @@ def test_one_order_of_many_is_cancelled(trading: PortfolioWorkspace):
     view = open_form(trading, "cancel")
     assert trading.submit_view(view)["errors"] == {"orders": "Choose what to cancel."}
     body = trading.submit_view(view, orders="O17952360655300005")
-    assert "*1 order cancelled.*" in list_texts(body["view"])
+    assert "*1 order canceled.*" in list_texts(body["view"])
 
 
 # Kill switch
 
 
-def test_halt_lists_what_stays_open_and_posts_a_banner(risk_workspace: PortfolioWorkspace):
+def test_halt_lists_orders_that_stay_open_and_posts_a_banner(risk_workspace: PortfolioWorkspace):
     risk_workspace.oms.rows["/orders"] = [
         portfolio_oms.build_order("O1"),
         portfolio_oms.build_order("O2", role="stop_loss"),
@@ -265,7 +265,7 @@ def test_halt_lists_what_stays_open_and_posts_a_banner(risk_workspace: Portfolio
     view = open_form(risk_workspace, "halt")
     assert "2 working orders, 1 of them exits, and 1 position" in list_texts(view)
     answer = risk_workspace.submit_view(view, reason="Bad prices")
-    assert "Cancelled: 2 orders." in list_texts(answer["view"])
+    assert "Canceled: 2 orders." in list_texts(answer["view"])
     body = {"scope": "tenant", "state": "HALTED", "exits": "keep", "reason": "Bad prices"}
     assert list(risk_workspace.oms.changes.values()) == [("POST", "/kill-switch", body)]
     banner = risk_workspace.slack.wait_for("chat.postMessage")[0].body

@@ -15,7 +15,7 @@ def test_command_opens_the_form(workspace: Workspace):
     assert workspace.slack.wait_for("views.open")[0].body["view"]["callback_id"] == "trade_form"
 
 
-def test_submission_trades_and_has_a_request_id_of_its_own(workspace: Workspace):
+def test_submission_trades_and_has_a_new_request_id(workspace: Workspace):
     assert deliver_payload(workspace, factories.build_submission()).status == 200
     assert workspace.oms.wait_for("place")[0].headers["x-request-id"].startswith("req-")
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"

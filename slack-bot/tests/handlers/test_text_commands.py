@@ -46,7 +46,7 @@ def test_every_command_answers_help(trading: PortfolioWorkspace, name):
     assert "What you can type here" in trading.query("help", name)["text"]
 
 
-def test_help_shows_what_the_role_may_do(trading: PortfolioWorkspace):
+def test_help_shows_commands_that_the_role_permits(trading: PortfolioWorkspace):
     trading.oms.roles["slack:T1:U2"] = "viewer"
     trading.oms.roles["slack:T1:U3"] = "risk"
     trader, viewer, risk = (trading.query("help", user_id=user)["text"] for user in ("U1", "U2", "U3"))

@@ -42,7 +42,7 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("build_value", "expected_text"),
     [
         (lambda: build_button_value(61), "for one minute only"),
         (lambda: build_button_value(user="U2"), "Only <@U2>, who reported this trade"),
@@ -51,23 +51,23 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
     ],
     ids=["late", "another person", "empty", "junk"],
 )
-def test_undo_is_limited_to_the_author_and_one_minute(workspace: Workspace, value, said):
-    click_button(workspace, "trade_undo", value())
-    assert said in workspace.slack.wait_for("respond")[0].body["text"]
+def test_undo_is_limited_to_the_author_and_one_minute(workspace: Workspace, build_value, expected_text):
+    click_button(workspace, "trade_undo", build_value())
+    assert expected_text in workspace.slack.wait_for("respond")[0].body["text"]
     assert workspace.slack.list_requests("views.open") == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected_text"),
     [({"recorded_at": "2026-11-21T10:00:00.000000Z"}, "for one minute only"), ({"user": "U2"}, "Only <@U2>")],
     ids=["late", "another person"],
 )
-def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace, changes, said):
+def test_author_and_time_limit_are_checked_again_at_submission(workspace: Workspace, changes, expected_text):
     view = open_reversal(workspace)
     context = json.loads(view["private_metadata"]) | changes
     body = submit_reason(workspace, {"private_metadata": json.dumps(context)})
     check_view(body["view"])
-    assert said in body["view"]["blocks"][0]["text"]["text"]
+    assert expected_text in body["view"]["blocks"][0]["text"]["text"]
     assert workspace.oms.list_requests("reverse") == []
 
 

@@ -10,7 +10,7 @@ KEY = "oms_k3j9x0q2w7ab_" + "x" * 41
 NONCE = "0123456789abcdef" * 2
 
 
-def test_statement_is_what_the_oms_reads():
+def test_statement_equals_the_text_that_the_oms_reads():
     """The test of the OMS expects the same text for the same values."""
     signature = "a026441082fbdab92ddae93f4799f4e8c1f8b45a27e107d4993a54b79a8c2449"
     expected = f"v1:T012AB3C4:k3j9x0q2w7ab:1795176000:{NONCE}:{signature}"

@@ -51,7 +51,7 @@ def test_setting_without_a_value_has_a_default():
         ("APPROVALS_CHANNEL", "#approvals"),
     ],
 )
-def test_bad_value_is_named_with_what_to_set(name, value):
+def test_bad_value_is_named_with_a_remedy(name, value):
     with pytest.raises(ConfigError, match=name):
         from_values(GOOD | {name: value})
 

@@ -45,7 +45,7 @@ def test_every_address_of_the_manifest_is_served_under_its_path(workspace: Works
     assert {client.post(path).status_code for path in paths} == {401}, "unsigned"
 
 
-def test_scopes_are_those_of_the_methods_that_are_called():
+def test_scopes_match_the_methods_that_are_called():
     needed = {
         "chat_postMessage": "chat:write",
         "chat_postEphemeral": "chat:write",

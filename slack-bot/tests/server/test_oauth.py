@@ -146,7 +146,7 @@ def test_installation_needs_a_client_id(workspace):
         assert workspace.bot.web.test_client().get(path).status_code == 404
 
 
-def test_bot_without_a_token_of_its_own_serves_those_that_install_it(slack, oms):
+def test_bot_without_a_token_serves_workspaces_that_install_it(slack, oms):
     settings = factories.build_settings(slack.api_url, oms.url, slack_bot_token="", oms_api_key="", **CLIENT)
     bot = create_bot(replace(settings, bot_database_url="sqlite://"))
     assert bot.workspaces.first is None

@@ -267,7 +267,7 @@ def interpreter_settings():
 
 
 @pytest.mark.usefixtures("interpreter_settings")
-def test_garbage_collection_does_not_scan_what_was_created_at_start():
+def test_garbage_collection_does_not_scan_objects_created_at_start():
     created_at_start: list[list[int]] = [[] for _ in range(1000)]
     tune_interpreter()
     scanned = {id(scanned_object) for scanned_object in gc.get_objects()}

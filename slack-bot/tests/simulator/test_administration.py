@@ -8,7 +8,7 @@ from simulator import workspace
 from tests.simulator.doubles import AVA, BEN, TRADING, build_section
 from tests.simulator.test_oauth import get_page
 
-PARTNER = workspace.NEIGHBOUR.id
+PARTNER = workspace.NEIGHBOR.id
 KIM, THEIR_CHANNEL = "U0KIMPARK05", "C0PARTDESK1"
 
 

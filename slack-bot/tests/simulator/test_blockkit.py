@@ -120,7 +120,7 @@ BAD_ELEMENTS = {
     ),
     "date": ({"type": "datepicker", "initial_date": "20.11.2026"}, "YYYY-MM-DD"),
     "time": ({"type": "timepicker", "initial_time": "24:00"}, "HH:mm"),
-    "unknown property": (TEXT | {"colour": "red"}, "invalid additional property: colour"),
+    "unknown property": (TEXT | {"color": "red"}, "invalid additional property: color"),
     "a button in an input": (build_button(), "unsupported type: button"),
     "unknown element": ({"type": "slider"}, "unsupported type: slider"),
     "element no object": ([], "unsupported type: None"),
@@ -222,7 +222,7 @@ BAD_VIEWS = {
     "callback id": (build_modal(callback_id="x" * 256), "/view/callback_id"),
     "101 blocks": (build_modal(*[{"type": "divider"}] * 101), "no more than 100 items"),
     "type": (build_modal(type="home"), "must be one of: modal"),
-    "unknown property": (build_modal(colour="red"), "invalid additional property: colour"),
+    "unknown property": (build_modal(color="red"), "invalid additional property: color"),
     "two focused": (
         build_modal(*[build_field_block(name, TEXT | {"focus_on_load": True}) for name in "ab"]),
         "only one element can have focus_on_load",

@@ -63,7 +63,7 @@ def test_faults_can_be_disarmed(slack, page):
 @pytest.mark.parametrize(
     "body",
     [
-        {"colour": "red"},
+        {"color": "red"},
         {"times": 0},
         {"slow_seconds": 61},
         {"error": 5},

@@ -5,7 +5,7 @@ import pytest
 from simulator import workspace
 from tests.simulator.doubles import AVA, build_option
 
-KIM, THEIRS, OURS = "U0KIMPARK05", workspace.NEIGHBOUR.id, workspace.HOME.id
+KIM, THEIRS, OURS = "U0KIMPARK05", workspace.NEIGHBOR.id, workspace.HOME.id
 SELECT = {"type": "external_select", "action_id": "a", "min_query_length": 0}
 
 

@@ -20,7 +20,7 @@ from app.clock import Now, monotonic_seconds, utc_now
 from app.database import unit_of_work
 
 PORTION_SHARE = 40  # a portion is the capacity divided by this, at least one token
-KEPT_SECONDS = 5.0  # that a process keeps a portion
+PORTION_LIFETIME_SECONDS = 5.0  # a process drops unused tokens of a portion afterwards
 USED_SECONDS = 60.0  # after its last portion, a process takes none ahead
 _MILLI = 1000
 _LIMITS = cast("Table", BrokerRateLimitRow.__table__)
@@ -141,5 +141,5 @@ class DatabaseTokenBucket:
         return result
 
     def _drop_unused(self) -> None:
-        if self._held and self._clock() - self._held_since > KEPT_SECONDS:
+        if self._held and self._clock() - self._held_since > PORTION_LIFETIME_SECONDS:
             self._held = 0.0

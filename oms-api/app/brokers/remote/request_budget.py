@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-from app.brokers.errors import RateLimitUsedUp
+from app.brokers.errors import RateLimitExceeded
 from app.clock import monotonic_seconds
 
 REQUESTS_PER_MINUTE = 200
@@ -130,7 +130,7 @@ class RequestBudget:
             return max(int(min(levels)), 0)
 
     def take(self, priority: Priority, patience_seconds: float) -> None:
-        """Wait for a token. Raises RateLimitUsedUp if that would take longer than `patience_seconds`."""
+        """Wait for a token. Raises RateLimitExceeded if that would take longer than `patience_seconds`."""
         deadline = self._clock() + patience_seconds
         with self._changed:
             place = (priority, next(self._numbers))
@@ -180,6 +180,6 @@ class RequestBudget:
                 if not seconds:
                     return
             if now + max(seconds, 0.0) > deadline or now >= deadline:
-                raise RateLimitUsedUp(f"{self._label}'s rate limit is used up. Nothing was sent.")
+                raise RateLimitExceeded(f"{self._label}'s rate limit is used up. Nothing was sent.")
             wait = seconds if seconds > 0 else _MAX_WAIT_SECONDS
             self._changed.wait(min(wait, _MAX_WAIT_SECONDS, deadline - now))

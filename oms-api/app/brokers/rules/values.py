@@ -153,7 +153,7 @@ class Expired(NamedTuple):
 
 
 class Busted(NamedTuple):
-    """The broker or venue took back an execution."""
+    """The broker or venue busted an execution."""
 
     order_id: str
     execution_id: str

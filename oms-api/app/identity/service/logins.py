@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 class WrongLogin(Unauthenticated):
     """The same message whichever credential was wrong."""
 
-    kind, title = "wrong-login", "Not logged in"
+    kind, title = "wrong-login", "Invalid credentials"
     sentence = "The tenant, the e-mail address or the password is wrong."
 
 

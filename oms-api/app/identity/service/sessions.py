@@ -52,7 +52,7 @@ class NotRefreshed(Unauthenticated):
 class NoSession(Forbidden):
     """An API key has no session to end."""
 
-    kind, title = "no-session", "Not a session"
+    kind, title = "no-session", "Invalid session"
     sentence = "An API key has no session; log in with `POST /auth/login`."
 
 

@@ -99,7 +99,7 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     """Return the position after `fill`.
 
     A fill in the same direction adds up. A fill in the opposite direction releases cost in proportion (all of
-    it on a full close) and realises the difference to the closed part's value. A fill that changes the sign
+    it on a full close) and realizes the difference to the closed part's value. A fill that changes the sign
     opens the new position with the rest of its value.
     """
     sign = fill.side.sign

@@ -1,7 +1,7 @@
 """The highest and lowest price of an open position, and its maximum drawdown, from fills and bars.
 
 The P&L of a position is realized + unrealized, in the portfolio's currency, before charges. The drawdown is
-the highest P&L so far less the current one. Within a bar the favourable extreme comes first, so that the
+the highest P&L so far less the current one. Within a bar the favorable extreme comes first, so that the
 drawdown is never too small. All figures begin again when the position opens or goes through zero.
 """
 

@@ -1,4 +1,4 @@
-"""Recognise quotes that are the close of the last session of their market, while it is closed."""
+"""Recognize quotes that are the close of the last session of their market, while it is closed."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitUsedUp
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitExceeded
 from app.brokers.protocol import Broker, BrokerEventRecord
 from app.brokers.queries import StoredConnection, find_connection, update_session_state
 from app.brokers.rules.circuit_breaker import Circuit, FailureKind, begin_attempt, record_failure
@@ -125,7 +125,7 @@ class BrokerSession:
             self._reports.retry_refused()
             self._keep_status()
             self._reconcile_if_due()
-        except RateLimitUsedUp:
+        except RateLimitExceeded:
             return False  # the broker is sound; what was not sent is tried again
         except (BrokerUnavailable, OutcomeOpen) as error:
             self._record_failure(_get_kind(error), str(error) or _NO_ANSWER)

@@ -181,7 +181,7 @@ def find_limits(subject: Subject, rows: Rows) -> Limits:
         _fill_missing(
             found, _build_profile(subject, found, starts=bool(user_rows[LimitCode.STARTER_PROFILE]))
         )
-    _apply_labelled_limits(found, user_rows)
+    _apply_labeled_limits(found, user_rows)
     return _build_limits(found, firm, missing)
 
 
@@ -231,7 +231,7 @@ def _fill_missing(found: dict[LimitCode, Decimal | None], profile: Mapping[Limit
             found[code] = value
 
 
-def _apply_labelled_limits(
+def _apply_labeled_limits(
     found: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, Decimal | None]
 ) -> None:
     for code, value in label.items():

@@ -29,10 +29,10 @@ def find_template_problem(template: str) -> str | None:
     fields = [name for name in map(_find_field, template.split()) if name is not None]
     unknown = sorted(set(fields) - FIELDS)
     if unknown:
-        return f"There is no field {unknown[0]!r}."
+        return f"Unknown field `{unknown[0]}`."
     if len(set(fields)) < len(fields):
-        return "Each field may occur only once."
-    return None if fields else "It needs at least one field, such as {symbol}."
+        return "A template can contain each field only once."
+    return None if fields else "A template must contain at least one field, such as `{symbol}`."
 
 
 def parse_text(template: str, text: str) -> dict[str, str] | None:

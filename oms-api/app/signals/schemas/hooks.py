@@ -38,7 +38,7 @@ def _validate_template(text: str) -> str:
 def _validate_paths(paths: dict[str, str]) -> dict[str, str]:
     unknown = sorted(set(paths) - FIELDS)
     if unknown:
-        raise PydanticCustomError("paths", "There is no field {name}.", {"name": repr(unknown[0])})
+        raise PydanticCustomError("paths", "Unknown field `{name}`.", {"name": unknown[0][:100]})
     return paths
 
 

@@ -94,7 +94,8 @@ def parse_message(text: str) -> Message:
         raise MessageRefused("unknown_action", f"`action` must be one of {', '.join(_FIELDS)}.")
     unknown = sorted(value.keys() - fields)
     if unknown:
-        raise MessageRefused("unknown_field", f"There is no field {unknown[0][:40]!r} in `{action}`.")
+        name = unknown[0][:40].encode("ascii", "backslashreplace").decode()  # it may not be valid Unicode
+        raise MessageRefused("unknown_field", f"Unknown field `{name}` in `{action}`.")
     return _build_message(action, value)
 
 

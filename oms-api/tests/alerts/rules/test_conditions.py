@@ -105,7 +105,7 @@ def test_group_of_alerts_fires_like_separate_alerts(prices, thresholds):
     assert fired == {alert.id: list_firings(alert, prices) for alert in alerts}
 
 
-def test_book_forgets_what_is_removed_or_over():
+def test_book_forgets_removed_and_inactive_alerts():
     book = ThresholdBook()
     book.put(build_alert())
     book.put(build_alert("below", "50", alert_id="A2"))

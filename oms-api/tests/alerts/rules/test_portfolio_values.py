@@ -17,7 +17,7 @@ def test_drawdown_is_the_loss_in_percent_of_the_highest_equity():
     assert values == {AlertKind.DAY_PNL: Decimal(-50), AlertKind.DRAWDOWN: Decimal(10)}
 
 
-def test_limit_use_is_that_of_the_most_used_limit():
+def test_limit_use_reports_the_most_used_limit():
     limits = PortfolioLimits(Decimal(1200), Decimal(500), Decimal(200), Decimal(0))
     assert compute_alert_values(build_figures(), limits)[AlertKind.LIMIT_USE] == Decimal(80)
 

@@ -20,7 +20,7 @@ def build_job(costs="none", **settings):
     return build_settings(Interval.HOUR, CASH, costs, settings, 3, "trend")
 
 
-def test_settings_are_those_of_the_command():
+def test_settings_equal_the_arguments_of_the_command():
     job = build_job(
         "zerodha", spread="0.02", slippage="basis_points", basis_points="2", latency_milliseconds="250",
         limits={"MAX_DAILY_LOSS": "5"}, risk=False, sessions=True, product="MIS", tick="0.05",

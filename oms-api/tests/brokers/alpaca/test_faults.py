@@ -96,7 +96,7 @@ def test_rate_limit_beyond_the_patience_sends_nothing(alpaca, broker):
     assert not alpaca.exchange.orders
 
 
-def test_rate_limit_follows_what_alpaca_reports(alpaca, broker):
+def test_rate_limit_follows_the_headers_of_alpaca(alpaca, broker):
     alpaca.gateway.requests_left = 7
     broker.get_account()
     assert broker.get_connection_state().requests_left <= 7

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitUsedUp, SessionNeeded
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitExceeded, SessionNeeded
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.client import BURST, BURST_SECONDS, KiteCredentials
 from app.brokers.kite.rules.tags import build_tag
@@ -124,7 +124,7 @@ def test_order_waits_for_the_rate_limit(kite):
     budget = RequestBudget(LocalTokenBucket(1, window_seconds=86_400))
     with closing(KiteBroker(kite.url, CREDENTIALS, 1, budget=budget)) as broker:
         broker.submit(build_limit_order(), NOW)
-        with pytest.raises(RateLimitUsedUp):
+        with pytest.raises(RateLimitExceeded):
             broker.submit(build_limit_order("B"), NOW)
     assert count_orders(kite) == 1
 

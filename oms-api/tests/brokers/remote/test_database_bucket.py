@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.brokers.errors import RateLimitUsedUp
-from app.brokers.remote.database_bucket import KEPT_SECONDS, DatabaseTokenBucket
+from app.brokers.errors import RateLimitExceeded
+from app.brokers.remote.database_bucket import PORTION_LIFETIME_SECONDS, DatabaseTokenBucket
 from app.brokers.remote.request_budget import FurtherLimit, LocalTokenBucket, Priority, RequestBudget
 from app.brokers.rules.rate_limits import RateLimit
 from app.database import connect_engine
@@ -38,20 +38,22 @@ def create_bucket(engine, clock):
 
 
 def take_all_tokens(*buckets, reserved=0):
-    taken = 0
-    while any(not bucket.take(reserved) and (taken := taken + 1) for bucket in buckets):
-        pass
-    return taken
+    total = 0
+    while True:
+        taken = sum(bucket.take(reserved) == 0 for bucket in buckets)
+        if taken == 0:
+            return total
+        total += taken
 
 
-def test_two_processes_take_no_more_than_one(create_bucket):
+def test_two_processes_share_one_limit(create_bucket):
     first, second = create_bucket(), create_bucket()
     assert take_all_tokens(first, second) == 200
     assert (int(first.get_level()), int(second.get_level())) == (0, 0)
     assert create_bucket("another account").take(0) == 0
 
 
-def test_level_is_that_of_all_processes(create_bucket):
+def test_level_counts_requests_of_all_processes(create_bucket):
     first, second = create_bucket(), create_bucket()
     for _ in range(50):
         first.take(0)
@@ -71,11 +73,11 @@ def test_reserved_tokens_are_returned(create_bucket, clock):
     assert take_all_tokens(bucket, reserved=40) == 10
 
 
-def test_portion_that_is_not_used_is_dropped(create_bucket, clock):
+def test_unused_portion_expires(create_bucket, clock):
     first, second = create_bucket(), create_bucket()
     first.take(0)
     level = second.get_level()
-    clock.add(KEPT_SECONDS + 1)
+    clock.add(PORTION_LIFETIME_SECONDS + 1)
     assert second.get_level() == 200
     assert level < 200
 
@@ -105,7 +107,7 @@ def test_request_takes_a_token_of_each_limit_or_of_none(create_bucket):
     assert budget.requests_left == 2
     budget.take(Priority.ORDER, 0.01)
     minute.set_level(0)
-    with pytest.raises(RateLimitUsedUp):
+    with pytest.raises(RateLimitExceeded):
         budget.take(Priority.ORDER, 0.01)
     assert day.get_level() == 1
     assert LocalTokenBucket(1).get_level() == 1
@@ -115,15 +117,15 @@ def test_cancels_do_not_count_towards_the_orders_of_a_day(create_bucket):
     day = create_bucket("day", RateLimit(1, 86_400, "Asia/Kolkata"))
     budget = RequestBudget(LocalTokenBucket(10), further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
     budget.take(Priority.ORDER, 0.01)
-    with pytest.raises(RateLimitUsedUp):
+    with pytest.raises(RateLimitExceeded):
         budget.take(Priority.ORDER, 0.01)
     budget.take(Priority.CANCEL, 0.01)
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_process_has_tokens_of_its_own_without_the_database(engine, tmp_path):
-    away = connect_engine(f"sqlite:///{tmp_path}/empty.db")  # without tables
-    bucket = DatabaseTokenBucket(away, "a", RateLimit(2, 60))
+def test_process_uses_local_tokens_if_the_database_fails(engine, tmp_path):
+    engine_without_tables = connect_engine(f"sqlite:///{tmp_path}/empty.db")
+    bucket = DatabaseTokenBucket(engine_without_tables, "a", RateLimit(2, 60))
     assert take_all_tokens(bucket) == 2
     assert bucket.get_level() < 1
-    away.dispose()
+    engine_without_tables.dispose()

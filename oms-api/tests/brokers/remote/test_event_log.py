@@ -18,7 +18,7 @@ def event_log():
     return log
 
 
-def test_cursor_of_this_log_returns_what_follows_it(event_log):
+def test_cursor_of_this_log_returns_later_entries(event_log):
     first, second = event_log.list_after(0)
     assert [record.event for record in event_log.list_after(first.cursor)] == [EVENTS[1]]
     assert event_log.list_after(second.cursor) == []

@@ -9,7 +9,7 @@ from app.costs.service import read_rates
 from app.ledger.rules.accounting import Side
 
 
-def test_cached_rates_are_those_of_the_table():
+def test_cached_rates_equal_the_table():
     plain, caching = RateTable(read_rates()), RateTable(read_rates())
     caching.cached = {}
     for side in Side:

@@ -89,7 +89,7 @@ def test_minute_of_the_opening_counts_only_ticks_after_it():
         (100, (100, 100, 90, 110), 1000),
     ],
 )
-def test_favourable_extreme_of_a_bar_comes_first(quantity, bar, drawdown):
+def test_favorable_extreme_of_a_bar_comes_first(quantity, bar, drawdown):
     record = extend_record(NEW, [build_row(1, 10, quantity, 100)], build_bars(bar), to_instant(180))
     assert compute_extremes(record).max_drawdown == drawdown
     assert record.until == to_instant(180)

@@ -18,7 +18,7 @@ def require_ratio(ratio: float | None) -> float:
     return ratio
 
 
-def test_expected_maximum_is_that_of_the_paper():
+def test_expected_maximum_equals_the_value_of_the_paper():
     # 100 trials whose annualized ratios have the variance 1/2: 0.1132 a day of 250.
     deviation = sqrt(0.5 / 250) * sqrt(99 / 100)
     ratios = [deviation, -deviation] * 50

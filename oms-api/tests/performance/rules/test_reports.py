@@ -105,7 +105,7 @@ def test_only_days_common_to_all_symbols_are_compared():
     assert align_closes({}) == {}
 
 
-def test_next_close_is_that_of_the_calendar_or_midnight_where_it_is_not_known():
+def test_next_close_comes_from_the_calendar_or_is_midnight():
     calendar = ReleasedCalendars.load().get_calendar(MarketIdentifier.XNYS)
     friday = datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert get_next_close(calendar, friday) == datetime(2026, 11, 20, 21, tzinfo=UTC)

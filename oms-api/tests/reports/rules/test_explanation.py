@@ -75,7 +75,7 @@ def test_currency_without_a_rate_is_attributed_to_prices():
     assert (parts.price, parts.currency) == to_decimals(50, 0)
 
 
-def test_end_rate_is_that_of_the_positions_then_of_quotes_then_of_trades():
+def test_end_rate_comes_from_positions_then_quotes_then_trades():
     trades = [
         build_trade(-1, currency="USD", rate="80"),
         build_trade(1, currency="USD", rate="81"),

@@ -45,7 +45,7 @@ def test_trade_through_zero_ends_one_round_trip_and_starts_the_next():
     assert first.closing_trade_id == second.opening_trade_id == "T1"
 
 
-def test_extremes_are_those_of_the_prices_traded_while_it_was_open():
+def test_extremes_include_only_prices_traded_while_it_was_open():
     (trip,) = list_trips(("BUY", 100, 10), ("BUY", 100, 8), ("SELL", 100, 13), ("SELL", 100, 12))
     assert (trip.highest_price, trip.lowest_price) == to_decimals(13, 8)
     # 100 @ 10 and 100 @ 8: at 8 the trip is down 200; at 13 it is up 400 realized and 400 unrealized.

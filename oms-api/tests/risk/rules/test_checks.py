@@ -100,7 +100,7 @@ def test_permission_lists_deny_unlisted_orders(permission, told):
     assert get_code_and_quantity(build_risk_input(permission=permission)) == told
 
 
-def test_permission_denial_lists_what_is_permitted():
+def test_permission_denial_lists_permitted_actions():
     denial = get_denial(build_risk_input(permission=Permission(symbols=frozenset({"MSFT", "IBM"}))))
     assert (denial.limit, denial.asked) == ("IBM,MSFT", "AAPL")
     assert denial.message == "You may not trade this symbol: AAPL."

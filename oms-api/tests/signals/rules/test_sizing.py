@@ -52,7 +52,7 @@ def test_size_keeps_its_written_form(size, shown):
     assert serialize_size(size) == shown
 
 
-def test_closing_order_has_no_size_of_its_own():
+def test_closing_order_has_no_size():
     assert SizedOrder(None) == (None, None, None)
 
 

@@ -55,7 +55,7 @@ def test_changed_input_breaks_the_chain_there(number):
     assert find_break(inputs) == number + 1
 
 
-def test_end_is_that_of_the_last_input_or_of_the_last_before_the_break():
+def test_end_is_the_last_input_or_the_last_before_the_break():
     inputs = build_linked_entries()
     assert find_end([]) == (None, NO_HEAD)
     assert find_end(inputs) == (None, (4, inputs[-1].hash))

@@ -36,7 +36,7 @@ DESCRIBED = [parameter.describe() for parameter in list_parameters(Mine)]
 WHOLE = DESCRIBED[0]
 
 
-def test_descriptions_survive_and_values_are_those_of_the_class():
+def test_descriptions_survive_and_values_equal_the_class():
     assert [parameter.describe() for parameter in list_parameters(build_parameters(DESCRIBED))] == DESCRIBED
     given = {"fast": "20", "ratio": 1, "is_long": "false", "mode": "b"}
     expected = vars(Mine(**given))

@@ -63,6 +63,12 @@ def test_message_that_cannot_be_understood_is_refused(text, code):
     assert caught.value.code == code
 
 
+def test_unknown_field_is_named_in_ascii():
+    with pytest.raises(MessageRefused) as caught:
+        parse_message('{"action":"ping","\\ud800":1}')
+    assert caught.value.detail == "Unknown field `\\ud800` in `ping`."
+
+
 def test_message_with_too_many_channels_is_refused():
     channels = [f"quotes:S{number}" for number in range(MAX_CHANNELS_IN_MESSAGE + 1)]
     with pytest.raises(MessageRefused) as caught:

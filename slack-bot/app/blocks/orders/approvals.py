@@ -51,7 +51,7 @@ def build_decided_message(order: Order) -> Message:
     outcome = {
         "DENIED": f"Rejected by {who}",
         "EXPIRED": "Expired",
-        "CANCELED": f"Cancelled by {who}",
+        "CANCELED": f"Canceled by {who}",
         "REPLACED": f"Changed by {who}",
     }.get(ended.current if ended else "", f"Approved by {who}")
     state = format_status(order.status)

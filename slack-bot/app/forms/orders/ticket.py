@@ -42,7 +42,7 @@ TYPE_NAMES = {
 }
 TIME_NAMES = {
     TimeInForce.DAY: "Day: until the close",
-    TimeInForce.GTC: "GTC: until it is cancelled",
+    TimeInForce.GTC: "GTC: until it is canceled",
     TimeInForce.GTD: "GTD: until a date",
     TimeInForce.IOC: "IOC: fill now, cancel the rest",
     TimeInForce.FOK: "FOK: fill all now, or cancel",

@@ -16,7 +16,7 @@ from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
-CANCELLING = "Cancelling…"
+CANCELING = "Canceling…"
 CLOSING = "Closing the position…"
 NO_ACCESS = "You have no access to this order."
 REPEATED_CLOSE = "This position is being closed already."
@@ -25,7 +25,7 @@ CLOSE_REPEAT_SECONDS = 10  # a second click on Close within this time has no eff
 
 def cancel_order(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
     """Cancel an order for the person who clicked. The message shows the result."""
-    strip_buttons(services, origin, clicked, CANCELLING)
+    strip_buttons(services, origin, clicked, CANCELING)
     key = f"{origin.person.team}:{origin.trigger_id}:cancel"
     try:
         services.orders.cancel(origin.person, order_id, key=key, request_id=origin.request_id)

@@ -54,7 +54,7 @@ def cancel_orders(services: Services, submission: FormSubmission) -> tuple[str, 
     orders = create_client(services, submission.origin).cancel_orders(
         command, submission.entries.get(action_ids.REASON, ""), idempotency_key=submission.key
     )
-    return "Orders cancelled", describe_canceled(orders)
+    return "Orders canceled", describe_canceled(orders)
 
 
 def read_position(text: str, block_id: str) -> PositionKey:
@@ -77,4 +77,4 @@ def _read_amount(submission: FormSubmission, block_id: str, largest: Decimal) ->
 
 CLOSE = FormAction(close_position, "closing positions")
 EXITS = FormAction(set_exits, "setting exits")
-CANCEL = FormAction(cancel_orders, "cancelling orders")
+CANCEL = FormAction(cancel_orders, "canceling orders")

@@ -100,7 +100,7 @@ def test_damaged_form_state_is_parsed_as_empty(text):
 @pytest.mark.parametrize(
     "shown", [build_order(), LARGEST_ORDER, build_order(status="FILLED", filled_quantity=Decimal(50))]
 )
-@pytest.mark.parametrize("working", ["", "Cancelling…"])
+@pytest.mark.parametrize("working", ["", "Canceling…"])
 def test_message_of_an_order_is_one_that_slack_takes(shown, working):
     message = build_order_message(shown, working)
     check_message(message.text, list(message.blocks))
@@ -126,7 +126,7 @@ def test_buttons_are_those_that_the_state_allows(status, filled, labels):
     assert [button["text"]["text"] for button in list_buttons(order)] == labels
 
 
-def test_thread_says_what_changed_and_cuts_long_lists():
+def test_thread_names_changes_and_cuts_long_lists():
     events = (
         build_event(1, "", "INITIALIZED"),
         build_event(2, "INITIALIZED", "AWAITING_APPROVAL", "slack:T1:U1"),
@@ -137,9 +137,9 @@ def test_thread_says_what_changed_and_cuts_long_lists():
     assert format_changes(build_order(events=events), 0) == [
         "Awaiting approval",
         "<@U1>, your order was approved by <@U2>: Fine",
-        "Cancelled by ava@example.com: &lt;!here&gt;",
+        "Canceled by ava@example.com: &lt;!here&gt;",
     ]
-    assert format_changes(build_order(events=events), 4) == ["Cancelled by ava@example.com: &lt;!here&gt;"]
+    assert format_changes(build_order(events=events), 4) == ["Canceled by ava@example.com: &lt;!here&gt;"]
     message = build_thread_message(["Filled 1 at 2.00"] * 500)
     check_message(message.text, list(message.blocks))
     assert message.text.startswith(f"{500 - MAX_LINES} earlier changes are not shown.")
@@ -150,7 +150,7 @@ def test_thread_says_what_changed_and_cuts_long_lists():
     [
         ("EXPIRED", "<@U1>, your order expired", "Expired"),
         ("DENIED", "<@U1>, your order was rejected by <@U2>", "Rejected by <@U2>"),
-        ("CANCELED", "Cancelled by <@U2>", "Cancelled by <@U2>"),
+        ("CANCELED", "Canceled by <@U2>", "Canceled by <@U2>"),
     ],
 )
 def test_end_of_a_wait_is_reported(last, said, outcome):

@@ -193,7 +193,7 @@ def test_unknown_portfolio_is_reported_at_its_field(workspace: Workspace):
     assert "There is no portfolio called Growth" in submit_form(workspace)["errors"]["portfolio"]
 
 
-def test_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(workspace: Workspace):
+def test_denial_names_rule_and_numbers_and_offers_a_passing_quantity_as_a_button(workspace: Workspace):
     workspace.oms.orders.denial = denial_json()
     body = submit_form(workspace)
     view = body["view"]

@@ -108,14 +108,14 @@ def test_exit_is_reported_in_the_thread_of_its_order(workspace: Workspace, order
     assert lines == "Filled 50 at 410.00\nStop loss stop 395.00: Filled 50 at 394.90"
 
 
-def test_cancel_strips_the_buttons_at_once_and_shows_who_cancelled(workspace: Workspace, order_id):
+def test_cancel_strips_the_buttons_at_once_and_shows_who_canceled(workspace: Workspace, order_id):
     click_button(workspace, "order_cancel", order_id, by="U2")
     first, last = workspace.slack.wait_for("chat.update", 2)
     assert list_buttons(first.body) == []
-    assert "Cancelling…" in first.body["blocks"][-1]["text"]["text"]
-    assert "Status: *Cancelled*" in last.body["text"]
+    assert "Canceling…" in first.body["blocks"][-1]["text"]["text"]
+    assert "Status: *Canceled*" in last.body["text"]
     assert workspace.oms.list_requests("cancel_order")[0].headers["x-on-behalf-of"] == "slack:T1:U2"
-    assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Cancelled by <@U2>"
+    assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Canceled by <@U2>"
 
 
 def test_late_cancel_is_reported_privately_and_restores_the_buttons(workspace: Workspace, order_id):

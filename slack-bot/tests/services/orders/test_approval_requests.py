@@ -72,7 +72,7 @@ def test_order_of_a_program_is_posted_to_the_approvers_once(approval_workspace: 
         ("ACCEPTED", "slack:T1:U2", "*Approved by <@U2>*"),
         ("DENIED", "slack:T1:U2", "*Rejected by <@U2>*"),
         ("EXPIRED", "clock", "*Expired*"),
-        ("CANCELED", "key:strategy-1", "*Cancelled by key:strategy-1*"),
+        ("CANCELED", "key:strategy-1", "*Canceled by key:strategy-1*"),
     ],
 )
 def test_request_shows_how_it_ended(approval_workspace: Workspace, status, actor, outcome):

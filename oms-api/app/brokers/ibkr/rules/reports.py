@@ -119,7 +119,7 @@ class StatusReport(NamedTuple):
 
 
 class IbkrFillReport(NamedTuple):
-    """An execution. `number` counts its corrections, from 1; the quantity 0 takes it back."""
+    """An execution. `number` counts its corrections, from 1; the quantity 0 means a bust."""
 
     execution_id: str
     venue_id: int
@@ -190,7 +190,7 @@ def parse_amount(value: Any) -> Decimal:
 
 
 def parse_fill(quantity: Any, price: Any) -> tuple[Decimal, Decimal]:
-    """Return the quantity and the price of an execution; the quantity 0 takes it back. Raises ValueError."""
+    """Return the quantity and the price of an execution; the quantity 0 means a bust. Raises ValueError."""
     units = order_reports.parse_quantity(str(quantity))
     return units, order_reports.parse_positive_amount(str(price)) if units else parse_amount(price)
 

@@ -183,7 +183,7 @@ def test_execution_id_ends_with_the_number_of_its_correction(execution_id, parts
     assert (fill.base_id, fill.number) == parts
 
 
-def test_account_has_the_cash_of_its_own_currency():
+def test_account_has_the_cash_of_its_currency():
     rows = [
         ("DU1", "AccountType", "INDIVIDUAL", ""),
         ("DU1", "TotalCashValue", "1500", "USD"),

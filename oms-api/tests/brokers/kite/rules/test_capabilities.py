@@ -47,7 +47,7 @@ def test_possible_orders_are_not_refused(text, fields):
         ("BUY 10 LIMIT limit 95", {"extended_hours": True}, "no extended hours"),
     ],
 )
-def test_impossible_orders_are_refused_with_what_to_do(text, fields, words):
+def test_impossible_orders_are_refused_with_a_remedy(text, fields, words):
     refusal = find_refusal(build_order(text, **fields))
     assert refusal is not None
     assert words in refusal

@@ -14,7 +14,7 @@ ORDER = {
 }  # fmt: skip
 
 
-def test_request_has_what_was_filled():
+def test_request_has_the_filled_quantity():
     (body,) = build_charges_request([ORDER])
     assert (body["quantity"], body["average_price"], body["product"]) == (4, 560.05, "CNC")
     assert "tag" not in body

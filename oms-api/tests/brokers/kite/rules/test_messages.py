@@ -143,7 +143,7 @@ def test_login_and_stream_addresses_follow_the_base_address():
     assert build_stream_address(local, "key", "t") == "ws://127.0.0.1:3021/?api_key=key&access_token=t"
 
 
-def test_checksum_is_that_of_the_documentation():
+def test_checksum_equals_the_example_of_the_documentation():
     assert build_checksum("a", "b", "c") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 

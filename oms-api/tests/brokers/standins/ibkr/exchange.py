@@ -222,7 +222,7 @@ class Exchange:
         self._publish(execution.order.client_id, build_commission_report(execution))
 
     def correct(self, execution: Execution, quantity: str, price: str) -> Execution:
-        """Correct an execution: the same id with a higher number at its end. The quantity 0 takes it back."""
+        """Correct an execution: the same id with a higher number at its end. The quantity 0 means a bust."""
         base, _, number = execution.id.rpartition(".")
         order, changed = execution.order, Decimal(quantity)
         corrected = replace(
