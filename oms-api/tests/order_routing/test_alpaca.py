@@ -59,6 +59,26 @@ def test_cancel_reaches_alpaca(routing, alpaca):
     assert alpaca.exchange.get_order_by_client_order_id(order.id).status == "canceled"
 
 
+@pytest.mark.parametrize("fault", ["", "drops", "swaps"])
+def test_fill_of_a_replacement_is_booked_once_the_order_is_replaced(routing, alpaca, fault):
+    order = routing.place_order(limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    alpaca.exchange.quote("AAPL", "99", "101", ask_size="4")
+    alpaca.faults.stream.is_held = True  # both are reported at once, and applied together
+    routing.harness.replace(order, limit_price="101")
+    routing.run_session(1)
+    if fault:  # the fill is reported without the replacement, or before it
+        setattr(alpaca.faults.stream, fault, 1)
+    alpaca.faults.stream.is_held = False
+    alpaca.stream.flush()
+    run_until(routing, lambda: find_status(routing, order) is Status.REPLACED)
+    successor = order._replace(id=routing.harness.get_order(order).replaced_by)
+    run_until(routing, lambda: find_status(routing, successor) is Status.PARTIALLY_FILLED)
+    routing.harness.cancel(successor)
+    run_until(routing, lambda: find_status(routing, successor) is Status.CANCELED)
+    assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [4]
+
+
 def test_order_that_alpaca_cannot_execute_is_rejected_and_not_sent(routing, alpaca):
     order = routing.place_order(time_in_force="GTC", quantity="1.5")
     run_until(routing, lambda: find_status(routing, order) is Status.REJECTED)

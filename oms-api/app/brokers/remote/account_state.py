@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.order_reports import FillReport, OrderReport, Update
 from app.brokers.rules.order_tracking import OrderTracker, TrackedOrder
-from app.brokers.rules.values import BrokerEvent, Replaced
+from app.brokers.rules.values import BrokerEvent
 from app.clock import Now, monotonic_seconds
 
 AWAIT_SECONDS = 5.0
@@ -118,11 +118,11 @@ class AccountState:
         with self._lock:
             self.last_event_at = self._now()
             self._awaited.pop(update.order.order_id, None)
-            events = self.log.append(self._tracker.apply_update(update))
+            self.log.append(self._tracker.apply_update(update))
             tracked = self._tracker.track(update.order.order_id)
             if tracked.has_missing_fills:
                 self.await_report(tracked.order_id, AWAIT_FILL_SECONDS)
-            return self._find_excess(tracked, events)
+            return self._find_excess(tracked, update.order)
 
     def receive_report(self, report: OrderReport) -> None:
         """Record what is new of an order that the stream reported. Its fills are read if some are missing."""
@@ -149,6 +149,9 @@ class AccountState:
         self._apply(reports, self._reader.list_fills(since))
         with self._lock:
             self._read_at = self._clock()
+            for tracked in self._tracker.list_incomplete():
+                if tracked.has_missing_fills:  # a fill before `since`: those of this order are read
+                    self.await_report(tracked.order_id, AWAIT_FILL_SECONDS)
 
     def check_silence(self) -> bool:
         """Read the orders whose reports are overdue. Return whether the stream missed an event."""
@@ -231,7 +234,12 @@ class AccountState:
     def _read_overdue(self, order_id: str) -> None:
         with self._lock:
             self._awaited.pop(order_id, None)
-        if self.read_order(order_id) is not None:
+        try:
+            report = self.read_order(order_id)
+        except Exception:
+            self.await_report(order_id)  # it was not read: ask again
+            raise
+        if report is not None:
             return
         with self._lock:
             query_count = self._questions[order_id] = self._questions.get(order_id, 0) + 1
@@ -247,9 +255,9 @@ class AccountState:
                 self._fills_since = max(self._fills_since, fills[-1].at - _OVERLAP)
             return self.log.append(self._tracker.apply_reading(reports, fills))
 
-    def _find_excess(self, tracked: TrackedOrder, events: Sequence[BrokerEvent]) -> TrackedOrder | None:
-        is_replaced = any(isinstance(event, Replaced) for event in events)
+    def _find_excess(self, tracked: TrackedOrder, report: OrderReport) -> TrackedOrder | None:
         assumed = tracked.assumed_filled
-        if not is_replaced or assumed is None or tracked.reported_filled <= assumed:
+        if report.status != "replaced" or assumed is None or tracked.reported_filled <= assumed:
             return None
+        tracked.assumed_filled = None  # the successor is canceled once
         return self._tracker.track(tracked.successor_id or "")

@@ -58,6 +58,11 @@ class OrderReport(NamedTuple):
         """Whether the broker holds the order until its entry has filled."""
         return self.status == "held"
 
+    @property
+    def has_ended_while_held(self) -> bool:
+        """Whether a linked order ended that may never have worked."""
+        return bool(self.order_class) and not self.is_open and not self.filled
+
     def build_order(self, portfolio_id: int) -> BrokerOrder:
         """Return the order in our words."""
         is_trail = self.kind is OrderType.TRAILING_STOP

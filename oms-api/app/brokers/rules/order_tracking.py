@@ -33,9 +33,7 @@ _REFUSALS = {
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
 _NEED_ALL_FILLS = frozenset({"canceled", "expired", "rejected"})  # what the order left depends on them
 MAX_INCOMPLETE_READINGS = 5  # that lack fills, before the end of an order is reported without them
-_REJECTED = "The broker rejected the order."
-_ENDED_BY_BROKER = "The broker canceled the order."
-
+_REJECTED, _ENDED_BY_BROKER = "The broker rejected the order.", "The broker canceled the order."
 
 End = Canceled | Expired | Rejected | Replaced
 
@@ -127,6 +125,7 @@ class OrderTracker:
             tracked.held_end = report._replace(reason=reason or report.reason)
             return events
         tracked.is_closed, tracked.held_end = True, None
+        events += self._replace_predecessor(report, report.changed_at)
         if report.status == "filled" or tracked.is_replaced_by_cancel:
             return events
         return events + self._close(tracked, report, reason or report.reason)
@@ -201,7 +200,7 @@ class OrderTracker:
         return tracked
 
     def _accept(self, tracked: TrackedOrder, report: OrderReport) -> list[BrokerEvent]:
-        if tracked.is_accepted or report.status in _NOT_YET_ACCEPTED or _has_ended_while_held(report):
+        if tracked.is_accepted or report.status in _NOT_YET_ACCEPTED or report.has_ended_while_held:
             return []
         tracked.is_accepted = True
         if report.replaces is not None:
@@ -210,11 +209,23 @@ class OrderTracker:
 
     def _accept_filled(self, tracked: TrackedOrder, fill: FillReport) -> list[BrokerEvent]:
         """Return the acceptance of an order of which a fill is known before it."""
-        is_successor = tracked.report is not None and tracked.report.replaces is not None
-        if tracked.is_accepted or is_successor:
+        if tracked.report is not None and tracked.report.replaces is not None:
+            return self._replace_predecessor(tracked.report, fill.at)
+        if tracked.is_accepted:
             return []
         tracked.is_accepted = True
         return [Accepted(tracked.order_id, fill.at)]
+
+    def _replace_predecessor(self, report: OrderReport, at: datetime) -> list[BrokerEvent]:
+        """Return the replacement that a fill or the end of a successor proves, unless it was reported.
+
+        It must be applied first, because the OMS has no order of the successor before it.
+        """
+        previous = self._by_broker_id.get(report.replaces or "")
+        if previous is None or previous.is_closed or report.status == "rejected":
+            return []
+        previous.is_closed, previous.held_end = True, None
+        return [Replaced(previous.order_id, previous.successor_id or report.order_id, at)]
 
     def _close(self, tracked: TrackedOrder, report: OrderReport, reason: str | None) -> list[BrokerEvent]:
         order_id, at = report.order_id, report.changed_at
@@ -262,11 +273,6 @@ class OrderTracker:
             tracked.executions[renamed] = corrected
             events.append(build_execution(tracked.order_id, corrected))
         return events
-
-
-def _has_ended_while_held(report: OrderReport) -> bool:
-    """Return whether a linked order ended that may never have worked."""
-    return bool(report.order_class) and not report.is_open and not report.filled
 
 
 def build_execution(order_id: str, fill: FillReport, order_filled: Decimal | None = None) -> Executed:

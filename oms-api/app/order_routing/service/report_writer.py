@@ -1,12 +1,12 @@
 """Apply a broker's events by the writer, each in its order, and once."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Engine
 
-from app.brokers.rules.values import BrokerEvent
+from app.brokers.rules.values import BrokerEvent, Replaced
 from app.clock import EPOCH, Now
 from app.errors import NotFound, OmsError, Unavailable, WriteRefused
 from app.group_commit import GroupCommit
@@ -46,8 +46,9 @@ class ReportWriter:
         events = list(events)
         at, missing = format_timestamp(self._now()), self._drop_known(events)
         commands = [ApplyBrokerReport(self._tenant_id, event.order_id, event, at) for event in missing]
+        outcomes = [outcome for batch in _split_at_successors(commands) for outcome in self._run(batch)]
         refused: dict[_EventKey, BrokerEvent] = {}
-        for command, outcome in zip(commands, self._run(commands) if commands else (), strict=True):
+        for command, outcome in zip(commands, outcomes, strict=True):
             if isinstance(outcome, NotFound):
                 _LOG.warning(
                     "a broker reported %s of an order that is not ours", type(command.event).__name__
@@ -82,6 +83,22 @@ class ReportWriter:
             return events
         with transaction(self._engine, self._tenant_id) as connection:
             return drop_known_fills(connection, self._tenant_id, events)
+
+
+def _split_at_successors(commands: Sequence[ApplyBrokerReport]) -> Iterator[Sequence[ApplyBrokerReport]]:
+    """Yield the commands in batches. No batch replaces an order and reports its successor.
+
+    A batch reads its orders before its first command: there the successor would be unknown.
+    """
+    first, successor_ids = 0, set[str]()
+    for number, command in enumerate(commands):
+        if command.order_id in successor_ids:
+            yield commands[first:number]
+            first, successor_ids = number, set()
+        if isinstance(command.event, Replaced):
+            successor_ids.add(command.event.successor_id)
+    if commands:
+        yield commands[first:]
 
 
 def _get_key(event: BrokerEvent) -> _EventKey:

@@ -46,7 +46,7 @@ class Sending(NamedTuple):
 def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> Sending:
     """Load what is sent, and mark the request as being sent, unless it must not be sent any more."""
     order = find_orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
-    if order.status in FINAL_STATUSES and request.kind is not RequestKind.SUBMIT:
+    if _has_ended(order, request):
         return Sending(Obstacle.ENDED, None)
     if is_too_late(request, now):
         return Sending(Obstacle.TOO_LATE, None)
@@ -60,6 +60,17 @@ def begin_request(connection: Connection, request: BrokerRequest, now: datetime)
     changes = {"sent_at": now, "attempts": request.attempts + 1}
     has_begun = queries.begin_request(connection, request, changes)
     return Sending(None if has_begun else Obstacle.TAKEN, broker_order)
+
+
+def _has_ended(order: Order, request: BrokerRequest) -> bool:
+    """Return whether there is nothing left to cancel or replace at the broker.
+
+    An order that has filled may have been reduced by the change that is sent now. The broker still works the
+    former quantity, so the cancel is sent. A broker refuses it if nothing is left.
+    """
+    if request.kind is RequestKind.CANCEL and order.status is Status.FILLED:
+        return False
+    return order.status in FINAL_STATUSES and request.kind is not RequestKind.SUBMIT
 
 
 def _load_successor(connection: Connection, request: BrokerRequest, order: Order) -> Order:

@@ -157,6 +157,36 @@ def test_replacement_names_the_successor():
     assert unknown[-1].successor_id == "broker-C"
 
 
+@pytest.mark.parametrize(
+    ("status", "reported"),
+    [
+        ("new", ["A replaced", "B 4 @ 95"]),
+        ("filled", ["A replaced", "B 4 @ 95"]),
+        ("canceled", ["A replaced", "B 4 @ 95", "B lapsed"]),
+    ],
+)
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_fill_of_a_successor_follows_its_replacement(status, reported, is_listed):
+    tracker: Any = OrderTracker()
+    tracker.apply_report(build_report())
+    successor, fill = build_report(status, "4", "B", replaces="broker-A"), build_fill("E1", "4", "B")
+    if is_listed:
+        events = tracker.apply_reading([successor], [fill])
+    else:
+        events = tracker.apply_update(update_tracker("partial_fill", successor, fill))
+    assert format_events(events) == reported
+    assert events[0].successor_id == "B"
+    assert tracker.apply_report(build_report("replaced", replaced_by="broker-B")) == []
+    assert not tracker.find("A").held_end
+
+
+def test_end_of_a_successor_follows_its_replacement():
+    tracker: Any = OrderTracker()
+    tracker.apply_report(build_report())
+    events = tracker.apply_report(build_report("canceled", order_id="B", replaces="broker-A"))
+    assert format_events(events) == ["A replaced", "B lapsed"]
+
+
 @pytest.mark.parametrize("event", ["order_replace_rejected", "rejected"])
 def test_rejected_replacement_is_refused_once(event):
     tracker: Any = OrderTracker()

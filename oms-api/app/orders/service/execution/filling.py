@@ -136,16 +136,7 @@ def record_trade(
     execution = ChargedExecution(event.quantity, event.value)
     charged = build_charged_trade(context, order, execution, currency, rate, traded_at)
     charges = compute_charges(context, order, charged)
-    origin = Origin(
-        tenant_id=order.tenant_id,
-        source=order.source,
-        user_label=order.user_id,
-        at=datetime.fromisoformat(at),
-        idempotency_key=None,
-        request_hash=None,
-        actor=order.actor,
-        request_id=context.request_id,  # of the request that caused the fill, None for a quote
-    )
+    origin = _build_origin(context, order, at)
     entry = Entry(
         kind="trade",
         symbol=order.symbol,
@@ -170,6 +161,19 @@ def record_trade(
     trade = context.ledger.append(portfolio, origin, entry, after)
     book_dp_charge(context.ledger, portfolio, origin, order.symbol, charged, position)
     return trade, charges
+
+
+def _build_origin(context: BatchContext, order: Order, at: Timestamp) -> Origin:
+    return Origin(
+        tenant_id=order.tenant_id,
+        source=order.source,
+        user_label=order.user_id,
+        at=datetime.fromisoformat(at),
+        idempotency_key=None,
+        request_hash=None,
+        actor=order.actor,
+        request_id=context.request_id,  # of the request that caused the fill, None for a quote
+    )
 
 
 def build_execution(

@@ -1,0 +1,80 @@
+"""What a stream did not report is read, also if a reading fails or does not reach far enough back."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.brokers.errors import BrokerUnavailable
+from app.brokers.remote.account_state import AWAIT_FILL_SECONDS, AWAIT_SECONDS, AccountState
+from app.brokers.remote.event_log import EventLog
+from app.brokers.rules.order_reports import FillReport, OrderReport
+from tests.brokers.market import format_events
+from tests.brokers.rules.test_order_tracking import NOW, build_fill, build_report
+
+
+@dataclass
+class Reader:
+    """An account with one order."""
+
+    report: OrderReport = field(default_factory=build_report)
+    fills: list[FillReport] = field(default_factory=list)
+    is_down: bool = False
+
+    def find(self, _order_id: str) -> OrderReport | None:
+        if self.is_down:
+            raise BrokerUnavailable
+        return self.report
+
+    find_by_broker_id = find
+
+    def list_open(self) -> list[OrderReport]:
+        return [self.report] if self.report.is_open else []
+
+    def list_since(self, _since: datetime) -> list[OrderReport]:
+        return [self.report]
+
+    def list_fills(self, since: datetime) -> list[FillReport]:
+        return [fill for fill in self.fills if fill.at > since]
+
+
+@pytest.fixture
+def reader():
+    return Reader()
+
+
+@pytest.fixture
+def seconds():
+    """Provide the time that has passed, as the only item of a list."""
+    return [0.0]
+
+
+@pytest.fixture
+def state(reader, seconds):
+    return AccountState(reader, EventLog(), lambda: NOW, lambda: seconds[0])
+
+
+def test_order_is_read_again_after_a_reading_that_failed(state, reader, seconds):
+    state.apply_report(reader.report)
+    state.await_report("A")
+    reader.report, reader.fills = build_report("canceled", "4"), [build_fill("E1", "4")]
+    reader.is_down, seconds[0] = True, AWAIT_SECONDS
+    with pytest.raises(BrokerUnavailable):
+        state.check_silence()
+    reader.is_down, seconds[0] = False, 2 * AWAIT_SECONDS
+    assert state.check_silence()
+    assert format_events(state.log.list_since(1)) == ["A 4 @ 95", "A lapsed"]
+
+
+@pytest.mark.parametrize("status", ["partially_filled", "filled", "canceled"])
+def test_fill_that_is_older_than_a_reading_is_read_with_its_order(state, reader, seconds, status):
+    state.apply_report(reader.report)
+    other = build_fill("E2", "1", "B")._replace(at=NOW + timedelta(minutes=10))
+    reader.fills = [build_fill("E1", "4"), other]
+    state.synchronize()  # the fill is listed before the order reports it
+    reader.report = build_report(status, "4")
+    state.synchronize()
+    seconds[0] = AWAIT_FILL_SECONDS
+    state.check_silence()
+    events = format_events(state.log.list_since(1))
+    assert events == ["A 4 @ 95"] + (["A lapsed"] if status == "canceled" else [])
