@@ -64,15 +64,7 @@ def create_slack_user(
         person = queries.find_person(connection, tenant_id, slack_person.text)
     assert person is not None, "inserted above"  # noqa: S101  # for the type checker
     after = {"person": slack_person.text, "role": person.role.value}
-    entry = AuditEntry(
-        tenant_id,
-        now,
-        slack_person.text,
-        caller.name,
-        "user.first_seen",
-        slack_person.text,
-        *client,
-        after=after,
-    )
+    name = slack_person.text
+    entry = AuditEntry(tenant_id, now, name, caller.name, "user.first_seen", name, *client, after=after)
     record_entries(connection, [entry])
     return person
