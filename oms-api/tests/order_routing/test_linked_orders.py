@@ -1,8 +1,12 @@
 """The second order of an OTO is held here until its broker has filled the first one."""
 
+from decimal import Decimal
+
 import pytest
 
+from app.brokers.rules.values import Accepted, Executed
 from app.orders.rules.values import Status
+from app.verify import verify_database
 from tests.order_routing.scripted_broker import LIMIT
 from tests.orders.writer_harness import build_ticket
 
@@ -35,6 +39,23 @@ def test_second_order_is_sent_once_with_the_fill_of_the_first(routing, linked_or
     routing.run_session(5)
     assert find_statuses(routing, linked_orders) == [Status.FILLED, Status.ACCEPTED]
     assert routing.broker.received == [("submit", first.id), ("submit", second.id)]
+
+
+@pytest.mark.parametrize(("quantity", "status"), [("4", Status.PARTIALLY_FILLED), ("10", Status.FILLED)])
+def test_fill_that_is_reported_before_the_acceptance_is_booked_once(routing, linked_orders, quantity, status):
+    first, second = linked_orders
+    units = Decimal(quantity)
+    fill = Executed(second.id, "X-early", units, Decimal(80), units * 80, routing.harness.now)
+    for event in (fill, Accepted(second.id, routing.harness.now), fill):
+        routing.harness.report_broker_event(second, event)
+    assert find_statuses(routing, linked_orders) == [Status.ACCEPTED, status]
+    routing.broker.fill(first, "10")
+    routing.run_session()
+    assert find_statuses(routing, linked_orders) == [Status.FILLED, status]
+    assert [row[0] for row in routing.list_executions()][-1] == "X-early"
+    assert len(routing.list_executions()) == 2
+    assert routing.broker.received == [("submit", first.id)]
+    assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL
 
 
 def test_second_order_ends_with_the_first(routing, linked_orders):

@@ -100,9 +100,7 @@ def _apply(context: BatchContext, order: Order, command: ApplyBrokerReport) -> N
     at, event = command.at, command.event
     match event:
         case Executed():
-            record_fill(context, order, event, at)
-            reverse_adoption(context, order, event.at, at, event.execution_id)
-            count_execution_for_latch(context, order, at)
+            _book(context, order, event, at)
         case Accepted():
             _accept(context, order, at)
         case Triggered():
@@ -126,6 +124,14 @@ def _apply(context: BatchContext, order: Order, command: ApplyBrokerReport) -> N
             reverse_adoption(context, order, event.at, at, event.execution_id)
         case Charged():
             _charge(context, order, event, at)
+
+
+def _book(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
+    if order.status is Status.HELD:  # the broker works it, and has not reported its acceptance yet
+        order = release_at_broker(context, order, at, order.broker)
+    record_fill(context, order, event, at)
+    reverse_adoption(context, order, event.at, at, event.execution_id)
+    count_execution_for_latch(context, order, at)
 
 
 def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **fields: Any) -> None:
