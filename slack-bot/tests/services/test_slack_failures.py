@@ -87,6 +87,9 @@ def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace
     monkeypatch.setattr("app.services.notifications.daily_reports.CLAIM_SECONDS", 0.2)
     monkeypatch.setattr("app.services.state.notification_pace.BURST_SECONDS", 0.0)
     monkeypatch.setattr("app.delivery.notification_store.CLAIM_SECONDS", 0.0)
+    services = shared_bot.bot.services
+    queues = (services.send_queue, services.overview_queue)  # a job of the test before may still store a row
+    wait_until(lambda: not any(queue._waiting for queue in queues))
     for each in (shared_bot.slack.calls, shared_bot.slack.queued_responses):
         each.clear()
     for table in ("banners", "owed_banners", "order_messages", "pending_orders", "notifications"):
