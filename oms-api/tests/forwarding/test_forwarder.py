@@ -1,6 +1,7 @@
 """A request is served by the worker of its partition, and by another one when that worker cannot."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from zlib import crc32
@@ -160,6 +161,26 @@ def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
         request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
         await asyncio.sleep(0.6)
+        second.held[0].respond(None, 201, b"", b"late")
+        assert await request.result() == (201, b"", b"late")
+        second.held = None
+
+    run(tmp_path, scenario)
+
+
+def test_worker_that_pauses_itself_keeps_the_connection(tmp_path, monkeypatch):
+    monkeypatch.setattr(peer_connection, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
+
+    async def scenario(first, second):
+        second.held = []
+        request = Request(KEYS_BY_SLOT[1])
+        assert request.send(first)
+        connection = first.forwarder._connections[1]
+        await until(lambda: second.held)
+        await until(lambda: connection._asked_at is None)  # no reply is awaited
+        time.sleep(0.2)  # noqa: ASYNC251  # the pause
+        await asyncio.sleep(0.01)  # the check that is late
         second.held[0].respond(None, 201, b"", b"late")
         assert await request.result() == (201, b"", b"late")
         second.held = None
