@@ -24,8 +24,6 @@ from app.ledger.service import batch
 from app.ledger.service.commands import RecordTrade
 from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 
-LOST_SECONDS = 0.05
-
 
 def replace_attribute(owner: Any, name: str, replacement: Any) -> None:
     """Put a fault in the place of a part of the service."""
@@ -89,16 +87,19 @@ def _around_commit(number: int, before: bool) -> None:
     replace_attribute(BatchWriter, "_commit", staticmethod(dying))
 
 
-def answer_before_commit(_: int) -> None:
-    """Sabotage: say 201 first, commit a moment later."""
+def answer_before_commit(number: int) -> None:
+    """Sabotage: commit `number` batches, then say 201 in one transaction that stays open."""
 
     def run(self: Any) -> None:
-        while batch := self._next_batch():
+        for batch_number in count(1):
+            if not (batch := self._next_batch()):
+                return
             connection = self._writing._connected()
-            with connection.begin():
-                result = self._writing._handler.handle(connection, [item.command for item in batch], {})
-                self._answer(batch, result.outcomes)
-                time.sleep(LOST_SECONDS)
+            transaction = connection.get_transaction() or connection.begin()
+            result = self._writing._handler.handle(connection, [item.command for item in batch], {})
+            if batch_number <= number:
+                transaction.commit()
+            self._answer(batch, result.outcomes)
 
     replace_attribute(GroupCommit, "_run", run)
 
