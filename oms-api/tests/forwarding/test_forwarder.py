@@ -11,6 +11,7 @@ import pytest
 from app.direct_routes import DirectRequest, RequestInfo
 from app.forwarding import ForwardedCycle, Forwarder, WorkerSlots, peer_connection
 from app.forwarding.forwarder import RETRY_SECONDS
+from tests.support.conditions import WAIT_SECONDS
 
 PATH = "/api/v1/trade"
 KEYS_BY_SLOT: dict[int, bytes] = {crc32(key) % 2: key for key in (b"a", b"d")}
@@ -61,12 +62,12 @@ class Request:
         self.done.set_result(result)
 
     async def result(self):
-        return await asyncio.wait_for(self.done, 20)
+        return await asyncio.wait_for(self.done, WAIT_SECONDS)
 
 
 async def until(condition):
     """Wait until the condition holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not condition():  # noqa: ASYNC110  # the condition changes in callbacks of other objects
             await asyncio.sleep(0.005)
 
@@ -240,7 +241,7 @@ def test_frames_that_cannot_be_read_end_the_connection(tmp_path):
     async def scenario(first, second):
         before = first.forwarder._connections[1]
         before._transport.write(b"\xff" * 20)
-        await asyncio.wait_for(before.closed, 20)
+        await asyncio.wait_for(before.closed, WAIT_SECONDS)
         await until(lambda: first.forwarder.is_connected)
         assert second.served == []
 
