@@ -267,7 +267,7 @@ def test_throttling_does_not_reveal_existing_accounts(services_with_quick_hasher
         tries = [count_queries_of_refusal(services_with_quick_hasher, credentials) for _ in range(5)]
         seconds.append(min(tries))  # the audit log is written beside some of them
     assert seconds[0][:2] == seconds[1][:2]
-    assert abs(seconds[0][2] - seconds[1][2]) <= 5  # seconds to wait, of two attacks one after the other
+    assert abs(seconds[0][2] - seconds[1][2]) <= 30  # seconds to wait, of two attacks one after the other
 
 
 def test_login_that_could_not_be_verified_is_not_counted(services_with_quick_hasher, alice, monkeypatch):
