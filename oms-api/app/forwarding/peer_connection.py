@@ -16,7 +16,7 @@ from app.forwarding.frames import (
 )
 
 ANSWER_SECONDS = 16.0  # more than the writer's own limit, after which it answers itself
-SILENCE_SECONDS = 3.0  # after which a worker that has requests counts as hung
+SILENCE_SECONDS = 3.0  # after which a worker that was asked for a reply counts as hung
 # An empty frame. A worker that accepts requests sends it first, and as the reply to one.
 READY = b"\x00\x00\x00\x00"
 _CHECK_SECONDS = 1.0
@@ -50,7 +50,7 @@ class PeerConnection(asyncio.Protocol):
         self._pending: dict[int, tuple[Handlers, float]] = {}
         self._unsent: list[bytes] = []
         self._check: asyncio.TimerHandle | None = None
-        self._received_at = 0.0
+        self._asked_at: float | None = None  # when it was asked for a reply, if nothing has arrived since
 
     @property
     def is_ready(self) -> bool:
@@ -74,7 +74,6 @@ class PeerConnection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._unsent.append(frame)
         if self._check is None:
-            self._received_at = self._loop.time()
             self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
         return True
 
@@ -84,13 +83,18 @@ class PeerConnection(asyncio.Protocol):
             self._transport.write(b"".join(frames))
 
     def _check_worker(self) -> None:
-        """Close the connection if the worker is silent, or did not answer a request. Else ask for a reply."""
+        """Close the connection if the worker is silent, or did not answer a request. Else ask for a reply.
+
+        The silence begins with the question, because an earlier pause may be one of this process.
+        """
         self._check = None
         if not self._pending:
             return
         _, since = next(iter(self._pending.values()))
         now = self._loop.time()
-        if now - self._received_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
+        if self._asked_at is None:
+            self._asked_at = now
+        if now - self._asked_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
             _LOG.error("a worker process does not answer")
             self.close()
             return
@@ -109,7 +113,7 @@ class PeerConnection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._received_at = self._loop.time()
+        self._asked_at = None
         try:
             for frame in self._reader.feed(data):
                 if frame == READY:
