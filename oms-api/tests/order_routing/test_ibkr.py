@@ -359,6 +359,29 @@ def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_fil
     assert [Decimal(str(amount)) for (amount,) in routing.harness.query(charges)] == [Decimal(-1)]
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_fill_of_an_exit_that_has_ended_here_is_booked_once_by_the_next_process(
+    routing, tws, protected_entry, is_replaced
+):
+    stop = tws.exchange.find_by_ref(protected_entry["stop_loss"].id)
+    if is_replaced:
+        routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
+        run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    ours = list_exits(routing)["stop_loss"]
+    routing.harness.cancel(ours)
+    run_until(routing, lambda: find_status(routing, ours) is Status.CANCELED)
+    routing.broker.close()
+    tws.call(lambda: tws.exchange.fill(stop, "4", "80"))  # it crossed the cancel; nobody reads it
+    for _ in range(2):
+        restart_process(routing)
+        run_until(routing, lambda: len(routing.list_executions()) == 2)
+    rows = routing.harness.query("SELECT order_id, note FROM executions WHERE note IS NOT NULL")
+    assert [tuple(row) for row in rows] == [(ours.id, "late")]
+    assert routing.harness.get_order(ours).filled_quantity == 4
+    [(held,)] = routing.harness.query("SELECT quantity FROM positions")
+    assert Decimal(str(held)) == count_held(tws) == 6
+
+
 def list_sent(tws, *, since=0):
     """Return (type, quantity) of the sales that were sent to TWS."""
     return [(order.kind, int(order.sent_quantity)) for order in tws.exchange.orders[since:] if order.sign < 0]
