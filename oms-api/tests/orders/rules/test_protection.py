@@ -14,6 +14,7 @@ from app.orders.rules.protection import (
     reached_stop,
     round_to_tick,
     sort_for_sending,
+    sort_pairs_for_sending,
     unprofitable_target,
 )
 from app.orders.rules.values import Role
@@ -74,6 +75,10 @@ def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, li
     stop = build_order(side="SELL", type="STOP", stop_price=stop_price)
     assert sort_for_sending([stop, target], QUOTE)[-1].type == last
     assert sort_for_sending([stop, target], Prices()) == [stop, target]
+    alone, shared = target._replace(id="A"), {"role": Role.EITHER, "group_id": "T"}
+    pair = [target._replace(id="T", **shared), stop._replace(id="S", **shared)]
+    released = sort_pairs_for_sending([pair[0], alone, pair[1]], QUOTE)
+    assert released == [*sort_for_sending(pair, QUOTE), alone]
 
 
 @pytest.mark.parametrize(
