@@ -75,6 +75,7 @@ class LedgerBatch:
         self.rows_by_request_key: dict[RequestKey, list[TradeRow]] = {}
         # By tenant id and portfolio id, and symbol and product: plain tuples are faster than the key types.
         self.portfolios: dict[tuple[int, int], PortfolioState] = {}
+        self.switch_scopes: dict[PortfolioKey, str] = {}  # of kill switches that stop locked portfolios
         self._locked: list[PortfolioKey] = []
         self._ledgers = LockedLedgers(connection, cache)
         self._positions: dict[tuple[int, int, str, str], Position] = {}

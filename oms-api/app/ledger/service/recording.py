@@ -250,7 +250,8 @@ def refuse_by_switch(
             free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
             room = min(room, max(free, ZERO))
     if room < quantity:
-        scope = batch.guard.get_switch_scope(batch.connection, portfolio)
+        # A command of this batch may have switched the portfolio itself.
+        scope = batch.switch_scopes.get(portfolio.key, "portfolio")
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 

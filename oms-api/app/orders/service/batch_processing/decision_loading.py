@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 from decimal import Decimal
 
-from app.brokers.rules.values import Busted, Charged, Executed
+from app.brokers.rules.values import Busted, Charged, Executed, Replaced
 from app.costs.rules.values import Schedule
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, TradeKey
@@ -11,18 +11,20 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.ledger.service.reversals import load_reversed_trades
 from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import EXIT_ROLES, find_reduction
-from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status
+from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.approval.approval_decisions import load_override
 from app.orders.service.approval.deciders import find_decider, load_key_creators
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.loaded_state import ExecutionKey
 from app.orders.service.batch.order_records import (
     list_executions,
+    load_broker_requests,
     load_executed_orders,
     load_executions,
     load_histories,
 )
 from app.orders.service.broker.broker_orders import load_broker_connection
+from app.orders.service.broker_reports.broker_charges import load_broker_charge
 from app.orders.service.changes.order_changes import load_canceled_orders
 from app.orders.service.commands import (
     BustExecution,
@@ -47,14 +49,17 @@ from app.orders.service.commands import (
 )
 from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
 from app.orders.service.execution.filling import find_successor
-from app.orders.service.execution.matching import load_consumed_liquidity
-from app.orders.service.internal_commands import ApplyBrokerReport, MatchQuote, ReleaseOrders
+from app.orders.service.execution.matching import load_closing_quote, load_consumed_liquidity
+from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
 from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
 from app.orders.service.risk_checks.approvals import load_requests
+from app.orders.service.risk_checks.currency_conversion import load_booking_rates
 from app.orders.service.risk_checks.current_losses import load_firm_profits, load_losses
 from app.orders.service.risk_checks.duplicate_orders import load_recent_orders
 from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
+from app.orders.service.risk_checks.loss_limits import load_loss_checks
 from app.risk.rules.latches import list_latch_subjects
+from app.timestamps import format_timestamp
 
 # Built once: to build a union on each call is slow.
 _ExecutionChange = BustExecution | CorrectExecution
@@ -96,7 +101,15 @@ def load_decision_inputs(
     _load_busted_trades(context, actions)
     _load_entries(context, placed, uncommon_commands, actions)
     load_consumed_liquidity(context, _list_matched_quotes(context, uncommon_commands, instruments, matched))
+    load_booking_rates(context, [*matched, *(order for _, order in actions)])
+    for portfolio_key in context.loaded.portfolio_keys if uncommon_commands else ():
+        for order in context.order_store.open_orders[portfolio_key].overdue(format_timestamp(context.now)):
+            if order.time_in_force is TimeInForce.CLS:
+                load_closing_quote(context, order)
     _load_broker_connections(context, commands, held_orders)
+    for command in uncommon_commands:
+        if isinstance(command, CheckLosses):
+            load_loss_checks(context, command)
     _load_limited_values(context, commands, held_orders)
     _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
 
@@ -159,8 +172,24 @@ def _load_executions(
             orders += (
                 context.order_store.list_replacement_chain(order) if _is_charged_by_order(order) else [order]
             )
+        elif isinstance(command, ApplyBrokerReport) and isinstance(command.event, Replaced):
+            load_broker_requests(context, order)
     load_executed_orders(context, keys)
     load_executions(context, [order for order in orders if order.filled_quantity])
+    _load_broker_charges(context, actions)
+
+
+def _load_broker_charges(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
+    """Load what brokers charged for the executions that are charged or busted."""
+    for command, order in actions:
+        if not isinstance(command, ApplyBrokerReport) or not isinstance(command.event, Busted | Charged):
+            continue
+        execution_key = (order.tenant_id, order.broker, command.event.execution_id)
+        order_id = context.loaded.executed_orders[execution_key]
+        if order_id is not None:
+            for row in list_executions(context, [context.order_store.get(order.tenant_id, order_id)]):
+                if row.key == execution_key:
+                    load_broker_charge(context, row)
 
 
 def _is_charged_by_order(order: Order) -> bool:
