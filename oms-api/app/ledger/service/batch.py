@@ -183,6 +183,10 @@ class LedgerBatch:
         """Return a loaded position, flat if there is none."""
         return self._positions.get(key, FLAT)
 
+    def list_new_trades(self, key: PositionKey) -> list[TradeRow]:
+        """Return the rows of a position that are not written yet."""
+        return [row for row in self._pending.trades if row.position_key == key]
+
     def get_new_price(self, key: PositionKey) -> Decimal | None:
         """Return the price of the last trade that this batch made in a position, None if it made none."""
         row = self._pending.last_trades.get(key)

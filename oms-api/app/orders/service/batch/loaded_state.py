@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from app.brokers.queries import StoredConnection
 from app.instruments.rules import Instrument, InstrumentKey
+from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey
 from app.market_data.rules.values import Quote
 from app.orders.errors import NoSuchOrder
@@ -83,6 +85,8 @@ class LoadedState:
     executed_orders: dict[ExecutionKey, str | None] = field(default_factory=dict)
     broker_charges: dict[ExecutionKey, Decimal | None] = field(default_factory=dict)  # see `broker_charges`
     broker_requests: dict[OrderKey, list[BrokerRequest]] = field(default_factory=dict)
+    # By portfolio, symbol and time: see `load_adoption`.
+    adoptions: dict[tuple[PortfolioKey, str, datetime], TradeRow | None] = field(default_factory=dict)
     overridden: dict[OrderKey, bool] = field(default_factory=dict)  # whether a denied order has an override
     # The orders that a cancellation has canceled in a portfolio, None if it was not there yet.
     canceled_orders: dict[tuple[str, PortfolioKey], list[str] | None] = field(default_factory=dict)

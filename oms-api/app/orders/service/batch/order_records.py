@@ -76,3 +76,13 @@ def find_executed_order(context: BatchContext, key: ExecutionKey) -> str | None:
             return row.order_id
     load_executed_orders(context, [key])
     return context.loaded.executed_orders[key]
+
+
+def find_order_of_execution(context: BatchContext, order: Order, execution_id: str) -> Order:
+    """Return the order under which an execution is recorded, `order` itself if it is not recorded.
+
+    A broker that keeps the id of a replaced order reports a fill of its successor under the first order's id
+    again after a restart.
+    """
+    order_id = find_executed_order(context, (order.tenant_id, order.broker, execution_id))
+    return order if order_id is None else context.order_store.get(order.tenant_id, order_id)

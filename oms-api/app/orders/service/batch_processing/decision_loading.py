@@ -1,39 +1,33 @@
 """Load what the rarer commands read while they are decided, so that deciding runs no statement."""
 
 from collections.abc import Sequence, Set
-from decimal import Decimal
 
-from app.brokers.rules.values import Busted, Charged, Executed, Replaced
-from app.costs.rules.values import Schedule
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, TradeKey
 from app.ledger.service.commands import RecordTrade, ReverseTrade
-from app.ledger.service.reversals import load_reversed_trades
 from app.market_data.rules.values import Quote
-from app.orders.rules.contingency import EXIT_ROLES, find_reduction
+from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.approval.approval_decisions import load_override
 from app.orders.service.approval.deciders import find_decider, load_key_creators
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.loaded_state import ExecutionKey
 from app.orders.service.batch.order_records import (
-    list_executions,
-    load_broker_requests,
-    load_executed_orders,
-    load_executions,
     load_histories,
 )
+from app.orders.service.batch_processing.report_loading import (
+    ExecutionChange,
+    OrderAction,
+    load_report_inputs,
+)
 from app.orders.service.broker.broker_orders import load_broker_connection
-from app.orders.service.broker_reports.broker_charges import load_broker_charge
+from app.orders.service.broker_reports.busts import ExecutionChange
 from app.orders.service.changes.order_changes import load_canceled_orders
 from app.orders.service.commands import (
-    BustExecution,
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
     Command,
     CommandOnOrder,
-    CorrectExecution,
     DecideApproval,
     PlaceGroup,
     PlaceOrder,
@@ -47,7 +41,6 @@ from app.orders.service.commands import (
     get_tenant_id,
     list_tickets,
 )
-from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
 from app.orders.service.execution.filling import find_successor
 from app.orders.service.execution.matching import load_closing_quote, load_consumed_liquidity
 from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
@@ -62,9 +55,8 @@ from app.risk.rules.latches import list_latch_subjects
 from app.timestamps import format_timestamp
 
 # Built once: to build a union on each call is slow.
-_ExecutionChange = BustExecution | CorrectExecution
 _Reducing = ClosePosition | RecordTrade
-_Reporting = _ExecutionChange | ApplyBrokerReport
+_Reporting = ExecutionChange | ApplyBrokerReport
 _Deciding = DecideApproval | ReviewApprovals
 _Placing = PlaceOrder | PlaceGroup
 _Resent = ReplaceOrder | DecideApproval
@@ -72,7 +64,6 @@ _RiskChecked = (
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ReplaceOrder | ClosePosition | SetExits
     | DecideApproval | RequestOverride | ReviewApprovals | ReleaseOrders
 )  # fmt: skip
-_OrderAction = tuple[CommandOnOrder, Order]  # a command, and the order that it names
 
 
 def load_decision_inputs(
@@ -97,8 +88,8 @@ def load_decision_inputs(
     load_recent_orders(context, commands, held_orders)
     _load_approvals(context, uncommon_commands, actions)
     _load_histories(context, actions)
-    _load_executions(context, actions, matched)
-    _load_busted_trades(context, actions)
+    if uncommon_commands:
+        load_report_inputs(context, actions, matched)
     _load_entries(context, placed, uncommon_commands, actions)
     load_consumed_liquidity(context, _list_matched_quotes(context, uncommon_commands, instruments, matched))
     load_booking_rates(context, [*matched, *(order for _, order in actions)])
@@ -115,7 +106,7 @@ def load_decision_inputs(
 
 
 def _load_approvals(
-    context: BatchContext, uncommon_commands: Sequence[Command], actions: Sequence[_OrderAction]
+    context: BatchContext, uncommon_commands: Sequence[Command], actions: Sequence[OrderAction]
 ) -> None:
     """Load the requests for approval of orders that wait, and who may decide on them."""
     waiting = [
@@ -140,14 +131,14 @@ def _load_approvals(
         load_key_creators(context, waiting)
 
 
-def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
+def _load_histories(context: BatchContext, actions: Sequence[OrderAction]) -> None:
     """Load the histories that show whether an order was changed under the same key, and how it ended."""
     orders = []
     for command, order in actions:
         is_open = order.status not in FINAL_STATUSES and order.status not in PENDING_STATUSES
         if isinstance(command, DecideApproval):
             orders += [] if is_open and command.origin.idempotency_key is None else [order]
-        elif isinstance(command, _ExecutionChange) and command.origin.idempotency_key:
+        elif isinstance(command, ExecutionChange) and command.origin.idempotency_key:
             orders.append(find_successor(context, order))
         elif isinstance(command, RequestOverride):
             load_override(context, order)
@@ -156,71 +147,11 @@ def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> N
     load_histories(context, orders)
 
 
-def _load_executions(
-    context: BatchContext, actions: Sequence[_OrderAction], matched: Sequence[Order]
-) -> None:
-    """Load the executions of the orders that may be filled further, or of which one is changed."""
-    keys: list[ExecutionKey] = []
-    orders = [order for order in matched if order.status is Status.PARTIALLY_FILLED]
-    for command, order in actions:
-        if isinstance(command, _ExecutionChange):
-            orders.append(order)
-        elif isinstance(command, ApplyBrokerReport) and isinstance(
-            command.event, Executed | Busted | Charged
-        ):
-            keys.append((order.tenant_id, order.broker, command.event.execution_id))
-            orders += (
-                context.order_store.list_replacement_chain(order) if _is_charged_by_order(order) else [order]
-            )
-        elif isinstance(command, ApplyBrokerReport) and isinstance(command.event, Replaced):
-            load_broker_requests(context, order)
-    load_executed_orders(context, keys)
-    load_executions(context, [order for order in orders if order.filled_quantity])
-    _load_broker_charges(context, actions)
-
-
-def _load_broker_charges(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
-    """Load what brokers charged for the executions that are charged or busted."""
-    for command, order in actions:
-        if not isinstance(command, ApplyBrokerReport) or not isinstance(command.event, Busted | Charged):
-            continue
-        execution_key = (order.tenant_id, order.broker, command.event.execution_id)
-        order_id = context.loaded.executed_orders[execution_key]
-        if order_id is not None:
-            for row in list_executions(context, [context.order_store.get(order.tenant_id, order_id)]):
-                if row.key == execution_key:
-                    load_broker_charge(context, row)
-
-
-def _is_charged_by_order(order: Order) -> bool:
-    return order.cost_schedule == Schedule.ZERODHA and bool(order.replaces)
-
-
-def _load_busted_trades(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
-    """Load the trades of executions that are busted or corrected, and the exits that they ended."""
-    trade_keys = [
-        TradeKey(row.tenant_id, row.trade_id)
-        for command, order in actions
-        if isinstance(command, _ExecutionChange)
-        for row in list_executions(context, [order])
-        if row.execution_id == command.execution_id
-    ]
-    if not trade_keys:
-        return
-    load_reversed_trades(context.ledger, trade_keys)
-    exits: list[Order] = []
-    for row in filter(None, map(context.ledger.originals.get, trade_keys)):
-        if find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
-            exits += load_recent_exits(context, row.position_key, row.created_at)
-    context.order_store.load_relatives(exits)
-    load_histories(context, [exit_order for exit_order in exits if exit_order.status is Status.CANCELED])
-
-
 def _load_entries(
     context: BatchContext,
     placed: Sequence[PlaceOrder],
     uncommon_commands: Sequence[Command],
-    actions: Sequence[_OrderAction],
+    actions: Sequence[OrderAction],
 ) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
     store, originals = context.order_store, context.ledger.originals
