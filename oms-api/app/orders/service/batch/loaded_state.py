@@ -10,7 +10,8 @@ from app.brokers.queries import StoredConnection
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey
-from app.market_data.rules.values import Quote
+from app.ledger.service.corporate_actions import ActionInputs
+from app.market_data.rules.values import MarkOverride, Quote
 from app.orders.errors import NoSuchOrder
 from app.orders.queries.book import RepeatKey
 from app.orders.rules.approvals import ApprovalRequest
@@ -59,6 +60,8 @@ class LoadedState:
     symbols_with_unmatched_quotes: Collection[InstrumentKey] = ()
     last_trade_prices: dict[PositionKey, Decimal] = field(default_factory=dict)  # see `exposure`
     last_rates: dict[PositionKey, Decimal | None] = field(default_factory=dict)  # see `currency_conversion`
+    stored_quotes: dict[InstrumentKey, Quote | None] = field(default_factory=dict)  # see `restate_prices`
+    stored_marks: dict[InstrumentKey, MarkOverride | None] = field(default_factory=dict)
     closing_quotes: dict[OrderKey, Quote | None] = field(default_factory=dict)  # see `match_at_close`
     # Executions of earlier batches by (tenant id, symbol, time of the quote).
     consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -85,6 +88,8 @@ class LoadedState:
     executed_orders: dict[ExecutionKey, str | None] = field(default_factory=dict)
     broker_charges: dict[ExecutionKey, Decimal | None] = field(default_factory=dict)  # see `broker_charges`
     broker_requests: dict[OrderKey, list[BrokerRequest]] = field(default_factory=dict)
+    # Of corporate actions by id.
+    action_inputs: dict[tuple[PortfolioKey, str], ActionInputs] = field(default_factory=dict)
     # By portfolio, symbol and time: see `load_adoption`.
     adoptions: dict[tuple[PortfolioKey, str, datetime], TradeRow | None] = field(default_factory=dict)
     overridden: dict[OrderKey, bool] = field(default_factory=dict)  # whether a denied order has an override

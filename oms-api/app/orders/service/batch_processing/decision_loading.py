@@ -14,15 +14,12 @@ from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import (
     load_histories,
 )
-from app.orders.service.batch_processing.report_loading import (
-    ExecutionChange,
-    OrderAction,
-    load_report_inputs,
-)
+from app.orders.service.batch_processing.report_loading import OrderAction, load_report_inputs
 from app.orders.service.broker.broker_orders import load_broker_connection
 from app.orders.service.broker_reports.busts import ExecutionChange
 from app.orders.service.changes.order_changes import load_canceled_orders
 from app.orders.service.commands import (
+    ApplyCorporateAction,
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
@@ -44,6 +41,7 @@ from app.orders.service.commands import (
 from app.orders.service.execution.filling import find_successor
 from app.orders.service.execution.matching import load_closing_quote, load_consumed_liquidity
 from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
+from app.orders.service.market_events.corporate_actions import load_corporate_action
 from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
 from app.orders.service.risk_checks.approvals import load_requests
 from app.orders.service.risk_checks.currency_conversion import load_booking_rates
@@ -101,6 +99,8 @@ def load_decision_inputs(
     for command in uncommon_commands:
         if isinstance(command, CheckLosses):
             load_loss_checks(context, command)
+        elif isinstance(command, ApplyCorporateAction):
+            load_corporate_action(context, command)
     _load_limited_values(context, commands, held_orders)
     _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
 
