@@ -19,6 +19,7 @@ from app.orders.service.broker.broker_orders import load_broker_connection
 from app.orders.service.broker_reports.busts import ExecutionChange
 from app.orders.service.changes.order_changes import load_canceled_orders
 from app.orders.service.commands import (
+    AdoptOrder,
     ApplyCorporateAction,
     CancelInPortfolio,
     CancelOrder,
@@ -88,21 +89,34 @@ def load_decision_inputs(
     _load_histories(context, actions)
     if uncommon_commands:
         load_report_inputs(context, actions, matched)
+        load_booking_rates(context, [*matched, *(order for _, order in actions)])
+        _load_command_inputs(context, uncommon_commands)
+        _load_closing_quotes(context)
     _load_entries(context, placed, uncommon_commands, actions)
     load_consumed_liquidity(context, _list_matched_quotes(context, uncommon_commands, instruments, matched))
-    load_booking_rates(context, [*matched, *(order for _, order in actions)])
-    for portfolio_key in context.loaded.portfolio_keys if uncommon_commands else ():
-        for order in context.order_store.open_orders[portfolio_key].overdue(format_timestamp(context.now)):
-            if order.time_in_force is TimeInForce.CLS:
-                load_closing_quote(context, order)
     _load_broker_connections(context, commands, held_orders)
+    _load_limited_values(context, commands, held_orders)
+    _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
+
+
+def _load_command_inputs(context: BatchContext, uncommon_commands: Sequence[Command]) -> None:
     for command in uncommon_commands:
         if isinstance(command, CheckLosses):
             load_loss_checks(context, command)
         elif isinstance(command, ApplyCorporateAction):
             load_corporate_action(context, command)
-    _load_limited_values(context, commands, held_orders)
-    _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
+        elif isinstance(command, AdoptOrder):
+            order = context.order_store.find(command.origin.tenant_id, command.order_id)
+            context.order_store.load_relatives([] if order is None else [order])
+
+
+def _load_closing_quotes(context: BatchContext) -> None:
+    """Load the last quotes before the end of the closing auction orders that expire."""
+    now = format_timestamp(context.now)
+    for portfolio_key in context.loaded.portfolio_keys:
+        for order in context.order_store.open_orders[portfolio_key].overdue(now):
+            if order.time_in_force is TimeInForce.CLS:
+                load_closing_quote(context, order)
 
 
 def _load_approvals(

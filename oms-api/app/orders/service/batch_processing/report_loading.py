@@ -7,6 +7,7 @@ from app.brokers.rules.values import Busted, Charged, Executed, Replaced
 from app.costs.rules.values import Schedule
 from app.ledger.rules.keys import TradeKey
 from app.ledger.service.reversals import load_reversed_trades
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import find_reduction
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order, Role, Status
@@ -25,6 +26,7 @@ from app.orders.service.commands import CommandOnOrder
 from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
 from app.orders.service.execution.filling import find_anomaly, find_successor
 from app.orders.service.internal_commands import ApplyBrokerReport
+from app.orders.service.risk_checks.currency_conversion import find_current_rate
 
 # Built once: to build a union on each call is slow.
 _ExecutionEvent = Executed | Busted | Charged
@@ -66,6 +68,14 @@ def _load_executions(context: BatchContext, actions: Sequence[OrderAction], matc
 def _load_report(context: BatchContext, order: Order, command: ApplyBrokerReport) -> None:
     if isinstance(command.event, Replaced):
         load_broker_requests(context, order)
+        load_histories(context, [order])
+    if (
+        isinstance(command.event, Charged)
+        and command.event.currency != context.get_portfolio(order).base_currency
+    ):
+        find_current_rate(context, order.portfolio_key, command.event.currency)
+    if is_remote(order) and order.group_id is not None:
+        load_histories(context, context.order_store.list_group(order))
     if isinstance(command.event, _PositionChange):
         load_adoption(context, order, command.event.at, command.at)
     if isinstance(command.event, _Reversal):

@@ -15,6 +15,7 @@ from app.ledger.service.corporate_actions import (
     read_action_inputs,
     reverse_action,
 )
+from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.split_adjustments import (
     RestatedOrder,
@@ -218,5 +219,5 @@ def _replace_trailing_stop(
         sent = store.change_status(added, Status.SUBMITTED, at, ACTOR)
         resting = get_resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
         store.change_status(sent, resting, at, sent.broker, accepted_at=at)
-    for child in store.list_children(order):
+    for child in store.list_children(order) if order.role in PARENT_ROLES else ():
         store.replace(child, parent_id=order_id)
