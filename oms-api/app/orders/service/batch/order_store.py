@@ -90,6 +90,7 @@ class OrderStore:
         }
         parents |= {OrderColumnValue(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
         self._read_relatives("parent_id", parents)
+        self.load_parents(linked)
 
     def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:
         """Read the orders that have one of the names in `column`, unless they were read before.

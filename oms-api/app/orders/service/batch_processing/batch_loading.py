@@ -46,6 +46,7 @@ from app.orders.service.internal_commands import (
     ExpireOrders,
     FinishQuote,
     MatchQuote,
+    ReleaseOrders,
     SquareOff,
 )
 from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
@@ -112,12 +113,16 @@ def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
 
 
 def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
-    """Return the open orders in the symbols of arrived quotes."""
+    """Return the open orders in the symbols of arrived quotes, and in those whose orders are released."""
     orders_to_match: list[Order] = []
     for command in commands:
         if isinstance(command, MatchQuote):
             for key in command.portfolio_keys or context.loaded.list_portfolios(*command.instrument_key):
                 orders_to_match += context.order_store.list_open_orders_of_symbol(key, command.quote.symbol)
+        elif isinstance(command, ReleaseOrders):
+            for symbol in command.symbols:
+                for key in context.loaded.list_portfolios(command.tenant_id, symbol):
+                    orders_to_match += context.order_store.list_open_orders_of_symbol(key, symbol)
     return orders_to_match
 
 

@@ -6,6 +6,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, TradeKey
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.rules.values import Quote
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.approval.approval_decisions import load_override
@@ -54,7 +55,7 @@ from app.risk.rules.latches import list_latch_subjects
 from app.timestamps import format_timestamp
 
 # Built once: to build a union on each call is slow.
-_Reducing = ClosePosition | RecordTrade
+_Reducing = ClosePosition | RecordTrade | SetExits
 _Reporting = ExecutionChange | ApplyBrokerReport
 _Deciding = DecideApproval | ReviewApprovals
 _Placing = PlaceOrder | PlaceGroup
@@ -85,7 +86,7 @@ def load_decision_inputs(
     ]
     held_orders = [order for order in matched if order.status is Status.HELD]
     load_recent_orders(context, commands, held_orders)
-    _load_approvals(context, uncommon_commands, actions)
+    _load_approvals(context, uncommon_commands, actions, matched)
     _load_histories(context, actions)
     if uncommon_commands:
         load_report_inputs(context, actions, matched)
@@ -120,9 +121,12 @@ def _load_closing_quotes(context: BatchContext) -> None:
 
 
 def _load_approvals(
-    context: BatchContext, uncommon_commands: Sequence[Command], actions: Sequence[OrderAction]
+    context: BatchContext,
+    uncommon_commands: Sequence[Command],
+    actions: Sequence[OrderAction],
+    matched: Sequence[Order],
 ) -> None:
-    """Load the requests for approval of orders that wait, and who may decide on them."""
+    """Load the requests for approval of orders that wait or are released, and who may decide on them."""
     waiting = [
         order
         for command, order in actions
@@ -140,7 +144,9 @@ def _load_approvals(
         for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
             order = context.order_store.find(request.tenant_id, request.order_id)
             waiting += [] if order is None else [order]
-    load_requests(context, waiting)
+    parents = [one for one in (*waiting, *matched) if context.get_portfolio(one).approval is not None]
+    children = [child for one in parents for child in context.order_store.list_children(one)]
+    load_requests(context, [*waiting, *parents, *children])
     if deciding:
         load_key_creators(context, waiting)
 
@@ -192,6 +198,9 @@ def _load_entries(
         for order in store.list_open_orders_of_symbol(*key)
     ]
     store.load_parents([order for order in open_orders if order.role in EXIT_ROLES])
+    at_broker = [order for order in open_orders if order.group_id is not None and is_remote(order)]
+    store.load_relatives(at_broker)
+    load_histories(context, at_broker)
 
 
 def _list_matched_quotes(

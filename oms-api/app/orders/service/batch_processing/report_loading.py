@@ -38,7 +38,12 @@ OrderAction = tuple[CommandOnOrder, Order]  # a command, and the order that it n
 def load_report_inputs(
     context: BatchContext, actions: Sequence[OrderAction], matched: Iterable[Order]
 ) -> None:
-    """Load executions, trades to reverse, and what brokers requested and charged before."""
+    """Load executions, trades to reverse, what was requested from brokers, and what they charged."""
+    grouped = [order for order in (*matched, *(order for _, order in actions)) if order.group_id is not None]
+    at_broker = [
+        one for order in grouped if is_remote(order) for one in context.order_store.list_group(order)
+    ]
+    load_histories(context, at_broker)
     _load_executions(context, actions, matched)
     for command, order in actions:
         if isinstance(command, ApplyBrokerReport):
@@ -74,8 +79,6 @@ def _load_report(context: BatchContext, order: Order, command: ApplyBrokerReport
         and command.event.currency != context.get_portfolio(order).base_currency
     ):
         find_current_rate(context, order.portfolio_key, command.event.currency)
-    if is_remote(order) and order.group_id is not None:
-        load_histories(context, context.order_store.list_group(order))
     if isinstance(command.event, _PositionChange):
         load_adoption(context, order, command.event.at, command.at)
     if isinstance(command.event, _Reversal):
