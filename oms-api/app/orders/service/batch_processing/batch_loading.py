@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from itertools import starmap
+from itertools import chain, starmap
 from typing import TypeGuard, cast
 
 from sqlalchemy import Connection
@@ -93,7 +93,12 @@ def load_batch(
     orders_named_by_commands = context.order_store.load_orders(loaded.portfolios_by_order)
     orders_to_match = _list_orders_to_match(context, uncommon_commands)
     context.order_store.load_relatives(
-        [*orders_named_by_commands, *orders_to_match, *_list_orders_to_end(context, uncommon_commands)]
+        [
+            *chain.from_iterable(loaded.orders_by_request_key.values()),
+            *orders_named_by_commands,
+            *orders_to_match,
+            *_list_orders_to_end(context, uncommon_commands),
+        ]
     )
     changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
