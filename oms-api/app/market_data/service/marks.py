@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
+from app.database import execute_writes
 from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
@@ -60,7 +61,7 @@ def set_mark(
         raise PairNotMarkable(key.symbol)
     previous = marks.find_overrides(connection, [key], override.set_at).get(key)
     updated = override._replace(symbol=key.symbol)
-    marks.store_override(connection, tenant_id, updated)
+    execute_writes(connection, marks.build_override_upsert(tenant_id, updated))
     return previous, updated
 
 
