@@ -42,12 +42,7 @@ _PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-
 _SESSION_EXAMPLE = {"request_token": "your-request-token"}
 
 
-@router.post(
-    "",
-    summary="Create a broker connection",
-    status_code=201,
-    responses=document_responses(201, ConnectionOut, 409),
-)
+@router.post("", summary="Create a broker connection", **document_responses(201, ConnectionOut, 409))
 async def create_connection(
     caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn, _EXAMPLE))],
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
@@ -57,7 +52,7 @@ async def create_connection(
     return await change_requests.execute(request, connections.create, new)
 
 
-@router.get("", summary="List broker connections", responses=document_responses(200, list[ConnectionOut]))
+@router.get("", summary="List broker connections", **document_responses(200, list[ConnectionOut]))
 async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
@@ -65,9 +60,7 @@ async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep)
 
 
 @router.get(
-    "/{connection_name}",
-    summary="Get a broker connection",
-    responses=document_responses(200, ConnectionOut, 404),
+    "/{connection_name}", summary="Get a broker connection", **document_responses(200, ConnectionOut, 404)
 )
 async def get_one_connection(
     caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
@@ -80,7 +73,7 @@ async def get_one_connection(
 @router.patch(
     "/{connection_name}",
     summary="Update a broker connection",
-    responses=document_responses(200, ConnectionOut, 404, 409),
+    **document_responses(200, ConnectionOut, 404, 409),
 )
 async def update_connection(
     caller: Manager, connection_name: NameDep,
@@ -93,10 +86,7 @@ async def update_connection(
 
 
 @router.delete(
-    "/{connection_name}",
-    summary="Delete a broker connection",
-    status_code=204,
-    responses=document_responses(204, {}, 404, 409),
+    "/{connection_name}", summary="Delete a broker connection", **document_responses(204, {}, 404, 409)
 )
 async def delete_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -110,7 +100,7 @@ async def delete_connection(
 @router.post(
     "/{connection_name}:test",
     summary="Test a broker connection",
-    responses=document_responses(200, ConnectionCheckOut, 404),
+    **document_responses(200, ConnectionCheckOut, 404),
 )
 async def test_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -137,7 +127,7 @@ async def test_connection(
 @router.post(
     "/{connection_name}:enable-live",
     summary="Enable live trading of a broker connection",
-    responses=document_responses(200, ConnectionOut, 404, 409, 413, 415),
+    **document_responses(200, ConnectionOut, 404, 409, 413, 415),
 )
 async def enable_live(
     caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -154,7 +144,7 @@ async def enable_live(
 @sessions_router.get(
     "/{connection_name}/session",
     summary="Get the login page of a broker connection",
-    responses=document_responses(200, BrokerLogInOut, 404, 409),
+    **document_responses(200, BrokerLogInOut, 404, 409),
 )
 async def get_log_in(
     caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
@@ -174,7 +164,7 @@ async def get_log_in(
 @sessions_router.post(
     "/{connection_name}/session",
     summary="Create the daily session of a broker connection",
-    responses=document_responses(200, BrokerSessionOut, 404, 409),
+    **document_responses(200, BrokerSessionOut, 404, 409),
 )
 async def create_session(
     caller: Operator, connection_name: NameDep,

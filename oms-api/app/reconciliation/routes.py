@@ -29,9 +29,7 @@ ResolutionBody = Annotated[
 
 
 @router.get(
-    "/reconciliation/issues",
-    summary="List reconciliation issues",
-    responses=document_responses(200, list[IssueOut]),
+    "/reconciliation/issues", summary="List reconciliation issues", **document_responses(200, list[IssueOut])
 )
 async def list_issues(
     caller: Reader, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
@@ -45,10 +43,7 @@ async def list_issues(
 
 
 @router.post(
-    "/reconciliation:run",
-    summary="Request a reconciliation",
-    status_code=202,
-    responses=document_responses(202, RunOut, 409),
+    "/reconciliation:run", summary="Request a reconciliation", **document_responses(202, RunOut, 409)
 )
 async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDep) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
@@ -59,7 +54,7 @@ async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDe
 @router.post(
     "/reconciliation/issues/{issue_id}/resolve",
     summary="Resolve a reconciliation issue",
-    responses=document_responses(200, IssueOut, 404, 409),
+    **document_responses(200, IssueOut, 404, 409),
 )
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],

@@ -49,9 +49,7 @@ StartDep = Annotated[StartIn, Depends(json_body(StartIn, START_EXAMPLE, is_requi
 ReasonDep = Annotated[ReasonIn, Depends(json_body(ReasonIn, REASON_EXAMPLE, is_required=False))]
 
 
-@router.post(
-    "", summary="Create a strategy", status_code=201, responses=document_responses(201, StrategyOut, 409)
-)
+@router.post("", summary="Create a strategy", **document_responses(201, StrategyOut, 409))
 async def post_strategy(
     caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn, EXAMPLE))],
     inspector: CodeInspectorDep, change_requests: ChangeRequestsDep, clock: ClockDep, controls: ControlsDep,
@@ -67,7 +65,7 @@ async def post_strategy(
     return response
 
 
-@router.get("", summary="List strategies", responses=document_responses(200, list[StrategyOut]))
+@router.get("", summary="List strategies", **document_responses(200, list[StrategyOut]))
 async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeInspectorDep) -> Response:
     """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
@@ -81,7 +79,7 @@ async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeIns
     return build_json_response(await readers.run(read, caller.tenant_id))
 
 
-@router.get("/{strategy_name}", summary="Get a strategy", responses=document_responses(200, StrategyOut, 404))
+@router.get("/{strategy_name}", summary="Get a strategy", **document_responses(200, StrategyOut, 404))
 async def get_strategy(
     caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
 ) -> Response:
@@ -98,7 +96,7 @@ async def get_strategy(
 
 
 @router.patch(
-    "/{strategy_name}", summary="Update a strategy", responses=document_responses(200, StrategyOut, 404, 409)
+    "/{strategy_name}", summary="Update a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def patch_strategy(
     caller: Editor, strategy_name: NameDep,
@@ -121,9 +119,7 @@ async def patch_strategy(
 
 
 @router.post(
-    "/{strategy_name}:start",
-    summary="Start a strategy",
-    responses=document_responses(200, StrategyOut, 404, 409),
+    "/{strategy_name}:start", summary="Start a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def start_strategy(
     caller: Starter, strategy_name: NameDep, body: StartDep, inspector: CodeInspectorDep, readers: ReadersDep,
@@ -137,9 +133,7 @@ async def start_strategy(
 
 
 @router.post(
-    "/{strategy_name}:pause",
-    summary="Pause a strategy",
-    responses=document_responses(200, StrategyOut, 404, 409),
+    "/{strategy_name}:pause", summary="Pause a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def pause_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
@@ -152,9 +146,7 @@ async def pause_strategy(
 
 
 @router.post(
-    "/{strategy_name}:stop",
-    summary="Stop a strategy",
-    responses=document_responses(200, StrategyOut, 404, 409),
+    "/{strategy_name}:stop", summary="Stop a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def stop_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,

@@ -46,9 +46,7 @@ _EXAMPLE = {
 WebhookPatchBody = Annotated[WebhookPatch, Depends(json_body(WebhookPatch, {"event_types": ["order.*"]}))]
 
 
-@router.post(
-    "", summary="Create a webhook", status_code=201, responses=document_responses(201, WebhookMadeOut, 409)
-)
+@router.post("", summary="Create a webhook", **document_responses(201, WebhookMadeOut, 409))
 async def create_webhook(
     caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))],
     webhooks: WebhooksDep, change_requests: ChangeRequestsDep, feed: FeedDep,
@@ -69,7 +67,7 @@ async def create_webhook(
 @router.put(
     "/by-name/{webhook_name}",
     summary="Create or replace a webhook by name",
-    responses=document_responses(200, WebhookOut) | document_responses(201, WebhookMadeOut, 404, 409),
+    **document_responses(200, WebhookOut, 404, 409, other={201: WebhookMadeOut}),
 )
 async def put_webhook(
     caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
@@ -88,7 +86,7 @@ async def put_webhook(
     return await change_requests.execute(request, webhooks.put_by_name, webhook_name, new, cursor)
 
 
-@router.get("", summary="List webhooks", responses=document_responses(200, list[WebhookOut]))
+@router.get("", summary="List webhooks", **document_responses(200, list[WebhookOut]))
 async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
@@ -96,7 +94,7 @@ async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     return build_json_response([serialize_webhook(webhook) for webhook in stored_webhooks])
 
 
-@router.get(_ONE, summary="Get a webhook", responses=document_responses(200, WebhookOut, 404))
+@router.get(_ONE, summary="Get a webhook", **document_responses(200, WebhookOut, 404))
 async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDep) -> Response:
     """Get one webhook, without its secret."""
     stored_webhook = await readers.run(
@@ -105,7 +103,7 @@ async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDe
     return build_json_response(serialize_webhook(stored_webhook))
 
 
-@router.patch(_ONE, summary="Update a webhook", responses=document_responses(200, WebhookOut, 404, 409))
+@router.patch(_ONE, summary="Update a webhook", **document_responses(200, WebhookOut, 404, 409))
 async def change_webhook(
     caller: Manager, webhook_id: IdDep, body: WebhookPatchBody, webhooks: WebhooksDep,
     change_requests: ChangeRequestsDep,
@@ -117,9 +115,7 @@ async def change_webhook(
     return await change_requests.execute(request, webhooks.change, webhook_id, changes)
 
 
-@router.delete(
-    _ONE, summary="Delete a webhook", status_code=204, responses=document_responses(204, {}, 404, 409)
-)
+@router.delete(_ONE, summary="Delete a webhook", **document_responses(204, {}, 404, 409))
 async def delete_webhook(
     caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep
 ) -> Response:
@@ -131,8 +127,7 @@ async def delete_webhook(
 @router.post(
     "/{webhook_id}:rotate",
     summary="Rotate the secret of a webhook",
-    status_code=201,
-    responses=document_responses(201, WebhookMadeOut, 404, 409),
+    **document_responses(201, WebhookMadeOut, 404, 409),
 )
 async def rotate_secret(
     caller: Manager, webhook_id: IdDep, body: RotationBody, webhooks: WebhooksDep,
@@ -147,9 +142,7 @@ async def rotate_secret(
 
 
 @router.post(
-    "/{webhook_id}:enable",
-    summary="Enable a webhook",
-    responses=document_responses(200, WebhookOut, 404, 409),
+    "/{webhook_id}:enable", summary="Enable a webhook", **document_responses(200, WebhookOut, 404, 409)
 )
 async def enable_webhook(
     caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep,
@@ -164,12 +157,7 @@ async def enable_webhook(
     return await change_requests.execute(request, webhooks.enable, webhook_id, cursor)
 
 
-@router.post(
-    "/{webhook_id}:test",
-    summary="Test a webhook",
-    status_code=202,
-    responses=document_responses(202, DeliveryOut, 404, 409),
-)
+@router.post("/{webhook_id}:test", summary="Test a webhook", **document_responses(202, DeliveryOut, 404, 409))
 async def test_webhook(
     caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_requests: ChangeRequestsDep
 ) -> Response:
@@ -181,7 +169,7 @@ async def test_webhook(
 @router.get(
     f"{_ONE}/deliveries",
     summary="List the deliveries of a webhook",
-    responses=document_responses(200, DeliveriesOut, 404),
+    **document_responses(200, DeliveriesOut, 404),
 )
 async def list_deliveries(
     caller: Manager, webhook_id: IdDep, query: Annotated[DeliveryQuery, Query()], readers: ReadersDep,
@@ -199,8 +187,7 @@ async def list_deliveries(
 @router.post(
     "/{webhook_id}/deliveries/{delivery_id}:resend",
     summary="Resend a delivery",
-    status_code=202,
-    responses=document_responses(202, DeliveryOut, 404, 409),
+    **document_responses(202, DeliveryOut, 404, 409),
 )
 async def resend_delivery(
     caller: Manager, webhook_id: IdDep, delivery_id: DeliveryId, deliveries: WebhookDeliveriesDep,

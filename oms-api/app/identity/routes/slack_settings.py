@@ -27,9 +27,7 @@ SlackStatusBody = Annotated[
 
 
 @router.get(
-    "/slack-settings",
-    summary="Get the settings of the bot",
-    responses=document_responses(200, SlackSettingsOut),
+    "/slack-settings", summary="Get the settings of the bot", **document_responses(200, SlackSettingsOut)
 )
 async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     """Get the channels for trading and the roles of user groups, which the bot enforces.
@@ -41,9 +39,7 @@ async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
 
 
 @router.put(
-    "/slack-groups",
-    summary="Set roles from user groups",
-    responses=document_responses(200, SlackGroupsOut, 409),
+    "/slack-groups", summary="Set roles from user groups", **document_responses(200, SlackGroupsOut, 409)
 )
 async def set_slack_groups(
     caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn, _EXAMPLE))],
@@ -63,7 +59,7 @@ async def set_slack_groups(
 @router.put(
     "/slack-status",
     summary="Set the workspace status of a person",
-    responses=document_responses(200, SlackStatusOut, 404, 409),
+    **document_responses(200, SlackStatusOut, 404, 409),
 )
 async def set_slack_status(
     caller: StatusSetter, body: SlackStatusBody, change_requests: ChangeRequestsDep

@@ -24,8 +24,7 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 @router.post(
     "/workspaces:claim",
     summary="Claim a workspace with a statement of the bot",
-    status_code=201,
-    responses=document_responses(200, WorkspaceOut) | document_responses(201, WorkspaceOut, 409),
+    **document_responses(201, WorkspaceOut, 409, other={200: WorkspaceOut}),
 )
 async def claim_own_workspace(
     caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn, _EXAMPLE))],

@@ -34,9 +34,7 @@ PortfolioPatchBody = Annotated[
 ]
 
 
-@router.post(
-    "", summary="Create a portfolio", status_code=201, responses=document_responses(201, SummaryOut, 409)
-)
+@router.post("", summary="Create a portfolio", **document_responses(201, SummaryOut, 409))
 async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep, guard: GuardDep,
@@ -47,9 +45,7 @@ async def make_portfolio(
     return await change_requests.execute(request, service.create_portfolio, portfolio, guard)
 
 
-@router.patch(
-    "/{name}", summary="Update a portfolio", responses=document_responses(200, SummaryOut, 404, 409)
-)
+@router.patch("/{name}", summary="Update a portfolio", **document_responses(200, SummaryOut, 404, 409))
 async def update_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     body: PortfolioPatchBody, change_requests: ChangeRequestsDep, guard: GuardDep,
