@@ -23,7 +23,7 @@ from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
@@ -156,7 +156,7 @@ async def get_log_in(
     return build_json_response(
         {
             "login_url": log_ins.open_log_in(stored).address,
-            "expires_at": None if expires_at is None else format_timestamp(expires_at),
+            "expires_at": format_optional_timestamp(expires_at),
         }
     )
 
