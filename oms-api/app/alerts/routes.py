@@ -50,7 +50,7 @@ async def post_alert(
         created[:] = [listed_alert.alert]
         return ChangeResult(serialize_alert(listed_alert), [], 201)
 
-    response = await change_requests.execute(change_requests.build(caller, body), create)
+    response = await change_requests.execute(caller, body, create)
     for alert in created:
         price_alerts.add(alert)
     return response

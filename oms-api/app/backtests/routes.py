@@ -62,7 +62,7 @@ async def post_backtest(
         entry = request.build_audit_entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
         return ChangeResult(serialize_backtest(backtest), [entry], 202)
 
-    return await change_requests.execute(change_requests.build(caller, body), create)
+    return await change_requests.execute(caller, body, create)
 
 
 @router.get("", summary="List backtests", **document_responses(200, list[BacktestOut]))

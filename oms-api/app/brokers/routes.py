@@ -48,8 +48,7 @@ async def create_connection(
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
-    request, new = change_requests.build(caller, body), body.to_parameters()
-    return await change_requests.execute(request, connections.create, new)
+    return await change_requests.execute(caller, body, connections.create, body.to_parameters())
 
 
 @router.get("", summary="List broker connections", **document_responses(200, list[ConnectionOut]))
@@ -81,8 +80,7 @@ async def update_connection(
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
-    request, changes = change_requests.build(caller, body, connection_name), body.to_changes()
-    return await change_requests.execute(request, connections.update, connection_name, changes)
+    return await change_requests.execute(caller, body, connections.update, connection_name, body.to_changes())
 
 
 @router.delete(
@@ -93,8 +91,7 @@ async def delete_connection(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
-    request = change_requests.build(caller, None, connection_name)
-    return await change_requests.execute(request, connections.delete, connection_name)
+    return await change_requests.execute(caller, None, connections.delete, connection_name)
 
 
 @router.post(
@@ -137,8 +134,7 @@ async def enable_live(
 
     Another administrator than the one who created the connection must do this. The tenant must have a limit.
     """
-    request = change_requests.build(caller, None, connection_name)
-    return await change_requests.execute(request, connections.enable_live, connection_name)
+    return await change_requests.execute(caller, None, connections.enable_live, connection_name)
 
 
 @sessions_router.get(
@@ -175,5 +171,4 @@ async def create_session(
     tenant_id = caller.tenant_id
     stored = await readers.read(tenant_id, get_connection, connection_name)
     token = await asyncio.to_thread(log_ins.fetch_token, stored, body.request_token)
-    request = change_requests.build(caller, body, connection_name)
-    return await change_requests.execute(request, log_ins.store, connection_name, token)
+    return await change_requests.execute(caller, body, log_ins.store, connection_name, token)

@@ -143,7 +143,7 @@ async def reverse(
 
     An action that is not yet booked is withdrawn. Orders that it canceled stay canceled.
     """
-    request = change_requests.build(caller, body, action_id)
+    request = change_requests.build(caller, body)
     action = await _find(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)

@@ -49,8 +49,7 @@ async def close_day(
 
     A day can be signed off once.
     """
-    request = change_requests.build(caller, body, day)
-    return await change_requests.execute(request, closer.close_day, day, body.note)
+    return await change_requests.execute(caller, body, closer.close_day, day, body.note)
 
 
 @router.get("/{date}", summary="Get a day close", **document_responses(200, DayCloseOut, 404))

@@ -68,4 +68,4 @@ async def run_job(
         entry = request.build_audit_entry(now, "job.requested", f"job:{name}")
         return ChangeResult({"name": name, "requested_at": format_timestamp(now)}, [entry], 202)
 
-    return await change_requests.execute(change_requests.build(caller, None, name), change)
+    return await change_requests.execute(caller, None, change)

@@ -47,8 +47,7 @@ async def list_issues(
 )
 async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDep) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
-    request = change_requests.build(caller)
-    return await change_requests.execute(request, service.request_run)
+    return await change_requests.execute(caller, None, service.request_run)
 
 
 @router.post(
@@ -65,7 +64,7 @@ async def resolve_issue(
     Only a named person can book a difference, or decide that a portfolio may trade again. An issue is
     resolved automatically when a later comparison finds no difference.
     """
-    request = change_requests.build(caller, body, issue_id)
     if body.action == ADOPT:
-        await adoption.adopt(request, issue_id, body.reason)
-    return await change_requests.execute(request, service.resolve_issue, issue_id, body.action, body.reason)
+        await adoption.adopt(change_requests.build(caller, body), issue_id, body.reason)
+    arguments = (issue_id, body.action, body.reason)
+    return await change_requests.execute(caller, body, service.resolve_issue, *arguments)

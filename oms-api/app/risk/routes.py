@@ -212,7 +212,6 @@ async def release_latch(
 
     Requires a logged-in user, or an API key acting for a user.
     """
-    request = change_requests.build(caller, body, latch_id)
-    response = await change_requests.execute(request, latch_service.release, latch_id, body.reason)
+    response = await change_requests.execute(caller, body, latch_service.release, latch_id, body.reason)
     controls.forget(caller.tenant_id)
     return response

@@ -58,9 +58,9 @@ async def post_strategy(
 
     It is INACTIVE until you start it.
     """
-    request, new = change_requests.build(caller, body), body.build(caller.actor, clock())
+    new = body.build(caller.actor, clock())
     registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
-    response = await change_requests.execute(request, registry.create, new)
+    response = await change_requests.execute(caller, body, registry.create, new)
     controls.forget(caller.tenant_id)
     return response
 
@@ -109,11 +109,10 @@ async def patch_strategy(
     An administrator can change code, portfolio, symbols, interval, mode and limits.
     A running strategy uses new parameters from its next input on.
     """
-    request = change_requests.build(caller, body, strategy_name)
     changes = body.build(strategy_name, caller.actor, clock())
     entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
     registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
-    response = await change_requests.execute(request, registry.update, strategy_name, changes)
+    response = await change_requests.execute(caller, body, registry.update, strategy_name, changes)
     controls.forget(caller.tenant_id)
     return response
 
@@ -127,9 +126,8 @@ async def start_strategy(
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
     status_request = StatusRequest(StrategyAction.START, strategy_name, body.reason, body.acknowledge_error)
-    request = change_requests.build(caller, body, strategy_name)
     changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
-    return await change_requests.execute(request, changes.change, status_request)
+    return await change_requests.execute(caller, body, changes.change, status_request)
 
 
 @router.post(
@@ -141,7 +139,7 @@ async def pause_strategy(
 ) -> Response:  # fmt: skip
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
     status_request = StatusRequest(StrategyAction.PAUSE, strategy_name, body.reason)
-    request = change_requests.build(caller, body, strategy_name)
+    request = change_requests.build(caller, body)
     return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
 
@@ -154,7 +152,7 @@ async def stop_strategy(
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""
     status_request = StatusRequest(StrategyAction.STOP, strategy_name, body.reason)
-    request = change_requests.build(caller, body, strategy_name)
+    request = change_requests.build(caller, body)
     return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
 
@@ -183,7 +181,7 @@ async def _halt(status_request: StatusRequest, request: ChangeRequest, services:
     changes = StatusChanges(
         await _inspect(services.inspector, services.readers, request.caller, status_request.name)
     )
-    response = await services.change_requests.execute(request, changes.change, status_request)
+    response = await services.change_requests.execute_request(request, changes.change, status_request)
     request_id = request.request_id or ""
     await cancel_entries(services.orders, services.readers, request.caller, status_request.name, request_id)
     return response

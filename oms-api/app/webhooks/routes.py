@@ -56,12 +56,8 @@ async def create_webhook(
     The secret is shown once.
     """
     webhooks.check_url(body.url)
-    request, new, cursor = (
-        change_requests.build(caller, body),
-        body.to_parameters(),
-        await feed.get_horizon(caller.tenant_id),
-    )
-    return await change_requests.execute(request, webhooks.create, new, cursor)
+    cursor = await feed.get_horizon(caller.tenant_id)
+    return await change_requests.execute(caller, body, webhooks.create, body.to_parameters(), cursor)
 
 
 @router.put(
@@ -81,9 +77,8 @@ async def put_webhook(
     deliveries are sent at once.
     """
     webhooks.check_url(body.url)
-    request, new = change_requests.build(caller, body, webhook_name), body.to_parameters()
-    cursor = await feed.get_horizon(caller.tenant_id)
-    return await change_requests.execute(request, webhooks.put_by_name, webhook_name, new, cursor)
+    arguments = (webhook_name, body.to_parameters(), await feed.get_horizon(caller.tenant_id))
+    return await change_requests.execute(caller, body, webhooks.put_by_name, *arguments)
 
 
 @router.get("", summary="List webhooks", **document_responses(200, list[WebhookOut]))
@@ -111,8 +106,7 @@ async def change_webhook(
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
     changes = body.to_changes()
     webhooks.check_url(changes.get("url"))
-    request = change_requests.build(caller, body, webhook_id)
-    return await change_requests.execute(request, webhooks.change, webhook_id, changes)
+    return await change_requests.execute(caller, body, webhooks.change, webhook_id, changes)
 
 
 @router.delete(_ONE, summary="Delete a webhook", **document_responses(204, {}, 404, 409))
@@ -120,8 +114,7 @@ async def delete_webhook(
     caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep
 ) -> Response:
     """Delete a webhook and its deliveries."""
-    request = change_requests.build(caller, None, webhook_id)
-    return await change_requests.execute(request, webhooks.delete, webhook_id)
+    return await change_requests.execute(caller, None, webhooks.delete, webhook_id)
 
 
 @router.post(
@@ -137,8 +130,7 @@ async def rotate_secret(
 
     During the overlap both secrets sign each delivery.
     """
-    request, seconds = change_requests.build(caller, body, webhook_id), body.overlap_seconds
-    return await change_requests.execute(request, webhooks.rotate, webhook_id, seconds)
+    return await change_requests.execute(caller, body, webhooks.rotate, webhook_id, body.overlap_seconds)
 
 
 @router.post(
@@ -152,9 +144,8 @@ async def enable_webhook(
 
     List the events that occurred while it was disabled with `GET /events`.
     """
-    request = change_requests.build(caller, None, webhook_id)
     cursor = await feed.get_horizon(caller.tenant_id)
-    return await change_requests.execute(request, webhooks.enable, webhook_id, cursor)
+    return await change_requests.execute(caller, None, webhooks.enable, webhook_id, cursor)
 
 
 @router.post("/{webhook_id}:test", summary="Test a webhook", **document_responses(202, DeliveryOut, 404, 409))
@@ -162,8 +153,7 @@ async def test_webhook(
     caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_requests: ChangeRequestsDep
 ) -> Response:
     """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
-    request = change_requests.build(caller, None, webhook_id)
-    return await change_requests.execute(request, deliveries.send_test, webhook_id)
+    return await change_requests.execute(caller, None, deliveries.send_test, webhook_id)
 
 
 @router.get(
@@ -194,5 +184,4 @@ async def resend_delivery(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send the event of a delivery again as a new delivery. The event keeps its ID."""
-    request = change_requests.build(caller, None, f"{webhook_id} {delivery_id}")
-    return await change_requests.execute(request, deliveries.resend, webhook_id, delivery_id)
+    return await change_requests.execute(caller, None, deliveries.resend, webhook_id, delivery_id)

@@ -39,8 +39,7 @@ async def make_key(
 
     Its scopes, portfolios and lifetime cannot exceed those of the caller.
     """
-    request, parameters = change_requests.build(caller, body), body.to_parameters()
-    return await change_requests.execute(request, service.create_key, parameters)
+    return await change_requests.execute(caller, body, service.create_key, body.to_parameters())
 
 
 @router.get("", summary="List API keys", **document_responses(200, list[KeyOut]))
@@ -82,10 +81,8 @@ async def change_key(
     caller: Manager, key_id: KeyIdDep, body: KeyPatchBody, change_requests: ChangeRequestsDep
 ) -> Response:
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    request = change_requests.build(caller, body, key_id)
-    return await change_requests.execute(
-        request, service.update_key, key_id, body.get_new_name(), body.ends()
-    )
+    arguments = (key_id, body.get_new_name(), body.ends())
+    return await change_requests.execute(caller, body, service.update_key, *arguments)
 
 
 @router.post("/{key_id}:rotate", summary="Rotate an API key", **document_responses(201, KeyMadeOut, 404, 409))
@@ -96,5 +93,4 @@ async def rotate_key(
 
     The old key is renamed and stays valid during the overlap, so that you can deploy the new one.
     """
-    request, parameters = change_requests.build(caller, body, key_id), body.to_parameters()
-    return await change_requests.execute(request, service.rotate_key, key_id, parameters)
+    return await change_requests.execute(caller, body, service.rotate_key, key_id, body.to_parameters())

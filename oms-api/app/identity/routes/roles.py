@@ -45,4 +45,4 @@ async def change_role(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user's role, or its portfolios."""
-    return await users.change(change_requests.build(caller, body, user_id), user_id, body.to_changes())
+    return await users.change(change_requests.build(caller, body), user_id, body.to_changes())

@@ -51,9 +51,7 @@ async def set_slack_groups(
     are in none of these groups get the tenant's `slack_default_role` if it is trader, else viewer. Roles
     above trader never change.
     """
-    request = change_requests.build(caller, body)
-
-    return await change_requests.execute(request, apply_groups, body.team_id, body.groups)
+    return await change_requests.execute(caller, body, apply_groups, body.team_id, body.groups)
 
 
 @router.put(
@@ -69,6 +67,4 @@ async def set_slack_status(
     Within one second, requests by and on behalf of a deactivated person are refused. A user whom an
     administrator has disabled stays disabled.
     """
-    request = change_requests.build(caller, body)
-
-    return await change_requests.execute(request, users.set_slack_status, body.person, body.status)
+    return await change_requests.execute(caller, body, users.set_slack_status, body.person, body.status)

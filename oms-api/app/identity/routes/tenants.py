@@ -44,8 +44,7 @@ async def make_tenant(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
-    request, parameters = change_requests.build(caller, body), body.to_parameters()
-    return await change_requests.execute(request, service.create_tenant, parameters)
+    return await change_requests.execute(caller, body, service.create_tenant, body.to_parameters())
 
 
 @router.get("", summary="List tenants", **document_responses(200, list[TenantListed]))
@@ -79,8 +78,7 @@ async def change_tenant(
     Its administrators set its name, `slack_default_role`, `base_currency`, `default_opening_cash`,
     `slack_channels` and `slack_group_roles`; the operator's key sets its `status`.
     """
-    request, changes = change_requests.build(caller, body, slug), body.to_changes()
-    return await change_requests.execute(request, service.update_tenant, slug, changes)
+    return await change_requests.execute(caller, body, service.update_tenant, slug, body.to_changes())
 
 
 @router.post(
@@ -97,8 +95,7 @@ async def claim_workspace(
 
     A repeat returns 200. Only the operator's key may call this.
     """
-    request, team_id = change_requests.build(caller, body, slug), body.team_id
-    return await change_requests.execute(request, workspaces.claim_workspace, slug, team_id)
+    return await change_requests.execute(caller, body, workspaces.claim_workspace, slug, body.team_id)
 
 
 @router.post(
@@ -111,5 +108,4 @@ async def release_workspace(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""
-    request, team_id = change_requests.build(caller, body, slug), body.team_id
-    return await change_requests.execute(request, workspaces.release_workspace, slug, team_id)
+    return await change_requests.execute(caller, body, workspaces.release_workspace, slug, body.team_id)

@@ -83,4 +83,4 @@ async def change_user(
 
     Disabling a user or setting a password ends the user's sessions.
     """
-    return await users.change(change_requests.build(caller, body, user_id), user_id, body.to_changes())
+    return await users.change(change_requests.build(caller, body), user_id, body.to_changes())

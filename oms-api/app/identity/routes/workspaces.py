@@ -40,7 +40,7 @@ async def claim_own_workspace(
     # The nonce is the idempotency key, so that a statement takes effect once.
     request = replace(change_requests.build(caller, body), idempotency_key=nonce)
 
-    return await change_requests.execute(request, claim_by_statement, body.team_id)
+    return await change_requests.execute_request(request, claim_by_statement, body.team_id)
 
 
 def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:

@@ -127,8 +127,7 @@ async def record_cash(
     """
     flow = (body.kind, body.amount, body.currency, body.to_portfolio, body.reason)
     move = CashMove(parse_portfolio_name(name), *flow)
-    request = change_requests.build(caller, body, move.portfolio)
-    return await change_requests.execute(request, move_cash, move, cash_reader.buying_powers)
+    return await change_requests.execute(caller, body, move_cash, move, cash_reader.buying_powers)
 
 
 @router.get(

@@ -40,9 +40,8 @@ async def make_portfolio(
     change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
-    request = change_requests.build(caller, body)
     portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.to_changes())
-    return await change_requests.execute(request, service.create_portfolio, portfolio, guard)
+    return await change_requests.execute(caller, body, service.create_portfolio, portfolio, guard)
 
 
 @router.patch("/{name}", summary="Update a portfolio", **document_responses(200, SummaryOut, 404, 409))
@@ -59,5 +58,4 @@ async def update_portfolio(
     changes = PortfolioChanges(
         body.name, body.base_currency, body.opening_cash, body.to_changes(), body.get_broker_choice()
     )
-    request = change_requests.build(caller, body, current_name)
-    return await change_requests.execute(request, service.update_portfolio, current_name, changes, guard)
+    return await change_requests.execute(caller, body, service.update_portfolio, current_name, changes, guard)

@@ -42,8 +42,7 @@ async def create_hook(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
-    request, terms = change_requests.build(caller, body), body.to_terms()
-    return await change_requests.execute(request, service.create_hook, terms)
+    return await change_requests.execute(caller, body, service.create_hook, body.to_terms())
 
 
 @router.get("/hooks", summary="List hooks", **document_responses(200, list[HookOut]))
@@ -60,16 +59,13 @@ async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
 )
 async def rotate_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
-    request = change_requests.build(caller, None, hook_id)
-    return await change_requests.execute(request, service.rotate_hook, hook_id)
+    return await change_requests.execute(caller, None, service.rotate_hook, hook_id)
 
 
 @router.delete("/hooks/{hook_id}", summary="Delete a hook", **document_responses(204, "Deleted", 404, 409))
 async def delete_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Delete a hook. Its signals are kept."""
-    request = change_requests.build(caller, None, hook_id)
-
-    return await change_requests.execute(request, service.delete_hook, hook_id)
+    return await change_requests.execute(caller, None, service.delete_hook, hook_id)
 
 
 @router.post(

@@ -54,7 +54,7 @@ async def put_strategy(
         fields = (body.portfolio, body.mode, body.to_size(), symbols, caller.actor, at)
         return set_strategy(connection, request, StrategyRules(caller.tenant_id, strategy_name, *fields))
 
-    return await change_requests.execute(change_requests.build(caller, body, strategy_name), change)
+    return await change_requests.execute(caller, body, change)
 
 
 @router.delete(
@@ -66,5 +66,4 @@ async def remove_strategy(
     caller: Manager, strategy_name: StrategyPath, change_requests: ChangeRequestsDep
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
-    request = change_requests.build(caller, None, strategy_name)
-    return await change_requests.execute(request, delete_strategy, strategy_name)
+    return await change_requests.execute(caller, None, delete_strategy, strategy_name)
