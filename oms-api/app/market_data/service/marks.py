@@ -17,7 +17,7 @@ from app.market_data.errors import NoOverride, PairNotMarkable
 from app.market_data.queries import marks
 from app.market_data.rules.base_prices import is_currency_pair
 from app.market_data.rules.values import MarkOverride
-from app.money import format_fixed, shorten_amount
+from app.money import format_money
 from app.timestamps import format_timestamp
 
 SET, REMOVED = "mark.set", "mark.removed"  # actions of the audit log
@@ -80,7 +80,7 @@ def serialize_mark(override: MarkOverride) -> dict[str, Any]:
     """Return the mark as the API and the audit log show it."""
     fields = override._asdict()
     instants = {name: format_timestamp(fields[name]) for name in ("set_at", "expires_at")}
-    return fields | {"price": shorten_amount(format_fixed(override.price))} | instants
+    return fields | {"price": format_money(override.price)} | instants
 
 
 def verify_marks(connection: Connection) -> Iterator[ActionDifference]:
