@@ -49,7 +49,7 @@ def test_events_of_an_earlier_version_have_no_terms():
     order = build_order()
     event = build_event(order)
     for name in build_terms(order):
-        del event.facts[name]
+        del event.payload[name]
     assert find_event_differences(order, [FIRST], [event], {}) == []
 
 
@@ -57,9 +57,9 @@ def test_event_of_an_earlier_version_has_only_the_broker_reason():
     canceled = build_order(status=Status.CANCELED)
     second = OrderEvent(1, "O1", 2, "INITIALIZED", "CANCELED", AT, "paper", broker_reason="Expired.")
     events = [build_event(build_order()), build_event(canceled, second)]
-    del events[1].facts["broker_reason"]
+    del events[1].payload["broker_reason"]
     assert find_event_differences(canceled, [FIRST, second], events, {}) == []
-    events[1].facts["broker_words"] = "Filled."
+    events[1].payload["broker_words"] = "Filled."
     findings = find_event_differences(canceled, [FIRST, second], events, {})
     assert list_fields(findings) == ["broker_words of order.canceled 2"]
 
@@ -69,7 +69,7 @@ def test_denials_of_an_earlier_version_have_no_numbers():
     first, order_event = build_order(), OrderEvent(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
     events = [build_event(first), build_event(denied, order_event)]
     for name in build_terms(first):
-        del events[0].facts[name]
+        del events[0].payload[name]
     assert denied.denial
     denial_payload = build_denial_payload(denied, denied.denial)
     del denial_payload["denial"]

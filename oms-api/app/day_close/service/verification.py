@@ -24,8 +24,8 @@ def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:
     acts = {(act.tenant_id, act.target): act for act in list_actions(connection, CLOSED)}
     events: dict[tuple[int, str], list[AuditValues]] = {}
     for event in list_risk_events(connection, "day."):
-        fields = event.facts | {"at": event.at}
-        events.setdefault((event.tenant_id, str(event.facts.get("date"))), []).append(fields)
+        fields = event.payload | {"at": event.at}
+        events.setdefault((event.tenant_id, str(event.payload.get("date"))), []).append(fields)
     for key in sorted(stored.keys() | acts.keys() | events.keys()):
         place = f"day close {key[1]} of tenant {key[0]}"
         if key not in stored or key not in acts:

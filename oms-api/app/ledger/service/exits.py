@@ -18,10 +18,10 @@ def add_exit_prices(
 ) -> list[MarkedPosition]:
     """Return the positions with their stop-loss and take-profit prices. Flat positions have none."""
     held_positions = [
-        marked_position.held for marked_position in marked_positions if marked_position.held.quantity
+        marked_position.holding for marked_position in marked_positions if marked_position.holding.quantity
     ]
     exits = read(connection, tenant_id, held_positions) if held_positions else {}
     return [
-        marked_position._replace(exits=exits.get(marked_position.held.place, NO_EXITS))
+        marked_position._replace(exits=exits.get(marked_position.holding.place, NO_EXITS))
         for marked_position in marked_positions
     ]

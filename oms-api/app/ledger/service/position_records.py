@@ -89,7 +89,7 @@ def add_records(
     now: datetime,
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
-    keys = {position.held.place: _build_key(tenant_id, position) for position in marked_positions}
+    keys = {position.holding.place: _build_key(tenant_id, position) for position in marked_positions}
     positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
     missing = [position for position in positions.values() if not position.is_current]
     records = {
@@ -100,8 +100,8 @@ def add_records(
     records |= compute_records(connection, market, missing, now)
     recorded = []
     for marked_position in marked_positions:
-        record, extremes = records[keys[marked_position.held.place]], None
-        if marked_position.held.quantity:
+        record, extremes = records[keys[marked_position.holding.place]], None
+        if marked_position.holding.quantity:
             extremes = count_price(
                 record.extremes, record.holding, marked_position.mark.price, marked_position.rate
             )
@@ -234,5 +234,5 @@ def _get_no_rate(_: datetime) -> None:
 
 
 def _build_key(tenant_id: int, position: MarkedPosition) -> PositionKey:
-    held_position = position.held
+    held_position = position.holding
     return PositionKey(tenant_id, held_position.portfolio_id, held_position.symbol, held_position.product)

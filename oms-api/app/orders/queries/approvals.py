@@ -117,5 +117,7 @@ def _build_row(request: ApprovalRequest) -> tuple[Any, ...]:
 def _parse_request(row: Sequence[Any]) -> ApprovalRequest:
     """Return the request of a row. Amounts and instants are text from SQLite."""
     request = ApprovalRequest._make(map(convert_instant, row))
-    seen, event = request.price_seen, Decimal(request.max_move_percent)
-    return request._replace(price_seen=None if seen is None else Decimal(seen), max_move_percent=event)
+    price_seen, max_move_percent = request.price_seen, Decimal(request.max_move_percent)
+    return request._replace(
+        price_seen=None if price_seen is None else Decimal(price_seen), max_move_percent=max_move_percent
+    )

@@ -148,8 +148,8 @@ def _matches_few(filters: OrderFilter) -> bool:
 def _list_alternatives(filters: OrderFilter) -> list[Any]:
     """Return alternative conditions, each supported by a separate index. An order matches at least one."""
     if filters.user is not None:
-        named = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(filters.user))
-        return [column == user for column, user in named]
+        column_spellings = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(filters.user))
+        return [column == user for column, user in column_spellings]
     statuses = filters.statuses or ()
     if len(statuses) > 1 and FINAL_STATUSES.issuperset(statuses):
         return [ORDERS.c.status == status for status in statuses]

@@ -93,7 +93,9 @@ def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequ
         by_order.setdefault(request.order_id, []).append(request)
     candidates = [_find_next(requests) for requests in by_order.values()]
     due_requests = [candidate for candidate in candidates if is_due(candidate, now)]
-    return min(due_requests, key=lambda one: (one.kind is not RequestKind.CANCEL, one.id), default=None)
+    return min(
+        due_requests, key=lambda request: (request.kind is not RequestKind.CANCEL, request.id), default=None
+    )
 
 
 def is_due(request: BrokerRequest, now: datetime) -> bool:
@@ -227,9 +229,9 @@ def choose_linked(order: Order, members: Iterable[Order], instrument: Instrument
     unsent = [
         exit_order for exit_order in exits if exit_order.accepted_at is None and exit_order.id != order.id
     ]
-    pairs = [order, *unsent] if not is_entry else unsent
+    linked_orders = [order, *unsent] if not is_entry else unsent
     possible = {Pairing.TOGETHER, Pairing.NATIVE} if is_entry else {Pairing.TOGETHER}
-    is_possible = all(get_pairing(pair, instrument) in possible for pair in pairs)
+    is_possible = all(get_pairing(linked_order, instrument) in possible for linked_order in linked_orders)
     return unsent if is_possible and (is_entry or order.accepted_at is None) else []
 
 

@@ -27,13 +27,13 @@ _WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release may c
 
 
 class PublishedEvent(NamedTuple):
-    """An event of an order. `facts` is its payload."""
+    """An event of an order."""
 
     id: int
     tenant_id: int
     order_id: str
     type: str
-    facts: dict[str, Any]
+    payload: dict[str, Any]
     created_at: Timestamp
 
 
@@ -54,7 +54,7 @@ def find_event_differences(
     by_sequence: dict[Any, list[PublishedEvent]] = {}
     for event in events:
         if event.type not in UNRECORDED_EVENTS:
-            by_sequence.setdefault(event.facts.get("sequence"), []).append(event)
+            by_sequence.setdefault(event.payload.get("sequence"), []).append(event)
     findings: list[Finding] = list(_check_denials(order, history, events))
     current = RecordedValues(
         order.quantity, order.limit_price, order.stop_price, order.trail_level, order.parent_id
@@ -74,7 +74,7 @@ def find_event_differences(
             )
             continue
         (event,) = matching_events
-        previous = _parse_values(event.facts)
+        previous = _parse_values(event.payload)
         findings += _find_differences(event, order, order_event, previous, filled, executions)
         findings += _check_changes(order, previous, current, following)
         current, following = previous, order_event
@@ -86,7 +86,7 @@ def _check_denials(
     order: Order, history: Sequence[OrderEvent], events: Sequence[PublishedEvent]
 ) -> Iterator[Finding]:
     """Yield a finding if the risk.denied events do not match the order's denial."""
-    stored_payloads = [(event.created_at, event.facts) for event in events if event.type == DENIED]
+    stored_payloads = [(event.created_at, event.payload) for event in events if event.type == DENIED]
     try:
         payload = order.denial and build_denial_payload(order, order.denial)
     except (ValueError, TypeError, LookupError):
@@ -95,7 +95,7 @@ def _check_denials(
     if isinstance(payload, dict) and is_rejection(payload.get("denial")):
         at = []  # an approver's refusal is not a denial by risk checks
     if payload and not any(
-        "time_in_force" in event.facts for event in events
+        "time_in_force" in event.payload for event in events
     ):  # written by an earlier version
         payload.pop("denial", None)
     expected = [(instant, payload) for instant in at] if payload is not None else []
@@ -120,7 +120,7 @@ def find_issue_differences(
     rows: Sequence[ExecutionRow], events: Sequence[PublishedEvent]
 ) -> Iterator[Finding]:
     """Yield a finding if the reconciliation issues do not match the executions noted as over or stray."""
-    stored_payloads = [event.facts for event in events if event.type == ISSUE]
+    stored_payloads = [event.payload for event in events if event.type == ISSUE]
     expected = [
         {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
         for row in rows
@@ -132,12 +132,14 @@ def find_issue_differences(
 
 def list_portfolio_names(events: Sequence[PublishedEvent]) -> set[str]:
     """Return the portfolio names in the events of an order."""
-    return {str(event.facts.get("portfolio_name")) for event in events if event.type not in UNRECORDED_EVENTS}
+    return {
+        str(event.payload.get("portfolio_name")) for event in events if event.type not in UNRECORDED_EVENTS
+    }
 
 
 def list_parent_ids(events: Sequence[PublishedEvent]) -> set[str | None]:
     """Return the parent ids in the events of an order."""
-    return {event.facts.get("parent_id") for event in events if event.type not in UNRECORDED_EVENTS}
+    return {event.payload.get("parent_id") for event in events if event.type not in UNRECORDED_EVENTS}
 
 
 def _iterate_filled(
@@ -166,7 +168,7 @@ def _find_differences(
         ("type", event.type, get_event_type(order_event)),
         ("created_at", event.created_at, order_event.at),
     ]
-    payload = dict(event.facts)
+    payload = dict(event.payload)
     expected = _build_expected(payload, order, order_event, recorded, filled, executions)
     for name in _list_later_names(payload, order, order_event):
         expected.pop(name, None)

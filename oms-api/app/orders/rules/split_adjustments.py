@@ -80,8 +80,8 @@ def format_terms(order: Order) -> str:
 
 def parse_terms(text: str) -> dict[str, Decimal]:
     """Return the terms that `format_terms` wrote."""
-    pairs = (pair.partition("=") for pair in text.removeprefix(_BEFORE).split())
-    return {name: Decimal(value) for name, _, value in pairs}
+    terms = (term.partition("=") for term in text.removeprefix(_BEFORE).split())
+    return {name: Decimal(value) for name, _, value in terms}
 
 
 def _restate_quantity(leaves: Decimal, ratio: Ratio, lot_size: Decimal) -> Decimal:

@@ -19,7 +19,7 @@ _ALLOWED = {
     **_NEEDED,
     OrderType.TRAILING_STOP: frozenset({"trail_amount", "trail_percent"}),
 }
-_TIMES = ", ".join(one for one in TimeInForce if one in PAPER_TIMES_IN_FORCE)
+_TIMES = ", ".join(time_in_force for time_in_force in TimeInForce if time_in_force in PAPER_TIMES_IN_FORCE)
 _HUNDRED = Decimal(100)
 _LIMIT_AT_STOP = "Must be at the stop price or beyond it: at most the stop of a SELL, at least that of a BUY."
 

@@ -67,10 +67,10 @@ class BuyingPowerReader:
             for key in {*positions, *orders}
         }
         pairs = {
-            InstrumentKey(tenant_id, pair)
+            InstrumentKey(tenant_id, currency_pair)
             for key, currency in currencies.items()
             if currency is not None
-            for pair in list_pairs(currency, bases[key.portfolio_id])
+            for currency_pair in list_pairs(currency, bases[key.portfolio_id])
         }
         quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {key.symbol: quote for key, quote in quotes.items()}
@@ -104,8 +104,8 @@ def _load(
     working = {key.portfolio_id for key in orders}
     read = [
         key
-        for key, one in zip(portfolio_keys, portfolios, strict=True)
-        if one.may_be_short or key.portfolio_id in working
+        for key, portfolio in zip(portfolio_keys, portfolios, strict=True)
+        if portfolio.may_be_short or key.portfolio_id in working
     ]
     loaded = load_positions_of_portfolios(connection, read) if read else []
     positions = {key: position for key, position in loaded if position.quantity < 0 or key in orders}

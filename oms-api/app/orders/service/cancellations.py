@@ -91,7 +91,7 @@ class Cancellations:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait({task}, timeout=self._answer_seconds)
-        orders = [view for done in results.values() for view in done.orders]
+        orders = [view for result in results.values() for view in result.orders]
         unsettled = [portfolio.name for portfolio in portfolios if portfolio not in results]
         return CancellationResult(sorted(orders, key=_get_id), sorted(unsettled), stored.id != asked.id)
 
@@ -106,7 +106,9 @@ class Cancellations:
             unfinished = queries.list_unfinished(
                 set_all_tenants_scope(connection), self._now() - RESUME_AFTER
             )
-            return [(one, queries.list_parts(connection, one)) for one in unfinished]
+            return [
+                (cancellation, queries.list_parts(connection, cancellation)) for cancellation in unfinished
+            ]
 
         for stored, portfolios in await self._readers.run(read):
             await self._work_off(stored, portfolios, {})

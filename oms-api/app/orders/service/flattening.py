@@ -51,13 +51,23 @@ class Flattening:
         canceled, unsettled, unconfirmed = await self._cancel(request, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
             return KillSwitchEffect(canceled, unsettled, None, unconfirmed)
-        kept = {*locked, *unsettled}
-        found = [one for one in await self._held(request, stop) if only is None or one.portfolio in only]
+        skipped_portfolios = {*locked, *unsettled}
+        positions = [
+            position
+            for position in await self._held(request, stop)
+            if only is None or position.portfolio in only
+        ]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
-        free = [one for one in found if one.portfolio not in kept]
-        closed = [order_id for one in free for order_id in await self._close(request, one, strategy)]
-        left = [_serialize(one) for one in await self._held(request, stop)]
-        flattened = {"canceled": canceled, "closed": closed, "left": left}
+        closable_positions = [
+            position for position in positions if position.portfolio not in skipped_portfolios
+        ]
+        closed = [
+            order_id
+            for position in closable_positions
+            for order_id in await self._close(request, position, strategy)
+        ]
+        remaining_positions = [_serialize(position) for position in await self._held(request, stop)]
+        flattened = {"canceled": canceled, "closed": closed, "left": remaining_positions}
         return KillSwitchEffect(canceled, unsettled, flattened, unconfirmed)
 
     async def _cancel(
@@ -92,10 +102,10 @@ class Flattening:
             if task.done() and task.exception() is None:
                 orders = [view.order for view in task.result().orders]
                 canceled += [order.id for order in orders if order.status in FINAL_STATUSES]
-                left = [order for order in orders if order.status not in FINAL_STATUSES]
-                if left:
+                open_orders = [order for order in orders if order.status not in FINAL_STATUSES]
+                if open_orders:
                     unsettled.append(name)  # their broker has not confirmed it yet
-                unconfirmed += [_describe(order, name) for order in left]
+                unconfirmed += [_describe(order, name) for order in open_orders]
             elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
                 unsettled.append(name)
         return sorted(canceled), sorted(unsettled), tuple(sorted(unconfirmed))

@@ -115,8 +115,8 @@ def get_working_quantity(
         order for order in orders if (order.product, order.side) == (command.product, command.side.value)
     )
     plain = (
-        one
-        for one in same_side
-        if one.status in WORKING_STATUSES and not can_only_close(one, position_quantity)
+        order
+        for order in same_side
+        if order.status in WORKING_STATUSES and not can_only_close(order, position_quantity)
     )
-    return sum((one.leaves_quantity for one in plain), ZERO)
+    return sum((order.leaves_quantity for order in plain), ZERO)

@@ -68,21 +68,21 @@ class _Chains:
 
     def before(self, order: Order) -> Iterator[_Link]:
         """Yield the predecessors of an order, the last one first."""
-        seen = {order.id}
+        visited_ids = {order.id}
         link = self._links.get(OrderKey(order.tenant_id, order.replaces or ""))
-        while link is not None and link.order.id not in seen:
+        while link is not None and link.order.id not in visited_ids:
             yield link
-            seen.add(link.order.id)
+            visited_ids.add(link.order.id)
             link = self._links.get(OrderKey(order.tenant_id, link.order.replaces or ""))
 
     def leads(self, tenant_id: int, start: str, end: str | None) -> bool:
         """Return whether replacements lead from the order `start` to `end`."""
-        seen: set[str] = set()
+        visited_ids: set[str] = set()
         current: str | None = start
-        while current is not None and current not in seen:
+        while current is not None and current not in visited_ids:
             if current == end:
                 return True
-            seen.add(current)
+            visited_ids.add(current)
             link = self._links.get(OrderKey(tenant_id, current))
             current = link.order.replaced_by if link else None
         return False
@@ -127,14 +127,16 @@ class _OrderVerification:
     def _check(self, order: Order) -> None:
         key = order.key
         history: list[OrderEvent] = self._history.of(key)
-        booked: list[Booked] = self._executions.of(key)
+        executions: list[Booked] = self._executions.of(key)
         events: list[PublishedEvent] = self._events.of(key)
         filled = Filled()
-        for one in booked:
-            filled = filled.add(filled_by(one.row))
-            self._blame(order, list(find_trade_differences(order, one.row, one.trade)))
+        for execution in executions:
+            filled = filled.add(filled_by(execution.row))
+            self._blame(order, list(find_trade_differences(order, execution.row, execution.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
-        link = _Link(order, filled, [one.row for one in booked], list_execution_events(history))
+        link = _Link(
+            order, filled, [execution.row for execution in executions], list_execution_events(history)
+        )
         forgets = forgets_fills(order, [event.to_status for event in history])
         if not forgets and (order.replaces or order.replaced_by):
             self._chains.add(link)
@@ -150,7 +152,7 @@ class _OrderVerification:
         self._blame(order, findings)
         checked = self._verdict.checked
         checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
-        checked[OrderCheck.TRADE] += len(booked)
+        checked[OrderCheck.TRADE] += len(executions)
         checked[OrderCheck.EVENT] += len(events)
 
     def _check_names(self, order: Order, events: list[PublishedEvent]) -> list[Finding]:

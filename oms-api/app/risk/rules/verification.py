@@ -27,12 +27,12 @@ class RiskCheck(StrEnum):
 
 
 class RiskEvent(NamedTuple):
-    """An event of risk controls, or the renaming of a portfolio (`facts` are the names)."""
+    """An event of risk controls, or the renaming of a portfolio (`payload` has both names)."""
 
     tenant_id: int
     at: Timestamp
     type: str
-    facts: Facts
+    payload: Facts
 
 
 RENAMED = "portfolio.renamed"
@@ -51,15 +51,15 @@ def build_expected_switches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
         if event.type == RENAMED:
             _rename_switch(due, event)
         else:
-            fields = {name: event.facts.get(name) for name in ("state", "reason", "set_by")}
-            key = build_key(event.tenant_id, event.facts.get("scope"), event.facts.get("name"))
-            due[key] = fields | {"name": event.facts.get("name") or "", "set_at": event.at}
+            fields = {name: event.payload.get(name) for name in ("state", "reason", "set_by")}
+            key = build_key(event.tenant_id, event.payload.get("scope"), event.payload.get("name"))
+            due[key] = fields | {"name": event.payload.get("name") or "", "set_at": event.at}
     return due
 
 
 def _rename_switch(due: dict[Key, Facts], event: RiskEvent) -> None:
     before, after = (
-        build_key(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after")
+        build_key(event.tenant_id, "portfolio", event.payload[name]) for name in ("before", "after")
     )
     own = due.pop(before, None)
     waiting = due.pop(after, None)
@@ -70,7 +70,7 @@ def _rename_switch(due: dict[Key, Facts], event: RiskEvent) -> None:
     else:
         states = TradingState(own["state"]), TradingState(waiting["state"])
         left = own if get_strictest_state(*states) is states[0] else waiting
-    due[after] = left | {"name": event.facts["after"]}
+    due[after] = left | {"name": event.payload["after"]}
 
 
 def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts], list[Finding]]:
@@ -82,10 +82,10 @@ def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts]
             _rename_limits(due, event)
             continue
         place = (
-            *build_key(event.tenant_id, event.facts.get("scope"), event.facts.get("name")),
-            event.facts["code"],
+            *build_key(event.tenant_id, event.payload.get("scope"), event.payload.get("name")),
+            event.payload["code"],
         )
-        stated, after = event.facts.get("before"), event.facts.get("after")
+        stated, after = event.payload.get("before"), event.payload.get("after")
         lasting, ending = due.get((*place, 0)), due.get((*place, 1))
         before = (ending if after["until"] else lasting) if after else lasting or ending
         expected = before and {"value": before["value"], "until": before["until"]}
@@ -96,8 +96,8 @@ def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts]
             due.pop((*place, 1), None)
         else:
             fields = {
-                "name": event.facts.get("name") or "",
-                "set_by": event.facts["set_by"],
+                "name": event.payload.get("name") or "",
+                "set_by": event.payload["set_by"],
                 "set_at": event.at,
             }
             due[*place, int(after["until"] is not None)] = after | fields
@@ -106,13 +106,13 @@ def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts]
 
 def _rename_limits(due: dict[Key, Facts], event: RiskEvent) -> None:
     before, after = (
-        build_key(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after")
+        build_key(event.tenant_id, "portfolio", event.payload[name]) for name in ("before", "after")
     )
     moved = {key: due.pop(key) for key in list(due) if key[:3] == before}
     for key, fields in moved.items():
         due[*after, *key[3:]] = fields
     for key in [key for key in due if key[:3] == after]:
-        due[key] = due[key] | {"name": event.facts["after"]}
+        due[key] = due[key] | {"name": event.payload["after"]}
 
 
 def build_limit_facts(limit: SetLimit) -> Facts:
@@ -126,13 +126,13 @@ def build_expected_latches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
     """Return the expected latches."""
     due: dict[Key, Facts] = {}
     for event in events:
-        key = (event.tenant_id, event.facts.get("latch_id"))
-        fields = {name: event.facts.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
+        key = (event.tenant_id, event.payload.get("latch_id"))
+        fields = {name: event.payload.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
         if event.type == "latch.set":
             released = dict.fromkeys(("released_at", "released_by", "reason"))
             due[key] = fields | released | {"set_at": event.at}
         else:
-            by = {name: event.facts.get(name) for name in ("released_by", "reason")}
+            by = {name: event.payload.get(name) for name in ("released_by", "reason")}
             due[key] = due.get(key, {}) | fields | by | {"released_at": event.at}
     return due
 

@@ -42,7 +42,7 @@ def _verify_switches(
 ) -> None:
     events = audit.list_risk_events(connection, "kill_switch.")
     changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
-    events_seen = [_switch_fact(event.tenant_id, event.facts, event.at, event.type) for event in events]
+    events_seen = [_switch_fact(event.tenant_id, event.payload, event.at, event.type) for event in events]
     names = ("scope", "name", "state", "reason", "set_by")
     expected_rows = [
         _switch_fact(
@@ -133,7 +133,7 @@ def _is_change(act: AuditedAction) -> bool:
 
 
 def _limit_fact(event: RiskEvent) -> Key:
-    values = event.facts
+    values = event.payload
     target = f"{values.get('code')}:{values.get('scope')}:{values.get('name') or ''}"
     entry = (target, str(values.get("before")), str(values.get("after")), values.get("set_by"))
     return (event.tenant_id, event.type, *entry, event.at, *sorted(values))
@@ -164,7 +164,7 @@ def _limit(row: Facts) -> SetLimit:
 
 def _verify_latches(connection: Connection, verdict: Verdict, acts: list[AuditedAction]) -> None:
     events = audit.list_risk_events(connection, "latch.")
-    events_seen = [_latch_fact(event.tenant_id, event.type, event.facts, event.at) for event in events]
+    events_seen = [_latch_fact(event.tenant_id, event.type, event.payload, event.at) for event in events]
     recorded = [
         _latch_fact(act.tenant_id, act.action, _latch_facts(act), act.at)
         for act in acts

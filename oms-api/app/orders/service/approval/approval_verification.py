@@ -37,7 +37,7 @@ def verify_approvals(connection: Connection, verdict: Verdict) -> None:
         for request in requests
     ]
     published = [
-        _build_key(event.tenant_id, event.type, event.at, event.facts)
+        _build_key(event.tenant_id, event.type, event.at, event.payload)
         for event in events
         if event.type == REQUESTED
     ]
@@ -47,7 +47,7 @@ def verify_approvals(connection: Connection, verdict: Verdict) -> None:
         for act in list_actions(connection, "approval.")
     ]
     masked = [
-        _build_key(event.tenant_id, event.type, event.at, mask_secrets(event.facts)) for event in events
+        _build_key(event.tenant_id, event.type, event.at, mask_secrets(event.payload)) for event in events
     ]
     _add_findings(verdict, "event", find_unmatched(OrderCheck.APPROVAL, "event", masked, audited))
     expected = list(
@@ -75,7 +75,7 @@ def _iterate_expected_keys(
 
 
 def _build_event_key(event: RiskEvent) -> Key:
-    payload = event.facts
+    payload = event.payload
     by = payload.get("requested_by" if event.type == REQUESTED else "decided_by")
     where = (payload.get("order_id"), payload.get("portfolio_id"))
     return (event.tenant_id, event.type, event.at, *where, by)

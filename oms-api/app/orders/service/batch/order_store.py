@@ -159,7 +159,7 @@ class OrderStore:
         self._read_relatives(column, [OrderColumnValue(tenant_id, name)])
         related = dict(self.open_orders[order.portfolio_key].orders)
         related.update({order.id: order for order in self._orders.values() if order.tenant_id == tenant_id})
-        return [one for one in related.values() if getattr(one, column) == name]
+        return [related_order for related_order in related.values() if getattr(related_order, column) == name]
 
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
         """Add a new order and the first row of its history."""

@@ -39,15 +39,19 @@ def load_portfolios(
 def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKey]) -> None:
     """Take positions, open orders and exposures from the cache, and read later changes."""
     ledger, cache = context.ledger, context.services.portfolios
-    cached = {key: cache.take(context.connection, ledger.get_portfolio(key)) for key in keys}
-    read = ledger.load_all_positions({key: (one.positions, one.last_sequence) for key, one in cached.items()})
-    changed = _load_open_orders(context, {key: one.open_orders for key, one in cached.items()})
+    cached_portfolios = {key: cache.take(context.connection, ledger.get_portfolio(key)) for key in keys}
+    read = ledger.load_all_positions(
+        {key: (portfolio.positions, portfolio.last_sequence) for key, portfolio in cached_portfolios.items()}
+    )
+    changed = _load_open_orders(
+        context, {key: portfolio.open_orders for key, portfolio in cached_portfolios.items()}
+    )
     for position_key in read:
         changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
-    for key, one in cached.items():
-        if one.exposure is not None and one.exposure.marks_version == context.marks_version:
-            one.exposure.stale |= changed.get(key, set())
-            context.exposures[key] = one.exposure
+    for key, portfolio in cached_portfolios.items():
+        if portfolio.exposure is not None and portfolio.exposure.marks_version == context.marks_version:
+            portfolio.exposure.stale |= changed.get(key, set())
+            context.exposures[key] = portfolio.exposure
 
 
 def _load_open_orders(
@@ -144,7 +148,7 @@ def _load_switches(context: BatchContext, tenants: Iterable[int]) -> None:
 
 def create_cache_update(context: BatchContext) -> Callable[[], None]:
     """Return a function that caches the written state of the portfolios. Call it after the commit."""
-    ledger, cache, updates = context.ledger, context.services.portfolios, []
+    ledger, cache, cache_entries = context.ledger, context.services.portfolios, []
     for portfolio_key in context.order_store.portfolio_keys:
         state, exposure = ledger.get_portfolio(portfolio_key), context.exposures.get(portfolio_key)
         if exposure is not None:
@@ -158,10 +162,10 @@ def create_cache_update(context: BatchContext) -> Callable[[], None]:
             context.order_store.open_orders[portfolio_key],
             exposure,
         )
-        updates.append((portfolio_key, get_version(context.connection, state), written))
+        cache_entries.append((portfolio_key, get_version(context.connection, state), written))
 
     def update() -> None:
-        for one in updates:
-            cache.put(*one)
+        for cache_entry in cache_entries:
+            cache.put(*cache_entry)
 
     return update

@@ -175,12 +175,12 @@ def _resolve_aliases(
     switch closes never use an alias.
     """
     instruments = _list_instruments(commands)
-    others = {
+    other_instruments = {
         InstrumentKey(get_tenant_id(command), command.symbol)
         for command in commands
         if type(command) is not PlaceOrder and _may_use_alias(command) and command.symbol is not None
     }
-    symbols = find_symbols_by_alias(connection, sorted(instruments | others))
+    symbols = find_symbols_by_alias(connection, sorted(instruments | other_instruments))
     if symbols:
         commands = [_replace_names(command, symbols) for command in commands]
         instruments = _list_instruments(commands)

@@ -111,7 +111,10 @@ def _load_approvals(
         if order.status is Status.AWAITING_APPROVAL or isinstance(command, DecideApproval)
     ]
     waiting += [
-        one for order in waiting if order.role is Role.EITHER for one in context.order_store.list_group(order)
+        member
+        for order in waiting
+        if order.role is Role.EITHER
+        for member in context.order_store.list_group(order)
     ]
     for command in uncommon_commands:
         if isinstance(command, CancelInPortfolio):
@@ -195,18 +198,20 @@ def _load_entries(
 ) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
     store, originals = context.order_store, context.ledger.originals
-    entry_keys = {(one.origin.tenant_id, one.portfolio_name_key, one.ticket.symbol) for one in placed}
+    entry_keys = {
+        (command.origin.tenant_id, command.portfolio_name_key, command.ticket.symbol) for command in placed
+    }
     keys = {
         (order.portfolio_key, order.symbol) for command, order in actions if isinstance(command, _Reporting)
     }
-    for one in uncommon_commands:
-        if isinstance(one, _Reducing):
-            entry_keys.add((one.origin.tenant_id, one.portfolio_name_key, one.symbol))
-        elif isinstance(one, PlaceGroup):
-            place = (one.origin.tenant_id, one.portfolio_name_key)
-            entry_keys |= {(*place, ticket.symbol) for ticket in one.tickets}
-        elif isinstance(one, ReverseTrade):
-            row = originals.get(TradeKey(one.origin.tenant_id, one.trade_id))
+    for command in uncommon_commands:
+        if isinstance(command, _Reducing):
+            entry_keys.add((command.origin.tenant_id, command.portfolio_name_key, command.symbol))
+        elif isinstance(command, PlaceGroup):
+            place = (command.origin.tenant_id, command.portfolio_name_key)
+            entry_keys |= {(*place, ticket.symbol) for ticket in command.tickets}
+        elif isinstance(command, ReverseTrade):
+            row = originals.get(TradeKey(command.origin.tenant_id, command.trade_id))
             keys |= set() if row is None else {(row.portfolio_key, row.symbol)}
     for tenant_id, name_key, symbol in entry_keys:
         portfolio_id = context.ledger.portfolio_ids.get(PortfolioNameKey(tenant_id, name_key))

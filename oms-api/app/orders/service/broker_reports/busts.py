@@ -115,9 +115,11 @@ def build_answer(context: BatchContext, order: Order) -> OrderResult:
     (view,) = result.orders
     known_ids = {leg.id for leg in view.legs} | {order.id}
     exits = [
-        one
-        for one in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
-        if one.role in EXIT_ROLES and one.product == order.product and one.id not in known_ids
+        exit_order
+        for exit_order in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        if exit_order.role in EXIT_ROLES
+        and exit_order.product == order.product
+        and exit_order.id not in known_ids
     ]
     return result._replace(orders=(view._replace(legs=(*view.legs, *exits)),))
 

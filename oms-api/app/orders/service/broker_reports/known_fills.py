@@ -40,8 +40,10 @@ def drop_known_fills(connection: Connection, tenant_id: int, events: Sequence[Ev
 
 
 def _select_missing(rows: Sequence[ExecutionRow], fills: Sequence[Executed]) -> list[Executed]:
-    kept = list_unbusted(rows)
-    booked = [_BookedFill(row.execution_id, Decimal(row.quantity), Decimal(row.price)) for row in kept]
-    busted = {row.execution_id for row in rows} - {row.execution_id for row in kept}
+    unbusted_rows = list_unbusted(rows)
+    booked = [
+        _BookedFill(row.execution_id, Decimal(row.quantity), Decimal(row.price)) for row in unbusted_rows
+    ]
+    busted = {row.execution_id for row in rows} - {row.execution_id for row in unbusted_rows}
     filled = max(fill.order_filled for fill in fills if fill.order_filled is not None)
     return select_missing_fills(booked, fills, filled, busted)

@@ -103,15 +103,15 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     )
     if size == order.quantity:
         return order
-    left, at = order.quantity - size, order.created_at
+    remaining_quantity, at = order.quantity - size, order.created_at
     reason = f"Closed in parts of at most {format_plain_amount(size)}"
     first = context.order_store.record_change(order, at, order.placed_by, quantity=size, reason=reason)
     base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
-    while left:
+    while remaining_quantity:
         part_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at))
-        part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
+        part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, remaining_quantity))
         store_held_order(context, part)
-        left -= part.quantity
+        remaining_quantity -= part.quantity
     return first
 
 

@@ -51,11 +51,11 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
         if denial is not None:
             deny_order(context, order, denial, order.created_at)
             cancel_unsent(context, added, order.created_at)
-            return build_result(context, origin.tenant_id, [one.id for one in added])
+            return build_result(context, origin.tenant_id, [exit_order.id for exit_order in added])
     at, actor = format_timestamp(origin.at), get_actor(origin)
     cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were replaced.")
     send_pair(context, *added)
-    return build_result(context, origin.tenant_id, [one.id for one in added])
+    return build_result(context, origin.tenant_id, [exit_order.id for exit_order in added])
 
 
 def _list_exits(

@@ -87,7 +87,11 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
         send_exits(context, sized, at)
         return
     latest = list_latest_exits(children)
-    legs = [one for one in latest if one.status not in FINAL_STATUSES or was_ended_by_group(context, one)]
+    legs = [
+        exit_order
+        for exit_order in latest
+        if exit_order.status not in FINAL_STATUSES or was_ended_by_group(context, exit_order)
+    ]
     if legs:
         uncovered = protected_quantity - _sum_covered(children)
         add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
@@ -115,9 +119,9 @@ def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
     if is_paired(context, ended) or (ended.accepted_at is None and was_sent_with_entry(context, ended)):
         continue_linked(context, ended, at)
         return
-    rest = ended.quantity - ended.filled_quantity
-    if ended.status is not Status.FILLED and rest > ZERO:
-        _continue_emulated(context, ended, rest, at)
+    unfilled_quantity = ended.quantity - ended.filled_quantity
+    if ended.status is not Status.FILLED and unfilled_quantity > ZERO:
+        _continue_emulated(context, ended, unfilled_quantity, at)
 
 
 def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -138,15 +142,19 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
             cancel_order(context, order, at, GROUPS, reason=WITHDRAWN)
 
 
-def _continue_emulated(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp) -> None:
+def _continue_emulated(
+    context: BatchContext, ended: Order, unfilled_quantity: Decimal, at: Timestamp
+) -> None:
     reason = find_cancel_reason(context, ended)
     if reason == RESIZED or _ended_with_the_day(context, ended):
-        _renew(context, ended, rest, at, is_held=reason != RESIZED)
+        _renew(context, ended, unfilled_quantity, at, is_held=reason != RESIZED)
     elif reason == WITHDRAWN:
-        stop, left = _find_stop(context, ended), _limit_rest(context, ended, rest)
-        add_exits(context, [ended] if stop is None else [stop, ended], left, at, f"{ended.id} did not fill")
+        stop, exit_quantity = _find_stop(context, ended), _limit_rest(context, ended, unfilled_quantity)
+        add_exits(
+            context, [ended] if stop is None else [stop, ended], exit_quantity, at, f"{ended.id} did not fill"
+        )
     elif ended.status is Status.REJECTED and ended.role is Role.TAKE_PROFIT:
-        _return_stop(context, ended, rest, at)
+        _return_stop(context, ended, unfilled_quantity, at)
     elif ended.role in EXIT_ROLES or reason == SWAPPED:
         _send_watched(context, ended, at)
 
@@ -167,25 +175,29 @@ def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
             cancel_order(context, sibling, at, GROUPS, reason="The position is closed.")
 
 
-def _return_stop(context: BatchContext, target: Order, rest: Decimal, at: Timestamp) -> None:
+def _return_stop(context: BatchContext, target: Order, unfilled_quantity: Decimal, at: Timestamp) -> None:
     """Send the stop again whose place a take-profit took that the broker rejected, or never received."""
     stop = _find_stop(context, target)
     if stop is not None and find_cancel_reason(context, stop) == SWAPPED:
-        left = _limit_rest(context, target, rest)
-        add_exits(context, [stop], left, at, f"{target.id} was rejected")
+        exit_quantity = _limit_rest(context, target, unfilled_quantity)
+        add_exits(context, [stop], exit_quantity, at, f"{target.id} was rejected")
 
 
-def _limit_rest(context: BatchContext, ended: Order, rest: Decimal) -> Decimal:
+def _limit_rest(context: BatchContext, ended: Order, unfilled_quantity: Decimal) -> Decimal:
     """Return what an order left, for an exit at most what the position leaves to close."""
-    return rest if ended.role is Role.EITHER else min(rest, get_closable_quantity(context, ended))
+    if ended.role is Role.EITHER:
+        return unfilled_quantity
+    return min(unfilled_quantity, get_closable_quantity(context, ended))
 
 
-def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *, is_held: bool) -> None:
+def _renew(
+    context: BatchContext, ended: Order, unfilled_quantity: Decimal, at: Timestamp, *, is_held: bool
+) -> None:
     """Place an order again with what it left, in its group. One of a new day is sent with the next quote."""
-    left = _limit_rest(context, ended, rest)
-    if not left or _has_pair_filled(context, ended):
+    exit_quantity = _limit_rest(context, ended, unfilled_quantity)
+    if not exit_quantity or _has_pair_filled(context, ended):
         return
-    copied = copy_exit(context, ended, left, at)
+    copied = copy_exit(context, ended, exit_quantity, at)
     added = context.order_store.add(copied, copied.placed_by, f"Continues {ended.id}")
     if is_held:
         context.order_store.change_status(added, Status.HELD, at, GROUPS)
@@ -199,8 +211,8 @@ def _has_pair_filled(context: BatchContext, ended: Order) -> bool:
     Exits of an earlier part of the entry do not count.
     """
     group = context.order_store.list_group(ended)
-    pair = [order for order in group if order.role is Role.EITHER] + list_latest_exits(group)
-    return any(order.status is Status.FILLED for order in pair)
+    exclusive_orders = [order for order in group if order.role is Role.EITHER] + list_latest_exits(group)
+    return any(order.status is Status.FILLED for order in exclusive_orders)
 
 
 def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
@@ -216,6 +228,6 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
 
 def _find_stop(context: BatchContext, order: Order) -> Order | None:
     """Return the last stop of the order's pair, None if it has none. One that was denied is none."""
-    pair = [one for one in context.order_store.list_group(order) if one.role in SHARING]
-    stops = [order for order in pair if order.type in STOPS and order.status is not Status.DENIED]
+    exclusive_orders = [member for member in context.order_store.list_group(order) if member.role in SHARING]
+    stops = [order for order in exclusive_orders if order.type in STOPS and order.status is not Status.DENIED]
     return max(stops, key=lambda order: order.id, default=None)

@@ -64,15 +64,17 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
     position_quantity = context.ledger.get_position(reversed_reduction.position_key).quantity
     groups = _list_groups(context, reversed_reduction, "SELL" if position_quantity > 0 else "BUY")
     covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
-    room, left = abs(position_quantity) - sum(covered.values(), ZERO), reversed_reduction.quantity
+    uncovered_quantity = abs(position_quantity) - sum(covered.values(), ZERO)
+    restorable_quantity = reversed_reduction.quantity
     restored: list[Order] = []
     for name, legs in groups.items():
-        target = covered[name] + min(max(room, ZERO), left)
+        target = covered[name] + min(max(uncovered_quantity, ZERO), restorable_quantity)
         entry = context.order_store.find_parent(legs[0])
         if entry is not None:
             target = min(target, compute_exit_quantity(entry, context.order_store.list_children(entry)))
         if target > covered[name]:
-            room, left = room - target + covered[name], left - target + covered[name]
+            uncovered_quantity -= target - covered[name]
+            restorable_quantity -= target - covered[name]
             if is_remote(legs[0]):  # the quantity of an order at a broker does not grow
                 lost = [
                     leg for leg in legs if leg.status in OPEN_STATUSES or was_ended_by_group(context, leg)
@@ -172,8 +174,8 @@ def add_exits(
         copied = copied._replace(group_id=group_id)
         added.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
     if is_held:
-        for one in added:
-            context.order_store.change_status(one, Status.HELD, at, GROUPS)
+        for added_exit in added:
+            context.order_store.change_status(added_exit, Status.HELD, at, GROUPS)
     else:
         send_exits(context, added, at)
     return added

@@ -144,7 +144,11 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
     if context.get_portfolio(order).approval is None:
         return False
     parent = context.order_store.find_parent(order) if order.replaces is None else None
-    return any(load_request(context, one) is not None for one in (order, parent) if one is not None)
+    return any(
+        load_request(context, related_order) is not None
+        for related_order in (order, parent)
+        if related_order is not None
+    )
 
 
 def _send_released(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
@@ -196,9 +200,11 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
     parts = _list_waiting_parts(context, order) if order.status is Status.FILLED else []
     if not parts:
         return
-    left = get_closable_quantity(context, order)
-    if left:
-        context.arrivals.append(release_order(context, parts[0], at, quantity=min(parts[0].quantity, left)))
+    closable_quantity = get_closable_quantity(context, order)
+    if closable_quantity:
+        context.arrivals.append(
+            release_order(context, parts[0], at, quantity=min(parts[0].quantity, closable_quantity))
+        )
     else:
         # This cancels the other parts too.
         cancel_order(context, parts[0], at, GROUPS, reason="The position is closed.")

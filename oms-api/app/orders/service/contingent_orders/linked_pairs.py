@@ -55,10 +55,12 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
         return
     if was_sent_with_entry(context, ended) and _has_open_entry(context, ended):
         return
-    kept = [exit_order for exit_order in exits if not _was_canceled_by_person(context, exit_order)]
-    if len(kept) < len(exits) or any(_is_cause(context, exit_order) for exit_order in exits):
+    continued_exits = [exit_order for exit_order in exits if not _was_canceled_by_person(context, exit_order)]
+    if len(continued_exits) < len(exits) or any(_is_cause(context, exit_order) for exit_order in exits):
         is_held = ended.status is Status.EXPIRED
-        add_exits(context, kept, _find_rest(context, exits), at, f"{ended.id} ended", is_held=is_held)
+        add_exits(
+            context, continued_exits, _find_rest(context, exits), at, f"{ended.id} ended", is_held=is_held
+        )
 
 
 def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
@@ -119,8 +121,10 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
 
 def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:
     """Return what exits that have ended leave to close."""
-    rest = min(exit_order.quantity - exit_order.filled_quantity for exit_order in exits)
+    unfilled_quantity = min(exit_order.quantity - exit_order.filled_quantity for exit_order in exits)
     entry = context.order_store.find_parent(exits[0])
     if entry is not None:
-        rest = min(rest, compute_exit_quantity(entry, context.order_store.list_children(entry)))
-    return max(min(rest, get_closable_quantity(context, exits[0])), ZERO)
+        unfilled_quantity = min(
+            unfilled_quantity, compute_exit_quantity(entry, context.order_store.list_children(entry))
+        )
+    return max(min(unfilled_quantity, get_closable_quantity(context, exits[0])), ZERO)

@@ -183,13 +183,13 @@ def _halt_denial(context: BatchContext, order: Order, successor: Order) -> Denia
 
 def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
     """Return the largest total quantity that an exit may have."""
-    left = get_closable_quantity(context, order)
+    closable_quantity = get_closable_quantity(context, order)
     if entry is None:
-        return order.filled_quantity + left
+        return order.filled_quantity + closable_quantity
     if order.status is Status.HELD:
         return entry.quantity
     protected_quantity = compute_exit_quantity(entry, context.order_store.list_children(entry))
-    return order.filled_quantity + min(protected_quantity, left)
+    return order.filled_quantity + min(protected_quantity, closable_quantity)
 
 
 def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:

@@ -24,17 +24,17 @@ def apply_trades_to_orders(
 
     Return a function that updates the caches. Call it after the commit.
     """
-    reduced = [
+    trades = [
         outcome
         for outcome in outcomes
         if isinstance(outcome, RecordedTrade) and _may_concern_orders(batch, outcome)
     ]
-    if not reduced:
+    if not trades:
         return _leave_caches
-    now = max(datetime.fromisoformat(one.row.created_at) for one in reduced)
+    now = max(datetime.fromisoformat(trade.row.created_at) for trade in trades)
     context = BatchContext(batch, services, now)
-    for recorded in _with_open_orders(context, reduced):
-        apply_trade_to_orders(context, recorded)
+    for trade in _with_open_orders(context, trades):
+        apply_trade_to_orders(context, trade)
     context.flush()
     return create_cache_update(context)
 
@@ -77,20 +77,22 @@ def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
     return find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
 
 
-def _with_open_orders(context: BatchContext, reduced: Iterable[RecordedTrade]) -> list[RecordedTrade]:
+def _with_open_orders(context: BatchContext, reductions: Iterable[RecordedTrade]) -> list[RecordedTrade]:
     """Return the trades that may change orders: those in symbols with open ones, and reversals."""
     effects = []
-    for one in reduced:
-        if one.row.kind == REVERSAL:
-            effects.append(one)
+    for recorded_trade in reductions:
+        if recorded_trade.row.kind == REVERSAL:
+            effects.append(recorded_trade)
             continue
-        portfolio_key = one.row.portfolio_key
+        portfolio_key = recorded_trade.row.portfolio_key
         state = context.ledger.get_portfolio(portfolio_key)
         cached_orders = context.services.portfolios.find_open_orders(context.connection, state)
         if cached_orders is not None:
-            has_orders = bool(cached_orders.by_symbol.get(one.row.symbol))
+            has_orders = bool(cached_orders.by_symbol.get(recorded_trade.row.symbol))
         else:
-            has_orders = bool(list_open_orders_in_symbol(context.connection, portfolio_key, one.row.symbol))
+            has_orders = bool(
+                list_open_orders_in_symbol(context.connection, portfolio_key, recorded_trade.row.symbol)
+            )
         if has_orders:
-            effects.append(one)
+            effects.append(recorded_trade)
     return effects

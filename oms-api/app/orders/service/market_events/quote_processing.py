@@ -76,8 +76,10 @@ def apply_quote(context: BatchContext, command: MatchQuote) -> Outcome:
             raise PreviousQuoteUnmatched
         if key in loaded.unmatched:
             return QuoteStored()
-    named = command.portfolio_keys
-    process_quote(context, command, loaded.list_portfolios(*key) if named is None else list(named))
+    portfolio_keys = command.portfolio_keys
+    process_quote(
+        context, command, loaded.list_portfolios(*key) if portfolio_keys is None else list(portfolio_keys)
+    )
     return NO_ORDERS
 
 

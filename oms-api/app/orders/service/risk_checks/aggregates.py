@@ -34,7 +34,7 @@ class FirmTotals(NamedTuple):
     currency pair without a rate.
     """
 
-    others: Totals = NOTHING
+    other_totals: Totals = NOTHING
     rate: Decimal | None = None
     missing: str | None = None
 
@@ -106,13 +106,13 @@ def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Tota
     own = context.get_portfolio(order).base_currency
     rate = None if own == firm else find_conversion_rate(context, tenant_id, own, firm)
     missing = f"{own}/{firm}" if rate is None and own != firm else None
-    others = totals.pop(firm, NOTHING)
+    firm_totals = totals.pop(firm, NOTHING)
     for base, total in totals.items():
         to_firm = find_conversion_rate(context, tenant_id, base, firm)
-        others = add_totals(others, convert_totals(total, to_firm or ZERO))
+        firm_totals = add_totals(firm_totals, convert_totals(total, to_firm or ZERO))
         if to_firm is None and total != NOTHING:
             missing = missing or f"{base}/{firm}"
-    return FirmTotals(others, rate, missing)
+    return FirmTotals(firm_totals, rate, missing)
 
 
 def _lock(context: BatchContext) -> None:
@@ -132,11 +132,13 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
     bases = {
         PortfolioKey(tenant_id, portfolio_id): base for portfolio_id, base in firm.base_currencies.items()
     }
-    others = bases.keys() - context.order_store.portfolio_keys
-    positions = {key: position for key, position in firm.positions.items() if key.portfolio_key in others}
+    unlocked_keys = bases.keys() - context.order_store.portfolio_keys
+    positions = {
+        key: position for key, position in firm.positions.items() if key.portfolio_key in unlocked_keys
+    }
     orders: dict[PositionKey, list[Order]] = {}
     for order in firm.orders:
-        if order.portfolio_key in others:
+        if order.portfolio_key in unlocked_keys:
             orders.setdefault(order.position_key, []).append(order)
     position_keys = positions.keys() | orders.keys()
     context.load_quotes(

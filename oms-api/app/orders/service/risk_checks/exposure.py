@@ -92,7 +92,7 @@ def list_working_orders(
 
     Buys have an estimate of their charges in `market`, at the price that they are valued at.
     """
-    working = [
+    orders_and_terms = [
         (
             order,
             WorkingOrder(
@@ -112,14 +112,16 @@ def list_working_orders(
         if order.status in EXPOSURE_STATUSES
     ]
     if market is None:
-        return [one for _, one in working]
+        return [working_order for _, working_order in orders_and_terms]
     return [
-        one._replace(
-            charges=estimate_charges(order, market, one.leaves, find_order_price(one, prices) or mark_price)
+        working_order._replace(
+            charges=estimate_charges(
+                order, market, working_order.leaves, find_order_price(working_order, prices) or mark_price
+            )
         )
         if order.side == "BUY" and order.cost_schedule != Schedule.NONE
-        else one
-        for order, one in working
+        else working_order
+        for order, working_order in orders_and_terms
     ]
 
 

@@ -85,7 +85,7 @@ def build_risk_input(
         cash=portfolio.cash,
         charges=_build_charge_estimate(context, order, candidate, symbol.prices, book.rate),
         other_exposure=subtract_totals(exposure.total, valued.totals) if valued else exposure.total,
-        firm=firm.others,
+        firm=firm.other_totals,
         firm_rate=firm.rate,
         portfolio_name_key=portfolio.name_key,
         state=state,
@@ -183,13 +183,13 @@ def _book_of_others(
     """
     if valued is not None and valued.book.position and not valued.book.orders:
         return valued.book
-    without = {order.id, *[one.id for one in excluded]}
-    others = [
-        one
-        for one in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
-        if one.product == order.product and one.id not in without
+    without = {order.id, *[other_order.id for other_order in excluded]}
+    other_orders = [
+        other_order
+        for other_order in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        if other_order.product == order.product and other_order.id not in without
     ]
-    return build_book(context, order.position_key, others, candidate)
+    return build_book(context, order.position_key, other_orders, candidate)
 
 
 def _build_charge_estimate(
