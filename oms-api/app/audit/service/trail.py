@@ -75,10 +75,10 @@ class AuditTrail:
         """Write what is due, tenant by tenant."""
         with self._flushing:
             with self._lock:
-                due = self._gathering.take(self._now(), everything=everything)
+                due_entries = self._gathering.take(self._now(), everything=everything)
             batches = [
                 (tenant_id, list(batch))
-                for tenant_id, batch in groupby(sorted(due.items(), key=_get_tenant), _get_tenant)
+                for tenant_id, batch in groupby(sorted(due_entries.items(), key=_get_tenant), _get_tenant)
             ]
             for index, (tenant_id, batch) in enumerate(batches):
                 if not self._write(tenant_id, batch):

@@ -204,11 +204,11 @@ class IbkrBroker:
         number, group = self.gateway.create_number(), (order, *order.linked)
         sent: list[IbkrTrackedOrder] = []
         try:
-            for one in group:
+            for member in group:
                 parent = number if sent else 0
                 own = self.gateway.create_number() if sent else number
-                sent.append(self._orders.register(one.id, own, parent))
-                self._place(own, one, account, one.id, Attachment(parent, is_last=one is group[-1]))
+                sent.append(self._orders.register(member.id, own, parent))
+                self._place(own, member, account, member.id, Attachment(parent, is_last=member is group[-1]))
         except ConnectionError:
             for tracked in sent:
                 self._orders.untrack(tracked)

@@ -80,10 +80,10 @@ class OrderLog:
         with self._changed:
             return self.tracker.held
 
-    def note_reading(self, held: Sequence[IbkrTrackedOrder]) -> None:
+    def note_reading(self, held_orders: Sequence[IbkrTrackedOrder]) -> None:
         """Note that all executions were read since the ends of these orders were held."""
         with self._changed:
-            self._record(self.tracker.note_reading(held, self._now()))
+            self._record(self.tracker.note_reading(held_orders, self._now()))
 
     # Requests
 
@@ -164,8 +164,8 @@ class OrderLog:
     def list_executions(self, order_id: str | None = None) -> list[Executed]:
         """Return the executions of one order or of all, oldest first."""
         with self._changed:
-            found = None if order_id is None else self.tracker.find(order_id)
-            orders = self.tracker.orders if order_id is None else [] if found is None else [found]
+            tracked = None if order_id is None else self.tracker.find(order_id)
+            orders = self.tracker.orders if order_id is None else [] if tracked is None else [tracked]
             executions = [execution for order in orders for execution in order.list_executions(order_id)]
         return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
 

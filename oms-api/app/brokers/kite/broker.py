@@ -226,15 +226,15 @@ class KiteBroker(RemoteBroker):
         tracked.is_replaced_by_cancel, tracked.successor_id = False, None
 
     def _read_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:
-        found: dict[str, Json] = {}
+        reports_by_order: dict[str, Json] = {}
         for item in require_list(self._client.get("/orders"), "the orders"):
             report = responses.parse_order(item, self._reader.resolve)
             if report.order_id in order_ids and not report.is_open and report.filled > ZERO:
-                found[report.order_id] = item
-        if not found:
+                reports_by_order[report.order_id] = item
+        if not reports_by_order:
             return {}
-        notes = self._client.post_query("/charges/orders", build_charges_request(found.values()))
-        return dict(zip(found, parse_charges(notes), strict=False))
+        notes = self._client.post_query("/charges/orders", build_charges_request(reports_by_order.values()))
+        return dict(zip(reports_by_order, parse_charges(notes), strict=False))
 
     def _list_positions(self) -> list[BrokerPosition]:
         holdings = require_list(self._client.get("/portfolio/holdings"), "the holdings")

@@ -79,9 +79,11 @@ class KiteSource:
     def set_symbols(self, symbols: dict[int, str]) -> None:
         """Note the symbols of the tokens that are subscribed to. Prices of others are forgotten."""
         self._symbols = symbols
-        kept = set(symbols.values())
+        subscribed_symbols = set(symbols.values())
         self._ticks = {token: tick for token, tick in self._ticks.items() if token in symbols}
-        self._quotes = {symbol: quote for symbol, quote in self._quotes.items() if symbol in kept}
+        self._quotes = {
+            symbol: quote for symbol, quote in self._quotes.items() if symbol in subscribed_symbols
+        }
 
     def receive(self, ticks: Sequence[Tick]) -> None:
         """Note that the socket sent a frame, and its ticks."""

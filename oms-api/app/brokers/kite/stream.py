@@ -60,13 +60,13 @@ class OrderFrames(BrokerStream):
         if isinstance(frame, bytes):
             return
         message = parse_frame(frame)
-        data = message.get("data")
+        payload = message.get("data")
         if message.get("type") == "error":
             raise StreamRefused("Kite's socket reported an error.")
-        if message.get("type") != "order" or not isinstance(data, dict):
+        if message.get("type") != "order" or not isinstance(payload, dict):
             return
         try:
-            self._orders.receive_order(data)
+            self._orders.receive_order(payload)
         except MalformedResponse as error:
             _LOG.warning("an order frame of Kite was not understood (%s): orders are read again", error)
             self._orders.synchronize()

@@ -71,9 +71,9 @@ class PaperOrderBook:
     def _apply_fill(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
         """Close the parent's remaining quantity, and reduce the siblings by the filled quantity."""
         self._set_leaves(order, order.quantity, order.leaves - quantity)
-        others = self.list_orders(order.symbol) if order.group or order.parent_id else []
-        canceled = [other for other in others if other.id == order.parent_id]
-        for sibling in others:
+        symbol_orders = self.list_orders(order.symbol) if order.group or order.parent_id else []
+        canceled = [other for other in symbol_orders if other.id == order.parent_id]
+        for sibling in symbol_orders:
             if order.group and sibling.group == order.group and sibling.id != order.id:
                 cut = min(quantity, sibling.leaves)
                 if cut == sibling.leaves:

@@ -172,9 +172,9 @@ class RestClient:
             raise self.build_failure(request, type(error).__name__) from None
         finally:
             self.observe(request.method, outcome, monotonic_seconds() - started)
-        left = response.headers.get("x-ratelimit-remaining", "")[:6]
-        if left.isascii() and left.isdigit():
-            budget.report_level(float(left))
+        remaining_requests = response.headers.get("x-ratelimit-remaining", "")[:6]
+        if remaining_requests.isascii() and remaining_requests.isdigit():
+            budget.report_level(float(remaining_requests))
         return response
 
     def _exchange(self, request: Request, deadline: float) -> httpx.Response:

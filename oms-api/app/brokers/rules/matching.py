@@ -87,11 +87,11 @@ def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[Mar
     return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
 
 
-def _select_orders(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
+def _select_orders(orders_and_looks: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
     """Return the orders that trade, trigger or end, in price-time priority, and the moved trailing stops."""
     line: list[_Seen] = []
     moves: list[MarketEvent] = []
-    for order, look in seen:
+    for order, look in orders_and_looks:
         if look is NOTHING and order.time_in_force not in _AT_ONCE:
             continue  # the usual case
         if look.price is not None or look.triggers or _ends_now(order):
@@ -103,8 +103,8 @@ def _select_orders(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent
     return line, moves
 
 
-def _place(seen: _Seen) -> tuple[int, Decimal, datetime, str]:
-    order, look = seen
+def _place(order_and_look: _Seen) -> tuple[int, Decimal, datetime, str]:
+    order, look = order_and_look
     return look.rank, look.key, order.accepted_at, order.id
 
 

@@ -45,8 +45,8 @@ def replace_trail_level(
     share = Decimal(1) + side.sign * (before.percent or ZERO) / _HUNDRED
     extreme = (level - side.sign * (before.amount or ZERO)) / share
     distance = after.amount if after.amount is not None else extreme * (after.percent or ZERO) / _HUNDRED
-    moved = round_to_nearest_step(extreme + side.sign * distance, tick)
-    return moved if moved > ZERO else None
+    trail_level = round_to_nearest_step(extreme + side.sign * distance, tick)
+    return trail_level if trail_level > ZERO else None
 
 
 def is_stop_reached(side: Side, watched: Decimal, stop: Decimal) -> bool:

@@ -33,12 +33,17 @@ def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifferenc
     expected = _list_expected(connection)
     for tenant_id, action_id in sorted(stored.keys() | expected.keys()):
         location = f"corporate action {action_id} of tenant {tenant_id}"
-        fields, due = stored.get((tenant_id, action_id)), expected.get((tenant_id, action_id))
-        if fields is None or due is None:
-            stored_text, due_text = ("none" if row is None else "a row" for row in (fields, due))
+        stored_fields, expected_fields = (
+            stored.get((tenant_id, action_id)),
+            expected.get((tenant_id, action_id)),
+        )
+        if stored_fields is None or expected_fields is None:
+            stored_text, due_text = (
+                "none" if row is None else "a row" for row in (stored_fields, expected_fields)
+            )
             yield ActionDifference(location, "row", stored_text, due_text)
         else:
-            yield from find_differences(location, fields, due)
+            yield from find_differences(location, stored_fields, expected_fields)
             yield from _find_dividend_differences(connection, location, tenant_id, action_id)
 
 
@@ -88,11 +93,11 @@ def _find_amount_differences(
         )
         quantity = replay_to_close(steps, action.effective_at).quantity
         dividends.append(compute_dividend(quantity, action, None))
-    due = {
+    expected_amounts = {
         CashKind.DIVIDEND: sum((dividend.gross for dividend in dividends), ZERO),
         CashKind.WITHHOLDING: -sum((dividend.withheld for dividend in dividends), ZERO),
     }
-    for kind, amount in due.items():
+    for kind, amount in expected_amounts.items():
         booked = [Decimal(row.amount) for row in rows if row.kind == kind]
         if booked[:1] != ([amount] if amount else []):
             yield ActionDifference(

@@ -104,12 +104,12 @@ def format_components(charges: BookedCharges) -> str | None:
 def parse_components(text: str | None) -> dict[str, Decimal]:
     """Return the components that the text holds. Raises InvalidCharges."""
     try:
-        found = {} if text is None else orjson.loads(text)
+        components = {} if text is None else orjson.loads(text)
     except orjson.JSONDecodeError:
         raise InvalidCharges("Charges must be JSON text.") from None
-    if not isinstance(found, dict):
+    if not isinstance(components, dict):
         raise InvalidCharges("Charges must be an object.")
-    return {name: _parse_amount(amount) for name, amount in found.items()}
+    return {name: _parse_amount(amount) for name, amount in components.items()}
 
 
 def has_components(text: str | None) -> bool:

@@ -58,13 +58,13 @@ def _read_rates(order: OrderTerms, table: RateTable) -> Rates:
     if not is_covered(order):
         return {}
     terms = (order.on, order.exchange, order.product or _DELIVERY, order.side)
-    found = {
+    rates = {
         component: table.find(schedule, component, *terms)
         for schedule, components in _SOURCES[order.schedule]
         for component in components
         if component != "square_off" or order.is_square_off
     }
-    return {component: rate for component, rate in found.items() if rate is not None}
+    return {component: rate for component, rate in rates.items() if rate is not None}
 
 
 def compute_fill_charges(

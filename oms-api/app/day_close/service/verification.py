@@ -34,10 +34,10 @@ def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:
             continue
         signed, act = stored[key], acts[key]
         day, fields = signed.day, build_closed_values(signed)
-        found = day._asdict() | fields | {"digest of the rows": compute_digest(*signed)}
+        stored_fields = day._asdict() | fields | {"digest of the rows": compute_digest(*signed)}
         expected = act.after | {"signed_by": act.actor, "source": act.via, "signed_at": act.at}
         digest = act.after["digest"]
-        yield from find_differences(place, found, expected | {"digest of the rows": digest})
+        yield from find_differences(place, stored_fields, expected | {"digest of the rows": digest})
         published = fields | {"signed_by": day.signed_by, "at": day.signed_at}
         if events.get(key) != [published]:
             yield ActionDifference(place, "event", str(events.get(key)), str(published))

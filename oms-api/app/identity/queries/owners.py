@@ -82,9 +82,9 @@ def rename_key_owner(connection: Connection, tenant_id: int, previous: str, curr
     Preferences that a key with the new name left once are kept instead of its own.
     """
     before, after = f"{KEY_PREFIX}{previous}", f"{KEY_PREFIX}{current}"
-    left = select(_PREFERENCES.c.owner).where(*_is_owned(_PREFERENCES, tenant_id, after))
+    remaining_preferences = select(_PREFERENCES.c.owner).where(*_is_owned(_PREFERENCES, tenant_id, after))
     renamed = [(_WEBHOOKS, previous, current), (_ALERTS, before, after)]
-    if connection.execute(left).first() is None:
+    if connection.execute(remaining_preferences).first() is None:
         renamed.append((_PREFERENCES, before, after))
     for owned, old, new in renamed:
         connection.execute(update(owned).where(*_is_owned(owned, tenant_id, old)).values(owner=new))

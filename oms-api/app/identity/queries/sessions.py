@@ -176,9 +176,9 @@ def advance_session(
     current = (
         Session.session_id == session_id, Session.generation == generation, Session.revoked_at.is_(None)
     )  # fmt: skip
-    moved = update(Session).where(*current)
-    moved = moved.values(generation=generation + 1, client_hash=client_hash, rotated_at=now)
-    return connection.execute(moved).rowcount == 1
+    statement = update(Session).where(*current)
+    statement = statement.values(generation=generation + 1, client_hash=client_hash, rotated_at=now)
+    return connection.execute(statement).rowcount == 1
 
 
 def revoke_session(
@@ -191,13 +191,21 @@ def revoke_session(
 
 
 def revoke_sessions_of(
-    connection: Connection, tenant_id: int, user_id: int, because: str, now: datetime, kept: str = ""
+    connection: Connection,
+    tenant_id: int,
+    user_id: int,
+    because: str,
+    now: datetime,
+    excluded_session_id: str = "",
 ) -> int:
-    """Revoke all sessions of a user except `kept`, as after a new password. Return their number."""
+    """Revoke all sessions of a user except `excluded_session_id`, as after a new password.
+
+    Return their number.
+    """
     live = (Session.tenant_id == tenant_id, Session.user_id == user_id, Session.revoked_at.is_(None))
     ended = (
         update(Session)
-        .where(*live, Session.session_id != kept)
+        .where(*live, Session.session_id != excluded_session_id)
         .values(revoked_at=now, revoked_because=because)
     )
     return connection.execute(ended).rowcount

@@ -72,8 +72,8 @@ async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock:
     now = clock()
 
     def read(connection: Connection) -> dict[str, object]:
-        found = service.get_key(connection, caller.tenant_id, key_id)
-        [fields] = service.serialize_keys(connection, caller.tenant_id, [found], now)
+        stored_key = service.get_key(connection, caller.tenant_id, key_id)
+        [fields] = service.serialize_keys(connection, caller.tenant_id, [stored_key], now)
         return fields
 
     return build_json_response(await readers.run(read, caller.tenant_id))

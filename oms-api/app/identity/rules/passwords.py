@@ -74,12 +74,12 @@ def _is_runs(folded: str) -> bool:
 
     A run follows the keyboard, the alphabet or the digits.
     """
-    rest = folded
-    while len(rest) >= _RUN_LENGTH:
-        run = _find_longest_run(rest)
+    remaining_text = folded
+    while len(remaining_text) >= _RUN_LENGTH:
+        run = _find_longest_run(remaining_text)
         if not run:
             return False
-        rest = rest[run:]
+        remaining_text = remaining_text[run:]
     return True
 
 
@@ -90,9 +90,11 @@ def _find_longest_run(text: str) -> int:
     return 0
 
 
-def _remove_own_words(folded: str, own: Iterable[str]) -> str:
-    words = {word for text in own for word in _OWN_WORD.findall(normalize_password(text).casefold())}
-    for word in sorted(words, key=len, reverse=True):
+def _remove_own_words(folded: str, personal_texts: Iterable[str]) -> str:
+    personal_words = {
+        word for text in personal_texts for word in _OWN_WORD.findall(normalize_password(text).casefold())
+    }
+    for word in sorted(personal_words, key=len, reverse=True):
         folded = folded.replace(word, "")
     return folded
 

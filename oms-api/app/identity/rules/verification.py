@@ -78,8 +78,8 @@ class ExpectedRows:
         person = {"email": None, "name": act.target, "status": "active", "portfolios": None}
         person["slack_status"] = "active"
         fields = person | act.after | {"created_at": act.at}
-        known = [key for key, user in self.users.items() if user.get("person") == act.target]
-        if act.tenant_id not in {key[0] for key in known}:
+        user_keys = [key for key, user in self.users.items() if user.get("person") == act.target]
+        if act.tenant_id not in {key[0] for key in user_keys}:
             self.users[act.tenant_id, act.target] = fields
 
     def _change_user(self, act: AuditedAction) -> None:
@@ -101,8 +101,10 @@ class ExpectedRows:
         fields = self.users.pop((act.tenant_id, called), {})
         erased = {"person": pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
         self.users[act.tenant_id, pseudonym] = fields | erased
-        mine = (act.tenant_id, called)
-        sessions = [fields for key, fields in self.sessions.items() if (key[0], fields.get("user")) == mine]
+        user_key = (act.tenant_id, called)
+        sessions = [
+            fields for key, fields in self.sessions.items() if (key[0], fields.get("user")) == user_key
+        ]
         for session in sessions:
             session["user"] = pseudonym
 
@@ -147,13 +149,15 @@ class ExpectedRows:
         fields.update({"revoked_at": act.at, "revoked_because": SESSION_ENDS[act.action]})
 
     def _close_other_sessions(self, act: AuditedAction) -> None:
-        self._revoke_sessions(act, "password changed", act.actor, kept=_get_name(act))
+        self._revoke_sessions(act, "password changed", act.actor, excluded_session_id=_get_name(act))
 
-    def _revoke_sessions(self, act: AuditedAction, because: str, user: str, kept: str = "") -> None:
+    def _revoke_sessions(
+        self, act: AuditedAction, because: str, user: str, excluded_session_id: str = ""
+    ) -> None:
         for key, fields in self.sessions.items():
             is_ended = fields.get("revoked_at") not in {None, act.at}
             is_of_user = key[0] == act.tenant_id and fields.get("user") == user
-            if is_of_user and key[1] != kept and not is_ended:
+            if is_of_user and key[1] != excluded_session_id and not is_ended:
                 fields.update({"revoked_at": act.at, "revoked_because": because})
 
     def _claim_workspace(self, act: AuditedAction) -> None:

@@ -186,8 +186,8 @@ def find_books(
 
 def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioSummary:
     """Return a portfolio that exists."""
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
-    return PortfolioSummary._make(connection.execute(select(*_BOOK_COLUMNS).where(*mine)).one())
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
+    return PortfolioSummary._make(connection.execute(select(*_BOOK_COLUMNS).where(*conditions)).one())
 
 
 def book_at(
@@ -290,10 +290,10 @@ def _build_conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElemen
     if filters.user_id is not None:
         conditions.append(Trade.user_id.in_(list_spellings(filters.user_id)))
     if filters.portfolios is not None:
-        mine = select(Portfolio.id).where(
+        portfolio_ids = select(Portfolio.id).where(
             Portfolio.tenant_id == tenant_id, *_build_portfolio_conditions(filters.portfolios)
         )
-        conditions.append(Trade.portfolio_id.in_(mine))
+        conditions.append(Trade.portfolio_id.in_(portfolio_ids))
     return conditions + list_period_conditions(filters.since, filters.until)
 
 

@@ -250,8 +250,12 @@ def _value_tenant(
     statements: Mapping[PortfolioNameKey, PortfolioStatement],
     at: datetime,
 ) -> dict[PortfolioNameKey, PortfolioValue]:
-    mine = {key: statement for key, statement in statements.items() if key.tenant_id == tenant_id}
-    return value_statements(set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, mine, at)
+    tenant_statements = {
+        key: statement for key, statement in statements.items() if key.tenant_id == tenant_id
+    }
+    return value_statements(
+        set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, tenant_statements, at
+    )
 
 
 def parse_portfolio_name(text: str) -> str:

@@ -261,13 +261,15 @@ class LedgerBatch:
         self.portfolios[portfolio_key].orders_stamp = stamp
         self._pending.changed_portfolios.add(portfolio_key)
 
-    def flush(self, *others: BulkWrite) -> None:
-        """Write the changes so far, together with `others`. Later statements read them."""
+    def flush(self, *further_writes: BulkWrite) -> None:
+        """Write the changes so far, together with `further_writes`. Later statements read them."""
         if self.new_portfolios:
             self._insert_portfolios()
         pending, self._pending = self._pending, PendingRows()
         self._ledgers.written |= pending.changed_portfolios.union(pending.list_moved())
-        execute_writes(self.connection, *pending.list_writes(self.portfolios, self._positions), *others)
+        execute_writes(
+            self.connection, *pending.list_writes(self.portfolios, self._positions), *further_writes
+        )
 
     def create_cache_update(self) -> Callable[[], None]:
         """Return a function that caches the written portfolios and positions. Call it after the commit."""

@@ -170,8 +170,11 @@ class _PriceReader:
             return _get_no_rate
         key = RateKey(position.key.tenant_id, position.currency, position.base_currency)
         if key not in self._rates:
-            pairs = list_pairs(position.currency, position.base_currency)
-            closes = {pair: self.read_bars(position.key.tenant_id, pair, since) for pair in pairs}
+            currency_pairs = list_pairs(position.currency, position.base_currency)
+            closes = {
+                currency_pair: self.read_bars(position.key.tenant_id, currency_pair, since)
+                for currency_pair in currency_pairs
+            }
             self._rates[key] = _RateHistory(closes, key.currency, key.base_currency)
         quoted = self._rates[key]
         return lambda at: quoted(at) or position.cost_rate
@@ -195,7 +198,10 @@ class _RateHistory:
         """Return the rate of the minute of an instant, None if no earlier close is known."""
         minute = get_bar_start(at, Interval.MINUTE)
         if minute not in self._known:
-            quotes = {pair: _find_close(pair, bars, minute) for pair, bars in self._bars.items()}
+            quotes = {
+                currency_pair: _find_close(currency_pair, bars, minute)
+                for currency_pair, bars in self._bars.items()
+            }
             self._known[minute] = find_rate(self._currency, self._base, quotes)
         return self._known[minute]
 
@@ -224,9 +230,11 @@ def _find_index(bars: Sequence[Bar], start: datetime) -> int:
     return bisect_right(bars, start - timedelta.resolution, key=lambda bar: bar.start)
 
 
-def _find_close(pair: str, bars: Sequence[Bar], minute: datetime) -> Quote | None:
+def _find_close(currency_pair: str, bars: Sequence[Bar], minute: datetime) -> Quote | None:
     index = bisect_right(bars, minute, key=lambda bar: bar.start)
-    return Quote(pair, None, None, bars[index - 1].close, None, None, minute, "bar") if index else None
+    return (
+        Quote(currency_pair, None, None, bars[index - 1].close, None, None, minute, "bar") if index else None
+    )
 
 
 def _get_no_rate(_: datetime) -> None:

@@ -31,10 +31,10 @@ def load_reversal_inputs(batch: LedgerBatch) -> None:
 
     Of several trades of one position, load only those of the first: its reversal changes the position.
     """
-    seen = set()
+    loaded_keys = set()
     for trade_key, row in batch.originals.items():
-        if row.position_key not in seen and trade_key not in batch.reversals:
-            seen.add(row.position_key)
+        if row.position_key not in loaded_keys and trade_key not in batch.reversals:
+            loaded_keys.add(row.position_key)
             batch.reversal_inputs[trade_key] = _read_inputs(batch, row)
 
 

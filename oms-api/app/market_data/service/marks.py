@@ -32,14 +32,14 @@ class CurrentOverrides:
 
     def refresh(self, connection: Connection, at: datetime) -> None:
         """Read the overrides that are in force. `connection` sees every tenant."""
-        found = {
+        overrides = {
             InstrumentKey(tenant_id, mark_override.symbol): mark_override
             for tenant_id, mark_override in marks.list_all_overrides(connection)
             if mark_override.set_at <= at < mark_override.expires_at
         }
         with self._lock:
-            if found != self._found:
-                self._found, self.version = found, self.version + 1
+            if overrides != self._found:
+                self._found, self.version = overrides, self.version + 1
 
     def get(self, key: InstrumentKey, at: datetime) -> MarkOverride | None:
         """Return the override of a symbol that is in force."""

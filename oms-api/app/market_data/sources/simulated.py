@@ -95,9 +95,9 @@ class SimulatedSource:
         return walk
 
     @staticmethod
-    def _keep(kept: dict[str, T], symbol: str, value: T) -> None:
-        if symbol in kept or len(kept) < _MAX_CACHED_SYMBOLS:
-            kept[symbol] = value
+    def _keep(cached_values: dict[str, T], symbol: str, value: T) -> None:
+        if symbol in cached_values or len(cached_values) < _MAX_CACHED_SYMBOLS:
+            cached_values[symbol] = value
 
 
 def _count_seconds(instant: datetime) -> int:

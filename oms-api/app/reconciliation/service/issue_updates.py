@@ -32,12 +32,14 @@ def update_issues(
     standing = queries.list_standing_issues(connection, stored.tenant_id, stored.name)
     open_issues = [issue for issue in standing if issue.status == "open"]
     ignored = {get_figures(issue) for issue in standing if issue.status != "open"}
-    found = {_get_subject(difference): difference for difference in differences}
+    differences_by_subject = {_get_subject(difference): difference for difference in differences}
     subjects = set()
     for issue in open_issues:
-        again = found.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
-        updated = queries.update_issue(connection, issue, _build_changes(again, now))
-        if again is None:
+        repeated_difference = (
+            differences_by_subject.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
+        )
+        updated = queries.update_issue(connection, issue, _build_changes(repeated_difference, now))
+        if repeated_difference is None:
             queries.publish_issue(connection, updated, "resolved", now)
             continue
         subjects.add(_get_subject(issue))

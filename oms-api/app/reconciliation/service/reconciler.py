@@ -182,12 +182,12 @@ def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
     if problem is not None:
         raise BrokerUnavailable(problem)
     orders = {order.id: order for order in broker.open_orders()}
-    held = {
+    positions = {
         holding.symbol: HeldAmount(holding.quantity, holding.cost)
         for holding in broker.list_positions()
         if holding.quantity
     }
-    return _BrokerBooks(orders, held, account.cash)
+    return _BrokerBooks(orders, positions, account.cash)
 
 
 def _describe(execution: Executed, severity: Severity) -> Difference:

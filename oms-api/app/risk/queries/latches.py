@@ -70,8 +70,8 @@ def list_latches(
         statement = statement.where(LATCHES.c.id < before)
     if is_active is not None:
         statement = statement.where(LATCHES.c.released_at.is_(None) == is_active)
-    found = connection.execute(statement.order_by(LATCHES.c.id.desc()).limit(count))
-    return [_latch(row) for row in found]
+    rows = connection.execute(statement.order_by(LATCHES.c.id.desc()).limit(count))
+    return [_latch(row) for row in rows]
 
 
 def find_latch(connection: Connection, tenant_id: int, latch_id: str) -> Latch | None:
@@ -88,8 +88,8 @@ def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
         "released_by": latch.released_by,
         "reason": latch.reason,
     }
-    mine = (LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch.id)
-    connection.execute(update(LATCHES).where(*mine).values(**release))
+    conditions = (LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch.id)
+    connection.execute(update(LATCHES).where(*conditions).values(**release))
 
 
 def _build_holder_values(holder: LatchSubject) -> tuple[Any, ...]:

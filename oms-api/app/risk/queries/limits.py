@@ -33,13 +33,13 @@ def list_limits(connection: Connection, tenant_id: int) -> list[SetLimit]:
 def load_limits(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[SetLimit]]:
     """Return the limits by tenant, by one statement."""
     ids = sorted(set(tenant_ids))
-    found: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
+    limits: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
     keys = [(tenant_id,) for tenant_id in ids]
     for tenant_id, *row in find_matching_rows(
         connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys
     ):
-        found[tenant_id].append(_set_limit(row))
-    return found
+        limits[tenant_id].append(_set_limit(row))
+    return limits
 
 
 def has_limits(connection: Connection, tenant_id: int) -> bool:
@@ -65,10 +65,10 @@ def count_other_limits(connection: Connection, tenant_id: int, limit: SetLimit) 
 
 def build_limit_upsert(tenant_id: int, limit: SetLimit) -> BulkWrite:
     """Return the statement that inserts or updates a limit."""
-    row = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
-    rest = (limit.name, format_fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
+    key_values = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
+    values = (limit.name, format_fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
     names = ("name", "value", "until", "set_by", "set_at", "words")
-    return build_upsert(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
+    return build_upsert(LIMITS, _KEY + names, _KEY, [(*key_values, *values)])
 
 
 def delete_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> bool:
@@ -89,7 +89,7 @@ def _place(limit: SetLimit) -> tuple[Any, ...]:
 
 def _set_limit(row: Sequence[Any]) -> SetLimit:
     """Return the limit of a row. Values are decimals and datetimes from PostgreSQL, text from SQLite."""
-    scope, key, name, code, value, until, set_by, set_at, words = row
+    scope, key, name, code, value, until, set_by, set_at, listed = row
     return SetLimit(
         LimitScope(scope),
         key,
@@ -99,5 +99,5 @@ def _set_limit(row: Sequence[Any]) -> SetLimit:
         convert_instant(until),
         set_by,
         convert_instant(set_at),
-        words,
+        listed,
     )

@@ -97,10 +97,10 @@ def load_halts(connection: Connection, until: datetime) -> dict[int, set[SwitchK
     statement = select(*(SWITCHES.c[name] for name in columns)).where(
         SWITCHES.c.state == TradingState.HALTED, SWITCHES.c.set_at <= until
     )
-    found: dict[int, set[SwitchKey]] = {}
+    halts: dict[int, set[SwitchKey]] = {}
     for tenant_id, *key in connection.execute(statement):
-        found.setdefault(tenant_id, set()).add(SwitchKey._make(key))
-    return found
+        halts.setdefault(tenant_id, set()).add(SwitchKey._make(key))
+    return halts
 
 
 def find_opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
@@ -150,8 +150,8 @@ def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most:
     """Return whether the switch exists, or fewer than `most` do."""
     is_match = (SWITCHES.c.scope == change.scope) & (SWITCHES.c.name_key == change.key)
     counts = (func.count(), func.coalesce(func.sum(case((is_match, 1), else_=0)), 0))
-    switches, known = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
-    return bool(known) or int(switches) < most
+    switches, is_set = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
+    return bool(is_set) or int(switches) < most
 
 
 def lock_portfolios_of(

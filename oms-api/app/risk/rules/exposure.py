@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.money import ZERO, compute_share, multiply
 from app.risk.rules.values import Candidate, Prices, SymbolExposure, Totals, WorkingOrder
@@ -10,7 +11,10 @@ NO_PRICES = Prices()
 _TWO = Decimal(2)
 _UNTRIGGERED = frozenset({"STOP", "STOP_LIMIT", "TRAILING_STOP"})
 
-_Valued = tuple[WorkingOrder, Decimal]  # an order and its value
+
+class _ValuedOrder(NamedTuple):
+    order: WorkingOrder
+    value: Decimal
 
 
 def get_reference_price(prices: Prices) -> Decimal | None:
@@ -95,17 +99,17 @@ def build_symbol_book(
         return SymbolExposure(position, mark, rate=rate)
     exclusive = order.exclusive_id if order else None
     valued = [
-        (
+        _ValuedOrder(
             working_order,
             compute_order_value(working_order.leaves, _get_price_or_mark(mark, working_order, prices), rate),
         )
         for working_order in working
     ]
     counted = _count_exclusive_orders_once(
-        [pair for pair in valued if not exclusive or pair[0].exclusive_id != exclusive]
+        [entry for entry in valued if not exclusive or entry.order.exclusive_id != exclusive]
     )
-    buys = _limit_exits([pair for pair in counted if pair[0].side == "BUY"], -position, order)
-    sells = _limit_exits([pair for pair in counted if pair[0].side != "BUY"], position, order)
+    buys = _limit_exits([entry for entry in counted if entry.order.side == "BUY"], -position, order)
+    sells = _limit_exits([entry for entry in counted if entry.order.side != "BUY"], position, order)
     group = order.group_id if order else None
     return SymbolExposure(
         position,
@@ -149,31 +153,31 @@ def compute_totals(book: SymbolExposure) -> Totals:
     )
 
 
-def add_totals(left: Totals, right: Totals) -> Totals:
+def add_totals(first: Totals, second: Totals) -> Totals:
     """Return the sum of two totals."""
     return Totals(
-        left.shorts + right.shorts,
-        left.buy_value + right.buy_value,
-        left.shorting_value + right.shorting_value,
-        left.gross + right.gross,
-        left.net_high + right.net_high,
-        left.net_low + right.net_low,
-        left.orders + right.orders,
-        left.buy_charges + right.buy_charges,
+        first.shorts + second.shorts,
+        first.buy_value + second.buy_value,
+        first.shorting_value + second.shorting_value,
+        first.gross + second.gross,
+        first.net_high + second.net_high,
+        first.net_low + second.net_low,
+        first.orders + second.orders,
+        first.buy_charges + second.buy_charges,
     )
 
 
-def subtract_totals(left: Totals, right: Totals) -> Totals:
+def subtract_totals(minuend: Totals, subtrahend: Totals) -> Totals:
     """Return the difference of two totals."""
     return Totals(
-        left.shorts - right.shorts,
-        left.buy_value - right.buy_value,
-        left.shorting_value - right.shorting_value,
-        left.gross - right.gross,
-        left.net_high - right.net_high,
-        left.net_low - right.net_low,
-        left.orders - right.orders,
-        left.buy_charges - right.buy_charges,
+        minuend.shorts - subtrahend.shorts,
+        minuend.buy_value - subtrahend.buy_value,
+        minuend.shorting_value - subtrahend.shorting_value,
+        minuend.gross - subtrahend.gross,
+        minuend.net_high - subtrahend.net_high,
+        minuend.net_low - subtrahend.net_low,
+        minuend.orders - subtrahend.orders,
+        minuend.buy_charges - subtrahend.buy_charges,
     )
 
 
@@ -213,63 +217,57 @@ def _get_price_or_mark(mark: Decimal | None, order: WorkingOrder, prices: Prices
     return (mark or ZERO) if price is None else price
 
 
-def _count_exclusive_orders_once(
-    valued: Sequence[tuple[WorkingOrder, Decimal]],
-) -> list[tuple[WorkingOrder, Decimal]]:
-    counted: list[tuple[WorkingOrder, Decimal]] = []
+def _count_exclusive_orders_once(valued: Sequence[_ValuedOrder]) -> list[_ValuedOrder]:
+    counted: list[_ValuedOrder] = []
     largest: dict[tuple[str, str], int] = {}
-    for pair in valued:
-        order, value = pair
-        if order.exclusive_id is None:
-            counted.append(pair)
+    for entry in valued:
+        if entry.order.exclusive_id is None:
+            counted.append(entry)
             continue
-        key = (order.exclusive_id, order.side)
+        key = (entry.order.exclusive_id, entry.order.side)
         if key not in largest:
             largest[key] = len(counted)
-            counted.append(pair)
-        elif value > counted[largest[key]][1]:
-            counted[largest[key]] = pair
+            counted.append(entry)
+        elif entry.value > counted[largest[key]].value:
+            counted[largest[key]] = entry
     return counted
 
 
-def _limit_exits(valued: Sequence[_Valued], held_quantity: Decimal, order: Candidate | None) -> list[_Valued]:
+def _limit_exits(
+    valued: Sequence[_ValuedOrder], held_quantity: Decimal, order: Candidate | None
+) -> list[_ValuedOrder]:
     """Return the orders of one side, exits last. Exits are limited to the quantity that other orders leave.
 
     The evaluated order counts among the other orders. `held_quantity` is positive if that side reduces the
     position.
     """
-    found = [pair for pair in valued if not pair[0].is_exit]
-    if len(found) == len(valued):
-        return found
-    side = valued[0][0].side
-    room = held_quantity - sum((order.leaves for order, _ in found), ZERO)
-    if order is not None and order.side == side:
-        room -= order.quantity
+    limited = [entry for entry in valued if not entry.order.is_exit]
+    if len(limited) == len(valued):
+        return limited
+    remaining_quantity = held_quantity - sum((entry.order.leaves for entry in limited), ZERO)
+    if order is not None and order.side == valued[0].order.side:
+        remaining_quantity -= order.quantity
     for working_order, value in valued:
-        leaves = min(working_order.leaves, max(room, ZERO)) if working_order.is_exit else ZERO
+        leaves = min(working_order.leaves, max(remaining_quantity, ZERO)) if working_order.is_exit else ZERO
         if leaves:
             charges = compute_share(working_order.charges, leaves, working_order.leaves)
-            found.append(
-                (
-                    working_order._replace(leaves=leaves, charges=charges),
-                    compute_share(value, leaves, working_order.leaves),
-                )
-            )
-            room -= leaves
-    return found
+            limited_order = working_order._replace(leaves=leaves, charges=charges)
+            limited.append(_ValuedOrder(limited_order, compute_share(value, leaves, working_order.leaves)))
+            remaining_quantity -= leaves
+    return limited
 
 
-def _sum_exit_quantity(valued: Sequence[_Valued]) -> Decimal:
+def _sum_exit_quantity(valued: Sequence[_ValuedOrder]) -> Decimal:
     return sum((working_order.leaves for working_order, _ in valued if working_order.is_exit), ZERO)
 
 
-def _sum_quantity_and_value(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> tuple[Decimal, Decimal]:
+def _sum_quantity_and_value(valued: Sequence[_ValuedOrder]) -> tuple[Decimal, Decimal]:
     return sum((working_order.leaves for working_order, _ in valued), ZERO), sum(
         (value for _, value in valued), ZERO
     )
 
 
-def _compute_shorting_value(position: Decimal, sells: Sequence[tuple[WorkingOrder, Decimal]]) -> Decimal:
+def _compute_shorting_value(position: Decimal, sells: Sequence[_ValuedOrder]) -> Decimal:
     """Return the value of the part of the sells that exceeds the position, in the order of the sells."""
     held_quantity, total = max(position, ZERO), ZERO
     for order, value in sells:

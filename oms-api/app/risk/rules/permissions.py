@@ -35,11 +35,11 @@ def find_permission(subject: Subject, lists: Lists) -> Permission:
     """Return what an order may trade under the lists."""
     if not lists:
         return EVERYTHING
-    places = list_scope_keys(subject)
+    scope_keys = list_scope_keys(subject)
     granted = []
     for code in LISTS:
-        found = [lists[code, *place] for place in places if (code, *place) in lists]
-        granted.append(frozenset.intersection(*found) if found else None)
+        matching_lists = [lists[code, *scope_key] for scope_key in scope_keys if (code, *scope_key) in lists]
+        granted.append(frozenset.intersection(*matching_lists) if matching_lists else None)
     return Permission(*granted) if any(part is not None for part in granted) else EVERYTHING
 
 

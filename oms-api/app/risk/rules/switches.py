@@ -41,8 +41,8 @@ class Switches(NamedTuple):
         places = [(SwitchScope.TENANT, ""), (SwitchScope.PORTFOLIO, portfolio_name_key)]
         if strategy:
             places.append((SwitchScope.STRATEGY, label_key(strategy)))
-        found = [(self.states.get(place, TradingState.ACTIVE), place[0]) for place in places]
-        return max(found, key=lambda pair: _STRICTNESS[pair[0]])
+        states_and_scopes = [(self.states.get(place, TradingState.ACTIVE), place[0]) for place in places]
+        return max(states_and_scopes, key=lambda state_and_scope: _STRICTNESS[state_and_scope[0]])
 
 
 ALL_ACTIVE = Switches({})

@@ -126,8 +126,8 @@ class KillSwitches:
         names, effect = [name for _, name in locked], NO_EFFECT
         stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(applied) else None
         if stop and self.stop_orders:
-            left = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
-            seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else left
+            remaining_seconds = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
+            seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else remaining_seconds
             effect = await self.stop_orders(request, stop, names, None, seconds)
         unsettled = sorted({*names, *effect.unsettled})
         if unsettled:

@@ -28,8 +28,8 @@ class LimitChange(NamedTuple):
 
 def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitChange:
     """Set a limit and publish an event in the same transaction. Raises TooManySet."""
-    others, characters = queries.count_other_limits(connection, tenant_id, limit)
-    if others >= MAX_LIMITS:
+    other_limits, characters = queries.count_other_limits(connection, tenant_id, limit)
+    if other_limits >= MAX_LIMITS:
         raise TooManySet(f"A tenant has at most {MAX_LIMITS:,} limits; remove some first.")
     if limit.words and characters + len(limit.words) > MAX_CHARACTERS:
         raise TooManySet(

@@ -72,8 +72,8 @@ def _verify_switches(
     for row in audit.iterate_rows(connection, "kill_switches"):
         names = ("state", "reason", "set_by", "name", "set_at")
         stored[row["tenant_id"], row["scope"], row["name_key"]] = {name: row[name] for name in names}
-    due = rules.build_expected_switches(_merge_by_time(events, renamed))
-    _compare(verdict, "kill switch", RiskCheck.SWITCH, stored, due)
+    expected = rules.build_expected_switches(_merge_by_time(events, renamed))
+    _compare(verdict, "kill switch", RiskCheck.SWITCH, stored, expected)
 
 
 def _get_event_type(state: str) -> str | None:
@@ -100,17 +100,17 @@ def _verify_states(connection: Connection, verdict: Verdict) -> None:
     switches = load_switches(connection, {row[0] for row in portfolios})
     for tenant_id, portfolio_id, key, stored in portfolios:
         verdict.checked[RiskCheck.STATE] += 1
-        due = switches[tenant_id].get_state(key)[0].value
-        if stored != due:
+        expected = switches[tenant_id].get_state(key)[0].value
+        if stored != expected:
             place = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
-            verdict.add_findings(place, [Finding(RiskCheck.STATE, "trading_state", stored, due)])
+            verdict.add_findings(place, [Finding(RiskCheck.STATE, "trading_state", stored, expected)])
 
 
 def _verify_limits(
     connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
 ) -> None:
     events = audit.list_risk_events(connection, "limit.")
-    due, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
+    expected, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
     _add_findings(verdict, "limit events", findings)
     events_seen = [_limit_fact(event) for event in events]
     recorded = [_limit_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)]
@@ -124,7 +124,7 @@ def _verify_limits(
         if row["words"] and row["value"] != 0:
             finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
             verdict.add_findings(f"limit {key}", [finding])
-    _compare(verdict, "limit", RiskCheck.LIMIT, stored, due)
+    _compare(verdict, "limit", RiskCheck.LIMIT, stored, expected)
 
 
 def _is_change(act: AuditedAction) -> bool:
@@ -198,10 +198,10 @@ def _merge_by_time(events: list[RiskEvent], renamed: list[RiskEvent]) -> list[Ri
 
 
 def _compare(
-    verdict: Verdict, name: str, check: RiskCheck, stored: dict[Key, Facts], due: dict[Key, Facts]
+    verdict: Verdict, name: str, check: RiskCheck, stored: dict[Key, Facts], expected: dict[Key, Facts]
 ) -> None:
     verdict.checked[check] += len(stored)
-    for key, findings in rules.find_row_differences(check, stored, due):
+    for key, findings in rules.find_row_differences(check, stored, expected):
         verdict.add_findings(
             f"{name} {' '.join(str(part) for part in key[1:] if part != '')} of tenant {key[0]}", findings
         )

@@ -134,5 +134,5 @@ def _find_fraction_refusal(order: BrokerOrder, able: AlpacaCapabilities) -> str 
 
 
 def _list(names: Iterable[StrEnum]) -> str:
-    *rest, last = sorted(str(name) for name in names)
-    return f"{', '.join(rest)} or {last}" if rest else last
+    *first_names, last_name = sorted(str(name) for name in names)
+    return f"{', '.join(first_names)} or {last_name}" if first_names else last_name

@@ -122,5 +122,5 @@ def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str 
 
 
 def _list(names: Iterable[str]) -> str:
-    *rest, last = sorted(str(name) for name in names)
-    return f"{', '.join(rest)} or {last}" if rest else last
+    *first_names, last_name = sorted(str(name) for name in names)
+    return f"{', '.join(first_names)} or {last_name}" if first_names else last_name

@@ -48,23 +48,23 @@ def parse_frame(frame: bytes) -> list[Tick]:
 def list_tokens(lines: Iterable[str], exchanges: Iterable[str]) -> dict[str, int]:
     """Return the tokens of the instruments of a dump by symbol. Of several, the first exchange counts."""
     ranks = {exchange: rank for rank, exchange in enumerate(exchanges)}
-    found: dict[str, tuple[int, int]] = {}
+    ranked_tokens: dict[str, tuple[int, int]] = {}
     for row in csv.DictReader(lines):
         symbol, rank = normalize_symbol(row.get("tradingsymbol") or ""), ranks.get(row.get("exchange") or "")
         token = row.get("instrument_token") or ""
         if symbol is None or rank is None or not (token.isascii() and token.isdigit()):
             continue
-        if symbol not in found or rank < found[symbol][0]:
-            found[symbol] = (rank, int(token))
-    return {symbol: token for symbol, (_, token) in found.items()}
+        if symbol not in ranked_tokens or rank < ranked_tokens[symbol][0]:
+            ranked_tokens[symbol] = (rank, int(token))
+    return {symbol: token for symbol, (_, token) in ranked_tokens.items()}
 
 
 def merge_tick(previous: Mapping[int, Tick], tick: Tick) -> Tick:
     """Return a tick with the bid and ask that a shorter packet leaves out."""
-    known = previous.get(tick.token)
-    if known is None or tick.at is not None:
+    previous_tick = previous.get(tick.token)
+    if previous_tick is None or tick.at is not None:
         return tick
-    return known._replace(last=tick.last)
+    return previous_tick._replace(last=tick.last)
 
 
 def _split(frame: bytes) -> Iterator[bytes]:

@@ -24,8 +24,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if most is not None and net > most:
         sentence = f"The net exposure of a portfolio may be at most {format_grouped_amount(most)}."
         return Denial("MAX_NET_EXPOSURE", sentence, most, net)
-    others = risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
-    net = convert_to_firm_currency(net, risk.firm_rate) + others
+    other_exposure = risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
+    net = convert_to_firm_currency(net, risk.firm_rate) + other_exposure
     if firm_most is not None and net > firm_most:
         sentence = f"The net exposure of all portfolios may be at most {format_grouped_amount(firm_most)}."
         return Denial("FIRM_NET_EXPOSURE", sentence, firm_most, net)
