@@ -13,7 +13,7 @@ from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.ledger.queries.books import FILL, fill_of
+from app.ledger.queries.books import FILL, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import has_action_rows, replay_position
 from app.ledger.queries.reversals import is_unreversed
@@ -199,11 +199,13 @@ def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow)
     start = original
     while True:
         earlier = connection.execute(
-            _EARLIEST_UNDONE, _book_of(start) | {"start": start.sequence, "end": reversal.sequence}
+            _EARLIEST_UNDONE, _get_holding_fields(start) | {"start": start.sequence, "end": reversal.sequence}
         ).scalar_one()
         if earlier is None or earlier >= start.sequence:
             return start
-        start = format_trade(connection.execute(_AT, _book_of(start) | {"sequence": earlier}).one())
+        start = format_trade(
+            connection.execute(_AT, _get_holding_fields(start) | {"sequence": earlier}).one()
+        )
 
 
 def _build_previous_position(row: TradeRow) -> Position:
@@ -223,9 +225,9 @@ def _iterate_unreversed_fills(
     connection: Connection, original: TradeRow, start: int, end: int
 ) -> Iterator[Fill]:
     """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
-    fields = _book_of(original) | {"start": start, "end": end, "trade_id": original.trade_id}
+    fields = _get_holding_fields(original) | {"start": start, "end": end, "trade_id": original.trade_id}
     options = {"yield_per": _CHUNK}
-    yield from map(fill_of, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
+    yield from map(parse_fill_row, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
 
 
 def _find_earlier_reversal(connection: Connection, reversal: TradeRow) -> str | None:
@@ -238,7 +240,7 @@ def _find_trade(connection: Connection, tenant_id: int, trade_id: str | None) ->
     return format_trade(row) if row else None
 
 
-def _book_of(row: TradeRow) -> dict[str, Any]:
+def _get_holding_fields(row: TradeRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
 
 

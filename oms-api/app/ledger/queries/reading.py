@@ -190,7 +190,7 @@ def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> Port
     return PortfolioSummary._make(connection.execute(select(*_BOOK_COLUMNS).where(*conditions)).one())
 
 
-def book_at(
+def find_portfolio_at(
     connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int
 ) -> PortfolioSummary:
     """Return the portfolio as it was after its row `sequence` (at least 1), by one indexed read."""

@@ -30,7 +30,9 @@ def find_executed_orders(connection: Connection, keys: Sequence[Row]) -> dict[tu
     }
 
 
-def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[str]) -> list[ExecutionRow]:
+def list_executions_of_orders(
+    connection: Connection, tenant_id: int, order_ids: Sequence[str]
+) -> list[ExecutionRow]:
     """Return the executions of the orders."""
     return list_executions(connection, [OrderKey(tenant_id, order_id) for order_id in order_ids])
 

@@ -41,7 +41,7 @@ class OrderFilter(NamedTuple):
     portfolios: frozenset[str] | None = None
 
 
-def orders_of(tenant_id: int) -> Select[Any]:
+def select_orders_of_tenant(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's orders with their portfolios' names, for other queries to extend."""
     return (
         select(*_ORDER, PORTFOLIOS.c.name.label("portfolio_name"))
@@ -93,12 +93,14 @@ def find_order(
     connection: Connection, tenant_id: int, order_id: str, portfolios: frozenset[str] | None
 ) -> OrderView | None:
     """Return one order if it is in one of the portfolios (name keys; None: all), else None."""
-    statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_build_portfolio_conditions(portfolios))
+    statement = select_orders_of_tenant(tenant_id).where(
+        ORDERS.c.id == order_id, *_build_portfolio_conditions(portfolios)
+    )
     views = _list_views(connection, tenant_id, statement)
     return views[0] if views else None
 
 
-def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[ExecutionRow]:
+def list_executions_of_order(connection: Connection, tenant_id: int, order_id: str) -> list[ExecutionRow]:
     """Return the order's executions, oldest first."""
     columns = (EXECUTIONS.c[name] for name in ExecutionRow._fields)
     statement = select(*columns).where(EXECUTIONS.c.tenant_id == tenant_id, EXECUTIONS.c.order_id == order_id)

@@ -186,7 +186,7 @@ def has_moved(price_seen: Decimal | None, price: Decimal | None, max_percent: De
     return price_seen is None or abs(price - price_seen) * _PERCENT > price_seen * max_percent
 
 
-def forgets_fills(order: Order, statuses: Iterable[str]) -> bool:
+def loses_fills(order: Order, statuses: Iterable[str]) -> bool:
     """Return whether an order is a denied successor that does not keep the fills of its predecessor.
 
     A successor that waited for approval had already replaced its predecessor and keeps them. `statuses` are

@@ -102,7 +102,7 @@ def select_opening_orders(orders: Iterable[Order], position_quantity: Decimal) -
     return opening
 
 
-def part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
+def compute_part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
     """Return the quantity of each part of a close of `quantity`; the last part may be smaller.
 
     A part is at most `most`, in whole lots, and there are at most MAX_PARTS parts.

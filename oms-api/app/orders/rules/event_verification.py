@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from app.costs.rules.booking import has_components
 from app.ledger.rules.verification import Finding
-from app.orders.rules.approvals import forgets_fills, is_rejection
+from app.orders.rules.approvals import is_rejection, loses_fills
 from app.orders.rules.event_payloads import (
     build_denial_payload,
     build_order_payload,
@@ -14,7 +14,7 @@ from app.orders.rules.event_payloads import (
     get_event_type,
 )
 from app.orders.rules.rows import ExecutionRow, OrderEvent
-from app.orders.rules.values import Order, Status, changed
+from app.orders.rules.values import Order, Status, replace_fields
 from app.orders.rules.verification import BEYOND, Filled, OrderCheck
 from app.timestamps import Timestamp
 
@@ -147,7 +147,7 @@ def _iterate_filled(
 ) -> Iterator[Filled | None]:
     """Yield the filled amounts after each history row; None once they cannot be derived."""
     # A denied successor does not keep the amounts that it carried over.
-    is_forgotten = forgets_fills(order, [order_event.to_status for order_event in history])
+    is_forgotten = loses_fills(order, [order_event.to_status for order_event in history])
     filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
     for order_event in history:
         if order_event.execution_id is not None and filled is not None:
@@ -204,7 +204,7 @@ def _build_expected(
     filled: Filled | None,
     executions: Executions,
 ) -> dict[str, Any]:
-    state = changed(
+    state = replace_fields(
         order,
         status=Status(order_event.to_status),
         quantity=order.quantity if recorded.quantity is None else recorded.quantity,

@@ -13,7 +13,7 @@ from app.orders.rules.values import (
     Status,
     Ticket,
     TimeInForce,
-    changed,
+    replace_fields,
 )
 from app.timestamps import Timestamp, format_timestamp
 
@@ -100,7 +100,7 @@ def copy_order(order: Order, order_id: str, at: Timestamp, **fields: Any) -> Ord
         "accepted_at": None,
         "denial": None,
     }
-    return changed(order, **own | fields)
+    return replace_fields(order, **own | fields)
 
 
 def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:

@@ -19,7 +19,7 @@ from app.orders.rules.values import (
     Role,
     Status,
     TimeInForce,
-    changed,
+    replace_fields,
 )
 from app.timestamps import Timestamp
 
@@ -174,7 +174,7 @@ def parse_order_row(values: Sequence[Any]) -> Order:
 
 def is_status_change(previous: Order, current: Order) -> bool:
     """Return whether only the columns STATUS_COLUMNS of an order changed."""
-    return current == changed(previous, **{name: getattr(current, name) for name in STATUS_COLUMNS})
+    return current == replace_fields(previous, **{name: getattr(current, name) for name in STATUS_COLUMNS})
 
 
 def _find_reader(name: str) -> Callable[[Any], Any] | None:

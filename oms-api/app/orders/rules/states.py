@@ -99,7 +99,7 @@ def get_resting_status(filled: Decimal, *, is_triggered: bool, is_accepted: bool
     return Status.ACCEPTED if is_accepted else Status.SUBMITTED
 
 
-def diagram() -> str:
+def format_diagram() -> str:
     """Return the table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", "    [*] --> INITIALIZED"]
     for start, ends in NEXT.items():

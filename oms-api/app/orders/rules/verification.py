@@ -134,7 +134,7 @@ def check_quantity(order: Order) -> list[Finding]:
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
-def filled_by(execution: ExecutionRow) -> Filled:
+def get_filled_amounts(execution: ExecutionRow) -> Filled:
     """Return what one execution filled."""
     return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
 

@@ -63,7 +63,9 @@ class BuyingPowerReader:
         symbols = sorted({key.instrument_key for key in (*positions, *orders)})
         instruments = find_instruments(connection, symbols)
         currencies = {
-            key: _currency(positions.get(key, FLAT), instruments[key.instrument_key], bases[key.portfolio_id])
+            key: _get_currency(
+                positions.get(key, FLAT), instruments[key.instrument_key], bases[key.portfolio_id]
+            )
             for key in {*positions, *orders}
         }
         pairs = {
@@ -80,7 +82,11 @@ class BuyingPowerReader:
         books: dict[int, list[SymbolExposure]] = {}
         for key, currency in currencies.items():
             position, quote = positions.get(key, FLAT), by_symbol.get(key.symbol)
-            rate = None if currency is None else _rate(position, currency, bases[key.portfolio_id], by_symbol)
+            rate = (
+                None
+                if currency is None
+                else _find_rate(position, currency, bases[key.portfolio_id], by_symbol)
+            )
             exchange = instruments[key.instrument_key].exchange
             market = ChargedMarket(exchange, currency or bases[key.portfolio_id], rate)
             override, prices = overrides.get(key.instrument_key), get_prices(quote)
@@ -112,10 +118,10 @@ def _load(
     return positions, orders
 
 
-def _currency(position: Position, instrument: Instrument, base: str) -> str | None:
+def _get_currency(position: Position, instrument: Instrument, base: str) -> str | None:
     return find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
 
 
-def _rate(position: Position, currency: str, base: str, quotes: dict[str, Quote]) -> Decimal:
+def _find_rate(position: Position, currency: str, base: str, quotes: dict[str, Quote]) -> Decimal:
     rate = find_rate(currency, base, quotes)
     return (get_cost_rate(position) or ZERO) if rate is None else rate

@@ -91,7 +91,7 @@ class MarketWatcher:
 
         def read(connection: Connection) -> _MarketState:
             self._market.overrides.refresh(set_all_tenants_scope(connection), at)
-            keys = queries.symbols_with_orders(connection)
+            keys = queries.list_symbols_with_orders(connection)
             quotes = self._market.find_quotes(connection, keys, at)
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}

@@ -12,7 +12,7 @@ from app.ledger.service.event_verification import list_all_portfolio_names
 from app.ledger.service.verdict import Verdict
 from app.orders.queries import audit
 from app.orders.queries.audit import Booked
-from app.orders.rules.approvals import forgets_fills
+from app.orders.rules.approvals import loses_fills
 from app.orders.rules.event_verification import (
     Executions,
     PublishedEvent,
@@ -38,7 +38,7 @@ from app.orders.rules.verification import (
     check_overfill,
     check_quantity,
     check_terms,
-    filled_by,
+    get_filled_amounts,
 )
 
 
@@ -120,7 +120,7 @@ class _OrderVerification:
         filled = Filled()
         for link in links:
             filled = filled.add(link.filled)
-        self._blame(links[0].order, _filled(links[0].order, filled, links))
+        self._blame(links[0].order, _check_filled_amounts(links[0].order, filled, links))
         for link, before in pairwise(links):
             self._blame(link.order, check_carried(link.order, before.order))
 
@@ -131,17 +131,17 @@ class _OrderVerification:
         events: list[PublishedEvent] = self._events.of(key)
         filled = Filled()
         for execution in executions:
-            filled = filled.add(filled_by(execution.row))
+            filled = filled.add(get_filled_amounts(execution.row))
             self._blame(order, list(find_trade_differences(order, execution.row, execution.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
         link = _Link(
             order, filled, [execution.row for execution in executions], list_execution_events(history)
         )
-        forgets = forgets_fills(order, [event.to_status for event in history])
+        forgets = loses_fills(order, [event.to_status for event in history])
         if not forgets and (order.replaces or order.replaced_by):
             self._chains.add(link)
         else:
-            findings += _filled(order, filled, [link])
+            findings += _check_filled_amounts(order, filled, [link])
         findings += find_event_differences(order, history, events, self._executions_of(link))
         if order.replaces is None or forgets:
             findings += check_carried(order, None)
@@ -223,7 +223,7 @@ class _Groups:
         self._next = next(self._groups, None)
 
 
-def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
+def _check_filled_amounts(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
     execution_events = [event for link in links for event in link.execution_events]

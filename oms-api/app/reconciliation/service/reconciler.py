@@ -68,7 +68,7 @@ class Reconciler:
         Return whether a difference waits for its confirmation by another comparison. Raises BrokerUnavailable
         or OutcomeOpen if the broker does not answer.
         """
-        with self._transaction(stored) as connection:
+        with self._open_transaction(stored) as connection:
             portfolio = queries.find_compared_portfolio(connection, stored.tenant_id, stored.name)
             if portfolio is None:
                 resolve_all_issues(connection, stored, self._now())
@@ -76,7 +76,7 @@ class Reconciler:
         booked, unbooked = self._book_missing(stored, portfolio, broker.list_executions(), apply)
         self._book_charges(stored, portfolio, broker, apply)
         books = _read_books(stored, broker)
-        with self._transaction(stored) as connection:
+        with self._open_transaction(stored) as connection:
             differences = [*unbooked, *self._compare(connection, stored, portfolio, books)]
             confirmed = self._select_confirmed(stored.id, differences)
             insert_booked(connection, stored, portfolio, booked, self._now())
@@ -84,7 +84,7 @@ class Reconciler:
         return len(confirmed) < len(differences)
 
     @contextmanager
-    def _transaction(self, stored: StoredConnection) -> Iterator[Connection]:
+    def _open_transaction(self, stored: StoredConnection) -> Iterator[Connection]:
         with unit_of_work(self._engine) as connection:
             yield set_tenant_scope(connection, [stored.tenant_id])
 
@@ -101,7 +101,7 @@ class Reconciler:
         """
         old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT]
         ids = {execution.execution_id for execution in old}
-        with self._transaction(stored) as connection:
+        with self._open_transaction(stored) as connection:
             booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
             orders = {execution.order_id for execution in old}
             known_orders = queries.find_known_orders(connection, stored.tenant_id, portfolio.id, orders)
@@ -115,7 +115,7 @@ class Reconciler:
             return [], []
         apply(missing)
         ids = {execution.execution_id for execution in missing}
-        with self._transaction(stored) as connection:
+        with self._open_transaction(stored) as connection:
             booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
         return (
             [
@@ -137,7 +137,7 @@ class Reconciler:
         adapter: object = broker
         if not isinstance(adapter, HasExecutionCharges):
             return
-        with self._transaction(stored) as connection:
+        with self._open_transaction(stored) as connection:
             missing = self._missing_charges.list(connection, stored, portfolio, adapter)
         if missing:
             apply(missing)

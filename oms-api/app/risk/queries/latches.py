@@ -29,7 +29,7 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
         LATCHES.c.tenant_id.in_(sorted(active_latches)), IS_ACTIVE
     )
     for tenant_id, *row in connection.execute(statement):
-        latch = _latch(row)
+        latch = _parse_latch(row)
         active_latches[tenant_id][latch.holder] = latch
     return active_latches
 
@@ -71,14 +71,14 @@ def list_latches(
     if is_active is not None:
         statement = statement.where(LATCHES.c.released_at.is_(None) == is_active)
     rows = connection.execute(statement.order_by(LATCHES.c.id.desc()).limit(count))
-    return [_latch(row) for row in rows]
+    return [_parse_latch(row) for row in rows]
 
 
 def find_latch(connection: Connection, tenant_id: int, latch_id: str) -> Latch | None:
     """Return a latch, locked until the transaction ends, None if there is none."""
     statement = select(*_PICKED).where(LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch_id)
     row = connection.execute(statement.with_for_update()).one_or_none()
-    return _latch(row) if row else None
+    return _parse_latch(row) if row else None
 
 
 def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
@@ -96,7 +96,7 @@ def _build_holder_values(holder: LatchSubject) -> tuple[Any, ...]:
     return tuple(LATCHES.c[name] == value for name, value in holder._asdict().items())
 
 
-def _latch(row: Sequence[Any]) -> Latch:
+def _parse_latch(row: Sequence[Any]) -> Latch:
     latch_id, scope, name, symbol, executions, most, set_at, released, by, reason = row
     holder = LatchSubject(LatchScope(scope), name, symbol)
     return Latch(

@@ -27,7 +27,7 @@ def select_limits(tenant_id: int) -> Select[Any]:
 def list_limits(connection: Connection, tenant_id: int) -> list[SetLimit]:
     """Return all limits by scope, name and code, including expired ones."""
     order = (LimitRow.scope, LimitRow.name_key, LimitRow.code, LimitRow.is_temporary)
-    return [_set_limit(row) for row in connection.execute(select_limits(tenant_id).order_by(*order))]
+    return [_parse_limit(row) for row in connection.execute(select_limits(tenant_id).order_by(*order))]
 
 
 def load_limits(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[SetLimit]]:
@@ -38,7 +38,7 @@ def load_limits(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
     for tenant_id, *row in find_matching_rows(
         connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys
     ):
-        limits[tenant_id].append(_set_limit(row))
+        limits[tenant_id].append(_parse_limit(row))
     return limits
 
 
@@ -51,14 +51,14 @@ def has_limits(connection: Connection, tenant_id: int) -> bool:
 
 def find_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit | None:
     """Return the limit with the same scope, name and code, temporary or permanent as `limit` is."""
-    row = connection.execute(select_limits(tenant_id).where(*_place(limit))).one_or_none()
-    return _set_limit(row) if row else None
+    row = connection.execute(select_limits(tenant_id).where(*_build_key_conditions(limit))).one_or_none()
+    return _parse_limit(row) if row else None
 
 
 def count_other_limits(connection: Connection, tenant_id: int, limit: SetLimit) -> tuple[int, int]:
     """Return the number of the tenant's other limits, and the number of characters in their lists."""
     counts = (func.count(), func.coalesce(func.sum(func.length(LimitRow.words)), 0))
-    statement = select(*counts).where(LimitRow.tenant_id == tenant_id, ~and_(*_place(limit)))
+    statement = select(*counts).where(LimitRow.tenant_id == tenant_id, ~and_(*_build_key_conditions(limit)))
     limits, characters = connection.execute(statement).one()
     return int(limits), int(characters)
 
@@ -78,7 +78,7 @@ def delete_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> boo
     return removed.rowcount > 0
 
 
-def _place(limit: SetLimit) -> tuple[Any, ...]:
+def _build_key_conditions(limit: SetLimit) -> tuple[Any, ...]:
     return (
         LimitRow.scope == limit.scope,
         LimitRow.name_key == limit.key,
@@ -87,7 +87,7 @@ def _place(limit: SetLimit) -> tuple[Any, ...]:
     )
 
 
-def _set_limit(row: Sequence[Any]) -> SetLimit:
+def _parse_limit(row: Sequence[Any]) -> SetLimit:
     """Return the limit of a row. Values are decimals and datetimes from PostgreSQL, text from SQLite."""
     scope, key, name, code, value, until, set_by, set_at, listed = row
     return SetLimit(

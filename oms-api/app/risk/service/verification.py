@@ -42,10 +42,12 @@ def _verify_switches(
 ) -> None:
     events = audit.list_risk_events(connection, "kill_switch.")
     changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
-    events_seen = [_switch_fact(event.tenant_id, event.payload, event.at, event.type) for event in events]
+    events_seen = [
+        _build_switch_key(event.tenant_id, event.payload, event.at, event.type) for event in events
+    ]
     names = ("scope", "name", "state", "reason", "set_by")
     expected_rows = [
-        _switch_fact(
+        _build_switch_key(
             row["tenant_id"],
             {name: row[name] for name in names},
             row["set_at"],
@@ -80,7 +82,7 @@ def _get_event_type(state: str) -> str | None:
     return _SWITCH_EVENTS.get(state)
 
 
-def _switch_fact(tenant_id: int, values: Facts, at: Timestamp, kind: str | None) -> Key:
+def _build_switch_key(tenant_id: int, values: Facts, at: Timestamp, kind: str | None) -> Key:
     row_fields = (tenant_id, values.get("scope"), values.get("name") or "", values.get("state"), kind)
     return (*row_fields, values.get("reason"), values.get("set_by"), at, *sorted(values))
 
@@ -92,7 +94,7 @@ def _change_fact(row: Facts) -> Key:
 
 
 def _build_change_key(act: AuditedAction) -> Key:
-    return (act.tenant_id, act.target, act.after["state"], act.after["reason"], _set_by(act), act.at)
+    return (act.tenant_id, act.target, act.after["state"], act.after["reason"], _get_actor_name(act), act.at)
 
 
 def _verify_states(connection: Connection, verdict: Verdict) -> None:
@@ -112,15 +114,17 @@ def _verify_limits(
     events = audit.list_risk_events(connection, "limit.")
     expected, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
     _add_findings(verdict, "limit events", findings)
-    events_seen = [_limit_fact(event) for event in events]
-    recorded = [_limit_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)]
+    events_seen = [_build_limit_key(event) for event in events]
+    recorded = [
+        _build_limit_key_of_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)
+    ]
     _add_findings(
         verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", events_seen, recorded)
     )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "limits"):
         key = (row["tenant_id"], row["scope"], row["name_key"], row["code"], row["is_temporary"])
-        stored[key] = rules.build_limit_facts(_limit(row))
+        stored[key] = rules.build_limit_facts(_parse_limit(row))
         if row["words"] and row["value"] != 0:
             finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
             verdict.add_findings(f"limit {key}", [finding])
@@ -132,20 +136,20 @@ def _is_change(act: AuditedAction) -> bool:
     return act.before is not None or act.after is not None
 
 
-def _limit_fact(event: RiskEvent) -> Key:
+def _build_limit_key(event: RiskEvent) -> Key:
     values = event.payload
     target = f"{values.get('code')}:{values.get('scope')}:{values.get('name') or ''}"
     entry = (target, str(values.get("before")), str(values.get("after")), values.get("set_by"))
     return (event.tenant_id, event.type, *entry, event.at, *sorted(values))
 
 
-def _limit_act(act: AuditedAction) -> Key:
+def _build_limit_key_of_act(act: AuditedAction) -> Key:
     before, after = (_sort_values(value) for value in (act.before, act.after))
-    entry = (act.target, str(before), str(after), _set_by(act))
+    entry = (act.target, str(before), str(after), _get_actor_name(act))
     return (act.tenant_id, "limit.changed", *entry, act.at, *sorted(_OF_LIMIT))
 
 
-def _set_by(act: AuditedAction) -> str:
+def _get_actor_name(act: AuditedAction) -> str:
     """Return the actor in the form of rows and events: the person, else the name of the key."""
     return act.actor.removeprefix("key:")
 
@@ -155,7 +159,7 @@ def _sort_values(value: Any) -> Any:
     return {name: value.get(name) for name in ("value", "until")} if isinstance(value, dict) else value
 
 
-def _limit(row: Facts) -> SetLimit:
+def _parse_limit(row: Facts) -> SetLimit:
     return SetLimit(
         LimitScope(row["scope"]), row["name_key"], row["name"], LimitCode(row["code"]), Decimal(row["value"]),
         row["until"], row["set_by"], row["set_at"], row["words"],
@@ -164,9 +168,9 @@ def _limit(row: Facts) -> SetLimit:
 
 def _verify_latches(connection: Connection, verdict: Verdict, acts: list[AuditedAction]) -> None:
     events = audit.list_risk_events(connection, "latch.")
-    events_seen = [_latch_fact(event.tenant_id, event.type, event.payload, event.at) for event in events]
+    events_seen = [_build_latch_key(event.tenant_id, event.type, event.payload, event.at) for event in events]
     recorded = [
-        _latch_fact(act.tenant_id, act.action, _latch_facts(act), act.at)
+        _build_latch_key(act.tenant_id, act.action, _get_latch_payload(act), act.at)
         for act in acts
         if act.action.startswith("latch.")
     ]
@@ -180,7 +184,7 @@ def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Audited
     _compare(verdict, "latch", RiskCheck.LATCH, stored, rules.build_expected_latches(events))
 
 
-def _latch_facts(act: AuditedAction) -> Facts:
+def _get_latch_payload(act: AuditedAction) -> Facts:
     """Return the values of a latch in the audit log in the form of an event."""
     after: Facts = (
         act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
@@ -188,7 +192,7 @@ def _latch_facts(act: AuditedAction) -> Facts:
     return after | {"latch_id": act.target}
 
 
-def _latch_fact(tenant_id: int, kind: str, values: Facts, at: Timestamp) -> Key:
+def _build_latch_key(tenant_id: int, kind: str, values: Facts, at: Timestamp) -> Key:
     fields = mask_secrets(values)  # in the form of the audit log
     return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in fields.items()))
 

@@ -18,7 +18,7 @@ from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.event_payloads import add_event_fields, build_shared_fields, get_event_type
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import require_transition
-from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, changed
+from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, replace_fields
 from app.orders.service.batch.open_orders import OpenOrders
 from app.timestamps import Timestamp
 
@@ -99,7 +99,7 @@ class OrderStore:
         unread = {name for name in names if (column, name) not in self._read and name not in self._new}
         if unread:
             self._read |= {(column, name) for name in unread}
-            self.take(queries.orders_by_name(self._connection, column, sorted(unread)))
+            self.take(queries.list_orders_by_name(self._connection, column, sorted(unread)))
 
     def get(self, tenant_id: int, order_id: str) -> Order:
         """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
@@ -180,7 +180,7 @@ class OrderStore:
 
     def replace(self, order: Order, **fields: Any) -> Order:
         """Change fields of an order without a history row, such as a trail level or a link."""
-        altered = changed(order, **fields)
+        altered = replace_fields(order, **fields)
         self._store(altered, order)
         return altered
 
@@ -251,7 +251,7 @@ class OrderStore:
         **fields: Any,
     ) -> Order:
         count = order.event_count + 1
-        updated = changed(order, status=to_status, event_count=count, updated_at=at, **fields)
+        updated = replace_fields(order, status=to_status, event_count=count, updated_at=at, **fields)
         portfolio_key = self._store(updated, order)
         event = OrderEvent(
             updated.tenant_id,

@@ -67,7 +67,7 @@ from app.orders.service.market_events.quote_processing import (
     apply_quote,
 )
 from app.orders.service.market_events.session_release import release_orders
-from app.orders.service.market_events.square_off import square_off
+from app.orders.service.market_events.square_off import close_intraday_positions
 from app.orders.service.risk_checks.loss_limits import check_losses
 
 _COMMANDS_AFTER_EXPIRY = (
@@ -162,7 +162,7 @@ _COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome | OmsEr
     FinishQuote: _finish_quote,
     ExpireOrders: _expire,
     ReleaseOrders: release_orders,
-    SquareOff: square_off,
+    SquareOff: close_intraday_positions,
     CheckLosses: check_losses,
     CancelHalted: cancel_all_halted,
 }

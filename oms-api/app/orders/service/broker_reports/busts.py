@@ -62,7 +62,7 @@ def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult
     original, trade = reverse_trade(context, command, execution)
     record_bust(context, order, execution, trade, command, request_key=origin.idempotency_key)
     reduce_competing_orders(context, trade, at)
-    restore_exits_of(context, order, original, trade, f"{execution.execution_id} was busted")
+    restore_exits_of_order(context, order, original, trade, f"{execution.execution_id} was busted")
     return build_answer(context, order)
 
 
@@ -99,7 +99,7 @@ def record_bust(
     )
 
 
-def restore_exits_of(
+def restore_exits_of_order(
     context: BatchContext, order: Order, original: TradeRow, trade: TradeRow, reason: str
 ) -> None:
     """Restore the exits if `trade` reversed a fill that had reduced the position."""

@@ -22,7 +22,7 @@ from app.orders.service.broker_reports.busts import (
     build_answer,
     find_execution,
     record_bust,
-    restore_exits_of,
+    restore_exits_of_order,
     reverse_trade,
 )
 from app.orders.service.changes.order_changes import get_actor
@@ -67,7 +67,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
         apply_fill_to_group(context, corrected, booked.difference, at)
     reduce_competing_orders(context, booked.trade, at, corrected)
     reason = f"{execution.execution_id} was corrected"
-    restore_exits_of(context, order, booked.original, booked.trade, reason)
+    restore_exits_of_order(context, order, booked.original, booked.trade, reason)
     return build_answer(context, order)
 
 
@@ -76,18 +76,18 @@ def _build_event(command: CorrectExecution, execution: ExecutionRow) -> Executed
     quantity = command.quantity or Decimal(execution.quantity)
     price = command.price or Decimal(execution.price)
     if (format_fixed(quantity), format_fixed(price)) == (execution.quantity, execution.price):
-        raise _invalid("quantity", "Must differ from the execution, or `price` must.", "unchanged")
+        raise _build_field_error("quantity", "Must differ from the execution, or `price` must.", "unchanged")
     value = multiply(quantity, price)
     if not value:
-        raise _invalid("quantity", "The value must be at least 0.00000001.", "too_small")
+        raise _build_field_error("quantity", "The value must be at least 0.00000001.", "too_small")
     correction_id = get_correction_id(execution.execution_id)
     if len(get_bust_id(correction_id)) > MAX_ID_LENGTH:
-        raise _invalid("execution_id", "Is too long to be corrected; bust it instead.", "too_long")
+        raise _build_field_error("execution_id", "Is too long to be corrected; bust it instead.", "too_long")
     at = datetime.fromisoformat(execution.executed_at)
     return Executed(command.order_id, correction_id, quantity, price, value, at)
 
 
-def _invalid(field: str, message: str, code: str) -> Invalid:
+def _build_field_error(field: str, message: str, code: str) -> Invalid:
     return Invalid(
         "The execution cannot be corrected like this; see `errors`.", [FieldError(field, message, code)]
     )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.brokers.rules.fill_matching import select_missing_fills
 from app.brokers.rules.values import BrokerEvent, Executed
-from app.orders.queries.executions import executions_of
+from app.orders.queries.executions import list_executions_of_orders
 from app.orders.rules.execution_verification import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 
@@ -32,7 +32,7 @@ def drop_known_fills(connection: Connection, tenant_id: int, events: Sequence[Ev
     for event in events:
         if is_listed_fill(event):
             listed.setdefault(event.order_id, []).append(event)
-    rows = executions_of(connection, tenant_id, sorted(listed)) if listed else []
+    rows = list_executions_of_orders(connection, tenant_id, sorted(listed)) if listed else []
     missing: set[BrokerEvent] = set()
     for order_id, fills in listed.items():
         missing |= set(_select_missing([row for row in rows if row.order_id == order_id], fills))

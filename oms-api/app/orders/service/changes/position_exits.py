@@ -41,7 +41,7 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
         raise NothingToClose(command.symbol)
     current_exits = _list_exits(context, command, portfolio_key, position_quantity)
     new_exits = _build_exits(context, command, portfolio_key, position_quantity)
-    if sorted(map(_terms, current_exits)) == sorted(map(_terms, new_exits)):
+    if sorted(map(_list_terms, current_exits)) == sorted(map(_list_terms, new_exits)):
         return build_result(context, origin.tenant_id, [exit_order.id for exit_order in current_exits])
     for order in new_exits or current_exits[:1]:
         count_order_message(context, origin, order)
@@ -116,7 +116,7 @@ def _build_exits(
     return [new_exits[0]._replace(idempotency_key=origin.idempotency_key), *new_exits[1:]]
 
 
-def _terms(order: Order) -> tuple[str, ...]:
+def _list_terms(order: Order) -> tuple[str, ...]:
     """Return the terms by which exits are compared."""
     terms = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
     return tuple(map(str, terms))

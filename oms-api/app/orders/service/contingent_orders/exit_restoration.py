@@ -63,7 +63,7 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
     """
     position_quantity = context.ledger.get_position(reversed_reduction.position_key).quantity
     groups = _list_groups(context, reversed_reduction, "SELL" if position_quantity > 0 else "BUY")
-    covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
+    covered = {name: _compute_covered_quantity(legs) for name, legs in groups.items()}
     uncovered_quantity = abs(position_quantity) - sum(covered.values(), ZERO)
     restorable_quantity = reversed_reduction.quantity
     restored: list[Order] = []
@@ -118,7 +118,7 @@ def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp)
     return recent_exits
 
 
-def _covered_quantity(legs: Iterable[Order]) -> Decimal:
+def _compute_covered_quantity(legs: Iterable[Order]) -> Decimal:
     """Return the quantity that all working exits of a group protect."""
     return min((leg.leaves_quantity for leg in legs if leg.status in WORKING_STATUSES), default=ZERO)
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
 from app.orders.rules.contingency import compute_exit_quantity, list_latest_exits
-from app.orders.rules.protection import get_trigger_price, reached_stop
+from app.orders.rules.protection import find_triggering_price, get_trigger_price
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import was_sent_with_entry
@@ -80,7 +80,7 @@ def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
     entry = context.order_store.find_parent(leg)
     prices = context.find_symbol_state(leg.tenant_id, leg.symbol).prices
     price = get_trigger_price(leg, prices)
-    is_reached = price is not None and reached_stop(leg, [price]) is not None
+    is_reached = price is not None and find_triggering_price(leg, [price]) is not None
     if entry is not None and entry.status in WORKING_STATUSES and leg.type in STOPS and is_reached:
         cancel_order(context, entry, at, GROUPS, reason=_STOP_REACHED)
 

@@ -33,7 +33,7 @@ def apply_trades_to_orders(
         return _leave_caches
     now = max(datetime.fromisoformat(trade.row.created_at) for trade in trades)
     context = BatchContext(batch, services, now)
-    for trade in _with_open_orders(context, trades):
+    for trade in _select_trades_with_orders(context, trades):
         apply_trade_to_orders(context, trade)
     context.flush()
     return create_cache_update(context)
@@ -77,7 +77,9 @@ def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
     return find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
 
 
-def _with_open_orders(context: BatchContext, reductions: Iterable[RecordedTrade]) -> list[RecordedTrade]:
+def _select_trades_with_orders(
+    context: BatchContext, reductions: Iterable[RecordedTrade]
+) -> list[RecordedTrade]:
     """Return the trades that may change orders: those in symbols with open ones, and reversals."""
     effects = []
     for recorded_trade in reductions:

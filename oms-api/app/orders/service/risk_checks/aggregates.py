@@ -58,7 +58,7 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: Limits) -> 
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
             base = context.ledger.get_portfolio(portfolio_key).base_currency
             totals[base] = add_totals(totals.get(base, NOTHING), get_exposure(context, portfolio_key).total)
-    converted = _in_one_currency(context, order, totals)
+    converted = _convert_to_firm_currency(context, order, totals)
     return converted if has_value else converted._replace(missing=None)  # a count of orders needs no rate
 
 
@@ -90,7 +90,7 @@ def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
 def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
     if tenant_id not in context.loaded.unlocked_totals:
         _lock(context)
-        totals = _unlocked_totals(context, tenant_id)
+        totals = _compute_unlocked_totals(context, tenant_id)
         context.loaded.unlocked_totals[tenant_id] = totals
         firm = get_firm_currency(context, tenant_id)
         locked = context.order_store.portfolio_keys
@@ -101,7 +101,7 @@ def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
             find_conversion_rate(context, tenant_id, base, firm)
 
 
-def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
+def _convert_to_firm_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
     tenant_id, firm = order.tenant_id, context.loaded.firm_currencies[order.tenant_id]
     own = context.get_portfolio(order).base_currency
     rate = None if own == firm else find_conversion_rate(context, tenant_id, own, firm)
@@ -126,7 +126,7 @@ def _lock(context: BatchContext) -> None:
         context.connection.execute(statement, {"class": _LOCK_CLASS, "tenant": tenant_id})
 
 
-def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
+def _compute_unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
     """Return the totals of the portfolios that the batch has not locked, by currency."""
     firm = load_firm_books(context.connection, tenant_id)
     bases = {
@@ -146,14 +146,14 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
     )
     load_last_trade_prices(context, positions)
     totals: dict[str, Totals] = {}
-    for portfolio_key, book in _books(context, bases, positions, orders, position_keys):
+    for portfolio_key, book in _iterate_books(context, bases, positions, orders, position_keys):
         totals[bases[portfolio_key]] = add_totals(
             totals.get(bases[portfolio_key], NOTHING), compute_totals(book)
         )
     return totals
 
 
-def _books(
+def _iterate_books(
     context: BatchContext,
     bases: dict[PortfolioKey, str],
     positions: dict[PositionKey, Position],

@@ -31,7 +31,7 @@ def get_seconds_since_same_order(context: BatchContext, order: Order, within: De
     at = datetime.fromisoformat(order.created_at)
     recent = _list_recent_orders(context, order, order.actor, timedelta(seconds=float(within)))
     ages = [
-        _age(recent_order, at)
+        _compute_age(recent_order, at)
         for recent_order in recent
         if _is_same(recent_order, order) and not _is_ahead(recent_order, at)
     ]
@@ -96,5 +96,5 @@ def _is_ahead(order: Order, at: datetime) -> bool:
     return datetime.fromisoformat(order.created_at) > at + _MAX_AHEAD
 
 
-def _age(order: Order, at: datetime) -> Decimal:
+def _compute_age(order: Order, at: datetime) -> Decimal:
     return Decimal(str(max((at - datetime.fromisoformat(order.created_at)).total_seconds(), 0.0)))

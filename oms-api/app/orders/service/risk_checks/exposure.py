@@ -41,7 +41,7 @@ def get_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure
                 key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)
             }
     for holding_key in holding_keys_to_revalue:
-        _revalue(context, portfolio_key, exposure, holding_key)
+        _update_valuation(context, portfolio_key, exposure, holding_key)
     return exposure
 
 
@@ -69,7 +69,7 @@ def _has_new_rate(
     return rate != exposure.valuations[holding_key].book.rate
 
 
-def _revalue(
+def _update_valuation(
     context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> None:
     symbol, product = holding_key
