@@ -85,7 +85,7 @@ class EventFeed:
         The page is empty after IDLE_SECONDS without events. Raises TooMany if `key` or the tenant has too
         many followers. Without a key, the caller serves many clients, which it limits itself.
         """
-        async with self._watching(tenant_id, key) as watch:
+        async with self._open_watch(tenant_id, key) as watch:
             last_number = await self.get_horizon(tenant_id) if after is None else after
             yield []
             while True:
@@ -108,7 +108,7 @@ class EventFeed:
         )
 
     @asynccontextmanager
-    async def _watching(self, tenant_id: int, key: str | None) -> AsyncIterator[_Watch]:
+    async def _open_watch(self, tenant_id: int, key: str | None) -> AsyncIterator[_Watch]:
         release = _keep_nothing if key is None else self._slots.take(tenant_id, key)
         watch = self._watches.get(tenant_id)
         if watch is None:

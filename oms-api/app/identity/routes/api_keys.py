@@ -88,7 +88,7 @@ async def change_key(
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
     request = change_requests.build(caller, body, key_id)
     return await change_requests.execute(
-        request, service.update_key, key_id, body.get_new_name(), body.ends()
+        request, service.update_key, key_id, body.get_new_name(), body.must_revoke()
     )
 
 

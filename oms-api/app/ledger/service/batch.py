@@ -174,7 +174,7 @@ class LedgerBatch:
         """Return a locked portfolio."""
         return self.portfolios[key]
 
-    def locked_portfolios(self) -> list[PortfolioState]:
+    def list_locked_portfolios(self) -> list[PortfolioState]:
         """Return the locked portfolios."""
         return [self.portfolios[key] for key in self._locked]
 
@@ -256,7 +256,7 @@ class LedgerBatch:
             for row in self._pending.cash_movements
         ) or queries.has_cash_movement(self.connection, *key)
 
-    def stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
+    def set_orders_stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""
         self.portfolios[portfolio_key].orders_stamp = stamp
         self._pending.changed_portfolios.add(portfolio_key)
@@ -291,7 +291,7 @@ class LedgerBatch:
         ids = self.portfolio_ids
         return {PortfolioKey(name.tenant_id, ids[name]) for name in names if name in ids}
 
-    def portfolio_named(self, tenant_id: int, portfolio_name_key: str) -> PortfolioState:
+    def get_portfolio_by_name(self, tenant_id: int, portfolio_name_key: str) -> PortfolioState:
         """Return a loaded portfolio by its name key."""
         state = self.get_portfolio(
             PortfolioKey(tenant_id, self.portfolio_ids[PortfolioNameKey(tenant_id, portfolio_name_key)])
@@ -304,7 +304,7 @@ class LedgerBatch:
         """Return a portfolio that exists, or that a trade of this batch created. Raises NoSuchPortfolio."""
         if PortfolioNameKey(tenant_id, portfolio_name_key) not in self.portfolio_ids:
             raise NoSuchPortfolio(name)
-        state = self.portfolio_named(tenant_id, portfolio_name_key)
+        state = self.get_portfolio_by_name(tenant_id, portfolio_name_key)
         if not state.last_sequence and state.key in self.new_portfolios:
             raise NoSuchPortfolio(name)
         return state

@@ -159,7 +159,7 @@ def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
 
 
 def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
-    portfolio = batch.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
+    portfolio = batch.get_portfolio_by_name(command.origin.tenant_id, command.portfolio_name_key)
     symbol = batch.get_symbol(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
         command = command._replace(symbol=symbol)

@@ -20,7 +20,7 @@ from app.brokers.service.account_checks import (
     require_own_account,
 )
 from app.clock import EPOCH, Now
-from app.order_routing.queries import open_snapshot, publish_status, open_transaction
+from app.order_routing.queries import open_snapshot, open_transaction, publish_status
 from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasLinks
 from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.missed_reports import MissedReports

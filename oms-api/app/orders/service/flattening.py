@@ -54,7 +54,7 @@ class Flattening:
         skipped_portfolios = {*locked, *unsettled}
         positions = [
             position
-            for position in await self._held(request, stop)
+            for position in await self._list_positions(request, stop)
             if only is None or position.portfolio in only
         ]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
@@ -66,7 +66,7 @@ class Flattening:
             for position in closable_positions
             for order_id in await self._close(request, position, strategy)
         ]
-        remaining_positions = [_serialize(position) for position in await self._held(request, stop)]
+        remaining_positions = [_serialize(position) for position in await self._list_positions(request, stop)]
         flattened = {"canceled": canceled, "closed": closed, "left": remaining_positions}
         return KillSwitchEffect(canceled, unsettled, flattened, unconfirmed)
 
@@ -79,7 +79,9 @@ class Flattening:
         seconds: float,
     ) -> tuple[list[str], list[str], tuple[UnconfirmedCancel, ...]]:
         """Return the ids of the canceled orders, the portfolios whose orders are not, and those orders."""
-        names = [name for name in await self._portfolios(request, stop) if only is None or name in only]
+        names = [
+            name for name in await self._list_portfolio_names(request, stop) if only is None or name in only
+        ]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         keeps = stop.exits is ExitPolicy.KEEP
         tasks = {
@@ -110,7 +112,7 @@ class Flattening:
                 unsettled.append(name)
         return sorted(canceled), sorted(unsettled), tuple(sorted(unconfirmed))
 
-    async def _portfolios(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
+    async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
         tenant_id = request.caller.tenant_id
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
@@ -133,7 +135,7 @@ class Flattening:
             return []
         return [view.order.id for view in result.orders]
 
-    async def _held(self, request: AuthenticatedRequest, stop: Stop) -> list[Held]:
+    async def _list_positions(self, request: AuthenticatedRequest, stop: Stop) -> list[Held]:
         tenant_id = request.caller.tenant_id
 
         def read(connection: Connection) -> list[Held]:

@@ -135,7 +135,7 @@ class Controls:
         """Return whether the tenant has any active latch."""
         return bool(self._known[tenant_id].latches)
 
-    def latch(self, tenant_id: int, holder: LatchSubject) -> Latch | None:
+    def find_latch(self, tenant_id: int, holder: LatchSubject) -> Latch | None:
         """Return the active latch of the holder, None if there is none."""
         return self._known[tenant_id].latches.get(holder)
 

@@ -203,7 +203,7 @@ class BatchContext:
             or self.ledger.get_portfolio(portfolio_key).name_key in origin.portfolios
         )
 
-    def order_for(self, origin: Origin, order_id: str) -> Order:
+    def get_visible_order(self, origin: Origin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
         order = self.order_store.get(origin.tenant_id, order_id)
         if not self.sees(origin, order.portfolio_key):
@@ -232,7 +232,7 @@ class BatchContext:
     def flush(self) -> None:
         """Write all changes of the batch."""
         self.order_store.renew_stamps()
-        self.ledger.flush(*self.order_store.writes(), *self.writes)
+        self.ledger.flush(*self.order_store.list_writes(), *self.writes)
         self.order_store.note_row_version(get_row_version(self.connection))
         if self.audit_entries:
             record_entries(self.connection, self.audit_entries)

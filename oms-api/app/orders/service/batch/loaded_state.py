@@ -85,7 +85,7 @@ class LoadedState:
                 if name:
                     self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
-    def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
+    def list_locked_portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
 

@@ -215,7 +215,7 @@ class OrderStore:
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
             stamp = renew_stamp(self._ledger.get_portfolio(portfolio_key).orders_stamp)
             self.open_orders[portfolio_key].stamp = stamp
-            self._ledger.stamp(portfolio_key, stamp)
+            self._ledger.set_orders_stamp(portfolio_key, stamp)
 
     def _is_kept(self, key: tuple[int, str]) -> bool:
         """Return whether the order is open, or was before the batch."""
@@ -226,7 +226,7 @@ class OrderStore:
         for order in self.changed:
             self.open_orders[order.portfolio_key].note_row_version(order.id, version)
 
-    def writes(self) -> list[BulkWrite]:
+    def list_writes(self) -> list[BulkWrite]:
         """Return the statements that write the batch's orders."""
         changed_keys = [key for key in self._changed if key not in self._new]
         return [
@@ -286,6 +286,6 @@ class OrderStore:
         self._changed.setdefault(key, before)
         if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders
             self._copied.add(portfolio_key)
-            self.open_orders[portfolio_key] = self.open_orders[portfolio_key].copied()
+            self.open_orders[portfolio_key] = self.open_orders[portfolio_key].copy()
         self.open_orders[portfolio_key].put(order)
         return portfolio_key

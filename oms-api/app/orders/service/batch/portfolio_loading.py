@@ -65,7 +65,7 @@ def _load_open_orders(
     for portfolio_key, cached_orders in cached.items():
         stamp = context.ledger.get_portfolio(portfolio_key).orders_stamp
         if cached_orders.stamp != stamp:
-            loaded[portfolio_key] = cached_orders.copied()
+            loaded[portfolio_key] = cached_orders.copy()
             loaded[portfolio_key].stamp = stamp
             outdated.append(portfolio_key)
     context.order_store.open_orders.update(loaded)

@@ -131,12 +131,12 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
             name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
             keys |= context.ledger.list_portfolio_keys([name])
         elif isinstance(command, CancelHalted):
-            keys.update(context.loaded.portfolios(command.tenant_id))
+            keys.update(context.loaded.list_locked_portfolios(command.tenant_id))
         elif isinstance(command, SquareOff):
             keys.update(context.loaded.intraday[command.tenant_id])
         elif isinstance(command, ExpireOrders):
             for key in context.loaded.overdue[command]:
-                overdue += context.order_store.open_orders[key].overdue(command.at)
+                overdue += context.order_store.open_orders[key].list_overdue(command.at)
     return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
 
 

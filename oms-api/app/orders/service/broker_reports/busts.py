@@ -55,7 +55,7 @@ def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult
     AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     origin = command.origin
-    order, at = context.order_for(origin, command.order_id), format_timestamp(origin.at)
+    order, at = context.get_visible_order(origin, command.order_id), format_timestamp(origin.at)
     if find_repeated_change(context, origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)

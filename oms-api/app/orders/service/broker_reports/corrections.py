@@ -56,7 +56,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
     Exits grow or shrink with the position. Raises Invalid, NoRate, RateUnknown, AmountTooLarge, and what
     `bust_execution` raises.
     """
-    order = context.order_for(command.origin, command.order_id)
+    order = context.get_visible_order(command.origin, command.order_id)
     if find_repeated_change(context, command.origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)

@@ -60,7 +60,9 @@ _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_valu
 def cancel_requested_order(context: BatchContext, command: CancelOrder) -> OrderResult:
     """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
-    order = _expire_if_due(context, context.order_for(origin, command.order_id), format_timestamp(origin.at))
+    order = _expire_if_due(
+        context, context.get_visible_order(origin, command.order_id), format_timestamp(origin.at)
+    )
     key = origin.idempotency_key
     if order.status in FINAL_STATUSES:
         repeated = find_repeated_change(context, origin, order)
@@ -125,7 +127,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     successor, it is stored as DENIED and the order stays open.
     """
     origin, changes = command.origin, command.changes
-    named_order = context.order_for(origin, command.order_id)
+    named_order = context.get_visible_order(origin, command.order_id)
     earlier_result = find_repeated_request(context, origin, changes.client_order_id)
     if earlier_result is not None:
         return earlier_result
@@ -177,7 +179,9 @@ def expire_orders(
     context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
 ) -> None:
     """Expire the orders of the portfolios that are due, at most `limit`."""
-    overdue = chain.from_iterable(context.order_store.open_orders[key].overdue(at) for key in portfolio_keys)
+    overdue = chain.from_iterable(
+        context.order_store.open_orders[key].list_overdue(at) for key in portfolio_keys
+    )
     for stale_order in islice(overdue, limit):
         _expire_if_due(context, context.order_store.get_current(stale_order), at)
 

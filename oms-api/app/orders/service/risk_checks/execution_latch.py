@@ -19,7 +19,7 @@ def find_latch(context: BatchContext, order: Order) -> Latch | None:
         return None  # the fast path
     tenant_id, controls = order.tenant_id, context.services.controls
     latches = (
-        context.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
+        context.latched.get((tenant_id, holder)) or controls.find_latch(tenant_id, holder)
         for holder in list_holders(order)
     )
     return next(filter(None, latches), None)
