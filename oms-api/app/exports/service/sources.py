@@ -90,7 +90,7 @@ def build_positions(context: ExportContext) -> Source:
             if _is_in_period(filters, format_timestamp(marked_position.holding.last_at))
         ]
         rows = select_values(POSITION_COLUMNS, items)
-        return Page(rows, positions[-1].holding.place if len(positions) == limit else None)
+        return Page(rows, positions[-1].holding.name_key if len(positions) == limit else None)
 
     return Source(POSITION_COLUMNS, read_page)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.audit.rules.actions import AuditedAction
 from app.identity.rules.administration import format_retired_name
@@ -16,7 +16,13 @@ SESSION_ENDS = {  # the reason that is stored with a session, by the action that
     "session.revoked": "ended",
     "session.reused": "refresh token used twice",
 }
-RowKey = tuple[int, str]  # tenant id, and the row's name within its tenant
+
+
+class RowKey(NamedTuple):
+    """The key of a row: its tenant, and its name within the tenant."""
+
+    tenant_id: int
+    name: str
 
 
 class ExpectedRows:
@@ -72,20 +78,20 @@ class ExpectedRows:
     def _create_user(self, act: AuditedAction) -> None:
         fields = act.after | {"portfolios": _normalize_keys(act.after["portfolios"]), "status": "active"}
         fields["slack_status"] = "active"
-        self.users[act.tenant_id, _get_name(act)] = fields | {"created_at": act.at}
+        self.users[RowKey(act.tenant_id, _get_name(act))] = fields | {"created_at": act.at}
 
     def _see_user(self, act: AuditedAction) -> None:
         person = {"email": None, "name": act.target, "status": "active", "portfolios": None}
         person["slack_status"] = "active"
         fields = person | act.after | {"created_at": act.at}
         user_keys = [key for key, user in self.users.items() if user.get("person") == act.target]
-        if act.tenant_id not in {key[0] for key in user_keys}:
-            self.users[act.tenant_id, act.target] = fields
+        if act.tenant_id not in {key.tenant_id for key in user_keys}:
+            self.users[RowKey(act.tenant_id, act.target)] = fields
 
     def _change_user(self, act: AuditedAction) -> None:
         if not act.target.startswith("user:"):
             return
-        fields = self.users.setdefault((act.tenant_id, _get_name(act)), {})
+        fields = self.users.setdefault(RowKey(act.tenant_id, _get_name(act)), {})
         fields.update(act.after)
         if "portfolios" in act.after:
             fields["portfolios"] = _normalize_keys(act.after["portfolios"])
@@ -98,12 +104,12 @@ class ExpectedRows:
     def _erase_user(self, act: AuditedAction) -> None:
         called, pseudonym = _get_name(act), act.after["person"]
         self._revoke_sessions(act, "user disabled", called)
-        fields = self.users.pop((act.tenant_id, called), {})
+        fields = self.users.pop(RowKey(act.tenant_id, called), {})
         erased = {"person": pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
-        self.users[act.tenant_id, pseudonym] = fields | erased
-        user_key = (act.tenant_id, called)
+        self.users[RowKey(act.tenant_id, pseudonym)] = fields | erased
+        user_key = RowKey(act.tenant_id, called)
         sessions = [
-            fields for key, fields in self.sessions.items() if (key[0], fields.get("user")) == user_key
+            fields for key, fields in self.sessions.items() if (key.tenant_id, fields.get("user")) == user_key
         ]
         for session in sessions:
             session["user"] = pseudonym
@@ -114,14 +120,14 @@ class ExpectedRows:
     def _rotate_key(self, act: AuditedAction) -> None:
         old_id = act.before["key_id"]
         retired = {"name": format_retired_name(act.after["name"], old_id, NAME_LENGTH)}
-        old = self.keys.setdefault((act.tenant_id, old_id), {})
+        old = self.keys.setdefault(RowKey(act.tenant_id, old_id), {})
         old.update(retired | {"expires_at": act.after["old_expires_at"]})
         self._add_key(act, {name: act.after[name] for name in act.after if name != "old_expires_at"}, old_id)
 
     def _add_key(self, act: AuditedAction, credentials: AuditValues, rotated_from: str | None) -> None:
         creation = {"created_by": act.actor, "created_at": act.at, "revoked_at": None}
         portfolios = {"portfolios": _normalize_keys(credentials["portfolios"]), "rotated_from": rotated_from}
-        self.keys[act.tenant_id, credentials["key_id"]] = credentials | portfolios | creation
+        self.keys[RowKey(act.tenant_id, credentials["key_id"])] = credentials | portfolios | creation
 
     def _rename_key(self, act: AuditedAction) -> None:
         for fields in self._list_keys_by_name(act, act.before["name"]):
@@ -136,16 +142,16 @@ class ExpectedRows:
         keys = [
             fields
             for key, fields in self.keys.items()
-            if key[0] == act.tenant_id and fields.get("name") == name
+            if key.tenant_id == act.tenant_id and fields.get("name") == name
         ]
         return [fields for fields in keys if fields.get("revoked_at") is None] or keys[-1:]
 
     def _open_session(self, act: AuditedAction) -> None:
         fields = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
-        self.sessions[act.tenant_id, _get_name(act)] = fields
+        self.sessions[RowKey(act.tenant_id, _get_name(act))] = fields
 
     def _close_session(self, act: AuditedAction) -> None:
-        fields = self.sessions.setdefault((act.tenant_id, _get_name(act)), {})
+        fields = self.sessions.setdefault(RowKey(act.tenant_id, _get_name(act)), {})
         fields.update({"revoked_at": act.at, "revoked_because": SESSION_ENDS[act.action]})
 
     def _close_other_sessions(self, act: AuditedAction) -> None:
@@ -156,8 +162,8 @@ class ExpectedRows:
     ) -> None:
         for key, fields in self.sessions.items():
             is_ended = fields.get("revoked_at") not in {None, act.at}
-            is_of_user = key[0] == act.tenant_id and fields.get("user") == user
-            if is_of_user and key[1] != excluded_session_id and not is_ended:
+            is_of_user = key.tenant_id == act.tenant_id and fields.get("user") == user
+            if is_of_user and key.name != excluded_session_id and not is_ended:
                 fields.update({"revoked_at": act.at, "revoked_because": because})
 
     def _claim_workspace(self, act: AuditedAction) -> None:
@@ -181,7 +187,7 @@ class ExpectedRows:
         previous, current = name_key(act.before["name"]), name_key(act.after["name"])
         for rows in (self.users, self.keys):
             for key, fields in rows.items():
-                if key[0] == act.tenant_id and fields.get("portfolios"):
+                if key.tenant_id == act.tenant_id and fields.get("portfolios"):
                     names = [current if name == previous else name for name in fields["portfolios"]]
                     fields["portfolios"] = sorted(names)
 

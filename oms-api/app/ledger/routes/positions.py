@@ -87,7 +87,7 @@ async def list_positions(
 
     marked_positions = await readers.run(read, tenant_id)
     return page.build_response(
-        marked_positions, serialize_held_position, lambda last: _SEPARATOR.join(last.holding.place)
+        marked_positions, serialize_held_position, lambda last: _SEPARATOR.join(last.holding.name_key)
     )
 
 

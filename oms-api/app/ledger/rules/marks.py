@@ -37,6 +37,14 @@ class Valuation(NamedTuple):
     is_stale: bool
 
 
+class PositionNameKey(NamedTuple):
+    """The key of a position that names the portfolio instead of its id."""
+
+    portfolio_name_key: str
+    symbol: str
+    product: str
+
+
 class HeldPosition(NamedTuple):
     """A position with its portfolio and its last trade.
 
@@ -61,9 +69,9 @@ class HeldPosition(NamedTuple):
     portfolio_id: int
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def name_key(self) -> PositionNameKey:
         """The sort key of the position in lists."""
-        return (self.portfolio_name_key, self.symbol, self.product)
+        return PositionNameKey(self.portfolio_name_key, self.symbol, self.product)
 
 
 class Exits(NamedTuple):

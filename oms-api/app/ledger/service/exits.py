@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from app.ledger.rules.marks import NO_EXITS, Exits, HeldPosition, MarkedPosition
+from app.ledger.rules.marks import NO_EXITS, Exits, HeldPosition, MarkedPosition, PositionNameKey
 
-Place = tuple[str, str, str]  # a portfolio's name key, symbol, product
-ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[Place, Exits]]
+ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[PositionNameKey, Exits]]
 
 
 def add_exit_prices(
@@ -22,6 +21,6 @@ def add_exit_prices(
     ]
     exits = read(connection, tenant_id, held_positions) if held_positions else {}
     return [
-        marked_position._replace(exits=exits.get(marked_position.holding.place, NO_EXITS))
+        marked_position._replace(exits=exits.get(marked_position.holding.name_key, NO_EXITS))
         for marked_position in marked_positions
     ]

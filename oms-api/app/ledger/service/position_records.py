@@ -89,7 +89,7 @@ def add_records(
     now: datetime,
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
-    keys = {position.holding.place: _build_key(tenant_id, position) for position in marked_positions}
+    keys = {position.holding.name_key: _build_key(tenant_id, position) for position in marked_positions}
     positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
     missing = [position for position in positions.values() if not position.is_current]
     records = {
@@ -100,7 +100,7 @@ def add_records(
     records |= compute_records(connection, market, missing, now)
     recorded = []
     for marked_position in marked_positions:
-        record, extremes = records[keys[marked_position.holding.place]], None
+        record, extremes = records[keys[marked_position.holding.name_key]], None
         if marked_position.holding.quantity:
             extremes = count_price(
                 record.extremes, record.holding, marked_position.mark.price, marked_position.rate

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -20,8 +21,13 @@ from app.timestamps import format_timestamp
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.
 RunCommands = Callable[[Sequence[Command]], Sequence[Outcome | OmsError]]
 RETRY_INTERVAL = timedelta(seconds=15)  # until events that were refused are applied again
-_EventKey = tuple[str, type[BrokerEvent], str | None]  # the order, and the execution if it has one
 _LOG = logging.getLogger(__name__)
+
+
+class _EventKey(NamedTuple):
+    order_id: str
+    event_type: type[BrokerEvent]
+    execution_id: str | None  # None for an event that is no execution
 
 
 class NotApplied(Exception):
@@ -74,7 +80,9 @@ class ReportWriter:
             if _get_key(event) not in refused:
                 self._refused.pop(_get_key(event), None)
         for key in refused.keys() - self._refused.keys():
-            _LOG.error("%s of order %s was refused: it is applied again later", key[1].__name__, key[0])
+            _LOG.error(
+                "%s of order %s was refused: it is applied again later", key.event_type.__name__, key.order_id
+            )
             self._next_retry = self._now() + RETRY_INTERVAL
         self._refused |= refused
 
@@ -102,7 +110,7 @@ def _split_at_successors(commands: Sequence[ApplyBrokerReport]) -> Iterator[Sequ
 
 
 def _get_key(event: BrokerEvent) -> _EventKey:
-    return event.order_id, type(event), getattr(event, "execution_id", None)
+    return _EventKey(event.order_id, type(event), getattr(event, "execution_id", None))
 
 
 def create_command_runner(writer: "GroupCommit[Command, Outcome]") -> RunCommands:

@@ -27,7 +27,7 @@ def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: 
     for table in (_SWITCHES, _LIMITS):
         new_names = {"name_key": new_key, "name": new_name}
         connection.execute(update(table).where(*_build_conditions(table, tenant_id, key)).values(**new_names))
-    state, _ = load_switches(connection, [tenant_id])[tenant_id].get_state(new_key)
+    state = load_switches(connection, [tenant_id])[tenant_id].get_state(new_key).state
     conditions = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key == new_key)
     connection.execute(update(_PORTFOLIOS).where(*conditions).values(trading_state=state.value))
 

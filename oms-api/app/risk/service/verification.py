@@ -99,10 +99,10 @@ def _build_change_key(act: AuditedAction) -> Key:
 
 def _verify_states(connection: Connection, verdict: Verdict) -> None:
     portfolios = audit.list_portfolio_states(connection)
-    switches = load_switches(connection, {row[0] for row in portfolios})
+    switches = load_switches(connection, {tenant_id for tenant_id, *_ in portfolios})
     for tenant_id, portfolio_id, key, stored in portfolios:
         verdict.checked[RiskCheck.STATE] += 1
-        expected = switches[tenant_id].get_state(key)[0].value
+        expected = switches[tenant_id].get_state(key).state.value
         if stored != expected:
             place = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
             verdict.add_findings(place, [Finding(RiskCheck.STATE, "trading_state", stored, expected)])

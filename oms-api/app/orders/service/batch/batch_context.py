@@ -4,7 +4,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -39,7 +38,7 @@ from app.orders.service.submission_queue import CommittedOrder
 from app.risk.queries.losses import BaselineReader
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.losses import LossBaseline
-from app.risk.rules.switches import ALL_ACTIVE, SwitchScope, get_strictest_state
+from app.risk.rules.switches import ALL_ACTIVE, ScopedTradingState, SwitchScope, get_strictest_state
 from app.risk.rules.values import Limits, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
@@ -66,13 +65,6 @@ class BatchServices:
     firm_profits: RecentValues[int, dict[str, Decimal]] = field(default_factory=RecentValues)
     metrics: Metrics | None = None
     signals: "SignalHandler[BatchContext] | None" = None
-
-
-class ScopedTradingState(NamedTuple):
-    """A trading state, and the scope of the kill switch that sets it."""
-
-    state: TradingState
-    scope: SwitchScope
 
 
 _ALL_ACTIVE = ScopedTradingState(TradingState.ACTIVE, SwitchScope.TENANT)
@@ -216,11 +208,11 @@ class BatchContext:
         switches = self.loaded.switches.get(order.tenant_id, ALL_ACTIVE)
         if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
             return _ALL_ACTIVE  # the usual case
-        state, scope = switches.get_state(portfolio.name_key, order.strategy)
+        scoped = switches.get_state(portfolio.name_key, order.strategy)
         own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
-        if get_strictest_state(state, own) is not state:
+        if get_strictest_state(scoped.state, own) is not scoped.state:
             return ScopedTradingState(own, SwitchScope.PORTFOLIO)
-        return ScopedTradingState(state, scope)
+        return scoped
 
     def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:
         """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""

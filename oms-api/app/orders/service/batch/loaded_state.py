@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.brokers.queries import StoredConnection
 from app.instruments.rules import Instrument, InstrumentKey
@@ -21,9 +21,16 @@ from app.risk.rules.latches import LatchSubject
 from app.risk.rules.switches import Switches
 from app.risk.rules.values import Totals
 
-ExecutionKey = tuple[int, str, str]  # tenant id, broker and execution id
 # Plain tuples of a tenant id and a symbol are faster than `InstrumentKey`.
 SymbolKey = tuple[int, str]
+
+
+class ExecutionKey(NamedTuple):
+    """The key of an execution, which is unique at its broker."""
+
+    tenant_id: int
+    broker: str
+    execution_id: str
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Set
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.brokers.rules.values import Busted, Charged, Executed
 from app.costs.rules.values import Schedule
@@ -67,7 +68,11 @@ _RiskChecked = (
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ReplaceOrder | ClosePosition | SetExits
     | DecideApproval | RequestOverride | ReviewApprovals | ReleaseOrders
 )  # fmt: skip
-_OrderAction = tuple[CommandOnOrder, Order]  # a command, and the order that it names
+
+
+class _OrderAction(NamedTuple):
+    command: CommandOnOrder
+    order: Order  # the one that the command names
 
 
 def load_decision_inputs(
@@ -84,7 +89,7 @@ def load_decision_inputs(
     placed = [command for command in commands if type(command) is PlaceOrder]
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     actions = [
-        (command, context.order_store.get(*get_order_key(command)))
+        _OrderAction(command, context.order_store.get(*get_order_key(command)))
         for command in uncommon_commands
         if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
     ]
@@ -158,7 +163,7 @@ def _load_executions(
         elif isinstance(command, ApplyBrokerReport) and isinstance(
             command.event, Executed | Busted | Charged
         ):
-            keys.append((order.tenant_id, order.broker, command.event.execution_id))
+            keys.append(ExecutionKey(order.tenant_id, order.broker, command.event.execution_id))
             orders += (
                 context.order_store.list_replacement_chain(order) if _is_charged_by_order(order) else [order]
             )

@@ -27,6 +27,7 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.loaded_state import ExecutionKey
 from app.orders.service.batch.order_records import find_executed_order
 from app.orders.service.batch.order_results import build_result
 from app.orders.service.broker.linked_exits import release_at_broker
@@ -84,7 +85,8 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
     match event:
         case Executed():
             return (
-                find_executed_order(context, (order.tenant_id, order.broker, event.execution_id)) is not None
+                find_executed_order(context, ExecutionKey(order.tenant_id, order.broker, event.execution_id))
+                is not None
             )
         case Accepted():
             return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING_STATUSES
@@ -172,7 +174,7 @@ def _find_executed_order(context: BatchContext, order: Order, execution_id: str)
     A broker that keeps the id of a replaced order reports a fill of its successor under the first order's id
     again after a restart.
     """
-    order_id = find_executed_order(context, (order.tenant_id, order.broker, execution_id))
+    order_id = find_executed_order(context, ExecutionKey(order.tenant_id, order.broker, execution_id))
     return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
 
 

@@ -13,7 +13,12 @@ from app.orders.service.internal_commands import CheckLosses
 from app.orders.service.risk_checks.order_estimates import sum_exposures
 from app.risk.errors import TooManySet
 from app.risk.queries import losses as queries
-from app.risk.queries.switches import SwitchChange, load_switches, update_trading_states
+from app.risk.queries.switches import (
+    PortfolioTradingState,
+    SwitchChange,
+    load_switches,
+    update_trading_states,
+)
 from app.risk.rules.limits import Subject
 from app.risk.rules.losses import (
     LOSS_LIMIT_ACTOR,
@@ -94,7 +99,7 @@ def _set(
         )
         return
     switches = load_switches(context.connection, [tenant_id])[tenant_id]
-    row = (portfolio.id, key, portfolio.trading_state)
+    row = PortfolioTradingState(portfolio.id, key, portfolio.trading_state)
     execute_writes(context.connection, *update_trading_states(tenant_id, [row], switches))
-    portfolio.trading_state = switches.get_state(key)[0].value
+    portfolio.trading_state = switches.get_state(key).state.value
     context.audit_entries.append(build_automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))
