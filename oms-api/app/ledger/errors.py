@@ -125,8 +125,8 @@ class TradingHalted(OmsError):
 
     def __init__(self, name: str, state: str, scope: str) -> None:
         whose = f"portfolio {name!r}" if scope == "portfolio" else f"the {scope}"
-        what = "only what makes a position smaller passes" if state == "REDUCING" else "nothing passes"
-        super().__init__(f"The kill switch of {whose} is {state}: {what}; nothing was recorded.")
+        effect = "only what makes a position smaller passes" if state == "REDUCING" else "nothing passes"
+        super().__init__(f"The kill switch of {whose} is {state}: {effect}; nothing was recorded.")
 
 
 class NotPermitted(Forbidden):

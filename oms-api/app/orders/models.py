@@ -25,8 +25,8 @@ from app.orders.rules.values import FINAL_STATUSES, GroupKind, OrderType, Status
 
 
 def _build_check(column: str, values: Iterable[str]) -> str:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return f"{column} IN ({listed})"
+    value_list = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({value_list})"
 
 
 def _build_partial_index(name: str | None, condition: TextClause, *columns: str) -> Index:

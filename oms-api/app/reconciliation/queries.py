@@ -187,7 +187,7 @@ def get_held_amount(position: StoredPosition) -> HeldAmount:
 
 def update_critical_count(connection: Connection, tenant_id: int, name: str) -> None:
     """Store how many open critical issues a connection has. Those that somebody watches do not count."""
-    counted = select(func.count()).where(
+    issue_count = select(func.count()).where(
         ReconciliationIssueRow.tenant_id == tenant_id,
         ReconciliationIssueRow.connection == name,
         ReconciliationIssueRow.status == "open",
@@ -196,7 +196,7 @@ def update_critical_count(connection: Connection, tenant_id: int, name: str) -> 
     )
     conditions = (BrokerConnectionRow.tenant_id == tenant_id, BrokerConnectionRow.name == name)
     statement = update(BrokerConnectionRow).where(*conditions)
-    connection.execute(statement.values(critical_issues=counted.scalar_subquery()))
+    connection.execute(statement.values(critical_issues=issue_count.scalar_subquery()))
 
 
 def find_known_orders(

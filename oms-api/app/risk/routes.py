@@ -85,7 +85,7 @@ async def list_limits(
         lambda connection: list_visible_limits(connection, caller, requested.start or "", query.limit, at),
         tenant_id,
     )
-    limits = [serialize_limit(listed.limit, in_force=listed.is_active) for listed in page.limits]
+    limits = [serialize_limit(entry.limit, in_force=entry.is_active) for entry in page.limits]
     return requested.build_content_response(limits, page.next_key)
 
 

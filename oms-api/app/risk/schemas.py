@@ -69,8 +69,8 @@ def _normalize_words(code: LimitCode, value: Any) -> str:  # the raw JSON value
     parts = value.upper().split(",") if isinstance(value, str) and len(value) <= _MAX_LIST else [""]
     entries = {_LISTED[code](entry.strip()) or "" for entry in parts}
     if "" in entries or len(entries) > MAX_WORDS:
-        what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
-        context = {"what": " or ".join(sorted(what)) if what else "symbols"}
+        choices = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
+        context = {"what": " or ".join(sorted(choices)) if choices else "symbols"}
         raise PydanticCustomError("words", "Must be {what}, separated by commas.", context)
     text = ",".join(sorted(entries))
     if len(text) > MAX_WORD_LIST_CHARACTERS:
@@ -151,8 +151,8 @@ class LimitIn(FrozenRequestModel):
         name = key if self.scope in {"instrument", "asset_class"} else self.name or ""
         allowed_values = self.value if isinstance(self.value, str) else None
         value = self.value if isinstance(self.value, Decimal) else ZERO
-        place = (LimitScope(self.scope), key, name, self.code)
-        return SetLimit(*place, value, until, set_by, format_timestamp(now), allowed_values)
+        limit_key = (LimitScope(self.scope), key, name, self.code)
+        return SetLimit(*limit_key, value, until, set_by, format_timestamp(now), allowed_values)
 
 
 class LimitOut(BaseModel):
@@ -203,9 +203,9 @@ class SwitchIn(FrozenRequestModel):
 
     def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
         """Return the change, made at `now`."""
-        place = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
+        switch_key = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
         return SwitchChange(
-            *place, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
+            *switch_key, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
         )
 
 

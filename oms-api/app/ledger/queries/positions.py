@@ -55,10 +55,10 @@ def list_positions(
         .subquery()
     )
     last = aliased(Trade)
-    same = (last.tenant_id == page.c.tenant_id) & (last.portfolio_id == page.c.portfolio_id)
+    is_last_row = (last.tenant_id == page.c.tenant_id) & (last.portfolio_id == page.c.portfolio_id)
     statement = (
         select(*list(page.c)[:12], last.price, last.executed_at, page.c.portfolio_id)
-        .join(last, same & (last.sequence == page.c.last_sequence))
+        .join(last, is_last_row & (last.sequence == page.c.last_sequence))
         .order_by(page.c.name_key, page.c.symbol, page.c.product)
     )
     return [HeldPosition._make(row) for row in connection.execute(statement)]

@@ -153,10 +153,10 @@ def _select_named_trades(page: Select[Any]) -> Select[Any]:
     """Return the trades of a page as `select_trades` does: two look-ups each, no join of whole tables."""
     trade, reversal = page.subquery("page").c, aliased(Trade)
     is_portfolio = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
-    undone = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
+    is_reversal = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
     columns = (
         select(Portfolio.name).where(is_portfolio).scalar_subquery(),
-        select(reversal.trade_id).where(undone).scalar_subquery(),
+        select(reversal.trade_id).where(is_reversal).scalar_subquery(),
     )
     return select(*trade, *columns).order_by(trade.trade_id.desc())
 

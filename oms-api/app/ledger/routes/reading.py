@@ -122,8 +122,8 @@ async def list_trades(
 ) -> Response:
     """List trades, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller)
-    listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
-    page = pages.open(tenant_id, listed, query)
+    list_name = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
+    page = pages.open(tenant_id, list_name, query)
 
     def read(connection: Connection) -> list[ListedTrade]:
         resolved = filters
@@ -169,15 +169,15 @@ async def get_portfolio(
     Positions are valued at the current marks. As of an earlier time they are not valued.
     """
     at = now()
-    portfolio_name, moment = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
+    portfolio_name, as_of = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
-        moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
+        as_of = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
         portfolio_statement = reading.get_statement(
-            connection, caller.tenant_id, portfolio_name, cash_reader, at, moment
+            connection, caller.tenant_id, portfolio_name, cash_reader, at, as_of
         )
-        if moment is not None:
+        if as_of is not None:
             return portfolio_statement, None
         values = value_statements(
             connection, valuer, caller.tenant_id, {portfolio_name: portfolio_statement}, at

@@ -189,8 +189,8 @@ class LedgerBatch:
 
     def get_currency(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
-        listed = self._listed.get(key.instrument_key) if self._listed else None
-        return find_fill_currency(self.get_position(key), listed, portfolio.base_currency)
+        listed_currency = self._listed.get(key.instrument_key) if self._listed else None
+        return find_fill_currency(self.get_position(key), listed_currency, portfolio.base_currency)
 
     def get_exchange(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
@@ -314,15 +314,15 @@ class LedgerBatch:
 
         Raises StalePortfolioIds if another process inserted one of them meanwhile.
         """
-        opened = {
+        new_rows = {
             PortfolioNameKey(portfolio_key.tenant_id, state.name_key): row
             for portfolio_key, row in self.new_portfolios.items()
             if (state := self.get_portfolio(portfolio_key)).last_sequence
         }
-        if not opened:
+        if not new_rows:
             return
-        names = sorted(opened)
-        queries.insert_portfolios(self.connection, [opened[name] for name in names])
+        names = sorted(new_rows)
+        queries.insert_portfolios(self.connection, [new_rows[name] for name in names])
         stored = queries.load_portfolio_ids(self.connection, names)
         if any(stored[name] != self.portfolio_ids[name] for name in names):
             raise StalePortfolioIds

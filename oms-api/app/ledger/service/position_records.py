@@ -98,15 +98,15 @@ def add_records(
         if recorded_position.record is not None
     }
     records |= compute_records(connection, market, missing, now)
-    recorded = []
+    completed = []
     for marked_position in marked_positions:
         record, extremes = records[keys[marked_position.holding.name_key]], None
         if marked_position.holding.quantity:
             extremes = count_price(
                 record.extremes, record.holding, marked_position.mark.price, marked_position.rate
             )
-        recorded.append(marked_position._replace(charges=record.charges, extremes=extremes))
-    return recorded
+        completed.append(marked_position._replace(charges=record.charges, extremes=extremes))
+    return completed
 
 
 def compute_records(
@@ -132,8 +132,8 @@ def compute_records(
             start, new = starts[recorded_position.key], rows.get(recorded_position.key, [])
             first = get_bar_start(start.until, Interval.MINUTE)
             ticks = reader.read_ticks(instrument_key, list_precise_minutes(start.until, new))
-            own = bars[_find_index(bars, first) :]
-            prices = PriceHistory(own, ticks, reader.create_rates(recorded_position, since))
+            position_bars = bars[_find_index(bars, first) :]
+            prices = PriceHistory(position_bars, ticks, reader.create_rates(recorded_position, since))
             records[recorded_position.key] = extend_record(start, new, prices, now)
     return records
 

@@ -99,8 +99,8 @@ def _apply_later_rows(
         movements.apply_before(state)
     if movements.findings:
         movement, findings_of_movement = movements.findings[0]
-        place = f"cash movement {movement.sequence} of portfolio {portfolio.name!r}"
-        raise LedgerCorrupted(Discrepancy(place, tuple(findings_of_movement)))
+        location = f"cash movement {movement.sequence} of portfolio {portfolio.name!r}"
+        raise LedgerCorrupted(Discrepancy(location, tuple(findings_of_movement)))
 
 
 def _write(

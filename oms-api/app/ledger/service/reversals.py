@@ -72,7 +72,7 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
     `price` replaces the price of the original, for a row of a corporate action.
     """
     side = Side(original.side)
-    counted = 0 if original.kind in ACTION_ROWS else -1
+    trade_count = 0 if original.kind in ACTION_ROWS else -1
     return Entry(
         kind=REVERSAL,
         symbol=original.symbol,
@@ -83,8 +83,8 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
         gmv=Decimal(original.gmv),
         charges=-Decimal(original.charges),
         cash_delta=-Decimal(original.cash_delta),
-        trades=counted,
-        buys=counted if side is Side.BUY else 0,
+        trades=trade_count,
+        buys=trade_count if side is Side.BUY else 0,
         note=reason,
         reverses=original.trade_id,
         currency=original.currency,

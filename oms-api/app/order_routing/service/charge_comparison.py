@@ -48,11 +48,11 @@ class ChargeComparison:
         day = adapter.get_day_start(self._now())
         self._compared = {order_id: start for order_id, start in self._compared.items() if start >= day}
         own_charges = self._find_charges(stored, day)
-        waiting = own_charges.keys() - self._compared.keys()
-        if not waiting:
+        order_ids = own_charges.keys() - self._compared.keys()
+        if not order_ids:
             return
         try:
-            broker_charges = adapter.list_charges(waiting)
+            broker_charges = adapter.list_charges(order_ids)
         except BrokerUnavailable as error:
             _LOG.warning("the charges of %s were not compared: %s", stored.name, error)
             return

@@ -24,9 +24,11 @@ def load_chains(engine: Engine, tenant_id: int, name: str) -> list[ReplacementCh
         if portfolio is None:
             return []
         orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
-        undone = list_undone_requests(connection, tenant_id, name)
+        undone_requests = list_undone_requests(connection, tenant_id, name)
         successors = {
-            request.order_id: request.successor for request in undone if request.successor is not None
+            request.order_id: request.successor
+            for request in undone_requests
+            if request.successor is not None
         }
         replaced = [order for order in orders if order.replaces or order.id in successors]
         orders_by_id = _load_predecessors(connection, replaced)

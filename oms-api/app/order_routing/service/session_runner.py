@@ -170,8 +170,8 @@ class _Lease:
 
     def keep(self) -> bool:
         """Take or extend the lease if that is due. Return whether this process has it."""
-        moment, now = monotonic_seconds(), self._now()
-        if self._renewed_at is not None and moment - self._renewed_at < RENEW_SECONDS:
+        monotonic_now, now = monotonic_seconds(), self._now()
+        if self._renewed_at is not None and monotonic_now - self._renewed_at < RENEW_SECONDS:
             return True
         with unit_of_work(self._engine) as connection:
             if self._renewed_at is None:
@@ -179,7 +179,7 @@ class _Lease:
                 has_it = leases.acquire_lease(connection, self._name, self._holder, now, now, until)
             else:
                 has_it = leases.renew_lease(connection, self._name, self._holder, now + LEASE)
-        self._renewed_at = moment if has_it else None
+        self._renewed_at = monotonic_now if has_it else None
         return has_it
 
     def release(self) -> None:

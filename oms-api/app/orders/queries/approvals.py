@@ -81,11 +81,11 @@ def iterate_requests(connection: Connection) -> Iterator[ApprovalRequest]:
 
 def iterate_approval_history(connection: Connection) -> Iterator[tuple[int, OrderEvent]]:
     """Yield the changes to and from AWAITING_APPROVAL, each with the id of the order's portfolio."""
-    waiting = Status.AWAITING_APPROVAL
+    awaiting_status = Status.AWAITING_APPROVAL
     is_its_order = (ORDERS.c.tenant_id == ORDER_EVENTS.c.tenant_id) & (ORDERS.c.id == ORDER_EVENTS.c.order_id)
     is_approval_move = or_(
-        *(column == waiting for column in (ORDER_EVENTS.c.from_status, ORDER_EVENTS.c.to_status)),
-        ORDER_EVENTS.c.following.contains(waiting),
+        *(column == awaiting_status for column in (ORDER_EVENTS.c.from_status, ORDER_EVENTS.c.to_status)),
+        ORDER_EVENTS.c.following.contains(awaiting_status),
     )
     statement = (
         select(ORDERS.c.portfolio_id, *(ORDER_EVENTS.c[name] for name in EVENT_COLUMNS))
@@ -94,7 +94,7 @@ def iterate_approval_history(connection: Connection) -> Iterator[tuple[int, Orde
     )
     for portfolio_id, *values in connection.execute(statement):
         for event in unpack_order_history([*map(convert_instant, values)]):
-            if waiting in {event.from_status, event.to_status}:
+            if awaiting_status in {event.from_status, event.to_status}:
                 yield portfolio_id, event
 
 

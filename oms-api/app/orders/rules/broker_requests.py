@@ -82,14 +82,14 @@ def is_at_broker(order: Order) -> bool:
     return order.broker != PAPER and order.status in WORKING_STATUSES
 
 
-def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequest | None:
-    """Return the request to process next, None if none is due. `undone` are sorted by id.
+def choose_request(undone_requests: Iterable[BrokerRequest], now: datetime) -> BrokerRequest | None:
+    """Return the request to process next, None if none is due. `undone_requests` are sorted by id.
 
     The requests of one order keep their order, but a cancel passes those that were certainly not sent. Over
     all orders, cancels come first.
     """
     by_order: dict[str, list[BrokerRequest]] = {}
-    for request in undone:
+    for request in undone_requests:
         by_order.setdefault(request.order_id, []).append(request)
     candidates = [_find_next(requests) for requests in by_order.values()]
     due_requests = [candidate for candidate in candidates if is_due(candidate, now)]
@@ -171,14 +171,16 @@ def _was_rejected(state: OrderState) -> bool:
     return isinstance(state.end, Rejected)
 
 
-def build_broker_order(order: Order, instrument: Instrument, linked: Sequence[Order] = ()) -> BrokerOrder:
+def build_broker_order(
+    order: Order, instrument: Instrument, linked_orders: Sequence[Order] = ()
+) -> BrokerOrder:
     """Return the order as a broker receives it, with our id, and the orders that are sent with it.
 
     A pair that the broker links has a group. An exit of a broker without GTC orders is sent for a day.
     """
     built = convert_order(order, instrument)
     built = built._replace(
-        linked=tuple(build_broker_order(linked_order, instrument) for linked_order in linked)
+        linked=tuple(build_broker_order(linked_order, instrument) for linked_order in linked_orders)
     )
     if order.role not in SHARING or not is_remote(order):
         return built

@@ -86,7 +86,10 @@ def select_opening_orders(orders: Iterable[Order], position_quantity: Decimal) -
     Exits, closing orders and held orders never do. Others do once their total exceeds the signed position
     `position_quantity`.
     """
-    room = {"SELL": max(position_quantity, Decimal(0)), "BUY": max(-position_quantity, Decimal(0))}
+    closable_quantities = {
+        "SELL": max(position_quantity, Decimal(0)),
+        "BUY": max(-position_quantity, Decimal(0)),
+    }
     opening = []
     for order in orders:
         if (
@@ -95,8 +98,8 @@ def select_opening_orders(orders: Iterable[Order], position_quantity: Decimal) -
             or can_only_close(order, position_quantity)
         ):
             continue
-        if order.leaves_quantity <= room[order.side]:
-            room[order.side] -= order.leaves_quantity
+        if order.leaves_quantity <= closable_quantities[order.side]:
+            closable_quantities[order.side] -= order.leaves_quantity
         else:
             opening.append(order)
     return opening

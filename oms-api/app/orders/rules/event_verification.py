@@ -62,7 +62,7 @@ def find_event_differences(
     following: OrderEvent | None = None
     fills = list(_iterate_filled(order, history, executions))
     findings += _check_fills(order, fills)
-    for order_event, filled in reversed(list(zip(history, fills, strict=True))):
+    for order_event, filled_amounts in reversed(list(zip(history, fills, strict=True))):
         matching_events = by_sequence.pop(order_event.sequence, [])
         if len(matching_events) != 1:
             findings.append(
@@ -75,7 +75,7 @@ def find_event_differences(
             continue
         (event,) = matching_events
         previous = _parse_values(event.payload)
-        findings += _find_differences(event, order, order_event, previous, filled, executions)
+        findings += _find_differences(event, order, order_event, previous, filled_amounts, executions)
         findings += _check_changes(order, previous, current, following)
         current, following = previous, order_event
     findings += [_build_finding("sequence", number, "the number of a move") for number in by_sequence]
@@ -105,14 +105,14 @@ def _check_denials(
 
 def _check_fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
     """Yield a finding if the order's filled amounts are not the sum of its fills."""
-    filled = fills[-1] if fills else None
-    if filled is not None and filled[:2] != (order.filled_quantity, order.filled_value):
+    filled_amounts = fills[-1] if fills else None
+    if filled_amounts is not None and filled_amounts[:2] != (order.filled_quantity, order.filled_value):
         stored = (order.filled_quantity, order.filled_value)
         yield Finding(
             OrderCheck.FILLS,
             "filled_quantity and filled_value",
             _format_value(stored),
-            _format_value(filled[:2]),
+            _format_value(filled_amounts[:2]),
         )
 
 
@@ -148,20 +148,22 @@ def _iterate_filled(
     """Yield the filled amounts after each history row; None once they cannot be derived."""
     # A denied successor does not keep the amounts that it carried over.
     is_forgotten = loses_fills(order, [order_event.to_status for order_event in history])
-    filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
+    filled_amounts: Filled | None = Filled(order.carried_quantity, order.carried_value)
     for order_event in history:
-        if order_event.execution_id is not None and filled is not None:
+        if order_event.execution_id is not None and filled_amounts is not None:
             execution = executions.get(order_event.execution_id)
-            filled = execution and filled.add(Filled(Decimal(execution.quantity), Decimal(execution.value)))
-        yield None if is_forgotten else filled
+            filled_amounts = execution and filled_amounts.add(
+                Filled(Decimal(execution.quantity), Decimal(execution.value))
+            )
+        yield None if is_forgotten else filled_amounts
 
 
 def _find_differences(
     event: PublishedEvent,
     order: Order,
     order_event: OrderEvent,
-    recorded: RecordedValues,
-    filled: Filled | None,
+    recorded_values: RecordedValues,
+    filled_amounts: Filled | None,
     executions: Executions,
 ) -> Iterator[Finding]:
     pairs: list[tuple[str, Any, Any]] = [
@@ -169,10 +171,10 @@ def _find_differences(
         ("created_at", event.created_at, order_event.at),
     ]
     payload = dict(event.payload)
-    expected = _build_expected(payload, order, order_event, recorded, filled, executions)
+    expected = _build_expected(payload, order, order_event, recorded_values, filled_amounts, executions)
     for name in _list_later_names(payload, order, order_event):
         expected.pop(name, None)
-    if filled is None:
+    if filled_amounts is None:
         for name in ("filled_quantity", "leaves_quantity", "average_price"):
             payload.pop(name, None)
             expected.pop(name, None)
@@ -200,20 +202,20 @@ def _build_expected(
     payload: dict[str, Any],
     order: Order,
     order_event: OrderEvent,
-    recorded: RecordedValues,
-    filled: Filled | None,
+    recorded_values: RecordedValues,
+    filled_amounts: Filled | None,
     executions: Executions,
 ) -> dict[str, Any]:
     state = replace_fields(
         order,
         status=Status(order_event.to_status),
-        quantity=order.quantity if recorded.quantity is None else recorded.quantity,
-        limit_price=recorded.limit_price,
-        stop_price=recorded.stop_price,
-        trail_level=recorded.trail_level,
-        parent_id=recorded.parent_id,
-        filled_quantity=filled.quantity if filled else order.filled_quantity,
-        filled_value=filled.value if filled else order.filled_value,
+        quantity=order.quantity if recorded_values.quantity is None else recorded_values.quantity,
+        limit_price=recorded_values.limit_price,
+        stop_price=recorded_values.stop_price,
+        trail_level=recorded_values.trail_level,
+        parent_id=recorded_values.parent_id,
+        filled_quantity=filled_amounts.quantity if filled_amounts else order.filled_quantity,
+        filled_value=filled_amounts.value if filled_amounts else order.filled_value,
         replaced_by=order.replaced_by if order_event.to_status == Status.REPLACED else None,
     )
     execution = None if order_event.execution_id is None else executions.get(order_event.execution_id)

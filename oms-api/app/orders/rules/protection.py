@@ -19,9 +19,9 @@ def list_entry_prices(entry: Order, prices: Prices) -> list[Decimal]:
 
     A trailing entry has none, because its price follows the market.
     """
-    own = [price for price in (entry.limit_price, entry.stop_price) if price is not None]
-    at_once = get_touch_price(entry.side, prices) if fills_at_once(entry, prices) else None
-    return own if at_once is None else [*own, at_once]
+    order_prices = [price for price in (entry.limit_price, entry.stop_price) if price is not None]
+    touch_price = get_touch_price(entry.side, prices) if fills_at_once(entry, prices) else None
+    return order_prices if touch_price is None else [*order_prices, touch_price]
 
 
 def fills_at_once(entry: Order, prices: Prices) -> bool:

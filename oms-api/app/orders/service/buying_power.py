@@ -93,8 +93,8 @@ class BuyingPowerReader:
             mark_price = get_mark(quote) if override is None else override.price
             if mark_price is None and position.quantity:
                 mark_price = last_prices.get(key)
-            working = list_working_orders(orders.get(key, []), position, prices, mark_price, market)
-            book = build_symbol_book(position.quantity, mark_price, working, prices, rate=rate)
+            working_orders = list_working_orders(orders.get(key, []), position, prices, mark_price, market)
+            book = build_symbol_book(position.quantity, mark_price, working_orders, prices, rate=rate)
             books.setdefault(key.portfolio_id, []).append(book)
         return books
 
@@ -107,11 +107,11 @@ def _load(
     orders: dict[PositionKey, list[Order]] = {}
     for order in list_open_orders(connection, portfolio_keys):
         orders.setdefault(order.position_key, []).append(order)
-    working = {key.portfolio_id for key in orders}
+    portfolio_ids_with_orders = {key.portfolio_id for key in orders}
     read = [
         key
         for key, portfolio in zip(portfolio_keys, portfolios, strict=True)
-        if portfolio.may_be_short or key.portfolio_id in working
+        if portfolio.may_be_short or key.portfolio_id in portfolio_ids_with_orders
     ]
     loaded = load_positions_of_portfolios(connection, read) if read else []
     positions = {key: position for key, position in loaded if position.quantity < 0 or key in orders}

@@ -48,9 +48,9 @@ class Flattening:
         """
         # The idempotency key identifies the request for the switch, not each order.
         request = request._replace(idempotency_key=None)
-        canceled, unsettled, unconfirmed = await self._cancel(request, stop, locked, only, seconds)
+        canceled_ids, unsettled, unconfirmed = await self._cancel(request, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
-            return KillSwitchEffect(canceled, unsettled, None, unconfirmed)
+            return KillSwitchEffect(canceled_ids, unsettled, None, unconfirmed)
         skipped_portfolios = {*locked, *unsettled}
         positions = [
             position
@@ -61,14 +61,14 @@ class Flattening:
         closable_positions = [
             position for position in positions if position.portfolio not in skipped_portfolios
         ]
-        closed = [
+        closing_order_ids = [
             order_id
             for position in closable_positions
             for order_id in await self._close(request, position, strategy)
         ]
         remaining_positions = [_serialize(position) for position in await self._list_positions(request, stop)]
-        flattened = {"canceled": canceled, "closed": closed, "left": remaining_positions}
-        return KillSwitchEffect(canceled, unsettled, flattened, unconfirmed)
+        flattened = {"canceled": canceled_ids, "closed": closing_order_ids, "left": remaining_positions}
+        return KillSwitchEffect(canceled_ids, unsettled, flattened, unconfirmed)
 
     async def _cancel(
         self,
@@ -95,7 +95,7 @@ class Flattening:
         }
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-        canceled: list[str] = []
+        canceled_ids: list[str] = []
         unconfirmed: list[UnconfirmedCancel] = []
         unsettled = [name for name in names if name in locked]
         for task, name in tasks.items():
@@ -103,14 +103,14 @@ class Flattening:
                 task.add_done_callback(_discard)
             if task.done() and task.exception() is None:
                 orders = [view.order for view in task.result().orders]
-                canceled += [order.id for order in orders if order.status in FINAL_STATUSES]
+                canceled_ids += [order.id for order in orders if order.status in FINAL_STATUSES]
                 open_orders = [order for order in orders if order.status not in FINAL_STATUSES]
                 if open_orders:
                     unsettled.append(name)  # their broker has not confirmed it yet
                 unconfirmed += [_describe(order, name) for order in open_orders]
             elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
                 unsettled.append(name)
-        return sorted(canceled), sorted(unsettled), tuple(sorted(unconfirmed))
+        return sorted(canceled_ids), sorted(unsettled), tuple(sorted(unconfirmed))
 
     async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""

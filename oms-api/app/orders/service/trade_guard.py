@@ -81,8 +81,8 @@ class OrderTradeGuard(Guard):
             key=f"key:{origin.source}" if origin.actor is None else None,
         )
         permission = self.controls.get_limits(origin.tenant_id, subject).permission
-        refused = find_refusal(permission, command.symbol, command.side.value, command.product)
-        return None if refused is None else f"You may not trade this {refused.what}: {refused.asked}."
+        refusal = find_refusal(permission, command.symbol, command.side.value, command.product)
+        return None if refusal is None else f"You may not trade this {refusal.what}: {refusal.asked}."
 
     @override
     def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:

@@ -117,10 +117,10 @@ class _OrderVerification:
             self._verdict.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
     def _check_chain(self, links: list[_Link]) -> None:
-        filled = Filled()
+        filled_amounts = Filled()
         for link in links:
-            filled = filled.add(link.filled)
-        self._blame(links[0].order, _check_filled_amounts(links[0].order, filled, links))
+            filled_amounts = filled_amounts.add(link.filled)
+        self._blame(links[0].order, _check_filled_amounts(links[0].order, filled_amounts, links))
         for link, before in pairwise(links):
             self._blame(link.order, check_carried(link.order, before.order))
 
@@ -129,19 +129,19 @@ class _OrderVerification:
         history: list[OrderEvent] = self._history.read_rows(key)
         executions: list[Booked] = self._executions.read_rows(key)
         events: list[PublishedEvent] = self._events.read_rows(key)
-        filled = Filled()
+        filled_amounts = Filled()
         for execution in executions:
-            filled = filled.add(get_filled_amounts(execution.row))
+            filled_amounts = filled_amounts.add(get_filled_amounts(execution.row))
             self._blame(order, list(find_trade_differences(order, execution.row, execution.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
         link = _Link(
-            order, filled, [execution.row for execution in executions], list_execution_events(history)
+            order, filled_amounts, [execution.row for execution in executions], list_execution_events(history)
         )
         forgets = loses_fills(order, [event.to_status for event in history])
         if not forgets and (order.replaces or order.replaced_by):
             self._chains.add(link)
         else:
-            findings += _check_filled_amounts(order, filled, [link])
+            findings += _check_filled_amounts(order, filled_amounts, [link])
         findings += find_event_differences(order, history, events, self._collect_executions(link))
         if order.replaces is None or forgets:
             findings += check_carried(order, None)
@@ -223,11 +223,11 @@ class _Groups:
         self._next = next(self._groups, None)
 
 
-def _check_filled_amounts(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
+def _check_filled_amounts(order: Order, filled_amounts: Filled, links: list[_Link]) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
     execution_events = [event for link in links for event in link.execution_events]
-    findings = check_fills(order, filled) + check_overfill(order, filled)
+    findings = check_fills(order, filled_amounts) + check_overfill(order, filled_amounts)
     return findings + list(find_execution_event_differences(rows, execution_events))
 
 

@@ -137,13 +137,15 @@ def needs_person(action: str, severity: str) -> bool:
     return severity == Severity.CRITICAL and action in _LETS_TRADE
 
 
-def _compare_position(symbol: str, own: HeldAmount, other: HeldAmount) -> Difference | None:
-    if own.quantity != other.quantity:
-        is_missing = not own.quantity or not other.quantity
+def _compare_position(
+    symbol: str, own_position: HeldAmount, broker_position: HeldAmount
+) -> Difference | None:
+    if own_position.quantity != broker_position.quantity:
+        is_missing = not own_position.quantity or not broker_position.quantity
         kind = IssueType.MISSING_POSITION if is_missing else IssueType.QUANTITY_MISMATCH
-        figures = (format_quantity(own.quantity), format_quantity(other.quantity))
-        return Difference(kind, Severity.CRITICAL, symbol, None, *figures, f"{other.cost:f}")
-    prices = (own.average_cost, other.average_cost)
+        figures = (format_quantity(own_position.quantity), format_quantity(broker_position.quantity))
+        return Difference(kind, Severity.CRITICAL, symbol, None, *figures, f"{broker_position.cost:f}")
+    prices = (own_position.average_cost, broker_position.average_cost)
     if abs(prices[0] - prices[1]) <= max(CENT, abs(prices[0]) * _PRICE_TOLERANCE):
         return None
     texts = (shorten_quantity(format_fixed(prices[0])), shorten_quantity(format_fixed(prices[1])))

@@ -67,12 +67,12 @@ def insert_booked(
     connection: Connection,
     stored: StoredConnection,
     portfolio: ComparedPortfolio,
-    booked: Sequence[Difference],
+    differences: Sequence[Difference],
     now: datetime,
 ) -> None:
     """Store missed executions that were booked as resolved issues."""
     fields = build_resolution(now, ITSELF, "book_missing", "The execution was booked once.")
-    for difference in booked:
+    for difference in differences:
         issue = build_issue(stored, portfolio, difference, now)
         queries.insert_issue(connection, issue._replace(**fields))
 

@@ -39,8 +39,8 @@ def find_release_time(connection: Connection, tenant_id: int, holder: LatchSubje
     statement = select(func.max(LATCHES.c.released_at)).where(
         LATCHES.c.tenant_id == tenant_id, *_build_holder_values(holder)
     )
-    released: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
-    return released
+    released_at: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
+    return released_at
 
 
 def set_latch(connection: Connection, tenant_id: int, latch: Latch) -> bool:
@@ -97,8 +97,15 @@ def _build_holder_values(holder: LatchSubject) -> tuple[Any, ...]:
 
 
 def _parse_latch(row: Sequence[Any]) -> Latch:
-    latch_id, scope, name, symbol, executions, most, set_at, released, by, reason = row
+    latch_id, scope, name, symbol, executions, most, set_at, released_at, released_by, reason = row
     holder = LatchSubject(LatchScope(scope), name, symbol)
     return Latch(
-        latch_id, holder, executions, most, convert_instant(set_at), convert_instant(released), by, reason
+        latch_id,
+        holder,
+        executions,
+        most,
+        convert_instant(set_at),
+        convert_instant(released_at),
+        released_by,
+        reason,
     )

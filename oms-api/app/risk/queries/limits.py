@@ -73,8 +73,8 @@ def build_limit_upsert(tenant_id: int, limit: SetLimit) -> BulkWrite:
 
 def delete_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> bool:
     """Delete a limit, temporary and permanent. Return False if there was none."""
-    place = (LimitRow.scope == limit.scope, LimitRow.name_key == limit.key, LimitRow.code == limit.code)
-    removed = connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *place))
+    is_limit = (LimitRow.scope == limit.scope, LimitRow.name_key == limit.key, LimitRow.code == limit.code)
+    removed = connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *is_limit))
     return removed.rowcount > 0
 
 
@@ -89,7 +89,7 @@ def _build_key_conditions(limit: SetLimit) -> tuple[Any, ...]:
 
 def _parse_limit(row: Sequence[Any]) -> SetLimit:
     """Return the limit of a row. Values are decimals and datetimes from PostgreSQL, text from SQLite."""
-    scope, key, name, code, value, until, set_by, set_at, listed = row
+    scope, key, name, code, value, until, set_by, set_at, allowed_values = row
     return SetLimit(
         LimitScope(scope),
         key,
@@ -99,5 +99,5 @@ def _parse_limit(row: Sequence[Any]) -> SetLimit:
         convert_instant(until),
         set_by,
         convert_instant(set_at),
-        listed,
+        allowed_values,
     )

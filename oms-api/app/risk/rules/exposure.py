@@ -52,10 +52,10 @@ def needs_current_price(order: Candidate, prices: Prices) -> bool:
     the market.
     """
     if is_waiting(order):
-        watched = get_touch_price(order.side, prices) if prices.last is None else prices.last
-        if order.stop_price is None or watched is None:
+        trigger_price = get_touch_price(order.side, prices) if prices.last is None else prices.last
+        if order.stop_price is None or trigger_price is None:
             return order.stop_price is None
-        return _is_at_least(order.side, watched, order.stop_price)
+        return _is_at_least(order.side, trigger_price, order.stop_price)
     if order.limit_price is None:
         return True
     other = get_touch_price(order.side, prices)
@@ -85,7 +85,7 @@ def get_reducible_quantity(book: SymbolExposure, side: str) -> Decimal:
 def build_symbol_book(
     position: Decimal,
     mark: Decimal | None,
-    working: Sequence[WorkingOrder] = (),
+    working_orders: Sequence[WorkingOrder] = (),
     prices: Prices = NO_PRICES,
     order: Candidate | None = None,
     rate: Decimal | None = None,
@@ -95,21 +95,21 @@ def build_symbol_book(
     Of mutually exclusive orders, the one with the highest value counts. Orders that exclude `order` do not
     count, and orders of its group do not count as its opposite side.
     """
-    if not working:
+    if not working_orders:
         return SymbolExposure(position, mark, rate=rate)
     exclusive = order.exclusive_id if order else None
-    valued = [
+    valued_orders = [
         _ValuedOrder(
             working_order,
             compute_order_value(working_order.leaves, _get_price_or_mark(mark, working_order, prices), rate),
         )
-        for working_order in working
+        for working_order in working_orders
     ]
-    counted = _count_exclusive_orders_once(
-        [entry for entry in valued if not exclusive or entry.order.exclusive_id != exclusive]
+    counted_orders = _count_exclusive_orders_once(
+        [entry for entry in valued_orders if not exclusive or entry.order.exclusive_id != exclusive]
     )
-    buys = _limit_exits([entry for entry in counted if entry.order.side == "BUY"], -position, order)
-    sells = _limit_exits([entry for entry in counted if entry.order.side != "BUY"], position, order)
+    buys = _limit_exits([entry for entry in counted_orders if entry.order.side == "BUY"], -position, order)
+    sells = _limit_exits([entry for entry in counted_orders if entry.order.side != "BUY"], position, order)
     group = order.group_id if order else None
     return SymbolExposure(
         position,
@@ -117,9 +117,9 @@ def build_symbol_book(
         *_sum_quantity_and_value(buys),
         *_sum_quantity_and_value(sells),
         _compute_shorting_value(position, sells),
-        len(working),
-        min(_list_resting_prices(working, "SELL", group), default=None),
-        max(_list_resting_prices(working, "BUY", group), default=None),
+        len(working_orders),
+        min(_list_resting_prices(working_orders, "SELL", group), default=None),
+        max(_list_resting_prices(working_orders, "BUY", group), default=None),
         rate,
         _sum_exit_quantity(buys),
         _sum_exit_quantity(sells),
@@ -217,53 +217,55 @@ def _get_price_or_mark(mark: Decimal | None, order: WorkingOrder, prices: Prices
     return (mark or ZERO) if price is None else price
 
 
-def _count_exclusive_orders_once(valued: Sequence[_ValuedOrder]) -> list[_ValuedOrder]:
-    counted: list[_ValuedOrder] = []
+def _count_exclusive_orders_once(valued_orders: Sequence[_ValuedOrder]) -> list[_ValuedOrder]:
+    counted_orders: list[_ValuedOrder] = []
     largest: dict[tuple[str, str], int] = {}
-    for entry in valued:
+    for entry in valued_orders:
         if entry.order.exclusive_id is None:
-            counted.append(entry)
+            counted_orders.append(entry)
             continue
         key = (entry.order.exclusive_id, entry.order.side)
         if key not in largest:
-            largest[key] = len(counted)
-            counted.append(entry)
-        elif entry.value > counted[largest[key]].value:
-            counted[largest[key]] = entry
-    return counted
+            largest[key] = len(counted_orders)
+            counted_orders.append(entry)
+        elif entry.value > counted_orders[largest[key]].value:
+            counted_orders[largest[key]] = entry
+    return counted_orders
 
 
 def _limit_exits(
-    valued: Sequence[_ValuedOrder], held_quantity: Decimal, order: Candidate | None
+    valued_orders: Sequence[_ValuedOrder], held_quantity: Decimal, order: Candidate | None
 ) -> list[_ValuedOrder]:
     """Return the orders of one side, exits last. Exits are limited to the quantity that other orders leave.
 
     The evaluated order counts among the other orders. `held_quantity` is positive if that side reduces the
     position.
     """
-    limited = [entry for entry in valued if not entry.order.is_exit]
-    if len(limited) == len(valued):
-        return limited
-    remaining_quantity = held_quantity - sum((entry.order.leaves for entry in limited), ZERO)
-    if order is not None and order.side == valued[0].order.side:
+    limited_orders = [entry for entry in valued_orders if not entry.order.is_exit]
+    if len(limited_orders) == len(valued_orders):
+        return limited_orders
+    remaining_quantity = held_quantity - sum((entry.order.leaves for entry in limited_orders), ZERO)
+    if order is not None and order.side == valued_orders[0].order.side:
         remaining_quantity -= order.quantity
-    for working_order, value in valued:
+    for working_order, value in valued_orders:
         leaves = min(working_order.leaves, max(remaining_quantity, ZERO)) if working_order.is_exit else ZERO
         if leaves:
             charges = compute_share(working_order.charges, leaves, working_order.leaves)
             limited_order = working_order._replace(leaves=leaves, charges=charges)
-            limited.append(_ValuedOrder(limited_order, compute_share(value, leaves, working_order.leaves)))
+            limited_orders.append(
+                _ValuedOrder(limited_order, compute_share(value, leaves, working_order.leaves))
+            )
             remaining_quantity -= leaves
-    return limited
+    return limited_orders
 
 
-def _sum_exit_quantity(valued: Sequence[_ValuedOrder]) -> Decimal:
-    return sum((working_order.leaves for working_order, _ in valued if working_order.is_exit), ZERO)
+def _sum_exit_quantity(valued_orders: Sequence[_ValuedOrder]) -> Decimal:
+    return sum((working_order.leaves for working_order, _ in valued_orders if working_order.is_exit), ZERO)
 
 
-def _sum_quantity_and_value(valued: Sequence[_ValuedOrder]) -> tuple[Decimal, Decimal]:
-    return sum((working_order.leaves for working_order, _ in valued), ZERO), sum(
-        (value for _, value in valued), ZERO
+def _sum_quantity_and_value(valued_orders: Sequence[_ValuedOrder]) -> tuple[Decimal, Decimal]:
+    return sum((working_order.leaves for working_order, _ in valued_orders), ZERO), sum(
+        (value for _, value in valued_orders), ZERO
     )
 
 
@@ -278,10 +280,12 @@ def _compute_shorting_value(position: Decimal, sells: Sequence[_ValuedOrder]) ->
     return total
 
 
-def _list_resting_prices(working: Sequence[WorkingOrder], side: str, group: str | None) -> list[Decimal]:
+def _list_resting_prices(
+    working_orders: Sequence[WorkingOrder], side: str, group: str | None
+) -> list[Decimal]:
     return [
         order.limit_price
-        for order in working
+        for order in working_orders
         if order.side == side
         and order.limit_price is not None
         and order.is_at_market

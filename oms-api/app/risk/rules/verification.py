@@ -133,11 +133,11 @@ def build_expected_latches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
         key = (event.tenant_id, event.payload.get("latch_id"))
         fields = {name: event.payload.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
         if event.type == "latch.set":
-            released = dict.fromkeys(("released_at", "released_by", "reason"))
-            latches[key] = fields | released | {"set_at": event.at}
+            empty_release = dict.fromkeys(("released_at", "released_by", "reason"))
+            latches[key] = fields | empty_release | {"set_at": event.at}
         else:
-            by = {name: event.payload.get(name) for name in ("released_by", "reason")}
-            latches[key] = latches.get(key, {}) | fields | by | {"released_at": event.at}
+            release = {name: event.payload.get(name) for name in ("released_by", "reason")}
+            latches[key] = latches.get(key, {}) | fields | release | {"released_at": event.at}
     return latches
 
 

@@ -91,9 +91,9 @@ class Controls:
 
     def refresh_latches(self, connection: Connection, tenant_ids: Collection[int]) -> None:
         """Read the latches again of tenants that count executions. Others are as old as the limits."""
-        counted = [tenant_id for tenant_id in tenant_ids if self.counts_executions(tenant_id)]
-        if counted:
-            for tenant_id, latches in list_active_latches(connection, counted).items():
+        counting_tenants = [tenant_id for tenant_id in tenant_ids if self.counts_executions(tenant_id)]
+        if counting_tenants:
+            for tenant_id, latches in list_active_latches(connection, counting_tenants).items():
                 self._known[tenant_id].latches = latches
 
     def get_limits(self, tenant_id: int, subject: Subject) -> Limits:

@@ -55,14 +55,14 @@ def _verify_switches(
         )
         for row in changes
     ]
-    place = "kill_switch_changes"
+    table = "kill_switch_changes"
     _add_findings(
-        verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen)
+        verdict, table, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen)
     )
     audited_changes = [_build_change_key(act) for act in acts if act.action == "kill_switch.turned"]
     _add_findings(
         verdict,
-        place,
+        table,
         rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), audited_changes),
     )
     for row in changes:
@@ -104,8 +104,8 @@ def _verify_states(connection: Connection, verdict: Verdict) -> None:
         verdict.checked[RiskCheck.STATE] += 1
         expected = switches[tenant_id].get_state(key).state.value
         if stored != expected:
-            place = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
-            verdict.add_findings(place, [Finding(RiskCheck.STATE, "trading_state", stored, expected)])
+            location = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
+            verdict.add_findings(location, [Finding(RiskCheck.STATE, "trading_state", stored, expected)])
 
 
 def _verify_limits(
@@ -114,12 +114,12 @@ def _verify_limits(
     events = audit.list_risk_events(connection, "limit.")
     expected, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
     _add_findings(verdict, "limit events", findings)
-    events_seen = [_build_limit_key(event) for event in events]
-    recorded = [
+    event_keys = [_build_limit_key(event) for event in events]
+    recorded_keys = [
         _build_limit_key_of_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)
     ]
     _add_findings(
-        verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", events_seen, recorded)
+        verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", event_keys, recorded_keys)
     )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "limits"):
@@ -168,14 +168,14 @@ def _parse_limit(row: Facts) -> SetLimit:
 
 def _verify_latches(connection: Connection, verdict: Verdict, acts: list[AuditedAction]) -> None:
     events = audit.list_risk_events(connection, "latch.")
-    events_seen = [_build_latch_key(event.tenant_id, event.type, event.payload, event.at) for event in events]
-    recorded = [
+    event_keys = [_build_latch_key(event.tenant_id, event.type, event.payload, event.at) for event in events]
+    recorded_keys = [
         _build_latch_key(act.tenant_id, act.action, _get_latch_payload(act), act.at)
         for act in acts
         if act.action.startswith("latch.")
     ]
     _add_findings(
-        verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", events_seen, recorded)
+        verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", event_keys, recorded_keys)
     )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "latches"):
@@ -211,6 +211,6 @@ def _compare(
         )
 
 
-def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+def _add_findings(verdict: Verdict, location: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.add_findings(place, [finding])
+        verdict.add_findings(location, [finding])

@@ -199,8 +199,8 @@ def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
     if order.role is not Role.EITHER:
         return [order]
     group = [context.order_store.get_current(member) for member in context.order_store.list_group(order)]
-    waiting = [order for order in group if order.status is Status.AWAITING_APPROVAL]
-    return sorted(waiting, key=lambda order: order.id)
+    waiting_orders = [order for order in group if order.status is Status.AWAITING_APPROVAL]
+    return sorted(waiting_orders, key=lambda order: order.id)
 
 
 def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
@@ -240,8 +240,8 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
     if denied.status is not Status.DENIED or code is None:
         raise NotOverridable(f"Order {denied.id} is {denied.status}; only a denial can be overridden.")
     if code not in rules.OVERRIDABLE:
-        listed = ", ".join(sorted(rules.OVERRIDABLE))
-        raise NotOverridable(f"{code} cannot be overridden, only these limits: {listed}.")
+        limit_names = ", ".join(sorted(rules.OVERRIDABLE))
+        raise NotOverridable(f"{code} cannot be overridden, only these limits: {limit_names}.")
     if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
         raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
     if load_override(context, denied):

@@ -67,24 +67,24 @@ def _iterate_expected_keys(
         kind = find_approval_event(event.from_status, event.to_status, event.actor)
         if kind is None:
             continue
-        by: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
+        person: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
         request = requests.get((event.tenant_id, event.order_id))
         if request is None or request.requested_at > event.at:
-            by = "nobody: there was no request"
-        yield (event.tenant_id, kind, event.at, event.order_id, portfolio_id, by)
+            person = "nobody: there was no request"
+        yield (event.tenant_id, kind, event.at, event.order_id, portfolio_id, person)
 
 
 def _build_event_key(event: RiskEvent) -> Key:
     payload = event.payload
-    by = payload.get("requested_by" if event.type == REQUESTED else "decided_by")
+    person = payload.get("requested_by" if event.type == REQUESTED else "decided_by")
     where = (payload.get("order_id"), payload.get("portfolio_id"))
-    return (event.tenant_id, event.type, event.at, *where, by)
+    return (event.tenant_id, event.type, event.at, *where, person)
 
 
 def _build_key(tenant_id: int, kind: str, at: Timestamp, payload: dict[str, Any]) -> Key:
     return (tenant_id, kind, at, orjson.dumps(payload, option=orjson.OPT_SORT_KEYS).decode())
 
 
-def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+def _add_findings(verdict: Verdict, location: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.add_findings(f"approval {place}", [finding])
+        verdict.add_findings(f"approval {location}", [finding])

@@ -209,9 +209,9 @@ class BatchContext:
         if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
             return _ALL_ACTIVE  # the usual case
         scoped = switches.get_state(portfolio.name_key, order.strategy)
-        own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
-        if get_strictest_state(scoped.state, own) is not scoped.state:
-            return ScopedTradingState(own, SwitchScope.PORTFOLIO)
+        portfolio_state = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
+        if get_strictest_state(scoped.state, portfolio_state) is not scoped.state:
+            return ScopedTradingState(portfolio_state, SwitchScope.PORTFOLIO)
         return scoped
 
     def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:

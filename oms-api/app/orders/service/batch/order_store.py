@@ -82,13 +82,19 @@ class OrderStore:
 
     def load_relatives(self, orders: Iterable[Order]) -> None:
         """Load the groups, the child orders and the parents of orders."""
-        linked = [order for order in orders if order.group_id or order.role in PARENT_ROLES]
-        groups = {OrderColumnValue(order.tenant_id, order.group_id) for order in linked if order.group_id}
+        related_orders = [order for order in orders if order.group_id or order.role in PARENT_ROLES]
+        groups = {
+            OrderColumnValue(order.tenant_id, order.group_id) for order in related_orders if order.group_id
+        }
         self._read_relatives("group_id", groups)
         parents = {
-            OrderColumnValue(order.tenant_id, order.id) for order in linked if order.role in PARENT_ROLES
+            OrderColumnValue(order.tenant_id, order.id)
+            for order in related_orders
+            if order.role in PARENT_ROLES
         }
-        parents |= {OrderColumnValue(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
+        parents |= {
+            OrderColumnValue(order.tenant_id, order.parent_id) for order in related_orders if order.parent_id
+        }
         self._read_relatives("parent_id", parents)
 
     def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:

@@ -112,11 +112,11 @@ def _load_currency_pairs(
     context: BatchContext, keys: Sequence[PortfolioKey], instruments: Set[InstrumentKey]
 ) -> None:
     """Load the quotes that convert the currencies of instruments and positions to the portfolios' own."""
-    listed = context.loaded.instruments
+    instruments_by_key = context.loaded.instruments
     traded = {
-        (instrument.tenant_id, listed[instrument].currency)
+        (instrument.tenant_id, instruments_by_key[instrument].currency)
         for instrument in instruments
-        if listed[instrument].is_listed
+        if instruments_by_key[instrument].is_listed
     }
     for key in keys:
         exposure = context.exposures.get(key)
@@ -155,14 +155,14 @@ def create_cache_update(context: BatchContext) -> Callable[[], None]:
             exposure.stale = context.order_store.dirty.get(portfolio_key, set())
             exposure.marks_version = context.marks_version
             exposure.prices_version = cache.prices.version
-        written = CachedPortfolio(
+        cached_portfolio = CachedPortfolio(
             ledger.get_positions(portfolio_key),
             state.last_sequence,
             state.last_hash,
             context.order_store.open_orders[portfolio_key],
             exposure,
         )
-        cache_entries.append((portfolio_key, get_version(context.connection, state), written))
+        cache_entries.append((portfolio_key, get_version(context.connection, state), cached_portfolio))
 
     def update() -> None:
         for cache_entry in cache_entries:

@@ -48,8 +48,8 @@ class OrderBatchHandler:
         `retained` holds the rate-limit counts of each command, so that a retry does not count twice."""
         try:
             if all(isinstance(command, LedgerCommand) for command in commands):
-                recorded = self._record_trades(connection, cast("Sequence[LedgerCommand]", commands))
-                return cast("BatchResult[Outcome]", recorded)
+                result = self._record_trades(connection, cast("Sequence[LedgerCommand]", commands))
+                return cast("BatchResult[Outcome]", result)
             return self._process_batch(connection, commands, retained)
         except Exception:
             self._ledger_handler.forget()

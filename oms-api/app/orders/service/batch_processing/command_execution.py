@@ -112,12 +112,12 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
 
 
 def _record_trade(context: BatchContext, command: LedgerCommand) -> RecordedTrade | OmsError:
-    recorded = record_command(context.ledger, command)
-    if isinstance(recorded, RecordedTrade):
-        apply_trade_to_orders(context, recorded)
-        row = recorded.row
+    outcome = record_command(context.ledger, command)
+    if isinstance(outcome, RecordedTrade):
+        apply_trade_to_orders(context, outcome)
+        row = outcome.row
         context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)
-    return recorded
+    return outcome
 
 
 def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:

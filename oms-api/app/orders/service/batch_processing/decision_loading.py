@@ -110,14 +110,14 @@ def _load_approvals(
     context: BatchContext, uncommon_commands: Sequence[Command], actions: Sequence[_OrderAction]
 ) -> None:
     """Load the requests for approval of orders that wait, and who may decide on them."""
-    waiting = [
+    orders_to_decide = [
         order
         for command, order in actions
         if order.status is Status.AWAITING_APPROVAL or isinstance(command, DecideApproval)
     ]
-    waiting += [
+    orders_to_decide += [
         member
-        for order in waiting
+        for order in orders_to_decide
         if order.role is Role.EITHER
         for member in context.order_store.list_group(order)
     ]
@@ -129,10 +129,10 @@ def _load_approvals(
         find_decider(context, command.origin, command.role)
         for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
             order = context.order_store.find(request.tenant_id, request.order_id)
-            waiting += [] if order is None else [order]
-    load_requests(context, waiting)
+            orders_to_decide += [] if order is None else [order]
+    load_requests(context, orders_to_decide)
     if deciding:
-        load_key_creators(context, waiting)
+        load_key_creators(context, orders_to_decide)
 
 
 def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
@@ -213,8 +213,8 @@ def _load_entries(
         if isinstance(command, _Reducing):
             entry_keys.add((command.origin.tenant_id, command.portfolio_name_key, command.symbol))
         elif isinstance(command, PlaceGroup):
-            place = (command.origin.tenant_id, command.portfolio_name_key)
-            entry_keys |= {(*place, ticket.symbol) for ticket in command.tickets}
+            portfolio_name_key = (command.origin.tenant_id, command.portfolio_name_key)
+            entry_keys |= {(*portfolio_name_key, ticket.symbol) for ticket in command.tickets}
         elif isinstance(command, ReverseTrade):
             row = originals.get(TradeKey(command.origin.tenant_id, command.trade_id))
             keys |= set() if row is None else {(row.portfolio_key, row.symbol)}

@@ -49,9 +49,9 @@ def is_paired(context: BatchContext, order: Order) -> bool:
     return get_pairing(order, instrument) is Pairing.TOGETHER
 
 
-def mark_sent_with_entry(context: BatchContext, linked: Sequence[Order], at: Timestamp, actor: str) -> None:
+def mark_sent_with_entry(context: BatchContext, exits: Sequence[Order], at: Timestamp, actor: str) -> None:
     """Record that exits are sent with their entry."""
-    for leg in linked:
+    for leg in exits:
         if leg.status is Status.HELD:
             context.order_store.record_change(leg, at, actor, reason=SENT_WITH_ENTRY)
 

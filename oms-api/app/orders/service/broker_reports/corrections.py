@@ -61,13 +61,13 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     event = _build_event(command, execution)
-    corrected, booked = _book(context, order, execution, event, command)
+    corrected, correction = _book(context, order, execution, event, command)
     at = format_timestamp(command.origin.at)
-    if booked.difference > 0:
-        apply_fill_to_group(context, corrected, booked.difference, at)
-    reduce_competing_orders(context, booked.trade, at, corrected)
+    if correction.difference > 0:
+        apply_fill_to_group(context, corrected, correction.difference, at)
+    reduce_competing_orders(context, correction.trade, at, corrected)
     reason = f"{execution.execution_id} was corrected"
-    restore_exits_of_order(context, order, booked.original, booked.trade, reason)
+    restore_exits_of_order(context, order, correction.original, correction.trade, reason)
     return build_answer(context, order)
 
 

@@ -45,17 +45,17 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
         return build_result(context, origin.tenant_id, [exit_order.id for exit_order in current_exits])
     for order in new_exits or current_exits[:1]:
         count_order_message(context, origin, order)
-    added = [store_order(context, order) for order in new_exits]
-    for order in added:
-        denial = find_broker_denial(context, order, added) or exit_denial(context, order, current_exits)
+    added_exits = [store_order(context, order) for order in new_exits]
+    for order in added_exits:
+        denial = find_broker_denial(context, order, added_exits) or exit_denial(context, order, current_exits)
         if denial is not None:
             deny_order(context, order, denial, order.created_at)
-            cancel_unsent(context, added, order.created_at)
-            return build_result(context, origin.tenant_id, [exit_order.id for exit_order in added])
+            cancel_unsent(context, added_exits, order.created_at)
+            return build_result(context, origin.tenant_id, [exit_order.id for exit_order in added_exits])
     at, actor = format_timestamp(origin.at), get_actor(origin)
     cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were replaced.")
-    send_pair(context, *added)
-    return build_result(context, origin.tenant_id, [exit_order.id for exit_order in added])
+    send_pair(context, *added_exits)
+    return build_result(context, origin.tenant_id, [exit_order.id for exit_order in added_exits])
 
 
 def _list_exits(

@@ -78,12 +78,12 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
         accept_exits_sent_with_entry(context, sent_legs if entry.status is Status.FILLED else [], at)
         return
     protected_quantity = compute_exit_quantity(entry, children)
-    waiting = [
+    held_exits = [
         child for child in children if child.status is Status.HELD and child.group_id == entry.group_id
     ]
-    if waiting and not any(child.status in WORKING_STATUSES | FINAL_STATUSES for child in children):
+    if held_exits and not any(child.status in WORKING_STATUSES | FINAL_STATUSES for child in children):
         fields = {"quantity": protected_quantity, "reason": f"{entry.id} filled"}
-        sized = [context.order_store.record_change(order, at, GROUPS, **fields) for order in waiting]
+        sized = [context.order_store.record_change(order, at, GROUPS, **fields) for order in held_exits]
         send_exits(context, sized, at)
         return
     latest = list_latest_exits(children)
@@ -109,19 +109,21 @@ def _sum_covered(exits: Iterable[Order]) -> Decimal:
     return sum(groups.values(), ZERO)
 
 
-def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
+def continue_pair(context: BatchContext, ended_order: Order, at: Timestamp) -> None:
     """Do what follows from the end of an order at a broker that shares its quantity, or closes a position."""
-    if is_broker_entry(ended):
-        trim_kept_exits(context, ended, at)
-        restore_exits_sent_with_entry(context, ended, at)
-    if not is_remote(ended) or ended.role not in SHARING | {Role.CLOSING}:
+    if is_broker_entry(ended_order):
+        trim_kept_exits(context, ended_order, at)
+        restore_exits_sent_with_entry(context, ended_order, at)
+    if not is_remote(ended_order) or ended_order.role not in SHARING | {Role.CLOSING}:
         return
-    if is_paired(context, ended) or (ended.accepted_at is None and was_sent_with_entry(context, ended)):
-        continue_linked(context, ended, at)
+    if is_paired(context, ended_order) or (
+        ended_order.accepted_at is None and was_sent_with_entry(context, ended_order)
+    ):
+        continue_linked(context, ended_order, at)
         return
-    unfilled_quantity = ended.quantity - ended.filled_quantity
-    if ended.status is not Status.FILLED and unfilled_quantity > ZERO:
-        _continue_emulated(context, ended, unfilled_quantity, at)
+    unfilled_quantity = ended_order.quantity - ended_order.filled_quantity
+    if ended_order.status is not Status.FILLED and unfilled_quantity > ZERO:
+        _continue_emulated(context, ended_order, unfilled_quantity, at)
 
 
 def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -143,32 +145,40 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 
 def _continue_emulated(
-    context: BatchContext, ended: Order, unfilled_quantity: Decimal, at: Timestamp
+    context: BatchContext, ended_order: Order, unfilled_quantity: Decimal, at: Timestamp
 ) -> None:
-    reason = find_cancel_reason(context, ended)
-    if reason == RESIZED or _ended_with_the_day(context, ended):
-        _renew(context, ended, unfilled_quantity, at, is_held=reason != RESIZED)
+    reason = find_cancel_reason(context, ended_order)
+    if reason == RESIZED or _ended_with_the_day(context, ended_order):
+        _renew(context, ended_order, unfilled_quantity, at, is_held=reason != RESIZED)
     elif reason == WITHDRAWN:
-        stop, exit_quantity = _find_stop(context, ended), _limit_rest(context, ended, unfilled_quantity)
-        add_exits(
-            context, [ended] if stop is None else [stop, ended], exit_quantity, at, f"{ended.id} did not fill"
+        stop, exit_quantity = (
+            _find_stop(context, ended_order),
+            _limit_rest(context, ended_order, unfilled_quantity),
         )
-    elif ended.status is Status.REJECTED and ended.role is Role.TAKE_PROFIT:
-        _return_stop(context, ended, unfilled_quantity, at)
-    elif ended.role in EXIT_ROLES or reason == SWAPPED:
-        _send_watched(context, ended, at)
+        add_exits(
+            context,
+            [ended_order] if stop is None else [stop, ended_order],
+            exit_quantity,
+            at,
+            f"{ended_order.id} did not fill",
+        )
+    elif ended_order.status is Status.REJECTED and ended_order.role is Role.TAKE_PROFIT:
+        _return_stop(context, ended_order, unfilled_quantity, at)
+    elif ended_order.role in EXIT_ROLES or reason == SWAPPED:
+        _send_watched(context, ended_order, at)
 
 
-def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
+def _send_watched(context: BatchContext, ended_stop: Order, at: Timestamp) -> None:
     """Send the take-profit whose stop has ended, for what the position leaves to close."""
     for sibling in find_siblings(
-        ended, context.order_store.list_open_orders_of_symbol(ended.portfolio_key, ended.symbol)
+        ended_stop,
+        context.order_store.list_open_orders_of_symbol(ended_stop.portfolio_key, ended_stop.symbol),
     ):
         if sibling.status is not Status.HELD:
             continue
         quantity = sibling.leaves_quantity
-        if ended.role in EXIT_ROLES:
-            quantity = min(quantity, get_closable_quantity(context, ended))
+        if ended_stop.role in EXIT_ROLES:
+            quantity = min(quantity, get_closable_quantity(context, ended_stop))
         if quantity:
             release_order(context, sibling, at, quantity=quantity)
         else:
@@ -183,47 +193,47 @@ def _return_stop(context: BatchContext, target: Order, unfilled_quantity: Decima
         add_exits(context, [stop], exit_quantity, at, f"{target.id} was rejected")
 
 
-def _limit_rest(context: BatchContext, ended: Order, unfilled_quantity: Decimal) -> Decimal:
+def _limit_rest(context: BatchContext, ended_order: Order, unfilled_quantity: Decimal) -> Decimal:
     """Return what an order left, for an exit at most what the position leaves to close."""
-    if ended.role is Role.EITHER:
+    if ended_order.role is Role.EITHER:
         return unfilled_quantity
-    return min(unfilled_quantity, get_closable_quantity(context, ended))
+    return min(unfilled_quantity, get_closable_quantity(context, ended_order))
 
 
 def _renew(
-    context: BatchContext, ended: Order, unfilled_quantity: Decimal, at: Timestamp, *, is_held: bool
+    context: BatchContext, ended_order: Order, unfilled_quantity: Decimal, at: Timestamp, *, is_held: bool
 ) -> None:
     """Place an order again with what it left, in its group. One of a new day is sent with the next quote."""
-    exit_quantity = _limit_rest(context, ended, unfilled_quantity)
-    if not exit_quantity or _has_pair_filled(context, ended):
+    exit_quantity = _limit_rest(context, ended_order, unfilled_quantity)
+    if not exit_quantity or _has_pair_filled(context, ended_order):
         return
-    copied = copy_exit(context, ended, exit_quantity, at)
-    added = context.order_store.add(copied, copied.placed_by, f"Continues {ended.id}")
+    copy = copy_exit(context, ended_order, exit_quantity, at)
+    successor = context.order_store.add(copy, copy.placed_by, f"Continues {ended_order.id}")
     if is_held:
-        context.order_store.change_status(added, Status.HELD, at, GROUPS)
+        context.order_store.change_status(successor, Status.HELD, at, GROUPS)
     else:
-        release_order(context, added, at)
+        release_order(context, successor, at)
 
 
-def _has_pair_filled(context: BatchContext, ended: Order) -> bool:
+def _has_pair_filled(context: BatchContext, ended_order: Order) -> bool:
     """Return whether the other order of the pair has filled: it closed what the ended one would close.
 
     Exits of an earlier part of the entry do not count.
     """
-    group = context.order_store.list_group(ended)
+    group = context.order_store.list_group(ended_order)
     exclusive_orders = [order for order in group if order.role is Role.EITHER] + list_latest_exits(group)
     return any(order.status is Status.FILLED for order in exclusive_orders)
 
 
-def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
+def _ended_with_the_day(context: BatchContext, ended_order: Order) -> bool:
     """Return whether a broker ended an exit that it took for a day only, though it is good till canceled."""
-    if ended.role not in EXIT_ROLES or ended.status not in {Status.EXPIRED, Status.CANCELED}:
+    if ended_order.role not in EXIT_ROLES or ended_order.status not in {Status.EXPIRED, Status.CANCELED}:
         return False
-    if ended.accepted_at is None or was_cancel_requested(context, ended):
+    if ended_order.accepted_at is None or was_cancel_requested(context, ended_order):
         return False
-    worked = context.now - datetime.fromisoformat(ended.accepted_at)
-    instrument = context.find_instrument(ended.tenant_id, ended.symbol)
-    return worked >= _MIN_TIME and is_sent_for_a_day(ended, instrument)
+    worked = context.now - datetime.fromisoformat(ended_order.accepted_at)
+    instrument = context.find_instrument(ended_order.tenant_id, ended_order.symbol)
+    return worked >= _MIN_TIME and is_sent_for_a_day(ended_order, instrument)
 
 
 def _find_stop(context: BatchContext, order: Order) -> Order | None:

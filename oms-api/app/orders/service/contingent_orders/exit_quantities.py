@@ -183,9 +183,10 @@ def _resize_at_broker(
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
     """Return the working orders, those whose entries have ended first, then oldest first."""
-    working = [order for order in orders if order.status in WORKING_STATUSES]
+    working_orders = [order for order in orders if order.status in WORKING_STATUSES]
     return sorted(
-        working, key=lambda order: (_open_entry(context, order) is not None, order.group_id or "", order.id)
+        working_orders,
+        key=lambda order: (_open_entry(context, order) is not None, order.group_id or "", order.id),
     )
 
 

@@ -139,8 +139,8 @@ def _restore_leg(
         return None
     successor = copy_exit(context, leg, target, at)
     reason = f"{reversed_reduction.reason}: continues {leg.id}"
-    added = context.order_store.add(successor, successor.placed_by, reason)
-    return release_order(context, added, at)
+    added_exit = context.order_store.add(successor, successor.placed_by, reason)
+    return release_order(context, added_exit, at)
 
 
 def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestamp) -> Order:
@@ -167,18 +167,18 @@ def add_exits(
     if quantity <= ZERO:
         return []
     group_id: str | None = None
-    added: list[Order] = []
+    added_exits: list[Order] = []
     for leg in legs:
         copied = copy_exit(context, leg, quantity, at)
         group_id = group_id or copied.id
         copied = copied._replace(group_id=group_id)
-        added.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
+        added_exits.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
     if is_held:
-        for added_exit in added:
+        for added_exit in added_exits:
             context.order_store.change_status(added_exit, Status.HELD, at, GROUPS)
     else:
-        send_exits(context, added, at)
-    return added
+        send_exits(context, added_exits, at)
+    return added_exits
 
 
 def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:

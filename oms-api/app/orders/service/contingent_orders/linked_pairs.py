@@ -34,32 +34,40 @@ _NOT_SENT = "The other order of the pair ended before the broker had both."
 _STOP_REACHED = "The market reached the stop before the entry had filled completely."
 
 
-def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
+def continue_linked(context: BatchContext, ended_exit: Order, at: Timestamp) -> None:
     """Do what follows from the end of an exit that its broker links with others.
 
     Exits that the broker got with their entry are sent again once the entry has ended too: only then is it
     known what they close.
     """
-    exits = list_latest_exits(context.order_store.list_group(ended))
+    exits = list_latest_exits(context.order_store.list_group(ended_exit))
     unsent = [
         exit_order
         for exit_order in exits
         if exit_order.status in WORKING_STATUSES and not exit_order.filled_quantity
     ]
-    is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
-    if unsent and is_unsent and not was_sent_with_entry(context, ended):
+    is_unsent = ended_exit.role is Role.TAKE_PROFIT and ended_exit.accepted_at is None
+    if unsent and is_unsent and not was_sent_with_entry(context, ended_exit):
         for order in unsent:
             finalize_order(context, order, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
         return
-    if any(exit_order.status not in FINAL_STATUSES for exit_order in exits) or ended.status is Status.FILLED:
+    if (
+        any(exit_order.status not in FINAL_STATUSES for exit_order in exits)
+        or ended_exit.status is Status.FILLED
+    ):
         return
-    if was_sent_with_entry(context, ended) and _has_open_entry(context, ended):
+    if was_sent_with_entry(context, ended_exit) and _has_open_entry(context, ended_exit):
         return
     continued_exits = [exit_order for exit_order in exits if not _was_canceled_by_person(context, exit_order)]
     if len(continued_exits) < len(exits) or any(_is_cause(context, exit_order) for exit_order in exits):
-        is_held = ended.status is Status.EXPIRED
+        is_held = ended_exit.status is Status.EXPIRED
         add_exits(
-            context, continued_exits, _find_rest(context, exits), at, f"{ended.id} ended", is_held=is_held
+            context,
+            continued_exits,
+            _find_rest(context, exits),
+            at,
+            f"{ended_exit.id} ended",
+            is_held=is_held,
         )
 
 
@@ -94,29 +102,33 @@ def _was_canceled_by_person(context: BatchContext, order: Order) -> bool:
     return any(event.actor != GROUPS for event in list_cancel_requests(context, order))
 
 
-def _is_cause(context: BatchContext, ended: Order) -> bool:
+def _is_cause(context: BatchContext, ended_exit: Order) -> bool:
     """Return whether an exit ended for a reason for which it is sent again."""
-    entry = context.order_store.find_parent(ended)
+    entry = context.order_store.find_parent(ended_exit)
     if (
         entry is not None
         and entry.status in FINAL_STATUSES - {Status.FILLED}
-        and was_sent_with_entry(context, ended)
+        and was_sent_with_entry(context, ended_exit)
     ):
         return True  # the entry ended after a part
-    if find_cancel_reason(context, ended) == RESIZED:
+    if find_cancel_reason(context, ended_exit) == RESIZED:
         return True
-    return ended.time_in_force is TimeInForce.GTC and _ended_with_the_day(context, ended)
+    return ended_exit.time_in_force is TimeInForce.GTC and _ended_with_the_day(context, ended_exit)
 
 
-def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
+def _ended_with_the_day(context: BatchContext, ended_exit: Order) -> bool:
     """Return whether a broker ended an exit with the day of its entry, though it is good till canceled."""
-    if ended.status is Status.EXPIRED:
+    if ended_exit.status is Status.EXPIRED:
         return True
-    entry = context.order_store.find_parent(ended)
-    if entry is None or entry.time_in_force is not TimeInForce.DAY or was_cancel_requested(context, ended):
+    entry = context.order_store.find_parent(ended_exit)
+    if (
+        entry is None
+        or entry.time_in_force is not TimeInForce.DAY
+        or was_cancel_requested(context, ended_exit)
+    ):
         return False
-    worked = context.now - datetime.fromisoformat(ended.accepted_at or ended.created_at)
-    return worked >= _MIN_TIME and was_sent_with_entry(context, ended)
+    worked = context.now - datetime.fromisoformat(ended_exit.accepted_at or ended_exit.created_at)
+    return worked >= _MIN_TIME and was_sent_with_entry(context, ended_exit)
 
 
 def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:

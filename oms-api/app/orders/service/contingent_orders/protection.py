@@ -66,8 +66,8 @@ def find_follower_denial(context: BatchContext, first: Order, second: Order) -> 
 def find_pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of an OCO stop order that the market has already reached."""
     prices = context.find_symbol_state(order.tenant_id, order.symbol).prices
-    watched = get_trigger_price(order, prices)
-    return None if watched is None else _find_stop_denial(context, order, [watched])
+    trigger_price = get_trigger_price(order, prices)
+    return None if trigger_price is None else _find_stop_denial(context, order, [trigger_price])
 
 
 def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Order]) -> Denial | None:
@@ -122,8 +122,8 @@ def _find_side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial
         return None
     prices = context.find_symbol_state(entry.tenant_id, entry.symbol).prices
     levels = list_entry_prices(entry, prices)
-    watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
-    denial = _find_stop_denial(context, leg, levels if watched is None else [*levels, watched])
+    trigger_price = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
+    denial = _find_stop_denial(context, leg, levels if trigger_price is None else [*levels, trigger_price])
     level = find_unprofitable_price(leg, levels)
     if denial is not None or level is None:
         return denial

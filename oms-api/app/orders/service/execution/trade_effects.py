@@ -43,13 +43,13 @@ def _leave_caches() -> None:
     """Change nothing: the next batch reads what the trades changed."""
 
 
-def apply_trade_to_orders(context: BatchContext, recorded: RecordedTrade) -> None:
+def apply_trade_to_orders(context: BatchContext, recorded_trade: RecordedTrade) -> None:
     """Reduce the exits of the position that a trade or a reversal reduced.
 
     A reversal that takes a reduction back restores them.
     """
-    row = recorded.row
-    if not _may_concern_orders(context.ledger, recorded):
+    row = recorded_trade.row
+    if not _may_concern_orders(context.ledger, recorded_trade):
         return
     portfolio_key = row.portfolio_key
     if portfolio_key not in context.order_store.portfolio_keys:
@@ -67,10 +67,10 @@ def _restore_exits(context: BatchContext, row: TradeRow) -> None:
         restore_exits(context, reversed_reduction, row.created_at)
 
 
-def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
+def _may_concern_orders(batch: LedgerBatch, recorded_trade: RecordedTrade) -> bool:
     """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
-    row = recorded.row
-    if recorded.replayed or not batch.get_portfolio(row.portfolio_key).orders_stamp:
+    row = recorded_trade.row
+    if recorded_trade.replayed or not batch.get_portfolio(row.portfolio_key).orders_stamp:
         return False
     if row.kind == REVERSAL:
         return True

@@ -44,10 +44,10 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.role is Role.CLOSING:
         _release_closing_order(context, order, at)
         return
-    released = release_order(context, order, at)
-    if released.status in WORKING_STATUSES:
-        match_new_order(context, released, at)
-    elif released.status is Status.DENIED and order.role is Role.EITHER:
+    released_order = release_order(context, order, at)
+    if released_order.status in WORKING_STATUSES:
+        match_new_order(context, released_order, at)
+    elif released_order.status is Status.DENIED and order.role is Role.EITHER:
         orders = context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         siblings = [sibling for sibling in orders if sibling.group_id == order.group_id]
         cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} was denied")

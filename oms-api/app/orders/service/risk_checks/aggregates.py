@@ -51,11 +51,11 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: Limits) -> 
     has_value, has_count = _find_firm_limits(limits)
     if not has_value and not has_count:
         return _NO_TOTALS
-    tenant_id, own = order.tenant_id, order.portfolio_key
+    tenant_id, own_key = order.tenant_id, order.portfolio_key
     _load_unlocked_totals(context, tenant_id)
     totals: dict[str, Totals] = dict(context.loaded.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
-        if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
+        if portfolio_key.tenant_id == tenant_id and portfolio_key != own_key:
             base = context.ledger.get_portfolio(portfolio_key).base_currency
             totals[base] = add_totals(totals.get(base, NOTHING), get_exposure(context, portfolio_key).total)
     converted = _convert_to_firm_currency(context, order, totals)
@@ -103,9 +103,9 @@ def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
 
 def _convert_to_firm_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
     tenant_id, firm = order.tenant_id, context.loaded.firm_currencies[order.tenant_id]
-    own = context.get_portfolio(order).base_currency
-    rate = None if own == firm else find_conversion_rate(context, tenant_id, own, firm)
-    missing = f"{own}/{firm}" if rate is None and own != firm else None
+    own_currency = context.get_portfolio(order).base_currency
+    rate = None if own_currency == firm else find_conversion_rate(context, tenant_id, own_currency, firm)
+    missing = f"{own_currency}/{firm}" if rate is None and own_currency != firm else None
     firm_totals = totals.pop(firm, NOTHING)
     for base, total in totals.items():
         to_firm = find_conversion_rate(context, tenant_id, base, firm)
@@ -163,8 +163,8 @@ def _iterate_books(
     for position_key in position_keys:
         tenant_id, symbol = position_key.instrument_key
         portfolio_key, position = position_key.portfolio_key, positions.get(position_key, FLAT)
-        working = list_working_orders(orders.get(position_key, []), position)
+        working_orders = list_working_orders(orders.get(position_key, []), position)
         rate = find_valuation_rate(context, tenant_id, bases[portfolio_key], symbol, position)
         mark = find_mark(context, position_key, position)
         prices = context.find_symbol_state(tenant_id, symbol).prices
-        yield portfolio_key, build_symbol_book(position.quantity, mark, working, prices, rate=rate)
+        yield portfolio_key, build_symbol_book(position.quantity, mark, working_orders, prices, rate=rate)

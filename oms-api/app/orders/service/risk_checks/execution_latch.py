@@ -55,9 +55,11 @@ def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -
     """Load the orders that a holder executed within the last minute, after the last release of its latch."""
     if key not in context.loaded.recent_executions and context.services.controls.counts_executions(key[0]):
         since = format_timestamp(context.now - WINDOW)
-        released = queries.find_release_time(context.connection, *key)
-        executed = find_executed_order_ids(context.connection, *key, max(since, released or since))
-        context.loaded.recent_executions[key] = executed
+        release_time = queries.find_release_time(context.connection, *key)
+        executed_order_ids = find_executed_order_ids(
+            context.connection, *key, max(since, release_time or since)
+        )
+        context.loaded.recent_executions[key] = executed_order_ids
 
 
 def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:

@@ -57,8 +57,8 @@ def build_book(
         return SymbolExposure(position.quantity, mark, rate=rate)
     prices = context.find_symbol_state(position_key.tenant_id, symbol).prices
     market = build_charged_market(context, portfolio_key, symbol, position, rate)
-    working = list_working_orders(orders, position, prices, mark, market)
-    return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
+    working_orders = list_working_orders(orders, position, prices, mark, market)
+    return build_symbol_book(position.quantity, mark, working_orders, prices, candidate, rate)
 
 
 def _has_new_rate(
@@ -74,10 +74,10 @@ def _update_valuation(
 ) -> None:
     symbol, product = holding_key
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
-    counted = [
+    counted_orders = [
         order for order in open_orders if order.product == product and order.status in EXPOSURE_STATUSES
     ]
-    book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted)
+    book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted_orders)
     exposure.put(holding_key, Valuation(book, compute_totals(book)))
 
 

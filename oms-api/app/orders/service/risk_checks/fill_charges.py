@@ -61,8 +61,8 @@ def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) ->
     """
     if order.cost_schedule == Schedule.NONE:
         return NO_CHARGES
-    filled = _sum_fills_of_day(context, order, trade)
-    return compute_booked_charges(trade, filled, context.get_portfolio(order).fee_totals, load_rates())
+    earlier_fills = _sum_fills_of_day(context, order, trade)
+    return compute_booked_charges(trade, earlier_fills, context.get_portfolio(order).fee_totals, load_rates())
 
 
 def estimate_charges(
@@ -84,9 +84,9 @@ def estimate_charges(
         rate=market.rate,
         at=datetime.fromisoformat(order.created_at),
     )
-    filled = OrderTotals(order.filled_quantity, order.filled_value)
+    earlier_fills = OrderTotals(order.filled_quantity, order.filled_value)
     try:
-        return compute_booked_charges(trade, filled, None, load_rates()).total
+        return compute_booked_charges(trade, earlier_fills, None, load_rates()).total
     except RateUnknown:
         return ZERO
 

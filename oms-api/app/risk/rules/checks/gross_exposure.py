@@ -34,9 +34,9 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     return None
 
 
-def _compute_gross(risk: RiskInput, added: Decimal) -> Decimal:
+def _compute_gross(risk: RiskInput, added_value: Decimal) -> Decimal:
     book, held_quantity = risk.book, compute_market_value(risk.book)
     is_buy = risk.order.side == "BUY"
-    high = held_quantity + book.buy_value + (added if is_buy else 0)
-    low = held_quantity - book.sell_value - (0 if is_buy else added)
+    high = held_quantity + book.buy_value + (added_value if is_buy else 0)
+    low = held_quantity - book.sell_value - (0 if is_buy else added_value)
     return max(abs(high), abs(low))

@@ -20,11 +20,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     price = find_order_price(order, risk.prices)
     if price is None or quantity <= get_reducible_quantity(book, order.side):
         return None
-    held_quantity, added = compute_market_value(book), compute_order_value(quantity, price, book.rate)
+    held_quantity, added_value = compute_market_value(book), compute_order_value(quantity, price, book.rate)
     value = (
-        held_quantity + book.buy_value + added
+        held_quantity + book.buy_value + added_value
         if order.side == "BUY"
-        else book.sell_value + added - held_quantity
+        else book.sell_value + added_value - held_quantity
     )
     if value <= most:
         return None
