@@ -101,12 +101,15 @@ def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list
     holding_portfolios = select(PositionRow.portfolio_id).where(
         PositionRow.tenant_id == tenant_id, PositionRow.symbol == symbol
     )
-    working = select(OrderRecord.portfolio_id).where(
+    portfolios_with_orders = select(OrderRecord.portfolio_id).where(
         OrderRecord.tenant_id == tenant_id, OrderRecord.symbol == symbol, IS_OPEN
     )
     statement = (
         select(Portfolio.id, Portfolio.name, Portfolio.base_currency)
-        .where(Portfolio.tenant_id == tenant_id, Portfolio.id.in_(union(holding_portfolios, working)))
+        .where(
+            Portfolio.tenant_id == tenant_id,
+            Portfolio.id.in_(union(holding_portfolios, portfolios_with_orders)),
+        )
         .order_by(Portfolio.name_key)
     )
     return [NamedPortfolio._make(row) for row in connection.execute(statement)]

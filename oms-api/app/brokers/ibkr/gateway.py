@@ -225,16 +225,16 @@ class Gateway:
         connect = asyncio.ensure_future(
             self._client.connectAsync(host, port, client_id, self.timeouts.connect)
         )
-        refused = asyncio.ensure_future(self._lost.wait())
+        loss = asyncio.ensure_future(self._lost.wait())
         try:
-            await asyncio.wait({connect, refused}, return_when=asyncio.FIRST_COMPLETED)
-            if refused.done():
+            await asyncio.wait({connect, loss}, return_when=asyncio.FIRST_COMPLETED)
+            if loss.done():
                 raise ConnectionError(self.last_error)
             await connect
         finally:
-            for task in (connect, refused):
+            for task in (connect, loss):
                 task.cancel()
-            await asyncio.gather(connect, refused, return_exceptions=True)
+            await asyncio.gather(connect, loss, return_exceptions=True)
         self.accounts = list(self._client.getAccounts())
         await self._restore()
 

@@ -68,8 +68,8 @@ class OrderLog:
             self._record(self.tracker.release_waiting((report.venue_id for report in open_reports), at))
             absent = {*self.tracker.list_absent(report.perm_id for report in open_reports)}
             absent |= {order_id for order_id in self._absent if self.tracker.find(order_id) is None}
-            counted = {order_id: self._absent.get(order_id, (at, 0)) for order_id in absent}
-            self._absent = {order_id: (since, number + 1) for order_id, (since, number) in counted.items()}
+            absences = {order_id: self._absent.get(order_id, (at, 0)) for order_id in absent}
+            self._absent = {order_id: (since, number + 1) for order_id, (since, number) in absences.items()}
             for order_id, (since, number) in list(self._absent.items()):
                 if number >= MIN_READINGS and at - since >= ABSENT_LIMIT:
                     del self._absent[order_id]
@@ -153,8 +153,10 @@ class OrderLog:
         """Return the orders whose cancel TWS dropped because of too many messages."""
         with self._changed:
             dropped, self._paced = self._paced, set()
-            waiting = {order.venue_id for order in self.tracker.orders if order.is_cancel_requested}
-            return sorted(dropped & waiting)
+            canceling_venue_ids = {
+                order.venue_id for order in self.tracker.orders if order.is_cancel_requested
+            }
+            return sorted(dropped & canceling_venue_ids)
 
     def list_orders(self) -> list[IbkrTrackedOrder]:
         """Return all orders, oldest first."""

@@ -214,13 +214,13 @@ class KiteBroker(RemoteBroker):
             ends = [Canceled(order_id, at)] if report.status == "canceled" else []
             return self._state.record([*ends, Refused(order_id, "The order had ended.", at)])
         try:
-            refused = self._send(successor, leaves, at)
+            refusals = self._send(successor, leaves, at)
         except BrokerUnavailable as error:
             _LOG.warning("the replacement of an order was not sent: %s", error)
             self._reset_replacement(tracked)
             return self._state.record([Canceled(order_id, at), Refused(order_id, _NOT_SENT, at)])
         fills = [build_execution(order_id, fill) for fill in tracked.executions.values()]
-        return [*fills, *self._state.record([Replaced(order_id, successor.id, at)]), *refused]
+        return [*fills, *self._state.record([Replaced(order_id, successor.id, at)]), *refusals]
 
     def _reset_replacement(self, tracked: TrackedOrder) -> None:
         tracked.is_replaced_by_cancel, tracked.successor_id = False, None

@@ -150,12 +150,12 @@ class _TickStream(BrokerStream):
         if self._client is None or tokens == self._subscribed:
             return
         self._source.set_symbols({token: symbols[token] for token in tokens})
-        ended, added = sorted(self._subscribed - tokens), sorted(tokens - self._subscribed)
-        if ended:
-            self._client.send(json.dumps({"a": "unsubscribe", "v": ended}))
-        if added:
-            self._client.send(json.dumps({"a": "subscribe", "v": added}))
-            self._client.send(json.dumps({"a": "mode", "v": ["full", added]}))
+        removed_tokens, added_tokens = sorted(self._subscribed - tokens), sorted(tokens - self._subscribed)
+        if removed_tokens:
+            self._client.send(json.dumps({"a": "unsubscribe", "v": removed_tokens}))
+        if added_tokens:
+            self._client.send(json.dumps({"a": "subscribe", "v": added_tokens}))
+            self._client.send(json.dumps({"a": "mode", "v": ["full", added_tokens]}))
         self._subscribed = tokens
 
 

@@ -149,11 +149,11 @@ class RestClient:
             raise self.build_refusal(request, status, parsed if isinstance(parsed, dict) else {})
         return parsed
 
-    def build_failure(self, request: Request, what: str) -> Exception:
+    def build_failure(self, request: Request, description: str) -> Exception:
         """Return the error of a request that may have been carried out."""
         if request.is_query:
-            return BrokerUnavailable(f"{self.label} did not answer the query: {what}.")
-        return OutcomeOpen(f"The outcome of the request is unknown: {what}.")
+            return BrokerUnavailable(f"{self.label} did not answer the query: {description}.")
+        return OutcomeOpen(f"The outcome of the request is unknown: {description}.")
 
     def build_refusal(self, _request: Request, status: int, fields: Mapping[str, Any]) -> Exception:
         """Return the error of a request that the broker refused."""

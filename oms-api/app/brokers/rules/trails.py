@@ -49,6 +49,6 @@ def replace_trail_level(
     return trail_level if trail_level > ZERO else None
 
 
-def is_stop_reached(side: Side, watched: Decimal, stop: Decimal) -> bool:
+def is_stop_reached(side: Side, trigger_price: Decimal, stop: Decimal) -> bool:
     """Return whether the price has reached the stop. Touching is enough."""
-    return watched >= stop if side is Side.BUY else watched <= stop
+    return trigger_price >= stop if side is Side.BUY else trigger_price <= stop

@@ -98,8 +98,11 @@ def _find_amount_differences(
         CashKind.WITHHOLDING: -sum((dividend.withheld for dividend in dividends), ZERO),
     }
     for kind, amount in expected_amounts.items():
-        booked = [Decimal(row.amount) for row in rows if row.kind == kind]
-        if booked[:1] != ([amount] if amount else []):
+        booked_amounts = [Decimal(row.amount) for row in rows if row.kind == kind]
+        if booked_amounts[:1] != ([amount] if amount else []):
             yield ActionDifference(
-                location, f"{kind} of portfolio {portfolio_key.portfolio_id}", str(booked), str(amount)
+                location,
+                f"{kind} of portfolio {portfolio_key.portfolio_id}",
+                str(booked_amounts),
+                str(amount),
             )

@@ -27,17 +27,17 @@ def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:
         fields = event.payload | {"at": event.at}
         events.setdefault((event.tenant_id, str(event.payload.get("date"))), []).append(fields)
     for key in sorted(stored.keys() | acts.keys() | events.keys()):
-        place = f"day close {key[1]} of tenant {key[0]}"
+        location = f"day close {key[1]} of tenant {key[0]}"
         if key not in stored or key not in acts:
             missing = "row" if key not in stored else "audit entry"
-            yield ActionDifference(place, missing, "none", "one")
+            yield ActionDifference(location, missing, "none", "one")
             continue
         signed, act = stored[key], acts[key]
         day, fields = signed.day, build_closed_values(signed)
         stored_fields = day._asdict() | fields | {"digest of the rows": compute_digest(*signed)}
         expected = act.after | {"signed_by": act.actor, "source": act.via, "signed_at": act.at}
         digest = act.after["digest"]
-        yield from find_differences(place, stored_fields, expected | {"digest of the rows": digest})
+        yield from find_differences(location, stored_fields, expected | {"digest of the rows": digest})
         published = fields | {"signed_by": day.signed_by, "at": day.signed_at}
         if events.get(key) != [published]:
-            yield ActionDifference(place, "event", str(events.get(key)), str(published))
+            yield ActionDifference(location, "event", str(events.get(key)), str(published))

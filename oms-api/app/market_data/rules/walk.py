@@ -61,8 +61,8 @@ def _compute_points(key: bytes, span: int, start: int, end: int, step: int) -> l
     for depth in range(SPAN_BITS - step.bit_length() + 1):
         half = width >> 1
         middles = [
-            _compute_middle(key, at + half + place * width, depth, start_value, end_value)
-            for place, (start_value, end_value) in enumerate(pairwise(points))
+            _compute_middle(key, at + half + index * width, depth, start_value, end_value)
+            for index, (start_value, end_value) in enumerate(pairwise(points))
         ]
         points = [*chain.from_iterable(zip(points, middles, strict=False)), points[-1]]
         width = half

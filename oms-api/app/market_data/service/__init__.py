@@ -143,8 +143,8 @@ class Market:
 
         A symbol without trades on a live feed is not stale.
         """
-        heard = self._source.get_last_heartbeat(at) if quote.source == self._source.name else None
-        return None if heard is None else max(at - max(heard, quote.at), timedelta(0))
+        heartbeat_at = self._source.get_last_heartbeat(at) if quote.source == self._source.name else None
+        return None if heartbeat_at is None else max(at - max(heartbeat_at, quote.at), timedelta(0))
 
     @property
     def source_name(self) -> str:
@@ -157,12 +157,12 @@ class Market:
         Return None if its prices are never stale, and while no symbol is subscribed: a source then sends
         nothing. A source that has sent nothing yet is silent since the first call after a subscription.
         """
-        heard = self._source.get_last_heartbeat(at)
-        if heard is None or not self._followed:
+        heartbeat_at = self._source.get_last_heartbeat(at)
+        if heartbeat_at is None or not self._followed:
             return None
-        if heard == EPOCH:
-            self._silent_since = heard = self._silent_since or at
-        return max(at - heard, timedelta(0))
+        if heartbeat_at == EPOCH:
+            self._silent_since = heartbeat_at = self._silent_since or at
+        return max(at - heartbeat_at, timedelta(0))
 
     def is_stale(self, quote: Quote, at: datetime) -> bool:
         """Return whether the quote is too old to trade at, because its feed has been silent for too long."""

@@ -95,8 +95,10 @@ def verify_marks(connection: Connection) -> Iterator[ActionDifference]:
         if act.sequence > newest.get(key, 0):
             expected.pop(key, None)
     for key in sorted(stored.keys() | expected.keys()):
-        place = f"mark of {key.symbol} of tenant {key.tenant_id}"
+        location = f"mark of {key.symbol} of tenant {key.tenant_id}"
         if key not in stored or key not in expected:
-            yield ActionDifference(place, "row", *(("a row", "none") if key in stored else ("none", "a row")))
+            yield ActionDifference(
+                location, "row", *(("a row", "none") if key in stored else ("none", "a row"))
+            )
         else:
-            yield from find_differences(place, serialize_mark(stored[key]), expected[key])
+            yield from find_differences(location, serialize_mark(stored[key]), expected[key])

@@ -108,8 +108,8 @@ class IbkrOrderTracker:
 
     def apply_status(self, report: StatusReport, at: datetime) -> list[BrokerEvent]:
         """Return the new events of a status. That of an unknown order is left for the order's own report."""
-        own = self._by_venue_id.get(report.venue_id) if report.client_id == self._client_id else None
-        tracked = own or self._by_perm_id.get(report.perm_id)
+        own_order = self._by_venue_id.get(report.venue_id) if report.client_id == self._client_id else None
+        tracked = own_order or self._by_perm_id.get(report.perm_id)
         return [] if tracked is None else self._apply_state(tracked, report, at)
 
     def apply_fill(self, fill: IbkrFillReport, at: datetime) -> list[BrokerEvent]:
@@ -127,8 +127,8 @@ class IbkrOrderTracker:
         if fill.quantity:
             events.append(build_execution(owner, fill))
         self._by_execution[fill.execution_id] = tracked
-        waiting = self._charges.pop(fill.execution_id, None)
-        charged = [] if waiting is None else self.apply_charge(waiting, at)
+        waiting_charge = self._charges.pop(fill.execution_id, None)
+        charged = [] if waiting_charge is None else self.apply_charge(waiting_charge, at)
         return events + charged + self._report_end(tracked, at)
 
     def apply_charge(self, report: ChargeReport, at: datetime) -> list[BrokerEvent]:
@@ -170,10 +170,10 @@ class IbkrOrderTracker:
     def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of exits that are open while their entry is not, after all were read."""
         read = set(open_venue_ids)
-        waiting = [order for order in self.orders if order.is_waiting and order.venue_id in read]
+        waiting_orders = [order for order in self.orders if order.is_waiting and order.venue_id in read]
         return [
             event
-            for order in waiting
+            for order in waiting_orders
             if order.parent_venue_id not in read
             for event in self._accept(order, at)
         ]

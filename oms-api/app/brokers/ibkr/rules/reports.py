@@ -60,7 +60,9 @@ class IbkrOrderReport(NamedTuple):
     oca_group: str = ""
     oca_type: str = ""
 
-    def build_order(self, order_id: str, filled: Decimal, portfolio_id: int, at: datetime) -> BrokerOrder:
+    def build_order(
+        self, order_id: str, filled_quantity: Decimal, portfolio_id: int, at: datetime
+    ) -> BrokerOrder:
         """Return the order in our words."""
         return BrokerOrder(
             order_id,
@@ -69,7 +71,7 @@ class IbkrOrderReport(NamedTuple):
             self.side,
             self.kind,
             self.quantity,
-            max(self.quantity - filled, ZERO),
+            max(self.quantity - filled_quantity, ZERO),
             at,
             limit_price=self.limit_price,
             stop_price=self.stop_price,

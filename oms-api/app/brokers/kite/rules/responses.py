@@ -42,7 +42,7 @@ _ORDER, _TRADE, _POSITION, _ACCOUNT = "an order", "a trade", "a position", "the 
 def parse_order(json: Json, resolve: ResolveId) -> OrderReport:
     """Parse an order of the order book or of a frame. Raises MalformedResponse."""
     try:
-        filled = parse_quantity(json.get("filled_quantity") or 0)
+        filled_quantity = parse_quantity(json.get("filled_quantity") or 0)
         submitted_at = parse_time(json["order_timestamp"])
         return OrderReport(
             broker_id=parse_name(json["order_id"]),
@@ -52,8 +52,8 @@ def parse_order(json: Json, resolve: ResolveId) -> OrderReport:
             kind=_KINDS[json["order_type"]],
             time_in_force=TimeInForce.IOC if json.get("validity") == "IOC" else TimeInForce.DAY,
             quantity=parse_quantity(json["quantity"]),
-            filled=filled,
-            status=_parse_status(str(json["status"]), filled),
+            filled=filled_quantity,
+            status=_parse_status(str(json["status"]), filled_quantity),
             submitted_at=submitted_at,
             changed_at=_parse_optional_time(json.get("exchange_update_timestamp")) or submitted_at,
             limit_price=_parse_price(json.get("price")),
@@ -137,12 +137,12 @@ def _parse_price(value: Any) -> Decimal | None:
     return (parse_amount(value) or None) if value is not None else None
 
 
-def _parse_status(status: str, filled: Decimal) -> str:
+def _parse_status(status: str, filled_quantity: Decimal) -> str:
     """Return Kite's status in the words of `OrderReport`. Any other one: the order is on its way."""
     if status in _ENDS:
         return _ENDS[status]
     if status in _WORKING:
-        return "partially_filled" if filled > ZERO else "new"
+        return "partially_filled" if filled_quantity > ZERO else "new"
     return _CHANGES.get(status, "pending_new")
 
 
@@ -151,5 +151,5 @@ def _add(amounts: dict[str, tuple[Decimal, Decimal]], symbol: str, quantity: Dec
     amounts[symbol] = (held_quantity + quantity, paid + cost)
 
 
-def _build_error(what: str, error: Exception) -> MalformedResponse:
-    return MalformedResponse(f"{what}: {type(error).__name__}")
+def _build_error(description: str, error: Exception) -> MalformedResponse:
+    return MalformedResponse(f"{description}: {type(error).__name__}")

@@ -20,8 +20,8 @@ def build_tag(order_id: str) -> str:
     match = _ORDER_ID.fullmatch(order_id)
     if match is None:
         return f"X{hashlib.sha256(order_id.encode()).hexdigest()[: TAG_LENGTH - 1].upper()}"
-    moment, suffix = int(match[1]), int(match[2], 16)
-    return f"O{_format(moment, _TIME_LENGTH)}{_format(suffix, _REST_LENGTH)}"
+    milliseconds, suffix = int(match[1]), int(match[2], 16)
+    return f"O{_format(milliseconds, _TIME_LENGTH)}{_format(suffix, _REST_LENGTH)}"
 
 
 def parse_tag(tag: str) -> str | None:
@@ -29,10 +29,10 @@ def parse_tag(tag: str) -> str | None:
     match = _TAG.fullmatch(tag)
     if match is None:
         return None
-    moment, suffix = int(match[1], 36), int(match[2], 36)
-    if moment >= _TIME_LIMIT or suffix >= _REST_LIMIT:
+    milliseconds, suffix = int(match[1], 36), int(match[2], 36)
+    if milliseconds >= _TIME_LIMIT or suffix >= _REST_LIMIT:
         return None
-    return f"O{moment:013d}{suffix:012x}"
+    return f"O{milliseconds:013d}{suffix:012x}"
 
 
 def _format(number: int, length: int) -> str:
