@@ -69,12 +69,12 @@ def find_connection_by_account(
     connection: Connection, tenant_id: int, broker: str, account: str
 ) -> StoredConnection | None:
     """Return the tenant's connection to an account."""
-    conditions = (
+    same = (
         BrokerConnectionRow.tenant_id == tenant_id,
         BrokerConnectionRow.broker == broker,
         BrokerConnectionRow.account == account,
     )
-    row = connection.execute(select(*_COLUMNS).where(*conditions)).one_or_none()
+    row = connection.execute(select(*_COLUMNS).where(*same)).one_or_none()
     return StoredConnection._make(row) if row else None
 
 

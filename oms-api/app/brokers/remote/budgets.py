@@ -53,12 +53,12 @@ def get_budget(
     with _lock:
         budget = _budgets.get((name, store))
         if budget is None:
-            shared_buckets = [
+            others = [
                 FurtherLimit(_create_bucket(f"{label.lower()}-{other}:{digest}", store, terms), priorities)
                 for other, (terms, priorities) in (further or {}).items()
             ]
             bucket = _create_bucket(name, store, limit)
-            budget = _budgets[name, store] = RequestBudget(bucket, label=label, further=shared_buckets)
+            budget = _budgets[name, store] = RequestBudget(bucket, label=label, further=others)
         return budget
 
 

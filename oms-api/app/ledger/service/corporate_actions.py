@@ -156,7 +156,7 @@ def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
     rows = [_append(booking, key, entry, after)]
     if fraction:
         entry = _build_fraction_entry(action, key, position, fraction, rate)
-        sale = FractionSale(action.effective_at, build_fill_of_entry(entry))
+        sale = FractionSale(action.effective_at, fill_of(entry))
         rows.append(_append(booking, key, entry, replay_steps([*steps, split, sale])))
     return rows
 
@@ -198,7 +198,7 @@ def _build_fraction_entry(
     )
 
 
-def build_fill_of_entry(entry: Entry) -> Fill:
+def fill_of(entry: Entry) -> Fill:
     """Return the fill of a trade's entry."""
     value, side = abs(entry.cash_delta), Side(entry.side)
     if entry.fx_rate is None:
@@ -218,16 +218,16 @@ def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
     fill = Fill(
         side, abs(position.quantity), abs(position.cost), abs(position.local_cost), position.currency, at
     )
-    new_position = replay_steps([*queries.list_steps(booking.connection, new_key), TransferIn(at, fill)])
-    _require_one_currency(new_position, action.id)
+    arrived = replay_steps([*queries.list_steps(booking.connection, new_key), TransferIn(at, fill)])
+    _require_one_currency(arrived, action.id)
     price, fx_rate = _find_price(booking, key, position)
     cost = abs(position.cost if position.currency is None else position.local_cost)
     outgoing = _build_entry(action, key, position._replace(quantity=-position.quantity), price, cost, fx_rate)
     incoming = _build_entry(action, new_key, position, price, cost, fx_rate)
-    previous_position = replay_steps([*steps, TransferOut(at)])
+    left = replay_steps([*steps, TransferOut(at)])
     return [
-        _append(booking, key, outgoing, previous_position, queries.OUTGOING),
-        _append(booking, new_key, incoming, new_position, queries.INCOMING),
+        _append(booking, key, outgoing, left, queries.OUTGOING),
+        _append(booking, new_key, incoming, arrived, queries.INCOMING),
     ]
 
 

@@ -101,10 +101,10 @@ def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[R
 
 def _is_repeated(outcomes: Iterable[object], outcome: RecordedTrade) -> bool:
     """Return whether the outcome is that of a trade of an earlier batch."""
-    earlier_rows = (
+    recorded = (
         outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
     )
-    return outcome.replayed and outcome.row not in earlier_rows
+    return outcome.replayed and outcome.row not in recorded
 
 
 def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
@@ -129,16 +129,14 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
         repeated = _find_repeated(batch, command, key)
         if repeated:
             return repeated
-        recorded_trade = (
-            _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
-        )
+        recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
     except OmsError as error:
         if batch.change_count != change_count:
             raise
         return error
     if key:
-        batch.rows_by_request_key.setdefault(key, []).append(recorded_trade.row)
-    return recorded_trade
+        batch.rows_by_request_key.setdefault(key, []).append(recorded.row)
+    return recorded
 
 
 def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> RecordedTrade | None:
@@ -146,10 +144,10 @@ def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None)
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
         return None
-    rows_of_request = [row for row in visible if row.request_hash == command.origin.request_hash]
-    if not rows_of_request:
+    same = [row for row in visible if row.request_hash == command.origin.request_hash]
+    if not same:
         raise KeyReused(visible[0].idempotency_key or "")
-    oldest = min(rows_of_request, key=lambda row: row.trade_id)
+    oldest = min(same, key=lambda row: row.trade_id)
     portfolio = batch.get_portfolio(oldest.portfolio_key)
     return RecordedTrade(oldest, portfolio.name, replayed=True)
 
@@ -245,13 +243,13 @@ def refuse_by_switch(
     While REDUCING, a trade may only close the position, and only what other working orders do not close
     already. Exits do not count, because the trade reduces them.
     """
-    quantity, closable_quantity = command.trade.quantity, ZERO
+    quantity, room = command.trade.quantity, ZERO
     if portfolio.trading_state != HALTED:
-        closable_quantity = compute_closed_quantity(position.quantity, command.side.sign * quantity)
-        if closable_quantity == quantity:
+        room = compute_closed_quantity(position.quantity, command.side.sign * quantity)
+        if room == quantity:
             free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
-            closable_quantity = min(closable_quantity, max(free, ZERO))
-    if closable_quantity < quantity:
+            room = min(room, max(free, ZERO))
+    if room < quantity:
         scope = batch.guard.get_switch_scope(batch.connection, portfolio)
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
@@ -293,9 +291,9 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
         raise AlreadyReversed(command.trade_id, batch.reversals[key])
     if original.order_id is not None and batch.get_portfolio(original.portfolio_key).broker_connection:
         raise FilledAtBroker(command.trade_id, original.order_id)
-    reversal = _book_reversal(batch, command, original)
-    batch.reversals[key] = reversal.row.trade_id
-    return reversal
+    recorded = _book_reversal(batch, command, original)
+    batch.reversals[key] = recorded.row.trade_id
+    return recorded
 
 
 def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:

@@ -39,6 +39,6 @@ def _find_primary(connection: Connection, order: Order, *, is_sent_with_entry: b
         return order.parent_id
     if order.role is not Role.STOP_LOSS:
         return None
-    targets = [member for member in list_group(connection, order) if member.role is Role.TAKE_PROFIT]
+    targets = [one for one in list_group(connection, order) if one.role is Role.TAKE_PROFIT]
     sent = [target for target in targets if target.status is not Status.DENIED]
     return sent[-1].id if sent else None

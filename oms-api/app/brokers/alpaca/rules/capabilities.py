@@ -91,11 +91,11 @@ def _is_linkable(order: BrokerOrder) -> bool:
 def find_refusal(order: BrokerOrder) -> str | None:
     """Return why Alpaca cannot execute an order and what to do, or None if it can."""
     asset_class = get_asset_class(order.symbol)
-    capabilities = CAPABILITIES[asset_class]
-    if order.kind not in capabilities.order_types:
-        return f"Alpaca has no {order.kind} orders for {asset_class}: use {_list(capabilities.order_types)}."
-    if order.time_in_force not in capabilities.times_in_force:
-        names = _list(capabilities.times_in_force)
+    able = CAPABILITIES[asset_class]
+    if order.kind not in able.order_types:
+        return f"Alpaca has no {order.kind} orders for {asset_class}: use {_list(able.order_types)}."
+    if order.time_in_force not in able.times_in_force:
+        names = _list(able.times_in_force)
         return f"Alpaca has no {order.time_in_force} orders for {asset_class}: use {names}."
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
         return f"Alpaca's {order.time_in_force} orders must be {_list(_WITHOUT_STOP)}."
@@ -103,7 +103,7 @@ def find_refusal(order: BrokerOrder) -> str | None:
         is_possible = order.kind is OrderType.LIMIT and order.time_in_force in _EXTENDED_HOURS
         if not is_possible:
             return f"Outside of regular hours Alpaca takes LIMIT orders that are {_list(_EXTENDED_HOURS)}."
-    return _find_fraction_refusal(order, capabilities) if order.quantity % 1 else None
+    return _find_fraction_refusal(order, able) if order.quantity % 1 else None
 
 
 def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str | None:
@@ -124,16 +124,15 @@ def find_linked_replacement_refusal(order: OrderReport, successor: BrokerOrder) 
     return None
 
 
-def _find_fraction_refusal(order: BrokerOrder, capabilities: AlpacaCapabilities) -> str | None:
-    if order.kind not in capabilities.fraction_types:
-        names = _list(capabilities.fraction_types)
-        return f"Alpaca takes fractions in {names} orders only: use a whole quantity."
-    if order.time_in_force not in capabilities.fraction_times_in_force:
-        names = _list(capabilities.fraction_times_in_force)
+def _find_fraction_refusal(order: BrokerOrder, able: AlpacaCapabilities) -> str | None:
+    if order.kind not in able.fraction_types:
+        return f"Alpaca takes fractions in {_list(able.fraction_types)} orders only: use a whole quantity."
+    if order.time_in_force not in able.fraction_times_in_force:
+        names = _list(able.fraction_times_in_force)
         return f"Alpaca takes fractions in {names} orders only: use a whole quantity or {names}."
     return None
 
 
 def _list(names: Iterable[StrEnum]) -> str:
-    *first_names, last_name = sorted(str(name) for name in names)
-    return f"{', '.join(first_names)} or {last_name}" if first_names else last_name
+    *rest, last = sorted(str(name) for name in names)
+    return f"{', '.join(rest)} or {last}" if rest else last

@@ -69,28 +69,24 @@ def find_refusal(order: BrokerOrder) -> str | None:
     contract = find_contract(order.symbol, order.asset_class, order.currency, order.exchange)
     if contract is None:
         return "Over IBKR, stocks, ETFs and currency pairs can be traded: set the instrument's asset class."
-    capabilities = CAPABILITIES[contract.sec_type]
-    if order.time_in_force not in capabilities.times_in_force:
-        names = _list(capabilities.times_in_force)
-        return f"Over IBKR there are no {order.time_in_force} orders for it: use {names}."
+    able = CAPABILITIES[contract.sec_type]
+    if order.time_in_force not in able.times_in_force:
+        return (
+            f"Over IBKR there are no {order.time_in_force} orders for it: use {_list(able.times_in_force)}."
+        )
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
         return f"IBKR's {order.time_in_force} orders must be {_list(_WITHOUT_STOP)}."
     if order.extended_hours and (order.kind is not OrderType.LIMIT or order.time_in_force not in _LASTING):
         return f"Outside of regular hours IBKR takes LIMIT orders that are {_list(_LASTING)}."
-    return _find_fraction_refusal(order, capabilities) if order.quantity % 1 else None
+    return _find_fraction_refusal(order, able) if order.quantity % 1 else None
 
 
-def _find_fraction_refusal(order: BrokerOrder, capabilities: IbkrCapabilities) -> str | None:
-    if (
-        order.kind in capabilities.fraction_types
-        and order.time_in_force in capabilities.fraction_times_in_force
-    ):
+def _find_fraction_refusal(order: BrokerOrder, able: IbkrCapabilities) -> str | None:
+    if order.kind in able.fraction_types and order.time_in_force in able.fraction_times_in_force:
         return None
-    if not capabilities.fraction_types:
+    if not able.fraction_types:
         return "Over IBKR there are no fractions of it: use a whole quantity."
-    names = (
-        f"{_list(capabilities.fraction_types)} orders that are {_list(capabilities.fraction_times_in_force)}"
-    )
+    names = f"{_list(able.fraction_types)} orders that are {_list(able.fraction_times_in_force)}"
     return f"IBKR takes fractions in {names} only: use a whole quantity."
 
 
@@ -102,5 +98,5 @@ def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str 
 
 
 def _list(names: Iterable[StrEnum]) -> str:
-    *first_names, last_name = sorted(str(name) for name in names)
-    return f"{', '.join(first_names)} or {last_name}" if first_names else last_name
+    *rest, last = sorted(str(name) for name in names)
+    return f"{', '.join(rest)} or {last}" if rest else last

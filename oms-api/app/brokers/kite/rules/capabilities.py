@@ -81,8 +81,8 @@ def choose_product(order: BrokerOrder) -> str:
 
 def needs_holding(order: BrokerOrder) -> bool:
     """Return whether Kite executes the order only out of a position that the account has."""
-    capabilities = CAPABILITIES[get_segment(order)]
-    return order.side is Side.SELL and choose_product(order) not in capabilities.products_to_short
+    able = CAPABILITIES[get_segment(order)]
+    return order.side is Side.SELL and choose_product(order) not in able.products_to_short
 
 
 def get_pairing(order: BrokerOrder) -> Pairing:
@@ -93,23 +93,23 @@ def get_pairing(order: BrokerOrder) -> Pairing:
 def find_refusal(order: BrokerOrder) -> str | None:
     """Return why Kite cannot execute an order and what to do, or None if it can."""
     segment = get_segment(order)
-    capabilities = CAPABILITIES[segment]
+    able = CAPABILITIES[segment]
     exchange, product = choose_exchange(order), choose_product(order)
     if exchange not in EXCHANGES:
         return f"Zerodha has no exchange {exchange}: set the instrument's exchange to {_list(EXCHANGES)}."
-    if product not in capabilities.products:
-        return f"Zerodha has no product {product} for {segment}: use {_list(capabilities.products)}."
-    return _find_terms_refusal(order, capabilities)
+    if product not in able.products:
+        return f"Zerodha has no product {product} for {segment}: use {_list(able.products)}."
+    return _find_terms_refusal(order, able)
 
 
-def _find_terms_refusal(order: BrokerOrder, capabilities: KiteCapabilities) -> str | None:
-    if order.kind not in capabilities.order_types:
-        return f"Zerodha has no {order.kind} orders: use {_list(capabilities.order_types)}."
-    if order.time_in_force not in capabilities.times_in_force:
-        return f"Zerodha has no {order.time_in_force} orders: use {_list(capabilities.times_in_force)}."
+def _find_terms_refusal(order: BrokerOrder, able: KiteCapabilities) -> str | None:
+    if order.kind not in able.order_types:
+        return f"Zerodha has no {order.kind} orders: use {_list(able.order_types)}."
+    if order.time_in_force not in able.times_in_force:
+        return f"Zerodha has no {order.time_in_force} orders: use {_list(able.times_in_force)}."
     if order.time_in_force is TimeInForce.IOC and order.kind not in _WITHOUT_STOP:
         return f"Zerodha's IOC orders must be {_list(_WITHOUT_STOP)}."
-    if order.extended_hours and not capabilities.has_extended_hours:
+    if order.extended_hours and not able.has_extended_hours:
         return "Zerodha has no extended hours: send the order without `extended_hours`."
     return "Zerodha takes whole quantities only." if order.quantity % 1 else None
 
@@ -122,5 +122,5 @@ def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str 
 
 
 def _list(names: Iterable[str]) -> str:
-    *first_names, last_name = sorted(str(name) for name in names)
-    return f"{', '.join(first_names)} or {last_name}" if first_names else last_name
+    *rest, last = sorted(str(name) for name in names)
+    return f"{', '.join(rest)} or {last}" if rest else last

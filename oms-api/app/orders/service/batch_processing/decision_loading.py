@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence, Set
 from decimal import Decimal
-from typing import NamedTuple
 
 from app.brokers.rules.values import Busted, Charged, Executed
 from app.costs.rules.values import Schedule
@@ -68,11 +67,7 @@ _RiskChecked = (
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ReplaceOrder | ClosePosition | SetExits
     | DecideApproval | RequestOverride | ReviewApprovals | ReleaseOrders
 )  # fmt: skip
-
-
-class _OrderAction(NamedTuple):
-    command: CommandOnOrder
-    order: Order  # the one that the command names
+_OrderAction = tuple[CommandOnOrder, Order]  # a command, and the order that it names
 
 
 def load_decision_inputs(
@@ -89,7 +84,7 @@ def load_decision_inputs(
     placed = [command for command in commands if type(command) is PlaceOrder]
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     actions = [
-        _OrderAction(command, context.order_store.get(*get_order_key(command)))
+        (command, context.order_store.get(*get_order_key(command)))
         for command in uncommon_commands
         if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
     ]
@@ -110,16 +105,13 @@ def _load_approvals(
     context: BatchContext, uncommon_commands: Sequence[Command], actions: Sequence[_OrderAction]
 ) -> None:
     """Load the requests for approval of orders that wait, and who may decide on them."""
-    orders_to_decide = [
+    waiting = [
         order
         for command, order in actions
         if order.status is Status.AWAITING_APPROVAL or isinstance(command, DecideApproval)
     ]
-    orders_to_decide += [
-        member
-        for order in orders_to_decide
-        if order.role is Role.EITHER
-        for member in context.order_store.list_group(order)
+    waiting += [
+        one for order in waiting if order.role is Role.EITHER for one in context.order_store.list_group(order)
     ]
     for command in uncommon_commands:
         if isinstance(command, CancelInPortfolio):
@@ -129,10 +121,10 @@ def _load_approvals(
         find_decider(context, command.origin, command.role)
         for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
             order = context.order_store.find(request.tenant_id, request.order_id)
-            orders_to_decide += [] if order is None else [order]
-    load_requests(context, orders_to_decide)
+            waiting += [] if order is None else [order]
+    load_requests(context, waiting)
     if deciding:
-        load_key_creators(context, orders_to_decide)
+        load_key_creators(context, waiting)
 
 
 def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
@@ -203,20 +195,18 @@ def _load_entries(
 ) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
     store, originals = context.order_store, context.ledger.originals
-    entry_keys = {
-        (command.origin.tenant_id, command.portfolio_name_key, command.ticket.symbol) for command in placed
-    }
+    entry_keys = {(one.origin.tenant_id, one.portfolio_name_key, one.ticket.symbol) for one in placed}
     keys = {
         (order.portfolio_key, order.symbol) for command, order in actions if isinstance(command, _Reporting)
     }
-    for command in uncommon_commands:
-        if isinstance(command, _Reducing):
-            entry_keys.add((command.origin.tenant_id, command.portfolio_name_key, command.symbol))
-        elif isinstance(command, PlaceGroup):
-            portfolio_name_key = (command.origin.tenant_id, command.portfolio_name_key)
-            entry_keys |= {(*portfolio_name_key, ticket.symbol) for ticket in command.tickets}
-        elif isinstance(command, ReverseTrade):
-            row = originals.get(TradeKey(command.origin.tenant_id, command.trade_id))
+    for one in uncommon_commands:
+        if isinstance(one, _Reducing):
+            entry_keys.add((one.origin.tenant_id, one.portfolio_name_key, one.symbol))
+        elif isinstance(one, PlaceGroup):
+            place = (one.origin.tenant_id, one.portfolio_name_key)
+            entry_keys |= {(*place, ticket.symbol) for ticket in one.tickets}
+        elif isinstance(one, ReverseTrade):
+            row = originals.get(TradeKey(one.origin.tenant_id, one.trade_id))
             keys |= set() if row is None else {(row.portfolio_key, row.symbol)}
     for tenant_id, name_key, symbol in entry_keys:
         portfolio_id = context.ledger.portfolio_ids.get(PortfolioNameKey(tenant_id, name_key))

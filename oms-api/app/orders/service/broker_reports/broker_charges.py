@@ -39,16 +39,16 @@ def book_broker_charges(context: BatchContext, order: Order, event: Charged, at:
 def refund_broker_charges(context: BatchContext, order: Order, execution_id: str, at: Timestamp) -> None:
     """Return what was booked beyond the charges of an execution's trade, after the trade was reversed."""
     for execution in list_executions(context, [order]):
-        booked_amount = _find_booked(context, execution) if execution.execution_id == execution_id else None
-        if booked_amount is not None:
+        booked = _find_booked(context, execution) if execution.execution_id == execution_id else None
+        if booked is not None:
             reason = f"{order.broker} took {execution_id} back"
-            _append(context, order, execution, -booked_amount, reason, at, f"{_get_key(execution)}:refund")
+            _append(context, order, execution, -booked, reason, at, f"{_get_key(execution)}:refund")
 
 
 def _find_booked(context: BatchContext, execution: ExecutionRow) -> Decimal | None:
     context.ledger.flush()  # so that the query also reads the rows of this batch
-    key = (execution.tenant_id, execution.portfolio_id, execution.symbol, execution.executed_at[:10])
-    return find_movement_amount(context.connection, *key, _get_key(execution))
+    place = (execution.tenant_id, execution.portfolio_id, execution.symbol, execution.executed_at[:10])
+    return find_movement_amount(context.connection, *place, _get_key(execution))
 
 
 def _get_key(execution: ExecutionRow) -> str:
