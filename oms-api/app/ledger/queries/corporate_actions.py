@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select
 from app.column_values import format_canonical
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
-from app.ledger.queries.books import FILL, iterate_unreversed_fills, parse_fill_row
+from app.ledger.queries.books import FILL, fill_of, iterate_unreversed_fills
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Fill, Position, Side, replay_fills
@@ -208,7 +208,7 @@ def _read_steps(
     connection: Connection, key: PositionKey, rows: Iterable[Any], actions: dict[str, CorporateActionTerms]
 ) -> Iterator[Step]:
     for kind, sequence, row_key, *values in rows:
-        fill = parse_fill_row(values)
+        fill = fill_of(values)
         at = fill.at or BEFORE_ALL
         if kind not in ACTION_ROWS:
             yield fill if parse_action_key(row_key) is None else FractionSale(at, fill)

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from app.brokers.rules.linked_orders import STOPS, OrderLink
-from app.order_routing.queries import find_assigned_portfolio, open_snapshot
+from app.order_routing.queries import find_assigned_portfolio, reading
 from app.orders.queries.broker_requests import find_sent_with_entry, list_group, list_orders_at_broker
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order, Role, Status
@@ -13,7 +13,7 @@ from app.orders.rules.values import Order, Role, Status
 
 def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
     """Return the links of the exits that work, or are held, at a broker."""
-    with open_snapshot(engine, tenant_id) as connection:
+    with reading(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
         if portfolio is None:
             return []

@@ -9,7 +9,7 @@ from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
-from app.order_routing.queries import find_assigned_portfolio, open_snapshot
+from app.order_routing.queries import find_assigned_portfolio, reading
 from app.orders.queries.book import find_orders_by_id
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import build_broker_order
@@ -19,7 +19,7 @@ from app.orders.rules.values import Order, OrderKey
 
 def load_chains(engine: Engine, tenant_id: int, name: str) -> list[ReplacementChain]:
     """Return the chains of the working orders of a connection that were, or are being, replaced."""
-    with open_snapshot(engine, tenant_id) as connection:
+    with reading(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
         if portfolio is None:
             return []

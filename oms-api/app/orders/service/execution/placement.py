@@ -20,7 +20,7 @@ from app.orders.rules.order_factory import (
 )
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.tickets import validate_expiry
-from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket
+from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, replace_fields
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_results import build_result, find_repeated_placement
 from app.orders.service.broker.broker_orders import (
