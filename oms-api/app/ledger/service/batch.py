@@ -47,9 +47,12 @@ def find_no_rate(*_: object) -> None:
 class LedgerBatch:
     """The portfolios and positions of one transaction, and all changes of them.
 
-    `command_loading` loads what commands need. `load_portfolio_ids` are the portfolios that commands name,
-    `originals` the trades to reverse, `reversals` the ids of recorded reversals by the trade that they
-    reverse, and `rows_by_request_key` the trades recorded under the idempotency keys of the commands.
+    `command_loading` loads what commands need:
+
+    - `portfolio_ids`: the ids of the portfolios that the commands name;
+    - `originals`: the trades to reverse;
+    - `reversals`: the ids of recorded reversals by the trade that they reverse;
+    - `rows_by_request_key`: the trades recorded under the idempotency keys of the commands.
     """
 
     def __init__(

@@ -12,14 +12,14 @@ from app.orders.rules.values import Order
 from app.orders.rules.verification import OrderCheck
 
 BookedFields = Mapping[str, str | int | None]  # of the trade, by column
-BUST = "bust"  # the note of an execution that takes another one back
+BUST = "bust"  # the note of an execution that reverses another one
 CORRECTION = "correction"  # the note of an execution that replaces a busted one
 _BUST_SUFFIX, _CORRECTION_SUFFIX = ":bust", ":correction"
 MAX_ID_LENGTH = 100
 
 
 def get_bust_id(execution_id: str) -> str:
-    """Return the id of the execution that takes another one back. Its amounts are negative."""
+    """Return the id of the execution that reverses another one. Its amounts are negative."""
     return f"{execution_id}{_BUST_SUFFIX}"
 
 
@@ -99,21 +99,22 @@ def _find_bust_differences(order: Order, row: ExecutionRow, trade_values: Booked
 def find_execution_event_differences(
     rows: Sequence[ExecutionRow], history: Sequence[ExecutionEvent]
 ) -> Iterator[Finding]:
-    """Yield the differences between the executions and the history rows of an order or of a chain."""
+    """Yield the differences between the executions and the order events of an order or of a chain."""
     notes: Mapping[str, str | None] = {row.execution_id: row.note for row in rows}
-    move_notes = {event.execution_id: event.note for event in history}
-    for execution_id in dict.fromkeys((*notes, *move_notes)):
-        if execution_id not in move_notes:
-            yield Finding(OrderCheck.TRADE, "execution_id", execution_id, "the execution of a move")
+    event_notes = {event.execution_id: event.note for event in history}
+    for execution_id in dict.fromkeys((*notes, *event_notes)):
+        if execution_id not in event_notes:
+            yield Finding(OrderCheck.TRADE, "execution_id", execution_id, "the execution of an order event")
         elif execution_id not in notes:
-            yield Finding(OrderCheck.TRADE, "execution_id", "none", f"the execution {execution_id} of a move")
-        elif notes[execution_id] != move_notes[execution_id]:
-            stored, expected = notes[execution_id], move_notes[execution_id]
+            expected_id = f"the execution {execution_id} of an order event"
+            yield Finding(OrderCheck.TRADE, "execution_id", "none", expected_id)
+        elif notes[execution_id] != event_notes[execution_id]:
+            stored, expected = notes[execution_id], event_notes[execution_id]
             yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", stored, expected)
 
 
 def list_execution_events(history: Sequence[OrderEvent]) -> list[ExecutionEvent]:
-    """Return the history rows that executions caused."""
+    """Return the order events that executions caused."""
     return [
         ExecutionEvent(event.execution_id, event.reason)
         for event in history

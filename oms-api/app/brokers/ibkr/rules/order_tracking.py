@@ -113,7 +113,7 @@ class IbkrOrderTracker:
         return [] if tracked is None else self._apply_state(tracked, report, at)
 
     def apply_fill(self, fill: IbkrFillReport, at: datetime) -> list[BrokerEvent]:
-        """Return the new events of an execution. A correction takes the executions before it back."""
+        """Return the new events of an execution. A correction reverses the executions before it."""
         tracked = self._identify(fill.ref, fill.venue_id, fill.client_id, fill.perm_id)
         fill_report = tracked.fills.get(fill.base_id)
         if fill_report is not None and fill.number <= fill_report.number:

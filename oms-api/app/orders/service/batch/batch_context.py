@@ -82,7 +82,7 @@ class BatchContext:
         services: BatchServices,
         now: datetime,
         loaded: LoadedState | None = None,
-        rate_counts: dict[int, int] | None = None,
+        message_counts: dict[int, int] | None = None,
     ) -> None:
         self.ledger = ledger  # portfolios and positions, and their changes
         self.order_store = OrderStore(ledger)  # orders, and their changes
@@ -106,7 +106,9 @@ class BatchContext:
         # The current command: the id of its request, None for a quote, and its messages in this attempt.
         self.request_id: str | None = None
         self._command, self._messages = 0, 0
-        self._rate_counts = {} if rate_counts is None else rate_counts  # by command, over all attempts
+        self._message_counts = (
+            {} if message_counts is None else message_counts
+        )  # by command, over all attempts
 
     def get_enforcement(self, portfolio_key: PortfolioKey) -> Enforcement:
         """Return how a portfolio enforces trading sessions."""
@@ -130,9 +132,9 @@ class BatchContext:
     def count_order_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
         """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
         self._messages += 1
-        if self._messages > self._rate_counts.get(self._command, 0):
+        if self._messages > self._message_counts.get(self._command, 0):
             self.services.message_rate.take(sender, per_minute)
-            self._rate_counts[self._command] = self._messages
+            self._message_counts[self._command] = self._messages
 
     def find_quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""

@@ -59,7 +59,7 @@ def load_batch(
     services: BatchServices,
     connection: Connection,
     commands: Sequence[Command],
-    rate_counts: dict[int, int],
+    message_counts: dict[int, int],
 ) -> tuple[BatchContext, Sequence[Command]]:
     """Lock and load what the commands need. Return the commands with symbols in the place of aliases.
 
@@ -76,7 +76,7 @@ def load_batch(
     batch = ledger_handler.load(connection, ledger, loaded.portfolio_names, loaded.portfolio_keys, tenants)
     commands, instruments = _resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
-    context = BatchContext(batch, services, max(map(get_time, commands)), loaded, rate_counts)
+    context = BatchContext(batch, services, max(map(get_time, commands)), loaded, message_counts)
     context.signals = signals
     if signals is not None:
         signals.load(connection)

@@ -1,7 +1,7 @@
 """Bust an execution that its venue canceled: add rows to the ledger and to the executions.
 
 An adoption makes our position equal to the broker's. A fill or a bust from before it, which is booked after
-it, would count twice: `reverse_adoption` takes the adoption back. Where it contained more than that, the next
+it, would count twice: `reverse_adoption` reverses the adoption. Where it contained more than that, the next
 comparison shows the rest.
 """
 
@@ -74,7 +74,7 @@ def record_bust(
     command: ExecutionChange,
     **fields: Any,
 ) -> Order:
-    """Add the execution that takes another one back, and return the order that it counts for."""
+    """Add the execution that reverses another one, and return the order that it counts for."""
     bust = execution._replace(
         execution_id=get_bust_id(execution.execution_id),
         quantity=_negate(execution.quantity),

@@ -46,7 +46,7 @@ def _leave_caches() -> None:
 def apply_trade_to_orders(context: BatchContext, recorded_trade: RecordedTrade) -> None:
     """Reduce the exits of the position that a trade or a reversal reduced.
 
-    A reversal that takes a reduction back restores them.
+    The reversal of a trade that reduced the position restores them.
     """
     row = recorded_trade.row
     if not _may_concern_orders(context.ledger, recorded_trade):
