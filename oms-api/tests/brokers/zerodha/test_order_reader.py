@@ -3,19 +3,19 @@
 import pytest
 
 from app.brokers.errors import BrokerUnavailable
-from app.brokers.kite.broker import KiteBroker
-from app.brokers.kite.client import KiteCredentials
-from app.brokers.kite.order_reader import KiteOrderReader
 from app.brokers.rules.order_reports import MalformedResponse
+from app.brokers.zerodha.broker import ZerodhaBroker
+from app.brokers.zerodha.client import KiteCredentials
+from app.brokers.zerodha.order_reader import ZerodhaOrderReader
 from tests.brokers.alpaca.test_order_reader import create_client
 
 
 @pytest.mark.parametrize("answer", [{}, "orders", 7])
 def test_response_that_is_not_a_list_is_malformed(answer):
-    reader = KiteOrderReader(create_client(orders=answer, trades=answer))
+    reader = ZerodhaOrderReader(create_client(orders=answer, trades=answer))
     with pytest.raises(MalformedResponse):
         reader.list_open()
-    broker = KiteBroker("http://127.0.0.1:9", KiteCredentials("a", "b", "c"))
+    broker = ZerodhaBroker("http://127.0.0.1:9", KiteCredentials("a", "b", "c"))
     for positions in (answer, {"net": answer}):
         broker._client = create_client(holdings=[], positions=positions)
         with pytest.raises(BrokerUnavailable):
@@ -23,5 +23,5 @@ def test_response_that_is_not_a_list_is_malformed(answer):
 
 
 def test_day_without_orders_is_empty():
-    reader = KiteOrderReader(create_client(orders=None, trades=None))
+    reader = ZerodhaOrderReader(create_client(orders=None, trades=None))
     assert reader.list_all() == []

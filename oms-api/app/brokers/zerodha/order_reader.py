@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from app.brokers.kite.client import KiteClient
-from app.brokers.kite.rules.responses import Json, parse_order, parse_trade
-from app.brokers.kite.rules.tags import build_tag, parse_tag
 from app.brokers.rules.order_reports import FillReport, OrderReport, require_list
+from app.brokers.zerodha.client import KiteClient
+from app.brokers.zerodha.rules.responses import Json, parse_order, parse_trade
+from app.brokers.zerodha.rules.tags import build_tag, parse_tag
 
 
-class KiteOrderReader:
+class ZerodhaOrderReader:
     """Reads the orders and fills of the day. The id of an order without our tag is Kite's with a prefix."""
 
     def __init__(self, client: KiteClient) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.kite.rules.tags import TAG_LENGTH, build_tag, parse_tag
+from app.brokers.zerodha.rules.tags import TAG_LENGTH, build_tag, parse_tag
 from app.ids import SortableIds
 
 

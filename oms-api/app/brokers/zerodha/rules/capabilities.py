@@ -1,6 +1,6 @@
 """What Kite can execute. Orders outside of this table are refused before anything is sent.
 
-Source: kite.trade/docs/connect/v3/orders. A replacement is emulated: see `KiteBroker.replace`.
+Source: kite.trade/docs/connect/v3/orders. A replacement is emulated: see `ZerodhaBroker.replace`.
 """
 
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ DELIVERY, INTRADAY, CARRIED = "CNC", "MIS", "NRML"
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
 
 
-class KiteSegment(StrEnum):
+class ZerodhaSegment(StrEnum):
     """The kinds of markets at Kite."""
 
     EQUITY = "shares"
     DERIVATIVES = "derivatives"
 
 
-class KiteCapabilities(NamedTuple):
+class ZerodhaCapabilities(NamedTuple):
     """What is possible in a segment. The first product is used for orders without one."""
 
     products: tuple[str, ...]
@@ -38,7 +38,7 @@ class KiteCapabilities(NamedTuple):
 _ORDER_TYPES = frozenset(OrderType) - {OrderType.TRAILING_STOP}
 _TIMES_IN_FORCE = frozenset({TimeInForce.DAY, TimeInForce.IOC})
 CAPABILITIES = {
-    KiteSegment.EQUITY: KiteCapabilities(
+    ZerodhaSegment.EQUITY: ZerodhaCapabilities(
         products=(DELIVERY, INTRADAY),
         order_types=_ORDER_TYPES,
         times_in_force=_TIMES_IN_FORCE,
@@ -48,7 +48,7 @@ CAPABILITIES = {
         pairing=Pairing.EMULATED,
         can_replace=True,  # by a cancel and a new order
     ),
-    KiteSegment.DERIVATIVES: KiteCapabilities(
+    ZerodhaSegment.DERIVATIVES: ZerodhaCapabilities(
         products=(CARRIED, INTRADAY),
         order_types=_ORDER_TYPES,
         times_in_force=_TIMES_IN_FORCE,
@@ -69,9 +69,9 @@ def choose_exchange(order: BrokerOrder) -> str:
     return _EXCHANGES.get(order.exchange, order.exchange)
 
 
-def get_segment(order: BrokerOrder) -> KiteSegment:
+def get_segment(order: BrokerOrder) -> ZerodhaSegment:
     """Return the segment of an order."""
-    return KiteSegment.EQUITY if choose_exchange(order) in _SHARE_EXCHANGES else KiteSegment.DERIVATIVES
+    return ZerodhaSegment.EQUITY if choose_exchange(order) in _SHARE_EXCHANGES else ZerodhaSegment.DERIVATIVES
 
 
 def choose_product(order: BrokerOrder) -> str:
@@ -102,7 +102,7 @@ def find_refusal(order: BrokerOrder) -> str | None:
     return _find_terms_refusal(order, able)
 
 
-def _find_terms_refusal(order: BrokerOrder, able: KiteCapabilities) -> str | None:
+def _find_terms_refusal(order: BrokerOrder, able: ZerodhaCapabilities) -> str | None:
     if order.kind not in able.order_types:
         return f"Zerodha has no {order.kind} orders: use {_list(able.order_types)}."
     if order.time_in_force not in able.times_in_force:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.brokers.kite.broker import KiteBroker
-from app.brokers.kite.client import KiteCredentials
 from app.brokers.remote.rest_client import RestTimeouts
+from app.brokers.zerodha.broker import ZerodhaBroker
+from app.brokers.zerodha.client import KiteCredentials
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET, StandIn
 from tests.support.conditions import WAIT_SECONDS, wait_until
 
@@ -26,7 +26,7 @@ def kite(running_kite):
 
 @pytest.fixture
 def broker(kite):
-    broker = KiteBroker(kite.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=WAIT_SECONDS))
+    broker = ZerodhaBroker(kite.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=WAIT_SECONDS))
     broker.stream.start()
     wait_until(broker.stream.is_ready.is_set)
     kite.gateway.requests.clear()

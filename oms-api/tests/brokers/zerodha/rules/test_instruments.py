@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.kite.rules.instruments import merge_instruments, parse_instruments
+from app.brokers.zerodha.rules.instruments import merge_instruments, parse_instruments
 from app.instruments.rules import Instrument
 
 HEADER = (

@@ -5,16 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from app.brokers.kite.broker import KiteBroker
-from app.brokers.kite.rules.tags import build_tag
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
+from app.brokers.zerodha.broker import ZerodhaBroker
+from app.brokers.zerodha.rules.tags import build_tag
 from app.clock import utc_now
 from app.order_routing.service.charge_comparison import ChargeComparison
 from app.orders.rules.values import FINAL_STATUSES, Status
-from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
+from tests.brokers.zerodha.conftest import CREDENTIALS
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import RoutingHarness
@@ -49,7 +49,7 @@ def create_broker(kite):
         budget = RequestBudget(LocalTokenBucket(100_000))
         timeouts = RestTimeouts(response=WAIT_SECONDS)
         brokers.append(
-            KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
+            ZerodhaBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
         )
         return brokers[-1]
 

@@ -8,7 +8,6 @@ import httpx
 from typing_extensions import override
 
 from app.brokers.errors import OutcomeOpen, SessionNeeded
-from app.brokers.kite.rules.sessions import VERSION
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
 from app.brokers.remote.rest_client import (
     Parameters,
@@ -18,6 +17,7 @@ from app.brokers.remote.rest_client import (
     RestTimeouts,
     get_message,
 )
+from app.brokers.zerodha.rules.sessions import VERSION
 
 LABEL = "Zerodha"
 # Kite takes 10 orders and cancels a second, and 10 queries. 2 at once and 8 a second are never more.

@@ -1,8 +1,8 @@
 """Fetch Kite's instruments. The dump needs no session, and Kite renews it every morning."""
 
-from app.brokers.kite.client import KiteClient, KiteCredentials
-from app.brokers.kite.rules.instruments import merge_instruments, parse_instruments
 from app.brokers.remote.rest_client import RestTimeouts
+from app.brokers.zerodha.client import KiteClient, KiteCredentials
+from app.brokers.zerodha.rules.instruments import merge_instruments, parse_instruments
 from app.instruments.rules import Instrument
 
 EXCHANGES = ("NSE", "BSE")  # of a symbol that both have, the first one counts

@@ -1,6 +1,6 @@
 """What the table of Kite allows is taken by the stand-in, and nothing else is sent."""
 
-from app.brokers.kite.rules.capabilities import find_refusal
+from app.brokers.zerodha.rules.capabilities import find_refusal
 from tests.brokers.capability_audit import build_orders, check_capabilities
 
 

@@ -13,13 +13,13 @@ from typing_extensions import override
 from websockets.sync.client import ClientConnection
 
 from app.brokers.errors import SessionNeeded
-from app.brokers.kite.client import LABEL, KiteClient, KiteCredentials
-from app.brokers.kite.factory import get_credentials
-from app.brokers.kite.rules.sessions import build_stream_address
-from app.brokers.kite.rules.ticks import MalformedFrame, Tick, list_tokens, merge_tick, parse_frame
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.remote.stream import BrokerStream
 from app.brokers.rules.connections import ConnectionTerms
+from app.brokers.zerodha.client import LABEL, KiteClient, KiteCredentials
+from app.brokers.zerodha.factory import get_credentials
+from app.brokers.zerodha.rules.sessions import build_stream_address
+from app.brokers.zerodha.rules.ticks import MalformedFrame, Tick, list_tokens, merge_tick, parse_frame
 from app.clock import EPOCH, Now, monotonic_seconds, utc_now
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.kite.rules.charges import build_charges_request, parse_charges
 from app.brokers.rules.order_reports import MalformedResponse
+from app.brokers.zerodha.rules.charges import build_charges_request, parse_charges
 
 ORDER = {
     "order_id": "1", "exchange": "NSE", "tradingsymbol": "SBIN", "transaction_type": "BUY",

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from app.brokers.kite.rules.requests import ORDER_TYPES
 from app.brokers.rules.order_reports import (
     FillReport,
     MalformedResponse,
@@ -21,6 +20,7 @@ from app.brokers.rules.order_reports import (
     parse_quantity,
 )
 from app.brokers.rules.values import Account, BrokerPosition, TimeInForce
+from app.brokers.zerodha.rules.requests import ORDER_TYPES
 from app.ledger.rules.accounting import Side
 from app.money import ZERO, multiply
 

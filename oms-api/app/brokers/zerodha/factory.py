@@ -1,11 +1,11 @@
 """Creates the adapter of a connection, and sessions."""
 
-from app.brokers.kite.broker import KiteBroker
-from app.brokers.kite.client import BURST, BURST_SECONDS, LABEL, KiteCredentials
 from app.brokers.remote.budgets import NOT_SHARED, LimitStore, get_budget
 from app.brokers.remote.request_budget import Priority
 from app.brokers.rules.connections import ConnectionTerms
 from app.brokers.rules.rate_limits import RateLimit
+from app.brokers.zerodha.broker import ZerodhaBroker
+from app.brokers.zerodha.client import BURST, BURST_SECONDS, LABEL, KiteCredentials
 
 _ORDERS, _QUERIES = "orders", "queries"
 _PER_SECOND = RateLimit(BURST, BURST_SECONDS)
@@ -17,11 +17,11 @@ _FURTHER_LIMITS = {
 }
 
 
-def create_kite_broker(terms: ConnectionTerms, store: LimitStore = NOT_SHARED) -> KiteBroker:
+def create_zerodha_broker(terms: ConnectionTerms, store: LimitStore = NOT_SHARED) -> ZerodhaBroker:
     """Return the adapter of a connection. It sends nothing yet."""
     credentials = get_credentials(terms)
     key = f"{credentials.api_key}:{credentials.api_secret}"  # who only knows the key cannot use up its limits
-    return KiteBroker(
+    return ZerodhaBroker(
         terms.base_url,
         credentials,
         budget=get_budget(LABEL, key, store, _PER_SECOND, _ORDERS, _FURTHER_LIMITS),

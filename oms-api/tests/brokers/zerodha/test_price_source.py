@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.kite.price_source import KiteSource
 from app.brokers.rules.connections import ConnectionTerms
+from app.brokers.zerodha.price_source import KiteSource
 from app.clock import EPOCH
 from app.market_data.rules.bars import Interval
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.kite.rules.requests import build_order
-from app.brokers.kite.rules.responses import parse_account, parse_order, parse_positions, parse_trade
-from app.brokers.kite.rules.sessions import build_checksum, build_login_address, build_stream_address
 from app.brokers.rules.order_reports import MalformedResponse
 from app.brokers.rules.values import BrokerPosition, OrderType, TimeInForce
+from app.brokers.zerodha.rules.requests import build_order
+from app.brokers.zerodha.rules.responses import parse_account, parse_order, parse_positions, parse_trade
+from app.brokers.zerodha.rules.sessions import build_checksum, build_login_address, build_stream_address
 from app.ledger.rules.accounting import Side
 from tests.brokers.malformed_values import find_escapes
 from tests.brokers.market import parse_order_text

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kiteconnect import KiteTicker  # type: ignore[import-untyped]
 
-from app.brokers.kite.rules.ticks import MalformedFrame, Tick, list_tokens, merge_tick, parse_frame
+from app.brokers.zerodha.rules.ticks import MalformedFrame, Tick, list_tokens, merge_tick, parse_frame
 from tests.brokers.standins.kite.exchange import LISTINGS
 from tests.brokers.standins.kite.ticks import build_frame, build_packet
 from tests.brokers.standins.kite.values import Quote

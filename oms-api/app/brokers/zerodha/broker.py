@@ -9,13 +9,6 @@ from decimal import Decimal
 from typing_extensions import override
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.kite.client import KiteClient, KiteCredentials
-from app.brokers.kite.order_reader import KiteOrderReader
-from app.brokers.kite.rules import requests, responses
-from app.brokers.kite.rules.capabilities import find_refusal, find_replacement_refusal, needs_holding
-from app.brokers.kite.rules.charges import build_charges_request, parse_charges
-from app.brokers.kite.rules.responses import Json
-from app.brokers.kite.stream import OrderFrames
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
@@ -32,6 +25,13 @@ from app.brokers.rules.values import (
     Refused,
     Replaced,
 )
+from app.brokers.zerodha.client import KiteClient, KiteCredentials
+from app.brokers.zerodha.order_reader import ZerodhaOrderReader
+from app.brokers.zerodha.rules import requests, responses
+from app.brokers.zerodha.rules.capabilities import find_refusal, find_replacement_refusal, needs_holding
+from app.brokers.zerodha.rules.charges import build_charges_request, parse_charges
+from app.brokers.zerodha.rules.responses import Json
+from app.brokers.zerodha.stream import OrderFrames
 from app.clock import Now, monotonic_seconds, utc_now
 from app.money import ZERO
 
@@ -42,7 +42,7 @@ _NOT_SENT = "The order was canceled, but its replacement could not be sent: plac
 _LOG = logging.getLogger(__name__)
 
 
-class KiteBroker(RemoteBroker):
+class ZerodhaBroker(RemoteBroker):
     """Implements `Broker`. Nothing is sent before the first call.
 
     Kite has no idempotency: an order whose outcome is not known is looked up by its tag and never sent again.
@@ -62,7 +62,7 @@ class KiteBroker(RemoteBroker):
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
     ) -> None:
         self._client = KiteClient(base_url, credentials, budget, timeouts, query_budget)
-        self._reader = KiteOrderReader(self._client)
+        self._reader = ZerodhaOrderReader(self._client)
         super().__init__(self._client, self._reader, portfolio_id, now)
         self.stream = OrderFrames(base_url, credentials, self)
         self._profile: Json | None = None

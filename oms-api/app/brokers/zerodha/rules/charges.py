@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from app.brokers.kite.rules.responses import Json
 from app.brokers.rules.order_reports import MalformedResponse, parse_amount
+from app.brokers.zerodha.rules.responses import Json
 
 _FACTS = (
     "order_id", "exchange", "tradingsymbol", "transaction_type", "variety", "product", "order_type",

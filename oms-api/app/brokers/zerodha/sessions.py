@@ -3,14 +3,14 @@
 from typing import Any
 
 from app.brokers.errors import BrokerUnavailable, LogInRefused
-from app.brokers.kite.client import LABEL, KiteClient, KiteCredentials
-from app.brokers.kite.factory import get_credentials
-from app.brokers.kite.rules.sessions import build_checksum, build_login_address
 from app.brokers.remote.rest_client import RequestRefused
 from app.brokers.rules.connections import ConnectionTerms
+from app.brokers.zerodha.client import LABEL, KiteClient, KiteCredentials
+from app.brokers.zerodha.factory import get_credentials
+from app.brokers.zerodha.rules.sessions import build_checksum, build_login_address
 
 
-class KiteLogIn:
+class ZerodhaLogIn:
     """Implements `LogIn` for a connection."""
 
     def __init__(self, terms: ConnectionTerms) -> None:

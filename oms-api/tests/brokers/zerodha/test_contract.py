@@ -28,7 +28,7 @@ class UpToDateBroker:
         return getattr(self._broker, name)
 
 
-class TestKiteBrokerKeepsTheContract(BrokerContract):
+class TestZerodhaBrokerKeepsTheContract(BrokerContract):
     @pytest.fixture
     @override
     def stage(self, broker, kite):

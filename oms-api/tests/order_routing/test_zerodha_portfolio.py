@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.brokers.kite.rules.tags import build_tag
+from app.brokers.zerodha.rules.tags import build_tag
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.conditions import wait_until

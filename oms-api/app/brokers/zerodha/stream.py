@@ -9,11 +9,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from app.brokers.errors import SessionNeeded
-from app.brokers.kite.client import LABEL, KiteCredentials
-from app.brokers.kite.rules.responses import Json
-from app.brokers.kite.rules.sessions import build_stream_address
 from app.brokers.remote.stream import BrokerStream, StreamListener, StreamRefused, parse_frame
 from app.brokers.rules.order_reports import MalformedResponse
+from app.brokers.zerodha.client import LABEL, KiteCredentials
+from app.brokers.zerodha.rules.responses import Json
+from app.brokers.zerodha.rules.sessions import build_stream_address
 from app.clock import monotonic_seconds
 
 MAX_SILENCE_SECONDS = 10.0  # Kite sends a heartbeat every second

@@ -2,16 +2,16 @@
 
 import pytest
 
-from app.brokers.kite.rules.capabilities import (
+from app.brokers.rules.linked_orders import Pairing
+from app.brokers.zerodha.rules.capabilities import (
     CAPABILITIES,
-    KiteSegment,
+    ZerodhaSegment,
     choose_exchange,
     choose_product,
     find_refusal,
     find_replacement_refusal,
     needs_holding,
 )
-from app.brokers.rules.linked_orders import Pairing
 from tests.brokers.market import parse_order_text
 
 
@@ -76,4 +76,4 @@ def test_replacement_keeps_symbol_and_side():
 def test_capabilities_exclude_fractions_extended_hours_and_native_pairs():
     for able in CAPABILITIES.values():
         assert not any((able.has_fractions, able.has_extended_hours, able.pairing is Pairing.NATIVE))
-    assert set(CAPABILITIES) == set(KiteSegment)
+    assert set(CAPABILITIES) == set(ZerodhaSegment)

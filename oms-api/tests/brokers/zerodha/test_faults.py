@@ -8,16 +8,16 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitExceeded, SessionNeeded
-from app.brokers.kite.broker import KiteBroker
-from app.brokers.kite.client import BURST, BURST_SECONDS, KiteCredentials
-from app.brokers.kite.rules.tags import build_tag
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
-from tests.brokers.kite.conftest import CREDENTIALS
+from app.brokers.zerodha.broker import ZerodhaBroker
+from app.brokers.zerodha.client import BURST, BURST_SECONDS, KiteCredentials
+from app.brokers.zerodha.rules.tags import build_tag
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.kite.rest import KiteGateway, build_error
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET
+from tests.brokers.zerodha.conftest import CREDENTIALS
 from tests.support.conditions import wait_until
 
 NOW = datetime(2026, 11, 27, 5, tzinfo=UTC)
@@ -71,7 +71,7 @@ def test_order_that_never_arrived_is_not_found_and_not_sent_again(kite, broker):
 
 def test_order_of_an_earlier_process_is_not_sent_again(kite, broker):
     broker.submit(build_limit_order(ORDER_ID), NOW)
-    later = KiteBroker(kite.url, CREDENTIALS, 1)
+    later = ZerodhaBroker(kite.url, CREDENTIALS, 1)
     later.stream.start()
     wait_until(later.stream.is_ready.is_set)
     later.submit(build_limit_order(ORDER_ID), NOW)
@@ -95,7 +95,7 @@ def refuse_with(message):
 
 
 def test_unreachable_kite_gets_nothing():
-    broker = KiteBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=RestTimeouts(connect=1.0))
+    broker = ZerodhaBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=RestTimeouts(connect=1.0))
     with pytest.raises(BrokerUnavailable):
         broker.get_account()
     broker.close()
@@ -122,7 +122,7 @@ def test_at_most_ten_orders_a_second_are_sent():
 
 def test_order_waits_for_the_rate_limit(kite):
     budget = RequestBudget(LocalTokenBucket(1, window_seconds=86_400))
-    with closing(KiteBroker(kite.url, CREDENTIALS, 1, budget=budget)) as broker:
+    with closing(ZerodhaBroker(kite.url, CREDENTIALS, 1, budget=budget)) as broker:
         broker.submit(build_limit_order(), NOW)
         with pytest.raises(RateLimitExceeded):
             broker.submit(build_limit_order("B"), NOW)
@@ -141,7 +141,7 @@ def test_ended_session_is_reported_and_sends_nothing(kite, broker):
 
 
 def test_connection_without_a_session_sends_nothing(kite):
-    broker = KiteBroker(kite.url, KiteCredentials(API_KEY, API_SECRET), 1)
+    broker = ZerodhaBroker(kite.url, KiteCredentials(API_KEY, API_SECRET), 1)
     with pytest.raises(SessionNeeded):
         broker.get_account()
     broker.list_events()
@@ -208,7 +208,7 @@ def test_fills_while_the_socket_was_down_are_read_after_it_connects(kite, broker
 
 
 def test_silent_socket_is_opened_again(kite, broker, monkeypatch):
-    monkeypatch.setattr("app.brokers.kite.stream.OrderFrames.max_silence_seconds", 1.5)
+    monkeypatch.setattr("app.brokers.zerodha.stream.OrderFrames.max_silence_seconds", 1.5)
     kite.ticker.is_silent = True
     wait_until(lambda: kite.ticker.connections >= 2)
 
@@ -316,7 +316,7 @@ def log_records(monkeypatch):
 def test_secrets_appear_in_no_log_error_or_representation(kite, log_records):
     canary = "canary-of-a-token"
     credentials = KiteCredentials(API_KEY, "canary-of-a-secret", canary)
-    broker = KiteBroker(kite.url, credentials, 1)
+    broker = ZerodhaBroker(kite.url, credentials, 1)
     with pytest.raises(SessionNeeded) as denied:
         broker.get_account()
     broker.stream.start()

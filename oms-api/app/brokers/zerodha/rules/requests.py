@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from app.brokers.kite.rules.capabilities import choose_exchange, choose_product
 from app.brokers.rules.values import BrokerOrder, OrderType
+from app.brokers.zerodha.rules.capabilities import choose_exchange, choose_product
 from app.money import format_plain_amount
 
 Form = dict[str, str]
