@@ -202,15 +202,15 @@ def _build_conditions(filters: EventFilter) -> list[Any]:
 
 def _has_one_of(types: Sequence[str]) -> Any:  # a SQL condition
     """Return the condition that a row contains an event of the types, at its start or packed after it."""
-    exact = [type_name for type_name in types if not type_name.endswith(".*")]
+    values_by_column = [type_name for type_name in types if not type_name.endswith(".*")]
     families = [type_name.removesuffix("*") for type_name in types if type_name.endswith(".*")]
     starts = [Event.type.startswith(family, autoescape=True) for family in families]
     starts += [
         condition
-        for start in (*(f"{type_name} " for type_name in exact), *families)
+        for start in (*(f"{type_name} " for type_name in values_by_column), *families)
         for condition in (
             Event.following.startswith(start, autoescape=True),
             Event.following.contains(f"\n{start}", autoescape=True),
         )
     ]
-    return or_(Event.type.in_(exact), *starts)
+    return or_(Event.type.in_(values_by_column), *starts)

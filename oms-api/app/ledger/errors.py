@@ -179,8 +179,8 @@ class NotEnoughCash(OmsError):
 
     status, kind, title = 422, "not-enough-cash", "Not enough free cash"
 
-    def __init__(self, name: str, amount: str, free: str) -> None:
-        message = f"At most {free} can be taken out of {name!r}: its buying power."
+    def __init__(self, name: str, amount: str, free_cash: str) -> None:
+        message = f"At most {free_cash} can be taken out of {name!r}: its buying power."
         super().__init__(
             f"{amount} is too much. {message}", [FieldError("amount", message, "not_enough_cash")]
         )

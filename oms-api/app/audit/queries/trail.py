@@ -127,14 +127,14 @@ def append_rows(connection: Connection, rows: Sequence[ChainedEntry], heads: dic
 
 
 def _build_conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
-    exact = {
+    values_by_column = {
         AuditRow.action: filters.action,
         AuditRow.actor: filters.actor,
         AuditRow.target: filters.target,
         AuditRow.request_id: filters.request_id,
     }
     conditions: list[ColumnElement[bool]] = [
-        column == value for column, value in exact.items() if value is not None
+        column == value for column, value in values_by_column.items() if value is not None
     ]
     if filters.since is not None:  # times are canonical text, which sorts by time
         conditions.append(AuditRow.at >= format_timestamp(filters.since))

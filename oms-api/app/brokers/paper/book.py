@@ -75,11 +75,11 @@ class PaperOrderBook:
         canceled_orders = [other for other in symbol_orders if other.id == order.parent_id]
         for sibling in symbol_orders:
             if order.group and sibling.group == order.group and sibling.id != order.id:
-                cut = min(quantity, sibling.leaves)
-                if cut == sibling.leaves:
+                reduction = min(quantity, sibling.leaves)
+                if reduction == sibling.leaves:
                     canceled_orders.append(sibling)
                 else:
-                    self._set_leaves(sibling, sibling.quantity - cut, sibling.leaves - cut)
+                    self._set_leaves(sibling, sibling.quantity - reduction, sibling.leaves - reduction)
         for other in canceled_orders:
             self.remove(other)
         return [Canceled(other.id, at) for other in canceled_orders]

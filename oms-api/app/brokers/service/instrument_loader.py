@@ -79,7 +79,7 @@ class InstrumentLoader:
             stored = queries.find_instruments(connection, keys)
             aliases = {key.symbol for key in queries.find_symbols_by_alias(connection, keys)}
             symbols_set_by_people = aliases | {
-                act.target for act in list_actions(connection, "instrument.set")
+                entry.target for entry in list_actions(connection, "instrument.set")
             }
             changed = []
             for key in keys:

@@ -49,15 +49,15 @@ def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifferenc
 
 def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     expected: dict[tuple[int, str], Facts] = {}
-    for act in list_actions(connection, "corporate_action."):
-        key = (act.tenant_id, act.target)
-        if act.action == "corporate_action.created":
+    for entry in list_actions(connection, "corporate_action."):
+        key = (entry.tenant_id, entry.target)
+        if entry.action == "corporate_action.created":
             later = {"booked_at": None, "reversed_at": None, "reversal_reason": None}
-            expected[key] = act.after | later | {"created_by": act.actor, "created_at": act.at}
-        elif act.action == "corporate_action.booked":
-            expected[key]["booked_at"] = act.at
+            expected[key] = entry.after | later | {"created_by": entry.actor, "created_at": entry.at}
+        elif entry.action == "corporate_action.booked":
+            expected[key]["booked_at"] = entry.at
         else:
-            expected[key] |= {"reversed_at": act.at, "reversal_reason": act.after["reason"]}
+            expected[key] |= {"reversed_at": entry.at, "reversal_reason": entry.after["reason"]}
     return expected
 
 

@@ -65,13 +65,13 @@ def list_positions(
 
 
 def _build_conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:
-    exact = {
+    values_by_column = {
         Portfolio.name_key: filters.portfolio_name_key,
         PositionRow.symbol: filters.symbol,
         PositionRow.product: filters.product,
     }
     conditions: list[ColumnElement[bool]] = [
-        column == value for column, value in exact.items() if value is not None
+        column == value for column, value in values_by_column.items() if value is not None
     ]
     if filters.portfolios is not None:
         conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))

@@ -201,8 +201,8 @@ def find_portfolio_at(
         _cast_to_text(Trade.cash_after),
         Trade.sequence,
     )
-    where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
-    row = connection.execute(select(*columns).where(*where)).one()
+    condition = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
+    row = connection.execute(select(*columns).where(*condition)).one()
     trades, buys, realized_pnl, cash, last = row
     return book._replace(
         total_trades=trades, total_buys=buys, realized_pnl=realized_pnl, cash=cash, last_sequence=last
@@ -278,14 +278,14 @@ def list_books(
 
 
 def _build_conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool]]:
-    exact = {
+    values_by_column = {
         Trade.symbol: filters.symbol,
         Trade.side: filters.side,
         Trade.actor: filters.actor,
         Trade.idempotency_key: filters.idempotency_key,
     }
     conditions: list[ColumnElement[bool]] = [
-        column == value for column, value in exact.items() if value is not None
+        column == value for column, value in values_by_column.items() if value is not None
     ]
     if filters.user_id is not None:
         conditions.append(Trade.user_id.in_(list_spellings(filters.user_id)))
@@ -312,8 +312,8 @@ def _build_portfolio_conditions(portfolios: frozenset[str] | None) -> list[Colum
 
 
 def _find_portfolio_id(connection: Connection, tenant_id: int, name_key: str) -> int | None:
-    where = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    return connection.execute(select(Portfolio.id).where(*where)).scalar_one_or_none()
+    condition = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    return connection.execute(select(Portfolio.id).where(*condition)).scalar_one_or_none()
 
 
 def _build_listed_trade(row: Any) -> ListedTrade:  # a row of `select_trades`

@@ -81,11 +81,11 @@ def list_all_portfolio_names(connection: Connection) -> Names:
     for portfolio in audit.iterate_portfolio_rows(connection):
         names[portfolio.tenant_id, portfolio.id] = {portfolio.name}
         owners[portfolio.tenant_id, portfolio.name] = portfolio.id
-    for act in reversed(list(list_actions(connection, "portfolio.renamed"))):
-        owner = owners.pop((act.tenant_id, act.after["name"]), None)
+    for entry in reversed(list(list_actions(connection, "portfolio.renamed"))):
+        owner = owners.pop((entry.tenant_id, entry.after["name"]), None)
         if owner is not None:
-            names[act.tenant_id, owner].add(act.before["name"])
-            owners[act.tenant_id, act.before["name"]] = owner
+            names[entry.tenant_id, owner].add(entry.before["name"])
+            owners[entry.tenant_id, entry.before["name"]] = owner
     return names
 
 

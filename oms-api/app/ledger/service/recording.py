@@ -144,10 +144,10 @@ def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None)
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
         return None
-    same = [row for row in visible if row.request_hash == command.origin.request_hash]
-    if not same:
+    rows_of_request = [row for row in visible if row.request_hash == command.origin.request_hash]
+    if not rows_of_request:
         raise KeyReused(visible[0].idempotency_key or "")
-    oldest = min(same, key=lambda row: row.trade_id)
+    oldest = min(rows_of_request, key=lambda row: row.trade_id)
     portfolio = batch.get_portfolio(oldest.portfolio_key)
     return RecordedTrade(oldest, portfolio.name, replayed=True)
 
@@ -247,8 +247,10 @@ def refuse_by_switch(
     if portfolio.trading_state != HALTED:
         room = compute_closed_quantity(position.quantity, command.side.sign * quantity)
         if room == quantity:
-            free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
-            room = min(room, max(free, ZERO))
+            free_quantity = abs(position.quantity) - batch.get_reserved_quantity(
+                portfolio, command, position.quantity
+            )
+            room = min(room, max(free_quantity, ZERO))
     if room < quantity:
         scope = batch.guard.get_switch_scope(batch.connection, portfolio)
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)

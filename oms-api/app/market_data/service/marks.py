@@ -88,11 +88,16 @@ def verify_marks(connection: Connection) -> Iterator[ActionDifference]:
         InstrumentKey(tenant_id, mark_override.symbol): mark_override
         for tenant_id, mark_override in marks.list_all_overrides(connection)
     }
-    expected = {InstrumentKey(act.tenant_id, act.target): act.after for act in list_actions(connection, SET)}
-    newest = {InstrumentKey(act.tenant_id, act.target): act.sequence for act in list_actions(connection, SET)}
-    for act in list_actions(connection, REMOVED):
-        key = InstrumentKey(act.tenant_id, act.target)
-        if act.sequence > newest.get(key, 0):
+    expected = {
+        InstrumentKey(entry.tenant_id, entry.target): entry.after for entry in list_actions(connection, SET)
+    }
+    newest = {
+        InstrumentKey(entry.tenant_id, entry.target): entry.sequence
+        for entry in list_actions(connection, SET)
+    }
+    for entry in list_actions(connection, REMOVED):
+        key = InstrumentKey(entry.tenant_id, entry.target)
+        if entry.sequence > newest.get(key, 0):
             expected.pop(key, None)
     for key in sorted(stored.keys() | expected.keys()):
         location = f"mark of {key.symbol} of tenant {key.tenant_id}"

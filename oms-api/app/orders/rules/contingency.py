@@ -105,15 +105,15 @@ def select_opening_orders(orders: Iterable[Order], position_quantity: Decimal) -
     return opening
 
 
-def compute_part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
+def compute_part_size(quantity: Decimal, max_quantity: Decimal | None, lot: Decimal) -> Decimal:
     """Return the quantity of each part of a close of `quantity`; the last part may be smaller.
 
-    A part is at most `most`, in whole lots, and there are at most MAX_PARTS parts.
+    A part is at most `max_quantity`, in whole lots, and there are at most MAX_PARTS parts.
     """
-    if most is None or quantity <= most:
+    if max_quantity is None or quantity <= max_quantity:
         return quantity
-    least = round_up_to_step(quantity / MAX_PARTS, lot)
-    return min(max(round_down_to_step(most, lot), least), quantity)
+    min_quantity = round_up_to_step(quantity / MAX_PARTS, lot)
+    return min(max(round_down_to_step(max_quantity, lot), min_quantity), quantity)
 
 
 class Reduction(NamedTuple):
@@ -152,11 +152,11 @@ def plan_reductions(orders: Sequence[Order], closable_quantity: Decimal) -> list
         groups.setdefault(find_oco_group_id(order) or order.id, []).append(order)
     sizes = {name: max(order.leaves_quantity for order in group) for name, group in groups.items()}
     excess = sum(sizes.values(), Decimal(0)) - closable_quantity
-    cut = []
+    reductions = []
     for name, group in groups.items():
         if excess <= 0:
             break
-        keeps = max(sizes[name] - excess, Decimal(0))
-        cut += [(order, keeps) for order in group if order.leaves_quantity > keeps]
-        excess -= sizes[name] - keeps
-    return cut
+        kept_quantity = max(sizes[name] - excess, Decimal(0))
+        reductions += [(order, kept_quantity) for order in group if order.leaves_quantity > kept_quantity]
+        excess -= sizes[name] - kept_quantity
+    return reductions

@@ -48,9 +48,13 @@ def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | N
         None if price is None else max(round_to_nearest_step(price, terms.tick_size), terms.tick_size)
         for price in (_divide(order.trail_amount, ratio), _divide(order.trail_level, ratio))
     )
-    exact = prices | rounded
+    restated_prices = prices | rounded
     return RestatedOrder(
-        order.filled_quantity + leaves, exact["limit_price"], exact["stop_price"], trail_amount, trail_level
+        order.filled_quantity + leaves,
+        restated_prices["limit_price"],
+        restated_prices["stop_price"],
+        trail_amount,
+        trail_level,
     )
 
 

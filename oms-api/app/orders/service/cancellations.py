@@ -75,12 +75,12 @@ class Cancellations:
 
         def store(connection: Connection) -> tuple[StoredCancellation, list[NamedPortfolio]]:
             set_tenant_scope(connection, [asked.tenant_id])
-            exact = asked._replace(symbol=_find_symbol(connection, asked))
+            values_by_column = asked._replace(symbol=_find_symbol(connection, asked))
             portfolios = queries.list_portfolios_to_cancel_in(
-                connection, asked.tenant_id, exact.filter, visible
+                connection, asked.tenant_id, values_by_column.filter, visible
             )
-            stored = queries.insert_cancellation(connection, exact, portfolios)
-            is_new = stored.id == exact.id
+            stored = queries.insert_cancellation(connection, values_by_column, portfolios)
+            is_new = stored.id == values_by_column.id
             return stored, portfolios if is_new else queries.list_parts(connection, stored)
 
         stored, portfolios = await self._transactions.run(store)

@@ -30,15 +30,15 @@ _OF_LIMIT = ("scope", "name", "code", "before", "after", "set_by")
 def verify_risk(connection: Connection, verdict: Verdict) -> None:
     """Check kill switches, limits and latches. `connection` must read one consistent snapshot."""
     renamed = audit.list_renamings(connection)
-    acts = list(list_actions(connection, "kill_switch.", "limit.", "latch."))
-    _verify_switches(connection, verdict, renamed, acts)
+    entries = list(list_actions(connection, "kill_switch.", "limit.", "latch."))
+    _verify_switches(connection, verdict, renamed, entries)
     _verify_states(connection, verdict)
-    _verify_limits(connection, verdict, renamed, acts)
-    _verify_latches(connection, verdict, acts)
+    _verify_limits(connection, verdict, renamed, entries)
+    _verify_latches(connection, verdict, entries)
 
 
 def _verify_switches(
-    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
+    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], entries: list[AuditedAction]
 ) -> None:
     events = audit.list_risk_events(connection, "kill_switch.")
     changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
@@ -59,7 +59,7 @@ def _verify_switches(
     _add_findings(
         verdict, table, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen)
     )
-    audited_changes = [_build_change_key(act) for act in acts if act.action == "kill_switch.turned"]
+    audited_changes = [_build_change_key(entry) for entry in entries if entry.action == "kill_switch.turned"]
     _add_findings(
         verdict,
         table,
@@ -93,8 +93,15 @@ def _change_fact(row: Facts) -> Key:
     return (row["tenant_id"], target, row["state"], reason, row["set_by"], row["set_at"])
 
 
-def _build_change_key(act: AuditedAction) -> Key:
-    return (act.tenant_id, act.target, act.after["state"], act.after["reason"], _get_actor_name(act), act.at)
+def _build_change_key(entry: AuditedAction) -> Key:
+    return (
+        entry.tenant_id,
+        entry.target,
+        entry.after["state"],
+        entry.after["reason"],
+        _get_actor_name(entry),
+        entry.at,
+    )
 
 
 def _verify_states(connection: Connection, verdict: Verdict) -> None:
@@ -109,14 +116,16 @@ def _verify_states(connection: Connection, verdict: Verdict) -> None:
 
 
 def _verify_limits(
-    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
+    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], entries: list[AuditedAction]
 ) -> None:
     events = audit.list_risk_events(connection, "limit.")
     expected, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
     _add_findings(verdict, "limit events", findings)
     event_keys = [_build_limit_key(event) for event in events]
     recorded_keys = [
-        _build_limit_key_of_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)
+        _build_limit_key_of_entry(entry)
+        for entry in entries
+        if entry.action.startswith("limit.") and _is_change(entry)
     ]
     _add_findings(
         verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", event_keys, recorded_keys)
@@ -131,27 +140,27 @@ def _verify_limits(
     _compare(verdict, "limit", RiskCheck.LIMIT, stored, expected)
 
 
-def _is_change(act: AuditedAction) -> bool:
+def _is_change(entry: AuditedAction) -> bool:
     """Return whether a limit existed that could be removed."""
-    return act.before is not None or act.after is not None
+    return entry.before is not None or entry.after is not None
 
 
 def _build_limit_key(event: RiskEvent) -> Key:
     values = event.payload
     target = f"{values.get('code')}:{values.get('scope')}:{values.get('name') or ''}"
-    entry = (target, str(values.get("before")), str(values.get("after")), values.get("set_by"))
-    return (event.tenant_id, event.type, *entry, event.at, *sorted(values))
+    change = (target, str(values.get("before")), str(values.get("after")), values.get("set_by"))
+    return (event.tenant_id, event.type, *change, event.at, *sorted(values))
 
 
-def _build_limit_key_of_act(act: AuditedAction) -> Key:
-    before, after = (_sort_values(value) for value in (act.before, act.after))
-    entry = (act.target, str(before), str(after), _get_actor_name(act))
-    return (act.tenant_id, "limit.changed", *entry, act.at, *sorted(_OF_LIMIT))
+def _build_limit_key_of_entry(entry: AuditedAction) -> Key:
+    before, after = (_sort_values(value) for value in (entry.before, entry.after))
+    change = (entry.target, str(before), str(after), _get_actor_name(entry))
+    return (entry.tenant_id, "limit.changed", *change, entry.at, *sorted(_OF_LIMIT))
 
 
-def _get_actor_name(act: AuditedAction) -> str:
+def _get_actor_name(entry: AuditedAction) -> str:
     """Return the actor in the form of rows and events: the person, else the name of the key."""
-    return act.actor.removeprefix("key:")
+    return entry.actor.removeprefix("key:")
 
 
 def _sort_values(value: Any) -> Any:
@@ -166,13 +175,13 @@ def _parse_limit(row: Facts) -> SetLimit:
     )  # fmt: skip
 
 
-def _verify_latches(connection: Connection, verdict: Verdict, acts: list[AuditedAction]) -> None:
+def _verify_latches(connection: Connection, verdict: Verdict, entries: list[AuditedAction]) -> None:
     events = audit.list_risk_events(connection, "latch.")
     event_keys = [_build_latch_key(event.tenant_id, event.type, event.payload, event.at) for event in events]
     recorded_keys = [
-        _build_latch_key(act.tenant_id, act.action, _get_latch_payload(act), act.at)
-        for act in acts
-        if act.action.startswith("latch.")
+        _build_latch_key(entry.tenant_id, entry.action, _get_latch_payload(entry), entry.at)
+        for entry in entries
+        if entry.action.startswith("latch.")
     ]
     _add_findings(
         verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", event_keys, recorded_keys)
@@ -184,12 +193,14 @@ def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Audited
     _compare(verdict, "latch", RiskCheck.LATCH, stored, rules.build_expected_latches(events))
 
 
-def _get_latch_payload(act: AuditedAction) -> Facts:
+def _get_latch_payload(entry: AuditedAction) -> Facts:
     """Return the values of a latch in the audit log in the form of an event."""
     after: Facts = (
-        act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
+        entry.after
+        if entry.action == "latch.set"
+        else entry.before | entry.after | {"released_by": entry.actor}
     )
-    return after | {"latch_id": act.target}
+    return after | {"latch_id": entry.target}
 
 
 def _build_latch_key(tenant_id: int, kind: str, values: Facts, at: Timestamp) -> Key:

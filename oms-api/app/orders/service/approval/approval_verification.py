@@ -43,8 +43,10 @@ def verify_approvals(connection: Connection, verdict: Verdict) -> None:
     ]
     _add_findings(verdict, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, published))
     audited = [
-        _build_key(act.tenant_id, act.action, act.at, {"order_id": act.target} | dict(act.after or {}))
-        for act in list_actions(connection, "approval.")
+        _build_key(
+            entry.tenant_id, entry.action, entry.at, {"order_id": entry.target} | dict(entry.after or {})
+        )
+        for entry in list_actions(connection, "approval.")
     ]
     masked = [
         _build_key(event.tenant_id, event.type, event.at, mask_secrets(event.payload)) for event in events

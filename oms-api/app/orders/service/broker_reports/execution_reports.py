@@ -164,8 +164,10 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     if order.status not in PENDING_STATUSES:
         raise InvalidTransition(order.id, order.status, "a refused request")
     is_accepted = order.accepted_at is not None
-    back = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
-    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
+    resting_status = get_resting_status(
+        order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted
+    )
+    context.order_store.change_status(order, resting_status, at, order.broker, broker_reason=reason)
 
 
 def _find_executed_order(context: BatchContext, order: Order, execution_id: str) -> Order:

@@ -83,8 +83,10 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     ]
     if held_exits and not any(child.status in WORKING_STATUSES | FINAL_STATUSES for child in children):
         fields = {"quantity": protected_quantity, "reason": f"{entry.id} filled"}
-        sized = [context.order_store.record_change(order, at, GROUPS, **fields) for order in held_exits]
-        send_exits(context, sized, at)
+        resized_exits = [
+            context.order_store.record_change(order, at, GROUPS, **fields) for order in held_exits
+        ]
+        send_exits(context, resized_exits, at)
         return
     latest = list_latest_exits(children)
     legs = [
@@ -231,9 +233,9 @@ def _ended_with_the_day(context: BatchContext, ended_order: Order) -> bool:
         return False
     if ended_order.accepted_at is None or was_cancel_requested(context, ended_order):
         return False
-    worked = context.now - datetime.fromisoformat(ended_order.accepted_at)
+    working_time = context.now - datetime.fromisoformat(ended_order.accepted_at)
     instrument = context.find_instrument(ended_order.tenant_id, ended_order.symbol)
-    return worked >= _MIN_TIME and is_sent_for_a_day(ended_order, instrument)
+    return working_time >= _MIN_TIME and is_sent_for_a_day(ended_order, instrument)
 
 
 def _find_stop(context: BatchContext, order: Order) -> Order | None:

@@ -66,7 +66,7 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
     covered = {name: _compute_covered_quantity(legs) for name, legs in groups.items()}
     uncovered_quantity = abs(position_quantity) - sum(covered.values(), ZERO)
     restorable_quantity = reversed_reduction.quantity
-    restored: list[Order] = []
+    restored_exits: list[Order] = []
     for name, legs in groups.items():
         target = covered[name] + min(max(uncovered_quantity, ZERO), restorable_quantity)
         entry = context.order_store.find_parent(legs[0])
@@ -76,15 +76,15 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
             uncovered_quantity -= target - covered[name]
             restorable_quantity -= target - covered[name]
             if is_remote(legs[0]):  # the quantity of an order at a broker does not grow
-                lost = [
+                legs_to_copy = [
                     leg for leg in legs if leg.status in OPEN_STATUSES or was_ended_by_group(context, leg)
                 ]
                 growth = target - covered[name]
-                restored += add_exits(context, lost, growth, at, reversed_reduction.reason)
+                restored_exits += add_exits(context, legs_to_copy, growth, at, reversed_reduction.reason)
                 continue
-            current = (_restore_leg(context, leg, target, reversed_reduction, at) for leg in legs)
-            restored += [leg for leg in current if leg is not None]
-    return restored
+            restored_legs = (_restore_leg(context, leg, target, reversed_reduction, at) for leg in legs)
+            restored_exits += [leg for leg in restored_legs if leg is not None]
+    return restored_exits
 
 
 def _list_groups(

@@ -127,8 +127,8 @@ def _ended_with_the_day(context: BatchContext, ended_exit: Order) -> bool:
         or was_cancel_requested(context, ended_exit)
     ):
         return False
-    worked = context.now - datetime.fromisoformat(ended_exit.accepted_at or ended_exit.created_at)
-    return worked >= _MIN_TIME and was_sent_with_entry(context, ended_exit)
+    working_time = context.now - datetime.fromisoformat(ended_exit.accepted_at or ended_exit.created_at)
+    return working_time >= _MIN_TIME and was_sent_with_entry(context, ended_exit)
 
 
 def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:

@@ -168,14 +168,14 @@ def _find_exit_change_denial(context: BatchContext, order: Order, successor: Ord
     return find_pair_denial(context, successor)
 
 
-def _find_size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
-    if successor.quantity <= max(most, order.quantity):
+def _find_size_denial(order: Order, successor: Order, max_quantity: Decimal) -> Denial | None:
+    if successor.quantity <= max(max_quantity, order.quantity):
         return None
-    quantity = format_plain_amount(most)
+    quantity = format_plain_amount(max_quantity)
     message = f"An exit may have at most the quantity that its entry filled or can still fill: {quantity}."
     if order.role is Role.CLOSING:
         message = f"A closing order may have at most the quantity of the position: {quantity}."
-    return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
+    return Denial("REDUCE_ONLY", message, max_quantity, successor.quantity, max_quantity)
 
 
 def _find_halt_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:

@@ -42,10 +42,10 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
     if is_cancelled:
         is_accepted = order.accepted_at is not None
-        back = get_resting_status(
+        resting_status = get_resting_status(
             order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted
         )
-        order = context.order_store.change_status(order, back, at, order.broker)
+        order = context.order_store.change_status(order, resting_status, at, order.broker)
     if order.status is not Status.PENDING_REPLACE:
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
     context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
@@ -54,13 +54,15 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     submitted_order = context.order_store.change_status(
         added_order, Status.SUBMITTED, at, added_order.placed_by
     )
-    back = get_resting_status(submitted_order.filled_quantity, is_triggered=submitted_order.is_triggered)
+    resting_status = get_resting_status(
+        submitted_order.filled_quantity, is_triggered=submitted_order.is_triggered
+    )
     working_order = context.order_store.change_status(
-        submitted_order, back, at, submitted_order.broker, accepted_at=at
+        submitted_order, resting_status, at, submitted_order.broker, accepted_at=at
     )
     if is_cancelled:
-        crossed = list_cancel_requests(context, order)[-1]
-        request_cancel(context, working_order, at, crossed.actor, reason=crossed.reason)
+        cancel_request = list_cancel_requests(context, order)[-1]
+        request_cancel(context, working_order, at, cancel_request.actor, reason=cancel_request.reason)
     elif event.quantity is not None and event.quantity > working_order.quantity:
         _request_reduction(context, working_order, at)
 

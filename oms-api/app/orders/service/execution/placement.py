@@ -183,8 +183,8 @@ def send_order(
     if rejection_reason is not None:
         finalize_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=rejection_reason)
         return
-    resting = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-    accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)
+    resting_status = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+    accepted = context.order_store.change_status(sent, resting_status, at, sent.broker, accepted_at=at)
     match_new_order(context, accepted, at)
 
 

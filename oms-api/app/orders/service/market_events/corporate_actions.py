@@ -193,9 +193,9 @@ def _replace_trailing_stop(
         pending = store.change_status(order, Status.PENDING_REPLACE, at, ACTOR, reason=action_reason)
         store.change_status(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
         submitted_order = store.change_status(added_order, Status.SUBMITTED, at, ACTOR)
-        resting = get_resting_status(
+        resting_status = get_resting_status(
             submitted_order.filled_quantity, is_triggered=submitted_order.is_triggered
         )
-        store.change_status(submitted_order, resting, at, submitted_order.broker, accepted_at=at)
+        store.change_status(submitted_order, resting_status, at, submitted_order.broker, accepted_at=at)
     for child in store.list_children(order):
         store.replace(child, parent_id=order_id)
