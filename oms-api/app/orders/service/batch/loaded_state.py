@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.brokers.queries import StoredConnection
 from app.instruments.rules import Instrument, InstrumentKey
@@ -27,9 +27,16 @@ from app.risk.rules.losses import LossBaseline
 from app.risk.rules.switches import Switches, SwitchScope
 from app.risk.rules.values import Totals
 
-ExecutionKey = tuple[int, str, str]  # tenant id, broker and execution id
 # Plain tuples of a tenant id and a symbol are faster than `InstrumentKey`.
 SymbolKey = tuple[int, str]
+
+
+class ExecutionKey(NamedTuple):
+    """The key of an execution, which is unique at its broker."""
+
+    tenant_id: int
+    broker: str
+    execution_id: str
 
 
 @dataclass(slots=True)
@@ -105,7 +112,7 @@ class LoadedState:
                 if name:
                     self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
-    def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
+    def list_locked_portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
 

@@ -84,5 +84,5 @@ def find_order_of_execution(context: BatchContext, order: Order, execution_id: s
     A broker that keeps the id of a replaced order reports a fill of its successor under the first order's id
     again after a restart.
     """
-    order_id = find_executed_order(context, (order.tenant_id, order.broker, execution_id))
+    order_id = find_executed_order(context, ExecutionKey(order.tenant_id, order.broker, execution_id))
     return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
