@@ -70,14 +70,14 @@ def measure() -> list[Line]:
             timeout=120,
         )
     spent = json.loads(completed.stdout.splitlines()[-1])
-    named = {"key": "a key", "person": "a key that acts for a person"}
+    label_by_caller = {"key": "a key", "person": "a key that acts for a person"}
     return [
         Line(
             f"authentication, limits and authorisation of {label}",
             f"{spent[name]:.1f} µs",
             check_at_most(spent[name], AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS),
         )
-        for name, label in named.items()
+        for name, label in label_by_caller.items()
     ]
 
 
@@ -95,9 +95,9 @@ def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
         subprocess.run(["tar", "-x", "-C", earlier], input=packed.stdout, check=True)
         codes = {"now": OMS_API, "then": earlier / "oms-api"}
         ratios = [_run_round(server, codes, folder, seconds, turn) for turn in range(rounds)]
-    kept = median(ratios)
+    kept_share = median(ratios)
     label = f"POST /trade on PostgreSQL, of its rate at {revision}"
-    return [Line(label, f"{kept:.2f}", check_at_least(kept, KEPT_MUST, KEPT_REACH))]
+    return [Line(label, f"{kept_share:.2f}", check_at_least(kept_share, KEPT_MUST, KEPT_REACH))]
 
 
 def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:

@@ -79,8 +79,8 @@ class _Client:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return the answer."""
-        given = None if body is None else json.dumps(body)
-        self._http.request(method, f"/api/v1{path}", given, self._headers)
+        request_body = None if body is None else json.dumps(body)
+        self._http.request(method, f"/api/v1{path}", request_body, self._headers)
         response = self._http.getresponse()
         content = response.read()
         if response.status >= 300:
@@ -102,18 +102,18 @@ def _trade(client: _Client, orders: int) -> None:
 
 def _measure_latencies(server: Server, base_url: str) -> tuple[float, float]:
     """Return the p99 from a commit to the request, and from a fill to the commit, in milliseconds."""
-    theirs = {order["client_order_id"]: order for order in _list_orders(base_url)}
+    broker_orders = {order["client_order_id"]: order for order in _list_orders(base_url)}
     committed = _read_commits(server, "order_events WHERE sequence = 1")
     booked = _read_commits(server, "executions")
     sent = [
-        _parse_seconds(theirs[order_id]["submitted_at"]) - at
+        _parse_seconds(broker_orders[order_id]["submitted_at"]) - at
         for order_id, at in committed.items()
-        if order_id in theirs
+        if order_id in broker_orders
     ]
     filled = [
-        at - _parse_seconds(theirs[order_id]["filled_at"])
+        at - _parse_seconds(broker_orders[order_id]["filled_at"])
         for order_id, at in booked.items()
-        if order_id in theirs
+        if order_id in broker_orders
     ]
     return _compute_p99(sent), _compute_p99(filled)
 

@@ -152,7 +152,7 @@ def reads(key: str, path: str) -> Iterator[bytes]:
         else [path]
     )
     return itertools.cycle(
-        [f"GET {one} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode() for one in paths]
+        [f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode() for path in paths]
     )
 
 

@@ -86,11 +86,11 @@ def postgres(folder: Path) -> Iterator[Server]:
         shutil.chown(home, owner)
         folder.chmod(0o711)  # private, but other users may pass through it to `home`
     identity = {"user": owner, "group": pwd.getpwnam(owner).pw_gid} if owner else {}
-    data = home / "data"
-    initdb = [binaries / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C"]
+    data_folder = home / "data"
+    initdb = [binaries / "initdb", "-D", data_folder, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C"]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=home, **identity)  # type: ignore[call-overload]  # user and group
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", home, *settings]
+    command = [binaries / "postgres", "-D", data_folder, "-p", str(port), "-k", home, *settings]
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, **identity)  # type: ignore[call-overload]  # as above
     server = Server(binaries, port, _read_version(binaries), process.pid)
@@ -142,8 +142,8 @@ def _find_ordinary_user() -> str | None:
     """Return the user to run the server as if this process is root, which the server refuses."""
     if os.geteuid() != 0:
         return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next(name for name in _ORDINARY_USERS if name in known)
+    user_names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in _ORDINARY_USERS if name in user_names)
 
 
 def _read_version(binaries: Path) -> str:

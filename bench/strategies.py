@@ -70,11 +70,11 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
         for number in range(WARM_BARS):
             for strategy in opened:
                 strategy.session.deliver([_build_bar(number)])
-        took = [[_deliver(one.session, WARM_BARS + number) for one in opened] for number in range(bars)]
+        took = [[_deliver(child.session, WARM_BARS + number) for child in opened] for number in range(bars)]
         for strategy in opened:
             strategy.session.close()
         engine.dispose()
-    starts = ", ".join(f"{one.start_seconds:.2f} s" for one in opened)
+    starts = ", ".join(f"{child.start_seconds:.2f} s" for child in opened)
     lines = [Line("start of a strategy in a sandbox, in the process of the service", starts)]
     for place, column in zip(_PLACES.values(), zip(*took, strict=True), strict=True):
         p99 = _find_p99(column) * 1000

@@ -81,8 +81,8 @@ def _work(engine: Engine, namespace: argparse.Namespace, now: datetime) -> None:
 
 def _mint(connection: Connection, namespace: argparse.Namespace, now: datetime) -> str:
     expires_at = now + timedelta(days=namespace.expires_in_days) if namespace.expires_in_days else None
-    words = " ".join(namespace.scopes)
-    key = store_new_key(connection, namespace.store, words, now, expires_at=expires_at, created_by=_actor())
+    scopes = " ".join(namespace.scopes)
+    key = store_new_key(connection, namespace.store, scopes, now, expires_at=expires_at, created_by=_actor())
     until = format_timestamp(expires_at) if expires_at else None
     fields = {
         "key_id": get_key_id(key),
@@ -94,9 +94,9 @@ def _mint(connection: Connection, namespace: argparse.Namespace, now: datetime) 
     return key
 
 
-def _record(connection: Connection, action: str, name: str, facts: AuditValues, now: datetime) -> None:
+def _record(connection: Connection, action: str, name: str, values: AuditValues, now: datetime) -> None:
     try:
-        entry = AuditEntry(FIRST_TENANT, now, _actor(), "shell", action, f"key:{name}", after=facts)
+        entry = AuditEntry(FIRST_TENANT, now, _actor(), "shell", action, f"key:{name}", after=values)
     except InvalidAuditValues:
         raise Invalid("The name reads like a secret; the audit trail would hold it for good.") from None
     record_entries(set_tenant_scope(connection, [FIRST_TENANT]), [entry])
@@ -167,9 +167,9 @@ def _new_name(text: str) -> str:
 
 
 def _scopes(text: str) -> list[str]:
-    words = text.replace(",", " ").split()
+    scope_names = text.replace(",", " ").split()
     try:
-        granted = expand_scopes(words)
+        granted = expand_scopes(scope_names)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}; {_scopes_help()}") from None
     if Scope.TENANTS in granted:
@@ -178,8 +178,8 @@ def _scopes(text: str) -> list[str]:
 
 
 def _scopes_help() -> str:
-    words = " ".join(scope for scope in Scope if scope is not Scope.TENANTS)
-    return f"one or more of: {words} (trade includes read, admin everything; default trade)"
+    scope_names = " ".join(scope for scope in Scope if scope is not Scope.TENANTS)
+    return f"one or more of: {scope_names} (trade includes read, admin everything; default trade)"
 
 
 def _print_and_exit(sentence: str, status: int) -> int:

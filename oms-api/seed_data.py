@@ -116,20 +116,20 @@ DESK = (
 
 def deals(now: datetime) -> list[Deal]:
     """Return the demo trades in time order, all before `now`. Only their times depend on it."""
-    made = [deal for style in DESK for deal in _deals_of(style, now)]
-    return sorted(made, key=lambda deal: deal.at)
+    deals = [deal for style in DESK for deal in _deals_of(style, now)]
+    return sorted(deals, key=lambda deal: deal.at)
 
 
 def _deals_of(style: Style, now: datetime) -> Iterator[Deal]:
     dice = random.Random(f"{SEED} {style.name}")  # noqa: S311  # a demo, repeatable on purpose
     prices = {line.symbol: line.price for line in style.lines}
-    held = dict.fromkeys(prices, Decimal(0))
+    quantities = dict.fromkeys(prices, Decimal(0))
     for number, at in enumerate(_instants(style.trades, dice, now)):
         line = dice.choice(style.lines)
         price = to_cents(prices[line.symbol] * Decimal(f"{dice.gauss(1.0003, line.swing):.6f}"))
         prices[line.symbol] = price
-        side, quantity = _move(line, held[line.symbol], dice)
-        held[line.symbol] += side.sign * quantity
+        side, quantity = _move(line, quantities[line.symbol], dice)
+        quantities[line.symbol] += side.sign * quantity
         note = dice.choice((None,) * 9 + ("Client order",))
         yield Deal(
             style.name, number, dice.choice(style.people), at, line.symbol, side, quantity, price, note
@@ -165,7 +165,7 @@ def command(deal: Deal) -> RecordTrade:
     """Return the command that records a trade."""
     valued = compute_trade_value(deal.quantity, None, deal.price)
     folded = name_key(deal.portfolio)
-    facts = (
+    request_values = (
         folded,
         deal.symbol,
         deal.side.value,
@@ -174,7 +174,7 @@ def command(deal: Deal) -> RecordTrade:
         deal.user_id,
         deal.note,
     )
-    origin = Origin(FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, hash_request(*facts))
+    origin = Origin(FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, hash_request(*request_values))
     return RecordTrade(origin, deal.symbol, "", deal.side, valued, deal.portfolio, folded, deal.note)
 
 
@@ -184,7 +184,7 @@ def seed(engine: Engine, now: datetime) -> tuple[int, int]:
     recording = LedgerBatchHandler()
     with unit_of_work(engine) as connection:
         recorded = [_recorded(outcome) for outcome in recording.handle(connection, commands).outcomes]
-        slip = next(one for one in reversed(recorded) if name_key(one.portfolio_name) == "growth")
+        slip = next(trade for trade in reversed(recorded) if name_key(trade.portfolio_name) == "growth")
         undo = recording.handle(connection, [_undo(slip)]).outcomes
     outcomes = [*recorded, *map(_recorded, undo)]
     return sum(not outcome.replayed for outcome in outcomes), len(outcomes)

@@ -78,13 +78,13 @@ class LocalClient:
     async def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Return the status and the body of the response to a request below /api/v1."""
         content = orjson.dumps({} if body is None else body)
-        named = {"host": "127.0.0.1", "x-api-key": self._key, "content-type": "application/json"}
-        named["content-length"] = str(len(content))
+        headers = {"host": "127.0.0.1", "x-api-key": self._key, "content-type": "application/json"}
+        headers["content-length"] = str(len(content))
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",
             "method": method, "path": f"/api/v1{path}", "raw_path": f"/api/v1{path}".encode(),
             "query_string": b"", "root_path": "", "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 80),
-            "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         }  # fmt: skip
         received: list[Mapping[str, Any]] = []
         requests: list[Mapping[str, Any]] = [{"type": "http.request", "body": content, "more_body": False}]

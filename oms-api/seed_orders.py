@@ -93,13 +93,13 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
         prices = _prices(connection, handler, market, now)
         _open_portfolio(connection, now)
         placed = [_done(handler, connection, command) for command in placements(prices, now)]
-        fresh = [done for done in placed if not done.replayed]
+        fresh = [result for result in placed if not result.replayed]
         for result in fresh:
             follow_up = _follow_up(result, now)
             if follow_up is not None:
                 _done(handler, connection, follow_up)
     readers.close()
-    return Seeded(sum(len(done.orders) for done in fresh), described, limited)
+    return Seeded(sum(len(result.orders) for result in fresh), described, limited)
 
 
 def _open_portfolio(connection: Connection, now: datetime) -> None:
@@ -159,18 +159,18 @@ def _origin(name: str, now: datetime) -> Origin:
     return Origin(FIRST_TENANT, SOURCE, None, now, _named(name), hash_request(SOURCE, _named(name)))
 
 
-def _follow_up(done: OrderResult, now: datetime) -> Command | None:
+def _follow_up(result: OrderResult, now: datetime) -> Command | None:
     """Return the command that ends an order: its cancellation, or its rejection by the broker."""
-    order = done.orders[0].order
+    order = result.orders[0].order
     rejection = Rejected(order.id, "Trading was paused", now)
     if order.client_order_id == REJECTED:
         return ApplyBrokerReport(FIRST_TENANT, order.id, rejection, format_timestamp(now))
-    return _cancel(done, now) if order.client_order_id == CANCELLED else None
+    return _cancel(result, now) if order.client_order_id == CANCELLED else None
 
 
-def _cancel(done: OrderResult, now: datetime) -> CancelOrder:
+def _cancel(result: OrderResult, now: datetime) -> CancelOrder:
     origin = _origin(f"{CANCELLED}-away", now)
-    return CancelOrder(origin, done.orders[0].order.id, "Found a better price elsewhere")
+    return CancelOrder(origin, result.orders[0].order.id, "Found a better price elsewhere")
 
 
 def _done(handler: OrderBatchHandler, connection: Connection, command: Command) -> OrderResult:
@@ -183,15 +183,15 @@ def _done(handler: OrderBatchHandler, connection: Connection, command: Command) 
 def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [InstrumentKey(FIRST_TENANT, symbol) for symbol in SYMBOLS]
-    found = market.find_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
+    quotes = market.find_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
-        if key not in found:
+        if key not in quotes:
             base = BASE_PRICES[key[1]]
             quote = Quote(key.symbol, base.price - base.tick, base.price + base.tick, base.price, None, None,
                           now, SOURCE)  # fmt: skip
             _done(handler, connection, MatchQuote(FIRST_TENANT, quote, format_timestamp(now), is_new=True))
-            found[key] = quote
-    marks = {key.symbol: compute_mark(found[key]) for key in keys}
+            quotes[key] = quote
+    marks = {key.symbol: compute_mark(quotes[key]) for key in keys}
     return {symbol: price for symbol, price in marks.items() if price is not None}
 
 
@@ -200,8 +200,12 @@ def _describe(engine: Engine, now: datetime) -> int:
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [FIRST_TENANT])
         keys = [InstrumentKey(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
-        known = instruments.find_instruments(connection, keys)
-        missing = [one for key, one in zip(keys, INSTRUMENTS, strict=True) if not known[key].is_listed]
+        terms_by_key = instruments.find_instruments(connection, keys)
+        missing = [
+            instrument
+            for key, instrument in zip(keys, INSTRUMENTS, strict=True)
+            if not terms_by_key[key].is_listed
+        ]
         for instrument in missing:
             instruments.set_terms(connection, FIRST_TENANT, instrument, now)
     return len(missing)

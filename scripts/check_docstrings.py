@@ -205,8 +205,8 @@ def check_document(path: str, text: str, sources: Mapping[str, str]) -> Iterator
             if name not in names and name not in FOREIGN_NAMES:
                 yield Finding(path, number, f"`{name}`: nothing in the code is named so")
         for name, file in _NAME_IN_FILE.findall(line):
-            named = [source for other, source in sources.items() if other.endswith(f"/{file}")]
-            if not any(re.search(rf"\b{name}\b", source) for source in named):
+            named_sources = [source for other, source in sources.items() if other.endswith(f"/{file}")]
+            if not any(re.search(rf"\b{name}\b", source) for source in named_sources):
                 yield Finding(path, number, f"`{name}`: {file} has no such name")
         for owner, name in _DOTTED_NAME.findall(line):
             is_checked = name != "py" and owner not in FOREIGN_NAMES

@@ -112,8 +112,8 @@ def _generate_jwt_keys() -> str:
 
 def _add_missing(path: Path, text: str) -> bool:
     """Append the lines of `text` whose names the file does not have. Return whether there are any."""
-    known = set(dotenv_values(path))
-    missing = [line for line in text.splitlines() if "=" in line and line.partition("=")[0] not in known]
+    set_names = set(dotenv_values(path))
+    missing = [line for line in text.splitlines() if "=" in line and line.partition("=")[0] not in set_names]
     if missing:
         with path.open("a", encoding="utf-8") as file:
             file.write("\n" + "\n".join(missing) + "\n")

@@ -81,15 +81,17 @@ def find_error_classes(modules: list[Module]) -> dict[str, ErrorClass]:
     return error_classes
 
 
-def _add_inherited_attributes(name: str, nodes: dict[str, ast.ClassDef], facts: dict[str, object]) -> bool:
-    """Add the class's attributes and those of its bases to `facts`. Return whether it is an `OmsError`."""
+def _add_inherited_attributes(
+    name: str, nodes: dict[str, ast.ClassDef], attributes: dict[str, object]
+) -> bool:
+    """Add the attributes of a class and its bases to `attributes`. Return whether it is an `OmsError`."""
     node = nodes.get(name)
     if node is None:
         return False
     for key, value in _list_class_attributes(node):
-        facts.setdefault(key, value)
+        attributes.setdefault(key, value)
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-    return name == _BASE or any(_add_inherited_attributes(base, nodes, facts) for base in bases)
+    return name == _BASE or any(_add_inherited_attributes(base, nodes, attributes) for base in bases)
 
 
 def _list_class_attributes(node: ast.ClassDef) -> Iterator[tuple[str, object]]:
@@ -246,7 +248,7 @@ def _find_named_texts(module: Module, node: ast.Name, name: str) -> list[str]:
 
 def _find_assigned_texts(module: Module, function: Function, use: ast.Name) -> list[str]:
     """Return the texts that a local variable can have where it is used."""
-    found: list[str] = []
+    found_texts: list[str] = []
     lines = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AugAssign)]
     for line in sorted(lines, key=lambda node: node.lineno):
         targets = [line.target] if isinstance(line, ast.AugAssign) else line.targets
@@ -254,12 +256,12 @@ def _find_assigned_texts(module: Module, function: Function, use: ast.Name) -> l
             continue
         texts = _find_texts(module, line.value)
         if isinstance(line, ast.AugAssign):
-            found = [a + b for a in found for b in texts]
+            found_texts = [a + b for a in found_texts for b in texts]
         elif module.blocks[line] in _find_enclosing_blocks(module, use):
-            found = texts  # replaces what was assigned before
+            found_texts = texts  # replaces what was assigned before
         elif not _leaves(module.blocks[line]):
-            found += texts
-    return found
+            found_texts += texts
+    return found_texts
 
 
 def _leaves(block: Block) -> bool:
@@ -280,10 +282,10 @@ def _find_passed_texts(module: Module, function: str, index: int, name: str) -> 
     """Return the texts that the calls within the module pass for a parameter."""
     texts: list[str] = []
     for _, call in find_calls([module], function):
-        named = [argument.value for argument in call.keywords if argument.arg == name]
-        texts += [text for value in named for text in _find_texts(module, value)] or _find_argument_texts(
-            module, call, index
-        )
+        named_values = [argument.value for argument in call.keywords if argument.arg == name]
+        texts += [
+            text for value in named_values for text in _find_texts(module, value)
+        ] or _find_argument_texts(module, call, index)
     return texts
 
 

@@ -277,12 +277,12 @@ class Components:
         return list_portfolio_values(connection, self.valuer, names, self.now())
 
     def _describe_connections(self, connection: Connection, tenant_id: int) -> dict[str, ComponentHealth]:
-        found, now = list_connections(set_tenant_scope(connection, [tenant_id]), tenant_id), self.now()
+        connections, now = list_connections(set_tenant_scope(connection, [tenant_id]), tenant_id), self.now()
         return {
             f"broker:{stored.name}": describe_connection(
                 stored.status, compute_lag(stored, now), stored.error
             )
-            for stored in found
+            for stored in connections
         }
 
     def _describe_feed(self) -> ComponentHealth:
@@ -296,7 +296,7 @@ class Components:
         age = 0.0 if backlog.oldest_at is None else (now - backlog.oldest_at).total_seconds()
         has_process = is_leased(connection, LEASE_NAME, now)
         return describe_webhooks(
-            backlog.endpoints, backlog.due, max(age, 0.0), backlog.last_error, has_process=has_process
+            backlog.endpoints, backlog.due_count, max(age, 0.0), backlog.last_error, has_process=has_process
         )
 
     def _describe_alerts(self, reports: Sequence[DutyReport]) -> ComponentHealth:

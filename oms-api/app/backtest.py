@@ -134,10 +134,10 @@ class RunProgress:
         self._size = max(size, 1)
         self._bar = ProgressBar(sys.stderr, self._size, unit)
 
-    def update(self, done: int) -> None:
+    def update(self, read_bytes: int) -> None:
         """Draw the progress after so much was read."""
         if self._bar is not None:
-            self._bar.draw(min(done, self._size))
+            self._bar.draw(min(read_bytes, self._size))
 
     def finish(self) -> None:
         """End the line."""

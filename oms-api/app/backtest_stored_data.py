@@ -61,7 +61,11 @@ def _read_stored(
         symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(namespace)})
         actions = list_actions_of_symbols(connection, tenant_id, symbols, (since, until))
     try:
-        pairs = [pair for pair in parse_pairs(namespace.rates or "") if pair not in symbols]
+        pairs = [
+            currency_pair
+            for currency_pair in parse_pairs(namespace.rates or "")
+            if currency_pair not in symbols
+        ]
     except ValueError as error:
         raise InvalidBacktest(f"--rates: {error}.") from None
     names = [*symbols, *pairs]

@@ -131,8 +131,8 @@ def _copy_sqlite(
         name = f"{SQLITE_FILE}.gz"
         writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
         with copy.open("rb") as file:
-            while data := file.read(1 << 20):
-                writer.write(data)
+            while chunk := file.read(1 << 20):
+                writer.write(chunk)
                 on_progress()
     return _build_manifest(backup_id, "sqlite", revision, keys, [writer.close()], heads, {})
 
@@ -161,10 +161,10 @@ def _build_manifest(
 
 
 def _require_tables(connection: Connection) -> None:
-    found = set(inspect(connection).get_table_names()) - {"alembic_version"}
-    if not is_current(connection) or not set(METADATA.tables) <= found:
+    table_names = set(inspect(connection).get_table_names()) - {"alembic_version"}
+    if not is_current(connection) or not set(METADATA.tables) <= table_names:
         raise CannotBackUp("The tables are not those of this version. Run `python -m app.migrate`.")
-    if unknown := sorted(found - set(METADATA.tables)):
+    if unknown := sorted(table_names - set(METADATA.tables)):
         raise CannotBackUp(f"The database has tables that a backup would leave out: {', '.join(unknown)}.")
 
 

@@ -159,13 +159,14 @@ class Settings(BaseSettings):
 
     @field_validator("oms_api_key", "oms_api_key_previous", "oms_bot_key", "bot_statement_secret")
     @classmethod
-    def _strong_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _strong_key(cls, value: str | None, validation_info: ValidationInfo) -> str | None:
         if value is None:
             return None
         printable = all("!" <= character <= "~" for character in value)
+        setting = str(validation_info.field_name).upper()
         if len(value) < MIN_KEY_LENGTH or not printable or PLACEHOLDER in value.lower():
             raise ValueError(
-                f"{str(info.field_name).upper()} must be at least {MIN_KEY_LENGTH} printable ASCII "
+                f"{setting} must be at least {MIN_KEY_LENGTH} printable ASCII "
                 "characters, kept secret: run `python generate_api_key.py` and set it to what is printed"
             )
         return value
@@ -179,7 +180,7 @@ class Settings(BaseSettings):
         names = [key.partition(":")[0] for key in keys if ":" in key]
         if PLACEHOLDER in value.lower() or not all(map(_JWT_KEY.fullmatch, keys)):
             raise ValueError(
-                "JWT_KEYS must be name:secret pairs parted by commas, each secret at least "
+                "JWT_KEYS must be name:secret pairs separated by commas, each secret at least "
                 f"{MIN_KEY_LENGTH} printable ASCII characters without comma or colon: `openssl rand -hex 32` "
                 "prints one"
             )
@@ -213,16 +214,17 @@ class Settings(BaseSettings):
             return parse_networks(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError(
-                "TRUSTED_PROXIES must be networks parted by commas, such as 10.0.0.0/8, and never everyone"
+                "TRUSTED_PROXIES must be networks separated by commas, such as 10.0.0.0/8, and never everyone"
             ) from None
 
     @field_validator("webhook_keys", "broker_keys", "backup_keys")
     @classmethod
-    def _encryption_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _encryption_keys(cls, value: str | None, validation_info: ValidationInfo) -> str | None:
         parts = [] if value is None else [part.strip() for part in value.split(",")]
         if not all(map(_ENCRYPTION_KEY.fullmatch, parts)):
+            setting = str(validation_info.field_name).upper()
             raise ValueError(
-                f"{str(info.field_name).upper()} must be id:base64 pairs parted by commas, each key 32 "
+                f"{setting} must be id:base64 pairs separated by commas, each key 32 "
                 "bytes: `openssl rand -base64 32` prints one"
             )
         return value
@@ -252,7 +254,7 @@ class Settings(BaseSettings):
         if len(names) > MAX_METRICS_PORTFOLIOS or not all(slug and name for slug, _, name in names):
             raise ValueError(
                 "METRICS_PORTFOLIOS must be at most "
-                f"{MAX_METRICS_PORTFOLIOS} tenant/portfolio pairs parted by commas, such as default/Growth"
+                f"{MAX_METRICS_PORTFOLIOS} tenant/portfolio pairs separated by commas, such as default/Growth"
             )
         return tuple((slug, name) for slug, _, name in names)
 

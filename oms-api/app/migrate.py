@@ -104,8 +104,8 @@ def list_earlier_revisions() -> frozenset[str]:
     An unknown revision is of a later version.
     """
     files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
-    found = (_DOWN_REVISION.search(path.read_text("utf-8")) for path in files)
-    return frozenset(match[1] for match in found if match is not None)
+    matches = (_DOWN_REVISION.search(path.read_text("utf-8")) for path in files)
+    return frozenset(match[1] for match in matches if match is not None)
 
 
 @contextmanager

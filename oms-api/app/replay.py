@@ -160,14 +160,14 @@ def publish_prices(
     sleep: Sleep = time.sleep,
 ) -> None:  # fmt: skip
     """Publish the prices of a checked file at the speed. Raises PublishFailed."""
-    last, due = None, monotonic_seconds()
+    last, due_seconds = None, monotonic_seconds()
     max_gap = max(MAX_GAP, summary.length)
     for row, quotes in _list_steps(path, summary.length):
         for quote in quotes:
             if speed is not None and last is not None:
                 gap = quote.at - last
-                due += gap.total_seconds() / speed if gap <= max_gap else 0
-                sleep(max(due - monotonic_seconds(), 0))
+                due_seconds += gap.total_seconds() / speed if gap <= max_gap else 0
+                sleep(max(due_seconds - monotonic_seconds(), 0))
             publish(quote)
             last = quote.at
         progress.draw(row, quotes[-1].at)

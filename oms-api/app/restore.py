@@ -52,9 +52,9 @@ def restore_backup(folder: Path, url: str, keys: EncryptionKeys | None) -> Manif
 def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
     """Yield the chains whose end is not that of the manifest, and the report if an invariant fails."""
     with snapshot(engine, ALL_TENANTS) as connection:
-        found = read_heads(connection)
+        restored_heads = read_heads(connection)
     for name, heads in manifest.heads.items():
-        if found.get(name) != heads:
+        if restored_heads.get(name) != heads:
             yield f"The ends of the chains of the {name} differ from the manifest."
     verdict, trails = verify_database(engine), verify_trails(engine)
     if not verdict.clean or trails.lie is not None:
@@ -69,8 +69,8 @@ def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: EncryptionKey
     try:
         with target.open("xb") as file, (folder / manifest.files[0].name).open("rb") as source:
             reader = BackupReader(source, keys, f"{manifest.id}/{manifest.files[0].name}")
-            while data := reader.read(1 << 20):
-                file.write(data)
+            while chunk := reader.read(1 << 20):
+                file.write(chunk)
     except FileExistsError:
         raise CannotRestore(f"{target} exists already; name a new file.") from None
 

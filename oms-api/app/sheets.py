@@ -83,8 +83,8 @@ def write_rows(
     client = import_module("gspread.http_client").HTTPClient(credentials)
     client.set_timeout(TIMEOUT_SECONDS)
     quoted = worksheet.replace("'", "''")
-    data = [{"range": f"'{quoted}'!A1", "majorDimension": "ROWS", "values": rows}]
-    client.values_batch_update(spreadsheet, {"valueInputOption": "RAW", "data": data})
+    ranges = [{"range": f"'{quoted}'!A1", "majorDimension": "ROWS", "values": rows}]
+    client.values_batch_update(spreadsheet, {"valueInputOption": "RAW", "data": ranges})
 
 
 def run(arguments: argparse.Namespace) -> int:

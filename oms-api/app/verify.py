@@ -152,8 +152,8 @@ def check_database(connection: Connection) -> Verdict:
         try:
             part(connection, verdict)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            words = f"{type(error).__name__}: {error}"
-            verdict.add_findings(name, [Finding(Check.FORM, "a row", words, "one that can be read")])
+            message = f"{type(error).__name__}: {error}"
+            verdict.add_findings(name, [Finding(Check.FORM, "a row", message, "one that can be read")])
     return verdict
 
 

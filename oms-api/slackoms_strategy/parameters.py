@@ -132,17 +132,19 @@ class TextParameter(Parameter[str]):
 
 def list_parameters(owner: type) -> Iterator[Parameter[Any]]:
     """Yield the parameters of a strategy class, those of base classes first."""
-    found: dict[str, Parameter[Any]] = {}
+    parameters: dict[str, Parameter[Any]] = {}
     for base in reversed(owner.__mro__):
-        found |= {name: value for name, value in vars(base).items() if isinstance(value, Parameter)}
-    yield from found.values()
+        parameters |= {name: value for name, value in vars(base).items() if isinstance(value, Parameter)}
+    yield from parameters.values()
 
 
-def parse_parameters(owner: type, given: Mapping[str, Any]) -> dict[str, Any]:
+def parse_parameters(owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return all values of a strategy's parameters, defaults included. Raises InvalidParameter."""
-    known = {parameter.name: parameter for parameter in list_parameters(owner)}
-    for name in given:
-        if name not in known:
-            names = ", ".join(known) or "none"
+    parameters = {parameter.name: parameter for parameter in list_parameters(owner)}
+    for name in values:
+        if name not in parameters:
+            names = ", ".join(parameters) or "none"
             raise InvalidParameter(name, f"does not exist. The parameters are: {names}.")
-    return {name: one.parse(given.get(name, one.default)) for name, one in known.items()}
+    return {
+        name: parameter.parse(values.get(name, parameter.default)) for name, parameter in parameters.items()
+    }

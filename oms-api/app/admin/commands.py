@@ -53,12 +53,12 @@ class CommandResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """The context of a command. `who` is the operator's account. `ask_password` reads a new password."""
+    """The context of a command. `operator` is the operator's account. `ask_password` reads a new password."""
 
     engine: Engine
     change_executor: ChangeExecutor
     now: Now
-    who: str
+    operator: str
     ask_password: Callable[[], str]
 
     def get_tenant(self, slug: str | None) -> TenantRow:
@@ -70,7 +70,7 @@ class CommandContext:
 
     def build_request(self, tenant_id: int = FIRST_TENANT) -> ChangeRequest:
         """Build a request of the operator for the tenant."""
-        person = f"shell:{self.who}"
+        person = f"shell:{self.operator}"
         return ChangeRequest(Caller(tenant_id, "shell", "shell", frozenset(Scope), person=person), "shell")
 
     @contextmanager
@@ -147,10 +147,10 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
     expires_at = (
         format_timestamp(command_context.now() + options.expires_in_days) if options.expires_in_days else None
     )
-    words = " ".join(options.scopes).replace(",", " ").split()
+    scope_names = " ".join(options.scopes).replace(",", " ").split()
     values = {
         "name": options.name,
-        "scopes": words,
+        "scopes": scope_names,
         "expires_at": expires_at,
         "portfolios": options.portfolios,
     }
@@ -204,8 +204,8 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
         if options.what == "tenants":
             rows = [_format_tenant(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
         elif options.what == "users":
-            found = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
-            rows = [_format_user(row) for row in found]
+            users = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
+            rows = [_format_user(row) for row in users]
         else:
             now = command_context.now()
             keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
@@ -256,8 +256,8 @@ def find_user(command_context: CommandContext, tenant_id: int, called: str) -> U
     """Return the user with that e-mail address or Slack identity. Raises NotFound."""
     parameters = called.strip().lower()
     with command_context.connect_as_tenant(tenant_id) as connection:
-        found = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)
-    for user in found:
+        users = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)
+    for user in users:
         if parameters in {user.email, (user.person or "").lower()}:
             return user
     raise NotFound(f"There is no user {called!r}.")

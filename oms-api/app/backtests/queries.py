@@ -29,8 +29,8 @@ def list_backtests(connection: Connection, tenant_id: int, limit: int, before: s
     statement = select(*_COLUMNS).where(BacktestRow.tenant_id == tenant_id)
     if before is not None:
         statement = statement.where(BacktestRow.id < before)
-    found = connection.execute(statement.order_by(BacktestRow.id.desc()).limit(limit))
-    return list(map(_build, found))
+    rows = connection.execute(statement.order_by(BacktestRow.id.desc()).limit(limit))
+    return list(map(_build, rows))
 
 
 def count_backtests(connection: Connection, tenant_id: int, *, unfinished: bool = False) -> int:
@@ -66,16 +66,16 @@ def claim_backtest(
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    found = connection.execute(oldest).one_or_none()
-    if found is None:
+    row = connection.execute(oldest).one_or_none()
+    if row is None:
         return None
-    is_match = (BacktestRow.tenant_id == found.tenant_id, BacktestRow.id == found.id)
+    is_match = (BacktestRow.tenant_id == row.tenant_id, BacktestRow.id == row.id)
     values = {
         "status": BacktestStatus.RUNNING.value, "progress": 0, "holder": holder, "started_at": now,
         "leased_until": leased_until,
     }  # fmt: skip
     connection.execute(update(BacktestRow).where(*is_match).values(**values))
-    return find_backtest(connection, found.tenant_id, found.id)
+    return find_backtest(connection, row.tenant_id, row.id)
 
 
 def update_claimed(connection: Connection, backtest: Backtest, changes: Mapping[str, Any]) -> bool:

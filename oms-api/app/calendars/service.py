@@ -48,9 +48,9 @@ class Calendars(ReleasedCalendars):
         self._require_settable(override.market, override.date)
         queries.lock_days(connection)
         key = (override.market.value, override.date.isoformat())
-        found = [row for row in queries.list_rows(connection) if (row["market"], row["date"]) == key]
+        previous_rows = [row for row in queries.list_rows(connection) if (row["market"], row["date"]) == key]
         queries.set_day(connection, override, queries.find_version(connection) + 1, set_by, at)
-        return DayChange(found[0] if found else None, override)
+        return DayChange(previous_rows[0] if previous_rows else None, override)
 
     def _require_settable(self, market: MarketIdentifier, day: date) -> None:
         terms = next((table.terms for table in self._tables if table.terms.market is market), None)

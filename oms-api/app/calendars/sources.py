@@ -97,9 +97,9 @@ class ReleasedCalendars:
                 session = self._calendars[key].find_session_or_next(at)
             except SessionsUnknown:
                 return
-            found, at = find_square_off(key, session, self._square_off_rules), session.close
-            if found is not None and found > after:
-                yield found
+            square_off, at = find_square_off(key, session, self._square_off_rules), session.close
+            if square_off is not None and square_off > after:
+                yield square_off
 
     def find_latest_square_off(self, instant: datetime) -> datetime | None:
         """Return the last instant at which the intraday positions of any segment were closed."""

@@ -46,14 +46,14 @@ def list_heads(connection: Connection) -> dict[ChainKey, Head]:
 
 def list_checkpoints(connection: Connection) -> dict[ChainKey, Checkpoint]:
     """Return how far each chain is verified."""
-    found = connection.execute(select(ChainVerificationRow.__table__)).all()
+    rows = connection.execute(select(ChainVerificationRow.__table__)).all()
     return {
         ChainKey(row.tenant_id, ChainKind(row.kind), row.portfolio_id): Checkpoint(
             Head(row.verified_sequence, row.verified_hash),
             Head(row.repeated_sequence, row.repeated_hash),
             row.failure,
         )
-        for row in found
+        for row in rows
     }
 
 

@@ -117,8 +117,8 @@ def lock_changed_rows(
     if not keys:
         return []
     if _is_sqlite(connection):
-        found = find_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
-        return [(None, *row) for row in found]
+        locked_rows = find_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
+        return [(None, *row) for row in locked_rows]
     return _find(connection, _lock_changed(table, columns, key), keys)
 
 
@@ -231,18 +231,18 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *
         source = f"{table.name} t JOIN {_build_recordset(table, key)} ON {_build_lookup(key)}"
         return f"SELECT {picked} FROM {source} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
-    found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
-    return f"SELECT {picked} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+    lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
+    return f"SELECT {picked} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({lookup}) t"  # noqa: S608  # as above
 
 
 @cache
 def _lock_changed(table: Table, columns: Names, key: Names) -> str:
     version = "CAST(t.xmin AS text)"
     picked = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
-    known = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
+    key_rows = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
     changed = f"SELECT {', '.join(f't.{name}' for name in columns)}"
     changed += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
-    source = f"{table.name} t JOIN {known} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed}) s ON true"
+    source = f"{table.name} t JOIN {key_rows} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed}) s ON true"
     return f"SELECT {picked} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
 
 
@@ -258,7 +258,7 @@ def _build_lookup(key: Names, first: int = 0) -> str:
 def _join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
     members = [f"json_extract(r.value, '$.c{index}')" if sqlite else f"r.c{index}" for index in range(width)]
     picked = members + [f"t{number}.{name}" for number, part in enumerate(parts) for name in part.columns]
-    found = " OR ".join(f"t{number}.{part.on[0][0]} IS NOT NULL" for number, part in enumerate(parts))
+    is_joined = " OR ".join(f"t{number}.{part.on[0][0]} IS NOT NULL" for number, part in enumerate(parts))
     if sqlite:
         joins = [
             f"{part.table.name} t{number} ON "
@@ -271,7 +271,7 @@ def _join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
         kinds = {index: _get_kind(part.table, name) for part in parts for name, index in part.on}
         source = _build_recordset_of([kinds[index] for index in range(width)])
     joined = " LEFT JOIN ".join([source, *joins])
-    return f"SELECT {', '.join(picked)} FROM {joined} WHERE {found}"  # noqa: S608  # as above
+    return f"SELECT {', '.join(picked)} FROM {joined} WHERE {is_joined}"  # noqa: S608  # as above
 
 
 def _build_selection(part: Part) -> str:
@@ -283,8 +283,8 @@ def _build_selection(part: Part) -> str:
 @cache
 def _format_name_lookup(table: Table, columns: Names, name: str) -> str:
     on = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
-    found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
+    lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     picked = ", ".join(f"t.{column}" for column in columns)
     return (
-        f"SELECT {picked} FROM {_build_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+        f"SELECT {picked} FROM {_build_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({lookup}) t"  # noqa: S608  # as above
     )

@@ -135,10 +135,10 @@ class _FileGuard:
 
     def _find_identity(self) -> tuple[int, int] | None:
         try:
-            found = self._file.stat()
+            file_status = self._file.stat()
         except FileNotFoundError:
             return None
-        return found.st_dev, found.st_ino
+        return file_status.st_dev, file_status.st_ino
 
 
 def _make_folder(folder: Path) -> None:

@@ -45,12 +45,12 @@ class GroupRead(Generic[Key, Answer]):
             keys = list(self._waiting)[:MAX_KEYS]
             futures = {key: self._waiting.pop(key) for key in keys}
             try:
-                found = await self._readers.run_single(self._query(keys))
+                values = await self._readers.run_single(self._query(keys))
             except Exception as error:  # noqa: BLE001  # raised to the callers; the next query may succeed
                 _refuse(futures, error)
             else:
                 for key, future in futures.items():
-                    future.set_result(found.get(key))
+                    future.set_result(values.get(key))
         self._drain = None
 
 

@@ -101,10 +101,10 @@ class DutyRunner:
     ) -> None:
         self._engine, self._duties, self._now, self._observe = engine, duties, now, observe
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        urgent, others = (
+        urgent, normal = (
             [duty for duty in duties if duty.is_urgent is is_urgent] for is_urgent in (True, False)
         )
-        self._lanes = [lane for lane in (urgent, others) if lane]
+        self._lanes = [lane for lane in (urgent, normal) if lane]
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="duties")
 
     async def run(self) -> None:

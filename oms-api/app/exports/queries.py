@@ -166,8 +166,8 @@ def _build_page(
     """
     page = select(Trade).where(Trade.tenant_id == filters.tenant_id, *conditions)
     if filters.portfolio_name_key is not None:
-        mine = _select_portfolios(filters).scalar_subquery()
-        page = page.where(Trade.portfolio_id == mine).order_by(Trade.sequence.desc())
+        portfolio_id = _select_portfolios(filters).scalar_subquery()
+        page = page.where(Trade.portfolio_id == portfolio_id).order_by(Trade.sequence.desc())
         if after is not None:
             last = select(Trade.sequence).where(Trade.tenant_id == filters.tenant_id, Trade.trade_id == after)
             page = page.where(Trade.sequence < last.scalar_subquery())
@@ -193,8 +193,8 @@ def _add_portfolios(connection: Connection, tenant_id: int, rows: Sequence[Any])
     statement = select(Portfolio.id, Portfolio.name, Portfolio.base_currency).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id.in_(set(ids))
     )
-    found = {row.id: row for row in connection.execute(statement)}
-    names, bases = ({key: row[index] for key, row in found.items()} for index in (1, 2))
+    portfolios = {row.id: row for row in connection.execute(statement)}
+    names, bases = ({key: row[index] for key, row in portfolios.items()} for index in (1, 2))
     columns[_NAME] = [names[key] for key in ids]
     columns[_BASE_CURRENCY] = [bases[key] for key in ids]
     columns[_CURRENCY] = [currency or bases[key] for currency, key in zip(currencies, ids, strict=True)]

@@ -84,17 +84,17 @@ class FrameReader:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Return the frames that `data` completes. Raises InvalidFrame if a frame is too long."""
-        data = self._rest + data if self._rest else data
+    def feed(self, received: bytes) -> Iterator[bytes]:
+        """Return the frames that `received` completes. Raises InvalidFrame if a frame is too long."""
+        received = self._rest + received if self._rest else received
         start = 0
-        while len(data) - start >= _LENGTH.size:
-            length = _LENGTH.unpack_from(data, start)[0]
+        while len(received) - start >= _LENGTH.size:
+            length = _LENGTH.unpack_from(received, start)[0]
             if length > MAX_FRAME_BYTES:
                 raise InvalidForwardedFrame
             end = start + _LENGTH.size + length
-            if end > len(data):
+            if end > len(received):
                 break
-            yield data[start:end]
+            yield received[start:end]
             start = end
-        self._rest = data[start:]
+        self._rest = received[start:]

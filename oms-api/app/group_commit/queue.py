@@ -95,11 +95,11 @@ class GroupCommit(Generic[Command, Outcome]):
             self._closing = True
             self._wake.notify()
         self._thread.join(seconds)
-        left = [self._queue.popleft() for _ in range(len(self._queue))]
+        commands = [self._queue.popleft() for _ in range(len(self._queue))]
         self._answer(
-            left,
+            commands,
             [NotPlaced("The service stopped, and this was not recorded; send the request again.")]
-            * len(left),
+            * len(commands),
         )
 
     def submit(self, command: Command) -> "asyncio.Future[Outcome]":

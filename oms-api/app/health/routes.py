@@ -113,10 +113,10 @@ async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
 
     The status is always 200 for a valid key.
     """
-    found = await _describe_components(components)
-    status = summarize_components(found)
+    components_by_name = await _describe_components(components)
+    status = summarize_components(components_by_name)
     layers = await asyncio.to_thread(find_sandbox_layers)
-    serialized = {name: _serialize_component(component) for name, component in found.items()}
+    serialized = {name: _serialize_component(component) for name, component in components_by_name.items()}
     serialized["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
         "layers": layers
     }

@@ -57,8 +57,8 @@ def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) 
 
 def validate_flat(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
     """Validate as `validate_model`, with the results of earlier requests where the object is flat."""
-    found: Model | None = get_field_cache(model).validate(value)
-    return validate_model(model, value, at) if found is None else found
+    validated: Model | None = get_field_cache(model).validate(value)
+    return validate_model(model, value, at) if validated is None else validated
 
 
 def _with_hint(
@@ -82,13 +82,13 @@ def _nearest_field(name: str, model: type[BaseModel] | None) -> str | None:
 
 def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
     """Return the model of the object at the path below `model`, or None if unknown."""
-    found: type[BaseModel] | None = model
+    submodel: type[BaseModel] | None = model
     for part in path:
-        if found is None or isinstance(part, int):
+        if submodel is None or isinstance(part, int):
             continue
-        field = found.model_fields.get(part)
-        found = None if field is None else _model_in(field.annotation)
-    return found
+        field = submodel.model_fields.get(part)
+        submodel = None if field is None else _model_in(field.annotation)
+    return submodel
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:  # any annotation of a field

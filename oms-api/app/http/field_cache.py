@@ -27,12 +27,14 @@ class FieldCache(Generic[Model]):
     def __init__(self, model: type[Model]) -> None:
         self._model = model
         self._fields: dict[str, tuple[Callable[[Any], Any], dict[CacheKey, Any]]] = {
-            name: (_build_validator(info), {}) for name, info in model.model_fields.items()
+            name: (_build_validator(field_info), {}) for name, field_info in model.model_fields.items()
         }
         self._defaults = {
-            name: info.default for name, info in model.model_fields.items() if not info.is_required()
+            name: field_info.default
+            for name, field_info in model.model_fields.items()
+            if not field_info.is_required()
         }
-        self._required = {name for name, info in model.model_fields.items() if info.is_required()}
+        self._required = {name for name, field_info in model.model_fields.items() if field_info.is_required()}
         decorators = model.__pydantic_decorators__.model_validators.values()
         self._checks: list[Any] = [
             decorator.func for decorator in decorators if decorator.info.mode == "after"
@@ -108,8 +110,8 @@ class FieldCache(Generic[Model]):
         return values, texts
 
 
-def _build_validator(info: FieldInfo) -> Callable[[Any], Any]:
-    field: Any = Annotated[info.annotation, info]
+def _build_validator(field_info: FieldInfo) -> Callable[[Any], Any]:
+    field: Any = Annotated[field_info.annotation, field_info]
     validate: Callable[[Any], Any] = TypeAdapter(field).validate_python
     return validate
 

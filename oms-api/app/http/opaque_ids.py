@@ -45,6 +45,6 @@ class OpaqueIds:
         signed = f"{tenant_id}|{kind}|".encode() + plain
         return hmac.digest(self._mac_key, signed, hashlib.sha256)[:_MAC_BYTES]
 
-    def _apply_key_stream(self, mac: bytes, data: bytes) -> bytes:
+    def _apply_key_stream(self, mac: bytes, content: bytes) -> bytes:
         stream = hmac.digest(self._stream_key, mac, hashlib.sha256)
-        return bytes(byte ^ mask for byte, mask in zip(data, stream, strict=False))
+        return bytes(byte ^ mask for byte, mask in zip(content, stream, strict=False))

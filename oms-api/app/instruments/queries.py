@@ -96,7 +96,7 @@ def list_instruments(
         query = query.where(in_symbol | row.symbol.in_(aliased) | in_name | as_written)
     if after is not None:
         query = query.where(row.symbol > after)
-    return [_build_instrument(tuple(found)) for found in connection.execute(query)]
+    return [_build_instrument(tuple(row)) for row in connection.execute(query)]
 
 
 def list_all_instruments(connection: Connection) -> dict[InstrumentKey, tuple[Instrument, Timestamp]]:

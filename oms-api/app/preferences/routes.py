@@ -51,8 +51,8 @@ async def put_preferences(
 
 def _serialize(caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
     """Return all preferences, without the name of a portfolio that the caller may not see."""
-    found = {**DEFAULTS, **fields}
-    name = found["default_portfolio"]
+    preferences = {**DEFAULTS, **fields}
+    name = preferences["default_portfolio"]
     if name is not None and not caller.sees(name_key(name)):
-        found["default_portfolio"] = None
-    return found
+        preferences["default_portfolio"] = None
+    return preferences

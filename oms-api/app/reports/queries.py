@@ -115,7 +115,7 @@ def iterate_unreversed_steps(
 def _sort_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
     """Yield the steps of one position, which is held in memory."""
     steps = [(_read_step(row, actions), row) for row in rows]
-    for step, row in sort_by_effect(steps, lambda pair: pair[0]):
+    for step, row in sort_by_effect(steps, lambda step: step[0]):
         yield BookedSplit(step) if isinstance(step, Split) else _read_fill(row)
 
 
@@ -196,7 +196,7 @@ def list_booked_movements(
         .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id)
         .where(*_build_range_conditions(row.created_at, bounds))
     )
-    return [BookedMovement._make(found) for found in connection.execute(statement)]
+    return [BookedMovement._make(row) for row in connection.execute(statement)]
 
 
 def _build_range_conditions(
@@ -292,8 +292,8 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
         .order_by(row.tenant_id, row.portfolio_id, row.date)
     )
     rows = connection.execute(statement).fetchall()
-    for key, found in groupby(rows, lambda row: tuple(row[:3])):
-        stored = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in found]
+    for key, rows_of_portfolio in groupby(rows, lambda row: tuple(row[:3])):
+        stored = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in rows_of_portfolio]
         yield (StatsOwner(*key), {day_totals.date: day_totals for day_totals in stored})
 
 

@@ -180,8 +180,8 @@ async def _inspect(inspector: CodeInspector, readers: Readers, caller: Caller, n
 
 async def _read_entry_point(readers: Readers, caller: Caller, name: str) -> str | None:
     def read(connection: Connection) -> str | None:
-        found = find_strategy(connection, caller.tenant_id, name)
-        return None if found is None else found.strategy.entry_point
+        registered = find_strategy(connection, caller.tenant_id, name)
+        return None if registered is None else registered.strategy.entry_point
 
     return await readers.run(read, caller.tenant_id)
 

@@ -254,7 +254,11 @@ def test_replay_shows_differences(setup, service, monkeypatch):
     session.run_step()
     monkeypatch.setattr("tests.strategies.examples.SIZE", 2)
     (difference,) = compare_with_replay(setup).differences
-    assert (difference.kind, difference.ours, difference.replayed) == ("quantity", "1.00000000", "2.00000000")
+    assert (difference.kind, difference.live_value, difference.replayed_value) == (
+        "quantity",
+        "1.00000000",
+        "2.00000000",
+    )
     assert "not deterministic" in difference.cause
     checker = ParityChecker(service.app.state.market, setup.runners, IDEAL_MARKET)
     DriftWatch(service.engine, checker, utc_now).check(EndlessLease())

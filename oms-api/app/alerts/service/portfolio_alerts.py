@@ -37,8 +37,10 @@ class PortfolioAlerts:
         """Value the portfolios that have alerts, and record the transitions."""
         with snapshot(self._engine, ALL_TENANTS) as connection:
             watched = queries.list_portfolio_alerts(connection, self._now())
-        for tenant_id, found in groupby(watched, lambda pair: pair[0].tenant_id):
-            by_portfolio = [list(group) for _, group in groupby(found, itemgetter(1))]
+        for tenant_id, tenant_alerts in groupby(
+            watched, lambda alert_and_portfolio: alert_and_portfolio[0].tenant_id
+        ):
+            by_portfolio = [list(group) for _, group in groupby(tenant_alerts, itemgetter(1))]
             for start in range(0, len(by_portfolio), MAX_PORTFOLIOS):
                 self._check_portfolios(tenant_id, by_portfolio[start : start + MAX_PORTFOLIOS])
                 lease.renew()

@@ -184,12 +184,12 @@ class PriceAlerts:
             set_tenant_scope(connection, {key.tenant_id for key in keys})
             return {key: queries.find_alert(connection, *key, now) for key in keys}
 
-        found = await self._readers.run(read)
+        alerts = await self._readers.run(read)
         with self._lock:
-            for key, alert in found.items():
+            for key, alert in alerts.items():
                 if alert is None:
                     self._book.remove(key)
-        self._put(alert for alert in found.values() if alert is not None)
+        self._put(alert for alert in alerts.values() if alert is not None)
 
 
 def get_alert_price(quote: Quote) -> Decimal | None:

@@ -93,15 +93,15 @@ def _parse_ticket(values: Sequence[Any], symbols: Mapping[str, object]) -> Ticke
     ) = _fill(values, _SUBMIT_FIELDS)  # fmt: skip
     if type(symbol) is not str or symbol not in symbols:
         raise InvalidCommand("its symbol is unknown")
-    words = (side, kind, time or TimeInForce.DAY)
-    if not all(isinstance(word, str) for word in words):
+    time_in_force = time or TimeInForce.DAY
+    if not all(isinstance(text, str) for text in (side, kind, time_in_force)):
         raise InvalidCommand("a field is not text")
-    if side not in _SIDES or kind not in _TYPES or words[2] not in _TIMES:
+    if side not in _SIDES or kind not in _TYPES or time_in_force not in _TIMES:
         raise InvalidCommand("its side, type or time in force is unknown")
     take_profit, stop_loss = _parse_amount(target), _parse_amount(protection)
     return Ticket(
         symbol, side, _TYPES[kind], _parse_amount(quantity), None, _parse_amount(limit), _parse_amount(stop),
-        _parse_amount(trail), _parse_amount(percent), _TIMES[words[2]], _parse_instant(expires_at),
+        _parse_amount(trail), _parse_amount(percent), _TIMES[time_in_force], _parse_instant(expires_at),
         product=_parse_text(product) or "", reason=_parse_text(reason),
         take_profit=None if take_profit is None else Target(take_profit),
         stop_loss=None if stop_loss is None else Protection(stop_loss),

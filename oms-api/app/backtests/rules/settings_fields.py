@@ -45,14 +45,14 @@ def _parse(kind: Any, value: Any) -> Any:
         return None if value is None else _parse(get_args(kind)[0], value)
     if get_origin(kind) is Mapping:
         key_kind, value_kind = get_args(kind)
-        return {key_kind(key): _parse(value_kind, one) for key, one in value.items()}
+        return {key_kind(key): _parse(value_kind, item) for key, item in value.items()}
     if get_origin(kind) is tuple:  # of any length
         return tuple(_parse(get_args(kind)[0], item) for item in value)
     if not isinstance(kind, type) or not issubclass(kind, tuple | Decimal | StrEnum):
         return _parse_plain(kind, value)
     if issubclass(kind, tuple):
         hints = get_type_hints(kind).values()
-        return kind(*(_parse(hint, one) for hint, one in zip(hints, value, strict=True)))
+        return kind(*(_parse(hint, item) for hint, item in zip(hints, value, strict=True)))
     return kind(value)
 
 

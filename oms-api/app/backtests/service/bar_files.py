@@ -139,16 +139,16 @@ class BarFiles:
 
     def list_symbols(self) -> list[str]:
         """Return the symbols of the files, sorted. Raises InvalidBacktest if one cannot be read."""
-        found: set[bytes] = set()
+        symbol_fields: set[bytes] = set()
         try:
             for bar_file in self._files:
                 with bar_file.path.open("rb") as file:
                     file.readline()
-                    found.update(line.partition(b",")[0] for line in file)
+                    symbol_fields.update(line.partition(b",")[0] for line in file)
         except OSError as error:
             raise InvalidBacktest(str(error)) from None
         return sorted(
-            symbol.decode(errors="replace").strip().strip('"').upper() for symbol in found if symbol
+            symbol.decode(errors="replace").strip().strip('"').upper() for symbol in symbol_fields if symbol
         )
 
     def count_bytes(self) -> int:
@@ -186,11 +186,11 @@ class BarFiles:
         for part in parts:
             by_symbol.setdefault(part.symbol, []).append(part)
         columns = {}
-        for symbol, found in sorted(by_symbol.items()):
-            found.sort(key=lambda bar_columns: bar_columns.starts[0])
-            joined = join_columns(found)
-            if len(found) > 1 and any(
-                bar_columns.starts[-1] >= other.starts[0] for bar_columns, other in pairwise(found)
+        for symbol, symbol_columns in sorted(by_symbol.items()):
+            symbol_columns.sort(key=lambda bar_columns: bar_columns.starts[0])
+            joined = join_columns(symbol_columns)
+            if len(symbol_columns) > 1 and any(
+                bar_columns.starts[-1] >= other.starts[0] for bar_columns, other in pairwise(symbol_columns)
             ):
                 raise InvalidBacktest(f"Two files have bars of {symbol} of the same time.")
             columns[symbol] = self._rescale(joined)

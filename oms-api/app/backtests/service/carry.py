@@ -52,9 +52,9 @@ class CarryBooker:
 
     def _build_basis(self) -> CarryBasis:
         shorts: dict[str, Decimal] = {}
-        for key, held in self._account.positions.items():
-            if held.quantity < ZERO:
-                currency = held.currency or self._settings.currency
-                value = abs(self._account.value_position(key, held))
+        for key, position in self._account.positions.items():
+            if position.quantity < ZERO:
+                currency = position.currency or self._settings.currency
+                value = abs(self._account.value_position(key, position))
                 shorts[currency] = shorts.get(currency, ZERO) + value
         return CarryBasis(self._settings.currency, self._account.cash, shorts)

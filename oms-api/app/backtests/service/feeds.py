@@ -78,9 +78,9 @@ class BarFeed:
         if self.columns is not None:
             self.seen += len(self.columns.starts)
             self._earlier.append(self.columns)
-            known = sum(len(bar_columns.starts) for bar_columns in self._earlier)
-            while known - len(self._earlier[0].starts) >= MAX_HISTORY:
-                known -= len(self._earlier.popleft().starts)
+            bar_count = sum(len(bar_columns.starts) for bar_columns in self._earlier)
+            while bar_count - len(self._earlier[0].starts) >= MAX_HISTORY:
+                bar_count -= len(self._earlier.popleft().starts)
         self.columns, self.index = columns, -1
         self.floats = [(series, _compute(series.indicator, columns)) for series, _ in self.floats]
         self.prices = [(series, _compute_prices(series.indicator, columns)) for series, _ in self.prices]
@@ -134,15 +134,15 @@ class BarFeed:
 
     def list_history(self, count: int) -> list[Bar]:
         """Return at most the last `count` bars up to the current one, oldest first."""
-        found: deque[Bar] = deque()
+        bars: deque[Bar] = deque()
         current = [] if self.columns is None else [(self.columns, self.index + 1)]
         earlier = ((bar_columns, len(bar_columns.starts)) for bar_columns in reversed(self._earlier))
         for columns, size in chain(current, earlier):
-            first = max(size - (count - len(found)), 0)
-            found.extendleft(build_bar(columns, index) for index in range(size - 1, first - 1, -1))
-            if len(found) >= count:
+            first = max(size - (count - len(bars)), 0)
+            bars.extendleft(build_bar(columns, index) for index in range(size - 1, first - 1, -1))
+            if len(bars) >= count:
                 break
-        return list(found)
+        return list(bars)
 
     def build_bar(self) -> Bar:
         """Return the current bar as a strategy sees it."""

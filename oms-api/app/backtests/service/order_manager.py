@@ -122,7 +122,9 @@ class OrderManager:
 
     def find(self, order_id: str) -> BacktestOrder | None:
         """Return an open order, or None."""
-        return next((found[order_id] for found in self.open.values() if order_id in found), None)
+        return next(
+            (orders_by_id[order_id] for orders_by_id in self.open.values() if order_id in orders_by_id), None
+        )
 
     def match(self, feed: BarFeed, now: int) -> None:
         """Match the open orders of a symbol against its current bar, which ends now."""
@@ -145,11 +147,11 @@ class OrderManager:
                 self._withdraw(order)
                 self._close(order, Status.CANCELED, at, _SQUARED_OFF)
 
-    def close_position(self, symbol: str, product_name: str, held: Decimal, at: int) -> None:
+    def close_position(self, symbol: str, product_name: str, position_quantity: Decimal, at: int) -> None:
         """Close a position by a market order, because it is squared off."""
-        side = Side.SELL if held > ZERO else Side.BUY
-        ticket = Ticket(symbol, side.value, OrderType.MARKET, abs(held), product=product_name)
-        order = self._create(ticket._replace(reason=_SQUARED_OFF), abs(held), at)
+        side = Side.SELL if position_quantity > ZERO else Side.BUY
+        ticket = Ticket(symbol, side.value, OrderType.MARKET, abs(position_quantity), product=product_name)
+        order = self._create(ticket._replace(reason=_SQUARED_OFF), abs(position_quantity), at)
         order.is_square_off, order.reason = True, _SQUARED_OFF
         order.move(Status.SUBMITTED, at)
         self._start_working(order, at)
@@ -167,8 +169,8 @@ class OrderManager:
 
     def close(self) -> None:
         """Record the orders that are still open."""
-        for found in self.open.values():
-            for order in found.values():
+        for orders_by_id in self.open.values():
+            for order in orders_by_id.values():
                 self._recorder.record_order(order)
 
     def get_instrument(self, symbol: str) -> Instrument:

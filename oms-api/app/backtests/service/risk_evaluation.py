@@ -137,8 +137,8 @@ class RiskEvaluator:
         keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
             HoldingKey(symbol, backtest_order.product)
-            for symbol, found in self._open.items()
-            for backtest_order in found.values()
+            for symbol, orders_by_id in self._open.items()
+            for backtest_order in orders_by_id.values()
         }
         total = NOTHING
         for holding_key in keys - {key}:

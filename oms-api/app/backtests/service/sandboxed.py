@@ -116,11 +116,11 @@ class SandboxedBacktest:
 
     def _compare(self, frame: Frame) -> None:
         """Compare what the child claims with what was matched here."""
-        claimed, found = frame.fields.get("claim"), self._replay.build_claim()
-        if claimed != found:
+        claimed, computed = frame.fields.get("claim"), self._replay.build_claim()
+        if claimed != computed:
             at = format_instant(self._replay.instant)
             claim = f"Its orders, fills, cash and charges at {at} are {claimed!r:.200}"
-            raise StrategyStopped(f"{claim}, but {found!r} by its commands.")
+            raise StrategyStopped(f"{claim}, but {computed!r} by its commands.")
 
 
 def inspect_sandboxed(
@@ -129,8 +129,8 @@ def inspect_sandboxed(
     """Return the parameters of a strategy. Raises InvalidBacktest if a set is wrong, and StrategyFailed."""
     spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
     with _report_errors(), launch_child(spec, limits or SandboxLimits()) as child:
-        found = _get(child.receive(), "parameters", list)
-        return [_parse_description(description) for description in found]
+        descriptions = _get(child.receive(), "parameters", list)
+        return [_parse_description(description) for description in descriptions]
 
 
 def _parse_description(fields: object) -> ParameterDescription:

@@ -59,10 +59,10 @@ def run_set(task: SweepTask, parameters: Parameters) -> SetResult:
 
 def list_day_returns(points: Sequence[EquityPoint]) -> list[DayReturn]:
     """Return the returns from one close of a UTC day to the next; the first is from the start."""
-    kept = [points[0], *(point for point in points[1:] if point.is_close)]
+    close_points = [points[0], *(point for point in points[1:] if point.is_close)]
     return [
         DayReturn((current.at - 1) // DAY_SECONDS, float(current.equity / previous.equity) - 1)
-        for previous, current in pairwise(kept)
+        for previous, current in pairwise(close_points)
         if previous.equity > 0
     ]
 

@@ -109,16 +109,16 @@ def verify_rows(kind: ChainKind, rows: Iterable[ChainedRow], segment: ChainSegme
     """Return the last row of a segment, whose `rows` are in order. Raises BrokenChain."""
     head = segment.start
     for row in rows:
-        due = head.sequence + 1
-        if row.sequence != due:
-            raise BrokenChain(due, f"row {due} is missing")
+        expected_sequence = head.sequence + 1
+        if row.sequence != expected_sequence:
+            raise BrokenChain(expected_sequence, f"row {expected_sequence} is missing")
         error = _find_error(kind, tuple(row), head.hash)
         if error is not None:
-            raise BrokenChain(due, error)
+            raise BrokenChain(expected_sequence, error)
         head = Head(row.sequence, row.hash)
     if head.sequence < segment.end:
-        due = head.sequence + 1
-        raise BrokenChain(due, f"row {due} is missing")
+        expected_sequence = head.sequence + 1
+        raise BrokenChain(expected_sequence, f"row {expected_sequence} is missing")
     if segment.hash is not None and head.hash != segment.hash:
         reason = f"row {head.sequence} has the hash {head.hash}, but {segment.hash} was stored for it"
         raise BrokenChain(head.sequence, reason)

@@ -35,8 +35,8 @@ def build_charges(context: ExportContext) -> Source:
     return Source(CHARGE_COLUMNS, read_page)
 
 
-def _read_trade_charges(connection: Connection, filters: ExportFilter, found: Any) -> list[list[Cell]]:
-    trades = [dict(zip(_TRADE_FIELDS, row, strict=True)) for row in found]
+def _read_trade_charges(connection: Connection, filters: ExportFilter, rows: Any) -> list[list[Cell]]:
+    trades = [dict(zip(_TRADE_FIELDS, row, strict=True)) for row in rows]
     order_ids = sorted({trade["order_id"] for trade in trades if trade["order_id"] is not None})
     components = queries.find_components(connection, filters.tenant_id, order_ids)
     return [_build_trade(trade, components.get(trade["trade_id"])) for trade in trades]

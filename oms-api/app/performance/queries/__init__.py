@@ -56,7 +56,7 @@ def find_baselines(
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
         .where(row.tenant_id == tenant_id, row.kind != INTERVAL, row.kind == "close")
     )
-    return {found[0]: Baseline(found[1], found[2]) for found in connection.execute(statement)}
+    return {row[0]: Baseline(row[1], row[2]) for row in connection.execute(statement)}
 
 
 class HighestClose(NamedTuple):
@@ -89,7 +89,7 @@ def find_highest_closes(
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
         .where(row.tenant_id == tenant_id, row.kind != INTERVAL, row.kind == "close")
     )
-    return {found[0]: HighestClose._make(found) for found in connection.execute(statement)}
+    return {row[0]: HighestClose._make(row) for row in connection.execute(statement)}
 
 
 class FlowInstant(NamedTuple):
@@ -146,7 +146,7 @@ def list_flows_without_snapshot(connection: Connection, since: datetime, limit: 
         .order_by(flow.created_at, flow.portfolio_id)
         .limit(limit)
     )
-    return [FlowInstant._make(found) for found in connection.execute(statement)]
+    return [FlowInstant._make(row) for row in connection.execute(statement)]
 
 
 def find_portfolio_totals(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioTotals]:
@@ -195,7 +195,7 @@ def find_last_closes(
         .where(row.tenant_id.in_(tenants), row.portfolio_id.in_(ids))
         .group_by(row.tenant_id, row.portfolio_id)
     )
-    return {PortfolioKey(found[0], found[1]): found[2] for found in connection.execute(statement)}
+    return {PortfolioKey(row[0], row[1]): row[2] for row in connection.execute(statement)}
 
 
 def _list_totals(

@@ -142,11 +142,13 @@ class PerformanceReader:
         read = queries.read_equity_curve(
             connection, *key, until, period.until, closes=closes, after_start=until > since
         )
-        kept, newer = read.split_after(format_timestamp(settled))
-        curve = extend_curve(curve, kept, interval)
+        settled_points, newer = read.split_after(format_timestamp(settled))
+        curve = extend_curve(curve, settled_points, interval)
         if settled > until:
             range_ = Range(since, settled)
-            self._curves.put((*key, interval), CachedSnapshots(range_, curve, stored + len(kept.instants)))
+            self._curves.put(
+                (*key, interval), CachedSnapshots(range_, curve, stored + len(settled_points.instants))
+            )
         return extend_curve(curve, newer, interval).select_since(format_timestamp(period.since))
 
     def _read_kept(
@@ -162,8 +164,8 @@ class PerformanceReader:
         read = queries.list_kept_snapshots(connection, *key, format_timestamp(until), end)
         series = series.concatenate(read)
         if read.instants and settled > until and read.instants[-1] <= format_timestamp(settled):
-            known = Range(since, settled)
-            self._series.put((*key, start), CachedSnapshots(known, series, count(known)))
+            cached_range = Range(since, settled)
+            self._series.put((*key, start), CachedSnapshots(cached_range, series, count(cached_range)))
         return series
 
     def _value_now(

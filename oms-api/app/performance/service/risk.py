@@ -65,8 +65,8 @@ def list_daily_profits(
         local = closes.read(connection, tenant_id, symbol, now)
         if position.currency is not None:
             pairs = {
-                pair: closes.read(connection, tenant_id, pair, now)
-                for pair in list_pairs(position.currency, position.base_currency)
+                currency_pair: closes.read(connection, tenant_id, currency_pair, now)
+                for currency_pair in list_pairs(position.currency, position.base_currency)
             }
             local = _convert(local, pairs, position.currency, position.base_currency)
         by_symbol[symbol] = local
@@ -77,12 +77,15 @@ def _convert(local: Closes, pairs: Mapping[str, Closes], currency: str, base: st
     """Return closes in another currency, at the rate of each day. Days without a rate are left out."""
     converted = {}
     for day, close in local.items():
-        quotes = {pair: _build_quote(pair, prices.get(day)) for pair, prices in pairs.items()}
+        quotes = {
+            currency_pair: _build_quote(currency_pair, prices.get(day))
+            for currency_pair, prices in pairs.items()
+        }
         rate = find_rate(currency, base, quotes)
         if rate is not None:
             converted[day] = multiply_exactly(close, rate)
     return converted
 
 
-def _build_quote(pair: str, close: Decimal | None) -> Quote | None:
-    return None if close is None else Quote(pair, None, None, close, None, None, EPOCH, "bar")
+def _build_quote(currency_pair: str, close: Decimal | None) -> Quote | None:
+    return None if close is None else Quote(currency_pair, None, None, close, None, None, EPOCH, "bar")

@@ -95,18 +95,18 @@ def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
     return Lots(list(lots), closed)
 
 
-def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
+def _close_lots(open_lots: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
     """Yield the parts of lots that the fill closes. They hold at least its quantity."""
     fill = booked.fill
-    left, value, charges = fill.quantity, fill.value, booked.charges
-    while left:
-        lot = held.popleft()
-        quantity = min(lot.quantity, left)
-        opened, kept = _split(lot, quantity)
-        if kept is not None:
-            held.appendleft(kept)
-        closing_value = compute_share(value, quantity, left)
-        closing_charges = compute_share(charges, quantity, left)
+    remaining_quantity, value, charges = fill.quantity, fill.value, booked.charges
+    while remaining_quantity:
+        lot = open_lots.popleft()
+        quantity = min(lot.quantity, remaining_quantity)
+        opened, remaining_lot = _split(lot, quantity)
+        if remaining_lot is not None:
+            open_lots.appendleft(remaining_lot)
+        closing_value = compute_share(value, quantity, remaining_quantity)
+        closing_charges = compute_share(charges, quantity, remaining_quantity)
         is_long = lot.side is Side.BUY
         cost, proceeds = (opened.value, closing_value) if is_long else (closing_value, opened.value)
         yield ClosedLot(
@@ -121,12 +121,16 @@ def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
             lot.trade_id,
             booked.trade_id,
         )
-        left, value, charges = left - quantity, value - closing_value, charges - closing_charges
+        remaining_quantity, value, charges = (
+            remaining_quantity - quantity,
+            value - closing_value,
+            charges - closing_charges,
+        )
 
 
-def _split_lots(held: Iterable[Lot], quantity: Decimal, split: Split) -> deque[Lot]:
+def _split_lots(open_lots: Iterable[Lot], quantity: Decimal, split: Split) -> deque[Lot]:
     """Return the lots after a split. The last one gets what rounding left of the position's quantity."""
-    lots = [lot._replace(quantity=compute_share(lot.quantity, *split.ratio)) for lot in held]
+    lots = [lot._replace(quantity=compute_share(lot.quantity, *split.ratio)) for lot in open_lots]
     if lots:
         rounded = quantity - sum(lot.quantity for lot in lots)
         lots[-1] = lots[-1]._replace(quantity=lots[-1].quantity + rounded)
@@ -139,7 +143,7 @@ def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
         return lot, None
     value, charges = (compute_share(amount, quantity, lot.quantity) for amount in (lot.value, lot.charges))
     closed_part = lot._replace(quantity=quantity, value=value, charges=charges)
-    rest = lot._replace(
+    remaining_lot = lot._replace(
         quantity=lot.quantity - quantity, value=lot.value - value, charges=lot.charges - charges
     )
-    return closed_part, rest
+    return closed_part, remaining_lot

@@ -110,9 +110,9 @@ def report_days(
     filters = _resolve_symbol(connection, tenant_id, filters)
     days = read_days(connection, tenant_id, filters)
     rates = Rates(connection, market, tenant_id, now)
-    found = {currency: rates.get(currency) for currency in {key.currency for key in days}}
-    known = {currency: rate for currency, rate in found.items() if rate is not None}
-    return DayReport(days, rates.base, known)
+    optional_rates = {currency: rates.get(currency) for currency in {key.currency for key in days}}
+    known_rates = {currency: rate for currency, rate in optional_rates.items() if rate is not None}
+    return DayReport(days, rates.base, known_rates)
 
 
 def report_round_trips(

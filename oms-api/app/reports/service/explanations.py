@@ -83,8 +83,8 @@ class ProfitExplainer(NamedTuple):
 
     def _list_current(self, books: Iterable[PortfolioSummary]) -> Iterable[tuple[PortfolioSummary, _Period]]:
         keys = [name_key(book.name) for book in books]
-        found = find_books(self.connection, self.tenant_id, keys) if keys else {}
-        statements = {key: PortfolioStatement(*book) for key, book in found.items()}
+        books_with_holdings = find_books(self.connection, self.tenant_id, keys) if keys else {}
+        statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):
             close = find_last_close(self.connection, self.tenant_id, statement.book.id)
@@ -119,10 +119,10 @@ class ProfitExplainer(NamedTuple):
         return explain_day(period.start, period.end, rates, trades, movements)
 
     def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
-        keys = [InstrumentKey(self.tenant_id, pair) for pair in list_pairs(currency, base)]
+        keys = [InstrumentKey(self.tenant_id, currency_pair) for currency_pair in list_pairs(currency, base)]
         read = self.market.find_marks if at is None else self.market.find_past_marks
-        found = read(self.connection, keys, at or self.now)
-        return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
+        quotes = read(self.connection, keys, at or self.now)
+        return find_rate(currency, base, {key.symbol: quote for key, quote in quotes.items()})
 
     def _value_currencies(self, statement: PortfolioStatement) -> Mapping[str, CurrencyValue]:
         open_positions = [

@@ -67,9 +67,9 @@ def _read_memory(process: int) -> None:
 
 
 def _use_inherited_descriptor() -> None:
-    found = [number for number in _DESCRIPTORS if _is_open(number)]
-    if len(found) <= _PIPES_AND_NOTHING:
-        raise OSError(f"only {len(found)} files are open")
+    open_descriptors = [number for number in _DESCRIPTORS if _is_open(number)]
+    if len(open_descriptors) <= _PIPES_AND_NOTHING:
+        raise OSError(f"only {len(open_descriptors)} files are open")
 
 
 def _is_open(descriptor: int) -> bool:

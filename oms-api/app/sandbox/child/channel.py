@@ -19,11 +19,11 @@ class ChildChannel:
 
     def send(self, frame: Frame) -> None:
         """Write a frame. Raises InvalidFrame if it is too large."""
-        data = memoryview(pack_frame(frame))
-        if len(data) - HEADER.size > self._max_bytes:
-            raise InvalidFrame(f"An answer has {len(data)} bytes; at most {self._max_bytes} are allowed.")
-        while data:
-            data = data[os.write(self._outgoing, data) :]
+        unsent = memoryview(pack_frame(frame))
+        if len(unsent) - HEADER.size > self._max_bytes:
+            raise InvalidFrame(f"An answer has {len(unsent)} bytes; at most {self._max_bytes} are allowed.")
+        while unsent:
+            unsent = unsent[os.write(self._outgoing, unsent) :]
 
     def _read(self, size: int) -> bytes:
         parts, missing = list[bytes](), size

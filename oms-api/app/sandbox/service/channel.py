@@ -27,10 +27,10 @@ class ParentChannel:
 
     def send(self, frame: Frame, check_time: CheckTime) -> None:
         """Write a frame. Raises InvalidFrame if the child sends nonsense, and ChildKilled."""
-        data = memoryview(pack_frame(frame))
-        while data:
+        unsent = memoryview(pack_frame(frame))
+        while unsent:
             try:
-                data = data[os.write(self._outgoing, data) :]
+                unsent = unsent[os.write(self._outgoing, unsent) :]
             except BlockingIOError:
                 self._wait_to_write(check_time())
             except BrokenPipeError:
@@ -56,12 +56,12 @@ class ParentChannel:
     def _read(self) -> bool:
         """Read what there is. Return false at the end of the pipe."""
         try:
-            data = os.read(self._incoming, _READ_BYTES)
+            chunk = os.read(self._incoming, _READ_BYTES)
         except BlockingIOError:
             return False
-        self._buffer += data
+        self._buffer += chunk
         self._split()
-        return bool(data)
+        return bool(chunk)
 
     def _split(self) -> None:
         """Move whole frames out of the buffer."""

@@ -185,10 +185,10 @@ class Child:
             raise ChildKilled(
                 f"It was stopped: it used more than {self._max_processor_seconds:g} s of processor time."
             )
-        left = self._deadline - monotonic_seconds()
-        if left <= 0:
+        remaining_seconds = self._deadline - monotonic_seconds()
+        if remaining_seconds <= 0:
             raise ChildKilled(f"It was stopped: it did not answer within {self._max_elapsed_seconds:g} s.")
-        return min(left, _POLL_SECONDS)
+        return min(remaining_seconds, _POLL_SECONDS)
 
 
 def _list_code_paths() -> list[str]:

@@ -131,9 +131,11 @@ def _list_signals(connection: Connection, tenant_id: int, statement: Select[Any]
     rows = [tuple(row) for row in connection.execute(statement)]
     signals = [(_build(row[:-1]), str(row[-1])) for row in rows]
     ids = {order_id for signal, _ in signals for order_id in signal.order_ids.split()}
-    wanted = select(OrderRecord.id, OrderRecord.status)
-    is_theirs = (OrderRecord.tenant_id == tenant_id, OrderRecord.id.in_(ids))
-    statuses = {row.id: row.status for row in connection.execute(wanted.where(*is_theirs))} if ids else {}
+    orders = select(OrderRecord.id, OrderRecord.status)
+    is_order_of_signals = (OrderRecord.tenant_id == tenant_id, OrderRecord.id.in_(ids))
+    statuses = (
+        {row.id: row.status for row in connection.execute(orders.where(*is_order_of_signals))} if ids else {}
+    )
     return [
         ListedSignal(
             signal,

@@ -52,8 +52,10 @@ def find_strategies(
         row.tenant_id.in_({key.tenant_id for key in keys}),
         row.name.in_({key.name for key in keys}),
     )
-    found = [_build(_Row._make(row)) for row in connection.execute(_select().where(*conditions))]
-    return {StrategyKey(rules.tenant_id, rules.name): rules for rules in found}
+    rules_of_strategies = [
+        _build(_Row._make(row)) for row in connection.execute(_select().where(*conditions))
+    ]
+    return {StrategyKey(rules.tenant_id, rules.name): rules for rules in rules_of_strategies}
 
 
 def find_strategy(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
@@ -93,8 +95,8 @@ def _select() -> Select[*tuple[Any, ...]]:
     columns = (row.tenant_id, row.name, Portfolio.name, row.mode, row.size_kind, row.size_value, row.symbols)
     has_strategy = (StrategyRow.tenant_id == row.tenant_id) & (StrategyRow.name == row.name)
     is_stopped = func.coalesce((StrategyRow.kind == "signals") & (StrategyRow.status != "ACTIVE"), false())
-    found = select(*columns, row.updated_by, row.updated_at, is_stopped)
-    return found.outerjoin(Portfolio, has_portfolio).outerjoin(StrategyRow, has_strategy)
+    statement = select(*columns, row.updated_by, row.updated_at, is_stopped)
+    return statement.outerjoin(Portfolio, has_portfolio).outerjoin(StrategyRow, has_strategy)
 
 
 def _build(row: _Row) -> StrategyRules:

@@ -102,10 +102,10 @@ async def receive_message(
         raise TooLarge(f"A message has at most {MAX_BODY_BYTES:,} bytes.")
     signal_in = _parse_message(hook, body)
     candidate = _build_request(hook, signal_in, body, at)
-    known = await readers.run(
+    known_id = await readers.run(
         lambda connection: _find_replayed_id(connection, hook, signal_in, body, at), hook.tenant_id
     )
-    request_of_signal = candidate if known is None else candidate._replace(id=known)
+    request_of_signal = candidate if known_id is None else candidate._replace(id=known_id)
     signal = await signals.accept_or_store(_build_caller(hook), request_of_signal)
     return build_json_response({"id": signal.id, "status": signal.status}, 202)
 

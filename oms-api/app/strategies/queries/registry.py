@@ -63,10 +63,10 @@ def find_strategy(
 
 def list_strategies(connection: Connection, caller: Caller) -> list[ListedStrategy]:
     """Return the strategies that the caller may see, by name: all that have no portfolio, or one it sees."""
-    found = map(_build, connection.execute(_select(caller.tenant_id).order_by(StrategyRow.name)))
+    strategies = map(_build, connection.execute(_select(caller.tenant_id).order_by(StrategyRow.name)))
     return [
         listed_strategy
-        for listed_strategy in found
+        for listed_strategy in strategies
         if listed_strategy.portfolio_name_key is None or caller.sees(listed_strategy.portfolio_name_key)
     ]
 

@@ -42,11 +42,11 @@ def build_parameters(descriptions: Sequence[ParameterDescription]) -> type:
 
 
 def parse_parameters(
-    descriptions: Sequence[ParameterDescription], given: Mapping[str, Any]
+    descriptions: Sequence[ParameterDescription], values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return all values of a strategy's parameters. Raises Invalid with the field of a wrong one."""
     try:
-        return parse_values(build_parameters(descriptions), given)
+        return parse_values(build_parameters(descriptions), values)
     except InvalidParameter as error:
         raise refuse_field(f"parameters.{error.name}", str(error), "out_of_range") from None
 

@@ -42,9 +42,9 @@ class ActionScope(NamedTuple):
     prefix: str
 
 
-def pack_input(one: JournalInput) -> dict[str, Any]:
+def pack_input(journal_input: JournalInput) -> dict[str, Any]:
     """Return an input as JSON values."""
-    return {**one._asdict(), "kind": str(one.kind), "at": one.at.isoformat()}
+    return {**journal_input._asdict(), "kind": str(journal_input.kind), "at": journal_input.at.isoformat()}
 
 
 def parse_input(fields: Mapping[str, Any]) -> JournalInput:

@@ -96,8 +96,8 @@ class InputCollector:
 
     def _collect_orders(self, connection: Connection, now: datetime) -> list[NewInput]:
         strategy, inputs = self._strategy, list[NewInput]()
-        known = [tracked.order_id for tracked in self.tracked.values()]
-        for order in list_own_orders(connection, strategy.tenant_id, strategy.name, SOURCE, known):
+        order_ids = [tracked.order_id for tracked in self.tracked.values()]
+        for order in list_own_orders(connection, strategy.tenant_id, strategy.name, SOURCE, order_ids):
             self.track([order])
             tracked = self.tracked[order.client_order_id]
             if order.event_count <= tracked.event_count:
@@ -142,8 +142,8 @@ class InputCollector:
 
     def _collect_quotes(self, connection: Connection, now: datetime) -> list[NewInput]:
         keys = [InstrumentKey(self._strategy.tenant_id, symbol) for symbol in self._strategy.symbol_names]
-        found = self._market.find_quotes(connection, keys, now)
-        new = [quote for key, quote in sorted(found.items()) if self._quotes.get(key.symbol) != quote]
+        quotes = self._market.find_quotes(connection, keys, now)
+        new = [quote for key, quote in sorted(quotes.items()) if self._quotes.get(key.symbol) != quote]
         self._quotes |= {quote.symbol: quote for quote in new}
         return [
             NewInput(InputKind.QUOTE, now, orjson.dumps(serialize_quote(quote)).decode()) for quote in new

@@ -88,7 +88,9 @@ class LiveOrders:
 
     def find(self, order_id: str) -> LiveOrder | None:
         """Return an open order, or None."""
-        return next((found[order_id] for found in self.open.values() if order_id in found), None)
+        return next(
+            (orders_by_id[order_id] for orders_by_id in self.open.values() if order_id in orders_by_id), None
+        )
 
     def apply(self, state: OrderState) -> None:
         """Replace an order by its new state, or remove it if it is no longer open."""
@@ -100,7 +102,11 @@ class LiveOrders:
 
     def serialize(self) -> list[dict[str, Any]]:
         """Return the open orders as JSON values."""
-        return [serialize_order(order.state) for found in self.open.values() for order in found.values()]
+        return [
+            serialize_order(order.state)
+            for orders_by_id in self.open.values()
+            for order in orders_by_id.values()
+        ]
 
     def restore(self, payloads: Iterable[dict[str, Any]]) -> None:
         """Restore the orders from the result of `serialize`."""
@@ -127,10 +133,10 @@ class LiveAccount:
     @property
     def equity(self) -> Decimal:
         """Cash and the market value of the positions."""
-        held = self.positions.items()
+        positions = self.positions.items()
         values = (
             multiply(position.quantity, self._get_price(key.symbol))
-            for key, position in held
+            for key, position in positions
             if position.quantity
         )
         return self.cash + sum(values, ZERO)

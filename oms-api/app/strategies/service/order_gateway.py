@@ -78,12 +78,12 @@ class OrderGateway:
                 result = self._wait(self._orders.replace(request, order_id, action.changes))
             case _:
                 return ActionResult(refusal="There is no such order.")
-        found = tuple(order for view in result.orders for order in (view.order, *view.legs))
-        if any(map(_is_latched, found)):
+        orders = tuple(order for view in result.orders for order in (view.order, *view.legs))
+        if any(map(_is_latched, orders)):
             raise MessageLimitExceeded(
                 "It executed too often in a symbol; release its latch with `POST /latches/{id}/release`."
             )
-        return ActionResult(found)
+        return ActionResult(orders)
 
     def _count_message(self) -> None:
         if monotonic_seconds() >= self._minute_end:

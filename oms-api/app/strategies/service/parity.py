@@ -80,15 +80,19 @@ class ParityChecker:
             and _parse(order.created_at) < until + timedelta(minutes=1)
         ]
         names = {order.id: order.client_order_id for order in orders}
-        ours = {order.client_order_id: _build_compared(order, names) for order in orders}
-        ours = {name: one for name, one in ours.items() if name in replayed or since <= one.at < until}
-        differences = compare_orders(ours, replayed, replay.cause)
+        live_orders = {order.client_order_id: _build_compared(order, names) for order in orders}
+        live_orders = {
+            name: compared_order
+            for name, compared_order in live_orders.items()
+            if name in replayed or since <= compared_order.at < until
+        }
+        differences = compare_orders(live_orders, replayed, replay.cause)
         count = 0
         for order in orders:
             for fill in list_executions(connection, strategy.tenant_id, order.id):
                 count += 1
                 differences += self._compare_fill(connection, order, fill)
-        return ParityReport(len(ours.keys() | replayed.keys()), count, differences)
+        return ParityReport(len(live_orders.keys() | replayed.keys()), count, differences)
 
     def _compare_fill(
         self, connection: Connection, order: Order, fill: OwnExecution
@@ -236,4 +240,10 @@ def _parse(timestamp: str) -> datetime:
 def iterate_differences(report: ParityReport) -> Iterator[dict[str, Any]]:
     """Yield the differences as JSON values."""
     for difference in report.differences:
-        yield {**difference._asdict(), "kind": str(difference.kind)}
+        yield {
+            "kind": str(difference.kind),
+            "order_id": difference.order_id,
+            "ours": difference.live_value,
+            "replayed": difference.replayed_value,
+            "cause": difference.cause,
+        }

@@ -110,11 +110,11 @@ def describe_strategies(
 ) -> list[dict[str, Any]]:
     """Return strategies with their statistics, from the portfolios that the caller may see."""
     names = [listed_strategy.strategy.name for listed_strategy in strategies]
-    found = list_fills(connection, caller.tenant_id, names, caller.portfolios)
+    fills_by_strategy = list_fills(connection, caller.tenant_id, names, caller.portfolios)
     capital = _read_capital(connection, caller.tenant_id, strategies)
     serialized = []
     for strategy in strategies:
-        fills = found.get(strategy.strategy.name, [])
+        fills = fills_by_strategy.get(strategy.strategy.name, [])
         statistics = compute_statistics(fills, capital.get(strategy.strategy.portfolio_id or 0, ZERO))
         serialized.append(serialize_strategy(connection, strategy, inspected, statistics))
     return serialized

@@ -62,8 +62,8 @@ class ValueFanout:
         Return the names of those that do not exist or may not be seen. Raises Unavailable.
         """
         keys = {name_key(name): name for name in names}
-        known = await self._readers.read(tenant_id, find_books, [key for key in keys if key])
-        visible = {key for key in known if portfolios is None or key in portfolios}
+        existing_keys = await self._readers.read(tenant_id, find_books, [key for key in keys if key])
+        visible = {key for key in existing_keys if portfolios is None or key in portfolios}
         client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
         client.wanted |= visible | ({_ALL} & keys.keys())
         return [name for key, name in keys.items() if key and key not in visible]
@@ -94,14 +94,14 @@ class ValueFanout:
                     _send(outbox, client, texts)
 
     def _read_values(
-        self, connection: Connection, tenant_id: int, wanted: set[str]
+        self, connection: Connection, tenant_id: int, channel_keys: set[str]
     ) -> dict[str, PortfolioText]:
-        keys = wanted - {_ALL}
-        if _ALL in wanted:
+        keys = channel_keys - {_ALL}
+        if _ALL in channel_keys:
             books = list_books(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)
             keys |= {name_key(book.name) for book in books}
-        found = find_books(connection, tenant_id, sorted(keys))
-        statements = {key: PortfolioStatement(*pair) for key, pair in found.items()}
+        books_with_holdings = find_books(connection, tenant_id, sorted(keys))
+        statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
         values = value_statements(connection, self._valuer, tenant_id, statements, self._now())
         return {key: _serialize(statements[key], value) for key, value in values.items()}
 

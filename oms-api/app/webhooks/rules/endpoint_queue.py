@@ -58,11 +58,14 @@ class EndpointQueue:
         Deliveries that were attempted since the new state was read have their newer state in `previous`.
         """
         self.is_proven = previous.is_proven
-        known = {item.id: item for waiting in previous._by_subject.values() for item in waiting}
+        known_deliveries = {item.id: item for waiting in previous._by_subject.values() for item in waiting}
         for waiting in self._by_subject.values():
             for position, delivery in enumerate(waiting):
-                if delivery.id in known and known[delivery.id].attempt > delivery.attempt:
-                    waiting[position] = known[delivery.id]
+                if (
+                    delivery.id in known_deliveries
+                    and known_deliveries[delivery.id].attempt > delivery.attempt
+                ):
+                    waiting[position] = known_deliveries[delivery.id]
         for subject, sending in previous._sending.items():
             waiting = self._by_subject.get(subject, deque())
             for position, delivery in enumerate(waiting):
@@ -79,14 +82,14 @@ class EndpointQueue:
             return None
         if self._paused_until is not None and now < self._paused_until:
             return None
-        due = [
+        due_deliveries = [
             waiting[0]
             for subject, waiting in self._by_subject.items()
             if subject not in self._sending and waiting[0].next_attempt_at <= now
         ]
-        if not due:
+        if not due_deliveries:
             return None
-        delivery = min(due, key=lambda item: (item.event_number, item.id))
+        delivery = min(due_deliveries, key=lambda item: (item.event_number, item.id))
         self._sending[delivery.subject] = delivery
         return delivery
 
@@ -99,8 +102,12 @@ class EndpointQueue:
         if self._paused_until is not None and now < self._paused_until:
             return []
         first = (waiting[0] for subject, waiting in self._by_subject.items() if subject not in self._sending)
-        due = [delivery for delivery in first if delivery.event is None and delivery.next_attempt_at <= now]
-        return sorted(due, key=lambda delivery: (delivery.event_number, delivery.id))[:MAX_CONCURRENT]
+        due_deliveries = [
+            delivery for delivery in first if delivery.event is None and delivery.next_attempt_at <= now
+        ]
+        return sorted(due_deliveries, key=lambda delivery: (delivery.event_number, delivery.id))[
+            :MAX_CONCURRENT
+        ]
 
     def finish(
         self, delivery: Delivery, result: AttemptResult, next_attempt_at: datetime | None, now: datetime

@@ -59,10 +59,10 @@ class DispatchStore:
         with self._engine.connect() as connection:
             return dispatching.list_pending(self._scoped(connection), webhook_ids, limit)
 
-    def read_outbox_state(self, known: int) -> OutboxState | None:
-        """Read the end of all events. None if there is no event after `known`."""
+    def read_outbox_state(self, horizon: int) -> OutboxState | None:
+        """Read the end of all events. None if there is no event after `horizon`."""
         with self._statements.connect() as connection:
-            return read_outbox_state(self._scoped(connection), None, known)
+            return read_outbox_state(self._scoped(connection), None, horizon)
 
     def list_new_events(self, tenant_ids: set[int], after: int, horizon: int) -> EventPage:
         """Return a page of the events of these tenants."""

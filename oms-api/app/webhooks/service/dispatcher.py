@@ -93,8 +93,8 @@ class Dispatcher:
     async def close(self, seconds: float) -> None:
         """Wait for the running requests, cancel those that take longer, and store the results."""
         if self._requests:
-            _, left = await asyncio.wait(self._requests, timeout=seconds)
-            for request in left:
+            _, unfinished = await asyncio.wait(self._requests, timeout=seconds)
+            for request in unfinished:
                 request.cancel()
         await self._save(DispatchChanges())
         self._thread.shutdown(wait=False)
@@ -209,9 +209,9 @@ class Dispatcher:
         """Consider new events for all endpoints that keep up."""
         if not self._queues:
             return
-        seen = await self._run_blocking(self._store.read_outbox_state, self._horizon.safe)
-        if seen is not None:
-            self._horizon = advance_horizon(self._horizon, seen)
+        outbox_state = await self._run_blocking(self._store.read_outbox_state, self._horizon.safe)
+        if outbox_state is not None:
+            self._horizon = advance_horizon(self._horizon, outbox_state)
         horizon = self._horizon.safe
         if self._position is None:
             if not horizon:
@@ -311,11 +311,13 @@ class Dispatcher:
     async def _load_missing_events(self) -> None:
         """Load the events of deliveries that are due, since only those that are new have one."""
         now = self._now()
-        due = [delivery for queue in self._queues.values() for delivery in queue.list_unloaded(now)]
-        if not due:
+        due_deliveries = [
+            delivery for queue in self._queues.values() for delivery in queue.list_unloaded(now)
+        ]
+        if not due_deliveries:
             return
-        events = await self._run_blocking(self._store.load_events, due)
-        for delivery in due:
+        events = await self._run_blocking(self._store.load_events, due_deliveries)
+        for delivery in due_deliveries:
             delivery.event = events.get((delivery.tenant_id, delivery.event_number))
             if delivery.event is None:
                 self._abandon(delivery)

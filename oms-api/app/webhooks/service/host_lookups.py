@@ -26,8 +26,8 @@ class LookupKey(NamedTuple):
 
 async def resolve_host(host: str, port: int) -> list[str]:
     """Return the addresses of a host. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+    address_records = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in address_records]
 
 
 class HostLookups:

@@ -54,10 +54,10 @@ class StreamReader:
         if monotonic_seconds() - self._claimed_at >= CLAIM_SECONDS:
             await self._claim()
             self._claimed_at = monotonic_seconds()
-        found = await self._redis.xreadgroup(
+        streams = await self._redis.xreadgroup(
             GROUP, self._consumer, {STREAM: ">"}, count=BATCH, block=BLOCK_MILLISECONDS
         )
-        for _, entries in found or ():
+        for _, entries in streams or ():
             await self._handle(read_entries(entries))
 
     async def _claim(self) -> None:
