@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, print_lines
 from bench.service import OMS_API, ROOT, Load, api, generate_key, migrate
 
 AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS = 60.0, 20.0  # microseconds
@@ -81,7 +81,7 @@ def measure() -> list[Line]:
     ]
 
 
-def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
+def compare_revisions(revision: str, rounds: int, seconds: float) -> list[Line]:
     """Return the line of trades: the rate of this tree divided by that of `revision`.
 
     Both run on PostgreSQL, alternating.
@@ -123,4 +123,6 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     asked = parser.parse_args()
-    show(measure() + (compare(asked.against, asked.rounds, asked.seconds) if asked.against else []))
+    print_lines(
+        measure() + (compare_revisions(asked.against, asked.rounds, asked.seconds) if asked.against else [])
+    )

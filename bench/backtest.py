@@ -31,7 +31,7 @@ from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
 from app.backtests.service.sweeps import SweepTask, run_sets
 from app.market_data.rules.bars import Interval
 from app.risk.rules.limits import LimitCode
-from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, print_lines
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
 
 BARS, MEMORY_BARS, ROUNDS = 1_000_000, 10_000_000, 3
@@ -196,7 +196,7 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         lines = measure(Path(folder), args.bars, args.memory_bars, args.reference)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

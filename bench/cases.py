@@ -84,7 +84,7 @@ def measure(cases: list[Case], rounds: int, seconds: float) -> list[Line]:
                     flush=True,
                 )
     lines = [line for case in cases for line in _build_lines(case, results[case.name], is_fast)]
-    return lines + _compare(cases, results)
+    return lines + _compare_cases(cases, results)
 
 
 def _measure_load(case: Case, server: Server, folder: Path, seconds: float, turn: int) -> Load:
@@ -117,7 +117,7 @@ def _build_lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]
     return [*lines, Line("p99 at 64 connections", f"{p99:.1f} ms", verdict)]
 
 
-def _compare(cases: list[Case], results: dict[str, list[Result]]) -> list[Line]:
+def _compare_cases(cases: list[Case], results: dict[str, list[Result]]) -> list[Line]:
     """Return the lines that compare several processes with the first case, which has one."""
     first_result, lines = results[cases[0].name], []
     for case in cases:

@@ -95,8 +95,8 @@ def postgres(folder: Path) -> Iterator[Server]:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, **identity)  # type: ignore[call-overload]  # as above
     server = Server(binaries, port, _read_version(binaries), process.pid)
     try:
-        _await(server, process, folder / "postgres.log")
-        _break_in(server)
+        _wait_for_server(server, process, folder / "postgres.log")
+        _fill_write_ahead_log(server)
         yield server
     finally:
         process.send_signal(signal.SIGINT)  # fast shutdown: sessions are ended, data is flushed
@@ -107,7 +107,7 @@ def postgres(folder: Path) -> Iterator[Server]:
             process.wait(10)
 
 
-def _break_in(server: Server) -> None:
+def _fill_write_ahead_log(server: Server) -> None:
     """Fill the write-ahead log once, so that the server reuses its files like one that has run for a while.
 
     A new server first fills each file with zeros, which delays all commits by about 50 ms every 2 s.
@@ -153,7 +153,7 @@ def _read_version(binaries: Path) -> str:
     return completed.stdout.split()[2]
 
 
-def _await(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_for_server(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = monotonic() + START_SECONDS
     while process.poll() is None and monotonic() < deadline:
         try:

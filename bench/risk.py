@@ -26,7 +26,7 @@ from app.risk.rules.values import (
     Tradable,
     WorkingOrder,
 )
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 
 ROUNDS, CALLS = 7, 5_000
 POSITIONS, ORDERS = 10, 6
@@ -130,7 +130,7 @@ def main() -> int:
         _profile()
         return 0
     lines = measure()
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -30,7 +30,7 @@ from app.webhooks.rules.signatures import format_secret
 from app.webhooks.service.webhooks import get_secret_context
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import generate_key
 
 ENDPOINTS, HANGING, RATE = 1_000, 10, 100
@@ -40,8 +40,8 @@ _END_SECONDS = 3.0
 
 def measure(seconds: float, *, on_sqlite: bool = False) -> list[Line]:
     """Return the lines of the table: one endpoint, and 1,000 of which 10 hang."""
-    single = _measure(seconds, 1, 0, on_sqlite=on_sqlite)
-    many = _measure(seconds, ENDPOINTS, HANGING, on_sqlite=on_sqlite)
+    single = _measure_rate(seconds, 1, 0, on_sqlite=on_sqlite)
+    many = _measure_rate(seconds, ENDPOINTS, HANGING, on_sqlite=on_sqlite)
     label = f"{ENDPOINTS:,} webhooks, {HANGING} of which hang: the others, p99"
     return [
         Line(
@@ -51,21 +51,21 @@ def measure(seconds: float, *, on_sqlite: bool = False) -> list[Line]:
     ]
 
 
-def _measure(seconds: float, endpoints: int, hanging: int, *, on_sqlite: bool) -> float:
+def _measure_rate(seconds: float, endpoints: int, hanging: int, *, on_sqlite: bool) -> float:
     with scratch() as folder:
         if on_sqlite:
-            return _run(f"sqlite:///{folder}/hooks.db", seconds, endpoints, hanging)
+            return _measure_deliveries(f"sqlite:///{folder}/hooks.db", seconds, endpoints, hanging)
         with postgres(folder) as server:
-            return _run(server.create_database("hooks"), seconds, endpoints, hanging)
+            return _measure_deliveries(server.create_database("hooks"), seconds, endpoints, hanging)
 
 
-def _run(url: str, seconds: float, endpoints: int, hanging: int) -> float:
+def _measure_deliveries(url: str, seconds: float, endpoints: int, hanging: int) -> float:
     settings = Settings(_env_file=None, oms_api_key=generate_key(), database_url=url)  # type: ignore[call-arg]
     owner = connect_engine(url)
     migrate(owner)
     owner.dispose()
     engine = connect_engine(url, readers=2, tenant_scoped=True)
-    with _receiver(hanging) as (port, pipe):
+    with _run_endpoints(hanging) as (port, pipe):
         _create_webhooks(engine, settings, port, endpoints)
         runner = create_delivery_runner(settings, engine, utc_now)
         runner.start()
@@ -131,11 +131,11 @@ def _write_events(engine: Engine, seconds: float, tenants: int) -> dict[int, flo
 
 
 @contextmanager
-def _receiver(hanging: int) -> Iterator[tuple[int, Pipe]]:
+def _run_endpoints(hanging: int) -> Iterator[tuple[int, Pipe]]:
     """Run the endpoints in a separate process. Yield their port, and a pipe that returns the times."""
     pipe, other = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=_receive, args=(other, hanging), daemon=True
+        target=_receive_deliveries, args=(other, hanging), daemon=True
     )
     process.start()
     try:
@@ -145,11 +145,11 @@ def _receiver(hanging: int) -> Iterator[tuple[int, Pipe]]:
         process.join()
 
 
-def _receive(pipe: Pipe, hanging: int) -> None:
-    asyncio.run(_serve(pipe, hanging))
+def _receive_deliveries(pipe: Pipe, hanging: int) -> None:
+    asyncio.run(_serve_endpoints(pipe, hanging))
 
 
-async def _serve(pipe: Pipe, hanging: int) -> None:
+async def _serve_endpoints(pipe: Pipe, hanging: int) -> None:
     received: dict[int, float] = {}
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -181,7 +181,7 @@ def main() -> int:
     parser.add_argument("--sqlite", action="store_true")
     options = parser.parse_args()
     lines = measure(options.seconds, on_sqlite=options.sqlite)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

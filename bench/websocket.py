@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench.disk import scratch
 from bench.postgres import postgres
 from bench.processor_time import read_processor_seconds
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import Service, api, generate_key, migrate
 
 CLIENTS, RATE, SYMBOLS, SECONDS = 500, 100, 100, 10
@@ -34,15 +34,15 @@ def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[Line]:
         url, key = server.create_database("sockets"), generate_key()
         migrate(url, key)
         with api(url, folder / "api.log", key, settings={"LOG_LEVEL": "WARNING"}) as service:
-            p99 = _run(service, seconds, clients, folder)
+            p99 = _measure_latency(service, seconds, clients, folder)
     label = f"{clients} WebSocket clients, {RATE} quotes/s each: delay, p99"
     return [Line(label, f"{p99:.0f} ms", check_at_most(p99, 250, 100))]
 
 
-def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:
+def _measure_latency(service: Service, seconds: float, clients: int, folder: Path) -> float:
     pipe, other = multiprocessing.Pipe()
     arguments = (other, service.port, service.key, clients)
-    process = multiprocessing.get_context("spawn").Process(target=_receive, args=arguments, daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=_run_receiver, args=arguments, daemon=True)
     process.start()
     try:
         if not pipe.poll(_START_SECONDS):
@@ -88,7 +88,7 @@ async def _send_quotes(service: Service, seconds: float) -> dict[int, float]:
     return sent
 
 
-def _receive(pipe: Pipe, port: int, key: str, clients: int) -> None:
+def _run_receiver(pipe: Pipe, port: int, key: str, clients: int) -> None:
     asyncio.run(_receive_quotes(pipe, port, key, clients))
 
 
@@ -143,7 +143,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=CLIENTS)
     options = parser.parse_args()
     lines = measure(options.seconds, options.clients)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -153,7 +153,7 @@ class _Month:
         """Buy what a split concerns, at a quote that is set: the simulated prices do not know of splits."""
         quote = {"bid": "25.10", "ask": "25.12", "last": "25.11"}
         await self.client.request("PUT", f"/quotes/{_SPLIT['symbol']}", quote)
-        await self._place(symbol=_SPLIT["symbol"], type="MARKET", time_in_force="DAY", quantity="60")
+        await self._place_order(symbol=_SPLIT["symbol"], type="MARKET", time_in_force="DAY", quantity="60")
         return 1
 
     async def _book_corporate_action(self, session: int, at: datetime) -> None:
@@ -194,7 +194,7 @@ class _Month:
         self.snapshots.take_close_snapshots(_Lease())
         self.carry.book(_Lease())
 
-    async def _place(self, **terms: Any) -> dict[str, Any]:
+    async def _place_order(self, **terms: Any) -> dict[str, Any]:
         usual = {"portfolio_name": US, "side": "BUY", "time_in_force": "GTC", "user_id": TRADERS[0]}
         placed: dict[str, Any] = await self.client.request("POST", "/orders", usual | terms)
         return placed
@@ -202,7 +202,7 @@ class _Month:
     async def _place_expiring(self) -> str:
         until = (self.last - timedelta(minutes=30)).isoformat()
         terms = {"symbol": "AMZN", "type": "LIMIT", "limit_price": "50", "quantity": "5"}
-        return str((await self._place(**terms, time_in_force="GTD", expires_at=until))["id"])
+        return str((await self._place_order(**terms, time_in_force="GTD", expires_at=until))["id"])
 
     async def _place_each_status(self) -> int:
         """Place orders that are accepted, held, triggered, partly filled, replaced, canceled and denied."""
@@ -211,14 +211,20 @@ class _Month:
         )
         limit = {"symbol": "META", "type": "LIMIT", "limit_price": "200", "quantity": "10"}
         exits = {"take_profit": {"limit_price": "900"}, "stop_loss": {"stop_price": "150"}}
-        await self._place(**limit, **exits)  # ACCEPTED, its exits HELD
-        await self._place(symbol="T", type="LIMIT", limit_price="26", quantity="100")  # PARTIALLY_FILLED
-        await self._place(symbol="T", type="STOP_LIMIT", stop_price="26", limit_price="25", quantity="10")
-        replaced = await self._place(symbol="GOOGL", type="LIMIT", limit_price="90", quantity="5")
+        await self._place_order(**limit, **exits)  # ACCEPTED, its exits HELD
+        await self._place_order(
+            symbol="T", type="LIMIT", limit_price="26", quantity="100"
+        )  # PARTIALLY_FILLED
+        await self._place_order(
+            symbol="T", type="STOP_LIMIT", stop_price="26", limit_price="25", quantity="10"
+        )
+        replaced = await self._place_order(symbol="GOOGL", type="LIMIT", limit_price="90", quantity="5")
         await self.client.request("PATCH", f"/orders/{replaced['id']}", {"limit_price": "95"})
-        canceled = await self._place(symbol="KO", type="LIMIT", limit_price="30", quantity="20")
+        canceled = await self._place_order(symbol="KO", type="LIMIT", limit_price="30", quantity="20")
         await self.client.request("POST", f"/orders/{canceled['id']}/cancel", {"reason": "Changed my mind"})
-        await self._place(symbol="AMZN", type="LIMIT", limit_price="200", quantity="400")  # AWAITING_APPROVAL
+        await self._place_order(
+            symbol="AMZN", type="LIMIT", limit_price="200", quantity="400"
+        )  # AWAITING_APPROVAL
         too_many = {
             "portfolio_name": US,
             "symbol": "KO",
@@ -256,10 +262,10 @@ def seed_month(engine: Engine, settings: Settings, now: datetime) -> int:
             return 0
     quiet = settings.model_copy(update={"rate_limit_per_minute": 0, "duties": "worker"})
     with contextlib.redirect_stdout(io.StringIO()):  # the access log
-        return asyncio.run(_run(quiet, now))
+        return asyncio.run(_run_month(quiet, now))
 
 
-async def _run(settings: Settings, now: datetime) -> int:
+async def _run_month(settings: Settings, now: datetime) -> int:
     holder: list[_Month] = []
     app = create_app(settings, lambda: holder[0].now if holder else now)
     engine = connect_engine(settings.database_url, readers=1, tenant_scoped=True)

@@ -37,10 +37,10 @@ class Module(NamedTuple):
 
 def parse_modules(folder: Path) -> list[Module]:
     """Return the modules below a folder, in the order of their paths."""
-    return [_parse(file, folder) for file in sorted(folder.rglob("*.py"))]
+    return [_parse_module(file, folder) for file in sorted(folder.rglob("*.py"))]
 
 
-def _parse(file: Path, folder: Path) -> Module:
+def _parse_module(file: Path, folder: Path) -> Module:
     tree = ast.parse(file.read_text())
     constants = {
         target.id: node.value
@@ -155,7 +155,7 @@ def find_coded(modules: list[Module], name: str, code: int, message: int) -> Ite
         for coded, worded in _find_pairs(module, call.args[code], call.args[message]):
             for sentence in _find_texts(module, coded):
                 for text in _find_texts(module, worded):
-                    yield sentence, _with_context(module, call, text)
+                    yield sentence, _fill_context(module, call, text)
 
 
 def _find_pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -172,7 +172,7 @@ def _find_pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[t
             yield call.args[first], call.args[second]
 
 
-def _with_context(module: Module, call: ast.Call, text: str) -> str:
+def _fill_context(module: Module, call: ast.Call, text: str) -> str:
     """Replace `{message}` by the text that the error's context holds under that name."""
     if text != "{message}" or not isinstance(call.args[-1], ast.Dict):
         return text
@@ -259,12 +259,12 @@ def _find_assigned_texts(module: Module, function: Function, use: ast.Name) -> l
             found_texts = [a + b for a in found_texts for b in texts]
         elif module.blocks[line] in _find_enclosing_blocks(module, use):
             found_texts = texts  # replaces what was assigned before
-        elif not _leaves(module.blocks[line]):
+        elif not _leaves_function(module.blocks[line]):
             found_texts += texts
     return found_texts
 
 
-def _leaves(block: Block) -> bool:
+def _leaves_function(block: Block) -> bool:
     """Return whether a block ends by leaving the function, so that nothing after it sees its assignments."""
     statement, field = block
     return isinstance(getattr(statement, field)[-1], ast.Raise | ast.Return)

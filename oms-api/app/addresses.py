@@ -20,7 +20,7 @@ class AddressResolver:
 
     def __init__(self, trusted: Sequence[Network] = ()) -> None:
         self._trusted = tuple(trusted)
-        self._is_trusted = lru_cache(maxsize=4096)(self._matches_network)
+        self._is_trusted = lru_cache(maxsize=4096)(self._is_in_trusted_network)
 
     def resolve(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Return the client address of a request from `peer` with these headers."""
@@ -32,9 +32,9 @@ class AddressResolver:
             return peer
         sent = [value for name, value in headers if name == _FORWARDED_FOR]
         hops = b",".join(sent).decode("latin-1").rsplit(",", _MAX_HOPS)
-        return self._last_untrusted(peer, hops[-_MAX_HOPS:])
+        return self._find_last_untrusted(peer, hops[-_MAX_HOPS:])
 
-    def _last_untrusted(self, address: str, hops: Sequence[str]) -> str:
+    def _find_last_untrusted(self, address: str, hops: Sequence[str]) -> str:
         for hop in reversed(hops):
             address_in_hop = _parse_address(hop)
             if address_in_hop is None:
@@ -44,7 +44,7 @@ class AddressResolver:
                 break
         return address
 
-    def _matches_network(self, text: str) -> bool:
+    def _is_in_trusted_network(self, text: str) -> bool:
         try:
             address = ipaddress.ip_address(_convert_mapped_address(text))
         except ValueError:

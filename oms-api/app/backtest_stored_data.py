@@ -30,7 +30,7 @@ from app.ledger.queries.corporate_actions import list_actions_of_symbols
 def open_stored(namespace: argparse.Namespace) -> Iterator[OpenBars]:
     """Open the bars of the arguments. Raises InvalidBacktest."""
     try:
-        with _connect(namespace) as bars:
+        with _open_stored_bars(namespace) as bars:
             yield bars
     except ConfigurationError as error:
         raise InvalidBacktest(str(error)) from None
@@ -40,7 +40,7 @@ def open_stored(namespace: argparse.Namespace) -> Iterator[OpenBars]:
 
 
 @contextmanager
-def _connect(namespace: argparse.Namespace) -> Iterator[OpenBars]:
+def _open_stored_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
     names, now = list_names(namespace), SteadyClock()
     if not names or namespace.start is None:
         raise InvalidBacktest(f"--data {STORED} needs --symbols and --from.")

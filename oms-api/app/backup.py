@@ -122,7 +122,7 @@ def _copy_sqlite(
         with engine.connect() as connection:
             _require_tables(connection)
             source: Any = connection.connection.driver_connection
-            with _opened(copy) as target:
+            with _open_sqlite(copy) as target:
                 source.backup(target)  # in one step, so that writers wait and the copy is consistent
         own = connect_engine(f"sqlite:///{copy}", readers=1)
         with own.connect() as connection:
@@ -138,7 +138,7 @@ def _copy_sqlite(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def _open_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path)
     try:
         yield connection

@@ -85,7 +85,7 @@ class Edge:
         self._access_log = access_log
         self._now = now
         self._async_direct_routes = async_direct_routes
-        self._common_fields = _encode(headers)
+        self._common_fields = _encode_headers(headers)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,8 +99,12 @@ class Edge:
         request = self._build_request(scope)
         set_correlation(request_id=request.request_id, trace_id=request.trace_id)
         response_sender = _ResponseSender(send, self._headers, request)
-        await self._respond(
-            scope, request, response_sender, started, self._serve(scope, receive, request, response_sender)
+        await self._respond_to_request(
+            scope,
+            request,
+            response_sender,
+            started,
+            self._serve_request(scope, receive, request, response_sender),
         )
 
     def start_direct(self, direct_request: DirectRequest) -> None:
@@ -120,7 +124,7 @@ class Edge:
         """Start to serve a request that another worker process forwarded."""
 
         def decline() -> None:
-            self._keep(self(cycle.scope, cycle.receive, cycle.send))
+            self._run_in_background(self(cycle.scope, cycle.receive, cycle.send))
 
         route = self.direct_routes.get((cycle.scope["method"], cycle.scope["path"]))
         if route is None:
@@ -161,10 +165,10 @@ class Edge:
         self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float
     ) -> None:
         direct_request.cycle.scope["oms_route"] = request.path
-        finish = partial(self._finish_direct, direct_request, request, pending, started)
+        finish = partial(self._complete_direct_request, direct_request, request, pending, started)
         pending.future.add_done_callback(finish)
 
-    def _finish_direct(
+    def _complete_direct_request(
         self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float,
         future: "asyncio.Future[Any]",
     ) -> None:  # fmt: skip
@@ -173,28 +177,28 @@ class Edge:
             response = pending.build(future.result())
         except Exception:  # noqa: BLE001  # raised again by `wait`, and handled as everywhere
             response_sender = _ResponseSender(cycle.send, self._headers, request)
-            work = self._respond(
+            work = self._respond_to_request(
                 cycle.scope, request, response_sender, started, response_sender.send_pending(pending)
             )
-            self._keep(work)
+            self._run_in_background(work)
             return
         fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b%bx-request-id: %b\r\n%b" % (
             len(response.body),
-            _encode(response.headers),
+            _encode_headers(response.headers),
             self._common_fields,
             request.request_id.encode(),
-            b"" if request.rate is None else _encode(request.rate.headers),
+            b"" if request.rate is None else _encode_headers(request.rate.headers),
         )
         direct_request.respond(cycle, response.status, fields, response.body)
         self._log_request(cycle.scope, request, response.status, time.perf_counter() - started)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in a task that is referenced until it ends."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _respond(
+    async def _respond_to_request(
         self, scope: Scope, request: RequestInfo, response_sender: "_ResponseSender", started: float,
         work: Awaitable[None],
     ) -> None:  # fmt: skip
@@ -225,7 +229,7 @@ class Edge:
         client = scope.get("client")
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
-    async def _serve(
+    async def _serve_request(
         self, scope: Scope, receive: Receive, request: RequestInfo, response_sender: "_ResponseSender"
     ) -> None:
         _refuse_repeats(scope, request.headers)
@@ -313,7 +317,7 @@ def _build_no_response(_: object) -> JsonResponse:
     raise Unexpected  # its future always has an error
 
 
-def _encode(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def _encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return the header fields as they are sent."""
     return b"".join([b"%b: %b\r\n" % field for field in headers])
 

@@ -63,7 +63,7 @@ class Publisher:
         """Publish a quote, after a pause where a rate limit asks for one. Raises PublishFailed."""
         for _ in range(MAX_ATTEMPTS):
             try:
-                response, text = self._put(quote)
+                response, text = self._put_quote(quote)
             except (OSError, HTTPException) as error:
                 raise PublishFailed(f"The service cannot be reached: {error}.") from None
             if response.status != 429:  # too many requests
@@ -76,7 +76,7 @@ class Publisher:
         """Close the connection."""
         self._connection.close()
 
-    def _put(self, quote: Quote) -> tuple[HTTPResponse, str]:
+    def _put_quote(self, quote: Quote) -> tuple[HTTPResponse, str]:
         path = f"{self._path}/api/v1/quotes/{quote_path(quote.symbol, safe='')}"
         self._connection.request("PUT", path, json.dumps(format_quote(quote)), self._headers)
         response = self._connection.getresponse()

@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         manifest = restore_backup(args.folder, args.to, create_backup_keys(load_settings()))
         sys.stdout.write(f"Restored the backup of {manifest.created_at}.\n")
-        return _verify(args.to, manifest) if args.verify else DONE
+        return _verify_restored(args.to, manifest) if args.verify else DONE
     except (ConfigurationError, InvalidBackup, CannotRestore, CannotBackUp, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         return CANNOT
 
 
-def _verify(url: str, manifest: Manifest) -> int:
+def _verify_restored(url: str, manifest: Manifest) -> int:
     engine = connect_engine(url, readers=1)
     try:
         differences = list(find_differences(engine, manifest))

@@ -93,7 +93,9 @@ class SimpleMovingAverage(Indicator):
         """Return the value at each of the next bars."""
         values = self._tail.extend(columns)
         divisor = self.length * 10**columns.places
-        return _pad(map(truediv, _list_sums(values, self.length), repeat(divisor)), len(columns.closes))
+        return _pad_values(
+            map(truediv, _list_sums(values, self.length), repeat(divisor)), len(columns.closes)
+        )
 
 
 class StandardDeviation(Indicator):
@@ -112,7 +114,7 @@ class StandardDeviation(Indicator):
             sqrt((count * square - total * total) / divisor) / scale
             for total, square in zip(_list_sums(values, count), squares, strict=True)
         )
-        return _pad(averages, len(columns.closes))
+        return _pad_values(averages, len(columns.closes))
 
 
 class ExponentialMovingAverage(Indicator):
@@ -203,11 +205,11 @@ class _Extreme(PriceIndicator):
             self._delayed = [None if price is None else price * factor for price in self._delayed]
             self._places = columns.places
         size = len(columns.closes)
-        values = [*self._delayed, *map(self._update, self._prices(columns))]
+        values = [*self._delayed, *map(self._update, self._select_prices(columns))]
         self._delayed = values[size:]
         return values[:size]
 
-    def _prices(self, columns: BarColumns) -> Iterable[int]:
+    def _select_prices(self, columns: BarColumns) -> Iterable[int]:
         return columns.highs
 
     def _update(self, price: int) -> int | None:
@@ -230,7 +232,7 @@ class Lowest(_Extreme):
 
     sign = -1
 
-    def _prices(self, columns: BarColumns) -> Iterable[int]:
+    def _select_prices(self, columns: BarColumns) -> Iterable[int]:
         return columns.lows
 
 
@@ -252,6 +254,6 @@ def _list_sums(values: Sequence[int], length: int) -> Iterator[int]:
     return map(sub, sums[length:], sums)
 
 
-def _pad(computed: Iterable[float], size: int) -> list[float]:
+def _pad_values(computed: Iterable[float], size: int) -> list[float]:
     values = list(computed)
     return [nan] * (size - len(values)) + values

@@ -97,14 +97,14 @@ async def create_tenant(command_context: CommandContext, options: Namespace) -> 
     )
 
 
-async def suspend(command_context: CommandContext, options: Namespace) -> CommandResult:
+async def suspend_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Suspend a tenant."""
-    return await _switch(command_context, options.slug, {"status": "suspended"})
+    return await _update_tenant(command_context, options.slug, {"status": "suspended"})
 
 
-async def resume(command_context: CommandContext, options: Namespace) -> CommandResult:
+async def resume_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Reactivate a tenant."""
-    return await _switch(command_context, options.slug, {"status": "active"})
+    return await _update_tenant(command_context, options.slug, {"status": "active"})
 
 
 async def create_user(command_context: CommandContext, options: Namespace) -> CommandResult:
@@ -217,8 +217,8 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
 
 COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, CommandResult]]] = {
     "create-tenant": create_tenant,
-    "suspend": suspend,
-    "resume": resume,
+    "suspend": suspend_tenant,
+    "resume": resume_tenant,
     "create-user": create_user,
     "reset-password": reset_password,
     "reset": reset_password,
@@ -232,7 +232,7 @@ COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, Co
 }
 
 
-async def _switch(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
+async def _update_tenant(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
     await command_context.execute(FIRST_TENANT, tenants.update_tenant, slug, changes)
     return CommandResult(f"Tenant {slug!r} is {changes['status']}.")
 

@@ -62,7 +62,7 @@ def list_alerts(connection: Connection, caller: Caller, limit: int, before: str 
         statement = statement.where(or_(AlertRow.portfolio_id.is_(None), is_visible))
     if before is not None:
         statement = statement.where(AlertRow.id < before)
-    return [ListedAlert(_build(row[:-1]), row[-1]) for row in connection.execute(statement)]
+    return [ListedAlert(_build_alert(row[:-1]), row[-1]) for row in connection.execute(statement)]
 
 
 def delete_alert(connection: Connection, tenant_id: int, owner: str, alert_id: str) -> bool:
@@ -80,7 +80,7 @@ def find_alert(connection: Connection, tenant_id: int, alert_id: str, now: datet
     """Return an alert by its id. None if it does not exist or its owner is not active."""
     is_match = (AlertRow.tenant_id == tenant_id, AlertRow.id == alert_id, _has_active_owner(now))
     row = connection.execute(select(*_COLUMNS).where(*is_match)).one_or_none()
-    return None if row is None else _build(row)
+    return None if row is None else _build_alert(row)
 
 
 def list_price_alerts(connection: Connection, since: datetime | None, now: datetime) -> list[Alert]:
@@ -90,7 +90,7 @@ def list_price_alerts(connection: Connection, since: datetime | None, now: datet
     """
     statement = select(*_COLUMNS).where(AlertRow.kind == AlertKind.PRICE, _has_active_owner(now))
     is_wanted = AlertRow.is_active.is_(True) if since is None else AlertRow.updated_at >= since
-    return [_build(row) for row in connection.execute(statement.where(is_wanted))]
+    return [_build_alert(row) for row in connection.execute(statement.where(is_wanted))]
 
 
 def list_portfolio_alerts(connection: Connection, now: datetime) -> list[tuple[Alert, WatchedPortfolio]]:
@@ -124,7 +124,7 @@ def apply_to_row(connection: Connection, transition: Transition, now: datetime) 
         .returning(*_COLUMNS)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else _build(row)
+    return None if row is None else _build_alert(row)
 
 
 def _has_active_owner(now: datetime) -> ColumnElement[bool]:
@@ -143,10 +143,10 @@ def _select_portfolio_alerts(now: datetime) -> Select[Any]:
 
 
 def _build_watched(row: Any) -> tuple[Alert, WatchedPortfolio]:
-    alert, (name, key, kind) = _build(row[:-3]), row[-3:]
+    alert, (name, key, kind) = _build_alert(row[:-3]), row[-3:]
     return alert, WatchedPortfolio(alert.tenant_id, alert.portfolio_id or 0, name, key, kind == "live")
 
 
-def _build(row: Any) -> Alert:
+def _build_alert(row: Any) -> Alert:
     alert = Alert._make(row)
     return alert._replace(kind=AlertKind(alert.kind), direction=Direction(alert.direction))

@@ -21,7 +21,7 @@ def find_backtest(connection: Connection, tenant_id: int, backtest_id: str) -> B
     """Return a backtest."""
     is_match = (BacktestRow.tenant_id == tenant_id, BacktestRow.id == backtest_id)
     row = connection.execute(select(*_COLUMNS).where(*is_match)).one_or_none()
-    return None if row is None else _build(row)
+    return None if row is None else _build_backtest(row)
 
 
 def list_backtests(connection: Connection, tenant_id: int, limit: int, before: str | None) -> list[Backtest]:
@@ -30,7 +30,7 @@ def list_backtests(connection: Connection, tenant_id: int, limit: int, before: s
     if before is not None:
         statement = statement.where(BacktestRow.id < before)
     rows = connection.execute(statement.order_by(BacktestRow.id.desc()).limit(limit))
-    return list(map(_build, rows))
+    return list(map(_build_backtest, rows))
 
 
 def count_backtests(connection: Connection, tenant_id: int, *, unfinished: bool = False) -> int:
@@ -106,6 +106,6 @@ def _is_free(now: datetime) -> Any:  # a condition
     return or_(BacktestRow.leased_until.is_(None), BacktestRow.leased_until <= now)
 
 
-def _build(row: Any) -> Backtest:
+def _build_backtest(row: Any) -> Backtest:
     backtest = Backtest._make(row)
     return backtest._replace(status=BacktestStatus(backtest.status))

@@ -35,7 +35,7 @@ class Calendars(ReleasedCalendars):
         """Apply the dates that the operator has set since the last call, in any process."""
         version = queries.find_version(connection)
         if version != self._version:
-            self._calendars = self._build(queries.list_overrides(connection))
+            self._calendars = self._build_calendars(queries.list_overrides(connection))
             self._version = version
 
     def set_day(

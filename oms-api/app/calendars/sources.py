@@ -33,7 +33,7 @@ class ReleasedCalendars:
             MarketTable(terms, parse_exceptional_days(_read_table(terms.market)))
             for terms in parse_markets(_read_table("markets"))
         ]
-        self._calendars = self._build([])
+        self._calendars = self._build_calendars([])
 
     @classmethod
     def load(cls) -> Self:
@@ -115,7 +115,7 @@ class ReleasedCalendars:
         """
         return self.get_calendar(market, segment).list_days(start, end)
 
-    def _build(self, overrides: Sequence[CalendarOverride]) -> dict[CalendarKey, Calendar]:
+    def _build_calendars(self, overrides: Sequence[CalendarOverride]) -> dict[CalendarKey, Calendar]:
         calendars: dict[CalendarKey, Calendar] = {
             CalendarKey(MarketIdentifier.CRYPTO, MarketSegment.SHARES): ContinuousCalendar()
         }

@@ -43,7 +43,9 @@ class Part(NamedTuple):
 
 def build_insert(table: Table, columns: Names, rows: Sequence[Row]) -> BulkWrite:
     """Insert `rows`, with values in the order of `columns`."""
-    return BulkWrite(_insert(table, columns, sqlite=False), _insert(table, columns, sqlite=True), rows)
+    return BulkWrite(
+        _build_insert(table, columns, sqlite=False), _build_insert(table, columns, sqlite=True), rows
+    )
 
 
 def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> BulkWrite:
@@ -65,7 +67,9 @@ def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) 
 def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> BulkWrite:
     """Update the rows with the given keys. Each of `rows` holds `columns`, then `key`."""
     return BulkWrite(
-        _update(table, columns, key, sqlite=False), _update(table, columns, key, sqlite=True), rows
+        _build_update(table, columns, key, sqlite=False),
+        _build_update(table, columns, key, sqlite=True),
+        rows,
     )
 
 
@@ -102,8 +106,8 @@ def find_matching_rows(
     """
     if not keys:
         return []
-    statement = _match(table, columns, key, lock_by, since, sqlite=_is_sqlite(connection))
-    return _find(connection, statement, keys)
+    statement = _build_match(table, columns, key, lock_by, since, sqlite=_is_sqlite(connection))
+    return _find_rows(connection, statement, keys)
 
 
 def lock_changed_rows(
@@ -119,7 +123,7 @@ def lock_changed_rows(
     if _is_sqlite(connection):
         locked_rows = find_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
         return [(None, *row) for row in locked_rows]
-    return _find(connection, _lock_changed(table, columns, key), keys)
+    return _find_rows(connection, _build_lock_of_changed(table, columns, key), keys)
 
 
 def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
@@ -129,7 +133,7 @@ def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) 
     """
     if not keys:
         return []
-    return _find(connection, _join(len(keys[0]), parts, sqlite=_is_sqlite(connection)), keys)
+    return _find_rows(connection, _build_join(len(keys[0]), parts, sqlite=_is_sqlite(connection)), keys)
 
 
 def find_rows_by_name(
@@ -149,10 +153,10 @@ def find_rows_by_name(
     """
     if not names or _is_sqlite(connection):
         return find_matching_rows(connection, table, columns, ("tenant_id", name), names)
-    return _find(connection, _format_name_lookup(table, columns, name), names, locks)
+    return _find_rows(connection, _format_name_lookup(table, columns, name), names, locks)
 
 
-def _find(
+def _find_rows(
     connection: Connection, statement: str, keys: Sequence[Row], locks: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[Any, ...]]:
     if _is_sqlite(connection):
@@ -188,7 +192,7 @@ def _get_kind(table: Table, name: str) -> str:
 
 
 @cache
-def _insert(table: Table, columns: Names, *, sqlite: bool) -> str:
+def _build_insert(table: Table, columns: Names, *, sqlite: bool) -> str:
     head = f"INSERT INTO {table.name} ({', '.join(columns)})"
     if sqlite:
         return f"{head} VALUES ({', '.join('?' for _ in columns)})"
@@ -200,11 +204,12 @@ def _insert(table: Table, columns: Names, *, sqlite: bool) -> str:
 @cache
 def _build_upsert(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
-    return f"{_insert(table, columns, sqlite=sqlite)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+    insertion = _build_insert(table, columns, sqlite=sqlite)
+    return f"{insertion} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
 @cache
-def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
+def _build_update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     if sqlite:
         changes = ", ".join(f"{name} = ?" for name in columns)
         where = " AND ".join(f"{name} = ?" for name in key)
@@ -216,7 +221,7 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
 
 
 @cache
-def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *, sqlite: bool) -> str:
+def _build_match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *, sqlite: bool) -> str:
     picked = ", ".join(f"t.{name}" for name in columns)
     member = "json_extract(r.value, '$.c{}')" if sqlite else "r.c{}"
     conditions = [f"t.{name} = {member.format(index)}" for index, name in enumerate(key)]
@@ -236,7 +241,7 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *
 
 
 @cache
-def _lock_changed(table: Table, columns: Names, key: Names) -> str:
+def _build_lock_of_changed(table: Table, columns: Names, key: Names) -> str:
     version = "CAST(t.xmin AS text)"
     picked = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
     key_rows = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
@@ -255,7 +260,7 @@ def _build_lookup(key: Names, first: int = 0) -> str:
 
 
 @cache
-def _join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
+def _build_join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
     members = [f"json_extract(r.value, '$.c{index}')" if sqlite else f"r.c{index}" for index in range(width)]
     picked = members + [f"t{number}.{name}" for number, part in enumerate(parts) for name in part.columns]
     is_joined = " OR ".join(f"t{number}.{part.on[0][0]} IS NOT NULL" for number, part in enumerate(parts))

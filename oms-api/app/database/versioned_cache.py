@@ -36,12 +36,12 @@ class VersionedCache(Generic[Key, Value]):
         The caller changes it and puts it back under the next version.
         """
         value = self.get(key, version)
-        self._remove(key)
+        self._remove_entry(key)
         return value
 
     def put(self, key: Key, version: str, value: Value) -> None:
         """Store a value. Above the maximum, all other values are removed."""
-        self._remove(key)
+        self._remove_entry(key)
         weight = self._weigh(value)
         if self._weight + weight > self._max_weight:
             self.clear()
@@ -53,7 +53,7 @@ class VersionedCache(Generic[Key, Value]):
         self._entries.clear()
         self._weight = 0
 
-    def _remove(self, key: Key) -> None:
+    def _remove_entry(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._weight -= entry[2]

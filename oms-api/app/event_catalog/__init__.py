@@ -21,15 +21,15 @@ class EventType(NamedTuple):
     optional: tuple[str, ...] = ()
 
 
-def _split(names: str) -> tuple[str, ...]:
+def _split_names(names: str) -> tuple[str, ...]:
     return tuple(names.split())
 
 
-_ORDER = _split(
+_ORDER = _split_names(
     "order_id client_order_id portfolio_id portfolio_name sequence symbol side type status quantity "
     "filled_quantity leaves_quantity actor"
 )
-_ORDER_OPTIONAL = _split(
+_ORDER_OPTIONAL = _split_names(
     "average_price limit_price stop_price trail_amount trail_percent trail_level strategy parent_id replaces "
     "replaced_by reason broker_reason broker_words product time_in_force notional expires_at ends_at "
     "extended_hours note user_id source broker cost_schedule group_id group_kind role"
@@ -69,12 +69,12 @@ _CASH_KINDS = (
     "withholding", "interest", "borrow", "adjustment",
 )  # fmt: skip
 _CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "currency", "balance")
-_SIGNAL = _split(
+_SIGNAL = _split_names(
     "signal_id channel strategy portfolio_id symbol side mode order_ids reason latency_ms received_at"
 )
-_BACKTEST = _split("backtest_id strategy status error result_hash actor")
-_DRIFT = _split("name portfolio_name compared_orders compared_fills differences order_id reason")
-_STRATEGY = _split("name portfolio_name status version run reason last_error actor")
+_BACKTEST = _split_names("backtest_id strategy status error result_hash actor")
+_DRIFT = _split_names("name portfolio_name compared_orders compared_fills differences order_id reason")
+_STRATEGY = _split_names("name portfolio_name status version run reason last_error actor")
 _APPROVAL = ("order_id", "portfolio_id")
 _SWITCH = ("scope", "name", "state", "reason", "set_by")
 _LATCH = ("latch_id", "scope", "name", "symbol", "executions", "most")
@@ -156,7 +156,7 @@ _OTHERS = (
     EventType(
         "position.changed",
         "A position changed; one event per position and transaction.",
-        _split("portfolio_id portfolio_name symbol product sequence quantity cost realized_pnl"),
+        _split_names("portfolio_id portfolio_name symbol product sequence quantity cost realized_pnl"),
     ),
     EventType("risk.denied", "A risk check denied an order.", (*_APPROVAL, "code", "denial")),
     EventType(

@@ -71,14 +71,14 @@ class PeerConnection(asyncio.Protocol):
             return False
         self._pending[self._number] = (handlers, self._loop.time())
         if not self._unsent:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_frames)
         self._unsent.append(frame)
         if self._check is None:
             self._received_at = self._loop.time()
             self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
         return True
 
-    def _flush(self) -> None:
+    def _flush_frames(self) -> None:
         frames, self._unsent = self._unsent, []
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(frames))
@@ -115,12 +115,12 @@ class PeerConnection(asyncio.Protocol):
                 if frame == READY:
                     self._is_ready = True
                 else:
-                    self._answer(decode_response(frame))
+                    self._resolve_request(decode_response(frame))
         except InvalidForwardedFrame:
             _LOG.exception("a worker process sent an invalid frame")
             self.close()
 
-    def _answer(self, response: ResponseFrame) -> None:
+    def _resolve_request(self, response: ResponseFrame) -> None:
         entry = self._pending.pop(response.number, None)
         if entry is not None:
             entry[0].answered(response)

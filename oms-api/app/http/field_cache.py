@@ -59,7 +59,7 @@ class FieldCache(Generic[Model]):
                 return None
             values, texts = self._validate_fields(content)
             # Without escapes, each name and text has two quotation marks. More of them: a name occurs twice.
-            return self._create(values) if body.count(b'"') == 2 * (len(content) + texts) else None
+            return self._create_model(values) if body.count(b'"') == 2 * (len(content) + texts) else None
         except (ValueError, LookupError, RecursionError):  # from orjson, pydantic and the code above
             return None
 
@@ -68,11 +68,11 @@ class FieldCache(Generic[Model]):
         if type(content) is not dict or not self._is_supported:
             return None
         try:
-            return self._create(self._validate_fields(content)[0])
+            return self._create_model(self._validate_fields(content)[0])
         except (ValueError, LookupError):  # from pydantic and the code above
             return None
 
-    def _create(self, values: dict[str, Any]) -> Model | None:
+    def _create_model(self, values: dict[str, Any]) -> Model | None:
         """Return a checked model, created as unpickling does it. `model_construct` takes ten times as long.
 
         Return None if a required field is missing. Raises ValueError.

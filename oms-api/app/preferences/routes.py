@@ -27,7 +27,7 @@ async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
     The default portfolio is null if the caller may no longer see it.
     """
     fields = await readers.read(caller.tenant_id, queries.find_preferences, caller.actor)
-    return build_json_response(_serialize(caller, fields))
+    return build_json_response(_serialize_preferences(caller, fields))
 
 
 @router.put("/preferences", summary="Set your preferences", responses=document_responses(200, PreferencesOut))
@@ -46,10 +46,10 @@ async def put_preferences(
         queries.store_preferences(connection, tenant_id, owner, {**stored, **fields}, at)
         return {**stored, **fields}
 
-    return build_json_response(_serialize(caller, await changes.run(write, tenant_id)))
+    return build_json_response(_serialize_preferences(caller, await changes.run(write, tenant_id)))
 
 
-def _serialize(caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
+def _serialize_preferences(caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
     """Return all preferences, without the name of a portfolio that the caller may not see."""
     preferences = {**DEFAULTS, **fields}
     name = preferences["default_portfolio"]

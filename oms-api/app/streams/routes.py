@@ -66,7 +66,7 @@ async def open_websocket(websocket: WebSocket) -> None:
     connection, started = WebSocketConnection(websocket), monotonic_seconds()
     closed: StreamClosed | None = None
     try:
-        await _serve(connection, hub, AUTHENTICATION.get(websocket), request)
+        await _serve_connection(connection, hub, AUTHENTICATION.get(websocket), request)
     except StreamClosed as error:
         closed = error
     except ConnectionError:
@@ -82,7 +82,7 @@ async def open_websocket(websocket: WebSocket) -> None:
         await connection.close(closed)
 
 
-async def _serve(
+async def _serve_connection(
     connection: WebSocketConnection, hub: StreamHub, authentication: Authentication, request: RequestInfo
 ) -> None:
     try:

@@ -83,7 +83,7 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, m
         raise OrderServiceUnavailable
 
     if broken == "before the state":
-        monkeypatch.setattr(session, "_save", fail_before)
+        monkeypatch.setattr(session, "_save_state", fail_before)
     else:
         failure = fail_before if broken == "before the order" else fail_after
         monkeypatch.setattr(setup.gateway, "execute", failure)
@@ -158,7 +158,7 @@ def test_host_starts_active_strategies_and_ends_paused_ones(setup, service):
         return False
 
     assert service.client.portal.call(wait_for_threads)
-    setup.host._close()  # gives the lease back
+    setup.host._stop_threads()  # gives the lease back
 
 
 def _is_input(sequence):

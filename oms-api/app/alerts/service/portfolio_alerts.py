@@ -56,7 +56,7 @@ class PortfolioAlerts:
             transition
             for alerts in by_portfolio
             for alert, portfolio in alerts
-            if (transition := _find(alert, values.get(portfolio.id, {}), now)) is not None
+            if (transition := _find_transition(alert, values.get(portfolio.id, {}), now)) is not None
         ]
         if transitions:
             with unit_of_work(self._engine, tenant_id) as connection:
@@ -94,6 +94,6 @@ class PortfolioAlerts:
         )
 
 
-def _find(alert: Alert, values: dict[AlertKind, Decimal], now: datetime) -> Transition | None:
+def _find_transition(alert: Alert, values: dict[AlertKind, Decimal], now: datetime) -> Transition | None:
     value = values.get(alert.kind)
     return None if value is None else find_transition(alert, value, now)

@@ -84,7 +84,7 @@ def draw_sets(
     random, sets_by_values = Random(seed), dict[tuple[str, ...], Parameters]()  # noqa: S311  # reproducible, not secret
     for _ in range(min(count, MAX_SETS) * _ATTEMPTS_PER_SET):
         drawn = {
-            name: _draw(random, parameter_description)
+            name: _draw_value(random, parameter_description)
             for name, parameter_description in ranges.items()
             if name not in grid
         }
@@ -181,7 +181,7 @@ def _has_range(parameter_description: ParameterDescription) -> bool:
     )
 
 
-def _draw(random: Random, parameter_description: ParameterDescription) -> str:
+def _draw_value(random: Random, parameter_description: ParameterDescription) -> str:
     if parameter_description.choices:
         return random.choice(parameter_description.choices)
     if parameter_description.minimum is None or parameter_description.maximum is None:

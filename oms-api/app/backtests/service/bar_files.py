@@ -55,15 +55,15 @@ class BarFile:
     def _read_tables(self, report: Report) -> Iterator[BarTable]:
         with self.path.open("rb") as file:
             header = file.readline()
-            self._parser.check_header(self._decode(header).rstrip("\n"))
+            self._parser.check_header(self._decode_chunk(header).rstrip("\n"))
             byte_count = len(header)
             while chunk := file.read(self._chunk_bytes):
                 chunk += file.readline()  # up to the end of the line
                 byte_count += len(chunk)
-                yield self._parser.parse(self._decode(chunk))
+                yield self._parser.parse(self._decode_chunk(chunk))
                 report(byte_count)
 
-    def _decode(self, chunk: bytes) -> str:
+    def _decode_chunk(self, chunk: bytes) -> str:
         self.digest.update(chunk)
         text = chunk.decode("utf-8").replace("\r\n", "\n")
         return text if text.endswith("\n") else f"{text}\n"
@@ -87,7 +87,7 @@ class _Source:
             return
         self.reached = table.starts[-1]
         for symbol, columns in split_table(table).items():
-            selected = self._select(columns)
+            selected = self._select_bars(columns)
             if selected.starts:
                 bar_columns = self.pending.get(symbol)
                 self.pending[symbol] = join_columns([bar_columns, selected] if bar_columns else [selected])
@@ -102,7 +102,7 @@ class _Source:
                 self.pending[symbol] = columns.rows(count, len(columns.starts))
                 yield columns.rows(0, count)
 
-    def _select(self, columns: BarColumns) -> BarColumns:
+    def _select_bars(self, columns: BarColumns) -> BarColumns:
         symbols, start, end = self._selection
         starts = columns.starts
         if symbols and columns.symbol not in symbols:

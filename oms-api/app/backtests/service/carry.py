@@ -37,9 +37,9 @@ class CarryBooker:
         self._basis = self._build_basis()
         while self._settings.carry_rates:
             close = get_next_close(self._calendar, close)
-            yield ScheduledEvent(int(close.timestamp()), EventRank.CARRY, self._book)
+            yield ScheduledEvent(int(close.timestamp()), EventRank.CARRY, self._book_costs)
 
-    def _book(self, at: int) -> None:
+    def _book_costs(self, at: int) -> None:
         close = datetime.fromtimestamp(at, UTC)
         basis, period = self._basis, CarryPeriod(get_pnl_date(self._since), get_pnl_date(close))
         self._since, self._basis = close, self._build_basis()

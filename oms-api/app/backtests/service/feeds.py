@@ -82,7 +82,7 @@ class BarFeed:
             while bar_count - len(self._earlier[0].starts) >= MAX_HISTORY:
                 bar_count -= len(self._earlier.popleft().starts)
         self.columns, self.index = columns, -1
-        self.floats = [(series, _compute(series.indicator, columns)) for series, _ in self.floats]
+        self.floats = [(series, _compute_values(series.indicator, columns)) for series, _ in self.floats]
         self.prices = [(series, _compute_prices(series.indicator, columns)) for series, _ in self.prices]
         for price_series, _ in self.prices:
             if price_series.raw is not None:
@@ -151,7 +151,7 @@ class BarFeed:
         return build_bar(columns, self.index)
 
 
-def _compute(indicator: Indicator, columns: BarColumns) -> Sequence[float]:
+def _compute_values(indicator: Indicator, columns: BarColumns) -> Sequence[float]:
     if takes_blocks(indicator):
         return indicator.extend(columns)
     return StepwiseValues(indicator.extend, columns)

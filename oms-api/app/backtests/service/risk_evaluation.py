@@ -89,7 +89,7 @@ class RiskEvaluator:
         charges: Callable[[Decimal], Decimal] = charge_nothing
         price = find_order_price(candidate, prices)
         if price is not None and not account.calculator.terms.is_free:
-            charges = partial(self._estimate, order, price, instant, rate)
+            charges = partial(self._estimate_charges, order, price, instant, rate)
         loss, drawdown = self._measure_losses(limits)
         return RiskInput(
             order=candidate,
@@ -106,7 +106,7 @@ class RiskEvaluator:
             no_rate=None if rate is None or rate else f"{instrument.currency}/{self._settings.currency}",
         )
 
-    def _estimate(
+    def _estimate_charges(
         self, order: BacktestOrder, price: Decimal, at: datetime, rate: Decimal | None, quantity: Decimal
     ) -> Decimal:
         return self._account.calculator.estimate(order, quantity, price, at, rate)
@@ -121,7 +121,7 @@ class RiskEvaluator:
         prices = Prices(last=mark)
         working = [
             other.build_working_order(
-                ZERO if price is None else self._estimate(other, price, at, rate, other.leaves)
+                ZERO if price is None else self._estimate_charges(other, price, at, rate, other.leaves)
             )
             for other in self._open.get(key.symbol, {}).values()
             if other is not order and other is not excluded and other.product == key.product

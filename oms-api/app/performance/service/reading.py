@@ -135,7 +135,9 @@ class PerformanceReader:
         Points are kept in memory once they are older than STORING_DELAY, since one may be stored late.
         """
         closes, settled = interval is CurveInterval.DAY, period.until - STORING_DELAY
-        cached = self._curves.find((*key, interval), period, partial(_count, connection, key, closes))
+        cached = self._curves.find(
+            (*key, interval), period, partial(_count_snapshots, connection, key, closes)
+        )
         if cached is None:
             cached = CachedSnapshots(Range(period.since, period.since), EquityCurve([], [], []), 0)
         (since, until), curve, stored = cached
@@ -156,7 +158,7 @@ class PerformanceReader:
     ) -> EquitySeries:
         """Return the closes and flows in (start, end]. Only those that are not in memory are read."""
         period, settled = Range(parse_timestamp(start), end), end - STORING_DELAY
-        count = partial(_count, connection, key, True)
+        count = partial(_count_snapshots, connection, key, True)
         cached = self._series.find((*key, start), period, count)
         if cached is None:
             cached = CachedSnapshots(Range(period.since, period.since), NO_SERIES, 0)
@@ -186,7 +188,7 @@ class PerformanceReader:
         return [compute_risk(profits, confidence) for confidence in CONFIDENCES]
 
 
-def _count(connection: Connection, key: tuple[int, int], closes: bool, counted: Range) -> int:
+def _count_snapshots(connection: Connection, key: tuple[int, int], closes: bool, counted: Range) -> int:
     return queries.count_snapshots(connection, *key, *counted, closes=closes)
 
 

@@ -68,12 +68,12 @@ def list_daily_profits(
                 currency_pair: closes.read(connection, tenant_id, currency_pair, now)
                 for currency_pair in list_pairs(position.currency, position.base_currency)
             }
-            local = _convert(local, pairs, position.currency, position.base_currency)
+            local = _convert_closes(local, pairs, position.currency, position.base_currency)
         by_symbol[symbol] = local
     return compute_daily_profits(values, align_closes(by_symbol))
 
 
-def _convert(local: Closes, pairs: Mapping[str, Closes], currency: str, base: str) -> Closes:
+def _convert_closes(local: Closes, pairs: Mapping[str, Closes], currency: str, base: str) -> Closes:
     """Return closes in another currency, at the rate of each day. Days without a rate are left out."""
     converted = {}
     for day, close in local.items():

@@ -60,7 +60,7 @@ class SnapshotService:
             with snapshot(self._engine, ALL_TENANTS) as connection:
                 states = queries.list_moving_portfolios(connection, since, at, after, MAX_PORTFOLIOS)
                 snapshots = self._build_snapshots(connection, states, at, "interval")
-            self._store(snapshots)
+            self._store_snapshots(snapshots)
             if len(states) < MAX_PORTFOLIOS:
                 return
             after = states[-1].id
@@ -98,7 +98,7 @@ class SnapshotService:
                     connection, [flow.portfolio_id for flow in flow_instants]
                 )
                 snapshots += self._build_snapshots(connection, states, at, "flow")
-        self._store(snapshots)
+        self._store_snapshots(snapshots)
         return flows
 
     def _take_closes(
@@ -110,10 +110,10 @@ class SnapshotService:
             for at, missing in _group_by_close(connection, states, calendar, last):
                 snapshots += self._build_snapshots(connection, missing, at, CLOSE)
             events = build_summary_events(connection, states, snapshots, self._now())
-        self._store(snapshots, events)
+        self._store_snapshots(snapshots, events)
         return states
 
-    def _store(self, snapshots: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
+    def _store_snapshots(self, snapshots: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
         if snapshots:
             with unit_of_work(self._engine, ALL_TENANTS) as connection:
                 execute_writes(

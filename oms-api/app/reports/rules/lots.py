@@ -102,7 +102,7 @@ def _close_lots(open_lots: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot
     while remaining_quantity:
         lot = open_lots.popleft()
         quantity = min(lot.quantity, remaining_quantity)
-        opened, remaining_lot = _split(lot, quantity)
+        opened, remaining_lot = _split_lot(lot, quantity)
         if remaining_lot is not None:
             open_lots.appendleft(remaining_lot)
         closing_value = compute_share(value, quantity, remaining_quantity)
@@ -137,7 +137,7 @@ def _split_lots(open_lots: Iterable[Lot], quantity: Decimal, split: Split) -> de
     return deque(lot for lot in lots if lot.quantity > 0)
 
 
-def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
+def _split_lot(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
     """Return `quantity` of the lot, and the rest of it, None if there is none."""
     if quantity == lot.quantity:
         return lot, None

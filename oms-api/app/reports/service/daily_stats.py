@@ -82,7 +82,7 @@ def verify_daily_stats(connection: Connection) -> Iterator[ActionDifference]:
         for day in sorted(expected_days | stored.keys()):
             day_totals, correct = stored.get(day), expected.get(day)
             if day_totals != correct:
-                yield ActionDifference(place, day, _describe(day_totals), _describe(correct))
+                yield ActionDifference(place, day, _describe_row(day_totals), _describe_row(correct))
 
 
 def _build_row(day: date, totals: ProfitTotals) -> StoredDayTotals:
@@ -92,7 +92,7 @@ def _build_row(day: date, totals: ProfitTotals) -> StoredDayTotals:
     )
 
 
-def _describe(row: StoredDayTotals | None) -> str:
+def _describe_row(row: StoredDayTotals | None) -> str:
     return "none" if row is None else " ".join(map(str, row[1:]))
 
 

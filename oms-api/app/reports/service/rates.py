@@ -35,10 +35,10 @@ class Rates:
     def get(self, currency: str) -> UsedRate | None:
         """Return the rate of a currency, None if the quotes do not give one."""
         if currency not in self._known:
-            self._known[currency] = self._find(currency)
+            self._known[currency] = self._find_rate(currency)
         return self._known[currency]
 
-    def _find(self, currency: str) -> UsedRate | None:
+    def _find_rate(self, currency: str) -> UsedRate | None:
         connection, market, tenant_id = self._source
         pairs = list_pairs(currency, self.base)
         quotes_by_key = market.find_quotes(

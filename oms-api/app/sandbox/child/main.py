@@ -42,12 +42,12 @@ def main() -> None:
     set_parent_death_signal()
     channel = ChildChannel(*_take_pipes(), SandboxLimits().frame_bytes)
     try:
-        _run(channel)
+        _run_program(channel)
     except EOFError:
         os._exit(0)
 
 
-def _run(channel: ChildChannel) -> None:
+def _run_program(channel: ChildChannel) -> None:
     fields = channel.receive().fields
     source, limits = StrategySource(*fields["source"]), SandboxLimits(*fields["limits"])
     output = LogBuffer(limits.log_bytes)
@@ -68,10 +68,10 @@ def _run(channel: ChildChannel) -> None:
         raise
     except BaseException as error:  # noqa: BLE001  # the process ends here, and reports it
         failure = getattr(error, "failure", None) or describe_failure(error, source.path)
-        _report(channel, Frame("failed", failure._asdict() | {"log": output.take()}))
+        _report_end(channel, Frame("failed", failure._asdict() | {"log": output.take()}))
 
 
-def _report(channel: ChildChannel, frame: Frame) -> None:
+def _report_end(channel: ChildChannel, frame: Frame) -> None:
     try:
         channel.send(frame)
     except (OSError, InvalidFrame):

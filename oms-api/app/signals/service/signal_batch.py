@@ -83,7 +83,7 @@ class SignalBatch:
                 return SignalProcessed(stored, replayed=True)
         elif isinstance(signal.plan, Invalid):
             raise signal.plan
-        completed = self._act(context, command, stored)
+        completed = self._act_on_signal(context, command, stored)
         self._stored[key] = completed
         (self._inserted if stored is None else self._updated).append(completed)
         payload, at = completion.build_signal_payload(completed), completed.completed_at or self._now()
@@ -118,7 +118,7 @@ class SignalBatch:
             latency = completion.compute_latency_ms(signal.received_at, now)
             self._metrics.count(signal.channel, signal.status, latency)
 
-    def _act(self, context: BatchContext, command: PlaceSignal, stored: Signal | None) -> Signal:
+    def _act_on_signal(self, context: BatchContext, command: PlaceSignal, stored: Signal | None) -> Signal:
         portfolio_key = _find_portfolio(context, command)
         signal = stored or _build_signal(command, portfolio_key)
         outcome = None if stored is None else _find_earlier_outcome(context, command)

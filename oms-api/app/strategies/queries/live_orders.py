@@ -56,10 +56,10 @@ def list_executions(connection: Connection, tenant_id: int, order_id: str) -> li
         .where(row.tenant_id == tenant_id, row.order_id == order_id, row.note.is_(None))
         .order_by(row.trade_id)
     )
-    return [_build(row) for row in connection.execute(statement)]
+    return [_build_execution(row) for row in connection.execute(statement)]
 
 
-def _build(row: Any) -> OwnExecution:
+def _build_execution(row: Any) -> OwnExecution:
     execution_id, quantity, price, value, charges, at = row
     parts = {} if charges is None else orjson.loads(charges)
     return OwnExecution(execution_id, quantity, price, value, Decimal(parts.get("total", "0")), at)

@@ -95,7 +95,7 @@ def _parse_actions(actions: Sequence[object], scope: ActionScope) -> list[Action
 
 def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
     if command.ticket is not None:
-        return PlaceAction(_complete(command.ticket, new_id, scope))
+        return PlaceAction(_complete_ticket(command.ticket, new_id, scope))
     if not command.order_id.isascii():
         raise InvalidCommand("an order id is wrong")
     if command.kind is CommandKind.CANCEL:
@@ -104,7 +104,7 @@ def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
     return ReplaceAction(command.order_id, OrderChanges(quantity, limit, stop, client_order_id=new_id))
 
 
-def _complete(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
+def _complete_ticket(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
     """Return a ticket with what the strategy does not decide. Raises InvalidCommand."""
     if errors := find_shape_errors(ticket):
         raise InvalidCommand(f"{errors[0].field}: {errors[0].message}")

@@ -99,12 +99,12 @@ class CodeInspector:
 
     def inspect(self, entry_point: str) -> InspectedCode | Invalid:
         """Return the code of an entry point, or why it cannot be used."""
-        code = self._find(entry_point)
+        code = self._find_result(entry_point)
         return self._inspect_once(code) if isinstance(code, FoundCode) else code
 
     async def _find_results(self, names: Iterable[str | None]) -> "_InspectionLookup":
         wanted_names = sorted({name for name in names if name is not None})
-        results = await asyncio.to_thread(lambda: {name: self._find(name) for name in wanted_names})
+        results = await asyncio.to_thread(lambda: {name: self._find_result(name) for name in wanted_names})
         new = {name: result for name, result in results.items() if isinstance(result, FoundCode)}
         return _InspectionLookup(
             {name: result for name, result in results.items() if not isinstance(result, FoundCode)}, new
@@ -117,7 +117,7 @@ class CodeInspector:
         )
         return dict(zip(new, results, strict=True))
 
-    def _find(self, entry_point: str) -> InspectedCode | Invalid | FoundCode:
+    def _find_result(self, entry_point: str) -> InspectedCode | Invalid | FoundCode:
         """Return the result of an earlier inspection, or else the code."""
         try:
             code = self.catalog.find(entry_point)
@@ -138,7 +138,7 @@ class CodeInspector:
         cached_result = self._find_cached(code)  # another thread may have inspected it meanwhile
         if cached_result is not None:
             return cached_result
-        result = _inspect(code)
+        result = _inspect_code(code)
         seconds = FAILURE_SECONDS if isinstance(result, Invalid) else float("inf")
         with self._lock:
             self._cache[code.entry_point, code.code_hash] = _CachedResult(
@@ -149,16 +149,16 @@ class CodeInspector:
         return result
 
 
-def _inspect(code: FoundCode) -> InspectedCode | Invalid:
+def _inspect_code(code: FoundCode) -> InspectedCode | Invalid:
     try:
         descriptions = _list_parameters(code)
         build_parameters(descriptions)
     except InvalidBacktest as error:
-        return _refuse(str(error), "unknown")
+        return _build_refusal(str(error), "unknown")
     except (StrategyFailed, ValueError) as error:
-        return _refuse(f"The strategy cannot be used: {error}", "failed")
+        return _build_refusal(f"The strategy cannot be used: {error}", "failed")
     except Exception as error:  # noqa: BLE001  # trusted code, imported here, may raise anything
-        return _refuse(f"The module cannot be imported: {describe_failure(error)}", "failed")
+        return _build_refusal(f"The module cannot be imported: {describe_failure(error)}", "failed")
     return InspectedCode(code.entry_point, code.code_hash, tuple(descriptions))
 
 
@@ -168,5 +168,5 @@ def _list_parameters(code: FoundCode) -> list[ParameterDescription]:
     return [parameter.describe() for parameter in list_parameters(load_strategy(code.entry_point))]
 
 
-def _refuse(message: str, reason: str) -> Invalid:
+def _build_refusal(message: str, reason: str) -> Invalid:
     return refuse_field("entry_point", message[:_MAX_MESSAGE_CHARACTERS], reason)

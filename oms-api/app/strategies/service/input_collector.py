@@ -48,7 +48,7 @@ class InputCollector:
         self._next_start = end
         start = end - HISTORY_BARS * self._interval.length
         return [
-            serialize_bars(symbol, self._seconds, self._read(connection, symbol, start, end))
+            serialize_bars(symbol, self._seconds, self._read_bars(connection, symbol, start, end))
             for symbol in self._strategy.symbol_names
         ]
 
@@ -130,7 +130,7 @@ class InputCollector:
             return []
         by_start: dict[datetime, list[Bar]] = {}
         for symbol in self._strategy.symbol_names:
-            for bar in self._read(connection, symbol, self._next_start, end):
+            for bar in self._read_bars(connection, symbol, self._next_start, end):
                 by_start.setdefault(bar.start, []).append(bar)
         self._next_start = end
         inputs = []
@@ -149,7 +149,7 @@ class InputCollector:
             NewInput(InputKind.QUOTE, now, orjson.dumps(serialize_quote(quote)).decode()) for quote in new
         ]
 
-    def _read(self, connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Bar]:
+    def _read_bars(self, connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Bar]:
         return self._market.read_bars(
             connection, self._strategy.tenant_id, symbol, self._interval, start, end
         )

@@ -67,7 +67,7 @@ class LiveOrders:
         _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
         self.actions.append(PlaceAction(ticket))
-        return self._add(LiveOrder(_build_state(ticket), ticket))
+        return self._add_order(LiveOrder(_build_state(ticket), ticket))
 
     def cancel(self, order_id: str, at: int) -> None:  # noqa: ARG002  # as in a backtest
         """Cancel an order, if it is open."""
@@ -84,7 +84,7 @@ class LiveOrders:
             ticket.quantity, ticket.limit_price, ticket.stop_price, client_order_id=ticket.client_order_id
         )
         self.actions.append(ReplaceAction(order_id, changes))
-        return self._add(LiveOrder(_build_state(ticket), ticket))
+        return self._add_order(LiveOrder(_build_state(ticket), ticket))
 
     def find(self, order_id: str) -> LiveOrder | None:
         """Return an open order, or None."""
@@ -98,7 +98,7 @@ class LiveOrders:
         if not state.is_open:
             self.open.get(state.symbol, {}).pop(state.id, None)
             return
-        self._add(LiveOrder(state, _build_ticket(state) if live_order is None else live_order.ticket))
+        self._add_order(LiveOrder(state, _build_ticket(state) if live_order is None else live_order.ticket))
 
     def serialize(self) -> list[dict[str, Any]]:
         """Return the open orders as JSON values."""
@@ -113,7 +113,7 @@ class LiveOrders:
         for payload in payloads:
             self.apply(parse_order(payload))
 
-    def _add(self, order: LiveOrder) -> LiveOrder:
+    def _add_order(self, order: LiveOrder) -> LiveOrder:
         self.open.setdefault(order.state.symbol, {})[order.id] = order
         return order
 

@@ -77,7 +77,7 @@ class ParityChecker:
             order
             for order in list_orders_between(connection, strategy.tenant_id, strategy.name, SOURCE, since)
             if order.client_order_id.startswith(f"{strategy.id}-")
-            and _parse(order.created_at) < until + timedelta(minutes=1)
+            and _parse_timestamp(order.created_at) < until + timedelta(minutes=1)
         ]
         names = {order.id: order.client_order_id for order in orders}
         live_orders = {order.client_order_id: _build_compared(order, names) for order in orders}
@@ -140,12 +140,12 @@ class _Replay:
         if journal_input.kind is InputKind.ORDER:
             self._sides[payload["id"]] = (payload["symbol"], payload["side"])
         if journal_input.kind is InputKind.START:
-            self._start(journal_input, payload)
+            self._start_runner(journal_input, payload)
         elif journal_input.kind is InputKind.ORDER and payload["event_count"] == 0:
             self.orders.pop(payload["id"], None)  # it was refused before it was made
-            self._deliver(journal_input)
+            self._deliver_input(journal_input)
         else:
-            self._deliver(journal_input)
+            self._deliver_input(journal_input)
         self._pending.append(journal_input)
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ class _Replay:
             self._runner.close()
         self._runner = None
 
-    def _start(self, journal_input: JournalInput, payload: dict[str, Any]) -> None:
+    def _start_runner(self, journal_input: JournalInput, payload: dict[str, Any]) -> None:
         code = self._runners.catalog.find(payload["entry_point"])
         if code.code_hash != payload["code"]:
             self.cause = "The code is not that of the run: its hash differs."
@@ -165,13 +165,13 @@ class _Replay:
             self._runner = self._runners.create(code, spec)
         except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
             self.cause = f"The code cannot be started: {describe_end(error)}"
-        self._deliver(journal_input)
+        self._deliver_input(journal_input)
         first = payload["repeats_from"]
         for repeated in self._pending if first is not None else ():
             if repeated.sequence >= first and repeated.kind not in _NOT_REPEATED:
-                self._deliver(repeated)
+                self._deliver_input(repeated)
 
-    def _deliver(self, journal_input: JournalInput) -> None:
+    def _deliver_input(self, journal_input: JournalInput) -> None:
         if self._runner is None:
             return
         try:
@@ -180,9 +180,9 @@ class _Replay:
             self.close()
             return
         for action in reaction.actions:
-            self._note(action, journal_input.at)
+            self._note_action(action, journal_input.at)
 
-    def _note(self, action: Action, at: datetime) -> None:
+    def _note_action(self, action: Action, at: datetime) -> None:
         match action:
             case PlaceAction():
                 ticket = action.ticket
@@ -230,10 +230,10 @@ def _read_inputs(
 def _build_compared(order: Order, names: Mapping[str, str]) -> ComparedOrder:
     """Return an order as it is compared. `names` are the client order ids of orders by id."""
     terms = (order.symbol, order.side, order.quantity, order.limit_price, order.stop_price)
-    return ComparedOrder(*terms, _parse(order.created_at), names.get(order.replaces or ""))
+    return ComparedOrder(*terms, _parse_timestamp(order.created_at), names.get(order.replaces or ""))
 
 
-def _parse(timestamp: str) -> datetime:
+def _parse_timestamp(timestamp: str) -> datetime:
     return datetime.fromisoformat(timestamp)
 
 

@@ -64,10 +64,10 @@ def serialize_strategy(
         "status": strategy.status,
         "reason": strategy.reason,
         "last_error": strategy.last_error,
-        "failed_at": _format(strategy.failed_at),
+        "failed_at": _format_timestamp(strategy.failed_at),
         "run": strategy.run,
         "started_by": strategy.started_by,
-        "started_at": _format(strategy.started_at),
+        "started_at": _format_timestamp(strategy.started_at),
         "statistics": serialize_statistics(statistics),
         "created_by": strategy.created_by,
         "created_at": format_timestamp(strategy.created_at),
@@ -101,7 +101,7 @@ def serialize_statistics(statistics: StrategyStatistics) -> dict[str, Any]:
     return {
         **statistics._asdict(),
         "pnl_net": shorten_amount(format_fixed(statistics.pnl_net)),
-        **{name: _round(getattr(statistics, name)) for name in ratios},
+        **{name: _round_ratio(getattr(statistics, name)) for name in ratios},
     }
 
 
@@ -154,9 +154,9 @@ def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str,
     }
 
 
-def _format(at: Any) -> str | None:  # an instant, or None
+def _format_timestamp(at: Any) -> str | None:  # an instant, or None
     return None if at is None else format_timestamp(at)
 
 
-def _round(value: float | None) -> float | None:
+def _round_ratio(value: float | None) -> float | None:
     return None if value is None else round(value, _RATIO_PLACES)

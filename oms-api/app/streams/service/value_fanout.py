@@ -91,7 +91,7 @@ class ValueFanout:
             texts = await self._readers.read(tenant_id, self._read_values, keys)
             for outbox, client in self._clients.items():
                 if client.tenant_id == tenant_id:
-                    _send(outbox, client, texts)
+                    _send_changes(outbox, client, texts)
 
     def _read_values(
         self, connection: Connection, tenant_id: int, channel_keys: set[str]
@@ -103,10 +103,10 @@ class ValueFanout:
         books_with_holdings = find_books(connection, tenant_id, sorted(keys))
         statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
         values = value_statements(connection, self._valuer, tenant_id, statements, self._now())
-        return {key: _serialize(statements[key], value) for key, value in values.items()}
+        return {key: _serialize_value(statements[key], value) for key, value in values.items()}
 
 
-def _send(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> None:
+def _send_changes(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> None:
     changed = {}
     for key, (name, text) in texts.items():
         is_wanted = key in client.wanted or _ALL in client.wanted
@@ -117,7 +117,7 @@ def _send(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> N
         outbox.put_items(ChannelKind.PNL, changed)
 
 
-def _serialize(statement: PortfolioStatement, value: PortfolioValue) -> PortfolioText:
+def _serialize_value(statement: PortfolioStatement, value: PortfolioValue) -> PortfolioText:
     book = statement.book
     amounts = {
         "equity": value.equity,

@@ -44,14 +44,14 @@ class HostLookups:
         if lookup is None:
             lookup = asyncio.create_task(self._find_addresses(key))
             self._running[key] = lookup
-            lookup.add_done_callback(lambda finished: self._forget(key, finished))
+            lookup.add_done_callback(lambda finished: self._remove_lookup(key, finished))
         return await asyncio.shield(lookup)
 
     async def _find_addresses(self, key: LookupKey) -> list[str]:
         async with self._slots[key.tenant_id]:
             return await self._resolve(key.host, key.port)
 
-    def _forget(self, key: LookupKey, lookup: asyncio.Task[list[str]]) -> None:
+    def _remove_lookup(self, key: LookupKey, lookup: asyncio.Task[list[str]]) -> None:
         del self._running[key]
         if not lookup.cancelled():
             lookup.exception()  # its caller may have given up

@@ -48,7 +48,7 @@ class WebhookSender:
         status, error, retry_after = None, None, None
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                status, fields = await self._exchange(tenant_id, url, headers, body)
+                status, fields = await self._send_request(tenant_id, url, headers, body)
             retry_after = parse_retry_after(fields.get("retry-after", ""), self._now())
         except TimeoutError:
             error = f"No response within {self._timeout_seconds:.0f} s."
@@ -63,7 +63,7 @@ class WebhookSender:
         latency_ms = int((monotonic_seconds() - started) * 1000)
         return AttemptResult(status, latency_ms, error, retry_after)
 
-    async def _exchange(
+    async def _send_request(
         self, tenant_id: int, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str]]:
         target = parse_url(url)
