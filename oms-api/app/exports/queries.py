@@ -85,13 +85,26 @@ def read_trade_lines(
     return TradeLines(text, rows, last_id) if rows else None
 
 
+class ChargeMovement(NamedTuple):
+    """A cash movement that is a charge. `amount` and `created_at` are text."""
+
+    portfolio_id: int
+    sequence: int
+    portfolio_name: str
+    currency: str
+    kind: str
+    amount: str
+    symbol: str | None
+    reason: str | None
+    created_at: str
+
+
 def list_charge_movements(
     connection: Connection, filters: ExportFilter, limit: int, after: tuple[int, int] | None
-) -> Sequence[Any]:
+) -> list[ChargeMovement]:
     """Return the cash movements that are charges, by portfolio, newest first.
 
-    A row is portfolio id, sequence, portfolio name, currency, kind, amount, symbol, reason and time. `after`
-    is portfolio id and sequence of the last row.
+    `after` is the portfolio id and the sequence number of the last movement of the page before.
     """
     columns = (
         CashMovement.portfolio_id, CashMovement.sequence, Portfolio.name, CashMovement.currency,
@@ -114,7 +127,7 @@ def list_charge_movements(
     if after is not None:
         is_older = (CashMovement.portfolio_id == after[0]) & (CashMovement.sequence < after[1])
         statement = statement.where(is_older | (CashMovement.portfolio_id > after[0]))
-    return connection.execute(statement).fetchall()
+    return [ChargeMovement._make(row) for row in connection.execute(statement)]
 
 
 def find_components(

@@ -34,6 +34,11 @@ class Handlers(NamedTuple):
     lost: Callable[[], None]
 
 
+class _PendingRequest(NamedTuple):
+    handlers: Handlers
+    sent_at: float  # a time of the event loop
+
+
 class PeerConnection(asyncio.Protocol):
     """A connection to the worker of another slot.
 
@@ -47,7 +52,7 @@ class PeerConnection(asyncio.Protocol):
         self._reader = FrameReader()
         self._is_ready = False
         self._number = 0
-        self._pending: dict[int, tuple[Handlers, float]] = {}
+        self._pending: dict[int, _PendingRequest] = {}
         self._unsent: list[bytes] = []
         self._check: asyncio.TimerHandle | None = None
         self._received_at = 0.0
@@ -69,7 +74,7 @@ class PeerConnection(asyncio.Protocol):
         frame = encode_request(self._number, method, path, address, headers, body)
         if frame is None:
             return False
-        self._pending[self._number] = (handlers, self._loop.time())
+        self._pending[self._number] = _PendingRequest(handlers, self._loop.time())
         if not self._unsent:
             self._loop.call_soon(self._flush_frames)
         self._unsent.append(frame)
@@ -88,7 +93,7 @@ class PeerConnection(asyncio.Protocol):
         self._check = None
         if not self._pending:
             return
-        _, since = next(iter(self._pending.values()))
+        since = next(iter(self._pending.values())).sent_at
         now = self._loop.time()
         if now - self._received_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
             _LOG.error("a worker process does not answer")
@@ -121,15 +126,15 @@ class PeerConnection(asyncio.Protocol):
             self.close()
 
     def _resolve_request(self, response: ResponseFrame) -> None:
-        entry = self._pending.pop(response.number, None)
-        if entry is not None:
-            entry[0].answered(response)
+        request = self._pending.pop(response.number, None)
+        if request is not None:
+            request.handlers.answered(response)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_ready = False
         pending, self._pending = self._pending, {}
-        for handlers, _ in pending.values():
-            handlers.lost()
+        for request in pending.values():
+            request.handlers.lost()
         if not self.closed.done():
             self.closed.set_result(None)

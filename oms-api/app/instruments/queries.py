@@ -36,7 +36,10 @@ def find_instruments(
 ) -> dict[InstrumentKey, Instrument]:
     """Return the instrument of every, including unlisted ones."""
     matching_rows = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
-    listed = {InstrumentKey(*row[:2]): _build_known_instrument(row[1:]) for row in matching_rows}
+    listed = {
+        InstrumentKey(tenant_id, symbol): _build_known_instrument((symbol, *terms))
+        for tenant_id, symbol, *terms in matching_rows
+    }
     return {key: listed.get(key) or get_unlisted_terms(key.symbol) for key in keys}
 
 
@@ -44,7 +47,7 @@ def find_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey])
     """Return the symbols of those of the keys whose symbol is an alias."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
     matching_rows = find_matching_rows(connection, _ALIASES, columns, key, keys)
-    return {InstrumentKey(*row[:2]): row[2] for row in matching_rows}
+    return {InstrumentKey(tenant_id, alias): symbol for tenant_id, alias, symbol in matching_rows}
 
 
 def find_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
@@ -59,7 +62,10 @@ def find_aliases(
     """Return the sorted aliases of every instrument."""
     columns = ("tenant_id", "symbol", "alias")
     matching_rows = sorted(find_matching_rows(connection, _ALIASES, columns, _KEY, keys))
-    return {key: tuple(row[2] for row in matching_rows if row[:2] == key) for key in keys}
+    return {
+        key: tuple(alias for tenant_id, symbol, alias in matching_rows if (tenant_id, symbol) == key)
+        for key in keys
+    }
 
 
 def replace_aliases(connection: Connection, key: InstrumentKey, aliases: Sequence[str]) -> None:
@@ -103,7 +109,10 @@ def list_all_instruments(connection: Connection) -> dict[InstrumentKey, tuple[In
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
-    return {InstrumentKey(*row[:2]): (_build_instrument(row[1:-1]), convert_instant(row[-1])) for row in rows}
+    return {
+        InstrumentKey(tenant_id, symbol): (_build_instrument((symbol, *terms)), convert_instant(updated_at))
+        for tenant_id, symbol, *terms, updated_at in rows
+    }
 
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:

@@ -56,7 +56,9 @@ def find_baselines(
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
         .where(row.tenant_id == tenant_id, row.kind != INTERVAL, row.kind == "close")
     )
-    return {row[0]: Baseline(row[1], row[2]) for row in connection.execute(statement)}
+    return {
+        portfolio_id: Baseline(equity, flows) for portfolio_id, equity, flows in connection.execute(statement)
+    }
 
 
 class HighestClose(NamedTuple):
@@ -195,7 +197,10 @@ def find_last_closes(
         .where(row.tenant_id.in_(tenants), row.portfolio_id.in_(ids))
         .group_by(row.tenant_id, row.portfolio_id)
     )
-    return {PortfolioKey(row[0], row[1]): row[2] for row in connection.execute(statement)}
+    return {
+        PortfolioKey(tenant_id, portfolio_id): closed_at
+        for tenant_id, portfolio_id, closed_at in connection.execute(statement)
+    }
 
 
 def _list_totals(

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Lock
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from app.clock import EPOCH
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.marks import MarkedPosition
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.rates import find_rate, list_pairs
@@ -23,27 +25,33 @@ _MAX_CACHED = 2_000
 Closes = Mapping[date, Decimal]
 
 
+class _ClosesOfDay(NamedTuple):
+    day: datetime
+    closes: Closes
+
+
 class DailyCloses:
     """The daily closes of symbols, read once a day. Thread-safe."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
         self._lock = Lock()
-        self._cached: dict[tuple[int, str], tuple[datetime, Closes]] = {}
+        self._cached: dict[InstrumentKey, _ClosesOfDay] = {}
 
     def read(self, connection: Connection, tenant_id: int, symbol: str, now: datetime) -> Closes:
         """Return the closes of the days before today, by date."""
         today = get_bar_start(now, Interval.DAY)
+        key = InstrumentKey(tenant_id, symbol)
         with self._lock:
-            cached = self._cached.get((tenant_id, symbol))
-        if cached is not None and cached[0] == today:
-            return cached[1]
+            cached = self._cached.get(key)
+        if cached is not None and cached.day == today:
+            return cached.closes
         bars = self._market.read_bars(connection, tenant_id, symbol, Interval.DAY, today - _LOOKBACK, today)
         closes = {bar.start.date(): bar.close for bar in bars}
         with self._lock:
             if len(self._cached) >= _MAX_CACHED:
                 self._cached.clear()
-            self._cached[tenant_id, symbol] = today, closes
+            self._cached[key] = _ClosesOfDay(today, closes)
         return closes
 
 
