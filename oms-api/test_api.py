@@ -66,9 +66,9 @@ class ApiClient:
         try:
             with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  # as above
                 return _read_answer(response.status, response)
-        except HTTPError as refusal:
-            with refusal:
-                return _read_answer(refusal.code, refusal)
+        except HTTPError as error:
+            with error:
+                return _read_answer(error.code, error)
 
     def report(self, key: str, **changes: object) -> Answer:
         """POST a trade with an idempotency key."""
