@@ -61,7 +61,7 @@ def measure() -> list[Line]:
         key, url = generate_key(), f"sqlite:///{folder}/gate.db"
         migrate(url, key)
         settings = {"OMS_API_KEY": key, "DATABASE_URL": url, "RATE_LIMIT_PER_MINUTE": "1000000000"}
-        completed = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", _PROBE],
             cwd=OMS_API,
             env=os.environ | settings,
@@ -69,7 +69,7 @@ def measure() -> list[Line]:
             check=True,
             timeout=120,
         )
-    spent = json.loads(completed.stdout.splitlines()[-1])
+    spent = json.loads(process.stdout.splitlines()[-1])
     label_by_caller = {"key": "a key", "person": "a key that acts for a person"}
     return [
         Line(

@@ -50,10 +50,10 @@ def measure(rounds: int = 7) -> list[Line]:
 
 def _measure_seconds(program: str, environment: dict[str, str]) -> float:
     command = [sys.executable, "-c", program]
-    completed = subprocess.run(
+    process = subprocess.run(
         command, cwd=OMS_API, env=environment, capture_output=True, text=True, check=True
     )
-    return float(completed.stdout.split()[-1])
+    return float(process.stdout.split()[-1])
 
 
 def _read_megabytes(process_id: int) -> tuple[float, float]:

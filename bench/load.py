@@ -171,15 +171,17 @@ def run_load(
     """Keep `connections` requests in flight. Responses in the `seconds` after `warm` count."""
     tally = Tally(array("d"))
     poller = select.epoll()
-    opened = {line.socket.fileno(): line for line in (_open_connection(port) for _ in range(connections))}
-    for number in opened:
+    open_connections = {
+        line.socket.fileno(): line for line in (_open_connection(port) for _ in range(connections))
+    }
+    for number in open_connections:
         poller.register(number, select.EPOLLIN)
     begin = perf_counter() + warm
     end = begin + seconds
-    for line in opened.values():
+    for line in open_connections.values():
         _send_request(line, next(requests))
-    while opened:
-        for line in _wait_for_responses(poller, opened):
+    while open_connections:
+        for line in _wait_for_responses(poller, open_connections):
             now = perf_counter()
             tally.requests += 1
             if begin <= now < end:
@@ -187,24 +189,24 @@ def run_load(
             if now < end:
                 _send_request(line, next(requests))
             else:
-                opened.pop(line.socket.fileno()).socket.close()
+                open_connections.pop(line.socket.fileno()).socket.close()
     return tally
 
 
-def _wait_for_responses(poller: select.epoll, opened: dict[int, Connection]) -> Iterator[Connection]:
+def _wait_for_responses(poller: select.epoll, connections: dict[int, Connection]) -> Iterator[Connection]:
     ready = poller.poll(PATIENCE_SECONDS)
     if not ready:
         raise TimeoutError(f"no answer within {PATIENCE_SECONDS:g} s")
     for number, _ in ready:
-        line = opened[number]
+        line = connections[number]
         if _read_available(line):
             yield line
 
 
 def _open_connection(port: int) -> Connection:
-    opened = socket.create_connection(("127.0.0.1", port))
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Connection(opened)
+    client_socket = socket.create_connection(("127.0.0.1", port))
+    client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Connection(client_socket)
 
 
 def _send_request(line: Connection, request: bytes) -> None:

@@ -55,10 +55,10 @@ class Server:
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement through psql and return its unformatted output."""
         command = [str(self.binaries / "psql"), "-XAqt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)]
-        completed = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
-        if completed.returncode != 0:
-            raise SqlError(completed.stderr)
-        return completed.stdout.strip()
+        process = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
+        if process.returncode != 0:
+            raise SqlError(process.stderr)
+        return process.stdout.strip()
 
     def create_database(self, name: str) -> str:
         """Create an empty database, replacing one of that name, and return its URL."""
@@ -147,10 +147,10 @@ def _find_ordinary_user() -> str | None:
 
 
 def _read_version(binaries: Path) -> str:
-    completed = subprocess.run(
+    process = subprocess.run(
         [binaries / "postgres", "--version"], stdout=subprocess.PIPE, text=True, check=True
     )
-    return completed.stdout.split()[2]
+    return process.stdout.split()[2]
 
 
 def _wait_for_server(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:

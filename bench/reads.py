@@ -55,9 +55,9 @@ def _load_alone(service: Service, path: str, seconds: float) -> Load:
     return service.load(path, seconds, connections=1, warm=0.5)
 
 
-def _compare_times(much: Callable[[], Load], little: Callable[[], Load], rounds: int) -> float:
-    """Return how much longer `much` takes than `little`, by their medians on one connection."""
-    return median([much().p50 / little().p50 for _ in range(rounds)])
+def _compare_times(run_large: Callable[[], Load], run_small: Callable[[], Load], rounds: int) -> float:
+    """Return how much longer `run_large` takes than `run_small`, by their medians on one connection."""
+    return median([run_large().p50 / run_small().p50 for _ in range(rounds)])
 
 
 def _check_sizes(old: Service, young: Service) -> None:

@@ -87,7 +87,7 @@ class Service:
         limit = seconds + warm + 60
         processes = (self.process_id, *([server.process_id] if server else []))
         before = [read_processor_seconds(process_id) for process_id in processes]
-        completed = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=ROOT,
             env=os.environ | {"OMS_API_KEY": self.key},
@@ -99,7 +99,7 @@ class Service:
             read_processor_seconds(process) - earlier
             for process, earlier in zip(processes, before, strict=True)
         ]
-        result = json.loads(completed.stdout)
+        result = json.loads(process.stdout)
         api_time, server_time = (1e6 * microseconds / result["requests"] for microseconds in (*used, 0.0)[:2])
         return Load(**result, api=api_time, server=server_time)
 
@@ -180,8 +180,8 @@ def bot(served: Service, log: Path) -> Iterator[Service]:
 def _run_process(
     command: list[str], folder: Path, environment: Environment, log: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
+    with log.open("wb") as log_file:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log_file, stderr=log_file)
     try:
         yield process
     finally:

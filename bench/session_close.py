@@ -75,10 +75,10 @@ def _close_session(components: Components) -> float:
     expiry = [duty for duty in components.duty_runner.duties if duty.name == ORDER_EXPIRY]
     runner = DutyRunner(components.engine, expiry, components.now)
     components.writer.start()
-    started, used = perf_counter(), process_time()
+    started, processor_start = perf_counter(), process_time()
     runner.run_due()
     seconds = perf_counter() - started
-    print(f"  {process_time() - used:.2f} s of processor time in the API", flush=True)
+    print(f"  {process_time() - processor_start:.2f} s of processor time in the API", flush=True)
     components.writer.close()
     return seconds
 
@@ -107,11 +107,11 @@ def _place_orders(engine: Engine, orders: int) -> None:
     market = Market(SimulatedSource("bench"), Readers(engine, 1))
     services = BatchServices(market, Controls(), enforce_sessions="hold")
     handler = OrderBatchHandler(LedgerBatchHandler(), services)
-    waiting = list(_create_commands(orders))
+    commands = list(_create_commands(orders))
     with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         for start in range(0, orders, BATCH):
             with connection.begin():
-                handler.handle(connection, waiting[start : start + BATCH], {})
+                handler.handle(connection, commands[start : start + BATCH], {})
 
 
 def _create_commands(orders: int) -> Iterator[PlaceOrder]:

@@ -193,13 +193,12 @@ def main() -> int:
     print(f"{'bare Flask under waitress (the limit)':42}{bare.p50:9.1f}{bare.p99:9.1f}{bare.worst:9.1f}")
     met = True
     for name, result in measured.items():
-        which, at_most = musts[name]
-        good = getattr(result, which) <= at_most
+        percentile, at_most = musts[name]
+        good = getattr(result, percentile) <= at_most
         met = met and good
-        verdict = (
-            f"{which} ≤ {at_most:.0f}: {'met' if good else 'MISSED'}; p99 {result.p99 / bare.p99:.1f} × bare"
-        )
-        print(f"{name:42}{result.p50:9.1f}{result.p99:9.1f}{result.worst:9.1f}  {verdict}")
+        outcome = "met" if good else "MISSED"
+        comparison = f"{percentile} ≤ {at_most:.0f}: {outcome}; p99 {result.p99 / bare.p99:.1f} × bare"
+        print(f"{name:42}{result.p50:9.1f}{result.p99:9.1f}{result.worst:9.1f}  {comparison}")
     return 0 if met else 1
 
 

@@ -96,8 +96,8 @@ def measure_clicks(port: int) -> dict[str, Figures]:
 def _run_clients(port: int, name: str) -> list[float]:
     """Run the clients in a separate process: the fakes would take the processor from them."""
     command = [sys.executable, __file__, str(port), name]
-    completed = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    milliseconds: list[float] = json.loads(completed.stdout)
+    process = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    milliseconds: list[float] = json.loads(process.stdout)
     return milliseconds
 
 

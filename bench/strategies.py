@@ -66,17 +66,17 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
         if portal is None:
             raise RuntimeError("the service did not start")
         engine = connect_engine(url, readers=1, tenant_scoped=True)
-        opened = [_open_session(app.state, engine, portal.call(_get_loop), name) for name in _PLACES]
+        children = [_open_session(app.state, engine, portal.call(_get_loop), name) for name in _PLACES]
         for number in range(WARM_BARS):
-            for strategy in opened:
+            for strategy in children:
                 strategy.session.deliver([_build_bar(number)])
         took = [
-            [_deliver_bar(child.session, WARM_BARS + number) for child in opened] for number in range(bars)
+            [_deliver_bar(child.session, WARM_BARS + number) for child in children] for number in range(bars)
         ]
-        for strategy in opened:
+        for strategy in children:
             strategy.session.close()
         engine.dispose()
-    starts = ", ".join(f"{child.start_seconds:.2f} s" for child in opened)
+    starts = ", ".join(f"{child.start_seconds:.2f} s" for child in children)
     lines = [Line("start of a strategy in a sandbox, in the process of the service", starts)]
     for place, column in zip(_PLACES.values(), zip(*took, strict=True), strict=True):
         p99 = _find_p99(column) * 1000

@@ -86,7 +86,7 @@ class LocalClient:
             "query_string": b"", "root_path": "", "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 80),
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         }  # fmt: skip
-        received: list[Mapping[str, Any]] = []
+        received_messages: list[Mapping[str, Any]] = []
         requests: list[Mapping[str, Any]] = [{"type": "http.request", "body": content, "more_body": False}]
 
         async def receive() -> Mapping[str, Any]:
@@ -96,11 +96,11 @@ class LocalClient:
             raise AssertionError
 
         async def send(message: Mapping[str, Any]) -> None:
-            received.append(message)
+            received_messages.append(message)
 
         await self._app(scope, receive, send)
-        answer = b"".join(message.get("body", b"") for message in received[1:])
-        return received[0]["status"], orjson.loads(answer) if answer else None
+        answer = b"".join(message.get("body", b"") for message in received_messages[1:])
+        return received_messages[0]["status"], orjson.loads(answer) if answer else None
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
         """Return the body of a response. Raises RuntimeError if the request was refused."""
@@ -131,23 +131,23 @@ class _Month:
         self.set_clock(day)
         for settings in _SETTINGS:
             await self.client.request("POST", "/portfolios", settings)
-        placed = await self._buy_before_the_split()
+        placed_count = await self._buy_before_the_split()
         sessions = 0
         while day.date() < self.last.date():
             if day.weekday() < 5:
                 sessions += 1
                 await self._book_corporate_action(sessions, day.replace(hour=5))
                 for portfolio, hour in ((INDIA, 5), (US, 16)):
-                    placed += await self._trade_in(portfolio, day.replace(hour=hour))
+                    placed_count += await self._trade_in(portfolio, day.replace(hour=hour))
             self._store_closes(day.replace(hour=23))
             day += timedelta(days=1)
         self.set_clock(self.last - timedelta(hours=1))
         expiring = await self._place_expiring()
         self.set_clock(self.last)
-        placed += await self._place_each_status()
+        placed_count += await self._place_each_status()
         await self._wait_until_expired(expiring)
         await self._stop_some()
-        return placed + 1
+        return placed_count + 1
 
     async def _buy_before_the_split(self) -> int:
         """Buy what a split concerns, at a quote that is set: the simulated prices do not know of splits."""
@@ -195,9 +195,9 @@ class _Month:
         self.carry.book(_Lease())
 
     async def _place_order(self, **terms: Any) -> dict[str, Any]:
-        usual = {"portfolio_name": US, "side": "BUY", "time_in_force": "GTC", "user_id": TRADERS[0]}
-        placed: dict[str, Any] = await self.client.request("POST", "/orders", usual | terms)
-        return placed
+        common_terms = {"portfolio_name": US, "side": "BUY", "time_in_force": "GTC", "user_id": TRADERS[0]}
+        placed_order: dict[str, Any] = await self.client.request("POST", "/orders", common_terms | terms)
+        return placed_order
 
     async def _place_expiring(self) -> str:
         until = (self.last - timedelta(minutes=30)).isoformat()

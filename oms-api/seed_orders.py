@@ -84,7 +84,7 @@ class Seeded:
 
 def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     """List instruments, set limits and place orders, unless they exist."""
-    described, limited = _set_missing_terms(engine, now), _set_limits(engine, now)
+    described_count, limited = _set_missing_terms(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
     market = create_market(settings, engine, readers, Calendars.load())
     tools = BatchServices(market, Controls(), load_paper_settings(settings))
@@ -92,14 +92,14 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     with unit_of_work(engine) as connection:
         prices = _find_prices(connection, handler, market, now)
         _open_portfolio(connection, now)
-        placed = [_handle_command(handler, connection, command) for command in build_placements(prices, now)]
-        fresh = [result for result in placed if not result.replayed]
+        results = [_handle_command(handler, connection, command) for command in build_placements(prices, now)]
+        fresh = [result for result in results if not result.replayed]
         for result in fresh:
             follow_up = _build_follow_up(result, now)
             if follow_up is not None:
                 _handle_command(handler, connection, follow_up)
     readers.close()
-    return Seeded(sum(len(result.orders) for result in fresh), described, limited)
+    return Seeded(sum(len(result.orders) for result in fresh), described_count, limited)
 
 
 def _open_portfolio(connection: Connection, now: datetime) -> None:
@@ -135,8 +135,8 @@ def build_placements(prices: Prices, now: datetime) -> Iterator[Command]:
     yield one("trail", "SELL", "25", "MSFT", OrderType.TRAILING_STOP, trail_percent=Decimal(6), user_id=BEN)
     legs = {"take_profit": Target(off("AMZN", 7)), "stop_loss": Protection(off("AMZN", -4))}
     yield one("bracket", "BUY", "30", "AMZN", market, **legs)
-    waiting = {"take_profit": Target(off("NVDA", 6)), "stop_loss": Protection(off("NVDA", -10))}
-    yield one("dip", "BUY", "60", "NVDA", limit, limit_price=off("NVDA", -4), **waiting)
+    dip_exits = {"take_profit": Target(off("NVDA", 6)), "stop_loss": Protection(off("NVDA", -10))}
+    yield one("dip", "BUY", "60", "NVDA", limit, limit_price=off("NVDA", -4), **dip_exits)
     breakout = {"stop_price": off("META", 4), "limit_price": off("META", 5)}
     yield one("breakout", "BUY", "10", "META", OrderType.STOP_LIMIT, user_id=BEN, **breakout)
     month = {"time_in_force": TimeInForce.GTD, "expires_at": format_timestamp(now + GOOD_FOR)}
@@ -147,12 +147,12 @@ def build_placements(prices: Prices, now: datetime) -> Iterator[Command]:
 
 
 def _build_ticket(name: str, side: str, quantity: str, symbol: str, kind: OrderType, **more: Any) -> Ticket:
-    usual = {
+    common_terms = {
         "time_in_force": TimeInForce.GTC,
         "client_order_id": _build_client_order_id(name),
         "user_id": AVA,
     }
-    return Ticket(symbol, side, kind, Decimal(quantity), **usual | more)
+    return Ticket(symbol, side, kind, Decimal(quantity), **common_terms | more)
 
 
 def _build_client_order_id(name: str) -> str:

@@ -59,10 +59,10 @@ class ApiClient:
 
     def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Send a request with the key, unless `X_API_Key` overrides it. `_` in header names becomes `-`."""
-        sent = {"X-API-Key": self.key, "Content-Type": "application/json"}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        request_headers = {"X-API-Key": self.key, "Content-Type": "application/json"}
+        request_headers |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = None if body is None else json.dumps(body).encode()
-        request = Request(self.url + path, content, sent, method=method)  # noqa: S310  # main() takes http and https alone
+        request = Request(self.url + path, content, request_headers, method=method)  # noqa: S310  # main() takes http and https alone
         try:
             with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  # as above
                 return _read_answer(response.status, response)
@@ -187,9 +187,11 @@ def check_reversal(client: ApiClient) -> None:
 
 def check_earlier_state(client: ApiClient) -> None:
     """Check that the portfolio as of an earlier sequence number is unchanged."""
-    then = client.book(as_of=client.trade["sequence"])
-    require_equal("last_sequence", then["last_sequence"], client.trade["sequence"])
-    require_equal("position", then["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
+    earlier_portfolio = client.book(as_of=client.trade["sequence"])
+    require_equal("last_sequence", earlier_portfolio["last_sequence"], client.trade["sequence"])
+    require_equal(
+        "position", earlier_portfolio["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"]
+    )
 
 
 def check_flat_positions(client: ApiClient) -> None:

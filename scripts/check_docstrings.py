@@ -168,9 +168,9 @@ def _check_function(function: Function, docstring: str, code: Code, fields: froz
     if first in code.fields and any(letter.isupper() for letter in first[1:]):
         yield f"the docstring of {function.name} begins with the class {first} instead of a verb"
     yield from _find_unknown_errors(docstring, code)
-    used = _find_used_names(function) | fields
+    used_names = _find_used_names(function) | fields
     for name in _SUBJECT.findall(docstring):
-        if name not in used:
+        if name not in used_names:
             yield f"the docstring of {function.name} describes `{name}`, which the function does not have"
 
 

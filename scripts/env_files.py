@@ -80,12 +80,12 @@ def ensure_compose_file(root: Path = ROOT) -> list[Path]:
 
 def ensure_production_file(root: Path = ROOT) -> list[Path]:
     """Create the `.env` of docker compose, or add what it lacks, for `docker-compose.prod.yml`."""
-    written = ensure_compose_file(root)
+    written_paths = ensure_compose_file(root)
     names = ("redis_password", "grafana_password", "flower_password")
     rings = ("webhook_keys", "broker_keys", "backup_keys")
     values = {name: secrets.token_urlsafe(32) for name in names} | {name: _generate_key() for name in rings}
     path = root / ".env"
-    return [path] if _add_missing(path, PRODUCTION_TEMPLATE.format(**values)) else written
+    return [path] if _add_missing(path, PRODUCTION_TEMPLATE.format(**values)) else written_paths
 
 
 def fill_template(template: str, values: dict[str, str]) -> str:
@@ -133,10 +133,10 @@ def _write_new(path: Path, text: str) -> bool:
 def main() -> None:
     """Create the files and print their names."""
     if "--production" in sys.argv[1:]:
-        written = ensure_production_file()
+        written_paths = ensure_production_file()
     else:
-        written = ensure_compose_file() if "--compose" in sys.argv[1:] else ensure_service_files()
-    for path in written:
+        written_paths = ensure_compose_file() if "--compose" in sys.argv[1:] else ensure_service_files()
+    for path in written_paths:
         print(f"Wrote {path.relative_to(ROOT)} with fresh secrets.")
 
 

@@ -62,7 +62,9 @@ def choose_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int
         "BOT_PORT": environment.get("BOT_PORT") or bot.get("PORT"),
         "SIMULATOR_PORT": environment.get("SIMULATOR_PORT"),
     }
-    return {name: _parse_port(name, settings[name] or str(usual)) for name, usual in PORTS.items()}
+    return {
+        name: _parse_port(name, settings[name] or str(default_port)) for name, default_port in PORTS.items()
+    }
 
 
 def list_programs(
@@ -167,15 +169,17 @@ def is_healthy(port: int) -> bool:
 def wait_until_healthy(programs: list[Program]) -> None:
     """Wait until every program responds. Raises CannotStartError if one ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    waiting = list(programs)
-    while waiting:
-        for program in waiting:
+    waiting_programs = list(programs)
+    while waiting_programs:
+        for program in waiting_programs:
             if (code := program.ended()) is not None:
                 raise CannotStartError(f"{program.name} {describe_exit(code)}; see its output above.")
         if time.monotonic() > deadline:
-            names = ", ".join(program.name for program in waiting)
+            names = ", ".join(program.name for program in waiting_programs)
             raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
-        waiting = [program for program in waiting if program.has_health and not is_healthy(program.port)]
+        waiting_programs = [
+            program for program in waiting_programs if program.has_health and not is_healthy(program.port)
+        ]
         time.sleep(POLL_SECONDS)
 
 
@@ -241,8 +245,8 @@ def format_banner(programs: list[Program], key_file: str) -> str:
 def migrate_database(oms: Program) -> None:
     """Migrate the OMS's database. Raises CannotStartError if that fails."""
     command = [sys.executable, "-m", "app.migrate"]
-    completed = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
-    if completed.returncode != 0:
+    process = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
+    if process.returncode != 0:
         raise CannotStartError("The database could not be migrated; see the output above.")
 
 
@@ -268,8 +272,8 @@ def _describe_stand_in(name: str, port: int) -> str:
 
 
 def _parse_broker_ports(environment: Values) -> tuple[int, int]:
-    usual = {"ALPACA_PORT": "3020", "KITE_PORT": "3021"}
-    alpaca, kite = (_parse_port(name, environment.get(name) or port) for name, port in usual.items())
+    default_ports = {"ALPACA_PORT": "3020", "KITE_PORT": "3021"}
+    alpaca, kite = (_parse_port(name, environment.get(name) or port) for name, port in default_ports.items())
     return alpaca, kite
 
 

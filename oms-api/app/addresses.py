@@ -30,8 +30,8 @@ class AddressResolver:
             peer = _convert_mapped_address(peer)
         if not self._trusted or not self._is_trusted(peer):
             return peer
-        sent = [value for name, value in headers if name == _FORWARDED_FOR]
-        hops = b",".join(sent).decode("latin-1").rsplit(",", _MAX_HOPS)
+        header_values = [value for name, value in headers if name == _FORWARDED_FOR]
+        hops = b",".join(header_values).decode("latin-1").rsplit(",", _MAX_HOPS)
         return self._find_last_untrusted(peer, hops[-_MAX_HOPS:])
 
     def _find_last_untrusted(self, address: str, hops: Sequence[str]) -> str:
@@ -59,14 +59,14 @@ def find_network(address: str) -> str:
     It is the address itself for IPv4, and the /64 network for IPv6.
     """
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        ip_address = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
+    if isinstance(ip_address, ipaddress.IPv4Address):
+        return str(ip_address)
+    if ip_address.ipv4_mapped:
+        return str(ip_address.ipv4_mapped)
+    return str(ipaddress.ip_network((ip_address, 64), strict=False))
 
 
 @lru_cache(maxsize=4096)

@@ -102,8 +102,8 @@ def _copy_table(
 ) -> FileEntry:  # fmt: skip
     """Write a table as a JSON object a line, which keeps all digits of amounts."""
     columns = tuple(column.name for column in table.columns)
-    quoted = ", ".join(f'"{name}"' for name in columns)
-    statement = f'SELECT row_to_json(one)::text FROM (SELECT {quoted} FROM "{table.name}") one'  # noqa: S608
+    quoted_names = ", ".join(f'"{name}"' for name in columns)
+    statement = f'SELECT row_to_json(one)::text FROM (SELECT {quoted_names} FROM "{table.name}") one'  # noqa: S608
     name = f"{table.name}.jsonl.gz"
     writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
     options = {"stream_results": True, "yield_per": ROWS}

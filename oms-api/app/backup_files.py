@@ -81,10 +81,10 @@ class BackupWriter:
                 base64.b64encode(frame).decode(), f"{self._context}/{self._frames}"
             ).encode()
         self._frames += 1
-        written = len(frame).to_bytes(_LENGTH_BYTES, "big") + frame
-        self._hash.update(written)
-        self.bytes += len(written)
-        self._file.write(written)
+        framed = len(frame).to_bytes(_LENGTH_BYTES, "big") + frame
+        self._hash.update(framed)
+        self.bytes += len(framed)
+        self._file.write(framed)
 
 
 class BackupReader:

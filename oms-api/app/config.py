@@ -335,10 +335,14 @@ def _complete_internal_url(text: str) -> str:
 
 def _is_database_url(url: str) -> bool:
     try:
-        parsed = make_url(url)
+        database_url = make_url(url)
     except (ArgumentError, ValueError):
         return False
-    return bool(parsed.database) and ":memory:" not in (parsed.database or "") and "mode" not in parsed.query
+    return (
+        bool(database_url.database)
+        and ":memory:" not in (database_url.database or "")
+        and "mode" not in database_url.query
+    )
 
 
 def load_settings() -> Settings:

@@ -43,7 +43,9 @@ class Deadline:
         for task in late:
             del self._waiting[task]
             task.cancel()
-        again = bool(self._waiting)
+        repeats = bool(self._waiting)
         self._watch = (
-            loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._cancel_if_late, loop) if again else None
+            loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._cancel_if_late, loop)
+            if repeats
+            else None
         )

@@ -146,39 +146,43 @@ class Edge:
     def _start_direct_here(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
         try:
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
-                pending = direct_request.route(request)
+                pending_response = direct_request.route(request)
         except Exception:  # noqa: BLE001  # the ASGI application meets the same error, and responds
-            pending = None
-        if pending is None:
+            pending_response = None
+        if pending_response is None:
             direct_request.decline()
         else:
-            self._await_direct(direct_request, request, pending, started)
+            self._await_direct(direct_request, request, pending_response, started)
 
     def _report_unknown(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
         """Respond that the outcome is unknown, because the worker process that had the request stopped."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         future.set_exception(OutcomeUnknown(_WORKER_STOPPED))
-        pending = PendingResponse(future, build=_build_no_response)
-        self._await_direct(direct_request, request, pending, started)
+        pending_response = PendingResponse(future, build=_build_no_response)
+        self._await_direct(direct_request, request, pending_response, started)
 
     def _await_direct(
-        self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float
+        self,
+        direct_request: DirectRequest,
+        request: RequestInfo,
+        pending_response: PendingResponse,
+        started: float,
     ) -> None:
         direct_request.cycle.scope["oms_route"] = request.path
-        finish = partial(self._complete_direct_request, direct_request, request, pending, started)
-        pending.future.add_done_callback(finish)
+        finish = partial(self._complete_direct_request, direct_request, request, pending_response, started)
+        pending_response.future.add_done_callback(finish)
 
     def _complete_direct_request(
-        self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float,
-        future: "asyncio.Future[Any]",
+        self, direct_request: DirectRequest, request: RequestInfo, pending_response: PendingResponse,
+        started: float, future: "asyncio.Future[Any]",
     ) -> None:  # fmt: skip
         cycle = direct_request.cycle
         try:
-            response = pending.build(future.result())
+            response = pending_response.build(future.result())
         except Exception:  # noqa: BLE001  # raised again by `wait`, and handled as everywhere
             response_sender = _ResponseSender(cycle.send, self._headers, request)
             work = self._respond_to_request(
-                cycle.scope, request, response_sender, started, response_sender.send_pending(pending)
+                cycle.scope, request, response_sender, started, response_sender.send_pending(pending_response)
             )
             self._run_in_background(work)
             return
@@ -298,8 +302,8 @@ class _ResponseSender:
         await self({"type": "http.response.start", "status": response.status, "headers": headers})
         await self({"type": "http.response.body", "body": response.body})
 
-    async def send_pending(self, pending: PendingResponse) -> None:
-        await self.send_response(await pending.wait())
+    async def send_pending(self, pending_response: PendingResponse) -> None:
+        await self.send_response(await pending_response.wait())
 
     async def send_problem(self, error: OmsError) -> None:
         if self._is_whole:
@@ -323,8 +327,8 @@ def _encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
-    sent = headers.get(b"x-request-id", b"")
-    return sent.decode() if _REQUEST_ID.fullmatch(sent) else generate_request_id()
+    client_id = headers.get(b"x-request-id", b"")
+    return client_id.decode() if _REQUEST_ID.fullmatch(client_id) else generate_request_id()
 
 
 def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:

@@ -30,10 +30,10 @@ def parse_plain(text: str) -> Decimal | None:
 def is_storable(amount: Decimal) -> bool:
     """Return whether `amount` can be stored exactly: at most 8 decimals and 16 digits before the point."""
     try:
-        stored = amount.quantize(_UNIT, context=_NO_ROUNDING)
+        stored_amount = amount.quantize(_UNIT, context=_NO_ROUNDING)
     except ArithmeticError:
         return False
-    return stored == amount
+    return stored_amount == amount
 
 
 def find_amount_error(amount: Decimal) -> str | None:

@@ -178,17 +178,17 @@ def _list_steps(path: Path, length: timedelta) -> Iterator[tuple[int, list[Quote
 
     These are all bars of one start, whose quotes are mixed by time, or one tick.
     """
-    row, start, waiting = 0, None, list[Quote]()
+    row, start, waiting_quotes = 0, None, list[Quote]()
     with path.open(newline="", encoding="utf-8") as lines:
         for number, (_, value) in enumerate(read_price_rows(lines), 1):
             at = value.start if isinstance(value, Bar) else None
-            if waiting and (at is None or at != start):
-                yield row, sorted(waiting, key=lambda quote: quote.at)
-                waiting = []
-            waiting += list_points(value, length) if isinstance(value, Bar) else [value]
+            if waiting_quotes and (at is None or at != start):
+                yield row, sorted(waiting_quotes, key=lambda quote: quote.at)
+                waiting_quotes = []
+            waiting_quotes += list_points(value, length) if isinstance(value, Bar) else [value]
             row, start = number, at
-    if waiting:
-        yield row, sorted(waiting, key=lambda quote: quote.at)
+    if waiting_quotes:
+        yield row, sorted(waiting_quotes, key=lambda quote: quote.at)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -62,10 +62,10 @@ def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
 
 
 def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: EncryptionKeys | None) -> None:
-    parsed = make_url(url)
-    if not parsed.drivername.startswith("sqlite"):
+    parsed_url = make_url(url)
+    if not parsed_url.drivername.startswith("sqlite"):
         raise CannotRestore("The backup is of SQLite; name a database `sqlite:///FILE`.")
-    target = Path(parsed.database or "")
+    target = Path(parsed_url.database or "")
     try:
         with target.open("xb") as file, (folder / manifest.files[0].name).open("rb") as source:
             reader = BackupReader(source, keys, f"{manifest.id}/{manifest.files[0].name}")

@@ -157,6 +157,6 @@ def _write_xlsx(connection: Connection, source: Source, path: Path) -> None:
         while not export.write_page(connection):
             continue
         export.finish()
-        read: Callable[[], bytes] = export.read
-        while piece := read():
+        read_piece: Callable[[], bytes] = export.read
+        while piece := read_piece():
             file.write(piece)

@@ -75,8 +75,8 @@ class _Tail:
     def extend(self, columns: BarColumns) -> list[int]:
         """Return the kept closes and those of the next block, and keep the last ones."""
         factor = 10 ** (columns.places - self._places)  # places never become fewer
-        scaled = self._values if factor == 1 else [value * factor for value in self._values]
-        values = [*scaled, *columns.closes]
+        scaled_values = self._values if factor == 1 else [value * factor for value in self._values]
+        values = [*scaled_values, *columns.closes]
         self._places = columns.places
         self._values = values[-self._size :] if self._size else []
         return values
@@ -213,8 +213,8 @@ class _Extreme(PriceIndicator):
         return columns.highs
 
     def _update(self, price: int) -> int | None:
-        window, signed = self._window, self.sign * price
-        while window and self.sign * window[-1][1] <= signed:
+        window, signed_price = self._window, self.sign * price
+        while window and self.sign * window[-1][1] <= signed_price:
             window.pop()
         window.append((self._count, price))
         if window[0][0] <= self._count - self.length:

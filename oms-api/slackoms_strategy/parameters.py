@@ -55,11 +55,11 @@ class Parameter(Generic[T]):
     def parse(self, value: Any) -> T:
         """Return the value, from text too. Raises InvalidParameter."""
         try:
-            parsed = self._convert_value(value)
+            converted = self._convert_value(value)
         except (ValueError, TypeError, KeyError, InvalidOperation):
             raise InvalidParameter(self.name, f"must be {self.type_name}, not {value!r}.") from None
-        self._check_range(parsed)
-        return parsed
+        self._check_range(converted)
+        return converted
 
     def describe(self) -> ParameterDescription:
         """Return what a form shows."""

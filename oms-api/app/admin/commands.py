@@ -91,9 +91,9 @@ class CommandContext:
 async def create_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a tenant."""
     parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).to_parameters()
-    created = await command_context.execute(FIRST_TENANT, tenants.create_tenant, parameters)
+    tenant = await command_context.execute(FIRST_TENANT, tenants.create_tenant, parameters)
     return CommandResult(
-        f"Tenant {created['slug']!r} is made. Its first admin key is shown once.", created["api_key"]
+        f"Tenant {tenant['slug']!r} is made. Its first admin key is shown once.", tenant["api_key"]
     )
 
 
@@ -156,9 +156,9 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
     }
     parameters = validate_model(KeyIn, values).to_parameters()
     tenant_id = command_context.get_tenant(options.tenant).id
-    created = await command_context.execute(tenant_id, api_keys.create_key, parameters)
+    key_fields = await command_context.execute(tenant_id, api_keys.create_key, parameters)
     return CommandResult(
-        f"Key {created['name']!r} ({created['key_id']}) is made. It is shown once.", created["key"]
+        f"Key {key_fields['name']!r} ({key_fields['key_id']}) is made. It is shown once.", key_fields["key"]
     )
 
 
@@ -174,10 +174,10 @@ async def rotate_key(command_context: CommandContext, options: Namespace) -> Com
     """Replace a key by a new one."""
     tenant_id = command_context.get_tenant(options.tenant).id
     key, parameters = _find_key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
-    created = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, parameters)
+    key_fields = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, parameters)
     overlap = f"The old one works {options.overlap_seconds} s more."
     return CommandResult(
-        f"Key {key.name!r} is {created['key_id']} now, shown once. {overlap}", created["key"]
+        f"Key {key.name!r} is {key_fields['key_id']} now, shown once. {overlap}", key_fields["key"]
     )
 
 

@@ -94,21 +94,21 @@ def serialize_override(override: CalendarOverride) -> dict[str, Any]:
 
 def verify_calendars(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each date that differs from what the operator last set according to the audit log."""
-    stored = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
+    stored_rows = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
     expected = {
         act.target: (number, act) for number, act in enumerate(list_actions(connection, "calendar.set"), 1)
     }
-    for target in sorted(stored.keys() | expected.keys()):
+    for target in sorted(stored_rows.keys() | expected.keys()):
         place = f"calendar day {target}"
-        if target not in stored or target not in expected:
-            missing = "row" if target not in stored else "audit entry"
+        if target not in stored_rows or target not in expected:
+            missing = "row" if target not in stored_rows else "audit entry"
             yield ActionDifference(place, missing, "none", "one")
             continue
         version, act = expected[target]
-        row = stored[target]
+        row = stored_rows[target]
         fields = row | {"sessions": orjson.loads(row["sessions"])}
-        written = {"version": version, "set_by": act.actor, "set_at": act.at}
-        yield from find_differences(place, fields, act.after | written)
+        written_fields = {"version": version, "set_by": act.actor, "set_at": act.at}
+        yield from find_differences(place, fields, act.after | written_fields)
 
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:

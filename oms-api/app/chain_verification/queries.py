@@ -67,8 +67,8 @@ def list_rows(connection: Connection, key: ChainKey, after: int, until: int) -> 
     """Return the rows of a chain after a sequence, up to and including `until`, in order."""
     if key.kind is ChainKind.AUDIT:
         return list_entries_between(connection, key.tenant_id, after, until, until - after)
-    read = list_rows_between if key.kind is ChainKind.LEDGER else list_movements_between
-    return read(connection, key.tenant_id, key.portfolio_id, after, until, until - after)
+    list_rows = list_rows_between if key.kind is ChainKind.LEDGER else list_movements_between
+    return list_rows(connection, key.tenant_id, key.portfolio_id, after, until, until - after)
 
 
 def save_checkpoint(connection: Connection, key: ChainKey, checkpoint: Checkpoint, at: datetime) -> None:

@@ -78,13 +78,14 @@ def execute_writes(connection: Connection, *writes: BulkWrite) -> None:
 
     Keep the number of the transaction: see `database.commit_status`.
     """
-    pending = [pending_write for pending_write in writes if pending_write.rows]
+    pending_writes = [pending_write for pending_write in writes if pending_write.rows]
     if _is_sqlite(connection):
-        for pending_write in pending:
+        for pending_write in pending_writes:
             connection.exec_driver_sql(pending_write.on_sqlite, [tuple(row) for row in pending_write.rows])
-    elif pending:
+    elif pending_writes:
         statements = [
-            (pending_write.on_postgresql, _serialize_rows(pending_write.rows)) for pending_write in pending
+            (pending_write.on_postgresql, _serialize_rows(pending_write.rows))
+            for pending_write in pending_writes
         ]
         keep_transaction_number(connection, run_json_statements(connection, statements, TRANSACTION_NUMBER))
 
@@ -222,33 +223,35 @@ def _build_update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> 
 
 @cache
 def _build_match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *, sqlite: bool) -> str:
-    picked = ", ".join(f"t.{name}" for name in columns)
+    selection = ", ".join(f"t.{name}" for name in columns)
     member = "json_extract(r.value, '$.c{}')" if sqlite else "r.c{}"
     conditions = [f"t.{name} = {member.format(index)}" for index, name in enumerate(key)]
     if since:
         conditions.append(f"t.{since} >= {member.format(len(key))}")
         key = (*key, since)
-    on = " AND ".join(conditions)
+    condition = " AND ".join(conditions)
     if sqlite:
-        return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
+        return f"SELECT {selection} FROM json_each(?) r CROSS JOIN {table.name} t ON {condition}"  # noqa: S608  # as above
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
         source = f"{table.name} t JOIN {_build_recordset(table, key)} ON {_build_lookup(key)}"
-        return f"SELECT {picked} FROM {source} {order}"  # noqa: S608  # as above
+        return f"SELECT {selection} FROM {source} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
-    lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
-    return f"SELECT {picked} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({lookup}) t"  # noqa: S608  # as above
+    lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {condition} OFFSET 0"  # noqa: S608  # as above
+    return f"SELECT {selection} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({lookup}) t"  # noqa: S608  # as above
 
 
 @cache
 def _build_lock_of_changed(table: Table, columns: Names, key: Names) -> str:
     version = "CAST(t.xmin AS text)"
-    picked = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
+    selection = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
     key_rows = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
-    changed = f"SELECT {', '.join(f't.{name}' for name in columns)}"
-    changed += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
-    source = f"{table.name} t JOIN {key_rows} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed}) s ON true"
-    return f"SELECT {picked} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
+    changed_row = f"SELECT {', '.join(f't.{name}' for name in columns)}"
+    changed_row += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
+    source = (
+        f"{table.name} t JOIN {key_rows} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed_row}) s ON true"
+    )
+    return f"SELECT {selection} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
 
 
 def _build_lookup(key: Names, first: int = 0) -> str:
@@ -262,7 +265,7 @@ def _build_lookup(key: Names, first: int = 0) -> str:
 @cache
 def _build_join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
     members = [f"json_extract(r.value, '$.c{index}')" if sqlite else f"r.c{index}" for index in range(width)]
-    picked = members + [f"t{number}.{name}" for number, part in enumerate(parts) for name in part.columns]
+    selection = members + [f"t{number}.{name}" for number, part in enumerate(parts) for name in part.columns]
     is_joined = " OR ".join(f"t{number}.{part.on[0][0]} IS NOT NULL" for number, part in enumerate(parts))
     if sqlite:
         joins = [
@@ -275,21 +278,20 @@ def _build_join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
         joins = [f"LATERAL ({_build_selection(part)}) t{number} ON true" for number, part in enumerate(parts)]
         kinds = {index: _get_kind(part.table, name) for part in parts for name, index in part.on}
         source = _build_recordset_of([kinds[index] for index in range(width)])
-    joined = " LEFT JOIN ".join([source, *joins])
-    return f"SELECT {', '.join(picked)} FROM {joined} WHERE {is_joined}"  # noqa: S608  # as above
+    joined_tables = " LEFT JOIN ".join([source, *joins])
+    return f"SELECT {', '.join(selection)} FROM {joined_tables} WHERE {is_joined}"  # noqa: S608  # as above
 
 
 def _build_selection(part: Part) -> str:
-    on = " AND ".join(f"t.{name} = r.c{index}" for name, index in part.on)
+    condition = " AND ".join(f"t.{name} = r.c{index}" for name, index in part.on)
     columns = dict.fromkeys((part.on[0][0], *part.columns))
-    return f"SELECT {', '.join(columns)} FROM {part.table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
+    return f"SELECT {', '.join(columns)} FROM {part.table.name} t WHERE {condition} OFFSET 0"  # noqa: S608  # as above
 
 
 @cache
 def _format_name_lookup(table: Table, columns: Names, name: str) -> str:
-    on = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
-    lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
-    picked = ", ".join(f"t.{column}" for column in columns)
-    return (
-        f"SELECT {picked} FROM {_build_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({lookup}) t"  # noqa: S608  # as above
-    )
+    condition = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
+    lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {condition} OFFSET 0"  # noqa: S608  # as above
+    selection = ", ".join(f"t.{column}" for column in columns)
+    keys = _build_recordset(table, ("tenant_id", name))
+    return f"SELECT {selection} FROM {keys} CROSS JOIN LATERAL ({lookup}) t"  # noqa: S608  # as above

@@ -167,8 +167,8 @@ def finish_run(
     """Store the result of a run."""
     is_match = (DutyRunRow.name == name, DutyRunRow.slot == slot)
     status = SUCCEEDED if error is None else FAILED
-    finished = update(DutyRunRow).where(*is_match)
-    connection.execute(finished.values(status=status, duration_ms=duration_ms, error=error))
+    statement = update(DutyRunRow).where(*is_match)
+    connection.execute(statement.values(status=status, duration_ms=duration_ms, error=error))
 
 
 def request_run(connection: Connection, name: str, now: datetime) -> None:

@@ -84,17 +84,17 @@ class FrameReader:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, received: bytes) -> Iterator[bytes]:
-        """Return the frames that `received` completes. Raises InvalidFrame if a frame is too long."""
-        received = self._rest + received if self._rest else received
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Return the frames that `chunk` completes. Raises InvalidFrame if a frame is too long."""
+        chunk = self._rest + chunk if self._rest else chunk
         start = 0
-        while len(received) - start >= _LENGTH.size:
-            length = _LENGTH.unpack_from(received, start)[0]
+        while len(chunk) - start >= _LENGTH.size:
+            length = _LENGTH.unpack_from(chunk, start)[0]
             if length > MAX_FRAME_BYTES:
                 raise InvalidForwardedFrame
             end = start + _LENGTH.size + length
-            if end > len(received):
+            if end > len(chunk):
                 break
-            yield received[start:end]
+            yield chunk[start:end]
             start = end
-        self._rest = received[start:]
+        self._rest = chunk[start:]

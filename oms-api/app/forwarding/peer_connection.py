@@ -133,8 +133,8 @@ class PeerConnection(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_ready = False
-        pending, self._pending = self._pending, {}
-        for request in pending.values():
+        lost_requests, self._pending = self._pending, {}
+        for request in lost_requests.values():
             request.handlers.lost()
         if not self.closed.done():
             self.closed.set_result(None)

@@ -223,21 +223,21 @@ class BatchWriter(Generic[Command, Outcome]):
                 raise LostAtCommit(result, transaction_id) from error
             raise
 
-    def _resolve_commit(self, lost: LostAtCommit) -> list[Outcome | OmsError]:
+    def _resolve_commit(self, lost_commit: LostAtCommit) -> list[Outcome | OmsError]:
         """Find out whether a lost COMMIT was carried out, once its transaction has ended."""
-        outcomes: list[Outcome | OmsError] = lost.result.outcomes
+        outcomes: list[Outcome | OmsError] = lost_commit.result.outcomes
         _LOG.warning(
             "connection lost at commit; looking for what was recorded", extra={"items": len(outcomes)}
         )
         deadline = time.monotonic() + RECOVERY_SECONDS
         while time.monotonic() < deadline:
             try:
-                if self._is_committed(lost):
+                if self._is_committed(lost_commit):
                     return outcomes
                 lost_command = NotPlaced(
                     "The database connection was lost, and this was not recorded; send it again in a moment."
                 )
-                is_repeated = lost.result.is_repeated
+                is_repeated = lost_commit.result.is_repeated
                 return [
                     outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else lost_command
                     for outcome in outcomes
@@ -252,19 +252,19 @@ class BatchWriter(Generic[Command, Outcome]):
             )
         ] * len(outcomes)
 
-    def _is_committed(self, lost: LostAtCommit) -> bool:
+    def _is_committed(self, lost_commit: LostAtCommit) -> bool:
         """Return whether a transaction was committed. Raises StillRunning if it has not ended.
 
         Its rows confirm its number, which belongs to another transaction if a crash lost this one.
         """
         with self._get_connection().begin():
-            status = find_commit_status(self._get_connection(), lost.transaction_id)
+            status = find_commit_status(self._get_connection(), lost_commit.transaction_id)
         if status is CommitStatus.RUNNING:
             raise StillRunning
         if status is CommitStatus.ABORTED:
             return False
         with self._get_connection().begin():
-            return lost.result.is_recorded(self._get_connection())
+            return lost_commit.result.is_recorded(self._get_connection())
 
     def _get_connection(self) -> Connection:
         if self._connection is None:

@@ -93,8 +93,8 @@ async def ready(components: HealthComponentsDep) -> Response:
         "row_level_security": row_security,
     }
     fields["rate_limits"] = components.rate_limits()
-    failed = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
-    fields["detail"] = problem or next(iter(failed), None)
+    failed_checks = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
+    fields["detail"] = problem or next(iter(failed_checks), None)
     return build_json_response(fields, 200 if is_ready else 503)
 
 
@@ -116,18 +116,22 @@ async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
     components_by_name = await _describe_components(components)
     status = summarize_components(components_by_name)
     layers = await asyncio.to_thread(find_sandbox_layers)
-    serialized = {name: _serialize_component(component) for name, component in components_by_name.items()}
-    serialized["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
-        "layers": layers
+    serialized_components = {
+        name: _serialize_component(component) for name, component in components_by_name.items()
     }
+    serialized_components["sandbox"] = _serialize_component(
+        describe_sandbox(layers, is_on=components.uses_sandbox)
+    ) | {"layers": layers}
     connections = await _read_in_time(
         components, lambda connection: components.describe_connections(connection, caller.tenant_id)
     )
-    serialized |= {name: _serialize_component(component) for name, component in (connections or {}).items()}
+    serialized_components |= {
+        name: _serialize_component(component) for name, component in (connections or {}).items()
+    }
     fields = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",
-        "components": serialized,
+        "components": serialized_components,
     }
     return build_json_response(fields)
 

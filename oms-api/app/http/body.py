@@ -36,9 +36,9 @@ def _is_json(content_type: bytes) -> bool:
 def parse_model(model: type[Model], content_type: bytes, body: bytes) -> Model:
     """Parse the JSON body as `model`. Raises UnsupportedMediaType, Malformed or Invalid."""
     if content_type == b"application/json":
-        parsed: Model | None = get_field_cache(model).parse(body)
-        if parsed is not None:
-            return parsed
+        parsed_body: Model | None = get_field_cache(model).parse(body)
+        if parsed_body is not None:
+            return parsed_body
     return validate_model(model, read_json(content_type, body))
 
 

@@ -90,19 +90,25 @@ class FieldCache(Generic[Model]):
         """Return the validated values, and the number of texts among them. Raises ValueError or KeyError."""
         values, texts = {}, 0
         for name, value in content.items():
-            validate, cached = self._fields[name]
+            validate, cached_values = self._fields[name]
             if type(value) is str:
                 texts += 1
                 values[name] = (
-                    cached[value] if value in cached else _cache_value(cached, value, validate(value))
+                    cached_values[value]
+                    if value in cached_values
+                    else _cache_value(cached_values, value, validate(value))
                 )
             elif type(value) is int and value:
-                if value not in cached:
-                    _cache_value(cached, value, validate(JsonNumber(str(value))))
-                values[name] = cached[value]
+                if value not in cached_values:
+                    _cache_value(cached_values, value, validate(JsonNumber(str(value))))
+                values[name] = cached_values[value]
             elif type(value) is JsonNumber:
                 key = (value.text,)  # a text of the same characters may be invalid, or mean something else
-                values[name] = cached[key] if key in cached else _cache_value(cached, key, validate(value))
+                values[name] = (
+                    cached_values[key]
+                    if key in cached_values
+                    else _cache_value(cached_values, key, validate(value))
+                )
             elif value is None or type(value) is bool:
                 values[name] = validate(value)
             else:
@@ -116,13 +122,15 @@ def _build_validator(field_info: FieldInfo) -> Callable[[Any], Any]:
     return validate
 
 
-def _cache_value(cached: dict[CacheKey, Any], key: CacheKey, value: Any) -> Any:  # the value of any field
+def _cache_value(
+    cached_values: dict[CacheKey, Any], key: CacheKey, value: Any
+) -> Any:  # the value of any field
     """Cache the value of a text or number for later requests, and return it."""
     text = key[0] if isinstance(key, tuple) else key
     if isinstance(text, int) or len(text) <= MAX_TEXT_LENGTH:
-        if len(cached) >= MAX_TEXTS:
-            cached.clear()
-        cached[key] = value
+        if len(cached_values) >= MAX_TEXTS:
+            cached_values.clear()
+        cached_values[key] = value
     return value
 
 

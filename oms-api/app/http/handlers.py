@@ -45,8 +45,8 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = METHODS.get(request)
         # empty for an HTML page, whose only route states its methods
-        allowed = methods.list_methods(request.url.path)
-        headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
+        allowed_methods = methods.list_methods(request.url.path)
+        headers["Allow"] = ", ".join(allowed_methods) or headers.get("Allow", "")
         problem = _build_http_error(error, _describe_methods(request, headers["Allow"]))
     elif error.status_code != NotFound.status:
         problem = _build_http_error(error, str(error.detail))
@@ -55,10 +55,10 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
     return response
 
 
-def _describe_methods(request: Request, allowed: str) -> str:
+def _describe_methods(request: Request, allowed_methods: str) -> str:
     methods = METHODS.get(request)
     other_way = methods.suggest_other_method(request.method, request.url.path)
-    return f"{request.method} is not supported at this address. {other_way or f'Use {allowed}.'}"
+    return f"{request.method} is not supported at this address. {other_way or f'Use {allowed_methods}.'}"
 
 
 def _build_http_error(error: HTTPException, sentence: str) -> OmsError:

@@ -42,8 +42,8 @@ class OpaqueIds:
         return number if is_ours else None
 
     def _compute_mac(self, tenant_id: int, kind: str, plain: bytes) -> bytes:
-        signed = f"{tenant_id}|{kind}|".encode() + plain
-        return hmac.digest(self._mac_key, signed, hashlib.sha256)[:_MAC_BYTES]
+        signed_content = f"{tenant_id}|{kind}|".encode() + plain
+        return hmac.digest(self._mac_key, signed_content, hashlib.sha256)[:_MAC_BYTES]
 
     def _apply_key_stream(self, mac: bytes, content: bytes) -> bytes:
         stream = hmac.digest(self._stream_key, mac, hashlib.sha256)

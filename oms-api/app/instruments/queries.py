@@ -36,11 +36,11 @@ def find_instruments(
 ) -> dict[InstrumentKey, Instrument]:
     """Return the instrument of every, including unlisted ones."""
     matching_rows = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
-    listed = {
+    listed_instruments = {
         InstrumentKey(tenant_id, symbol): _build_known_instrument((symbol, *terms))
         for tenant_id, symbol, *terms in matching_rows
     }
-    return {key: listed.get(key) or get_unlisted_terms(key.symbol) for key in keys}
+    return {key: listed_instruments.get(key) or get_unlisted_terms(key.symbol) for key in keys}
 
 
 def find_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, str]:
@@ -131,8 +131,17 @@ def save_terms(
 def _build_row(tenant_id: int, terms: Instrument, at: datetime) -> tuple[Any, ...]:
     kind = (terms.exchange, terms.asset_class, terms.currency)
     steps = (format_fixed(terms.tick_size), format_fixed(terms.lot_size))
-    allowed = (terms.is_tradable, terms.is_restricted)
-    return (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, terms.sector, format_timestamp(at))
+    trading_flags = (terms.is_tradable, terms.is_restricted)
+    return (
+        tenant_id,
+        terms.symbol,
+        *kind,
+        *steps,
+        *trading_flags,
+        terms.name,
+        terms.sector,
+        format_timestamp(at),
+    )
 
 
 @lru_cache(maxsize=4096)  # as in `get_unlisted_terms`
@@ -144,6 +153,6 @@ def _build_instrument(row: Sequence[Any]) -> Instrument:
     """Build the instrument. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
     symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name, sector = row
     steps = (Decimal(tick), Decimal(lot))
-    allowed = (bool(tradable), bool(restricted))
+    trading_flags = (bool(tradable), bool(restricted))
     kind = (exchange, asset_class, currency)
-    return Instrument(symbol, *kind, *steps, *allowed, is_listed=True, name=name, sector=sector)
+    return Instrument(symbol, *kind, *steps, *trading_flags, is_listed=True, name=name, sector=sector)

@@ -42,9 +42,9 @@ async def put_preferences(
         if fields.get("default_portfolio") is not None:
             book = require_portfolio(connection, caller, fields["default_portfolio"], "default_portfolio")
             fields["default_portfolio"] = book.name
-        stored = queries.find_preferences(connection, tenant_id, owner, for_update=True)
-        queries.store_preferences(connection, tenant_id, owner, {**stored, **fields}, at)
-        return {**stored, **fields}
+        stored_preferences = queries.find_preferences(connection, tenant_id, owner, for_update=True)
+        queries.store_preferences(connection, tenant_id, owner, {**stored_preferences, **fields}, at)
+        return {**stored_preferences, **fields}
 
     return build_json_response(_serialize_preferences(caller, await changes.run(write, tenant_id)))
 

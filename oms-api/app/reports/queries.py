@@ -106,10 +106,14 @@ def iterate_unreversed_steps(
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
     actions = find_all_actions(connection, tenant_id)
-    changed = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
+    changed_symbols = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
     for key, rows in groupby(_stream_rows(connection, statement), lambda row: BookKey._make(row[:4])):
-        read = partial(_sort_steps, actions=actions) if key.symbol in changed else partial(map, _read_fill)
-        yield key, read(rows)
+        read_steps = (
+            partial(_sort_steps, actions=actions)
+            if key.symbol in changed_symbols
+            else partial(map, _read_fill)
+        )
+        yield key, read_steps(rows)
 
 
 def _sort_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
@@ -293,8 +297,8 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
     )
     rows = connection.execute(statement).fetchall()
     for key, rows_of_portfolio in groupby(rows, lambda row: tuple(row[:3])):
-        stored = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in rows_of_portfolio]
-        yield (StatsOwner(*key), {day_totals.date: day_totals for day_totals in stored})
+        stored_days = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in rows_of_portfolio]
+        yield (StatsOwner(*key), {day_totals.date: day_totals for day_totals in stored_days})
 
 
 def build_day_insert(rows: Sequence[Row]) -> BulkWrite:

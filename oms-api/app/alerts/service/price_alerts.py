@@ -132,12 +132,12 @@ class PriceAlerts:
         The last price that this process has seen counts for them.
         """
         with self._lock:
-            waiting = {
+            pending_keys = {
                 AlertKey(transition.alert.tenant_id, transition.alert.id) for transition in self._pending
             }
             keys = set()
             for alert in alerts:
-                if AlertKey(alert.tenant_id, alert.id) not in waiting:
+                if AlertKey(alert.tenant_id, alert.id) not in pending_keys:
                     self._book.put(alert)
                     keys.add(InstrumentKey(alert.tenant_id, alert.symbol or ""))
         for key in keys:
@@ -160,11 +160,11 @@ class PriceAlerts:
         while self._pending:
             with self._lock:
                 batch = list(islice(self._pending, MAX_TRANSITIONS))
-            lost = await self._transactions.run(partial(self._record_transitions, batch=batch))
+            lost_alerts = await self._transactions.run(partial(self._record_transitions, batch=batch))
             with self._lock:
                 for _ in batch:
                     self._pending.popleft()
-            await self._reload_alerts(lost)
+            await self._reload_alerts(lost_alerts)
 
     def _record_transitions(self, connection: Connection, batch: list[Transition]) -> set[AlertKey]:
         """Store transitions, and return the alerts that were in another state."""

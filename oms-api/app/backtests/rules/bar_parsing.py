@@ -130,8 +130,8 @@ class BarParser:
             except ValueError:  # some are empty or have decimals
                 self._volume_places = _FINEST if any("." in cell for cell in cells) else 0
         scale = 10.0**self._volume_places
-        scaled = [float(UNKNOWN_VOLUME) if not cell else float(cell) * scale for cell in cells]
-        return array("q", map(round, scaled)) if max(scaled) < _MAX_EXACT else None
+        scaled_amounts = [float(UNKNOWN_VOLUME) if not cell else float(cell) * scale for cell in cells]
+        return array("q", map(round, scaled_amounts)) if max(scaled_amounts) < _MAX_EXACT else None
 
     def _is_valid(
         self, symbols: str | Sequence[str], starts: "array[int]", prices: Sequence["array[int]"]
@@ -221,10 +221,10 @@ class BarParser:
         column = array("q")
         for index, bar in enumerate(bars, 1):
             amount = get(bar)
-            scaled = UNKNOWN_VOLUME if amount is None else int(amount.scaleb(places))
-            if scaled >= _MAX_INTEGER:
+            scaled_amount = UNKNOWN_VOLUME if amount is None else int(amount.scaleb(places))
+            if scaled_amount >= _MAX_INTEGER:
                 raise PriceFileError(self._line + index, f"{amount} is too large")
-            column.append(scaled)
+            column.append(scaled_amount)
         return column
 
 
@@ -245,5 +245,5 @@ def _have_all_decimals(shapes: Iterable[str], places: int) -> bool:
 
 
 def _is_whole(amount: Decimal, places: int) -> bool:
-    scaled = amount.scaleb(places)
-    return scaled == scaled.to_integral_value()
+    scaled_amount = amount.scaleb(places)
+    return scaled_amount == scaled_amount.to_integral_value()

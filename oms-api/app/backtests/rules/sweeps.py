@@ -83,13 +83,13 @@ def draw_sets(
         raise InvalidBacktest("No parameter has a range to draw from. Name values with --grid.")
     random, sets_by_values = Random(seed), dict[tuple[str, ...], Parameters]()  # noqa: S311  # reproducible, not secret
     for _ in range(min(count, MAX_SETS) * _ATTEMPTS_PER_SET):
-        drawn = {
+        parameters = {
             name: _draw_value(random, parameter_description)
             for name, parameter_description in ranges.items()
             if name not in grid
         }
-        drawn |= {name: random.choice(values) for name, values in grid.items()}
-        sets_by_values.setdefault(tuple(drawn.values()), {**fixed, **drawn})
+        parameters |= {name: random.choice(values) for name, values in grid.items()}
+        sets_by_values.setdefault(tuple(parameters.values()), {**fixed, **parameters})
         if len(sets_by_values) == count:
             break
     return list(sets_by_values.values())
@@ -110,8 +110,8 @@ def list_windows(days: Sequence[int], train: int, test: int) -> list[Window]:
 
 def split_days(days: Sequence[int]) -> list[Window]:
     """Return the only window without a walk forward."""
-    split = days[min(round(len(days) * IN_SAMPLE_SHARE), len(days) - 1)]
-    return [Window(days[0], split, days[-1] + 1)]
+    first_out_of_sample = days[min(round(len(days) * IN_SAMPLE_SHARE), len(days) - 1)]
+    return [Window(days[0], first_out_of_sample, days[-1] + 1)]
 
 
 def build_rows(results: Sequence[SetResult], windows: Sequence[Window], days_a_year: int) -> list[SweepRow]:
@@ -189,5 +189,5 @@ def _draw_value(random: Random, parameter_description: ParameterDescription) -> 
     if parameter_description.type == "a whole number":
         return str(random.randint(int(parameter_description.minimum), int(parameter_description.maximum)))
     low, high = Decimal(parameter_description.minimum), Decimal(parameter_description.maximum)
-    drawn = round(low + (high - low) * Decimal(random.random()), _RANDOM_PLACES)
-    return f"{min(max(drawn, low), high):f}"
+    value = round(low + (high - low) * Decimal(random.random()), _RANDOM_PLACES)
+    return f"{min(max(value, low), high):f}"

@@ -64,11 +64,11 @@ class ChargeCalculator:
         if day != order.day:
             order.day, order.day_quantity, order.day_value = day, ZERO, ZERO
         filled = OrderTotals(order.day_quantity, order.day_value)
-        booked = compute_booked_charges(trade, filled, self._fee_totals, self._table)
-        self._fee_totals = booked.fee_totals or self._fee_totals
+        booked_charges = compute_booked_charges(trade, filled, self._fee_totals, self._table)
+        self._fee_totals = booked_charges.fee_totals or self._fee_totals
         order.day_quantity += fill.quantity
         order.day_value += fill.value
-        return booked.total
+        return booked_charges.total
 
     def charge_delivery(
         self, order: BacktestOrder, fill: Executed, position: Position, rate: Decimal | None
@@ -80,8 +80,8 @@ class ChargeCalculator:
         if order.side.sign > 0 or position.quantity <= 0 or order.product == INTRADAY:
             return ZERO
         day = find_trading_day(exchange, fill.at)
-        opened = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
-        is_intraday = opened is not None and find_trading_day(exchange, opened) == day
+        opened_at = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
+        is_intraday = opened_at is not None and find_trading_day(exchange, opened_at) == day
         terms = OrderTerms(Schedule.ZERODHA, exchange, order.side, day, order.product or None)
         if is_intraday or (symbol, day) in self._dp_days:
             return ZERO
@@ -172,13 +172,13 @@ class BacktestAccount:
             if self._needs_days and order.product != INTRADAY
             else None
         )
-        booked = build_fill(order.side, fill.quantity, fill.value, currency, rate, at)
-        current = apply_fill(position, booked)
+        booked_fill = build_fill(order.side, fill.quantity, fill.value, currency, rate, at)
+        current = apply_fill(position, booked_fill)
         self.positions[key] = current
-        self.cash -= sign * booked.value + charges + delivery
+        self.cash -= sign * booked_fill.value + charges + delivery
         self.charges += charges + delivery
         self.realized_pnl += current.realized_pnl - position.realized_pnl
-        self.traded += booked.value
+        self.traded += booked_fill.value
         self.fills += 1
         self._trips[key].book(position, current, sign * fill.quantity, charges + delivery)
         return charges
@@ -204,8 +204,8 @@ class BacktestAccount:
         """Return the currency that an instrument trades in, None if it is the portfolio's own."""
         if not self._has_currencies:
             return None
-        listed = instrument.currency if instrument.is_listed else None
-        return find_fill_currency(position, listed, self._currency_rates.base)
+        listed_currency = instrument.currency if instrument.is_listed else None
+        return find_fill_currency(position, listed_currency, self._currency_rates.base)
 
     def find_rate(self, currency: str | None) -> Decimal | None:
         """Return the value of one unit of a currency in the portfolio's, None if it is the portfolio's.

@@ -92,10 +92,10 @@ class _Source:
                 bar_columns = self.pending.get(symbol)
                 self.pending[symbol] = join_columns([bar_columns, selected] if bar_columns else [selected])
 
-    def take(self, bound: int) -> Iterator[BarColumns]:
-        """Yield and remove the bars that begin before `bound`."""
+    def take(self, end: int) -> Iterator[BarColumns]:
+        """Yield and remove the bars that begin before `end`."""
         for symbol, columns in list(self.pending.items()):
-            count = bisect_left(columns.starts, bound)
+            count = bisect_left(columns.starts, end)
             if count == len(columns.starts):
                 yield self.pending.pop(symbol)
             elif count:
@@ -171,13 +171,13 @@ class BarFiles:
 
         pairs = zip(self._files, self._selections, strict=True)
         sources = [_Source(file, selection, track(index)) for index, (file, selection) in enumerate(pairs)]
-        bound = -_END
-        while bound < _END:
+        end = -_END
+        while end < _END:
             for source in sources:
-                if source.reached == bound:
+                if source.reached == end:
                     source.read()
-            bound = min(source.reached for source in sources)
-            block = self._build_block([part for source in sources for part in source.take(bound)])
+            end = min(source.reached for source in sources)
+            block = self._build_block([part for source in sources for part in source.take(end)])
             if block.columns:
                 yield block
 
@@ -188,12 +188,12 @@ class BarFiles:
         columns = {}
         for symbol, symbol_columns in sorted(by_symbol.items()):
             symbol_columns.sort(key=lambda bar_columns: bar_columns.starts[0])
-            joined = join_columns(symbol_columns)
+            joined_columns = join_columns(symbol_columns)
             if len(symbol_columns) > 1 and any(
                 bar_columns.starts[-1] >= other.starts[0] for bar_columns, other in pairwise(symbol_columns)
             ):
                 raise InvalidBacktest(f"Two files have bars of {symbol} of the same time.")
-            columns[symbol] = self._rescale(joined)
+            columns[symbol] = self._rescale(joined_columns)
         return build_block(columns)
 
     def _rescale(self, columns: BarColumns) -> BarColumns:

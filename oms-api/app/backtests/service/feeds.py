@@ -128,9 +128,9 @@ class BarFeed:
         assert columns is not None  # noqa: S101  # there is a current bar
         index, exponent = self.index, -columns.places
         prices = (columns.opens[index], columns.highs[index], columns.lows[index], columns.closes[index])
-        opened, high, low, close = [Decimal(price).scaleb(exponent) for price in prices]
+        open_price, high, low, close = [Decimal(price).scaleb(exponent) for price in prices]
         start = datetime.fromtimestamp(columns.starts[index], UTC)
-        return MarketBar(self.symbol, start, opened, high, low, close, self.build_bar().volume)
+        return MarketBar(self.symbol, start, open_price, high, low, close, self.build_bar().volume)
 
     def list_history(self, count: int) -> list[Bar]:
         """Return at most the last `count` bars up to the current one, oldest first."""

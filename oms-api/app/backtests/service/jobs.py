@@ -96,8 +96,10 @@ class BacktestJobs:
         with TemporaryDirectory() as name:
             folder = Path(name)
             with closing(Recorder(folder)) as recorder:
-                finished = run_strategy(backtest.symbol_names, recorder, bars.read_blocks(progress.update))
-            run, code_hash = finished.run, finished.code_hash
+                finished_run = run_strategy(
+                    backtest.symbol_names, recorder, bars.read_blocks(progress.update)
+                )
+            run, code_hash = finished_run.run, finished_run.code_hash
             hashes = {"code_hash": code_hash, "data_hash": bars.data_hash, "result_hash": run.result_hash}
             statistics = compute_statistics(run)
             result = build_result(backtest.strategy, parameters, hashes, statistics)

@@ -256,17 +256,17 @@ class OrderManager:
     def _update_group(self, order: BacktestOrder, symbol: str) -> None:
         """Copy the quantities of the filled order's siblings, which the fill has reduced."""
         if order.group is not None:
-            for working in self._book.list_orders(symbol):
-                if working.group == order.group:
-                    self.open[symbol][working.id].quantity = working.quantity
+            for working_order in self._book.list_orders(symbol):
+                if working_order.group == order.group:
+                    self.open[symbol][working_order.id].quantity = working_order.quantity
 
     def _release_exits(self, order: BacktestOrder, now: int) -> None:
         """Let the exits of a filled entry work, and cut exits to what is left of the position."""
         open_orders = self.open.get(order.ticket.symbol, {})
         if order.has_exits:
-            for created in self._exits.grow(order, open_orders, now):
-                created.move(Status.SUBMITTED, now)
-                self._start_working(created, now)
+            for exit_order in self._exits.grow(order, open_orders, now):
+                exit_order.move(Status.SUBMITTED, now)
+                self._start_working(exit_order, now)
         if open_orders:
             self._exits.cut(open_orders, order.product, self._account.get_order_position(order).quantity, now)
 
@@ -281,9 +281,9 @@ class OrderManager:
 
     def _remove_from_market(self, order: BacktestOrder) -> None:
         """Remove an open order from the market."""
-        working = self._book.find(order.id)
-        if working is not None:
-            self._book.remove(working)
+        working_order = self._book.find(order.id)
+        if working_order is not None:
+            self._book.remove(working_order)
 
     def _notify_strategy(self, order: BacktestOrder) -> None:
         if self.has_order_handler:

@@ -119,7 +119,7 @@ class RiskEvaluator:
         mark, position = self._find_price(key.symbol), self._account.get_position(key)
         rate = self._account.find_rate_to_value(self._get_instrument(key.symbol), position)
         prices = Prices(last=mark)
-        working = [
+        working_orders = [
             other.build_working_order(
                 ZERO if price is None else self._estimate_charges(other, price, at, rate, other.leaves)
             )
@@ -127,7 +127,7 @@ class RiskEvaluator:
             if other is not order and other is not excluded and other.product == key.product
             for price in (find_order_price(other.build_candidate(), prices),)
         ]
-        return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
+        return build_symbol_book(position.quantity, mark, working_orders, prices, candidate, rate)
 
     def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
         """Return the totals of the portfolio's other symbols and products."""

@@ -79,14 +79,14 @@ class SandboxedBacktest:
 
     def _exchange_blocks(self, child: Child, blocks: Iterable[BarBlock]) -> Iterator[BarBlock]:
         """Send blocks some steps ahead, and yield each with its commands ready."""
-        waiting: deque[BarBlock] = deque()
+        waiting_blocks: deque[BarBlock] = deque()
         for block in blocks:
             child.send(Frame("block", *pack_block(block)))
-            waiting.append(block)
-            if len(waiting) > _BLOCKS_AHEAD:
-                yield from self._play_block(child, waiting.popleft())
-        while waiting:
-            yield from self._play_block(child, waiting.popleft())
+            waiting_blocks.append(block)
+            if len(waiting_blocks) > _BLOCKS_AHEAD:
+                yield from self._play_block(child, waiting_blocks.popleft())
+        while waiting_blocks:
+            yield from self._play_block(child, waiting_blocks.popleft())
         child.send(Frame("stop", {}))
         frame = self._take_commands(child)
         self._replay.finish()

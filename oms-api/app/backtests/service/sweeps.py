@@ -53,8 +53,10 @@ def run_set(task: SweepTask, parameters: Parameters) -> SetResult:
     run_strategy = prepare(task.strategy, parameters, task.settings)
     with closing(Recorder()) as recorder:
         run = run_strategy(task.symbols, recorder, task.blocks).run
-    earned = run.points[-1].equity - run.account.opening_cash
-    return SetResult(parameters, list_day_returns(run.points), shorten_amount(format_fixed(earned)) or "")
+    earned_amount = run.points[-1].equity - run.account.opening_cash
+    return SetResult(
+        parameters, list_day_returns(run.points), shorten_amount(format_fixed(earned_amount)) or ""
+    )
 
 
 def list_day_returns(points: Sequence[EquityPoint]) -> list[DayReturn]:

@@ -122,20 +122,20 @@ def list_portfolios_to_close(
     Those with a later close do not lack it: their calendar changed after it was stored.
     """
     row = EquitySnapshot
-    stored = (
+    has_snapshot = (
         select(row.at)
         .where(row.kind != INTERVAL, row.kind == "close", row.at >= at)
         .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
         .exists()
     )
     has_calendar = Portfolio.calendar.is_(None) if calendar is None else Portfolio.calendar == calendar
-    return _list_totals(connection, None, limit, has_calendar, Portfolio.created_at <= at, ~stored)
+    return _list_totals(connection, None, limit, has_calendar, Portfolio.created_at <= at, ~has_snapshot)
 
 
 def list_flows_without_snapshot(connection: Connection, since: datetime, limit: int) -> list[FlowInstant]:
     """Return the instants after `since` at which cash flowed and no snapshot is stored, in time order."""
     row, flow = EquitySnapshot, CashMovement
-    stored = (
+    has_snapshot = (
         select(row.at)
         .where(row.kind != INTERVAL, row.kind == "flow", row.at == flow.created_at)
         .where(row.tenant_id == flow.tenant_id, row.portfolio_id == flow.portfolio_id)
@@ -143,7 +143,7 @@ def list_flows_without_snapshot(connection: Connection, since: datetime, limit: 
     )
     statement = (
         select(flow.created_at, flow.portfolio_id)
-        .where(flow.kind.in_(sorted(FLOWS)), flow.created_at > since, ~stored)
+        .where(flow.kind.in_(sorted(FLOWS)), flow.created_at > since, ~has_snapshot)
         .distinct()
         .order_by(flow.created_at, flow.portfolio_id)
         .limit(limit)

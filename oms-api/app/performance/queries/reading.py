@@ -137,8 +137,8 @@ def _join_columns(
         return [[] for _ in texts]
     instants, *amounts = texts
     is_text = connection.dialect.name == "sqlite"
-    split = instants.split(",") if is_text else _parse_instants(instants)
-    return [split, *(text.split(",") for text in amounts)]
+    instant_texts = instants.split(",") if is_text else _parse_instants(instants)
+    return [instant_texts, *(text.split(",") for text in amounts)]
 
 
 def _parse_instants(text: str) -> list[str]:

@@ -62,12 +62,14 @@ class LedgerFigures:
     ) -> list[Decimal]:
         """Return the values of the unreversed trades of (start, end], in the portfolio's currency."""
         if portfolio.last_sequence > MAX_TRADES:
-            traded: Sequence[TradedValue] = queries.list_traded_values(
+            traded_values: Sequence[TradedValue] = queries.list_traded_values(
                 connection, tenant_id, portfolio.id, start, end
             )
-            return [traded_value.value for traded_value in traded]
-        traded = self._read_figures(connection, tenant_id, portfolio).traded
-        return [traded_value.value for traded_value in traded if start < traded_value.created_at <= end]
+            return [traded_value.value for traded_value in traded_values]
+        traded_values = self._read_figures(connection, tenant_id, portfolio).traded
+        return [
+            traded_value.value for traded_value in traded_values if start < traded_value.created_at <= end
+        ]
 
     def _read_figures(self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms) -> _Figures:
         if not portfolio.last_sequence:

@@ -164,7 +164,7 @@ def build_snapshot(
     """Return the snapshot of a portfolio. Its charges are what was paid in and earned, less its equity."""
     equity = state.cash + exposure.net
     paid_in = state.opening_cash + state.moved_cash
-    earned = state.realized_pnl + exposure.unrealized_pnl
+    earned_amount = state.realized_pnl + exposure.unrealized_pnl
     return Snapshot(
         tenant_id=state.tenant_id,
         portfolio_id=state.id,
@@ -176,7 +176,7 @@ def build_snapshot(
         equity=equity,
         realized_pnl=state.realized_pnl,
         unrealized_pnl=exposure.unrealized_pnl,
-        charges=paid_in + earned - equity,
+        charges=paid_in + earned_amount - equity,
         flows=flows,
     )
 
@@ -186,10 +186,10 @@ def _group_by_close(
 ) -> Iterator[tuple[datetime, list[PortfolioTotals]]]:
     """Yield each close that is missing, with its portfolios."""
     keys = [PortfolioKey(state.tenant_id, state.id) for state in states]
-    stored = queries.find_last_closes(connection, keys)
+    last_closes = queries.find_last_closes(connection, keys)
     missing: dict[datetime, list[PortfolioTotals]] = {}
     for key, state in zip(keys, states, strict=True):
-        for at in list_missed_closes(calendar, stored.get(key), last):
+        for at in list_missed_closes(calendar, last_closes.get(key), last):
             missing.setdefault(at, []).append(state)
     yield from sorted(missing.items())
 

@@ -182,14 +182,14 @@ def _sum_unrealized_pnl(
 
 def _convert_total(rates: Rates, groups: Iterable[GroupResult]) -> Converted | None:
     """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
-    realized = charges = ZERO
+    realized_pnl = charges = ZERO
     unrealized: Decimal | None = None
     for group in groups:
         rate = rates.get(group.key.currency)
         if rate is None:
             return None
-        realized += multiply(group.totals.realized_pnl, rate.rate)
+        realized_pnl += multiply(group.totals.realized_pnl, rate.rate)
         charges += multiply(group.totals.charges, rate.rate)
         if group.unrealized_pnl is not None:
             unrealized = (unrealized or ZERO) + multiply(group.unrealized_pnl, rate.rate)
-    return Converted(rates.base, realized, unrealized, charges, rates.used)
+    return Converted(rates.base, realized_pnl, unrealized, charges, rates.used)

@@ -112,16 +112,16 @@ class ProfitExplainer(NamedTuple):
         movements = queries.list_booked_movements(self.connection, *key, period.bounds)
         rates: dict[str, Decimal] = {}
         for currency in list_currencies(period.start, period.end, trades):
-            quoted = self._find_rate(currency, book.base_currency, period.bounds.end)
-            rate = find_end_rate(currency, period.end, quoted, trades)
+            quoted_rate = self._find_rate(currency, book.base_currency, period.bounds.end)
+            rate = find_end_rate(currency, period.end, quoted_rate, trades)
             if rate is not None:
                 rates[currency] = rate
         return explain_day(period.start, period.end, rates, trades, movements)
 
     def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
         keys = [InstrumentKey(self.tenant_id, currency_pair) for currency_pair in list_pairs(currency, base)]
-        read = self.market.find_marks if at is None else self.market.find_past_marks
-        quotes = read(self.connection, keys, at or self.now)
+        find_quotes = self.market.find_marks if at is None else self.market.find_past_marks
+        quotes = find_quotes(self.connection, keys, at or self.now)
         return find_rate(currency, base, {key.symbol: quote for key, quote in quotes.items()})
 
     def _value_currencies(self, statement: PortfolioStatement) -> Mapping[str, CurrencyValue]:

@@ -81,8 +81,8 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _find_secret_environment() -> None:
-    allowed = {"LC_CTYPE", "PWD"}  # set by Python and by bubblewrap
-    if not os.environ.keys() - allowed:  # it must be empty
+    allowed_variables = {"LC_CTYPE", "PWD"}  # set by Python and by bubblewrap
+    if not os.environ.keys() - allowed_variables:  # it must be empty
         raise KeyError("there are no variables")
 
 

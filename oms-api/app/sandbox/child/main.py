@@ -81,10 +81,10 @@ def _report_end(channel: ChildChannel, frame: Frame) -> None:
 def _take_pipes() -> tuple[int, int]:
     """Return the two pipes, and replace the standard streams by nothing."""
     incoming, outgoing = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDWR)
+    null_descriptor = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
-    os.close(nothing)
+        os.dup2(null_descriptor, stream)
+    os.close(null_descriptor)
     return incoming, outgoing
 
 

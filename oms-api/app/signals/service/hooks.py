@@ -36,10 +36,10 @@ def is_allowed(networks: str | None, address: str) -> bool:
     if networks is None:
         return True
     try:
-        parsed = ipaddress.ip_address(address)
+        ip_address = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed in ipaddress.ip_network(network) for network in networks.split())
+    return any(ip_address in ipaddress.ip_network(network) for network in networks.split())
 
 
 def create_hook(

@@ -59,20 +59,20 @@ class ComparedFill(NamedTuple):
 
 
 def compare_orders(
-    live_orders: Mapping[str, ComparedOrder], replayed: Mapping[str, ComparedOrder], cause: str
+    live_orders: Mapping[str, ComparedOrder], replayed_orders: Mapping[str, ComparedOrder], cause: str
 ) -> list[ParityDifference]:
     """Return the differences by id. `cause` is that of orders which only one of the two has.
 
     What a replaced order differs in already is not repeated for the one that replaces it.
     """
     differences_by_order: dict[str, list[ParityDifference]] = {}
-    for order_id in live_orders.keys() | replayed.keys():
+    for order_id in live_orders.keys() | replayed_orders.keys():
         differences_by_order[order_id] = list(
-            _compare_order(order_id, live_orders.get(order_id), replayed.get(order_id), cause)
+            _compare_order(order_id, live_orders.get(order_id), replayed_orders.get(order_id), cause)
         )
     differences: list[ParityDifference] = []
     for order_id in sorted(differences_by_order):
-        order = live_orders.get(order_id) or replayed[order_id]
+        order = live_orders.get(order_id) or replayed_orders[order_id]
         earlier = {
             _get_content(difference) for difference in differences_by_order.get(order.replaces or "", ())
         }
@@ -89,32 +89,33 @@ def _get_content(difference: ParityDifference) -> tuple[DifferenceKind, str | No
 
 
 def _compare_order(
-    order_id: str, live_order: ComparedOrder | None, replayed: ComparedOrder | None, cause: str
+    order_id: str, live_order: ComparedOrder | None, replayed_order: ComparedOrder | None, cause: str
 ) -> Iterable[ParityDifference]:
-    if live_order is not None and replayed is not None:
-        yield from _compare_terms(order_id, live_order, replayed, cause)
+    if live_order is not None and replayed_order is not None:
+        yield from _compare_terms(order_id, live_order, replayed_order, cause)
         return
     kind = DifferenceKind.MISSING if live_order is None else DifferenceKind.EXTRA
-    descriptions = [None if order is None else order.describe() for order in (live_order, replayed)]
+    descriptions = [None if order is None else order.describe() for order in (live_order, replayed_order)]
     yield ParityDifference(kind, order_id, descriptions[0], descriptions[1], cause)
 
 
 def _compare_terms(
-    order_id: str, live_order: ComparedOrder, replayed: ComparedOrder, cause: str
+    order_id: str, live_order: ComparedOrder, replayed_order: ComparedOrder, cause: str
 ) -> Iterable[ParityDifference]:
     terms = (
-        (DifferenceKind.QUANTITY, live_order.quantity, replayed.quantity),
-        (DifferenceKind.PRICE, live_order.limit_price, replayed.limit_price),
-        (DifferenceKind.PRICE, live_order.stop_price, replayed.stop_price),
+        (DifferenceKind.QUANTITY, live_order.quantity, replayed_order.quantity),
+        (DifferenceKind.PRICE, live_order.limit_price, replayed_order.limit_price),
+        (DifferenceKind.PRICE, live_order.stop_price, replayed_order.stop_price),
     )
     for kind, live_value, replayed_value in terms:
         if live_value != replayed_value:
             yield ParityDifference(
                 kind, order_id, _format_amount(live_value), _format_amount(replayed_value), cause
             )
-    if live_order.at - replayed.at > MAX_DELAY:
-        late = f"The order was placed {(live_order.at - replayed.at).total_seconds():.0f} s after its input."
-        times = (live_order.at.isoformat(), replayed.at.isoformat())
+    if live_order.at - replayed_order.at > MAX_DELAY:
+        delay_seconds = (live_order.at - replayed_order.at).total_seconds()
+        late = f"The order was placed {delay_seconds:.0f} s after its input."
+        times = (live_order.at.isoformat(), replayed_order.at.isoformat())
         yield ParityDifference(DifferenceKind.TIME, order_id, *times, late)
 
 
@@ -128,10 +129,13 @@ def compare_fill(
     if not replayed_fills:
         cause = "The quote at the time of the fill does not fill the order."
         return [ParityDifference(DifferenceKind.EXTRA, order_id, format_fixed(live_fill.price), None, cause)]
-    replayed, cause = replayed_fills[0], "The quote at the time of the fill gives another price or quantity."
+    replayed_fill, cause = (
+        replayed_fills[0],
+        "The quote at the time of the fill gives another price or quantity.",
+    )
     pairs = (
-        (DifferenceKind.PRICE, live_fill.price, replayed.price),
-        (DifferenceKind.QUANTITY, live_fill.quantity, replayed.quantity),
+        (DifferenceKind.PRICE, live_fill.price, replayed_fill.price),
+        (DifferenceKind.QUANTITY, live_fill.quantity, replayed_fill.quantity),
     )
     return [
         ParityDifference(kind, order_id, format_fixed(live_value), format_fixed(replayed_value), cause)

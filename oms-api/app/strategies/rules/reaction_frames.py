@@ -68,11 +68,11 @@ def parse_reaction(fields: Mapping[str, Any], sequence: int, scope: ActionScope)
     if len(actions) > MAX_ACTIONS:
         raise MessageLimitExceeded(f"It wanted {len(actions)} orders at once; at most {MAX_ACTIONS} may be.")
     try:
-        parsed = _parse_actions(actions, scope)
+        parsed_actions = _parse_actions(actions, scope)
     except InvalidCommand as error:
         raise InvalidFrame(f"It sent a wrong command: {error}.") from None
     _require_state(state)
-    return Reaction(tuple(parsed), state)
+    return Reaction(tuple(parsed_actions), state)
 
 
 def _pack_action(action: Action) -> list[Any]:
@@ -85,12 +85,12 @@ def _pack_action(action: Action) -> list[Any]:
 
 def _parse_actions(actions: Sequence[object], scope: ActionScope) -> list[Action]:
     """Return the actions. New orders are numbered as the process of the strategy numbers them."""
-    parsed, count = list[Action](), 0
+    parsed_actions, count = list[Action](), 0
     for fields in actions:
         command = parse_command(fields, scope.symbols)
         count += command.kind is not CommandKind.CANCEL
-        parsed.append(_build_action(command, f"{scope.prefix}-{count}", scope))
-    return parsed
+        parsed_actions.append(_build_action(command, f"{scope.prefix}-{count}", scope))
+    return parsed_actions
 
 
 def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:

@@ -66,11 +66,11 @@ class InputCollector:
             self.tracked.setdefault(order.client_order_id, Tracked(order.id))
 
     def restore(
-        self, connection: Connection, saved: dict[str, list[Any]], pending: Iterable[JournalInput]
+        self, connection: Connection, saved: dict[str, list[Any]], pending_inputs: Iterable[JournalInput]
     ) -> None:
         """Continue from the saved orders and the inputs that are in the journal but not processed."""
         self.tracked = {name: Tracked(*fields) for name, fields in saved.items()}
-        for journal_input in pending:
+        for journal_input in pending_inputs:
             payload = orjson.loads(journal_input.payload)
             if journal_input.kind is InputKind.ORDER:
                 self._find_tracked(connection, payload["id"]).event_count = payload["event_count"]
@@ -135,9 +135,9 @@ class InputCollector:
         self._next_start = end
         inputs = []
         for start, bars in sorted(by_start.items()):
-            serialized = [serialize_bars(bar.symbol, self._seconds, [bar]) for bar in bars]
+            serialized_bars = [serialize_bars(bar.symbol, self._seconds, [bar]) for bar in bars]
             at = start + self._interval.length
-            inputs.append(NewInput(InputKind.BARS, at, orjson.dumps({"bars": serialized}).decode()))
+            inputs.append(NewInput(InputKind.BARS, at, orjson.dumps({"bars": serialized_bars}).decode()))
         return inputs
 
     def _collect_quotes(self, connection: Connection, now: datetime) -> list[NewInput]:

@@ -168,8 +168,8 @@ class LiveAccount:
     def restore(self, payload: dict[str, Any]) -> None:
         """Restore cash and positions from the result of `serialize`."""
         self.cash = Decimal(payload["cash"])
-        for symbol, product_name, quantity, cost, realized in payload["positions"]:
-            position = Position(Decimal(quantity), Decimal(cost), Decimal(realized))
+        for symbol, product_name, quantity, cost, realized_pnl in payload["positions"]:
+            position = Position(Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
             self.positions[HoldingKey(symbol, product_name)] = position
 
 

@@ -68,7 +68,7 @@ class ParityChecker:
         with closing(_Replay(self._runners, strategy)) as replay:
             for journal_input in inputs:
                 replay.play(journal_input)
-        replayed = {
+        replayed_orders = {
             name: compared_order
             for name, compared_order in replay.orders.items()
             if since <= compared_order.at < until
@@ -84,15 +84,15 @@ class ParityChecker:
         live_orders = {
             name: compared_order
             for name, compared_order in live_orders.items()
-            if name in replayed or since <= compared_order.at < until
+            if name in replayed_orders or since <= compared_order.at < until
         }
-        differences = compare_orders(live_orders, replayed, replay.cause)
+        differences = compare_orders(live_orders, replayed_orders, replay.cause)
         count = 0
         for order in orders:
             for fill in list_executions(connection, strategy.tenant_id, order.id):
                 count += 1
                 differences += self._compare_fill(connection, order, fill)
-        return ParityReport(len(live_orders.keys() | replayed.keys()), count, differences)
+        return ParityReport(len(live_orders.keys() | replayed_orders.keys()), count, differences)
 
     def _compare_fill(
         self, connection: Connection, order: Order, fill: OwnExecution
@@ -101,15 +101,17 @@ class ParityChecker:
         if order.broker != _PAPER:
             return []
         instrument = find_instruments(connection, [order.instrument_key])[order.instrument_key]
-        working = convert_order(order._replace(filled_quantity=Decimal(0)), instrument)
+        working_order = convert_order(order._replace(filled_quantity=Decimal(0)), instrument)
         paper = self._find_paper_settings(connection, order)
         accepted_at = fill.at - paper.latency
-        working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=accepted_at)
+        working_order = working_order._replace(
+            leaves=fill.quantity, quantity=fill.quantity, accepted_at=accepted_at
+        )
         candidates = list[ComparedFill]()
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
             quotes = self._market.find_past_quotes(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
-            events = [] if quote is None else compute_fills([working], quote, fill.at, paper)
+            events = [] if quote is None else compute_fills([working_order], quote, fill.at, paper)
             candidates += [
                 ComparedFill(event.price, event.quantity) for event in events if isinstance(event, Executed)
             ]
@@ -167,9 +169,9 @@ class _Replay:
             self.cause = f"The code cannot be started: {describe_end(error)}"
         self._deliver_input(journal_input)
         first = payload["repeats_from"]
-        for repeated in self._pending if first is not None else ():
-            if repeated.sequence >= first and repeated.kind not in _NOT_REPEATED:
-                self._deliver_input(repeated)
+        for repeated_input in self._pending if first is not None else ():
+            if repeated_input.sequence >= first and repeated_input.kind not in _NOT_REPEATED:
+                self._deliver_input(repeated_input)
 
     def _deliver_input(self, journal_input: JournalInput) -> None:
         if self._runner is None:
@@ -204,9 +206,9 @@ def _read_inputs(
 ) -> Sequence[JournalInput]:
     """Return the inputs from the last start before `since` on. Raises NoJournal."""
     inputs = list(iterate_inputs(connection, strategy.tenant_id, strategy.name))
-    broken = find_break(inputs)
-    if broken is not None:
-        raise NoJournal(f"The journal is not whole: input {broken} does not follow the one before.")
+    broken_sequence = find_break(inputs)
+    if broken_sequence is not None:
+        raise NoJournal(f"The journal is not whole: input {broken_sequence} does not follow the one before.")
     starts = [
         journal_input
         for journal_input in inputs

@@ -112,12 +112,12 @@ def describe_strategies(
     names = [listed_strategy.strategy.name for listed_strategy in strategies]
     fills_by_strategy = list_fills(connection, caller.tenant_id, names, caller.portfolios)
     capital = _read_capital(connection, caller.tenant_id, strategies)
-    serialized = []
+    serialized_strategies = []
     for strategy in strategies:
         fills = fills_by_strategy.get(strategy.strategy.name, [])
         statistics = compute_statistics(fills, capital.get(strategy.strategy.portfolio_id or 0, ZERO))
-        serialized.append(serialize_strategy(connection, strategy, inspected, statistics))
-    return serialized
+        serialized_strategies.append(serialize_strategy(connection, strategy, inspected, statistics))
+    return serialized_strategies
 
 
 def describe_manual(connection: Connection, caller: Caller) -> dict[str, Any]:

@@ -57,16 +57,18 @@ class StrategySession:
         now = self._now()
         with unit_of_work(self._engine, self._strategy.tenant_id) as connection:
             state = self._load_state(connection, now)
-            pending = list(
+            pending_inputs = list(
                 queries.iterate_inputs(connection, state.tenant_id, state.strategy, state.processed)
             )
-            self._collector.restore(connection, self._saved["tracked"], pending)
-            first = self._build_start(connection, pending, now)
+            self._collector.restore(connection, self._saved["tracked"], pending_inputs)
+            first = self._build_start(connection, pending_inputs, now)
         (started,) = self._append_inputs([first])
-        self._process_input(started, saves=not pending)
-        repeated = [item for item in pending if item.kind not in {InputKind.START, InputKind.STOP}]
-        for journal_input in repeated:
-            self._process_input(journal_input, saves=journal_input is repeated[-1])
+        self._process_input(started, saves=not pending_inputs)
+        repeated_inputs = [
+            item for item in pending_inputs if item.kind not in {InputKind.START, InputKind.STOP}
+        ]
+        for journal_input in repeated_inputs:
+            self._process_input(journal_input, saves=journal_input is repeated_inputs[-1])
 
     def run_step(self) -> bool:
         """Deliver new inputs, and return whether there were any."""
@@ -103,7 +105,7 @@ class StrategySession:
         return state
 
     def _build_start(
-        self, connection: Connection, pending: Sequence[JournalInput], now: datetime
+        self, connection: Connection, pending_inputs: Sequence[JournalInput], now: datetime
     ) -> NewInput:
         strategy = self._strategy
         payload = {
@@ -116,7 +118,7 @@ class StrategySession:
             "seed": strategy.run,
             "seconds": int((now - EPOCH).total_seconds()),
             "saved": self._saved["saved"],
-            "repeats_from": pending[0].sequence if pending else None,
+            "repeats_from": pending_inputs[0].sequence if pending_inputs else None,
             "history": self._collector.read_history(connection, now),
         }
         return NewInput(InputKind.START, now, orjson.dumps(payload).decode())

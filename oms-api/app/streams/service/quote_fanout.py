@@ -92,8 +92,8 @@ class QuoteFanout:
         if not self._changed:
             return
         with self._lock:
-            changed, self._changed = self._changed, {}
-        texts = self._serialize_all(changed)
+            changed_quotes, self._changed = self._changed, {}
+        texts = self._serialize_all(changed_quotes)
         for keys, outboxes in self._groups.items():
             items = {key.symbol: texts[key] for key in texts.keys() & keys}
             if items:

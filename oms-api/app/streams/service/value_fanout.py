@@ -107,14 +107,14 @@ class ValueFanout:
 
 
 def _send_changes(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> None:
-    changed = {}
+    changed_texts = {}
     for key, (name, text) in texts.items():
         is_wanted = key in client.wanted or _ALL in client.wanted
         is_visible = client.portfolios is None or key in client.portfolios
         if is_wanted and is_visible and client.sent.get(key) != text:
-            client.sent[key] = changed[name] = text
-    if changed:
-        outbox.put_items(ChannelKind.PNL, changed)
+            client.sent[key] = changed_texts[name] = text
+    if changed_texts:
+        outbox.put_items(ChannelKind.PNL, changed_texts)
 
 
 def _serialize_value(statement: PortfolioStatement, value: PortfolioValue) -> PortfolioText:

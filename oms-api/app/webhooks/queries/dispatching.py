@@ -108,7 +108,7 @@ def list_pending(connection: Connection, webhook_ids: Sequence[str], limit: int)
     """Return the pending deliveries by webhook, in the order of their events, and up to `limit` of each."""
     row_of = WebhookDeliveryRow
     place = func.row_number().over(partition_by=row_of.webhook_id, order_by=(row_of.event_number, row_of.id))
-    pending = (
+    ranked_deliveries = (
         select(
             row_of.id,
             row_of.webhook_id,
@@ -123,9 +123,11 @@ def list_pending(connection: Connection, webhook_ids: Sequence[str], limit: int)
         .where(row_of.webhook_id.in_(webhook_ids), row_of.status == DeliveryStatus.PENDING.value)
         .subquery()
     )
-    statement = select(pending).where(pending.c.place <= limit)
+    statement = select(ranked_deliveries).where(ranked_deliveries.c.place <= limit)
     deliveries_by_webhook: dict[str, list[Delivery]] = {}
-    for row in connection.execute(statement.order_by(pending.c.event_number, pending.c.id)):
+    for row in connection.execute(
+        statement.order_by(ranked_deliveries.c.event_number, ranked_deliveries.c.id)
+    ):
         deliveries_by_webhook.setdefault(row.webhook_id, []).append(
             Delivery(
                 row.id, row.webhook_id, row.tenant_id, row.event_number, row.subject, row.attempt,

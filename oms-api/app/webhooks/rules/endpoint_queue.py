@@ -58,19 +58,21 @@ class EndpointQueue:
         Deliveries that were attempted since the new state was read have their newer state in `previous`.
         """
         self.is_proven = previous.is_proven
-        known_deliveries = {item.id: item for waiting in previous._by_subject.values() for item in waiting}
-        for waiting in self._by_subject.values():
-            for position, delivery in enumerate(waiting):
+        known_deliveries = {
+            item.id: item for deliveries in previous._by_subject.values() for item in deliveries
+        }
+        for deliveries in self._by_subject.values():
+            for position, delivery in enumerate(deliveries):
                 if (
                     delivery.id in known_deliveries
                     and known_deliveries[delivery.id].attempt > delivery.attempt
                 ):
-                    waiting[position] = known_deliveries[delivery.id]
+                    deliveries[position] = known_deliveries[delivery.id]
         for subject, sending in previous._sending.items():
-            waiting = self._by_subject.get(subject, deque())
-            for position, delivery in enumerate(waiting):
+            deliveries = self._by_subject.get(subject, deque())
+            for position, delivery in enumerate(deliveries):
                 if delivery.id == sending.id:
-                    waiting[position] = sending
+                    deliveries[position] = sending
                     self._sending[subject] = sending
 
     def take(self, now: datetime) -> Delivery | None:
@@ -83,9 +85,9 @@ class EndpointQueue:
         if self._paused_until is not None and now < self._paused_until:
             return None
         due_deliveries = [
-            waiting[0]
-            for subject, waiting in self._by_subject.items()
-            if subject not in self._sending and waiting[0].next_attempt_at <= now
+            deliveries[0]
+            for subject, deliveries in self._by_subject.items()
+            if subject not in self._sending and deliveries[0].next_attempt_at <= now
         ]
         if not due_deliveries:
             return None
@@ -101,7 +103,9 @@ class EndpointQueue:
         """Return the deliveries that could be sent now if their events were loaded, a few at a time."""
         if self._paused_until is not None and now < self._paused_until:
             return []
-        first = (waiting[0] for subject, waiting in self._by_subject.items() if subject not in self._sending)
+        first = (
+            deliveries[0] for subject, deliveries in self._by_subject.items() if subject not in self._sending
+        )
         due_deliveries = [
             delivery for delivery in first if delivery.event is None and delivery.next_attempt_at <= now
         ]
@@ -126,10 +130,10 @@ class EndpointQueue:
 
     def remove(self, delivery: Delivery) -> None:
         """Remove a delivery that is complete or cannot be sent."""
-        waiting = self._by_subject[delivery.subject]
-        waiting.remove(delivery)
+        deliveries = self._by_subject[delivery.subject]
+        deliveries.remove(delivery)
         self._count -= 1
-        if not waiting:
+        if not deliveries:
             del self._by_subject[delivery.subject]
 
 

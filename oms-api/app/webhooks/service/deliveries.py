@@ -49,10 +49,17 @@ class WebhookDeliveries:
         """Send the event of a delivery again as a new delivery. The event keeps its ID."""
         webhook = get_webhook(connection, request.caller, webhook_id)
         number = self._decode_delivery_id(webhook.tenant_id, delivery_id)
-        old = queries.find_delivery(connection, webhook.tenant_id, webhook.id, number)
-        if old is None:
+        earlier_delivery = queries.find_delivery(connection, webhook.tenant_id, webhook.id, number)
+        if earlier_delivery is None:
             raise NoSuchDelivery(delivery_id)
-        return self._add_delivery(connection, webhook, old.event_number, old.event_type, old.subject, now)
+        return self._add_delivery(
+            connection,
+            webhook,
+            earlier_delivery.event_number,
+            earlier_delivery.event_type,
+            earlier_delivery.subject,
+            now,
+        )
 
     def send_test(
         self, connection: Connection, request: ChangeRequest, webhook_id: str, now: datetime
@@ -90,9 +97,9 @@ class WebhookDeliveries:
         new = NewDelivery(webhook.tenant_id, webhook.id, number, event_type, subject)
         [delivery_id] = queries.insert_deliveries(connection, [new], now)
         webhook_queries.update_webhook(connection, webhook, {})
-        stored = queries.find_delivery(connection, webhook.tenant_id, webhook.id, delivery_id)
-        assert stored is not None, "inserted above"  # noqa: S101  # for the type checker
-        return ChangeResult(self.serialize(stored), (), 202)
+        stored_delivery = queries.find_delivery(connection, webhook.tenant_id, webhook.id, delivery_id)
+        assert stored_delivery is not None, "inserted above"  # noqa: S101  # for the type checker
+        return ChangeResult(self.serialize(stored_delivery), (), 202)
 
     def _decode_delivery_id(self, tenant_id: int, text: str) -> int:
         number = self._opaque_ids.decode(tenant_id, DELIVERY_ID_KIND, text)

@@ -95,10 +95,10 @@ class DispatchStore:
     def prepare(self, tenant_id: int, event: StoredEvent) -> OutgoingEvent:
         """Return an event as it is sent."""
         opaque_id = self._opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number)
-        serialized: dict[str, Any] = serialize_event(event, opaque_id)
-        subject = get_subject(event.type, serialized["data"])[:300]
+        serialized_event: dict[str, Any] = serialize_event(event, opaque_id)
+        subject = get_subject(event.type, serialized_event["data"])[:300]
         return OutgoingEvent(
-            event.number, tenant_id, event.type, opaque_id, subject, orjson.dumps(serialized)
+            event.number, tenant_id, event.type, opaque_id, subject, orjson.dumps(serialized_event)
         )
 
     def save(self, changes: DispatchChanges, now: datetime) -> list[Delivery]:
@@ -132,5 +132,7 @@ def build_update(
     """Return the row of a delivery after an attempt. `result` is (response status, latency in ms, error)."""
     pending_until = None if completed_at else format_timestamp(delivery.next_attempt_at)
     history = orjson.dumps(delivery.history).decode()
-    finished = None if completed_at is None else format_timestamp(completed_at)
-    return DeliveryUpdate(status, delivery.attempt, *result, history, pending_until, finished, delivery.id)
+    completed_text = None if completed_at is None else format_timestamp(completed_at)
+    return DeliveryUpdate(
+        status, delivery.attempt, *result, history, pending_until, completed_text, delivery.id
+    )

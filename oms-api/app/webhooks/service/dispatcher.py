@@ -163,13 +163,13 @@ class Dispatcher:
         self._refreshed_at = monotonic_seconds()
         for webhook_id in self._queues.keys() - endpoints.keys():
             del self._queues[webhook_id]
-        changed = [endpoint for endpoint in endpoints.values() if self._needs_loading(endpoint)]
-        for start in range(0, len(changed), LOADED_ENDPOINTS):
-            batch = changed[start : start + LOADED_ENDPOINTS]
+        changed_endpoints = [endpoint for endpoint in endpoints.values() if self._needs_loading(endpoint)]
+        for start in range(0, len(changed_endpoints), LOADED_ENDPOINTS):
+            batch = changed_endpoints[start : start + LOADED_ENDPOINTS]
             webhook_ids = [endpoint.id for endpoint in batch]
-            pending = await self._run_blocking(self._store.list_pending, webhook_ids, MAX_WAITING)
+            pending_deliveries = await self._run_blocking(self._store.list_pending, webhook_ids, MAX_WAITING)
             for endpoint in batch:
-                self._load_queue(endpoint, pending.get(endpoint.id, []))
+                self._load_queue(endpoint, pending_deliveries.get(endpoint.id, []))
 
     def _needs_loading(self, endpoint: Endpoint) -> bool:
         endpoint_queue = self._queues.get(endpoint.id)

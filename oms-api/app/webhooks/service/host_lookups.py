@@ -44,7 +44,7 @@ class HostLookups:
         if lookup is None:
             lookup = asyncio.create_task(self._find_addresses(key))
             self._running[key] = lookup
-            lookup.add_done_callback(lambda finished: self._remove_lookup(key, finished))
+            lookup.add_done_callback(lambda future: self._remove_lookup(key, future))
         return await asyncio.shield(lookup)
 
     async def _find_addresses(self, key: LookupKey) -> list[str]:

@@ -93,15 +93,17 @@ class StreamReader:
 
         While the database is not available, wait: that is not a failure of an entry.
         """
-        waiting = list(entries)
+        waiting_entries = list(entries)
         while True:
             try:
-                refusals = await self._intake.accept([entry.message for entry in waiting])
+                refusals = await self._intake.accept([entry.message for entry in waiting_entries])
             except Unavailable as error:
                 _LOG.warning("signals of the stream wait: %s", error.detail)
             else:
-                waiting = await self._acknowledge_entries(list(zip(waiting, refusals, strict=True)))
-            if not waiting:
+                waiting_entries = await self._acknowledge_entries(
+                    list(zip(waiting_entries, refusals, strict=True))
+                )
+            if not waiting_entries:
                 return
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -109,24 +111,24 @@ class StreamReader:
         self, results: Sequence[tuple[StreamEntry, OmsError | None]]
     ) -> list[StreamEntry]:
         """Acknowledge stored entries, bury refused ones, and return those to try again."""
-        stored = [entry.id for entry, refusal in results if refusal is None]
-        if stored:
-            await self._redis.xack(STREAM, GROUP, *stored)
-        waiting = []
+        stored_ids = [entry.id for entry, refusal in results if refusal is None]
+        if stored_ids:
+            await self._redis.xack(STREAM, GROUP, *stored_ids)
+        waiting_entries = []
         for entry, refusal in results:
             if isinstance(refusal, (WriteRefused, Unexpected)):
                 _LOG.error("a signal of the stream failed: %s", refusal.detail)
                 await self._handle_failure(entry)
             elif isinstance(refusal, Unavailable):
-                waiting.append(entry)
+                waiting_entries.append(entry)
             elif refusal is not None:
                 await self._move_to_dead_letters(entry, describe_refusal(refusal))
-        return waiting
+        return waiting_entries
 
     async def _handle_failure(self, entry: StreamEntry) -> None:
         """Leave the entry to be claimed again, unless it was delivered often enough."""
-        pending = await self._redis.xpending_range(STREAM, GROUP, entry.id, entry.id, 1)
-        if pending and is_hopeless(pending[0]["times_delivered"]):
+        pending_entries = await self._redis.xpending_range(STREAM, GROUP, entry.id, entry.id, 1)
+        if pending_entries and is_hopeless(pending_entries[0]["times_delivered"]):
             await self._move_to_dead_letters(
                 entry, f"It failed {MAX_DELIVERIES} times; the log of the service has the error."
             )
