@@ -62,7 +62,11 @@ def get_instruction(service, name):
 
 
 def read_image_environment(service):
-    pairs = (pair.partition("=") for line in get_instruction(service, "ENV") for pair in shlex.split(line))
+    pairs = (
+        assignment.partition("=")
+        for line in get_instruction(service, "ENV")
+        for assignment in shlex.split(line)
+    )
     return {name: value for name, _, value in pairs}
 
 
@@ -155,8 +159,8 @@ def test_compose_has_the_database_the_migration_and_both_services(compose):
 
 def test_compose_has_no_default_passwords(compose):
     text = (ROOT / "docker-compose.yml").read_text()
-    required = {name for name, rest in VARIABLE.findall(text) if rest.startswith(":?")}
-    optional = {name for name, rest in VARIABLE.findall(text) if not rest.startswith(":?")}
+    required = {name for name, modifier in VARIABLE.findall(text) if modifier.startswith(":?")}
+    optional = {name for name, modifier in VARIABLE.findall(text) if not modifier.startswith(":?")}
     assert required == {
         "POSTGRES_PASSWORD",
         "OMS_API_KEY",
@@ -184,7 +188,7 @@ def test_compose_has_no_default_passwords(compose):
 def test_make_docker_up_writes_the_variables_that_compose_requires(compose, tmp_path):
     from env_files import COMPOSE_TEMPLATE  # noqa: PLC0415  # beside what it is compared with
 
-    required = {name for name, rest in VARIABLE.findall(str(compose)) if rest.startswith(":?")}
+    required = {name for name, modifier in VARIABLE.findall(str(compose)) if modifier.startswith(":?")}
     assert {
         line.partition("=")[0] for line in COMPOSE_TEMPLATE.splitlines() if not line.startswith("#")
     } == required
@@ -285,10 +289,10 @@ def test_render_generates_the_keys_and_the_bot_takes_its_own_from_the_api(render
 
 
 def test_references_of_render_are_defined(render):
-    known = {item["name"] for item in [*render["services"], *render["databases"]]}
+    resource_names = {item["name"] for item in [*render["services"], *render["databases"]]}
     entries = [entry for service in render["services"] for entry in service["envVars"]]
     references = [entry.get("fromService") or entry.get("fromDatabase") for entry in entries]
-    assert {reference["name"] for reference in references if reference} <= known
+    assert {reference["name"] for reference in references if reference} <= resource_names
 
 
 def test_render_yaml_contains_no_secret(render):

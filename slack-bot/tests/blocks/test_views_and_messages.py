@@ -107,12 +107,14 @@ def test_question_keeps_the_entries_and_has_a_reason():
         ("MSFT", "0.1", False), ("!", "0.1", False),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("others", [[], [SYMBOL]])
-def test_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(symbol, gmv, stays, others):
-    opened = factories.build_view(build_question_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
+@pytest.mark.parametrize("other_questions", [[], [SYMBOL]])
+def test_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(
+    symbol, gmv, stays, other_questions
+):
+    opened = factories.build_view(build_question_form(ODD, CONTEXT, [PRICE, *other_questions])["blocks"])
     renewed = update_lines(opened, Draft(symbol, "100", gmv))
     check_view(renewed)
-    assert list_question_ids(renewed) == [each.id for each in ([PRICE] if stays else []) + others]
+    assert list_question_ids(renewed) == [each.id for each in ([PRICE] if stays else []) + other_questions]
     assert ("Odd." in get_reasons(renewed)) is stays
     has_banner = any(block["block_id"] == "banner" for block in renewed["blocks"])
     assert has_banner is bool(list_question_ids(renewed))

@@ -101,12 +101,12 @@ def test_only_confirmations_of_earlier_processes_are_pending(open_store):
     assert store.claim_pending(OWED.key)
 
 
-@pytest.mark.parametrize(("is_unknown", "left"), [(False, []), (True, [(OWED.key, False)])])
-def test_confirmed_trade_is_released(open_store, is_unknown, left):
+@pytest.mark.parametrize(("is_unknown", "unresolved"), [(False, []), (True, [(OWED.key, False)])])
+def test_confirmed_trade_is_released(open_store, is_unknown, unresolved):
     store = open_store()
     store.add(OWED)
     store.release(OWED.key, is_unknown=is_unknown)
-    assert list_unresolved(store) == left
+    assert list_unresolved(store) == unresolved
 
 
 def test_refused_second_submission_keeps_the_confirmation_of_the_first(open_store):

@@ -177,9 +177,9 @@ def test_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(
 
 
 def test_port_in_use_is_reported_in_a_sentence(slack, oms):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.socket() as occupied_port:
+        occupied_port.bind(("127.0.0.1", 0))
+        occupied_port.listen()
         program = start_program(
             SLACK_BOT_TOKEN=factories.TOKEN,
             SLACK_SIGNING_SECRET=factories.SECRET,
@@ -187,7 +187,7 @@ def test_port_in_use_is_reported_in_a_sentence(slack, oms):
             OMS_API_URL=oms.url,
             OMS_API_KEY=factories.OMS_KEY,
             BOT_DATABASE_URL="sqlite://",
-            PORT=str(taken.getsockname()[1]),
+            PORT=str(occupied_port.getsockname()[1]),
         )
         _, output = program.communicate(timeout=60)
     assert program.returncode == 1

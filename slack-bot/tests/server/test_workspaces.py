@@ -233,7 +233,7 @@ def test_workspaces_of_one_tenant_each_update_their_message_of_an_order(three_wo
     assert all("*Rejected by <@U3>*" in call.body["text"] for call in edited)
 
 
-def send_to_all(several: Workspace, event_type: str, data: dict[str, Any]) -> None:
+def send_to_all(several: Workspace, event_type: str, payload: dict[str, Any]) -> None:
     for team in ("T1", "T2"):
-        event = Event(f"{event_type}-1", event_type, "2026-11-29T10:00:00Z", data)
+        event = Event(f"{event_type}-1", event_type, "2026-11-29T10:00:00Z", payload)
         assert find_workspace(several, team).receiver.handle_once(event)

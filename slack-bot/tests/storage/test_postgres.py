@@ -114,8 +114,8 @@ def test_connections_that_the_server_closed_are_replaced(storages, server_url):
     database = storages[0].database
     assert database.execute("SELECT ?", "100%") == [("100%",)]
     name = database.execute("SELECT current_database()")[0][0]
-    others = f"FROM pg_stat_activity WHERE datname = '{name}'"
-    execute(server_url, f"SELECT pg_terminate_backend(pid) {others}")
+    sessions = f"FROM pg_stat_activity WHERE datname = '{name}'"
+    execute(server_url, f"SELECT pg_terminate_backend(pid) {sessions}")
     assert database.execute("SELECT 1") == [(1,)]
 
 

@@ -36,8 +36,8 @@ def find_row(workspace: Workspace, order_id, kind=MessageKind.ORDER):
     return workspace.bot.services.order_messages.find(order_id, kind)
 
 
-def send_change(workspace: Workspace, **data):
-    event = Event(f"E{next(NUMBERS)}", "order.changed", "2026-11-29T10:00:00.000000Z", data)
+def send_change(workspace: Workspace, **payload):
+    event = Event(f"E{next(NUMBERS)}", "order.changed", "2026-11-29T10:00:00.000000Z", payload)
     assert workspace.bot.receiver.handle_once(event)
 
 

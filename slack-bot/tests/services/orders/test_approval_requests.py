@@ -31,12 +31,12 @@ def place_order(workspace: Workspace, actor="", client_order_id="s-1"):
 
 
 def request_approval(workspace: Workspace, order_id, by="key:strategy-1", event_id="E1"):
-    data = {"order_id": order_id, "requested_by": by, "approvers": ["role:risk"], "expires_at": ""}
-    send_event(workspace, event_id, "approval.requested", data)
+    payload = {"order_id": order_id, "requested_by": by, "approvers": ["role:risk"], "expires_at": ""}
+    send_event(workspace, event_id, "approval.requested", payload)
 
 
-def send_event(workspace: Workspace, event_id, event_type, data):
-    assert workspace.bot.receiver.handle_once(Event(event_id, event_type, "2026-11-29T10:00:00Z", data))
+def send_event(workspace: Workspace, event_id, event_type, payload):
+    assert workspace.bot.receiver.handle_once(Event(event_id, event_type, "2026-11-29T10:00:00Z", payload))
 
 
 def find_message(workspace: Workspace, order_id):
@@ -109,8 +109,8 @@ def test_requester_in_slack_is_notified(approval_workspace: Workspace, kind, tex
     order_id = place_order(approval_workspace, actor="slack:T1:U1")
     request_approval(approval_workspace, order_id, by="slack:T1:U1")
     wait_until(lambda: find_message(approval_workspace, order_id))
-    data = {"order_id": order_id, "decided_by": "slack:T1:U2", "reason": ""}
-    send_event(approval_workspace, "E2", f"approval.{kind}", data)
+    payload = {"order_id": order_id, "decided_by": "slack:T1:U2", "reason": ""}
+    send_event(approval_workspace, "E2", f"approval.{kind}", payload)
     body = approval_workspace.slack.wait_for("chat.postMessage", 2)[1].body
     assert (body["channel"], body["text"].startswith(text)) == ("D-U1", True)
 

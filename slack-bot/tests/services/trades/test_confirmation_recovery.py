@@ -157,9 +157,9 @@ def test_error_in_one_recovery_does_not_end_the_others(workspace_after_crash: Wo
     workspace_after_crash.bot.services.confirmations.release("T1:V2:0", is_unknown=True)
     find_trade, calls = workspace_after_crash.bot.services.oms.find_trade, []
 
-    def broken_once(*arguments, **named):
+    def broken_once(*arguments, **keywords):
         calls.append(1)
-        return find_trade(*arguments, **named) if len(calls) > 1 else 1 / 0
+        return find_trade(*arguments, **keywords) if len(calls) > 1 else 1 / 0
 
     monkeypatch.setattr(workspace_after_crash.bot.services.oms, "find_trade", broken_once)
     run_due_recovery(workspace_after_crash)
