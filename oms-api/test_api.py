@@ -61,8 +61,8 @@ class ApiClient:
         """Send a request with the key, unless `X_API_Key` overrides it. `_` in header names becomes `-`."""
         sent = {"X-API-Key": self.key, "Content-Type": "application/json"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(self.url + path, data, sent, method=method)  # noqa: S310  # main() takes http and https alone
+        content = None if body is None else json.dumps(body).encode()
+        request = Request(self.url + path, content, sent, method=method)  # noqa: S310  # main() takes http and https alone
         try:
             with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  # as above
                 return _read(response.status, response)
@@ -73,9 +73,9 @@ class ApiClient:
     def report(self, key: str, **changes: object) -> Answer:
         """POST a trade with an idempotency key."""
         body = {"symbol": SYMBOL, "quantity": "10", "gmv": "1000.00", "side": "BUY", "user_id": "smoke-test"}
-        named = {"portfolio_name": self.portfolio, "note": f"smoke test {self.run}"}
+        labels = {"portfolio_name": self.portfolio, "note": f"smoke test {self.run}"}
         return self.call(
-            "POST", "/api/v1/trade", body | named | changes, Idempotency_Key=f"smoke:{self.run}:{key}"
+            "POST", "/api/v1/trade", body | labels | changes, Idempotency_Key=f"smoke:{self.run}:{key}"
         )
 
     def book(self, **params: object) -> dict[str, Any]:
@@ -94,10 +94,10 @@ def expect(answer: Answer, status: int) -> Answer:
     return answer
 
 
-def equal(label: str, seen: object, due: object) -> None:
+def equal(label: str, actual: object, expected: object) -> None:
     """Raise Failed unless both are equal."""
-    if seen != due:
-        raise Failed(f"{label} is {seen!r}, must be {due!r}")
+    if actual != expected:
+        raise Failed(f"{label} is {actual!r}, must be {expected!r}")
 
 
 def health(client: ApiClient) -> None:
@@ -160,8 +160,8 @@ def listing(client: ApiClient) -> None:
     query = f"portfolio={quote(client.portfolio)}&limit=1"
     newest = expect(client.call("GET", f"/api/v1/trades?{query}"), 200).json
     equal("newest trade", newest[0]["trade_id"], client.trade["trade_id"])
-    found = expect(client.call("GET", f"/api/v1/trades/{client.trade['trade_id']}"), 200).json
-    equal("hash", found["hash"], client.trade["hash"])
+    stored_trade = expect(client.call("GET", f"/api/v1/trades/{client.trade['trade_id']}"), 200).json
+    equal("hash", stored_trade["hash"], client.trade["hash"])
 
 
 def portfolio(client: ApiClient) -> None:

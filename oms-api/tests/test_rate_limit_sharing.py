@@ -65,9 +65,9 @@ class LimiterProcess:
         return next((number for number in range(most) if not self.passes()), most)
 
 
-async def wait_until(done):
+async def wait_until(condition):
     async with asyncio.timeout(WAIT_SECONDS):
-        while not done():  # noqa: ASYNC110  # what is waited for has no event; the timeout ends this
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event; the timeout ends this
             await asyncio.sleep(0.01)
 
 

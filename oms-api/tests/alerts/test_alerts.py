@@ -32,8 +32,8 @@ def list_alerts(api, count=None):
         events = api.get("/events", type="alert.*").json()
         if count is None or len(events) >= count or time.monotonic() > deadline:
             payloads = [event["data"] for event in reversed(events)]
-            for data in payloads:
-                VALIDATORS["alert.fired"].validate(data)
+            for payload in payloads:
+                VALIDATORS["alert.fired"].validate(payload)
             return payloads
         time.sleep(0.02)
 
@@ -94,12 +94,12 @@ def test_condition_that_is_true_already_fires_at_once(api):
 @pytest.mark.any_database
 def test_deleted_alert_does_not_fire(api):
     set_last_price(api, "90")
-    kept, deleted = create_alert(api), create_alert(api)
+    remaining, deleted = create_alert(api), create_alert(api)
     response = api.service.client.delete(f"/api/v1/alerts/{deleted['id']}", headers={"X-API-Key": api.key})
     assert response.status_code == 204
     set_last_price(api, "110")
-    assert [event["alert_id"] for event in list_alerts(api, 1)] == [kept["id"]]
-    assert [alert["id"] for alert in api.get("/alerts").json()] == [kept["id"]]
+    assert [event["alert_id"] for event in list_alerts(api, 1)] == [remaining["id"]]
+    assert [alert["id"] for alert in api.get("/alerts").json()] == [remaining["id"]]
 
 
 @pytest.mark.any_database

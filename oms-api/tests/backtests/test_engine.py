@@ -49,7 +49,7 @@ def build_random_walk(seed, count=120):
     for minute in range(count):
         path = [price := max(price + draw.randint(-40, 40), 100) for _ in range(4)]
         prices = (path[0], max(path), min(path), path[-1])
-        lines.append(build_line(minute, "/".join(f"{one / 100:.2f}" for one in prices)))
+        lines.append(build_line(minute, "/".join(f"{cents / 100:.2f}" for cents in prices)))
     return lines
 
 

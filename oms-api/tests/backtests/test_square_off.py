@@ -45,7 +45,7 @@ def test_position_is_closed_and_orders_are_canceled():
     assert last == {
         "O1": ("FILLED", None), "O2": ("CANCELED", "Squared off"), "O3": ("FILLED", "Squared off"),
     }  # fmt: skip
-    assert not any(held.quantity for held in finished.account.positions.values())
+    assert not any(position.quantity for position in finished.account.positions.values())
 
 
 def test_broker_charges_the_square_off():
@@ -80,7 +80,7 @@ NEW_YORK = [build_line(minute, "10/10/10/10") for minute in (870, 871, 1258, 125
 )
 def test_other_positions_are_kept(lines, changes):
     _, finished = run_steps_with_square_off({0: buy_units(10)}, lines, **changes)
-    assert any(held.quantity for held in finished.account.positions.values())
+    assert any(position.quantity for position in finished.account.positions.values())
 
 
 def test_short_positions_are_squared_off_on_each_day():

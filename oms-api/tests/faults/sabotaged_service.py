@@ -72,7 +72,7 @@ def exit_before_commit(number: int) -> None:
 
 
 def exit_after_commit(number: int) -> None:
-    """Die with everything committed, and nobody told."""
+    """End the process after the commit and before any answer."""
     _around_commit(number, before=False)
 
 
@@ -115,14 +115,14 @@ def forget_keys(_: int) -> None:
     """Sabotage: bind no idempotency key, so that a repeat trades again."""
     handle = OrderBatchHandler.handle
 
-    def forgetting(self: Any, connection: Any, commands: Any, *rest: Any) -> Any:
-        kept = [
+    def forgetting(self: Any, connection: Any, commands: Any, *arguments: Any) -> Any:
+        remaining = [
             command._replace(origin=command.origin._replace(idempotency_key=None, request_hash=None))
             if isinstance(command, RecordTrade)
             else command
             for command in commands
         ]
-        return handle(self, connection, kept, *rest)
+        return handle(self, connection, remaining, *arguments)
 
     replace_attribute(OrderBatchHandler, "handle", forgetting)
 

@@ -61,10 +61,10 @@ class OrderLoad:
         """Return how many orders were acknowledged."""
         return sum(order_id is not None for order_id in tuple(self.orders.values()))
 
-    def wait_for_more(self, wanted: int) -> None:
-        """Wait until `wanted` more orders were acknowledged."""
-        goal = self.count_placed() + wanted
-        wait_until(lambda: self.count_placed() >= goal, START_SECONDS, f"{wanted} more orders are placed")
+    def wait_for_more(self, count: int) -> None:
+        """Wait until `count` more orders were acknowledged."""
+        goal = self.count_placed() + count
+        wait_until(lambda: self.count_placed() >= goal, START_SECONDS, f"{count} more orders are placed")
 
     def _run_client(self, client: int) -> None:
         with Connection(self._oms.port) as connection:

@@ -159,15 +159,17 @@ def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, m
     alpaca.exchange.quote("AAPL", "88", "89")
     run_until(routing, lambda: all(find_status(routing, order) in FINAL_STATUSES for order in orders))
     run_until(routing, lambda: len(routing.list_executions()) == len(alpaca.exchange.executions))
-    theirs = {execution.id: execution.qty for execution in alpaca.exchange.executions}
-    assert {execution_id for execution_id, _ in routing.list_executions()} == set(theirs)
-    known = {order.client_order_id: order for order in alpaca.exchange.orders.values()}
+    broker_quantities = {execution.id: execution.qty for execution in alpaca.exchange.executions}
+    assert {execution_id for execution_id, _ in routing.list_executions()} == set(broker_quantities)
+    orders_by_client_id = {order.client_order_id: order for order in alpaca.exchange.orders.values()}
     for order in orders:
-        ours = routing.harness.get_order(order)
-        filled = known[order.id].filled_qty if order.id in known else 0
-        assert ours.filled_quantity == filled, order.id
+        stored_order = routing.harness.get_order(order)
+        filled = orders_by_client_id[order.id].filled_qty if order.id in orders_by_client_id else 0
+        assert stored_order.filled_quantity == filled, order.id
     run_until(routing, lambda: routing.list_open_requests() == [])
-    held = {symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty}
-    ours = routing.harness.query("SELECT symbol, quantity FROM positions")
-    assert {symbol: to_decimal(quantity) for symbol, quantity in ours} == held
+    broker_positions = {
+        symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty
+    }
+    own_positions = routing.harness.query("SELECT symbol, quantity FROM positions")
+    assert {symbol: to_decimal(quantity) for symbol, quantity in own_positions} == broker_positions
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -134,10 +134,10 @@ def test_kill_switch_needs_no_broker(routing):
     order = routing.place_working_order()
     routing.broker.faults["events"], routing.broker.faults["account"] = [DOWN], [DOWN] * 3
     routing.run_session(1)
-    (done,) = routing.harness.run(
+    (result,) = routing.harness.run(
         CancelAll(routing.harness.build_origin(), "growth", "Growth", None, None, None, "Stop")
     )
-    assert [view.order.status for view in done.orders] == [Status.PENDING_CANCEL]
+    assert [view.order.status for view in result.orders] == [Status.PENDING_CANCEL]
     routing.run_session(20)  # the broker is asked less often the longer it is down
     assert routing.harness.get_order(order).status is Status.CANCELED
 
@@ -152,8 +152,8 @@ def find_successor(routing, order):
 
 def test_successor_stands_once_the_broker_confirms(routing):
     order = routing.place_working_order()
-    (done,) = [routing.harness.replace(order, quantity="20", limit_price="91")]
-    assert [view.order.id for view in done.orders] == [order.id]
+    (result,) = [routing.harness.replace(order, quantity="20", limit_price="91")]
+    assert [view.order.id for view in result.orders] == [order.id]
     assert routing.harness.get_order(order).status is Status.PENDING_REPLACE
     assert len(routing.harness.query("SELECT id FROM orders")) == 1
     assert isinstance(routing.harness.replace(order, quantity="30"), OrderIsPending)

@@ -47,10 +47,10 @@ def fill_order(routing, order, quantity, price="90"):
     routing.run_session()
 
 
-def check_protection(routing, held):
+def check_protection(routing, quantity):
     """Check that what rests at the broker closes the position, and no more."""
     resting = [order for order in routing.broker.open_orders() if order.side == "SELL"]
-    assert sum(order.leaves for order in resting) == held
+    assert sum(order.leaves for order in resting) == quantity
 
 
 @pytest.fixture

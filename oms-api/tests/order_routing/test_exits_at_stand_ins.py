@@ -57,8 +57,10 @@ class Venue:
     def count_held(self) -> Decimal:
         """Return the position at the stand-in."""
         positions = self.stand_in.exchange.positions.values()
-        held = (position.qty if hasattr(position, "qty") else position.quantity for position in positions)
-        return sum(held, Decimal(0))
+        quantities = (
+            position.qty if hasattr(position, "qty") else position.quantity for position in positions
+        )
+        return sum(quantities, Decimal(0))
 
     def count_ours(self) -> Decimal:
         """Return our position."""
@@ -76,9 +78,9 @@ class Venue:
     def is_protected(self, quantity: int, role: Role = Role.STOP_LOSS) -> bool:
         """Return whether exits of that role rest for the quantity, here and at the stand-in."""
         resting = self.list_exits(Status.ACCEPTED, Status.PARTIALLY_FILLED)
-        ours = sum(order.leaves_quantity for order in resting)
+        resting_quantity = sum(order.leaves_quantity for order in resting)
         is_role = {order.role for order in resting} <= {role}
-        return is_role and ours == self.count_resting() == quantity
+        return is_role and resting_quantity == self.count_resting() == quantity
 
     def is_over(self) -> bool:
         """Return whether nothing is held, nothing rests, and all exits have ended."""

@@ -112,7 +112,7 @@ def test_books_agree_after_the_broker_was_killed_under_load(routing, program):
     run_until(routing, lambda: routing.list_open_requests() == [])
     shown = program.show()
     run_until(routing, lambda: len(routing.list_executions()) == shown["executions"])
-    [(held,)] = routing.harness.query("SELECT quantity FROM positions")
-    assert (shown["open_orders"], to_decimal(shown["positions"]["AAPL"])) == (0, to_decimal(held))
+    [(own_quantity,)] = routing.harness.query("SELECT quantity FROM positions")
+    assert (shown["open_orders"], to_decimal(shown["positions"]["AAPL"])) == (0, to_decimal(own_quantity))
     assert shown["executions"] > 0
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

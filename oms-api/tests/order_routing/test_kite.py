@@ -194,7 +194,9 @@ def test_books_agree_after_random_faults(routing, kite, create_broker, seed, mon
     run_until(routing, lambda: all(find_status(routing, order) in FINAL_STATUSES for order in orders))
     run_until(routing, lambda: len(routing.list_executions()) == len(kite.exchange.trades))
     for order in orders:
-        theirs = find_at_kite(kite, order)
-        assert routing.harness.get_order(order).filled_quantity == (theirs.filled if theirs else 0), order.id
+        broker_order = find_at_kite(kite, order)
+        assert routing.harness.get_order(order).filled_quantity == (
+            broker_order.filled if broker_order else 0
+        ), order.id
     assert len(kite.exchange.orders) <= len(orders)  # none was doubled
     run_until(routing, lambda: routing.list_open_requests() == [])

@@ -496,7 +496,11 @@ def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed
     assert {execution_id for execution_id, _ in routing.list_executions()} == {
         execution.id for execution in alpaca.exchange.executions
     }
-    held = {symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty}
-    ours = routing.harness.query("SELECT symbol, quantity FROM positions")
-    assert {symbol: to_decimal(quantity) for symbol, quantity in ours if to_decimal(quantity)} == held
+    broker_positions = {
+        symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty
+    }
+    own_positions = routing.harness.query("SELECT symbol, quantity FROM positions")
+    assert {
+        symbol: to_decimal(quantity) for symbol, quantity in own_positions if to_decimal(quantity)
+    } == broker_positions
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -43,7 +43,7 @@ def test_fills_are_booked_once_as_trades(routing):
     first = routing.broker.fill(order, "4")
     routing.run_session()
     assert routing.harness.get_order(order).status is Status.PARTIALLY_FILLED
-    routing.broker.report(first, first)  # told again
+    routing.broker.report(first, first)  # reported again
     second = routing.broker.fill(order, "6", "89")
     routing.run_session()
     filled = routing.harness.get_order(order)

@@ -51,7 +51,7 @@ def build_record_trade(harness, side="BUY", quantity="10"):
 
 def build_place_order(harness, **changes):
     ticket = build_ticket(**changes)
-    return PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, "Growth", "growth")
+    return PlaceOrder(harness.build_origin(request_text=repr(ticket)), ticket, "Growth", "growth")
 
 
 def open_order(harness):
@@ -214,9 +214,9 @@ def test_repeated_requests_of_a_batch_are_found_by_one_statement(harness, monkey
     lists = []
     find = book.list_recent_orders
 
-    def noted(*facts):
-        lists.append(facts)
-        return find(*facts)
+    def noted(*arguments):
+        lists.append(arguments)
+        return find(*arguments)
 
     monkeypatch.setattr(duplicate_orders, "list_recent_orders", noted)
 
@@ -228,7 +228,7 @@ def test_repeated_requests_of_a_batch_are_found_by_one_statement(harness, monkey
     harness.publish_quote("9", "11", "10", "MSFT")
     harness.run(by("first"), by("second", "MSFT"))
     lists.clear()
-    done = harness.run(by("first"), by("first", "MSFT"), by("second", "MSFT"), by("third"), by("third"))
-    statuses = [outcome.orders[0].order.status for outcome in done]
+    results = harness.run(by("first"), by("first", "MSFT"), by("second", "MSFT"), by("third"), by("third"))
+    statuses = [outcome.orders[0].order.status for outcome in results]
     assert statuses == [Status.DENIED, Status.FILLED, Status.DENIED, Status.FILLED, Status.DENIED]
     assert len(lists) == 1

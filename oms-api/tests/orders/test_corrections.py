@@ -49,7 +49,10 @@ def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled_order):
     )
     assert float(api.get_portfolio()["cash"]) - float(before) == 10
     order_body = api.get_order(order["id"])
-    assert [(one["execution_id"], one["quantity"], one["price"]) for one in order_body["fills"]] == [
+    assert [
+        (stored_fill["execution_id"], stored_fill["quantity"], stored_fill["price"])
+        for stored_fill in order_body["fills"]
+    ] == [
         (fill["execution_id"], "10", "101.00"),
         (f"{fill['execution_id']}:bust", "-10", "101.00"),
         (f"{fill['execution_id']}:correction1", "10", "100.00"),

@@ -24,12 +24,12 @@ def post_trade(api, side, quantity):
 @pytest.mark.parametrize(("side", "opposite", "legs"), SIDES)
 def test_trade_that_reduces_a_position_reduces_its_exits(market, side, opposite, legs, reduces):
     entry = market.place_order(side=side, quantity="10", **legs)
-    for quantity, left in (("4", ("6", "6")), ("6", ("0", "0"))):
+    for quantity, remaining in (("4", ("6", "6")), ("6", ("0", "0"))):
         if reduces == "order":
             market.place_order(side=opposite, quantity=quantity)
         else:
             post_trade(market, opposite, quantity)
-        assert list_exit_leaves(market, entry) == left
+        assert list_exit_leaves(market, entry) == remaining
     assert {leg["status"] for leg in list_exits(market, entry).values()} == {"CANCELED"}
 
 
@@ -78,14 +78,17 @@ def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(harness):
     assert verdict.clean, list(format_report(verdict, 0))
 
 
-@pytest.mark.parametrize(("size", "left"), [("10", "6"), ("20", "20")])
-def test_oco_pair_is_an_exit_if_not_larger_than_the_position(market, size, left):
+@pytest.mark.parametrize(("size", "remaining"), [("10", "6"), ("20", "20")])
+def test_oco_pair_is_an_exit_if_not_larger_than_the_position(market, size, remaining):
     market.place_order(quantity="10")
     target = {"side": "SELL", "type": "LIMIT", "limit_price": "120", "quantity": size}
     stop = {"side": "SELL", "type": "STOP", "stop_price": "80", "quantity": size}
-    pair = post_group(market, "OCO", target, stop).json()["orders"]
+    pair_orders = post_group(market, "OCO", target, stop).json()["orders"]
     post_trade(market, "SELL", "4")
-    assert [market.get_order(order["id"])["leaves_quantity"] for order in pair] == [left, left]
+    assert [market.get_order(order["id"])["leaves_quantity"] for order in pair_orders] == [
+        remaining,
+        remaining,
+    ]
 
 
 def test_closing_oto_child_is_reduced(market):
@@ -101,9 +104,9 @@ def test_closing_oto_child_that_fills_at_once_is_reduced_first(harness):
     first, second = harness.place_pair(
         "OTO", build_ticket(quantity="5", **buy), build_ticket(quantity="12", **buy)
     )
-    assert [harness.get_order(one).filled_quantity for one in (first, second)] == [5, 7]
-    [(held,)] = harness.query("SELECT quantity FROM positions")
-    assert to_decimal(held) == 0
+    assert [harness.get_order(order_id).filled_quantity for order_id in (first, second)] == [5, 7]
+    [(position_quantity,)] = harness.query("SELECT quantity FROM positions")
+    assert to_decimal(position_quantity) == 0
 
 
 @pytest.mark.parametrize("other", ["AAPL", "MSFT"])

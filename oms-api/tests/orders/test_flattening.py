@@ -104,8 +104,8 @@ def test_flatten_keeps_products_separate(market):
     market.place_order(quantity="4", product="MIS")
     [order_id] = post_flatten(market, "strategy", "momentum")["closed"]
     assert market.get_order(order_id)["product"] == "CNC"
-    [left] = market.get("/positions").json()
-    assert (left["product"], left["quantity"]) == ("MIS", "4")
+    [remaining] = market.get("/positions").json()
+    assert (remaining["product"], remaining["quantity"]) == ("MIS", "4")
 
 
 def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):

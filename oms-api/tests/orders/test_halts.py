@@ -96,9 +96,9 @@ def test_halt_cancels_whole_groups_that_open_positions(market, kind):
         {"side": "BUY", "type": "LIMIT", "limit_price": "90"},
         {"side": "SELL", "type": "LIMIT", "limit_price": "110"},
     )
-    pair = post_group(market, kind, first, second).json()["orders"]
+    pair_orders = post_group(market, kind, first, second).json()["orders"]
     set_switch(market, "HALTED")
-    assert [get_status(market, order) for order in pair] == ["CANCELED", "CANCELED"]
+    assert [get_status(market, order) for order in pair_orders] == ["CANCELED", "CANCELED"]
 
 
 def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
@@ -107,13 +107,13 @@ def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
         {"side": "SELL", "type": "STOP", "stop_price": "80"},
     )
     follower = post_group(market, "OTO", entry, stop).json()["orders"][1]
-    pair = post_group(market, "OCO", {"side": "SELL", "type": "LIMIT", "limit_price": "120"}, stop).json()[
-        "orders"
-    ]
+    pair_orders = post_group(
+        market, "OCO", {"side": "SELL", "type": "LIMIT", "limit_price": "120"}, stop
+    ).json()["orders"]
     assert set_switch(market, "HALTED")["canceled"] == []
-    for order in (follower, *pair):
+    for order in (follower, *pair_orders):
         assert get_status(market, order) == "ACCEPTED"
-    for order in (follower, pair[1]):
+    for order in (follower, pair_orders[1]):
         changed = market.patch(f"/orders/{order['id']}", {"stop_price": "85"})
         assert (changed.status_code, changed.json()["status"]) == (200, "ACCEPTED")
         assert get_code(market.patch(f"/orders/{changed.json()['id']}", {"stop_price": "84"})) == "HALTED"

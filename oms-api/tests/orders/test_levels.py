@@ -65,11 +65,11 @@ def test_short_position_levels_are_mirrored(market):
 def test_trailing_stop_level_is_its_current_stop_price(market):
     market.place_order(quantity="10")
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
-    pair = [
+    pair_terms = [
         {**ticket, "type": "LIMIT", "limit_price": "130"},
         {**ticket, "type": "TRAILING_STOP", "trail_amount": "5"},
     ]
-    assert market.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
+    assert market.post("/orders:group", {"kind": "OCO", "orders": pair_terms}).status_code == 201
     market.set_quote("AAPL", "109", "111", "110")
     assert get_levels(market) == ("105.00", "130.00")
 

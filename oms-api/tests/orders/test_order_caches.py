@@ -14,9 +14,9 @@ PLACE = (1, 7)
 
 @pytest.fixture
 def cached_values():
-    kept: VersionedCache[tuple[int, int], str] = VersionedCache(10, len)
-    kept.put(PLACE, "version", "value")
-    return kept
+    cache: VersionedCache[tuple[int, int], str] = VersionedCache(10, len)
+    cache.put(PLACE, "version", "value")
+    return cache
 
 
 def test_cached_value_is_found_under_the_same_version(cached_values):

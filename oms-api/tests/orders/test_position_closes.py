@@ -91,21 +91,24 @@ def test_partial_close_of_a_short_reduces_both_exits(market):
 def test_partial_close_reduces_a_closing_oco_pair(market):
     market.place_order(quantity="10")
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
-    pair = [{**ticket, "type": "LIMIT", "limit_price": "120"}, {**ticket, "type": "STOP", "stop_price": "80"}]
-    orders = market.post("/orders:group", {"kind": "OCO", "orders": pair}).json()["orders"]
+    pair_terms = [
+        {**ticket, "type": "LIMIT", "limit_price": "120"},
+        {**ticket, "type": "STOP", "stop_price": "80"},
+    ]
+    orders = market.post("/orders:group", {"kind": "OCO", "orders": pair_terms}).json()["orders"]
     close_position(market, "4")
     assert [market.get_order(order["id"])["leaves_quantity"] for order in orders] == ["6", "6"]
     close_position(market)
     assert {market.get_order(order["id"])["status"] for order in orders} == {"CANCELED"}
 
 
-@pytest.mark.parametrize("rest", [None, "6"])
-def test_partial_close_leaves_plain_orders_unchanged(market, rest):
+@pytest.mark.parametrize("order_terms", [None, "6"])
+def test_partial_close_leaves_plain_orders_unchanged(market, order_terms):
     market.place_order(quantity="10")
     plain = market.place_order(side="SELL", type="LIMIT", limit_price="120", quantity="10")
     close_position(market, "4")
     assert market.get_order(plain["id"])["leaves_quantity"] == "10"
-    close_position(market, rest)
+    close_position(market, order_terms)
     assert market.get_order(plain["id"])["status"] == "CANCELED"
 
 

@@ -25,8 +25,8 @@ def set_limit(api, code, value):
 
 
 def get_position(api, symbol="AAPL"):
-    held = api.get_portfolio()["positions"].get(symbol)
-    return held["quantity"] if held else "0"
+    position = api.get_portfolio()["positions"].get(symbol)
+    return position["quantity"] if position else "0"
 
 
 BAD_LEGS = [
@@ -175,14 +175,14 @@ def test_limits_do_not_block_exits_of_a_filled_entry(market, code, value):
     assert [leg["status"] for leg in order["legs"]] == ["ACCEPTED"]
 
 
-@pytest.mark.parametrize(("state", "held"), [("REDUCING", "7"), ("HALTED", "4")])
-def test_kill_switch_does_not_block_exits_of_a_filled_entry(market, state, held):
+@pytest.mark.parametrize(("state", "expected_quantity"), [("REDUCING", "7"), ("HALTED", "4")])
+def test_kill_switch_does_not_block_exits_of_a_filled_entry(market, state, expected_quantity):
     order = market.place_order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
     market.set_quote("AAPL", "94", "95", "95", ask_size="4")
     turned = {"scope": "tenant", "name": None, "state": state}
     assert market.post("/kill-switch", turned).status_code == 200
     market.set_quote("AAPL", "94", "95", "95", ask_size="3")
-    assert get_leg(market, order, "stop_loss")["leaves_quantity"] == held
+    assert get_leg(market, order, "stop_loss")["leaves_quantity"] == expected_quantity
     market.set_quote("AAPL", "89", "90", "89")
     assert get_position(market) == "0"
 
@@ -257,9 +257,9 @@ def test_replaced_trail_amount_keeps_its_extreme_price(harness):
 def test_trailing_stop_can_change_between_amount_and_percentage(harness, before, after, level):
     order = place_trailing_stop(harness, **before)
     successor = harness.get_order(harness.replace(order, **after).orders[0].order)
-    (given,) = after
+    (exit_order,) = after
     assert (successor.status, successor.trail_level) == (Status.ACCEPTED, Decimal(level))
-    assert (successor.trail_amount is None) == (given == "trail_percent")
+    assert (successor.trail_amount is None) == (exit_order == "trail_percent")
     back = harness.get_order(harness.replace(successor, **before).orders[0].order)
     assert back.trail_level == harness.get_order(order).trail_level == 114
 
@@ -308,12 +308,12 @@ def test_exits_of_an_entry_without_a_price_are_not_compared(harness):
     assert order.status is Status.ACCEPTED
 
 
-@pytest.mark.parametrize(("sold", "left"), [("7", "0"), ("10", "0"), ("12", "-2")])
-def test_exit_never_crosses_zero(market, sold, left):
+@pytest.mark.parametrize(("sold", "remaining"), [("7", "0"), ("10", "0"), ("12", "-2")])
+def test_exit_never_crosses_zero(market, sold, remaining):
     order = market.place_order(quantity="10", **STOP_LOSS)
     market.place_order(quantity=sold, side="SELL")
     market.set_quote("AAPL", "89", "90", "89")
-    assert get_position(market) == left
+    assert get_position(market) == remaining
     stop = get_leg(market, order, "stop_loss")
     assert (stop["status"], stop["filled_quantity"]) == (
         ("FILLED", "3") if sold == "7" else ("CANCELED", "0")

@@ -1,8 +1,8 @@
 """The kill switch and orders: HALTED accepts no orders, allows all cancels, and can flatten."""
 
 
-def set_switch(api, state, **facts):
-    answer = api.post("/kill-switch", {"scope": "tenant", "name": None, "state": state} | facts)
+def set_switch(api, state, **fields):
+    answer = api.post("/kill-switch", {"scope": "tenant", "name": None, "state": state} | fields)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -47,7 +47,7 @@ def test_flatten_cancels_all_orders_closes_at_market_and_reports_it(market):
     proof = set_switch(market, "HALTED", flatten=True)["flattened"]
     assert (proof["canceled"], len(proof["closed"]), proof["left"]) == ([waiting["id"]], 2, [])
     positions = market.get_portfolio()["positions"]
-    assert {held["quantity"] for held in positions.values()} == {"0"}
+    assert {position["quantity"] for position in positions.values()} == {"0"}
     assert assert_denied(market.post_order()) == "HALTED"
 
 
@@ -65,8 +65,8 @@ def test_bracket_exits_are_released_while_reducing(market):
     )
     set_switch(market, "REDUCING")
     market.set_quote("AAPL", "89", "90", "90")
-    held = market.get_order(entry["id"])
-    assert held["status"] == "FILLED"
-    assert [(leg["status"], leg["leaves_quantity"]) for leg in held["legs"]] == [("ACCEPTED", "10")] * 2
+    held_order = market.get_order(entry["id"])
+    assert held_order["status"] == "FILLED"
+    assert [(leg["status"], leg["leaves_quantity"]) for leg in held_order["legs"]] == [("ACCEPTED", "10")] * 2
     market.set_quote("AAPL", "79", "80", "79")
     assert market.get_portfolio()["positions"]["AAPL"]["quantity"] == "0"

@@ -82,7 +82,10 @@ def test_no_signal_is_lost_or_doubled_while_everything_is_killed(installation):
     kills = kill_at_random(installation, senders, Random(seed))
     sent = {name: quantity for sender in senders for name, quantity in sender.sent.items()}
     print(f"seed {seed}: {sum(kills.values())} kills in {MINUTES:g} minutes {dict(kills)}", flush=True)
-    print({sender: len(one.sent) for sender, one in zip(CHANNELS, senders, strict=True)}, flush=True)
+    print(
+        {sender: len(sender_state.sent) for sender, sender_state in zip(CHANNELS, senders, strict=True)},
+        flush=True,
+    )
     print([f"longest {sender.longest_seconds:.0f} s" for sender in senders], flush=True)
     assert [sender.refused for sender in senders] == [[], [], []]
     installation.register_receiver()

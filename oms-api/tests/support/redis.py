@@ -50,10 +50,14 @@ class RedisServer:
         options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "appendonly": "no"}
         if self._is_durable:
             options |= {"appendonly": "yes", "appendfsync": "always", "dir": str(self.home)}
-        given = [part for name, value in options.items() for part in (f"--{name}", value)]
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.home / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self._program), *given], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [str(self._program), *arguments],
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + START_SECONDS
         with self.client() as client:

@@ -261,8 +261,8 @@ def test_crypto_trades_in_fractions(alpaca, broker):
     alpaca.exchange.quote("BTC/USD", "64000", "64010")
     broker.submit(parse_order_text("BUY 0.12345678 MARKET GTC", symbol="BTC/USD"), NOW)
     wait_for_events(broker, "A accepted", "A 0.12345678 @ 64010")
-    (held,) = broker.list_positions()
-    assert (held.symbol, held.quantity) == ("BTC/USD", Decimal("0.12345678"))
+    (position,) = broker.list_positions()
+    assert (position.symbol, position.quantity) == ("BTC/USD", Decimal("0.12345678"))
 
 
 @pytest.fixture

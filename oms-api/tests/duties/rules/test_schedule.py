@@ -57,8 +57,8 @@ def test_next_run_is_now_if_due_or_asked_for_and_else_the_next_slot():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "description"),
     [(2, "every 2 s"), (60, "every 1 min"), (90, "every 90 s"), (3600, "every 1 h"), (86400, "every 1 d")],
 )
-def test_schedule_is_described_in_words(seconds, words):
-    assert describe_period(timedelta(seconds=seconds)) == words
+def test_schedule_is_described_in_words(seconds, description):
+    assert describe_period(timedelta(seconds=seconds)) == description

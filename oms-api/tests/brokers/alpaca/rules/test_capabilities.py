@@ -14,7 +14,7 @@ from tests.brokers.market import parse_order_text
 
 
 @pytest.mark.parametrize(
-    ("words", "symbol"),
+    ("order_text", "symbol"),
     [
         ("BUY 10 MARKET", "AAPL"),
         ("BUY 10 TRAILING_STOP percent 5 GTC", "AAPL"),
@@ -24,12 +24,12 @@ from tests.brokers.market import parse_order_text
         ("BUY 0.5 MARKET IOC", "BTC/USD"),
     ],
 )
-def test_possible_order_is_not_refused(words, symbol):
-    assert find_refusal(parse_order_text(words, symbol=symbol)) is None
+def test_possible_order_is_not_refused(order_text, symbol):
+    assert find_refusal(parse_order_text(order_text, symbol=symbol)) is None
 
 
 @pytest.mark.parametrize(
-    ("words", "symbol", "refusal"),
+    ("order_text", "symbol", "refusal"),
     [
         (
             "BUY 10 MARKET GTD",
@@ -55,12 +55,12 @@ def test_possible_order_is_not_refused(words, symbol):
         ),
     ],
 )
-def test_impossible_order_is_refused(words, symbol, refusal):
-    assert find_refusal(parse_order_text(words, symbol=symbol)) == refusal
+def test_impossible_order_is_refused(order_text, symbol, refusal):
+    assert find_refusal(parse_order_text(order_text, symbol=symbol)) == refusal
 
 
 @pytest.mark.parametrize(
-    ("words", "refusal"),
+    ("order_text", "refusal"),
     [
         ("BUY 10 LIMIT limit 6", None),
         ("BUY 20 LIMIT limit 5", None),
@@ -69,9 +69,9 @@ def test_impossible_order_is_refused(words, symbol, refusal):
         ("BUY 10 LIMIT limit 5 GTD", "Alpaca has no GTD orders"),
     ],
 )
-def test_replacement_can_change_price_and_quantity_only(words, refusal):
+def test_replacement_can_change_price_and_quantity_only(order_text, refusal):
     current = parse_order_text("BUY 10 LIMIT limit 5", symbol="AAPL")
-    replacement_refusal = find_replacement_refusal(current, parse_order_text(words, symbol="AAPL"))
+    replacement_refusal = find_replacement_refusal(current, parse_order_text(order_text, symbol="AAPL"))
     assert replacement_refusal is None if refusal is None else (replacement_refusal or "").startswith(refusal)
 
 

@@ -75,10 +75,10 @@ def test_order_with_an_unknown_value_is_malformed(changes):
         parse_order(ORDER | changes)
 
 
-@pytest.mark.parametrize("given", [1.1, True, None, "Infinity", "ten", []])
-def test_amounts_are_never_floats(given):
+@pytest.mark.parametrize("amount", [1.1, True, None, "Infinity", "ten", []])
+def test_amounts_are_never_floats(amount):
     with pytest.raises(ValueError, match="not an amount"):
-        parse_amount(given)
+        parse_amount(amount)
 
 
 def test_activity_has_the_execution_id_of_the_stream():
@@ -161,7 +161,7 @@ def test_order_is_sent_with_texts():
 
 
 @pytest.mark.parametrize(
-    ("words", "leaves", "fields"),
+    ("order_text", "leaves", "fields"),
     [
         ("SELL 10 LIMIT limit 5", "6", {"qty": "6", "limit_price": "5"}),
         ("SELL 10 TRAILING_STOP trail 2", "10", {"qty": "10", "trail": "2"}),
@@ -169,8 +169,8 @@ def test_order_is_sent_with_texts():
         ("SELL 0.5 LIMIT limit 5", "0.5", {"limit_price": "5"}),
     ],
 )
-def test_replacement_has_the_unfilled_quantity_if_it_is_whole(words, leaves, fields):
-    body = build_replacement(parse_order_text(words, "O2", symbol="AAPL"), Decimal(leaves))
+def test_replacement_has_the_unfilled_quantity_if_it_is_whole(order_text, leaves, fields):
+    body = build_replacement(parse_order_text(order_text, "O2", symbol="AAPL"), Decimal(leaves))
     assert body == {"client_order_id": "O2", "time_in_force": "day"} | fields
 
 
