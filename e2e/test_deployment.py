@@ -5,24 +5,29 @@ No container engine is needed.
 
 import json
 import re
-import runpy
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 import run
+from deployment_files import (
+    ROOT,
+    SERVICES,
+    VARIABLE,
+    get_instruction,
+    get_module_file,
+    list_settings,
+    parse_dockerfile,
+    read_image_environment,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-SERVICES = {"oms-api": 8001, "slack-bot": 3000}
 SCHEMAS = ROOT / "e2e" / "schemas"
 # Variables of the platform, not of a service.
 PLATFORM = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"}
-VARIABLE = re.compile(r"\$\{(\w+)(:[?-][^}]*)?\}")
 
 
 def parse_file(name):
@@ -43,31 +48,6 @@ def render():
 def settings():
     """Provide the names of the variables that each service's config.py reads, in upper case."""
     return {service: list_settings(service) for service in SERVICES}
-
-
-def list_settings(service):
-    names = runpy.run_path(str(ROOT / service / "app" / "config.py"))["Settings"].__annotations__
-    return {name.upper() for name in names if name != "model_config"}
-
-
-def parse_dockerfile(service):
-    """Return the instructions of a Dockerfile as (name, argument) pairs. Continued lines are joined."""
-    text = (ROOT / service / "Dockerfile").read_text().replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
-
-
-def get_instruction(service, name):
-    return [argument for each, argument in parse_dockerfile(service) if each == name]
-
-
-def read_image_environment(service):
-    pairs = (
-        assignment.partition("=")
-        for line in get_instruction(service, "ENV")
-        for assignment in shlex.split(line)
-    )
-    return {name: value for name, _, value in pairs}
 
 
 def list_render_variables(service):
@@ -130,12 +110,6 @@ def test_images_and_make_run_use_the_same_command(service):
 def test_command_of_an_image_exists(service):
     (command,) = get_instruction(service, "CMD")
     assert get_module_file(service, json.loads(command)).is_file()
-
-
-def get_module_file(service, command):
-    if command[1] == "-m":
-        return ROOT / service / Path(*command[2].split(".")).with_suffix(".py")
-    return ROOT / service / command[1]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -12,8 +12,8 @@ import pytest
 
 import run
 from command_check import check_command
+from deployment_files import SERVICES, list_settings
 from documents import ROOT, list_blocks, list_commands, list_documents, list_links, list_variables
-from test_deployment import SERVICES, list_settings
 
 REQUIRED = [
     "README.md",

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 import yaml
 
+from deployment_files import ROOT, VARIABLE, get_instruction, get_module_file, list_settings
 from env_files import COMPOSE_TEMPLATE, PRODUCTION_TEMPLATE
-from test_deployment import ROOT, VARIABLE, get_instruction, get_module_file, list_settings
 
 OMS = (
     *("migrate", "oms-api-1", "oms-api-2", "worker"),

@@ -9,8 +9,8 @@ from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import InstrumentTerms
 from app.ledger.rules.settings import CarryRateKind
 from tests.backtests.bars import START, build_line
+from tests.backtests.order_steps import buy_units, sell_units
 from tests.backtests.support import Scripted, read_rows, run_backtest, to_decimal
-from tests.backtests.test_engine import buy_units, sell_units
 
 PLACES = Decimal("0.00000001")
 HOURS = [

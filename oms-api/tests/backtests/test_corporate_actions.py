@@ -9,34 +9,19 @@ import pytest
 from app.backtest import CANNOT, DONE, main
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import InstrumentTerms
-from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
+from app.ledger.rules.corporate_actions import ActionKind
 from app.market_data.rules.bars import Interval
 from app.timestamps import format_timestamp
 from slackoms_strategy import OrderStatus, OrderType, Side, TimeInForce
 from tests.backtests.bars import HEADER, START, build_line, join_lines
+from tests.backtests.corporate_actions import build_dividend, build_split
+from tests.backtests.order_steps import buy_units, sell_units
 from tests.backtests.support import Scripted, format_fills, read_rows, run_backtest, to_decimal
-from tests.backtests.test_engine import buy_units, sell_units
 
 FLAT_BARS = [
     build_line(minute, f"{price}/{price}/{price}/{price}")
     for minute, price in enumerate([100] * 4 + [50] * 4)
 ]
-
-
-def build_split(minute, new_units="2", old_units="1", price=None, symbol="AAPL"):
-    at = START + timedelta(minutes=minute)
-    terms = {"new_units": Decimal(new_units), "old_units": Decimal(old_units), "cash_in_lieu_price": price}
-    return CorporateActionTerms(
-        1, "S", ActionKind.SPLIT, symbol, format_timestamp(at), at.date().isoformat(), **terms
-    )
-
-
-def build_dividend(minute, value="1", withheld=None, symbol="AAPL"):
-    at = START + timedelta(minutes=minute)
-    terms = {"amount": Decimal(value), "withholding_percent": withheld}
-    return CorporateActionTerms(
-        1, "D", ActionKind.DIVIDEND, symbol, format_timestamp(at), at.date().isoformat(), **terms
-    )
 
 
 def run_steps_with_actions(steps, actions, lines=None, folder=None, **settings):

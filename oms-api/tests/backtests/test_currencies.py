@@ -16,9 +16,9 @@ from app.ledger.rules.equity import OpenPosition, value_exposures
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, RateKey
 from slackoms_strategy import OrderType
 from tests.backtests.bars import HEADER, build_line, join_lines
+from tests.backtests.corporate_actions import build_dividend, build_split
+from tests.backtests.order_steps import buy_units, sell_units
 from tests.backtests.support import Scripted, run_backtest
-from tests.backtests.test_corporate_actions import build_dividend, build_split
-from tests.backtests.test_engine import buy_units, sell_units
 
 PRICES = ["100/100/100/100", "101/110/101/110", "120/121/120/121", "90/90/90/90"]
 RATES = ["80/80/80/80", "81/82/81/82", "84/85/84/85", "83/83.5/83/83.5"]

@@ -19,9 +19,9 @@ from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
 from tests.backtests.bars import build_line, build_lines_of_closes
+from tests.backtests.corporate_actions import build_dividend, build_split
+from tests.backtests.order_steps import build_random_walk
 from tests.backtests.support import build_blocks
-from tests.backtests.test_corporate_actions import build_dividend, build_split
-from tests.backtests.test_engine import build_random_walk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
 

@@ -10,8 +10,8 @@ from app.backtests.rules.settings import InstrumentTerms, parse_costs
 from app.market_data.rules.bars import Interval
 from slackoms_strategy import OrderType, TimeInForce
 from tests.backtests.bars import build_line
+from tests.backtests.order_steps import buy_units, sell_units
 from tests.backtests.support import Scripted, format_fills, run_backtest
-from tests.backtests.test_engine import buy_units, sell_units
 
 # 2026-01-05 is a Monday. The NSE trades from 03:45 to 10:00 UTC, and squares off at 09:50.
 OPEN, SQUARE_OFF, CLOSE = 225, 590, 600

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ledger.test_listing import iterate_pages
+from tests.support.pages import iterate_pages
 
 
 def test_portfolio_shows_counters_cash_and_positions(api):

@@ -10,10 +10,10 @@ from app.database import unit_of_work
 from app.orders.rules.values import FINAL_STATUSES, Status
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
+from tests.order_routing.random_faults import break_at_random
 from tests.orders.writer_harness import to_decimal
 
 pytestmark = pytest.mark.any_database
-FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
 
 
 @pytest.fixture
@@ -107,28 +107,6 @@ def test_fills_that_alpaca_lists_under_other_ids_are_booked_once(routing, alpaca
     assert sorted(to_decimal(quantity) for _, quantity in routing.list_executions()) == [2, 2, 2, 4]
     types = routing.harness.query("SELECT type FROM reconciliation_issues WHERE status = 'open'")
     assert {kind for (kind,) in types} <= {"cash_mismatch"}
-
-
-def break_at_random(draw, alpaca, routing, create_broker):
-    match draw.randrange(9):
-        case 0 | 1 | 2:
-            alpaca.faults.add(draw.choice(FAULTS), method=draw.choice(["POST", "DELETE", ""]), status=500)
-        case 3:
-            alpaca.stream.cut()
-        case 4:
-            alpaca.faults.stream.duplicates = draw.randrange(4)
-        case 5:
-            alpaca.faults.stream.swaps = 1
-        case 6:
-            alpaca.faults.stream.drops = 1
-        case 7:  # the broker is down for a while
-            alpaca.faults.add("cut_before", times=draw.randrange(1, 12))
-            alpaca.faults.stream.refusals = 1
-            alpaca.stream.cut()
-        case _:  # the OMS dies, and another process goes on
-            routing.broker.close()
-            routing.broker = create_broker()
-            routing.restart()
 
 
 def trade_at_random(draw, routing, alpaca, create_broker, count):

@@ -12,8 +12,8 @@ from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Ta
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
+from tests.order_routing.random_faults import break_at_random
 from tests.order_routing.scripted_broker import Killed, set_outage
-from tests.order_routing.test_alpaca import break_at_random
 from tests.orders.writer_harness import to_decimal
 from tests.support.conditions import wait_until
 

@@ -24,34 +24,16 @@ from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
     ClosePosition,
-    PlaceOrder,
     ReplaceOrder,
     get_lock_group,
 )
 from app.orders.service.internal_commands import ApplyBrokerReport, ExpireOrders, MatchQuote
 from app.orders.service.risk_checks import duplicate_orders
 from app.timestamps import BEFORE_ALL, format_timestamp
-from tests.orders.writer_harness import WriterHarness, build_ticket
+from tests.orders.commands import build_origin_without_key, build_place_order, build_record_trade
+from tests.orders.writer_harness import WriterHarness
 
 RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
-
-
-def build_origin_without_key(harness):
-    """Return the origin of a request without an idempotency key."""
-    return harness.build_origin()._replace(request_hash=None)
-
-
-def build_record_trade(harness, side="BUY", quantity="10"):
-    size = Decimal(quantity)
-    valued = TradeValue(size, size * 100, Decimal(100))
-    return RecordTrade(
-        build_origin_without_key(harness), "AAPL", "", Side(side), valued, "Growth", "growth", None
-    )
-
-
-def build_place_order(harness, **changes):
-    ticket = build_ticket(**changes)
-    return PlaceOrder(harness.build_origin(request_text=repr(ticket)), ticket, "Growth", "growth")
 
 
 def open_order(harness):

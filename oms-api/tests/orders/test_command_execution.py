@@ -35,7 +35,7 @@ from app.orders.service.internal_commands import ExpireOrders, MatchQuote
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
 from app.timestamps import format_timestamp
-from tests.orders.test_batches import build_record_trade
+from tests.orders.commands import build_record_trade
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
 EXITS: dict[str, Any] = {"take_profit": Target(Decimal(110)), "stop_loss": Protection(Decimal(90), None)}

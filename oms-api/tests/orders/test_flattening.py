@@ -9,7 +9,7 @@ from app.errors import Unavailable
 from app.ledger.rules.keys import PositionKey
 from app.orders.queries.open_positions import Held
 from app.orders.service.flattening import Flattening, find_strategy_shares
-from tests.orders.test_stopping import set_switch
+from tests.orders.requests import set_switch
 
 pytestmark = pytest.mark.any_database
 

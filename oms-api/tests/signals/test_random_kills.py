@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.database import connect_engine
 from tests.faults.process_control import verify_books, wait_until
 from tests.signals.hour import DEAD, START_SECONDS, STREAM, Installation, Sender
-from tests.webhooks.test_random_kills import read_events
+from tests.webhooks.oms_process import read_events
 
 pytestmark = pytest.mark.long
 

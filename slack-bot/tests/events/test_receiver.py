@@ -1,8 +1,6 @@
 """Events of the OMS arrive at the bot: signed, once each, also those that it missed."""
 
 import base64
-import hashlib
-import hmac
 import json
 import threading
 import time
@@ -24,22 +22,14 @@ from app.storage.connection import open_database
 from app.storage.storage import Storage, create_storage
 from tests import factories
 from tests.conftest import WAITS
+from tests.events.signed_events import SECRET, sign_event
 from tests.fakes import Response, build_problem
 
-SECRET = "whsec_" + base64.b64encode(b"s" * 24).decode()
 BY_NAME = "/webhooks/by-name/slack-bot"
 ROTATE = "/webhooks/wh_1:rotate"
 CREATED = Response(201, {"id": "wh_1", "secret": SECRET, "created_at": "2026-11-29T10:00:00.000000Z"})
 KNOWN = Response(200, {"id": "wh_1", "created_at": "2026-11-29T10:00:00.000000Z"})
 URL = "http://127.0.0.1:3000/oms/events"
-
-
-def sign_event(body, message_id="e1", at=None, secret=SECRET):
-    timestamp = str(int(time.time() if at is None else at))
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
-    signature = f"v1,{base64.b64encode(digest).decode()}"
-    return {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
 
 def build_event_body(event_id="e1", event_type="order.filled", created_at="2026-11-29T10:00:01.000000Z"):

@@ -18,7 +18,7 @@ from app.services.notifications.delivery import deliver_notifications
 from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
-from tests.handlers.orders.test_order_messages import click_button, list_buttons
+from tests.handlers.message_buttons import click_button, list_buttons
 from tests.limits import check_message, check_view
 
 ISSUE = {

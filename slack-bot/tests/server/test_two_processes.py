@@ -13,7 +13,7 @@ from support.ports import find_free_port
 from tests import factories
 from tests.fakes import Response
 from tests.portfolio_oms import PortfolioOms
-from tests.server.test_program import FOLDER, build_environment, post_payload, wait_for_health
+from tests.server.bot_process import FOLDER, build_environment, post_payload, wait_for_health
 from tests.storage.conftest import postgres_url, server_url  # noqa: F401 - fixtures
 
 

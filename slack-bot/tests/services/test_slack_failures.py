@@ -58,7 +58,7 @@ FAILURES |= {
     "no answer": Response(drop=True),
 }
 AVA = Person("T1", "U1")
-TICKET = {
+ORDER_BODY = {
     "portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "LIMIT",
     "limit_price": "410",
 }  # fmt: skip
@@ -117,7 +117,7 @@ def is_repeated(workspace: PortfolioWorkspace, text: str) -> bool:
 
 
 def place_order(workspace: PortfolioWorkspace, status="ACCEPTED"):
-    order = workspace.oms.orders.add(TICKET, "slack:T1:U1")
+    order = workspace.oms.orders.add(ORDER_BODY, "slack:T1:U1")
     workspace.oms.orders.move(order["id"], status, "slack:T1:U1")
     workspace.oms.rows[f"/orders/{order['id']}"] = order
     return parse_order(order)

@@ -6,7 +6,7 @@ from slack_sdk.errors import SlackApiError
 
 from simulator import workspace
 from tests.simulator.doubles import AVA, BEN, TRADING, build_section
-from tests.simulator.test_oauth import get_page
+from tests.simulator.pages import get_page
 
 PARTNER = workspace.NEIGHBOR.id
 KIM, THEIR_CHANNEL = "U0KIMPARK05", "C0PARTDESK1"

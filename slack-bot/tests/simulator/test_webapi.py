@@ -18,12 +18,7 @@ from tests.simulator.doubles import (
     build_modal,
     build_plain_text,
 )
-
-
-def get_error(call, *args, **kwargs):
-    with pytest.raises(SlackApiError) as caught:
-        call(*args, **kwargs)
-    return caught.value.response["error"]
+from tests.simulator.web_api import get_error
 
 
 def test_auth_test_identifies_the_token(slack):

@@ -7,7 +7,7 @@ from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.client import KiteCredentials
 from app.brokers.kite.order_reader import KiteOrderReader
 from app.brokers.rules.order_reports import MalformedResponse
-from tests.brokers.alpaca.test_order_reader import create_client
+from tests.brokers.remote.rest_servers import create_client
 
 
 @pytest.mark.parametrize("answer", [{}, "orders", 7])

@@ -18,7 +18,7 @@ from app.brokers.rules.order_reports import (
     require_list,
 )
 from app.brokers.rules.values import OrderType
-from tests.brokers.rules.test_order_tracking import build_report
+from tests.brokers.order_reports import build_report
 
 
 @pytest.mark.parametrize("amount", ["1.50", 2, Decimal("0.1")])

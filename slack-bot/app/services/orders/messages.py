@@ -78,7 +78,7 @@ def save_order_message(services: Services, origin: Origin, order: Order, channel
 
 
 class OrderChange(Protocol):
-    """An event of the OMS about an order. `payload` names the order, its parent, and the order it replaces."""
+    """An event about an order. `payload` names the order, its parent, and the order it replaces."""
 
     @property
     def id(self) -> str:

@@ -10,7 +10,7 @@ from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import build_problem
-from tests.handlers.orders.test_order_messages import click_button, list_buttons
+from tests.handlers.message_buttons import click_button, list_buttons
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
 

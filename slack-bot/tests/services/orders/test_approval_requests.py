@@ -12,8 +12,7 @@ from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_message
-
-TICKET = {"portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "MARKET"}
+from tests.services.orders.pending_orders import ORDER_BODY
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def approval_workspace(workspace: Workspace):
 def place_order(workspace: Workspace, actor="", client_order_id="s-1"):
     """Place an order over the API. It waits for approval."""
     orders = workspace.oms.orders
-    order = orders.add(TICKET | {"client_order_id": client_order_id}, actor)
+    order = orders.add(ORDER_BODY | {"client_order_id": client_order_id}, actor)
     orders.move(order["id"], "AWAITING_APPROVAL", actor)
     return str(order["id"])
 
@@ -175,8 +174,10 @@ def test_nothing_is_posted_without_a_channel_or_for_another_workspace(workspace:
 
 def test_message_of_a_change_follows_the_order_after_a_crash(workspace: Workspace):
     services, orders = workspace.bot.services, workspace.oms.orders
-    previous = orders.add(TICKET | {"client_order_id": "T1:V1:0"}, "slack:T1:U1")
-    successor = orders.add(TICKET | {"client_order_id": "T1:V2:0"}, "slack:T1:U1", replaces=previous["id"])
+    previous = orders.add(ORDER_BODY | {"client_order_id": "T1:V1:0"}, "slack:T1:U1")
+    successor = orders.add(
+        ORDER_BODY | {"client_order_id": "T1:V2:0"}, "slack:T1:U1", replaces=previous["id"]
+    )
     orders.move(previous["id"], "REPLACED", "slack:T1:U1")
     previous["replaced_by"] = successor["id"]
     services.order_messages.save(OrderMessage(previous["id"], MessageKind.ORDER, "C1", "5.0", "T1", "U1"))

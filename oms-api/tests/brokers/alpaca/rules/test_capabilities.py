@@ -9,7 +9,7 @@ from app.brokers.alpaca.rules.capabilities import (
 )
 from app.brokers.alpaca.rules.requests import build_order
 from app.brokers.alpaca.rules.responses import parse_order
-from tests.brokers.alpaca.rules.test_messages import ORDER
+from tests.brokers.alpaca.messages import ALPACA_ORDER
 from tests.brokers.market import parse_order_text
 
 
@@ -103,6 +103,6 @@ def test_extended_hours_need_a_limit_order_that_lasts():
     [("0", "10", None), ("0", "12", "only the prices"), ("2", "10", "in part")],
 )
 def test_linked_order_keeps_its_quantity(filled, quantity, problem):
-    report = parse_order(ORDER | {"filled_qty": filled})
+    report = parse_order(ALPACA_ORDER | {"filled_qty": filled})
     refusal = find_linked_replacement_refusal(report, parse_order_text(f"SELL {quantity} STOP stop 80"))
     assert refusal is None if problem is None else problem in (refusal or "")

@@ -5,10 +5,10 @@ import pytest
 from app.brokers.alpaca.rules.links import Links, build_links
 from app.brokers.alpaca.rules.responses import parse_order
 from app.brokers.rules.linked_orders import OrderLink
-from tests.brokers.alpaca.rules.test_messages import ORDER
+from tests.brokers.alpaca.messages import ALPACA_ORDER
 from tests.brokers.market import NOON, parse_order_text
 
-_SALE = ORDER | {"side": "sell", "filled_qty": "0", "stop_price": None, "trail_price": None}
+_SALE = ALPACA_ORDER | {"side": "sell", "filled_qty": "0", "stop_price": None, "trail_price": None}
 TARGET = _SALE | {"id": "b1", "client_order_id": f"{1:032x}", "type": "limit", "limit_price": "120"}
 STOP = _SALE | {"id": "b2", "client_order_id": f"{2:032x}", "type": "stop", "stop_price": "80"}
 

@@ -6,22 +6,11 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
-from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, IbkrOrderReport, StatusReport
+from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, StatusReport
 from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, ReplacementChain
-from app.brokers.rules.values import Canceled, Lapsed, OrderType, TimeInForce
-from app.ledger.rules.accounting import Side
+from app.brokers.rules.values import Canceled, Lapsed
+from tests.brokers.ibkr.messages import CLIENT_ID, TEN, report_open_order
 from tests.brokers.market import NOON, format_events, parse_order_text
-
-CLIENT_ID = 7
-TEN = Decimal(10)
-
-
-def report_open_order(status="Submitted", ref="A", venue_id=1, client_id=CLIENT_ID, perm_id=100, **changes):
-    order_report = IbkrOrderReport(
-        venue_id, client_id, perm_id, ref, "AAPL", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, TEN,
-        Decimal(95), None, None, None, None, status,
-    )  # fmt: skip
-    return order_report._replace(**changes)
 
 
 def report_status(name, filled="0", perm_id=100, client_id=CLIENT_ID, venue_id=1):

@@ -21,7 +21,7 @@ from app.brokers.ibkr.rules.reports import (
 )
 from app.brokers.rules.connections import is_live_gateway
 from app.brokers.rules.values import Account, OrderType, TimeInForce
-from tests.brokers.ibkr.rules.test_order_tracking import report_open_order
+from tests.brokers.ibkr.messages import report_open_order
 from tests.brokers.market import NOON, parse_order_text
 
 PAIR = {"symbol": "EURUSD", "asset_class": "fx"}
