@@ -3,9 +3,9 @@
 import base64
 import json
 import threading
-import time
 
 import pytest
+from typing_extensions import override
 
 from app.delivery.event_store import EventStore
 from app.delivery.send_queue import SendQueue
@@ -238,17 +238,29 @@ def test_registration_is_tried_again_until_the_oms_answers(receiver, services, a
     assert len(oms.list_requests(BY_NAME)) == 3
 
 
+class StopAtFirstWait(threading.Event):
+    """An event that is set as soon as a thread waits for it. It records for how long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_seconds: list[float | None] = []
+
+    @override
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited_seconds.append(timeout)
+        self.set()
+        return True
+
+
 def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
     receiver, services, api, oms, caplog
 ):
     oms.queue_responses(BY_NAME, build_problem(403, "no", kind="forbidden"), CREATED)
-    object.__setattr__(services, "waits", type(WAITS)(register_again=0.01))
-    thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
-    thread.start()
-    oms.wait_for(BY_NAME)
-    time.sleep(0.2)
-    services.stopping.set()
-    thread.join(60)
+    object.__setattr__(services, "waits", type(WAITS)(register_again=1.0, register_every=600.0))
+    stopping = StopAtFirstWait()
+    object.__setattr__(services, "stopping", stopping)
+    run_registration(receiver, services, api, URL)
+    assert stopping.waited_seconds == [600.0]
     assert len(oms.list_requests(BY_NAME)) == 1
     assert [record.message for record in caplog.records] == [
         "Not registered for events: the API key needs the scope `bot`"
