@@ -270,7 +270,7 @@ def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlo
         assert read.get("/health/detailed").json()["components"]["alerts"]["backlog"] == 0
 
 
-def test_state_of_webhooks_and_alerts_is_derived_from_what_waits():
+def test_state_of_webhooks_and_alerts_depends_on_waiting_items():
     assert describe_webhooks(0, 0, 0.0, None, has_process=False).status == "off"
     failing = describe_webhooks(3, 5, 61.0, "No response within 10 s.", has_process=True)
     assert failing == ("ok", 61.0, "No response within 10 s.", 5)

@@ -247,7 +247,7 @@ BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_key_with_the_scope_bot_alone_does_only_what_a_bot_needs(service, members, operations, name):
+def test_key_with_only_the_scope_bot_is_limited_to_bot_operations(service, members, operations, name):
     bot = service.create_key("bot", members.api.tenant_id)
     call = next(call for call in operations if call.name == name)
     path = call.build_path(*["none-of-that"] * len(call.parameters))

@@ -44,7 +44,7 @@ def truncate_export(export, keep):
     export.write_bytes(b"".join(serialize_rows(ROWS)[:keep]))
 
 
-def test_intact_export_exits_with_0_and_states_what_is_not_proven(export, capsys):
+def test_intact_export_exits_with_0_and_lists_unproven_properties(export, capsys):
     assert command.main(["--audit", str(export)]) == command.CLEAN
     out = capsys.readouterr().out
     assert "Clean: 12 entries of the audit trail, 1 unbroken chain." in out

@@ -53,7 +53,7 @@ def test_fills_are_booked_at_the_rate_of_their_time():
     assert account.realized_pnl == 4 * (120 * 84 - 101 * 81)
 
 
-def test_positions_are_valued_as_those_of_a_portfolio():
+def test_positions_are_valued_in_the_portfolio_currency():
     calls = []
     strategy, finished = run_steps_with_rate(
         {0: buy_units(10), 1: lambda context, _: calls.append(context.equity)}

@@ -97,7 +97,7 @@ def test_exits_of_a_bracket_work_from_the_bar_after_the_entry_and_one_cancels_th
     assert last == {"O1": OrderStatus.FILLED, "O2": OrderStatus.CANCELED, "O3": OrderStatus.FILLED}
 
 
-def test_exits_are_cut_to_what_a_plain_sale_leaves():
+def test_plain_sale_reduces_exits_to_the_remaining_position():
     strategy = run_steps(BARS, {0: buy_units(stop_loss=9), 1: sell_units(4)})
     assert format_fills(strategy.fills) == ["O1 BUY 10 @ 11", "O3 SELL 4 @ 12", "O2 SELL 6 @ 9"]
     closed = run_steps(BARS, {0: buy_units(stop_loss=9), 1: sell_units(10)})

@@ -116,7 +116,7 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, tw
     assert "daily statistics" in changed
 
 
-def test_duty_of_two_processes_at_once_leaves_what_one_leaves(read_tables, two_processes, clock):
+def test_two_concurrent_runs_of_a_duty_have_the_result_of_one_run(read_tables, two_processes, clock):
     """A process that was too slow loses its lease, and both do the work."""
     clock.set("2026-11-23T00:00:30")  # every duty is due again after the test before
     at = clock()

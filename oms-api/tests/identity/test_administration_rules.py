@@ -77,12 +77,12 @@ LATER = NOON + timedelta(seconds=1)
         (LATER, NOON, True, NOON),
     ],
 )
-def test_granted_expiry_is_the_requested_one_or_that_of_the_caller(own, requested, is_said, granted):
+def test_granted_expiry_is_requested_or_the_expiry_of_the_caller(own, requested, is_said, granted):
     assert compute_granted_expiry(build_caller(expires_at=own), requested, is_said=is_said) == granted
 
 
 @pytest.mark.parametrize("requested", [None, LATER])
-def test_expiry_later_than_that_of_the_caller_is_rejected(requested):
+def test_expiry_after_the_expiry_of_the_caller_is_rejected(requested):
     with pytest.raises(RightsExceeded, match="must not be later"):
         compute_granted_expiry(build_caller(expires_at=NOON), requested, is_said=True)
 

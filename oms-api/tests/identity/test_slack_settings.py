@@ -34,7 +34,7 @@ def list_roles(api):
     return {user["person"]: user["role"] for user in assert_ok(api.get("/users")) if user["person"]}
 
 
-def test_settings_are_empty_then_those_of_an_administrator_and_audited(api, bot, slug):
+def test_settings_are_empty_until_an_administrator_sets_them(api, bot, slug):
     assert assert_ok(bot.get("/slack-settings")) == {"slack_channels": {}, "slack_group_roles": {}}
     changed = assert_ok(
         api.patch(f"/tenants/{slug}", {"slack_channels": CHANNELS, "slack_group_roles": ROLES})

@@ -29,7 +29,7 @@ def test_cancel_waits_for_the_broker(routing):
 
 
 @pytest.mark.parametrize("fault", [KILLED_BEFORE, KILLED_AFTER, UNANSWERED, LOST, DOWN])
-def test_cancel_arrives_whatever_fails(routing, fault):
+def test_cancel_arrives_despite_any_failure(routing, fault):
     order = routing.place_working_order()
     routing.broker.faults["cancel"] = [fault]
     routing.harness.cancel(order)
@@ -150,7 +150,7 @@ def find_successor(routing, order):
     return routing.harness.get_order(routing_order._replace(id=successor_id))
 
 
-def test_successor_stands_once_the_broker_confirms(routing):
+def test_successor_works_after_the_broker_confirms_it(routing):
     order = routing.place_working_order()
     (result,) = [routing.harness.replace(order, quantity="20", limit_price="91")]
     assert [view.order.id for view in result.orders] == [order.id]

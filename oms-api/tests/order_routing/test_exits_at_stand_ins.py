@@ -157,7 +157,7 @@ def test_each_fill_of_the_entry_is_protected(venue, bracket_entry):
     run_until(venue.routing, lambda: venue.is_protected(10))
 
 
-def test_target_takes_the_place_of_the_stop_and_fills(protected_entry):
+def test_target_replaces_the_stop_and_fills(protected_entry):
     protected_entry.move("120", "121")
     run_until(protected_entry.routing, protected_entry.is_over)
     sold = [order for order in protected_entry.list_exits(Status.FILLED) if order.role is Role.TAKE_PROFIT]
@@ -198,7 +198,7 @@ def test_target_waits_for_an_unreported_fill_of_its_stop(protected_entry):
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
-def test_swap_goes_on_in_another_process_after_an_answer_that_never_came(protected_entry, method):
+def test_another_process_continues_a_swap_after_a_missing_answer(protected_entry, method):
     protected_entry.stand_in.faults.add("cut_after", method=method)
     protected_entry.stand_in.exchange.quote("AAPL", "119", "121")
     protected_entry.routing.harness.publish_quote("120", "121", "120")
@@ -210,7 +210,7 @@ def test_swap_goes_on_in_another_process_after_an_answer_that_never_came(protect
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
-def test_no_more_than_the_position_rests_whatever_fails(venue, bracket_entry, seed):
+def test_resting_exits_never_exceed_the_position_despite_failures(venue, bracket_entry, seed):
     draw, routing = random.Random(seed), venue.routing
     for _ in range(25):
         if draw.random() < 0.4:

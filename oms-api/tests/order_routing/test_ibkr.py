@@ -377,7 +377,7 @@ def test_entry_ends_after_the_execution_that_its_cancel_crossed(routing, tws, br
     assert list_sent(tws, since=3) == [("LMT", 4), ("STP", 4)]
 
 
-def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(routing, tws):
+def test_exits_are_sent_again_for_the_unfilled_quantity_of_canceled_exits(routing, tws):
     bought = routing.place_order(limit_price="101")
     run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
     set_exits(routing, 120, 80)
@@ -494,7 +494,7 @@ def test_fill_that_is_reported_after_the_change_that_it_crossed_reduces_the_stop
     run_until(routing, lambda: describe_orders(routing)["stop_loss"] == ("ACCEPTED", 6))
 
 
-def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, tws, protected_entry):
+def test_changed_stop_has_the_quantity_that_its_target_did_not_fill(routing, tws, protected_entry):
     target, stop = (
         tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
     )
@@ -640,7 +640,7 @@ def list_open_ids(routing):
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
-def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
+def test_exits_sell_the_position_despite_any_failure(routing, tws, seed):
     trade_brackets_at_random(random.Random(seed), routing, tws, 15 if seed == 1 else 40)
     tws.faults.clear()
     tws.exchange.crossing = {}

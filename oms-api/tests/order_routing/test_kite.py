@@ -142,7 +142,7 @@ def test_order_that_kite_no_longer_lists_the_next_day_expires(routing, kite, cre
     run_until(routing, lambda: find_status(routing, order) is Status.EXPIRED)
 
 
-def test_charges_that_differ_from_those_of_kite_are_logged_and_counted_once(routing, kite, engine, caplog):
+def test_charges_that_differ_from_kite_are_logged_and_counted_once(routing, kite, engine, caplog):
     order = place_order(routing, limit_price="101")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
     counted: list[str] = []

@@ -283,7 +283,7 @@ def test_exit_whose_replacement_was_denied_is_canceled_like_any_other(routing, a
     assert list_legs(alpaca) == []
 
 
-def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):
+def test_replaced_stop_has_the_quantity_that_its_target_did_not_fill(routing, alpaca, protected_entry):
     reported = len(routing.broker.list_events())
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
     wait_until(

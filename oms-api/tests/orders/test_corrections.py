@@ -78,7 +78,7 @@ def test_exits_follow_a_corrected_quantity(filled_order):
     assert list_working_orders(api) == [("stop_loss", "8"), ("take_profit", "8")]
 
 
-def test_corrected_exit_protects_what_is_open_again(filled_order):
+def test_corrected_exit_protects_the_reopened_quantity(filled_order):
     api, order = filled_order
     api.set_quote("AAPL", "89", "90", "89.5")
     stop = api.get_order(next(leg["id"] for leg in order["legs"] if leg["role"] == "stop_loss"))

@@ -40,7 +40,7 @@ def test_fill_that_crossed_a_cancel_completes_the_order(harness):
     assert (list_notes(harness), list_issues(harness)) == (["late"], [])
 
 
-def test_partial_fill_that_crossed_a_cancel_is_booked_and_order_stays_cancelled(harness):
+def test_partial_fill_that_crossed_a_cancel_is_booked_and_order_stays_canceled(harness):
     order = harness.place_order(**RESTING_LIMIT_ORDER)
     harness.cancel(order)
     late = harness.report_broker_event(order, report_execution(harness, order, "4"))

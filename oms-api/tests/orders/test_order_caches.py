@@ -52,7 +52,7 @@ def test_cache_size_is_bounded(cached_values):
     assert cached_values.get((1, 8), "version") == "5"
 
 
-def test_repair_drops_what_a_change_keeps():
+def test_change_keeps_the_epoch_of_cached_values_and_a_repair_begins_another():
     """Cached values are of one epoch: a change of orders continues it, a repair begins another."""
     for stamp in ("", "0123456789abcdef", create_stamp()):
         renewed = renew_stamp(stamp)

@@ -96,7 +96,7 @@ def test_invalid_second_order_rejects_the_whole_group(market, second, code):
     assert get_position(market) == "0"
 
 
-def test_oto_child_is_risk_checked_as_if_the_parent_had_filled(market):
+def test_risk_check_of_an_oto_child_assumes_a_filled_parent(market):
     set_limit(market, "SHORT_SELLING", "0")
     follower = {"side": "SELL", "type": "STOP", "stop_price": "90"}
     assert get_denial_code(post_group(market, "OTO", ENTRY, follower | {"quantity": "11"})) == "SHORT_SELLING"

@@ -82,7 +82,7 @@ def test_issue_is_assigned_watched_then_ignored_once(tenant):
     assert len(tenant.api.get("/audit", action="reconciliation.ignore").json()) == 1
 
 
-def test_key_alone_does_not_decide_what_a_person_must(tenant):
+def test_key_without_a_person_cannot_make_decisions_of_persons(tenant):
     issue_id = tenant.create()
     for action in ("adopt", "ignore", "watch"):
         assert tenant.resolve(issue_id, action, None).status_code == 403

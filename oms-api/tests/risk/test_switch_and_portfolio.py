@@ -122,7 +122,7 @@ def test_switch_shows_the_current_spelling_of_the_name(api):
     assert api.post_trade(portfolio_name="growth").status_code == 422
 
 
-def test_limits_follow_a_renamed_portfolio_and_replace_those_of_the_new_name(quoted_api):
+def test_limits_of_a_renamed_portfolio_replace_limits_of_the_new_name(quoted_api):
     quoted_api.record_trade(quantity="1", gmv="1")
     put_limit(quoted_api, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
     put_limit(quoted_api, "MAX_ORDER_QUANTITY", "9", "portfolio", "Income")

@@ -204,7 +204,7 @@ def test_summary_waits_until_the_oms_returns_its_readers(quiet_workspace: Worksp
     assert quiet_workspace.bot.services.notifications.list_new() == []
 
 
-def test_daily_log_in_is_asked_for_in_the_channel(quiet_workspace: Workspace):
+def test_daily_login_is_requested_in_the_channel(quiet_workspace: Workspace):
     object.__setattr__(quiet_workspace.bot.services, "trading_channel", "C9")
     payload = {"connection": "zerodha", "portfolio_name": "India", "opens_at": "2026-11-30T03:45:00.000000Z"}
     handle_event(quiet_workspace, "broker_connection.log_in_needed", payload)

@@ -42,7 +42,7 @@ NAMES = st.text(st.sampled_from(CHARACTERS) | st.characters(), max_size=20)
         ("Gro\u200dwth", "Growth"),
     ],
 )
-def test_names_that_differ_only_in_typing_are_the_same(typed, stored):
+def test_names_that_differ_only_in_typing_are_equal(typed, stored):
     assert name_key(typed) == name_key(stored)
 
 

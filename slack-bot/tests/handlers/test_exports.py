@@ -45,7 +45,7 @@ def test_every_table_is_exported(exporter: PortfolioWorkspace, table):
     assert exporter.slack.list_requests("files.getUploadURLExternal")[0].body["filename"] == f"{table}.csv"
 
 
-def test_risk_is_exported_as_of_now_whatever_the_period(exporter: PortfolioWorkspace):
+def test_risk_is_exported_as_of_now_for_any_period(exporter: PortfolioWorkspace):
     exporter.oms.exports["risk"] = b"portfolio_name\r\nGrowth\r\n"
     body = exporter.query("export risk 2026-11 in Growth")
     assert body["text"].startswith("*Use of risk limits* now in Growth: 1 row.")

@@ -203,7 +203,7 @@ def test_lost_broker_is_reported_in_the_channel(workspace_with_issues: Workspace
     assert "*Broker alpaca-paper* is down and being reconnected" in body["text"]
 
 
-def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(workspace: Workspace):
+def test_workspace_without_a_channel_in_the_environment_uses_the_channel_of_its_tenant(workspace: Workspace):
     workspace.oms.channels = {"C3": {"portfolio": "Other"}, "C5": {"portfolio": "growth"}}
     workspace.bot.services.slack_settings._loaded_at = None
     report_issue(workspace)

@@ -82,7 +82,7 @@ def test_client_id_without_a_client_secret_is_refused(name):
         ({"BOT_ENCRYPTION_KEYS": ""}, "BOT_ENCRYPTION_KEYS"),
     ],
 )
-def test_production_with_several_workspaces_refuses_what_loses_or_exposes_them(changes, settings_at_fault):
+def test_production_with_several_workspaces_refuses_unsafe_settings(changes, settings_at_fault):
     values = GOOD | CLIENT | SAFE | changes
     from_values(values)
     with pytest.raises(ConfigError, match=settings_at_fault):

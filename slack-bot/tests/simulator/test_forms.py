@@ -80,7 +80,7 @@ def test_update_redraws_the_same_view(page, bot, open_form):
     assert (page.form()["id"], page.form()["title"]["text"]) == (view["id"], "Placing…")
 
 
-def test_push_goes_on_top_and_closing_it_goes_back(page, bot, open_form):
+def test_pushed_view_is_on_top_until_it_is_closed(page, bot, open_form):
     view = open_form()
     bot.will({"response_action": "push", "view": build_modal(title=build_plain_text("Sure?"))})
     assert submit_form(page)["outcome"] == "pushed"

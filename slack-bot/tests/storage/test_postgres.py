@@ -34,7 +34,7 @@ def storages(postgres_url):
         database.close()
 
 
-def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claimed(storages):
+def test_every_store_is_shared_by_two_bots_and_passes_on_claims_of_a_dead_bot(storages):
     first, second = storages
     confirmations = [ConfirmationStore(storage) for storage in storages]
     confirmations[0].add(CONFIRMATION)
@@ -131,7 +131,7 @@ def test_unresponsive_database_is_skipped_after_a_timeout(storages, monkeypatch)
     assert database.execute("SELECT 1") == [(1,)]
 
 
-def test_address_that_nobody_serves_is_an_error_without_the_password():
+def test_address_without_a_server_is_an_error_without_the_password():
     with pytest.raises(DatabaseError) as error:
         open_database("postgresql://bot:canary@127.0.0.1:9/bot")
     assert "canary" not in str(error.value)

@@ -32,7 +32,7 @@ def test_charges_of_a_fill_through_zero_are_split_by_quantity():
 
 
 @given(st.lists(fills, max_size=12))
-def test_trips_earn_what_the_portfolio_realises_once_it_is_flat(trades):
+def test_profit_of_trips_equals_realized_profit_of_a_flat_portfolio(trades):
     _, position = _compute_earned(trades)
     if position.quantity:
         closing = Side.SELL if position.quantity > 0 else Side.BUY

@@ -30,7 +30,7 @@ def test_order_of_several_legs_is_left_out_of_lists(monkeypatch):
     assert create_reader(orders=[SPREAD] * 500).list_open() == []
 
 
-def test_order_that_is_asked_for_is_never_left_out():
+def test_requested_order_is_never_omitted():
     paths = {"orders:by_client_order_id": ALPACA_ORDER | {"filled_qty": "NaN"}}
     with pytest.raises(MalformedResponse):
         create_reader(**paths).find("O1")

@@ -74,7 +74,7 @@ def test_alpaca_links_whole_shares_for_a_day_or_longer(order_text, pairing, carr
         ("zerodha", "SELL 1.5 STOP stop 80 GTC", "GTC"),  # no time in force makes it possible
     ],
 )
-def test_exit_is_sent_for_a_day_where_the_broker_takes_it_only_so(broker, order_text, time_in_force):
+def test_exit_is_sent_for_a_day_if_the_broker_accepts_only_day_exits(broker, order_text, time_in_force):
     assert choose_exit_time(broker, parse_order_text(order_text)) == time_in_force
 
 

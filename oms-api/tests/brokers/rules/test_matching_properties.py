@@ -94,7 +94,7 @@ def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quot
 
 
 @given(books, quotes, settings)
-def test_portfolio_fills_at_most_the_quoted_size_of_a_side(book, quote, how):
+def test_fills_of_a_portfolio_never_exceed_the_quoted_size(book, quote, how):
     by_id = {order.id: order for order in book}
     filled: Counter[tuple[int, Side]] = Counter()
     for fill in list_fills(compute_fills(book, quote, NOON, how)):

@@ -91,7 +91,7 @@ def test_time_is_of_utc(text):
     assert parse_time(text) == datetime(2026, 11, 27, 15, tzinfo=UTC)
 
 
-def test_reported_order_has_what_is_left_and_the_level_of_its_trail():
+def test_reported_order_has_leaves_quantity_and_trail_level():
     limit = build_report("partially_filled", "4").build_order(7)
     assert (limit.id, limit.portfolio_id, limit.leaves) == ("A", 7, Decimal(6))
     assert (limit.limit_price, limit.stop_price, limit.trail_level) == (Decimal(95), None, None)

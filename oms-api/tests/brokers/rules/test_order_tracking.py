@@ -87,7 +87,7 @@ def test_end_does_not_wait_for_ever_for_fills_that_no_reading_lists():
     assert format_events(readings[-1]) == ["A expired"]
 
 
-def test_rejection_after_a_part_ends_what_is_left_once_the_part_is_known():
+def test_rejection_after_a_partial_fill_cancels_the_remainder():
     tracker: Any = OrderTracker()
     tracker.apply_report(build_report())
     rejected = build_report("rejected", "4", reason="No margin")
@@ -194,7 +194,7 @@ def test_refused_cancel_of_an_order_that_is_filled_is_not_reported():
     assert tracker.apply_update(update_tracker("order_cancel_rejected", build_report("filled", "10"))) == []
 
 
-def test_bust_takes_an_execution_back_once():
+def test_bust_is_applied_once():
     tracker: Any = OrderTracker()
     tracker.apply_update(LIFE[1])
     bust = update_tracker(

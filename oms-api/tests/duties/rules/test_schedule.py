@@ -47,7 +47,7 @@ def test_lag_is_measured_from_the_last_success():
     assert compute_lag(failing, MINUTE, NOON + 3 * MINUTE) == 2 * MINUTE
 
 
-def test_next_run_is_now_if_due_or_asked_for_and_else_the_next_slot():
+def test_next_run_is_now_if_due_or_requested_and_otherwise_the_next_slot():
     started = NEVER._replace(started_at=NOON)
     assert compute_next_run(None, MINUTE, NOON) == NOON
     assert compute_next_run(started, MINUTE, NOON) == NOON + MINUTE

@@ -77,7 +77,7 @@ def test_split_multiplies_quantity_and_keeps_cost_and_pnl(fills, ratio):
 
 
 @given(earlier, later, ratios)
-def test_late_row_gives_what_an_early_one_would(fills, since, ratio):
+def test_late_row_has_the_result_of_an_early_row(fills, since, ratio):
     assert replay_steps([*fills, *since, build_split(ratio)]) == replay_steps(
         [*fills, build_split(ratio), *since]
     )
@@ -122,7 +122,7 @@ def test_position_before_an_action_leaves_out_later_fills():
     assert replay_before(steps, Timestamp("2026-11-20T12:30")).quantity == 15
 
 
-def test_of_two_actions_at_one_instant_the_earlier_row_goes_first():
+def test_actions_at_one_instant_are_applied_in_row_order():
     first, second = build_split(), build_split(Ratio(Decimal(1), Decimal(3)))
     assert sort_steps([first, second]) == [first, second]
 

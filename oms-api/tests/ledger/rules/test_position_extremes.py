@@ -156,7 +156,7 @@ quantities = st.lists(st.sampled_from([-50, 0, 50, 100, 150]), min_size=1, max_s
     st.booleans(),
 )
 @example([50, 100], [(60, 15)], [1], True)  # a price at the instant of the last extension
-def test_extremes_equal_those_of_each_tick_however_the_record_was_extended(targets, ticks, stops, on_minutes):
+def test_extremes_equal_a_computation_tick_by_tick(targets, ticks, stops, on_minutes):
     ticks = sorted(ticks)
     rows, holding = [], PositionState()
     for number, quantity in enumerate(targets):

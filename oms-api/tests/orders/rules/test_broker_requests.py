@@ -142,7 +142,7 @@ def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, exp
     assert not is_watched(target._replace(role=Role.ENTRY), Instrument("AAPL"))
 
 
-def test_exit_of_a_position_replaces_other_exits_and_that_of_an_entry_does_not():
+def test_only_exits_of_a_position_replace_other_exits():
     exit_order = build_exit_order("alpaca")
     assert replaces_exits(exit_order._replace(parent_id=None))
     assert not replaces_exits(exit_order._replace(parent_id="O1"))

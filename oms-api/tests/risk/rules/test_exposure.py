@@ -157,7 +157,7 @@ def test_exposure_scales_with_the_exchange_rate(position, orders, rate):
         (-10, "BUY", None, (10, 7, 0, 7)),
     ],
 )
-def test_exits_count_only_beyond_what_other_orders_close(position, side, judged, expected):
+def test_exits_count_only_beyond_the_quantity_that_other_orders_close(position, side, judged, expected):
     orders = [build_working_order(side, "10", "100", is_exit=True), build_working_order(side, "3", "100")]
     book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, judged)
     quantity, exits = (

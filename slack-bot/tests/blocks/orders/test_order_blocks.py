@@ -216,7 +216,7 @@ def test_review_and_decision_form_are_valid_blocks(is_known):
         ),
     ],
 )
-def test_denial_by_a_kill_switch_says_where_its_reason_is(code, largest, passing, limits):
+def test_denial_by_a_kill_switch_names_the_command_that_shows_its_reason(code, largest, passing, limits):
     denial = Denial(code, "Trading is stopped.", code, "BUY", Decimal(largest))
     start = "*Denied, because trading is stopped*: Trading is stopped."
     assert format_denial(denial) == f"{start}{passing} `/desk risk` shows who stopped it, and why."

@@ -126,7 +126,7 @@ def test_repeated_delivery_of_a_click_acts_once(workspace: Workspace, order_id):
     assert len(workspace.oms.list_requests("cancel_order")) == 1
 
 
-def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(workspace: Workspace, order_id):
+def test_form_of_a_change_has_the_terms_and_sends_only_changed_fields(workspace: Workspace, order_id):
     click_button(workspace, "order_change", order_id)
     opened = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(opened)

@@ -242,7 +242,7 @@ def test_correction_replaces_the_execution(tracker, working_order):
     assert working_order.list_executions() == []
 
 
-def test_correction_that_is_the_first_report_takes_the_earlier_ones_back(tracker, working_order):
+def test_correction_as_first_report_busts_earlier_executions(tracker, working_order):
     events = tracker.apply_fill(report_fill("x.03"), NOON)
     assert format_events(events) == ["A busted", "A busted", "A 10 @ 95"]
     assert [event.execution_id for event in events] == ["x.01", "x.02", "x.03"]
@@ -255,7 +255,7 @@ def test_charge_is_reported_once_and_after_its_execution(tracker, working_order)
     assert tracker.apply_charge(charge, NOON) == []
 
 
-def test_charges_are_listed_without_those_of_corrected_executions(tracker, working_order):
+def test_charges_of_corrected_executions_are_not_listed(tracker, working_order):
     tracker.apply_fill(report_fill(), NOON)
     (charged,) = tracker.apply_charge(ChargeReport("x.01", Decimal("1.25"), "USD"), NOON)
     assert working_order.list_charges() == [charged]

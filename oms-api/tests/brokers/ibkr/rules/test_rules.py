@@ -163,7 +163,7 @@ def test_execution_that_cannot_be_is_refused(quantity, price):
         parse_fill(quantity, price)
 
 
-def test_execution_of_nothing_takes_one_back():
+def test_quantity_and_price_of_a_fill_are_parsed():
     assert parse_fill(0.0, 0.0) == (Decimal(0), Decimal(0))
     assert parse_fill(5.0, 1.08505) == (Decimal(5), Decimal("1.08505"))
 
