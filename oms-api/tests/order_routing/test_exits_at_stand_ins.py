@@ -10,17 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.brokers.kite.broker import KiteBroker
-from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import RestTimeouts
 from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
-from tests.brokers.kite.conftest import CREDENTIALS
-from tests.brokers.standins.kite.server import StandIn
-from tests.brokers.standins.kite.values import Listing
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness, to_decimal
-from tests.support.conditions import WAIT_SECONDS
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -87,37 +80,6 @@ class Venue:
         if self.list_exits(*(frozenset(Status) - FINAL_STATUSES)):
             return False
         return not any((self.count_held(), self.count_ours(), self.count_resting()))
-
-
-@pytest.fixture(scope="module")
-def running_kite():
-    with StandIn() as running:
-        running.exchange.listings["NSE", "AAPL"] = Listing(1, "AAPL", "AAPL", tick="0.01")
-        yield running
-
-
-@pytest.fixture
-def kite(running_kite, monkeypatch):
-    monkeypatch.setattr("tests.brokers.standins.kite.rest.ORDERS_PER_SECOND", 1_000_000)
-    running_kite.clear()
-    running_kite.exchange.quote("AAPL", "99", "101")
-    return running_kite
-
-
-@pytest.fixture
-def create_kite_broker(kite):
-    brokers = []
-
-    def create():
-        budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), RestTimeouts(response=WAIT_SECONDS)
-        brokers.append(
-            KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
-        )
-        return brokers[-1]
-
-    yield create
-    for broker in brokers:
-        broker.close()
 
 
 @pytest.fixture(params=["alpaca", "zerodha"])

@@ -15,7 +15,7 @@ from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.orders.rules.values import FINAL_STATUSES
 from app.verify import verify_database
-from tests.brokers.alpaca.conftest import CREDENTIALS
+from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
 from tests.brokers.standins.server import LOOPBACK
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.orders.writer_harness import to_decimal

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -108,3 +110,14 @@ def _program(copy_to: Path) -> Path:
     shutil.copy(Path(spec.origin).parent / "bin" / "redis-server", copy)
     os.chmod(copy, 0o755)  # noqa: S103, PTH101  # a program
     return copy
+
+
+@contextmanager
+def run_redis_server(*, is_durable: bool = False) -> Iterator[RedisServer]:
+    """Run a server, and remove it at the end."""
+    server = RedisServer(is_durable=is_durable)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

@@ -22,7 +22,7 @@ def wait_for_health(url, seconds=60.0):
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:  # noqa: S310 - loopback
                 return json.load(answer)
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # it does not listen yet, or is slow
             assert time.monotonic() < until
             time.sleep(0.02)
 

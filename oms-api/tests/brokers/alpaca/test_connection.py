@@ -10,17 +10,6 @@ from app.brokers.errors import BrokerUnavailable
 from app.brokers.remote.shared_bucket import RedisTokenBucket
 from app.brokers.rules.connections import AddressPolicy, ConnectionTerms
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
-from tests.support.redis import RedisServer
-
-
-@pytest.fixture(scope="module")
-def redis_server():
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

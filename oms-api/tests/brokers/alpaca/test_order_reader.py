@@ -10,9 +10,9 @@ from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.order_reader import AlpacaOrderReader
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.rules.order_reports import MalformedResponse
-from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.alpaca.messages import ALPACA_ORDER
 from tests.brokers.remote.rest_servers import create_client
+from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
 
 SPREAD = ALPACA_ORDER | {"id": "s1", "client_order_id": "c1", "symbol": "", "side": "", "order_class": "mleg"}
 

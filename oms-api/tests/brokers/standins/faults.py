@@ -110,3 +110,11 @@ class Faults:
         with self._lock:
             self._requests.clear()
         self.stream, self.orders = StreamFaults(), OrderFaults()
+
+
+def set_fields(faults: Any, fields: dict[str, Any]) -> None:
+    """Set fields of faults by name. Raises ValueError if a field does not exist."""
+    for name, value in fields.items():
+        if not hasattr(faults, name):
+            raise ValueError(f"there is no fault {name}")
+        setattr(faults, name, value)
