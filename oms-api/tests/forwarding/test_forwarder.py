@@ -110,6 +110,35 @@ def test_a_request_is_answered_by_the_worker_of_its_partition(tmp_path):
     run(tmp_path, scenario)
 
 
+def test_requests_that_follow_one_another_are_sent_together(tmp_path, monkeypatch):
+    """The first one is sent immediately. The others wait for each other while it has no answer."""
+    monkeypatch.setattr(peer_connection, "GATHER_SECONDS", 30)
+    monkeypatch.setattr(peer_connection, "MAX_GATHERED", 3)
+
+    async def scenario(first, second):
+        second.held = []
+        requests = [Request(KEYS_BY_SLOT[1]) for _ in range(4)]
+        assert requests[0].send(first)
+        await until(lambda: len(second.held) == 1)
+        assert all(request.send(first) for request in requests[1:3])
+        await asyncio.sleep(0.05)
+        assert len(second.held) == 1
+        assert requests[3].send(first)
+        await until(lambda: len(second.held) == 4)
+
+    run(tmp_path, scenario)
+
+
+def test_a_gathered_request_is_sent_without_others(tmp_path):
+    async def scenario(first, second):
+        second.held = []
+        for number in (1, 2):
+            assert Request(KEYS_BY_SLOT[1]).send(first)
+            await until(lambda count=number: len(second.held) == count)
+
+    run(tmp_path, scenario)
+
+
 def test_a_worker_serves_its_own_partition_and_requests_without_one(tmp_path):
     async def scenario(first, second):
         assert not Request(KEYS_BY_SLOT[0]).send(first)
