@@ -30,10 +30,10 @@ def parse_plain(text: str) -> Decimal | None:
 def is_storable(amount: Decimal) -> bool:
     """Return whether `amount` can be stored exactly: at most 8 decimals and 16 digits before the point."""
     try:
-        stored = amount.quantize(_UNIT, context=_NO_ROUNDING)
+        stored_amount = amount.quantize(_UNIT, context=_NO_ROUNDING)
     except ArithmeticError:
         return False
-    return stored == amount
+    return stored_amount == amount
 
 
 def find_amount_error(amount: Decimal) -> str | None:
@@ -53,14 +53,14 @@ def to_cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_EXACT)
 
 
-def multiply(left: Decimal, right: Decimal) -> Decimal:
+def multiply(value: Decimal, factor: Decimal) -> Decimal:
     """Multiply, then round half-even to 8 decimals."""
-    return _EXACT.multiply(left, right).quantize(_UNIT, None, _EXACT)
+    return _EXACT.multiply(value, factor).quantize(_UNIT, None, _EXACT)
 
 
-def multiply_exactly(left: Decimal, right: Decimal) -> Decimal:
+def multiply_exactly(value: Decimal, factor: Decimal) -> Decimal:
     """Multiply without rounding: 60 digits hold the product of any two amounts."""
-    return _EXACT.multiply(left, right)
+    return _EXACT.multiply(value, factor)
 
 
 def compute_share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
@@ -103,9 +103,29 @@ def shorten_quantity(text: str) -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def format_money(amount: Decimal) -> str:
+    """Return the amount with 2 to 8 decimals for display ("17500.00")."""
+    return shorten_amount(format_fixed(amount))
+
+
 def format_plain_amount(amount: Decimal) -> str:
     """Return the amount without separators and trailing zeros ("10.50" → "10.5")."""
     return shorten_quantity(format_fixed(amount))
+
+
+def format_optional_fixed(amount: Decimal | None) -> str | None:
+    """Return the canonical text of an amount. None stays None."""
+    return None if amount is None else format_fixed(amount)
+
+
+def format_optional_money(amount: Decimal | None) -> str | None:
+    """Return an amount as `format_money` does. None stays None."""
+    return None if amount is None else format_money(amount)
+
+
+def format_optional_quantity(amount: Decimal | None) -> str | None:
+    """Return an amount as `format_plain_amount` does. None stays None."""
+    return None if amount is None else format_plain_amount(amount)
 
 
 def format_grouped_amount(amount: Decimal) -> str:

@@ -18,7 +18,7 @@ from app.events.service.outbox import build_event_insert
 from app.exports.queries import ExportFilter
 from app.exports.service.csv_export import CsvExport
 from app.exports.service.pages import ExportContext, Source
-from app.exports.service.risk import ValuedPortfolio, format_money, value_portfolios
+from app.exports.service.risk import ValuedPortfolio, value_portfolios
 from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XlsxExport
 from app.identity.queries.tenants import TenantRow, find_tenant
@@ -27,6 +27,7 @@ from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
+from app.money import format_money
 from app.timestamps import format_timestamp
 from app.webhooks.service.sender import WebhookSender
 
@@ -89,9 +90,11 @@ class DailyReports:
             tenants.append(tenant)
             lease.renew()
             if self._targets.url is not None:
-                self._post(tenant, day, build_summary(slug, day, values))
+                self._post_report(tenant, day, build_summary(slug, day, values))
         if self._targets.is_to_slack and tenants:
-            self._publish(tenants, day)  # last, so that the repetition of a failed run does not upload again
+            self._publish_reports(
+                tenants, day
+            )  # last, so that the repetition of a failed run does not upload again
 
     def _write_files(self, connection: Connection, context: ExportContext, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,7 +110,7 @@ class DailyReports:
         filters = ExportFilter(tenant_id, None, day, day + DAY)
         return ExportContext(caller, filters, *self._sources, now)
 
-    def _publish(self, tenants: Sequence[TenantRow], day: datetime) -> None:
+    def _publish_reports(self, tenants: Sequence[TenantRow], day: datetime) -> None:
         """Publish an event for each report and tenant, after which the bot uploads the file to Slack."""
         now, events = format_timestamp(self._now()), []
         for tenant, report in product(tenants, REPORTS):
@@ -122,7 +125,7 @@ class DailyReports:
         with unit_of_work(self._engine, ALL_TENANTS) as connection:
             execute_writes(connection, build_event_insert(events))
 
-    def _post(self, tenant: TenantRow, day: datetime, text: str) -> None:
+    def _post_report(self, tenant: TenantRow, day: datetime, text: str) -> None:
         headers = {"Content-Type": "application/json", "webhook-id": f"report-{tenant.slug}-{day:%Y-%m-%d}"}
         body = orjson.dumps({"text": text})
         result = asyncio.run(self._sender.send(tenant.id, self._targets.url or "", headers, body))
@@ -155,6 +158,6 @@ def _write_xlsx(connection: Connection, source: Source, path: Path) -> None:
         while not export.write_page(connection):
             continue
         export.finish()
-        read: Callable[[], bytes] = export.read
-        while piece := read():
+        read_piece: Callable[[], bytes] = export.read
+        while piece := read_piece():
             file.write(piece)

@@ -31,9 +31,7 @@ Name = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
 
 
 @router.get(
-    "/history",
-    summary="Get the equity curve of a portfolio",
-    responses=document_responses(200, CurveOut, 404),
+    "/history", summary="Get the equity curve of a portfolio", **document_responses(200, CurveOut, 404)
 )
 async def get_history(
     caller: Reader, name: Name, query: Annotated[HistoryQuery, Query()], performance: PerformanceDep,
@@ -53,15 +51,15 @@ async def get_history(
             "points": _TEXTS.serialize((caller.tenant_id, portfolio, query.period, interval), curve.points),
         }
 
-    found = await readers.run(read, caller.tenant_id)  # serialized off the event loop, as it may be long
+    history = await readers.run(read, caller.tenant_id)  # serialized off the event loop, as it may be long
     _require_visible(caller, portfolio)
-    return build_json_response(found)
+    return build_json_response(history)
 
 
 @router.get(
     "/performance",
     summary="Get the performance of a portfolio",
-    responses=document_responses(200, PerformanceOut, 404),
+    **document_responses(200, PerformanceOut, 404),
 )
 async def get_performance(
     caller: Reader, name: Name, query: Annotated[PerformanceQuery, Query()], performance: PerformanceDep,

@@ -4,15 +4,15 @@ import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.capabilities import TABLES
-from app.brokers.kite.broker import KiteBroker
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.linked_orders import Pairing
+from app.brokers.zerodha.broker import ZerodhaBroker
 from app.verify import verify_database
-from tests.brokers.kite.conftest import CREDENTIALS as KITE_CREDENTIALS
 from tests.brokers.standins.alpaca.fixtures import CREDENTIALS, alpaca, running_alpaca  # noqa: F401 - fixtures
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
+from tests.brokers.zerodha.conftest import CREDENTIALS as ZERODHA_CREDENTIALS
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
 from tests.support.conditions import WAIT_SECONDS
@@ -51,14 +51,16 @@ def kite(running_kite, monkeypatch):
 
 
 @pytest.fixture
-def create_kite_broker(kite):
-    """Return a function that creates the adapter of Kite, once for each process of the OMS."""
+def create_zerodha_broker(kite):
+    """Return a function that creates the adapter of Zerodha, once for each process of the OMS."""
     brokers = []
 
     def create():
         budget = RequestBudget(LocalTokenBucket(100_000))
         timeouts = RestTimeouts(response=WAIT_SECONDS)
-        broker = KiteBroker(kite.url, KITE_CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
+        broker = ZerodhaBroker(
+            kite.url, ZERODHA_CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts
+        )
         brokers.append(broker)
         return broker
 

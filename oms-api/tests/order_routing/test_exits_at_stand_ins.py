@@ -87,7 +87,7 @@ def venue(request, engine, unlinked, monkeypatch):
     """Connect a portfolio to a stand-in."""
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     is_kite = request.param == "zerodha"
-    names = ("kite", "create_kite_broker") if is_kite else ("alpaca", "create_broker")
+    names = ("kite", "create_zerodha_broker") if is_kite else ("alpaca", "create_broker")
     stand_in, create = map(request.getfixturevalue, names)
     harness = WriterHarness(engine)
     harness.publish_quote("99", "101", "100")

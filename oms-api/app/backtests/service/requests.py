@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.backtests import queries
 from app.backtests.errors import BacktestNotDone, NoSuchBacktest, TooManyBacktests
+from app.backtests.models import IS_UNFINISHED
+from app.backtests.queries import BACKTESTS, find_file
 from app.backtests.rules.jobs import (
     MAX_BARS,
     Backtest,
@@ -51,26 +52,26 @@ def create_backtest(
 ) -> Backtest:
     """Store a backtest, which waits for a process that runs it. Raises Invalid or TooManyBacktests."""
     tenant_id = caller.tenant_id
-    if queries.count_backtests(connection, tenant_id) >= MAX_BACKTESTS:
+    if BACKTESTS.count(connection, tenant_id=tenant_id) >= MAX_BACKTESTS:
         raise TooManyBacktests(f"A tenant keeps at most {MAX_BACKTESTS:,} backtests; delete some first.")
-    if queries.count_backtests(connection, tenant_id, unfinished=True) >= MAX_UNFINISHED:
+    if BACKTESTS.count(connection, IS_UNFINISHED, tenant_id=tenant_id) >= MAX_UNFINISHED:
         raise TooManyBacktests(f"{MAX_UNFINISHED} backtests are waiting; try again when some are done.")
     code = find_code(connection, caller, request.strategy)
     interval = request.interval or Interval(code.interval or Interval.MINUTE)
     names = request.symbols or code.symbols
     if not names:
-        raise _refuse("symbols", "Send the symbols.", "missing")
+        raise _build_refusal("symbols", "Send the symbols.", "missing")
     symbols = sorted({find_symbol(connection, tenant_id, name) for name in names})
     if count_bars(request.since, request.until, interval, len(symbols)) > MAX_BARS:
         message = f"These are more than {MAX_BARS:,} bars; shorten the period or use a longer interval."
-        raise _refuse("from", message, "too_many_bars")
+        raise _build_refusal("from", message, "too_many_bars")
     settings = orjson.dumps(request.settings, option=orjson.OPT_SORT_KEYS).decode()
     try:
         build_settings(
             interval, request.cash, request.costs, request.settings, request.seed, request.strategy
         )
     except InvalidSetting as error:
-        raise _refuse(error.name, str(error), "invalid") from None
+        raise _build_refusal(error.name, str(error), "invalid") from None
     backtest = Backtest(
         tenant_id=tenant_id,
         id=_IDS.generate(tenant_id, now),
@@ -90,13 +91,13 @@ def create_backtest(
         created_by=caller.actor,
         created_at=now,
     )
-    queries.insert_backtest(connection, backtest)
+    BACKTESTS.insert(connection, backtest)
     return backtest
 
 
 def require_backtest(connection: Connection, tenant_id: int, backtest_id: str) -> Backtest:
     """Return a backtest. Raises NoSuchBacktest."""
-    backtest = queries.find_backtest(connection, tenant_id, backtest_id)
+    backtest = BACKTESTS.find(connection, tenant_id=tenant_id, id=backtest_id)
     if backtest is None:
         raise NoSuchBacktest(backtest_id)
     return backtest
@@ -105,7 +106,7 @@ def require_backtest(connection: Connection, tenant_id: int, backtest_id: str) -
 def read_file(connection: Connection, tenant_id: int, backtest_id: str, name: str) -> bytes:
     """Return a file of a finished backtest. Raises NoSuchBacktest or BacktestNotDone."""
     backtest = require_backtest(connection, tenant_id, backtest_id)
-    content = queries.find_file(connection, tenant_id, backtest_id, name)
+    content = find_file(connection, tenant_id, backtest_id, name)
     if content is None:
         raise BacktestNotDone(backtest.status)
     return gzip.decompress(content)
@@ -123,5 +124,5 @@ def read_rows(content: bytes, first: int, count: int) -> list[dict[str, str | No
     return rows
 
 
-def _refuse(field: str, message: str, code: str) -> Invalid:
+def _build_refusal(field: str, message: str, code: str) -> Invalid:
     return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])

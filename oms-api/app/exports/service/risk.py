@@ -14,7 +14,7 @@ from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
-from app.money import divide, format_fixed, shorten_amount
+from app.money import divide, format_money, format_optional_money
 from app.risk.rules.limits import Subject
 from app.risk.service.controls import Controls
 from app.text import name_key
@@ -48,19 +48,14 @@ def value_portfolios(
     if filters.portfolio_name_key is not None:
         key = frozenset({filters.portfolio_name_key})
         visible = key if visible is None else visible & key
-    listed = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
-    books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in listed])
+    summaries = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
+    books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in summaries])
     statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {
         statement.book.name: ValuedPortfolio(statement, values[number])
         for number, statement in statements.items()
     }
-
-
-def format_money(amount: Decimal) -> str:
-    """Return an amount as text, with the digits of money."""
-    return shorten_amount(format_fixed(amount))
 
 
 def _list_rows(
@@ -79,9 +74,9 @@ def _list_rows(
             value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net,
             limits.max_net_exposure, value.day_pnl, limits.max_daily_loss,
         )  # fmt: skip
-        texts = [None if amount is None else format_money(amount) for amount in amounts]
+        texts = [format_optional_money(amount) for amount in amounts]
         yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
 
 
-def _format_use(used: Decimal, limit: Decimal | None) -> str | None:
-    return format_money(divide(used * 100, limit)) if limit else None
+def _format_use(used_amount: Decimal, limit: Decimal | None) -> str | None:
+    return format_money(divide(used_amount * 100, limit)) if limit else None

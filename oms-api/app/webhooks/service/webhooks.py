@@ -11,11 +11,11 @@ from app.audit.rules.entries import AuditValues
 from app.encryption import EncryptionKeys
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 from app.webhooks.errors import NoSuchWebhook, TooManyWebhooks, UrlNotAllowed, WebhookNameTaken
 from app.webhooks.queries import deliveries
 from app.webhooks.queries import webhooks as queries
-from app.webhooks.queries.webhooks import StoredWebhook
+from app.webhooks.queries.webhooks import WEBHOOKS, StoredWebhook
 from app.webhooks.rules.addresses import AddressPolicy, find_url_problem
 from app.webhooks.rules.signatures import SECRET_BYTES, format_secret
 from app.webhooks.rules.values import NewWebhook
@@ -59,15 +59,15 @@ class WebhookService:
     ) -> ChangeResult:
         """Create a webhook that receives the events after `cursor`. Its secret is shown once."""
         caller = request.caller
-        if queries.count_webhooks(connection, caller.tenant_id) >= MAX_WEBHOOKS:
+        if WEBHOOKS.count(connection, tenant_id=caller.tenant_id) >= MAX_WEBHOOKS:
             raise TooManyWebhooks(MAX_WEBHOOKS)
         webhook_id, secret = f"wh_{self._draw(12).hex()}", format_secret(self._draw(SECRET_BYTES))
+        encrypted = self._encrypt_secret(caller.tenant_id, webhook_id, secret)
         webhook = StoredWebhook(
             webhook_id, caller.tenant_id, name, caller.name, new.url, " ".join(new.event_types),
-            new.description, "enabled", None, self._encrypt(caller.tenant_id, webhook_id, secret), None, None,
-            cursor, 1, caller.actor, now, now,
+            new.description, "enabled", None, encrypted, None, None, cursor, 1, caller.actor, now, now,
         )  # fmt: skip
-        queries.insert_webhook(connection, webhook)
+        WEBHOOKS.insert(connection, webhook)
         entry = request.build_audit_entry(
             now, "webhook.created", _build_target(webhook), None, _build_audit_values(webhook)
         )
@@ -84,7 +84,7 @@ class WebhookService:
     ) -> ChangeResult:
         """Create the webhook of that name, or update and enable it. Pending deliveries become due at once."""
         caller = request.caller
-        webhook = queries.find_webhook_by_name(connection, caller.tenant_id, name)
+        webhook = WEBHOOKS.find(connection, tenant_id=caller.tenant_id, name=name)
         if webhook is None:
             return self.create(connection, request, new, cursor, now, name)
         if get_owner(caller) not in (None, webhook.owner):
@@ -101,7 +101,7 @@ class WebhookService:
             deliveries.restart_attempts(connection, caller.tenant_id, webhook.id, now)
         else:
             deliveries.make_due(connection, caller.tenant_id, webhook.id, now)
-        return _apply(connection, request, webhook, changes, now)
+        return _apply_changes(connection, request, webhook, changes, now)
 
     def change(
         self, connection: Connection, request: ChangeRequest, webhook_id: str, changes: dict[str, Any],
@@ -110,7 +110,7 @@ class WebhookService:
         """Change URL, types or description."""
         webhook = get_webhook(connection, request.caller, webhook_id)
         updates = {name: value for name, value in changes.items() if getattr(webhook, name) != value}
-        return _apply(connection, request, webhook, updates, now)
+        return _apply_changes(connection, request, webhook, updates, now)
 
     def enable(
         self, connection: Connection, request: ChangeRequest, webhook_id: str, cursor: int, now: datetime
@@ -121,7 +121,7 @@ class WebhookService:
             return ChangeResult(serialize_webhook(webhook), ())
         deliveries.restart_attempts(connection, webhook.tenant_id, webhook.id, now)
         changes = {"status": "enabled", "disabled_reason": None, "cursor": cursor}
-        return _apply(connection, request, webhook, changes, now)
+        return _apply_changes(connection, request, webhook, changes, now)
 
     def rotate(
         self, connection: Connection, request: ChangeRequest, webhook_id: str, overlap_seconds: int,
@@ -132,7 +132,7 @@ class WebhookService:
         secret = format_secret(self._draw(SECRET_BYTES))
         until = now + timedelta(seconds=overlap_seconds)
         changes: dict[str, Any] = {
-            "secret": self._encrypt(webhook.tenant_id, webhook.id, secret),
+            "secret": self._encrypt_secret(webhook.tenant_id, webhook.id, secret),
             "previous_secret": webhook.secret if overlap_seconds else None,
             "previous_until": until if overlap_seconds else None,
             "updated_at": now,
@@ -154,7 +154,7 @@ class WebhookService:
         )
         return ChangeResult({}, [entry], 204)
 
-    def _encrypt(self, tenant_id: int, webhook_id: str, secret: str) -> str:
+    def _encrypt_secret(self, tenant_id: int, webhook_id: str, secret: str) -> str:
         return self._keys.encrypt(secret, get_secret_context(tenant_id, webhook_id))
 
 
@@ -177,14 +177,14 @@ def serialize_webhook(webhook: StoredWebhook) -> dict[str, Any]:
         "description": webhook.description,
         "status": webhook.status,
         "disabled_reason": webhook.disabled_reason,
-        "previous_secret_expires_at": None if until is None else format_timestamp(until),
+        "previous_secret_expires_at": format_optional_timestamp(until),
         "created_by": webhook.created_by,
         "created_at": format_timestamp(webhook.created_at),
         "updated_at": format_timestamp(webhook.updated_at),
     }
 
 
-def _apply(
+def _apply_changes(
     connection: Connection,
     request: ChangeRequest,
     webhook: StoredWebhook,
