@@ -374,7 +374,7 @@ def test_fill_of_an_exit_that_has_ended_here_is_booked_once_by_the_next_process(
     routing.harness.cancel(own_stop)
     run_until(routing, lambda: find_status(routing, own_stop) is Status.CANCELED)
     routing.broker.close()
-    tws.call(lambda: tws.exchange.fill(stop, "4", "80"))  # it crossed the cancel; nobody reads it
+    tws.call(lambda: tws.exchange.fill(stop, "4", "80"))  # it crossed the cancel, and no process reads it
     for _ in range(2):
         restart_process(routing)
         run_until(routing, lambda: len(routing.list_executions()) == 2)

@@ -11,7 +11,7 @@ from app.storage.storage import Storage
 
 
 class MessageKind(StrEnum):
-    """What a message is about, as stored."""
+    """The kind of the subject of a message, as stored."""
 
     ORDER = "order"
     APPROVAL = "approval"

@@ -1,4 +1,4 @@
-"""Who is told about an event, when, and in how many messages."""
+"""The recipients of an event, the time of the notification, and the number of messages."""
 
 import time
 from datetime import UTC, datetime, timedelta

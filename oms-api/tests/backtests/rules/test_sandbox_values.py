@@ -1,4 +1,4 @@
-"""What goes to the process of a sandboxed strategy, and comes from it, is the same on both sides."""
+"""Values that are sent to a sandboxed strategy, or received from it, are equal in both processes."""
 
 from array import array
 from decimal import Decimal

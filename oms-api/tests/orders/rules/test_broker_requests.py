@@ -1,4 +1,4 @@
-"""Which request goes to a broker next, and what the broker's state of an order proves."""
+"""The next request to a broker, and the conclusions from the broker's state of an order."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
