@@ -1,4 +1,4 @@
-"""What a broker charges is booked once, beyond what the cost schedule estimated."""
+"""Charges of a broker are booked once, less the estimate of the cost schedule."""
 
 from decimal import Decimal
 
