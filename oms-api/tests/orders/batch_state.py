@@ -36,7 +36,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
     },
     "LedgerBatch": {
         *("connection", "guard", "get_reserved_quantity", "originals"),
-        *("_ids", "_listed", "_rates", "_cached_rates", "_ledgers"),
+        *("_ids", "_instruments", "_rates", "_cached_rates", "_ledgers"),
     },
 }
 

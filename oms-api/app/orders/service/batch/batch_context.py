@@ -26,7 +26,7 @@ from app.market_data.service import Market
 from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
-from app.orders.rules.values import Order, OrderKey
+from app.orders.rules.values import Order
 from app.orders.service.batch.loaded_state import LoadedState, SymbolKey
 from app.orders.service.batch.loss_baselines import read_loss_baselines
 from app.orders.service.batch.order_store import OrderStore
@@ -108,7 +108,7 @@ class BatchContext:
         self.signals: SignalBatch[BatchContext] | None = None
         # What follows from the loaded state.
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
-        self.limits: dict[OrderKey, Limits] = {}  # of orders of the batch
+        self.limits: dict[tuple[int, str], Limits] = {}  # of orders of the batch
         self.marks_version = str(services.market.overrides.version)
         self._symbol_states: dict[SymbolKey, SymbolState] = {}
         # The current command: the id of its request, None for a quote, and its messages in this attempt.
