@@ -12,7 +12,7 @@ from app.ledger.errors import TradingHalted
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.orders.errors import NotAtBroker, NotOverridable
 from app.orders.queries.book import list_open_orders_in_symbol
-from app.orders.queries.executions import executions_of
+from app.orders.queries.executions import list_executions_of_orders
 from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target
@@ -130,7 +130,7 @@ def set_limit_in_scope(harness, code, most, scope, name):
 def find_execution(harness, order):
     """Return the id of the order's execution."""
     with harness.engine.connect() as connection:
-        (execution,) = executions_of(connection, harness.tenant, [order.id])
+        (execution,) = list_executions_of_orders(connection, harness.tenant, [order.id])
     return execution.execution_id
 
 

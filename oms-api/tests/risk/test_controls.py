@@ -45,7 +45,7 @@ def list_known_switches(controls, engine, tenant_id=1, now=NOON):
     with engine.connect() as connection:
         controls.refresh(connection, [tenant_id], now)
     quantity = controls.get_limits(tenant_id, SUBJECT).max_order_quantity
-    return quantity, controls.latch(tenant_id, HOLDER) is not None
+    return quantity, controls.find_latch(tenant_id, HOLDER) is not None
 
 
 def test_external_change_is_seen_after_the_cache_expires(engine):

@@ -39,8 +39,8 @@ def load_commands(
     locked_keys -= batch.new_portfolios.keys()
     batch.lock(locked_keys | {row.portfolio_key for row in batch.originals.values()})
     batch.reversals = queries.load_reversals(batch.connection, targets)
-    recorded = chain.from_iterable(batch.rows_by_request_key.values())
-    batch.load_unlocked(row.portfolio_key for row in recorded)
+    earlier_rows = chain.from_iterable(batch.rows_by_request_key.values())
+    batch.load_unlocked(row.portfolio_key for row in earlier_rows)
     batch.load_positions(_list_position_keys(batch, records))
     load_reversal_inputs(batch)
     if records:

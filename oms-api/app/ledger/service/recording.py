@@ -144,10 +144,10 @@ def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None)
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
         return None
-    same = [row for row in visible if row.request_hash == command.origin.request_hash]
-    if not same:
+    rows_of_request = [row for row in visible if row.request_hash == command.origin.request_hash]
+    if not rows_of_request:
         raise KeyReused(visible[0].idempotency_key or "")
-    oldest = min(same, key=lambda row: row.trade_id)
+    oldest = min(rows_of_request, key=lambda row: row.trade_id)
     portfolio = batch.get_portfolio(oldest.portfolio_key)
     return RecordedTrade(oldest, portfolio.name, replayed=True)
 
@@ -159,7 +159,7 @@ def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
 
 
 def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
-    portfolio = batch.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
+    portfolio = batch.get_portfolio_by_name(command.origin.tenant_id, command.portfolio_name_key)
     symbol = batch.get_symbol(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
         command = command._replace(symbol=symbol)
@@ -252,8 +252,10 @@ def refuse_by_switch(
     if portfolio.trading_state != HALTED:
         room = compute_closed_quantity(position.quantity, command.side.sign * quantity)
         if room == quantity:
-            free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
-            room = min(room, max(free, ZERO))
+            free_quantity = abs(position.quantity) - batch.get_reserved_quantity(
+                portfolio, command, position.quantity
+            )
+            room = min(room, max(free_quantity, ZERO))
     if room < quantity:
         # A command of this batch may have switched the portfolio itself.
         scope = batch.switch_scopes.get(portfolio.key, "portfolio")

@@ -31,10 +31,10 @@ def load_reversal_inputs(batch: LedgerBatch) -> None:
 
     Of several trades of one position, load only those of the first: its reversal changes the position.
     """
-    seen = set()
+    loaded_keys = set()
     for trade_key, row in batch.originals.items():
-        if row.position_key not in seen and trade_key not in batch.reversals:
-            seen.add(row.position_key)
+        if row.position_key not in loaded_keys and trade_key not in batch.reversals:
+            loaded_keys.add(row.position_key)
             batch.reversal_inputs[trade_key] = _read_inputs(batch, row)
 
 
@@ -87,7 +87,7 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
     `price` replaces the price of the original, for a row of a corporate action.
     """
     side = Side(original.side)
-    counted = 0 if original.kind in ACTION_ROWS else -1
+    trade_count = 0 if original.kind in ACTION_ROWS else -1
     return Entry(
         kind=REVERSAL,
         symbol=original.symbol,
@@ -98,8 +98,8 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
         gmv=Decimal(original.gmv),
         charges=-Decimal(original.charges),
         cash_delta=-Decimal(original.cash_delta),
-        trades=counted,
-        buys=counted if side is Side.BUY else 0,
+        trades=trade_count,
+        buys=trade_count if side is Side.BUY else 0,
         note=reason,
         reverses=original.trade_id,
         currency=original.currency,

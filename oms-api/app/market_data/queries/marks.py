@@ -42,8 +42,8 @@ def list_overrides(
     query = select(*_COLUMNS).where(_OVERRIDES.c.tenant_id == tenant_id, _OVERRIDES.c.expires_at > at)
     if after is not None:
         query = query.where(_OVERRIDES.c.symbol > after)
-    found = connection.execute(query.order_by(_OVERRIDES.c.symbol).limit(limit))
-    return [MarkOverride._make(row) for row in found]
+    rows = connection.execute(query.order_by(_OVERRIDES.c.symbol).limit(limit))
+    return [MarkOverride._make(row) for row in rows]
 
 
 def list_all_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverride]]:

@@ -82,8 +82,8 @@ class OrderTradeGuard(Guard):
             key=f"key:{origin.source}" if origin.actor is None else None,
         )
         permission = self.controls.get_limits(origin.tenant_id, subject).permission
-        refused = find_refusal(permission, command.symbol, command.side.value, command.product)
-        return None if refused is None else f"You may not trade this {refused.what}: {refused.asked}."
+        refusal = find_refusal(permission, command.symbol, command.side.value, command.product)
+        return None if refusal is None else f"You may not trade this {refusal.what}: {refusal.asked}."
 
     @override
     def load_switch_scopes(
@@ -122,8 +122,8 @@ def get_working_quantity(
         order for order in orders if (order.product, order.side) == (command.product, command.side.value)
     )
     plain = (
-        one
-        for one in same_side
-        if one.status in WORKING_STATUSES and not can_only_close(one, position_quantity)
+        order
+        for order in same_side
+        if order.status in WORKING_STATUSES and not can_only_close(order, position_quantity)
     )
-    return sum((one.leaves_quantity for one in plain), ZERO)
+    return sum((order.leaves_quantity for order in plain), ZERO)

@@ -99,7 +99,7 @@ def apply_states(
     portfolios = queries.lock_portfolios_of(connection, tenant_id, only, skips_locked=skips_locked)
     switches = queries.load_switches(connection, [tenant_id])[tenant_id]
     execute_writes(connection, *queries.update_trading_states(tenant_id, portfolios, switches))
-    return {portfolio_id for portfolio_id, _, _ in portfolios}
+    return {portfolio.id for portfolio in portfolios}
 
 
 def build_unconfirmed_event(

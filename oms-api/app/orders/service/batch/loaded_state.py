@@ -16,7 +16,7 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries.book import RepeatKey
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.broker_requests import BrokerRequest
-from app.orders.rules.rows import ExecutionRow, OrderEvent
+from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch.open_orders import RecentOrders
 from app.orders.service.commands import CommandOnOrder, ReviewApprovals, get_order_key
@@ -27,7 +27,6 @@ from app.risk.rules.losses import LossBaseline
 from app.risk.rules.switches import Switches, SwitchScope
 from app.risk.rules.values import Totals
 
-ExecutionKey = tuple[int, str, str]  # tenant id, broker and execution id
 # Plain tuples of a tenant id and a symbol are faster than `InstrumentKey`.
 SymbolKey = tuple[int, str]
 
@@ -105,7 +104,7 @@ class LoadedState:
                 if name:
                     self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
-    def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
+    def list_locked_portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
 

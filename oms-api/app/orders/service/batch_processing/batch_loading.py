@@ -60,7 +60,7 @@ def load_batch(
     services: BatchServices,
     connection: Connection,
     commands: Sequence[Command],
-    rate_counts: dict[int, int],
+    message_counts: dict[int, int],
 ) -> tuple[BatchContext, Sequence[Command]]:
     """Lock and load what the commands need. Return the commands with symbols in the place of aliases.
 
@@ -77,7 +77,7 @@ def load_batch(
     batch = ledger_handler.load(connection, ledger, loaded.portfolio_names, loaded.portfolio_keys, tenants)
     commands, instruments = _resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
-    context = BatchContext(batch, services, max(map(get_time, commands)), loaded, rate_counts)
+    context = BatchContext(batch, services, max(map(get_time, commands)), loaded, message_counts)
     context.signals = signals
     if signals is not None:
         signals.load(connection)
@@ -146,12 +146,12 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
             name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
             keys |= context.ledger.list_portfolio_keys([name])
         elif isinstance(command, CancelHalted):
-            keys.update(context.loaded.portfolios(command.tenant_id))
+            keys.update(context.loaded.list_locked_portfolios(command.tenant_id))
         elif isinstance(command, SquareOff):
             keys.update(context.loaded.intraday[command.tenant_id])
         elif isinstance(command, ExpireOrders):
             for key in context.loaded.overdue[command]:
-                overdue += context.order_store.open_orders[key].overdue(command.at)
+                overdue += context.order_store.open_orders[key].list_overdue(command.at)
     return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
 
 
@@ -190,12 +190,12 @@ def _resolve_aliases(
     switch closes never use an alias.
     """
     instruments = _list_instruments(commands)
-    others = {
+    other_instruments = {
         InstrumentKey(get_tenant_id(command), command.symbol)
         for command in commands
         if type(command) is not PlaceOrder and _may_use_alias(command) and command.symbol is not None
     }
-    symbols = find_symbols_by_alias(connection, sorted(instruments | others))
+    symbols = find_symbols_by_alias(connection, sorted(instruments | other_instruments))
     if symbols:
         commands = [_replace_names(command, symbols) for command in commands]
         instruments = _list_instruments(commands)

@@ -115,7 +115,7 @@ def _load_closing_quotes(context: BatchContext) -> None:
     """Load the last quotes before the end of the closing auction orders that expire."""
     now = format_timestamp(context.now)
     for portfolio_key in context.loaded.portfolio_keys:
-        for order in context.order_store.open_orders[portfolio_key].overdue(now):
+        for order in context.order_store.open_orders[portfolio_key].list_overdue(now):
             if order.time_in_force is TimeInForce.CLS:
                 load_closing_quote(context, order)
 
@@ -232,7 +232,7 @@ def _load_broker_connections(
     """Load the connections of the portfolios whose orders may be sent to a broker."""
     remote = [
         portfolio
-        for portfolio in context.ledger.locked_portfolios()
+        for portfolio in context.ledger.list_locked_portfolios()
         if portfolio.broker_connection is not None
     ]
     if remote and (held_orders or any(isinstance(command, _RiskChecked) for command in commands)):
@@ -254,7 +254,7 @@ def _load_limited_values(
         return
     checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
     for tenant_id in sorted(limited & (checked | {order.tenant_id for order in held_orders})):
-        for portfolio_key in context.loaded.portfolios(tenant_id):
+        for portfolio_key in context.loaded.list_locked_portfolios(tenant_id):
             load_losses(context, portfolio_key)
         load_firm_totals(context, tenant_id)
         load_firm_profits(context, tenant_id)

@@ -1,7 +1,7 @@
 """Bust an execution that its venue canceled: add rows to the ledger and to the executions.
 
 An adoption makes our position equal to the broker's. A fill or a bust from before it, which is booked after
-it, would count twice: `reverse_adoption` takes the adoption back. Where it contained more than that, the next
+it, would count twice: `reverse_adoption` reverses the adoption. Where it contained more than that, the next
 comparison shows the rest.
 """
 
@@ -55,14 +55,14 @@ def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult
     AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     origin = command.origin
-    order, at = context.order_for(origin, command.order_id), format_timestamp(origin.at)
+    order, at = context.get_visible_order(origin, command.order_id), format_timestamp(origin.at)
     if find_repeated_change(context, origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     original, trade = reverse_trade(context, command, execution)
     record_bust(context, order, execution, trade, command, request_key=origin.idempotency_key)
     reduce_competing_orders(context, trade, at)
-    restore_exits_of(context, order, original, trade, f"{execution.execution_id} was busted")
+    restore_exits_of_order(context, order, original, trade, f"{execution.execution_id} was busted")
     return build_answer(context, order)
 
 
@@ -74,7 +74,7 @@ def record_bust(
     command: ExecutionChange,
     **fields: Any,
 ) -> Order:
-    """Add the execution that takes another one back, and return the order that it counts for."""
+    """Add the execution that reverses another one, and return the order that it counts for."""
     bust = execution._replace(
         execution_id=get_bust_id(execution.execution_id),
         quantity=_negate(execution.quantity),
@@ -99,7 +99,7 @@ def record_bust(
     )
 
 
-def restore_exits_of(
+def restore_exits_of_order(
     context: BatchContext, order: Order, original: TradeRow, trade: TradeRow, reason: str
 ) -> None:
     """Restore the exits if `trade` reversed a fill that had reduced the position."""
@@ -115,9 +115,11 @@ def build_answer(context: BatchContext, order: Order) -> OrderResult:
     (view,) = result.orders
     known_ids = {leg.id for leg in view.legs} | {order.id}
     exits = [
-        one
-        for one in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
-        if one.role in EXIT_ROLES and one.product == order.product and one.id not in known_ids
+        exit_order
+        for exit_order in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        if exit_order.role in EXIT_ROLES
+        and exit_order.product == order.product
+        and exit_order.id not in known_ids
     ]
     return result._replace(orders=(view._replace(legs=(*view.legs, *exits)),))
 

@@ -24,6 +24,7 @@ from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.service.commands import Origin
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.rows import ExecutionKey
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
@@ -84,7 +85,8 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
     match event:
         case Executed():
             return (
-                find_executed_order(context, (order.tenant_id, order.broker, event.execution_id)) is not None
+                find_executed_order(context, ExecutionKey(order.tenant_id, order.broker, event.execution_id))
+                is not None
             )
         case Accepted():
             return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING_STATUSES
@@ -162,8 +164,10 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     if order.status not in PENDING_STATUSES:
         raise InvalidTransition(order.id, order.status, "a refused request")
     is_accepted = order.accepted_at is not None
-    back = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
-    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
+    resting_status = get_resting_status(
+        order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted
+    )
+    context.order_store.change_status(order, resting_status, at, order.broker, broker_reason=reason)
 
 
 def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:

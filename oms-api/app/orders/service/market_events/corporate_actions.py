@@ -209,15 +209,17 @@ def _replace_trailing_stop(
         carried_value=order.filled_value,
         replaces=order.id,
     )
-    added = store.add(successor, successor.placed_by, action_reason)
+    added_order = store.add(successor, successor.placed_by, action_reason)
     if order.status is Status.HELD:
         store.change_status(order, Status.REPLACED, at, ACTOR, reason=action_reason, replaced_by=order_id)
-        store.change_status(added, Status.HELD, at, ACTOR)
+        store.change_status(added_order, Status.HELD, at, ACTOR)
     else:
         pending = store.change_status(order, Status.PENDING_REPLACE, at, ACTOR, reason=action_reason)
         store.change_status(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
-        sent = store.change_status(added, Status.SUBMITTED, at, ACTOR)
-        resting = get_resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
-        store.change_status(sent, resting, at, sent.broker, accepted_at=at)
+        submitted_order = store.change_status(added_order, Status.SUBMITTED, at, ACTOR)
+        resting_status = get_resting_status(
+            submitted_order.filled_quantity, is_triggered=submitted_order.is_triggered
+        )
+        store.change_status(submitted_order, resting_status, at, submitted_order.broker, accepted_at=at)
     for child in store.list_children(order) if order.role in PARENT_ROLES else ():
         store.replace(child, parent_id=order_id)

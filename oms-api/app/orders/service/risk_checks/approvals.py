@@ -104,7 +104,7 @@ def await_approval(context: BatchContext, order: Order, request: ApprovalRequest
     context.loaded.approval_requests[order.key] = request
     context.writes.append(queries.insert_requests([request]))
     at = request.requested_at
-    waiting = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
+    waiting_order = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
     name = order.actor or f"key:{order.source}"
     publish_approval_event(
         context,
@@ -114,7 +114,7 @@ def await_approval(context: BatchContext, order: Order, request: ApprovalRequest
         at,
         Actor(order.placed_by, name, order.source),
     )
-    return waiting
+    return waiting_order
 
 
 def load_requests(context: BatchContext, orders: Iterable[Order]) -> None:

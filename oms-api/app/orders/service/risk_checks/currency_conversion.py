@@ -18,9 +18,9 @@ def find_trading_currency(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position
 ) -> str | None:
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
-    listed = context.find_instrument(portfolio_key.tenant_id, symbol)
+    instrument = context.find_instrument(portfolio_key.tenant_id, symbol)
     base = context.ledger.portfolios[portfolio_key].base_currency
-    return find_fill_currency(position, listed.currency if listed.is_listed else None, base)
+    return find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
 
 
 def find_conversion_rate(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
@@ -53,8 +53,8 @@ def find_valuation_rate(
     Without a current rate, the rate of the position's cost is used; zero if it is flat, so that no new order
     passes.
     """
-    listed = context.find_instrument(tenant_id, symbol)
-    currency = find_fill_currency(position, listed.currency if listed.is_listed else None, base)
+    instrument = context.find_instrument(tenant_id, symbol)
+    currency = find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
     if currency is None:
         return None
     rate = find_conversion_rate(context, tenant_id, currency, base)

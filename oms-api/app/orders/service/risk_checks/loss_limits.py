@@ -11,7 +11,12 @@ from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.internal_commands import CheckLosses
 from app.orders.service.risk_checks.order_estimates import sum_exposures
 from app.risk.queries.losses import find_portfolios_set_by_loss_limits
-from app.risk.queries.switches import SwitchChange, list_switches, update_trading_states
+from app.risk.queries.switches import (
+    PortfolioTradingState,
+    SwitchChange,
+    list_switches,
+    update_trading_states,
+)
 from app.risk.rules.limits import Subject
 from app.risk.rules.losses import (
     LOSS_LIMIT_ACTOR,
@@ -111,8 +116,8 @@ def _set(
     states = {**loaded.switches[tenant_id].states, switch_key: state}
     not_active = {key: value for key, value in states.items() if value is not TradingState.ACTIVE}
     switches = loaded.switches[tenant_id] = Switches(not_active)
-    row = (portfolio.id, portfolio.name_key, portfolio.trading_state)
+    row = PortfolioTradingState(portfolio.id, portfolio.name_key, portfolio.trading_state)
     context.writes += build_switch_writes(tenant_id, change)
     context.writes += update_trading_states(tenant_id, [row], switches)
-    portfolio.trading_state = switches.get_state(portfolio.name_key)[0].value
+    portfolio.trading_state = switches.get_state(portfolio.name_key).state.value
     context.audit_entries.append(build_automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))

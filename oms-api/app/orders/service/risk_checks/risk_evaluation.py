@@ -79,7 +79,7 @@ def build_risk_input(
         cash=portfolio.cash,
         charges=_build_charge_estimate(context, order, candidate, symbol.prices, book.rate),
         other_exposure=other_exposure,
-        firm=firm.others,
+        firm=firm.other_totals,
         firm_rate=firm.rate,
         portfolio_name_key=portfolio.name_key,
         state=state,
@@ -172,17 +172,17 @@ def _sum_others(
     The book of the current valuation is reused if the position has no open orders.
     """
     exposure = get_exposure(context, order.portfolio_key)
-    valued = exposure.valuations.get(order.holding_key)
-    totals = exposure.total if valued is None else subtract_totals(exposure.total, valued.totals)
-    if valued is not None and valued.book.position and not valued.book.orders:
-        return valued.book, totals
-    without = {order.id, *[one.id for one in excluded]}
-    others = [
-        one
-        for one in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
-        if one.product == order.product and one.id not in without
+    valuation = exposure.valuations.get(order.holding_key)
+    totals = exposure.total if valuation is None else subtract_totals(exposure.total, valuation.totals)
+    if valuation is not None and valuation.book.position and not valuation.book.orders:
+        return valuation.book, totals
+    excluded_ids = {order.id, *[other_order.id for other_order in excluded]}
+    other_orders = [
+        other_order
+        for other_order in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        if other_order.product == order.product and other_order.id not in excluded_ids
     ]
-    return build_book(context, order.position_key, others, candidate), totals
+    return build_book(context, order.position_key, other_orders, candidate), totals
 
 
 def _build_charge_estimate(
