@@ -17,11 +17,11 @@ from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import count_critical_issues
 from app.orders.service.risk_checks.aggregates import compute_firm_totals
 from app.orders.service.risk_checks.currency_conversion import find_missing_rate
-from app.orders.service.risk_checks.current_losses import find_current_losses, find_firm_pnl_of_day
 from app.orders.service.risk_checks.duplicate_orders import get_seconds_since_same_order
 from app.orders.service.risk_checks.execution_latch import count_execution, find_latch
 from app.orders.service.risk_checks.exposure import build_book, build_charged_market, get_exposure
 from app.orders.service.risk_checks.fill_charges import estimate_charges
+from app.orders.service.risk_checks.loss_limits import find_current_losses, find_firm_pnl_of_day
 from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
 from app.risk.rules.exposure import find_order_price, subtract_totals
