@@ -22,6 +22,7 @@ from tests.support.any_database import deselect_repeated
 from tests.support.clock import compute_wait_for_next_day
 from tests.support.decisions import record_decision_statements
 from tests.support.postgres import Databases, PostgresServer, get_database_name
+from tests.support.redis import RedisServer, run_redis_server
 from tests.support.service import ApiClient, Service, run_service
 
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
@@ -190,3 +191,9 @@ def decides_on_loaded_state():
     with record_decision_statements() as statements:
         yield
     assert statements == []
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with run_redis_server() as server:
+        yield server
