@@ -294,7 +294,7 @@ class Decisions(RuleBasedStateMachine):
         order_id = self.pick_order_id(number)
         self.decide(DecideApproval(self.build_origin(), order_id, is_granted, "Because", None, "approver"))
         self.context.loaded.overridden = {order.key: True for order in self.orders}
-        self.decide(RequestOverride(self.build_origin(facts=order_id), order_id, "Block", 30))
+        self.decide(RequestOverride(self.build_origin(request_text=order_id), order_id, "Block", 30))
 
     @rule(hours=st.sampled_from([1, 40]))
     def expire_orders(self, hours: int) -> None:
