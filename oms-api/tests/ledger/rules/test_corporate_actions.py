@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay_fills
-from app.ledger.rules.action_verification import check_action_row
 from app.ledger.rules.corporate_actions import (
     ActionKind,
     CashDividend,
@@ -28,6 +27,7 @@ from app.ledger.rules.corporate_actions import (
     replay_steps,
     sort_steps,
 )
+from app.ledger.rules.verification import check_action_row
 from app.timestamps import Timestamp
 from tests.factories import build_trade_row
 
