@@ -30,7 +30,10 @@ def build_request_insert(rows: Sequence[Row]) -> BulkWrite:
 def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite:
     """Return the statement that stores new orders as being sent: rows of tenant, connection, order, time."""
     kind, status = RequestKind.SUBMIT.value, RequestStatus.SENDING.value
-    complete = [(*row[:3], kind, status, 1, row[3], row[3]) for row in rows]
+    complete = [
+        (tenant_id, connection, order_id, kind, status, 1, at, at)
+        for tenant_id, connection, order_id, at in rows
+    ]
     return build_insert(REQUESTS, _SENDING, complete)
 
 
