@@ -17,7 +17,6 @@ from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
-from app.brokers.remote.budgets import LimitStore
 from app.brokers.rules.circuit_breaker import CircuitState
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
@@ -388,11 +387,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
-        create_broker=partial(
-            create_adapter,
-            store=LimitStore(settings.redis_url, engine),
-            observe=metrics.requests.count_broker_request,
-        ),
+        create_broker=partial(create_adapter, engine=engine, observe=metrics.requests.count_broker_request),
         broker_notifier=broker_notifier,
         signal_planner=planner,
         signals=SignalService(writer, SignalStore(transactions, planner), now),

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Engine, select
 
-from app.brokers.queries import StoredConnection
+from app.brokers.queries import StoredConnection, find_connection
 from app.costs.rules.booking import parse_components
 from app.database import set_tenant_scope, snapshot, unit_of_work
 from app.database.bulk import execute_writes
@@ -18,7 +18,11 @@ from app.events.service.outbox import build_packed_insert
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from app.orders.models import Execution
+from app.orders.queries.broker_requests import list_ended_orders
+from app.orders.rules.values import Order
 from app.timestamps import format_timestamp
+
+LATE_FILLS = timedelta(days=1)  # after the end of an order, until its last fill is reported
 
 
 class AssignedPortfolio(NamedTuple):
@@ -63,6 +67,18 @@ def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -
     conditions = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
     row = connection.execute(select(*columns).where(*conditions)).one_or_none()
     return None if row is None else AssignedPortfolio._make(row)
+
+
+def list_lately_ended_orders(connection: Connection, portfolio: AssignedPortfolio, name: str) -> list[Order]:
+    """Return the exits and the replacements of which an earlier process may not have read the last fills.
+
+    They ended less than a day before it checked the connection for the last time.
+    """
+    stored = find_connection(connection, portfolio.tenant_id, name)
+    if stored is None or stored.checked_at is None:
+        return []
+    since = stored.checked_at - LATE_FILLS
+    return list_ended_orders(connection, portfolio.tenant_id, portfolio.id, since)
 
 
 def find_charges(

@@ -23,14 +23,14 @@ from app.instruments.rules import normalize_symbol
 from app.instruments.schemas import AssetClassName
 from app.ledger.rules.tickets import find_portfolio_name_error
 from app.ledger.schemas import Label, Note
-from app.money import ZERO, format_fixed, is_storable, shorten_amount
+from app.money import ZERO, format_money, is_storable
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, SetLimit
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.text import name_key
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 _KEYS: dict[str, Callable[[str], str]] = {
     "portfolio": name_key,
@@ -147,7 +147,7 @@ class LimitIn(FrozenRequestModel):
     def limit(self, set_by: str, now: datetime) -> SetLimit:
         """Return the limit, set at `now`. A limit to remove has the value 0."""
         key = _build_key(self.scope, self.name)
-        until = None if self.until is None else format_timestamp(self.until)
+        until = format_optional_timestamp(self.until)
         name = key if self.scope in {"instrument", "asset_class"} else self.name or ""
         allowed_values = self.value if isinstance(self.value, str) else None
         value = self.value if isinstance(self.value, Decimal) else ZERO
@@ -293,7 +293,7 @@ def serialize_limit(limit: SetLimit, *, in_force: bool, is_removed: bool = False
         "scope": limit.scope.value,
         "name": limit.name or None,
         "code": limit.code.value,
-        "value": None if is_removed else limit.words or shorten_amount(format_fixed(limit.value)),
+        "value": None if is_removed else limit.words or format_money(limit.value),
         "until": limit.until,
         "in_force": in_force,
         "set_by": limit.set_by,

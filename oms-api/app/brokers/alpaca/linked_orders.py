@@ -53,6 +53,11 @@ class LinkedOrders:
         with self._lock:
             return self._links.list_unreported()
 
+    def forget_unreported_ended(self) -> None:
+        """Forget the legs that have ended here and that Alpaca did not report when they were read."""
+        with self._lock:
+            self._links.forget_unreported_ended()
+
     def name_reports(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
         """Return reports and those of their legs, each under our id."""
         with self._lock:

@@ -28,7 +28,6 @@ class AlpacaStreamListener(StreamListener, Protocol):
 
     def receive_update(self, update: Update) -> None:
         """Apply an event."""
-        ...
 
 
 class TradeUpdates(BrokerStream):

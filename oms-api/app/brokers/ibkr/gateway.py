@@ -49,19 +49,15 @@ class Owner(Protocol):
 
     async def prepare(self) -> None:
         """Get ready for the orders that TWS reports as soon as it is connected."""
-        ...
 
     async def synchronize(self) -> None:
         """Read orders and executions after a connect."""
-        ...
 
     async def check(self) -> None:
         """Read what is missing. It is called every few seconds."""
-        ...
 
     def lose(self) -> None:
         """Note that the connection is lost."""
-        ...
 
 
 class Gateway:

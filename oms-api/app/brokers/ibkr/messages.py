@@ -39,11 +39,9 @@ class ReportListener(Protocol):
 
     def receive(self, report: Report) -> None:
         """Apply a report."""
-        ...
 
     def receive_message(self, venue_id: int, code: int, text: str) -> None:
         """Apply a message about an order."""
-        ...
 
 
 class ConnectionKeeper(Protocol):
@@ -51,11 +49,9 @@ class ConnectionKeeper(Protocol):
 
     def note_connectivity(self, problem: str | None) -> None:
         """Note that TWS lost its own connection with IBKR, or has it again."""
-        ...
 
     def drop(self, problem: str) -> None:
         """Close the connection, and connect again."""
-        ...
 
 
 class MessageReceiver:

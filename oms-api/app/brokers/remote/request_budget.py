@@ -37,23 +37,18 @@ class TokenBucket(Protocol):
     @property
     def capacity(self) -> int:
         """The number of requests within a window."""
-        ...
 
     def take(self, reserved: int) -> float:
         """Take a token if more than `reserved` are left, and return 0. Else return the seconds to wait."""
-        ...
 
     def return_token(self) -> None:
         """Return a token that was taken and not used."""
-        ...
 
     def get_level(self) -> float:
         """Return the number of tokens that are left."""
-        ...
 
     def set_level(self, level: float) -> None:
         """Lower the number of tokens to what the broker reports."""
-        ...
 
 
 class LocalTokenBucket:

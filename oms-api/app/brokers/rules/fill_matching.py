@@ -18,17 +18,14 @@ class MatchableFill(Protocol):
     @property
     def execution_id(self) -> str:
         """Its id."""
-        ...
 
     @property
     def quantity(self) -> Decimal:
         """Units."""
-        ...
 
     @property
     def price(self) -> Decimal:
         """Price per unit."""
-        ...
 
 
 FillT = TypeVar("FillT", bound=MatchableFill)

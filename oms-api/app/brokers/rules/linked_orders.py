@@ -21,12 +21,16 @@ class Pairing(StrEnum):
 
 
 class OrderLink(NamedTuple):
-    """A leg and the order in whose request it was sent. It was sent after `created_at`."""
+    """A leg and the order in whose request it was sent. It was sent after `created_at`.
+
+    A leg that `has_ended` here may have a fill that an earlier process did not read.
+    """
 
     primary_id: str
     leg_id: str
     is_stop: bool
     created_at: datetime
+    has_ended: bool = False
 
 
 def is_resting(order: BrokerOrder) -> bool:

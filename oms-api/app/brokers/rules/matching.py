@@ -24,7 +24,7 @@ from app.brokers.rules.values import (
 )  # fmt: skip
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
-from app.money import ZERO, format_fixed, multiply, shorten_quantity
+from app.money import ZERO, format_plain_amount, multiply
 
 _BUY, _SELL = Side.BUY, Side.SELL
 _FOK = TimeInForce.FOK
@@ -169,4 +169,4 @@ class _MatchingRun:
 
 def build_execution_id(order: BrokerOrder) -> str:
     """Return the id of the order's next fill, derived from the quantity filled before."""
-    return f"{order.id}:{shorten_quantity(format_fixed(order.quantity - order.leaves))}"
+    return f"{order.id}:{format_plain_amount(order.quantity - order.leaves)}"

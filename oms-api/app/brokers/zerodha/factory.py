@@ -1,6 +1,8 @@
 """Creates the adapter of a connection, and sessions."""
 
-from app.brokers.remote.budgets import NOT_SHARED, LimitStore, get_budget
+from sqlalchemy import Engine
+
+from app.brokers.remote.budgets import get_budget
 from app.brokers.remote.request_budget import Priority
 from app.brokers.rules.connections import ConnectionTerms
 from app.brokers.rules.rate_limits import RateLimit
@@ -17,15 +19,15 @@ _FURTHER_LIMITS = {
 }
 
 
-def create_zerodha_broker(terms: ConnectionTerms, store: LimitStore = NOT_SHARED) -> ZerodhaBroker:
+def create_zerodha_broker(terms: ConnectionTerms, engine: Engine | None = None) -> ZerodhaBroker:
     """Return the adapter of a connection. It sends nothing yet."""
     credentials = get_credentials(terms)
     key = f"{credentials.api_key}:{credentials.api_secret}"  # who only knows the key cannot use up its limits
     return ZerodhaBroker(
         terms.base_url,
         credentials,
-        budget=get_budget(LABEL, key, store, _PER_SECOND, _ORDERS, _FURTHER_LIMITS),
-        query_budget=get_budget(LABEL, key, store, _PER_SECOND, _QUERIES),
+        budget=get_budget(LABEL, key, engine, _PER_SECOND, _ORDERS, _FURTHER_LIMITS),
+        query_budget=get_budget(LABEL, key, engine, _PER_SECOND, _QUERIES),
     )
 
 

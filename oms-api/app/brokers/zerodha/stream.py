@@ -26,7 +26,6 @@ class KiteStreamListener(StreamListener, Protocol):
 
     def receive_order(self, json: Json) -> None:
         """Apply the state of an order. Raises MalformedResponse."""
-        ...
 
 
 class OrderFrames(BrokerStream):

@@ -23,7 +23,7 @@ from app.costs.rules.values import (
     OrderTotals,
     Schedule,
 )
-from app.money import ZERO, format_fixed, multiply, parse_plain, shorten_amount
+from app.money import ZERO, format_fixed, format_money, multiply, parse_plain
 
 _NO_COMPONENTS: Mapping[str, Decimal] = MappingProxyType({})
 
@@ -125,7 +125,7 @@ def serialize_charges(text: str | None) -> dict[str, str]:
     """Return the total and the components that the text holds, as on the wire. Raises InvalidCharges."""
     components = parse_components(text)
     amounts = {"total": sum(components.values(), ZERO), **components}
-    return {name: shorten_amount(format_fixed(amount)) for name, amount in amounts.items()}
+    return {name: format_money(amount) for name, amount in amounts.items()}
 
 
 def _parse_amount(text: object) -> Decimal:

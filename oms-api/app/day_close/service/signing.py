@@ -42,7 +42,7 @@ from app.performance.queries.closes import StoredClose, find_last_close
 from app.performance.rules.closes import get_last_close, get_pnl_date, get_pnl_day_start
 from app.reports.service.explanations import ProfitExplainer
 from app.reports.service.rates import Rates
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 CLOSED = "day.closed"
 STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored
@@ -178,7 +178,7 @@ class _DayFigureCollector:
             portfolio_id=portfolio.id,
             portfolio_name=portfolio.name,
             currency=book.base_currency,
-            started_at=None if explained.start is None else format_timestamp(explained.start),
+            started_at=format_optional_timestamp(explained.start),
             ended_at=format_timestamp(close.at),
             trades=queries.count_trades(self._connection, self._tenant_id, portfolio.id, *rows),
             cash=format_fixed(close.cash),

@@ -48,8 +48,8 @@ ClientDep = Annotated[Client, Depends(_get_client)]
     "/login",
     summary="Log in",
     dependencies=[Depends(count_unauthenticated)],
-    responses=document_responses(200, TokensOut),
     openapi_extra=_FOR_ANYBODY,
+    **document_responses(200, TokensOut),
 )
 async def log_in(
     body: Annotated[LoginIn, Depends(json_body(LoginIn, _LOGIN_EXAMPLE))], login_service: LoginServiceDep,
@@ -63,8 +63,8 @@ async def log_in(
     "/refresh",
     summary="Refresh a session",
     dependencies=[Depends(count_unauthenticated)],
-    responses=document_responses(200, TokensOut),
     openapi_extra=_FOR_ANYBODY,
+    **document_responses(200, TokensOut),
 )
 async def refresh(
     body: Annotated[RefreshIn, Depends(json_body(RefreshIn, _REFRESH_EXAMPLE))], sessions: SessionsDep,
@@ -77,30 +77,20 @@ async def refresh(
     return build_json_response(serialize_tokens(await sessions.refresh(body.refresh_token, client)))
 
 
-@router.post(
-    "/logout",
-    summary="Log out",
-    status_code=204,
-    responses=document_responses(204, {"description": "The session has ended"}, 413, 415),
-)
+@router.post("/logout", summary="Log out", **document_responses(204, "The session has ended", 413, 415))
 async def log_out(caller: Me, sessions: SessionsDep, client: ClientDep) -> Response:
     """End the session of the access token. Its tokens become invalid within one second."""
     await sessions.log_out(caller, client)
     return Response(status_code=204)
 
 
-@router.get("/me", summary="Get the current caller", responses=document_responses(200, MeOut))
+@router.get("/me", summary="Get the current caller", **document_responses(200, MeOut))
 async def get_current_user(caller: Me, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
     return build_json_response(serialize_identity(caller, await sessions.describe_caller(caller)))
 
 
-@router.post(
-    "/password",
-    summary="Set your password",
-    status_code=204,
-    responses=document_responses(204, {"description": "The password is changed"}),
-)
+@router.post("/password", summary="Set your password", **document_responses(204, "The password is changed"))
 async def set_password(
     caller: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn, _PASSWORD_EXAMPLE))],
     login_service: LoginServiceDep, client: ClientDep,
@@ -113,9 +103,7 @@ async def set_password(
     return Response(status_code=204)
 
 
-@router.get(
-    "/sessions", summary="List your sessions", responses=document_responses(200, list[LoginSessionOut])
-)
+@router.get("/sessions", summary="List your sessions", **document_responses(200, list[LoginSessionOut]))
 async def list_sessions(caller: Me, sessions: SessionsDep) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
     open_sessions = await sessions.list_own_sessions(caller)
@@ -127,8 +115,7 @@ async def list_sessions(caller: Me, sessions: SessionsDep) -> Response:
 @router.delete(
     "/sessions/{session_id}",
     summary="Revoke a session",
-    status_code=204,
-    responses=document_responses(204, {"description": "The session has ended"}, 404),
+    **document_responses(204, "The session has ended", 404),
 )
 async def revoke_session(
     caller: Me, session_id: Annotated[str, Path(max_length=32)], sessions: SessionsDep, client: ClientDep

@@ -70,7 +70,7 @@ class ProductQuery(RequestModel):
     product: Product | None = None
 
 
-@router.get("/positions", summary="List positions", responses=document_responses(200, list[HeldPositionOut]))
+@router.get("/positions", summary="List positions", **document_responses(200, list[HeldPositionOut]))
 async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: ReadersDep, market: MarketDep,
     pages: PagesDep, now: ClockDep, exits: ExitsDep,
@@ -94,7 +94,7 @@ async def list_positions(
 @router.get(
     "/positions/{portfolio}/{symbol:position_symbol}",
     summary="Get a position",
-    responses=document_responses(200, HeldPositionOut, 404),
+    **document_responses(200, HeldPositionOut, 404),
 )
 async def get_position(
     caller: Reader, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],

@@ -114,9 +114,7 @@ class PortfolioQuery(RequestModel):
     cursor: Cursor | None = None
 
 
-@router.get(
-    "/trades", summary="List trades", tags=["trades"], responses=document_responses(200, list[TradeOut])
-)
+@router.get("/trades", summary="List trades", tags=["trades"], **document_responses(200, list[TradeOut]))
 async def list_trades(
     caller: Reader, query: Annotated[TradeQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
@@ -138,10 +136,7 @@ async def list_trades(
 
 
 @router.get(
-    "/trades/{trade_id}",
-    summary="Get a trade",
-    tags=["trades"],
-    responses=document_responses(200, TradeOut, 404),
+    "/trades/{trade_id}", summary="Get a trade", tags=["trades"], **document_responses(200, TradeOut, 404)
 )
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
@@ -153,7 +148,7 @@ async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], rea
     "/portfolio/{name}",
     summary="Get a portfolio with its positions",
     tags=["portfolios"],
-    responses=document_responses(200, PortfolioOut, 404),
+    **document_responses(200, PortfolioOut, 404),
 )
 async def get_portfolio(
     caller: Reader,
@@ -194,7 +189,7 @@ async def get_portfolio(
     "/portfolios",
     summary="List portfolios",
     tags=["portfolios"],
-    responses=document_responses(200, list[str] | list[SummaryOut]),
+    **document_responses(200, list[str] | list[SummaryOut]),
 )
 async def list_portfolios(
     caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, pages: PagesDep

@@ -61,9 +61,8 @@ TradeReversalBody = Annotated[
 @router.post(
     "/trade",
     summary="Report a trade",
-    status_code=201,
-    responses=document_responses(201, RecordedOut, 409, headers=REPLAYED_HEADER),
     openapi_extra=describe_body(TradeIn, TRADE_EXAMPLE),
+    **document_responses(201, RecordedOut, 409, headers=REPLAYED_HEADER),
 )
 async def report_trade(
     caller: Reporter, service: TradeServiceDep, key: IdempotencyKey, request: Request
@@ -77,7 +76,7 @@ async def report_trade(
 @router.post(
     "/trades:batch",
     summary="Report up to 1,000 trades",
-    responses=document_responses(200, OutcomesOut, headers=REPLAYED_HEADER),
+    **document_responses(200, OutcomesOut, headers=REPLAYED_HEADER),
 )
 async def report_trades(
     caller: Reporter, body: BatchBody, service: TradeServiceDep, key: IdempotencyKey, request: Request
@@ -99,8 +98,7 @@ async def report_trades(
 @router.post(
     "/trades/{trade_id}:reverse",
     summary="Reverse a trade",
-    status_code=201,
-    responses=document_responses(201, RecordedOut, 404, 409, headers=REPLAYED_HEADER),
+    **document_responses(201, RecordedOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def reverse_trade(
     caller: Reverser, trade_id: Annotated[SearchText, Path(max_length=32)], body: TradeReversalBody,

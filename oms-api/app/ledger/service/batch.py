@@ -78,6 +78,7 @@ class LedgerBatch:
         self.rows_by_request_key: dict[RequestKey, list[TradeRow]] = {}
         # By tenant id and portfolio id, and symbol and product: plain tuples are faster than the key types.
         self.portfolios: dict[tuple[int, int], PortfolioState] = {}
+        self.switch_scopes: dict[PortfolioKey, str] = {}  # of kill switches that stop locked portfolios
         self._locked: list[PortfolioKey] = []
         self._ledgers = LockedLedgers(connection, cache)
         self._positions: dict[tuple[int, int, str, str], Position] = {}
@@ -184,6 +185,10 @@ class LedgerBatch:
     def get_position(self, key: tuple[int, int, str, str]) -> Position:
         """Return a loaded position, flat if there is none."""
         return self._positions.get(key, FLAT)
+
+    def list_new_trades(self, key: PositionKey) -> list[TradeRow]:
+        """Return the rows of a position that are not written yet."""
+        return [row for row in self._pending.trades if row.position_key == key]
 
     def get_new_price(self, key: PositionKey) -> Decimal | None:
         """Return the price of the last trade that this batch made in a position, None if it made none."""

@@ -46,6 +46,9 @@ def load_commands(
     if records:
         tenants = {command.origin.tenant_id for command in records}
         batch.guard.load(batch.connection, tenants, max(command.origin.at for command in records))
+        stopped = [state for state in batch.portfolios.values() if state.trading_state != "ACTIVE"]
+        if stopped:
+            batch.switch_scopes = batch.guard.load_switch_scopes(batch.connection, stopped)
 
 
 def build_request_key(command: Command) -> RequestKey | None:

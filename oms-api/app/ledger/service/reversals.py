@@ -7,7 +7,7 @@ from app.ledger.errors import BeforeCorporateAction, BookedByCorporateAction
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import find_later_action, replay_position
-from app.ledger.rules.accounting import Side
+from app.ledger.rules.accounting import Fill, Side, build_fill, replay_fills
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import ACTION_ROWS, parse_action_key
 from app.ledger.rules.keys import TradeKey
@@ -39,12 +39,27 @@ def load_reversal_inputs(batch: LedgerBatch) -> None:
 
 
 def get_reversal_inputs(batch: LedgerBatch, original: TradeRow) -> ReversalInputs:
-    """Return the loaded inputs. Read them again if the batch has changed the position since."""
-    inputs = batch.reversal_inputs.get(original.trade_key)
-    if inputs is None or inputs.current is not batch.get_position(original.position_key):
-        batch.flush()  # so that the queries also read the rows of this batch
-        inputs = _read_inputs(batch, original)
-    return inputs
+    """Return the loaded inputs, with the fills of this batch.
+
+    Read them again if the batch changed the position otherwise, such as by another reversal.
+    """
+    loaded, current = batch.reversal_inputs.get(original.trade_key), batch.get_position(original.position_key)
+    if loaded is not None and loaded.current is current:
+        return loaded
+    rows = batch.list_new_trades(original.position_key)
+    if loaded is not None and all(row.kind == "trade" for row in rows):
+        fills = [build_fill_of_trade(row) for row in rows]
+        if replay_fills(fills, loaded.current) == current:
+            return ReversalInputs(current, replay_fills(fills, loaded.after), loaded.later_action)
+    batch.flush()  # so that the queries also read the rows of this batch
+    return _read_inputs(batch, original)
+
+
+def build_fill_of_trade(row: TradeRow) -> Fill:
+    """Return the fill of a trade of the ledger."""
+    rate = None if row.fx_rate is None else Decimal(row.fx_rate)
+    amounts = (Decimal(row.quantity), Decimal(row.gmv))
+    return build_fill(Side(row.side), *amounts, row.currency, rate, row.executed_at)
 
 
 def _read_inputs(batch: LedgerBatch, row: TradeRow) -> ReversalInputs:

@@ -12,7 +12,7 @@ from app.database.bulk import BulkWrite, Row
 from app.instruments.rules import InstrumentKey
 from app.market_data.models import QuoteRow, TickRow
 from app.market_data.rules.values import Quote
-from app.money import format_fixed
+from app.money import format_optional_fixed
 from app.timestamps import Timestamp, format_timestamp
 
 _QUOTES = cast("Table", QuoteRow.__table__)
@@ -129,4 +129,4 @@ def _build_quote(row: Sequence[Any]) -> Quote:
 
 
 def _format_amounts(amounts: Sequence[Any]) -> list[str | None]:
-    return [None if amount is None else format_fixed(amount) for amount in amounts]
+    return [format_optional_fixed(amount) for amount in amounts]

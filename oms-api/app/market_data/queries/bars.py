@@ -14,7 +14,7 @@ from app.market_data.models import BarRow, DailyBarRow, TickRow
 from app.market_data.queries import QUOTE_COLUMNS
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote
-from app.money import format_fixed
+from app.money import format_optional_fixed
 from app.timestamps import format_timestamp
 
 _TICKS = cast("Table", TickRow.__table__)
@@ -90,14 +90,11 @@ def find_next_minute(
     return minute
 
 
-def _format_optional(amount: Decimal | None) -> str | None:
-    return None if amount is None else format_fixed(amount)
-
-
 def build_bar_write(interval: Interval, tenant_id: int, bars: Sequence[Bar]) -> BulkWrite:
     """Return the write that stores bars. It overwrites those that are stored."""
     rows: list[Row] = [
-        (tenant_id, bar.symbol, format_timestamp(bar.start), *map(_format_optional, bar[2:])) for bar in bars
+        (tenant_id, bar.symbol, format_timestamp(bar.start), *map(format_optional_fixed, bar[2:]))
+        for bar in bars
     ]
     return build_upsert(_TABLES[interval], _KEY + _PRICES, _KEY, rows)
 

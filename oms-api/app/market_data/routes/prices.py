@@ -55,9 +55,7 @@ class BarQuery(Period):
     cursor: Cursor | None = None
 
 
-@router.get(
-    "/quotes/{symbol:path}", summary="Get the latest quote", responses=document_responses(200, QuoteOut, 404)
-)
+@router.get("/quotes/{symbol:path}", summary="Get the latest quote", **document_responses(200, QuoteOut, 404))
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: MarketDep, now: ClockDep
 ) -> Response:
@@ -68,9 +66,7 @@ async def get_quote(
     )
 
 
-@router.put(
-    "/quotes/{symbol:path}", summary="Publish a quote", responses=document_responses(200, QuoteOut, 404)
-)
+@router.put("/quotes/{symbol:path}", summary="Publish a quote", **document_responses(200, QuoteOut, 404))
 async def put_quote(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
     body: Annotated[QuoteIn, Depends(json_body(QuoteIn, EXAMPLE))], publish: PublisherDep, market: MarketDep,
@@ -85,9 +81,7 @@ async def put_quote(
     return build_json_response(serialize_quote(quote, now()))
 
 
-@router.get(
-    "/bars/{symbol:path}", summary="List price bars", responses=document_responses(200, list[BarOut], 404)
-)
+@router.get("/bars/{symbol:path}", summary="List price bars", **document_responses(200, list[BarOut], 404))
 async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()], market: MarketDep,
     pages: PagesDep, now: ClockDep,
@@ -109,7 +103,7 @@ async def list_bars(
     return requested.build_response(bars[::-1], serialize_bar, lambda last: format_timestamp(last.start))
 
 
-@router.get("/marks", summary="List manual marks", responses=document_responses(200, list[MarkOut]))
+@router.get("/marks", summary="List manual marks", **document_responses(200, list[MarkOut]))
 async def list_marks(
     caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep, now: ClockDep
 ) -> Response:
@@ -120,7 +114,7 @@ async def list_marks(
     return page.build_response(mark_overrides, serialize_mark, lambda last: last.symbol)
 
 
-@router.put("/marks/{symbol:path}", summary="Set a mark", responses=document_responses(200, MarkOut, 404))
+@router.put("/marks/{symbol:path}", summary="Set a mark", **document_responses(200, MarkOut, 404))
 async def put_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
     body: Annotated[MarkIn, Depends(json_body(MarkIn, MARK_EXAMPLE))], changes: ChangesDep, now: ClockDep,
@@ -147,8 +141,7 @@ async def put_mark(
 @router.delete(
     "/marks/{symbol:path}",
     summary="Revoke a mark",
-    status_code=204,
-    responses=document_responses(204, {"description": "Deleted: the market's price is used again"}, 404),
+    **document_responses(204, "Deleted: the market's price is used again", 404),
 )
 async def delete_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()], changes: ChangesDep, now: ClockDep, request: Request

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
+from app.database import execute_writes
 from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
@@ -16,7 +17,7 @@ from app.market_data.errors import NoOverride, PairNotMarkable
 from app.market_data.queries import marks
 from app.market_data.rules.base_prices import is_currency_pair
 from app.market_data.rules.values import MarkOverride
-from app.money import format_fixed, shorten_amount
+from app.money import format_money
 from app.timestamps import format_timestamp
 
 SET, REMOVED = "mark.set", "mark.removed"  # actions of the audit log
@@ -60,7 +61,7 @@ def set_mark(
         raise PairNotMarkable(key.symbol)
     previous = marks.find_overrides(connection, [key], override.set_at).get(key)
     updated = override._replace(symbol=key.symbol)
-    marks.store_override(connection, tenant_id, updated)
+    execute_writes(connection, marks.build_override_upsert(tenant_id, updated))
     return previous, updated
 
 
@@ -79,7 +80,7 @@ def serialize_mark(override: MarkOverride) -> dict[str, Any]:
     """Return the mark as the API and the audit log show it."""
     fields = override._asdict()
     instants = {name: format_timestamp(fields[name]) for name in ("set_at", "expires_at")}
-    return fields | {"price": shorten_amount(format_fixed(override.price))} | instants
+    return fields | {"price": format_money(override.price)} | instants
 
 
 def verify_marks(connection: Connection) -> Iterator[ActionDifference]:

@@ -26,11 +26,9 @@ class HasCharges(Protocol):
 
     def get_day_start(self, now: datetime) -> datetime:
         """Return the time before which the broker knows no order."""
-        ...
 
     def list_charges(self, order_ids: Collection[str]) -> Mapping[str, Decimal]:
         """Return the charges of those of the orders that ended today. Raises BrokerUnavailable."""
-        ...
 
 
 class ChargeComparison:

@@ -1,6 +1,7 @@
 """Statements about requests to brokers."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, select, update
@@ -8,13 +9,14 @@ from sqlalchemy import ColumnElement, Connection, Table, select, update
 from app.column_values import parse_instant
 from app.database import build_insert
 from app.database.bulk import BulkWrite, Row
-from app.orders.models import BrokerRequestRow
+from app.orders.models import IS_FINAL, BrokerRequestRow
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import EVENT_COLUMNS, unpack_order_history
 from app.orders.rules.values import WORKING_STATUSES, Order, Status
 
+MAX_ENDED_ORDERS = 2000  # that are read together
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
 _NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
 _SENDING = ("tenant_id", "connection", "order_id", "kind", "status", "attempts", "created_at", "sent_at")
@@ -80,6 +82,20 @@ def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: 
     orders = select_orders(connection, *conditions, is_working | is_held)
     sent_ids = find_sent_with_entry(connection, [order for order in orders if order.status is Status.HELD])
     return [order for order in orders if order.status is not Status.HELD or order.id in sent_ids]
+
+
+def list_ended_orders(
+    connection: Connection, tenant_id: int, portfolio_id: int, since: datetime
+) -> list[Order]:
+    """Return the exits and the replacements of a portfolio that ended at `since` or later, oldest first.
+
+    Of many, these are the newest ones.
+    """
+    mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
+    is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXIT_ROLES)])
+    is_chosen = is_exit | ORDERS.c.replaces.is_not(None)
+    ended = select_orders(connection, *mine, is_chosen, IS_FINAL, ORDERS.c.updated_at >= since)
+    return ended[-MAX_ENDED_ORDERS:]
 
 
 def has_ending_exits(connection: Connection, order: Order) -> bool:

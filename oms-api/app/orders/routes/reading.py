@@ -112,7 +112,7 @@ class OrderQuery(Period):
         )
 
 
-@router.get("/orders", summary="List orders", responses=document_responses(200, list[OrderOut]))
+@router.get("/orders", summary="List orders", **document_responses(200, list[OrderOut]))
 async def list_orders(
     caller: Reader, query: Annotated[OrderQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
@@ -134,7 +134,7 @@ async def list_orders(
 @router.get(
     "/orders/{order_id}",
     summary="Get an order with its history",
-    responses=document_responses(200, OrderDetailOut, 404),
+    **document_responses(200, OrderDetailOut, 404),
 )
 async def get_order(
     caller: OrderReader, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep

@@ -7,6 +7,7 @@ from app.brokers.rules.trails import is_stop_reached
 from app.brokers.rules.values import OrderType
 from app.ledger.rules.accounting import Side
 from app.money import round_down_to_step, round_up_to_step
+from app.orders.rules.contingency import find_oco_group_id
 from app.orders.rules.values import Order, Role
 from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Prices
@@ -57,6 +58,14 @@ def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
         return fills_at_once(order, prices) or find_triggering_price(order, levels) is not None
 
     return sorted(orders, key=may_fill)
+
+
+def sort_pairs_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
+    """Return orders of one symbol as they are sent: each pair at the place of its first order."""
+    groups: dict[str, list[Order]] = {}
+    for order in orders:
+        groups.setdefault(find_oco_group_id(order) or order.id, []).append(order)
+    return [order for group in groups.values() for order in sort_for_sending(group, prices)]
 
 
 def find_nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:

@@ -155,6 +155,11 @@ class ExecutionRow(NamedTuple):
     executed_at: Timestamp
     charges: str | None = None
 
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """The tenant id, the broker and the execution id."""
+        return self.tenant_id, self.broker, self.execution_id
+
 
 def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
     """Return the order's columns as text, numbers and flags."""

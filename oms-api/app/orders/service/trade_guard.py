@@ -1,6 +1,6 @@
 """Check reported trades against risk settings and open orders."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from app.brokers.errors import ConnectionInUse, ConnectionNotValid, NoSuchConnection, PortfolioNotFlat
 from app.brokers.queries import find_connection, find_portfolio_names
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.trade_guard import BrokerChoice, Guard
@@ -85,10 +86,16 @@ class OrderTradeGuard(Guard):
         return None if refusal is None else f"You may not trade this {refusal.what}: {refusal.asked}."
 
     @override
-    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
-        switches = load_switches(connection, [portfolio.tenant_id])[portfolio.tenant_id]
-        state, scope = switches.get_state(portfolio.name_key)
-        return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
+    def load_switch_scopes(
+        self, connection: Connection, portfolios: Sequence[PortfolioState]
+    ) -> dict[PortfolioKey, str]:
+        switches = load_switches(connection, {portfolio.tenant_id for portfolio in portfolios})
+        scopes: dict[PortfolioKey, str] = {}
+        for portfolio in portfolios:
+            state, scope = switches[portfolio.tenant_id].get_state(portfolio.name_key)
+            is_set = state.value == portfolio.trading_state
+            scopes[portfolio.key] = scope if is_set else SwitchScope.PORTFOLIO
+        return scopes
 
     @override
     def get_reserved_quantity(

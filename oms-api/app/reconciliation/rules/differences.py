@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerOrder
-from app.money import ZERO, divide, format_fixed, shorten_quantity
+from app.money import ZERO, divide, format_plain_amount
 from app.reconciliation.rules.order_terms import describe_order, format_terms
 
 CENT = Decimal("0.01")
@@ -148,10 +148,10 @@ def _compare_position(
     prices = (own_position.average_cost, broker_position.average_cost)
     if abs(prices[0] - prices[1]) <= max(CENT, abs(prices[0]) * _PRICE_TOLERANCE):
         return None
-    texts = (shorten_quantity(format_fixed(prices[0])), shorten_quantity(format_fixed(prices[1])))
+    texts = (format_plain_amount(prices[0]), format_plain_amount(prices[1]))
     return Difference(IssueType.PRICE_MISMATCH, Severity.WARNING, symbol, None, *texts)
 
 
 def format_quantity(quantity: Decimal) -> str | None:
     """Return a quantity as an issue shows it: None while flat."""
-    return shorten_quantity(format_fixed(quantity)) if quantity else None
+    return format_plain_amount(quantity) if quantity else None

@@ -15,7 +15,7 @@ from app.brokers.rules.connections import find_account_problem
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
-from app.money import format_fixed, shorten_quantity
+from app.money import format_plain_amount
 from app.orders.service.broker_reports.known_fills import drop_known_fills
 from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio
@@ -191,6 +191,6 @@ def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
 
 
 def _describe(execution: Executed, severity: Severity) -> Difference:
-    quantity = shorten_quantity(format_fixed(execution.quantity))
+    quantity = format_plain_amount(execution.quantity)
     figures = f"{execution.execution_id}: {quantity} at {execution.price:f}"
     return Difference(IssueType.MISSING_EXECUTION, severity, None, execution.order_id, None, figures)

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.column_values import convert_instant
+from app.database import build_insert
+from app.database.bulk import BulkWrite
 from app.risk.models import IS_ACTIVE, LatchRow
 from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.timestamps import Timestamp
@@ -43,22 +44,10 @@ def find_release_time(connection: Connection, tenant_id: int, holder: LatchSubje
     return released_at
 
 
-def set_latch(connection: Connection, tenant_id: int, latch: Latch) -> bool:
-    """Insert a latch. Return False if the holder has an active one.
-
-    Waits for another transaction that is inserting one.
-    """
-    values = {
-        "tenant_id": tenant_id,
-        "id": latch.id,
-        **latch.holder._asdict(),
-        "executions": latch.executions,
-        "most": latch.most,
-        "set_at": datetime.fromisoformat(latch.set_at),
-    }
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(LATCHES).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount > 0
+def build_latch_insert(tenant_id: int, latch: Latch) -> BulkWrite:
+    """Return the statement that inserts a latch. It fails if the holder has an active one."""
+    row = (tenant_id, latch.id, *latch.holder, latch.executions, latch.most, latch.set_at)
+    return build_insert(LATCHES, ("tenant_id", *_COLUMNS[:7]), [row])
 
 
 def list_latches(

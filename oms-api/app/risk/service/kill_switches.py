@@ -78,7 +78,6 @@ class StopOrders(Protocol):
         Portfolios in `locked`, which another session locks, are skipped. `only` limits the portfolios by
         name.
         """
-        ...
 
 
 class StopResult(NamedTuple):

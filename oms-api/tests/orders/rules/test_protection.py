@@ -15,6 +15,7 @@ from app.orders.rules.protection import (
     list_entry_prices,
     round_to_tick,
     sort_for_sending,
+    sort_pairs_for_sending,
 )
 from app.orders.rules.values import Role
 from app.risk.rules.values import Prices
@@ -57,7 +58,7 @@ def test_stop_is_triggered_by_the_last_price_or_else_by_its_quote_side():
     assert get_trigger_price(build_order(side="SELL"), NO_LAST) == 99
 
 
-def test_reached_stop_returns_a_stop_price_that_is_already_triggered():
+def test_find_triggering_price_returns_a_stop_price_that_is_already_triggered():
     stop = build_order(side="SELL", type="STOP", stop_price="95")
     assert find_triggering_price(stop, LEVELS) == 95
     assert find_triggering_price(stop, LEVELS[:1]) is None
@@ -74,6 +75,10 @@ def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, li
     stop = build_order(side="SELL", type="STOP", stop_price=stop_price)
     assert sort_for_sending([stop, target], QUOTE)[-1].type == last
     assert sort_for_sending([stop, target], Prices()) == [stop, target]
+    alone, shared = target._replace(id="A"), {"role": Role.EITHER, "group_id": "T"}
+    pair = [target._replace(id="T", **shared), stop._replace(id="S", **shared)]
+    released = sort_pairs_for_sending([pair[0], alone, pair[1]], QUOTE)
+    assert released == [*sort_for_sending(pair, QUOTE), alone]
 
 
 @pytest.mark.parametrize(

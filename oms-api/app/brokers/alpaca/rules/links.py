@@ -22,6 +22,7 @@ class Links:
 
     def __init__(self) -> None:
         self._legs: dict[str, dict[bool, str]] = {}  # by their primary, the stop and the other one
+        self._ended: dict[str, dict[bool, str]] = {}  # likewise, legs that ended before this process began
         self._links: dict[str, OrderLink] = {}  # by the id of the leg
         self._broker_ids: dict[str, str] = {}  # of legs, by our id
         self._names: dict[str, str] = {}  # our ids of legs, by Alpaca's
@@ -32,7 +33,8 @@ class Links:
     def add(self, links: Iterable[OrderLink]) -> None:
         """Note legs that were, or are about to be, sent."""
         for link in links:
-            self._legs.setdefault(link.primary_id, {})[link.is_stop] = link.leg_id
+            legs = self._ended if link.has_ended else self._legs
+            legs.setdefault(link.primary_id, {})[link.is_stop] = link.leg_id
             self._links[link.leg_id] = link
 
     def remove(self, primary_id: str) -> None:
@@ -65,7 +67,7 @@ class Links:
     def list_group(self, order_id: str) -> list[str]:
         """Return the orders that were sent together with an order, and the order itself."""
         primary_id = self.find_primary(order_id) or order_id
-        return [primary_id, *self.list_legs(primary_id)]
+        return list(dict.fromkeys([primary_id, *self.list_legs(primary_id), order_id]))
 
     def list_held(self, order_ids: Iterable[str]) -> list[OrderReport]:
         """Return the latest reports of the legs that are held beside other orders of their groups."""
@@ -80,6 +82,13 @@ class Links:
         """Return the links of the legs whose ids at Alpaca are not known, the oldest first."""
         unreported = [link for link in self._links.values() if link.leg_id not in self._broker_ids]
         return sorted(unreported, key=lambda link: link.created_at)
+
+    def forget_unreported_ended(self) -> None:
+        """Forget the legs that have ended here and that Alpaca did not report when they were read."""
+        for link in self.list_unreported():
+            if link.has_ended:
+                del self._links[link.leg_id]
+                del self._ended[link.primary_id][link.is_stop]
 
     def is_unknown_leg(self, report: OrderReport) -> bool:
         """Return whether a report is that of a linked order which cannot be named yet."""
@@ -121,13 +130,15 @@ class Links:
     def _record_legs(self, report: OrderReport) -> None:
         """Note Alpaca's ids of the legs, and whether they wait for their entry."""
         primary_id = self._names.get(report.broker_id, report.order_id)
-        legs = self._legs.get(primary_id, {})
+        legs, ended = self._legs.get(primary_id, {}), self._ended.get(primary_id, {})
         is_entry = report.order_class in {OrderClass.BRACKET, OrderClass.OTO}
         renamed = {leg.kind in STOPS for leg in report.legs if not _CHOSEN_BY_ALPACA.fullmatch(leg.order_id)}
         for leg in report.legs:
             is_stop = leg.kind in STOPS
             if _CHOSEN_BY_ALPACA.fullmatch(leg.order_id) is None:
                 self._note(leg.order_id, leg.broker_id)  # its replacement has our id
+            elif is_stop in ended:
+                self._note(ended[is_stop], leg.broker_id)  # a working leg of its kind is its replacement
             elif is_stop not in renamed and is_stop in legs:
                 self._note(legs[is_stop], leg.broker_id)
             if is_entry and report.status != "filled" and primary_id not in self._filled:

@@ -37,7 +37,7 @@ class OrderStore:
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
         self._new: dict[tuple[int, str], None] = {}
-        self._read: set[tuple[str, OrderColumnValue]] = set()  # columns and names of relatives that were read
+        self._read: set[tuple[str, OrderColumnValue]] = set()  # columns, and values for which rows were read
         self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
         self._last_published: Order | None = None  # the order of the last event
         self._last_payload: dict[str, Any] = {}  # of that event, which the next one may reuse
@@ -96,6 +96,7 @@ class OrderStore:
             OrderColumnValue(order.tenant_id, order.parent_id) for order in related_orders if order.parent_id
         }
         self._read_relatives("parent_id", parents)
+        self.load_parents(linked)
 
     def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:
         """Read the orders that have one of the names in `column`, unless they were read before.
@@ -121,7 +122,10 @@ class OrderStore:
             return read_order
         if (open_order := self._find_open(tenant_id, order_id)) is not None:
             return open_order
-        self.take(queries.find_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
+        name = ("id", OrderColumnValue(tenant_id, order_id))
+        if name not in self._read:
+            self._read.add(name)
+            self.take(queries.find_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
     def _find_open(self, tenant_id: int, order_id: str) -> Order | None:

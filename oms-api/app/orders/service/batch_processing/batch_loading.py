@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from itertools import starmap
+from itertools import chain, starmap
 from typing import TypeGuard, cast
 
 from sqlalchemy import Connection
@@ -46,6 +46,7 @@ from app.orders.service.internal_commands import (
     ExpireOrders,
     FinishQuote,
     MatchQuote,
+    ReleaseOrders,
     SquareOff,
 )
 from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
@@ -92,7 +93,12 @@ def load_batch(
     orders_named_by_commands = context.order_store.load_orders(loaded.portfolios_by_order)
     orders_to_match = _list_orders_to_match(context, uncommon_commands)
     context.order_store.load_relatives(
-        [*orders_named_by_commands, *orders_to_match, *_list_orders_to_end(context, uncommon_commands)]
+        [
+            *chain.from_iterable(loaded.orders_by_request_key.values()),
+            *orders_named_by_commands,
+            *orders_to_match,
+            *_list_orders_to_end(context, uncommon_commands),
+        ]
     )
     changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
@@ -112,12 +118,16 @@ def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
 
 
 def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
-    """Return the open orders in the symbols of arrived quotes."""
+    """Return the open orders in the symbols of arrived quotes, and in those whose orders are released."""
     orders_to_match: list[Order] = []
     for command in commands:
         if isinstance(command, MatchQuote):
             for key in command.portfolio_keys or context.loaded.list_portfolios(*command.instrument_key):
                 orders_to_match += context.order_store.list_open_orders_of_symbol(key, command.quote.symbol)
+        elif isinstance(command, ReleaseOrders):
+            for symbol in command.symbols:
+                for key in context.loaded.list_portfolios(command.tenant_id, symbol):
+                    orders_to_match += context.order_store.list_open_orders_of_symbol(key, symbol)
     return orders_to_match
 
 

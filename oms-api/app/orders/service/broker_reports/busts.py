@@ -18,7 +18,7 @@ from app.ledger.errors import AlreadyReversed, MixesCurrencies
 from app.ledger.queries.reversals import find_adoption
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.keys import TradeKey
+from app.ledger.rules.keys import TradeKey, is_adoption_key
 from app.ledger.service.commands import Origin
 from app.ledger.service.reversals import (
     build_reversal_entry,
@@ -189,6 +189,24 @@ _PROMPT = timedelta(seconds=2)  # no position is adopted so soon after a fill
 _LOG = logging.getLogger(__name__)
 
 
+def load_adoption(
+    context: BatchContext, order: Order, reported_at: datetime, at: Timestamp
+) -> TradeRow | None:
+    """Load the adoption that contains an execution of `reported_at`, with what its reversal depends on."""
+    if not is_remote(order) or datetime.fromisoformat(at) - reported_at < _PROMPT:
+        return None
+    key = (order.portfolio_key, order.symbol, reported_at)
+    adoptions, ledger = context.loaded.adoptions, context.ledger
+    adoption = adoptions.get(key)
+    new_keys = [row.idempotency_key for row in ledger.list_new_trades(order.position_key)]
+    is_reversed = adoption is not None and adoption.trade_key in ledger.reversals
+    if key not in adoptions or is_reversed or any(map(is_adoption_key, new_keys)):
+        ledger.flush()  # so that the query also reads the rows of this batch
+        adoption = adoptions[key] = find_adoption(context.connection, *order.portfolio_key, *key[1:])
+        load_reversed_trades(ledger, [] if adoption is None else [adoption.trade_key])
+    return adoption
+
+
 def reverse_adoption(
     context: BatchContext, order: Order, reported_at: datetime, at: Timestamp, execution_id: str
 ) -> None:
@@ -197,16 +215,11 @@ def reverse_adoption(
     `reported_at` is the broker's time of it. An adoption that cannot be reversed stays: the next comparison
     finds that the quantities differ.
     """
-    now = datetime.fromisoformat(at)
-    if not is_remote(order) or now - reported_at < _PROMPT:
-        return
-    context.ledger.flush()
-    adoption = find_adoption(
-        context.connection, order.tenant_id, order.portfolio_id, order.symbol, reported_at
-    )
+    adoption = load_adoption(context, order, reported_at, at)
     if adoption is None:
         return
-    origin = Origin(order.tenant_id, order.broker, None, now, None, None, order.broker)
+    instant = datetime.fromisoformat(at)
+    origin = Origin(order.tenant_id, order.broker, None, instant, None, None, order.broker)
     reason = f"The adopted position contained {execution_id}, which is booked now."
     try:
         reversal = append_reversal(context, origin, adoption, reason)

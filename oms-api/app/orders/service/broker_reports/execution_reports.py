@@ -28,7 +28,7 @@ from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.loaded_state import ExecutionKey
-from app.orders.service.batch.order_records import find_executed_order
+from app.orders.service.batch.order_records import find_executed_order, find_order_of_execution
 from app.orders.service.batch.order_results import build_result
 from app.orders.service.broker.linked_exits import release_at_broker
 from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
@@ -170,19 +170,9 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     context.order_store.change_status(order, resting_status, at, order.broker, broker_reason=reason)
 
 
-def _find_executed_order(context: BatchContext, order: Order, execution_id: str) -> Order:
-    """Return the order under which an execution is booked, `order` itself if it is not booked.
-
-    A broker that keeps the id of a replaced order reports a fill of its successor under the first order's id
-    again after a restart.
-    """
-    order_id = find_executed_order(context, ExecutionKey(order.tenant_id, order.broker, execution_id))
-    return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
-
-
 def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
     """Book the broker's charges. Raises InvalidTransition if the execution is not booked, or was reversed."""
-    order = _find_executed_order(context, order, event.execution_id)
+    order = find_order_of_execution(context, order, event.execution_id)
     try:
         book_broker_charges(context, order, event, at)
     except (NotFound, Conflict) as error:
@@ -191,7 +181,7 @@ def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) 
 
 def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
     """Reverse an execution that the broker reversed. Raises InvalidTransition if it is not booked."""
-    order = _find_executed_order(context, order, event.execution_id)
+    order = find_order_of_execution(context, order, event.execution_id)
     origin = Origin(
         tenant_id=order.tenant_id,
         source=order.broker,

@@ -20,7 +20,7 @@ from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
-from app.orders.service.broker.pair_swaps import is_watched_order, sort_pair
+from app.orders.service.broker.pair_swaps import is_watched_order, sort_pairs
 from app.orders.service.contingent_orders.groups import GROUPS, release_order
 from app.timestamps import Timestamp
 
@@ -183,7 +183,7 @@ def add_exits(
 
 def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
     """Send exits to their broker. One of an emulated pair that is watched is HELD."""
-    for stale_order in sort_pair(context, orders):
+    for stale_order in sort_pairs(context, orders):
         order = context.order_store.get_current(stale_order)
         if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
             release_order(context, order, at)

@@ -7,7 +7,6 @@ import orjson
 from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Replaced
 from app.orders.errors import InvalidTransition
-from app.orders.queries.broker_requests import list_requests_of_order
 from app.orders.rules.broker_requests import get_pairing, is_remote
 from app.orders.rules.contingency import SHARING, find_siblings
 from app.orders.rules.order_factory import copy_order
@@ -16,7 +15,7 @@ from app.orders.rules.rows import parse_order_row
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history
+from app.orders.service.batch.order_records import list_history, load_broker_requests
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
 from app.orders.service.broker.linked_exits import was_sent_with_entry
 from app.orders.service.broker.pair_swaps import RESIZED, list_cancel_requests
@@ -68,7 +67,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
 
 
 def _find_requested_successor(context: BatchContext, order: Order, successor_id: str) -> Order:
-    for request in list_requests_of_order(context.connection, order.tenant_id, order.id):
+    for request in load_broker_requests(context, order):
         if request.successor_id == successor_id and request.successor is not None:
             return parse_order_row(orjson.loads(request.successor))
     raise InvalidTransition(order.id, order.status, Status.REPLACED)

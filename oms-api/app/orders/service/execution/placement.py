@@ -28,7 +28,7 @@ from app.orders.service.broker.broker_orders import (
     find_broker_hold_reason,
     request_submission,
 )
-from app.orders.service.broker.pair_swaps import sort_pair
+from app.orders.service.broker.pair_swaps import sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder, PlaceGroup, PlaceOrder
 from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
@@ -241,7 +241,7 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
 
     One that we watch, because its broker links no orders, is HELD while the other rests at the broker.
     """
-    for order in sort_pair(context, orders):
+    for order in sort_pairs(context, orders):
         waiting = context.order_store.get(order.tenant_id, order.id)
         instrument = context.find_instrument(order.tenant_id, order.symbol)
         if waiting.status is Status.INITIALIZED and len(orders) > 1 and is_watched(waiting, instrument):

@@ -16,7 +16,7 @@ from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
 from app.orders.service.batch.portfolio_loading import load_portfolios
 from app.orders.service.broker.linked_exits import is_held_at_broker
-from app.orders.service.broker.pair_swaps import waits_for_quote
+from app.orders.service.broker.pair_swaps import sort_pairs, waits_for_quote
 from app.orders.service.changes.order_changes import expire_orders
 from app.orders.service.command_results import NO_ORDERS, Outcome, QuoteStored
 from app.orders.service.contingent_orders.broker_exits import watch_pair
@@ -125,7 +125,8 @@ def _release_held_orders(
     context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
 ) -> None:
     """Try again to release exits and followers whose release a kill switch prevented, and watch pairs."""
-    for stale_order in context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol):
+    open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol)
+    for stale_order in sort_pairs(context, open_orders):
         order = context.order_store.get_current(stale_order)
         watch_pair(context, order, at)
         if order.status is Status.HELD and not waits_for_quote(context, order):

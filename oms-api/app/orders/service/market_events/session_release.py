@@ -4,7 +4,7 @@ from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import find_broker_hold_reason
-from app.orders.service.broker.pair_swaps import waits_for_quote
+from app.orders.service.broker.pair_swaps import sort_pairs, waits_for_quote
 from app.orders.service.changes.order_changes import expire_orders
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.contingent_orders.groups import (
@@ -29,7 +29,8 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
     expire_orders(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:
-            for stale_order in context.order_store.list_open_orders_of_symbol(portfolio_key, symbol):
+            open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
+            for stale_order in sort_pairs(context, open_orders):
                 _release_if_due(context, context.order_store.get_current(stale_order), command.at)
     return NO_ORDERS
 

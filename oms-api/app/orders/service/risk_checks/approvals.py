@@ -122,7 +122,8 @@ def load_requests(context: BatchContext, orders: Iterable[Order]) -> None:
     missing = sorted({order.key for order in orders} - context.loaded.approval_requests.keys())
     if missing:
         context.loaded.approval_requests.update(dict.fromkeys(missing))
-        for request in queries.find_requests(context.connection, missing):
+        stored = [key for key in missing if not context.order_store.is_new(key)]
+        for request in queries.find_requests(context.connection, stored) if stored else ():
             context.loaded.approval_requests[OrderKey(request.tenant_id, request.order_id)] = request
 
 

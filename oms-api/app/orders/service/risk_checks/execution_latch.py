@@ -66,10 +66,8 @@ def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Ti
     tenant_id, holder = key
     latch_id = context.services.latch_ids.generate(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, holder, len(context.loaded.recent_executions.pop(key)), most, at)
-    if not queries.set_latch(context.connection, tenant_id, latch):  # another process has set it
-        latch = queries.list_active_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)
-        context.latched[key] = latch
-        return
+    # The insert fails if another process sets a latch meanwhile. The writer then tries the batch again.
+    context.writes.append(queries.build_latch_insert(tenant_id, latch))
     context.latched[key] = latch
     context.services.controls.forget(tenant_id)
     values = serialize_latch_values(latch)

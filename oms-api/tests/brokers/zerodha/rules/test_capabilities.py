@@ -4,12 +4,13 @@ import pytest
 
 from app.brokers.rules.linked_orders import Pairing
 from app.brokers.zerodha.rules.capabilities import (
-    CAPABILITIES,
+    PRODUCTS,
     ZerodhaSegment,
     choose_exchange,
     choose_product,
     find_refusal,
     find_replacement_refusal,
+    get_pairing,
     needs_holding,
 )
 from tests.brokers.market import parse_order_text
@@ -73,7 +74,6 @@ def test_replacement_keeps_symbol_and_side():
     assert "whole" in (find_replacement_refusal(resting, build_order("BUY 1.5 LIMIT limit 95")) or "")
 
 
-def test_capabilities_exclude_fractions_extended_hours_and_native_pairs():
-    for able in CAPABILITIES.values():
-        assert not any((able.has_fractions, able.has_extended_hours, able.pairing is Pairing.NATIVE))
-    assert set(CAPABILITIES) == set(ZerodhaSegment)
+def test_each_segment_has_products_and_emulated_pairs():
+    assert set(PRODUCTS) == set(ZerodhaSegment)
+    assert get_pairing(build_order("SELL 10 LIMIT limit 95")) is Pairing.EMULATED
