@@ -81,12 +81,12 @@ def _convert_total(
     figures: Iterable[DayFigures], currency: str, rates: Iterable[dict[str, str]]
 ) -> str | None:
     """Return the day P&L of all portfolios in the tenant's currency, None if a rate is missing."""
-    known = {currency: Decimal(1)} | {rate["currency"]: Decimal(rate["rate"]) for rate in rates}
+    rates_by_currency = {currency: Decimal(1)} | {rate["currency"]: Decimal(rate["rate"]) for rate in rates}
     total = ZERO
     for day_figures in figures:
-        if day_figures.currency not in known:
+        if day_figures.currency not in rates_by_currency:
             return None
-        total += multiply(Decimal(day_figures.day_pnl), known[day_figures.currency])
+        total += multiply(Decimal(day_figures.day_pnl), rates_by_currency[day_figures.currency])
     return format_money(total)
 
 

@@ -240,16 +240,16 @@ def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
     fill = Fill(
         side, abs(position.quantity), abs(position.cost), abs(position.local_cost), position.currency, at
     )
-    arrived = replay_steps([*booking.list_steps(new_key), TransferIn(at, fill)])
-    _require_one_currency(arrived, action.id)
+    new_position = replay_steps([*booking.list_steps(new_key), TransferIn(at, fill)])
+    _require_one_currency(new_position, action.id)
     price, fx_rate = _find_price(booking, key, position)
     cost = abs(position.cost if position.currency is None else position.local_cost)
     outgoing = _build_entry(action, key, position._replace(quantity=-position.quantity), price, cost, fx_rate)
     incoming = _build_entry(action, new_key, position, price, cost, fx_rate)
-    left = replay_steps([*steps, TransferOut(at)])
+    previous_position = replay_steps([*steps, TransferOut(at)])
     return [
-        _append(booking, key, outgoing, left, queries.OUTGOING),
-        _append(booking, new_key, incoming, arrived, queries.INCOMING),
+        _append(booking, key, outgoing, previous_position, queries.OUTGOING),
+        _append(booking, new_key, incoming, new_position, queries.INCOMING),
     ]
 
 

@@ -47,8 +47,8 @@ def _find_primaries(connection: Connection, exits: Sequence[Order]) -> dict[str,
     targets = _find_targets(connection, pairs)
     with_entry = {order.id: order.parent_id for order in exits if order.id in sent_ids}
     with_target = {order.id: targets.get(order.group_id or "") for order in pairs}
-    found = with_entry | with_target
-    return {order_id: primary_id for order_id, primary_id in found.items() if primary_id is not None}
+    primary_ids = with_entry | with_target
+    return {order_id: primary_id for order_id, primary_id in primary_ids.items() if primary_id is not None}
 
 
 def _find_targets(connection: Connection, stops: Sequence[Order]) -> Mapping[str, str]:

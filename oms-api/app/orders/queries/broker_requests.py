@@ -91,10 +91,10 @@ def list_ended_orders(
 
     Of many, these are the newest ones.
     """
-    mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
+    conditions = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
     is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXIT_ROLES)])
     is_chosen = is_exit | ORDERS.c.replaces.is_not(None)
-    ended = select_orders(connection, *mine, is_chosen, IS_FINAL, ORDERS.c.updated_at >= since)
+    ended = select_orders(connection, *conditions, is_chosen, IS_FINAL, ORDERS.c.updated_at >= since)
     return ended[-MAX_ENDED_ORDERS:]
 
 

@@ -41,7 +41,7 @@ def load_report_inputs(
     """Load executions, trades to reverse, what was requested from brokers, and what they charged."""
     grouped = [order for order in (*matched, *(order for _, order in actions)) if order.group_id is not None]
     at_broker = [
-        one for order in grouped if is_remote(order) for one in context.order_store.list_group(order)
+        member for order in grouped if is_remote(order) for member in context.order_store.list_group(order)
     ]
     load_histories(context, at_broker)
     _load_executions(context, actions, matched)
