@@ -177,7 +177,7 @@ def _run(
     for program in programs:
         program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
     try:
-        run.migrate(programs[0])
+        run.migrate_database(programs[0])
         for program in programs:
             program.start()
         run.wait_until_healthy(programs)

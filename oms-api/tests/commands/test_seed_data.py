@@ -70,8 +70,8 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
 
 @pytest.mark.any_database
 def test_repeated_seed_adds_nothing_on_any_day(configured_database, engine, capsys):
-    first = command.seed(engine, NOON)
-    assert command.seed(engine, NOON.replace(month=12)) == (0, first[1])
+    first = command.seed_trades(engine, NOON)
+    assert command.seed_trades(engine, NOON.replace(month=12)) == (0, first[1])
     assert first[0] == first[1]
     assert command.main() == command.DONE
     assert capsys.readouterr().out.startswith(f"0 of {first[1]} demo trades are new")
@@ -125,7 +125,7 @@ def test_seed_keeps_existing_instruments_and_limits(configured_database, engine)
 
 
 def test_seeded_positions_go_long_short_and_through_zero(configured_database, engine):
-    command.seed(engine, NOON)
+    command.seed_trades(engine, NOON)
     with snapshot(engine) as connection:
         rows = [row for row in audit.iterate_ledger_rows(connection) if row.kind == "trade"]
     after = [(float(row.position_quantity), float(row.quantity_delta)) for row in rows]
@@ -137,7 +137,7 @@ def test_seeded_positions_go_long_short_and_through_zero(configured_database, en
 
 def test_seeded_trades_are_in_the_sessions_before_today(configured_database):
     now = datetime(2026, 11, 23, 9, tzinfo=UTC)  # a Monday morning
-    instants = [deal.at for deal in command.deals(now)]
+    instants = [deal.at for deal in command.build_deals(now)]
     assert instants == sorted(instants)
     assert max(instants) < now
     assert {at.weekday() for at in instants} == {0, 1, 2, 3, 4}
@@ -146,15 +146,15 @@ def test_seeded_trades_are_in_the_sessions_before_today(configured_database):
 
 def test_seeded_prices_stay_near_their_start(configured_database):
     begins = {(style.name, line.symbol): line.price for style in command.DESK for line in style.lines}
-    for deal in command.deals(NOON):
+    for deal in command.build_deals(NOON):
         assert 0.7 < deal.price / begins[deal.portfolio, deal.symbol] < 1.4
 
 
 def test_seed_keeps_existing_trades(configured_database, api, engine):
-    command.seed(engine, NOON)
+    command.seed_trades(engine, NOON)
     with engine.connect() as connection:
         count = connection.execute(text("SELECT count(*) FROM trades")).scalar_one()
-    assert command.seed(engine, NOON) == (0, count)
+    assert command.seed_trades(engine, NOON) == (0, count)
 
 
 def test_seed_is_rejected_in_production(configured_database, monkeypatch, engine, capsys):

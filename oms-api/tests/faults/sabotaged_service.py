@@ -75,7 +75,7 @@ def exit_after_commit(number: int) -> None:
 
 
 def _around_commit(number: int, before: bool) -> None:
-    commit, tick = BatchWriter._commit, call_at(number, kill_process)  # the fault
+    commit, tick = BatchWriter._commit_transaction, call_at(number, kill_process)  # the fault
 
     def dying(*arguments: Any) -> None:
         if before:
@@ -156,7 +156,7 @@ def step_clock(_: int) -> None:
 
 def slow_commit(number: int) -> None:
     """Take `number` milliseconds for each commit."""
-    commit = BatchWriter._commit  # the fault
+    commit = BatchWriter._commit_transaction  # the fault
 
     def slow(*arguments: Any) -> None:
         time.sleep(number / 1000)

@@ -37,13 +37,13 @@ def strategy_file(tmp_path, monkeypatch):
 @pytest.fixture
 def started_inspections(monkeypatch):
     """Provide the code whose inspection was started."""
-    started, inspect = [], code_inspection._inspect
+    started, inspect = [], code_inspection._inspect_code
 
     def note(code):
         started.append(code.code_hash)
         return inspect(code)
 
-    monkeypatch.setattr(code_inspection, "_inspect", note)
+    monkeypatch.setattr(code_inspection, "_inspect_code", note)
     return started
 
 
@@ -104,7 +104,7 @@ def test_pause_does_not_wait_for_code_that_hangs(api, loop, monkeypatch):
     stage = create_strategy_setup(api, loop, SandboxPolicy(is_on=False), "pairs")
     released = threading.Event()
     monkeypatch.setattr(code_inspection, "DISPLAY_SECONDS", 0.1)
-    monkeypatch.setattr(code_inspection, "_inspect", lambda _: released.wait(60))
+    monkeypatch.setattr(code_inspection, "_inspect_code", lambda _: released.wait(60))
     state = api.service.app.state
     kept, state.code_inspector = state.code_inspector, CodeInspector(state.code_inspector.catalog)
     try:
@@ -118,7 +118,7 @@ def test_pause_does_not_wait_for_code_that_hangs(api, loop, monkeypatch):
 
 def test_other_writes_go_on_during_an_inspection(api, monkeypatch):
     placed = []
-    inspect = code_inspection._inspect
+    inspect = code_inspection._inspect_code
 
     def place(code):
         placed.append(api.place_order(side="BUY", quantity="1")["status"])
@@ -126,7 +126,7 @@ def test_other_writes_go_on_during_an_inspection(api, monkeypatch):
 
     api.open_portfolio("Growth")
     api.set_quote("AAPL", "99", "101", "100")
-    monkeypatch.setattr(code_inspection, "_inspect", place)
+    monkeypatch.setattr(code_inspection, "_inspect_code", place)
     state = api.service.app.state
     kept, state.code_inspector = state.code_inspector, CodeInspector(state.code_inspector.catalog)
     body = {"name": "trend", "entry_point": "pairs", "portfolio": "Growth", "symbols": ["AAPL"]}

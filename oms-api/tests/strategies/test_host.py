@@ -83,7 +83,7 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, m
         raise OrderServiceUnavailable
 
     if broken == "before the state":
-        monkeypatch.setattr(session, "_save", fail_before)
+        monkeypatch.setattr(session, "_save_state", fail_before)
     else:
         failure = fail_before if broken == "before the order" else fail_after
         monkeypatch.setattr(setup.gateway, "execute", failure)
@@ -158,7 +158,7 @@ def test_host_starts_active_strategies_and_ends_paused_ones(setup, service):
         return False
 
     assert service.client.portal.call(wait_for_threads)
-    setup.host._close()  # gives the lease back
+    setup.host._stop_threads()  # gives the lease back
 
 
 def _is_input(sequence):
@@ -254,7 +254,11 @@ def test_replay_shows_differences(setup, service, monkeypatch):
     session.run_step()
     monkeypatch.setattr("tests.strategies.examples.SIZE", 2)
     (difference,) = compare_with_replay(setup).differences
-    assert (difference.kind, difference.ours, difference.replayed) == ("quantity", "1.00000000", "2.00000000")
+    assert (difference.kind, difference.live_value, difference.replayed_value) == (
+        "quantity",
+        "1.00000000",
+        "2.00000000",
+    )
     assert "not deterministic" in difference.cause
     checker = ParityChecker(service.app.state.market, setup.runners, IDEAL_MARKET)
     DriftWatch(service.engine, checker, utc_now).check(EndlessLease())

@@ -133,6 +133,14 @@ def unpack_order_history(row: Sequence[Any]) -> list[OrderEvent]:
     return history
 
 
+class ExecutionKey(NamedTuple):
+    """The key of an execution, which is unique at its broker."""
+
+    tenant_id: int
+    broker: str
+    execution_id: str
+
+
 class ExecutionRow(NamedTuple):
     """A row of `executions`, in canonical form.
 
@@ -156,9 +164,9 @@ class ExecutionRow(NamedTuple):
     charges: str | None = None
 
     @property
-    def key(self) -> tuple[int, str, str]:
-        """The tenant id, the broker and the execution id."""
-        return self.tenant_id, self.broker, self.execution_id
+    def key(self) -> ExecutionKey:
+        """The key of the execution."""
+        return ExecutionKey(self.tenant_id, self.broker, self.execution_id)
 
 
 def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> Row:

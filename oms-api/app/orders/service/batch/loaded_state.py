@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.brokers.queries import StoredConnection
 from app.instruments.rules import Instrument, InstrumentKey
@@ -16,7 +16,7 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries.book import RepeatKey
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.broker_requests import BrokerRequest
-from app.orders.rules.rows import ExecutionRow, OrderEvent
+from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch.open_orders import RecentOrders
 from app.orders.service.commands import CommandOnOrder, ReviewApprovals, get_order_key
@@ -29,14 +29,6 @@ from app.risk.rules.values import Totals
 
 # Plain tuples of a tenant id and a symbol are faster than `InstrumentKey`.
 SymbolKey = tuple[int, str]
-
-
-class ExecutionKey(NamedTuple):
-    """The key of an execution, which is unique at its broker."""
-
-    tenant_id: int
-    broker: str
-    execution_id: str
 
 
 @dataclass(slots=True)

@@ -8,10 +8,9 @@ from app.orders.queries.broker_requests import list_requests_of_order
 from app.orders.queries.executions import find_executed_orders
 from app.orders.queries.executions import list_executions as list_stored_executions
 from app.orders.rules.broker_requests import BrokerRequest
-from app.orders.rules.rows import ExecutionRow, OrderEvent
+from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.loaded_state import ExecutionKey
 
 
 def load_histories(context: BatchContext, orders: Iterable[Order]) -> None:

@@ -96,7 +96,7 @@ class OrderStore:
             OrderColumnValue(order.tenant_id, order.parent_id) for order in related_orders if order.parent_id
         }
         self._read_relatives("parent_id", parents)
-        self.load_parents(linked)
+        self.load_parents(related_orders)
 
     def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:
         """Read the orders that have one of the names in `column`, unless they were read before.

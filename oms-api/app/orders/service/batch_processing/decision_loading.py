@@ -115,7 +115,7 @@ def _load_closing_quotes(context: BatchContext) -> None:
     """Load the last quotes before the end of the closing auction orders that expire."""
     now = format_timestamp(context.now)
     for portfolio_key in context.loaded.portfolio_keys:
-        for order in context.order_store.open_orders[portfolio_key].overdue(now):
+        for order in context.order_store.open_orders[portfolio_key].list_overdue(now):
             if order.time_in_force is TimeInForce.CLS:
                 load_closing_quote(context, order)
 

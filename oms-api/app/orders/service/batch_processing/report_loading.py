@@ -9,7 +9,7 @@ from app.ledger.rules.keys import TradeKey
 from app.ledger.service.reversals import load_reversed_trades
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import find_reduction
-from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.rows import ExecutionKey, ExecutionRow
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import (
@@ -61,7 +61,7 @@ def _load_executions(context: BatchContext, actions: Sequence[OrderAction], matc
     orders = [order for order in matched if order.status is Status.PARTIALLY_FILLED]
     for command, order in actions:
         if isinstance(command, ApplyBrokerReport) and isinstance(command.event, _ExecutionEvent):
-            keys.append((order.tenant_id, order.broker, command.event.execution_id))
+            keys.append(ExecutionKey(order.tenant_id, order.broker, command.event.execution_id))
             is_chain = order.cost_schedule == Schedule.ZERODHA and order.replaces
             orders += context.order_store.list_replacement_chain(order) if is_chain else [order]
         elif isinstance(command, ExecutionChange):

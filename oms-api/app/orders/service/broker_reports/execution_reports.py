@@ -24,10 +24,10 @@ from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.service.commands import Origin
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.rows import ExecutionKey
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.loaded_state import ExecutionKey
 from app.orders.service.batch.order_records import find_executed_order, find_order_of_execution
 from app.orders.service.batch.order_results import build_result
 from app.orders.service.broker.linked_exits import release_at_broker
