@@ -179,7 +179,7 @@ def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
     rows = [_append(booking, key, entry, after)]
     if fraction:
         entry = _build_fraction_entry(action, key, position, fraction, rate)
-        sale = FractionSale(action.effective_at, fill_of(entry))
+        sale = FractionSale(action.effective_at, build_action_fill(entry))
         rows.append(_append(booking, key, entry, replay_steps([*steps, split, sale])))
     return rows
 
@@ -221,7 +221,7 @@ def _build_fraction_entry(
     )
 
 
-def fill_of(entry: Entry) -> Fill:
+def build_action_fill(entry: Entry) -> Fill:
     """Return the fill of a trade's entry."""
     value, side = abs(entry.cash_delta), Side(entry.side)
     if entry.fx_rate is None:

@@ -11,7 +11,7 @@ from app.brokers.rules.connections import BrokerName, ConnectionStatus, Connecti
 from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
 from app.encryption import EncryptionKeys
 from app.identity.rules.access import FIRST_TENANT
-from app.order_routing.queries import transaction
+from app.order_routing.queries import open_transaction
 
 ALPACA_NAME, IBKR_NAME = "env-alpaca", "env-ibkr"
 _LIVE_HOST = "https://api.alpaca.markets"
@@ -64,7 +64,7 @@ def save_environment_connection(
     engine: Engine, keys: EncryptionKeys, settings: EnvironmentConnection, now: datetime
 ) -> None:
     """Create or update the connection. A live one still needs a second person to enable it."""
-    with transaction(engine, FIRST_TENANT) as connection:
+    with open_transaction(engine, FIRST_TENANT) as connection:
         stored = queries.find_connection(connection, FIRST_TENANT, settings.name, locks=True)
         if stored is None:
             queries.CONNECTIONS.insert(connection, _build(keys, settings, now))

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from app.brokers.rules.linked_orders import STOPS, OrderLink
-from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, reading
+from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, open_snapshot
 from app.orders.queries.book import OrderColumnValue, list_orders_by_name
 from app.orders.queries.broker_requests import find_sent_with_entry, list_orders_at_broker
 from app.orders.rules.contingency import EXIT_ROLES
@@ -18,7 +18,7 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
 
     A replacement of an exit has an id of ours at the broker: after its end, it needs no link.
     """
-    with reading(engine, tenant_id) as connection:
+    with open_snapshot(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
         if portfolio is None:
             return []

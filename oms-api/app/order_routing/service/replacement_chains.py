@@ -9,7 +9,7 @@ from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
-from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, reading
+from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, open_snapshot
 from app.orders.queries.book import find_orders_by_id
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import build_broker_order
@@ -22,7 +22,7 @@ def load_chains(engine: Engine, tenant_id: int, name: str) -> list[ReplacementCh
 
     These are the working orders, and those that ended lately.
     """
-    with reading(engine, tenant_id) as connection:
+    with open_snapshot(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
         if portfolio is None:
             return []

@@ -11,7 +11,7 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
 from app.clock import EPOCH, Now
-from app.order_routing.queries import transaction
+from app.order_routing.queries import open_transaction
 from app.order_routing.service.request_loading import Obstacle, Sending, begin_request
 from app.order_routing.service.request_resolution import RequestResolver
 from app.orders.queries import broker_requests as queries
@@ -95,7 +95,7 @@ class RequestSender:
     def save_progress(self, *, is_idle: bool = True) -> None:
         """Mark the requests that are done, or only many of them while the session is not idle."""
         if len(self._done) >= (1 if is_idle else MAX_UNMARKED):
-            with transaction(self._engine, self._tenant_id) as connection:
+            with open_transaction(self._engine, self._tenant_id) as connection:
                 self._mark_done(connection)
             self._done.clear()
 
@@ -105,7 +105,7 @@ class RequestSender:
         self._is_backlogged = True
         returned = [queued.order.id for queued in self._queue.take_all()]
         if returned:
-            with transaction(self._engine, self._tenant_id) as connection:
+            with open_transaction(self._engine, self._tenant_id) as connection:
                 queries.return_submissions(connection, self._tenant_id, returned)
 
     def _send_from_queue(self) -> bool:
@@ -123,7 +123,7 @@ class RequestSender:
         """Process the next request of the database that is due. Return False if there is none."""
         sending, queue, now = None, self._queue, self._now()
         queue.has_stored_requests = False  # before the look, so that none is missed
-        with transaction(self._engine, self._tenant_id) as connection:
+        with open_transaction(self._engine, self._tenant_id) as connection:
             self._mark_done(connection)
             undone_requests = self._list_unqueued_requests(connection)
             sendable = [request for request in undone_requests if not queue.is_expecting(request.order_id)]
@@ -165,7 +165,7 @@ class RequestSender:
         """Reject the orders that could not be sent in time, while the broker is not reached."""
         now = self._now()
         self.save_progress()
-        with transaction(self._engine, self._tenant_id) as connection:
+        with open_transaction(self._engine, self._tenant_id) as connection:
             undone_requests = self._list_unqueued_requests(connection)
         for request in undone_requests:
             if request.status is RequestStatus.NEW and is_due(request, now) and is_too_late(request, now):
@@ -188,7 +188,7 @@ class RequestSender:
 
     def _send(self, request: BrokerRequest, sending: Sending | None) -> None:
         if sending is None:
-            with transaction(self._engine, self._tenant_id) as connection:
+            with open_transaction(self._engine, self._tenant_id) as connection:
                 sending = begin_request(connection, request, self._now())
         if sending.obstacle is not None:
             self._close_unsent(request, sending.obstacle)
@@ -269,5 +269,5 @@ class RequestSender:
         self._mark(request, status, attempts=attempts, error=error, next_attempt_at=self._now() + delay)
 
     def _mark(self, request: BrokerRequest, status: RequestStatus, **changes: Any) -> None:
-        with transaction(self._engine, self._tenant_id) as connection:
+        with open_transaction(self._engine, self._tenant_id) as connection:
             queries.update_request(connection, request, {"status": status.value, **changes})

@@ -80,7 +80,7 @@ def load_decision_inputs(
     placed = [command for command in commands if type(command) is PlaceOrder]
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     actions = [
-        (command, context.order_store.get(*get_order_key(command)))
+        OrderAction(command, context.order_store.get(*get_order_key(command)))
         for command in uncommon_commands
         if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
     ]
