@@ -1,5 +1,6 @@
 """Place new orders: check them, store them whatever the result, and send them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_factory import (
     NO_LINKS,
     PAPER,
+    ExitTicket,
     OrderLinks,
     Placement,
     build_exit_tickets,
@@ -123,7 +125,7 @@ def store_order(context: BatchContext, order: Order) -> Order:
 
 
 def find_placement_denial(
-    context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirm_repeat: bool = False
+    context: BatchContext, order: Order, legs: Sequence[ExitTicket], *, confirm_repeat: bool = False
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
