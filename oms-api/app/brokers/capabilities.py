@@ -1,4 +1,4 @@
-"""What each broker can execute, by the broker's name: the tables of the adapters, without the adapters."""
+"""The orders that each broker can execute, by its name: the tables of the adapters, without the adapters."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -62,7 +62,7 @@ class Broker(Protocol):
     def is_in_process(self) -> bool:
         """Whether the broker works in memory only and may be called within a transaction.
 
-        One that uses the network is called after the commit.
+        A broker that uses the network is called after the commit.
         """
 
     def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:

@@ -71,7 +71,10 @@ def update_connection(connection: Connection, stored: StoredConnection, changes:
 def update_session_state(
     connection: Connection, tenant_id: int, name: str, version: int, changes: dict[str, Any]
 ) -> bool:
-    """Update what a session knows of its connection. Return False if the connection changed meanwhile."""
+    """Update the state that a session stores of its connection.
+
+    Return False if the connection changed meanwhile.
+    """
     return CONNECTIONS.update(connection, changes, tenant_id=tenant_id, name=name, version=version)
 
 

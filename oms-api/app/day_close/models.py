@@ -68,7 +68,7 @@ class DayFiguresRow(Base):
 
 
 class OpenBreakRow(Base):
-    """What was open when a day was signed off. `rules.values.OpenBreak` documents the columns."""
+    """A break that was open when a day was signed off. `rules.values.OpenBreak` documents the columns."""
 
     __tablename__ = "day_close_breaks"
     __table_args__ = (

@@ -172,7 +172,7 @@ class DutyRunner:
         return True
 
     def report(self, connection: Connection) -> list[DutyReport]:
-        """Return the state and the lag of each duty. One that never ran has no times."""
+        """Return the state and the lag of each duty. A duty that never ran has no times."""
         states = {state.name: state for state in queries.list_duties(connection)}
         now, reports = self._now(), []
         for duty in self._duties:

@@ -82,8 +82,8 @@ def is_requested(type_: str, types: Sequence[str] | None) -> bool:
 class OutboxState(NamedTuple):
     """The highest number of the outbox at one moment, and the transactions that were running shortly after.
 
-    All transactions with numbers below `ended_below` had ended. All that had begun had numbers below
-    `begun_below`.
+    All transactions with numbers below `ended_below` had ended. All transactions that had begun had numbers
+    below `begun_below`.
     """
 
     highest: int

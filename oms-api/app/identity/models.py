@@ -81,7 +81,7 @@ class ApiKey(Base):
 class User(Base):
     """A user of a tenant. `person` names a Slack user: "slack:T1:U1".
 
-    `status` is set by administrators, `slack_status` by the bot. Both must be active.
+    `status` is set by administrators, `slack_status` by the bot. Both statuses must be active.
     """
 
     __tablename__ = "users"

@@ -52,7 +52,7 @@ class Issue(NamedTuple):
 
 
 class IssueFilter(NamedTuple):
-    """What is listed; None stands for all."""
+    """The filter of a list of issues; None selects all."""
 
     status: str | None = None
     severity: str | None = None
@@ -186,7 +186,7 @@ def get_held_amount(position: StoredPosition) -> HeldAmount:
 
 
 def update_critical_count(connection: Connection, tenant_id: int, name: str) -> None:
-    """Store how many open critical issues a connection has. Those that somebody watches do not count."""
+    """Store how many open critical issues a connection has. Watched issues do not count."""
     issue_count = select(func.count()).where(
         ReconciliationIssueRow.tenant_id == tenant_id,
         ReconciliationIssueRow.connection == name,

@@ -196,7 +196,7 @@ class SwitchIn(FrozenRequestModel):
 
     @property
     def exit_policy(self) -> ExitPolicy | None:
-        """What happens to exits, None if no orders are canceled."""
+        """The policy for exits, None if no orders are canceled."""
         if self.flatten:
             return ExitPolicy.FLATTEN
         return self.exits if self.state is TradingState.HALTED else None

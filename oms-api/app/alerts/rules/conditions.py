@@ -76,7 +76,7 @@ class Transition(NamedTuple):
 
 
 def find_transition(alert: Alert, value: Decimal, at: datetime) -> Transition | None:
-    """Return what the value does to an active alert, None if nothing."""
+    """Return the transition of an active alert at that value, None if there is none."""
     if alert.is_armed:
         is_due = _has_reached(alert.direction, alert.threshold, value)
     else:
@@ -85,7 +85,7 @@ def find_transition(alert: Alert, value: Decimal, at: datetime) -> Transition | 
 
 
 def apply_transition(transition: Transition) -> Alert:
-    """Return the alert after the transition. One that does not repeat ends with its first firing."""
+    """Return the alert after the transition. An alert that does not repeat ends with its first firing."""
     alert, is_firing, value, at = transition
     if not is_firing:
         return alert._replace(is_armed=True, changed_at=at)

@@ -65,7 +65,7 @@ class ThresholdBook:
         return self._levels.keys()
 
     def put(self, alert: Alert) -> None:
-        """Add or replace an alert. One that is not active is removed."""
+        """Add or replace an alert. An alert that is not active is removed."""
         key = AlertKey(alert.tenant_id, alert.id)
         self.remove(key)
         if not alert.is_active or alert.symbol is None:

@@ -86,7 +86,7 @@ class PriceAlerts:
             await _wait_until_woken(woken)
 
     async def check(self) -> None:
-        """Load what changed, follow the symbols, and store the transitions that are due."""
+        """Load the changed alerts, follow the symbols, and store the transitions that are due."""
         await self._store_pending()
         await self._load_alerts()
         self._follow_symbols()

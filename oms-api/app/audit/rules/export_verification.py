@@ -95,7 +95,7 @@ class ExportVerifier:
         return None
 
     def finish(self) -> ExportFinding | None:
-        """Return what is missing after the last line, or None."""
+        """Return a finding if entries are missing after the last line, else None."""
         try:
             for chain in self.heads:
                 self._require_met(chain)

@@ -22,7 +22,7 @@ class InvalidHeads(Exception):
 
 
 class ExportResult(NamedTuple):
-    """What was read, and the first error, if any."""
+    """The result of reading an export, and the first error, if any."""
 
     proof: ExportVerifier
     finding: ExportFinding | None

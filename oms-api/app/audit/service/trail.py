@@ -26,7 +26,7 @@ Batch = list[tuple[Key, CountedEntry]]
 class AuditTrail:
     """Collects actions and writes them once a second in its own thread.
 
-    Actions that cannot be written are kept in bounded memory. Those beyond it are dropped, and `dropped` is
+    Actions that cannot be written are kept in bounded memory. Further actions are dropped, and `dropped` is
     called with their number.
     """
 
@@ -59,7 +59,7 @@ class AuditTrail:
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is left, if the database is available, and stop the thread."""
+        """Write the remaining actions, if the database is available, and stop the thread."""
         self._closing.set()
         if self.is_running:
             self._thread.join(CLOSE_SECONDS)
@@ -72,7 +72,7 @@ class AuditTrail:
             self._dropped(lost)
 
     def flush(self, *, everything: bool = False) -> None:
-        """Write what is due, tenant by tenant."""
+        """Write the actions that are due, tenant by tenant."""
         with self._flushing:
             with self._lock:
                 due_entries = self._gathering.take(self._now(), everything=everything)

@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class AlpacaStreamListener(StreamListener, Protocol):
-    """Receives what the stream reports. Its functions are called in the stream's thread."""
+    """Receives the reports of the stream. Its functions are called in the stream's thread."""
 
     def receive_update(self, update: Update) -> None:
         """Apply an event."""

@@ -38,14 +38,14 @@ class GatewayAddress(NamedTuple):
 
 
 class GatewayTimeouts(NamedTuple):
-    """How long to wait for the connection, and for an answer, in seconds."""
+    """The timeouts for the connection, and for an answer, in seconds."""
 
     connect: float = 10.0
     response: float = 10.0
 
 
 class Owner(Protocol):
-    """What the connection calls in its thread."""
+    """The callbacks of the connection, which it calls in its thread."""
 
     async def prepare(self) -> None:
         """Get ready for the orders that TWS reports as soon as it is connected."""
@@ -54,7 +54,7 @@ class Owner(Protocol):
         """Read orders and executions after a connect."""
 
     async def check(self) -> None:
-        """Read what is missing. It is called every few seconds."""
+        """Read the orders and executions that are missing. It is called every few seconds."""
 
     def lose(self) -> None:
         """Note that the connection is lost."""
@@ -235,7 +235,7 @@ class Gateway:
         await self._restore()
 
     async def _restore(self) -> None:
-        """Read what may have been missed, then take orders."""
+        """Read the orders and executions that may have been missed, then allow orders to be sent."""
         try:
             await self._owner.synchronize()
         except (OSError, TimeoutError, RequestFailed) as error:

@@ -35,7 +35,7 @@ class RequestFailed(Exception):
 
 
 class ReportListener(Protocol):
-    """What is called with each report of an order, in the thread of the connection."""
+    """The callbacks for reports and messages about orders, called in the thread of the connection."""
 
     def receive(self, report: Report) -> None:
         """Apply a report."""
@@ -45,7 +45,7 @@ class ReportListener(Protocol):
 
 
 class ConnectionKeeper(Protocol):
-    """What is called with the state of the connection, in its thread."""
+    """The callbacks for the state of the connection, called in its thread."""
 
     def note_connectivity(self, problem: str | None) -> None:
         """Note that TWS lost its own connection with IBKR, or has it again."""
@@ -186,7 +186,7 @@ class MessageReceiver:
         self._finish("executions")
 
     def commissionReport(self, report: Any) -> None:  # noqa: N802
-        """Receive what an execution costs."""
+        """Receive the charges of an execution."""
         if report.commission < _UNSET:
             amount = parse_amount(report.commission)
             self._listener.receive(ChargeReport(report.execId, amount, report.currency))

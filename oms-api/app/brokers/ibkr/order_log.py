@@ -59,7 +59,7 @@ class OrderLog:
         self._notify_held_end()
 
     def finish_reading(self, open_reports: Sequence[IbkrOrderReport]) -> None:
-        """Note which orders were read. One that stays absent has ended.
+        """Note which orders were read. An order that stays absent has ended.
 
         TWS forgets orders of earlier days.
         """
@@ -172,7 +172,7 @@ class OrderLog:
         return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
 
     def list_charges(self) -> list[Charged]:
-        """Return what IBKR charged for the executions."""
+        """Return the charges of IBKR for the executions."""
         with self._changed:
             return [charged for order in self.tracker.orders for charged in order.list_charges()]
 

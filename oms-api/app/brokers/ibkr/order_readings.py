@@ -1,4 +1,4 @@
-"""What is read from TWS: after a connect, and while orders or executions are missing."""
+"""Read orders and executions from TWS: after a connect, and while some are missing."""
 
 import asyncio
 import logging

@@ -120,7 +120,10 @@ class AccountState:
             return self._find_excess(tracked, update.order)
 
     def receive_report(self, report: OrderReport) -> None:
-        """Record what is new of an order that the stream reported. Its fills are read if some are missing."""
+        """Record the new events of an order that the stream reported.
+
+        Its fills are read if some are missing.
+        """
         with self._lock:
             self.last_event_at = self._now()
             self._awaited.pop(report.order_id, None)

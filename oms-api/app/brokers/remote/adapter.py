@@ -1,4 +1,4 @@
-"""What the adapters of brokers with REST and a stream have in common: reading, and following the stream."""
+"""The base of the adapters of brokers with REST and a stream: reading, and following the stream."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -122,7 +122,10 @@ class RemoteBroker(ABC):
         self.query(self._state.synchronize)
 
     def check_silence(self) -> None:
-        """Read what the stream should have reported by now. Connect again if it missed something."""
+        """Read the orders whose reports the stream should have sent by now.
+
+        Connect again if one is missing.
+        """
         try:
             has_missed = self.query(self._state.check_silence)
         except BrokerUnavailable as error:
@@ -133,7 +136,7 @@ class RemoteBroker(ABC):
             self.stream.reconnect()
 
     def query(self, read: Callable[[], _Result]) -> _Result:
-        """Return what a query returns. Raises BrokerUnavailable if it is refused or not understood."""
+        """Return the result of a query. Raises BrokerUnavailable if it is refused or not understood."""
         try:
             return read()
         except RequestRefused as refused:

@@ -1,8 +1,8 @@
 """A bucket of request tokens that all processes share through a row of the database.
 
 Tokens are taken in portions, so that not every request costs a transaction, and ahead by a process that uses
-them. What it does not use soon is lost, which is never more than a portion. Without the database, the process
-uses its own tokens.
+them. Tokens that the process does not use soon are lost, at most one portion. Without the database, the
+process uses its own tokens.
 """
 
 import logging

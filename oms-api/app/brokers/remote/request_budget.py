@@ -1,7 +1,7 @@
 """A broker's rate limit, such as 200 requests a minute for an account. Cancels go first and have a reserve.
 
-Requests wait in a queue by priority until a token is available. One that would wait beyond its patience is
-not sent.
+Requests wait in a queue by priority until a token is available. A request that would wait beyond its patience
+is not sent.
 """
 
 import heapq

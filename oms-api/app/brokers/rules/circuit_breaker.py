@@ -17,7 +17,7 @@ _MAX_DOUBLINGS = 10
 
 
 class CircuitState(StrEnum):
-    """Whether requests go out."""
+    """The state that determines whether requests are sent."""
 
     CLOSED = "closed"
     OPEN = "open"

@@ -25,7 +25,7 @@ class BrokerName(StrEnum):
 
 
 class ConnectionStatus(StrEnum):
-    """Whether orders can go out."""
+    """The state that determines whether orders are sent."""
 
     NEW = "new"  # not connected yet
     AWAITING_LIVE = "awaiting_live"  # a second person must enable live trading
@@ -70,7 +70,10 @@ class NewConnection:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTerms:
-    """What an adapter needs to connect. The credentials are decrypted, and left out of the representation."""
+    """The parameters with which an adapter connects.
+
+    The credentials are decrypted, and left out of the representation.
+    """
 
     broker: str
     base_url: str
@@ -172,7 +175,7 @@ def is_live_gateway(base_url: str, account: str | None) -> bool:
 
 
 def find_credentials_problem(broker: BrokerName, credentials: Mapping[str, str]) -> str | None:
-    """Return what is wrong with the credentials, None if nothing is. The text never contains a value."""
+    """Return the problem with the credentials, None if there is none. The text never contains a value."""
     needed = _CREDENTIALS[broker]
     if credentials.keys() != needed:
         names = " and ".join(f"`{name}`" for name in sorted(needed))

@@ -150,7 +150,7 @@ def parse_time(text: str) -> datetime:
 
 
 def convert_to_utc(at: datetime, zone: tzinfo) -> datetime:
-    """Return a time in UTC. One without a time zone is in `zone`. Raises ValueError."""
+    """Return a time in UTC. A time without a time zone is in `zone`. Raises ValueError."""
     try:
         return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
     except OverflowError:

@@ -40,11 +40,11 @@ End = Canceled | Expired | Rejected | Replaced
 
 @dataclass(slots=True)
 class TrackedOrder:
-    """What was reported of an order.
+    """The reported state of an order.
 
-    `report` is the latest state. `assumed_filled` is what a replacement request took as filled. If
-    `is_replaced_by_cancel`, the adapter replaces the order by a cancel and a new order, and reports the end.
-    `held_end` is the end that is reported once all fills are known.
+    `report` is the latest state. `assumed_filled` is the filled quantity that a replacement request assumed.
+    If `is_replaced_by_cancel`, the adapter replaces the order by a cancel and a new order, and reports the
+    end. `held_end` is the end that is reported once all fills are known.
     """
 
     order_id: str
@@ -282,7 +282,7 @@ def build_execution(order_id: str, fill: FillReport, order_filled: Decimal | Non
 
 
 def build_end(report: OrderReport, successor_id: str | None) -> End | None:
-    """Return what ended an order without filling it, or None."""
+    """Return the event that ended an order without filling it, or None."""
     order_id, at = report.order_id, report.changed_at
     match report.status:
         case "canceled":

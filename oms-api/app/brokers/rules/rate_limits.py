@@ -1,4 +1,4 @@
-"""How many requests a broker still takes, after a time."""
+"""The number of requests that a broker still accepts after a time."""
 
 from datetime import datetime
 from typing import NamedTuple

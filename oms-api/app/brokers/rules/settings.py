@@ -9,7 +9,7 @@ from app.money import ZERO
 
 
 class Slippage(StrEnum):
-    """How much worse than the current price market orders and stops fill."""
+    """The amount by which market orders and stops fill worse than at the current price."""
 
     NONE = "none"
     HALF_SPREAD = "half_spread"

@@ -13,7 +13,7 @@ SMALLEST = Decimal(1).scaleb(-PLACES)
 
 
 class OrderType(StrEnum):
-    """How the price of an order is determined."""
+    """The way in which the price of an order is determined."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
@@ -23,7 +23,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order stays open.
+    """The time that an order stays open.
 
     The calendar ends DAY, GTD, OPG and CLS orders. IOC and FOK end on arrival.
     """

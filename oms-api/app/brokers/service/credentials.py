@@ -25,7 +25,7 @@ def encrypt_credentials(
 
 
 def get_terms(keys: EncryptionKeys, stored: StoredConnection) -> ConnectionTerms:
-    """Return what an adapter needs, with decrypted credentials. Raises CredentialsUnreadable."""
+    """Return the parameters of an adapter, with decrypted credentials. Raises CredentialsUnreadable."""
     try:
         text = keys.decrypt(stored.credentials, _get_context(stored.tenant_id, stored.id))
     except DecryptionFailed:
@@ -34,7 +34,7 @@ def get_terms(keys: EncryptionKeys, stored: StoredConnection) -> ConnectionTerms
 
 
 class RotationResult:
-    """How many credentials were encrypted again, and which connections could not be decrypted."""
+    """The number of credentials that were encrypted again, and which connections could not be decrypted."""
 
     def __init__(self) -> None:
         self.updated = 0
@@ -42,7 +42,10 @@ class RotationResult:
 
 
 def encrypt_again(connection: Connection, keys: EncryptionKeys) -> RotationResult:
-    """Encrypt with the current key what an older one encrypted. What cannot be decrypted is left alone."""
+    """Encrypt credentials of older keys with the current key.
+
+    Credentials that cannot be decrypted are left alone.
+    """
     result = RotationResult()
     for stored in list_connections(connection):
         if keys.is_current(stored.credentials):

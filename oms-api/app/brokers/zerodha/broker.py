@@ -148,7 +148,7 @@ class ZerodhaBroker(RemoteBroker):
         return compute_session_expiry(now) - timedelta(days=1)
 
     def list_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:
-        """Return what Kite charges for those of the orders that ended today."""
+        """Return the charges of Kite for the given orders that ended today."""
         return self.query(lambda: self._read_charges(order_ids))
 
     # The listener of the stream

@@ -67,7 +67,7 @@ class KiteClient(RestClient):
         self.request(Request("DELETE", f"/orders/regular/{broker_id}", Priority.CANCEL))
 
     def post_query(self, path: str, body: Any) -> Any:
-        """Return what Kite computes. Raises BrokerUnavailable or RequestRefused."""
+        """Return the result that Kite computes. Raises BrokerUnavailable or RequestRefused."""
         return self.request(Request("POST", path, Priority.QUERY, body))
 
     def post_session(self, form: Parameters) -> Any:

@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class KiteStreamListener(StreamListener, Protocol):
-    """Receives what the socket reports. Its functions are called in the stream's thread."""
+    """Receives the reports of the socket. Its functions are called in the stream's thread."""
 
     def receive_order(self, json: Json) -> None:
         """Apply the state of an order. Raises MalformedResponse."""

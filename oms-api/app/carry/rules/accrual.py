@@ -44,7 +44,7 @@ class CarryPeriod(NamedTuple):
 
 
 class CarryBasis(NamedTuple):
-    """What interest and borrow fees are computed on, at the close that begins the period.
+    """The amounts on which interest and borrow fees are computed, at the close that begins the period.
 
     `shorts` are the market values of short positions without their sign by currency of the instrument. All
     amounts are in the portfolio's currency, `base_currency`.

@@ -62,7 +62,7 @@ class Draft(NamedTuple):
 
 
 def list_term_errors(draft: Draft) -> list[FieldError]:
-    """Return what is wrong with the terms of an action of that kind."""
+    """Return the errors in the terms of an action of that kind."""
     return [FieldError(field, message, "corporate_action") for field, message in _find_errors(draft)]
 
 

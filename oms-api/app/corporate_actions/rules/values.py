@@ -1,4 +1,4 @@
-"""What a corporate action changes, as a preview shows it."""
+"""The changes by a corporate action, as a preview shows them."""
 
 from decimal import Decimal
 from typing import NamedTuple

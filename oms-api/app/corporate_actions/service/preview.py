@@ -1,4 +1,4 @@
-"""Compute what a corporate action would change, without changing it."""
+"""Compute the changes by a corporate action, without applying them."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

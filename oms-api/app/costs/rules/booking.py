@@ -29,7 +29,7 @@ _NO_COMPONENTS: Mapping[str, Decimal] = MappingProxyType({})
 
 
 class ChargedTrade(NamedTuple):
-    """What the charges of a trade depend on.
+    """The inputs of the charges of a trade.
 
     `exchange` is empty where the instrument has none, `product` where the trade has none. `currency` is that
     of the execution's value, `rate` the portfolio's per unit of it, None where it is the portfolio's own.

@@ -59,7 +59,7 @@ class DayFigures(NamedTuple):
 
 
 class OpenBreak(NamedTuple):
-    """What was open in a portfolio when the day was signed off.
+    """A break that was open in a portfolio when the day was signed off.
 
     `subject` is the order, symbol or row that it is about, empty for the portfolio.
     """
@@ -95,7 +95,7 @@ def sign_day(day: DayClose, figures: Sequence[DayFigures], breaks: Sequence[Open
 
 
 def build_closed_values(signed: SignedDay) -> dict[str, Any]:
-    """Return what the audit log and the event say of a day close."""
+    """Return the values of a day close for the audit log and the event."""
     return {
         "date": signed.day.date,
         "portfolios": len(signed.figures),

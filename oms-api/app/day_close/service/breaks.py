@@ -1,4 +1,4 @@
-"""Find what is open in a portfolio when a day is signed off."""
+"""Find the breaks that are open in a portfolio when a day is signed off."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -28,7 +28,7 @@ MAX_ORDERS = 100  # of a portfolio that are listed one by one
 
 
 class FoundBreak(NamedTuple):
-    """What is open: its kind, the order, symbol or row that it is about, and a sentence."""
+    """An open break: its kind, the order, symbol or row that it is about, and a sentence."""
 
     kind: str
     subject: str

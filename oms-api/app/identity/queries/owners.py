@@ -79,9 +79,9 @@ def has_limits_or_latches(connection: Connection, tenant_id: int, key_name: str)
 
 
 def rename_key_owner(connection: Connection, tenant_id: int, previous: str, current: str) -> None:
-    """Give what the key with the name `previous` owns to its new name.
+    """Transfer the webhooks, alerts and preferences of a renamed key from `previous` to its new name.
 
-    Preferences that a key with the new name left once are kept instead of its own.
+    If preferences of an earlier key with the new name exist, they are kept instead.
     """
     before, after = f"{KEY_PREFIX}{previous}", f"{KEY_PREFIX}{current}"
     remaining_preferences = select(_PREFERENCES.c.owner).where(*_is_owned(_PREFERENCES, tenant_id, after))

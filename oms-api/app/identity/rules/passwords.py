@@ -33,7 +33,7 @@ def normalize_password(password: str) -> str:
 def find_password_error(
     password: str, personal_texts: Iterable[str], common: frozenset[str]
 ) -> FieldError | None:
-    """Return what is wrong with a new password in one sentence, or None.
+    """Return the error of a new password in one sentence, or None.
 
     `personal_texts` are the user's name, e-mail address and the like. `common` are common passwords in lower
     case. Lengths are in characters after normalization.

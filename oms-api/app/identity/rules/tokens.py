@@ -170,7 +170,7 @@ class Tokens:
 
 
 class RefreshDecision(Enum):
-    """How to handle a presented refresh token."""
+    """The decision on a presented refresh token."""
 
     CURRENT = "exchange it for its successor"
     REPEATED = "the answer was lost: tell the same successor again"

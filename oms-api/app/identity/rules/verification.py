@@ -179,7 +179,7 @@ class ExpectedRows:
             self._set_workspace(entry, None)
 
     def _set_workspace(self, entry: AuditedAction, fields: AuditValues | None) -> None:
-        """Set what the workspace must be, unless an entry of another tenant is newer."""
+        """Set the expected values of the workspace, unless an entry of another tenant is newer."""
         team_id = _get_name(entry)
         if entry.at >= self._workspaces_changed_at.get(team_id, ""):
             self._workspaces_changed_at[team_id] = entry.at

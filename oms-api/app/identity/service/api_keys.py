@@ -64,8 +64,8 @@ def update_key(
 ) -> ChangeResult:
     """Rename or revoke a key. A revoked key becomes invalid within one second.
 
-    A renamed key keeps its webhooks, alerts and preferences. One that limits or latches name is not renamed,
-    because they would stop applying to it.
+    A renamed key keeps its webhooks, alerts and preferences. A key that limits or latches name is not
+    renamed, because they would stop applying to it.
 
     Raises NoSuchKeyId, KeyNameTaken, KeyHasLimits or LastAdmin.
     """

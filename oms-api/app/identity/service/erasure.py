@@ -1,4 +1,4 @@
-"""Erase what the database knows about a person, except in rows that hashes cover."""
+"""Erase the data about a person from the database, except in rows that hashes cover."""
 
 from datetime import datetime
 from typing import NamedTuple

@@ -101,7 +101,7 @@ def serialize_listed_tenant(tenant: TenantRow) -> dict[str, Any]:
 
 
 def serialize_tenant(caller: Caller, tenant: TenantRow) -> dict[str, Any]:
-    """Serialize what the caller may see of a tenant."""
+    """Serialize the fields of a tenant that the caller may see."""
     return serialize_own_tenant(tenant) if tenant.id == caller.tenant_id else serialize_listed_tenant(tenant)
 
 

@@ -84,7 +84,7 @@ class Buckets:
         return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
-        """Return what was taken since the last call, less what was returned. Names are hashed."""
+        """Return the tokens taken since the last call, less the returned tokens. Names are hashed."""
         touched, self._changed_buckets = self._changed_buckets or {}, {}
         now = self._clock()
         return [Taken(_NamedBucket(self._limit, name, now), round(count)) for name, count in touched.items()]

@@ -11,7 +11,7 @@ from app.ledger.rules.settings import PortfolioSettings
 
 
 class Managed(NamedTuple):
-    """What can be changed in a portfolio, and what is compared with a change."""
+    """The values of a portfolio that a change updates, or is compared with."""
 
     name: str
     base_currency: str

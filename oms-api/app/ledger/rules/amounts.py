@@ -132,8 +132,8 @@ _NONE = format_fixed(ZERO)
 def compute_charges_percentage(row: TradeRow) -> str:
     """Return the charges in percent of the value, to 8 decimals, as canonical text.
 
-    Both are in the portfolio's currency. A reversal has the negative percentage of its trade, a row without
-    charges or without a value zero.
+    Charges and value are in the portfolio's currency. A reversal has the negative percentage of its trade, a
+    row without charges or without a value zero.
     """
     if row.charges == _NONE:  # most rows
         return _NONE

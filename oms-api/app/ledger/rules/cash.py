@@ -87,7 +87,7 @@ def has_the_sign_of_its_kind(kind: str, amount: Decimal) -> bool:
 
 
 def compute_moved_amount(kind: str, amount: Decimal) -> Decimal:
-    """Return what a row adds to the portfolio's `moved_cash`: its amount, or zero if it is a charge."""
+    """Return the amount that a row adds to the portfolio's `moved_cash`, which is zero for a charge."""
     return ZERO if kind in _CHARGES else amount
 
 

@@ -1,8 +1,8 @@
 """Corporate actions: splits, symbol changes and cash dividends, and their effect on a position.
 
 An action takes effect at `effective_at`, the beginning of its ex-date in the instrument's market, and acts on
-the fills executed before it. One that is recorded late is put in place: the fills executed since then follow
-it, in the order of the ledger.
+the fills executed before it. An action that is recorded late is put in its place: the fills executed since
+then follow it, in the order of the ledger.
 """
 
 from collections.abc import Callable, Iterable
@@ -177,7 +177,7 @@ def replay_before(steps: Iterable[Step], at: Timestamp) -> Position:
 def replay_to_close(steps: Iterable[Step], at: Timestamp) -> Position:
     """Return the position to which a dividend at `at` is paid: without splits and changes of that instant.
 
-    What moved to its symbol at that instant counts.
+    Units that were transferred to its symbol at that instant count.
     """
     return replay_steps(
         step
@@ -189,7 +189,7 @@ def replay_to_close(steps: Iterable[Step], at: Timestamp) -> Position:
 def find_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
     """Return the signed fraction of a unit that a split leaves of `held`, to be paid in cash.
 
-    A position in whole units stays whole. One that already has a fraction keeps it.
+    A position in whole units stays whole. A position that already has a fraction keeps it.
     """
     if held_quantity % _ONE:
         return ZERO

@@ -14,7 +14,7 @@ AUDITED_AS_JSON = ("cost_schedules", "approval", "carry_rates")
 
 
 class CarryRateKind(StrEnum):
-    """What a yearly rate applies to: positive cash, negative cash, or the market value of short positions."""
+    """The basis of a yearly rate: positive cash, negative cash, or the market value of short positions."""
 
     INTEREST = "interest"
     MARGIN = "margin"

@@ -21,7 +21,7 @@ _MARKET_BY_EXCHANGE: dict[str, MarketIdentifier] = {
 
 
 class SettlementTerms(NamedTuple):
-    """What determines the market of a trade.
+    """The values that determine the market of a trade.
 
     `exchange` is empty where the instrument names none, `calendar` None where its portfolio has none.
     """

@@ -82,7 +82,7 @@ def find_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) ->
 
 
 def find_execution_time_errors(executed_at: datetime | None, now: datetime) -> list[FieldError]:
-    """Return what is wrong with an execution time, whatever was traded before."""
+    """Return the errors of an execution time that do not depend on earlier trades."""
     if executed_at is None or executed_at - now <= MAX_AHEAD:
         return []
     message = f"Must be at most {MAX_AHEAD.total_seconds():.0f} seconds in the future."

@@ -43,11 +43,11 @@ FindRate = Callable[[str], Decimal]
 
 
 class ActionInputs(NamedTuple):
-    """What a corporate action in a portfolio depends on, read at the `sequences` of its ledgers.
+    """The inputs of a corporate action in a portfolio, read at the `sequences` of its ledgers.
 
-    `rows` and `movements` are what the action booked, the newest row first, and `later_actions` other actions
-    that acted on a row, by trade id. `steps` are those of the positions, by trade id, and `last_prices` their
-    last prices and rates.
+    `rows` and `movements` are the rows that the action booked, the newest row first, and `later_actions`
+    other actions that acted on a row, by trade id. `steps` are those of the positions, by trade id, and
+    `last_prices` their last prices and rates.
     """
 
     sequences: tuple[int, int]
@@ -78,7 +78,7 @@ class Booking:
 def read_action_inputs(
     batch: LedgerBatch, portfolio: PortfolioState, action: CorporateActionTerms
 ) -> ActionInputs:
-    """Read what an action depends on. All changes of the batch must be written."""
+    """Read the inputs of an action. All changes of the batch must be written."""
     connection, portfolio_key = batch.connection, portfolio.key
     rows = queries.list_action_trades(connection, portfolio_key, action)
     keys = {key for key in batch.get_positions(portfolio_key) if key.symbol == action.symbol}
@@ -118,9 +118,9 @@ def book_action(booking: Booking) -> list[TradeRow]:
 
 
 def reverse_action(booking: Booking) -> list[TradeRow]:
-    """Reverse what the action booked in a portfolio, the newest row first, and return the reversals.
+    """Reverse the rows that the action booked in a portfolio, the newest first, and return the reversals.
 
-    Raises BeforeCorporateAction if another action acted on what it booked, MixesCurrencies and
+    Raises BeforeCorporateAction if another action acted on one of these rows, MixesCurrencies and
     AmountTooLarge.
     """
     reversals, steps = [], {key: dict(items) for key, items in booking.inputs.steps.items()}

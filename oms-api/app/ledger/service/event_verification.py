@@ -54,12 +54,12 @@ _CHUNK = 2_000  # events compared at once
 
 
 def build_event_key(row: TradeRow) -> tuple[int, str, str]:
-    """Return what the event of a row must contain, without the portfolio's name, which may have changed."""
+    """Return the expected event of a row, without the portfolio's name, which may have changed."""
     return (row.tenant_id, build_trade_payload(row, ""), row.created_at)
 
 
 def build_cash_event_key(row: CashRow) -> CashEventKey:
-    """Return what the event of a cash movement must contain, without the portfolio's name."""
+    """Return the expected event of a cash movement, without the portfolio's name."""
     return CashEventKey(row.tenant_id, f"cash.{row.kind}", build_cash_payload(row, ""), row.created_at)
 
 

@@ -42,7 +42,7 @@ class NewPortfolio(NamedTuple):
 
 
 class PortfolioChanges(NamedTuple):
-    """What is to be changed in a portfolio; None leaves it as it is.
+    """The changes of a portfolio; None leaves a field as it is.
 
     `settings` are by column. `broker` is where its orders will go, with the name of the connection.
     `base_currency` and `opening_cash` must be the present ones.

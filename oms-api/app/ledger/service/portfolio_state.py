@@ -153,7 +153,7 @@ class CashEntry(NamedTuple):
 
 
 class ReversalInputs(NamedTuple):
-    """What the reversal of a trade depends on: the current position, and the position without the trade.
+    """The inputs of the reversal of a trade: the current position, and the position without the trade.
 
     `later_action` is a row of a corporate action that acted on the trade, None if there is none.
     """

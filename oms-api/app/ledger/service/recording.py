@@ -212,7 +212,7 @@ def _build_charged_trade(
     currency: str | None,
     rate: Decimal | None,
 ) -> ChargedTrade | None:
-    """Return what the charges of the trade depend on, None if its schedule does not compute them."""
+    """Return the inputs of the trade's charges, None if its schedule does not compute them."""
     if command.charges is not None:
         return None
     exchange = batch.get_exchange(portfolio.tenant_id, command.symbol)

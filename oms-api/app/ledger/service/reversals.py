@@ -1,4 +1,4 @@
-"""Read what a reversal depends on, and build the ledger row that reverses another one."""
+"""Read the inputs of a reversal, and build the ledger row that reverses another one."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -27,9 +27,9 @@ def load_reversed_trades(batch: LedgerBatch, trade_keys: Iterable[TradeKey]) -> 
 
 
 def load_reversal_inputs(batch: LedgerBatch) -> None:
-    """Load what the reversals of `batch.originals` depend on.
+    """Load the inputs of the reversals of `batch.originals`.
 
-    Of several trades of one position, load only those of the first: its reversal changes the position.
+    Of several trades of one position, load only the inputs of the first: its reversal changes the position.
     """
     loaded_keys = set()
     for trade_key, row in batch.originals.items():

@@ -101,7 +101,7 @@ class Market:
     def find_marks(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return what values positions: marks that people set, else the latest quotes.
+        """Return the prices that value positions: marks that people set, else the latest quotes.
 
         Outside the session of a symbol, its last quote is the close.
         """
@@ -113,7 +113,7 @@ class Market:
     def find_past_marks(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return what valued positions at a time in the past: as `find_marks`, with past quotes."""
+        """Return the prices that valued positions at a past time: as `find_marks`, with past quotes."""
         overrides = find_overrides(connection, keys, at)
         quotes = self.find_past_quotes(connection, [key for key in keys if key not in overrides], at)
         quotes |= self._mark_closes(connection, quotes, at)

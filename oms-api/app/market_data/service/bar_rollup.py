@@ -1,7 +1,7 @@
 """Roll ticks up into bars, and delete old ticks. These are duties, which run in one process at a time.
 
-Both can be interrupted at any point and run again: a bar is always computed from all ticks of its minute, and
-a daily bar from all bars of its day.
+Both duties can be interrupted at any point and run again: a bar is always computed from all ticks of its
+minute, and a daily bar from all bars of its day.
 """
 
 from collections.abc import Iterator

@@ -19,9 +19,9 @@ MIN_AGE = timedelta(seconds=60)  # a younger quote is current anyway
 def mark_closes(
     connection: Connection, calendars: Calendars, quotes: Mapping[InstrumentKey, Quote], at: datetime
 ) -> dict[InstrumentKey, Quote]:
-    """Return those of the quotes that are the last of their session, which closed, as its close.
+    """Return the quotes that are the last of a session that has closed, as its closing prices.
 
-    Such a price is not stale until the next open. A quote that arrived after the close stays a quote.
+    A closing price is not stale until the next open. A quote that arrived after the close stays a quote.
     """
     old = [key for key, quote in quotes.items() if at - quote.at > MIN_AGE]
     closes = {}

@@ -10,7 +10,10 @@ from app.market_data.sources.simulated import SimulatedSource
 
 
 class SourceSettings(NamedTuple):
-    """What sources are created with. `seed` is SIMULATION_SEED; `alpaca` is None without credentials."""
+    """The settings with which sources are created.
+
+    `seed` is SIMULATION_SEED; `alpaca` is None without credentials.
+    """
 
     seed: str
     alpaca: AlpacaAccess | None = None

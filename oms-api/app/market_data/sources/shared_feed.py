@@ -153,7 +153,10 @@ class SharedFeed:
             self._apply(heartbeat.decode(), [orjson.loads(text) for text in stored.values()])
 
     def _renew(self, redis: "Redis") -> None:
-        """Say what this process wants, and take or extend the lease. The owner follows it all."""
+        """Store the symbols that this process wants, and take or extend the lease.
+
+        The owner follows all symbols.
+        """
         member = f"{self._keys.members}:{self._id}"
         with redis.pipeline(transaction=False) as pipeline:
             pipeline.set(member, orjson.dumps(sorted(self._followed_symbols)), ex=MEMBER_SECONDS)

@@ -1,4 +1,4 @@
-"""What some adapters know beyond the interface of a broker."""
+"""The state that some adapters provide beyond the interface of a broker."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,7 +8,7 @@ from app.brokers.rules.linked_orders import OrderLink
 
 
 class AdapterState(Protocol):
-    """What an adapter with a stream and a rate limit knows of its connection."""
+    """The connection state of an adapter that has a stream and a rate limit."""
 
     @property
     def is_ready(self) -> bool:
@@ -29,7 +29,7 @@ class HasConnectionState(Protocol):
 
 @runtime_checkable
 class HasDailyOrders(Protocol):
-    """An adapter whose broker forgets the orders of earlier days. None of them works any more."""
+    """An adapter whose broker forgets the orders of earlier days. None of these orders works any more."""
 
     def get_day_start(self, now: datetime) -> datetime:
         """Return the time before which the broker knows no order."""

@@ -104,9 +104,12 @@ class BrokerSession:
         self._sender.save_progress()
 
     def run_step(self, *, is_idle: bool = True) -> bool:
-        """Do what is due and return whether there was anything. Raises ConnectionChanged or NotApplied.
+        """Read events, send requests and do the other duties of a session. Return whether there was work.
 
-        What is done is only marked while the session is idle, because news of the broker would wait for it.
+        Raises ConnectionChanged or NotApplied.
+
+        While the session is not idle, only many done requests are marked at once, because the broker's events
+        would wait for it.
         """
         try:
             if not self._is_connected and not self._connect():

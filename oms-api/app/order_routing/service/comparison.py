@@ -1,4 +1,4 @@
-"""How a session has its account compared with our books."""
+"""The comparison of a session's account with our books."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol

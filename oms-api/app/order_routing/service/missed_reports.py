@@ -28,7 +28,7 @@ class MissedReports:
         self._broker, self._reports, self._now = broker, reports, now
 
     def apply(self, *, ended_only: bool = False) -> None:
-        """Apply what the broker's state of our working orders proves: fills and ends that were missed."""
+        """Apply the missed fills and ends that the broker's state of our working orders proves."""
         with open_snapshot(self._engine, self._tenant_id) as connection:
             portfolio = find_assigned_portfolio(connection, self._tenant_id, self._name)
             if portfolio is None:
@@ -46,7 +46,7 @@ class MissedReports:
         self._reports.apply(events)
 
     def _list_events(self, order: Order, *, ended_only: bool) -> list[BrokerEvent]:
-        """Return what the broker's state of a working order proves, without an acceptance that is booked."""
+        """Return the events that the broker's state of an order proves, without a booked acceptance."""
         state = self._broker.find(order.id)
         if state is None:
             return [Expired(order.id, self._now())] if self._is_forgotten(order) else []

@@ -1,4 +1,4 @@
-"""Load what a stored request sends, and mark the request as being sent."""
+"""Load the order of a stored request, and mark the request as being sent."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,14 +37,14 @@ class Obstacle(StrEnum):
 
 
 class Sending(NamedTuple):
-    """What is sent: the order or successor, None for a cancel; or why nothing is."""
+    """The order or successor to send, None for a cancel; or the obstacle, if nothing is sent."""
 
     obstacle: Obstacle | None
     order: BrokerOrder | None
 
 
 def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> Sending:
-    """Load what is sent, and mark the request as being sent, unless it must not be sent any more."""
+    """Load the order to send, and mark the request as being sent, unless it must not be sent any more."""
     order = find_orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
     if _has_ended(order, request):
         return Sending(Obstacle.ENDED, None)
@@ -74,7 +74,7 @@ def _has_ended(order: Order, request: BrokerRequest) -> bool:
 
 
 def _load_successor(connection: Connection, request: BrokerRequest, order: Order) -> Order:
-    """Return the successor that the broker shall work, for what others of its group left."""
+    """Return the successor for the broker, without the quantity that others of its group filled."""
     successor = parse_order_row(orjson.loads(request.successor or ""))
     if successor.quantity <= order.quantity:
         return successor

@@ -24,7 +24,10 @@ class RequestResolver:
         self._broker, self._now = broker, now
 
     def complete(self, request: BrokerRequest, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
-        """Return the events of an answer. A refused cancel often crossed a fill, which is asked for."""
+        """Return the events of an answer.
+
+        A cancel is often refused because the order has filled, so the order is read.
+        """
         if not any(isinstance(event, Refused) for event in events):
             return events
         try:

@@ -93,7 +93,7 @@ class RequestSender:
         return self._send_stored() or self._send_from_queue()
 
     def save_progress(self, *, is_idle: bool = True) -> None:
-        """Mark the requests that are done, or only many of them while the session is not idle."""
+        """Mark the done requests. While the session is not idle, wait for `MAX_UNMARKED` of them."""
         if len(self._applied_requests) >= (1 if is_idle else MAX_UNMARKED):
             with open_transaction(self._engine, self._tenant_id) as connection:
                 self._mark_applied(connection)

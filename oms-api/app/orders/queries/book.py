@@ -42,7 +42,7 @@ class OrderColumnValue(NamedTuple):
 
 
 class RepeatKey(NamedTuple):
-    """What repeated orders have in common."""
+    """The fields that repeated orders have in common."""
 
     tenant_id: int
     symbol: str
@@ -195,7 +195,8 @@ def find_overdue_portfolios(
 ) -> set[PortfolioKey]:
     """Return portfolios of the tenant with open orders which expire at `now` or before.
 
-    Those with the lowest ids are returned, as few as have `limit` such orders together, else all.
+    Portfolios are added by ascending id until they have `limit` such orders together; if there are fewer
+    orders, all are returned.
     """
     statement = (
         select(ORDERS.c.portfolio_id, func.count())

@@ -130,7 +130,7 @@ def find_policy(text: str | None, *, is_forced: bool) -> ApprovalPolicy | None:
 def is_covered(policy: ApprovalPolicy, symbol: str, value: Decimal | None, equity: Decimal | None) -> bool:
     """Return whether the policy covers an order of that value in a portfolio of that equity.
 
-    Both are in the portfolio's currency. An order whose value or share is unknown is covered.
+    Value and equity are in the portfolio's currency. An order whose value or share is unknown is covered.
     """
     if policy.mode is ApprovalMode.ALWAYS:
         return True

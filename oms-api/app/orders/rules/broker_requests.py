@@ -36,7 +36,7 @@ _SIDES = {side.value: side for side in Side}
 
 
 class RequestKind(StrEnum):
-    """What the broker is asked for."""
+    """The kind of a request to a broker."""
 
     SUBMIT = "submit"
     CANCEL = "cancel"

@@ -83,8 +83,8 @@ def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
 def select_opening_orders(orders: Iterable[Order], position_quantity: Decimal) -> list[Order]:
     """Return the open orders of a position, oldest first, that could open or increase it.
 
-    Exits, closing orders and held orders never do. Others do once their total exceeds the signed position
-    `position_quantity`.
+    Exits, closing orders and held orders are not included. Other orders are included once their total exceeds
+    the signed position `position_quantity`.
     """
     closable_quantities = {
         "SELL": max(position_quantity, Decimal(0)),

@@ -44,7 +44,10 @@ def build_order_payload(
 
 
 def build_shared_fields(order: Order, portfolio_name: str) -> dict[str, Any]:
-    """Return what payloads tell of an order whatever the history row. `add_event_fields` sets the rest."""
+    """Return the payload fields of an order that do not depend on the history row.
+
+    `add_event_fields` sets the rest.
+    """
     quantity = _format_quantity(order.quantity)
     payload: dict[str, Any] = {
         "order_id": order.id,

@@ -8,7 +8,7 @@ from app.orders.rules.values import Order, Status
 
 
 def reduce_successor(order: Order, successor: Order, history: Sequence[OrderEvent], groups: str) -> Order:
-    """Return the successor of an order without what others of its group filled since it was requested.
+    """Return the successor of an order, reduced by fills of its group since the replacement was requested.
 
     `history` is that of the order, oldest first, and `groups` the actor of changes by its group.
     """

@@ -34,7 +34,7 @@ class RestatedOrder(NamedTuple):
 def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | None:
     """Return the terms of an open order after a split, None where nothing of it is left to fill.
 
-    What was filled before stays as it was filled.
+    The quantity and the value that were filled before the split do not change.
     """
     leaves = _restate_quantity(order.leaves_quantity, ratio, terms.lot_size)
     if not leaves:

@@ -21,7 +21,7 @@ _NEVER_DENIED = EXIT_ROLES | {Role.CLOSING, Role.FOLLOWER}
 
 
 class Enforcement(StrEnum):
-    """What happens to an order outside its session: nothing, it waits for the open, or it is denied."""
+    """The handling of an order outside its session: it is sent, waits for the open, or is denied."""
 
     OFF = "off"
     HOLD = "hold"

@@ -135,7 +135,7 @@ def check_quantity(order: Order) -> list[Finding]:
 
 
 def get_filled_amounts(execution: ExecutionRow) -> Filled:
-    """Return what one execution filled."""
+    """Return the quantity and the value that one execution filled."""
     return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
 
 

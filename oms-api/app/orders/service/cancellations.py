@@ -1,8 +1,8 @@
 """Cancel orders in many portfolios: store the request, then cancel in one portfolio after another.
 
 One transaction for all would lock every portfolio until the last order is canceled. Each portfolio has a
-transaction of its own instead. What a process does not finish, because it ended or a portfolio was locked for
-too long, is resumed by any process.
+transaction of its own instead. A cancellation that a process does not finish, because it ended or a portfolio
+was locked for too long, is resumed by any process.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class Cancellations:
         await repeat(self.resume, RESUME_PERIOD_SECONDS, "cancellations were not resumed", _LOG)
 
     async def resume(self) -> None:
-        """Do what remains of the cancellations of all tenants that were stored some time ago."""
+        """Finish the incomplete cancellations of all tenants that were stored some time ago."""
 
         def read(connection: Connection) -> list[tuple[StoredCancellation, list[NamedPortfolio]]]:
             unfinished = queries.list_unfinished(

@@ -1,8 +1,8 @@
 """Match working orders against moving prices, and release held orders, in the background of each API process.
 
-It handles what no request triggers: simulated prices, and orders and quotes that crossed between two
-processes. Correctness does not depend on it, nor on the number of processes that run it. What the clock alone
-causes is in `order_duties`.
+It handles events that no request triggers: simulated prices, and an order and a quote that two processes
+store at the same time. Correctness does not depend on it, nor on the number of processes that run it. Changes
+that only the clock causes are in `order_duties`.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
 MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
-MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
+MAX_CHECKS = 2  # an order stored at the same time as its quote is visible at the second check
 _LOG = logging.getLogger(__name__)
 
 
 class _MarketState(NamedTuple):
-    """What one check reads from the database.
+    """The state that one check reads from the database.
 
     `quotes` are not stale. `kept_back` are symbols with held orders, `opened` the symbols by tenant whose
     session has opened. `limited` are tenants with loss limits, and `halts` the halts by tenant. `unmatched`

@@ -19,8 +19,8 @@ class AdoptionTrade(NamedTuple):
 def build_adoption_trade(stored: HeldAmount, reported: HeldAmount) -> AdoptionTrade | None:
     """Return the trade between two positions, None if their quantities are equal.
 
-    What it adds is valued so that the cost equals the broker's. What it takes away is valued at our average
-    cost, so that it realizes nothing: nobody knows at which price it was sold.
+    The quantity that it adds is valued so that the cost equals the broker's. The quantity that it removes is
+    valued at our average cost and realizes no P&L, because the price of its sale is unknown.
     """
     delta = reported.quantity - stored.quantity
     if not delta:

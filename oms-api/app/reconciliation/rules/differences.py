@@ -14,7 +14,7 @@ _PRICE_TOLERANCE = Decimal("0.001")  # of the price: brokers round averages, and
 
 
 class IssueType(StrEnum):
-    """What differs."""
+    """The kind of a difference between our books and the broker's."""
 
     MISSING_POSITION = "missing_position"  # one side has a position in a symbol, the other has none
     QUANTITY_MISMATCH = "quantity_mismatch"
@@ -25,7 +25,7 @@ class IssueType(StrEnum):
 
 
 class Severity(StrEnum):
-    """How bad it is. A critical issue stops orders that open positions."""
+    """The severity of a difference. A critical issue stops orders that open positions."""
 
     INFO = "info"
     WARNING = "warning"
@@ -115,13 +115,13 @@ def compare_cash(own_cash: Decimal, broker_cash: Decimal) -> list[Difference]:
 def get_subject(
     type_: str, symbol: str | None, order_id: str | None, broker_value: str | None
 ) -> tuple[str | None, ...]:
-    """Return what an issue is about. A later comparison finds the same one under it."""
+    """Return the key of an issue. A later comparison finds the same issue by it."""
     is_execution = type_ == IssueType.MISSING_EXECUTION
     return (str(type_), symbol, order_id, broker_value if is_execution else None)
 
 
 def get_proposed_action(kind: IssueType) -> str:
-    """Return what would resolve an issue."""
+    """Return the action that would resolve an issue."""
     return _PROPOSED_ACTIONS[kind]
 
 

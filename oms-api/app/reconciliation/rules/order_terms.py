@@ -22,7 +22,7 @@ def format_terms(order: BrokerOrder) -> str:
 
 
 def describe_order(order: BrokerOrder) -> str:
-    """Return what an order does, such as "SELL 5 STOP_LIMIT stop 95 limit 94.5 GTC"."""
+    """Return the terms of an order as text, such as "SELL 5 STOP_LIMIT stop 95 limit 94.5 GTC"."""
     amounts = {
         "stop": order.stop_price, "limit": order.limit_price,
         "trail": order.trail_amount, "trail percent": order.trail_percent,

@@ -24,10 +24,9 @@ def update_issues(
     confirmed: Sequence[Difference],
     now: datetime,
 ) -> None:
-    """Update the open issues by what was found, and insert new ones for what is confirmed.
+    """Update the open issues by the differences found, and insert new ones for the confirmed differences.
 
-    An open issue that was not found again is resolved. One that somebody ignored comes back with other
-    figures only.
+    An open issue that was not found again is resolved. An ignored issue comes back only with other figures.
     """
     standing = queries.list_standing_issues(connection, stored.tenant_id, stored.name)
     open_issues = [issue for issue in standing if issue.status == "open"]
@@ -103,7 +102,7 @@ def build_resolution(now: datetime, actor: str, action: str, reason: str) -> dic
 
 
 def get_figures(issue: Issue | Difference) -> Figures:
-    """Return what identifies an ignored difference: other figures are another one."""
+    """Return the key of an ignored difference: a difference with other figures is a new one."""
     return (str(issue.type), issue.symbol, issue.order_id, issue.ours, issue.theirs)
 
 

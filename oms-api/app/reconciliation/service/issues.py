@@ -44,9 +44,9 @@ def resolve_issue(
     reason: str,
     now: datetime,
 ) -> ChangeResult:
-    """Do what an action says in the transaction of a request. `adopt` was booked before: see `adoption`.
+    """Apply an action to an issue in the transaction of a request. `adopt` was booked before: see `adoption`.
 
-    `assign` and `watch` leave the issue open, and `book_missing` until the comparison that it asks for.
+    `assign` and `watch` leave the issue open, and `book_missing` until the comparison that it requests.
     Raises NoSuchIssue, IssueResolved, ActionNotPossible, PersonNeeded and FiguresChanged.
     """
     caller = request.caller

@@ -43,7 +43,7 @@ _CONFIRMED_AFTER = timedelta(seconds=2)
 
 
 class _BrokerBooks(NamedTuple):
-    """What the broker says: working orders by id, positions by symbol, and cash."""
+    """The books of the broker: working orders by id, positions by symbol, and cash."""
 
     orders: Mapping[str, BrokerOrder]
     positions: Mapping[str, HeldAmount]

@@ -14,7 +14,7 @@ WINDOW = timedelta(minutes=1)  # the period in which executions are counted
 
 
 class LatchScope(StrEnum):
-    """What a latch stops: a strategy, or an API key that acts for no person."""
+    """The subject that a latch stops: a strategy, or an API key that acts for no person."""
 
     STRATEGY = "strategy"
     KEY = "key"

@@ -16,7 +16,7 @@ from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class LimitScope(StrEnum):
-    """What a limit is set for."""
+    """The kind of subject that a limit applies to."""
 
     TENANT = "tenant"
     PORTFOLIO = "portfolio"

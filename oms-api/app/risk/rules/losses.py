@@ -16,7 +16,7 @@ NEW_DAY_REASON = "A new day began and no loss limit is exceeded."
 
 
 class LossBaseline(NamedTuple):
-    """What the P&L of a portfolio is measured against, in its currency.
+    """The amounts against which the P&L of a portfolio is measured, in its currency.
 
     `day_equity` is the equity at the last close plus the deposits less the withdrawals since. `total_equity`
     is the opening cash plus all deposits less all withdrawals. `peak_pnl` is the highest P&L so far.
@@ -67,8 +67,8 @@ def find_new_switch_state(
 ) -> TradingState | None:
     """Return the state that a portfolio's kill switch must change to, None if it stays.
 
-    A breach sets REDUCING once a day, so that a person who sets the switch to ACTIVE is not overridden. What
-    was set automatically ends on the next day, unless a limit is still exceeded.
+    A breach sets REDUCING once a day, so that a person who sets the switch to ACTIVE is not overridden. A
+    state that was set automatically ends on the next day, unless a limit is still exceeded.
     """
     is_active = switch is None or switch.state is TradingState.ACTIVE
     if breach is not None:

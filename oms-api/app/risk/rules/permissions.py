@@ -32,7 +32,7 @@ def find_lists(limits: Iterable[SetLimit]) -> Lists:
 
 
 def find_permission(subject: Subject, lists: Lists) -> Permission:
-    """Return what an order may trade under the lists."""
+    """Return the symbols, sides and products that an order may trade under the lists."""
     if not lists:
         return EVERYTHING
     scope_keys = list_scope_keys(subject)

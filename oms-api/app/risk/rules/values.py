@@ -144,7 +144,10 @@ NOTHING = Totals()
 
 
 class Permission(NamedTuple):
-    """What may be traded; None means everything. An order without a product has the product NONE."""
+    """The symbols, sides and products that may be traded; None means all.
+
+    An order without a product has the product NONE.
+    """
 
     symbols: frozenset[str] | None = None
     sides: frozenset[str] | None = None

@@ -90,7 +90,10 @@ class Controls:
             del self._cache[tenant_id]
 
     def refresh_latches(self, connection: Connection, tenant_ids: Collection[int]) -> None:
-        """Read the latches again of tenants that count executions. Others are as old as the limits."""
+        """Read the latches again of tenants that count executions.
+
+        The latches of other tenants are as old as the limits.
+        """
         counting_tenants = [tenant_id for tenant_id in tenant_ids if self.counts_executions(tenant_id)]
         if counting_tenants:
             for tenant_id, latches in list_active_latches(connection, counting_tenants).items():

@@ -72,7 +72,7 @@ def build_switch_writes(tenant_id: int, change: SwitchChange) -> list[BulkWrite]
 def _require_other_person(connection: Connection, caller: Caller, change: SwitchChange) -> None:
     """Raise OwnStop if the person who stopped trading resumes it, directly or by a key of that person.
 
-    What a key or the service has stopped, everybody with the permission may resume.
+    If a key or the service has stopped trading, every person with the permission may resume it.
     """
     current = queries.find_switch(connection, caller.tenant_id, change)
     if current is None or current.state is TradingState.ACTIVE:

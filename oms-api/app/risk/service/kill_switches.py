@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Stop(NamedTuple):
-    """How the orders and positions in a switch's scope are stopped."""
+    """The way in which the orders and positions in a switch's scope are stopped."""
 
     scope: SwitchScope
     key: str

@@ -54,7 +54,7 @@ class MessageRate:
         return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
-        """Return what was taken since the last call."""
+        """Return the tokens taken from each bucket since the last call."""
         with self._lock:
             drained = [Taken(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
             for bucket, _ in drained:

@@ -1,4 +1,4 @@
-"""What Alpaca can execute. Orders outside of this table are refused before anything is sent.
+"""The orders that Alpaca can execute. Orders outside of this table are refused before anything is sent.
 
 Source: docs.alpaca.markets, "Placing orders", "Crypto orders" and "Fractional trading".
 """
@@ -25,7 +25,10 @@ class AssetClass(StrEnum):
 
 
 class AlpacaCapabilities(NamedTuple):
-    """What is possible for an asset class. `pairing` is how a pair is executed."""
+    """The order types and times in force that are possible for an asset class.
+
+    `pairing` is how a pair is executed.
+    """
 
     order_types: frozenset[OrderType]
     times_in_force: frozenset[TimeInForce]

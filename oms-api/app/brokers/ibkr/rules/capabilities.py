@@ -1,4 +1,6 @@
-"""What the adapter can send to IBKR. Orders outside of this table are refused before anything is sent.
+"""The orders that the adapter can send to IBKR.
+
+Orders outside of this table are refused before anything is sent.
 
 Source: the TWS API documentation, "Order Types" and "Time in Force".
 """
@@ -16,7 +18,7 @@ _CONTINUOUS = _LASTING | {TimeInForce.IOC}
 
 
 class IbkrCapabilities(NamedTuple):
-    """What is possible for a kind of contract. All our order types are.
+    """The terms of orders that are possible for a kind of contract. All our order types are possible.
 
     Without `fraction_types` quantities are whole.
     """

@@ -19,7 +19,7 @@ _GROUP_IS_FILLED = "OCA group is already filled"  # TWS has no code of its own f
 
 
 class MessageEffect(StrEnum):
-    """What a message about an order means for it."""
+    """The effect of a message on the order that it is about."""
 
     NONE = "none"
     REFUSES_CANCEL = "refuses_cancel"

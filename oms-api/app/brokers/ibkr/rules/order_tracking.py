@@ -155,7 +155,7 @@ class IbkrOrderTracker:
             tracked.reason = ENDED_BY_BROKER if reason == text.strip() else reason
             return self._cancel(tracked, at, is_filled_known=False)
         if tracked.held_end is not None:
-            return []  # the refusal of a request that its end crossed
+            return []  # the refusal of a request that arrived after its end
         if effect is MessageEffect.REFUSES_LAST_REQUEST and not tracked.is_accepted:
             return self._reject(tracked, reason, at)
         return self._refuse(tracked, reason, at)
@@ -274,7 +274,8 @@ class IbkrOrderTracker:
     def _cancel(self, tracked: IbkrTrackedOrder, at: datetime, *, is_filled_known: bool) -> list[BrokerEvent]:
         """Return the end of an order, unless it waits for fills.
 
-        TWS promises no order of its messages: an execution may follow the cancel that it crossed.
+        TWS does not guarantee the order of its messages: an execution may be reported after the cancel that
+        followed it.
         """
         tracked.hold_end(at, is_filled_known=is_filled_known)
         self._held_orders[tracked.ids[0]] = tracked

@@ -152,7 +152,7 @@ class IbkrFillReport(NamedTuple):
 
 
 class ChargeReport(NamedTuple):
-    """What IBKR charges for an execution in total."""
+    """The total charges of IBKR for an execution."""
 
     execution_id: str
     amount: Decimal
@@ -160,7 +160,7 @@ class ChargeReport(NamedTuple):
 
 
 class Attachment(NamedTuple):
-    """How an order is sent with others: TWS holds a group until its last order is transmitted.
+    """The parameters that link an order with others: TWS holds a group until its last order is transmitted.
 
     `parent_venue_id` is 0 for an order that is not an exit of an entry in the group, and for a change: TWS
     does not find an entry that has ended. `oca_group` is that of an order that is changed, as TWS reports it.

@@ -53,7 +53,7 @@ class HeldEnd(NamedTuple):
 
 @dataclass(slots=True)
 class IbkrTrackedOrder:
-    """What was reported of an order. `ids` are ours; `reason` is its last remark.
+    """The reported state of an order. `ids` are ours; `reason` is its last remark.
 
     `venue_id` is TWS's id, 0 if another client of TWS sent the order. `parent_venue_id` is that of the entry
     whose exit it is. `is_waiting` until that entry has filled.

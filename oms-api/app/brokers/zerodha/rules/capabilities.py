@@ -1,4 +1,4 @@
-"""What Kite can execute. Orders outside of this table are refused before anything is sent.
+"""The orders that Kite can execute. Orders outside of this table are refused before anything is sent.
 
 Source: kite.trade/docs/connect/v3/orders. A replacement is emulated: see `ZerodhaBroker.replace`.
 """

@@ -10,7 +10,7 @@ VERSION = "3"
 
 
 def build_checksum(api_key: str, request_token: str, api_secret: str) -> str:
-    """Return what proves that the holder of the secret asks for a session."""
+    """Return the checksum which proves that the holder of the secret requests a session."""
     return hashlib.sha256(f"{api_key}{request_token}{api_secret}".encode()).hexdigest()
 
 

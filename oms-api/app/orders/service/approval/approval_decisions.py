@@ -171,7 +171,8 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
 def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
     """Send an approved order. A replacement with nothing left to fill becomes FILLED.
 
-    One that we watch, because its broker links no orders, is HELD while the other one of its pair rests.
+    An order of a pair that the service links itself (`is_watched_order`) is HELD while its sibling rests at
+    the broker.
     """
     if order.leaves_quantity and is_watched_order(context, order):
         context.order_store.change_status(order, Status.HELD, at, actor, **details)

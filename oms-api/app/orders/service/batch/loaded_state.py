@@ -1,4 +1,4 @@
-"""What a batch reads under its locks before it decides on its commands."""
+"""The state that a batch reads under its locks before it decides on its commands."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -74,10 +74,10 @@ SymbolKey = tuple[int, str]
 
 @dataclass(slots=True)
 class LoadedState:
-    """What the commands of a batch read, besides the ledger and the orders.
+    """The state that the commands of a batch read, besides the ledger and the orders.
 
-    The commands add to it what they do themselves: a quote that arrives, the keys of their orders, their
-    requests for approval and their executions.
+    The commands add their own changes to it: a quote that arrives, the keys of their orders, their requests
+    for approval and their executions.
     """
 
     # The portfolios to find by name, and those to lock: see `lock_plan`.

@@ -1,4 +1,4 @@
-"""Read what the losses of portfolios are measured against."""
+"""Read the baselines against which the losses of portfolios are measured."""
 
 from collections.abc import Sequence
 

@@ -71,7 +71,7 @@ class OrderStore:
             self._orders.setdefault(order.key, order)
 
     def load_orders(self, keys: Collection[OrderKey]) -> list[Order]:
-        """Return orders that exist in locked portfolios. Those that are not open are read."""
+        """Return orders that exist in locked portfolios. Read those from the database that are not open."""
         closed = [key for key in keys if key not in self._orders and not self._find_open(*key)]
         self.take(queries.find_orders_by_id(self._connection, sorted(closed)))
         return [self.get(*key) for key in keys]

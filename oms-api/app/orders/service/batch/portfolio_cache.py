@@ -163,7 +163,7 @@ class PortfolioCache:
         )
 
     def take(self, connection: Connection, state: PortfolioState) -> CachedPortfolio:
-        """Return what is cached of a locked portfolio, or an empty value.
+        """Return the cached state of a locked portfolio, or an empty value.
 
         The caller changes positions and exposure. The open orders stay cached, in case that its transaction
         fails.
@@ -188,6 +188,6 @@ class PortfolioCache:
 
 
 def get_version(connection: Connection, state: PortfolioState) -> str:
-    """Return what must not change while a portfolio is cached: the session and the epoch."""
+    """Return the version of a cached portfolio: the session of the connection and the epoch of the orders."""
     session: str = connection.info.get(_SESSION) or connection.info.setdefault(_SESSION, secrets.token_hex(8))
     return f"{session} {get_epoch(state.orders_stamp)}"

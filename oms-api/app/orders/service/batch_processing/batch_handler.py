@@ -95,7 +95,7 @@ class OrderBatchHandler:
         return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context, outcomes))
 
     def _create_commit_action(self, context: BatchContext, outcomes: Sequence[object]) -> Callable[[], None]:
-        """Return what follows the commit: cache the written state, wake sessions, and count the changes."""
+        """Return the action after the commit: cache the state, wake sessions, and count the changes."""
         update_caches = create_cache_update(context)
 
         def run_after_commit() -> None:

@@ -1,4 +1,4 @@
-"""Load what the commands of a batch need: lock their portfolios, and read the state under the locks."""
+"""Load the state that the commands of a batch need: lock their portfolios, and read it under the locks."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Load what the rarer commands read while they are decided, so that deciding runs no statement."""
+"""Load the inputs of the less common commands before they are decided, so that deciding runs no statement."""
 
 from collections.abc import Sequence, Set
 
@@ -70,7 +70,7 @@ def load_decision_inputs(
     instruments: Set[InstrumentKey],
     matched: Sequence[Order],
 ) -> None:
-    """Load what the commands read beyond portfolios and orders.
+    """Load the inputs of the commands beyond portfolios and orders.
 
     Nothing may be changed before, because the statements do not see changes that are not written.
     `instruments` are those of the tickets, `matched` the orders of quotes.
@@ -250,7 +250,7 @@ def _load_broker_connections(
 def _load_limited_values(
     context: BatchContext, commands: Sequence[Command], held_orders: Sequence[Order]
 ) -> None:
-    """Load what the risk checks compare with limits: losses, and the totals and P&L of all portfolios."""
+    """Load the values that the risk checks compare with limits: losses, totals and P&L of all portfolios."""
     controls = context.services.controls
     limited = {
         switch
@@ -270,7 +270,7 @@ def _load_limited_values(
 def _load_execution_counts(
     context: BatchContext, commands: Sequence[Command], orders: Sequence[Order]
 ) -> None:
-    """Load what those who place orders automatically have executed, where repeated executions are limited."""
+    """Load the execution counts of strategies and API keys, where repeated executions are limited."""
     counting = {
         switch for switch in context.loaded.switches if context.services.controls.counts_executions(switch)
     }

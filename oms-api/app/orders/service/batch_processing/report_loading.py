@@ -1,4 +1,4 @@
-"""Load what execution reports of brokers, busts, corrections and reversals read while they are decided."""
+"""Load the inputs of brokers' execution reports, busts, corrections and reversals before they are decided."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal

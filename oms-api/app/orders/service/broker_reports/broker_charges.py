@@ -1,4 +1,4 @@
-"""Book what a broker charges for an execution, beyond the charges that the cost schedule booked with it."""
+"""Book the charges of a broker for an execution, beyond those that the cost schedule booked with it."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -38,7 +38,7 @@ def book_broker_charges(context: BatchContext, order: Order, event: Charged, at:
 
 
 def refund_broker_charges(context: BatchContext, order: Order, execution_id: str, at: Timestamp) -> None:
-    """Return what was booked beyond the charges of an execution's trade, after the trade was reversed."""
+    """Refund the amount booked beyond the charges of an execution's trade, after the trade was reversed."""
     for execution in list_executions(context, [order]):
         if execution.execution_id != execution_id:
             continue
@@ -49,7 +49,7 @@ def refund_broker_charges(context: BatchContext, order: Order, execution_id: str
 
 
 def load_broker_charge(context: BatchContext, execution: ExecutionRow) -> Decimal | None:
-    """Load what was booked beyond the charges of an execution's trade, None if nothing, and return it."""
+    """Load and return the amount booked beyond the charges of an execution's trade, None if there is none."""
     charges = context.loaded.broker_charges
     if execution.key not in charges:
         is_new = execution in context.order_store.executions

@@ -49,8 +49,8 @@ ExecutionChange = BustExecution | CorrectExecution
 def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult:
     """Take an execution back: its trade is reversed, and the order's filled amounts are reduced.
 
-    The status of the order stays. What an open order lost is open again. Where the execution had reduced the
-    position, the exits protect it again. Raises NoSuchOrder, NoSuchExecution, AlreadyBusted,
+    The status of the order stays. The busted quantity of an open order is open again. Where the execution had
+    reduced the position, the exits protect it again. Raises NoSuchOrder, NoSuchExecution, AlreadyBusted,
     AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     origin = command.origin

@@ -43,7 +43,7 @@ from app.timestamps import format_timestamp
 
 
 class _Booked(NamedTuple):
-    """What a correction booked: the original trade, the new one, and the change of the filled quantity."""
+    """The result of a correction: the original trade, the new one, and the change of the filled quantity."""
 
     original: TradeRow
     trade: TradeRow

@@ -63,8 +63,8 @@ _LATE_ACCEPTANCE = "The broker accepted the order while a request for it was pen
 def apply_execution_report(context: BatchContext, command: ApplyBrokerReport) -> OrderResult:
     """Apply a broker's event.
 
-    An event that is known changes nothing. One that the table of states does not allow is noted and changes
-    nothing else.
+    An event that is known changes nothing. An event that the table of states does not allow is noted and
+    changes nothing else.
     """
     order = context.order_store.get(command.tenant_id, command.order_id)
     if not _is_known(context, order, command.event):
@@ -143,7 +143,7 @@ def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **fie
 
 
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
-    if order.status in PENDING_STATUSES:  # the request crossed the acceptance
+    if order.status in PENDING_STATUSES:  # it was requested before the acceptance arrived
         context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
     elif order.status is Status.HELD:  # an exit that the broker got with its entry
         trim_accepted(context, release_at_broker(context, order, at, order.broker), at)

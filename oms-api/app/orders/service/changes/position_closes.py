@@ -22,10 +22,9 @@ def close_position(context: BatchContext, command: ClosePosition) -> OrderResult
 
     Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
 
-    The order's fills reduce the exits to what is left of the position; see `exit_quantities`. If the whole
-    position is closed, competing orders are canceled first: others that would close it too, and entries that
-    would continue without their exits. When a strategy is flattened they are kept, because they belong to
-    others.
+    The order's fills reduce the exits to the remaining position; see `exit_quantities`. If the whole position
+    is closed, competing orders are canceled first: others that would close it too, and entries that would
+    continue without their exits. When a strategy is flattened they are kept, because they belong to others.
 
     A kill switch closes despite the halt, and its order waits for a price. A quantity above the maximum order
     quantity is closed in parts, one after the other; the first order is the parent of the others.

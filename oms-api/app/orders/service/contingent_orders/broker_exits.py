@@ -110,7 +110,7 @@ def _sum_covered(exits: Iterable[Order]) -> Decimal:
 
 
 def continue_pair(context: BatchContext, ended_order: Order, at: Timestamp) -> None:
-    """Do what follows from the end of an order at a broker that shares its quantity, or closes a position."""
+    """Restore or send related orders after an order has ended at its broker."""
     if is_broker_entry(ended_order):
         trim_kept_exits(context, ended_order, at)
         restore_exits_sent_with_entry(context, ended_order, at)
@@ -169,7 +169,7 @@ def _continue_emulated(
 
 
 def _send_watched(context: BatchContext, ended_stop: Order, at: Timestamp) -> None:
-    """Send the take-profit whose stop has ended, for what the position leaves to close."""
+    """Send the take-profit whose stop has ended, for at most the closable quantity of the position."""
     for sibling in find_siblings(
         ended_stop,
         context.order_store.list_open_orders_of_symbol(ended_stop.portfolio_key, ended_stop.symbol),
@@ -186,7 +186,7 @@ def _send_watched(context: BatchContext, ended_stop: Order, at: Timestamp) -> No
 
 
 def _return_stop(context: BatchContext, target: Order, unfilled_quantity: Decimal, at: Timestamp) -> None:
-    """Send the stop again whose place a take-profit took that the broker rejected, or never received."""
+    """Send a stop again if its broker rejected, or never received, the take-profit that replaced it."""
     stop = _find_stop(context, target)
     if stop is not None and find_cancel_reason(context, stop) == SWAPPED:
         exit_quantity = _limit_rest(context, target, unfilled_quantity)
@@ -194,7 +194,7 @@ def _return_stop(context: BatchContext, target: Order, unfilled_quantity: Decima
 
 
 def _limit_rest(context: BatchContext, ended_order: Order, unfilled_quantity: Decimal) -> Decimal:
-    """Return what an order left, for an exit at most what the position leaves to close."""
+    """Return the unfilled quantity of an order, for an exit at most the closable quantity of the position."""
     if ended_order.role is Role.EITHER:
         return unfilled_quantity
     return min(unfilled_quantity, get_closable_quantity(context, ended_order))
@@ -203,7 +203,10 @@ def _limit_rest(context: BatchContext, ended_order: Order, unfilled_quantity: De
 def _renew(
     context: BatchContext, ended_order: Order, unfilled_quantity: Decimal, at: Timestamp, *, is_held: bool
 ) -> None:
-    """Place an order again with what it left, in its group. One of a new day is sent with the next quote."""
+    """Place an order again with its unfilled quantity, in its group.
+
+    If `is_held`, it waits for the next quote.
+    """
     exit_quantity = _limit_rest(context, ended_order, unfilled_quantity)
     if not exit_quantity or _has_pair_filled(context, ended_order):
         return
@@ -237,7 +240,7 @@ def _ended_with_the_day(context: BatchContext, ended_order: Order) -> bool:
 
 
 def _find_stop(context: BatchContext, order: Order) -> Order | None:
-    """Return the last stop of the order's pair, None if it has none. One that was denied is none."""
+    """Return the last stop of the order's pair that was not denied, None if there is none."""
     exclusive_orders = [member for member in context.order_store.list_group(order) if member.role in SHARING]
     stops = [order for order in exclusive_orders if order.type in STOPS and order.status is not Status.DENIED]
     return max(stops, key=lambda order: order.id, default=None)

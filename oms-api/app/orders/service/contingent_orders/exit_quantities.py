@@ -32,7 +32,7 @@ from app.timestamps import Timestamp
 
 
 def trim_to_position(context: BatchContext, stale_order: Order, at: Timestamp) -> Order:
-    """Return a closing order, or an exit about to fill, reduced to what is left of the position.
+    """Return a closing order, or an exit about to fill, reduced to the remaining position.
 
     Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
     is canceled.

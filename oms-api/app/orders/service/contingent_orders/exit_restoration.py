@@ -182,7 +182,7 @@ def add_exits(
 
 
 def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
-    """Send exits to their broker. One of an emulated pair that is watched is HELD."""
+    """Send exits to their broker. An exit of an emulated pair that the service watches is HELD."""
     for stale_order in sort_pairs(context, orders):
         order = context.order_store.get_current(stale_order)
         if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):

@@ -197,7 +197,7 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
 
 
 def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Send the next part of a close after this one has filled, limited to what is left of the position."""
+    """Send the next part of a close after this one has filled, limited to the remaining position."""
     parts = _list_waiting_parts(context, order) if order.status is Status.FILLED else []
     if not parts:
         return

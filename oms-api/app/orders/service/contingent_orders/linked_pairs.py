@@ -1,4 +1,4 @@
-"""Send exits again that a broker links, after it has ended them: always together, and only what is left.
+"""Send exits again that a broker links, after it has ended them: always together, for the remaining quantity.
 
 A broker that got exits in one request ends all of them with the first that is canceled.
 """
@@ -35,10 +35,10 @@ _STOP_REACHED = "The market reached the stop before the entry had filled complet
 
 
 def continue_linked(context: BatchContext, ended_exit: Order, at: Timestamp) -> None:
-    """Do what follows from the end of an exit that its broker links with others.
+    """Send linked exits again, or cancel unsent ones, after their broker has ended one of them.
 
-    Exits that the broker got with their entry are sent again once the entry has ended too: only then is it
-    known what they close.
+    Exits that the broker got with their entry are sent again once the entry has ended too: only then is the
+    quantity that they close known.
     """
     exits = list_latest_exits(context.order_store.list_group(ended_exit))
     unsent = [
@@ -132,7 +132,7 @@ def _ended_with_the_day(context: BatchContext, ended_exit: Order) -> bool:
 
 
 def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:
-    """Return what exits that have ended leave to close."""
+    """Return the quantity that remains to be closed after exits have ended."""
     unfilled_quantity = min(exit_order.quantity - exit_order.filled_quantity for exit_order in exits)
     entry = context.order_store.find_parent(exits[0])
     if entry is not None:

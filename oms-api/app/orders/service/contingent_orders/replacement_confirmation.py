@@ -1,4 +1,4 @@
-"""Put the successor of an order in its place once the broker has confirmed the replacement."""
+"""Replace an order by its successor once the broker has confirmed the replacement."""
 
 from datetime import datetime
 
@@ -25,11 +25,11 @@ _RESTING = WORKING_STATUSES - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
 def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at: Timestamp) -> None:
-    """Put the successor in the place of an order that its broker replaced.
+    """Replace an order by its successor, after its broker has confirmed the replacement.
 
-    A cancel that crossed the replacement is requested again for the successor, by the same actor and for the
-    same reason: what follows from the end of an exit depends on them. Likewise, the broker may have applied
-    the change after it had reduced the order: then the smaller quantity is requested.
+    If a cancel of the order was requested meanwhile, it is requested again for the successor. Actor and
+    reason stay the same, because the handling of an ended exit depends on them. A broker that had reduced the
+    order before it applied the replacement works too much: the reduced quantity is requested again.
     """
     if order.status is Status.REPLACED:
         return
@@ -37,7 +37,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
         raise InvalidTransition(order.id, order.status, Status.REPLACED)
     successor = _find_requested_successor(context, order, event.successor_id)
     successor = reduce_successor(order, successor, list_history(context, order), GROUPS)
-    is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
+    is_cancelled = order.status is Status.PENDING_CANCEL  # requested during the replacement
     if is_cancelled:
         is_accepted = order.accepted_at is not None
         resting_status = get_resting_status(
@@ -73,7 +73,7 @@ def _find_requested_successor(context: BatchContext, order: Order, successor_id:
 
 
 def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
-    """Return the successor with what the order filled until now."""
+    """Return the successor with the filled quantity and value of the order that it replaces."""
     return successor._replace(
         filled_quantity=order.filled_quantity,
         filled_value=order.filled_value,
@@ -89,11 +89,12 @@ def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
 def confirm_reductions(
     context: BatchContext, filled_order: Order, executed_at: datetime, at: Timestamp
 ) -> None:
-    """Ask the broker again for the quantity of orders that a fill reduced, if they crossed it.
+    """Request the reduced quantity again for siblings that the broker accepted after a fill reduced them.
 
-    A broker that links orders reduces them when the fill happens. A change that it applied afterwards may
-    have set the former quantity again, although the fill was reported later. A new order that it received
-    afterwards has the former quantity: it is canceled, and sent again with the rest.
+    A broker that links orders reduces the sibling when one of them fills. If a replacement of the sibling was
+    applied after that fill, it restored the old quantity: the reduced quantity is requested again. If the
+    sibling is a new order that the broker received after that fill, it has the old quantity: it is canceled,
+    and sent again with its unfilled quantity.
     """
     if not is_remote(filled_order) or filled_order.role not in SHARING:
         return
@@ -113,7 +114,7 @@ def confirm_reductions(
 
 
 def _request_reduction(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Ask the broker, which works more than is left to close, for the quantity of the order."""
+    """Request a replacement with the order's own quantity, because the broker works a larger one."""
     order_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at), order.id)
     successor = copy_order(
         order,

@@ -108,7 +108,7 @@ def find_successor(context: BatchContext, order: Order) -> Order:
 
 
 def find_anomaly(order: Order, successor: Order, event: Executed) -> str | None:
-    """Return what is unexpected about an execution that counts for `successor`, None if nothing."""
+    """Return the anomaly of an execution that counts for `successor`, None if it is regular."""
     if successor.status in {Status.REJECTED, Status.DENIED}:
         return FILL_OF_REJECTED_ORDER
     if successor.filled_quantity + event.quantity > successor.quantity:

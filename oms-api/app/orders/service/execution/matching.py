@@ -61,7 +61,7 @@ def match_open_orders(context: BatchContext, orders: Sequence[Order], quote: Quo
 
 
 def match_at_close(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Match a CLS order at the last price of its session, after the close. What does not fill expires."""
+    """Match a CLS order at the last price of its session, after the close. The unfilled quantity expires."""
     calendars = find_calendars(context, order)
     quote = load_closing_quote(context, order)
     if calendars is None or quote is None or order.status not in WORKING_STATUSES:
@@ -191,7 +191,7 @@ def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 
 def load_consumed_liquidity(context: BatchContext, quotes: Iterable[tuple[int, Quote]]) -> None:
-    """Load what was executed since quotes, each given with its tenant, where they have sizes."""
+    """Load the quantities executed since quotes that have sizes. Each quote is given with its tenant."""
     for tenant_id, quote in quotes:
         if quote.bid_size is not None or quote.ask_size is not None:
             _load_consumed_liquidity(context, (tenant_id, quote.symbol, format_timestamp(quote.at)))

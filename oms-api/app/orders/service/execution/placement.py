@@ -243,7 +243,8 @@ def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
 def send_pair(context: BatchContext, *orders: Order) -> None:
     """Send orders of which only one can fill. Skip those that a fill of an earlier one has canceled.
 
-    One that we watch, because its broker links no orders, is HELD while the other rests at the broker.
+    An order of a pair that the service links itself (`is_watched`) is HELD while its sibling rests at the
+    broker.
     """
     for order in sort_pairs(context, orders):
         current_order = context.order_store.get(order.tenant_id, order.id)

@@ -1,1 +1,1 @@
-"""What a quote, a session, a day or a corporate action does to orders."""
+"""The effects of a quote, a session, a day or a corporate action on orders."""

@@ -68,7 +68,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
 
 
 def load_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> None:
-    """Load what an action depends on: the ledger, open orders in its symbol, rates and stored prices."""
+    """Load the inputs of an action: the ledger, open orders in its symbol, rates and stored prices."""
     action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     portfolio = context.ledger.get_portfolio(portfolio_key)
     inputs = read_action_inputs(context.ledger, portfolio, action)

@@ -61,7 +61,7 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 
 def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Release a closing order for at most what is left of the position."""
+    """Release a closing order for at most the remaining position."""
     closable_quantity = get_closable_quantity(context, order)
     if not closable_quantity:
         cancel_order(context, order, at, GROUPS, reason="The position is closed.")

@@ -41,7 +41,7 @@ def get_seconds_since_same_order(context: BatchContext, order: Order, within: De
 def load_recent_orders(
     context: BatchContext, commands: Sequence[Command], held_orders: Iterable[Order] = ()
 ) -> None:
-    """Load what the new orders of people, and their held orders, are compared with, by one statement."""
+    """Load, by one statement, the orders with which new and held orders of people are compared."""
     placed_at: dict[RepeatKey, datetime] = {}
     for command in commands:
         if isinstance(command, _PLACING) and command.origin.actor is not None:

@@ -1,4 +1,4 @@
-"""Count what a strategy or an API key executes automatically, and stop it if it executes too often."""
+"""Count the automatic executions of a strategy or an API key, and stop it if it executes too often."""
 
 from datetime import datetime
 

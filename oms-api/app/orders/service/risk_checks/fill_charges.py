@@ -37,7 +37,7 @@ def build_charged_trade(
     rate: Decimal | None,
     at: Timestamp,
 ) -> ChargedTrade:
-    """Return what the charges of an execution depend on.
+    """Return the inputs of the charges of an execution.
 
     `currency` and `rate` are those of the fill, None for the portfolio's own currency.
     """
@@ -68,9 +68,10 @@ def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) ->
 def estimate_charges(
     order: Order, market: ChargedMarket, quantity: Decimal, price: Decimal | None
 ) -> Decimal:
-    """Return what filling a quantity of the order costs at a price, in the portfolio's currency.
+    """Return the charges for filling a quantity of the order at a price, in the portfolio's currency.
 
-    It is added to what the order filled before, as if on the same day. Zero where a rate is unknown.
+    The quantity is added to the earlier fills of the order, as if on the same day. Zero where a rate is
+    unknown.
     """
     if order.cost_schedule == Schedule.NONE or price is None:
         return ZERO
@@ -92,7 +93,7 @@ def estimate_charges(
 
 
 def _sum_fills_of_day(context: BatchContext, order: Order, trade: ChargedTrade) -> OrderTotals:
-    """Return what the order filled before on the trading day of a new fill."""
+    """Return the quantity and value that the order filled earlier on the trading day of a new fill."""
     if trade.exchange not in MARKETS or order.cost_schedule == _BY_DAY_ALONE:
         return OrderTotals()
     quantity = value = ZERO

@@ -49,7 +49,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def load_loss_checks(context: BatchContext, command: CheckLosses) -> None:
-    """Load what the losses are measured against, and the kill switches."""
+    """Load the loss baselines and the kill switches."""
     tenant_id, loaded = command.tenant_id, context.loaded
     portfolio_keys = loaded.portfolios_with_loss_limits[tenant_id]
     if portfolio_keys and tenant_id not in loaded.switch_changes:
@@ -169,7 +169,7 @@ def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> 
 
 
 def load_losses(context: BatchContext, key: PortfolioKey) -> None:
-    """Load what a portfolio's losses are measured against, and whether its limit was reached today."""
+    """Load a portfolio's loss baseline, and whether its limit was reached today."""
     if key in context.ledger.new_portfolios:
         return
     portfolio = context.ledger.get_portfolio(key)
@@ -183,7 +183,7 @@ def load_losses(context: BatchContext, key: PortfolioKey) -> None:
 
 
 def _get_baseline(context: BatchContext, key: PortfolioKey) -> LossBaseline | None:
-    """Return what the losses are measured against, read again from time to time and after each flow."""
+    """Return the loss baseline, read again from time to time and after each flow."""
     cash_hash = context.ledger.get_portfolio(key).cash_hash
 
     def read() -> LossBaseline | None:

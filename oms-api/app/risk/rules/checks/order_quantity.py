@@ -7,7 +7,7 @@ from app.risk.rules.values import Denial, RiskInput
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny a quantity above the limit. What a replaced order has filled counts."""
+    """Deny a quantity above the limit. The quantity that a replaced order has filled is included."""
     limit, total = risk.limits.max_order_quantity, quantity + risk.order.filled_quantity
     if limit is None or total <= limit:
         return None

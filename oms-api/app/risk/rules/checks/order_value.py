@@ -10,7 +10,7 @@ from app.risk.rules.values import Denial, RiskInput
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a value above the limit, and an order that cannot be valued.
 
-    What a replaced order has filled counts at the same price.
+    The quantity that a replaced order has filled is included, valued at the same price.
     """
     price = find_order_price(risk.order, risk.prices)
     if price is None:
