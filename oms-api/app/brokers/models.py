@@ -20,14 +20,14 @@ from app.database import Base, Instant
 class BrokerConnectionRow(Base):
     """A tenant's access to one account at a broker.
 
-    `credentials` are encrypted and bound to the row. `account` is null until a person or the broker names
-    it. `is_live` is what was asked for; orders go out only once a second person has enabled it.
-    `changed_by` is the person or key that created the connection or changed its address, account or
-    credentials last. `cursor` is the number of the last event of the broker that was applied. `version`
-    changes with each change over the API. `critical_issues` is the number of open critical issues of the
-    reconciliation, which stop orders that open positions. `circuit`, the failures in a row, the kind of the
-    last one and the times are those of the circuit breaker. `people` is a JSON array of those who may trade
-    over the connection, null if nobody is excluded.
+    `credentials` are encrypted and bound to the row. `account` is null until a person or the broker names it.
+    `is_live` is the requested mode; orders go out only once a second person has enabled it. `changed_by` is
+    the person or key that created the connection or changed its address, account or credentials last.
+    `cursor` is the number of the last event of the broker that was applied. `version` changes with each
+    change over the API. `critical_issues` is the number of open critical issues of the reconciliation, which
+    stop orders that open positions. `circuit`, the failures in a row, the kind of the last one and the times
+    are those of the circuit breaker. `people` is a JSON array of those who may trade over the connection,
+    null if nobody is excluded.
     """
 
     __tablename__ = "broker_connections"

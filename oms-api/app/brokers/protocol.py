@@ -27,8 +27,8 @@ def ignore_request(broker: str, method: str, outcome: str, seconds: float) -> No
 class OrderState(NamedTuple):
     """An order and its state at the broker.
 
-    `end` is what ended it without filling it, None if it is open or filled, or not reported. An order that
-    waits for its entry `is_waiting`.
+    `end` is the event that ended it without filling it, None if it is open or filled, or not reported. An
+    order that waits for its entry `is_waiting`.
     """
 
     order: BrokerOrder
@@ -102,7 +102,7 @@ class Broker(Protocol):
 
 @runtime_checkable
 class HasExecutionCharges(Protocol):
-    """A broker that reports what it charges for each execution."""
+    """A broker that reports its charges for each execution."""
 
     def list_execution_charges(self) -> Sequence[Charged]:
         """Return the reported charges of the executions that `executions` returned last. It sends nothing."""

@@ -2,7 +2,7 @@
 
 The days from one close to the next one are booked together after the second close, on the cash and the short
 positions at the first. The portfolio stores the close up to which it is booked, in the transaction of the
-booking. Any number of processes may therefore book, and one that is killed leaves nothing half done.
+booking. Any number of processes may therefore book, and a process that is killed leaves nothing half done.
 """
 
 from datetime import datetime

@@ -24,7 +24,7 @@ _ROW = select(
 
 
 class ActionRecord(NamedTuple):
-    """A corporate action and what became of it."""
+    """A corporate action and its outcome."""
 
     action: CorporateActionTerms
     pay_date: str | None

@@ -148,7 +148,7 @@ async def reverse(
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)
     result = await change_requests.executor.execute(request, record_reversal, action_id, body.reason)
-    if not result.replayed:  # also what a booking wrote in between: later ones see that it is reversed
+    if not result.replayed:  # also rows that a booking wrote in between: later ones see that it is reversed
         await corporate_actions.reverse(action, caller.actor)
     headers = {REPLAYED: "true"} if result.replayed else {}
     return build_json_response(

@@ -68,7 +68,7 @@ class Lease:
 class Duty(NamedTuple):
     """A recurring job. `run` is idempotent; it runs once in each `period`.
 
-    An urgent duty never waits for one that is not urgent.
+    An urgent duty never waits for a duty that is not urgent.
     """
 
     name: str
@@ -122,7 +122,7 @@ class DutyRunner:
             future.result()
 
     def run_due(self) -> list[str]:
-        """Run the duties that are due now, and return the names of those that this process ran."""
+        """Run the duties that are due now, and return the names of the duties that this process ran."""
         return [name for lane in self._lanes for name in self._run_lane(lane)]
 
     async def _repeat_lane(self, lane: Sequence[Duty]) -> None:

@@ -159,7 +159,7 @@ class PortfolioExists(Conflict):
 
 
 class FixedAtCreation(Conflict):
-    """Raised when a request would change what is fixed when a portfolio is created."""
+    """Raised when a request would change a field that is fixed when a portfolio is created."""
 
     def __init__(self, field: str) -> None:
         super().__init__(

@@ -1,1 +1,1 @@
-"""Send orders to brokers after their commit, and apply what the brokers report."""
+"""Send orders to brokers after their commit, and apply the brokers' reports."""

@@ -143,7 +143,7 @@ class MoreThanHeld(Invalid):
 
 
 class NotAwaitingApproval(Conflict):
-    """Raised when the order does not wait for approval, or somebody else decided first."""
+    """Raised when the order does not wait for approval, or another person decided first."""
 
     kind, title = "not-awaiting-approval", "The order does not wait for approval"
 
@@ -159,7 +159,7 @@ class NotAwaitingApproval(Conflict):
 
 
 class PriceMoved(Conflict):
-    """Raised when the reference price is too far from the one that the approver saw."""
+    """Raised when the reference price is too far from the price that the approver saw."""
 
     kind, title = "price-moved", "The price has moved"
 

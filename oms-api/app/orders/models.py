@@ -182,7 +182,7 @@ class BrokerRequestRow(Base):
 
     `connection` is the name of the broker connection. `kind` is submit, cancel or replace. A replacement has
     the columns of its successor as a JSON list, because that order stands only once the broker confirmed it.
-    `status` is "new" until its first attempt, "sending" during an attempt, "unknown" while nobody knows
+    `status` is "new" until its first attempt, "sending" during an attempt, "unknown" while it is not known
     whether the broker received it, and "done". `error` is why the last attempt failed.
     """
 

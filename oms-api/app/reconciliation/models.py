@@ -16,7 +16,7 @@ class ReconciliationIssueRow(Base):
 
     `ours` and `theirs` are the figures of both sides, null where a side has nothing. `seen_at` is the last
     comparison that found it. An issue that a later comparison does not find is resolved by itself. `details`
-    is what the broker says beyond its figure: the cost of a position.
+    has more values of the broker than its figure: the cost of a position.
     """
 
     __tablename__ = "reconciliation_issues"

@@ -109,7 +109,7 @@ def find_issue(connection: Connection, tenant_id: int, issue_id: str) -> Issue |
 
 
 def list_standing_issues(connection: Connection, tenant_id: int, name: str) -> list[Issue]:
-    """Return the issues of a connection that are open, and those that somebody ignored."""
+    """Return the issues of a connection that are open or ignored."""
     conditions = (
         ReconciliationIssueRow.tenant_id == tenant_id,
         ReconciliationIssueRow.connection == name,

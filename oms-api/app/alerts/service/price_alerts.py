@@ -127,7 +127,7 @@ class PriceAlerts:
         self._put_alerts(alerts)
 
     def _put_alerts(self, alerts: Iterable[Alert]) -> None:
-        """Add alerts as they are stored, unless a transition of theirs still has to be stored.
+        """Add alerts as they are stored, unless one of their transitions still has to be stored.
 
         The last price that this process has seen counts for them.
         """

@@ -28,7 +28,7 @@ class EntryContent(NamedTuple):
     request_id: str | None
     before: str | None
     after: str | None
-    count: int  # type: ignore[assignment]  # the column's name; nobody needs tuple.count here
+    count: int  # type: ignore[assignment]  # the column's name; tuple.count is not needed here
 
 
 class ChainedEntry(NamedTuple):
@@ -48,7 +48,7 @@ class ChainedEntry(NamedTuple):
     request_id: str | None
     before: str | None
     after: str | None
-    count: int  # type: ignore[assignment]  # the column's name; nobody needs tuple.count here
+    count: int  # type: ignore[assignment]  # the column's name; tuple.count is not needed here
     hash_version: int
     hash: str
 

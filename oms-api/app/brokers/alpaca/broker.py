@@ -55,7 +55,7 @@ class AlpacaBroker(RemoteBroker):
     # The interface of a broker
 
     def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Submit an order, and those that are linked to it. A repeated id reads the order instead."""
+        """Submit an order and the orders that are linked to it. A repeated id reads the order instead."""
         refusal = find_refusal(order)
         if refusal is not None:
             return self._state.reject(order.id, refusal, at)
@@ -168,7 +168,7 @@ class AlpacaBroker(RemoteBroker):
         return find_replacement_refusal(order, successor)
 
     def _apply(self, report: OrderReport) -> Sequence[BrokerEvent]:
-        """Record the new events of an order and its legs, and those that the stream reported before."""
+        """Record the new events of an order and its legs, and the events that the stream reported before."""
         events = list[BrokerEvent]()
         for named_report in self._linked.name_reports([report]):
             events += self._state.apply_report(named_report)

@@ -15,6 +15,6 @@ LIMIT = RateLimit(REQUESTS_PER_MINUTE, WINDOW_SECONDS)
 def create_alpaca_broker(terms: ConnectionTerms, engine: Engine | None = None) -> AlpacaBroker:
     """Return the adapter of a connection. It sends nothing yet."""
     credentials = AlpacaCredentials(terms.credentials["key_id"], terms.credentials["secret_key"])
-    # With the secret, so that who only knows the key's ID cannot use up its limit.
+    # With the secret, so that a person who only knows the key's ID cannot use up its limit.
     budget = get_budget(LABEL, f"{credentials.key_id}:{credentials.secret_key}", engine, LIMIT)
     return AlpacaBroker(terms.base_url, credentials, budget=budget)

@@ -55,7 +55,7 @@ class AlpacaOrderReader:
         return [parse_activity(activity) for activity in self._list_activities(since)]
 
     def _parse_page(self, page: list[Any]) -> list[OrderReport]:
-        """Parse the orders of a page, without those that this service cannot express.
+        """Parse the orders of a page, without orders that this service cannot express.
 
         They are orders of other programs, for example of several legs of options. An order of ours that is
         not in a list is read by its id.

@@ -37,7 +37,10 @@ _TAGS = "AccountType,BuyingPower,TotalCashValue,$LEDGER:ALL"
 
 
 class IbkrConnectionState(NamedTuple):
-    """The state of the connection. `requests_left` is what the rate limit allows at once."""
+    """The state of the connection.
+
+    `requests_left` is the number of requests that the rate limit allows at once.
+    """
 
     is_ready: bool
     last_event_at: datetime | None

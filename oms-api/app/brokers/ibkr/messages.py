@@ -107,7 +107,7 @@ class MessageReceiver:
         """Receive the end of the handshake."""
 
     def setEventsDone(self) -> None:  # noqa: N802
-        """Receive the end of a connection, also of one that was not ready."""
+        """Receive the end of a connection, also if the connection was not ready."""
         if self._keeper is not None:
             self._keeper.drop("TWS closed the connection.")
 

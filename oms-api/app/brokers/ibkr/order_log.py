@@ -1,4 +1,4 @@
-"""The reported orders of an account at IBKR, the events that follow, and what is still awaited."""
+"""The reported orders of an account at IBKR, the events that follow, and awaited reports."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The reported orders of an account at a broker, the events that follow, and what is still awaited."""
+"""The reported orders of an account at a broker, the events that follow, and awaited reports."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -177,7 +177,7 @@ class AccountState:
             return None if order_id in self._awaited else tracked
 
     def read_order(self, order_id: str) -> OrderReport | None:
-        """Read an order and record what is new, or return None if the broker does not know it."""
+        """Read an order and record its new events, or return None if the broker does not know it."""
         report = self._reader.find(order_id)
         if report is not None:
             self._apply([report], self._read_fills_of(report))

@@ -26,7 +26,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class ConnectionState(NamedTuple):
-    """The state of the connection. `requests_left` is what the rate limit allows at once."""
+    """The state of the connection.
+
+    `requests_left` is the number of requests that the rate limit allows at once.
+    """
 
     is_ready: bool
     last_event_at: datetime | None

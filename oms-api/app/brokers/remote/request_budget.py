@@ -48,7 +48,7 @@ class TokenBucket(Protocol):
         """Return the number of tokens that are left."""
 
     def set_level(self, level: float) -> None:
-        """Lower the number of tokens to what the broker reports."""
+        """Lower the number of tokens to the number that the broker reports."""
 
 
 class LocalTokenBucket:

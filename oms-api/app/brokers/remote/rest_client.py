@@ -1,7 +1,7 @@
-"""A thin client of a broker's REST interface: exact numbers, bounded waits, and no doubt about what was sent.
+"""A thin client of a broker's REST interface: exact numbers, bounded waits, no doubt about sent requests.
 
-A request that changes something is sent once. If its outcome is not known, the caller asks for the order by
-our id, and never sends it again blindly.
+A request that changes something is sent once. If its outcome is not known, the caller reads the order by our
+id, and never sends it again blindly.
 """
 
 import json
@@ -134,7 +134,7 @@ class RestClient:
             budget.block(_parse_retry_after(response))
 
     def parse(self, request: Request, response: httpx.Response) -> Any:
-        """Return the JSON of an answer, or raise what the answer means."""
+        """Return the JSON of an answer, or raise the error that the answer means."""
         status = response.status_code
         if status >= 500:
             raise self.build_failure(request, f"status {status}")

@@ -1,7 +1,7 @@
 """A broker's WebSocket, received in a separate thread, which connects again until it is closed.
 
 Brokers replay nothing after a reconnect, and a connection can be open and silent. So the listener is called
-after every login, to read again what happened meanwhile, and regularly while the connection is quiet.
+after every login, to read again the events that were missed, and regularly while the connection is quiet.
 """
 
 import json
@@ -50,7 +50,7 @@ class StreamListener(Protocol):
     """Its functions are called in the stream's thread."""
 
     def synchronize(self) -> None:
-        """Read again what happened while the stream was down. Called after each login."""
+        """Read again the events that happened while the stream was down. Called after each login."""
 
     def check_silence(self) -> None:
         """Look for changes that the stream did not report. Called while it is quiet."""

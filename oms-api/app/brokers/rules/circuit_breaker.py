@@ -1,9 +1,9 @@
 """The circuit breaker of a broker connection.
 
-Closed: requests go out. Failures in a row open it: one that proves that the broker is not reached, or several
-requests without an answer. Open: nothing is sent for an interval, which grows with each attempt that failed.
-Half-open: one attempt to log in decides. A request that the rate limit held back is not a failure, nor is a
-rejection by the broker.
+Closed: requests go out. Failures in a row open it: one failure which proves that the broker is not reached,
+or several requests without an answer. Open: nothing is sent for an interval, which grows with each attempt
+that failed. Half-open: one attempt to log in decides. A request that the rate limit held back is not a
+failure, nor is a rejection by the broker.
 """
 
 from datetime import datetime, timedelta

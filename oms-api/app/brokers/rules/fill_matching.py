@@ -38,7 +38,7 @@ def select_missing_fills(
 
     `filled` is the order's filled quantity at the broker, `applied` the fills that count, and `busted` are
     ids of fills that were busted. Together with the result they never exceed `filled`. Where the unknown
-    fills are more than what is missing, those that equal an applied fill in quantity and price are that fill
+    fills exceed the missing quantity, those that equal an applied fill in quantity and price are that fill
     under another id.
     """
     known_ids = {fill.execution_id for fill in applied} | set(busted)

@@ -23,8 +23,8 @@ class OrderReport(NamedTuple):
 
     `status` is one of Alpaca's words, into which other adapters translate theirs: `filled`, `canceled`,
     `expired`, `rejected` or `replaced`. Any other one, also an unknown one, is open. `reason` is the broker's
-    text for an end. `order_class` is the kind of linked orders that it belongs to, `legs` are those that were
-    reported with it.
+    text for an end. `order_class` is the kind of linked orders that it belongs to, `legs` are the orders that
+    were reported with it.
     """
 
     broker_id: str
@@ -132,7 +132,7 @@ def parse_positive_amount(value: Any) -> Decimal:
 
 
 def parse_quantity(value: Any) -> Decimal:
-    """Parse the quantity of an order, or what has filled of it. Raises ValueError."""
+    """Parse the quantity of an order, or its filled quantity. Raises ValueError."""
     amount = parse_amount(value)
     if amount < ZERO:
         raise ValueError("below zero")

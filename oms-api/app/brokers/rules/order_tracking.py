@@ -31,7 +31,7 @@ _REFUSALS = {
     "order_replace_rejected": "The broker did not replace the order.",
 }
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
-_NEED_ALL_FILLS = frozenset({"canceled", "expired", "rejected"})  # what the order left depends on them
+_NEED_ALL_FILLS = frozenset({"canceled", "expired", "rejected"})  # the unfilled quantity depends on them
 MAX_INCOMPLETE_READINGS = 5  # that lack fills, before the end of an order is reported without them
 _REJECTED, _ENDED_BY_BROKER = "The broker rejected the order.", "The broker canceled the order."
 
@@ -114,7 +114,7 @@ class OrderTracker:
     def apply_report(self, report: OrderReport, reason: str | None = None) -> list[BrokerEvent]:
         """Return the events of a report that are new. Its fills are reported by `apply_fill` before.
 
-        The end of an order waits for its fills: what replaces the order depends on what it left.
+        The end of an order waits for its fills: the order that replaces it depends on the unfilled quantity.
         """
         tracked = self._track_report(report)
         tracked.reported_filled = max(tracked.reported_filled, report.filled)
@@ -139,7 +139,7 @@ class OrderTracker:
         return [*self._accept_filled(tracked, fill), build_execution(tracked.order_id, fill)]
 
     def apply_listed_fills(self, fills: Sequence[FillReport]) -> list[BrokerEvent]:
-        """Return the executions of fills that were listed, without those that the stream named otherwise."""
+        """Return the executions of listed fills, without fills that the stream reported under another id."""
         by_order: dict[str, list[FillReport]] = {}
         for fill in fills:
             by_order.setdefault(fill.broker_id, []).append(fill)
@@ -236,7 +236,7 @@ class OrderTracker:
                 return [Replaced(order_id, tracked.successor_id or self._find_successor(report), at)]
             case "rejected" if report.replaces is not None:
                 return self._refuse_replacement(report, reason or _REJECTED)
-            case "rejected" if not report.filled:  # else the rest lapses
+            case "rejected" if not report.filled:  # else the unfilled quantity lapses
                 return [Rejected(order_id, reason or _REJECTED, at)]
             case _ if tracked.is_cancel_requested:
                 return [Canceled(order_id, at)]
@@ -258,7 +258,7 @@ class OrderTracker:
         return [Refused(tracked.order_id, reason, at)] if is_pending and not tracked.is_closed else []
 
     def _correct(self, tracked: TrackedOrder, update: Update) -> list[BrokerEvent]:
-        """Return the bust of an execution, and for a correction the execution that takes its place."""
+        """Return the bust of an execution, and for a correction the execution that replaces it."""
         tracked.reported_filled = update.order.filled
         execution_id = update.previous_execution_id or (update.fill.execution_id if update.fill else "")
         if tracked.executions.pop(execution_id, None) is None:

@@ -23,9 +23,9 @@ AT_MARKET, AT_STOP, AT_LIMIT = 0, 1, 2
 class PriceEffect(NamedTuple):
     """The effect of a price on an order.
 
-    `price` is what the order would trade at; None means that it does not trade. `level` is the new level of a
-    trailing stop. `rank` and `key` determine the order of matching. `slips` states whether slippage applies,
-    which it never does to a limit.
+    `price` is the price at which the order would trade; None means that it does not trade. `level` is the new
+    level of a trailing stop. `rank` and `key` determine the order of matching. `slips` states whether
+    slippage applies, which it never does to a limit.
     """
 
     price: Decimal | None = None

@@ -17,7 +17,7 @@ class RateLimit(NamedTuple):
 
 
 def refill(limit: RateLimit, level: float, since: datetime, now: datetime) -> float:
-    """Return the requests that are left now, given those that were left at `since`."""
+    """Return the requests that are left now, given the requests that were left at `since`."""
     if limit.resets_daily is not None:
         zone = ZoneInfo(limit.resets_daily)
         is_new_day = now.astimezone(zone).date() > since.astimezone(zone).date()

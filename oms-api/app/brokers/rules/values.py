@@ -50,7 +50,7 @@ class BrokerOrder(NamedTuple):
     ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
     at 8 decimals. Asset class, currency and exchange are those of the instrument. `product` is that of an
     Indian broker. Exchange and product may be empty. `expires_at` is the end of a GTD order. `extended_hours`
-    asks for trading outside of the regular hours. `linked` are the orders that are sent in the same request:
+    requests trading outside of the regular hours. `linked` are the orders that are sent in the same request:
     the exits of an entry, or the stop of a pair whose limit this is.
     """
 
@@ -175,7 +175,7 @@ class Charged(NamedTuple):
 class Replaced(NamedTuple):
     """The order was replaced by the order `successor_id`.
 
-    `quantity` is what the broker works, with what had filled before; None: as requested.
+    `quantity` is the total quantity at the broker, including earlier fills; None if it is as requested.
     """
 
     order_id: str

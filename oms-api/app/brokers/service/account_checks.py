@@ -87,8 +87,8 @@ def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None,
 def require_own_account(connection: Connection, stored: StoredConnection, number: str | None) -> None:
     """Raise ConnectionRefused if another connection of the tenant has the account.
 
-    Two connections to one account would read each other's orders as unknown, and nobody could divide its
-    positions between their portfolios.
+    Two connections to one account would read each other's orders as unknown, and its positions could not be
+    divided between their portfolios.
     """
     if number is None:
         return
@@ -100,7 +100,7 @@ def require_own_account(connection: Connection, stored: StoredConnection, number
 def check_connection(
     stored: StoredConnection, keys: EncryptionKeys, policy: AddressPolicy, create_broker: CreateBroker
 ) -> ConnectionCheck:
-    """Connect once and return what the broker answered. Nothing is stored or traded."""
+    """Connect once and return the answer of the broker. Nothing is stored or traded."""
     started = monotonic_seconds()
     number, is_paper, error = None, None, None
     try:

@@ -140,7 +140,7 @@ class BrokerConnections:
     def enable_live(
         self, connection: Connection, request: ChangeRequest, name: str, now: datetime
     ) -> ChangeResult:
-        """Let orders go out on a live connection. Another person than the one who set it up decides.
+        """Enable sending orders on a live connection. Another person than the one who set it up decides.
 
         Raises NotLive, SecondPersonNeeded and LimitsNeeded.
         """

@@ -102,7 +102,7 @@ class InstrumentLoader:
 
 
 def _merge(stored: Instrument, terms: Instrument) -> Instrument:
-    """Return the terms of the broker with what only this service knows."""
+    """Return the terms of the broker with the fields that only this service knows."""
     return terms._replace(
         sector=stored.sector, is_tradable=stored.is_tradable, is_restricted=stored.is_restricted
     )

@@ -91,7 +91,7 @@ class KiteClient(RestClient):
 
     @override
     def parse(self, request: Request, response: httpx.Response) -> Any:
-        """Return the data in Kite's envelope, or raise what the answer means."""
+        """Return the data in Kite's envelope, or raise the error that the answer means."""
         parsed = super().parse(request, response)
         if not isinstance(parsed, dict) or "data" not in parsed:
             raise self.build_failure(request, "an answer without data")

@@ -22,7 +22,7 @@ _FURTHER_LIMITS = {
 def create_zerodha_broker(terms: ConnectionTerms, engine: Engine | None = None) -> ZerodhaBroker:
     """Return the adapter of a connection. It sends nothing yet."""
     credentials = get_credentials(terms)
-    key = f"{credentials.api_key}:{credentials.api_secret}"  # who only knows the key cannot use up its limits
+    key = f"{credentials.api_key}:{credentials.api_secret}"  # the key alone cannot use them up
     return ZerodhaBroker(
         terms.base_url,
         credentials,

@@ -63,5 +63,5 @@ class ZerodhaOrderReader:
 
     def _find(self, matches: Callable[[OrderReport], bool]) -> OrderReport | None:
         order_reports = [report for report in self.list_all() if matches(report)]
-        # A person can repeat a tag in another order. One that was not rejected counts.
+        # A person can repeat a tag in another order. The order that was not rejected counts.
         return max(order_reports, key=lambda report: report.status != "rejected", default=None)

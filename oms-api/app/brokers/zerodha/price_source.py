@@ -1,4 +1,4 @@
-"""Kite's ticks as prices. A thread receives them, and callers get what was received last.
+"""Kite's ticks as prices. A thread receives them, and callers get the last received prices.
 
 Only the symbols that are followed are subscribed to, in full mode, which has bid and ask. The socket
 needs the session of the day, so that prices become stale when it ends.
@@ -144,7 +144,7 @@ class _TickStream(BrokerStream):
         self.check_silence()
 
     def check_silence(self) -> None:
-        """Subscribe to what is wanted now, and end the other subscriptions."""
+        """Subscribe to the symbols that are wanted now, and end the other subscriptions."""
         symbols = {self._tokens[symbol]: symbol for symbol in sorted(self.wanted) if symbol in self._tokens}
         tokens = frozenset(list(symbols)[:MAX_SUBSCRIPTIONS])
         if self._client is None or tokens == self._subscribed:

@@ -19,7 +19,10 @@ _PERCENT_DAYS = Decimal(100 * 365)
 
 
 class CarryRate(NamedTuple):
-    """A yearly rate in percent from a date on. Without a `currency` it is for those that have no own rate."""
+    """A yearly rate in percent from a date on.
+
+    Without a `currency` it applies to currencies that have no own rate.
+    """
 
     kind: CarryRateKind
     since: date

@@ -71,7 +71,7 @@ class CorporateActions:
         await self._apply(created, actor, is_reversal=True)
 
     async def _apply(self, created: ActionRecord, actor: str, *, is_reversal: bool) -> None:
-        """Apply the action until a repeat changes nothing: what an outcome reported is then committed."""
+        """Apply the action until a repeat changes nothing: then every reported outcome is committed."""
         action = created.action
         for _ in range(_MAX_ROUNDS):
             named_portfolios = await self.readers.read(

@@ -54,7 +54,7 @@ def create_action(
     """
     caller = request.caller
     action = build_action(connection, caller.tenant_id, draft, IDS.generate(caller.tenant_id, now))
-    preview_action(connection, action, rates, now)  # raises what would stop the booking
+    preview_action(connection, action, rates, now)  # raises the error that would stop the booking
     pay_date = None if draft.pay_date is None else draft.pay_date.isoformat()
     created = ActionRecord(action, pay_date, draft.reason, caller.actor, now, None, None, None)
     queries.insert_action(connection, created)

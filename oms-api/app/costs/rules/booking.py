@@ -62,7 +62,7 @@ NO_CHARGES = BookedCharges()
 
 
 class InvalidCharges(ValueError):
-    """Raised when the text is not what `format_components` returns."""
+    """Raised when `format_components` cannot have returned the text."""
 
 
 def compute_booked_charges(

@@ -81,8 +81,8 @@ class InvalidRates(ValueError):
 class RateTable:
     """All rates, indexed by schedule and component.
 
-    `cached` has the rates of the terms that were asked for before, None if they are not to be cached.
-    A backtest asks for the same ones at each fill.
+    `cached` has the rates of the terms that were requested before, None if they are not to be cached. A
+    backtest requests the same rates at each fill.
     """
 
     cached: dict[object, dict[str, Rate]] | None = None

@@ -1,4 +1,4 @@
-"""A day that was signed off: its figures by portfolio, what was open, and a digest of both."""
+"""A day that was signed off: its figures by portfolio, its open breaks, and a digest of both."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class DayClose(NamedTuple):
 
 
 class DayFigures(NamedTuple):
-    """A portfolio at the close of a day, and what it earned since the close before.
+    """A portfolio at the close of a day, and its P&L since the close before.
 
     Amounts and instants are canonical text, in the portfolio's `currency`. `started_at` is None at the
     opening. `realized_pnl` is before charges. `price` to `adjustments` are the parts of `day_pnl`, as

@@ -1,4 +1,4 @@
-"""Sign off a day: collect the figures of its closes and what is open, and store both."""
+"""Sign off a day: collect the figures of its closes and the open breaks, and store both."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class DayCloser:
     def close_day(
         self, connection: Connection, request: ChangeRequest, day: date, note: str | None, now: datetime
     ) -> ChangeResult:
-        """Store the figures of a day and what is open now.
+        """Store the figures of a day and the breaks that are open now.
 
         Raises DayAlreadyClosed, DayNotOver, or CloseNotStored if a close is too recent to be stored.
         """
@@ -108,7 +108,7 @@ class _DayFigureCollector:
         self.rates = Rates(connection, closer.market, tenant_id, now)
 
     def collect(self) -> tuple[list[DayFigures], list[OpenBreak]]:
-        """Return the figures of the portfolios that closed on the day, and what is open in them."""
+        """Return the figures of the portfolios that closed on the day, and their open breaks."""
         figures: list[DayFigures] = []
         portfolio_breaks: list[tuple[ClosedPortfolio, FoundBreak]] = []
         for portfolio, scheduled_at, close in self._list_closed():

@@ -1,4 +1,4 @@
-"""When a duty is due. Time is divided into slots of its period, and a duty runs once in each slot."""
+"""The schedule of duties. Time is divided into slots of its period, and a duty runs once in each slot."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple

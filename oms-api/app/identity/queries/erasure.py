@@ -1,4 +1,4 @@
-"""Statements that remove what is known about a person."""
+"""Statements that remove the data about a person."""
 
 from collections.abc import Sequence
 

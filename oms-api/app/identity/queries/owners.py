@@ -1,4 +1,4 @@
-"""Owners of alerts, preferences and webhooks: what they may do now, and what names a key that is renamed.
+"""Owners of alerts, preferences and webhooks: their current rights, and the rows that name a renamed key.
 
 An owner is an actor: a person ("slack:T1:U1" or an e-mail address), or "key:" and the name of a key. A key
 that is set in the environment has no row; it stays valid.

@@ -47,7 +47,7 @@ class ChangeRequests:
         self, caller: Caller, body: BaseModel | None, change: ChangeFunction[*Arguments],
         *arguments: *Arguments,
     ) -> Response:  # fmt: skip
-        """Execute the change that the request asks for, and build its HTTP response."""
+        """Execute the requested change, and build its HTTP response."""
         return await self.execute_request(self.build(caller, body), change, *arguments)
 
     async def execute_request(

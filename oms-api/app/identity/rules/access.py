@@ -171,7 +171,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.CANCEL_ORDER: _rule(_TRADE, _RISK),           # trader, approver, risk, admin
     Operation.BUST_EXECUTION: _rule(_RISK, _ADMIN),         # risk, admin
     Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
-    # The portfolio's policy names the approvers among those who may decide at all.
+    # The portfolio's policy names the approvers among the people who may decide at all.
     # trader, approver, risk, admin
     Operation.DECIDE_APPROVAL: _rule(_TRADE, _APPROVE, _RISK, requires_person=True),
     Operation.REQUEST_OVERRIDE: _rule(_TRADE, requires_person=True),  # trader, approver, admin
@@ -212,7 +212,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.STOP_STRATEGY: _rule(_TRADE, _RISK),          # trader, approver, risk, admin
     Operation.RUN_BACKTEST: _rule(_TRADE),                  # trader, approver, admin
     Operation.RUN_JOB: _unrestricted_rule(_ADMIN, operator_only=True),  # no role: jobs work for all tenants
-    # admin, and the bot's key: what happens in Slack, and the settings for it
+    # admin, and the bot's key: actions in Slack, and the settings for it
     Operation.FOLLOW_SLACK: _unrestricted_rule(_ADMIN, Scope.BOT),
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _unrestricted_rule(_READ, operator_only=True),

@@ -1,4 +1,4 @@
-"""Parameters of administrators' operations, and their limit: nobody grants more than they have."""
+"""Parameters of administrators' operations, and their limit: a person cannot grant rights that they lack."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field

@@ -7,7 +7,7 @@ _SLACK = re.compile(r"slack:([A-Z0-9]{1,20}):([A-Z0-9]{1,20})", re.ASCII)
 
 
 ERASED_NAME = "Erased person"
-ERASED_PREFIX = "erased:"  # of the pseudonym that takes the place of a person
+ERASED_PREFIX = "erased:"  # of the pseudonym that replaces a person
 
 
 class SlackPerson(NamedTuple):

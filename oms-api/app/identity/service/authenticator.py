@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 def list_environment_keys(bootstrap_keys: tuple[str, ...], bot_key: str | None) -> dict[str, Caller]:
     """Return the keys that are set in the environment, with the caller of each.
 
-    The key of the bot may act for people and do what the scope `bot` allows, in the first tenant.
+    The key of the bot may act for people and use the rights of the scope `bot`, in the first tenant.
     """
     keys = dict.fromkeys(bootstrap_keys, BOOTSTRAP)
     if bot_key is not None:

@@ -1,4 +1,4 @@
-"""Audit entries of what the caller of a request did."""
+"""Audit entries of the actions of a request's caller."""
 
 from datetime import datetime
 

@@ -81,7 +81,7 @@ ChangeFunction = Callable[[Connection, ChangeRequest, *Arguments, datetime], Cha
 class ChangeExecutor:
     """Executes changes of tenants, users, keys and portfolios. One instance per process.
 
-    Changes of one tenant are serialized, so that what a change has read stays true until its commit.
+    Changes of one tenant are serialized, so that the rows that a change has read stay valid until its commit.
     `secrets` sign the fingerprints of requests, which may hold passwords; the first is the current one.
     """
 

@@ -83,6 +83,6 @@ def _verify(stored: str | None, password: str) -> PasswordCheck:
 
 @cache
 def _get_hasher() -> "PasswordHasher":
-    from argon2 import PasswordHasher  # noqa: PLC0415  # a service that nobody logs in to does without
+    from argon2 import PasswordHasher  # noqa: PLC0415  # a service without logins does not need it
 
     return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)

@@ -269,4 +269,4 @@ def _build_caller(access: AccessClaims, user: FoundUser) -> Caller:
         access.user_id,
         user.called,
         user.portfolios,
-    )  # no expiry: what a user grants does not end with the session
+    )  # no expiry: the rights that a user grants do not end with the session

@@ -75,7 +75,7 @@ class Buckets:
             self._note(name, -tokens)
 
     def start_recording(self) -> None:
-        """Start to record what is taken, for `drain`."""
+        """Start to record the tokens that are taken, for `drain`."""
         self._changed_buckets = {}
 
     @property
@@ -90,7 +90,7 @@ class Buckets:
         return [Taken(_NamedBucket(self._limit, name, now), round(count)) for name, count in touched.items()]
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Set the level that all processes share, less what was taken here since."""
+        """Set the level that all processes share, less the tokens that were taken here since."""
         assert isinstance(bucket, _NamedBucket), "from `drain`"  # noqa: S101  # for the type checker
         remaining_attempts = level - (self._changed_buckets or {}).get(bucket.name, 0)
         if bucket.name in self._full_at:

@@ -244,7 +244,7 @@ def update_portfolios_and_stamps(rows: Sequence[Row]) -> BulkWrite:
 
 
 def update_stamps(rows: Sequence[Row]) -> BulkWrite:
-    """Return the statement that sets new stamps, which invalidate what is cached of the portfolios."""
+    """Return the statement that sets new stamps, which invalidate the cached state of the portfolios."""
     return build_update(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 
 

@@ -132,7 +132,7 @@ def list_steps_by_trade(
 def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     """Return an unreversed row of a corporate action that acted on a row, None if there is none.
 
-    Of two actions at the same instant, the later one acted on what the earlier one booked.
+    Of two actions at the same instant, the later one acted on the rows that the earlier one booked.
     """
     key, action_id = row.position_key, parse_action_key(row.idempotency_key)
     statement = (
@@ -230,7 +230,7 @@ def _read_steps(
 
 
 def _read_transfer(connection: Connection, key: PositionKey, sequence: int, fill: Fill) -> Fill:
-    """Return the fill of a transfer with the exact cost: what the row before it, of the old symbol, moved."""
+    """Return the fill of a transfer with the exact cost that the row before it moved from the old symbol."""
     statement = select(Trade.quantity_delta, Trade.cost_delta, Trade.local_cost_delta).where(
         Trade.tenant_id == key.tenant_id,
         Trade.portfolio_id == key.portfolio_id,

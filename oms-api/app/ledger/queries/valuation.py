@@ -44,7 +44,7 @@ def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]
 def sum_flows(
     connection: Connection, portfolios: Collection[PortfolioKey], until: datetime | None = None
 ) -> dict[PortfolioKey, Decimal]:
-    """Return the cash that flowed into each portfolio, less what flowed out, up to an instant.
+    """Return the cash flows into each portfolio, less the flows out of it, up to an instant.
 
     Portfolios without such flows are left out.
     """

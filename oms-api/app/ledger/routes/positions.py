@@ -57,7 +57,7 @@ class PositionsQuery(RequestModel):
     cursor: Cursor | None = None
 
     def filter(self, caller: Caller) -> PositionFilter:
-        """Return the filter without the page, limited to what the caller may see."""
+        """Return the filter without the page, limited to the portfolios that the caller may see."""
         portfolio_name_key = None if self.portfolio is None else name_key(self.portfolio.strip())
         values = (portfolio_name_key, self.symbol, self.product, self.side, self.include_closed)
         return PositionFilter(*values, caller.portfolios)

@@ -83,7 +83,7 @@ class TradeQuery(Period):
     idempotency_key: SearchText | None = None
 
     def filter(self, caller: Caller) -> TradeFilter:
-        """Return the filter without the page, limited to what the caller may see."""
+        """Return the filter without the page, limited to the portfolios that the caller may see."""
         return TradeFilter(
             portfolios=caller.portfolios,
             symbol=self.symbol,

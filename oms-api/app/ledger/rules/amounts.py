@@ -57,7 +57,7 @@ def parse_row_amounts(row: TradeRow) -> Amounts | None:
 
 
 def find_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
-    """Yield the fields that are not in canonical form: name, value, and a description of what is expected."""
+    """Yield the fields that are not in canonical form: name, value, and the expected form."""
     forms = _FORMS if row.currency is None else _FORMS | _LOCAL_FORMS
     for name, value in zip(COLUMNS, row, strict=True):
         form = forms.get(name)

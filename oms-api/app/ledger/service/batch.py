@@ -47,7 +47,7 @@ def find_no_rate(*_: object) -> None:
 class LedgerBatch:
     """The portfolios and positions of one transaction, and all changes of them.
 
-    `command_loading` loads what commands need:
+    `command_loading` loads the state that commands need:
 
     - `portfolio_ids`: the ids of the portfolios that the commands name;
     - `originals`: the trades to reverse;
@@ -142,7 +142,7 @@ class LedgerBatch:
         return symbol if loaded is None else loaded.instrument_symbol or symbol
 
     def load_all_positions(self, cached: Mapping[PortfolioKey, tuple[Held, int]]) -> set[PositionKey]:
-        """Load every position of the portfolios, and return the keys of those that were read.
+        """Load every position of the portfolios, and return the keys of the positions that were read.
 
         `cached` are positions as of a sequence number of the ledger. Only positions that later trades changed
         are read. A portfolio without cached positions has the number -1. The caller must not use the cached

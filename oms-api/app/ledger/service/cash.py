@@ -137,7 +137,7 @@ def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:
 
 
 def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashMove) -> list[int]:
-    """Return the ids of the portfolio and of the one that a transfer goes to."""
+    """Return the ids of the portfolio and of the portfolio that a transfer goes to."""
     caller = request.caller
     names = [move.portfolio, *([] if move.to_portfolio is None else [move.to_portfolio])]
     keys = [PortfolioNameKey(caller.tenant_id, name_key(name)) for name in names]

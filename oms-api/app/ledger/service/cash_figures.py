@@ -1,4 +1,4 @@
-"""The cash figures of portfolios: what they can spend, and what is settled."""
+"""The cash figures of portfolios: available cash and settled cash."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from app.ledger.service.settlement import Settlements
 
 
 class CashFigures(NamedTuple):
-    """Amounts in the portfolio's currency. `unsettled` is what later settlements add to the settled cash."""
+    """Amounts in the portfolio's currency.
+
+    `unsettled` is the amount that later settlements add to the settled cash.
+    """
 
     buying_power: Decimal
     settled: Decimal

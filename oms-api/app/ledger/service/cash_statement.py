@@ -38,7 +38,7 @@ def read_cash_statement(
 ) -> CashStatement:
     """Return a portfolio's cash. `page` is the position of the last row seen, and the number of rows.
 
-    Raises NoSuchPortfolio, including for one that the caller may not see.
+    Raises NoSuchPortfolio, including for a portfolio that the caller may not see.
     """
     tenant_id, key = caller.tenant_id, name_key(name)
     books = reading.find_books(connection, tenant_id, [key])

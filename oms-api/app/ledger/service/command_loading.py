@@ -1,4 +1,4 @@
-"""Lock and load what the commands of a batch need, in a few statements."""
+"""Lock and load the state that the commands of a batch need, in a few statements."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain

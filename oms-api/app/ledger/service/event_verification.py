@@ -137,7 +137,7 @@ def _check_name(verdict: Verdict, event: RecordedEvent, content: _EventContent, 
 
 
 def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
-    """Read again, for a few of the odd buckets, to find what the ledger and the outbox do not share."""
+    """Read a few of the odd buckets again, to find the events that only the ledger or the outbox has."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
     expected = Counter(
         event_key

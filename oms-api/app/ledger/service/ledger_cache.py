@@ -65,7 +65,7 @@ class LedgerCache:
 
 
 class LockedLedgers:
-    """The portfolios that a batch has locked, with their versions and what is cached of them."""
+    """The portfolios that a batch has locked, with their versions and their cached state."""
 
     def __init__(self, connection: Connection, cache: LedgerCache | None) -> None:
         self._connection, self._cache = connection, cache

@@ -43,7 +43,7 @@ def list_positions_at_marks(
 ) -> list[MarkedPosition]:
     """Return positions by portfolio, symbol and product, each at its mark.
 
-    The mark is what a person set, else mid, else last, else the price of the last trade.
+    The mark is the price that a person set, else mid, else last, else the price of the last trade.
     """
     if filters.symbol is not None:
         filters = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))

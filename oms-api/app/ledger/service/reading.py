@@ -150,7 +150,7 @@ def _parse_json(text: str | None) -> Any:  # an object or a list, None for null
 
 
 def compute_total_charges(statement: PortfolioStatement) -> Decimal:
-    """Return all charges: what is missing in cash and cost of what was paid in and the realized P&L."""
+    """Return all charges: the cash paid in and the realized P&L, less the cost of positions and the cash."""
     book = statement.book
     cost = sum((Decimal(holding.cost) for holding in statement.holdings), ZERO)
     paid_in = Decimal(book.opening_cash) + Decimal(book.moved_cash)

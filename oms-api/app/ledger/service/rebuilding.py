@@ -45,7 +45,7 @@ class LedgerCorrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A rebuilt portfolio and the differences that were repaired: (what, its findings)."""
+    """A rebuilt portfolio and the differences that were repaired: (portfolio or position, its findings)."""
 
     name: str
     rows: int
@@ -61,7 +61,9 @@ def read_ahead(connection: Connection, key: PortfolioKey) -> LedgerState:
 
 
 def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerState) -> Rebuilt:
-    """Lock the portfolio, read its ledger from `state` on, and write what differs. Raises LedgerCorrupted.
+    """Lock the portfolio, read its ledger from `state` on, and correct different values.
+
+    Raises LedgerCorrupted.
 
     A new stamp is always written, because a process may have cached wrong values although the rows are right.
     """
@@ -85,7 +87,7 @@ def _apply_later_rows(
 ) -> None:
     """Apply the rows after `state` and the cash movements before each of them.
 
-    Without a lock, rows after `until` are left: a movement before them may be newer than what was read.
+    Without a lock, rows after `until` are left: a movement before them may be newer than the rows read.
     """
     movements = load_cash_movements(connection, portfolio, state.cash_sequence)
     with closing(

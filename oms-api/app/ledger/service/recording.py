@@ -75,7 +75,7 @@ class LedgerBatchHandler:
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
     ) -> LedgerBatch:
-        """Lock and load what `commands` need, and further portfolios, and return the batch."""
+        """Lock and load the state that `commands` need, and further portfolios, and return the batch."""
         batch = LedgerBatch(connection, self._ids, self._guard, self._rates, self._cache)
         set_tenant_scope(connection, {command.origin.tenant_id for command in commands}.union(tenants))
         load_commands(batch, commands, self._portfolio_ids, names, portfolio_keys)
@@ -247,8 +247,8 @@ def refuse_by_switch(
 ) -> None:
     """Raise TradingHalted unless the trading state allows the trade.
 
-    While REDUCING, a trade may only close the position, and only what other working orders do not close
-    already. Exits do not count, because the trade reduces them.
+    While REDUCING, a trade may only close the position, and only the quantity that other working orders do
+    not close already. Exits do not count, because the trade reduces them.
     """
     quantity, closable_quantity = command.trade.quantity, ZERO
     if portfolio.trading_state != HALTED:

@@ -18,7 +18,7 @@ from app.money import compute_share
 
 
 def load_reversed_trades(batch: LedgerBatch, trade_keys: Iterable[TradeKey]) -> None:
-    """Load trades of locked portfolios that are to be reversed, with what their reversals depend on."""
+    """Load trades of locked portfolios that are to be reversed, with the inputs of their reversals."""
     keys = sorted(set(trade_keys) - batch.originals.keys())
     for row in map(format_trade, queries.load_trades(batch.connection, keys)):
         batch.originals[row.trade_key] = row

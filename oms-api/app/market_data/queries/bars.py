@@ -91,7 +91,7 @@ def find_next_minute(
 
 
 def build_bar_write(interval: Interval, tenant_id: int, bars: Sequence[Bar]) -> BulkWrite:
-    """Return the write that stores bars. It overwrites those that are stored."""
+    """Return the write that stores bars. It replaces earlier values of the bars."""
     rows: list[Row] = [
         (tenant_id, bar.symbol, format_timestamp(bar.start), *map(format_optional_fixed, bar[2:]))
         for bar in bars

@@ -53,7 +53,7 @@ def list_all_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverri
 
 
 def build_override_upsert(tenant_id: int, override: MarkOverride) -> BulkWrite:
-    """Return the statement that stores an override. It takes the place of the symbol's earlier one."""
+    """Return the statement that stores an override. It replaces the symbol's earlier mark."""
     price, reason, set_by = format_fixed(override.price), override.reason, override.set_by
     row = (
         tenant_id,

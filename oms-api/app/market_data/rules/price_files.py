@@ -20,7 +20,7 @@ _BAR_COLUMNS = ("symbol", "start", "open", "high", "low", "close", "volume")
 _TICK_COLUMNS = ("symbol", "at", "bid", "ask", "last")
 _SIZES = ("bid_size", "ask_size")
 _TICKS_SORTED = "the ticks must be sorted by `at`"
-# What is wrong if the rows under a header are not in order.
+# The errors of rows that are not in order, by header.
 _SORTED = {
     _BAR_COLUMNS: "the bars must be sorted by `start`, then `symbol`",
     _TICK_COLUMNS: _TICKS_SORTED,

@@ -89,7 +89,7 @@ def serialize_mark(override: MarkOverride) -> dict[str, Any]:
 
 
 def verify_marks(connection: Connection) -> Iterator[ActionDifference]:
-    """Yield each mark that differs from what the audit log records as last set."""
+    """Yield each mark that differs from the last one in the audit log."""
     stored = {
         InstrumentKey(tenant_id, mark_override.symbol): mark_override
         for tenant_id, mark_override in marks.list_all_overrides(connection)

@@ -1,4 +1,4 @@
-"""Quotes and bars of Alpaca. A thread reads them, and callers get what was read last.
+"""Quotes and bars of Alpaca. A thread reads them, and callers get the prices that were read last.
 
 The quotes of all symbols with a listener are read every second. Bars are read when they are requested; until
 they arrive, the stored ones are used.

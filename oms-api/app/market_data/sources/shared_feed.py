@@ -1,9 +1,9 @@
 """The feed of a price source that several processes share over Redis. One process reads it for all.
 
-A lease in Redis says which process owns the feed. The owner follows what any process follows. It publishes
-each new quote, and the time of the last heartbeat. Redis also keeps the last quotes, so that a process that
-starts has them at once. If the owner dies, another process takes over when the lease ends. A process that
-cannot reach Redis reads the feed itself.
+A lease in Redis says which process owns the feed. The owner follows the symbols of all processes. It
+publishes each new quote, and the time of the last heartbeat. Redis also keeps the last quotes, so that a
+process that starts has them at once. If the owner dies, another process takes over when the lease ends. A
+process that cannot reach Redis reads the feed itself.
 """
 
 import logging
@@ -87,7 +87,7 @@ class SharedFeed:
     def get_bars(
         self, symbol: str, interval: Interval, start: datetime, end: datetime
     ) -> Sequence[Bar] | None:
-        """Return the bars of the price source, which each process reads itself when they are asked for."""
+        """Return the bars of the price source, which each process reads itself when they are requested."""
         return self._source.get_bars(symbol, interval, start, end)
 
     def follow(self, symbols: frozenset[str]) -> None:

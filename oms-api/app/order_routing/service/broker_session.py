@@ -99,7 +99,7 @@ class BrokerSession:
         self._last_event_at: datetime | None = stored.last_event_at
 
     def close(self) -> None:
-        """Let another session send what this one has in memory."""
+        """Return the requests that this session has in memory, so that another session sends them."""
         self._sender.return_queued_orders()
         self._sender.save_progress()
 
@@ -129,14 +129,17 @@ class BrokerSession:
             self._keep_status()
             self._reconcile_if_due()
         except RateLimitExceeded:
-            return False  # the broker is sound; what was not sent is tried again
+            return False  # the broker is sound; unsent requests are tried again
         except (BrokerUnavailable, OutcomeOpen) as error:
             self._record_failure(_get_kind(error), str(error) or _NO_ANSWER)
             return False
         return has_worked
 
     def _connect(self) -> bool:
-        """Check the account and read again what may have been missed. Return whether orders can go out."""
+        """Check the account and read the events that may have been missed.
+
+        Return whether orders can go out.
+        """
         now = self._now()
         if now < self._next_connect:
             self._require_unchanged(now)
@@ -159,7 +162,7 @@ class BrokerSession:
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
             return False
-        self._read_events()  # in their order, before what the orders' states prove
+        self._read_events()  # in their order, before the events that the orders' states prove
         self._missed_reports.apply()
         self._is_connected, self._circuit = True, Circuit()
         self._next_reconciliation = EPOCH
@@ -186,7 +189,7 @@ class BrokerSession:
         return bool(records)
 
     def _apply_answer(self, events: Sequence[BrokerEvent]) -> bool:
-        """Apply the events of an answer together with those that the broker reported meanwhile.
+        """Apply the events of an answer, together with events that the broker reported meanwhile.
 
         Return whether those of the answer are applied. Raises NotApplied.
         """
@@ -211,12 +214,12 @@ class BrokerSession:
         return broker.get_connection_state() if isinstance(broker, HasConnectionState) else None
 
     def _reconcile_if_due(self) -> None:
-        """Compare the account after a connect, at intervals, and when somebody asked for it."""
+        """Compare the account after a connect, at intervals, and on request."""
         now, requested_at = self._now(), self._stored.reconcile_requested_at
         is_requested = requested_at is not None and requested_at > self._reconciled_at
         if is_requested or now >= self._next_reconciliation:
             if is_requested or self._next_reconciliation > EPOCH:  # else they were read by the connect
-                self._missed_reports.apply(ended_only=True)  # one that was adopted may have ended before
+                self._missed_reports.apply(ended_only=True)  # an adopted order may have ended before
             is_suspected = self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
             before = 0 if is_requested else self._confirmations
@@ -236,7 +239,7 @@ class BrokerSession:
             raise ConnectionChanged
 
     def _begin_attempt(self, now: datetime) -> None:
-        """Let an open circuit be half-open for this attempt."""
+        """Change an open circuit to half-open for this attempt."""
         previous, self._circuit = self._circuit, begin_attempt(self._circuit, now)
         if self._circuit != previous:
             self._save()

@@ -1,4 +1,4 @@
-"""Compare the charges that we booked with those that the broker computes: a log line for each difference."""
+"""Compare the booked charges with the charges that the broker computes: a log line for each difference."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping

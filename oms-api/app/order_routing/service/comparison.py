@@ -9,7 +9,7 @@ from app.brokers.rules.values import BrokerEvent
 
 
 class Reconcile(Protocol):
-    """Compares an account with our books. `apply` books what the broker executed."""
+    """Compares an account with our books. `apply` books the broker's executions."""
 
     def __call__(
         self, stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None], /

@@ -1,4 +1,4 @@
-"""Read working orders again at their broker, and apply what was not reported of them."""
+"""Read working orders again at their broker, and apply the events that were not reported."""
 
 from datetime import datetime
 
@@ -37,7 +37,7 @@ class MissedReports:
             undone_requests = list_undone_requests(connection, self._tenant_id, self._name)
         requested = {request.order_id for request in undone_requests}  # the sender finds their outcome
         events: list[BrokerEvent] = []
-        for order in sorted(orders, key=_is_exit):  # entries first: their exits close what they filled
+        for order in sorted(orders, key=_is_exit):  # entries first: their exits close the filled quantity
             if order.id not in requested:
                 events += self._list_events(order, ended_only=ended_only)
             if len(events) >= MAX_EVENTS:
@@ -57,7 +57,7 @@ class MissedReports:
         return [event for event in events if not (is_accepted and isinstance(event, Accepted))]
 
     def _is_forgotten(self, order: Order) -> bool:
-        """Return whether the order worked on an earlier day, and the broker knows those of today only."""
+        """Return whether the order worked on an earlier day, and the broker only knows orders of today."""
         broker: object = self._broker
         if order.accepted_at is None or not isinstance(broker, HasDailyOrders):
             return False

@@ -1,4 +1,4 @@
-"""Which orders were sent in one request, for a broker that knows them by its own ids only."""
+"""The orders that were sent in one request, for a broker that only knows them by its own ids."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
 
 
 def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
-    """Return the links of the exits that work, or are held, at a broker, and of those that ended lately.
+    """Return the links of the exits that work, or are held, at a broker, and of exits that ended lately.
 
     A replacement of an exit has an id of ours at the broker: after its end, it needs no link.
     """
@@ -52,7 +52,7 @@ def _find_primaries(connection: Connection, exits: Sequence[Order]) -> dict[str,
 
 
 def _find_targets(connection: Connection, stops: Sequence[Order]) -> Mapping[str, str]:
-    """Return by group the last take-profit, without those that were denied."""
+    """Return by group the last take-profit that was not denied."""
     groups = sorted({(order.tenant_id, order.group_id) for order in stops if order.group_id is not None})
     members = list_orders_by_name(connection, "group_id", [OrderColumnValue(*group) for group in groups])
     targets = [order for order in members if order.role is Role.TAKE_PROFIT]

@@ -20,7 +20,7 @@ from app.orders.rules.values import Order, OrderKey, Status
 def load_chains(engine: Engine, tenant_id: int, name: str) -> list[ReplacementChain]:
     """Return the chains of the orders of a connection that were, or are being, replaced.
 
-    These are the working orders, and those that ended lately.
+    These are the working orders, and orders that ended lately.
     """
     with open_snapshot(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)

@@ -45,9 +45,10 @@ class ReportWriter:
     def apply(self, events: Iterable[BrokerEvent]) -> None:
         """Apply events in their order, after whose commit it returns. Raises NotApplied.
 
-        An event of an order that is not ours is logged: somebody traded in the account elsewhere. A fill that
-        is booked under another id is left out. An event that the writer refuses, although it writes others,
-        is kept and applied again by `retry_refused`: neither the other events nor any request wait for it.
+        An event of an order that is not ours is logged: the order was placed outside of this service. A fill
+        that is booked under another id is left out. An event that the writer refuses, although it writes
+        others, is kept and applied again by `retry_refused`: neither the other events nor any request wait
+        for it.
         """
         events = list(events)
         at, missing = format_timestamp(self._now()), self._drop_known(events)
@@ -70,7 +71,7 @@ class ReportWriter:
         return any(_get_key(event) in self._refused for event in events)
 
     def retry_refused(self) -> None:
-        """Apply the refused events again, if that is due. Raises NotApplied."""
+        """Apply the refused events again, if a retry is due. Raises NotApplied."""
         if self._refused and self._now() >= self._next_retry:
             self._next_retry = self._now() + RETRY_INTERVAL
             self.apply(list(self._refused.values()))

@@ -83,7 +83,7 @@ def _load_successor(connection: Connection, request: BrokerRequest, order: Order
 
 
 def _convert(connection: Connection, order: Order, linked_orders: Sequence[Order] = ()) -> BrokerOrder:
-    """Return the order as a broker receives it, with those that are sent in its request."""
+    """Return the order as a broker receives it, with the other orders of its request."""
     return build_broker_order(order, _find_instrument(connection, order), linked_orders)
 
 

@@ -1,4 +1,4 @@
-"""Find out what became of requests at a broker, by asking for their orders."""
+"""Find the outcome of requests at a broker, by reading their orders."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ _NOT_RECEIVED = f"The broker did not know the order {UNKNOWN_LIMIT.total_seconds
 
 
 class RequestResolver:
-    """Asks a broker for orders, and says what their state proves about a request."""
+    """Reads orders at a broker, and returns the outcome of a request that their state proves."""
 
     def __init__(self, broker: Broker, now: Now) -> None:
         self._broker, self._now = broker, now

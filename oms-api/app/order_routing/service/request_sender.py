@@ -1,4 +1,4 @@
-"""Send the stored requests of one connection, one after another, and find out what is not known."""
+"""Send the stored requests of one connection, one after another, and find unknown outcomes."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -32,8 +32,8 @@ from app.orders.rules.broker_requests import (
 )
 from app.orders.service.broker_request_notifier import SubmissionQueue
 
-LOOK_INTERVAL = timedelta(seconds=0.1)  # between two looks for requests that nobody told of
-LONG_LOOK_INTERVAL = timedelta(seconds=1)  # where other processes tell of theirs
+LOOK_INTERVAL = timedelta(seconds=0.1)  # between two reads of requests that were not announced
+LONG_LOOK_INTERVAL = timedelta(seconds=1)  # where other processes announce their requests
 MAX_UNMARKED = 20  # requests that are done
 ApplyEvents = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
@@ -53,8 +53,8 @@ class RequestSender:
     """Sends the requests of a connection. Only one process does at a time, by a lease.
 
     A request is marked before it is sent. A request that a crash or a lost answer left marked is never sent
-    again: the broker is asked for the order by our id until its state is known. Applying an answer again
-    after a crash changes nothing.
+    again: the order is read at the broker by our id until its state is known. Applying an answer again after
+    a crash changes nothing.
     """
 
     def __init__(

@@ -169,7 +169,7 @@ class _Lease:
         self._renewed_at: float | None = None
 
     def keep(self) -> bool:
-        """Take or extend the lease if that is due. Return whether this process has it."""
+        """Take the lease, or extend it when it must be renewed. Return whether this process has it."""
         monotonic_now, now = monotonic_seconds(), self._now()
         if self._renewed_at is not None and monotonic_now - self._renewed_at < RENEW_SECONDS:
             return True

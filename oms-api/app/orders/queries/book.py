@@ -214,7 +214,10 @@ def find_overdue_portfolios(
 
 
 def has_ended(now: str) -> ColumnElement[bool]:
-    """Return the condition that an order expires at `now` or before. Brokers expire what they work."""
+    """Return the condition that an order expires at `now` or before.
+
+    Brokers expire the orders that they work.
+    """
     is_due = ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
     return is_due & ((ORDERS.c.broker == PAPER) | ORDERS.c.status.not_in(sorted(WORKING_STATUSES)))
 

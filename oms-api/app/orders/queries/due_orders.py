@@ -45,10 +45,7 @@ def count_overdue_orders(connection: Connection, now: str) -> dict[PortfolioKey,
 
 
 def find_tenants_with_expired_requests(connection: Connection, now: str) -> list[int]:
-    """Return the tenants with orders that nobody approved until `now`.
-
-    They are of those that `connection` can read.
-    """
+    """Return the tenants with orders that were not approved until `now`, if `connection` can read them."""
     return sorted(set(connection.execute(select_tenants_with_expired_requests(now)).scalars()))
 
 

@@ -159,7 +159,7 @@ def is_worse(order: Order, successor: Order) -> bool:
 
 
 def _is_wider(before: Decimal | None, after: Decimal | None) -> bool:
-    """Return whether a trail is wider, or became one that cannot be compared."""
+    """Return whether a trail is wider, or became a trail that cannot be compared."""
     return after is not None and (before is None or after > before)
 
 
@@ -171,16 +171,16 @@ def is_approver(request: ApprovalRequest, decider: Decider) -> bool:
 
 
 def is_own(order: Order, request: ApprovalRequest, decider: Decider, key_creator: str | None) -> bool:
-    """Return whether the person placed the order: directly, by a key of theirs, or as its `user_id`.
+    """Return whether the person placed the order: directly, by one of their keys, or as its `user_id`.
 
-    `key_creator` is the person who created the API key that placed the order, if the key acted for nobody.
+    `key_creator` is the person who created the API key that placed the order, if the key acted for no person.
     """
     placers: Iterable[str | None] = (order.actor, order.user_id, request.requested_by, key_creator)
     return any(placer is not None and placer in decider.names for placer in placers)
 
 
 def has_moved(price_seen: Decimal | None, price: Decimal | None, max_percent: Decimal) -> bool:
-    """Return whether the reference price is too far from the one that the approver saw."""
+    """Return whether the reference price is too far from the price that the approver saw."""
     if price is None:
         return False
     return price_seen is None or abs(price - price_seen) * _PERCENT > price_seen * max_percent

@@ -1,4 +1,4 @@
-"""Requests to a broker: which one is sent next, when it is tried again, and what an order's state proves."""
+"""Requests to a broker: the next one to send, the retry time, and the events that an order's state proves."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -47,7 +47,7 @@ class RequestStatus(StrEnum):
     """The progress of a request."""
 
     NEW = "new"  # certainly not sent
-    SENDING = "sending"  # an attempt began; after a crash nobody knows its outcome
+    SENDING = "sending"  # an attempt began; after a crash its outcome is unknown
     UNKNOWN = "unknown"  # the broker was reached, and its answer is missing
     DONE = "done"
 
@@ -85,8 +85,8 @@ def is_at_broker(order: Order) -> bool:
 def choose_request(undone_requests: Iterable[BrokerRequest], now: datetime) -> BrokerRequest | None:
     """Return the request to process next, None if none is due. `undone_requests` are sorted by id.
 
-    The requests of one order keep their order, but a cancel passes those that were certainly not sent. Over
-    all orders, cancels come first.
+    The requests of one order keep their order, but a cancel passes requests that were certainly not sent.
+    Over all orders, cancels come first.
     """
     by_order: dict[str, list[BrokerRequest]] = {}
     for request in undone_requests:
@@ -138,7 +138,7 @@ def is_new_order(request: BrokerRequest) -> bool:
 
 
 def replaces_exits(order: Order) -> bool:
-    """Return whether an order is an exit of a position, which may take the place of other exits."""
+    """Return whether an order is an exit of a position, which may replace other exits."""
     return order.role in EXIT_ROLES and order.parent_id is None
 
 

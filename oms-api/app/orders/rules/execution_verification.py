@@ -32,7 +32,7 @@ def get_correction_id(execution_id: str) -> str:
 
 
 def get_charge_key(broker: str, execution_id: str) -> str:
-    """Return the idempotency key of the movement that books what a broker charged for an execution."""
+    """Return the idempotency key of the movement that books the charges of a broker for an execution."""
     return f"{broker}:{execution_id}"
 
 

@@ -88,7 +88,7 @@ def build_order_from_ticket(
 
 
 def copy_order(order: Order, order_id: str, at: Timestamp, **fields: Any) -> Order:
-    """Return a new order with the terms of another one. `fields` are those that differ."""
+    """Return a new order with the terms of another one. `fields` are the fields that differ."""
     new_values: dict[str, Any] = {
         "id": order_id,
         "client_order_id": order_id,

@@ -47,7 +47,7 @@ def find_triggering_price(order: Order, prices: Iterable[Decimal]) -> Decimal | 
 
 
 def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
-    """Return the orders of a pair in the order in which they are sent: one that may fill at once comes last.
+    """Return the orders of a pair in the order in which they are sent, last those that may fill at once.
 
     The other one is then at the broker, which reduces it by that fill.
     """

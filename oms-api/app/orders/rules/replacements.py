@@ -1,4 +1,4 @@
-"""Replacements at a broker: what changed while their request was pending."""
+"""Replacements at a broker: changes of an order while its replacement was pending."""
 
 from collections.abc import Sequence
 

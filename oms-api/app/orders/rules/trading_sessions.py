@@ -35,7 +35,7 @@ class SessionCalendars(NamedTuple):
     extended: Calendar | None = None
 
     def get_calendar(self, order: Order) -> Calendar:
-        """Return the calendar of the order: extended hours apply to LIMIT orders that ask for them."""
+        """Return the calendar of the order: extended hours apply to LIMIT orders that request them."""
         if order.extended_hours and order.type is OrderType.LIMIT and order.time_in_force not in AT_AUCTION:
             return self.extended or self.regular
         return self.regular

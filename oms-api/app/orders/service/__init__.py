@@ -1,1 +1,1 @@
-"""Order processing: the service that receives requests, and what the writer does in its transaction."""
+"""Order processing: the service that receives requests, and the writer's part in its transaction."""

@@ -130,7 +130,7 @@ class CorrectExecution(NamedTuple):
 class CancelAll(NamedTuple):
     """Cancel all open orders of a portfolio that match; None matches all.
 
-    With `keeps_exits`, cancel only those that could open or increase a position.
+    With `keeps_exits`, cancel only orders that could open or increase a position.
     """
 
     origin: Origin

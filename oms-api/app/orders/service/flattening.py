@@ -131,7 +131,7 @@ class Flattening:
             result = await self.order_service.close(
                 request, *position_name, quantity, REASON, ignores_halt=True, strategy=strategy
             )
-        except OmsError:  # flat already, or refused now; `left` lists the rest
+        except OmsError:  # flat already, or refused now; `left` lists the others
             return []
         return [view.order.id for view in result.orders]
 

@@ -48,8 +48,8 @@ MAX_EXPIRIES = (
 class ExpireOrders(NamedTuple):
     """Expire the orders of a portfolio whose end time has passed, or of all portfolios of the tenant.
 
-    At most MAX_EXPIRIES orders expire, and the other orders of their groups. Without a portfolio, orders
-    that nobody approved in time expire too.
+    At most MAX_EXPIRIES orders expire, and the other orders of their groups. Without a portfolio, orders that
+    were not approved in time expire too.
     """
 
     tenant_id: int

@@ -34,7 +34,7 @@ class OrderDuties:
         self._squared_off: datetime | None = None  # the last square-off that this process has done
 
     def expire(self, lease: Lease) -> None:
-        """Expire the orders whose time has ended, and the orders that nobody approved in time.
+        """Expire the orders whose time has ended, and the orders that were not approved in time.
 
         Orders that come due meanwhile, and some of a large number of unanswered requests, expire at the next
         run.

@@ -184,7 +184,7 @@ class OrderService:
     ) -> OrderResult:
         """Cancel all open orders of a portfolio that match.
 
-        With `keeps_exits`, cancel only those that could open or increase a position.
+        With `keeps_exits`, cancel only orders that could open or increase a position.
         """
         portfolio_name_key = _require_visible_portfolio(request, portfolio_name)
         origin = self._build_origin(request, "cancel-all")

@@ -30,7 +30,7 @@ def restate_prices(context: BatchContext, command: ApplyCorporateAction) -> None
     """Divide the quote and the mark of the symbol, or multiply them back. A repeat changes nothing.
 
     Prices that arrived after the split took effect are in the new units, and stay. A reversal only restates
-    what the booking of the same split did. The caller has locked the quote.
+    the prices that the booking of the same split changed. The caller has locked the quote.
     """
     ratio = command.action.ratio
     if command.is_reversal:

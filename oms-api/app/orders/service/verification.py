@@ -52,7 +52,7 @@ class _Link(NamedTuple):
 
 
 class _Chains:
-    """Replacement chains. The last order of a chain includes what the others filled."""
+    """Replacement chains. The last order of a chain includes the fills of the others."""
 
     def __init__(self) -> None:
         self._links: dict[OrderKey, _Link] = {}

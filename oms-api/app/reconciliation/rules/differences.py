@@ -47,7 +47,7 @@ class HeldAmount(NamedTuple):
 class Difference(NamedTuple):
     """A difference with the figures of both sides as text, None where a side has nothing.
 
-    `details` is JSON of what the broker says beyond that, which `adopt` needs.
+    `details` is JSON with further values of the broker, which `adopt` needs.
     """
 
     type: IssueType

@@ -43,7 +43,7 @@ class Adoption:
         """Book the trade of an open issue, or store its order. A resolved issue changes nothing.
 
         Raises NoSuchIssue, ActionNotPossible, PersonNeeded, FiguresChanged, SeveralProducts,
-        OrderNotAdoptable, NotAtBroker, and what refuses a reported trade.
+        OrderNotAdoptable, NotAtBroker, and the errors that refuse a reported trade.
         """
         tenant_id = request.caller.tenant_id
         command = await self.readers.run(

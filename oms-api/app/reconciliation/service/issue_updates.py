@@ -1,4 +1,4 @@
-"""Keep the issues of a connection: new ones, those found again, and those that are gone."""
+"""Insert, update and resolve the issues of a connection."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio, Issue
 from app.reconciliation.rules.differences import Difference, get_subject
 
-ITSELF = "reconciliation"  # resolves what is provable
+ITSELF = "reconciliation"  # resolves provable issues
 Figures = tuple[str | None, ...]
 
 

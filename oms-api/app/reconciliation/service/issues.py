@@ -1,4 +1,4 @@
-"""List and resolve issues, and ask for a comparison."""
+"""List and resolve issues, and request a comparison."""
 
 import secrets
 from datetime import datetime

@@ -97,7 +97,7 @@ class Reconciler:
     ) -> tuple[list[Difference], list[Difference]]:
         """Book the executions of our orders that are not booked.
 
-        Return those that were booked, and those that could not be.
+        Return the executions that were booked, and those that could not be booked.
         """
         old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT]
         ids = {execution.execution_id for execution in old}

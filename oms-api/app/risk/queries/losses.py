@@ -18,7 +18,7 @@ from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 
 _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
-# Reads by portfolio id what the P&L of a tenant's portfolios is measured against.
+# Reads the loss baselines of a tenant's portfolios by portfolio id.
 BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
 
 

@@ -92,8 +92,8 @@ def build_symbol_book(
 ) -> SymbolExposure:
     """Return a portfolio's position in one symbol and product with its working orders.
 
-    Of mutually exclusive orders, the one with the highest value counts. Orders that exclude `order` do not
-    count, and orders of its group do not count as its opposite side.
+    Of mutually exclusive orders, only the order with the highest value counts. Orders that exclude `order` do
+    not count, and orders of its group do not count as its opposite side.
     """
     if not working_orders:
         return SymbolExposure(position, mark, rate=rate)

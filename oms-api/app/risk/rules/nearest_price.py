@@ -11,7 +11,7 @@ _FINEST = Decimal("0.00000001")
 
 
 def find_nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
-    """Return the price nearest to the denied one that passes tick size, price range and collar.
+    """Return the price nearest to the denied price that passes tick size, price range and collar.
 
     None if the denial has another cause, the order has no price of its own, or no price passes.
     """

@@ -62,7 +62,10 @@ def get_strictest_state(*states: TradingState) -> TradingState:
 
 
 class UnconfirmedCancel(NamedTuple):
-    """An order whose broker has not confirmed its cancellation yet. `leaves` is what can still fill."""
+    """An order whose broker has not confirmed its cancellation yet.
+
+    `leaves` is the quantity that can still fill.
+    """
 
     order_id: str
     portfolio_name: str

@@ -13,7 +13,7 @@ from app.risk.rules.latches import Latch
 
 
 class TradingState(StrEnum):
-    """The state of a kill switch, which defines what may be traded."""
+    """The state of a kill switch, which defines the trades that are allowed."""
 
     ACTIVE = "ACTIVE"
     REDUCING = "REDUCING"  # only orders that reduce a position
@@ -38,7 +38,9 @@ class Denial(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """The order that is evaluated. `quantity` is its open quantity, `filled_quantity` what it filled before.
+    """The order that is evaluated.
+
+    `quantity` is its open quantity, `filled_quantity` its earlier filled quantity.
 
     Orders of one `group_id` do not count as each other's opposite side. Of orders with one `exclusive_id` (an
     OCO pair, the exits of a bracket) only one can fill, so that they count once.
@@ -61,9 +63,9 @@ class Candidate(NamedTuple):
 
 
 class WorkingOrder(NamedTuple):
-    """A working order of the portfolio, or one that awaits approval.
+    """An order of the portfolio that works or awaits approval.
 
-    `leaves` is its open quantity, `charges` what filling it costs.
+    `leaves` is its open quantity, `charges` the charges for filling it.
     """
 
     side: str
@@ -196,17 +198,17 @@ class RiskInput(NamedTuple):
     """The input of the checks.
 
     `instrument` is None if unknown. `book` is the portfolio's book in the order's symbol and product, without
-    the order itself and what it replaces. `other_exposure` is the sum of the portfolio's other books. `firm`
-    is the sum of the tenant's other portfolios in the tenant's currency (set only for firm-wide limits), and
-    `firm_rate` converts to that currency, None if it is the portfolio's own. `same_order_seconds` is the age
-    of the same person's identical order, None if there is none. `pnl_of_day` and `drawdown` are None if
-    unknown. `latch` stops the order's strategy or key. `session_refusal` states why the session denies the
-    order, None if it does not, and `closed_until` when it opens, None if unknown. `no_rate` is a currency
-    pair without a rate. `feed_silence` is the number of seconds since the quote's feed was last heard, None
-    for a price set by hand. `waived` are codes that two people agreed to ignore for this order.
-    `charges` returns what filling a quantity of the order costs, in the portfolio's currency; it does not
-    decrease with the quantity. `critical_issues` is the number of critical differences from the
-    broker's books.
+    the order itself and the order that it replaces. `other_exposure` is the sum of the portfolio's other
+    books. `firm` is the sum of the tenant's other portfolios in the tenant's currency (set only for firm-wide
+    limits), and `firm_rate` converts to that currency, None if it is the portfolio's own.
+    `same_order_seconds` is the age of the same person's identical order, None if there is none. `pnl_of_day`
+    and `drawdown` are None if unknown. `latch` stops the order's strategy or key. `session_refusal` states
+    why the session denies the order, None if it does not, and `closed_until` when it opens, None if unknown.
+    `no_rate` is a currency pair without a rate. `feed_silence` is the number of seconds since the quote's
+    feed was last heard, None for a price set by hand. `waived` are codes that two people agreed to ignore for
+    this order. `charges` returns the charges for filling a quantity of the order, in the portfolio's
+    currency; it does not decrease with the quantity. `critical_issues` is the number of critical differences
+    from the broker's books.
     """
 
     order: Candidate

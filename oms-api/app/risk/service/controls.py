@@ -117,7 +117,7 @@ class Controls:
         return self.get_limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
 
     def has_lists(self, tenant_id: int) -> bool:
-        """Return whether the tenant has any list of what may be traded."""
+        """Return whether the tenant has any list that restricts trading."""
         return bool(self._cache[tenant_id].lists)
 
     def counts_executions(self, tenant_id: int) -> bool:
@@ -145,7 +145,7 @@ class Controls:
     def forget(self, tenant_id: int) -> None:
         """Read the tenant's controls again next time, because this process changed them.
 
-        A batch in progress in the writer's thread continues with what it has read.
+        A batch in progress in the writer's thread continues with the values that it has read.
         """
         controls = self._cache.get(tenant_id)
         if controls is not None:

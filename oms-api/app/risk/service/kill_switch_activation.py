@@ -92,9 +92,9 @@ def apply_states(
 ) -> set[int]:
     """Write the switches' states to the tenant's portfolios and return their ids.
 
-    They are written to all portfolios, to one, or to those that are not locked. Taking their locks in order
-    waits for every batch that began before the change. After the commit none of these is in progress in any
-    process.
+    They are written to all portfolios, to one, or to the portfolios that are not locked. Taking their locks
+    in order waits for every batch that began before the change. After the commit none of these is in progress
+    in any process.
     """
     portfolios = queries.lock_portfolios(connection, tenant_id, only, skips_locked=skips_locked)
     switches = queries.load_switches(connection, [tenant_id])[tenant_id]

@@ -50,7 +50,8 @@ class KillSwitchEffect(NamedTuple):
     """The effect on orders.
 
     `canceled` are order ids, `unsettled` the names of portfolios whose orders are not canceled yet, and
-    `flattened` what was canceled, closed and left. `unconfirmed` are the orders that brokers still have.
+    `flattened` the orders and positions that were canceled, closed and left. `unconfirmed` are the orders
+    that brokers still have.
     """
 
     canceled: list[str]
@@ -84,8 +85,8 @@ class StopResult(NamedTuple):
     """The result of a change of a kill switch.
 
     `settled` is the number of portfolios that obey it. `unsettled` are the names of portfolios that another
-    session locks (so that nobody can trade in them) or whose orders are not canceled yet. `unconfirmed` are
-    the orders among them that a broker has not canceled yet.
+    session locks (so that no trade is possible in them) or whose orders are not canceled yet. `unconfirmed`
+    are the orders among them that a broker has not canceled yet.
     """
 
     applied: AppliedChange

@@ -21,7 +21,7 @@ def change_limit(
     *,
     is_removed: bool,
 ) -> SetLimit:
-    """Set or remove a limit. Return it with symbols in the place of aliases. Raises TooManySet."""
+    """Set or remove a limit. Return it with symbols instead of aliases. Raises TooManySet."""
     limit = resolve_aliases(connection, caller.tenant_id, requested)
     change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
     record_entries(connection, [limit_entry(caller, request, at, limit, change)])

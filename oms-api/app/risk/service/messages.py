@@ -63,7 +63,7 @@ class MessageRate:
         return drained
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Set the level that all processes together left, minus what this process took since."""
+        """Set the level that all processes together left, minus the tokens that this process took since."""
         with self._lock:
             bucket.refill(self._clock())
             bucket.level = min(bucket.level, level - bucket.taken)

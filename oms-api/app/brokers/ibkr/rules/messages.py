@@ -1,4 +1,4 @@
-"""Messages of TWS: what their codes mean.
+"""Messages of TWS, and the effects of their codes.
 
 Source: the TWS API documentation, "Error Codes".
 """

@@ -204,7 +204,7 @@ class IbkrOrderTracker:
         return any(order.parent_venue_id == tracked.venue_id for order in self.orders if not order.is_closed)
 
     def list_absent(self, perm_ids: Iterable[int]) -> list[str]:
-        """Return the orders that should be open, but are not among those that were read."""
+        """Return the orders that should be open, but were not read."""
         read = set(perm_ids)
         return [
             order.order_id

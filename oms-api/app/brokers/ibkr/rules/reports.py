@@ -212,7 +212,7 @@ def parse_optional(value: Any) -> Decimal | None:
 
 
 def parse_kind(name: str) -> OrderType | None:
-    """Return our order type, None for one that we do not send."""
+    """Return our order type, None for a type that we do not send."""
     return _TYPES.get(name)
 
 

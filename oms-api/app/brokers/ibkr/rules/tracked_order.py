@@ -1,4 +1,4 @@
-"""An order at IBKR with its replacements, and what was reported of it."""
+"""An order at IBKR with its replacements, and its reported state."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,7 +36,7 @@ class ReplacementChain(NamedTuple):
 
 
 class HeldEnd(NamedTuple):
-    """The end of an order, which is reported after its fills: what takes its place depends on them.
+    """The end of an order, which is reported after its fills: the order that replaces it depends on them.
 
     `is_filled_known` is False until TWS reported the filled quantity, or the executions were read since.
     `readings` counts how often they were read.

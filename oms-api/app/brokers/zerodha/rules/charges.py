@@ -1,4 +1,4 @@
-"""The virtual contract note: what Kite charges for orders."""
+"""The virtual contract note: the charges of Kite for orders."""
 
 from collections.abc import Iterable
 from decimal import Decimal

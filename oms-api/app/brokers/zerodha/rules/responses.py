@@ -85,7 +85,7 @@ def parse_trade(json: Json) -> FillReport:
 
 
 def parse_positions(holdings: Iterable[Json], net: Iterable[Json], portfolio_id: int) -> list[BrokerPosition]:
-    """Return the quantity and cost of each symbol: what was carried into the day, and the day's trades.
+    """Return the quantity and cost of each symbol: the position carried into the day, and the day's trades.
 
     Holdings are shares of earlier days, of which sales of the day are not subtracted. Net positions are
     the trades of the day and derivatives that were carried.

@@ -81,7 +81,7 @@ def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResu
 
 
 def expire_request(context: BatchContext, order: Order, at: Timestamp) -> Order:
-    """Expire the order if nobody decided on it in time. Return the order."""
+    """Expire the order if no decision on it was made in time. Return the order."""
     request = load_request(context, order)
     if order.status is not Status.AWAITING_APPROVAL or request is None or request.expires_at > at:
         return order

@@ -57,7 +57,7 @@ class BatchServices:
     order_ids: SortableIds = field(default_factory=lambda: SortableIds("O"))
     latch_ids: SortableIds = field(default_factory=lambda: SortableIds("L"))
     portfolios: PortfolioCache = field(default_factory=PortfolioCache)
-    # What losses are measured against: the version is the last hash of the portfolio's cash ledger.
+    # The loss baselines: the version is the last hash of the portfolio's cash ledger.
     loss_baselines: RecentValues[PortfolioKey, LossBaseline | None] = field(default_factory=RecentValues)
     # The P&L of the day by tenant id, and in it by currency.
     firm_profits: RecentValues[int, dict[str, Decimal]] = field(default_factory=RecentValues)
@@ -69,7 +69,7 @@ _ALL_ACTIVE = ScopedTradingState(TradingState.ACTIVE, SwitchScope.TENANT)
 
 
 class BatchContext:
-    """The state of one batch: what it has loaded, and what its commands change.
+    """The state of one batch: the loaded state, and the changes by its commands.
 
     The ledger and the orders hold both. `flush` writes all changes.
     """
@@ -88,7 +88,7 @@ class BatchContext:
         self.now = now  # the newest request time of the batch
         self.services = services
         self.connection: Connection = ledger.connection
-        # What the commands change, besides the ledger and the orders.
+        # The changes by the commands, besides the ledger and the orders.
         self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
         self.writes: list[BulkWrite] = []  # further statements of the batch
         self.audit_entries: list[AuditEntry] = []  # written last
@@ -96,7 +96,7 @@ class BatchContext:
         self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
         self.committed_orders: list[CommittedOrder] = []  # for sessions of this process
         self.signals: SignalBatch[BatchContext] | None = None
-        # What follows from the loaded state.
+        # Values that are computed from the loaded state.
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
         self.limits: dict[tuple[int, str], Limits] = {}  # of orders of the batch
         self.marks_version = str(services.market.overrides.version)

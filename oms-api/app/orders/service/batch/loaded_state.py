@@ -33,7 +33,7 @@ _NO_PRICES = Prices()
 class SymbolState(NamedTuple):
     """The instrument and the quote of a symbol, their terms and prices for the risk rules, and the mark.
 
-    The mark is what a person set, else the mid or last of the quote; None without either.
+    The mark is the price that a person set, else the mid or last of the quote; None without either.
     """
 
     instrument: Instrument

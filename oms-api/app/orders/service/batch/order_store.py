@@ -147,7 +147,7 @@ class OrderStore:
         return None if order.parent_id is None else self.find(order.tenant_id, order.parent_id)
 
     def list_replacement_chain(self, order: Order) -> list[Order]:
-        """Return the order with those that it replaced and those that replaced it, the newest first."""
+        """Return the order with its predecessors and successors by replacement, the newest first."""
         while order.replaced_by:
             order = self.get(order.tenant_id, order.replaced_by)
         chain = [order]

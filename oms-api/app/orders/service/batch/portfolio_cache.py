@@ -1,6 +1,6 @@
-"""The cache of what a process knows of portfolios: positions, open orders and exposure.
+"""The cache of portfolios in a process: positions, open orders and exposure.
 
-Each value was committed. A batch takes it, reads what changed since (which another process may have written),
+Each value was committed. A batch takes it, reads the later changes (which another process may have written),
 changes it, and puts it back after its commit.
 """
 

@@ -75,7 +75,7 @@ class OrderBatchHandler:
     def _process_batch(
         self, connection: Connection, commands: Sequence[Command], message_counts: dict[int, int]
     ) -> BatchResult[Outcome]:
-        """Load the state, decide on the commands, and write what they changed."""
+        """Load the state, decide on the commands, and write their changes."""
         # The keys of `message_counts`. Take them now, because `load_batch` replaces commands.
         command_ids = [id(command) for command in commands]
         context, commands = load_batch(

@@ -62,7 +62,7 @@ def load_batch(
     commands: Sequence[Command],
     message_counts: dict[int, int],
 ) -> tuple[BatchContext, Sequence[Command]]:
-    """Lock and load what the commands need. Return the commands with symbols in the place of aliases.
+    """Lock and load the state that the commands need. Return the commands with symbols instead of aliases.
 
     Then bring the portfolios up to the newest quotes, so that each command decides on that state.
     """
@@ -101,7 +101,7 @@ def _load_orders(
     uncommon_commands: Sequence[Command],
     instruments: set[InstrumentKey],
 ) -> None:
-    """Load the orders that commands name, match or end, with their groups, and what is decided on them."""
+    """Load the orders that commands name, match or end, with their groups and the inputs of the decisions."""
     loaded, store = context.loaded, context.order_store
     named_orders = store.load_orders(loaded.portfolios_by_order)
     matched = _list_orders_to_match(context, uncommon_commands)

@@ -45,7 +45,7 @@ class OrderAction(NamedTuple):
 def load_report_inputs(
     context: BatchContext, actions: Sequence[OrderAction], matched: Iterable[Order]
 ) -> None:
-    """Load executions, trades to reverse, what was requested from brokers, and what they charged."""
+    """Load executions, trades to reverse, requests to brokers, and charges of brokers."""
     grouped = [order for order in (*matched, *(order for _, order in actions)) if order.group_id is not None]
     at_broker = [
         member for order in grouped if is_remote(order) for member in context.order_store.list_group(order)
@@ -110,7 +110,7 @@ def _list_named_executions(context: BatchContext, actions: Iterable[OrderAction]
 
 
 def _load_restored_exits(context: BatchContext, actions: Iterable[OrderAction]) -> None:
-    """Load the exits that trades to reverse ended, and those that a fill after its order's end restores."""
+    """Load the exits that trades to reverse ended, and the exits that a late fill restores."""
     exits: list[Order] = []
     for row in context.ledger.originals.values():
         if find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:

@@ -62,7 +62,7 @@ def find_broker_denial(
 def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
     """Return why the order waits for its broker, None if it does not: as the portfolio's setting says.
 
-    It waits for a connection that comes back by itself, not for one that a person must correct.
+    It waits for a connection that comes back by itself, not for a connection that a person must correct.
     """
     if order.broker == PAPER:
         return None
@@ -102,7 +102,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
     """Store the request that sends a SUBMITTED order to its broker after the commit.
 
     If the session runs in this process and has nothing else to send, it gets the order in memory. Orders that
-    one request sends, and those that share a quantity, are read from the database.
+    one request sends, and orders that share a quantity, are read from the database.
     """
     if is_sent_with_pair(context, order):
         return

@@ -191,7 +191,7 @@ _LOG = logging.getLogger(__name__)
 def load_adoption(
     context: BatchContext, order: Order, reported_at: datetime, at: Timestamp
 ) -> TradeRow | None:
-    """Load the adoption that contains an execution of `reported_at`, with what its reversal depends on."""
+    """Load the adoption that contains an execution of `reported_at`, with the inputs of its reversal."""
     if not is_remote(order) or datetime.fromisoformat(at) - reported_at < _PROMPT:
         return None
     key = (order.portfolio_key, order.symbol, reported_at)

@@ -51,10 +51,10 @@ class _Booked(NamedTuple):
 
 
 def correct_execution(context: BatchContext, command: CorrectExecution) -> OrderResult:
-    """Replace an execution by one with another quantity or price, at the time of the original.
+    """Replace an execution by an execution with another quantity or price, at the time of the original.
 
-    Exits grow or shrink with the position. Raises Invalid, NoRate, RateUnknown, AmountTooLarge, and what
-    `bust_execution` raises.
+    Exits grow or shrink with the position. Raises Invalid, NoRate, RateUnknown, AmountTooLarge, and the
+    errors of `bust_execution`.
     """
     order = context.get_visible_order(command.origin, command.order_id)
     if find_repeated_change(context, command.origin, find_successor(context, order)) is not None:
@@ -72,7 +72,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
 
 
 def _build_event(command: CorrectExecution, execution: ExecutionRow) -> Executed:
-    """Return the execution in the place of another one. Raises Invalid."""
+    """Return the execution that replaces another one. Raises Invalid."""
     quantity = command.quantity or Decimal(execution.quantity)
     price = command.price or Decimal(execution.price)
     if (format_fixed(quantity), format_fixed(price)) == (execution.quantity, execution.price):

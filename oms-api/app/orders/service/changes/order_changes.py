@@ -123,7 +123,7 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
 def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     """Replace the order by a successor. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
 
-    The successor's quantity is the total of the chain, including what was filled. If risk denies the
+    The successor's quantity is the total of the chain, including the filled quantity. If risk denies the
     successor, it is stored as DENIED and the order stays open.
     """
     origin, changes = command.origin, command.changes
@@ -194,7 +194,7 @@ def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
 
 
 def _expire_if_due(context: BatchContext, order: Order, at: Timestamp) -> Order:
-    """Return the order, expired if it is due at `at`, or if nobody approved it in time."""
+    """Return the order, expired if it is due at `at`, or if it was not approved in time."""
     if order.status is Status.AWAITING_APPROVAL:
         order = expire_request(context, order, at)
     if order.status in FINAL_STATUSES or order.ends_at is None or order.ends_at > at:

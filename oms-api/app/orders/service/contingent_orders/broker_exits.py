@@ -51,7 +51,7 @@ from app.timestamps import Timestamp
 
 _MIN_TIME = timedelta(
     minutes=1
-)  # that an exit worked, so that one that a broker cancels is not sent all the time
+)  # of work, so that an exit that its broker cancels is not sent all the time
 _RESTING = WORKING_STATUSES - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
@@ -127,7 +127,7 @@ def continue_pair(context: BatchContext, ended_order: Order, at: Timestamp) -> N
 
 
 def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Let a take-profit that the quote reaches take the place of its stop, and the stop return afterwards."""
+    """Replace a stop by its take-profit when the quote reaches it, and return to the stop afterwards."""
     if not is_remote(order) or order.role not in SHARING or order.type in STOPS:
         return
     prices = context.find_symbol_state(order.tenant_id, order.symbol).prices
@@ -219,7 +219,7 @@ def _renew(
 
 
 def _has_pair_filled(context: BatchContext, ended_order: Order) -> bool:
-    """Return whether the other order of the pair has filled: it closed what the ended one would close.
+    """Return whether the other order of the pair has filled, and so closed the same quantity.
 
     Exits of an earlier part of the entry do not count.
     """

@@ -45,7 +45,7 @@ def trim_to_position(context: BatchContext, stale_order: Order, at: Timestamp) -
 def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Reduce an exit that its broker works to the part with which its entry ended.
 
-    Other entries may have opened the rest of the position: it has exits of theirs.
+    Other entries may have opened the rest of the position: it has the exits of those entries.
     """
     entry = context.order_store.find_parent(order)
     if entry is not None and entry.status in FINAL_STATUSES and entry.filled_quantity:
@@ -76,7 +76,7 @@ def _trim(context: BatchContext, order: Order, closable_quantity: Decimal, at: T
 def reduce_competing_orders(
     context: BatchContext, row: TradeRow, at: Timestamp, order: Order | None = None
 ) -> None:
-    """Reduce the other orders that close a position to what a trade left of it.
+    """Reduce the other orders that close a position to the quantity after a trade.
 
     Exits are reduced after any trade that reduces the position, closing orders after an exit's fill. `order`
     is the order that filled, None for a reported or reversed trade. Orders without a quantity left are

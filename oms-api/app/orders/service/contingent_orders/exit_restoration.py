@@ -192,7 +192,7 @@ def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) ->
 
 
 def was_ended_by_group(context: BatchContext, leg: Order) -> bool:
-    """Return whether a fill ended the exit: its own, or one that closed the position."""
+    """Return whether a fill ended the exit: its own, or a fill that closed the position."""
     if leg.status is Status.FILLED:
         return True
     if leg.status is not Status.CANCELED:

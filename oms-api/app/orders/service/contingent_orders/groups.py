@@ -56,7 +56,7 @@ def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str,
 def cancel_open_orders(
     context: BatchContext, orders: Iterable[Order], at: Timestamp, actor: str, *, reason: str | None
 ) -> list[str]:
-    """Cancel the orders, without those that their group has canceled meanwhile. Return their ids."""
+    """Cancel the orders, except orders that their group has canceled meanwhile. Return their ids."""
     canceled_ids = []
     for stale_order in orders:
         order = context.order_store.get_current(stale_order)

@@ -29,7 +29,7 @@ from app.orders.service.contingent_orders.groups import (
 )
 from app.timestamps import Timestamp
 
-_MIN_TIME = timedelta(minutes=1)  # that an exit worked, so that one that a broker cancels is not sent again
+_MIN_TIME = timedelta(minutes=1)  # of work, so that an exit that its broker cancels is not sent again
 _NOT_SENT = "The other order of the pair ended before the broker had both."
 _STOP_REACHED = "The market reached the stop before the entry had filled completely."
 

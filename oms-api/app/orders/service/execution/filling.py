@@ -29,7 +29,7 @@ from app.orders.service.risk_checks.fill_charges import build_charged_trade, com
 from app.timestamps import Timestamp, format_timestamp
 
 _SIDES = {side.value: side for side in Side}
-# What is unexpected about an execution, as stored in its note: it came after the order's end, exceeds the
+# The anomalies of an execution, as stored in its note: it came after the order's end, exceeds the
 # order's quantity, or belongs to a rejected order. It is recorded all the same.
 LATE_FILL, OVERFILL, FILL_OF_REJECTED_ORDER = "late", "over", "stray"
 

@@ -40,7 +40,7 @@ def apply_trades_to_orders(
 
 
 def _leave_caches() -> None:
-    """Change nothing: the next batch reads what the trades changed."""
+    """Change nothing: the next batch reads the changes by the trades."""
 
 
 def apply_trade_to_orders(context: BatchContext, recorded_trade: RecordedTrade) -> None:

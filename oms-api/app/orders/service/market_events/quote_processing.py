@@ -137,7 +137,7 @@ def _release_held_orders(
 
 
 def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
-    """Return the quantity to release: what an exit's entry has filled, or the whole follower."""
+    """Return the quantity to release: for an exit that of its entry's fills, else the whole follower."""
     entry = context.order_store.find_parent(order)
     if entry is None and is_remote(order) and order.role in EXIT_ROLES:  # it is sent again on a new day
         return min(order.quantity, get_closable_quantity(context, order))

@@ -88,7 +88,7 @@ def list_working_orders(
     mark_price: Decimal | None = None,
     market: ChargedMarket | None = None,
 ) -> list[WorkingOrder]:
-    """Return the working orders of a position, and those that await approval, for the risk rules.
+    """Return the orders of a position that work or await approval, for the risk rules.
 
     Buys have an estimate of their charges in `market`, at the price that they are valued at.
     """
@@ -137,7 +137,7 @@ def build_charged_market(
 
 
 def find_mark(context: BatchContext, key: PositionKey, position: Position) -> Decimal | None:
-    """Return the mark of a position in its currency, None for a flat one without a quote."""
+    """Return the mark of a position in its currency, None for a flat position without a quote."""
     price = context.find_symbol_state(key.tenant_id, key.symbol).mark
     return _find_last_trade_price(context, key) if price is None and position.quantity else price
 

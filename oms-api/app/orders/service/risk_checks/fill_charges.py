@@ -55,7 +55,7 @@ def build_charged_trade(
 
 
 def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) -> BookedCharges:
-    """Return the charges of an execution: what its order costs with it less what it cost before.
+    """Return the charges of an execution: the charges of its order with it, less the earlier charges.
 
     Raises RateUnknown.
     """

@@ -1,4 +1,4 @@
-"""Size an order, and estimate what it would do: its price, value and charges, and the portfolio after it."""
+"""Size an order, and estimate its effects: its price, value and charges, and the portfolio after it."""
 
 from decimal import Decimal
 from typing import NamedTuple

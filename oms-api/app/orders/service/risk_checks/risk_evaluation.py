@@ -188,7 +188,7 @@ def _sum_others(
 def _build_charge_estimate(
     context: BatchContext, order: Order, candidate: Candidate, prices: Prices, rate: Decimal | None
 ) -> Callable[[Decimal], Decimal]:
-    """Return a function that estimates what filling a quantity of the order costs."""
+    """Return a function that estimates the charges for filling a quantity of the order."""
     if order.cost_schedule == Schedule.NONE:
         return charge_nothing
     position = context.get_position(order)

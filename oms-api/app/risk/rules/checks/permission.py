@@ -1,4 +1,4 @@
-"""Check the lists of what a person or an API key may trade."""
+"""Check the lists of instruments, sides and products that a person or an API key may trade."""
 
 from decimal import Decimal
 

@@ -6,7 +6,7 @@ from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, Limits, RiskInput
 
-_NEVER_SHORT = "CNC"  # delivery: only what is held can be sold
+_NEVER_SHORT = "CNC"  # delivery: only held units can be sold
 
 
 def can_go_short(limits: Limits, product: str) -> bool:
