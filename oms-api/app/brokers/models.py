@@ -26,8 +26,8 @@ class BrokerConnectionRow(Base):
     `cursor` is the number of the last event of the broker that was applied. `version` changes with each
     change over the API. `critical_issues` is the number of open critical issues of the reconciliation, which
     stop orders that open positions. `circuit`, the failures in a row, the kind of the last one and the times
-    are those of the circuit breaker. `people` is a JSON array of those who may trade over the connection,
-    null if nobody is excluded.
+    are those of the circuit breaker. `people` is a JSON array of the people who may trade over the
+    connection, null if all may.
     """
 
     __tablename__ = "broker_connections"

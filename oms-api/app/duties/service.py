@@ -142,7 +142,7 @@ class DutyRunner:
     def enqueue_due(self, *, is_urgent: bool | None = None) -> list[int]:
         """Store a run of each duty that is due, for a queue, and return the ids of the runs to start.
 
-        With `is_urgent`, only of the duties that are urgent, or of those that are not.
+        With `is_urgent`, only of the duties that are urgent, or of the other duties.
         """
         with self._engine.connect() as connection:
             states = {state.name: state for state in queries.list_duties(connection)}

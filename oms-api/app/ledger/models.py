@@ -53,18 +53,21 @@ class Portfolio(Base):
     The settings, null where none is set:
 
     - `cost_schedules`: JSON object of schedules by market, `{"IN": "zerodha", "US": "us_equity"}`. It
-    replaces `cost_schedule`. - `calendar`: the market code whose calendar is the portfolio's: XNYS, XNSE,
-    XBOM or CRYPTO. - `enforce_sessions`: "off", "hold" (orders wait for the open) or "deny". The API says
-    false for "off", and true means "hold". - `approval`: JSON object `{"mode": "always" | "above_value" |
-    "above_equity_share" | "instruments", "value": "50000" | null, "instruments": ["TSLA"] or [], "approvers":
-    ["role:risk", "slack:T1:U1"], "expires_minutes": 30, "max_move_percent": "1"}`. `value` is in the
-    portfolio's currency, or the share of its equity in percent. - `participation`: the share of a bar's or
-    quote's size that its orders fill at most; 0.1 is 10%. - `slippage`: how much worse than the quote its
-    market orders fill, in basis points. - `broker` and `broker_connection`: where its orders go, and the name
-    of the connection, null for the paper market. A connection serves one portfolio. `kind` is "live" for a
-    live account. - `when_broker_down`: "refuse" or "hold" (new orders wait until the connection is back). -
-    `carry_rates`: JSON list of yearly rates of interest and borrow fees in percent, `[{"kind": "interest" |
-    "margin" | "borrow", "from": "2026-01-01", "percent": "6.5", "currency": "USD" | null}]`.
+      replaces `cost_schedule`.
+    - `calendar`: the market code whose calendar is the portfolio's: XNYS, XNSE, XBOM or CRYPTO.
+    - `enforce_sessions`: "off", "hold" (orders wait for the open) or "deny". The API says false for "off",
+      and true means "hold".
+    - `approval`: JSON object `{"mode": "always" | "above_value" | "above_equity_share" | "instruments",
+      "value": "50000" | null, "instruments": ["TSLA"] or [], "approvers": ["role:risk", "slack:T1:U1"],
+      "expires_minutes": 30, "max_move_percent": "1"}`. `value` is in the portfolio's currency, or the
+      share of its equity in percent.
+    - `participation`: the share of a bar's or quote's size that its orders fill at most; 0.1 is 10%.
+    - `slippage`: how much worse than the quote its market orders fill, in basis points.
+    - `broker` and `broker_connection`: where its orders go, and the name of the connection, null for the
+      paper market. A connection serves one portfolio. `kind` is "live" for a live account.
+    - `when_broker_down`: "refuse" or "hold" (new orders wait until the connection is back).
+    - `carry_rates`: JSON list of yearly rates of interest and borrow fees in percent, `[{"kind": "interest" |
+      "margin" | "borrow", "from": "2026-01-01", "percent": "6.5", "currency": "USD" | null}]`.
 
     `accrued_until` is the close up to which interest and borrow fees are booked, null before the first.
 

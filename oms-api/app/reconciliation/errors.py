@@ -33,7 +33,7 @@ class PersonNeeded(Forbidden):
 
 
 class FiguresChanged(Conflict):
-    """Raised when our figure is no longer the one that the issue shows."""
+    """Raised when our figure differs from the figure that the issue shows."""
 
     def __init__(self, issue_id: str) -> None:
         super().__init__(
@@ -53,7 +53,7 @@ class OrderNotAdoptable(Conflict):
 
 
 class SeveralProducts(Conflict):
-    """Raised when the position has several products, and the broker does not name the one that differs."""
+    """Raised when a position has several products, and the broker does not name the product that differs."""
 
     def __init__(self, symbol: str) -> None:
         super().__init__(f"The position in {symbol} has several products: report the missing trades instead.")

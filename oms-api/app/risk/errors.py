@@ -22,7 +22,7 @@ class TooManySet(Conflict):
 
 
 class OwnStop(Forbidden):
-    """Raised when people resume what they stopped themselves. Nothing was changed."""
+    """Raised when people resume trading that they stopped themselves. Nothing was changed."""
 
     kind, title = "own-stop", "You cannot resume trading that you stopped"
 

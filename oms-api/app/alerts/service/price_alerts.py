@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class WatchState(NamedTuple):
-    """How a process watches: when it checked last, the error of that, and the transitions to store."""
+    """The watch state of a process: the last check, its error, and the number of transitions to store."""
 
     checked_at: datetime | None
     last_error: str | None
@@ -65,7 +65,7 @@ class PriceAlerts:
 
     @property
     def state(self) -> WatchState:
-        """How the process watches."""
+        """The state of watching in this process."""
         return WatchState(self._checked_at, self._last_error, len(self._pending))
 
     async def run(self) -> None:

@@ -69,7 +69,7 @@ class LinkedOrders:
             return self._links.list_held([report.order_id for report in reports])
 
     def move(self, primary_id: str, successor_id: str) -> None:
-        """Let the legs of a replaced order be those of its successor."""
+        """Assign the legs of a replaced order to its successor."""
         with self._lock:
             self._links.move(primary_id, successor_id)
 

@@ -133,7 +133,7 @@ class AccountState:
                 self.await_report(report.order_id, AWAIT_FILL_SECONDS)
 
     def synchronize(self) -> None:
-        """Read the open orders, those that were open, and the fills since the last one."""
+        """Read the orders that are or were open, and the fills since the last one."""
         since = self._fills_since
         reports = self._reader.list_open()
         read = {report.order_id for report in reports}

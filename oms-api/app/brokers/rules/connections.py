@@ -188,7 +188,7 @@ def find_credentials_problem(broker: BrokerName, credentials: Mapping[str, str])
 
 
 def parse_people(text: str | None) -> list[str] | None:
-    """Return the people who may trade over a connection, None if nobody is excluded."""
+    """Return the people who may trade over a connection, None if all people may."""
     if text is None:
         return None
     people: list[str] = json.loads(text)

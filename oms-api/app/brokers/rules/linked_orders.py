@@ -34,7 +34,7 @@ class OrderLink(NamedTuple):
 
 
 def is_resting(order: BrokerOrder) -> bool:
-    """Return whether an order of an emulated pair is the one that rests at the broker: the stop."""
+    """Return whether an order of an emulated pair rests at the broker, as the stop does."""
     return order.kind in STOPS
 
 

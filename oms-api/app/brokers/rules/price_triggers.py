@@ -128,7 +128,7 @@ def _compute_spread(order: BrokerOrder, price: Decimal, settings: PaperSettings)
 
 
 def _stop_key(order: BrokerOrder, stop: Decimal) -> Decimal:
-    """Return the sort key of a stop: the one that the price reaches first comes first."""
+    """Return the sort key of a stop: the stop that the price reaches first comes first."""
     return stop if order.side is _BUY else -stop
 
 

@@ -100,7 +100,7 @@ def require_role(caller: Caller, *roles: Role) -> None:
 
 
 def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> None:
-    """Raise RightsExceeded if the portfolios exceed those that the caller is restricted to."""
+    """Raise RightsExceeded if the portfolios exceed the caller's restriction."""
     if caller.portfolios is None:
         return
     if name_keys is None or not caller.portfolios.issuperset(name_keys):

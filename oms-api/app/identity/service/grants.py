@@ -25,7 +25,7 @@ def replace_portfolios(
 ) -> list[str] | None:
     """Restrict a user or key of the caller's tenant to portfolios (None for all). Return their names.
 
-    Raises Invalid for an unknown portfolio, and RightsExceeded for one that the caller may not see.
+    Raises Invalid for an unknown portfolio, and RightsExceeded for a portfolio that the caller may not see.
     """
     name_keys = None if names is None else [name_key(name) for name in names]
     require_portfolios(caller, name_keys)

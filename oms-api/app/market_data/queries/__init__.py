@@ -40,7 +40,7 @@ def find_unmatched_quotes(
 
 
 def lock_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> set[InstrumentKey]:
-    """Lock the quotes of the instruments, and return those that still have to be matched."""
+    """Lock the quotes of the instruments, and return the quotes that still have to be matched."""
     symbols: dict[int, list[str]] = {}
     for tenant_id, symbol in sorted(keys):
         symbols.setdefault(tenant_id, []).append(symbol)

@@ -52,7 +52,10 @@ def list_requests_of_order(connection: Connection, tenant_id: int, order_id: str
 
 
 def update_request(connection: Connection, request: BrokerRequest, changes: dict[str, Any]) -> None:
-    """Update the progress of a request. The row of one that was never read is that of its order."""
+    """Update the progress of a request.
+
+    A request that was never read has no id: its row is found by its order.
+    """
     is_match = REQUESTS.c.id == request.id if request.id else _is_submission([request.order_id])
     conditions = (REQUESTS.c.tenant_id == request.tenant_id, is_match)
     connection.execute(update(REQUESTS).where(*conditions).values(**changes))

@@ -41,7 +41,7 @@ _WORSE_WHEN_WIDER = ("trail_amount", "trail_percent")
 
 
 class ApprovalMode(StrEnum):
-    """Which orders of a portfolio need an approval."""
+    """The orders of a portfolio that need an approval."""
 
     ALWAYS = "always"
     ABOVE_VALUE = "above_value"
@@ -53,8 +53,8 @@ class ApprovalPolicy(NamedTuple):
     """The approval policy of a portfolio.
 
     `value` is in the portfolio's currency, or the share of its equity in percent. `approvers` are roles
-    ("role:risk") and names of people. If the reference price moves by more than `max_move_percent`,
-    the approver must confirm the new one.
+    ("role:risk") and names of people. If the reference price moves by more than `max_move_percent`, the
+    approver must confirm the new price.
     """
 
     mode: ApprovalMode

@@ -47,9 +47,10 @@ def find_triggering_price(order: Order, prices: Iterable[Decimal]) -> Decimal | 
 
 
 def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
-    """Return the orders of a pair in the order in which they are sent, last those that may fill at once.
+    """Return the orders of a pair in the order in which they are sent.
 
-    The other one is then at the broker, which reduces it by that fill.
+    An order that may fill at once comes last. Its sibling is then at the broker, which reduces it by that
+    fill.
     """
     touches = [prices.last, prices.bid, prices.ask]
     levels = [price for price in touches if price is not None]
@@ -61,7 +62,7 @@ def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
 
 
 def sort_pairs_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
-    """Return orders of one symbol as they are sent: each pair at the place of its first order."""
+    """Return orders of one symbol in the order of sending: each pair at the position of its first order."""
     groups: dict[str, list[Order]] = {}
     for order in orders:
         groups.setdefault(find_oco_group_id(order) or order.id, []).append(order)

@@ -63,7 +63,7 @@ def restore_order(
 ) -> RestatedOrder | None:
     """Return the terms of an order before a split of that ratio, None where it was changed since.
 
-    `previous` are the terms that were restated. The level of a trail is that of now, in the old units.
+    `previous` are the terms that were restated. The level of a trail is the current level in the old units.
     """
     before = replace_fields(order, **previous)
     restated = restate_order(before, ratio, terms)

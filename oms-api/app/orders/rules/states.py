@@ -67,10 +67,10 @@ def require_transition(order_id: str, start: Status, end: Status) -> Status:
 
 
 def get_status_after_fill(status: Status, quantity: Decimal, filled_quantity: Decimal) -> Status:
-    """Return the status of an order after a fill. `status` is the one before.
+    """Return the status of an order after a fill. `status` is the status before the fill.
 
-    A completing fill ends the order. A pending request, or one for approval, stays pending. A late fill
-    changes a final order only if it completes it.
+    A completing fill ends the order. An order with a pending request, or that awaits approval, stays pending.
+    A late fill changes a final order only if it completes it.
     """
     if status in {
         Status.REPLACED,

@@ -42,7 +42,7 @@ class SessionCalendars(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Why an order waits for its session. `opens_at` is None where the next open is not known."""
+    """The reason why an order waits for its session. `opens_at` is None where the next open is not known."""
 
     reason: str
     opens_at: Timestamp | None
@@ -103,9 +103,9 @@ def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | N
 
 
 def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
-    """Return whether the order may fill at a quote of that time. An OPG order needs one of its own session.
+    """Return whether the order may fill at a quote of that time.
 
-    A CLS order takes none: it is matched when it ends.
+    An OPG order needs a quote of its own session. A CLS order takes no quote: it is matched when it ends.
     """
     if order.time_in_force is TimeInForce.CLS:
         return False

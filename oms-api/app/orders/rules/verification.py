@@ -125,7 +125,7 @@ def _parse_message(denial: str) -> str | None:
 def check_quantity(order: Order) -> list[Finding]:
     """Return a finding if an open order has nothing left to fill.
 
-    Late fills of its predecessor may complete one that awaits approval.
+    Late fills of its predecessor may complete an order that awaits approval.
     """
     is_working = order.status in OPEN_STATUSES and order.status is not Status.AWAITING_APPROVAL
     if not is_working or order.filled_quantity < order.quantity:

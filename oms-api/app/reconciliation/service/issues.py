@@ -79,7 +79,7 @@ def resolve_issue(
 def find_resolvable(connection: Connection, caller: Caller, issue_id: str, action: str) -> Issue:
     """Return an issue of the caller's tenant on which the caller may take the action.
 
-    Raises NoSuchIssue, ActionNotPossible, and PersonNeeded where a key acts for nobody.
+    Raises NoSuchIssue, ActionNotPossible, and PersonNeeded where a key acts for no person.
     """
     issue = queries.find_issue(connection, caller.tenant_id, issue_id)
     if issue is None:

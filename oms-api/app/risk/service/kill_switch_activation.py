@@ -43,8 +43,8 @@ def set_state(
 ) -> AppliedChange:
     """Set a switch and publish an event. From the commit on, every batch that takes its locks obeys it.
 
-    Without a caller, a program sets it. Raises SwitchKeyReused, OwnStop, and TooManySet except for
-    the tenant's own switch or one that exists.
+    Without a caller, a program sets it. Raises SwitchKeyReused, OwnStop, and TooManySet except for the
+    tenant's own switch or an existing switch.
     """
     if change.idempotency_key:
         bound = queries.find_change_by_key(connection, tenant_id, change.idempotency_key)

@@ -46,7 +46,7 @@ class Links:
             del self._links[leg_id]
 
     def move(self, primary_id: str, successor_id: str) -> None:
-        """Let the legs of a replaced order be those of its successor."""
+        """Assign the legs of a replaced order to its successor."""
         moved_links = [
             self._links[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)
         ]

@@ -75,7 +75,7 @@ def _parse_class(name: str | None) -> str:
 
 
 def parse_order_id(client_order_id: str) -> str:
-    """Return our id of an order: one that Alpaca or another program chose, a UUID, without its dashes."""
+    """Return our id of an order. An id that Alpaca or another program chose, a UUID, loses its dashes."""
     is_uuid = _UUID.fullmatch(client_order_id) is not None
     return client_order_id.replace("-", "") if is_uuid else client_order_id
 

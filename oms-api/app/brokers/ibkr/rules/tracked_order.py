@@ -133,7 +133,7 @@ class IbkrTrackedOrder:
         return Lapsed(self.order_id, self.reason or ENDED_BY_BROKER, at)
 
     def list_executions(self, order_id: str | None = None) -> list[Executed]:
-        """Return the executions, or those that were reported for one of the ids."""
+        """Return all executions, or the executions that were reported for one of the ids."""
         return [
             build_execution(self.owners[base], fill)
             for base, fill in self.fills.items()

@@ -50,7 +50,7 @@ def get_segment(order: BrokerOrder) -> ZerodhaSegment:
 
 
 def choose_product(order: BrokerOrder) -> str:
-    """Return the product of an order: the given one, else the one that is carried overnight."""
+    """Return the product of an order: the given one, else the product for overnight positions."""
     return order.product or PRODUCTS[get_segment(order)].products[0]
 
 

@@ -232,7 +232,7 @@ def _build_actor(origin: Origin) -> Actor:
 
 
 def _find_request_key(command: DecideApproval, named_order: Order, order: Order) -> str | None:
-    """Return the idempotency key for the order that the request named, None for the other of its pair."""
+    """Return the idempotency key for the order that the request named, None for its sibling."""
     return command.origin.idempotency_key if order.id == named_order.id else None
 
 
@@ -263,7 +263,7 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
 
 
 def load_override(context: BatchContext, denied: Order) -> bool:
-    """Load whether a denied order has an override that is not decided against."""
+    """Load whether a denied order has an override that was not rejected."""
     loaded = context.loaded.overridden
     if denied.key not in loaded:
         loaded[denied.key] = queries.has_live_override(context.connection, *denied.key)

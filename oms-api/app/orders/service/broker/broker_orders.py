@@ -60,7 +60,7 @@ def find_broker_denial(
 
 
 def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
-    """Return why the order waits for its broker, None if it does not: as the portfolio's setting says.
+    """Return why the order waits for its broker under the portfolio's setting, None if it does not.
 
     It waits for a connection that comes back by itself, not for a connection that a person must correct.
     """
@@ -119,7 +119,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
 
 
 def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> Order:
-    """Ask the broker to cancel a working order. It stays PENDING_CANCEL until the broker answers."""
+    """Request the cancellation of a working order. It stays PENDING_CANCEL until the broker answers."""
     if order.status is Status.PENDING_CANCEL:
         return order
     pending = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **fields)
@@ -144,13 +144,13 @@ def require_replaceable(
 def request_replacement(
     context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str, key: str | None
 ) -> None:
-    """Ask the broker to replace the order. The successor stands once the broker has confirmed it."""
+    """Request the replacement of the order. The successor replaces it once the broker has confirmed."""
     pending = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor, request_key=key)
     _store_request(context, pending, RequestKind.REPLACE, at, successor)
 
 
 def adopt_children(context: BatchContext, order: Order, successor: Order) -> None:
-    """Make the exits and followers of a replaced order, or the parts of a close, those of its successor."""
+    """Assign the exits and followers of a replaced order, or the parts of a close, to its successor."""
     if order.role not in PARENT_ROLES:
         return
     for child in context.order_store.list_children(order):

@@ -1,7 +1,7 @@
-"""Pairs of exits at a broker: those that it got in one request, and those of which one rests at a time.
+"""Pairs of exits at a broker: pairs sent in one request, and pairs of which one order rests at a time.
 
-The exits of an entry that a broker got with it exist there before it fills. They are HELD here until the
-broker works them: once the entry has filled completely.
+Exits that a broker got with their entry exist there before the entry fills. They are HELD here until the
+entry has filled completely and the broker works them.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def is_sent_with_pair(context: BatchContext, order: Order) -> bool:
 
 
 def is_paired(context: BatchContext, order: Order) -> bool:
-    """Return whether an order's broker gets it and the other exit of its pair in one request."""
+    """Return whether an order and the other exit of its pair are sent in one request."""
     if not is_remote(order) or order.role not in EXIT_ROLES:
         return False
     instrument = context.find_instrument(order.tenant_id, order.symbol)
@@ -111,18 +111,18 @@ REASONS = frozenset({SWAPPED, WITHDRAWN, RESIZED})
 
 
 def find_cancel_reason(context: BatchContext, order: Order) -> str | None:
-    """Return the one of the reasons above for which an order was last canceled, None for any other."""
+    """Return the reason of the last cancellation if it is one of the reasons above, else None."""
     requests = list_cancel_requests(context, order)
     return requests[-1].reason if requests and requests[-1].reason in REASONS else None
 
 
 def was_cancel_requested(context: BatchContext, order: Order) -> bool:
-    """Return whether anybody asked the broker to cancel an order."""
+    """Return whether the cancellation of an order was requested from the broker."""
     return bool(list_cancel_requests(context, order))
 
 
 def is_watched_order(context: BatchContext, order: Order) -> bool:
-    """Return whether we watch the price of an order, while the other one of its pair rests at the broker."""
+    """Return whether the service watches the price of an order while its sibling rests at the broker."""
     if not is_watched(order, context.find_instrument(order.tenant_id, order.symbol)):
         return False
     return bool(
@@ -133,14 +133,14 @@ def is_watched_order(context: BatchContext, order: Order) -> bool:
 
 
 def waits_for_quote(context: BatchContext, order: Order) -> bool:
-    """Return whether an order is HELD because we watch its price."""
+    """Return whether an order is HELD because the service watches its price."""
     return order.status is Status.HELD and is_watched_order(context, order)
 
 
 def sort_pairs(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
-    """Return orders of one symbol as they are sent, of a pair the one that the market has reached last.
+    """Return orders of one symbol in the order in which they are sent.
 
-    The paper market gets them as they are.
+    Orders of the paper market are not sorted.
     """
     if not any(is_remote(order) for order in orders):
         return list(orders)
@@ -151,7 +151,7 @@ def sort_pairs(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
 def list_cancel_requests(context: BatchContext, order: Order) -> list[OrderEvent]:
     """Return the changes in the history of an order by which its cancel was requested, oldest first.
 
-    Changes of an order whose cancel is pending, such as a part that fills, are left out.
+    Changes while the cancel is pending, such as a partial fill, are left out.
     """
     history = list_history(context, order)
     return [event for event in history if event.to_status == Status.PENDING_CANCEL != event.from_status]

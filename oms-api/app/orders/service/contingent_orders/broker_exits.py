@@ -1,8 +1,9 @@
 """Keep the exits of a position at a broker: for every fill of its entry, at the right size, one at a time.
 
 A broker works a pair of exits itself (an OCA group), or the pair is emulated: the stop rests at the broker,
-the take-profit is HELD here, and its quote lets the two change places. The resting one is always canceled
-and confirmed before the other is sent, so that both together never exceed the position.
+the take-profit is HELD here, and quotes at its price exchange the two. The broker always confirms the
+cancellation of the resting order before the other order is sent, so that both together never exceed the
+position.
 """
 
 from collections.abc import Iterable
@@ -49,9 +50,7 @@ from app.orders.service.contingent_orders.groups import (
 from app.orders.service.contingent_orders.linked_pairs import continue_linked, restore_exits_sent_with_entry
 from app.timestamps import Timestamp
 
-_MIN_TIME = timedelta(
-    minutes=1
-)  # of work, so that an exit that its broker cancels is not sent all the time
+_MIN_TIME = timedelta(minutes=1)  # of work, so that an exit that its broker cancels is not sent all the time
 _RESTING = WORKING_STATUSES - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
@@ -61,10 +60,10 @@ def is_broker_entry(order: Order) -> bool:
 
 
 def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
-    """Send exits for a fill of an entry: those that wait for the first fill, else further ones of its size.
+    """Send exits for a fill of an entry: the exits that wait for the first fill, else further exits.
 
-    An exit that a person canceled is not sent again. Exits that the broker got with the entry work there
-    once the entry has filled completely; they may be known to work before all of its fills are.
+    An exit that a person canceled is not sent again. Exits that the broker got with the entry work there once
+    the entry has filled completely. Their acceptance may be reported before all fills of the entry.
     """
     children = [
         child for child in context.order_store.list_children(entry) if child.status is not Status.DENIED
@@ -100,7 +99,7 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
 
 
 def _sum_covered(exits: Iterable[Order]) -> Decimal:
-    """Return the quantity that open exits close. The two of a pair close the same quantity."""
+    """Return the quantity that open exits close. Both orders of a pair close the same quantity."""
     groups: dict[str, Decimal] = {}
     for exit_order in exits:
         if exit_order.status not in FINAL_STATUSES:

@@ -54,7 +54,7 @@ def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 
 def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
-    """Reduce the exits that a broker was known to work before the end of their entry was."""
+    """Reduce exits whose acceptance by the broker was reported before the end of their entry."""
     for stale_order in context.order_store.list_children(entry):
         order = context.order_store.get_current(stale_order)
         if (
@@ -107,7 +107,10 @@ def reduce_competing_orders(
 
 
 def _is_exit(candidate: Order, reduction: Reduction, filled_order: Order | None) -> bool:
-    """Return whether an order is reduced as an exit. After a close, all OCO orders are, of any size."""
+    """Return whether an order is reduced as an exit.
+
+    After a close, OCO orders of any size are reduced too.
+    """
     position_quantity = reduction.previous if candidate.side == "SELL" else -reduction.previous
     is_close = filled_order is not None and filled_order.role is Role.CLOSING
     return can_only_close(candidate, position_quantity) or (is_close and candidate.role in SHARING)
@@ -169,7 +172,10 @@ def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Tim
 def _resize_at_broker(
     context: BatchContext, order: Order, size: Decimal, at: Timestamp, reason: str
 ) -> Order:
-    """Reduce an order at a broker by a cancel; the rest is sent again once the broker confirms."""
+    """Reduce an order at a broker by a cancel.
+
+    After the confirmation, its unfilled quantity is sent again.
+    """
     for sibling in find_siblings(
         order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
     ):
@@ -181,7 +187,7 @@ def _resize_at_broker(
 
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
-    """Return the working orders, those whose entries have ended first, then oldest first."""
+    """Return the working orders: first those without an open entry, then by group and age."""
     working_orders = [order for order in orders if order.status in WORKING_STATUSES]
     return sorted(
         working_orders,
@@ -199,7 +205,7 @@ def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> N
 def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
     """Cancel an exit that is held though its entry has filled: it could be released later.
 
-    A kill switch keeps it held, or a broker's pair of which the other one rests.
+    A kill switch may keep it held, or its sibling rests at the broker.
     """
     entry = context.order_store.find_parent(order)
     if order.role in EXIT_ROLES and (entry is None or entry.filled_quantity):

@@ -1,4 +1,4 @@
-"""Process contingent orders: apply the fill or the end of an order to the others of its group."""
+"""Process contingent orders: apply the fill or the end of an order to the other orders of its group."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -35,8 +35,8 @@ def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str,
     """Cancel an open order.
 
     A working order is canceled through its broker; the paper broker confirms at once. For an exit that a
-    broker holds, its entry is canceled: the broker ends both. If the entry has ended after a part, the
-    broker may work the exit already.
+    broker holds, its entry is canceled: the broker ends both. If the entry has ended partly filled, the
+    broker may already work the exit.
     """
     entry = find_open_entry(context, order)
     if entry is not None:

@@ -72,7 +72,7 @@ def continue_linked(context: BatchContext, ended_exit: Order, at: Timestamp) -> 
 
 
 def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
-    """Send the exits of an entry that ended after a part, if its broker has ended them with it."""
+    """Send the exits of an entry that ended partly filled, if its broker has ended them with it."""
     legs = [
         child for child in context.order_store.list_children(entry) if was_sent_with_entry(context, child)
     ]
@@ -81,9 +81,9 @@ def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Times
 
 
 def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
-    """Cancel the rest of an entry that filled in part, if the market reaches the stop that its broker holds.
+    """Cancel a partly filled entry, if the market reaches the stop that its broker holds.
 
-    The broker ends the exits with it, and they are sent for the part that filled.
+    The broker ends the exits with the entry, and they are sent again for the filled quantity.
     """
     entry = context.order_store.find_parent(leg)
     prices = context.find_symbol_state(leg.tenant_id, leg.symbol).prices

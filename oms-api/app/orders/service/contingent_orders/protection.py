@@ -178,7 +178,7 @@ def _find_size_denial(order: Order, successor: Order, max_quantity: Decimal) -> 
 
 
 def _find_halt_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
-    """Return the denial of a change that a halt forbids: any change of an exit but a tightening."""
+    """Return the denial of a change that a halt forbids: any change of an exit that does not tighten it."""
     if context.get_trading_state(order).state is not TradingState.HALTED or is_tightened(order, successor):
         return None
     return find_denial(context, successor, order)

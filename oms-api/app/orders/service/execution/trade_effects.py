@@ -80,7 +80,7 @@ def _may_concern_orders(batch: LedgerBatch, recorded_trade: RecordedTrade) -> bo
 def _select_trades_with_orders(
     context: BatchContext, reductions: Iterable[RecordedTrade]
 ) -> list[RecordedTrade]:
-    """Return the trades that may change orders: those in symbols with open ones, and reversals."""
+    """Return the trades that may change orders: trades in symbols with open orders, and reversals."""
     effects = []
     for recorded_trade in reductions:
         if recorded_trade.row.kind == REVERSAL:

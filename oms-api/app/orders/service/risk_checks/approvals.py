@@ -31,7 +31,7 @@ _EXEMPT_ROLES = EXIT_ROLES | {Role.CLOSING}  # these orders only reduce a positi
 
 
 class Actor(NamedTuple):
-    """Who acts: the person or else the key, by `name` and as the audit log names it, and the key (`via`)."""
+    """The actor: the person or else the key, by `name` and as the audit log names it, and the key (`via`)."""
 
     name: str
     audited_as: str
