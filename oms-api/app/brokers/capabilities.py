@@ -37,7 +37,7 @@ def choose_pairing(broker: str, order: BrokerOrder, *, is_exit: bool) -> Pairing
 
 
 def is_watched(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
-    """Return whether an order of a pair is watched by us instead of resting at the broker."""
+    """Return whether the service watches an order of a pair, instead of sending it to the broker."""
     is_emulated = choose_pairing(broker, order, is_exit=is_exit) is Pairing.EMULATED
     return is_emulated and not is_resting(order)
 

@@ -75,7 +75,7 @@ class Broker(Protocol):
         """Request the replacement of an order by `successor`: Replaced, or Refused if it is not working.
 
         The successor's quantity is the total of both orders. Fills of the old order count towards it,
-        whatever its `leaves` is.
+        independent of its `leaves`.
         """
 
     def find(self, order_id: str) -> OrderState | None:

@@ -185,7 +185,7 @@ class BrokerSessionOut(BaseModel):
 
 
 class BrokerLogInOut(BaseModel):
-    """How to log in at a broker."""
+    """The daily login at a broker."""
 
     login_url: str = Field(
         description="The broker's page where a person logs in. It contains the API key",

@@ -65,7 +65,7 @@ class CorporateActionIn(RequestModel):
 
 
 class ReversalIn(RequestModel):
-    """Why an action is reversed."""
+    """The reason of a reversal."""
 
     reason: Reason = Field(description="Reason, for the audit log", examples=["Wrong ratio"])
 

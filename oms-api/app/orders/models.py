@@ -149,9 +149,9 @@ class OrderEventRecord(Base):
 
 
 class ApprovalRequestRecord(Base):
-    """Why an order waits for approval, append-only; see `rules.approvals.ApprovalRequest`.
+    """The reason why an order waits for approval, append-only; see `rules.approvals.ApprovalRequest`.
 
-    The order's status says whether it still waits, its history who decided.
+    The order's status shows whether it still waits, its history who decided.
     """
 
     __tablename__ = "approval_requests"

@@ -1,4 +1,4 @@
-"""When an alert fires, and when it is armed again.
+"""The conditions under which an alert fires and is armed again.
 
 An alert fires when its value reaches the threshold or passes it. It is then disarmed, so that it fires once
 per crossing. A repeating alert is armed again when the value has moved back by more than noise: see

@@ -30,7 +30,7 @@ logging.getLogger("ib_async.client").setLevel(logging.CRITICAL)  # this module l
 
 
 class GatewayAddress(NamedTuple):
-    """Where TWS or IB Gateway listens, and the number by which TWS distinguishes its clients."""
+    """The address of TWS or IB Gateway, and the number by which TWS distinguishes its clients."""
 
     host: str
     port: int
@@ -61,7 +61,7 @@ class Owner(Protocol):
 
 
 class Gateway:
-    """Keeps the connection, and connects again when it is lost, as it is once a day by the restart of TWS."""
+    """Keeps the connection, and connects again when it is lost, for example at the daily restart of TWS."""
 
     def __init__(
         self, address: GatewayAddress, receiver: MessageReceiver, owner: Owner, timeouts: GatewayTimeouts

@@ -47,13 +47,13 @@ class _ConnectDirectly(reconnect):
 
 
 class StreamListener(Protocol):
-    """Its functions are called in the stream's thread."""
+    """The callbacks of a stream, called in its thread."""
 
     def synchronize(self) -> None:
         """Read again the events that happened while the stream was down. Called after each login."""
 
     def check_silence(self) -> None:
-        """Look for changes that the stream did not report. Called while it is quiet."""
+        """Read changes that the stream did not report. Called while the stream is quiet."""
 
 
 class BrokerStream(ABC):

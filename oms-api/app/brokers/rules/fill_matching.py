@@ -17,11 +17,11 @@ class MatchableFill(Protocol):
 
     @property
     def execution_id(self) -> str:
-        """Its id."""
+        """The id of the fill."""
 
     @property
     def quantity(self) -> Decimal:
-        """Units."""
+        """The quantity in units."""
 
     @property
     def price(self) -> Decimal:

@@ -131,7 +131,7 @@ class OrderTracker:
         return events + self._close(tracked, report, reason or report.reason)
 
     def apply_fill(self, fill: FillReport) -> list[BrokerEvent]:
-        """Return the execution of a fill of the stream, unless it is known or its order is not."""
+        """Return the execution of a fill of the stream, unless the fill is known or its order is unknown."""
         tracked = self._by_broker_id.get(fill.broker_id)
         if tracked is None or not self._select_missing(tracked, [fill]):
             return []
@@ -208,7 +208,7 @@ class OrderTracker:
         return [Accepted(report.order_id, report.submitted_at)]
 
     def _accept_filled(self, tracked: TrackedOrder, fill: FillReport) -> list[BrokerEvent]:
-        """Return the acceptance of an order of which a fill is known before it."""
+        """Return the acceptance of an order whose fill was reported before the acceptance."""
         if tracked.report is not None and tracked.report.replaces is not None:
             return self._replace_predecessor(tracked.report, fill.at)
         if tracked.is_accepted:

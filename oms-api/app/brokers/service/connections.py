@@ -102,7 +102,7 @@ class BrokerConnections:
     ) -> ChangeResult:
         """Change the account, the address or the credentials. Live trading must then be enabled again.
 
-        A change of the people who may trade alone leaves the rest as it is.
+        A change of only the people who may trade keeps it enabled.
         """
         stored = get_connection(connection, request.caller.tenant_id, name, locks=True)
         broker, values = BrokerName(stored.broker), dict(changes)

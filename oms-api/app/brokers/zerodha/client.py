@@ -63,7 +63,7 @@ class KiteClient(RestClient):
         return self._get_order_id(Request("POST", "/orders/regular", Priority.ORDER, form=form))
 
     def cancel_order(self, broker_id: str) -> None:
-        """Ask for a cancel. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Request a cancel. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
         self.request(Request("DELETE", f"/orders/regular/{broker_id}", Priority.CANCEL))
 
     def post_query(self, path: str, body: Any) -> Any:

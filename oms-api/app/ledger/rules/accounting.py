@@ -51,7 +51,7 @@ class Position(NamedTuple):
 
     @property
     def times(self) -> tuple[Timestamp | None, Timestamp | None, Timestamp | None]:
-        """When it was opened, closed, and traded last."""
+        """The times at which it was opened, closed, and traded last."""
         return (self.opened_at, self.closed_at, self.last_executed_at)
 
 

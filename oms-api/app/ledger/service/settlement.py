@@ -93,7 +93,7 @@ class Settlements:
         return next((other.date for other in days if other.kind is not DayKind.HOLIDAY), None)
 
     def is_settled(self, market: MarketIdentifier, day: date | None, now: datetime) -> bool:
-        """Return whether a settlement date has come. An unknown one has not."""
+        """Return whether a settlement date has come. An unknown date has not come."""
         return day is not None and day <= convert_to_local_date(market, now)
 
     def _load_amounts(

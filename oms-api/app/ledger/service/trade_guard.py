@@ -39,7 +39,7 @@ class Guard(Protocol):
     def assign_broker(
         self, connection: Connection, tenant_id: int, name_key: str, choice: BrokerChoice
     ) -> dict[str, Any]:
-        """Return the settings, by column, that let a portfolio's orders go to another broker.
+        """Return the settings, by column, that route a portfolio's orders to another broker.
 
         Raises Conflict if the portfolio is not flat or the connection serves another one, and NotFound if
         there is no such connection.

@@ -179,7 +179,7 @@ def _verify_book(
 
 
 def _replay_action(connection: Connection, row: TradeRow) -> Position:
-    """Return the position that the rows up to a corporate action's give."""
+    """Return the position that results from the rows up to that of a corporate action."""
     return replay_position(connection, row.position_key, until=row.sequence)
 
 

@@ -21,7 +21,7 @@ class AdapterState(Protocol):
 
 @runtime_checkable
 class HasConnectionState(Protocol):
-    """An adapter that knows the state of its connection. Asking for it sends nothing."""
+    """An adapter that knows the state of its connection. Reading the state sends nothing."""
 
     def get_connection_state(self) -> AdapterState:
         """Return the state of the connection."""

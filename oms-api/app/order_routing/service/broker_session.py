@@ -53,7 +53,7 @@ class ConnectionChanged(Exception):
 
 
 class BrokerSession:
-    """Runs one connection. One instance at a time does, in the process that has the lease.
+    """Runs one connection. Only one instance runs at a time, in the process that has the lease.
 
     `step` is called again and again. All state that must survive a crash is in the database: requests, the
     cursor of the broker's events, and the orders. The cursor is stored with the status, since events that
@@ -109,7 +109,7 @@ class BrokerSession:
         Raises ConnectionChanged or NotApplied.
 
         While the session is not idle, only many done requests are marked at once, because the broker's events
-        would wait for it.
+        would wait for that.
         """
         try:
             if not self._is_connected and not self._connect():
@@ -178,7 +178,10 @@ class BrokerSession:
             broker.add_links(load_links(self._engine, self._stored.tenant_id, self._stored.name))
 
     def _read_events(self, answer: Sequence[BrokerEvent] = ()) -> bool:
-        """Apply the broker's new events, and those of an answer. Return whether it reported any."""
+        """Apply the broker's new events, and the events of an answer.
+
+        Return whether the broker reported any.
+        """
         records = self._broker.list_events(self._cursor)
         if _has_only_acceptances(records, answer):
             self._await_news(ACCEPTANCE_SECONDS)
@@ -191,7 +194,7 @@ class BrokerSession:
     def _apply_answer(self, events: Sequence[BrokerEvent]) -> bool:
         """Apply the events of an answer, together with events that the broker reported meanwhile.
 
-        Return whether those of the answer are applied. Raises NotApplied.
+        Return whether the events of the answer are applied. Raises NotApplied.
         """
         try:
             self._read_events(events)
@@ -283,7 +286,7 @@ def _get_kind(error: Exception) -> FailureKind:
 
 
 def _list_columns(circuit: Circuit) -> dict[str, Any]:
-    """Return the columns of a connection that tell the state of its circuit breaker."""
+    """Return the columns of a connection that store the state of its circuit breaker."""
     return {
         "circuit": circuit.state.value,
         "failures": circuit.failures,

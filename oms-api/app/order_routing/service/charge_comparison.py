@@ -28,7 +28,7 @@ class HasCharges(Protocol):
         """Return the time before which the broker knows no order."""
 
     def list_charges(self, order_ids: Collection[str]) -> Mapping[str, Decimal]:
-        """Return the charges of those of the orders that ended today. Raises BrokerUnavailable."""
+        """Return the charges of the given orders that ended today. Raises BrokerUnavailable."""
 
 
 class ChargeComparison:

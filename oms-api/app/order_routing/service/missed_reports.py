@@ -19,7 +19,7 @@ MAX_EVENTS = 200  # that are applied together
 
 
 class MissedReports:
-    """Asks the broker of a connection for our working orders."""
+    """Reads our working orders at the broker of a connection."""
 
     def __init__(
         self, engine: Engine, tenant_id: int, name: str, broker: Broker, reports: ReportWriter, now: Now

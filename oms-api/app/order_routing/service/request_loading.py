@@ -28,7 +28,7 @@ from app.orders.service.contingent_orders.groups import GROUPS
 
 
 class Obstacle(StrEnum):
-    """Why a request is not sent."""
+    """The reason why a request is not sent."""
 
     ENDED = "ended"  # the order
     TOO_LATE = "too late"

@@ -50,7 +50,7 @@ class _AppliedRequest(NamedTuple):
 
 
 class RequestSender:
-    """Sends the requests of a connection. Only one process does at a time, by a lease.
+    """Sends the requests of a connection. Only one process sends at a time, by a lease.
 
     A request is marked before it is sent. A request that a crash or a lost answer left marked is never sent
     again: the order is read at the broker by our id until its state is known. Applying an answer again after
@@ -70,7 +70,7 @@ class RequestSender:
         note_answer: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._note_answer = note_answer  # gets whether the answer of a request is missing
-        self._is_woken = is_woken  # whether other processes tell of the requests that they store
+        self._is_woken = is_woken  # whether other processes announce the requests that they store
         self._engine, self._tenant_id, self._name = engine, tenant_id, name
         self._broker, self._apply, self._now = broker, apply, now
         self._resolver = RequestResolver(broker, now)
@@ -148,7 +148,7 @@ class RequestSender:
     def _list_unqueued_requests(self, connection: Connection) -> list[BrokerRequest]:
         """Return the undone requests, without the orders of the queue.
 
-        An order of the queue about which there is another request leaves it: it was certainly not sent.
+        An order of the queue with another request is removed from it: the order was certainly not sent.
         """
         undone_requests = queries.list_undone_requests(connection, self._tenant_id, self._name)
         changed = {request.order_id for request in undone_requests if not is_submission(request)}

@@ -142,7 +142,7 @@ class SessionRunner:
         await_news = partial(_await_news, wake)
         session = BrokerSession(self._engine, current, broker, run, *terms, await_news, lease.keep)
         try:
-            subscribe = getattr(broker, "subscribe", None)  # an adapter with a stream tells of each event
+            subscribe = getattr(broker, "subscribe", None)  # an adapter with a stream reports each event
             if subscribe is not None:
                 subscribe(wake.set)
             _run_steps(session, wake, stop, lease)

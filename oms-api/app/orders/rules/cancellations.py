@@ -7,7 +7,7 @@ from app.timestamps import Timestamp
 
 
 class CancellationFilter(NamedTuple):
-    """Which orders to cancel; None matches all."""
+    """The filter of orders to cancel; None matches all."""
 
     symbol: str | None = None
     side: str | None = None
@@ -37,5 +37,5 @@ class StoredCancellation(NamedTuple):
 
     @property
     def filter(self) -> CancellationFilter:
-        """Which orders to cancel."""
+        """The filter of orders to cancel."""
         return CancellationFilter(self.symbol, self.side, self.strategy)

@@ -1,6 +1,6 @@
 """Convert orders, history rows and executions to database rows.
 
-Both databases accept canonical text (`money.format_fixed`, `timestamps.format_timestamp`).
+SQLite and PostgreSQL accept canonical text (`money.format_fixed`, `timestamps.format_timestamp`).
 """
 
 from collections.abc import Callable, Iterable, Sequence

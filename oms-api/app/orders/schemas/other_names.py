@@ -24,7 +24,7 @@ _OTHERWISE = {
     "trailing_stoploss": "Send an order of type TRAILING_STOP with trail_amount.",
     "validity_ttl": "Send time_in_force GTD with expires_at.",
     "tag": "Send it as strategy or client_order_id.",
-    "exchange": "Leave it out. PUT /instruments/{symbol} tells where a symbol is listed.",
+    "exchange": "Leave it out. PUT /instruments/{symbol} sets the exchange of a symbol.",
     "variety": "Leave it out. take_profit and stop_loss make a bracket.",
     "disclosed_quantity": "Leave it out. All of an order is shown.",
     "percentage": "Send quantity.",

@@ -157,7 +157,7 @@ def drop_unlimited_names(subject: Subject, scope_keys: frozenset[ScopeKey]) -> S
         strategy if (LimitScope.STRATEGY, strategy) in scope_keys else None,
         asset_class,
         is_live,
-        # The key is kept with a user's limits too, to tell a label from a person.
+        # The key is kept with a user's limits too, to distinguish a label from a person.
         key if names_user or (LimitScope.USER, key) in scope_keys else None,
     )
 

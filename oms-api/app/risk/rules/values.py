@@ -21,7 +21,7 @@ class TradingState(StrEnum):
 
 
 class Denial(NamedTuple):
-    """Why an order was denied.
+    """The reason why an order was denied.
 
     `limit` and `asked` are the limit and the denied value, as amounts or words, None if there is none.
     `largest_passing` is the largest quantity that passes all checks, rounded down to the lot size. If a price

@@ -1,4 +1,4 @@
-"""Which of our orders are the legs of which order at Alpaca.
+"""The links between our orders and the legs of orders at Alpaca.
 
 Alpaca chooses the client order ids of legs. A leg is recognized by the order that it was sent with, and by
 its kind: a take-profit is a LIMIT order, a stop-loss a stop order.

@@ -170,7 +170,7 @@ class IbkrOrderTracker:
         return [end]
 
     def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
-        """Return the acceptances of exits that are open while their entry is not, after all were read."""
+        """Return the acceptances of open exits whose entry is not open, after all orders were read."""
         read = set(open_venue_ids)
         waiting_orders = [order for order in self.orders if order.is_waiting and order.venue_id in read]
         return [
@@ -186,7 +186,7 @@ class IbkrOrderTracker:
         return list(self._held_orders.values())
 
     def note_reading(self, held_orders: Iterable[IbkrTrackedOrder], at: datetime) -> list[BrokerEvent]:
-        """Return the ends that wait no more. All executions were read since these ends were held."""
+        """Return the ends that no longer wait, because all executions were read since they were held."""
         events: list[BrokerEvent] = []
         for tracked in held_orders:
             if tracked.held_end is not None:

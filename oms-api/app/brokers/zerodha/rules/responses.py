@@ -138,7 +138,10 @@ def _parse_price(value: Any) -> Decimal | None:
 
 
 def _parse_status(status: str, filled_quantity: Decimal) -> str:
-    """Return Kite's status in the words of `OrderReport`. Any other one: the order is on its way."""
+    """Return Kite's status in the words of `OrderReport`.
+
+    Any other status means that the order is on its way.
+    """
     if status in _ENDS:
         return _ENDS[status]
     if status in _WORKING:

@@ -263,7 +263,7 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
 
 
 def load_override(context: BatchContext, denied: Order) -> bool:
-    """Load whether a denied order has an override that was not rejected."""
+    """Load whether an override of a denied order is waiting or was granted."""
     loaded = context.loaded.overridden
     if denied.key not in loaded:
         loaded[denied.key] = queries.has_live_override(context.connection, *denied.key)
