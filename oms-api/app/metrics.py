@@ -150,14 +150,12 @@ class Metrics:
         self._audit_drops = counter(
             "oms_audit_acts_dropped", "Actions that were not written to the audit trail"
         )
-        self._duty_lag = gauge("oms_duty_lag_seconds", "How late a background job is", ("duty",))
-        self._duty_duration = gauge(
+        self._job_lag = gauge("oms_duty_lag_seconds", "How late a background job is", ("duty",))
+        self._job_duration = gauge(
             "oms_duty_duration_seconds", "Time of the last run of a background job", ("duty",)
         )
-        self._duty_failed = gauge(
-            "oms_duty_failed", "1 if the last run of a background job failed", ("duty",)
-        )
-        self._duty_runs = counter("oms_duty_runs", "Runs of background jobs", ("duty", "outcome"))
+        self._job_failed = gauge("oms_duty_failed", "1 if the last run of a background job failed", ("duty",))
+        self._job_runs = counter("oms_duty_runs", "Runs of background jobs", ("duty", "outcome"))
         self.chains = ChainMetrics(self.registry)
         self._websockets = gauge("oms_websocket_connections", "Authenticated WebSockets that are open")
         self.orders = OrderMetrics(self.registry)
@@ -219,16 +217,16 @@ class Metrics:
         """Start to report the number of open WebSockets."""
         self._websockets.set_function(lambda: float(count()))
 
-    def set_duty(self, name: str, lag_seconds: float, duration_seconds: float, *, has_failed: bool) -> None:
+    def set_job(self, name: str, lag_seconds: float, duration_seconds: float, *, has_failed: bool) -> None:
         """Set the state of a background job."""
-        self._duty_lag.labels(name).set(lag_seconds)
-        self._duty_duration.labels(name).set(duration_seconds)
-        self._duty_failed.labels(name).set(has_failed)
+        self._job_lag.labels(name).set(lag_seconds)
+        self._job_duration.labels(name).set(duration_seconds)
+        self._job_failed.labels(name).set(has_failed)
 
-    def count_duty_run(self, name: str, seconds: float, has_failed: bool) -> None:
+    def count_job_run(self, name: str, seconds: float, has_failed: bool) -> None:
         """Count a run of a background job in this process."""
-        self._duty_runs.labels(name, "failed" if has_failed else "succeeded").inc()
-        self._duty_duration.labels(name).set(seconds)
+        self._job_runs.labels(name, "failed" if has_failed else "succeeded").inc()
+        self._job_duration.labels(name).set(seconds)
 
     def set_component(self, name: str, *, is_degraded: bool) -> None:
         """Set whether a component of the service is degraded or down."""

@@ -7,7 +7,6 @@ from app.brokers.models import BrokerConnectionRow
 from app.calendars.models import CalendarDayRow
 from app.chain_verification.models import ChainVerificationRow
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
-from app.duties.models import DutyRow, DutyRunRow
 from app.events.models import Event
 from app.identity.models import (
     AdminRequest,
@@ -20,6 +19,7 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
+from app.jobs.models import JobRow, JobRunRow
 from app.ledger.models import CashMovement, CorporateAction, Portfolio, PositionRecordRow, PositionRow, Trade
 from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
 from app.orders.models import (
@@ -59,13 +59,13 @@ __all__ = [
     "DailyStatsRow",
     "DayCloseRow",
     "DayFiguresRow",
-    "DutyRow",
-    "DutyRunRow",
     "EquitySnapshot",
     "Event",
     "Execution",
     "InstrumentAliasRow",
     "InstrumentRow",
+    "JobRow",
+    "JobRunRow",
     "KillSwitchChangeRow",
     "KillSwitchRow",
     "LatchRow",

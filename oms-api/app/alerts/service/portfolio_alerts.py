@@ -1,4 +1,4 @@
-"""Evaluate the alerts of portfolios: a duty, so that one process does it at a time."""
+"""Evaluate the alerts of portfolios: a job, so that one process does it at a time."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from app.alerts.rules.portfolio_values import PortfolioFigures, PortfolioLimits,
 from app.alerts.service.firing import record_transitions
 from app.clock import Now
 from app.database import ALL_TENANTS, snapshot, unit_of_work
-from app.duties.service import Lease
+from app.jobs.service import Lease
 from app.ledger.queries.reading import find_books
 from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements

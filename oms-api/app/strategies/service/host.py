@@ -23,8 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.clock import Now, monotonic_seconds
 from app.database import ALL_TENANTS, Readers, snapshot, unit_of_work
 from app.database.failures import format_reason
-from app.duties import queries as leases
 from app.errors import OmsError
+from app.jobs import queries as leases
 from app.market_data.service import Market
 from app.orders.service.order_service import OrderService
 from app.strategies.errors import CodeChanged, MessageLimitExceeded
