@@ -3,9 +3,12 @@
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
 
 from app.brokers.rules.values import Busted, Replaced
+from app.database import unit_of_work
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Protection, Status, Target
+from app.orders.service.commands import DecideApproval
 from tests.order_routing.position_exits import set_exits
 from tests.order_routing.scripted_broker import (
     DOWN,
@@ -307,6 +310,29 @@ def test_pair_of_a_limit_and_a_stop_rests_one_at_a_time(routing):
         Status.ACCEPTED,
     )
     assert routing.broker.received == [("submit", stop.id), ("cancel", stop.id), ("submit", limit.id)]
+
+
+@pytest.mark.parametrize("bid", ["88", "99"])
+def test_approved_pair_rests_one_at_a_time(routing, bid):
+    with unit_of_work(routing.harness.engine) as connection:
+        connection.execute(
+            text("""UPDATE portfolios SET approval = '{"mode":"always","max_move_percent":"50"}'""")
+        )
+    stop = {"type": "STOP", "stop_price": "110", "time_in_force": "GTC"}
+    limit, stop = routing.harness.place_pair("OCO", build_ticket(**LIMIT), build_ticket(**stop))
+    routing.harness.publish_quote(bid, str(int(bid) + 1), bid)
+    origin = routing.harness.build_origin()._replace(actor="slack:T1:U9")
+    routing.harness.run(DecideApproval(origin, limit.id, True, "Because", None, "approver"))
+    routing.run_session()
+    assert routing.broker.received == [("submit", stop.id)]
+    assert describe_orders([routing.harness.get_order(order) for order in (limit, stop)]) == [
+        ("LIMIT", "HELD", 10),
+        ("STOP", "ACCEPTED", 10),
+    ]
+    routing.harness.publish_quote("88", "89", "89")
+    routing.run_session()
+    assert routing.harness.get_order(limit).status is Status.ACCEPTED
+    assert describe_orders([routing.harness.get_order(stop)]) == [("STOP", "CANCELED", 0)]
 
 
 def test_exit_that_the_broker_cannot_execute_denies_the_entry(routing):

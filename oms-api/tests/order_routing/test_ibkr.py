@@ -9,13 +9,16 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.brokers.ibkr.broker import IbkrBroker
 from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
+from app.database import unit_of_work
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import find_orders_by_id
 from app.orders.rules.values import FINAL_STATUSES, OrderKey, Protection, Status, Target
+from app.orders.service.commands import DecideApproval
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
 from app.verify import verify_database
@@ -23,7 +26,7 @@ from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import NAME, RoutingHarness
-from tests.orders.writer_harness import WriterHarness
+from tests.orders.writer_harness import WriterHarness, build_ticket
 from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
@@ -359,6 +362,29 @@ def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_fil
     assert [Decimal(str(amount)) for (amount,) in routing.harness.query(charges)] == [Decimal(-1)]
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_fill_of_an_exit_that_has_ended_here_is_booked_once_by_the_next_process(
+    routing, tws, protected_entry, is_replaced
+):
+    stop = tws.exchange.find_by_ref(protected_entry["stop_loss"].id)
+    if is_replaced:
+        routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
+        run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    ours = list_exits(routing)["stop_loss"]
+    routing.harness.cancel(ours)
+    run_until(routing, lambda: find_status(routing, ours) is Status.CANCELED)
+    routing.broker.close()
+    tws.call(lambda: tws.exchange.fill(stop, "4", "80"))  # it crossed the cancel; nobody reads it
+    for _ in range(2):
+        restart_process(routing)
+        run_until(routing, lambda: len(routing.list_executions()) == 2)
+    rows = routing.harness.query("SELECT order_id, note FROM executions WHERE note IS NOT NULL")
+    assert [tuple(row) for row in rows] == [(ours.id, "late")]
+    assert routing.harness.get_order(ours).filled_quantity == 4
+    [(held,)] = routing.harness.query("SELECT quantity FROM positions")
+    assert Decimal(str(held)) == count_held(tws) == 6
+
+
 def list_sent(tws, *, since=0):
     """Return (type, quantity) of the sales that were sent to TWS."""
     return [(order.kind, int(order.sent_quantity)) for order in tws.exchange.orders[since:] if order.sign < 0]
@@ -425,6 +451,49 @@ def test_stop_that_the_market_has_reached_is_sent_after_the_target(routing, tws,
     run_until(routing, lambda: len(tws.exchange.orders) == 5)
     assert list_sent(tws, since=3) == [("LMT", 6), ("STP", 6)]
     assert list_open_sales(tws) == [("LMT", "Submitted", 4), ("STP", "PreSubmitted", 4)]
+
+
+def place_pair(routing):
+    """Place a pair that buys, and that the market has not reached."""
+    limit = build_ticket(type="LIMIT", limit_price="90", time_in_force="GTC")
+    stop = build_ticket(type="STOP", stop_price="110", time_in_force="GTC")
+    return routing.harness.place_pair("OCO", limit, stop)
+
+
+def release_at_the_open(routing, tws, pair, bid):
+    routing.harness.now = routing.harness.now.replace(hour=14, minute=30)  # New York opens
+    quote_everywhere(routing, tws, bid)
+    assert {find_status(routing, order) for order in pair} == {Status.HELD}
+    routing.harness.release_orders()
+
+
+def approve(routing, tws, pair, bid):
+    quote_everywhere(routing, tws, bid)
+    origin = routing.harness.build_origin()._replace(actor="slack:T1:U9")
+    routing.harness.run(DecideApproval(origin, pair[0].id, True, "Because", None, "approver"))
+
+
+WAITING_PAIRS = [
+    ("enforce_sessions = 'hold'", Status.HELD, release_at_the_open),
+    ("""approval = '{"mode":"always","max_move_percent":"50"}'""", Status.AWAITING_APPROVAL, approve),
+]
+
+
+@pytest.mark.parametrize(("change", "status", "release"), WAITING_PAIRS, ids=["open", "approval"])
+@pytest.mark.parametrize(("bid", "sent"), [(99, ["LMT", "STP"]), (89, ["STP", "LMT"])])
+def test_order_of_a_released_pair_that_the_market_has_reached_is_sent_last(
+    routing, tws, change, status, release, bid, sent
+):
+    routing.harness.list_instrument()
+    with unit_of_work(routing.harness.engine) as connection:
+        connection.execute(text(f"UPDATE portfolios SET {change}"))  # noqa: S608
+    pair = place_pair(routing)
+    assert {order.status for order in pair} == {status}
+    release(routing, tws, pair, bid)
+    run_until(routing, lambda: len(tws.exchange.orders) == 2)
+    assert [order.kind for order in tws.exchange.orders] == sent
+    run_until(routing, lambda: routing.list_open_requests() == [])
+    assert count_held(tws) == (0 if bid == 99 else 10)
 
 
 def test_exit_that_arrives_after_the_other_one_has_filled_does_not_rest(routing, tws, held):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.money import format_fixed
+from app.money import format_fixed, format_optional_fixed
 
 MAX_DELAY = timedelta(seconds=10)  # from an input to the order that it caused
 
@@ -110,7 +110,11 @@ def _compare_terms(
     for kind, live_value, replayed_value in terms:
         if live_value != replayed_value:
             yield ParityDifference(
-                kind, order_id, _format_amount(live_value), _format_amount(replayed_value), cause
+                kind,
+                order_id,
+                format_optional_fixed(live_value),
+                format_optional_fixed(replayed_value),
+                cause,
             )
     if live_order.at - replayed_order.at > MAX_DELAY:
         delay_seconds = (live_order.at - replayed_order.at).total_seconds()
@@ -142,7 +146,3 @@ def compare_fill(
         for kind, live_value, replayed_value in pairs
         if live_value != replayed_value
     ]
-
-
-def _format_amount(amount: Decimal | None) -> str | None:
-    return None if amount is None else format_fixed(amount)

@@ -88,6 +88,26 @@ def test_replaced_leg_is_known_by_our_id_and_its_predecessor_is_not_taken_for_it
     assert links.find_broker_id("S2") == "b3"
 
 
+def test_leg_that_has_ended_here_is_known_beside_its_replacement(links):
+    links.add([OrderLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
+    assert [link.leg_id for link in links.list_unreported()] == ["T", "S", "S1"]
+    successor = build_leg(STOP, "new", id="b3", client_order_id="S")
+    legs = [build_leg(TARGET, "new"), build_leg(STOP, "replaced"), successor]
+    named = links.name_reports(build_order(legs=legs))
+    assert [report.order_id for report in named] == ["E", "T", "S1", "S"]
+    assert (links.find_broker_id("S1"), links.find_broker_id("S")) == ("b2", "b3")
+    assert links.list_group("S1") == ["E", "T", "S", "S1"]
+    links.forget_unreported_ended()
+    assert links.find_primary("S1") == "E"
+
+
+def test_ended_leg_that_was_read_in_vain_is_not_read_again(links):
+    links.add([OrderLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
+    links.forget_unreported_ended()
+    assert [link.leg_id for link in links.list_unreported()] == ["T", "S"]
+    assert links.find_primary("S1") is None
+
+
 def test_order_from_another_program_keeps_its_id(links):
     foreign = build_order(legs=[build_leg(TARGET | {"type": "limit"})], client_order_id="X", id="b9")
     assert describe_orders(links.name_reports(foreign)) == [("X", "new"), (TARGET["client_order_id"], "held")]
