@@ -1,4 +1,4 @@
-"""What the current code works for, which every log line names: a request, a run of a job, or a delivery.
+"""The request, job run or delivery that the current code works for. Every log line names it.
 
 W3C Trace Context: https://www.w3.org/TR/trace-context/
 """

@@ -51,7 +51,7 @@ class ReportTargets(NamedTuple):
 
 
 class ReportSources(NamedTuple):
-    """What reports are read with."""
+    """The services that reports read from."""
 
     market: Market
     exits: ExitsReader

@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Handlers(NamedTuple):
-    """What to do with the result of a forwarded request.
+    """The callbacks for the result of a forwarded request.
 
     `lost` is called if the connection ends before the response, when the outcome is unknown.
     """

@@ -1,4 +1,4 @@
-"""What the metrics read: how the background jobs do, what waits, and the value of portfolios."""
+"""Read the figures of the metrics: states of background jobs, backlogs, and values of portfolios."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

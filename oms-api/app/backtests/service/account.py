@@ -140,7 +140,7 @@ class BacktestAccount:
 
     @property
     def earned(self) -> list[Decimal]:
-        """What each closed round trip earned, net of charges."""
+        """The P&L of each closed round trip, net of charges."""
         return [pnl for tracker in self._trips.values() for pnl in tracker.earned]
 
     def get_position(self, key: HoldingKey) -> Position:

@@ -35,7 +35,7 @@ _new_bar: Callable[[type[Bar], tuple[Any, ...]], Bar] = tuple.__new__
 
 
 class BacktestRun(NamedTuple):
-    """What a backtest computed. `result_hash` is that of its orders, fills and equity."""
+    """The result of a backtest. `result_hash` is that of its orders, fills and equity."""
 
     account: BacktestAccount
     points: Sequence[EquityPoint]
