@@ -158,6 +158,6 @@ def _write_xlsx(connection: Connection, source: Source, path: Path) -> None:
         while not export.write_page(connection):
             continue
         export.finish()
-        read_piece: Callable[[], bytes] = export.read
-        while piece := read_piece():
-            file.write(piece)
+        read_chunk: Callable[[], bytes] = export.read
+        while chunk := read_chunk():
+            file.write(chunk)

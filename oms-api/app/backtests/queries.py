@@ -66,8 +66,8 @@ def update_claimed(connection: Connection, backtest: Backtest, changes: Mapping[
 
 def insert_file(connection: Connection, backtest: Backtest, name: str, content: bytes) -> None:
     """Store a file of a backtest."""
-    of_it = {"tenant_id": backtest.tenant_id, "backtest_id": backtest.id}
-    connection.execute(insert(BacktestFileRow).values(**of_it, name=name, content=content))
+    backtest_key = {"tenant_id": backtest.tenant_id, "backtest_id": backtest.id}
+    connection.execute(insert(BacktestFileRow).values(**backtest_key, name=name, content=content))
 
 
 def find_file(connection: Connection, tenant_id: int, backtest_id: str, name: str) -> bytes | None:

@@ -249,8 +249,8 @@ class BacktestEngine:
 
     def _add_point(self, *, is_close: bool) -> None:
         account, at = self._account, self._context.seconds
-        net, gross = account.measure_exposure()
-        self._curve.append(EquityPoint(at, account.cash, net, gross, account.charges, is_close))
+        exposure = account.measure_exposure()
+        self._curve.append(EquityPoint(at, account.cash, *exposure, account.charges, is_close))
 
     def _dispatch_notices(self) -> None:
         """Report fills and new statuses to the strategy, and those that its reactions cause."""
