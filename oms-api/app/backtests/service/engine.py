@@ -69,7 +69,7 @@ class BacktestEngine:
             settings, self._account, recorder, self._find_price, tables.calendars
         )
         for symbol in self._feeds:
-            self._orders.open[symbol] = {}
+            self._orders.orders_by_symbol[symbol] = {}
         visible_feeds = {symbol: feed for symbol, feed in self._feeds.items() if symbol not in self._hidden}
         self._context = BacktestContext(settings, self._account, self._orders, visible_feeds)
         self._context.owner = type(strategy)
@@ -175,7 +175,7 @@ class BacktestEngine:
             columns.volumes[first:stop], *terms, strict=False,
         )  # fmt: skip
         context, on_bar = self._context, self._strategy.on_bar
-        open_orders, notices = self._orders.open[feed.symbol], self._orders.notices
+        open_orders, notices = self._orders.orders_by_symbol[feed.symbol], self._orders.notices
         ready = feed.warm_up - feed.seen - 1  # the index of the first bar after the warm-up
         for index, row in enumerate(rows, first):
             feed.index = index
@@ -203,7 +203,7 @@ class BacktestEngine:
             for feed in feeds:
                 self._show_bar(feed)
             for feed in feeds:
-                if self._orders.open[feed.symbol]:
+                if self._orders.orders_by_symbol[feed.symbol]:
                     self._orders.match(feed, end)
             self._dispatch_notices()
             for feed in feeds:
