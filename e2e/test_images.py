@@ -11,9 +11,9 @@ import pytest
 
 import run
 from deployment import build_environment, build_sqlite_url, wait_until
+from deployment_files import ROOT, SERVICES, get_instruction, read_image_environment
 from supervisor import Program, stop_all
 from support.ports import find_free_ports
-from test_deployment import ROOT, SERVICES, get_instruction, read_image_environment
 
 pytestmark = pytest.mark.e2e
 REQUIRED = {

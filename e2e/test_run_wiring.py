@@ -174,9 +174,9 @@ def test_pause_is_reset_after_a_long_run(tmp_path):
     assert program.schedule_restart(now=200.0) == 0.5
 
 
-@pytest.mark.parametrize(("code", "words"), [(-9, "was killed by SIGKILL"), (3, "ended with status 3")])
-def test_exit_status_is_described_in_words(code, words):
-    assert describe_exit(code) == words
+@pytest.mark.parametrize(("code", "description"), [(-9, "was killed by SIGKILL"), (3, "ended with status 3")])
+def test_exit_status_is_described_in_words(code, description):
+    assert describe_exit(code) == description
 
 
 class FakeProgram(Program):

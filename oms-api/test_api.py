@@ -73,9 +73,9 @@ class ApiClient:
     def report(self, key: str, **changes: object) -> Answer:
         """POST a trade with an idempotency key."""
         body = {"symbol": SYMBOL, "quantity": "10", "gmv": "1000.00", "side": "BUY", "user_id": "smoke-test"}
-        trade_terms = {"portfolio_name": self.portfolio, "note": f"smoke test {self.run}"}
+        labels = {"portfolio_name": self.portfolio, "note": f"smoke test {self.run}"}
         return self.call(
-            "POST", "/api/v1/trade", body | trade_terms | changes, Idempotency_Key=f"smoke:{self.run}:{key}"
+            "POST", "/api/v1/trade", body | labels | changes, Idempotency_Key=f"smoke:{self.run}:{key}"
         )
 
     def book(self, **params: object) -> dict[str, Any]:
@@ -164,8 +164,8 @@ def check_trade_list(client: ApiClient) -> None:
     query = f"portfolio={quote(client.portfolio)}&limit=1"
     newest = require_status(client.call("GET", f"/api/v1/trades?{query}"), 200).json
     require_equal("newest trade", newest[0]["trade_id"], client.trade["trade_id"])
-    trade = require_status(client.call("GET", f"/api/v1/trades/{client.trade['trade_id']}"), 200).json
-    require_equal("hash", trade["hash"], client.trade["hash"])
+    stored_trade = require_status(client.call("GET", f"/api/v1/trades/{client.trade['trade_id']}"), 200).json
+    require_equal("hash", stored_trade["hash"], client.trade["hash"])
 
 
 def check_portfolio(client: ApiClient) -> None:

@@ -111,15 +111,15 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
 @pytest.mark.any_database
 def test_seed_keeps_existing_instruments_and_limits(configured_database, engine):
     terms = Instrument("TCS", tick_size=Decimal(1), lot_size=Decimal(5))
-    kept = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
+    kept_limit = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
     with unit_of_work(engine) as connection:
         set_terms(connection, 1, terms, NOON)
-        set_limit(connection, 1, kept._replace(set_by="somebody", set_at=format_timestamp(NOON)))
+        set_limit(connection, 1, kept_limit._replace(set_by="somebody", set_at=format_timestamp(NOON)))
     assert command.main() == command.DONE
     with engine.connect() as connection:
         key = InstrumentKey(1, "TCS")
         assert find_instruments(connection, [key])[key].lot_size == 5
-        limit = find_limit(connection, 1, kept)
+        limit = find_limit(connection, 1, kept_limit)
     assert limit
     assert (limit.value, limit.set_by) == (Decimal(60), "somebody")
 
@@ -129,10 +129,13 @@ def test_seeded_positions_go_long_short_and_through_zero(configured_database, en
     with snapshot(engine) as connection:
         rows = [row for row in audit.iterate_ledger_rows(connection) if row.kind == "trade"]
     after = [(float(row.position_quantity), float(row.quantity_delta)) for row in rows]
-    assert any(held < 0 for held, _ in after)
-    assert any(held == 0 for held, _ in after)
-    assert any(held * (held - change) < 0 for held, change in after), "none went through zero"
-    assert any(abs(held) < abs(held - change) and held * (held - change) > 0 for held, change in after)
+    assert any(quantity < 0 for quantity, _ in after)
+    assert any(quantity == 0 for quantity, _ in after)
+    assert any(quantity * (quantity - change) < 0 for quantity, change in after), "none went through zero"
+    assert any(
+        abs(quantity) < abs(quantity - change) and quantity * (quantity - change) > 0
+        for quantity, change in after
+    )
 
 
 def test_seeded_trades_are_in_the_sessions_before_today(configured_database):

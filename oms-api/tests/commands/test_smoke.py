@@ -148,8 +148,10 @@ def test_each_check_can_fail(check, monkeypatch):
 
 
 def test_open_position_at_the_end_fails(monkeypatch):
-    held = command.Answer(200, {}, json.dumps({"positions": {command.SYMBOL: {"quantity": "10"}}}))
-    monkeypatch.setattr(command.ApiClient, "call", lambda *_, **__: held)
+    portfolio_answer = command.Answer(
+        200, {}, json.dumps({"positions": {command.SYMBOL: {"quantity": "10"}}})
+    )
+    monkeypatch.setattr(command.ApiClient, "call", lambda *_, **__: portfolio_answer)
     assert "must be '0'" in command._find_failure(
         command.check_flat_positions, command.ApiClient("http://127.0.0.1:1", "key")
     )

@@ -90,7 +90,7 @@ def two_processes(timed_service, clock):
 def test_repeated_job_changes_nothing_that_a_killed_process_did(read_tables, two_processes, clock):
     clock.set("2026-11-21T00:05:30")
     at = clock()
-    (engine, jobs), (others, again) = two_processes
+    (engine, jobs), (other_engine, again) = two_processes
     changed = set()
     for job, repeated in zip(jobs, again, strict=True):
         before = read_tables()
@@ -107,7 +107,7 @@ def test_repeated_job_changes_nothing_that_a_killed_process_did(read_tables, two
             JobRunner(engine, [job._replace(run=work_and_crash)], clock).run_due()
         tables = read_tables()
         changed |= {job.name} if tables != before else set()
-        survivor = JobRunner(others, [repeated._replace(run=repeat)], clock)
+        survivor = JobRunner(other_engine, [repeated._replace(run=repeat)], clock)
         assert survivor.run_due() == []  # the dead process still has the lease
         clock.at += max(LEASE, job.period)
         assert survivor.run_due() == [job.name]
@@ -116,18 +116,18 @@ def test_repeated_job_changes_nothing_that_a_killed_process_did(read_tables, two
     assert "daily statistics" in changed
 
 
-def test_job_of_two_processes_at_once_leaves_what_one_leaves(read_tables, two_processes, clock):
+def test_two_concurrent_runs_of_a_job_have_the_result_of_one_run(read_tables, two_processes, clock):
     """A process that was too slow loses its lease, and both do the work."""
     clock.set("2026-11-23T00:00:30")  # every job is due again after the test before
     at = clock()
-    (engine, jobs), (others, again) = two_processes
+    (engine, jobs), (other_engine, again) = two_processes
     for job, repeated in zip(jobs, again, strict=True):
 
         def work(lease, repeated: Job = repeated):
             clock.at = at
             repeated.run(lease)
 
-        other = JobRunner(others, [repeated._replace(run=work)], clock)
+        other = JobRunner(other_engine, [repeated._replace(run=work)], clock)
 
         def race(lease, job: Job = job, other: JobRunner = other):
             clock.at += max(LEASE, job.period)

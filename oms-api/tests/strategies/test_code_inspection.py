@@ -106,14 +106,17 @@ def test_pause_does_not_wait_for_code_that_hangs(api, loop, monkeypatch):
     monkeypatch.setattr(code_inspection, "DISPLAY_SECONDS", 0.1)
     monkeypatch.setattr(code_inspection, "_inspect_code", lambda _: released.wait(60))
     state = api.service.app.state
-    kept, state.code_inspector = state.code_inspector, CodeInspector(state.code_inspector.catalog)
+    previous_inspector, state.code_inspector = (
+        state.code_inspector,
+        CodeInspector(state.code_inspector.catalog),
+    )
     try:
         answer = api.post(f"/strategies/{stage.name}:pause", {})
         assert (answer.json()["status"], answer.json()["parameter_definitions"]) == ("PAUSED", [])
         assert not released.is_set()
     finally:
         released.set()
-        state.code_inspector = kept
+        state.code_inspector = previous_inspector
 
 
 def test_other_writes_go_on_during_an_inspection(api, monkeypatch):
@@ -128,10 +131,13 @@ def test_other_writes_go_on_during_an_inspection(api, monkeypatch):
     api.set_quote("AAPL", "99", "101", "100")
     monkeypatch.setattr(code_inspection, "_inspect_code", place)
     state = api.service.app.state
-    kept, state.code_inspector = state.code_inspector, CodeInspector(state.code_inspector.catalog)
+    previous_inspector, state.code_inspector = (
+        state.code_inspector,
+        CodeInspector(state.code_inspector.catalog),
+    )
     body = {"name": "trend", "entry_point": "pairs", "portfolio": "Growth", "symbols": ["AAPL"]}
     try:
         assert api.post("/strategies", body).status_code == 201
     finally:
-        state.code_inspector = kept
+        state.code_inspector = previous_inspector
     assert placed == ["FILLED"]

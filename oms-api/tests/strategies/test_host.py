@@ -169,11 +169,11 @@ def _is_input(sequence):
 def test_verification_finds_a_journal_that_was_changed(setup, service):
     session = setup.start()
     session.deliver([build_bar_input(0), build_bar_input(1)])
-    mine = StrategyInputRow.tenant_id == setup.api.tenant_id
+    is_own_row = StrategyInputRow.tenant_id == setup.api.tenant_id
     for statement, problem in (
-        (update(StrategyInputRow).where(mine, _is_input(2)).values(payload="{}"), ("hash", "input 2")),
-        (delete(StrategyInputRow).where(mine, _is_input(2)), ("hash", "input 3")),
-        (delete(StrategyInputRow).where(mine, _is_input(3)), ("end", "input 2")),
+        (update(StrategyInputRow).where(is_own_row, _is_input(2)).values(payload="{}"), ("hash", "input 2")),
+        (delete(StrategyInputRow).where(is_own_row, _is_input(2)), ("hash", "input 3")),
+        (delete(StrategyInputRow).where(is_own_row, _is_input(3)), ("end", "input 2")),
         (
             delete(StrategyStateRow).where(StrategyStateRow.tenant_id == setup.api.tenant_id),
             ("state", "none"),
@@ -197,8 +197,8 @@ def test_deletion_of_old_inputs_leaves_no_gap(setup, service):
     with service.engine.connect() as connection:
         set_all_tenants_scope(connection)
         delete_inputs(connection, now + ahead / 2)
-        left = list(iterate_inputs(connection, setup.api.tenant_id, "counter"))
-        assert [item.sequence for item in left] == [2, 3, 4]
+        remaining_inputs = list(iterate_inputs(connection, setup.api.tenant_id, "counter"))
+        assert [item.sequence for item in remaining_inputs] == [2, 3, 4]
         assert list(verify_journals(connection)) == []
         connection.rollback()
 
