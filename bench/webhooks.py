@@ -25,7 +25,7 @@ from app.events.service.outbox import build_event_insert
 from app.migrate import migrate
 from app.security_setup import create_key_ring
 from app.timestamps import format_timestamp
-from app.webhooks.queries.webhooks import StoredWebhook, insert_webhook
+from app.webhooks.queries.webhooks import WEBHOOKS, StoredWebhook
 from app.webhooks.rules.signatures import format_secret
 from app.webhooks.service.webhooks import get_secret_context
 from bench.disk import scratch
@@ -100,7 +100,7 @@ def _create_webhooks(engine: Engine, settings: Settings, port: int, count: int) 
             tenant_id, webhook_id = number + 1, f"wh_{number:024x}"
             secret = keys.encrypt(format_secret(b"s" * 32), get_secret_context(tenant_id, webhook_id))
             url = f"http://127.0.0.1:{port}/{number}"
-            insert_webhook(
+            WEBHOOKS.insert(
                 connection,
                 StoredWebhook(
                     *(webhook_id, tenant_id, None, "bench", url, "order.*", None, "enabled", None),

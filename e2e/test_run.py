@@ -203,7 +203,10 @@ def test_trades_survive_a_stop_and_a_start(start_run, tree, ports):
     key = read_key(tree)
     trade = {"symbol": "AAPL", "quantity": "1", "gmv": "175", "side": "BUY", "portfolio_name": "Kept"}
     oms = httpx.Client(
-        base_url=f"http://127.0.0.1:{ports['OMS_PORT']}/api/v1", headers={"X-API-Key": key}, trust_env=False
+        base_url=f"http://127.0.0.1:{ports['OMS_PORT']}/api/v1",
+        headers={"X-API-Key": key},
+        trust_env=False,
+        timeout=60,
     )
     with oms:
         placed = oms.post("/trade", json=trade).raise_for_status().json()

@@ -74,7 +74,9 @@ def test_mistyped_portfolio_needs_a_confirmation(slack, deployment):
     slack.place()
     expect(slack.form).to_contain_text("There is no portfolio named Growht")
     assert deployment.trades(portfolio="Growht") == []
-    for question in slack.form.get_by_role("checkbox", name="Yes, ").all():
+    questions = slack.form.get_by_role("checkbox", name="Yes, ")
+    expect(questions.first).to_be_visible()
+    for question in questions.all():
         question.check()
     slack.place()
     slack.wait_for_no_form()
@@ -100,7 +102,7 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
         -1
     ]
     body = {"delivery": submission, "times": 7, "at_once": True}
-    repeated = httpx.post(f"{control}/repeat", json=body, timeout=30, **LOOPBACK).raise_for_status().json()
+    repeated = httpx.post(f"{control}/repeat", json=body, **LOOPBACK).raise_for_status().json()
     assert [delivery["status"] for delivery in repeated["deliveries"]] == [200] * 7
     assert len(deployment.trades(portfolio="Repeats")) == 1
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)

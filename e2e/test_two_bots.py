@@ -42,7 +42,7 @@ def place_order(deployment, symbol):
 
 def list_texts(deployment):
     url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
-    messages = httpx.get(url, timeout=10, **LOOPBACK).json()["messages"]
+    messages = httpx.get(url, **LOOPBACK).json()["messages"]
     return [message["text"] for message in messages]
 
 

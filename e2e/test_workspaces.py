@@ -33,7 +33,7 @@ def send_request(deployment, key, method, path, **body):
     """Send a request with the key of another tenant."""
     url = f"{deployment.url('oms-api')}/api/v1{path}"
     headers = {"X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
-    response = httpx.request(method, url, json=body or None, headers=headers, timeout=10, **LOOPBACK)
+    response = httpx.request(method, url, json=body or None, headers=headers, **LOOPBACK)
     return response.raise_for_status().json()
 
 

@@ -14,17 +14,16 @@ from app.authentication_setup import create_authentication, make_limiter, make_s
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import create_adapter
-from app.brokers.kite.price_source import NAME as KITE
-from app.brokers.kite.price_source import KiteSource
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
-from app.brokers.remote.budgets import LimitStore
 from app.brokers.rules.circuit_breaker import CircuitState
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import compute_lag
 from app.brokers.service.price_access import find_price_terms
+from app.brokers.zerodha.price_source import NAME as KITE
+from app.brokers.zerodha.price_source import KiteSource
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
@@ -388,11 +387,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
-        create_broker=partial(
-            create_adapter,
-            store=LimitStore(settings.redis_url, engine),
-            observe=metrics.requests.count_broker_request,
-        ),
+        create_broker=partial(create_adapter, engine=engine, observe=metrics.requests.count_broker_request),
         broker_notifier=broker_notifier,
         signal_planner=planner,
         signals=SignalService(writer, SignalStore(transactions, planner), now),

@@ -103,9 +103,29 @@ def shorten_quantity(text: str) -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def format_money(amount: Decimal) -> str:
+    """Return the amount with 2 to 8 decimals for display ("17500.00")."""
+    return shorten_amount(format_fixed(amount))
+
+
 def format_plain_amount(amount: Decimal) -> str:
     """Return the amount without separators and trailing zeros ("10.50" → "10.5")."""
     return shorten_quantity(format_fixed(amount))
+
+
+def format_optional_fixed(amount: Decimal | None) -> str | None:
+    """Return the canonical text of an amount. None stays None."""
+    return None if amount is None else format_fixed(amount)
+
+
+def format_optional_money(amount: Decimal | None) -> str | None:
+    """Return an amount as `format_money` does. None stays None."""
+    return None if amount is None else format_money(amount)
+
+
+def format_optional_quantity(amount: Decimal | None) -> str | None:
+    """Return an amount as `format_plain_amount` does. None stays None."""
+    return None if amount is None else format_plain_amount(amount)
 
 
 def format_grouped_amount(amount: Decimal) -> str:

@@ -24,7 +24,7 @@ from app.config import ConfigurationError, load_settings
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.price_files import PriceFileError, list_points, read_price_rows
 from app.market_data.rules.values import Bar, Quote
-from app.money import format_fixed
+from app.money import format_optional_fixed
 
 PLAYED, FAILED, CANNOT = 0, 1, 2
 TIMEOUT_SECONDS = 30.0
@@ -112,10 +112,7 @@ class ProgressBar:
 def format_quote(quote: Quote) -> dict[str, str | None]:
     """Return the body of `PUT /quotes`."""
     names = ("bid", "ask", "last", "bid_size", "ask_size")
-    return {
-        name: None if amount is None else format_fixed(amount)
-        for name, amount in zip(names, quote[1:6], strict=True)
-    }
+    return {name: format_optional_fixed(amount) for name, amount in zip(names, quote[1:6], strict=True)}
 
 
 def format_progress(

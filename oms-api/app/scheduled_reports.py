@@ -18,7 +18,7 @@ from app.events.service.outbox import build_event_insert
 from app.exports.queries import ExportFilter
 from app.exports.service.csv_export import CsvExport
 from app.exports.service.pages import ExportContext, Source
-from app.exports.service.risk import ValuedPortfolio, format_money, value_portfolios
+from app.exports.service.risk import ValuedPortfolio, value_portfolios
 from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XlsxExport
 from app.identity.queries.tenants import TenantRow, find_tenant
@@ -27,6 +27,7 @@ from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
+from app.money import format_money
 from app.timestamps import format_timestamp
 from app.webhooks.service.sender import WebhookSender
 

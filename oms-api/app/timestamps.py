@@ -25,3 +25,8 @@ def format_timestamp(instant: datetime) -> Timestamp:
     """
     text = orjson.dumps(instant, option=_UTC)[1:-1].decode()
     return Timestamp(text if len(text) == _LENGTH else f"{text[:_WHOLE_SECONDS]}.000000Z")
+
+
+def format_optional_timestamp(instant: datetime | None) -> Timestamp | None:
+    """Return an instant as a timestamp. None stays None."""
+    return None if instant is None else format_timestamp(instant)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
+from app.clock import utc_now
 from app.database import connect_engine
 from app.database.timeouts import response_timeout, set_statement_timeout
 from app.migrate import migrate
 from app.verify import format_report, verify_database
 from tests.support.any_database import deselect_repeated
+from tests.support.clock import compute_wait_for_next_day
 from tests.support.postgres import Databases, PostgresServer, get_database_name
 from tests.support.service import ApiClient, Service, run_service
 
@@ -48,6 +51,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect the PostgreSQL half of tests marked `any_database`, unless LONG_TESTS is set."""
     if not LONG_TESTS:
         deselect_repeated(config, items, "backend")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin no test at the end of a UTC day: its day orders would expire, and its reports have two days."""
+    time.sleep(compute_wait_for_next_day(utc_now()))
 
 
 @pytest.fixture(autouse=True)

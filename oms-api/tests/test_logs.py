@@ -15,6 +15,7 @@ from app.correlation import build_traceparent, correlate, parse_trace_id, set_co
 from app.database.thread_pool import BoundedThreadPool
 from app.logs import AccessLog, ConsoleFormatter, JsonFormatter
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
 
 CANARY = "canary-7f3a9c"
@@ -125,7 +126,10 @@ def test_access_log_lines_are_written_in_batches(as_json):
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_secrets_and_bodies_are_not_logged(log_format, new_database):
     settings = {"DATABASE_URL": new_database("sqlite"), "LOG_FORMAT": log_format, "LOG_LEVEL": "DEBUG"}
-    with run_process(**settings) as service, httpx.Client(base_url=service.url) as client:
+    with (
+        run_process(**settings) as service,
+        httpx.Client(base_url=service.url, timeout=WAIT_SECONDS) as client,
+    ):
         good = {"X-API-Key": BOOTSTRAP_KEY, "X-Request-ID": "req-of-the-canary"} | {
             "traceparent": TRACEPARENT
         }

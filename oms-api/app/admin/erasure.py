@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.admin.commands import CommandContext, CommandResult, find_user
-from app.alerts.queries import delete_alerts_of
+from app.alerts.queries import ALERTS
 from app.identity.rules.people import ERASED_PREFIX
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.erasure import Erasure, erase_user
@@ -30,7 +30,7 @@ async def erase_person(command_context: CommandContext, options: Namespace) -> C
     def erase(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
         for name in erasure.names:
             delete_preferences(connection, tenant_id, name)
-            delete_alerts_of(connection, tenant_id, name)
+            ALERTS.delete(connection, tenant_id=tenant_id, owner=name)
         return erase_user(connection, request, erasure, now)
 
     await command_context.execute(tenant_id, erase)

@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, or_, select, update
 
 from app.alerts.models import AlertRow
-from app.alerts.rules.conditions import Alert, AlertKind, Direction, Transition, apply_transition
+from app.alerts.rules.conditions import Alert, AlertKind, Transition, apply_transition
+from app.database import RecordTable
 from app.identity.queries.owners import build_activity_condition, build_visibility_condition
 from app.identity.rules.access import Caller
 from app.ledger.models import Portfolio
 
-_COLUMNS = tuple(getattr(AlertRow, name) for name in Alert._fields)
+ALERTS = RecordTable(AlertRow, Alert)
 
 
 class ListedAlert(NamedTuple):
@@ -31,19 +32,6 @@ class WatchedPortfolio(NamedTuple):
     is_live: bool
 
 
-def insert_alert(connection: Connection, alert: Alert) -> None:
-    """Store a new alert."""
-    connection.execute(insert(AlertRow).values(**alert._asdict()))
-
-
-def count_alerts(connection: Connection, tenant_id: int, owner: str | None = None) -> int:
-    """Return the number of the tenant's alerts, or of those of an owner."""
-    statement = select(func.count()).select_from(AlertRow).where(AlertRow.tenant_id == tenant_id)
-    if owner is not None:
-        statement = statement.where(AlertRow.owner == owner)
-    return int(connection.execute(statement).scalar_one())
-
-
 def list_alerts(connection: Connection, caller: Caller, limit: int, before: str | None) -> list[ListedAlert]:
     """Return the alerts of a caller, newest first. `before` is the id of the last alert seen.
 
@@ -51,7 +39,7 @@ def list_alerts(connection: Connection, caller: Caller, limit: int, before: str 
     """
     is_portfolio = (Portfolio.tenant_id == AlertRow.tenant_id) & (Portfolio.id == AlertRow.portfolio_id)
     statement = (
-        select(*_COLUMNS, Portfolio.name)
+        select(*ALERTS.columns, Portfolio.name)
         .outerjoin(Portfolio, is_portfolio)
         .where(AlertRow.tenant_id == caller.tenant_id, AlertRow.owner == caller.actor)
         .order_by(AlertRow.id.desc())
@@ -62,25 +50,12 @@ def list_alerts(connection: Connection, caller: Caller, limit: int, before: str 
         statement = statement.where(or_(AlertRow.portfolio_id.is_(None), is_visible))
     if before is not None:
         statement = statement.where(AlertRow.id < before)
-    return [ListedAlert(_build(row[:-1]), row[-1]) for row in connection.execute(statement)]
-
-
-def delete_alert(connection: Connection, tenant_id: int, owner: str, alert_id: str) -> bool:
-    """Delete an alert of the owner. Return whether there was one."""
-    is_mine = (AlertRow.tenant_id == tenant_id, AlertRow.owner == owner, AlertRow.id == alert_id)
-    return connection.execute(delete(AlertRow).where(*is_mine)).rowcount == 1
-
-
-def delete_alerts_of(connection: Connection, tenant_id: int, owner: str) -> None:
-    """Delete all alerts of an owner."""
-    connection.execute(delete(AlertRow).where(AlertRow.tenant_id == tenant_id, AlertRow.owner == owner))
+    return [ListedAlert(ALERTS.build(row[:-1]), row[-1]) for row in connection.execute(statement)]
 
 
 def find_alert(connection: Connection, tenant_id: int, alert_id: str, now: datetime) -> Alert | None:
     """Return an alert by its id. None if it does not exist or its owner is not active."""
-    is_match = (AlertRow.tenant_id == tenant_id, AlertRow.id == alert_id, _has_active_owner(now))
-    row = connection.execute(select(*_COLUMNS).where(*is_match)).one_or_none()
-    return None if row is None else _build(row)
+    return ALERTS.find(connection, _has_active_owner(now), tenant_id=tenant_id, id=alert_id)
 
 
 def list_price_alerts(connection: Connection, since: datetime | None, now: datetime) -> list[Alert]:
@@ -88,9 +63,9 @@ def list_price_alerts(connection: Connection, since: datetime | None, now: datet
 
     Without an instant, return all that are active. Alerts of inactive owners are left out.
     """
-    statement = select(*_COLUMNS).where(AlertRow.kind == AlertKind.PRICE, _has_active_owner(now))
+    statement = ALERTS.select(kind=AlertKind.PRICE).where(_has_active_owner(now))
     is_wanted = AlertRow.is_active.is_(True) if since is None else AlertRow.updated_at >= since
-    return [_build(row) for row in connection.execute(statement.where(is_wanted))]
+    return ALERTS.read(connection, statement.where(is_wanted))
 
 
 def list_portfolio_alerts(connection: Connection, now: datetime) -> list[tuple[Alert, WatchedPortfolio]]:
@@ -121,10 +96,10 @@ def apply_to_row(connection: Connection, transition: Transition, now: datetime) 
             or_(AlertRow.changed_at.is_(None), AlertRow.changed_at <= transition.at), _has_active_owner(now)
         )
         .values(**values)
-        .returning(*_COLUMNS)
+        .returning(*ALERTS.columns)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else _build(row)
+    return None if row is None else ALERTS.build(row)
 
 
 def _has_active_owner(now: datetime) -> ColumnElement[bool]:
@@ -134,7 +109,7 @@ def _has_active_owner(now: datetime) -> ColumnElement[bool]:
 def _select_portfolio_alerts(now: datetime) -> Select[Any]:
     is_portfolio = (Portfolio.tenant_id == AlertRow.tenant_id) & (Portfolio.id == AlertRow.portfolio_id)
     return (
-        select(*_COLUMNS, Portfolio.name, Portfolio.name_key, Portfolio.kind)
+        select(*ALERTS.columns, Portfolio.name, Portfolio.name_key, Portfolio.kind)
         .join(Portfolio, is_portfolio)
         .where(AlertRow.kind != AlertKind.PRICE, AlertRow.is_active.is_(True), _has_active_owner(now))
         .where(build_visibility_condition(AlertRow.tenant_id, AlertRow.owner, Portfolio.name_key))
@@ -143,10 +118,5 @@ def _select_portfolio_alerts(now: datetime) -> Select[Any]:
 
 
 def _build_watched(row: Any) -> tuple[Alert, WatchedPortfolio]:
-    alert, (name, key, kind) = _build(row[:-3]), row[-3:]
+    alert, (name, key, kind) = ALERTS.build(row[:-3]), row[-3:]
     return alert, WatchedPortfolio(alert.tenant_id, alert.portfolio_id or 0, name, key, kind == "live")
-
-
-def _build(row: Any) -> Alert:
-    alert = Alert._make(row)
-    return alert._replace(kind=AlertKind(alert.kind), direction=Direction(alert.direction))

@@ -28,7 +28,7 @@ Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 _LIST = "alerts"
 
 
-@router.post("", summary="Create an alert", status_code=201, responses=document_responses(201, AlertOut, 409))
+@router.post("", summary="Create an alert", **document_responses(201, AlertOut, 409))
 async def post_alert(
     caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn, EXAMPLE))],
     change_requests: ChangeRequestsDep, price_alerts: PriceAlertsDep,
@@ -50,13 +50,13 @@ async def post_alert(
         created[:] = [listed_alert.alert]
         return ChangeResult(serialize_alert(listed_alert), [], 201)
 
-    response = await change_requests.execute(change_requests.build(caller, body), create)
+    response = await change_requests.execute(caller, body, create)
     for alert in created:
         price_alerts.add(alert)
     return response
 
 
-@router.get("", summary="List your alerts", responses=document_responses(200, list[AlertOut]))
+@router.get("", summary="List your alerts", **document_responses(200, list[AlertOut]))
 async def list_alerts(
     caller: Owner, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
@@ -71,12 +71,7 @@ async def list_alerts(
     return page.build_response(alerts, serialize_alert, lambda last: last.alert.id)
 
 
-@router.delete(
-    "/{alert_id}",
-    summary="Delete an alert",
-    status_code=204,
-    responses=document_responses(204, {"description": "Deleted"}, 404),
-)
+@router.delete("/{alert_id}", summary="Delete an alert", **document_responses(204, "Deleted", 404))
 async def remove_alert(
     caller: Owner, alert_id: Annotated[SearchText, Path(max_length=32)], changes: ChangesDep
 ) -> Response:

@@ -14,8 +14,8 @@ from app.http.fields import SignedAmount, to_lower_case
 from app.http.request_models import RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
-from app.money import format_fixed, shorten_amount
-from app.timestamps import format_timestamp
+from app.money import format_optional_money
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 Destination = Annotated[str, Field(pattern=r"^(me|[CG][A-Z0-9]{2,20})$")]
 
@@ -132,7 +132,7 @@ def serialize_alert(listed_alert: ListedAlert) -> dict[str, Any]:
         "deliver_to": alert.deliver_to,
         "status": "done" if not alert.is_active else "armed" if alert.is_armed else "waiting",
         "firing": alert.firing,
-        "value": None if alert.value is None else shorten_amount(format_fixed(alert.value)),
-        "fired_at": None if alert.fired_at is None else format_timestamp(alert.fired_at),
+        "value": format_optional_money(alert.value),
+        "fired_at": format_optional_timestamp(alert.fired_at),
         "created_at": format_timestamp(alert.created_at),
     }

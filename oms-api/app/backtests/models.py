@@ -7,7 +7,6 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
-    Index,
     Integer,
     LargeBinary,
     String,
@@ -16,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant
+from app.database import Amount, Base, Instant, build_partial_index
 
 IS_UNFINISHED = text("status IN ('queued', 'running')")
 
@@ -32,12 +31,7 @@ class BacktestRow(Base):
     __table_args__ = (
         CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status_is_known"),
         CheckConstraint("(status = 'done') = (result_hash IS NOT NULL)", name="result_is_whole"),
-        Index(
-            "ix_backtests_unfinished",
-            "created_at",
-            postgresql_where=IS_UNFINISHED,
-            sqlite_where=IS_UNFINISHED,
-        ),
+        build_partial_index("ix_backtests_unfinished", IS_UNFINISHED, "created_at"),
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)

@@ -4,49 +4,28 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select
 
 from app.backtests.models import IS_UNFINISHED, BacktestFileRow, BacktestRow
 from app.backtests.rules.jobs import Backtest, BacktestStatus
+from app.database import RecordTable
 
-_COLUMNS = tuple(getattr(BacktestRow, name) for name in Backtest._fields)
-
-
-def insert_backtest(connection: Connection, backtest: Backtest) -> None:
-    """Store a new backtest."""
-    connection.execute(insert(BacktestRow).values(**backtest._asdict()))
-
-
-def find_backtest(connection: Connection, tenant_id: int, backtest_id: str) -> Backtest | None:
-    """Return a backtest."""
-    is_match = (BacktestRow.tenant_id == tenant_id, BacktestRow.id == backtest_id)
-    row = connection.execute(select(*_COLUMNS).where(*is_match)).one_or_none()
-    return None if row is None else _build(row)
+BACKTESTS = RecordTable(BacktestRow, Backtest)
 
 
 def list_backtests(connection: Connection, tenant_id: int, limit: int, before: str | None) -> list[Backtest]:
     """Return backtests, newest first. `before` is the id of the last one seen."""
-    statement = select(*_COLUMNS).where(BacktestRow.tenant_id == tenant_id)
+    statement = BACKTESTS.select(tenant_id=tenant_id)
     if before is not None:
         statement = statement.where(BacktestRow.id < before)
-    found = connection.execute(statement.order_by(BacktestRow.id.desc()).limit(limit))
-    return list(map(_build, found))
-
-
-def count_backtests(connection: Connection, tenant_id: int, *, unfinished: bool = False) -> int:
-    """Return the number of the tenant's backtests, or of those that are not finished."""
-    statement = select(func.count()).select_from(BacktestRow).where(BacktestRow.tenant_id == tenant_id)
-    if unfinished:
-        statement = statement.where(IS_UNFINISHED)
-    return int(connection.execute(statement).scalar_one())
+    return BACKTESTS.read(connection, statement.order_by(BacktestRow.id.desc()).limit(limit))
 
 
 def delete_backtest(connection: Connection, tenant_id: int, backtest_id: str) -> bool:
     """Delete a backtest with its files. Return whether there was one."""
     files = (BacktestFileRow.tenant_id == tenant_id, BacktestFileRow.backtest_id == backtest_id)
     connection.execute(delete(BacktestFileRow).where(*files))
-    is_match = (BacktestRow.tenant_id == tenant_id, BacktestRow.id == backtest_id)
-    return connection.execute(delete(BacktestRow).where(*is_match)).rowcount == 1
+    return BACKTESTS.delete(connection, tenant_id=tenant_id, id=backtest_id)
 
 
 def has_due_backtest(connection: Connection, now: datetime) -> bool:
@@ -69,24 +48,20 @@ def claim_backtest(
     found = connection.execute(oldest).one_or_none()
     if found is None:
         return None
-    is_match = (BacktestRow.tenant_id == found.tenant_id, BacktestRow.id == found.id)
     values = {
         "status": BacktestStatus.RUNNING.value, "progress": 0, "holder": holder, "started_at": now,
         "leased_until": leased_until,
     }  # fmt: skip
-    connection.execute(update(BacktestRow).where(*is_match).values(**values))
-    return find_backtest(connection, found.tenant_id, found.id)
+    BACKTESTS.update(connection, values, tenant_id=found.tenant_id, id=found.id)
+    return BACKTESTS.find(connection, tenant_id=found.tenant_id, id=found.id)
 
 
 def update_claimed(connection: Connection, backtest: Backtest, changes: Mapping[str, Any]) -> bool:
     """Change a backtest that its holder runs. Return False if it was deleted, or another process has it."""
-    is_mine = (
-        BacktestRow.tenant_id == backtest.tenant_id,
-        BacktestRow.id == backtest.id,
-        BacktestRow.holder == backtest.holder,
-        BacktestRow.status == BacktestStatus.RUNNING.value,
-    )
-    return connection.execute(update(BacktestRow).where(*is_mine).values(**changes)).rowcount == 1
+    return BACKTESTS.update(
+        connection, changes, tenant_id=backtest.tenant_id, id=backtest.id, holder=backtest.holder,
+        status=BacktestStatus.RUNNING.value,
+    )  # fmt: skip
 
 
 def insert_file(connection: Connection, backtest: Backtest, name: str, content: bytes) -> None:
@@ -104,8 +79,3 @@ def find_file(connection: Connection, tenant_id: int, backtest_id: str, name: st
 
 def _is_free(now: datetime) -> Any:  # a condition
     return or_(BacktestRow.leased_until.is_(None), BacktestRow.leased_until <= now)
-
-
-def _build(row: Any) -> Backtest:
-    backtest = Backtest._make(row)
-    return backtest._replace(status=BacktestStatus(backtest.status))

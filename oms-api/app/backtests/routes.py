@@ -47,9 +47,7 @@ _HTML = {"description": "The report", "content": {"text/html": {"schema": {"type
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
-@router.post(
-    "", summary="Request a backtest", status_code=202, responses=document_responses(202, BacktestOut, 409)
-)
+@router.post("", summary="Request a backtest", **document_responses(202, BacktestOut, 409))
 async def post_backtest(
     caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn, EXAMPLE))],
     prepare_code: CodePreparationDep, change_requests: ChangeRequestsDep,
@@ -64,10 +62,10 @@ async def post_backtest(
         entry = request.build_audit_entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
         return ChangeResult(serialize_backtest(backtest), [entry], 202)
 
-    return await change_requests.execute(change_requests.build(caller, body), create)
+    return await change_requests.execute(caller, body, create)
 
 
-@router.get("", summary="List backtests", responses=document_responses(200, list[BacktestOut]))
+@router.get("", summary="List backtests", **document_responses(200, list[BacktestOut]))
 async def get_backtests(caller: Reader, query: PageDep, readers: ReadersDep, pages: PagesDep) -> Response:
     """List the backtests of the tenant, newest first."""
     page = pages.open(caller.tenant_id, _LIST, query)
@@ -75,7 +73,7 @@ async def get_backtests(caller: Reader, query: PageDep, readers: ReadersDep, pag
     return page.build_response(backtests, serialize_backtest, lambda last: last.id)
 
 
-@router.get("/compare", summary="Compare backtests", responses=document_responses(200, ComparisonOut, 404))
+@router.get("/compare", summary="Compare backtests", **document_responses(200, ComparisonOut, 404))
 async def compare_backtests(
     caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: ReadersDep
 ) -> Response:
@@ -92,7 +90,7 @@ async def compare_backtests(
     return build_json_response(serialize_comparison(backtests))
 
 
-@router.get("/{backtest_id}", summary="Get a backtest", responses=document_responses(200, BacktestOut, 404))
+@router.get("/{backtest_id}", summary="Get a backtest", **document_responses(200, BacktestOut, 404))
 async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get a backtest with its progress and, once it is done, its statistics and hashes."""
     tenant_id = caller.tenant_id
@@ -100,12 +98,7 @@ async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) 
     return build_json_response(serialize_backtest(backtest))
 
 
-@router.delete(
-    "/{backtest_id}",
-    summary="Delete a backtest",
-    status_code=204,
-    responses=document_responses(204, {"description": "Deleted"}, 404),
-)
+@router.delete("/{backtest_id}", summary="Delete a backtest", **document_responses(204, "Deleted", 404))
 async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDep) -> Response:
     """Delete a backtest with its result. If it waits or runs, it is canceled."""
     tenant_id = caller.tenant_id
@@ -120,7 +113,7 @@ async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDe
 @router.get(
     "/{backtest_id}/orders",
     summary="List orders of a backtest",
-    responses=document_responses(200, list[BacktestOrderOut], 404, 409),
+    **document_responses(200, list[BacktestOrderOut], 404, 409),
 )
 async def get_backtest_orders(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
@@ -132,7 +125,7 @@ async def get_backtest_orders(
 @router.get(
     "/{backtest_id}/fills",
     summary="List fills of a backtest",
-    responses=document_responses(200, list[BacktestFillOut], 404, 409),
+    **document_responses(200, list[BacktestFillOut], 404, 409),
 )
 async def get_backtest_fills(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
@@ -144,7 +137,7 @@ async def get_backtest_fills(
 @router.get(
     "/{backtest_id}/equity",
     summary="List the equity of a backtest",
-    responses=document_responses(200, list[EquityPointOut], 404, 409),
+    **document_responses(200, list[EquityPointOut], 404, 409),
 )
 async def get_backtest_equity(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
@@ -157,7 +150,7 @@ async def get_backtest_equity(
     "/{backtest_id}/report.html",
     summary="Get the report of a backtest",
     response_class=Response,
-    responses=document_responses(200, _HTML, 404, 409),
+    **document_responses(200, _HTML, 404, 409),
 )
 async def get_backtest_report(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get the report with charts as one HTML file."""

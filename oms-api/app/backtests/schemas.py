@@ -16,8 +16,8 @@ from app.http.lists import parse_instant
 from app.http.request_models import FrozenRequestModel, RequestModel
 from app.instruments.schemas import Symbol
 from app.market_data.rules.bars import Interval
-from app.money import format_fixed, shorten_amount
-from app.timestamps import format_timestamp
+from app.money import format_money
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 MAX_SYMBOLS = 100
 MAX_COMPARED = 10
@@ -250,7 +250,7 @@ def serialize_backtest(backtest: Backtest) -> dict[str, Any]:
         "from": format_timestamp(backtest.since),
         "to": format_timestamp(backtest.until),
         "interval": backtest.interval,
-        "cash": shorten_amount(format_fixed(backtest.cash)),
+        "cash": format_money(backtest.cash),
         "cost_schedule": backtest.costs,
         "settings": orjson.loads(backtest.settings),
         "seed": backtest.seed,
@@ -260,8 +260,8 @@ def serialize_backtest(backtest: Backtest) -> dict[str, Any]:
         "statistics": None if backtest.statistics is None else orjson.loads(backtest.statistics),
         "created_by": backtest.created_by,
         "created_at": format_timestamp(backtest.created_at),
-        "started_at": None if backtest.started_at is None else format_timestamp(backtest.started_at),
-        "finished_at": None if backtest.finished_at is None else format_timestamp(backtest.finished_at),
+        "started_at": format_optional_timestamp(backtest.started_at),
+        "finished_at": format_optional_timestamp(backtest.finished_at),
     }
 
 

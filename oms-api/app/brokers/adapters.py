@@ -3,28 +3,29 @@
 from collections.abc import Callable
 from functools import partial
 
+from sqlalchemy import Engine
+
 from app.brokers.alpaca.factory import create_alpaca_broker
 from app.brokers.errors import NoAdapter
 from app.brokers.ibkr.factory import create_ibkr_broker
-from app.brokers.kite.factory import create_kite_broker
-from app.brokers.kite.instrument_dump import fetch_instruments
-from app.brokers.kite.sessions import KiteLogIn
 from app.brokers.protocol import Broker, LogIn, ObserveRequest, ignore_request
 from app.brokers.remote.adapter import RemoteBroker
-from app.brokers.remote.budgets import NOT_SHARED, LimitStore
 from app.brokers.rules.connections import BrokerName, ConnectionTerms
+from app.brokers.zerodha.factory import create_zerodha_broker
+from app.brokers.zerodha.instrument_dump import fetch_instruments
+from app.brokers.zerodha.sessions import ZerodhaLogIn
 from app.instruments.rules import Instrument
 
-# Processes share the rate limit of an account through Redis or the database.
-ADAPTERS: dict[str, Callable[[ConnectionTerms, LimitStore], Broker]] = {
+# Processes share the rate limit of an account through the database.
+ADAPTERS: dict[str, Callable[[ConnectionTerms, Engine | None], Broker]] = {
     BrokerName.ALPACA: create_alpaca_broker,
     BrokerName.IBKR: create_ibkr_broker,
-    BrokerName.ZERODHA: create_kite_broker,
+    BrokerName.ZERODHA: create_zerodha_broker,
 }
 
 # The brokers whose sessions end every day, so that a person must log in.
 LOG_INS: dict[str, Callable[[ConnectionTerms], LogIn]] = {
-    BrokerName.ZERODHA: KiteLogIn,
+    BrokerName.ZERODHA: ZerodhaLogIn,
 }
 
 # The brokers whose instruments are loaded every day.
@@ -34,7 +35,7 @@ INSTRUMENT_DUMPS: dict[str, Callable[[str], dict[str, Instrument]]] = {
 
 
 def create_adapter(
-    terms: ConnectionTerms, store: LimitStore = NOT_SHARED, observe: ObserveRequest = ignore_request
+    terms: ConnectionTerms, engine: Engine | None = None, observe: ObserveRequest = ignore_request
 ) -> Broker:
     """Return the adapter of a connection. It sends nothing yet. Raises NoAdapter.
 
@@ -43,7 +44,7 @@ def create_adapter(
     create = ADAPTERS.get(terms.broker)
     if create is None:
         raise NoAdapter(terms.broker)
-    broker = create(terms, store)
+    broker = create(terms, engine)
     if isinstance(broker, RemoteBroker):
         broker.observe_requests(partial(observe, str(terms.broker)))
     return broker

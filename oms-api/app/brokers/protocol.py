@@ -57,7 +57,6 @@ class Broker(Protocol):
     @property
     def name(self) -> str:
         """The broker's name in executions and settings, at most 20 characters."""
-        ...
 
     @property
     def is_in_process(self) -> bool:
@@ -65,15 +64,12 @@ class Broker(Protocol):
 
         One that uses the network is called after the commit.
         """
-        ...
 
     def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
         """Submit an order. The events are Accepted or Rejected, now or later, then its executions."""
-        ...
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
         """Request the cancellation of an order: Canceled, or Refused if it is not working."""
-        ...
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
         """Request the replacement of an order by `successor`: Replaced, or Refused if it is not working.
@@ -81,35 +77,27 @@ class Broker(Protocol):
         The successor's quantity is the total of both orders. Fills of the old order count towards it,
         whatever its `leaves` is.
         """
-        ...
 
     def find(self, order_id: str) -> OrderState | None:
         """Return the broker's state of an order, or None if the broker never received it."""
-        ...
 
     def open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""
-        ...
 
     def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions."""
-        ...
 
     def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order or of all, oldest first."""
-        ...
 
     def get_account(self) -> Account:
         """Return cash and buying power."""
-        ...
 
     def close(self) -> None:
         """Release connections and threads. No other call may follow."""
-        ...
 
     def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor `after`, oldest first, without waiting for further ones."""
-        ...
 
 
 @runtime_checkable
@@ -118,7 +106,6 @@ class HasExecutionCharges(Protocol):
 
     def list_execution_charges(self) -> Sequence[Charged]:
         """Return the reported charges of the executions that `executions` returned last. It sends nothing."""
-        ...
 
 
 class LogIn(Protocol):
@@ -127,8 +114,6 @@ class LogIn(Protocol):
     @property
     def address(self) -> str:
         """The broker's page where a person logs in, and from which the request token comes."""
-        ...
 
     def create_session(self, request_token: str) -> str:
         """Return the access token of a new session. Raises LogInRefused or BrokerUnavailable."""
-        ...

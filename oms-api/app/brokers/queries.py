@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, select
 
 from app.brokers.models import BrokerConnectionRow
+from app.database import RecordTable
 from app.ledger.models import Portfolio
 
 
@@ -45,76 +46,33 @@ class StoredConnection(NamedTuple):
     people: str | None = None
 
 
-_COLUMNS = tuple(getattr(BrokerConnectionRow, name) for name in StoredConnection._fields)
+CONNECTIONS = RecordTable(BrokerConnectionRow, StoredConnection)
 
 
 def list_connections(connection: Connection, tenant_id: int | None = None) -> list[StoredConnection]:
     """Return the connections of a tenant by name, or those of every tenant that `connection` can read."""
-    statement = select(*_COLUMNS).order_by(BrokerConnectionRow.tenant_id, BrokerConnectionRow.name)
-    if tenant_id is not None:
-        statement = statement.where(BrokerConnectionRow.tenant_id == tenant_id)
-    return [StoredConnection._make(row) for row in connection.execute(statement)]
+    query = CONNECTIONS.select().order_by(BrokerConnectionRow.tenant_id, BrokerConnectionRow.name)
+    return CONNECTIONS.read(connection, query if tenant_id is None else query.filter_by(tenant_id=tenant_id))
 
 
 def find_connection(
     connection: Connection, tenant_id: int, name: str, *, locks: bool = False
 ) -> StoredConnection | None:
     """Return a connection of the tenant. With `locks`, it does not change until the transaction ends."""
-    statement = select(*_COLUMNS).where(*_is_named(tenant_id, name))
-    row = connection.execute(statement.with_for_update() if locks else statement).one_or_none()
-    return StoredConnection._make(row) if row else None
-
-
-def find_connection_by_account(
-    connection: Connection, tenant_id: int, broker: str, account: str
-) -> StoredConnection | None:
-    """Return the tenant's connection to an account."""
-    same = (
-        BrokerConnectionRow.tenant_id == tenant_id,
-        BrokerConnectionRow.broker == broker,
-        BrokerConnectionRow.account == account,
-    )
-    row = connection.execute(select(*_COLUMNS).where(*same)).one_or_none()
-    return StoredConnection._make(row) if row else None
-
-
-def count_connections(connection: Connection, tenant_id: int) -> int:
-    """Return the number of connections of the tenant."""
-    statement = select(func.count()).select_from(BrokerConnectionRow)
-    return connection.execute(statement.where(BrokerConnectionRow.tenant_id == tenant_id)).scalar_one()
-
-
-def insert_connection(connection: Connection, stored: StoredConnection) -> None:
-    """Insert a connection."""
-    connection.execute(insert(BrokerConnectionRow).values(**stored._asdict()))
+    return CONNECTIONS.find(connection, locks=locks, tenant_id=tenant_id, name=name)
 
 
 def update_connection(connection: Connection, stored: StoredConnection, changes: dict[str, Any]) -> None:
     """Update columns of a connection, and its version, by which its session notices the change."""
-    statement = update(BrokerConnectionRow).where(*_is_named(stored.tenant_id, stored.name))
-    connection.execute(statement.values(version=BrokerConnectionRow.version + 1, **changes))
+    values = {**changes, "version": BrokerConnectionRow.version + 1}
+    CONNECTIONS.update(connection, values, tenant_id=stored.tenant_id, name=stored.name)
 
 
 def update_session_state(
     connection: Connection, tenant_id: int, name: str, version: int, changes: dict[str, Any]
 ) -> bool:
     """Update what a session knows of its connection. Return False if the connection changed meanwhile."""
-    is_same = (*_is_named(tenant_id, name), BrokerConnectionRow.version == version)
-    return connection.execute(update(BrokerConnectionRow).where(*is_same).values(**changes)).rowcount == 1
-
-
-def replace_credentials(connection: Connection, connection_id: str, previous: str, current: str) -> bool:
-    """Replace encrypted credentials unless they changed meanwhile."""
-    is_same = (BrokerConnectionRow.id == connection_id, BrokerConnectionRow.credentials == previous)
-    return (
-        connection.execute(update(BrokerConnectionRow).where(*is_same).values(credentials=current)).rowcount
-        == 1
-    )
-
-
-def delete_connection(connection: Connection, stored: StoredConnection) -> None:
-    """Delete a connection."""
-    connection.execute(delete(BrokerConnectionRow).where(*_is_named(stored.tenant_id, stored.name)))
+    return CONNECTIONS.update(connection, changes, tenant_id=tenant_id, name=name, version=version)
 
 
 def find_portfolio_names(connection: Connection, tenant_id: int) -> dict[str, str]:
@@ -123,7 +81,3 @@ def find_portfolio_names(connection: Connection, tenant_id: int) -> dict[str, st
     is_connected = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection.is_not(None))
     rows = connection.execute(select(*columns).where(*is_connected))
     return {name: portfolio_name for name, portfolio_name in rows if name is not None}
-
-
-def _is_named(tenant_id: int, name: str) -> tuple[ColumnElement[bool], ...]:
-    return (BrokerConnectionRow.tenant_id == tenant_id, BrokerConnectionRow.name == name)

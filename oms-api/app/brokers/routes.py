@@ -23,7 +23,7 @@ from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
@@ -42,22 +42,16 @@ _PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-
 _SESSION_EXAMPLE = {"request_token": "your-request-token"}
 
 
-@router.post(
-    "",
-    summary="Create a broker connection",
-    status_code=201,
-    responses=document_responses(201, ConnectionOut, 409),
-)
+@router.post("", summary="Create a broker connection", **document_responses(201, ConnectionOut, 409))
 async def create_connection(
     caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn, _EXAMPLE))],
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
-    request, new = change_requests.build(caller, body), body.to_parameters()
-    return await change_requests.execute(request, connections.create, new)
+    return await change_requests.execute(caller, body, connections.create, body.to_parameters())
 
 
-@router.get("", summary="List broker connections", responses=document_responses(200, list[ConnectionOut]))
+@router.get("", summary="List broker connections", **document_responses(200, list[ConnectionOut]))
 async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
@@ -65,9 +59,7 @@ async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep)
 
 
 @router.get(
-    "/{connection_name}",
-    summary="Get a broker connection",
-    responses=document_responses(200, ConnectionOut, 404),
+    "/{connection_name}", summary="Get a broker connection", **document_responses(200, ConnectionOut, 404)
 )
 async def get_one_connection(
     caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
@@ -80,7 +72,7 @@ async def get_one_connection(
 @router.patch(
     "/{connection_name}",
     summary="Update a broker connection",
-    responses=document_responses(200, ConnectionOut, 404, 409),
+    **document_responses(200, ConnectionOut, 404, 409),
 )
 async def update_connection(
     caller: Manager, connection_name: NameDep,
@@ -88,29 +80,24 @@ async def update_connection(
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
-    request, changes = change_requests.build(caller, body, connection_name), body.to_changes()
-    return await change_requests.execute(request, connections.update, connection_name, changes)
+    return await change_requests.execute(caller, body, connections.update, connection_name, body.to_changes())
 
 
 @router.delete(
-    "/{connection_name}",
-    summary="Delete a broker connection",
-    status_code=204,
-    responses=document_responses(204, {}, 404, 409),
+    "/{connection_name}", summary="Delete a broker connection", **document_responses(204, {}, 404, 409)
 )
 async def delete_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
-    request = change_requests.build(caller, None, connection_name)
-    return await change_requests.execute(request, connections.delete, connection_name)
+    return await change_requests.execute(caller, None, connections.delete, connection_name)
 
 
 @router.post(
     "/{connection_name}:test",
     summary="Test a broker connection",
-    responses=document_responses(200, ConnectionCheckOut, 404),
+    **document_responses(200, ConnectionCheckOut, 404),
 )
 async def test_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -137,7 +124,7 @@ async def test_connection(
 @router.post(
     "/{connection_name}:enable-live",
     summary="Enable live trading of a broker connection",
-    responses=document_responses(200, ConnectionOut, 404, 409, 413, 415),
+    **document_responses(200, ConnectionOut, 404, 409, 413, 415),
 )
 async def enable_live(
     caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -147,14 +134,13 @@ async def enable_live(
 
     Another administrator than the one who created the connection must do this. The tenant must have a limit.
     """
-    request = change_requests.build(caller, None, connection_name)
-    return await change_requests.execute(request, connections.enable_live, connection_name)
+    return await change_requests.execute(caller, None, connections.enable_live, connection_name)
 
 
 @sessions_router.get(
     "/{connection_name}/session",
     summary="Get the login page of a broker connection",
-    responses=document_responses(200, BrokerLogInOut, 404, 409),
+    **document_responses(200, BrokerLogInOut, 404, 409),
 )
 async def get_log_in(
     caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
@@ -166,7 +152,7 @@ async def get_log_in(
     return build_json_response(
         {
             "login_url": log_ins.open_log_in(stored).address,
-            "expires_at": None if expires_at is None else format_timestamp(expires_at),
+            "expires_at": format_optional_timestamp(expires_at),
         }
     )
 
@@ -174,7 +160,7 @@ async def get_log_in(
 @sessions_router.post(
     "/{connection_name}/session",
     summary="Create the daily session of a broker connection",
-    responses=document_responses(200, BrokerSessionOut, 404, 409),
+    **document_responses(200, BrokerSessionOut, 404, 409),
 )
 async def create_session(
     caller: Operator, connection_name: NameDep,
@@ -185,5 +171,4 @@ async def create_session(
     tenant_id = caller.tenant_id
     stored = await readers.read(tenant_id, get_connection, connection_name)
     token = await asyncio.to_thread(log_ins.fetch_token, stored, body.request_token)
-    request = change_requests.build(caller, body, connection_name)
-    return await change_requests.execute(request, log_ins.store, connection_name, token)
+    return await change_requests.execute(caller, body, log_ins.store, connection_name, token)

@@ -38,7 +38,7 @@ EXAMPLE: dict[str, Any] = {
 router = APIRouter(tags=["calendars"])
 
 
-@router.get("/calendar", summary="List trading sessions", responses=document_responses(200, list[DayOut]))
+@router.get("/calendar", summary="List trading sessions", **document_responses(200, list[DayOut]))
 async def list_calendar(
     _: Reader, query: Annotated[CalendarQuery, Query()], calendars: CalendarsDep, readers: ReadersDep
 ) -> Response:
@@ -51,7 +51,7 @@ async def list_calendar(
     return build_json_response(list(map(serialize_day, days)))
 
 
-@router.get("/clock", summary="Get the state of a market", responses=document_responses(200, ClockOut))
+@router.get("/clock", summary="Get the state of a market", **document_responses(200, ClockOut))
 async def get_clock(
     _: Reader, query: Annotated[ClockQuery, Query()], calendars: CalendarsDep, readers: ReadersDep,
     now: ClockDep,
@@ -63,9 +63,7 @@ async def get_clock(
 
 
 @router.put(
-    "/calendar/{market}/{date}",
-    summary="Set the sessions of a date",
-    responses=document_responses(200, DayOut, 404),
+    "/calendar/{market}/{date}", summary="Set the sessions of a date", **document_responses(200, DayOut, 404)
 )
 async def put_calendar_day(
     caller: Setter, market: Annotated[MarketCode, Path(description="Code of the market", examples=["XNYS"])],

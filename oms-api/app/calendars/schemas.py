@@ -1,7 +1,7 @@
 """Request and response bodies of calendars and clocks."""
 
 import re
-from datetime import date, datetime, time
+from datetime import date, time
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -20,7 +20,7 @@ from app.calendars.rules.values import (
 )
 from app.http.fields import clean, to_lower_case, to_upper_case
 from app.http.request_models import FrozenRequestModel, RequestModel
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 MAX_CALENDAR_DAYS = 366
 _TIME = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", re.ASCII)
@@ -188,8 +188,8 @@ def serialize_clock(market: MarketIdentifier, segment: MarketSegment, clock: Clo
         "timestamp": format_timestamp(clock.timestamp),
         "is_open": clock.is_open,
         "phase": clock.phase,
-        "next_open": _serialize_instant(clock.next_open),
-        "next_close": _serialize_instant(clock.next_close),
+        "next_open": format_optional_timestamp(clock.next_open),
+        "next_close": format_optional_timestamp(clock.next_close),
         "known_until": None if clock.known_until is None else clock.known_until.isoformat(),
     }
 
@@ -204,7 +204,3 @@ def _serialize_session(session: TradingSession) -> dict[str, Any]:
 
 def _serialize_phase(phase: Phase) -> dict[str, Any]:
     return {"name": phase.name, "open": format_timestamp(phase.open), "close": format_timestamp(phase.close)}
-
-
-def _serialize_instant(instant: datetime | None) -> str | None:
-    return None if instant is None else format_timestamp(instant)

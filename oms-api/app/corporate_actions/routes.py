@@ -53,7 +53,7 @@ ReversalBody = Annotated[ReversalIn, Depends(json_body(ReversalIn, {"reason": "W
 @router.post(
     "/corporate-actions:preview",
     summary="Preview a corporate action",
-    responses=document_responses(200, CorporateActionPreviewOut, 409),
+    **document_responses(200, CorporateActionPreviewOut, 409),
 )
 async def preview(
     caller: Manager, body: Body, readers: ReadersDep, market: MarketDep, now: ClockDep
@@ -72,8 +72,7 @@ async def preview(
 @router.post(
     "/corporate-actions",
     summary="Create a corporate action",
-    status_code=201,
-    responses=document_responses(201, CorporateActionOut, 409),
+    **document_responses(201, CorporateActionOut, 409),
 )
 async def create(
     caller: Manager, body: Body, change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep,
@@ -98,7 +97,7 @@ async def create(
 @router.get(
     "/corporate-actions",
     summary="List corporate actions",
-    responses=document_responses(200, list[CorporateActionOut]),
+    **document_responses(200, list[CorporateActionOut]),
 )
 async def list_corporate_actions(
     caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep, pages: PagesDep,
@@ -120,7 +119,7 @@ async def list_corporate_actions(
 @router.get(
     f"/corporate-actions/{{action_id:{ID}}}",
     summary="Get a corporate action",
-    responses=document_responses(200, CorporateActionOut, 404),
+    **document_responses(200, CorporateActionOut, 404),
 )
 async def get_corporate_action(
     caller: Reader, action_id: ActionId, readers: ReadersDep, now: ClockDep
@@ -134,7 +133,7 @@ async def get_corporate_action(
 @router.post(
     "/corporate-actions/{action_id}:reverse",
     summary="Reverse a corporate action",
-    responses=document_responses(200, CorporateActionOut, 404, 409),
+    **document_responses(200, CorporateActionOut, 404, 409),
 )
 async def reverse(
     caller: Manager, action_id: ActionId, body: ReversalBody, change_requests: ChangeRequestsDep,
@@ -144,7 +143,7 @@ async def reverse(
 
     An action that is not yet booked is withdrawn. Orders that it canceled stay canceled.
     """
-    request = change_requests.build(caller, body, action_id)
+    request = change_requests.build(caller, body)
     action = await _find(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)

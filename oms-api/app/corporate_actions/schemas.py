@@ -16,8 +16,8 @@ from app.instruments.schemas import Symbol
 from app.ledger.routes.currencies import Currency
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.schemas import Note
-from app.money import format_fixed, shorten_amount, shorten_quantity
-from app.timestamps import format_timestamp
+from app.money import format_money, format_optional_money, format_optional_quantity
+from app.timestamps import format_optional_timestamp
 
 Kind = Annotated[ActionKind, BeforeValidator(to_lower_case)]
 Reason = Annotated[Note, Field(min_length=1)]
@@ -168,13 +168,9 @@ def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:
         "kind": action.kind.value,
         "status": _get_status(found, now),
         **{name: getattr(action, name) for name in terms},
-        **{name: _format_quantity(getattr(action, name)) for name in amounts},
+        **{name: format_optional_quantity(getattr(action, name)) for name in amounts},
         **{name: getattr(found, name) for name in names},
-        **{
-            name: None if at is None else format_timestamp(at)
-            for name in times
-            for at in [getattr(found, name)]
-        },
+        **{name: format_optional_timestamp(at) for name in times for at in [getattr(found, name)]},
     }
 
 
@@ -200,12 +196,12 @@ def _serialize_position(change: PositionChange, new_symbol: str | None) -> dict[
         "portfolio_name": change.portfolio.name,
         "symbol": change.symbol,
         "product": change.product,
-        "quantity_before": _format_quantity(change.quantity),
-        "average_before": shorten_amount(format_fixed(change.average)),
+        "quantity_before": format_optional_quantity(change.quantity),
+        "average_before": format_money(change.average),
         "symbol_after": new_symbol or change.symbol,
-        "quantity_after": _format_quantity(change.new_quantity),
-        "average_after": shorten_amount(format_fixed(change.new_average)),
-        "cash": shorten_amount(format_fixed(change.cash)),
+        "quantity_after": format_optional_quantity(change.new_quantity),
+        "average_after": format_money(change.new_average),
+        "cash": format_money(change.cash),
         "currency": change.portfolio.base_currency,
     }
 
@@ -216,15 +212,7 @@ def _serialize_order(change: OrderChange) -> dict[str, Any]:
         "portfolio_name": change.portfolio.name,
         "order_id": change.order.id,
         "change": "cancelled" if restated is None else "restated",
-        "quantity": restated and _format_quantity(restated.quantity),
-        "limit_price": restated and _format_price(restated.limit_price),
-        "stop_price": restated and _format_price(restated.stop_price),
+        "quantity": restated and format_optional_quantity(restated.quantity),
+        "limit_price": restated and format_optional_money(restated.limit_price),
+        "stop_price": restated and format_optional_money(restated.stop_price),
     }
-
-
-def _format_quantity(amount: Any) -> str | None:
-    return None if amount is None else shorten_quantity(format_fixed(amount))
-
-
-def _format_price(amount: Any) -> str | None:
-    return None if amount is None else shorten_amount(format_fixed(amount))

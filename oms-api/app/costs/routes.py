@@ -26,9 +26,7 @@ EXAMPLE: dict[str, Any] = {
 
 
 @router.post(
-    "/costs:estimate",
-    summary="Estimate the charges of an order",
-    responses=document_responses(200, EstimateOut),
+    "/costs:estimate", summary="Estimate the charges of an order", **document_responses(200, EstimateOut)
 )
 async def estimate_costs(
     _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn, EXAMPLE))], rates: RatesDep,

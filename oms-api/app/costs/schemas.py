@@ -13,7 +13,7 @@ from app.costs.rules.rates import Rate, Unit
 from app.costs.rules.values import ChargedExecution, Charges, OrderTerms, Schedule
 from app.http.fields import PositiveAmount, to_upper_case
 from app.http.request_models import FrozenRequestModel
-from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
+from app.money import format_money, format_plain_amount, is_storable
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -136,7 +136,7 @@ def serialize_estimate(
     market: CostMarket, *, is_covered: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Serialize the estimate as `EstimateOut`."""
-    total = _format_money(charges.total)
+    total = format_money(charges.total)
     components = charges.list_components(order.schedule)
     return {
         "schedule": order.schedule.value,
@@ -144,14 +144,14 @@ def serialize_estimate(
         "market": market.code,
         "product": order.product,
         "side": order.side,
-        "quantity": shorten_quantity(format_fixed(body.quantity)),
-        "price": _format_money(body.price),
-        "value": _format_money(body.to_execution().value),
+        "quantity": format_plain_amount(body.quantity),
+        "price": format_money(body.price),
+        "value": format_money(body.to_execution().value),
         "date": order.on.isoformat(),
         "currency": market.currency,
         "total": total,
-        "charges": {"total": total, **{name: _format_money(amount) for name, amount in components.items()}},
-        "dp_charge": None if dp_charge is None else _format_money(dp_charge),
+        "charges": {"total": total, **{name: format_money(amount) for name, amount in components.items()}},
+        "dp_charge": None if dp_charge is None else format_money(dp_charge),
         "not_covered": not is_covered,
         "rates": [_serialize_rate(rate) for rate in rates],
     }
@@ -160,19 +160,11 @@ def serialize_estimate(
 def _serialize_rate(rate: Rate) -> dict[str, Any]:
     return {
         "component": rate.component,
-        "rate": _format_number(rate.rate),
+        "rate": format_plain_amount(rate.rate),
         "unit": rate.unit.value,
-        "minimum": None if rate.minimum is None else _format_number(rate.minimum),
-        "maximum": None if rate.maximum is None else _format_number(rate.maximum),
-        "rounding_step": _format_number(rate.step),
+        "minimum": None if rate.minimum is None else format_plain_amount(rate.minimum),
+        "maximum": None if rate.maximum is None else format_plain_amount(rate.maximum),
+        "rounding_step": format_plain_amount(rate.step),
         "effective_from": rate.effective_from.isoformat(),
         "source": rate.source,
     }
-
-
-def _format_money(amount: Decimal) -> str:
-    return shorten_amount(format_fixed(amount))
-
-
-def _format_number(amount: Decimal) -> str:
-    return shorten_quantity(format_fixed(amount))

@@ -1,6 +1,6 @@
 """The declarative base, with a naming convention for constraints, so that migrations can refer to them."""
 
-from sqlalchemy import MetaData
+from sqlalchemy import Index, MetaData, TextClause
 from sqlalchemy.orm import DeclarativeBase
 
 METADATA = MetaData(
@@ -18,3 +18,10 @@ class Base(DeclarativeBase):
     """The base of all tables."""
 
     metadata = METADATA
+
+
+def build_partial_index(
+    name: str | None, condition: TextClause, *columns: str, unique: bool = False
+) -> Index:
+    """Return an index of the rows that meet the condition, on both databases."""
+    return Index(name, *columns, unique=unique, postgresql_where=condition, sqlite_where=condition)

@@ -40,12 +40,7 @@ _STATEMENT = {
 DayCloseBody = Annotated[DayCloseIn, Depends(json_body(DayCloseIn, {"note": "Figures match the broker's"}))]
 
 
-@router.post(
-    "/{date}",
-    summary="Close a day",
-    status_code=201,
-    responses=document_responses(201, DayCloseOut, 404, 409),
-)
+@router.post("/{date}", summary="Close a day", **document_responses(201, DayCloseOut, 404, 409))
 async def close_day(
     caller: Signer, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     body: DayCloseBody, closer: DayCloserDep, change_requests: ChangeRequestsDep,
@@ -54,11 +49,10 @@ async def close_day(
 
     A day can be signed off once.
     """
-    request = change_requests.build(caller, body, day)
-    return await change_requests.execute(request, closer.close_day, day, body.note)
+    return await change_requests.execute(caller, body, closer.close_day, day, body.note)
 
 
-@router.get("/{date}", summary="Get a day close", responses=document_responses(200, DayCloseOut, 404))
+@router.get("/{date}", summary="Get a day close", **document_responses(200, DayCloseOut, 404))
 async def get_day_close(
     caller: Reader,
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
@@ -76,7 +70,7 @@ async def get_day_close(
     "/{date}/statements/{portfolio}",
     summary="Get the daily statement of a portfolio",
     response_class=Response,
-    responses=document_responses(200, _STATEMENT, 404),
+    **document_responses(200, _STATEMENT, 404),
 )
 async def get_statement(
     caller: Reader,
@@ -97,10 +91,10 @@ async def get_statement(
             return read_statement(connection, caller, day, name), None
         except NoSuchDayClose:
             stem, point, ending = name.rpartition(".")
-            wanted = _SUFFIXES.get(f"{point}{ending.lower()}")
-            if wanted is None:
+            media_type = _SUFFIXES.get(f"{point}{ending.lower()}")
+            if media_type is None:
                 raise
-            return read_statement(connection, caller, day, stem), wanted
+            return read_statement(connection, caller, day, stem), media_type
 
     statement, media_type = await readers.run(read, caller.tenant_id)
     if (media_type or _find_accepted(request.headers.get("accept", ""))) == CSV:

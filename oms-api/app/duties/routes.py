@@ -27,7 +27,7 @@ JobName = Annotated[str, Path(max_length=40, description="Name of the job; hyphe
 SHOWN_RUNS = 10
 
 
-@router.get("", summary="List background jobs", responses=document_responses(200, JobsOut))
+@router.get("", summary="List background jobs", **document_responses(200, JobsOut))
 async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now: ClockDep) -> Response:
     """List the background jobs with their schedule, next run, last runs and errors.
 
@@ -51,10 +51,7 @@ async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now:
 
 
 @router.post(
-    "/{job_name}:run",
-    summary="Request a run of a job",
-    status_code=202,
-    responses=document_responses(202, JobRequestOut, 404, 409),
+    "/{job_name}:run", summary="Request a run of a job", **document_responses(202, JobRequestOut, 404, 409)
 )
 async def run_job(
     caller: Requester, job_name: JobName, runner: DutyRunnerDep, change_requests: ChangeRequestsDep
@@ -71,4 +68,4 @@ async def run_job(
         entry = request.build_audit_entry(now, "job.requested", f"job:{name}")
         return ChangeResult({"name": name, "requested_at": format_timestamp(now)}, [entry], 202)
 
-    return await change_requests.execute(change_requests.build(caller, None, name), change)
+    return await change_requests.execute(caller, None, change)

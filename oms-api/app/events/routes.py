@@ -68,7 +68,7 @@ class StreamQuery(RequestModel):
     type: Types | None = None
 
 
-@router.get("/events", summary="List events", responses=document_responses(200, list[EventOut]))
+@router.get("/events", summary="List events", **document_responses(200, list[EventOut]))
 async def list_events(
     caller: Watcher, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
     opaque_ids: OpaqueIdsDep, request: Request,
@@ -97,7 +97,7 @@ async def list_events(
     "/events/stream",
     summary="Stream events",
     response_class=StreamingResponse,
-    responses=document_responses(200, STREAM),
+    **document_responses(200, STREAM),
 )
 async def stream_events(
     caller: Watcher, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,

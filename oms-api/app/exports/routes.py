@@ -53,10 +53,7 @@ class ExportQuery(Period):
 
 
 @router.get(
-    "/{table}",
-    summary="Export a table",
-    response_class=Response,
-    responses=document_responses(200, _FILE, 404, 501),
+    "/{table}", summary="Export a table", response_class=Response, **document_responses(200, _FILE, 404, 501)
 )
 async def export_table(
     table: Table, caller: ExportReader, query: Annotated[ExportQuery, Query()], readers: ReadersDep,

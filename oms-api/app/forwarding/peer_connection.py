@@ -16,9 +16,12 @@ from app.forwarding.frames import (
 )
 
 ANSWER_SECONDS = 16.0  # more than the writer's own limit, after which it answers itself
-SILENCE_SECONDS = 3.0  # after which a worker that has requests counts as hung
+SILENCE_SECONDS = 3.0  # after which a worker that was asked for a reply counts as hung
 # An empty frame. A worker that accepts requests sends it first, and as the reply to one.
 READY = b"\x00\x00\x00\x00"
+# A request that follows others waits so long for more of them. One write then serves several.
+GATHER_SECONDS = 0.001
+MAX_GATHERED = 16
 _CHECK_SECONDS = 1.0
 _MAX_BUFFER_BYTES = 1_000_000
 _LOG = logging.getLogger(__name__)
@@ -37,7 +40,8 @@ class Handlers(NamedTuple):
 class PeerConnection(asyncio.Protocol):
     """A connection to the worker of another slot.
 
-    Requests of one iteration of the event loop are sent together.
+    A request is sent at the end of the event loop's iteration if the other worker has none. Others are
+    gathered for GATHER_SECONDS: that worker is writing, and takes what has arrived after its commit.
     """
 
     def __init__(self) -> None:
@@ -50,7 +54,7 @@ class PeerConnection(asyncio.Protocol):
         self._pending: dict[int, tuple[Handlers, float]] = {}
         self._unsent: list[bytes] = []
         self._check: asyncio.TimerHandle | None = None
-        self._received_at = 0.0
+        self._asked_at: float | None = None  # when it was asked for a reply, if nothing has arrived since
 
     @property
     def is_ready(self) -> bool:
@@ -70,27 +74,38 @@ class PeerConnection(asyncio.Protocol):
         if frame is None:
             return False
         self._pending[self._number] = (handlers, self._loop.time())
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        self._unsent.append(frame)
+        self._gather(frame)
         if self._check is None:
-            self._received_at = self._loop.time()
             self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
         return True
 
+    def _gather(self, frame: bytes) -> None:
+        """Send a frame soon, together with those that follow."""
+        self._unsent.append(frame)
+        count = len(self._unsent)
+        if count == MAX_GATHERED or len(self._pending) == 1:
+            self._loop.call_soon(self._flush)
+        elif count == 1:
+            self._loop.call_later(GATHER_SECONDS, self._flush)
+
     def _flush(self) -> None:
         frames, self._unsent = self._unsent, []
-        if self._transport is not None and not self._transport.is_closing():
+        if frames and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(frames))
 
     def _check_worker(self) -> None:
-        """Close the connection if the worker is silent, or did not answer a request. Else ask for a reply."""
+        """Close the connection if the worker is silent, or did not answer a request. Else ask for a reply.
+
+        The silence begins with the question, because an earlier pause may be one of this process.
+        """
         self._check = None
         if not self._pending:
             return
         _, since = next(iter(self._pending.values()))
         now = self._loop.time()
-        if now - self._received_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
+        if self._asked_at is None:
+            self._asked_at = now
+        if now - self._asked_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
             _LOG.error("a worker process does not answer")
             self.close()
             return
@@ -109,7 +124,7 @@ class PeerConnection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._received_at = self._loop.time()
+        self._asked_at = None
         try:
             for frame in self._reader.feed(data):
                 if frame == READY:

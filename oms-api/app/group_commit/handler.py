@@ -42,7 +42,6 @@ class Handler(Protocol[Command_contra, Outcome]):
         others are retried without it. `retained` is what the handler keeps between the attempts: empty at the
         first one.
         """
-        ...
 
 
 class Gauges(Protocol):
@@ -50,4 +49,3 @@ class Gauges(Protocol):
 
     def record_batch(self, size: int, seconds: float) -> None:
         """Record that a batch of `size` commands was committed in `seconds`."""
-        ...

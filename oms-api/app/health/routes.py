@@ -102,7 +102,7 @@ async def ready(components: HealthComponentsDep) -> Response:
 @router.get(
     "/health/detailed",
     summary="Get the state of each component",
-    responses=document_responses(200, DetailedHealthOut),
+    **document_responses(200, DetailedHealthOut),
 )
 async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
@@ -136,7 +136,7 @@ async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
     "/metrics",
     summary="Get metrics",
     response_class=Response,
-    responses=document_responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
+    **document_responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )
 async def metrics(
     _: Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))], components: HealthComponentsDep

@@ -49,21 +49,27 @@ def convert_response(response: JsonResponse) -> Response:
 
 
 def document_responses(
-    status: int, success: Any, *refusals: int, headers: Mapping[str, str] | None = None
-) -> dict[int | str, dict[str, Any]]:
-    """Return a route's `responses=`: the successful response with its headers, and the possible problems.
+    status: int, success: Any, *refusals: int, other: Mapping[int, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return a route's `status_code=` and `responses=`: the successful response and the possible problems.
 
-    `success` is the model of the response, or a mapping that describes it. 401, 403, 422, 429 and 503 are
-    always included; `refusals` are the others.
-    Dependencies add what they can answer by their attribute `describes`.
+    `success` is the model of the response, its description, or a mapping that describes it. `other` maps
+    other successful statuses to the same. 401, 403, 422, 429 and 503 are always included; `refusals` are
+    the others. Dependencies add what they can answer by their attribute `describes`.
     """
-    described = success if isinstance(success, Mapping) else {"model": success}
-    all_headers = {**RATE_HEADERS, **(headers or {})}
-    successful = {**described, "headers": describe_headers(all_headers)}
-    return {status: successful, **document_problems(*refusals, 401, 403, 422, 429, 503)}
+    documented_headers = {"headers": describe_headers({**RATE_HEADERS, **(headers or {})})}
+    successes = {status: success, **(other or {})}
+    responses = {
+        str(code): _describe_success(value) | documented_headers for code, value in sorted(successes.items())
+    }
+    return {
+        "status_code": status,
+        "responses": responses | document_problems(*refusals, 401, 403, 422, 429, 503),
+    }
 
 
-def document_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def document_problems(*statuses: int) -> dict[str, dict[str, Any]]:
     """Return the problems of a request as `responses` of the OpenAPI document, 408 together with 413."""
     too_slow = {408} if 413 in statuses else set()
     return {str(status): _describe_failure(status) for status in sorted({*statuses, *too_slow})}
@@ -72,6 +78,12 @@ def document_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def describe_headers(headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the headers of a response, with their texts, as the OpenAPI document describes them."""
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
+
+
+def _describe_success(success: Any) -> dict[str, Any]:
+    if isinstance(success, Mapping):
+        return dict(success)
+    return {"description": success} if isinstance(success, str) else {"model": success}
 
 
 def _describe_failure(status: int) -> dict[str, Any]:

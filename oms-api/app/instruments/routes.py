@@ -50,9 +50,7 @@ class InstrumentQuery(RequestModel):
     cursor: Cursor | None = None
 
 
-@router.get(
-    "/instruments", summary="List instruments", responses=document_responses(200, list[InstrumentOut])
-)
+@router.get("/instruments", summary="List instruments", **document_responses(200, list[InstrumentOut]))
 async def list_instruments(
     caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
@@ -74,9 +72,7 @@ async def list_instruments(
 
 
 @router.get(
-    "/instruments/{symbol:path}",
-    summary="Get an instrument",
-    responses=document_responses(200, InstrumentOut, 404),
+    "/instruments/{symbol:path}", summary="Get an instrument", **document_responses(200, InstrumentOut, 404)
 )
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
@@ -88,7 +84,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 @router.put(
     "/instruments/{symbol:path}",
     summary="Set the terms of an instrument",
-    responses=document_responses(200, InstrumentOut, 404, 409),
+    **document_responses(200, InstrumentOut, 404, 409),
 )
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.http.fields import PositiveAmount, clean, to_lower_case
 from app.http.request_models import FrozenRequestModel
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
-from app.money import format_fixed, shorten_quantity
+from app.money import format_plain_amount
 
 
 def _validate_symbol(value: Any) -> str:  # any JSON value
@@ -98,8 +98,8 @@ def serialize_instrument(instrument: Instrument, aliases: Sequence[str]) -> dict
         "asset_class": instrument.asset_class,
         "currency": instrument.currency,
         "sector": instrument.sector,
-        "tick_size": shorten_quantity(format_fixed(instrument.tick_size)),
-        "lot_size": shorten_quantity(format_fixed(instrument.lot_size)),
+        "tick_size": format_plain_amount(instrument.tick_size),
+        "lot_size": format_plain_amount(instrument.lot_size),
         "tradable": instrument.is_tradable,
         "restricted": instrument.is_restricted,
         "listed": instrument.is_listed,

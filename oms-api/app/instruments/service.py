@@ -12,7 +12,7 @@ from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
 from app.instruments.rules import Instrument, InstrumentKey, get_trading_currency, list_default_aliases
-from app.money import format_fixed, shorten_quantity
+from app.money import format_plain_amount
 from app.timestamps import Timestamp
 
 # Returns, for a tenant id and symbol, the currencies of the portfolios with a position or open order in it.
@@ -95,7 +95,7 @@ def verify_instruments(connection: Connection) -> Iterator[ActionDifference]:
 
 def _serialize_instrument(terms: Instrument, updated_at: Timestamp) -> dict[str, Any]:
     """Return the facts that the audit log records of an instrument. See `schemas.serialize_instrument`."""
-    steps = {name: shorten_quantity(format_fixed(getattr(terms, name))) for name in ("tick_size", "lot_size")}
+    steps = {name: format_plain_amount(getattr(terms, name)) for name in ("tick_size", "lot_size")}
     kind = {name: getattr(terms, name) for name in _KIND}
     flags = {"tradable": terms.is_tradable, "restricted": terms.is_restricted, "listed": terms.is_listed}
     return {**kind, **steps, **flags, "updated_at": updated_at}

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant, Serial
+from app.database import Amount, Base, Instant, Serial, build_partial_index
 from app.instruments.models import SymbolText
 from app.ledger.rules.chain import GENESIS
 from app.money import ZERO, format_fixed
@@ -79,13 +79,8 @@ class Portfolio(Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "name_key"),
         UniqueConstraint("tenant_id", "id"),
-        Index(
-            "uq_portfolios_broker_connection",
-            "tenant_id",
-            "broker_connection",
-            unique=True,
-            postgresql_where=_IS_CONNECTED,
-            sqlite_where=_IS_CONNECTED,
+        build_partial_index(
+            "uq_portfolios_broker_connection", _IS_CONNECTED, "tenant_id", "broker_connection", unique=True
         ),
         CheckConstraint("kind IN ('paper', 'live')", name="kind_is_known"),
         CheckConstraint("total_buys >= 0 AND total_trades >= total_buys", name="counters_add_up"),
@@ -141,33 +136,16 @@ class Trade(Base):
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
         # The key comes first, so that `find_rows_by_name` can use this index.
         UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id", "kind"),
-        Index(
-            "uq_trades_tenant_id_reverses",
-            "tenant_id",
-            "reverses",
-            unique=True,
-            postgresql_where=_IS_REVERSAL,
-            sqlite_where=_IS_REVERSAL,
+        build_partial_index(
+            "uq_trades_tenant_id_reverses", _IS_REVERSAL, "tenant_id", "reverses", unique=True
         ),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
-        Index(
-            "ix_trades_of_corporate_actions",
-            "tenant_id",
-            "portfolio_id",
-            "symbol",
-            postgresql_where=_IS_ACTION,
-            sqlite_where=_IS_ACTION,
+        build_partial_index(
+            "ix_trades_of_corporate_actions", _IS_ACTION, "tenant_id", "portfolio_id", "symbol"
         ),
         Index(None, "tenant_id", "symbol", "trade_id"),
         Index(None, "tenant_id", "user_id", "trade_id"),
-        Index(
-            "ix_trades_of_actors",
-            "tenant_id",
-            "actor",
-            "trade_id",
-            postgresql_where=_HAS_ACTOR,
-            sqlite_where=_HAS_ACTOR,
-        ),
+        build_partial_index("ix_trades_of_actors", _HAS_ACTOR, "tenant_id", "actor", "trade_id"),
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
         CheckConstraint("kind IN ('trade', 'reversal', 'split', 'transfer')", name="kind_is_known"),
         CheckConstraint("(kind = 'reversal') = (reverses IS NOT NULL)", name="reversal_names_its_trade"),
@@ -287,12 +265,8 @@ class CashMovement(Base):
     __table_args__ = (
         _build_portfolio_key(),
         Index(None, "tenant_id", "portfolio_id", "kind", "symbol", "day"),
-        Index(
-            "uq_cash_movements_daily",
-            "tenant_id", "portfolio_id", "kind", "day",
-            unique=True,
-            postgresql_where=_IS_DAILY,
-            sqlite_where=_IS_DAILY,
+        build_partial_index(
+            "uq_cash_movements_daily", _IS_DAILY, "tenant_id", "portfolio_id", "kind", "day", unique=True
         ),
         CheckConstraint("sequence > 0", name="sequence_is_positive"),
         CheckConstraint("trade_sequence >= 0", name="trade_sequence_is_not_negative"),
@@ -301,7 +275,7 @@ class CashMovement(Base):
             "'dividend', 'withholding', 'interest', 'borrow', 'adjustment')",
             name="kind_is_known",
         ),
-    )  # fmt: skip
+    )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

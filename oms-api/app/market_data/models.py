@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant, Serial
+from app.database import Amount, Base, Instant, Serial, build_partial_index
 from app.instruments.models import SymbolText
 
 _UNMATCHED = text("unmatched_since IS NOT NULL")
@@ -22,9 +22,7 @@ class QuoteRow(Base):
 
     __tablename__ = "quotes"
     __table_args__ = (
-        Index(
-            "ix_quotes_unmatched", "tenant_id", "symbol", postgresql_where=_UNMATCHED, sqlite_where=_UNMATCHED
-        ),
+        build_partial_index("ix_quotes_unmatched", _UNMATCHED, "tenant_id", "symbol"),
         CheckConstraint("bid IS NOT NULL OR ask IS NOT NULL OR last IS NOT NULL", name="quote_says_a_price"),
         CheckConstraint(_POSITIVE.format("bid"), name="bid_is_positive"),
         CheckConstraint(_POSITIVE.format("ask"), name="ask_is_positive"),

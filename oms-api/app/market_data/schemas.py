@@ -1,7 +1,6 @@
 """Request and response bodies of quotes and bars."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
@@ -14,7 +13,7 @@ from app.instruments.schemas import Symbol
 from app.market_data.errors import ExpiryPassed
 from app.market_data.queries.subscriptions import Subscription
 from app.market_data.rules.values import Bar, MarkOverride, Quote, compute_age, compute_mid
-from app.money import format_fixed, shorten_amount, shorten_quantity
+from app.money import format_optional_money, format_optional_quantity
 from app.timestamps import format_timestamp
 
 _AT = "2026-11-20T15:04:05.123456Z"
@@ -92,11 +91,11 @@ class MarkIn(FrozenRequestModel):
         description="Time at which the mark expires, in UTC", examples=["2036-12-31T21:00:00Z"]
     )
 
-    def override(self, symbol: str, who: str, at: datetime) -> MarkOverride:
-        """Return the mark that `who` sets at an instant. Raises ExpiryPassed."""
+    def override(self, symbol: str, set_by: str, at: datetime) -> MarkOverride:
+        """Return the mark that `set_by` sets at an instant. Raises ExpiryPassed."""
         if self.expires_at <= at:
             raise ExpiryPassed
-        return MarkOverride(symbol, self.price, self.reason, who, at, self.expires_at)
+        return MarkOverride(symbol, self.price, self.reason, set_by, at, self.expires_at)
 
 
 class MarkOut(BaseModel):
@@ -172,12 +171,12 @@ def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
     """Serialize the quote as `QuoteOut`."""
     return {
         "symbol": quote.symbol,
-        "bid": _format_price(quote.bid),
-        "ask": _format_price(quote.ask),
-        "last": _format_price(quote.last),
-        "mid": _format_price(compute_mid(quote)),
-        "bid_size": _format_quantity(quote.bid_size),
-        "ask_size": _format_quantity(quote.ask_size),
+        "bid": format_optional_money(quote.bid),
+        "ask": format_optional_money(quote.ask),
+        "last": format_optional_money(quote.last),
+        "mid": format_optional_money(compute_mid(quote)),
+        "bid_size": format_optional_quantity(quote.bid_size),
+        "ask_size": format_optional_quantity(quote.ask_size),
         "at": format_timestamp(quote.at),
         "age_seconds": round(compute_age(quote, now).total_seconds(), 3),
         "source": quote.source,
@@ -188,17 +187,9 @@ def serialize_bar(bar: Bar) -> dict[str, Any]:
     """Serialize the bar as `BarOut`."""
     return {
         "start": format_timestamp(bar.start),
-        "open": _format_price(bar.open),
-        "high": _format_price(bar.high),
-        "low": _format_price(bar.low),
-        "close": _format_price(bar.close),
-        "volume": _format_quantity(bar.volume),
+        "open": format_optional_money(bar.open),
+        "high": format_optional_money(bar.high),
+        "low": format_optional_money(bar.low),
+        "close": format_optional_money(bar.close),
+        "volume": format_optional_quantity(bar.volume),
     }
-
-
-def _format_price(price: Decimal | None) -> str | None:
-    return None if price is None else shorten_amount(format_fixed(price))
-
-
-def _format_quantity(quantity: Decimal | None) -> str | None:
-    return None if quantity is None else shorten_quantity(format_fixed(quantity))

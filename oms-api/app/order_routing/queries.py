@@ -64,8 +64,8 @@ def publish_status(connection: Connection, stored: StoredConnection, now: dateti
 def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -> AssignedPortfolio | None:
     """Return the portfolio that trades over a connection, None if there is none."""
     columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name)
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
-    row = connection.execute(select(*columns).where(*mine)).one_or_none()
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
+    row = connection.execute(select(*columns).where(*conditions)).one_or_none()
     return None if row is None else AssignedPortfolio._make(row)
 
 
@@ -85,12 +85,16 @@ def find_charges(
     connection: Connection, tenant_id: int, portfolio_id: int, since: datetime
 ) -> dict[str, Decimal]:
     """Return the booked charges of the orders that filled since then, by order."""
-    mine = (
+    conditions = (
         Execution.tenant_id == tenant_id,
         Execution.portfolio_id == portfolio_id,
         Execution.executed_at >= since,
     )
-    found: dict[str, Decimal] = {}
-    for order_id, charges in connection.execute(select(Execution.order_id, Execution.charges).where(*mine)):
-        found[order_id] = found.get(order_id, ZERO) + sum(parse_components(charges).values(), ZERO)
-    return found
+    charges_by_order: dict[str, Decimal] = {}
+    for order_id, charges in connection.execute(
+        select(Execution.order_id, Execution.charges).where(*conditions)
+    ):
+        charges_by_order[order_id] = charges_by_order.get(order_id, ZERO) + sum(
+            parse_components(charges).values(), ZERO
+        )
+    return charges_by_order

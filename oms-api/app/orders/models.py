@@ -13,25 +13,19 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
-    TextClause,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant, Serial
+from app.database import Amount, Base, Instant, Serial, build_partial_index
 from app.instruments.models import SymbolText
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, OrderType, Status, TimeInForce
 
 
 def _build_check(column: str, values: Iterable[str]) -> str:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return f"{column} IN ({listed})"
-
-
-def _build_partial_index(name: str | None, condition: TextClause, *columns: str) -> Index:
-    """Return an index of the rows that meet the condition, on both databases."""
-    return Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
+    value_list = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({value_list})"
 
 
 _FINAL = [status for status in Status if status in FINAL_STATUSES]
@@ -43,14 +37,14 @@ IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, but not fill
 _NAMED = {column: text(f"{column} IS NOT NULL") for column in ("strategy", "user_id", "actor")}
 _FILTER_INDEXES = (  # for filters of lists; partial, so that a null costs nothing
     *(
-        _build_partial_index(None, is_present, "tenant_id", column, "id")
+        build_partial_index(None, is_present, "tenant_id", column, "id")
         for column, is_present in _NAMED.items()
     ),
-    _build_partial_index("ix_orders_unfilled_by_status", IS_UNFILLED, "tenant_id", "status", "id"),
+    build_partial_index("ix_orders_unfilled_by_status", IS_UNFILLED, "tenant_id", "status", "id"),
 )
 _RELATION_INDEXES = (  # partial, because most orders have neither a parent nor a group
-    _build_partial_index(None, _HAS_PARENT, "tenant_id", "parent_id"),
-    _build_partial_index(None, _HAS_GROUP, "tenant_id", "group_id"),
+    build_partial_index(None, _HAS_PARENT, "tenant_id", "parent_id"),
+    build_partial_index(None, _HAS_GROUP, "tenant_id", "group_id"),
 )
 _IS_UNDONE, _HAS_NO_ORDERS = text("completed_at IS NULL"), text("order_ids IS NULL")
 IS_WAITING = text("status = 'AWAITING_APPROVAL'")
@@ -65,9 +59,9 @@ class OrderRecord(Base):
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
         UniqueConstraint("client_order_id", "tenant_id", "portfolio_id"),
         UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id"),
-        _build_partial_index("ix_orders_open_by_symbol", IS_OPEN, "tenant_id", "symbol", "portfolio_id"),
-        _build_partial_index("ix_orders_open_by_portfolio", IS_OPEN, "tenant_id", "portfolio_id"),
-        _build_partial_index("ix_orders_awaiting_approval", IS_WAITING, "tenant_id", "id"),
+        build_partial_index("ix_orders_open_by_symbol", IS_OPEN, "tenant_id", "symbol", "portfolio_id"),
+        build_partial_index("ix_orders_open_by_portfolio", IS_OPEN, "tenant_id", "portfolio_id"),
+        build_partial_index("ix_orders_awaiting_approval", IS_WAITING, "tenant_id", "id"),
         Index(None, "tenant_id", "portfolio_id", "id"),
         Index(None, "tenant_id", "symbol", "id"),
         *_RELATION_INDEXES,
@@ -163,7 +157,7 @@ class ApprovalRequestRecord(Base):
     __tablename__ = "approval_requests"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
-        _build_partial_index("ix_approval_requests_overrides", _IS_OVERRIDE, "tenant_id", "override_of"),
+        build_partial_index("ix_approval_requests_overrides", _IS_OVERRIDE, "tenant_id", "override_of"),
         CheckConstraint("(override_of IS NULL) = (waived IS NULL)", name="an_override_waives_a_limit"),
     )
 
@@ -195,7 +189,7 @@ class BrokerRequestRow(Base):
     __tablename__ = "broker_requests"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
-        _build_partial_index("ix_broker_requests_undone", _IS_UNDONE, "tenant_id", "connection", "id"),
+        build_partial_index("ix_broker_requests_undone", _IS_UNDONE, "tenant_id", "connection", "id"),
         Index(None, "tenant_id", "order_id"),
         CheckConstraint("kind IN ('submit', 'cancel', 'replace')", name="kind_is_known"),
         CheckConstraint("status IN ('new', 'sending', 'unknown', 'done')", name="status_is_known"),
@@ -254,7 +248,7 @@ class PortfolioCancellation(Base):
             ["tenant_id", "cancellation_id"], ["cancellations.tenant_id", "cancellations.id"]
         ),
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
-        _build_partial_index("ix_portfolio_cancellations_undone", _HAS_NO_ORDERS, "tenant_id"),
+        build_partial_index("ix_portfolio_cancellations_undone", _HAS_NO_ORDERS, "tenant_id"),
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -3,10 +3,10 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Integer, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant
+from app.database import Amount, Base, Instant, build_partial_index
 
 IS_KEPT = text("kind <> 'interval'")
 
@@ -26,14 +26,7 @@ class EquitySnapshot(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
         CheckConstraint("kind IN ('interval', 'close', 'flow')", name="kind_is_known"),
-        Index(
-            "ix_equity_snapshots_kept",
-            "tenant_id",
-            "portfolio_id",
-            "at",
-            postgresql_where=IS_KEPT,
-            sqlite_where=IS_KEPT,
-        ),
+        build_partial_index("ix_equity_snapshots_kept", IS_KEPT, "tenant_id", "portfolio_id", "at"),
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -31,9 +31,7 @@ Name = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
 
 
 @router.get(
-    "/history",
-    summary="Get the equity curve of a portfolio",
-    responses=document_responses(200, CurveOut, 404),
+    "/history", summary="Get the equity curve of a portfolio", **document_responses(200, CurveOut, 404)
 )
 async def get_history(
     caller: Reader, name: Name, query: Annotated[HistoryQuery, Query()], performance: PerformanceDep,
@@ -61,7 +59,7 @@ async def get_history(
 @router.get(
     "/performance",
     summary="Get the performance of a portfolio",
-    responses=document_responses(200, PerformanceOut, 404),
+    **document_responses(200, PerformanceOut, 404),
 )
 async def get_performance(
     caller: Reader, name: Name, query: Annotated[PerformanceQuery, Query()], performance: PerformanceDep,

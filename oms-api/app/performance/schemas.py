@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.http.lists import Period, QueryTime
 from app.http.request_models import RequestModel
-from app.money import format_fixed, shorten_amount, to_places
+from app.money import format_fixed, format_money, to_places
 from app.performance.rules.curves import CurveInterval, CurvePeriod
 from app.performance.rules.reports import Statistics
 from app.performance.rules.trip_statistics import TripStatistics
@@ -154,7 +154,7 @@ def serialize_statistics(statistics: Statistics) -> dict[str, Any]:
         "max_drawdown": _serialize_drawdown(statistics.max_drawdown),
         "turnover": _format_ratio(statistics.turnover),
         "exposure": _format_ratio(statistics.exposure),
-        "charges": shorten_amount(format_fixed(statistics.charges)),
+        "charges": format_money(statistics.charges),
     }
 
 
@@ -197,4 +197,4 @@ def _format_ratio(ratio: Decimal | float | None) -> str | None:
 
 
 def _format_amount(amount: Decimal | None) -> str | None:
-    return None if amount is None else shorten_amount(format_fixed(to_places(amount)))
+    return None if amount is None else format_money(to_places(amount))

@@ -20,7 +20,7 @@ router = APIRouter(tags=["preferences"])
 Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 
 
-@router.get("/preferences", summary="Get your preferences", responses=document_responses(200, PreferencesOut))
+@router.get("/preferences", summary="Get your preferences", **document_responses(200, PreferencesOut))
 async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
     """Get the preferences of the person that the request acts for, or of the key itself.
 
@@ -30,7 +30,7 @@ async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
     return build_json_response(_serialize(caller, fields))
 
 
-@router.put("/preferences", summary="Set your preferences", responses=document_responses(200, PreferencesOut))
+@router.put("/preferences", summary="Set your preferences", **document_responses(200, PreferencesOut))
 async def put_preferences(
     caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
     changes: ChangesDep, now: ClockDep,

@@ -53,20 +53,16 @@ class Pool(Protocol):
 
     def start_recording(self) -> None:
         """Start to record what is taken."""
-        ...
 
     @property
     def has_touched(self) -> bool:
         """Return whether anything was taken since the last `drain`."""
-        ...
 
     def drain(self) -> list[Taken]:
         """Return what was taken since the last call."""
-        ...
 
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share."""
-        ...
 
 
 class Sharing:

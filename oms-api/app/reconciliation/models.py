@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Integer, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, Instant
+from app.database import Base, Instant, build_partial_index
 from app.instruments.models import SymbolText
 
 _IS_OPEN = text("status = 'open'")
@@ -22,13 +22,7 @@ class ReconciliationIssueRow(Base):
     __tablename__ = "reconciliation_issues"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
-        Index(
-            "ix_reconciliation_issues_open",
-            "tenant_id",
-            "connection",
-            postgresql_where=_IS_OPEN,
-            sqlite_where=_IS_OPEN,
-        ),
+        build_partial_index("ix_reconciliation_issues_open", _IS_OPEN, "tenant_id", "connection"),
         CheckConstraint("severity IN ('info', 'warning', 'critical')", name="severity_is_known"),
         CheckConstraint("status IN ('open', 'resolved')", name="status_is_known"),
         CheckConstraint("(status = 'resolved') = (resolved_at IS NOT NULL)", name="resolved_has_a_time"),

@@ -29,9 +29,7 @@ ResolutionBody = Annotated[
 
 
 @router.get(
-    "/reconciliation/issues",
-    summary="List reconciliation issues",
-    responses=document_responses(200, list[IssueOut]),
+    "/reconciliation/issues", summary="List reconciliation issues", **document_responses(200, list[IssueOut])
 )
 async def list_issues(
     caller: Reader, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
@@ -45,21 +43,17 @@ async def list_issues(
 
 
 @router.post(
-    "/reconciliation:run",
-    summary="Request a reconciliation",
-    status_code=202,
-    responses=document_responses(202, RunOut, 409),
+    "/reconciliation:run", summary="Request a reconciliation", **document_responses(202, RunOut, 409)
 )
 async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDep) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
-    request = change_requests.build(caller)
-    return await change_requests.execute(request, service.request_run)
+    return await change_requests.execute(caller, None, service.request_run)
 
 
 @router.post(
     "/reconciliation/issues/{issue_id}/resolve",
     summary="Resolve a reconciliation issue",
-    responses=document_responses(200, IssueOut, 404, 409),
+    **document_responses(200, IssueOut, 404, 409),
 )
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
@@ -70,7 +64,7 @@ async def resolve_issue(
     Only a named person can book a difference, or decide that a portfolio may trade again. An issue is
     resolved automatically when a later comparison finds no difference.
     """
-    request = change_requests.build(caller, body, issue_id)
     if body.action == ADOPT:
-        await adoption.adopt(request, issue_id, body.reason)
-    return await change_requests.execute(request, service.resolve_issue, issue_id, body.action, body.reason)
+        await adoption.adopt(change_requests.build(caller, body), issue_id, body.reason)
+    arguments = (issue_id, body.action, body.reason)
+    return await change_requests.execute(caller, body, service.resolve_issue, *arguments)

@@ -45,9 +45,7 @@ from app.text import name_key
 router = APIRouter(tags=["reports"])
 
 
-@router.get(
-    "/pnl", summary="Get profit and loss by group", responses=document_responses(200, ProfitReportOut)
-)
+@router.get("/pnl", summary="Get profit and loss by group", **document_responses(200, ProfitReportOut))
 async def get_profit(
     caller: Reader, query: Annotated[ProfitQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
@@ -62,9 +60,7 @@ async def get_profit(
 
 
 @router.get(
-    "/pnl/today",
-    summary="Get profit and loss since 00:00 UTC",
-    responses=document_responses(200, ProfitReportOut),
+    "/pnl/today", summary="Get profit and loss since 00:00 UTC", **document_responses(200, ProfitReportOut)
 )
 async def get_todays_profit(
     caller: Reader, query: Annotated[TodayQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -82,7 +78,7 @@ async def get_todays_profit(
 @router.get(
     "/pnl/explain",
     summary="Get the causes of the profit and loss of a day",
-    responses=document_responses(200, ExplanationOut),
+    **document_responses(200, ExplanationOut),
 )
 async def explain_profit(
     caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -100,9 +96,7 @@ async def explain_profit(
     return build_json_response(serialize_explanation(await readers.run(read, caller.tenant_id)))
 
 
-@router.get(
-    "/exposure", summary="Get the exposure by group", responses=document_responses(200, ExposureReportOut)
-)
+@router.get("/exposure", summary="Get the exposure by group", **document_responses(200, ExposureReportOut))
 async def get_exposure(
     caller: Reader, query: Annotated[ExposureQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
@@ -113,9 +107,7 @@ async def get_exposure(
     return build_json_response(serialize_exposure(query.by, report))
 
 
-@router.get(
-    "/daily-stats", summary="List daily statistics", responses=document_responses(200, list[DayStatsOut])
-)
+@router.get("/daily-stats", summary="List daily statistics", **document_responses(200, list[DayStatsOut]))
 async def list_daily_stats(
     caller: Reader, query: Annotated[ReportQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
@@ -126,7 +118,7 @@ async def list_daily_stats(
     return build_json_response(serialize_days(report))
 
 
-@router.get("/round-trips", summary="List round trips", responses=document_responses(200, list[RoundTripOut]))
+@router.get("/round-trips", summary="List round trips", **document_responses(200, list[RoundTripOut]))
 async def list_round_trips(
     caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: ReadersDep
 ) -> Response:
@@ -136,7 +128,7 @@ async def list_round_trips(
     return build_json_response(list(map(serialize_round_trip, trips)))
 
 
-@router.get("/lots", summary="List tax lots", responses=document_responses(200, LotsOut))
+@router.get("/lots", summary="List tax lots", **document_responses(200, LotsOut))
 async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: ReadersDep) -> Response:
     """List the open and closed lots of a portfolio by first in, first out."""
     filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)

@@ -3,10 +3,10 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant
+from app.database import Amount, Base, Instant, Serial, build_partial_index
 from app.instruments.models import SymbolText
 
 _STATES = "state IN ('ACTIVE', 'REDUCING', 'HALTED')"
@@ -77,9 +77,7 @@ class KillSwitchChangeRow(Base):
         Index(None, "tenant_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
     tenant_id: Mapped[int] = mapped_column(Integer)
     scope: Mapped[str] = mapped_column(String(12))
     name_key: Mapped[str] = mapped_column(String(300))
@@ -102,14 +100,10 @@ class LatchRow(Base):
     __table_args__ = (
         CheckConstraint("scope IN ('strategy', 'key')", name="scope_is_known"),
         CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="a_released_one_says_by_whom"),
-        Index(
-            "uq_latches_standing",
-            "tenant_id", "scope", "name", "symbol",
-            unique=True,
-            postgresql_where=IS_ACTIVE,
-            sqlite_where=IS_ACTIVE,
+        build_partial_index(
+            "uq_latches_standing", IS_ACTIVE, "tenant_id", "scope", "name", "symbol", unique=True
         ),
-    )  # fmt: skip
+    )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

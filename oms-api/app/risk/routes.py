@@ -70,7 +70,7 @@ _DEFAULT_STATE = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, N
 ReleaseBody = Annotated[ReleaseIn, Depends(json_body(ReleaseIn, {"reason": "The feed is repaired"}))]
 
 
-@router.get("/limits", summary="List risk limits", responses=document_responses(200, list[LimitOut]))
+@router.get("/limits", summary="List risk limits", **document_responses(200, list[LimitOut]))
 async def list_limits(
     caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, now: ClockDep, pages: PagesDep
 ) -> Response:
@@ -85,11 +85,11 @@ async def list_limits(
         lambda connection: list_visible_limits(connection, caller, requested.start or "", query.limit, at),
         tenant_id,
     )
-    limits = [serialize_limit(listed.limit, in_force=listed.is_active) for listed in page.limits]
+    limits = [serialize_limit(entry.limit, in_force=entry.is_active) for entry in page.limits]
     return requested.build_content_response(limits, page.next_key)
 
 
-@router.put("/limits", summary="Set or remove a risk limit", responses=document_responses(200, LimitOut, 409))
+@router.put("/limits", summary="Set or remove a risk limit", **document_responses(200, LimitOut, 409))
 async def put_limit(
     caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn, LIMIT_EXAMPLE))],
     changes: ChangesDep, controls: ControlsDep, now: ClockDep, request: Request,
@@ -113,25 +113,25 @@ async def put_limit(
     return build_json_response(serialize_limit(limit, in_force=not is_removed, is_removed=is_removed))
 
 
-@router.get("/kill-switch", summary="List kill switches", responses=document_responses(200, list[SwitchOut]))
+@router.get("/kill-switch", summary="List kill switches", **document_responses(200, list[SwitchOut]))
 async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
     """List the tenant's kill switch, and all portfolio and strategy kill switches that were ever set."""
     tenant_id = caller.tenant_id
     switch_changes = await readers.read(tenant_id, switch_queries.list_switches)
     if not switch_changes or switch_changes[0].scope is not SwitchScope.TENANT:
         switch_changes.insert(0, _DEFAULT_STATE)
-    seen = [
+    visible_switches = [
         switch_change
         for switch_change in switch_changes
         if switch_change.scope is not SwitchScope.PORTFOLIO or caller.sees(switch_change.key)
     ]
-    return build_json_response(list(map(serialize_switch, seen)))
+    return build_json_response(list(map(serialize_switch, visible_switches)))
 
 
 @router.post(
     "/kill-switch",
     summary="Set a kill switch",
-    responses=document_responses(200, KillSwitchResultOut, 409, headers=REPLAYED_HEADER),
+    **document_responses(200, KillSwitchResultOut, 409, headers=REPLAYED_HEADER),
 )
 async def set_kill_switch(
     caller: KillSwitchSetter, body: Annotated[SwitchIn, Depends(json_body(SwitchIn, SWITCH_EXAMPLE))],
@@ -182,7 +182,7 @@ def _get_actor(caller: Caller) -> str:
     return caller.person or caller.name
 
 
-@router.get("/latches", summary="List execution latches", responses=document_responses(200, list[LatchOut]))
+@router.get("/latches", summary="List execution latches", **document_responses(200, list[LatchOut]))
 async def list_latches(
     caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
@@ -200,7 +200,7 @@ async def list_latches(
 @router.post(
     "/latches/{latch_id}/release",
     summary="Release an execution latch",
-    responses=document_responses(200, LatchOut, 404, 409),
+    **document_responses(200, LatchOut, 404, 409),
 )
 async def release_latch(
     caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)], body: ReleaseBody,
@@ -212,7 +212,6 @@ async def release_latch(
 
     Requires a logged-in user, or an API key acting for a user.
     """
-    request = change_requests.build(caller, body, latch_id)
-    response = await change_requests.execute(request, latch_service.release, latch_id, body.reason)
+    response = await change_requests.execute(caller, body, latch_service.release, latch_id, body.reason)
     controls.forget(caller.tenant_id)
     return response

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant, Serial
+from app.database import Amount, Base, Instant, Serial, build_partial_index
 
 IS_RECEIVED = text("status = 'received'")
 _MODES = "('trade', 'approve', 'record')"
@@ -65,7 +65,7 @@ class SignalRow(Base):
         ),
         CheckConstraint("(status = 'received') = (completed_at IS NULL)", name="outcome_has_a_time"),
         Index(None, "tenant_id", "number"),
-        Index("ix_signals_received", "received_at", postgresql_where=IS_RECEIVED, sqlite_where=IS_RECEIVED),
+        build_partial_index("ix_signals_received", IS_RECEIVED, "received_at"),
     )
 
     number: Mapped[int] = mapped_column(Serial, primary_key=True)

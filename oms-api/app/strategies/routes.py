@@ -49,9 +49,7 @@ StartDep = Annotated[StartIn, Depends(json_body(StartIn, START_EXAMPLE, is_requi
 ReasonDep = Annotated[ReasonIn, Depends(json_body(ReasonIn, REASON_EXAMPLE, is_required=False))]
 
 
-@router.post(
-    "", summary="Create a strategy", status_code=201, responses=document_responses(201, StrategyOut, 409)
-)
+@router.post("", summary="Create a strategy", **document_responses(201, StrategyOut, 409))
 async def post_strategy(
     caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn, EXAMPLE))],
     inspector: CodeInspectorDep, change_requests: ChangeRequestsDep, clock: ClockDep, controls: ControlsDep,
@@ -60,14 +58,14 @@ async def post_strategy(
 
     It is INACTIVE until you start it.
     """
-    request, new = change_requests.build(caller, body), body.build(caller.actor, clock())
+    new = body.build(caller.actor, clock())
     registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
-    response = await change_requests.execute(request, registry.create, new)
+    response = await change_requests.execute(caller, body, registry.create, new)
     controls.forget(caller.tenant_id)
     return response
 
 
-@router.get("", summary="List strategies", responses=document_responses(200, list[StrategyOut]))
+@router.get("", summary="List strategies", **document_responses(200, list[StrategyOut]))
 async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeInspectorDep) -> Response:
     """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
@@ -81,7 +79,7 @@ async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeIns
     return build_json_response(await readers.run(read, caller.tenant_id))
 
 
-@router.get("/{strategy_name}", summary="Get a strategy", responses=document_responses(200, StrategyOut, 404))
+@router.get("/{strategy_name}", summary="Get a strategy", **document_responses(200, StrategyOut, 404))
 async def get_strategy(
     caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
 ) -> Response:
@@ -98,7 +96,7 @@ async def get_strategy(
 
 
 @router.patch(
-    "/{strategy_name}", summary="Update a strategy", responses=document_responses(200, StrategyOut, 404, 409)
+    "/{strategy_name}", summary="Update a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def patch_strategy(
     caller: Editor, strategy_name: NameDep,
@@ -111,19 +109,16 @@ async def patch_strategy(
     An administrator can change code, portfolio, symbols, interval, mode and limits.
     A running strategy uses new parameters from its next input on.
     """
-    request = change_requests.build(caller, body, strategy_name)
     changes = body.build(strategy_name, caller.actor, clock())
     entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
     registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
-    response = await change_requests.execute(request, registry.update, strategy_name, changes)
+    response = await change_requests.execute(caller, body, registry.update, strategy_name, changes)
     controls.forget(caller.tenant_id)
     return response
 
 
 @router.post(
-    "/{strategy_name}:start",
-    summary="Start a strategy",
-    responses=document_responses(200, StrategyOut, 404, 409),
+    "/{strategy_name}:start", summary="Start a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def start_strategy(
     caller: Starter, strategy_name: NameDep, body: StartDep, inspector: CodeInspectorDep, readers: ReadersDep,
@@ -131,15 +126,12 @@ async def start_strategy(
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
     status_request = StatusRequest(StrategyAction.START, strategy_name, body.reason, body.acknowledge_error)
-    request = change_requests.build(caller, body, strategy_name)
     changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
-    return await change_requests.execute(request, changes.change, status_request)
+    return await change_requests.execute(caller, body, changes.change, status_request)
 
 
 @router.post(
-    "/{strategy_name}:pause",
-    summary="Pause a strategy",
-    responses=document_responses(200, StrategyOut, 404, 409),
+    "/{strategy_name}:pause", summary="Pause a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def pause_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
@@ -147,14 +139,12 @@ async def pause_strategy(
 ) -> Response:  # fmt: skip
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
     status_request = StatusRequest(StrategyAction.PAUSE, strategy_name, body.reason)
-    request = change_requests.build(caller, body, strategy_name)
+    request = change_requests.build(caller, body)
     return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
 
 @router.post(
-    "/{strategy_name}:stop",
-    summary="Stop a strategy",
-    responses=document_responses(200, StrategyOut, 404, 409),
+    "/{strategy_name}:stop", summary="Stop a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def stop_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
@@ -162,7 +152,7 @@ async def stop_strategy(
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""
     status_request = StatusRequest(StrategyAction.STOP, strategy_name, body.reason)
-    request = change_requests.build(caller, body, strategy_name)
+    request = change_requests.build(caller, body)
     return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
 
@@ -191,7 +181,7 @@ async def _halt(status_request: StatusRequest, request: ChangeRequest, services:
     changes = StatusChanges(
         await _inspect(services.inspector, services.readers, request.caller, status_request.name)
     )
-    response = await services.change_requests.execute(request, changes.change, status_request)
+    response = await services.change_requests.execute_request(request, changes.change, status_request)
     request_id = request.request_id or ""
     await cancel_entries(services.orders, services.readers, request.caller, status_request.name, request_id)
     return response

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, Instant, Serial
+from app.database import Base, Instant, Serial, build_partial_index
 
 IS_PENDING = text("status = 'pending'")
 IS_COMPLETE = text("completed_at IS NOT NULL")
@@ -71,20 +71,8 @@ class WebhookDeliveryRow(Base):
         CheckConstraint("status IN ('pending', 'delivered', 'failed')", name="status_is_known"),
         CheckConstraint("(status = 'pending') = (next_attempt_at IS NOT NULL)", name="pending_has_a_time"),
         Index(None, "tenant_id", "webhook_id", "id"),
-        Index(
-            "ix_webhook_deliveries_pending",
-            "webhook_id",
-            "event_number",
-            "id",
-            postgresql_where=IS_PENDING,
-            sqlite_where=IS_PENDING,
-        ),
-        Index(
-            "ix_webhook_deliveries_complete",
-            "completed_at",
-            postgresql_where=IS_COMPLETE,
-            sqlite_where=IS_COMPLETE,
-        ),
+        build_partial_index("ix_webhook_deliveries_pending", IS_PENDING, "webhook_id", "event_number", "id"),
+        build_partial_index("ix_webhook_deliveries_complete", IS_COMPLETE, "completed_at"),
     )
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True)

@@ -46,9 +46,7 @@ _EXAMPLE = {
 WebhookPatchBody = Annotated[WebhookPatch, Depends(json_body(WebhookPatch, {"event_types": ["order.*"]}))]
 
 
-@router.post(
-    "", summary="Create a webhook", status_code=201, responses=document_responses(201, WebhookMadeOut, 409)
-)
+@router.post("", summary="Create a webhook", **document_responses(201, WebhookMadeOut, 409))
 async def create_webhook(
     caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))],
     webhooks: WebhooksDep, change_requests: ChangeRequestsDep, feed: FeedDep,
@@ -58,18 +56,14 @@ async def create_webhook(
     The secret is shown once.
     """
     webhooks.check_url(body.url)
-    request, new, cursor = (
-        change_requests.build(caller, body),
-        body.to_parameters(),
-        await feed.get_horizon(caller.tenant_id),
-    )
-    return await change_requests.execute(request, webhooks.create, new, cursor)
+    cursor = await feed.get_horizon(caller.tenant_id)
+    return await change_requests.execute(caller, body, webhooks.create, body.to_parameters(), cursor)
 
 
 @router.put(
     "/by-name/{webhook_name}",
     summary="Create or replace a webhook by name",
-    responses=document_responses(200, WebhookOut) | document_responses(201, WebhookMadeOut, 404, 409),
+    **document_responses(200, WebhookOut, 404, 409, other={201: WebhookMadeOut}),
 )
 async def put_webhook(
     caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
@@ -83,12 +77,11 @@ async def put_webhook(
     deliveries are sent at once.
     """
     webhooks.check_url(body.url)
-    request, new = change_requests.build(caller, body, webhook_name), body.to_parameters()
-    cursor = await feed.get_horizon(caller.tenant_id)
-    return await change_requests.execute(request, webhooks.put_by_name, webhook_name, new, cursor)
+    arguments = (webhook_name, body.to_parameters(), await feed.get_horizon(caller.tenant_id))
+    return await change_requests.execute(caller, body, webhooks.put_by_name, *arguments)
 
 
-@router.get("", summary="List webhooks", responses=document_responses(200, list[WebhookOut]))
+@router.get("", summary="List webhooks", **document_responses(200, list[WebhookOut]))
 async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
@@ -96,7 +89,7 @@ async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     return build_json_response([serialize_webhook(webhook) for webhook in stored_webhooks])
 
 
-@router.get(_ONE, summary="Get a webhook", responses=document_responses(200, WebhookOut, 404))
+@router.get(_ONE, summary="Get a webhook", **document_responses(200, WebhookOut, 404))
 async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDep) -> Response:
     """Get one webhook, without its secret."""
     stored_webhook = await readers.run(
@@ -105,7 +98,7 @@ async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDe
     return build_json_response(serialize_webhook(stored_webhook))
 
 
-@router.patch(_ONE, summary="Update a webhook", responses=document_responses(200, WebhookOut, 404, 409))
+@router.patch(_ONE, summary="Update a webhook", **document_responses(200, WebhookOut, 404, 409))
 async def change_webhook(
     caller: Manager, webhook_id: IdDep, body: WebhookPatchBody, webhooks: WebhooksDep,
     change_requests: ChangeRequestsDep,
@@ -113,26 +106,21 @@ async def change_webhook(
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
     changes = body.to_changes()
     webhooks.check_url(changes.get("url"))
-    request = change_requests.build(caller, body, webhook_id)
-    return await change_requests.execute(request, webhooks.change, webhook_id, changes)
+    return await change_requests.execute(caller, body, webhooks.change, webhook_id, changes)
 
 
-@router.delete(
-    _ONE, summary="Delete a webhook", status_code=204, responses=document_responses(204, {}, 404, 409)
-)
+@router.delete(_ONE, summary="Delete a webhook", **document_responses(204, {}, 404, 409))
 async def delete_webhook(
     caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep
 ) -> Response:
     """Delete a webhook and its deliveries."""
-    request = change_requests.build(caller, None, webhook_id)
-    return await change_requests.execute(request, webhooks.delete, webhook_id)
+    return await change_requests.execute(caller, None, webhooks.delete, webhook_id)
 
 
 @router.post(
     "/{webhook_id}:rotate",
     summary="Rotate the secret of a webhook",
-    status_code=201,
-    responses=document_responses(201, WebhookMadeOut, 404, 409),
+    **document_responses(201, WebhookMadeOut, 404, 409),
 )
 async def rotate_secret(
     caller: Manager, webhook_id: IdDep, body: RotationBody, webhooks: WebhooksDep,
@@ -142,14 +130,11 @@ async def rotate_secret(
 
     During the overlap both secrets sign each delivery.
     """
-    request, seconds = change_requests.build(caller, body, webhook_id), body.overlap_seconds
-    return await change_requests.execute(request, webhooks.rotate, webhook_id, seconds)
+    return await change_requests.execute(caller, body, webhooks.rotate, webhook_id, body.overlap_seconds)
 
 
 @router.post(
-    "/{webhook_id}:enable",
-    summary="Enable a webhook",
-    responses=document_responses(200, WebhookOut, 404, 409),
+    "/{webhook_id}:enable", summary="Enable a webhook", **document_responses(200, WebhookOut, 404, 409)
 )
 async def enable_webhook(
     caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep,
@@ -159,29 +144,22 @@ async def enable_webhook(
 
     List the events that occurred while it was disabled with `GET /events`.
     """
-    request = change_requests.build(caller, None, webhook_id)
     cursor = await feed.get_horizon(caller.tenant_id)
-    return await change_requests.execute(request, webhooks.enable, webhook_id, cursor)
+    return await change_requests.execute(caller, None, webhooks.enable, webhook_id, cursor)
 
 
-@router.post(
-    "/{webhook_id}:test",
-    summary="Test a webhook",
-    status_code=202,
-    responses=document_responses(202, DeliveryOut, 404, 409),
-)
+@router.post("/{webhook_id}:test", summary="Test a webhook", **document_responses(202, DeliveryOut, 404, 409))
 async def test_webhook(
     caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_requests: ChangeRequestsDep
 ) -> Response:
     """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
-    request = change_requests.build(caller, None, webhook_id)
-    return await change_requests.execute(request, deliveries.send_test, webhook_id)
+    return await change_requests.execute(caller, None, deliveries.send_test, webhook_id)
 
 
 @router.get(
     f"{_ONE}/deliveries",
     summary="List the deliveries of a webhook",
-    responses=document_responses(200, DeliveriesOut, 404),
+    **document_responses(200, DeliveriesOut, 404),
 )
 async def list_deliveries(
     caller: Manager, webhook_id: IdDep, query: Annotated[DeliveryQuery, Query()], readers: ReadersDep,
@@ -199,13 +177,11 @@ async def list_deliveries(
 @router.post(
     "/{webhook_id}/deliveries/{delivery_id}:resend",
     summary="Resend a delivery",
-    status_code=202,
-    responses=document_responses(202, DeliveryOut, 404, 409),
+    **document_responses(202, DeliveryOut, 404, 409),
 )
 async def resend_delivery(
     caller: Manager, webhook_id: IdDep, delivery_id: DeliveryId, deliveries: WebhookDeliveriesDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send the event of a delivery again as a new delivery. The event keeps its ID."""
-    request = change_requests.build(caller, None, f"{webhook_id} {delivery_id}")
-    return await change_requests.execute(request, deliveries.resend, webhook_id, delivery_id)
+    return await change_requests.execute(caller, None, deliveries.resend, webhook_id, delivery_id)

@@ -63,7 +63,7 @@ class Network:
                 return
             self.connections += 1
             try:
-                server = socket.create_connection(("127.0.0.1", self._to), timeout=5)
+                server = socket.create_connection(("127.0.0.1", self._to), timeout=60)
             except OSError:
                 _cut(client)
                 continue

@@ -50,7 +50,7 @@ def test_complete_backup_restores_after_everything_was_killed(
             cut_off = start_backup(stage, tmp_path / "second")
             wait_until((tmp_path / "second").is_dir, 60, "the backup has begun")
             cut_off.send_signal(signal.SIGKILL)
-            cut_off.wait(10)
+            cut_off.wait(60)
             oms.kill()
             stage.postgres.kill()
             stage.postgres.start()

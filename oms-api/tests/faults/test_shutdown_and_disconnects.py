@@ -39,7 +39,7 @@ def build_raw_request(intent: Intent) -> bytes:
 
 
 def send_and_leave(oms: OmsProcess, content: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", oms.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", oms.port), timeout=60) as connection:
         connection.sendall(content)
 
 

@@ -7,6 +7,7 @@ import pytest
 from app.errors import Conflict, NotPlaced, OmsError, OutcomeUnknown
 from app.group_commit import GroupCommit, queue
 from tests.group_commit.note_writer import NoteHandler, Sizes, read_notes, run_writer, submit_all
+from tests.support.conditions import WAIT_SECONDS
 
 
 def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
@@ -16,12 +17,12 @@ def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
     with run_writer(engine, handler, gauges=gauges) as writer:
 
         def release():
-            assert handler.entered.wait(10)
+            assert handler.entered.wait(WAIT_SECONDS)
             handler.gate.set()
 
         async def run():
             first = writer.submit("wait")
-            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             rest = [writer.submit(work) for work in works[1:]]
             assert writer.depth == 50
             handler.gate.set()
@@ -40,7 +41,7 @@ def test_batch_size_is_limited(engine):
 
         async def run():
             first = writer.submit("wait")
-            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             rest = writer.submit_all([str(number) for number in range(25)])
             handler.gate.set()
             await asyncio.gather(first, *rest)
@@ -165,7 +166,7 @@ def test_full_queue_accepts_all_commands_of_a_request_or_none(engine):
 
         async def run():
             first = writer.submit("wait")
-            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             taken = writer.submit_all(["a", "b"])
             with pytest.raises(NotPlaced) as caught:
                 writer.submit_all(["c", "d"])
@@ -188,7 +189,7 @@ def test_close_writes_accepted_commands_and_accepts_no_more(engine):
         async def run():
             loop = asyncio.get_running_loop()
             first = writer.submit("wait")
-            await loop.run_in_executor(None, handler.entered.wait, 10)
+            await loop.run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             rest = writer.submit_all(["a", "b"])
             closing = loop.run_in_executor(None, writer.close)
             while writer.alive:  # noqa: ASYNC110  # the closing thread has no event to wait for
@@ -211,7 +212,7 @@ def test_close_rejects_commands_it_cannot_write(engine):
         async def run():
             loop = asyncio.get_running_loop()
             first = writer.submit("wait")
-            await loop.run_in_executor(None, handler.entered.wait, 10)
+            await loop.run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             late = writer.submit("late")
             await loop.run_in_executor(None, writer.close, 0.0)
             with pytest.raises(NotPlaced):
@@ -230,7 +231,7 @@ def test_disconnected_client_does_not_affect_others(engine):
 
         async def run():
             gone, stays = writer.submit_all(["wait", "b"])
-            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             gone.cancel()
             handler.gate.set()
             return await stays

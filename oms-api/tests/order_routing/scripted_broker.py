@@ -13,7 +13,7 @@ from typing_extensions import override
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.protocol import BrokerEventRecord, OrderState
-from app.brokers.queries import StoredConnection, find_connection, insert_connection
+from app.brokers.queries import CONNECTIONS, StoredConnection, find_connection
 from app.brokers.rules.values import (
     Account,
     BrokerEvent,
@@ -142,7 +142,7 @@ class RoutingHarness:
         harness.open_portfolio()
         with unit_of_work(harness.engine) as connection:
             set_tenant_scope(connection, [harness.tenant])
-            insert_connection(connection, _build_connection(harness)._replace(broker=self.broker_name))
+            CONNECTIONS.insert(connection, _build_connection(harness)._replace(broker=self.broker_name))
             change = "UPDATE portfolios SET broker = :broker, broker_connection = :name WHERE name = 'Growth'"
             connection.execute(text(change), {"broker": self.broker_name, "name": NAME})
         self.restart()

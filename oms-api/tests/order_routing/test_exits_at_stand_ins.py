@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.brokers.kite.broker import KiteBroker
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
+from app.brokers.zerodha.broker import ZerodhaBroker
 from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
-from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
+from tests.brokers.zerodha.conftest import CREDENTIALS
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness, to_decimal
@@ -103,13 +103,13 @@ def kite(running_kite, monkeypatch):
 
 
 @pytest.fixture
-def create_kite_broker(kite):
+def create_zerodha_broker(kite):
     brokers = []
 
     def create():
         budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), RestTimeouts(response=WAIT_SECONDS)
         brokers.append(
-            KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
+            ZerodhaBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
         )
         return brokers[-1]
 
@@ -123,7 +123,7 @@ def venue(request, engine, unlinked, monkeypatch):
     """Connect a portfolio to a stand-in."""
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     is_kite = request.param == "zerodha"
-    names = ("kite", "create_kite_broker") if is_kite else ("alpaca", "create_broker")
+    names = ("kite", "create_zerodha_broker") if is_kite else ("alpaca", "create_broker")
     stand_in, create = map(request.getfixturevalue, names)
     harness = WriterHarness(engine)
     harness.publish_quote("99", "101", "100")

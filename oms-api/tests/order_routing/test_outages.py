@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from app.brokers.errors import RateLimitExceeded, SessionNeeded
-from app.brokers.queries import find_connection, insert_connection, update_session_state
+from app.brokers.queries import CONNECTIONS, find_connection, update_session_state
 from app.database import set_tenant_scope, unit_of_work
 from app.order_routing.service.broker_session import BrokerSession
 from app.orders.errors import NotReplaceable
@@ -121,7 +121,7 @@ def test_second_connection_to_an_account_is_refused_with_the_name_of_the_first(r
     changes = {"id": "bc_2", "name": "again", "account": None, "status": "new"}
     with unit_of_work(routing.harness.engine) as connection:
         set_tenant_scope(connection, [routing.harness.tenant])
-        insert_connection(connection, routing.get_connection()._replace(**changes))
+        CONNECTIONS.insert(connection, routing.get_connection()._replace(**changes))
     session = BrokerSession(
         *(
             routing.harness.engine,

@@ -156,7 +156,7 @@ def test_interrupted_flatten_continues_under_its_idempotency_key(market, monkeyp
         async def nothing(*_):
             raise Unavailable("The database is away.")
 
-        patched.setattr(Flattening, "_held", nothing)
+        patched.setattr(Flattening, "_list_positions", nothing)
         body = {"scope": "tenant", "state": "HALTED", "flatten": True}
         assert market.post("/kill-switch", body, {"Idempotency-Key": "F"}).status_code == 503
     assert len(post_flatten(market, key="F")["closed"]) == 1

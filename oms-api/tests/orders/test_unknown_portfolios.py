@@ -122,6 +122,6 @@ def test_portfolio_created_by_another_process_is_looked_up_again(harness):
             build_portfolio(4711, harness.tenant, "New", "new", opening_cash=Decimal(1_000_000)), harness.now
         )
         insert_portfolios(connection, [theirs])
-        batch.portfolio_named(harness.tenant, "new").last_sequence = 1
+        batch.get_portfolio_by_name(harness.tenant, "new").last_sequence = 1
         with pytest.raises(StalePortfolioIds):
             batch.flush()

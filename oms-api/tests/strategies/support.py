@@ -118,5 +118,7 @@ def create_strategy_setup(api, loop, policy, entry_point, name="counter", limits
         answer = api.post("/strategies", code | {"parameters": parameters})
         assert answer.status_code == 201, answer.text
     assert api.post(f"/strategies/{name}:start", {}).status_code == 200
-    services = (state.readers, state.market, state.order_service)
-    return StrategySetup(api, StrategyHost(service.engine, *services, runners, utc_now), runners, loop, name)
+    services, started = (state.readers, state.market, state.order_service), utc_now()
+    # Its clock stands still. Otherwise the quotes of the test would be a bar when a minute ends.
+    host = StrategyHost(service.engine, *services, runners, lambda: started)
+    return StrategySetup(api, host, runners, loop, name)

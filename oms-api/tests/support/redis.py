@@ -77,7 +77,7 @@ class RedisServer:
     def kill(self) -> None:
         """Kill it; what it held is gone."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def remove(self) -> None:
         """Kill it if it runs, and delete everything."""

@@ -19,10 +19,10 @@ from sqlalchemy import (
     text,
 )
 
+import app.models  # noqa: F401  # every table is known
 from app.audit.service.trail_verification import examine_trails
 from app.database import Amount, Instant
 from app.ledger.service.verdict import Verdict
-from app.models import __all__ as _models  # noqa: F401  # every table is known
 from app.verify import PARTS
 
 _INSTANT = "2026-01-02T03:04:05.000006Z"

@@ -3,13 +3,13 @@
 from typing import Any
 
 from app.alerts.rules.conditions import Alert, Direction
-from app.money import format_fixed, shorten_amount
-from app.timestamps import format_timestamp
+from app.money import format_money, format_optional_money
+from app.timestamps import format_optional_timestamp
 
 
 def serialize_threshold(alert: Alert) -> dict[str, str | None]:
     """Return the fields `above` and `below`, one of which is None."""
-    threshold = shorten_amount(format_fixed(alert.threshold))
+    threshold = format_money(alert.threshold)
     is_above = alert.direction is Direction.ABOVE
     return {"above": threshold if is_above else None, "below": None if is_above else threshold}
 
@@ -19,8 +19,8 @@ def build_firing_payload(alert: Alert, portfolio_name: str | None) -> dict[str, 
     return {
         "alert_id": alert.id,
         "firing": alert.firing,
-        "value": None if alert.value is None else shorten_amount(format_fixed(alert.value)),
-        "at": None if alert.fired_at is None else format_timestamp(alert.fired_at),
+        "value": format_optional_money(alert.value),
+        "at": format_optional_timestamp(alert.fired_at),
         "kind": alert.kind,
         "symbol": alert.symbol,
         "portfolio_name": portfolio_name,

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.alerts import queries
 from app.alerts.errors import NoSuchAlert, TooManyAlerts
-from app.alerts.queries import ListedAlert
+from app.alerts.queries import ALERTS, ListedAlert
 from app.alerts.rules.conditions import Alert, AlertKind, Direction
 from app.identity.rules.access import Caller
 from app.ids import SortableIds
@@ -35,9 +34,9 @@ class AlertTerms(NamedTuple):
 def create_alert(connection: Connection, caller: Caller, terms: AlertTerms, now: datetime) -> ListedAlert:
     """Create an alert of the caller. Raises Invalid for an unknown portfolio, and TooManyAlerts."""
     tenant_id = caller.tenant_id
-    if queries.count_alerts(connection, tenant_id) >= MAX_ALERTS:
+    if ALERTS.count(connection, tenant_id=tenant_id) >= MAX_ALERTS:
         raise TooManyAlerts(f"A tenant has at most {MAX_ALERTS:,} alerts; delete some first.")
-    if queries.count_alerts(connection, tenant_id, caller.actor) >= MAX_OWN_ALERTS:
+    if ALERTS.count(connection, tenant_id=tenant_id, owner=caller.actor) >= MAX_OWN_ALERTS:
         raise TooManyAlerts(f"You have {MAX_OWN_ALERTS} alerts, which is the maximum; delete some first.")
     name = terms.portfolio_name
     book = None if name is None else require_portfolio(connection, caller, name, "portfolio_name")
@@ -61,11 +60,11 @@ def create_alert(connection: Connection, caller: Caller, terms: AlertTerms, now:
         created_at=now,
         updated_at=now,
     )
-    queries.insert_alert(connection, alert)
+    ALERTS.insert(connection, alert)
     return ListedAlert(alert, None if book is None else book.name)
 
 
 def delete_alert(connection: Connection, caller: Caller, alert_id: str) -> None:
     """Delete an alert of the caller. Raises NoSuchAlert."""
-    if not queries.delete_alert(connection, caller.tenant_id, caller.actor, alert_id):
+    if not ALERTS.delete(connection, tenant_id=caller.tenant_id, owner=caller.actor, id=alert_id):
         raise NoSuchAlert(alert_id)

@@ -18,11 +18,9 @@ class StrategyAccount(Protocol):
     @property
     def equity(self) -> Decimal:
         """Cash and the market value of all positions."""
-        ...
 
     def get_position(self, key: HoldingKey) -> Position:
         """Return a position, flat if there is none."""
-        ...
 
 
 class StrategyOrder(Protocol):
@@ -31,21 +29,17 @@ class StrategyOrder(Protocol):
     @property
     def id(self) -> str:
         """The id as the strategy knows it."""
-        ...
 
     @property
     def quantity(self) -> Decimal:
         """The total quantity."""
-        ...
 
     @property
     def ticket(self) -> Ticket:
         """The ticket that it was placed by."""
-        ...
 
     def build_state(self) -> OrderState:
         """Return the order as the strategy sees it."""
-        ...
 
 
 class StrategyOrders(Protocol):
@@ -54,20 +48,15 @@ class StrategyOrders(Protocol):
     @property
     def open(self) -> Mapping[str, Mapping[str, StrategyOrder]]:
         """The open orders by symbol and id."""
-        ...
 
     def submit(self, ticket: Ticket, at: int) -> StrategyOrder:
         """Place an order. Raises ValueError for impossible fields."""
-        ...
 
     def cancel(self, order_id: str, at: int) -> None:
         """Cancel an order, if it is open."""
-        ...
 
     def replace(self, order_id: str, ticket: Ticket, at: int) -> StrategyOrder:
         """Replace an open order. Raises ValueError."""
-        ...
 
     def find(self, order_id: str) -> StrategyOrder | None:
         """Return an open order, or None."""
-        ...

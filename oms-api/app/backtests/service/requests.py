@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.backtests import queries
 from app.backtests.errors import BacktestNotDone, NoSuchBacktest, TooManyBacktests
+from app.backtests.models import IS_UNFINISHED
+from app.backtests.queries import BACKTESTS, find_file
 from app.backtests.rules.jobs import (
     MAX_BARS,
     Backtest,
@@ -51,9 +52,9 @@ def create_backtest(
 ) -> Backtest:
     """Store a backtest, which waits for a process that runs it. Raises Invalid or TooManyBacktests."""
     tenant_id = caller.tenant_id
-    if queries.count_backtests(connection, tenant_id) >= MAX_BACKTESTS:
+    if BACKTESTS.count(connection, tenant_id=tenant_id) >= MAX_BACKTESTS:
         raise TooManyBacktests(f"A tenant keeps at most {MAX_BACKTESTS:,} backtests; delete some first.")
-    if queries.count_backtests(connection, tenant_id, unfinished=True) >= MAX_UNFINISHED:
+    if BACKTESTS.count(connection, IS_UNFINISHED, tenant_id=tenant_id) >= MAX_UNFINISHED:
         raise TooManyBacktests(f"{MAX_UNFINISHED} backtests are waiting; try again when some are done.")
     code = find_code(connection, caller, request.strategy)
     interval = request.interval or Interval(code.interval or Interval.MINUTE)
@@ -90,13 +91,13 @@ def create_backtest(
         created_by=caller.actor,
         created_at=now,
     )
-    queries.insert_backtest(connection, backtest)
+    BACKTESTS.insert(connection, backtest)
     return backtest
 
 
 def require_backtest(connection: Connection, tenant_id: int, backtest_id: str) -> Backtest:
     """Return a backtest. Raises NoSuchBacktest."""
-    backtest = queries.find_backtest(connection, tenant_id, backtest_id)
+    backtest = BACKTESTS.find(connection, tenant_id=tenant_id, id=backtest_id)
     if backtest is None:
         raise NoSuchBacktest(backtest_id)
     return backtest
@@ -105,7 +106,7 @@ def require_backtest(connection: Connection, tenant_id: int, backtest_id: str) -
 def read_file(connection: Connection, tenant_id: int, backtest_id: str, name: str) -> bytes:
     """Return a file of a finished backtest. Raises NoSuchBacktest or BacktestNotDone."""
     backtest = require_backtest(connection, tenant_id, backtest_id)
-    content = queries.find_file(connection, tenant_id, backtest_id, name)
+    content = find_file(connection, tenant_id, backtest_id, name)
     if content is None:
         raise BacktestNotDone(backtest.status)
     return gzip.decompress(content)

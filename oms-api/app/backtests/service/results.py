@@ -8,7 +8,7 @@ from app.backtests.rules.equity_points import EquityPoint
 from app.backtests.rules.movements import MovementKind
 from app.backtests.service.engine import BacktestRun
 from app.backtests.service.recorder import format_instant
-from app.money import format_fixed, shorten_amount
+from app.money import format_fixed, format_money
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.trip_statistics import summarize_trips
 from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR, EquitySeries
@@ -39,7 +39,7 @@ def compute_statistics(run: BacktestRun) -> dict[str, Any]:
         "orders": run.orders,
         "orders_denied": run.denied,
         "fills": account.fills,
-        **{name: shorten_amount(format_fixed(amount)) for name, amount in amounts.items()},
+        **{name: format_money(amount) for name, amount in amounts.items()},
         "start": equity.start,
         "end": equity.end,
         "days": equity.days,

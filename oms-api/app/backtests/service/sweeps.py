@@ -15,7 +15,7 @@ from app.backtests.rules.settings import BacktestSettings
 from app.backtests.rules.sweeps import DayReturn, Parameters, SetResult
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
-from app.money import format_fixed, shorten_amount
+from app.money import format_money
 
 
 class SweepTask(NamedTuple):
@@ -54,7 +54,7 @@ def run_set(task: SweepTask, parameters: Parameters) -> SetResult:
     with closing(Recorder()) as recorder:
         run = run_strategy(task.symbols, recorder, task.blocks).run
     earned = run.points[-1].equity - run.account.opening_cash
-    return SetResult(parameters, list_day_returns(run.points), shorten_amount(format_fixed(earned)) or "")
+    return SetResult(parameters, list_day_returns(run.points), format_money(earned) or "")
 
 
 def list_day_returns(points: Sequence[EquityPoint]) -> list[DayReturn]:

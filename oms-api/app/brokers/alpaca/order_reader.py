@@ -111,15 +111,15 @@ class AlpacaOrderReader:
         return self._linked.name_reports([report])[0]
 
     def _list(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
-        seen: set[str] = set()
+        listed_ids: set[str] = set()
         while True:
             parameters = selection | {"limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
             if since is not None:
                 parameters["after"] = format_timestamp(since)
             page = require_list(self._client.get("/v2/orders", parameters), "the orders")
             reports = self._parse_page(page)
-            fresh = [order for order in reports if order.broker_id not in seen]
-            seen.update(order.broker_id for order in fresh)
+            fresh = [order for order in reports if order.broker_id not in listed_ids]
+            listed_ids.update(order.broker_id for order in fresh)
             yield from fresh
             if len(page) < MAX_ORDERS_PER_PAGE or not fresh:
                 return

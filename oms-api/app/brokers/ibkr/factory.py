@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
+from sqlalchemy import Engine
+
 from app.brokers.errors import NoAdapter
 from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.protocol import Broker
-from app.brokers.remote.budgets import NOT_SHARED, LimitStore
 from app.brokers.rules.connections import BrokerName, ConnectionTerms
 
 TEST_CLIENT_ID = 999  # of the connection test in the API, while the process of the adapter has its own
 
 
-def create_ibkr_broker(terms: ConnectionTerms, _store: LimitStore = NOT_SHARED) -> Broker:
+def create_ibkr_broker(terms: ConnectionTerms, _: Engine | None = None) -> Broker:
     """Return the adapter with which the API tests a connection. It sends no orders. Raises NoAdapter."""
     return create_broker(terms, TEST_CLIENT_ID)
 

@@ -39,11 +39,9 @@ class ReportListener(Protocol):
 
     def receive(self, report: Report) -> None:
         """Apply a report."""
-        ...
 
     def receive_message(self, venue_id: int, code: int, text: str) -> None:
         """Apply a message about an order."""
-        ...
 
 
 class ConnectionKeeper(Protocol):
@@ -51,11 +49,9 @@ class ConnectionKeeper(Protocol):
 
     def note_connectivity(self, problem: str | None) -> None:
         """Note that TWS lost its own connection with IBKR, or has it again."""
-        ...
 
     def drop(self, problem: str) -> None:
         """Close the connection, and connect again."""
-        ...
 
 
 class MessageReceiver:
@@ -163,8 +159,11 @@ class MessageReceiver:
         if self._is_other(order.account):
             return
         report = build_report(0, self._client_id, contract, order, state.status)
-        filled = parse_optional(order.filledQuantity) or ZERO
-        self._add("completed orders", report._replace(filled=filled, quantity=report.quantity or filled))
+        filled_quantity = parse_optional(order.filledQuantity) or ZERO
+        self._add(
+            "completed orders",
+            report._replace(filled=filled_quantity, quantity=report.quantity or filled_quantity),
+        )
 
     def completedOrdersEnd(self) -> None:  # noqa: N802
         """Receive the end of the completed orders."""

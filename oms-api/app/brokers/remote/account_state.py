@@ -26,23 +26,18 @@ class OrderReader(Protocol):
 
     def find(self, order_id: str) -> OrderReport | None:
         """Return the order of our id, or None if the broker never received it."""
-        ...
 
     def find_by_broker_id(self, broker_id: str) -> OrderReport | None:
         """Return the order of the broker's id, or None."""
-        ...
 
     def list_open(self) -> list[OrderReport]:
         """Return the open orders, oldest first."""
-        ...
 
     def list_since(self, since: datetime) -> list[OrderReport]:
         """Return all orders that were submitted after `since`, oldest first."""
-        ...
 
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills after `since`, oldest first."""
-        ...
 
 
 class FilledOrder(NamedTuple):

@@ -3,7 +3,6 @@
 import hashlib
 import threading
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -15,56 +14,41 @@ from app.brokers.remote.request_budget import (
     RequestBudget,
     TokenBucket,
 )
-from app.brokers.remote.shared_bucket import RedisTokenBucket
 from app.brokers.rules.rate_limits import RateLimit
 
 _NAME_LENGTH = 24
-
-
-class LimitStore(NamedTuple):
-    """Where processes share rate limits: in Redis if there is one, else in the database, else nowhere.
-
-    Redis keeps limits that refill evenly, the database also those of a day.
-    """
-
-    redis_url: str | None = None
-    engine: Engine | None = None
-
-
-NOT_SHARED = LimitStore()
-_budgets: dict[tuple[str, LimitStore], RequestBudget] = {}
+_budgets: dict[tuple[str, Engine | None], RequestBudget] = {}
 _lock = threading.Lock()
 
 
 def get_budget(
     label: str,
     key: str,
-    store: LimitStore,
+    engine: Engine | None,
     limit: RateLimit,
     kind: str = "requests",
     further: Mapping[str, tuple[RateLimit, frozenset[Priority]]] | None = None,
 ) -> RequestBudget:
     """Return the budget of the account with the API key and secret `key`, for the requests of a kind.
 
+    All processes with the database of `engine` share it. Without one, it is that of this process.
     `further` are limits beside the first one, by their name, with the priorities that they count.
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:_NAME_LENGTH]
     name = f"{label.lower()}-{kind}:{digest}"
     with _lock:
-        budget = _budgets.get((name, store))
+        budget = _budgets.get((name, engine))
         if budget is None:
             others = [
-                FurtherLimit(_create_bucket(f"{label.lower()}-{other}:{digest}", store, terms), priorities)
+                FurtherLimit(_create_bucket(f"{label.lower()}-{other}:{digest}", engine, terms), priorities)
                 for other, (terms, priorities) in (further or {}).items()
             ]
-            bucket = _create_bucket(name, store, limit)
-            budget = _budgets[name, store] = RequestBudget(bucket, label=label, further=others)
+            bucket = _create_bucket(name, engine, limit)
+            budget = _budgets[name, engine] = RequestBudget(bucket, label=label, further=others)
         return budget
 
 
-def _create_bucket(name: str, store: LimitStore, limit: RateLimit) -> TokenBucket:
-    if store.redis_url and limit.resets_daily is None:
-        return RedisTokenBucket(store.redis_url, name, limit.capacity, limit.window_seconds)
-    if store.engine is not None:
-        return DatabaseTokenBucket(store.engine, name, limit)
-    return LocalTokenBucket(limit.capacity, window_seconds=limit.window_seconds)
+def _create_bucket(name: str, engine: Engine | None, limit: RateLimit) -> TokenBucket:
+    if engine is None:
+        return LocalTokenBucket(limit.capacity, window_seconds=limit.window_seconds)
+    return DatabaseTokenBucket(engine, name, limit)

@@ -51,11 +51,9 @@ class StreamListener(Protocol):
 
     def synchronize(self) -> None:
         """Read again what happened while the stream was down. Called after each login."""
-        ...
 
     def check_silence(self) -> None:
         """Look for changes that the stream did not report. Called while it is quiet."""
-        ...
 
 
 class BrokerStream(ABC):

@@ -1,5 +1,6 @@
 """Orders as a broker receives them, and the events that it returns."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -215,3 +216,9 @@ class Account(NamedTuple):
     buying_power: Decimal = ZERO
     number: str | None = None
     is_paper: bool | None = None
+
+
+def list_options(names: Iterable[str]) -> str:
+    """Return names in alphabetical order as a text: `DAY, GTC or IOC`."""
+    *first_names, last_name = sorted(str(name) for name in names)
+    return f"{', '.join(first_names)} or {last_name}" if first_names else last_name

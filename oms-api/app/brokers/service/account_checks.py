@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.brokers.errors import BrokerUnavailable, NoAdapter, OutcomeOpen, SessionNeeded
 from app.brokers.protocol import Broker
-from app.brokers.queries import StoredConnection, find_connection_by_account
+from app.brokers.queries import CONNECTIONS, StoredConnection
 from app.brokers.rules.connections import (
     AddressPolicy,
     BrokerName,
@@ -92,7 +92,7 @@ def require_own_account(connection: Connection, stored: StoredConnection, number
     """
     if number is None:
         return
-    other = find_connection_by_account(connection, stored.tenant_id, stored.broker, number)
+    other = CONNECTIONS.find(connection, tenant_id=stored.tenant_id, broker=stored.broker, account=number)
     if other is not None and other.name != stored.name:
         raise ConnectionRefused(f"The connection {other.name!r} already has the account {number}.")
 

@@ -20,7 +20,7 @@ from app.brokers.errors import (
     SecondPersonNeeded,
     TooManyConnections,
 )
-from app.brokers.queries import StoredConnection
+from app.brokers.queries import CONNECTIONS, StoredConnection
 from app.brokers.rules.connections import (
     AddressPolicy,
     BrokerName,
@@ -72,7 +72,7 @@ class BrokerConnections:
         base_url = None if base_url is None else normalize_address(new.broker, base_url)
         self._check(caller.tenant_id, new.broker, base_url, is_live=new.is_live)
         _require_credentials(new.broker, new.credentials)
-        if queries.count_connections(connection, caller.tenant_id) >= MAX_CONNECTIONS:
+        if CONNECTIONS.count(connection, tenant_id=caller.tenant_id) >= MAX_CONNECTIONS:
             raise TooManyConnections(MAX_CONNECTIONS)
         if queries.find_connection(connection, caller.tenant_id, new.name) is not None:
             raise ConnectionExists(f"{new.name!r}")
@@ -86,7 +86,7 @@ class BrokerConnections:
             status=status.value, last_event_at=None, cursor=0, version=1, created_by=caller.actor,
             changed_by=caller.actor, created_at=now, updated_at=now, **_FRESH,
         )  # fmt: skip
-        queries.insert_connection(connection, stored)
+        CONNECTIONS.insert(connection, stored)
         entry = request.build_audit_entry(
             now, "broker_connection.created", _build_target(stored), None, _build_audit_values(stored)
         )
@@ -177,7 +177,7 @@ class BrokerConnections:
         portfolio_name = queries.find_portfolio_names(connection, stored.tenant_id).get(name)
         if portfolio_name is not None:
             raise ConnectionInUse(name, portfolio_name)
-        queries.delete_connection(connection, stored)
+        CONNECTIONS.delete(connection, tenant_id=stored.tenant_id, name=stored.name)
         entry = request.build_audit_entry(
             now, "broker_connection.deleted", _build_target(stored), _build_audit_values(stored), None
         )
@@ -271,7 +271,7 @@ def _require_free_account(
 ) -> None:
     if account is None:
         return
-    other = queries.find_connection_by_account(connection, tenant_id, broker, account)
+    other = CONNECTIONS.find(connection, tenant_id=tenant_id, broker=broker, account=account)
     if other is not None and other.name != name:
         raise ConnectionExists(f"to this account, {other.name!r}")
 

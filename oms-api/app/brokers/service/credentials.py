@@ -3,7 +3,7 @@
 import orjson
 from sqlalchemy import Connection
 
-from app.brokers.queries import StoredConnection, list_connections, replace_credentials
+from app.brokers.queries import CONNECTIONS, StoredConnection, list_connections
 from app.brokers.rules.connections import ConnectionTerms
 from app.encryption import DecryptionFailed, EncryptionKeys
 
@@ -53,7 +53,8 @@ def encrypt_again(connection: Connection, keys: EncryptionKeys) -> RotationResul
         except DecryptionFailed:
             result.unreadable.append(stored.name)
             continue
-        result.updated += replace_credentials(connection, stored.id, stored.credentials, current)
+        previous = {"id": stored.id, "credentials": stored.credentials}  # unless they changed meanwhile
+        result.updated += CONNECTIONS.update(connection, {"credentials": current}, **previous)
     return result
 
 

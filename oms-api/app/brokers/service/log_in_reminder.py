@@ -15,7 +15,7 @@ from app.database import set_all_tenants_scope, unit_of_work
 from app.duties.queries import mark_state
 from app.duties.service import Lease
 from app.events.service.outbox import publish_event
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp
 
 LOG_IN_NEEDED = "broker_connection.log_in_needed"
 
@@ -49,7 +49,7 @@ class LogInReminder:
             "connection": stored.name,
             "broker": stored.broker,
             "portfolio_name": portfolio_name,
-            "session_expires_at": None if expires_at is None else format_timestamp(expires_at),
-            "opens_at": None if opens_at is None else format_timestamp(opens_at),
+            "session_expires_at": format_optional_timestamp(expires_at),
+            "opens_at": format_optional_timestamp(opens_at),
         }
         publish_event(connection, stored.tenant_id, LOG_IN_NEEDED, payload, now)

@@ -38,17 +38,14 @@ class ChainedRow(Protocol):
 
     def __iter__(self) -> Iterator[Any]:
         """Iterate over its values."""
-        ...
 
     @property
     def sequence(self) -> int:
         """Its number in the chain, from 1."""
-        ...
 
     @property
     def hash(self) -> str:
         """Its hash, which covers the hash of the row before it."""
-        ...
 
 
 class Checkpoint(NamedTuple):

@@ -21,7 +21,7 @@ from app.ids import SortableIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import CorporateActionTerms
-from app.money import format_fixed
+from app.money import format_optional_fixed
 from app.timestamps import format_timestamp
 
 IDS = SortableIds("C")
@@ -106,7 +106,7 @@ _AMOUNTS: Sequence[str] = (
 def serialize_terms(created: ActionRecord) -> dict[str, str | None]:
     """Return the terms of an action as the audit log keeps them."""
     terms = created.action._asdict()
-    amounts = {name: None if terms[name] is None else format_fixed(terms[name]) for name in _AMOUNTS}
+    amounts = {name: format_optional_fixed(terms[name]) for name in _AMOUNTS}
     names = ("symbol", "new_symbol", "effective_at", "ex_date", "currency")
     texts = {name: terms[name] for name in names} | {"kind": created.action.kind.value}
     return texts | amounts | {"pay_date": created.pay_date, "reason": created.reason}

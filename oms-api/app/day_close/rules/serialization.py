@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.day_close.rules.values import DayFigures, OpenBreak, SignedDay
-from app.money import ZERO, format_fixed, multiply, shorten_amount
+from app.money import ZERO, format_money, multiply, shorten_amount
 
 _AMOUNTS = (
     "cash", "market_value", "gross_exposure", "equity", "flows", "realized_pnl",
@@ -63,7 +63,7 @@ def serialize_figures(figures: DayFigures) -> dict[str, Any]:
         "trades": figures.trades,
         **{name: shorten_amount(getattr(figures, name)) for name in _AMOUNTS},
         "currency": shorten_amount(figures.exchange),
-        "carry": shorten_amount(format_fixed(carry)),
+        "carry": format_money(carry),
     }
 
 
@@ -87,7 +87,7 @@ def _convert_total(
         if day_figures.currency not in known:
             return None
         total += multiply(Decimal(day_figures.day_pnl), known[day_figures.currency])
-    return shorten_amount(format_fixed(total))
+    return format_money(total)
 
 
 def _get_name(figures: DayFigures) -> str:

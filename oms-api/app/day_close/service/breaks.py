@@ -12,13 +12,13 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.queries.audit import iterate_rows_after
 from app.ledger.queries.cash import list_cash_movements
 from app.ledger.rules.cash import hash_cash
-from app.ledger.rules.chain import GENESIS, hash_of
+from app.ledger.rules.chain import GENESIS, compute_row_hash
 from app.ledger.rules.marks import STALE_AFTER
 from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import list_positions_of
 from app.market_data.rules.values import compute_mark
 from app.market_data.service import Market
-from app.money import format_fixed, shorten_quantity
+from app.money import format_plain_amount
 from app.orders.rules.values import Status
 from app.performance.queries.closes import StoredClose
 from app.risk.rules.values import TradingState
@@ -47,7 +47,7 @@ def list_order_breaks(connection: Connection, tenant_id: int, portfolio_id: int)
     open_orders = queries.list_open_orders(connection, tenant_id, portfolio_id, MAX_ORDERS + 1)
     for order in open_orders[:MAX_ORDERS]:
         kind = "awaiting_approval" if order.status == Status.AWAITING_APPROVAL else "working_order"
-        quantity = shorten_quantity(format_fixed(order.quantity))
+        quantity = format_plain_amount(order.quantity)
         ticket = f"{order.side} {quantity} {order.symbol}, {order.type}, {order.status}"
         yield FoundBreak(kind, order.id, ticket)
     if len(open_orders) > MAX_ORDERS:
@@ -84,7 +84,7 @@ def list_row_breaks(
         for row in rows:
             if row.sequence > day.last:
                 break
-            if row.sequence > day.first and row.hash != hash_of(tuple(row[:-1]), predecessor):
+            if row.sequence > day.first and row.hash != compute_row_hash(tuple(row[:-1]), predecessor):
                 yield FoundBreak("unverified_row", str(row.trade_id), "Its hash does not match the ledger.")
             predecessor = str(row.hash)
     predecessor, closed_at = GENESIS, format_timestamp(close.at)

@@ -14,7 +14,7 @@ from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
-from app.money import divide, format_fixed, shorten_amount
+from app.money import divide, format_money, format_optional_money
 from app.risk.rules.limits import Subject
 from app.risk.service.controls import Controls
 from app.text import name_key
@@ -58,11 +58,6 @@ def value_portfolios(
     }
 
 
-def format_money(amount: Decimal) -> str:
-    """Return an amount as text, with the digits of money."""
-    return shorten_amount(format_fixed(amount))
-
-
 def _list_rows(
     connection: Connection, tenant_id: int, portfolios: Mapping[str, ValuedPortfolio], at: datetime
 ) -> Iterator[list[str | None]]:
@@ -79,7 +74,7 @@ def _list_rows(
             value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net,
             limits.max_net_exposure, value.day_pnl, limits.max_daily_loss,
         )  # fmt: skip
-        texts = [None if amount is None else format_money(amount) for amount in amounts]
+        texts = [format_optional_money(amount) for amount in amounts]
         yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
 
 

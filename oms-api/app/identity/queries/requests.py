@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
+from app.database import RecordTable
 from app.identity.models import AdminRequest
 
 
@@ -17,15 +18,12 @@ class StoredRequest(NamedTuple):
     created_at: datetime
 
 
+_REQUESTS = RecordTable(AdminRequest, StoredRequest)
+
+
 def find_request(connection: Connection, tenant_id: int, operation: str, key: str) -> StoredRequest | None:
     """Return the request stored under the key."""
-    statement = select(*(getattr(AdminRequest, name) for name in StoredRequest._fields)).where(
-        AdminRequest.tenant_id == tenant_id,
-        AdminRequest.operation == operation,
-        AdminRequest.idempotency_key == key,
-    )
-    row = connection.execute(statement).one_or_none()
-    return StoredRequest._make(row) if row else None
+    return _REQUESTS.find(connection, tenant_id=tenant_id, operation=operation, idempotency_key=key)
 
 
 def store_request_key(

@@ -30,9 +30,7 @@ KeyPatchBody = Annotated[KeyPatch, Depends(json_body(KeyPatch, {"revoked": True}
 RotationBody = Annotated[RotationIn, Depends(json_body(RotationIn, {"overlap_seconds": 3600}))]
 
 
-@router.post(
-    "", summary="Create an API key", status_code=201, responses=document_responses(201, KeyMadeOut, 409)
-)
+@router.post("", summary="Create an API key", **document_responses(201, KeyMadeOut, 409))
 async def make_key(
     caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
@@ -41,11 +39,10 @@ async def make_key(
 
     Its scopes, portfolios and lifetime cannot exceed those of the caller.
     """
-    request, parameters = change_requests.build(caller, body), body.to_parameters()
-    return await change_requests.execute(request, service.create_key, parameters)
+    return await change_requests.execute(caller, body, service.create_key, body.to_parameters())
 
 
-@router.get("", summary="List API keys", responses=document_responses(200, list[KeyOut]))
+@router.get("", summary="List API keys", **document_responses(200, list[KeyOut]))
 async def list_keys(
     caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep,
     clock: ClockDep,
@@ -66,38 +63,29 @@ async def list_keys(
     return page.build_content_response(content, last)
 
 
-@router.get(_ONE, summary="Get an API key", responses=document_responses(200, KeyOut, 404))
+@router.get(_ONE, summary="Get an API key", **document_responses(200, KeyOut, 404))
 async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock: ClockDep) -> Response:
     """Get one key, without its secret."""
     now = clock()
 
     def read(connection: Connection) -> dict[str, object]:
-        found = service.get_key(connection, caller.tenant_id, key_id)
-        [fields] = service.serialize_keys(connection, caller.tenant_id, [found], now)
+        stored_key = service.get_key(connection, caller.tenant_id, key_id)
+        [fields] = service.serialize_keys(connection, caller.tenant_id, [stored_key], now)
         return fields
 
     return build_json_response(await readers.run(read, caller.tenant_id))
 
 
-@router.patch(
-    _ONE, summary="Update or revoke an API key", responses=document_responses(200, KeyOut, 404, 409)
-)
+@router.patch(_ONE, summary="Update or revoke an API key", **document_responses(200, KeyOut, 404, 409))
 async def change_key(
     caller: Manager, key_id: KeyIdDep, body: KeyPatchBody, change_requests: ChangeRequestsDep
 ) -> Response:
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    request = change_requests.build(caller, body, key_id)
-    return await change_requests.execute(
-        request, service.update_key, key_id, body.get_new_name(), body.ends()
-    )
+    arguments = (key_id, body.get_new_name(), body.must_revoke())
+    return await change_requests.execute(caller, body, service.update_key, *arguments)
 
 
-@router.post(
-    "/{key_id}:rotate",
-    summary="Rotate an API key",
-    status_code=201,
-    responses=document_responses(201, KeyMadeOut, 404, 409),
-)
+@router.post("/{key_id}:rotate", summary="Rotate an API key", **document_responses(201, KeyMadeOut, 404, 409))
 async def rotate_key(
     caller: Manager, key_id: KeyIdDep, body: RotationBody, change_requests: ChangeRequestsDep
 ) -> Response:
@@ -105,5 +93,4 @@ async def rotate_key(
 
     The old key is renamed and stays valid during the overlap, so that you can deploy the new one.
     """
-    request, parameters = change_requests.build(caller, body, key_id), body.to_parameters()
-    return await change_requests.execute(request, service.rotate_key, key_id, parameters)
+    return await change_requests.execute(caller, body, service.rotate_key, key_id, body.to_parameters())

@@ -21,7 +21,7 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.READ_AUDIT))]
 _ENTRIES = "audit"  # the name of the list in cursors
 
 
-@router.get("", summary="List audit log entries", responses=document_responses(200, list[EntryOut]))
+@router.get("", summary="List audit log entries", **document_responses(200, list[EntryOut]))
 async def list_entries(
     caller: Auditor, query: Annotated[AuditQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
@@ -37,7 +37,7 @@ async def list_entries(
     "/export",
     summary="Export the audit log",
     response_class=Response,
-    responses=document_responses(
+    **document_responses(
         200, describe_lines("The audit log as JSON Lines", '{"tenant_id":1,"sequence":1,…}')
     ),
 )
@@ -56,7 +56,7 @@ async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsD
     return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "audit.jsonl")
 
 
-@router.get("/head", summary="Get the audit log head", responses=document_responses(200, HeadOut))
+@router.get("/head", summary="Get the audit log head", **document_responses(200, HeadOut))
 async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the current head of the audit log: the sequence number and hash of its last entry.
 

@@ -48,8 +48,8 @@ ClientDep = Annotated[Client, Depends(_get_client)]
     "/login",
     summary="Log in",
     dependencies=[Depends(count_unauthenticated)],
-    responses=document_responses(200, TokensOut),
     openapi_extra=_FOR_ANYBODY,
+    **document_responses(200, TokensOut),
 )
 async def log_in(
     body: Annotated[LoginIn, Depends(json_body(LoginIn, _LOGIN_EXAMPLE))], login_service: LoginServiceDep,
@@ -63,8 +63,8 @@ async def log_in(
     "/refresh",
     summary="Refresh a session",
     dependencies=[Depends(count_unauthenticated)],
-    responses=document_responses(200, TokensOut),
     openapi_extra=_FOR_ANYBODY,
+    **document_responses(200, TokensOut),
 )
 async def refresh(
     body: Annotated[RefreshIn, Depends(json_body(RefreshIn, _REFRESH_EXAMPLE))], sessions: SessionsDep,
@@ -77,60 +77,49 @@ async def refresh(
     return build_json_response(serialize_tokens(await sessions.refresh(body.refresh_token, client)))
 
 
-@router.post(
-    "/logout",
-    summary="Log out",
-    status_code=204,
-    responses=document_responses(204, {"description": "The session has ended"}, 413, 415),
-)
-async def log_out(me: Me, sessions: SessionsDep, client: ClientDep) -> Response:
+@router.post("/logout", summary="Log out", **document_responses(204, "The session has ended", 413, 415))
+async def log_out(caller: Me, sessions: SessionsDep, client: ClientDep) -> Response:
     """End the session of the access token. Its tokens become invalid within one second."""
-    await sessions.log_out(me, client)
+    await sessions.log_out(caller, client)
     return Response(status_code=204)
 
 
-@router.get("/me", summary="Get the current caller", responses=document_responses(200, MeOut))
-async def get_current_user(me: Me, sessions: SessionsDep) -> Response:
+@router.get("/me", summary="Get the current caller", **document_responses(200, MeOut))
+async def get_current_user(caller: Me, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
-    return build_json_response(serialize_identity(me, await sessions.describe_caller(me)))
+    return build_json_response(serialize_identity(caller, await sessions.describe_caller(caller)))
 
 
-@router.post(
-    "/password",
-    summary="Set your password",
-    status_code=204,
-    responses=document_responses(204, {"description": "The password is changed"}),
-)
+@router.post("/password", summary="Set your password", **document_responses(204, "The password is changed"))
 async def set_password(
-    me: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn, _PASSWORD_EXAMPLE))],
+    caller: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn, _PASSWORD_EXAMPLE))],
     login_service: LoginServiceDep, client: ClientDep,
 ) -> Response:  # fmt: skip
     """Change the password of the logged-in user, who must send the current one.
 
     All other sessions of the user end.
     """
-    await login_service.change_password(me, body.current_password, body.new_password, client)
+    await login_service.change_password(caller, body.current_password, body.new_password, client)
     return Response(status_code=204)
 
 
-@router.get(
-    "/sessions", summary="List your sessions", responses=document_responses(200, list[LoginSessionOut])
-)
-async def list_sessions(me: Me, sessions: SessionsDep) -> Response:
+@router.get("/sessions", summary="List your sessions", **document_responses(200, list[LoginSessionOut]))
+async def list_sessions(caller: Me, sessions: SessionsDep) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
-    open_sessions = await sessions.list_own_sessions(me)
-    return build_json_response([serialize_session(session, get_session_id(me)) for session in open_sessions])
+    open_sessions = await sessions.list_own_sessions(caller)
+    return build_json_response(
+        [serialize_session(session, get_session_id(caller)) for session in open_sessions]
+    )
 
 
 @router.delete(
     "/sessions/{session_id}",
     summary="Revoke a session",
-    status_code=204,
-    responses=document_responses(204, {"description": "The session has ended"}, 404),
+    **document_responses(204, "The session has ended", 404),
 )
 async def revoke_session(
-    me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: SessionsDep, client: ClientDep
+    caller: Me, session_id: Annotated[str, Path(max_length=32)], sessions: SessionsDep, client: ClientDep
 ) -> Response:
     """End one of your own sessions. Its tokens become invalid within one second."""
-    await sessions.revoke(me, session_id, client)
+    await sessions.revoke(caller, session_id, client)
     return Response(status_code=204)

@@ -30,13 +30,13 @@ class ChangeRequests:
     def __init__(self, request: Request, key: IdempotencyKey, executor: ChangeExecutorDep) -> None:
         self._request, self._key, self.executor = request, key, executor
 
-    def build(self, caller: Caller, body: BaseModel | None = None, subject: object = "") -> ChangeRequest:
-        """Build the request as services take it. `subject` is the object that the path names."""
+    def build(self, caller: Caller, body: BaseModel | None) -> ChangeRequest:
+        """Build the request as services take it. Its subject is the object that the path names."""
         request_info = get_request_info(self._request)
         return ChangeRequest(
             caller=caller,
             route=f"{self._request.method} {self._request.scope['route'].path_format}",
-            subject=str(subject),
+            subject=" ".join(map(str, self._request.path_params.values())),
             body=b"{}" if body is None else body.model_dump_json(exclude_unset=True).encode(),
             idempotency_key=self._key,
             address=request_info.address or None,
@@ -44,6 +44,13 @@ class ChangeRequests:
         )
 
     async def execute(
+        self, caller: Caller, body: BaseModel | None, change: ChangeFunction[*Arguments],
+        *arguments: *Arguments,
+    ) -> Response:  # fmt: skip
+        """Execute the change that the request asks for, and build its HTTP response."""
+        return await self.execute_request(self.build(caller, body), change, *arguments)
+
+    async def execute_request(
         self, request: ChangeRequest, change: ChangeFunction[*Arguments], *arguments: *Arguments
     ) -> Response:
         """Execute a change like `ChangeExecutor.execute`, and build its HTTP response."""

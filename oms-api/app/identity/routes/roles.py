@@ -23,15 +23,13 @@ GrantBody = Annotated[
 GrantPatchBody = Annotated[GrantPatch, Depends(json_body(GrantPatch, {"role": "risk"}))]
 
 
-@router.get("", summary="List roles", responses=document_responses(200, list[RoleOut]))
+@router.get("", summary="List roles", **document_responses(200, list[RoleOut]))
 async def list_roles(_: Reader) -> Response:
     """List the roles and the operations that each allows."""
     return build_json_response(serialize_roles())
 
 
-@router.post(
-    "", summary="Grant a role", status_code=201, responses=document_responses(201, UserOut, 404, 409)
-)
+@router.post("", summary="Grant a role", **document_responses(201, UserOut, 404, 409))
 async def grant_role(
     caller: Manager, body: GrantBody, users: UserUpdaterDep, change_requests: ChangeRequestsDep
 ) -> Response:
@@ -41,12 +39,10 @@ async def grant_role(
     )
 
 
-@router.patch(
-    "/{user_id}", summary="Update a user's role", responses=document_responses(200, UserOut, 404, 409)
-)
+@router.patch("/{user_id}", summary="Update a user's role", **document_responses(200, UserOut, 404, 409))
 async def change_role(
     caller: Manager, user_id: UserDep, body: GrantPatchBody, users: UserUpdaterDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user's role, or its portfolios."""
-    return await users.change(change_requests.build(caller, body, user_id), user_id, body.to_changes())
+    return await users.change(change_requests.build(caller, body), user_id, body.to_changes())

@@ -27,9 +27,7 @@ SlackStatusBody = Annotated[
 
 
 @router.get(
-    "/slack-settings",
-    summary="Get the settings of the bot",
-    responses=document_responses(200, SlackSettingsOut),
+    "/slack-settings", summary="Get the settings of the bot", **document_responses(200, SlackSettingsOut)
 )
 async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     """Get the channels for trading and the roles of user groups, which the bot enforces.
@@ -41,9 +39,7 @@ async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
 
 
 @router.put(
-    "/slack-groups",
-    summary="Set roles from user groups",
-    responses=document_responses(200, SlackGroupsOut, 409),
+    "/slack-groups", summary="Set roles from user groups", **document_responses(200, SlackGroupsOut, 409)
 )
 async def set_slack_groups(
     caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn, _EXAMPLE))],
@@ -55,15 +51,13 @@ async def set_slack_groups(
     are in none of these groups get the tenant's `slack_default_role` if it is trader, else viewer. Roles
     above trader never change.
     """
-    request = change_requests.build(caller, body)
-
-    return await change_requests.execute(request, apply_groups, body.team_id, body.groups)
+    return await change_requests.execute(caller, body, apply_groups, body.team_id, body.groups)
 
 
 @router.put(
     "/slack-status",
     summary="Set the workspace status of a person",
-    responses=document_responses(200, SlackStatusOut, 404, 409),
+    **document_responses(200, SlackStatusOut, 404, 409),
 )
 async def set_slack_status(
     caller: StatusSetter, body: SlackStatusBody, change_requests: ChangeRequestsDep
@@ -73,6 +67,4 @@ async def set_slack_status(
     Within one second, requests by and on behalf of a deactivated person are refused. A user whom an
     administrator has disabled stays disabled.
     """
-    request = change_requests.build(caller, body)
-
-    return await change_requests.execute(request, users.set_slack_status, body.person, body.status)
+    return await change_requests.execute(caller, body, users.set_slack_status, body.person, body.status)

@@ -38,34 +38,29 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 TenantPatchBody = Annotated[TenantPatch, Depends(json_body(TenantPatch, {"name": "Alpha Capital Partners"}))]
 
 
-@router.post(
-    "", summary="Create a tenant", status_code=201, responses=document_responses(201, TenantMadeOut, 409)
-)
+@router.post("", summary="Create a tenant", **document_responses(201, TenantMadeOut, 409))
 async def make_tenant(
     caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
-    request, parameters = change_requests.build(caller, body), body.to_parameters()
-    return await change_requests.execute(request, service.create_tenant, parameters)
+    return await change_requests.execute(caller, body, service.create_tenant, body.to_parameters())
 
 
-@router.get("", summary="List tenants", responses=document_responses(200, list[TenantListed]))
+@router.get("", summary="List tenants", **document_responses(200, list[TenantListed]))
 async def list_tenants(
     caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
-        own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
-        return build_json_response([service.serialize_listed_tenant(own)])
+        own_tenant = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
+        return build_json_response([service.serialize_listed_tenant(own_tenant)])
     page = pages.open(caller.tenant_id, _TENANTS, query)
     tenants = await readers.run(lambda connection: queries.list_tenants(connection, page.count, page.start))
     return page.build_response(tenants, service.serialize_listed_tenant, lambda last: last.slug)
 
 
-@router.get(
-    "/{slug}", summary="Get a tenant", responses=document_responses(200, TenantOut | TenantListed, 404)
-)
+@router.get("/{slug}", summary="Get a tenant", **document_responses(200, TenantOut | TenantListed, 404))
 async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
     tenant = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
@@ -73,9 +68,7 @@ async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Resp
 
 
 @router.patch(
-    "/{slug}",
-    summary="Update a tenant",
-    responses=document_responses(200, TenantOut | TenantListed, 404, 409),
+    "/{slug}", summary="Update a tenant", **document_responses(200, TenantOut | TenantListed, 404, 409)
 )
 async def change_tenant(
     caller: Manager, slug: SlugDep, body: TenantPatchBody, change_requests: ChangeRequestsDep
@@ -85,15 +78,13 @@ async def change_tenant(
     Its administrators set its name, `slack_default_role`, `base_currency`, `default_opening_cash`,
     `slack_channels` and `slack_group_roles`; the operator's key sets its `status`.
     """
-    request, changes = change_requests.build(caller, body, slug), body.to_changes()
-    return await change_requests.execute(request, service.update_tenant, slug, changes)
+    return await change_requests.execute(caller, body, service.update_tenant, slug, body.to_changes())
 
 
 @router.post(
     "/{slug}/workspaces",
     summary="Claim a workspace for a tenant",
-    status_code=201,
-    responses=document_responses(200, WorkspaceOut) | document_responses(201, WorkspaceOut, 404, 409),
+    **document_responses(201, WorkspaceOut, 404, 409, other={200: WorkspaceOut}),
 )
 async def claim_workspace(
     caller: Operator, slug: SlugDep,
@@ -104,19 +95,17 @@ async def claim_workspace(
 
     A repeat returns 200. Only the operator's key may call this.
     """
-    request, team_id = change_requests.build(caller, body, slug), body.team_id
-    return await change_requests.execute(request, workspaces.claim_workspace, slug, team_id)
+    return await change_requests.execute(caller, body, workspaces.claim_workspace, slug, body.team_id)
 
 
 @router.post(
     "/{slug}/workspaces:release",
     summary="Release a workspace of a tenant",
-    responses=document_responses(200, WorkspaceOut, 404, 409),
+    **document_responses(200, WorkspaceOut, 404, 409),
 )
 async def release_workspace(
     caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn, _WORKSPACE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""
-    request, team_id = change_requests.build(caller, body, slug), body.team_id
-    return await change_requests.execute(request, workspaces.release_workspace, slug, team_id)
+    return await change_requests.execute(caller, body, workspaces.release_workspace, slug, body.team_id)

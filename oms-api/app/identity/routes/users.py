@@ -34,7 +34,7 @@ _EXAMPLE = {
 UserPatchBody = Annotated[UserPatch, Depends(json_body(UserPatch, {"role": "approver"}))]
 
 
-@router.post("", summary="Create a user", status_code=201, responses=document_responses(201, UserOut, 409))
+@router.post("", summary="Create a user", **document_responses(201, UserOut, 409))
 async def make_user(
     caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
@@ -44,7 +44,7 @@ async def make_user(
     return build_response(await service.create_user(change_requests.executor, request, body.to_parameters()))
 
 
-@router.get("", summary="List users", responses=document_responses(200, list[UserOut]))
+@router.get("", summary="List users", **document_responses(200, list[UserOut]))
 async def list_users(
     caller: Reader, query: Annotated[UserQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
@@ -62,7 +62,7 @@ async def list_users(
     return page.build_content_response(content, last)
 
 
-@router.get("/{user_id}", summary="Get a user", responses=document_responses(200, UserOut, 404))
+@router.get("/{user_id}", summary="Get a user", **document_responses(200, UserOut, 404))
 async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Response:
     """Get one user."""
 
@@ -74,7 +74,7 @@ async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Res
     return build_json_response(await readers.run(read, caller.tenant_id))
 
 
-@router.patch("/{user_id}", summary="Update a user", responses=document_responses(200, UserOut, 404, 409))
+@router.patch("/{user_id}", summary="Update a user", **document_responses(200, UserOut, 404, 409))
 async def change_user(
     caller: Manager, user_id: UserDep, body: UserPatchBody, users: UserUpdaterDep,
     change_requests: ChangeRequestsDep,
@@ -83,4 +83,4 @@ async def change_user(
 
     Disabling a user or setting a password ends the user's sessions.
     """
-    return await users.change(change_requests.build(caller, body, user_id), user_id, body.to_changes())
+    return await users.change(change_requests.build(caller, body), user_id, body.to_changes())

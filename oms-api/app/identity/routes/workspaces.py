@@ -24,8 +24,7 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 @router.post(
     "/workspaces:claim",
     summary="Claim a workspace with a statement of the bot",
-    status_code=201,
-    responses=document_responses(200, WorkspaceOut) | document_responses(201, WorkspaceOut, 409),
+    **document_responses(201, WorkspaceOut, 409, other={200: WorkspaceOut}),
 )
 async def claim_own_workspace(
     caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn, _EXAMPLE))],
@@ -41,7 +40,7 @@ async def claim_own_workspace(
     # The nonce is the idempotency key, so that a statement takes effect once.
     request = replace(change_requests.build(caller, body), idempotency_key=nonce)
 
-    return await change_requests.execute(request, claim_by_statement, body.team_id)
+    return await change_requests.execute_request(request, claim_by_statement, body.team_id)
 
 
 def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:

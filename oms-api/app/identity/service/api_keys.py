@@ -24,7 +24,7 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
 from app.identity.service.keys import get_key_id, store_new_key
 from app.text import label_key
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 
 def create_key(
@@ -173,7 +173,7 @@ def _compute_expiry(
 
 def _serialize_key(key: KeyRow, portfolios: list[str] | None, now: datetime) -> dict[str, Any]:
     times = {
-        name: _format_time(getattr(key, name))
+        name: format_optional_timestamp(getattr(key, name))
         for name in ("created_at", "expires_at", "revoked_at", "last_used_at")
     }
     return {
@@ -193,13 +193,9 @@ def _serialize(key: KeyRow, portfolios: list[str] | None) -> AuditValues:
         "key_id": key.key_id,
         "name": key.name,
         "scopes": sorted(key.scopes.split()),
-        "expires_at": _format_time(key.expires_at),
+        "expires_at": format_optional_timestamp(key.expires_at),
         "portfolios": portfolios,
     }
-
-
-def _format_time(instant: datetime | None) -> str | None:
-    return None if instant is None else format_timestamp(instant)
 
 
 def _build_target(key: KeyRow) -> str:

@@ -19,7 +19,7 @@ from app.identity.rules.access import FIRST_TENANT, Caller, Role, Scope
 from app.identity.rules.administration import NewTenant, TenantChanges, require_role
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.keys import store_new_key
-from app.money import format_fixed, shorten_amount
+from app.money import format_money
 from app.timestamps import format_timestamp
 
 FIRST_KEY = "admin"
@@ -91,8 +91,7 @@ def serialize_slack_settings(tenant: TenantRow) -> dict[str, Any]:
 def _select_audit_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with amounts as text."""
     return {
-        name: shorten_amount(format_fixed(value)) if isinstance(value, Decimal) else value
-        for name, value in values.items()
+        name: format_money(value) if isinstance(value, Decimal) else value for name, value in values.items()
     }
 
 

@@ -11,7 +11,7 @@ from app.audit.rules.actions import ActionDifference, find_differences
 from app.identity.queries.audit import iterate_rows
 from app.identity.rules.verification import AuditValues, ExpectedRows
 from app.identity.service.sessions import RETENTION_AFTER_END
-from app.money import format_fixed, shorten_amount
+from app.money import format_money
 from app.timestamps import format_timestamp
 
 _ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "password.", "workspace.")
@@ -22,7 +22,7 @@ def verify_identities(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
     tenants = {row["id"]: row for row in iterate_rows(connection, "tenants")}
     for row in tenants.values():
-        row["default_opening_cash"] = shorten_amount(format_fixed(row["default_opening_cash"]))
+        row["default_opening_cash"] = format_money(row["default_opening_cash"])
     expected = ExpectedRows({tenant_id: row["slug"] for tenant_id, row in tenants.items()})
     expected.apply(list_actions(connection, *_ACTIONS, _RENAMED))
     users = {(row["tenant_id"], row["id"]): row for row in iterate_rows(connection, "users")}
@@ -73,11 +73,13 @@ def _find_orphaned_grants(
 def _list_sessions(
     connection: Connection, users: Mapping[Any, AuditValues]
 ) -> dict[tuple[int, str], AuditValues]:
-    found = {}
+    sessions = {}
     for row in iterate_rows(connection, "sessions"):
         user = users.get((row["tenant_id"], row["user_id"]))
-        found[row["tenant_id"], row["session_id"]] = row | {"user": _format_user_name(user) if user else None}
-    return found
+        sessions[row["tenant_id"], row["session_id"]] = row | {
+            "user": _format_user_name(user) if user else None
+        }
+    return sessions
 
 
 def _remove_deleted(

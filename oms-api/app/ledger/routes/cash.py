@@ -115,8 +115,7 @@ class CashOut(BaseModel):
 @router.post(
     "/{name}/cash",
     summary="Create a deposit, withdrawal or transfer",
-    status_code=201,
-    responses=document_responses(201, CashRowOut, 404, 409),
+    **document_responses(201, CashRowOut, 404, 409),
 )
 async def record_cash(
     caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn, _EXAMPLE))],
@@ -128,14 +127,11 @@ async def record_cash(
     """
     flow = (body.kind, body.amount, body.currency, body.to_portfolio, body.reason)
     move = CashMove(parse_portfolio_name(name), *flow)
-    request = change_requests.build(caller, body, move.portfolio)
-    return await change_requests.execute(request, move_cash, move, cash_reader.buying_powers)
+    return await change_requests.execute(caller, body, move_cash, move, cash_reader.buying_powers)
 
 
 @router.get(
-    "/{name}/cash",
-    summary="List the cash movements of a portfolio",
-    responses=document_responses(200, CashOut, 404),
+    "/{name}/cash", summary="List the cash movements of a portfolio", **document_responses(200, CashOut, 404)
 )
 async def list_cash(
     caller: Reader, name: PortfolioPath, query: Annotated[PageQuery, Query()], readers: ReadersDep,
@@ -143,8 +139,8 @@ async def list_cash(
 ) -> Response:  # fmt: skip
     """List opening cash, trades and other cash movements, each with the balance after it, newest first."""
     portfolio_name, at = parse_portfolio_name(name), now()
-    listed = f"{_LIST} {name_key(portfolio_name)}"
-    page = pages.open(caller.tenant_id, listed, query)
+    list_name = f"{_LIST} {name_key(portfolio_name)}"
+    page = pages.open(caller.tenant_id, list_name, query)
     before = None if page.start is None else _parse_cursor(page.start)
 
     def read(connection: Connection) -> CashStatement:

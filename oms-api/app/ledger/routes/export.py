@@ -23,7 +23,7 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))
     "/export",
     summary="Export the ledger",
     response_class=Response,
-    responses=document_responses(
+    **document_responses(
         200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
     ),
 )
@@ -46,7 +46,7 @@ async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDe
     "/heads",
     summary="Get the ledger heads",
     response_class=Response,
-    responses=document_responses(
+    **document_responses(
         200, describe_lines("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )

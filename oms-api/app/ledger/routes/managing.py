@@ -34,22 +34,17 @@ PortfolioPatchBody = Annotated[
 ]
 
 
-@router.post(
-    "", summary="Create a portfolio", status_code=201, responses=document_responses(201, SummaryOut, 409)
-)
+@router.post("", summary="Create a portfolio", **document_responses(201, SummaryOut, 409))
 async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
-    request = change_requests.build(caller, body)
     portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.to_changes())
-    return await change_requests.execute(request, service.create_portfolio, portfolio, guard)
+    return await change_requests.execute(caller, body, service.create_portfolio, portfolio, guard)
 
 
-@router.patch(
-    "/{name}", summary="Update a portfolio", responses=document_responses(200, SummaryOut, 404, 409)
-)
+@router.patch("/{name}", summary="Update a portfolio", **document_responses(200, SummaryOut, 404, 409))
 async def update_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     body: PortfolioPatchBody, change_requests: ChangeRequestsDep, guard: GuardDep,
@@ -63,5 +58,4 @@ async def update_portfolio(
     changes = PortfolioChanges(
         body.name, body.base_currency, body.opening_cash, body.to_changes(), body.get_broker_choice()
     )
-    request = change_requests.build(caller, body, current_name)
-    return await change_requests.execute(request, service.update_portfolio, current_name, changes, guard)
+    return await change_requests.execute(caller, body, service.update_portfolio, current_name, changes, guard)

@@ -70,7 +70,7 @@ class ProductQuery(RequestModel):
     product: Product | None = None
 
 
-@router.get("/positions", summary="List positions", responses=document_responses(200, list[HeldPositionOut]))
+@router.get("/positions", summary="List positions", **document_responses(200, list[HeldPositionOut]))
 async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: ReadersDep, market: MarketDep,
     pages: PagesDep, now: ClockDep, exits: ExitsDep,
@@ -82,19 +82,19 @@ async def list_positions(
 
     def read(connection: Connection) -> list[MarkedPosition]:
         marked = list_positions_at_marks(connection, market, tenant_id, filters, at, page.count, after)
-        recorded = add_records(connection, market, tenant_id, marked, at)
-        return add_exit_prices(connection, tenant_id, recorded, exits)
+        positions = add_records(connection, market, tenant_id, marked, at)
+        return add_exit_prices(connection, tenant_id, positions, exits)
 
     marked_positions = await readers.run(read, tenant_id)
     return page.build_response(
-        marked_positions, serialize_held_position, lambda last: _SEPARATOR.join(last.held.place)
+        marked_positions, serialize_held_position, lambda last: _SEPARATOR.join(last.holding.name_key)
     )
 
 
 @router.get(
     "/positions/{portfolio}/{symbol:position_symbol}",
     summary="Get a position",
-    responses=document_responses(200, HeldPositionOut, 404),
+    **document_responses(200, HeldPositionOut, 404),
 )
 async def get_position(
     caller: Reader, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
@@ -106,8 +106,8 @@ async def get_position(
 
     def read(connection: Connection) -> MarkedPosition:
         marked = get_marked_position(connection, market, caller, name, symbol, query.product, at)
-        recorded = add_records(connection, market, caller.tenant_id, [marked], at)
-        return add_exit_prices(connection, caller.tenant_id, recorded, exits)[0]
+        positions = add_records(connection, market, caller.tenant_id, [marked], at)
+        return add_exit_prices(connection, caller.tenant_id, positions, exits)[0]
 
     return build_json_response(serialize_held_position(await readers.run(read, caller.tenant_id)))
 

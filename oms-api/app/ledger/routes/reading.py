@@ -114,16 +114,14 @@ class PortfolioQuery(RequestModel):
     cursor: Cursor | None = None
 
 
-@router.get(
-    "/trades", summary="List trades", tags=["trades"], responses=document_responses(200, list[TradeOut])
-)
+@router.get("/trades", summary="List trades", tags=["trades"], **document_responses(200, list[TradeOut]))
 async def list_trades(
     caller: Reader, query: Annotated[TradeQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List trades, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller)
-    listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
-    page = pages.open(tenant_id, listed, query)
+    list_name = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
+    page = pages.open(tenant_id, list_name, query)
 
     def read(connection: Connection) -> list[ListedTrade]:
         resolved = filters
@@ -138,10 +136,7 @@ async def list_trades(
 
 
 @router.get(
-    "/trades/{trade_id}",
-    summary="Get a trade",
-    tags=["trades"],
-    responses=document_responses(200, TradeOut, 404),
+    "/trades/{trade_id}", summary="Get a trade", tags=["trades"], **document_responses(200, TradeOut, 404)
 )
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
@@ -153,7 +148,7 @@ async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], rea
     "/portfolio/{name}",
     summary="Get a portfolio with its positions",
     tags=["portfolios"],
-    responses=document_responses(200, PortfolioOut, 404),
+    **document_responses(200, PortfolioOut, 404),
 )
 async def get_portfolio(
     caller: Reader,
@@ -169,15 +164,15 @@ async def get_portfolio(
     Positions are valued at the current marks. As of an earlier time they are not valued.
     """
     at = now()
-    portfolio_name, moment = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
+    portfolio_name, as_of = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
-        moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
+        as_of = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
         portfolio_statement = reading.get_statement(
-            connection, caller.tenant_id, portfolio_name, cash_reader, at, moment
+            connection, caller.tenant_id, portfolio_name, cash_reader, at, as_of
         )
-        if moment is not None:
+        if as_of is not None:
             return portfolio_statement, None
         values = value_statements(
             connection, valuer, caller.tenant_id, {portfolio_name: portfolio_statement}, at
@@ -194,7 +189,7 @@ async def get_portfolio(
     "/portfolios",
     summary="List portfolios",
     tags=["portfolios"],
-    responses=document_responses(200, list[str] | list[SummaryOut]),
+    **document_responses(200, list[str] | list[SummaryOut]),
 )
 async def list_portfolios(
     caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, pages: PagesDep
@@ -250,8 +245,12 @@ def _value_tenant(
     statements: Mapping[PortfolioNameKey, PortfolioStatement],
     at: datetime,
 ) -> dict[PortfolioNameKey, PortfolioValue]:
-    mine = {key: statement for key, statement in statements.items() if key.tenant_id == tenant_id}
-    return value_statements(set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, mine, at)
+    tenant_statements = {
+        key: statement for key, statement in statements.items() if key.tenant_id == tenant_id
+    }
+    return value_statements(
+        set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, tenant_statements, at
+    )
 
 
 def parse_portfolio_name(text: str) -> str:

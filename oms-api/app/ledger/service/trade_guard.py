@@ -1,6 +1,6 @@
 """Define the checks that other packages apply to reported trades: kill switches, permissions, open orders."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection
 from typing_extensions import override
 
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
 from app.money import ZERO
@@ -31,11 +32,9 @@ class Guard(Protocol):
 
     def get_opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
         """Return the trading state of a portfolio that is about to be created."""
-        ...
 
     def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
         """Move the settings that refer to a portfolio by name to its new name."""
-        ...
 
     def assign_broker(
         self, connection: Connection, tenant_id: int, name_key: str, choice: BrokerChoice
@@ -45,19 +44,17 @@ class Guard(Protocol):
         Raises Conflict if the portfolio is not flat or the connection serves another one, and NotFound if
         there is no such connection.
         """
-        ...
 
     def load(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:
         """Load the settings of the tenants if they are not cached."""
-        ...
 
     def find_refusal(self, command: RecordTrade, portfolio: PortfolioState) -> str | None:
         """Return why the caller may not make the trade, None if they may."""
-        ...
 
-    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
-        """Return the scope of the kill switch that stops the portfolio: tenant or portfolio."""
-        ...
+    def load_switch_scopes(
+        self, connection: Connection, portfolios: Sequence[PortfolioState]
+    ) -> dict[PortfolioKey, str]:
+        """Return the scope of the kill switch that stops each portfolio: tenant or portfolio."""
 
     def get_reserved_quantity(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held_quantity: Decimal
@@ -66,7 +63,6 @@ class Guard(Protocol):
 
         `held_quantity` is the signed position. Exits do not count, because the trade reduces them.
         """
-        ...
 
 
 class Unguarded(Guard):
@@ -95,8 +91,10 @@ class Unguarded(Guard):
         return None
 
     @override
-    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
-        return "portfolio"
+    def load_switch_scopes(
+        self, connection: Connection, portfolios: Sequence[PortfolioState]
+    ) -> dict[PortfolioKey, str]:
+        return {portfolio.key: "portfolio" for portfolio in portfolios}
 
     @override
     def get_reserved_quantity(

@@ -14,7 +14,7 @@ from app.market_data.models import BarRow, DailyBarRow, TickRow
 from app.market_data.queries import QUOTE_COLUMNS
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote
-from app.money import format_fixed
+from app.money import format_optional_fixed
 from app.timestamps import format_timestamp
 
 _TICKS = cast("Table", TickRow.__table__)
@@ -49,8 +49,8 @@ def find_last_close(connection: Connection, key: InstrumentKey, at: datetime) ->
     row, minute = BarRow, Interval.MINUTE.length
     query = select(row.close, row.start).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol)
     query = query.where(row.start <= at - minute).order_by(row.start.desc()).limit(1)
-    found = connection.execute(query).one_or_none()
-    return None if found is None else _close(key.symbol, found[0], found[1] + minute)
+    bar = connection.execute(query).one_or_none()
+    return None if bar is None else _close(key.symbol, bar[0], bar[1] + minute)
 
 
 def list_bars(
@@ -64,8 +64,8 @@ def list_bars(
     query = select(*(table.c[name] for name in ("symbol", "start", *_PRICES)))
     query = query.where(table.c.tenant_id == key.tenant_id, table.c.symbol == key.symbol)
     query = query.where(table.c.start >= start, table.c.start < end)
-    found = connection.execute(query.order_by(table.c.start.desc()).limit(most))
-    return [Bar._make(row) for row in found][::-1]
+    rows = connection.execute(query.order_by(table.c.start.desc()).limit(most))
+    return [Bar._make(row) for row in rows][::-1]
 
 
 def find_last_bar_start(connection: Connection, interval: Interval, key: InstrumentKey) -> datetime | None:
@@ -90,14 +90,11 @@ def find_next_minute(
     return minute
 
 
-def _format_optional(amount: Decimal | None) -> str | None:
-    return None if amount is None else format_fixed(amount)
-
-
 def build_bar_write(interval: Interval, tenant_id: int, bars: Sequence[Bar]) -> BulkWrite:
     """Return the write that stores bars. It overwrites those that are stored."""
     rows: list[Row] = [
-        (tenant_id, bar.symbol, format_timestamp(bar.start), *map(_format_optional, bar[2:])) for bar in bars
+        (tenant_id, bar.symbol, format_timestamp(bar.start), *map(format_optional_fixed, bar[2:]))
+        for bar in bars
     ]
     return build_upsert(_TABLES[interval], _KEY + _PRICES, _KEY, rows)
 

@@ -55,22 +55,18 @@ class BarQuery(Period):
     cursor: Cursor | None = None
 
 
-@router.get(
-    "/quotes/{symbol:path}", summary="Get the latest quote", responses=document_responses(200, QuoteOut, 404)
-)
+@router.get("/quotes/{symbol:path}", summary="Get the latest quote", **document_responses(200, QuoteOut, 404))
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: MarketDep, now: ClockDep
 ) -> Response:
     """Get the latest quote: the one that was published, or else that of the price source."""
-    moment = now()
+    requested_at = now()
     return build_json_response(
-        serialize_quote(await market.get_quote(caller.tenant_id, symbol, moment), now())
+        serialize_quote(await market.get_quote(caller.tenant_id, symbol, requested_at), now())
     )
 
 
-@router.put(
-    "/quotes/{symbol:path}", summary="Publish a quote", responses=document_responses(200, QuoteOut, 404)
-)
+@router.put("/quotes/{symbol:path}", summary="Publish a quote", **document_responses(200, QuoteOut, 404))
 async def put_quote(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
     body: Annotated[QuoteIn, Depends(json_body(QuoteIn, EXAMPLE))], publish: PublisherDep, market: MarketDep,
@@ -85,9 +81,7 @@ async def put_quote(
     return build_json_response(serialize_quote(quote, now()))
 
 
-@router.get(
-    "/bars/{symbol:path}", summary="List price bars", responses=document_responses(200, list[BarOut], 404)
-)
+@router.get("/bars/{symbol:path}", summary="List price bars", **document_responses(200, list[BarOut], 404))
 async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()], market: MarketDep,
     pages: PagesDep, now: ClockDep,
@@ -99,9 +93,9 @@ async def list_bars(
     """
     tenant_id = caller.tenant_id
     symbol = await market.resolve_symbol(tenant_id, symbol)
-    listed = f"bars {query.interval} {symbol}"
+    list_name = f"bars {query.interval} {symbol}"
     end = min(query.until or now(), now())
-    requested = pages.open(tenant_id, listed, query)
+    requested = pages.open(tenant_id, list_name, query)
     if requested.start is not None:
         end = min(end, datetime.fromisoformat(requested.start))
     start = max(query.since or EPOCH, EPOCH)
@@ -109,7 +103,7 @@ async def list_bars(
     return requested.build_response(bars[::-1], serialize_bar, lambda last: format_timestamp(last.start))
 
 
-@router.get("/marks", summary="List manual marks", responses=document_responses(200, list[MarkOut]))
+@router.get("/marks", summary="List manual marks", **document_responses(200, list[MarkOut]))
 async def list_marks(
     caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep, now: ClockDep
 ) -> Response:
@@ -120,7 +114,7 @@ async def list_marks(
     return page.build_response(mark_overrides, serialize_mark, lambda last: last.symbol)
 
 
-@router.put("/marks/{symbol:path}", summary="Set a mark", responses=document_responses(200, MarkOut, 404))
+@router.put("/marks/{symbol:path}", summary="Set a mark", **document_responses(200, MarkOut, 404))
 async def put_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
     body: Annotated[MarkIn, Depends(json_body(MarkIn, MARK_EXAMPLE))], changes: ChangesDep, now: ClockDep,
@@ -137,8 +131,8 @@ async def put_mark(
 
     def write(connection: Connection) -> MarkOverride:
         previous, updated = set_mark(connection, tenant_id, override)
-        what = (SET, updated.symbol, previous and serialize_mark(previous), serialize_mark(updated))
-        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
+        change = (SET, updated.symbol, previous and serialize_mark(previous), serialize_mark(updated))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *change)])
         return updated
 
     return build_json_response(serialize_mark(await changes.run(write, tenant_id)))
@@ -147,8 +141,7 @@ async def put_mark(
 @router.delete(
     "/marks/{symbol:path}",
     summary="Revoke a mark",
-    status_code=204,
-    responses=document_responses(204, {"description": "Deleted: the market's price is used again"}, 404),
+    **document_responses(204, "Deleted: the market's price is used again", 404),
 )
 async def delete_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()], changes: ChangesDep, now: ClockDep, request: Request
@@ -159,8 +152,8 @@ async def delete_mark(
 
     def write(connection: Connection) -> None:
         removed = remove_mark(connection, tenant_id, symbol, at)
-        what = (REMOVED, removed.symbol, serialize_mark(removed))
-        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
+        change = (REMOVED, removed.symbol, serialize_mark(removed))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *change)])
 
     await changes.run(write, tenant_id)
     return Response(status_code=204)

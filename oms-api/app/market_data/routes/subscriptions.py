@@ -31,10 +31,7 @@ EXAMPLE: dict[str, Any] = {"symbols": ["AAPL", "MSFT"]}
 
 
 @router.post(
-    "/subscriptions",
-    summary="Create subscriptions",
-    status_code=201,
-    responses=document_responses(201, list[SubscriptionOut], 409),
+    "/subscriptions", summary="Create subscriptions", **document_responses(201, list[SubscriptionOut], 409)
 )
 async def create_subscriptions(
     caller: Subscriber, body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn, EXAMPLE))],
@@ -58,9 +55,7 @@ async def create_subscriptions(
     return build_json_response(await changes.run(write, tenant_id), 201)
 
 
-@router.get(
-    "/subscriptions", summary="List subscriptions", responses=document_responses(200, list[SubscriptionOut])
-)
+@router.get("/subscriptions", summary="List subscriptions", **document_responses(200, list[SubscriptionOut]))
 async def list_subscriptions(
     caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep
 ) -> Response:
@@ -75,10 +70,7 @@ async def list_subscriptions(
 
 
 @router.delete(
-    "/subscriptions/{symbol:path}",
-    summary="Delete a subscription",
-    status_code=204,
-    responses=document_responses(204, {"description": "Deleted"}, 404),
+    "/subscriptions/{symbol:path}", summary="Delete a subscription", **document_responses(204, "Deleted", 404)
 )
 async def delete_subscription(
     caller: Subscriber,
@@ -101,9 +93,7 @@ async def delete_subscription(
     return Response(status_code=204)
 
 
-@router.get(
-    "/health", summary="Get the health of market data", responses=document_responses(200, FeedHealthOut)
-)
+@router.get("/health", summary="Get the health of market data", **document_responses(200, FeedHealthOut))
 async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep) -> Response:
     """Get whether the price source responds, and which subscriptions have a stale quote or no quote."""
     tenant_id, at = caller.tenant_id, now()
@@ -112,7 +102,7 @@ async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep
         subscriptions = queries.list_subscriptions(connection, tenant_id)
         return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
-    found, silence = await readers.run(read, tenant_id), market.compute_feed_silence(at)
+    subscriptions, silence = await readers.run(read, tenant_id), market.compute_feed_silence(at)
     fields = {
         "status": "stale" if silence is not None and silence > market.max_silence else "ok",
         "price_source": market.source_name,
@@ -120,9 +110,9 @@ async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep
         "silence_seconds": None if silence is None else round(silence.total_seconds(), 3),
         "max_silence_seconds": market.max_silence.total_seconds(),
         "followed_symbols": market.followed_symbols,
-        "subscriptions": len(found),
-        "stale_symbols": [item["symbol"] for item in found if item["is_stale"]],
-        "missing_symbols": [item["symbol"] for item in found if item["quote"] is None],
+        "subscriptions": len(subscriptions),
+        "stale_symbols": [item["symbol"] for item in subscriptions if item["is_stale"]],
+        "missing_symbols": [item["symbol"] for item in subscriptions if item["quote"] is None],
     }
     return build_json_response(fields)
 

@@ -18,18 +18,15 @@ class PriceSource(Protocol):
     @property
     def name(self) -> str:
         """The source's name in PRICE_SOURCE."""
-        ...
 
     def get_quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the latest quote at the instant `at`, or None."""
-        ...
 
     def get_last_heartbeat(self, at: datetime) -> datetime | None:
         """Return when the feed last sent a quote of any symbol or a heartbeat, as of the instant `at`.
 
         Return None if prices never become stale.
         """
-        ...
 
     def get_bars(
         self, symbol: str, interval: Interval, start: datetime, end: datetime
@@ -38,11 +35,9 @@ class PriceSource(Protocol):
 
         Return None if the source has no bars, so that the stored ones are used.
         """
-        ...
 
     def follow(self, symbols: frozenset[str]) -> None:
         """Subscribe to exactly these symbols, which have a listener or were requested recently.
 
         The market watcher calls this within half a second of the first request.
         """
-        ...

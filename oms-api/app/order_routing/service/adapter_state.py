@@ -13,12 +13,10 @@ class AdapterState(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether the broker reports events now."""
-        ...
 
     @property
     def requests_left(self) -> int:
         """The requests that the broker takes at once."""
-        ...
 
 
 @runtime_checkable
@@ -27,7 +25,6 @@ class HasConnectionState(Protocol):
 
     def get_connection_state(self) -> AdapterState:
         """Return the state of the connection."""
-        ...
 
 
 @runtime_checkable
@@ -36,7 +33,6 @@ class HasDailyOrders(Protocol):
 
     def get_day_start(self, now: datetime) -> datetime:
         """Return the time before which the broker knows no order."""
-        ...
 
 
 @runtime_checkable
@@ -45,4 +41,3 @@ class HasLinks(Protocol):
 
     def add_links(self, links: Iterable[OrderLink]) -> None:
         """Note the orders that an earlier process sent."""
-        ...

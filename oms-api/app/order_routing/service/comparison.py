@@ -18,7 +18,6 @@ class Reconcile(Protocol):
 
         Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
         """
-        ...
 
 
 def compare_nothing(

@@ -67,7 +67,7 @@ def save_environment_connection(
     with transaction(engine, FIRST_TENANT) as connection:
         known = queries.find_connection(connection, FIRST_TENANT, wanted.name, locks=True)
         if known is None:
-            queries.insert_connection(connection, _build(keys, wanted, now))
+            queries.CONNECTIONS.insert(connection, _build(keys, wanted, now))
         elif not _is_same(keys, known, wanted.terms):
             fresh = _build(keys, wanted, now)._asdict()
             kept = {"id", "tenant_id", "name", "cursor", "version", "created_by", "created_at"}

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.rules.linked_orders import STOPS, OrderLink
 from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, reading
-from app.orders.queries.book import OrderColumnValue, orders_by_name
+from app.orders.queries.book import OrderColumnValue, list_orders_by_name
 from app.orders.queries.broker_requests import find_sent_with_entry, list_orders_at_broker
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
@@ -54,7 +54,7 @@ def _find_primaries(connection: Connection, exits: Sequence[Order]) -> dict[str,
 def _find_targets(connection: Connection, stops: Sequence[Order]) -> Mapping[str, str]:
     """Return by group the last take-profit, without those that were denied."""
     groups = sorted({(order.tenant_id, order.group_id) for order in stops if order.group_id is not None})
-    members = orders_by_name(connection, "group_id", [OrderColumnValue(*group) for group in groups])
+    members = list_orders_by_name(connection, "group_id", [OrderColumnValue(*group) for group in groups])
     targets = [order for order in members if order.role is Role.TAKE_PROFIT]
     return {
         order.group_id or "": order.id

@@ -90,17 +90,17 @@ class SessionRunner:
             await asyncio.to_thread(self._close)
 
     async def _start_missing(self, run_commands: RunCommands) -> None:
-        found = await self._readers.run(
+        stored_connections = await self._readers.run(
             lambda connection: list_connections(set_all_tenants_scope(connection))
         )
-        allowed = [one for one in found if one.status != ConnectionStatus.AWAITING_LIVE]
-        wanted = {one.id: one for one in allowed if self._serves(one.broker)}
+        allowed = [stored for stored in stored_connections if stored.status != ConnectionStatus.AWAITING_LIVE]
+        connections_to_run = {stored.id: stored for stored in allowed if self._serves(stored.broker)}
         self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive}
         for key, thread in self._threads.items():
-            if key not in wanted:
+            if key not in connections_to_run:
                 thread.stop()
-        for key in wanted.keys() - self._threads.keys():
-            self._threads[key] = _SessionThread(self, wanted[key], run_commands)
+        for key in connections_to_run.keys() - self._threads.keys():
+            self._threads[key] = _SessionThread(self, connections_to_run[key], run_commands)
 
     def _close(self) -> None:
         self._channel.close()
@@ -170,8 +170,8 @@ class _Lease:
 
     def keep(self) -> bool:
         """Take or extend the lease if that is due. Return whether this process has it."""
-        moment, now = monotonic_seconds(), self._now()
-        if self._renewed_at is not None and moment - self._renewed_at < RENEW_SECONDS:
+        monotonic_now, now = monotonic_seconds(), self._now()
+        if self._renewed_at is not None and monotonic_now - self._renewed_at < RENEW_SECONDS:
             return True
         with unit_of_work(self._engine) as connection:
             if self._renewed_at is None:
@@ -179,7 +179,7 @@ class _Lease:
                 has_it = leases.acquire_lease(connection, self._name, self._holder, now, now, until)
             else:
                 has_it = leases.renew_lease(connection, self._name, self._holder, now + LEASE)
-        self._renewed_at = moment if has_it else None
+        self._renewed_at = monotonic_now if has_it else None
         return has_it
 
     def release(self) -> None:

@@ -36,9 +36,7 @@ OverrideBody = Annotated[
 
 
 @router.get(
-    "/approvals",
-    summary="List orders awaiting your approval",
-    responses=document_responses(200, list[ApprovalOut]),
+    "/approvals", summary="List orders awaiting your approval", **document_responses(200, list[ApprovalOut])
 )
 async def list_approvals(
     caller: Reader, service: OrderServiceDep, request: Request, limit: ApprovalLimit = 100
@@ -52,13 +50,13 @@ async def list_approvals(
         AuthenticatedRequest(caller, get_request_info(request).request_id), limit
     )
     denials = [orjson.loads(format_denial(view.denial)) if view.denial else None for view in views]
-    return build_json_response([serialize_approval(*one) for one in zip(views, denials, strict=True)])
+    return build_json_response(list(map(serialize_approval, views, denials)))
 
 
 @router.post(
     "/orders/{order_id}/approve",
     summary="Approve an order",
-    responses=document_responses(200, OrderOut, 404, 409, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def approve_order(
     request: DecideApprovalRequest, order_id: OrderId, body: ApproveBody, service: OrderServiceDep
@@ -77,7 +75,7 @@ async def approve_order(
 @router.post(
     "/orders/{order_id}/reject",
     summary="Reject an order",
-    responses=document_responses(200, OrderOut, 404, 409, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def reject_order(
     request: DecideApprovalRequest, order_id: OrderId, body: RejectBody, service: OrderServiceDep
@@ -89,8 +87,7 @@ async def reject_order(
 @router.post(
     "/orders/{order_id}/override",
     summary="Request an override of a denial",
-    status_code=201,
-    responses=document_responses(201, OrderOut, 404, 409, headers=REPLAYED_HEADER),
+    **document_responses(201, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def request_override(
     request: RequestOverrideRequest, order_id: OrderId, body: OverrideBody, service: OrderServiceDep

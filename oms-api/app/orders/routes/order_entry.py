@@ -100,9 +100,8 @@ ChangesBody = Annotated[ChangesIn, Depends(json_body(ChangesIn, {"quantity": "20
 @router.post(
     "/orders",
     summary="Place an order",
-    status_code=201,
-    responses=document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=describe_body(TicketIn, TICKET_EXAMPLE),
+    **document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def place_order(
     caller: PlaceOrderCaller, service: OrderServiceDep, key: IdempotencyKey, request: Request
@@ -121,8 +120,7 @@ async def place_order(
 @router.post(
     "/orders:group",
     summary="Place an OCO or OTO group",
-    status_code=201,
-    responses=document_responses(201, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(201, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def place_group(
     request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn, _GROUP_EXAMPLE))],
@@ -144,11 +142,7 @@ async def place_group(
     return build_orders_response(raise_if_denied(result), 201)
 
 
-@router.post(
-    "/orders:preview",
-    summary="Preview an order",
-    responses=document_responses(200, PreviewOut, 404),
-)
+@router.post("/orders:preview", summary="Preview an order", **document_responses(200, PreviewOut, 404))
 async def preview_order(
     request: PreviewOrderRequest, body: Annotated[TicketIn, Depends(json_body(TicketIn, TICKET_EXAMPLE))],
     service: OrderServiceDep,
@@ -166,7 +160,7 @@ async def preview_order(
 @router.post(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
-    responses=document_responses(200, CanceledOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, CanceledOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def cancel_all(
     request: CancelOrderRequest, body: CancelAllBody, service: OrderServiceDep,
@@ -179,10 +173,8 @@ async def cancel_all(
     after a restart: do not send the request again for them.
     """
     if body.portfolio_name is not None:
-        canceled = await service.cancel_all(request, **body.model_dump())
-        return build_json_response(
-            {"orders": [serialize_order(view) for view in canceled.orders], "unsettled": []}, 200
-        )
+        views = (await service.cancel_all(request, **body.model_dump())).orders
+        return build_json_response({"orders": list(map(serialize_order, views)), "unsettled": []}, 200)
     filter_ = CancellationFilter(body.symbol, body.side, body.strategy)
     result = await cancellations.cancel_all(request, filter_, body.reason)
     content = {"orders": [serialize_order(view) for view in result.orders], "unsettled": result.unsettled}
@@ -192,7 +184,7 @@ async def cancel_all(
 @router.post(
     "/orders/{order_id}/cancel",
     summary="Cancel an order",
-    responses=document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def cancel_order(
     request: CancelOrderRequest, order_id: OrderId, body: CancelBody, service: OrderServiceDep
@@ -205,7 +197,7 @@ async def cancel_order(
 @router.post(
     "/orders/{order_id}/bust",
     summary="Bust an execution of an order",
-    responses=document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def bust_execution(
     request: BustExecutionRequest, order_id: OrderId, body: BustBody, service: OrderServiceDep
@@ -223,7 +215,7 @@ async def bust_execution(
 @router.post(
     "/orders/{order_id}/correct",
     summary="Correct an execution of an order",
-    responses=document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def correct_execution(
     request: BustExecutionRequest, order_id: OrderId, body: CorrectionBody, service: OrderServiceDep
@@ -247,7 +239,7 @@ async def correct_execution(
 @router.patch(
     "/orders/{order_id}",
     summary="Replace an order",
-    responses=document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def replace_order(
     request: ChangeOrderRequest, order_id: OrderId, body: ChangesBody, service: OrderServiceDep

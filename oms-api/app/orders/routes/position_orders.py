@@ -36,8 +36,7 @@ ExitsBody = Annotated[
 @router.post(
     "/positions:close",
     summary="Close a position",
-    status_code=201,
-    responses=document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def close_position(
     request: ClosePositionRequest, body: CloseBody, service: OrderServiceDep
@@ -57,7 +56,7 @@ async def close_position(
 @router.put(
     "/positions/{portfolio}/{symbol:path}/exits",
     summary="Set the exits of a position",
-    responses=document_responses(200, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def set_exits(
     request: ChangeOrderRequest, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],

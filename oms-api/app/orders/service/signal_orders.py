@@ -22,27 +22,21 @@ class SignalBatch(Protocol[Context_contra]):
     @property
     def commands(self) -> Sequence[PlaceSignal]:
         """The commands of the signals, with their portfolios and the idempotency keys of their orders."""
-        ...
 
     def load(self, connection: Connection) -> None:
         """Read which of the signals are stored. The keys of their orders are locked."""
-        ...
 
     def process(self, context: Context_contra, command: PlaceSignal) -> SignalProcessed:
         """Place the order of a signal. Raises an OmsError if it is refused, and not stored."""
-        ...
 
     def list_writes(self) -> Sequence[BulkWrite]:
         """Return the statements that store the processed signals."""
-        ...
 
     def find_commit_check(self) -> CommitCheck | None:
         """Return a function that checks whether the batch was committed, None if it stores no signal."""
-        ...
 
     def count_committed(self) -> None:
         """Count the stored signals in the metrics, after the commit."""
-        ...
 
 
 class SignalHandler(Protocol[Context_contra]):
@@ -50,7 +44,6 @@ class SignalHandler(Protocol[Context_contra]):
 
     def begin(self, connection: Connection, commands: Sequence[PlaceSignal]) -> SignalBatch[Context_contra]:
         """Return a batch, after reading where its signals trade."""
-        ...
 
 
 def begin_signals(

@@ -6,7 +6,7 @@ from decimal import Decimal
 import orjson
 
 from app.ledger.rules.equity import CurrencyValue
-from app.money import format_fixed
+from app.money import format_fixed, format_optional_fixed
 
 
 def format_currencies(values: Mapping[str, CurrencyValue]) -> str:
@@ -15,7 +15,7 @@ def format_currencies(values: Mapping[str, CurrencyValue]) -> str:
         currency: [
             format_fixed(currency_value.local),
             format_fixed(currency_value.value),
-            None if currency_value.rate is None else format_fixed(currency_value.rate),
+            format_optional_fixed(currency_value.rate),
         ]
         for currency, currency_value in sorted(values.items())
     }

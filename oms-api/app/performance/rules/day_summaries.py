@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.ledger.rules.equity import Baseline
-from app.money import ZERO, format_fixed, shorten_amount
+from app.money import ZERO, format_money
 from app.performance.rules.values import Snapshot
 
 
@@ -63,5 +63,5 @@ def build_summary_payload(
         "currency": currency,
         "closed_at": closed_at,
         "trades": totals.trades,
-        **{field: shorten_amount(format_fixed(amount)) for field, amount in amounts.items()},
+        **{field: format_money(amount) for field, amount in amounts.items()},
     }

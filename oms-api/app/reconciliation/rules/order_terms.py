@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 from app.brokers.rules.values import BrokerOrder
-from app.money import format_fixed, shorten_quantity
+from app.money import format_plain_amount
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
 from app.timestamps import format_timestamp
 
@@ -15,9 +15,7 @@ _AMOUNTS = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_perc
 def format_terms(order: BrokerOrder) -> str:
     """Return the terms of an order as JSON. Amounts are texts."""
     amounts = {name: getattr(order, name) for name in _AMOUNTS}
-    terms = {
-        name: shorten_quantity(format_fixed(amount)) for name, amount in amounts.items() if amount is not None
-    }
+    terms = {name: format_plain_amount(amount) for name, amount in amounts.items() if amount is not None}
     expires_at = {} if order.expires_at is None else {"expires_at": format_timestamp(order.expires_at)}
     names = {"side": order.side.value, "type": order.kind.value, "time_in_force": order.time_in_force.value}
     return json.dumps(terms | names | expires_at | {"product": order.product})
@@ -30,12 +28,10 @@ def describe_order(order: BrokerOrder) -> str:
         "trail": order.trail_amount, "trail percent": order.trail_percent,
     }  # fmt: skip
     prices = [
-        f"{name} {shorten_quantity(format_fixed(amount))}"
-        for name, amount in amounts.items()
-        if amount is not None
+        f"{name} {format_plain_amount(amount)}" for name, amount in amounts.items() if amount is not None
     ]
     return " ".join(
-        [order.side, shorten_quantity(format_fixed(order.quantity)), order.kind, *prices, order.time_in_force]
+        [order.side, format_plain_amount(order.quantity), order.kind, *prices, order.time_in_force]
     )
 
 

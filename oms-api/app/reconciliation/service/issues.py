@@ -31,7 +31,7 @@ from app.reconciliation.rules.differences import (
     needs_person,
 )
 from app.reconciliation.service.issue_updates import build_resolution
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 _HOUR_SECONDS = 3600
 
@@ -140,6 +140,6 @@ def serialize_issue(issue: Issue, now: datetime) -> dict[str, Any]:
         "action": issue.action,
         "reason": issue.reason,
         "detected_at": format_timestamp(issue.detected_at),
-        "resolved_at": None if issue.resolved_at is None else format_timestamp(issue.resolved_at),
+        "resolved_at": format_optional_timestamp(issue.resolved_at),
         "resolved_by": issue.resolved_by,
     }

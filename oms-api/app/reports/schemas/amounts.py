@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from app.money import format_fixed, shorten_amount
+from app.money import format_money
 
 
 def format_money_fields(found: object, names: Iterable[str]) -> dict[str, str]:
     """Return the amounts of those names, shortened for display."""
-    return {name: shorten_amount(format_fixed(getattr(found, name))) for name in names}
+    return {name: format_money(getattr(found, name)) for name in names}

@@ -13,7 +13,7 @@ from app.reports.rules.explanation import ExplainedDay, Explanation, Explanation
 from app.reports.schemas.amounts import format_money_fields
 from app.reports.schemas.responses import UsedRateOut, serialize_rate
 from app.text import name_key
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 _AT = "2026-11-20T21:00:00.000000Z"
 _PARTS = ("price", "currency", "carry", "interest", "borrow", "dividends", "fees", "adjustments")
@@ -94,7 +94,7 @@ def _serialize_day(day: ExplainedDay) -> dict[str, Any]:
     return {
         "portfolio_name": day.portfolio_name,
         "base_currency": day.currency,
-        "from": None if day.start is None else format_timestamp(day.start),
+        "from": format_optional_timestamp(day.start),
         "to": format_timestamp(day.end),
         **serialize_parts(day.parts),
     }

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.money import format_fixed, shorten_amount, shorten_quantity
+from app.money import format_money, format_plain_amount
 from app.reports.rules.lots import ClosedLot, Lot
 from app.reports.rules.round_trips import RoundTrip
 from app.reports.schemas.amounts import format_money_fields
@@ -93,8 +93,8 @@ def serialize_round_trip(trip: RoundTrip) -> dict[str, Any]:
         "opened_at": trip.opened_at,
         "closed_at": trip.closed_at,
         "holding_seconds": (closed_at - opened_at).total_seconds(),
-        "max_adverse_excursion": shorten_amount(format_fixed(trip.max_adverse)),
-        "max_favorable_excursion": shorten_amount(format_fixed(trip.max_favorable)),
+        "max_adverse_excursion": format_money(trip.max_adverse),
+        "max_favorable_excursion": format_money(trip.max_favorable),
         "opening_trade_id": trip.opening_trade_id,
         "closing_trade_id": trip.closing_trade_id,
         "trades": trip.trades,
@@ -128,5 +128,5 @@ def _serialize_position(lot: Lot | ClosedLot | RoundTrip) -> dict[str, Any]:
         "symbol": lot.book.symbol,
         "product": lot.book.product or None,
         "side": "LONG" if lot.side.sign > 0 else "SHORT",
-        "quantity": shorten_quantity(format_fixed(lot.quantity)),
+        "quantity": format_plain_amount(lot.quantity),
     }

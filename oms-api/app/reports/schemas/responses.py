@@ -4,13 +4,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.money import format_fixed, multiply, shorten_amount
+from app.money import format_money, format_optional_money, multiply
 from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import ExposureGrouping, ExposureReport, ExposureSums
 from app.reports.rules.profit import Converted, DayReport, Grouping, GroupResult, ProfitReport, ProfitTotals
 from app.reports.rules.values import UsedRate
 from app.reports.schemas.amounts import format_money_fields
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp
 
 _AT = "2026-11-20T15:04:05.123456Z"
 
@@ -131,8 +131,8 @@ def serialize_profit(grouping: Grouping, filters: ReportFilter, report: ProfitRe
     """Return the report as `ProfitReportOut` describes it."""
     return {
         "by": grouping,
-        "from": None if filters.since is None else format_timestamp(filters.since),
-        "to": None if filters.until is None else format_timestamp(filters.until),
+        "from": format_optional_timestamp(filters.since),
+        "to": format_optional_timestamp(filters.until),
         "items": list(map(_serialize_group, report.groups)),
         "total": None if report.total is None else _serialize_total(report.total),
     }
@@ -172,7 +172,7 @@ def serialize_days(report: DayReport) -> list[dict[str, Any]]:
 def _convert_day(totals: ProfitTotals, base: str, rate: UsedRate | None) -> dict[str, Any] | None:
     if rate is None:
         return None
-    net_pnl = shorten_amount(format_fixed(multiply(totals.net_pnl, rate.rate)))
+    net_pnl = format_money(multiply(totals.net_pnl, rate.rate))
     return {"currency": base, "net_pnl": net_pnl} | {
         name: value for name, value in serialize_rate(rate).items() if name != "currency"
     }
@@ -185,9 +185,7 @@ def _serialize_group(group: GroupResult) -> dict[str, Any]:
         "currency": group.key.currency,
         "trades": totals.trades,
         **format_money_fields(totals, ("realized_pnl", "charges")),
-        "unrealized_pnl": None
-        if group.unrealized_pnl is None
-        else shorten_amount(format_fixed(group.unrealized_pnl)),
+        "unrealized_pnl": format_optional_money(group.unrealized_pnl),
         **format_money_fields(group, ("gross_pnl", "net_pnl")),
     }
 
@@ -196,9 +194,7 @@ def _serialize_total(total: Converted) -> dict[str, Any]:
     return {
         "currency": total.currency,
         **format_money_fields(total, ("realized_pnl", "charges", "net_pnl")),
-        "unrealized_pnl": None
-        if total.unrealized_pnl is None
-        else shorten_amount(format_fixed(total.unrealized_pnl)),
+        "unrealized_pnl": format_optional_money(total.unrealized_pnl),
         "rates": list(map(serialize_rate, total.rates)),
     }
 
@@ -207,7 +203,7 @@ def serialize_rate(used: UsedRate) -> dict[str, Any]:
     """Return the rate as `UsedRateOut` describes it."""
     return {
         "currency": used.currency,
-        "rate": shorten_amount(format_fixed(used.rate)),
+        "rate": format_money(used.rate),
         "age_seconds": used.age_seconds,
     }
 

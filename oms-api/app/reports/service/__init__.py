@@ -86,19 +86,21 @@ def report_exposure(
     )
     positions = list_positions_at_marks(connection, market, tenant_id, position_filter, now, MAX_POSITIONS)
     terms = find_instruments(
-        connection, sorted({InstrumentKey(tenant_id, position.held.symbol) for position in positions})
+        connection, sorted({InstrumentKey(tenant_id, position.holding.symbol) for position in positions})
     )
     rates = Rates(connection, market, tenant_id, now)
     values = []
     for marked_position in positions:
-        rate = rates.get(marked_position.held.base_currency)
+        rate = rates.get(marked_position.holding.base_currency)
         if rate is not None:
-            instrument = terms[InstrumentKey(tenant_id, marked_position.held.symbol)]
-            currency = marked_position.held.currency or marked_position.held.base_currency
+            instrument = terms[InstrumentKey(tenant_id, marked_position.holding.symbol)]
+            currency = marked_position.holding.currency or marked_position.holding.base_currency
             kind = (currency, instrument.asset_class, instrument.sector)
             value = multiply(marked_position.valuation.market_value, rate.rate)
             values.append(
-                HeldValue(marked_position.held.portfolio_name, marked_position.held.symbol, *kind, value)
+                HeldValue(
+                    marked_position.holding.portfolio_name, marked_position.holding.symbol, *kind, value
+                )
             )
     return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
 
@@ -175,8 +177,8 @@ def _sum_unrealized_pnl(
     for position in list_positions_at_marks(
         connection, market, tenant_id, position_filter, now, MAX_POSITIONS
     ):
-        name = position.held.portfolio_name if grouping is Grouping.PORTFOLIO else position.held.symbol
-        sums[GroupKey(name, position.held.base_currency)] += position.valuation.unrealized_pnl
+        name = position.holding.portfolio_name if grouping is Grouping.PORTFOLIO else position.holding.symbol
+        sums[GroupKey(name, position.holding.base_currency)] += position.valuation.unrealized_pnl
     return sums
 
 

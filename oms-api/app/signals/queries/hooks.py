@@ -1,10 +1,11 @@
 """Statements about hooks."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, select
 
+from app.database import RecordTable
 from app.identity.models import Tenant
 from app.signals.models import SignalHookRow
 
@@ -26,49 +27,16 @@ class Hook(NamedTuple):
     rotated_at: datetime | None
 
 
-_COLUMNS = tuple(getattr(SignalHookRow, name) for name in Hook._fields)
+HOOKS = RecordTable(SignalHookRow, Hook)
 
 
 def find_hook_by_token(connection: Connection, token_hash: str) -> Hook | None:
     """Return the hook of an active tenant in scope with that token."""
-    statement = select(*_COLUMNS).join(Tenant, Tenant.id == SignalHookRow.tenant_id)
-    is_match = (SignalHookRow.token_hash == token_hash, Tenant.status == "active")
-    row = connection.execute(statement.where(*is_match)).one_or_none()
-    return None if row is None else Hook._make(row)
+    is_active = select(Tenant.id).where(Tenant.id == SignalHookRow.tenant_id, Tenant.status == "active")
+    return HOOKS.find(connection, is_active.exists(), token_hash=token_hash)
 
 
 def list_hooks(connection: Connection, tenant_id: int) -> list[Hook]:
     """Return the hooks of the tenant, oldest first."""
-    statement = select(*_COLUMNS).where(SignalHookRow.tenant_id == tenant_id)
-    rows = connection.execute(statement.order_by(SignalHookRow.created_at, SignalHookRow.id))
-    return [Hook._make(row) for row in rows]
-
-
-def find_hook(connection: Connection, tenant_id: int, hook_id: str) -> Hook | None:
-    """Return a hook."""
-    is_match = (SignalHookRow.tenant_id == tenant_id, SignalHookRow.id == hook_id)
-    row = connection.execute(select(*_COLUMNS).where(*is_match)).one_or_none()
-    return None if row is None else Hook._make(row)
-
-
-def count_hooks(connection: Connection, tenant_id: int) -> int:
-    """Return the number of the tenant's hooks."""
-    statement = select(func.count()).select_from(SignalHookRow).where(SignalHookRow.tenant_id == tenant_id)
-    return int(connection.execute(statement).scalar_one())
-
-
-def insert_hook(connection: Connection, hook: Hook) -> None:
-    """Insert a hook."""
-    connection.execute(insert(SignalHookRow).values(**hook._asdict()))
-
-
-def update_hook(connection: Connection, hook: Hook, changes: dict[str, Any]) -> None:
-    """Update columns of a hook."""
-    is_match = (SignalHookRow.tenant_id == hook.tenant_id, SignalHookRow.id == hook.id)
-    connection.execute(update(SignalHookRow).where(*is_match).values(**changes))
-
-
-def delete_hook(connection: Connection, hook: Hook) -> None:
-    """Delete a hook."""
-    is_match = (SignalHookRow.tenant_id == hook.tenant_id, SignalHookRow.id == hook.id)
-    connection.execute(delete(SignalHookRow).where(*is_match))
+    query = HOOKS.select(tenant_id=tenant_id)
+    return HOOKS.read(connection, query.order_by(SignalHookRow.created_at, SignalHookRow.id))

@@ -36,19 +36,16 @@ MAX_BODY_BYTES = 16_384
 _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": ["203.0.113.0/24"]}
 
 
-@router.post(
-    "/hooks", summary="Create a hook", status_code=201, responses=document_responses(201, HookMadeOut, 409)
-)
+@router.post("/hooks", summary="Create a hook", **document_responses(201, HookMadeOut, 409))
 async def create_hook(
     caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
-    request, terms = change_requests.build(caller, body), body.to_terms()
-    return await change_requests.execute(request, service.create_hook, terms)
+    return await change_requests.execute(caller, body, service.create_hook, body.to_terms())
 
 
-@router.get("/hooks", summary="List hooks", responses=document_responses(200, list[HookOut]))
+@router.get("/hooks", summary="List hooks", **document_responses(200, list[HookOut]))
 async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
     hooks = await readers.read(caller.tenant_id, queries.list_hooks)
@@ -58,34 +55,24 @@ async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
 @router.post(
     "/hooks/{hook_id}:rotate",
     summary="Rotate the token of a hook",
-    status_code=201,
-    responses=document_responses(201, HookMadeOut, 404, 409),
+    **document_responses(201, HookMadeOut, 404, 409),
 )
 async def rotate_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
-    request = change_requests.build(caller, None, hook_id)
-    return await change_requests.execute(request, service.rotate_hook, hook_id)
+    return await change_requests.execute(caller, None, service.rotate_hook, hook_id)
 
 
-@router.delete(
-    "/hooks/{hook_id}",
-    summary="Delete a hook",
-    status_code=204,
-    responses=document_responses(204, {"description": "Deleted"}, 404, 409),
-)
+@router.delete("/hooks/{hook_id}", summary="Delete a hook", **document_responses(204, "Deleted", 404, 409))
 async def delete_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Delete a hook. Its signals are kept."""
-    request = change_requests.build(caller, None, hook_id)
-
-    return await change_requests.execute(request, service.delete_hook, hook_id)
+    return await change_requests.execute(caller, None, service.delete_hook, hook_id)
 
 
 @router.post(
     "/hook/{token}",
     summary="Send a signal to a hook",
-    status_code=202,
-    responses=document_responses(202, HookReceiptOut, 404, 413),
     openapi_extra={"x-operation": "anybody", "x-roles": []},
+    **document_responses(202, HookReceiptOut, 404, 413),
 )
 async def receive_message(
     token: Annotated[str, Path(max_length=100, description="Token of the hook")], request: Request,

@@ -44,9 +44,7 @@ Sender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 _LIST = "signals"
 
 
-@router.post(
-    "/signals", summary="Send a signal", status_code=201, responses=document_responses(201, SignalOut, 409)
-)
+@router.post("/signals", summary="Send a signal", **document_responses(201, SignalOut, 409))
 async def post_signal(
     caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
     key: IdempotencyKey,
@@ -61,12 +59,7 @@ async def post_signal(
     )
 
 
-@router.post(
-    "/trading/signal",
-    summary="Send a signal (alias)",
-    status_code=201,
-    responses=document_responses(201, SignalOut, 409),
-)
+@router.post("/trading/signal", summary="Send a signal (alias)", **document_responses(201, SignalOut, 409))
 async def post_trading_signal(
     caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
     key: IdempotencyKey,
@@ -75,7 +68,7 @@ async def post_trading_signal(
     return await post_signal(caller, body, signals, key)
 
 
-@router.get("/signals", summary="List signals", responses=document_responses(200, list[SignalDetailOut]))
+@router.get("/signals", summary="List signals", **document_responses(200, list[SignalDetailOut]))
 async def list_signals(
     caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
@@ -89,9 +82,7 @@ async def list_signals(
     return page.build_response(listed_signals, serialize_signal, lambda last: str(last.signal.number))
 
 
-@router.get(
-    "/signals/{signal_id}", summary="Get a signal", responses=document_responses(200, SignalDetailOut, 404)
-)
+@router.get("/signals/{signal_id}", summary="Get a signal", **document_responses(200, SignalDetailOut, 404))
 async def get_signal(
     caller: Reader,
     signal_id: Annotated[SearchText, Path(max_length=150, description="ID of the signal")],

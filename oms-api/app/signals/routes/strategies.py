@@ -25,7 +25,7 @@ Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS)
 StrategyPath = Annotated[StrategyName, Path(max_length=100, description="Name of the strategy")]
 
 
-@router.get("", summary="List rules of strategies", responses=document_responses(200, list[StrategyRulesOut]))
+@router.get("", summary="List rules of strategies", **document_responses(200, list[StrategyRulesOut]))
 async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
     found = await readers.read(caller.tenant_id, queries.list_strategies)
@@ -40,7 +40,7 @@ async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
 @router.put(
     "/{strategy_name}",
     summary="Set the rules of a strategy",
-    responses=document_responses(200, StrategyRulesOut, 404, 409),
+    **document_responses(200, StrategyRulesOut, 404, 409),
 )
 async def put_strategy(
     caller: Manager, strategy_name: StrategyPath,
@@ -54,18 +54,16 @@ async def put_strategy(
         fields = (body.portfolio, body.mode, body.to_size(), symbols, caller.actor, at)
         return set_strategy(connection, request, StrategyRules(caller.tenant_id, strategy_name, *fields))
 
-    return await change_requests.execute(change_requests.build(caller, body, strategy_name), change)
+    return await change_requests.execute(caller, body, change)
 
 
 @router.delete(
     "/{strategy_name}",
     summary="Delete the rules of a strategy",
-    status_code=204,
-    responses=document_responses(204, {"description": "Deleted"}, 404, 409),
+    **document_responses(204, "Deleted", 404, 409),
 )
 async def remove_strategy(
     caller: Manager, strategy_name: StrategyPath, change_requests: ChangeRequestsDep
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
-    request = change_requests.build(caller, None, strategy_name)
-    return await change_requests.execute(request, delete_strategy, strategy_name)
+    return await change_requests.execute(caller, None, delete_strategy, strategy_name)

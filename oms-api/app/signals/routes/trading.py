@@ -20,21 +20,14 @@ from app.signals.schemas.signals import TradingPortfolioQuery
 
 router = APIRouter(prefix="/trading", tags=["signals"])
 
-router.add_api_route(
-    "/orders", list_orders, summary="List orders (alias)", responses=document_responses(200, list[OrderOut])
-)
-router.add_api_route(
-    "/positions",
-    list_positions,
-    summary="List positions (alias)",
-    responses=document_responses(200, list[HeldPositionOut]),
+router.get("/orders", summary="List orders (alias)", **document_responses(200, list[OrderOut]))(list_orders)
+router.get("/positions", summary="List positions (alias)", **document_responses(200, list[HeldPositionOut]))(
+    list_positions
 )
 
 
 @router.get(
-    "/portfolio",
-    summary="Get a snapshot of a portfolio",
-    responses=document_responses(200, PortfolioOut, 404),
+    "/portfolio", summary="Get a snapshot of a portfolio", **document_responses(200, PortfolioOut, 404)
 )
 async def get_trading_portfolio(
     caller: Reader, query: Annotated[TradingPortfolioQuery, Query()], readers: ReadersDep, valuer: ValuerDep,

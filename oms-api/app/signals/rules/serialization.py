@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from app.money import format_fixed, shorten_quantity
+from app.money import format_plain_amount
 from app.signals.rules.values import Size
 
 
 def serialize_size(size: Size) -> dict[str, Any]:
     """Return a size as it is sent: `{"qty": "10"}` or `{"close": true}`."""
-    return {size.kind.value: True if size.value is None else shorten_quantity(format_fixed(size.value))}
+    return {size.kind.value: True if size.value is None else format_plain_amount(size.value)}

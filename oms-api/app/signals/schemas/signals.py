@@ -23,7 +23,7 @@ from app.http.request_models import FrozenRequestModel, RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.rules.chain import hash_request
 from app.ledger.schemas import Label, Note, PortfolioName
-from app.money import format_fixed, shorten_quantity
+from app.money import format_fixed, format_optional_quantity
 from app.signals.queries.signals import ListedSignal
 from app.signals.rules.serialization import serialize_size
 from app.signals.rules.values import (
@@ -35,7 +35,7 @@ from app.signals.rules.values import (
     Size,
     SizeKind,
 )
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 SIGNAL_ID = r"^[A-Za-z0-9._:+=@-]{1,100}$"
 MAX_SYMBOLS = 500
@@ -281,16 +281,16 @@ def serialize_signal(listed_signal: ListedSignal) -> dict[str, Any]:
         "symbol": signal.symbol,
         "side": signal.side,
         "size": serialize_size(Size(signal.size_kind, signal.size_value)),
-        "price": None if signal.price is None else shorten_quantity(format_fixed(signal.price)),
+        "price": format_optional_quantity(signal.price),
         "sender_reason": signal.reason,
         "strategy": signal.strategy,
         "portfolio_name": listed_signal.portfolio_name,
         "mode": signal.mode,
         "source": signal.source,
         "person": signal.person,
-        "expires_at": None if signal.expires_at is None else format_timestamp(signal.expires_at),
+        "expires_at": format_optional_timestamp(signal.expires_at),
         "received_at": format_timestamp(signal.received_at),
-        "completed_at": None if signal.completed_at is None else format_timestamp(signal.completed_at),
+        "completed_at": format_optional_timestamp(signal.completed_at),
         "order_statuses": listed_signal.order_statuses,
     }
 

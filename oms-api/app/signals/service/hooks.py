@@ -13,9 +13,9 @@ from app.database import Readers, set_all_tenants_scope
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.signals.errors import NoSuchHook, TooManyHooks
 from app.signals.queries import hooks as queries
-from app.signals.queries.hooks import Hook
+from app.signals.queries.hooks import HOOKS, Hook
 from app.signals.rules.values import HookTerms
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 MAX_HOOKS = 100  # per tenant
 _TOKEN_BYTES = 32
@@ -47,7 +47,7 @@ def create_hook(
 ) -> ChangeResult:
     """Create a hook. Its token is shown once. Raises TooManyHooks."""
     caller = request.caller
-    if queries.count_hooks(connection, caller.tenant_id) >= MAX_HOOKS:
+    if HOOKS.count(connection, tenant_id=caller.tenant_id) >= MAX_HOOKS:
         raise TooManyHooks(MAX_HOOKS)
     token = _draw_token()
     hook = Hook(
@@ -64,7 +64,7 @@ def create_hook(
         created_at=now,
         rotated_at=None,
     )
-    queries.insert_hook(connection, hook)
+    HOOKS.insert(connection, hook)
     entry = request.build_audit_entry(
         now, "signal_hook.created", _build_target(hook), None, {"name": hook.name}
     )
@@ -76,7 +76,7 @@ def rotate_hook(connection: Connection, request: ChangeRequest, hook_id: str, no
     hook = _get_hook(connection, request, hook_id)
     token = _draw_token()
     changes: dict[str, Any] = {"token_hash": _hash_token(token), "rotated_at": now}
-    queries.update_hook(connection, hook, changes)
+    HOOKS.update(connection, changes, tenant_id=hook.tenant_id, id=hook.id)
     entry = request.build_audit_entry(
         now, "signal_hook.rotated", _build_target(hook), None, {"name": hook.name}
     )
@@ -88,7 +88,7 @@ def rotate_hook(connection: Connection, request: ChangeRequest, hook_id: str, no
 def delete_hook(connection: Connection, request: ChangeRequest, hook_id: str, now: datetime) -> ChangeResult:
     """Delete a hook. Its signals are kept."""
     hook = _get_hook(connection, request, hook_id)
-    queries.delete_hook(connection, hook)
+    HOOKS.delete(connection, tenant_id=hook.tenant_id, id=hook.id)
     entry = request.build_audit_entry(
         now, "signal_hook.deleted", _build_target(hook), {"name": hook.name}, None
     )
@@ -107,12 +107,12 @@ def serialize_hook(hook: Hook) -> dict[str, Any]:
         "max_age_seconds": hook.max_age_seconds,
         "created_by": hook.created_by,
         "created_at": format_timestamp(hook.created_at),
-        "rotated_at": None if hook.rotated_at is None else format_timestamp(hook.rotated_at),
+        "rotated_at": format_optional_timestamp(hook.rotated_at),
     }
 
 
 def _get_hook(connection: Connection, request: ChangeRequest, hook_id: str) -> Hook:
-    hook = queries.find_hook(connection, request.caller.tenant_id, hook_id)
+    hook = HOOKS.find(connection, tenant_id=request.caller.tenant_id, id=hook_id)
     if hook is None:
         raise NoSuchHook(hook_id)
     return hook

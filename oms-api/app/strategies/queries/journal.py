@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, Table, delete, exists, insert, select, update
+from sqlalchemy import Connection, Table, delete, exists, insert, select
 from sqlalchemy.orm import aliased
 
-from app.database import build_upsert, execute_writes
+from app.database import RecordTable, build_upsert, execute_writes
 from app.strategies.models import StrategyInputRow, StrategyStateRow
-from app.strategies.rules.journal import InputKind, JournalHead, JournalInput
+from app.strategies.rules.journal import JournalHead, JournalInput
 from app.timestamps import format_timestamp
 
 _STATES = cast("Table", StrategyStateRow.__table__)
-_INPUTS = tuple(getattr(StrategyInputRow, name) for name in JournalInput._fields)
+_INPUTS = RecordTable(StrategyInputRow, JournalInput)
 _HEAD = (StrategyStateRow.sequence, StrategyStateRow.hash)
 _CHUNK = 500
 
@@ -38,12 +38,12 @@ class SavedState(NamedTuple):
         return JournalHead(self.sequence, self.hash)
 
 
+SAVED_STATES = RecordTable(StrategyStateRow, SavedState)
+
+
 def find_state(connection: Connection, tenant_id: int, strategy: str) -> SavedState | None:
     """Return the saved state of a strategy, None if it has none."""
-    columns = (getattr(StrategyStateRow, name) for name in SavedState._fields)
-    conditions = (StrategyStateRow.tenant_id == tenant_id, StrategyStateRow.strategy == strategy)
-    row = connection.execute(select(*columns).where(*conditions)).one_or_none()
-    return None if row is None else SavedState._make(row)
+    return SAVED_STATES.find(connection, tenant_id=tenant_id, strategy=strategy)
 
 
 def put_state(connection: Connection, state: SavedState) -> None:
@@ -54,13 +54,10 @@ def put_state(connection: Connection, state: SavedState) -> None:
 
 def update_state(connection: Connection, state: SavedState) -> bool:
     """Save the state after an input. Return False if another process has added inputs to the journal."""
-    conditions = (
-        StrategyStateRow.tenant_id == state.tenant_id,
-        StrategyStateRow.strategy == state.strategy,
-        StrategyStateRow.hash == state.hash,
-    )
     values = {"state": state.state, "processed": state.processed, "updated_at": state.updated_at}
-    return connection.execute(update(StrategyStateRow).where(*conditions).values(**values)).rowcount == 1
+    return SAVED_STATES.update(
+        connection, values, tenant_id=state.tenant_id, strategy=state.strategy, hash=state.hash
+    )
 
 
 def append_inputs(
@@ -68,13 +65,10 @@ def append_inputs(
 ) -> bool:
     """Add inputs after the head. Return False if another process has added some."""
     last = inputs[-1]
-    conditions = (
-        StrategyStateRow.tenant_id == last.tenant_id,
-        StrategyStateRow.strategy == last.strategy,
-        StrategyStateRow.hash == previous.hash,
-    )
     values = {"sequence": last.sequence, "hash": last.hash, "updated_at": at}
-    if connection.execute(update(StrategyStateRow).where(*conditions).values(**values)).rowcount != 1:
+    if not SAVED_STATES.update(
+        connection, values, tenant_id=last.tenant_id, strategy=last.strategy, hash=previous.hash
+    ):
         return False
     connection.execute(insert(StrategyInputRow), [journal_input._asdict() for journal_input in inputs])
     return True
@@ -83,16 +77,14 @@ def append_inputs(
 def iterate_inputs(
     connection: Connection, tenant_id: int, strategy: str, after: int = 0
 ) -> Iterator[JournalInput]:
-    """Yield the inputs of a strategy after a sequence number, in order."""
+    """Return the inputs of a strategy after a sequence number, in order."""
     statement = (
-        select(*_INPUTS)
-        .where(StrategyInputRow.tenant_id == tenant_id, StrategyInputRow.strategy == strategy)
+        _INPUTS.select(tenant_id=tenant_id, strategy=strategy)
         .where(StrategyInputRow.sequence > after)
         .order_by(StrategyInputRow.sequence)
     )
-    for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
-        journal_input = JournalInput._make(row)
-        yield journal_input._replace(kind=InputKind(journal_input.kind))
+    rows = connection.execute(statement, execution_options={"yield_per": _CHUNK})
+    return map(_INPUTS.build, rows)
 
 
 def delete_inputs(connection: Connection, before: datetime) -> int:

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, select
 
+from app.database import RecordTable
 from app.identity.rules.access import Caller
 from app.ledger.models import Portfolio
 from app.strategies.models import StrategyRow, StrategyVersionRow
-from app.strategies.rules.values import Strategy, StrategyKind, StrategyMode, StrategyStatus, StrategyVersion
+from app.strategies.rules.values import Strategy, StrategyKind, StrategyStatus, StrategyVersion
 
-_COLUMNS = tuple(getattr(StrategyRow, name) for name in Strategy._fields)
+STRATEGIES = RecordTable(StrategyRow, Strategy)
+VERSIONS = RecordTable(StrategyVersionRow, StrategyVersion)
 _IS_HOME = (Portfolio.tenant_id == StrategyRow.tenant_id) & (Portfolio.id == StrategyRow.portfolio_id)
 
 
@@ -22,32 +24,9 @@ class ListedStrategy(NamedTuple):
     portfolio_name_key: str | None
 
 
-def insert_strategy(connection: Connection, strategy: Strategy) -> None:
-    """Store a new strategy."""
-    connection.execute(insert(StrategyRow).values(**strategy._asdict()))
-
-
-def insert_version(connection: Connection, version: StrategyVersion) -> None:
-    """Store a new version."""
-    connection.execute(insert(StrategyVersionRow).values(**version._asdict()))
-
-
 def update_strategy(connection: Connection, strategy: Strategy, changes: Mapping[str, Any]) -> None:
     """Change columns of a strategy."""
-    is_match = (StrategyRow.tenant_id == strategy.tenant_id, StrategyRow.name == strategy.name)
-    connection.execute(update(StrategyRow).where(*is_match).values(**changes))
-
-
-def delete_strategy(connection: Connection, strategy: Strategy) -> None:
-    """Delete a strategy of signals, which has no versions and no journal."""
-    is_match = (StrategyRow.tenant_id == strategy.tenant_id, StrategyRow.name == strategy.name)
-    connection.execute(delete(StrategyRow).where(*is_match))
-
-
-def count_strategies(connection: Connection, tenant_id: int) -> int:
-    """Return the number of the tenant's strategies."""
-    statement = select(func.count()).select_from(StrategyRow).where(StrategyRow.tenant_id == tenant_id)
-    return int(connection.execute(statement).scalar_one())
+    STRATEGIES.update(connection, changes, tenant_id=strategy.tenant_id, name=strategy.name)
 
 
 def find_strategy(
@@ -73,14 +52,14 @@ def list_strategies(connection: Connection, caller: Caller) -> list[ListedStrate
 
 def list_active_strategies(connection: Connection) -> Sequence[ListedStrategy]:
     """Return the active strategies with code, of every tenant that the connection sees."""
-    statement = select(*_COLUMNS, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
+    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
     is_active = (StrategyRow.status == StrategyStatus.ACTIVE, StrategyRow.kind == StrategyKind.CODE)
     return list(map(_build, connection.execute(statement.where(*is_active))))
 
 
 def list_started_strategies(connection: Connection) -> Sequence[ListedStrategy]:
     """Return the strategies with code that have run, of every tenant that the connection sees."""
-    statement = select(*_COLUMNS, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
+    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
     has_run = (StrategyRow.run > 0, StrategyRow.kind == StrategyKind.CODE)
     return list(map(_build, connection.execute(statement.where(*has_run))))
 
@@ -92,15 +71,9 @@ def find_portfolio_kind(connection: Connection, tenant_id: int, portfolio_id: in
 
 
 def _select(tenant_id: int) -> Select[Any]:
-    statement = select(*_COLUMNS, Portfolio.name, Portfolio.name_key).outerjoin(Portfolio, _IS_HOME)
+    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).outerjoin(Portfolio, _IS_HOME)
     return statement.where(StrategyRow.tenant_id == tenant_id)
 
 
 def _build(row: Any) -> ListedStrategy:
-    strategy = Strategy._make(row[:-2])
-    typed = strategy._replace(
-        kind=StrategyKind(strategy.kind),
-        mode=StrategyMode(strategy.mode),
-        status=StrategyStatus(strategy.status),
-    )
-    return ListedStrategy(typed, row[-2], row[-1])
+    return ListedStrategy(STRATEGIES.build(row[:-2]), row[-2], row[-1])

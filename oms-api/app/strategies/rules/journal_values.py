@@ -8,7 +8,7 @@ from typing import Any
 
 from app.backtests.rules.bar_columns import build_columns
 from app.market_data.rules.values import Bar, Quote
-from app.money import format_fixed
+from app.money import format_optional_fixed
 from slackoms_strategy import BarColumns, Fill, OrderState, OrderStatus, OrderType, Side, TimeInForce
 from slackoms_strategy import Quote as StrategyQuote
 
@@ -32,7 +32,7 @@ def parse_bars(payload: Mapping[str, Any]) -> BarColumns:
 
 def serialize_quote(quote: Quote) -> dict[str, Any]:
     """Return a quote as JSON values."""
-    sides = {name: _format_amount(getattr(quote, name)) for name in ("bid", "ask", "last")}
+    sides = {name: format_optional_fixed(getattr(quote, name)) for name in ("bid", "ask", "last")}
     return {"symbol": quote.symbol, **sides, "at": quote.at.isoformat()}
 
 
@@ -76,14 +76,10 @@ def serialize_order(order: OrderState) -> dict[str, Any]:
     fields = {name: getattr(order, name) for name in ("id", "symbol", "reason", "parent_id")}
     words = {name: str(getattr(order, name)) for name in ("side", "type", "status", "time_in_force")}
     amounts = {
-        name: _format_amount(getattr(order, name))
+        name: format_optional_fixed(getattr(order, name))
         for name in ("quantity", "filled_quantity", *_ORDER_AMOUNTS)
     }
     return fields | words | amounts
-
-
-def _format_amount(amount: Decimal | None) -> str | None:
-    return None if amount is None else format_fixed(amount)
 
 
 def _parse_amount(text: str | None) -> Decimal | None:

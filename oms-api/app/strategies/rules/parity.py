@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.money import format_fixed
+from app.money import format_fixed, format_optional_fixed
 
 MAX_DELAY = timedelta(seconds=10)  # from an input to the order that it caused
 
@@ -103,7 +103,9 @@ def _compare_terms(
     )
     for kind, one, other in terms:
         if one != other:
-            yield ParityDifference(kind, order_id, _format_amount(one), _format_amount(other), cause)
+            yield ParityDifference(
+                kind, order_id, format_optional_fixed(one), format_optional_fixed(other), cause
+            )
     if compared_order.at - replayed.at > MAX_DELAY:
         late = (
             f"The order was placed {(compared_order.at - replayed.at).total_seconds():.0f} s after its input."
@@ -134,7 +136,3 @@ def compare_fill(
         for kind, one, other in pairs
         if one != other
     ]
-
-
-def _format_amount(amount: Decimal | None) -> str | None:
-    return None if amount is None else format_fixed(amount)

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.identity.rules.access import Caller
-from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
+from app.money import ZERO, format_money, format_plain_amount
 from app.risk.queries.limits import list_limits
 from app.risk.rules.limits import LimitScope
 from app.strategies.queries.fills import find_capital, list_fills
@@ -17,7 +17,7 @@ from app.strategies.rules.parameters import describe_parameters
 from app.strategies.rules.statistics import NO_STATISTICS, StrategyStatistics, compute_statistics
 from app.strategies.rules.values import MANUAL, StrategyStatus
 from app.strategies.service.code_inspection import Inspected, InspectedCode
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 
 _RATIO_PLACES = 8
 _NOTHING: dict[str, Any] = dict.fromkeys(
@@ -64,10 +64,10 @@ def serialize_strategy(
         "status": strategy.status,
         "reason": strategy.reason,
         "last_error": strategy.last_error,
-        "failed_at": _format(strategy.failed_at),
+        "failed_at": format_optional_timestamp(strategy.failed_at),
         "run": strategy.run,
         "started_by": strategy.started_by,
-        "started_at": _format(strategy.started_at),
+        "started_at": format_optional_timestamp(strategy.started_at),
         "statistics": serialize_statistics(statistics),
         "created_by": strategy.created_by,
         "created_at": format_timestamp(strategy.created_at),
@@ -100,7 +100,7 @@ def serialize_statistics(statistics: StrategyStatistics) -> dict[str, Any]:
     ratios = ("win_rate", "max_drawdown", "sharpe")
     return {
         **statistics._asdict(),
-        "pnl_net": shorten_amount(format_fixed(statistics.pnl_net)),
+        "pnl_net": format_money(statistics.pnl_net),
         **{name: _round(getattr(statistics, name)) for name in ratios},
     }
 
@@ -148,14 +148,10 @@ def _read_capital(
 def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:
     """Return the limits that are set for the strategy by code."""
     return {
-        limit.code.value: limit.words or shorten_quantity(format_fixed(limit.value))
+        limit.code.value: limit.words or format_plain_amount(limit.value)
         for limit in list_limits(connection, tenant_id)
         if limit.scope is LimitScope.STRATEGY and limit.key == name and limit.until is None
     }
-
-
-def _format(at: Any) -> str | None:  # an instant, or None
-    return None if at is None else format_timestamp(at)
 
 
 def _round(value: float | None) -> float | None:

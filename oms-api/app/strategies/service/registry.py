@@ -24,7 +24,7 @@ from app.strategies.errors import (
     refuse_field,
 )
 from app.strategies.queries import registry as queries
-from app.strategies.queries.registry import ListedStrategy
+from app.strategies.queries.registry import STRATEGIES, VERSIONS, ListedStrategy
 from app.strategies.rules.parameters import parse_parameters, serialize_parameters
 from app.strategies.rules.requests import LimitRequest, NewStrategy
 from app.strategies.rules.values import (
@@ -68,7 +68,7 @@ class StrategyRegistry:
         caller = request.caller
         if new.name == MANUAL or queries.find_strategy(connection, caller.tenant_id, new.name) is not None:
             raise StrategyExists(f"There is a strategy {new.name!r} already; choose another name.")
-        if queries.count_strategies(connection, caller.tenant_id) >= MAX_STRATEGIES:
+        if STRATEGIES.count(connection, tenant_id=caller.tenant_id) >= MAX_STRATEGIES:
             raise TooManyStrategies(f"A tenant has at most {MAX_STRATEGIES} strategies.")
         code = require_code(self._inspected, new.entry_point)
         values = parse_parameters(code.parameters, new.parameters)
@@ -91,8 +91,8 @@ class StrategyRegistry:
             updated_by=caller.actor,
             updated_at=now,
         )
-        queries.insert_strategy(connection, strategy)
-        queries.insert_version(connection, _build_version(strategy))
+        STRATEGIES.insert(connection, strategy)
+        VERSIONS.insert(connection, _build_version(strategy))
         entries = [
             request.build_audit_entry(
                 now, "strategy.created", _build_target(strategy), None, _build_audit_values(strategy)
@@ -144,7 +144,7 @@ class StrategyRegistry:
         if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED):
             values["version"] = strategy.version + 1
             updated = updated._replace(version=strategy.version + 1)
-            queries.insert_version(connection, _build_version(updated))
+            VERSIONS.insert(connection, _build_version(updated))
         queries.update_strategy(connection, strategy, values)
         before, after = _build_audit_values(strategy), _build_audit_values(updated)
         entries = [request.build_audit_entry(now, "strategy.updated", _build_target(strategy), before, after)]

@@ -39,11 +39,9 @@ class StrategyRunner(Protocol):
 
     def deliver(self, journal_input: JournalInput) -> Reaction:
         """Call the callbacks for an input, and return the actions that it requests. Raises its exception."""
-        ...
 
     def close(self) -> None:
         """End the process of the strategy, if it has one."""
-        ...
 
 
 class InvalidState(Exception):

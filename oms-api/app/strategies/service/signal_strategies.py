@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from app.ids import SortableIds
 from app.strategies.queries import registry as queries
+from app.strategies.queries.registry import STRATEGIES
 from app.strategies.rules.values import Strategy, StrategyKind, StrategyMode, StrategyStatus
 
 _IDS = SortableIds("G")
@@ -31,7 +32,7 @@ def ensure_signal_strategy(
             updated_by=actor,
             updated_at=now,
         )
-        queries.insert_strategy(connection, strategy)
+        STRATEGIES.insert(connection, strategy)
     elif listed_strategy.strategy.kind is StrategyKind.SIGNALS:
         changes = {"portfolio_id": portfolio_id, "updated_by": actor, "updated_at": now}
         queries.update_strategy(connection, listed_strategy.strategy, changes)
@@ -41,4 +42,4 @@ def remove_signal_strategy(connection: Connection, tenant_id: int, name: str) ->
     """Delete the strategy of signals. One with code stays."""
     strategy = queries.find_strategy(connection, tenant_id, name)
     if strategy is not None and strategy.strategy.kind is StrategyKind.SIGNALS:
-        queries.delete_strategy(connection, strategy.strategy)
+        STRATEGIES.delete(connection, tenant_id=tenant_id, name=strategy.strategy.name)

@@ -40,11 +40,9 @@ class Socket(Protocol):
 
     async def receive(self) -> str | None:
         """Return the next message. Return "" for a message that is not text, and None after the end."""
-        ...
 
     async def send(self, text: str) -> None:
         """Send a frame, once there is room for it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
-from app.money import format_fixed, shorten_amount
+from app.money import format_money, shorten_amount
 from app.periodic_tasks import repeat
 from app.streams.rules.messages import ChannelKind
 from app.streams.service.outbox import Outbox
@@ -133,5 +133,5 @@ def _serialize(statement: PortfolioStatement, value: PortfolioValue) -> Portfoli
         "cash": shorten_amount(book.cash),
         "realized_pnl": shorten_amount(book.realized_pnl),
     }
-    fields |= {name: shorten_amount(format_fixed(amount)) for name, amount in amounts.items()}
+    fields |= {name: format_money(amount) for name, amount in amounts.items()}
     return PortfolioText(book.name, orjson.dumps(fields).decode())

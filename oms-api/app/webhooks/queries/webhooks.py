@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
+from app.database import RecordTable
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 
@@ -30,49 +31,26 @@ class StoredWebhook(NamedTuple):
     updated_at: datetime
 
 
-_COLUMNS = tuple(getattr(WebhookRow, name) for name in StoredWebhook._fields)
+WEBHOOKS = RecordTable(WebhookRow, StoredWebhook)
 
 
 def list_webhooks(connection: Connection, tenant_id: int, owner: str | None) -> list[StoredWebhook]:
     """Return the webhooks of the tenant, or those of an owner, oldest first."""
-    statement = select(*_COLUMNS).where(*_is_visible(tenant_id, owner))
-    rows = connection.execute(statement.order_by(WebhookRow.created_at, WebhookRow.id))
-    return [StoredWebhook._make(row) for row in rows]
+    query = WEBHOOKS.select().where(*_is_visible(tenant_id, owner))
+    return WEBHOOKS.read(connection, query.order_by(WebhookRow.created_at, WebhookRow.id))
 
 
 def find_webhook(
     connection: Connection, tenant_id: int, owner: str | None, webhook_id: str
 ) -> StoredWebhook | None:
     """Return a webhook of the tenant that the owner may see. None as the owner sees all."""
-    condition = (*_is_visible(tenant_id, owner), WebhookRow.id == webhook_id)
-    row = connection.execute(select(*_COLUMNS).where(*condition)).one_or_none()
-    return StoredWebhook._make(row) if row else None
-
-
-def find_webhook_by_name(connection: Connection, tenant_id: int, name: str) -> StoredWebhook | None:
-    """Return the webhook of that name."""
-    condition = (WebhookRow.tenant_id == tenant_id, WebhookRow.name == name)
-    row = connection.execute(select(*_COLUMNS).where(*condition)).one_or_none()
-    return StoredWebhook._make(row) if row else None
-
-
-def count_webhooks(connection: Connection, tenant_id: int) -> int:
-    """Return the number of webhooks of the tenant."""
-    statement = select(func.count()).select_from(WebhookRow).where(WebhookRow.tenant_id == tenant_id)
-    return connection.execute(statement).scalar_one()
-
-
-def insert_webhook(connection: Connection, webhook: StoredWebhook) -> None:
-    """Insert a webhook."""
-    connection.execute(insert(WebhookRow).values(**webhook._asdict()))
+    return WEBHOOKS.find(connection, *_is_visible(tenant_id, owner), id=webhook_id)
 
 
 def update_webhook(connection: Connection, webhook: StoredWebhook, changes: dict[str, Any]) -> None:
     """Update columns of a webhook, and its version, by which the dispatcher notices the change."""
-    statement = update(WebhookRow).where(
-        WebhookRow.tenant_id == webhook.tenant_id, WebhookRow.id == webhook.id
-    )
-    connection.execute(statement.values(version=WebhookRow.version + 1, **changes))
+    values = {**changes, "version": WebhookRow.version + 1}
+    WEBHOOKS.update(connection, values, tenant_id=webhook.tenant_id, id=webhook.id)
 
 
 def delete_webhook(connection: Connection, webhook: StoredWebhook) -> None:

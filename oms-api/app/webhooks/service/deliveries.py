@@ -12,7 +12,7 @@ from app.events.service.outbox import publish_event
 from app.http.opaque_ids import OpaqueIds
 from app.identity.rules.access import Caller
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 from app.webhooks.errors import NoSuchDelivery, WebhookDisabled
 from app.webhooks.queries import deliveries as queries
 from app.webhooks.queries import webhooks as webhook_queries
@@ -76,7 +76,7 @@ class WebhookDeliveries:
             "response_status": delivery.response_status,
             "latency_ms": delivery.latency_ms,
             "error": delivery.error,
-            "next_attempt_at": None if next_at is None else format_timestamp(next_at),
+            "next_attempt_at": format_optional_timestamp(next_at),
             "created_at": format_timestamp(delivery.created_at),
             "attempts": orjson.loads(delivery.attempts),
         }

@@ -20,7 +20,7 @@ from app.events.queries import (
 from app.events.rules import EVENT_ID_KIND, OutboxState
 from app.events.schemas import serialize_event
 from app.http.opaque_ids import OpaqueIds
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 from app.webhooks.queries import dispatching
 from app.webhooks.queries.deliveries import NewDelivery, insert_deliveries
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
@@ -132,5 +132,5 @@ def build_update(
     """Return the row of a delivery after an attempt. `result` is (response status, latency in ms, error)."""
     pending_until = None if completed_at else format_timestamp(delivery.next_attempt_at)
     history = orjson.dumps(delivery.history).decode()
-    finished = None if completed_at is None else format_timestamp(completed_at)
+    finished = format_optional_timestamp(completed_at)
     return DeliveryUpdate(status, delivery.attempt, *result, history, pending_until, finished, delivery.id)

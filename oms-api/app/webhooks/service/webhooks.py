@@ -11,11 +11,11 @@ from app.audit.rules.entries import AuditValues
 from app.encryption import EncryptionKeys
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.timestamps import format_timestamp
+from app.timestamps import format_optional_timestamp, format_timestamp
 from app.webhooks.errors import NoSuchWebhook, TooManyWebhooks, UrlNotAllowed, WebhookNameTaken
 from app.webhooks.queries import deliveries
 from app.webhooks.queries import webhooks as queries
-from app.webhooks.queries.webhooks import StoredWebhook
+from app.webhooks.queries.webhooks import WEBHOOKS, StoredWebhook
 from app.webhooks.rules.addresses import AddressPolicy, find_url_problem
 from app.webhooks.rules.signatures import SECRET_BYTES, format_secret
 from app.webhooks.rules.values import NewWebhook
@@ -59,7 +59,7 @@ class WebhookService:
     ) -> ChangeResult:
         """Create a webhook that receives the events after `cursor`. Its secret is shown once."""
         caller = request.caller
-        if queries.count_webhooks(connection, caller.tenant_id) >= MAX_WEBHOOKS:
+        if WEBHOOKS.count(connection, tenant_id=caller.tenant_id) >= MAX_WEBHOOKS:
             raise TooManyWebhooks(MAX_WEBHOOKS)
         webhook_id, secret = f"wh_{self._draw(12).hex()}", format_secret(self._draw(SECRET_BYTES))
         webhook = StoredWebhook(
@@ -67,7 +67,7 @@ class WebhookService:
             new.description, "enabled", None, self._encrypt(caller.tenant_id, webhook_id, secret), None, None,
             cursor, 1, caller.actor, now, now,
         )  # fmt: skip
-        queries.insert_webhook(connection, webhook)
+        WEBHOOKS.insert(connection, webhook)
         entry = request.build_audit_entry(
             now, "webhook.created", _build_target(webhook), None, _build_audit_values(webhook)
         )
@@ -84,7 +84,7 @@ class WebhookService:
     ) -> ChangeResult:
         """Create the webhook of that name, or update and enable it. Pending deliveries become due at once."""
         caller = request.caller
-        webhook = queries.find_webhook_by_name(connection, caller.tenant_id, name)
+        webhook = WEBHOOKS.find(connection, tenant_id=caller.tenant_id, name=name)
         if webhook is None:
             return self.create(connection, request, new, cursor, now, name)
         if get_owner(caller) not in (None, webhook.owner):
@@ -177,7 +177,7 @@ def serialize_webhook(webhook: StoredWebhook) -> dict[str, Any]:
         "description": webhook.description,
         "status": webhook.status,
         "disabled_reason": webhook.disabled_reason,
-        "previous_secret_expires_at": None if until is None else format_timestamp(until),
+        "previous_secret_expires_at": format_optional_timestamp(until),
         "created_by": webhook.created_by,
         "created_at": format_timestamp(webhook.created_at),
         "updated_at": format_timestamp(webhook.updated_at),

@@ -174,7 +174,7 @@ def parse_ledgers(*portfolios, version=2):
         last = ledger.GENESIS
         for sequence in range(1, count + 1):
             row = build_trade_row(portfolio_id=portfolio_id, sequence=sequence, hash_version=version)
-            row = row._replace(hash=ledger.hash_of(row[:-1], last))
+            row = row._replace(hash=ledger.compute_row_hash(row[:-1], last))
             last = row.hash
             written.append(serialize_line(ledger.COLUMNS, row))
     return written

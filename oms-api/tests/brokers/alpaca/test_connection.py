@@ -7,20 +7,8 @@ import pytest
 from app.brokers.adapters import create_adapter
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.errors import BrokerUnavailable
-from app.brokers.remote.shared_bucket import RedisTokenBucket
 from app.brokers.rules.connections import AddressPolicy, ConnectionTerms
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
-from tests.support.redis import RedisServer
-
-
-@pytest.fixture(scope="module")
-def redis_server():
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
@@ -84,22 +72,3 @@ def test_requests_to_a_broker_are_counted_by_outcome(alpaca):
         ("alpaca", "GET", outcome) for outcome in ("2xx", "4xx", "failed")
     ]
     assert all(0 < row[3] < 60 for row in counted)
-
-
-def test_processes_share_the_rate_limit_through_redis(redis_server):
-    first, second = (RedisTokenBucket(redis_server.url, "shared", 6) for _ in range(2))
-    assert [bucket.take(0) for bucket in (first, second, first, second)] == [0, 0, 0, 0]
-    assert first.take(5) > 0
-    second.set_level(0)
-    assert first.get_level() < 1
-    assert first.take(0) > 0
-    assert RedisTokenBucket(redis_server.url, "other", 6).take(0) == 0
-
-
-def test_process_uses_its_own_tokens_without_redis():
-    bucket = RedisTokenBucket("redis://127.0.0.1:9/0", "lonely", 2)
-    assert [bucket.take(0), bucket.take(0)] == [0, 0]
-    assert bucket.take(0) > 0
-    bucket.set_level(0)
-    assert bucket.get_level() < 1
-    assert bucket.take(0) > 0

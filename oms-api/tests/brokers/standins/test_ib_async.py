@@ -166,8 +166,12 @@ def test_client_id_in_use_is_refused(tws):
     async def steps(_):
         second, errors = IB(), []
         second.errorEvent += lambda *args: errors.append(args[1])
-        with pytest.raises((ConnectionError, TimeoutError)):
-            await second.connectAsync("127.0.0.1", tws.port, 1, timeout=2)
+        connecting = asyncio.create_task(second.connectAsync("127.0.0.1", tws.port, 1, timeout=WAIT_SECONDS))
+        await wait_for(lambda: errors or connecting.done())
+        connecting.cancel()
+        with pytest.raises((ConnectionError, asyncio.CancelledError)):
+            await connecting
+        second.disconnect()
         assert errors == [326]
 
     run_with_client(steps, tws)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from app.orders.rules.contingency import (
     can_only_close,
+    compute_part_size,
     find_reduction,
     find_yielding_orders,
     list_latest_exits,
-    part_size,
     plan_reductions,
     select_opening_orders,
 )
@@ -167,4 +167,4 @@ def test_halt_cancels_orders_that_could_open_or_increase_a_position():
 )
 def test_close_is_split_into_parts_of_the_maximum_order_quantity(quantity, most, lot, size):
     given = None if most is None else Decimal(most)
-    assert part_size(Decimal(quantity), given, Decimal(lot)) == size
+    assert compute_part_size(Decimal(quantity), given, Decimal(lot)) == size

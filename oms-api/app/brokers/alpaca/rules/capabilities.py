@@ -3,13 +3,12 @@
 Source: docs.alpaca.markets, "Placing orders", "Crypto orders" and "Fractional trading".
 """
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
 from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.order_reports import OrderReport
-from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
+from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce, list_options
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
@@ -32,9 +31,6 @@ class AlpacaCapabilities(NamedTuple):
     times_in_force: frozenset[TimeInForce]
     fraction_types: frozenset[OrderType]
     fraction_times_in_force: frozenset[TimeInForce]
-    can_short: bool
-    can_replace: bool
-    has_extended_hours: bool
     pairing: Pairing
 
 
@@ -48,9 +44,6 @@ CAPABILITIES = {
         times_in_force=_EQUITY_TIMES_IN_FORCE,
         fraction_types=frozenset(OrderType) - {OrderType.TRAILING_STOP},
         fraction_times_in_force=frozenset({TimeInForce.DAY}),
-        can_short=True,
-        can_replace=True,
-        has_extended_hours=True,
         pairing=Pairing.TOGETHER,
     ),
     AssetClass.CRYPTO: AlpacaCapabilities(
@@ -58,9 +51,6 @@ CAPABILITIES = {
         times_in_force=_CRYPTO_TIMES_IN_FORCE,
         fraction_types=_CRYPTO_TYPES,
         fraction_times_in_force=_CRYPTO_TIMES_IN_FORCE,
-        can_short=False,
-        can_replace=True,
-        has_extended_hours=True,  # the market has no regular hours
         pairing=Pairing.EMULATED,
     ),
 }
@@ -93,16 +83,17 @@ def find_refusal(order: BrokerOrder) -> str | None:
     asset_class = get_asset_class(order.symbol)
     able = CAPABILITIES[asset_class]
     if order.kind not in able.order_types:
-        return f"Alpaca has no {order.kind} orders for {asset_class}: use {_list(able.order_types)}."
+        return f"Alpaca has no {order.kind} orders for {asset_class}: use {list_options(able.order_types)}."
     if order.time_in_force not in able.times_in_force:
-        names = _list(able.times_in_force)
+        names = list_options(able.times_in_force)
         return f"Alpaca has no {order.time_in_force} orders for {asset_class}: use {names}."
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
-        return f"Alpaca's {order.time_in_force} orders must be {_list(_WITHOUT_STOP)}."
+        return f"Alpaca's {order.time_in_force} orders must be {list_options(_WITHOUT_STOP)}."
     if asset_class is AssetClass.EQUITY and order.extended_hours:
         is_possible = order.kind is OrderType.LIMIT and order.time_in_force in _EXTENDED_HOURS
         if not is_possible:
-            return f"Outside of regular hours Alpaca takes LIMIT orders that are {_list(_EXTENDED_HOURS)}."
+            names = list_options(_EXTENDED_HOURS)
+            return f"Outside of regular hours Alpaca takes LIMIT orders that are {names}."
     return _find_fraction_refusal(order, able) if order.quantity % 1 else None
 
 
@@ -126,13 +117,9 @@ def find_linked_replacement_refusal(order: OrderReport, successor: BrokerOrder) 
 
 def _find_fraction_refusal(order: BrokerOrder, able: AlpacaCapabilities) -> str | None:
     if order.kind not in able.fraction_types:
-        return f"Alpaca takes fractions in {_list(able.fraction_types)} orders only: use a whole quantity."
+        names = list_options(able.fraction_types)
+        return f"Alpaca takes fractions in {names} orders only: use a whole quantity."
     if order.time_in_force not in able.fraction_times_in_force:
-        names = _list(able.fraction_times_in_force)
+        names = list_options(able.fraction_times_in_force)
         return f"Alpaca takes fractions in {names} orders only: use a whole quantity or {names}."
     return None
-
-
-def _list(names: Iterable[StrEnum]) -> str:
-    *rest, last = sorted(str(name) for name in names)
-    return f"{', '.join(rest)} or {last}" if rest else last

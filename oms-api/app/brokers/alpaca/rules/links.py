@@ -45,9 +45,11 @@ class Links:
 
     def move(self, primary_id: str, successor_id: str) -> None:
         """Let the legs of a replaced order be those of its successor."""
-        moved = [self._links[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)]
+        moved_links = [
+            self._links[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)
+        ]
         self.remove(primary_id)
-        self.add(moved)
+        self.add(moved_links)
 
     def find_primary(self, leg_id: str) -> str | None:
         """Return the order that a leg was sent with, None for an order that is not a leg."""
@@ -69,10 +71,12 @@ class Links:
 
     def list_held(self, order_ids: Iterable[str]) -> list[OrderReport]:
         """Return the latest reports of the legs that are held beside other orders of their groups."""
-        given = set(order_ids)
-        groups = {self.find_primary(order_id) or order_id for order_id in given}
+        given_ids = set(order_ids)
+        groups = {self.find_primary(order_id) or order_id for order_id in given_ids}
         legs = {leg for primary_id in sorted(groups) for leg in self.list_legs(primary_id)}
-        return [self._translate_hold(self._held[leg]) for leg in sorted(legs - given) if leg in self._held]
+        return [
+            self._translate_hold(self._held[leg]) for leg in sorted(legs - given_ids) if leg in self._held
+        ]
 
     def list_unreported(self) -> list[OrderLink]:
         """Return the links of the legs whose ids at Alpaca are not known, the oldest first."""
@@ -94,8 +98,8 @@ class Links:
     def name_reports(self, report: OrderReport) -> list[OrderReport]:
         """Return a report and those of its legs, each under our id."""
         self._record_legs(report)
-        named = [self.name_report(leg) for leg in report.legs]
-        return [self.name_report(report._replace(legs=())), *named]
+        named_legs = [self.name_report(leg) for leg in report.legs]
+        return [self.name_report(report._replace(legs=())), *named_legs]
 
     def name_report(self, report: OrderReport) -> OrderReport:
         """Return a report under our id, and its status in our words.
@@ -108,12 +112,12 @@ class Links:
         name = self._names.get(report.broker_id)
         if name is None:
             return report
-        named = report._replace(order_id=name)
-        if named.status == WAITING:
-            self._held[name] = named
-            return self._translate_hold(named)
+        named_report = report._replace(order_id=name)
+        if named_report.status == WAITING:
+            self._held[name] = named_report
+            return self._translate_hold(named_report)
         self._held.pop(name, None)
-        return named
+        return named_report
 
     def _is_replaced_by_stop(self, report: OrderReport) -> bool:
         successor = self._links.get(self._names.get(report.replaced_by or "", ""))

@@ -3,13 +3,11 @@
 Source: the TWS API documentation, "Order Types" and "Time in Force".
 """
 
-from collections.abc import Iterable
-from enum import StrEnum
 from typing import NamedTuple
 
 from app.brokers.ibkr.rules.contracts import FOREX, STOCK, find_contract
 from app.brokers.rules.linked_orders import Pairing
-from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
+from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce, list_options
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
@@ -20,16 +18,12 @@ _CONTINUOUS = _LASTING | {TimeInForce.IOC}
 class IbkrCapabilities(NamedTuple):
     """What is possible for a kind of contract. All our order types are.
 
-    Without `fraction_types` quantities are whole. `pairing` is how a pair is executed.
+    Without `fraction_types` quantities are whole.
     """
 
     times_in_force: frozenset[TimeInForce]
     fraction_types: frozenset[OrderType]
     fraction_times_in_force: frozenset[TimeInForce]
-    can_short: bool
-    can_replace: bool
-    has_extended_hours: bool
-    pairing: Pairing
 
 
 CAPABILITIES = {
@@ -37,19 +31,11 @@ CAPABILITIES = {
         times_in_force=_CONTINUOUS | {TimeInForce.FOK} | _AUCTIONS,
         fraction_types=_WITHOUT_STOP,  # IBKR rejects them from accounts that have not asked for them
         fraction_times_in_force=frozenset({TimeInForce.DAY}),
-        can_short=True,
-        can_replace=True,
-        has_extended_hours=True,
-        pairing=Pairing.NATIVE,
     ),
     FOREX: IbkrCapabilities(
         times_in_force=_CONTINUOUS,
         fraction_types=frozenset(),
         fraction_times_in_force=frozenset(),
-        can_short=True,
-        can_replace=True,
-        has_extended_hours=True,  # the market has no regular hours
-        pairing=Pairing.NATIVE,
     ),
 }
 
@@ -71,13 +57,12 @@ def find_refusal(order: BrokerOrder) -> str | None:
         return "Over IBKR, stocks, ETFs and currency pairs can be traded: set the instrument's asset class."
     able = CAPABILITIES[contract.sec_type]
     if order.time_in_force not in able.times_in_force:
-        return (
-            f"Over IBKR there are no {order.time_in_force} orders for it: use {_list(able.times_in_force)}."
-        )
+        names = list_options(able.times_in_force)
+        return f"Over IBKR there are no {order.time_in_force} orders for it: use {names}."
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
-        return f"IBKR's {order.time_in_force} orders must be {_list(_WITHOUT_STOP)}."
+        return f"IBKR's {order.time_in_force} orders must be {list_options(_WITHOUT_STOP)}."
     if order.extended_hours and (order.kind is not OrderType.LIMIT or order.time_in_force not in _LASTING):
-        return f"Outside of regular hours IBKR takes LIMIT orders that are {_list(_LASTING)}."
+        return f"Outside of regular hours IBKR takes LIMIT orders that are {list_options(_LASTING)}."
     return _find_fraction_refusal(order, able) if order.quantity % 1 else None
 
 
@@ -86,8 +71,8 @@ def _find_fraction_refusal(order: BrokerOrder, able: IbkrCapabilities) -> str | 
         return None
     if not able.fraction_types:
         return "Over IBKR there are no fractions of it: use a whole quantity."
-    names = f"{_list(able.fraction_types)} orders that are {_list(able.fraction_times_in_force)}"
-    return f"IBKR takes fractions in {names} only: use a whole quantity."
+    types, times_in_force = list_options(able.fraction_types), list_options(able.fraction_times_in_force)
+    return f"IBKR takes fractions in {types} orders that are {times_in_force} only: use a whole quantity."
 
 
 def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str | None:
@@ -95,8 +80,3 @@ def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str 
     if (order.symbol, order.side, order.kind) != (successor.symbol, successor.side, successor.kind):
         return "IBKR cannot change the symbol, side or type of an order: cancel it and send another one."
     return find_refusal(successor)
-
-
-def _list(names: Iterable[StrEnum]) -> str:
-    *rest, last = sorted(str(name) for name in names)
-    return f"{', '.join(rest)} or {last}" if rest else last

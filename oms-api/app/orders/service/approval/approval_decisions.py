@@ -60,7 +60,7 @@ def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResu
     Raises NoSuchOrder, NotAwaitingApproval, PriceMoved.
     """
     origin = command.origin
-    order = context.order_for(origin, command.order_id)
+    order = context.get_visible_order(origin, command.order_id)
     repeated = find_repeated_change(context, origin, order)
     if repeated is not None:
         return repeated
@@ -103,7 +103,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     earlier_result = find_repeated_request(context, origin)
     if earlier_result is not None:
         return earlier_result
-    denied = context.order_for(origin, command.order_id)
+    denied = context.get_visible_order(origin, command.order_id)
     code = _require_overridable(context, denied)
     count_order_message(context, origin, denied)
     order = store_order(context, _copy_order(context, denied, origin))

@@ -31,7 +31,7 @@ from app.timestamps import Timestamp, format_timestamp
 
 def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
     """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
-    portfolio_keys = {state.key for state in batch.locked_portfolios() if state.orders_stamp}
+    portfolio_keys = {state.key for state in batch.list_locked_portfolios() if state.orders_stamp}
     if not portfolio_keys:
         return portfolio_keys
     tenants = find_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in portfolio_keys})
@@ -76,8 +76,10 @@ def apply_quote(context: BatchContext, command: MatchQuote) -> Outcome:
             raise PreviousQuoteUnmatched
         if key in loaded.unmatched:
             return QuoteStored()
-    named = command.portfolio_keys
-    process_quote(context, command, loaded.list_portfolios(*key) if named is None else list(named))
+    portfolio_keys = command.portfolio_keys
+    process_quote(
+        context, command, loaded.list_portfolios(*key) if portfolio_keys is None else list(portfolio_keys)
+    )
     return NO_ORDERS
 
 

@@ -45,19 +45,21 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.role is Role.CLOSING:
         _release_closing_order(context, order, at)
         return
-    released = release_order(context, order, at)
-    if released.status in WORKING_STATUSES:
-        match_new_order(context, released, at)
-    elif released.status is Status.DENIED and order.role is Role.EITHER:
+    released_order = release_order(context, order, at)
+    if released_order.status in WORKING_STATUSES:
+        match_new_order(context, released_order, at)
+    elif released_order.status is Status.DENIED and order.role is Role.EITHER:
         orders = context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
-        siblings = [one for one in orders if one.group_id == order.group_id]
+        siblings = [sibling for sibling in orders if sibling.group_id == order.group_id]
         cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} was denied")
 
 
 def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Release a closing order for at most what is left of the position."""
-    left = get_closable_quantity(context, order)
-    if not left:
+    closable_quantity = get_closable_quantity(context, order)
+    if not closable_quantity:
         cancel_order(context, order, at, GROUPS, reason="The position is closed.")
         return
-    match_new_order(context, release_order(context, order, at, quantity=min(order.quantity, left)), at)
+    match_new_order(
+        context, release_order(context, order, at, quantity=min(order.quantity, closable_quantity)), at
+    )
