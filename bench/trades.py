@@ -4,7 +4,7 @@ import argparse
 
 from bench.cases import CORES, MANY_PORTFOLIOS, Bounds, Case, measure
 from bench.load import TRADES_PER_BATCH
-from bench.report import Line, show
+from bench.report import Line, print_lines
 
 ROUNDS, SECONDS = 5, 5.0
 _DEPLOYED = (Bounds(1.0, 0.55), Bounds(1.15, 0.7))
@@ -44,4 +44,4 @@ def run(cases: list[Case], description: str | None) -> list[Line]:
 
 
 if __name__ == "__main__":
-    show(run(list_cases(), __doc__))
+    print_lines(run(list_cases(), __doc__))

@@ -72,8 +72,8 @@ class Deployment:
         url = f"{self.url('oms-api')}/api/v1{path}"
         headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
         response = httpx.request(method, url, json=body, headers=headers, **LOOPBACK)
-        done: Json = response.raise_for_status().json()
-        return done
+        result: Json = response.raise_for_status().json()
+        return result
 
     def change_person(self, actor: str, **changes: Any) -> None:
         """Change a user."""
@@ -83,8 +83,8 @@ class Deployment:
         """Act as a person in the simulator over its control API. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('simulator')}/control/{verb}"
         response = httpx.post(url, json={"user": user} | body, **LOOPBACK)
-        done: Json = response.raise_for_status().json()
-        return done
+        result: Json = response.raise_for_status().json()
+        return result
 
     def register_user(self, user: str, actor: str) -> None:
         """Let a person use the bot once without a form, so that the OMS knows them."""
@@ -107,12 +107,12 @@ class Deployment:
         bot.start()
         run.wait_until_healthy([bot])
 
-    def run_bot_command(self, *arguments: str, given: str = "") -> str:
+    def run_bot_command(self, *arguments: str, standard_input: str = "") -> str:
         """Run a command of the operator with the settings of the bot. Return its output."""
         bot = self.programs["slack-bot"]
         completed = subprocess.run(
             [sys.executable, "-m", *arguments], cwd=bot.folder, env=dict(bot.environment),
-            input=given, capture_output=True, text=True, timeout=60, check=True,
+            input=standard_input, capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
         return completed.stdout
 
@@ -177,7 +177,7 @@ def _run(
     for program in programs:
         program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
     try:
-        run.migrate(programs[0])
+        run.migrate_database(programs[0])
         for program in programs:
             program.start()
         run.wait_until_healthy(programs)

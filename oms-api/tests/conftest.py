@@ -21,6 +21,7 @@ from app.verify import format_report, verify_database
 from tests.support.any_database import deselect_repeated
 from tests.support.clock import compute_wait_for_next_day
 from tests.support.postgres import Databases, PostgresServer, get_database_name
+from tests.support.redis import RedisServer, run_redis_server
 from tests.support.service import ApiClient, Service, run_service
 
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
@@ -181,3 +182,9 @@ def serve(database_url: str) -> Callable[..., AbstractContextManager[Service]]:
         return run_service(database_url, **changes)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with run_redis_server() as server:
+        yield server

@@ -56,7 +56,11 @@ async def send_to_both(urls):
                 answers.append(await asyncio.gather(*sent))
             return answers
 
-        return [pair for pairs in await asyncio.gather(*map(one_client, range(CLIENTS))) for pair in pairs]
+        return [
+            responses
+            for pairs in await asyncio.gather(*map(one_client, range(CLIENTS)))
+            for responses in pairs
+        ]
 
 
 async def read_everything(url):
@@ -68,7 +72,9 @@ async def read_everything(url):
 
 def test_books_stay_consistent_under_load_from_two_processes(two_apis):
     pairs = asyncio.run(send_to_both(two_apis))
-    assert Counter(response.status_code for pair in pairs for response in pair) == {201: 2 * CLIENTS * ROUNDS}
+    assert Counter(response.status_code for responses in pairs for response in responses) == {
+        201: 2 * CLIENTS * ROUNDS
+    }
     for first, second in pairs:
         assert first.json() == second.json()
         assert ("Idempotent-Replayed" in first.headers) != ("Idempotent-Replayed" in second.headers)
@@ -86,14 +92,14 @@ def test_books_stay_consistent_under_load_from_two_processes(two_apis):
 
 
 def assert_positions_are_the_replay(book, trades):
-    for symbol, held in book["positions"].items():
+    for symbol, position in book["positions"].items():
         fills = [
             Fill(Side(t["side"]), Decimal(t["quantity"]), Decimal(t["gmv"]))
             for t in trades
             if t["symbol"] == symbol
         ]
         expected = replay_fills(fills)
-        state = tuple(Decimal(held[name]) for name in ("quantity", "cost", "realized_pnl"))
+        state = tuple(Decimal(position[name]) for name in ("quantity", "cost", "realized_pnl"))
         assert state == (expected.quantity, expected.cost, expected.realized_pnl)
 
 
@@ -108,8 +114,10 @@ def test_idempotency_key_with_two_bodies_binds_once_across_processes(two_apis):
                 client.post(f"{two_apis[n % 2]}/api/v1/trade", json=body) for n, body in enumerate(bodies)
             )
             responses = await asyncio.gather(*sent)
-            found = await client.get(f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": "contested"})
-            return responses, found.json()
+            trade_list = await client.get(
+                f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": "contested"}
+            )
+            return responses, trade_list.json()
 
     answers, response = asyncio.run(race())
     assert len(response) == 1

@@ -65,7 +65,7 @@ def count_recorded(server) -> int:
 
 @pytest.mark.parametrize("stray", [b" ", b"\0", b"}", b"\r\n}", b"GARBAGE\r\n\r\n"])
 @pytest.mark.parametrize("pause", [None, 0.0, 0.005, 0.1])
-def test_complete_request_is_answered_whatever_follows(server, stray, pause):
+def test_complete_request_is_answered_despite_trailing_bytes(server, stray, pause):
     before = count_recorded(server)
     pieces = [TRADE + stray] if pause is None else [TRADE, stray]
     assert send_pieces(server, *pieces, pause=pause or 0.0) == [201]

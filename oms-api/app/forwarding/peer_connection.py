@@ -37,6 +37,11 @@ class Handlers(NamedTuple):
     lost: Callable[[], None]
 
 
+class _PendingRequest(NamedTuple):
+    handlers: Handlers
+    sent_at: float  # a time of the event loop
+
+
 class PeerConnection(asyncio.Protocol):
     """A connection to the worker of another slot.
 
@@ -51,7 +56,7 @@ class PeerConnection(asyncio.Protocol):
         self._reader = FrameReader()
         self._is_ready = False
         self._number = 0
-        self._pending: dict[int, tuple[Handlers, float]] = {}
+        self._pending: dict[int, _PendingRequest] = {}
         self._unsent: list[bytes] = []
         self._check: asyncio.TimerHandle | None = None
         self._asked_at: float | None = None  # when it was asked for a reply, if nothing has arrived since
@@ -73,7 +78,7 @@ class PeerConnection(asyncio.Protocol):
         frame = encode_request(self._number, method, path, address, headers, body)
         if frame is None:
             return False
-        self._pending[self._number] = (handlers, self._loop.time())
+        self._pending[self._number] = _PendingRequest(handlers, self._loop.time())
         self._gather(frame)
         if self._check is None:
             self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
@@ -84,11 +89,11 @@ class PeerConnection(asyncio.Protocol):
         self._unsent.append(frame)
         count = len(self._unsent)
         if count == MAX_GATHERED or len(self._pending) == 1:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_frames)
         elif count == 1:
-            self._loop.call_later(GATHER_SECONDS, self._flush)
+            self._loop.call_later(GATHER_SECONDS, self._flush_frames)
 
-    def _flush(self) -> None:
+    def _flush_frames(self) -> None:
         frames, self._unsent = self._unsent, []
         if frames and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(frames))
@@ -101,7 +106,7 @@ class PeerConnection(asyncio.Protocol):
         self._check = None
         if not self._pending:
             return
-        _, since = next(iter(self._pending.values()))
+        since = next(iter(self._pending.values())).sent_at
         now = self._loop.time()
         if self._asked_at is None:
             self._asked_at = now
@@ -130,21 +135,21 @@ class PeerConnection(asyncio.Protocol):
                 if frame == READY:
                     self._is_ready = True
                 else:
-                    self._answer(decode_response(frame))
+                    self._resolve_request(decode_response(frame))
         except InvalidForwardedFrame:
             _LOG.exception("a worker process sent an invalid frame")
             self.close()
 
-    def _answer(self, response: ResponseFrame) -> None:
-        entry = self._pending.pop(response.number, None)
-        if entry is not None:
-            entry[0].answered(response)
+    def _resolve_request(self, response: ResponseFrame) -> None:
+        request = self._pending.pop(response.number, None)
+        if request is not None:
+            request.handlers.answered(response)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_ready = False
-        pending, self._pending = self._pending, {}
-        for handlers, _ in pending.values():
-            handlers.lost()
+        lost_requests, self._pending = self._pending, {}
+        for request in lost_requests.values():
+            request.handlers.lost()
         if not self.closed.done():
             self.closed.set_result(None)

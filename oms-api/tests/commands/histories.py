@@ -117,9 +117,9 @@ def alter_row(connection: Connection, row: TradeRow, **literals: str) -> None:
     connection.execute(text(f"UPDATE trades SET {changes} WHERE trade_id = '{row.trade_id}'"))  # noqa: S608  # literals of the tests
 
 
-def remove_rows(connection: Connection, **facts: str) -> None:
+def remove_rows(connection: Connection, **columns: str) -> None:
     """Delete the rows of the ledger with that column's value."""
-    ((column, value),) = facts.items()
+    ((column, value),) = columns.items()
     connection.execute(delete(Trade).where(getattr(Trade, column) == value))
 
 

@@ -70,12 +70,12 @@ def exit_before_commit(number: int) -> None:
 
 
 def exit_after_commit(number: int) -> None:
-    """Die with everything committed, and nobody told."""
+    """End the process after the commit and before any answer."""
     _around_commit(number, before=False)
 
 
 def _around_commit(number: int, before: bool) -> None:
-    commit, tick = BatchWriter._commit, call_at(number, kill_process)  # the fault
+    commit, tick = BatchWriter._commit_transaction, call_at(number, kill_process)  # the fault
 
     def dying(*arguments: Any) -> None:
         if before:
@@ -120,14 +120,14 @@ def forget_keys(_: int) -> None:
     """
     handle = OrderBatchHandler.handle
 
-    def forgetting(self: Any, connection: Any, commands: Any, *rest: Any) -> Any:
+    def forgetting(self: Any, connection: Any, commands: Any, *arguments: Any) -> Any:
         without_keys = [
             command._replace(origin=command.origin._replace(idempotency_key=None, request_hash=None))
             if isinstance(command, RecordTrade)
             else command
             for command in commands
         ]
-        return handle(self, connection, without_keys, *rest)
+        return handle(self, connection, without_keys, *arguments)
 
     def run(self: Any) -> None:
         unanswered: list[Any] = []
@@ -156,7 +156,7 @@ def step_clock(_: int) -> None:
 
 def slow_commit(number: int) -> None:
     """Take `number` milliseconds for each commit."""
-    commit = BatchWriter._commit  # the fault
+    commit = BatchWriter._commit_transaction  # the fault
 
     def slow(*arguments: Any) -> None:
         time.sleep(number / 1000)

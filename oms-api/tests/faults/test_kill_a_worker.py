@@ -69,10 +69,10 @@ class Load:
         """Return how many orders and trades were acknowledged."""
         return sum(row_id is not None for row_id in tuple(self.recorded.values()))
 
-    def wait_for_more(self, wanted: int) -> None:
-        """Wait until `wanted` more orders and trades were acknowledged."""
-        goal = self.count_recorded() + wanted
-        wait_until(lambda: self.count_recorded() >= goal, START_SECONDS, f"{wanted} more are recorded")
+    def wait_for_more(self, count: int) -> None:
+        """Wait until `count` more orders and trades were acknowledged."""
+        goal = self.count_recorded() + count
+        wait_until(lambda: self.count_recorded() >= goal, START_SECONDS, f"{count} more are recorded")
 
     def _run_client(self, client: int) -> None:
         with Connection(self._oms.port) as connection:

@@ -64,6 +64,6 @@ def test_complete_backup_restores_after_everything_was_killed(
     restore_verified(tmp_path / "first", url)
     engine = connect_engine(url, readers=1)
     with engine.connect() as connection:
-        kept = set(connection.exec_driver_sql("SELECT trade_id FROM trades").scalars())
+        stored_ids = set(connection.exec_driver_sql("SELECT trade_id FROM trades").scalars())
     engine.dispose()
-    assert before <= kept
+    assert before <= stored_ids

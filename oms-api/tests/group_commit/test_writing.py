@@ -23,10 +23,10 @@ def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
         async def run():
             first = writer.submit("wait")
             await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
-            rest = [writer.submit(work) for work in works[1:]]
+            futures = [writer.submit(work) for work in works[1:]]
             assert writer.depth == 50
             handler.gate.set()
-            return await asyncio.gather(first, *rest)
+            return await asyncio.gather(first, *futures)
 
         assert asyncio.run(run()) == [f"wrote {work}" for work in works]
         assert handler.batches == [["wait"], works[1:]]
@@ -42,9 +42,9 @@ def test_batch_size_is_limited(engine):
         async def run():
             first = writer.submit("wait")
             await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
-            rest = writer.submit_all([str(number) for number in range(25)])
+            futures = writer.submit_all([str(number) for number in range(25)])
             handler.gate.set()
-            await asyncio.gather(first, *rest)
+            await asyncio.gather(first, *futures)
 
         asyncio.run(run())
     assert [len(batch) for batch in handler.batches] == [1, 10, 10, 5]
@@ -167,14 +167,14 @@ def test_full_queue_accepts_all_commands_of_a_request_or_none(engine):
         async def run():
             first = writer.submit("wait")
             await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
-            taken = writer.submit_all(["a", "b"])
+            futures = writer.submit_all(["a", "b"])
             with pytest.raises(NotPlaced) as caught:
                 writer.submit_all(["c", "d"])
-            taken.append(writer.submit("e"))
+            futures.append(writer.submit("e"))
             with pytest.raises(NotPlaced):
                 writer.submit("f")
             handler.gate.set()
-            await asyncio.gather(first, *taken)
+            await asyncio.gather(first, *futures)
             return caught.value
 
         assert asyncio.run(run()).retry_after_seconds == 1
@@ -190,7 +190,7 @@ def test_close_writes_accepted_commands_and_accepts_no_more(engine):
             loop = asyncio.get_running_loop()
             first = writer.submit("wait")
             await loop.run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
-            rest = writer.submit_all(["a", "b"])
+            futures = writer.submit_all(["a", "b"])
             closing = loop.run_in_executor(None, writer.close)
             while writer.alive:  # noqa: ASYNC110  # the closing thread has no event to wait for
                 await asyncio.sleep(0)
@@ -198,7 +198,7 @@ def test_close_writes_accepted_commands_and_accepts_no_more(engine):
                 writer.submit("c")
             handler.gate.set()
             await closing
-            return await asyncio.gather(first, *rest)
+            return await asyncio.gather(first, *futures)
 
         assert asyncio.run(run()) == ["wrote wait", "wrote a", "wrote b"]
     assert read_notes(engine) == ["wait", "a", "b"]

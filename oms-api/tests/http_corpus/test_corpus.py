@@ -124,8 +124,8 @@ async def send_exchange(port: int, exchange: Exchange) -> list[Any]:
             response = await asyncio.wait_for(read_response(reader), WAIT_SECONDS)
             responses += [response]
         writer.write(b"END\r\n\r\n")  # the service closes the connection, and sends no other response
-        rest = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
-        return [*responses, rest.decode()] if rest else responses
+        remaining = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
+        return [*responses, remaining.decode()] if remaining else responses
     except (ConnectionError, asyncio.IncompleteReadError):
         return responses
     finally:
@@ -200,8 +200,8 @@ def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
 
 def test_every_exchange_gets_its_recorded_answer(answers):
     if os.environ.get("RECORD_ANSWERS"):
-        kept = remove_sentences(answers)
-        lines = [f"{json.dumps(name)}: {json.dumps(response)}" for name, response in kept.items()]
+        compared = remove_sentences(answers)
+        lines = [f"{json.dumps(name)}: {json.dumps(response)}" for name, response in compared.items()]
         ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(ANSWERS.read_text())
     assert answers.keys() == recorded.keys()

@@ -50,10 +50,10 @@ def fill_order(routing, order, quantity, price="90"):
     routing.run_session()
 
 
-def check_protection(routing, held):
+def check_protection(routing, quantity):
     """Check that what rests at the broker closes the position, and no more."""
     resting = [order for order in routing.broker.open_orders() if order.side == "SELL"]
-    assert sum(order.leaves for order in resting) == held
+    assert sum(order.leaves for order in resting) == quantity
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ FAULTS = [None, DOWN, LOST, UNANSWERED, KILLED_BEFORE, KILLED_AFTER]
 
 @pytest.mark.parametrize("call", ["cancel", "submit"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_target_takes_the_place_of_the_stop_once(routing, protected_entry, call, fault):
+def test_target_replaces_the_stop_once(routing, protected_entry, call, fault):
     target, stop = protected_entry
     routing.broker.received.clear()
     routing.harness.publish_quote("119", "121", "119")
@@ -165,7 +165,7 @@ def test_new_exits_wait_until_the_current_ones_have_ended(routing, protected_ent
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
-def test_swap_goes_on_after_a_kill(routing, protected_entry, kill):
+def test_swap_continues_after_a_kill(routing, protected_entry, kill):
     target, _ = protected_entry
     routing.harness.publish_quote("120", "121", "120")
     routing.kills = [kill]

@@ -5,64 +5,24 @@ from datetime import timedelta
 
 import pytest
 
-from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import RestTimeouts
-from app.brokers.zerodha.broker import ZerodhaBroker
 from app.brokers.zerodha.rules.tags import build_tag
 from app.clock import utc_now
 from app.order_routing.service.charge_comparison import ChargeComparison
 from app.orders.rules.values import FINAL_STATUSES, Status
-from tests.brokers.standins.kite.server import StandIn
-from tests.brokers.standins.kite.values import Listing
-from tests.brokers.zerodha.conftest import CREDENTIALS
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
-from tests.support.conditions import WAIT_SECONDS
 
 pytestmark = pytest.mark.any_database
 FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
-AAPL = Listing(1, "AAPL", "AAPL", tick="0.01")
-
-
-@pytest.fixture(scope="module")
-def running_kite():
-    with StandIn() as running:
-        running.exchange.listings["NSE", "AAPL"] = AAPL
-        yield running
 
 
 @pytest.fixture
-def kite(running_kite, monkeypatch):
-    monkeypatch.setattr("tests.brokers.standins.kite.rest.ORDERS_PER_SECOND", 1_000_000)
-    running_kite.clear()
-    running_kite.exchange.quote("AAPL", "99", "101")
-    return running_kite
-
-
-@pytest.fixture
-def create_broker(kite):
-    brokers = []
-
-    def create():
-        budget = RequestBudget(LocalTokenBucket(100_000))
-        timeouts = RestTimeouts(response=WAIT_SECONDS)
-        brokers.append(
-            ZerodhaBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
-        )
-        return brokers[-1]
-
-    yield create
-    for broker in brokers:
-        broker.close()
-
-
-@pytest.fixture
-def routing(engine, create_broker):
+def routing(engine, create_zerodha_broker):
     harness = WriterHarness(engine)
     harness.publish_quote("99", "101", "100")
-    routing = RoutingHarness(harness, create_broker())
+    routing = RoutingHarness(harness, create_zerodha_broker())
     run_until(routing, lambda: routing.get_connection().status == "connected")
     return routing
 
@@ -99,10 +59,10 @@ def test_replacement_keeps_the_filled_quantity(routing, kite):
     assert sum(trade.quantity for trade in kite.exchange.trades) == 10
 
 
-def test_exits_of_a_position_rest_one_at_a_time(engine, kite, create_broker):
+def test_exits_of_a_position_rest_one_at_a_time(engine, kite, create_zerodha_broker):
     harness = WriterHarness(engine)
     harness.publish_quote("99", "101", "100")
-    routing = RoutingHarness(harness, create_broker(), broker_name="zerodha")
+    routing = RoutingHarness(harness, create_zerodha_broker(), broker_name="zerodha")
     run_until(routing, lambda: routing.get_connection().status == "connected")
     bought = place_order(routing, limit_price="101")
     run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
@@ -123,26 +83,26 @@ def test_expired_session_is_shown_as_refused(routing, kite):
     assert "needs today's login" in (routing.get_connection().error or "")
 
 
-def start_another_process(routing, create_broker):
+def start_another_process(routing, create_zerodha_broker):
     routing.broker.close()
-    routing.broker = create_broker()
+    routing.broker = create_zerodha_broker()
     routing.restart()
 
 
-def test_order_that_kite_no_longer_lists_the_next_day_expires(routing, kite, create_broker):
+def test_order_that_kite_no_longer_lists_the_next_day_expires(routing, kite, create_zerodha_broker):
     order = place_order(routing, limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     kite.exchange.orders.clear()  # as every morning
-    start_another_process(routing, create_broker)
+    start_another_process(routing, create_zerodha_broker)
     run_until(routing, lambda: routing.broker.get_connection_state().is_ready)
     routing.run_session(2)
     assert find_status(routing, order) is Status.ACCEPTED  # it is still the same day
     routing.harness.now = utc_now() + timedelta(days=1)  # the stand-in uses the real clock
-    start_another_process(routing, create_broker)
+    start_another_process(routing, create_zerodha_broker)
     run_until(routing, lambda: find_status(routing, order) is Status.EXPIRED)
 
 
-def test_charges_that_differ_from_those_of_kite_are_logged_and_counted_once(routing, kite, engine, caplog):
+def test_charges_that_differ_from_kite_are_logged_and_counted_once(routing, kite, engine, caplog):
     order = place_order(routing, limit_price="101")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
     counted: list[str] = []
@@ -154,7 +114,7 @@ def test_charges_that_differ_from_those_of_kite_are_logged_and_counted_once(rout
     assert [line for line in caplog.messages if f"charges of order {order.id} differ: ours 0.00" in line]
 
 
-def break_at_random(draw, kite, routing, create_broker):
+def break_at_random(draw, kite, routing, create_zerodha_broker):
     match draw.randrange(7):
         case 0 | 1 | 2:
             kite.faults.add(draw.choice(FAULTS), method=draw.choice(["POST", "DELETE", ""]), status=500)
@@ -165,14 +125,14 @@ def break_at_random(draw, kite, routing, create_broker):
         case 5:
             kite.faults.stream.drops = 1
         case _:  # the OMS dies, and another process goes on
-            start_another_process(routing, create_broker)
+            start_another_process(routing, create_zerodha_broker)
 
 
-def trade_at_random(draw, routing, kite, create_broker, count):
+def trade_at_random(draw, routing, kite, create_zerodha_broker, count):
     orders = []
     for _ in range(count):
         orders.append(place_order(routing, limit_price=str(draw.choice([99, 95, 90]) + draw.randrange(4))))
-        break_at_random(draw, kite, routing, create_broker)
+        break_at_random(draw, kite, routing, create_zerodha_broker)
         routing.run_session(1)
         bid = draw.randrange(90, 102)
         kite.exchange.quote("AAPL", str(bid), str(bid + 1), ask_size=str(draw.randrange(1, 15)))
@@ -184,17 +144,21 @@ def trade_at_random(draw, routing, kite, create_broker, count):
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_books_agree_after_random_faults(routing, kite, create_broker, seed, monkeypatch):
+def test_books_agree_after_random_faults(routing, kite, create_zerodha_broker, seed, monkeypatch):
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
-    orders = trade_at_random(random.Random(seed), routing, kite, create_broker, 25 if seed == 1 else 1000)
+    orders = trade_at_random(
+        random.Random(seed), routing, kite, create_zerodha_broker, 25 if seed == 1 else 1000
+    )
     kite.faults.clear()
     kite.ticker.flush()
     kite.exchange.quote("AAPL", "88", "89")
     run_until(routing, lambda: all(find_status(routing, order) in FINAL_STATUSES for order in orders))
     run_until(routing, lambda: len(routing.list_executions()) == len(kite.exchange.trades))
     for order in orders:
-        theirs = find_at_kite(kite, order)
-        assert routing.harness.get_order(order).filled_quantity == (theirs.filled if theirs else 0), order.id
+        broker_order = find_at_kite(kite, order)
+        assert routing.harness.get_order(order).filled_quantity == (
+            broker_order.filled if broker_order else 0
+        ), order.id
     assert len(kite.exchange.orders) <= len(orders)  # none was doubled
     run_until(routing, lambda: routing.list_open_requests() == [])

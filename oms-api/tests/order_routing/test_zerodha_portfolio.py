@@ -88,22 +88,22 @@ def test_kill_switch_names_the_orders_that_wait_for_the_log_in(trading, standin)
     log_in(trading, standin)
     wait_until(lambda: get_portfolio(trading)["status"] == "connected")
     terms = {"type": "LIMIT", "limit_price": "1400", "product": "CNC", "time_in_force": "DAY"}
-    kept, filled = (place_order(trading, **terms).json()["id"] for _ in range(2))
-    wait_until(lambda: {find_status(trading, order_id) for order_id in (kept, filled)} == {"ACCEPTED"})
+    resting, filled = (place_order(trading, **terms).json()["id"] for _ in range(2))
+    wait_until(lambda: {find_status(trading, order_id) for order_id in (resting, filled)} == {"ACCEPTED"})
     standin.sessions.expire()
     standin.ticker.cut()
     wait_until(lambda: get_portfolio(trading)["status"] == "refused")
     halt = {"scope": "portfolio", "name": "India", "state": "HALTED", "reason": "Stop"}
     stopped = trading.post("/kill-switch", halt).json()
-    left = {(row["order_id"], row["broker"], row["leaves"]) for row in stopped["unconfirmed"]}
-    assert left == {(kept, "zerodha", "10"), (filled, "zerodha", "10")}
+    unconfirmed = {(row["order_id"], row["broker"], row["leaves"]) for row in stopped["unconfirmed"]}
+    assert unconfirmed == {(resting, "zerodha", "10"), (filled, "zerodha", "10")}
     assert (stopped["unsettled"], stopped["canceled"]) == (["India"], [])
     (event,) = trading.get("/events", type="cancellation.unconfirmed").json()
     assert event["data"]["orders"] == stopped["unconfirmed"]
     at_kite = next(iter(standin.exchange.list_by_tag(build_tag(filled))))
     standin.exchange.fill(at_kite.order_id, "10", "1400")  # Kite still works the orders
     log_in(trading, standin)
-    wait_until(lambda: find_status(trading, kept) == "CANCELED")
+    wait_until(lambda: find_status(trading, resting) == "CANCELED")
     wait_until(lambda: find_status(trading, filled) == "FILLED")
     assert [position["quantity"] for position in trading.get_portfolio("India")["positions"].values()] == [
         "10"

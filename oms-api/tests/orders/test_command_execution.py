@@ -37,7 +37,7 @@ from app.orders.service.internal_commands import CheckLosses, ExpireOrders, Matc
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
 from app.timestamps import format_timestamp
-from tests.orders.test_batches import build_record_trade
+from tests.orders.commands import build_record_trade
 from tests.orders.writer_harness import WriterHarness, build_ticket, to_decimal
 from tests.support.decisions import record_decision_statements
 
@@ -58,11 +58,11 @@ def publish_quote(harness, price):
 
 def place_order(harness, **changes):
     ticket = build_ticket(**changes)
-    return PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, "Growth", "growth")
+    return PlaceOrder(harness.build_origin(request_text=repr(ticket)), ticket, "Growth", "growth")
 
 
 def place_pair(harness, kind, *tickets):
-    return PlaceGroup(harness.build_origin(facts=kind), GroupKind(kind), tickets, "Growth", "growth")
+    return PlaceGroup(harness.build_origin(request_text=kind), GroupKind(kind), tickets, "Growth", "growth")
 
 
 def close_position(harness):
@@ -140,17 +140,20 @@ def test_decisions_on_changed_executions_run_no_statement(harness, bracket_entry
     harness.place_order(quantity="5", **EXITS)
     busted, corrected = (harness.place_order(quantity="53", side=side) for _ in range(2))
     harness.advance_clock()
-    named = (busted.id, find_execution(harness, busted)), (corrected.id, find_execution(harness, corrected))
+    execution_keys = (
+        (busted.id, find_execution(harness, busted)),
+        (corrected.id, find_execution(harness, corrected)),
+    )
     with record_decision_statements() as statements:
-        bust = BustExecution(harness.build_origin("bust"), *named[0], "Clearly erroneous")
-        (done,) = harness.run(bust)
-        assert done.orders[0].order.filled_quantity == 0
+        bust = BustExecution(harness.build_origin("bust"), *execution_keys[0], "Clearly erroneous")
+        (result,) = harness.run(bust)
+        assert result.orders[0].order.filled_quantity == 0
         (repeated,) = harness.run(bust)
         assert repeated.replayed
-        (done,) = harness.run(
-            CorrectExecution(harness.build_origin(), *named[1], Decimal(52), None, "Wrong size")
+        (result,) = harness.run(
+            CorrectExecution(harness.build_origin(), *execution_keys[1], Decimal(52), None, "Wrong size")
         )
-        assert done.orders[0].order.filled_quantity == 52
+        assert result.orders[0].order.filled_quantity == 52
         assert statements == []
 
 
@@ -229,12 +232,12 @@ def test_decisions_on_orders_of_a_person_run_no_statement(harness, bracket_entry
     ticket = build_ticket(quantity="3")
     placed = PlaceOrder(person._replace(request_hash="first"), ticket, *GROWTH)
     with record_decision_statements() as statements:
-        (done,) = harness.run(placed)
-        assert done.orders[0].order.status is Status.FILLED
+        (result,) = harness.run(placed)
+        assert result.orders[0].order.status is Status.FILLED
         (preview,) = harness.run(PreviewOrder(person, ticket, *GROWTH))
         assert preview.denial.code == "REPEAT_ORDER"
-        pair = (build_ticket(**RESTING), build_ticket(side="SELL", type="LIMIT", limit_price="120"))
-        harness.run(PlaceGroup(person, GroupKind.OTO, pair, *GROWTH))
+        tickets = (build_ticket(**RESTING), build_ticket(side="SELL", type="LIMIT", limit_price="120"))
+        harness.run(PlaceGroup(person, GroupKind.OTO, tickets, *GROWTH))
         harness.run(ClosePosition(person, *GROWTH, "AAPL", "", Decimal(1), None))
         assert statements == []
 
@@ -253,7 +256,7 @@ def test_decisions_on_overrides_run_no_statement(harness, bracket_entry):
     set_limit_of_tenant(harness, LimitCode.MAX_ORDER_QUANTITY, 20)
     denied = harness.place_order(quantity="30")
     requests = [
-        RequestOverride(harness.build_origin(facts=name), denied.id, "Client block", 30)
+        RequestOverride(harness.build_origin(request_text=name), denied.id, "Client block", 30)
         for name in ("a", "b")
     ]
     with record_decision_statements() as statements:
@@ -271,7 +274,11 @@ def test_decisions_on_a_cancellation_run_no_statement(harness, bracket_entry):
     command = CancelInPortfolio(harness.build_origin(), bracket_entry.portfolio_id, cancellation)
     with record_decision_statements() as statements:
         first, second = harness.run(command, command)
-        assert [one.order.id for one in first.orders] == [one.order.id for one in second.orders] != []
+        assert (
+            [order_result.order.id for order_result in first.orders]
+            == [order_result.order.id for order_result in second.orders]
+            != []
+        )
         assert statements == []
 
 

@@ -52,8 +52,8 @@ class StrategySetup:
 
     @property
     def state(self):
-        found = self.read(lambda connection: find_state(connection, self.api.tenant_id, self.name))
-        return orjson.loads(found.state)["saved"]
+        state = self.read(lambda connection: find_state(connection, self.api.tenant_id, self.name))
+        return orjson.loads(state.state)["saved"]
 
     @property
     def orders(self):
@@ -75,12 +75,14 @@ def build_bar_input(number, price="100"):
 
 def run_inputs(stage, inputs):
     """Run a session as the host does, with these inputs, until it ends."""
-    real, left = stage.host.create_session, list(inputs)
+    real, remaining_inputs = stage.host.create_session, list(inputs)
 
     def create(listed, gateway):
         session = real(listed, gateway)
         step = session.run_step
-        session.run_step = lambda: bool(session.deliver([left.pop(0)])) if left else step()
+        session.run_step = lambda: (
+            bool(session.deliver([remaining_inputs.pop(0)])) if remaining_inputs else step()
+        )
         return session
 
     stage.host.create_session = create
@@ -99,11 +101,11 @@ def compare_with_replay(stage, name=None):
 def use_catalog(api, catalog):
     """Let the service register the code of a catalog."""
     state = api.service.app.state
-    kept, state.code_inspector = state.code_inspector, CodeInspector(catalog)
+    previous_inspector, state.code_inspector = state.code_inspector, CodeInspector(catalog)
     try:
         yield
     finally:
-        state.code_inspector = kept
+        state.code_inspector = previous_inspector
 
 
 def create_strategy_setup(api, loop, policy, entry_point, name="counter", limits=LIMITS, **parameters):

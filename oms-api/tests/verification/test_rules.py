@@ -254,8 +254,8 @@ def test_renamed_portfolio_keeps_the_stricter_of_two_switches():
         [halted, reducing],
         [build_switch("REDUCING", "Growth"), build_switch("HALTED", "Income")],
     ):
-        due = build_expected_switches([*events, build_rename("Growth", "Income")])
-        assert {key: (row["state"], row["name"]) for key, row in due.items()} == {
+        expected_switches = build_expected_switches([*events, build_rename("Growth", "Income")])
+        assert {key: (row["state"], row["name"]) for key, row in expected_switches.items()} == {
             (1, "portfolio", "income"): ("HALTED", "Income")
         }
     assert build_expected_switches([build_rename("Growth", "Income")]) == {}

@@ -20,7 +20,7 @@ from app.webhooks.service.delivery_runner import DeliveryRunner
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.conditions import wait_until
 from tests.support.guarded_programs import start_guarded
-from tests.webhooks.test_dispatching import create_webhook, list_trade_events
+from tests.webhooks.webhook_rows import create_webhook, list_trade_events
 
 OMS_API = Path(__file__).parents[2]
 
@@ -54,12 +54,12 @@ def test_lease_of_a_dead_worker_ends_and_the_dead_one_notices(hooks, dispatching
         DeliveryRunner(dispatching_tenant.engine, dispatching_tenant.create, dispatching_tenant.clock)
         for _ in range(2)
     )
-    assert dead._acquire()
-    assert not alive._acquire()
-    assert dead._renew()
+    assert dead._acquire_lease()
+    assert not alive._acquire_lease()
+    assert dead._renew_lease()
     dispatching_tenant.clock.ahead = delivery_runner.LEASE + timedelta(seconds=1)
-    assert alive._acquire()
-    assert not dead._renew()
+    assert alive._acquire_lease()
+    assert not dead._renew_lease()
     with hooks.engine.begin() as connection:  # so that no other test waits for its end
         connection.execute(
             text("DELETE FROM duties WHERE name = :name"), {"name": delivery_runner.LEASE_NAME}

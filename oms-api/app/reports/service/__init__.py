@@ -112,9 +112,9 @@ def report_days(
     filters = _resolve_symbol(connection, tenant_id, filters)
     days = read_days(connection, tenant_id, filters)
     rates = Rates(connection, market, tenant_id, now)
-    found = {currency: rates.get(currency) for currency in {key.currency for key in days}}
-    known = {currency: rate for currency, rate in found.items() if rate is not None}
-    return DayReport(days, rates.base, known)
+    optional_rates = {currency: rates.get(currency) for currency in {key.currency for key in days}}
+    known_rates = {currency: rate for currency, rate in optional_rates.items() if rate is not None}
+    return DayReport(days, rates.base, known_rates)
 
 
 def report_round_trips(
@@ -184,14 +184,14 @@ def _sum_unrealized_pnl(
 
 def _convert_total(rates: Rates, groups: Iterable[GroupResult]) -> Converted | None:
     """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
-    realized = charges = ZERO
+    realized_pnl = charges = ZERO
     unrealized: Decimal | None = None
     for group in groups:
         rate = rates.get(group.key.currency)
         if rate is None:
             return None
-        realized += multiply(group.totals.realized_pnl, rate.rate)
+        realized_pnl += multiply(group.totals.realized_pnl, rate.rate)
         charges += multiply(group.totals.charges, rate.rate)
         if group.unrealized_pnl is not None:
             unrealized = (unrealized or ZERO) + multiply(group.unrealized_pnl, rate.rate)
-    return Converted(rates.base, realized, unrealized, charges, rates.used)
+    return Converted(rates.base, realized_pnl, unrealized, charges, rates.used)

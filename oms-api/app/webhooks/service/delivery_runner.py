@@ -43,7 +43,7 @@ class DeliveryRunner:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="webhook-deliveries", daemon=True)
+        self._thread = threading.Thread(target=self._run_forever, name="webhook-deliveries", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class DeliveryRunner:
         finally:
             await asyncio.to_thread(self.close)
 
-    def _run(self) -> None:
+    def _run_forever(self) -> None:
         asyncio.run(self._deliver_forever())
 
     async def _deliver_forever(self) -> None:
@@ -68,16 +68,16 @@ class DeliveryRunner:
         asyncio.get_running_loop().set_default_executor(dns_threads)
         while not self._stop.is_set():
             try:
-                has_lease = self._acquire()
+                has_lease = self._acquire_lease()
             except SQLAlchemyError as error:
                 _LOG.warning("webhooks are not delivered: %s", format_reason(error))
                 has_lease = False
             if has_lease:
-                await self._deliver()
+                await self._deliver_events()
             else:
                 await asyncio.sleep(IDLE_SECONDS)
 
-    async def _deliver(self) -> None:
+    async def _deliver_events(self) -> None:
         """Deliver until the lease is lost or the process stops."""
         dispatcher = self._create_dispatcher()
         started = renewed_at = monotonic_seconds()
@@ -85,7 +85,7 @@ class DeliveryRunner:
             is_idle = dispatcher.is_idle
             try:
                 if monotonic_seconds() - renewed_at >= RENEW_SECONDS:
-                    if not self._renew():
+                    if not self._renew_lease():
                         break
                     renewed_at = monotonic_seconds()
                 await dispatcher.run_cycle()
@@ -95,9 +95,9 @@ class DeliveryRunner:
             if monotonic_seconds() - renewed_at > LEASE.total_seconds():
                 break  # the database did not answer: another process may deliver now
             await asyncio.sleep(IDLE_SECONDS if is_idle else POLL_SECONDS)
-        await self._release(dispatcher, started)
+        await self._release_lease(dispatcher, started)
 
-    async def _release(self, dispatcher: Dispatcher, started: float) -> None:
+    async def _release_lease(self, dispatcher: Dispatcher, started: float) -> None:
         try:
             await dispatcher.close(CLOSE_SECONDS)
             with unit_of_work(self._engine) as connection:
@@ -106,12 +106,12 @@ class DeliveryRunner:
         except SQLAlchemyError as error:
             _log_failure(error)
 
-    def _acquire(self) -> bool:
+    def _acquire_lease(self) -> bool:
         now = self._now()
         with unit_of_work(self._engine) as connection:
             return queries.acquire_lease(connection, LEASE_NAME, self._holder, now, now, now + LEASE)
 
-    def _renew(self) -> bool:
+    def _renew_lease(self) -> bool:
         with unit_of_work(self._engine) as connection:
             return queries.renew_lease(connection, LEASE_NAME, self._holder, self._now() + LEASE)
 

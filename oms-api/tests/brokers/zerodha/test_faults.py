@@ -1,6 +1,5 @@
 """Faults of Kite: nothing is doubled, lost or stuck."""
 
-import logging
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -295,22 +294,6 @@ def test_orders_of_others_have_an_id_that_is_not_ours(kite, broker):
 def test_account_has_its_number_and_is_paper(broker):
     account = broker.get_account()
     assert (account.number, account.is_paper, account.cash) == ("PAPER1", True, Decimal(1_000_000))
-
-
-@pytest.fixture
-def log_records(monkeypatch):
-    """Collect all that the adapter and its libraries log, at every level."""
-    lines = []
-    handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", lambda record: lines.append(record.getMessage()))
-    loggers = [logging.getLogger(name) for name in ("app.brokers", "httpx", "httpcore", "websockets")]
-    for logger in loggers:
-        monkeypatch.setattr(logger, "level", logging.DEBUG)
-        logger.addHandler(handler)
-    logging.getLogger().manager._clear_cache()  # type: ignore[attr-defined]  # of the levels
-    yield lines
-    for logger in loggers:
-        logger.removeHandler(handler)
 
 
 def test_secrets_appear_in_no_log_error_or_representation(kite, log_records):

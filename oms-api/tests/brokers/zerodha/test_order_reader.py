@@ -7,7 +7,7 @@ from app.brokers.rules.order_reports import MalformedResponse
 from app.brokers.zerodha.broker import ZerodhaBroker
 from app.brokers.zerodha.client import KiteCredentials
 from app.brokers.zerodha.order_reader import ZerodhaOrderReader
-from tests.brokers.alpaca.test_order_reader import create_client
+from tests.brokers.remote.rest_servers import create_client
 
 
 @pytest.mark.parametrize("answer", [{}, "orders", 7])

@@ -88,7 +88,7 @@ def test_other_brokers_have_no_log_in(api, allow_loopback):
     assert api.post("/brokers/none/session", {"request_token": "t"}).status_code == 404
 
 
-def test_live_connection_takes_no_log_in_before_a_second_person_enables_it(api, allow_loopback):
+def test_live_connection_refuses_logins_before_a_second_person_enables_it(api, allow_loopback):
     assert api.post("/broker-connections", {**BODY, "live": True}).status_code == 201
     assert api.get("/brokers/kite/session").json()["login_url"].startswith("https://kite.zerodha.com/")
     response = api.post("/brokers/kite/session", {"request_token": "t"})

@@ -30,8 +30,8 @@ LATEST = {"backdated_reason"}
 )
 def test_older_hash_versions_omit_later_fields(version, unknown):
     row = build_trade_row(actor="slack:T1:U1", request_id="r-1", currency="USD", hash_version=version)
-    known = [value for name, value in row._asdict().items() if name not in unknown | {"hash"}]
-    text = json.dumps(known, separators=(",", ":"), ensure_ascii=False)
+    known_values = [value for name, value in row._asdict().items() if name not in unknown | {"hash"}]
+    text = json.dumps(known_values, separators=(",", ":"), ensure_ascii=False)
     assert compute_row_hash(row[:-1], GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
 
 
@@ -50,16 +50,18 @@ def test_another_predecessor_changes_the_hash():
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [((None,), ("",)), (("a", "b"), ("ab", "")), (("1",), ("1", None)), (("a,b",), ("a", "b"))],
 )
-def test_different_requests_have_different_fingerprints(one, other):
-    assert hash_request(*one) != hash_request(*other)
+def test_different_requests_have_different_fingerprints(first, second):
+    assert hash_request(*first) != hash_request(*second)
 
 
-facts = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=8).map(tuple)
+request_values = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=8).map(
+    tuple
+)
 
 
-@given(facts, facts)
-def test_fingerprints_agree_exactly_for_equal_requests(one, other):
-    assert (hash_request(*one) == hash_request(*other)) == (one == other)
+@given(request_values, request_values)
+def test_fingerprints_agree_exactly_for_equal_requests(first, second):
+    assert (hash_request(*first) == hash_request(*second)) == (first == second)

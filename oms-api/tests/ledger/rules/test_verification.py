@@ -123,10 +123,10 @@ def test_verification_reports_a_row_in_another_currency_than_its_position():
     state = LedgerState(cash=OPENING)
     state.advance(first, parse_row_amounts(first))
     second = first._replace(sequence=2, currency="USD")
-    named = {
+    rows_by_check = {
         (finding.check, finding.field) for finding in check_row(second, parse_row_amounts(second), state)
     }
-    assert (Check.POSITION, "currency") in named
+    assert (Check.POSITION, "currency") in rows_by_check
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,8 @@ def test_user_cannot_decide_on_their_own_order(placed, creator, own):
 
 
 @given(AMOUNTS.filter(bool), AMOUNTS.filter(bool), st.decimals(0, 50, places=2))
-def test_price_move_beyond_the_percentage_of_the_seen_price_is_detected(seen, price, percent):
-    assert has_moved(seen, price, percent) == (abs(price - seen) > seen * percent / 100)
+def test_price_move_beyond_the_percentage_of_the_seen_price_is_detected(seen_price, price, percent):
+    assert has_moved(seen_price, price, percent) == (abs(price - seen_price) > seen_price * percent / 100)
 
 
 def test_unknown_price_is_not_compared():

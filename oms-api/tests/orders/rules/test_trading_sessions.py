@@ -105,11 +105,11 @@ def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
 
 def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     opening_order = build_opening_order(parse_time("2026-11-27T12:00Z"))
-    taken = [
+    allowed = [
         takes_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
         for quoted in ("2026-11-27T14:29:59Z", "2026-11-27T14:30Z", "2026-11-30T14:30Z")
     ]
-    assert taken == [False, True, False]
+    assert allowed == [False, True, False]
     assert not takes_quote(
         build_order(time_in_force="CLS"), XNYS, datetime.fromisoformat(parse_time("2026-11-27T15:00Z"))
     )
@@ -158,9 +158,9 @@ def test_orders_that_a_closed_session_denies():
 
 
 def test_child_order_waits_for_its_parent_not_for_the_session():
-    held = replace_fields(build_order(), status=Status.HELD)
-    assert waits_for_session(held)
-    assert not waits_for_session(replace_fields(held, parent_id="O0"))
+    held_order = replace_fields(build_order(), status=Status.HELD)
+    assert waits_for_session(held_order)
+    assert not waits_for_session(replace_fields(held_order, parent_id="O0"))
     assert not waits_for_session(build_order())
 
 

@@ -36,7 +36,7 @@ def test_possible_orders_are_not_refused(text, fields):
 
 
 @pytest.mark.parametrize(
-    ("text", "fields", "words"),
+    ("text", "fields", "messages"),
     [
         ("BUY 10 TRAILING_STOP trail 1", {}, "TRAILING_STOP"),
         ("BUY 10 LIMIT limit 95 GTC", {}, "use DAY or IOC"),
@@ -48,10 +48,10 @@ def test_possible_orders_are_not_refused(text, fields):
         ("BUY 10 LIMIT limit 95", {"extended_hours": True}, "no extended hours"),
     ],
 )
-def test_impossible_orders_are_refused_with_a_remedy(text, fields, words):
+def test_impossible_orders_are_refused_with_a_remedy(text, fields, messages):
     refusal = find_refusal(build_order(text, **fields))
     assert refusal is not None
-    assert words in refusal
+    assert messages in refusal
 
 
 def test_product_without_one_is_carried_overnight():

@@ -11,8 +11,8 @@ from app.ids import SortableIds
 
 
 @given(st.integers(0, 10**13 - 1), st.integers(0, 16**12 - 1))
-def test_tag_has_the_order_id_and_fits(moment, rest):
-    order_id = f"O{moment:013d}{rest:012x}"
+def test_tag_has_the_order_id_and_fits(moment, suffix):
+    order_id = f"O{moment:013d}{suffix:012x}"
     tag = build_tag(order_id)
     assert tag.isascii()
     assert tag.isalnum()
