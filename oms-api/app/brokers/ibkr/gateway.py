@@ -132,7 +132,7 @@ class Gateway:
         """Send a request and return the rows of its answer, one request at a time.
 
         `end` is the request that ends a subscription. Without an answer to a vital request, or with one that
-        is not understood, the connection is given up: a late answer would be taken for that of the next request.
+        is not understood, the connection is given up: the rest could be taken for the answer to the next one.
         """
         async with self._queries:
             number = self.create_number() if numbered else None
