@@ -36,6 +36,11 @@ def test_vague_variable_of_an_application_counts(source):
     assert find_names(source, "tests/test_orders.py") == []
 
 
+def test_field_with_the_name_of_a_column_does_not_count():
+    assert find_names("class Issue:\n    ours: str\n    held: str") == ["held"]
+    assert find_names("ours: str = read()") == ["ours"]
+
+
 def test_field_or_a_plain_variable_does_not_count():
     assert find_names("payload = event.told") == []
 

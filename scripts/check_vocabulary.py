@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("oms-api", "slack-bot", "e2e", "bench", "scripts")
 VOCABULARY_FILE = Path(__file__).with_name("vocabulary.toml")
 VOCABULARY = tomllib.loads(VOCABULARY_FILE.read_text())
-METAPHORS, VAGUE_VERBS, VAGUE_NAMES, PARTICIPLES = (
-    frozenset(VOCABULARY[key]) for key in ("metaphors", "vague_verbs", "vague_names", "participles")
+METAPHORS, VAGUE_VERBS, VAGUE_NAMES, VAGUE_FIELD_NAMES, PARTICIPLES = (
+    frozenset(VOCABULARY[key])
+    for key in ("metaphors", "vague_verbs", "vague_names", "vague_field_names", "participles")
 )
 SPELLING = VOCABULARY["spelling"]
 PAGES = "slack-bot/simulator/static"
@@ -59,6 +60,19 @@ def check_module(path: str) -> Iterator[Finding]:
             return
 
 
+def find_stored_fields(tree: ast.Module) -> set[ast.AST]:
+    """Return the declarations of fields whose names columns or the API define."""
+    return {
+        statement.target
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign)
+        and isinstance(statement.target, ast.Name)
+        and statement.target.id in VAGUE_FIELD_NAMES
+    }
+
+
 def check_variable(path: str, node: ast.AST) -> Iterator[Finding]:
     """Yield a finding if the node assigns or declares a variable of an application by a vague name."""
     if "app" not in Path(path).parts:
@@ -86,7 +100,9 @@ def find_british_spellings(path: str, text: str, first_line: int = 1) -> Iterato
 def check_source(path: str, source: str) -> Iterator[Finding]:
     """Yield a finding for each name and text of a module that breaks a rule."""
     yield from check_module(path)
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    stored_fields = find_stored_fields(tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             word = find_metaphor(node.name)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -95,6 +111,8 @@ def check_source(path: str, source: str) -> Iterator[Finding]:
             word = None if is_test else find_metaphor(node.name) or find_vague_verb(node.name)
         elif isinstance(node, ast.Constant):
             yield from check_spelling(path, node)
+            continue
+        elif node in stored_fields:
             continue
         else:
             yield from check_variable(path, node)

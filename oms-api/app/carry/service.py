@@ -35,7 +35,7 @@ from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import CashEntry
 from app.ledger.service.reading import get_statement_at_instant
-from app.ledger.service.valuation import QuoteReader, list_positions_of, value_positions
+from app.ledger.service.valuation import QuoteReader, list_statement_positions, value_positions
 from app.performance.rules.closes import get_last_close, get_pnl_date, list_missed_closes
 from app.performance.service.snapshots import WRITE_DELAY
 
@@ -120,7 +120,7 @@ class CarryService:
         book = find_book(connection, *key)
         statement = get_statement_at_instant(connection, key.tenant_id, book, at)
         groups: dict[str, list[OpenPosition]] = {}
-        for position in list_positions_of(key.tenant_id, statement):
+        for position in list_statement_positions(key.tenant_id, statement):
             if position.quantity < 0:
                 groups.setdefault(position.currency or position.base_currency, []).append(position)
         shorts = {

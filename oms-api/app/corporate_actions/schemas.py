@@ -157,20 +157,20 @@ class CorporateActionPreviewOut(BaseModel):
     orders: list[OrderChangeOut] = Field(description="Open orders that are restated or canceled")
 
 
-def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:
+def serialize_record(record: ActionRecord, now: str) -> dict[str, Any]:
     """Return the response of an action, as `CorporateActionOut` describes it. `now` is canonical text."""
-    action = found.action
+    action = record.action
     amounts = ("new_units", "old_units", "cash_in_lieu_price", "amount", "withholding_percent")
     times = ("created_at", "booked_at", "reversed_at")
     terms = ("id", "symbol", "ex_date", "effective_at", "new_symbol", "currency")
     names = ("pay_date", "reason", "created_by", "reversal_reason")
     return {
         "kind": action.kind.value,
-        "status": _get_status(found, now),
+        "status": _get_status(record, now),
         **{name: getattr(action, name) for name in terms},
         **{name: format_optional_quantity(getattr(action, name)) for name in amounts},
-        **{name: getattr(found, name) for name in names},
-        **{name: format_optional_timestamp(at) for name in times for at in [getattr(found, name)]},
+        **{name: getattr(record, name) for name in names},
+        **{name: format_optional_timestamp(at) for name in times for at in [getattr(record, name)]},
     }
 
 

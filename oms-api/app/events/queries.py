@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, text
 
 from app.events.models import Event
 from app.events.rules import (
@@ -200,7 +200,7 @@ def _build_conditions(filters: EventFilter) -> list[Any]:
     return conditions
 
 
-def _has_one_of(types: Sequence[str]) -> Any:  # a SQL condition
+def _has_one_of(types: Sequence[str]) -> ColumnElement[bool]:
     """Return the condition that a row contains an event of the types, at its start or packed after it."""
     values_by_column = [type_name for type_name in types if not type_name.endswith(".*")]
     families = [type_name.removesuffix("*") for type_name in types if type_name.endswith(".*")]

@@ -49,7 +49,7 @@ class QuoteIn(FrozenRequestModel):
             raise PydanticCustomError("crossed", "The bid must not be above the ask.", {"field": "bid"})
         return self
 
-    def quote(self, symbol: str, at: datetime) -> Quote:
+    def build_quote(self, symbol: str, at: datetime) -> Quote:
         """Return the quote, with `at` as its time."""
         return Quote(symbol, self.bid, self.ask, self.last, self.bid_size, self.ask_size, at, "manual")
 

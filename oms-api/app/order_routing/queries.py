@@ -34,14 +34,14 @@ class AssignedPortfolio(NamedTuple):
 
 
 @contextmanager
-def transaction(engine: Engine, tenant_id: int) -> Iterator[Connection]:
+def open_transaction(engine: Engine, tenant_id: int) -> Iterator[Connection]:
     """Yield a connection in a transaction that sees one tenant."""
     with unit_of_work(engine) as connection:
         yield set_tenant_scope(connection, [tenant_id])
 
 
 @contextmanager
-def reading(engine: Engine, tenant_id: int) -> Iterator[Connection]:
+def open_snapshot(engine: Engine, tenant_id: int) -> Iterator[Connection]:
     """Yield a connection that reads one tenant, and waits for no writer."""
     with snapshot(engine) as connection:
         yield set_tenant_scope(connection, [tenant_id])

@@ -14,7 +14,7 @@ from app.database import build_insert_missing
 from app.database.bulk import BulkWrite, Row
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.books import FILL, fill_of
+from app.ledger.queries.books import FILL, parse_fill_row
 from app.ledger.queries.corporate_actions import find_all_actions
 from app.ledger.queries.reading import list_period_conditions
 from app.ledger.queries.reversals import is_undone
@@ -124,7 +124,7 @@ def _sort_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -
 
 
 def _read_step(row: Any, actions: dict[str, CorporateActionTerms]) -> Step:
-    fill = fill_of(row[9:])
+    fill = parse_fill_row(row[9:])
     at = fill.at or BEFORE_ALL
     if row.kind == SPLIT:
         return Split(at, actions[parse_action_key(row.idempotency_key) or ""].ratio)
@@ -135,7 +135,7 @@ def _read_step(row: Any, actions: dict[str, CorporateActionTerms]) -> Step:
 
 def _read_fill(row: Any) -> BookedFill:
     price = divide(row.gmv, row.quantity) if row.kind == TRANSFER else row.price
-    return BookedFill(row.trade_id, fill_of(row[9:]), price, row.charges)
+    return BookedFill(row.trade_id, parse_fill_row(row[9:]), price, row.charges)
 
 
 def _filter_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter) -> Select[Any]:

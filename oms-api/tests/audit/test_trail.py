@@ -116,7 +116,7 @@ def test_actions_wait_for_an_unavailable_database_without_loss(observed_trail):
 
 
 def test_overflow_is_reported_as_dropped_until_space_is_free(trail_engine):
-    noted = Noted(trail_engine, most_held=3)
+    noted = Noted(trail_engine, max_groups=3)
     come_back = break_engine(trail_engine)
     for _ in range(10):
         for number in range(2):

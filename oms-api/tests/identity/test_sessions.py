@@ -200,7 +200,9 @@ def test_all_sessions_of_a_user_end_together(session_services, alice, engine):
     his = session_services.log_in(bob.build_login())
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [alice.tenant_id])
-        ended = queries.revoke_sessions_of(connection, alice.tenant_id, alice.user_id, "new password", NOON)
+        ended = queries.revoke_sessions_of_user(
+            connection, alice.tenant_id, alice.user_id, "new password", NOON
+        )
     assert ended == 3
     for tokens in sessions:
         with pytest.raises(NotRefreshed):
@@ -215,7 +217,9 @@ def test_session_cannot_be_ended_by_another_tenant(session_services, alice, engi
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [other.tenant_id])
         assert not queries.revoke_session(connection, other.tenant_id, session_id, "why not", NOON)
-        assert queries.revoke_sessions_of(connection, other.tenant_id, alice.user_id, "why not", NOON) == 0
+        assert (
+            queries.revoke_sessions_of_user(connection, other.tenant_id, alice.user_id, "why not", NOON) == 0
+        )
     assert session_services.caller(tokens.access)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.order_routing.queries import transaction
+from app.order_routing.queries import open_transaction
 from app.order_routing.service.broker_session import BrokerSession
 from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import KILLED_AFTER, Killed
@@ -89,7 +89,7 @@ def test_order_of_the_queue_that_leaves_it_is_not_known_as_sent(routing):
     order = routing.place_order()
     assert routing.list_open_requests() == [("submit", "sending")]
     routing.harness.cancel(order)
-    with transaction(routing.harness.engine, routing.harness.tenant) as connection:
+    with open_transaction(routing.harness.engine, routing.harness.tenant) as connection:
         routing.session._sender._list_unqueued_requests(connection)
     assert routing.list_open_requests() == [("submit", "new"), ("cancel", "new")]
     routing.restart()  # another process goes on, and need not ask the broker

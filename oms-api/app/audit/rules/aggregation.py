@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.audit.rules.entries import AuditEntry, truncate_entry
 
 MAX_DISTINCT = 30
-MAX_HELD = 10_000
+MAX_GROUPS = 10_000
 OTHERS = "(others)"
 _MINUTE = 60
 
@@ -37,8 +37,8 @@ class CountedEntry:
 
 
 @dataclass(slots=True)
-class _Held:
-    """`waiting` arrived since the last row. `leaving` is being written."""
+class _EntryGroup:
+    """The entries of one key: `waiting` arrived since the last row, `leaving` is being written."""
 
     waiting: CountedEntry | None = None
     leaving: CountedEntry | None = None
@@ -57,23 +57,23 @@ class _Held:
 class Aggregator:
     """Actions that are not written yet, in bounded memory. Not thread-safe."""
 
-    def __init__(self, most_held: int = MAX_HELD) -> None:
-        self._most_held = most_held
-        self._held: dict[Key, _Held] = {}
+    def __init__(self, max_groups: int = MAX_GROUPS) -> None:
+        self._max_groups = max_groups
+        self._groups: dict[Key, _EntryGroup] = {}
         self._distinct: Counter[tuple[int, str, int]] = Counter()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._groups)
 
     def add(self, entry: AuditEntry) -> bool:
         """Add an action. Return False if there is no room."""
         entry = truncate_entry(entry)
         key = self._build_key(entry)
-        group = self._held.get(key)
+        group = self._groups.get(key)
         if group is None:
-            if len(self._held) >= self._most_held:
+            if len(self._groups) >= self._max_groups:
                 return False
-            group = self._held[key] = _Held()
+            group = self._groups[key] = _EntryGroup()
             self._distinct[key[:3]] += 1
         if key.actor == OTHERS:
             entry = _remove_details(entry)
@@ -83,39 +83,39 @@ class Aggregator:
     def take(self, now: datetime, *, everything: bool = False) -> dict[Key, CountedEntry]:
         """Return the actions that are due. `confirm` or `restore` must follow for each key."""
         minute = _get_minute(now)
-        for key in [key for key, group in self._held.items() if key.minute != minute and group.is_done]:
+        for key in [key for key, group in self._groups.items() if key.minute != minute and group.is_done]:
             self._forget(key)
         return {
             key: group.leave()
-            for key, group in self._held.items()
+            for key, group in self._groups.items()
             if group.waiting and (everything or not group.is_reported or key.minute != minute)
         }
 
     def confirm(self, key: Key) -> None:
         """Drop the actions taken under this key: they were written or given up."""
-        self._held[key].leaving = None
-        self._held[key].is_reported = True
+        self._groups[key].leaving = None
+        self._groups[key].is_reported = True
 
     def restore(self, key: Key) -> None:
         """Keep the actions taken under this key, which are due again since they were not written."""
-        group = self._held[key]
+        group = self._groups[key]
         group.waiting = _combine(group.leaving, group.waiting)
         group.leaving = None
 
     def count_waiting(self) -> int:
         """Return the number of actions that are not written yet."""
-        parts = (part for group in self._held.values() for part in (group.waiting, group.leaving))
+        parts = (part for group in self._groups.values() for part in (group.waiting, group.leaving))
         return sum(part.count for part in parts if part)
 
     def _build_key(self, entry: AuditEntry) -> Key:
         kind = (entry.tenant_id, entry.action, _get_minute(entry.at))
         key = Key(*kind, entry.actor, entry.target)
-        if key in self._held or self._distinct[kind] < MAX_DISTINCT:
+        if key in self._groups or self._distinct[kind] < MAX_DISTINCT:
             return key
         return Key(*kind, OTHERS, OTHERS)
 
     def _forget(self, key: Key) -> None:
-        del self._held[key]
+        del self._groups[key]
         kind = key[:3]
         self._distinct[kind] -= 1
         if not self._distinct[kind]:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.audit.rules.aggregation import MAX_HELD, Aggregator, CountedEntry, Key
+from app.audit.rules.aggregation import MAX_GROUPS, Aggregator, CountedEntry, Key
 from app.audit.rules.entries import AuditEntry
 from app.audit.service.recording import append_actions
 from app.clock import Now
@@ -31,12 +31,12 @@ class AuditTrail:
     """
 
     def __init__(
-        self, engine: Engine, now: Now, dropped: Callable[[int], None], most_held: int = MAX_HELD
+        self, engine: Engine, now: Now, dropped: Callable[[int], None], max_groups: int = MAX_GROUPS
     ) -> None:
         self._engine = engine
         self._now = now
         self._dropped = dropped
-        self._gathering = Aggregator(most_held)
+        self._gathering = Aggregator(max_groups)
         self._lock = threading.Lock()  # protects memory, and is never held during database calls
         self._flushing = threading.Lock()
         self._closing = threading.Event()

@@ -39,12 +39,12 @@ def get_budget(
     with _lock:
         budget = _budgets.get((name, engine))
         if budget is None:
-            others = [
+            shared_buckets = [
                 FurtherLimit(_create_bucket(f"{label.lower()}-{other}:{digest}", engine, terms), priorities)
                 for other, (terms, priorities) in (further or {}).items()
             ]
             bucket = _create_bucket(name, engine, limit)
-            budget = _budgets[name, engine] = RequestBudget(bucket, label=label, further=others)
+            budget = _budgets[name, engine] = RequestBudget(bucket, label=label, further=shared_buckets)
         return budget
 
 

@@ -42,7 +42,7 @@ class DatabaseTokenBucket:
         self._own = LocalTokenBucket(limit.capacity, clock, limit.window_seconds)
         self.capacity = limit.capacity
         self._portion = max(limit.capacity // PORTION_SHARE, 1)
-        self._held, self._held_since = 0.0, 0.0  # tokens of this process
+        self._portion_tokens, self._portion_since = 0.0, 0.0  # tokens of this process
         self._shared_level = float(limit.capacity)  # as read last
         self._taken_at: float | None = None  # the last portion
         self._is_reachable = True
@@ -50,28 +50,28 @@ class DatabaseTokenBucket:
     def take(self, reserved: int) -> float:
         """Take a token, or return the seconds to wait."""
         self._drop_unused()
-        if self._held >= 1 and self._shared_level + self._held >= reserved + 1:
-            self._held -= 1
+        if self._portion_tokens >= 1 and self._shared_level + self._portion_tokens >= reserved + 1:
+            self._portion_tokens -= 1
             return 0.0
         self._taken_at = self._clock()
         return self._run(partial(self._take_portion, reserved=reserved), self._own.take, reserved)
 
     def return_token(self) -> None:
         """Return a token that was taken and not used."""
-        self._held, self._held_since = self._held + 1, self._clock()
+        self._portion_tokens, self._portion_since = self._portion_tokens + 1, self._clock()
 
     def get_level(self) -> float:
         """Return the number of tokens that are left for all processes."""
         self._drop_unused()
         is_used = self._taken_at is not None and self._clock() - self._taken_at < USED_SECONDS
-        read = self._take_ahead if is_used and self._held < self._portion else self._read_level
+        read = self._take_ahead if is_used and self._portion_tokens < self._portion else self._read_level
         return self._run(read, lambda _: self._own.get_level(), 0)
 
     def set_level(self, level: float) -> None:
         """Lower the number of tokens to `level`."""
         self._own.set_level(level)
-        if level < self._shared_level + self._held:
-            self._held = min(self._held, level)
+        if level < self._shared_level + self._portion_tokens:
+            self._portion_tokens = min(self._portion_tokens, level)
             self._run(lambda connection: self._lower(connection, level), lambda _: 0.0, 0)
 
     def _take_portion(self, connection: Connection, *, reserved: int) -> float:
@@ -81,15 +81,17 @@ class DatabaseTokenBucket:
             return self._get_wait(reserved + 1 - level)
         tokens = min(float(self._portion), float(int(level - reserved)))
         self._save(connection, level - tokens)
-        self._held, self._held_since = tokens - 1, self._clock()
+        self._portion_tokens, self._portion_since = tokens - 1, self._clock()
         return 0.0
 
     def _take_ahead(self, connection: Connection) -> float:
         level = self._load(connection)
-        tokens = min(self._portion - self._held, float(int(level / 2)))  # others may need the last ones
+        tokens = min(
+            self._portion - self._portion_tokens, float(int(level / 2))
+        )  # others may need the last ones
         self._save(connection, level - tokens)
-        self._held, self._held_since = self._held + tokens, self._clock()
-        return self._shared_level + self._held
+        self._portion_tokens, self._portion_since = self._portion_tokens + tokens, self._clock()
+        return self._shared_level + self._portion_tokens
 
     def _get_wait(self, missing: float) -> float:
         limit = self._limit  # the tokens of a day do not come back before it ends
@@ -99,7 +101,7 @@ class DatabaseTokenBucket:
         row = connection.execute(select(_LIMITS).where(_LIMITS.c.name == self._name)).one_or_none()
         if row is not None:
             self._shared_level = refill(self._limit, row.millitokens / _MILLI, row.updated_at, self._now())
-        return self._shared_level + self._held
+        return self._shared_level + self._portion_tokens
 
     def _lower(self, connection: Connection, level: float) -> float:
         self._save(connection, min(self._load(connection), level))
@@ -141,5 +143,5 @@ class DatabaseTokenBucket:
         return result
 
     def _drop_unused(self) -> None:
-        if self._held and self._clock() - self._held_since > PORTION_LIFETIME_SECONDS:
-            self._held = 0.0
+        if self._portion_tokens and self._clock() - self._portion_since > PORTION_LIFETIME_SECONDS:
+            self._portion_tokens = 0.0

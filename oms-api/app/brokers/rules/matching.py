@@ -124,12 +124,14 @@ class _MatchingRun:
         self._half = half
         self._supply = supply
         self._events: list[MarketEvent] = []
-        self._taken: dict[str, Decimal] = {}  # the filled quantity of each group
+        self._filled_by_group: dict[str, Decimal] = {}  # the filled quantity of each group
         self._ended: set[str] = set()  # parents whose child orders have filled
 
     def serve(self, line: list[_Seen]) -> list[MarketEvent]:
         for order, effect in line:
-            leaves = order.leaves - self._taken.get(order.group, ZERO) if order.group else order.leaves
+            leaves = (
+                order.leaves - self._filled_by_group.get(order.group, ZERO) if order.group else order.leaves
+            )
             if leaves > ZERO and order.id not in self._ended:
                 self._serve_one(order, effect, leaves)
         return self._events
@@ -160,7 +162,7 @@ class _MatchingRun:
             return ZERO
         self._supply.take(order, quantity)
         if order.group:
-            self._taken[order.group] = self._taken.get(order.group, ZERO) + quantity
+            self._filled_by_group[order.group] = self._filled_by_group.get(order.group, ZERO) + quantity
         if order.parent_id:
             self._ended.add(order.parent_id)
         self._events.append(Executed(order.id, build_execution_id(order), quantity, price, value, self._at))

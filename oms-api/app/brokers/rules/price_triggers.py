@@ -51,7 +51,7 @@ def match_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
 
 def _apply_limit(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> PriceEffect:
     """Return the effect on a limit order: it fills at the opposite side if that is within the limit."""
-    limit = _limit_of(order)
+    limit = _get_limit_price(order)
     if price is None or (price > limit if order.side is _BUY else price < limit):
         return PriceEffect(None, triggers) if triggers else NOTHING
     return PriceEffect(price, triggers, None, AT_LIMIT, -limit if order.side is _BUY else limit, False)
@@ -60,7 +60,7 @@ def _apply_limit(order: BrokerOrder, price: Decimal | None, *, triggers: bool = 
 def _stop_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     if offer.watched is None:
         return NOTHING
-    stop = _stop_of(order)
+    stop = _find_stop_price(order)
     if stop is None or not is_stop_reached(order.side, offer.watched, stop):
         return PriceEffect(level=advance_trail(order, offer.watched)) if order.kind is _TRAIL else NOTHING
     if order.kind is _STOP_LIMIT:
@@ -85,7 +85,7 @@ def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> PriceEffect:
 
     The price must cross the limit, not only touch it. A bar that opens beyond the limit fills at the open.
     """
-    limit = _limit_of(order)
+    limit = _get_limit_price(order)
     if order.side is _BUY:
         crossed, price, key = bar.low < limit, min(best, limit), -limit
     else:
@@ -94,7 +94,7 @@ def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> PriceEffect:
 
 
 def _stop_on_bar(order: BrokerOrder, bar: Bar) -> PriceEffect:
-    stop = _stop_of(order)
+    stop = _find_stop_price(order)
     is_buy = order.side is _BUY
     if stop is None or not is_stop_reached(order.side, bar.high if is_buy else bar.low, stop):
         best = bar.low if is_buy else bar.high
@@ -111,7 +111,7 @@ def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decim
     It fills at the stop if that is within the limit. After an opening gap it fills at the limit if the bar
     returns to it. Otherwise it is a limit order from the next bar on.
     """
-    limit, key = _limit_of(order), _stop_key(order, stop)
+    limit, key = _get_limit_price(order), _stop_key(order, stop)
     if is_stop_reached(order.side, limit, price):
         return PriceEffect(price, True, None, AT_STOP, key, False)
     gapped = is_stop_reached(order.side, bar.open, stop)
@@ -132,13 +132,13 @@ def _stop_key(order: BrokerOrder, stop: Decimal) -> Decimal:
     return stop if order.side is _BUY else -stop
 
 
-def _limit_of(order: BrokerOrder) -> Decimal:
+def _get_limit_price(order: BrokerOrder) -> Decimal:
     if order.limit_price is None:
         raise ValueError(f"order {order.id} has no limit price")
     return order.limit_price
 
 
-def _stop_of(order: BrokerOrder) -> Decimal | None:
+def _find_stop_price(order: BrokerOrder) -> Decimal | None:
     """Return the trigger price. A trailing stop has none before its first price."""
     if order.kind is _TRAIL:
         return order.trail_level

@@ -32,12 +32,12 @@ def serialize_day(signed: SignedDay, visible: Set[int] | None = None) -> dict[st
         "figures": [
             serialize_figures(day_figures)
             for day_figures in figures
-            if _sees(visible, day_figures.portfolio_id)
+            if _is_visible(visible, day_figures.portfolio_id)
         ],
         "breaks": [
             serialize_break(open_break)
             for open_break in signed.breaks
-            if _sees(visible, open_break.portfolio_id)
+            if _is_visible(visible, open_break.portfolio_id)
         ],
         "currency": day.currency,
         "day_pnl": None if visible is not None else _convert_total(signed.figures, day.currency, rates),
@@ -81,12 +81,12 @@ def _convert_total(
     figures: Iterable[DayFigures], currency: str, rates: Iterable[dict[str, str]]
 ) -> str | None:
     """Return the day P&L of all portfolios in the tenant's currency, None if a rate is missing."""
-    known = {currency: Decimal(1)} | {rate["currency"]: Decimal(rate["rate"]) for rate in rates}
+    rates_by_currency = {currency: Decimal(1)} | {rate["currency"]: Decimal(rate["rate"]) for rate in rates}
     total = ZERO
     for day_figures in figures:
-        if day_figures.currency not in known:
+        if day_figures.currency not in rates_by_currency:
             return None
-        total += multiply(Decimal(day_figures.day_pnl), known[day_figures.currency])
+        total += multiply(Decimal(day_figures.day_pnl), rates_by_currency[day_figures.currency])
     return format_money(total)
 
 
@@ -94,5 +94,5 @@ def _get_name(figures: DayFigures) -> str:
     return figures.portfolio_name
 
 
-def _sees(visible: Set[int] | None, portfolio_id: int) -> bool:
+def _is_visible(visible: Set[int] | None, portfolio_id: int) -> bool:
     return visible is None or portfolio_id in visible

@@ -15,7 +15,7 @@ from app.ledger.rules.cash import hash_cash
 from app.ledger.rules.chain import GENESIS, compute_row_hash
 from app.ledger.rules.marks import STALE_AFTER
 from app.ledger.service.reading import PortfolioStatement
-from app.ledger.service.valuation import list_positions_of
+from app.ledger.service.valuation import list_statement_positions
 from app.market_data.rules.values import compute_mark
 from app.market_data.service import Market
 from app.money import format_plain_amount
@@ -64,7 +64,7 @@ def list_mark_breaks(
     connection: Connection, market: Market, tenant_id: int, statement: PortfolioStatement, close: StoredClose
 ) -> Iterator[FoundBreak]:
     """Yield the open positions whose mark was old at the close, or was the price of their last trade."""
-    symbols = {position.symbol for position in list_positions_of(tenant_id, statement)}
+    symbols = {position.symbol for position in list_statement_positions(tenant_id, statement)}
     keys = [InstrumentKey(tenant_id, symbol) for symbol in sorted(symbols)]
     quotes = market.find_past_marks(connection, keys, close.at)
     for key in keys:

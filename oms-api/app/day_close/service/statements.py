@@ -39,32 +39,28 @@ def read_statement(connection: Connection, caller: Caller, day: date, name: str)
     key = name_key(name)
     portfolio_id = queries.find_portfolio_id(connection, caller.tenant_id, key)
     signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
-    matching_figures = (
-        []
-        if signed is None
-        else [day_figures for day_figures in signed.figures if day_figures.portfolio_id == portfolio_id]
-    )
-    if signed is None or not matching_figures or not caller.sees(key):
+    all_figures = () if signed is None else signed.figures
+    figures = next((figures for figures in all_figures if figures.portfolio_id == portfolio_id), None)
+    if signed is None or figures is None or not caller.sees(key):
         raise NoSuchDayClose(day.isoformat(), name)
     breaks = [open_break for open_break in signed.breaks if open_break.portfolio_id == portfolio_id]
-    return build_statement(
-        signed.day, matching_figures[0], breaks, _read_rows(connection, matching_figures[0])
-    )
+    return build_statement(signed.day, figures, breaks, _read_rows(connection, figures))
 
 
 def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
     key = (figures.tenant_id, figures.portfolio_id)
     book, end = find_book(connection, *key), datetime.fromisoformat(figures.ended_at)
     start = figures.started_at
-    first = 0 if start is None else find_sequence(connection, key[0], book, datetime.fromisoformat(start))
-    last = find_sequence(connection, key[0], book, end)
+    tenant_id = figures.tenant_id
+    first = 0 if start is None else find_sequence(connection, tenant_id, book, datetime.fromisoformat(start))
+    last = find_sequence(connection, tenant_id, book, end)
     trades = queries.list_statement_trades(connection, *key, first, last, MAX_ROWS)
     movements = [
         row
         for row in list_cash_movements(connection, *key)
         if (start is None or row.created_at > start) and row.created_at <= figures.ended_at
     ]
-    holdings = get_statement_at_instant(connection, key[0], book, end).holdings
+    holdings = get_statement_at_instant(connection, tenant_id, book, end).holdings
     return StatementRows(
         [_format_trade(trade, figures.currency) for trade in trades],
         list(map(_format_movement, movements)),

@@ -27,7 +27,8 @@ def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:
         fields = event.payload | {"at": event.at}
         events.setdefault((event.tenant_id, str(event.payload.get("date"))), []).append(fields)
     for key in sorted(stored.keys() | entries.keys() | events.keys()):
-        location = f"day close {key[1]} of tenant {key[0]}"
+        tenant_id, date = key
+        location = f"day close {date} of tenant {tenant_id}"
         if key not in stored or key not in entries:
             missing = "row" if key not in stored else "audit entry"
             yield ActionDifference(location, missing, "none", "one")

@@ -190,7 +190,7 @@ def revoke_session(
     return connection.execute(statement).rowcount == 1
 
 
-def revoke_sessions_of(
+def revoke_sessions_of_user(
     connection: Connection,
     tenant_id: int,
     user_id: int,

@@ -36,7 +36,7 @@ def erase_user(
     with the pseudonym. It and the ledger keep the ID under which the person acted, because hashes cover it.
     """
     tenant_id, user = request.caller.tenant_id, erasure.user
-    credentials.revoke_sessions_of(connection, tenant_id, user.id, SESSIONS_ENDED_BECAUSE, now)
+    credentials.revoke_sessions_of_user(connection, tenant_id, user.id, SESSIONS_ENDED_BECAUSE, now)
     queries.delete_login(connection, tenant_id, user.id)
     values = {"person": erasure.pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
     update_user(connection, tenant_id, user.id, values, now)

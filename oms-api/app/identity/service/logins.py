@@ -99,7 +99,7 @@ class LoginService:
             owner = UserKey(caller.tenant_id, caller.user_id or 0)
             if not queries.replace_password_hash(connection, *owner, hashed, now, stored):
                 raise WrongPassword  # the password was reset in the meantime
-            queries.revoke_sessions_of(connection, *owner, "password changed", now, session_id)
+            queries.revoke_sessions_of_user(connection, *owner, "password changed", now, session_id)
             entry = build_session_entry(
                 caller.tenant_id, caller.actor, "password.changed", session_id, client, now
             )

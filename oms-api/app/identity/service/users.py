@@ -161,7 +161,7 @@ def _revoke_sessions(
 ) -> None:
     reason = "password changed" if password_changed else "user disabled"
     if password_changed or after["status"] == "disabled":
-        credentials.revoke_sessions_of(connection, tenant_id, after["id"], reason, now)
+        credentials.revoke_sessions_of_user(connection, tenant_id, after["id"], reason, now)
 
 
 def _serialize_change(

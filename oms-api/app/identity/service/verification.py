@@ -109,16 +109,18 @@ def _compare_workspaces(
 
 def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> Iterator[ActionDifference]:
     logins = {(row["tenant_id"], row["user_id"]): row for row in iterate_rows(connection, "logins")}
-    for key, row in logins.items():
-        email = users[key]["email"] if key in users else "that of a user"
+    for (tenant_id, user_id), row in logins.items():
+        user = users.get((tenant_id, user_id))
+        email = user["email"] if user else "that of a user"
         if row["email"] != email:
-            yield ActionDifference(f"login of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
+            location = f"login of user {user_id} of tenant {tenant_id}"
+            yield ActionDifference(location, "email", row["email"], email)
     for key, user in users.items():
         # a user without a Slack identity must have a password
         if user["person"] is None and key not in logins:
-            yield ActionDifference(
-                f"user {_format_user_name(user)} of tenant {key[0]}", "login", "none", "a password"
-            )
+            tenant_id, _ = key
+            location = f"user {_format_user_name(user)} of tenant {tenant_id}"
+            yield ActionDifference(location, "login", "none", "a password")
 
 
 def _compare(
@@ -134,4 +136,7 @@ def _compare(
 
 
 def _format_key(key: Hashable) -> str:
-    return f"{key[1]} of tenant {key[0]}" if isinstance(key, tuple) else str(key)
+    if not isinstance(key, tuple):
+        return str(key)
+    tenant_id, name = key
+    return f"{name} of tenant {tenant_id}"

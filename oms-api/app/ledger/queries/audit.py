@@ -13,7 +13,7 @@ from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.ledger.queries.books import FILL, fill_of
+from app.ledger.queries.books import FILL, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import has_action_rows, replay_position
 from app.ledger.queries.reversals import is_unreversed
@@ -231,7 +231,7 @@ def _iterate_unreversed_fills(
     """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
     fields = _get_holding_fields(original) | {"start": start, "end": end, "trade_id": original.trade_id}
     options = {"yield_per": _CHUNK}
-    yield from map(fill_of, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
+    yield from map(parse_fill_row, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
 
 
 def _find_earlier_reversal(connection: Connection, reversal: TradeRow) -> str | None:

@@ -259,7 +259,7 @@ def iterate_unreversed_fills(connection: Connection, key: PositionKey, without: 
         .order_by(Trade.sequence)
     )
     rows = connection.execute(statement, execution_options={"yield_per": _REPLAY_CHUNK})
-    yield from map(fill_of, rows)
+    yield from map(parse_fill_row, rows)
 
 
 def find_last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> Decimal | None:
@@ -290,7 +290,7 @@ def has_cash_movement(
 FILL = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Trade.executed_at)
 
 
-def fill_of(row: Any) -> Fill:  # a row of `FILL`
+def parse_fill_row(row: Any) -> Fill:  # a row of `FILL`
     """Return the fill of a ledger row. The row may be corrupt, so nothing is validated."""
     side, quantity, gmv, currency, fx_rate, executed_at = row
     rate = None if currency is None else fx_rate

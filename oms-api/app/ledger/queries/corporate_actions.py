@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select
 from app.column_values import format_canonical
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
-from app.ledger.queries.books import FILL, fill_of, iterate_unreversed_fills
+from app.ledger.queries.books import FILL, iterate_unreversed_fills, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Fill, Position, Side, replay_fills
@@ -215,7 +215,7 @@ def _read_steps(
     connection: Connection, key: PositionKey, rows: Iterable[Any], actions: dict[str, CorporateActionTerms]
 ) -> Iterator[tuple[str, Step]]:
     for trade_id, kind, sequence, row_key, *values in rows:
-        fill = fill_of(values)
+        fill = parse_fill_row(values)
         at = fill.at or BEFORE_ALL
         step: Step
         if kind not in ACTION_ROWS:

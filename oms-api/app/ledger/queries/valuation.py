@@ -82,6 +82,7 @@ def find_last_prices(connection: Connection, keys: Sequence[PositionKey]) -> dic
     matching_rows = find_matching_rows(
         connection, _POSITIONS, (*_POSITION_KEY, "last_sequence"), _POSITION_KEY, keys
     )
-    sequences = {PositionKey(*row[:4]): (PortfolioKey(*row[:2]), row[4]) for row in matching_rows}
-    prices = find_trade_prices(connection, sorted(set(sequences.values())))
-    return {key: prices[row] for key, row in sequences.items()}
+    sequences = {PositionKey(*key): sequence for *key, sequence in matching_rows}
+    row_keys = {key: (key.portfolio_key, sequence) for key, sequence in sequences.items()}
+    prices = find_trade_prices(connection, sorted(set(row_keys.values())))
+    return {key: prices[row_key] for key, row_key in row_keys.items()}

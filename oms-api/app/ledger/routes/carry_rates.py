@@ -46,7 +46,7 @@ class CarryRateIn(FrozenRequestModel):
             raise PydanticCustomError("carry_rate", message, {"field": "currency"})
         return self
 
-    def to_facts(self) -> dict[str, Any]:
+    def serialize(self) -> dict[str, Any]:
         """Return the rate as it is stored and shown."""
         percent = f"{self.percent:f}"
         return {

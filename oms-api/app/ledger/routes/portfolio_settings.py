@@ -104,7 +104,7 @@ class ApprovalIn(FrozenRequestModel):
             raise PydanticCustomError("approval", "{message}", {"message": message, "field": "instruments"})
         return self
 
-    def to_facts(self) -> dict[str, Any]:
+    def serialize(self) -> dict[str, Any]:
         """Return the policy as it is stored and shown."""
         return {
             "mode": self.mode,
@@ -203,10 +203,10 @@ _COLUMN_CONVERTERS: dict[str, Any] = {
     ),
     "calendar": lambda value: None if value is None else value.value,
     "enforce_sessions": lambda value: value,
-    "approval": lambda value: format_json(None if value is None else value.to_facts()),
+    "approval": lambda value: format_json(None if value is None else value.serialize()),
     "participation": lambda value: None if value is None else format_fixed(value),
     "slippage": lambda value: None if value is None else format_fixed(value),
-    "carry_rates": lambda value: format_json([rate.to_facts() for rate in value or ()]),
+    "carry_rates": lambda value: format_json([rate.serialize() for rate in value or ()]),
     "when_broker_down": lambda value: value,
 }
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -22,47 +22,74 @@ from app.ledger.service.verdict import Verdict
 from app.timestamps import Timestamp
 
 Names = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
-CashFact = tuple[int, str, str, Timestamp]  # tenant id, type, payload without the portfolio's name, time
+
+
+class CashEventKey(NamedTuple):
+    """The content of the event of a cash movement, without the portfolio's name."""
+
+    tenant_id: int
+    type: str
+    payload: str
+    created_at: Timestamp
+
+
+class _EventContent(NamedTuple):
+    """The content of an event: a key without the portfolio's name, and the portfolio's id and name.
+
+    The id and the name are None if the payload cannot be read.
+    """
+
+    key: tuple[Any, ...]
+    portfolio_id: Any = None
+    portfolio_name: Any = None
+
+    @property
+    def payload(self) -> Any:
+        """The payload without the portfolio's name."""
+        return self.key[1]
+
 
 _PROBED_BUCKETS = 8
 _CHUNK = 2_000  # events compared at once
 
 
-def build_event_fact(row: TradeRow) -> tuple[int, str, str]:
+def build_event_key(row: TradeRow) -> tuple[int, str, str]:
     """Return what the event of a row must contain, without the portfolio's name, which may have changed."""
     return (row.tenant_id, build_trade_payload(row, ""), row.created_at)
 
 
-def build_cash_fact(row: CashRow) -> CashFact:
+def build_cash_event_key(row: CashRow) -> CashEventKey:
     """Return what the event of a cash movement must contain, without the portfolio's name."""
-    return (row.tenant_id, f"cash.{row.kind}", build_cash_payload(row, ""), row.created_at)
+    return CashEventKey(row.tenant_id, f"cash.{row.kind}", build_cash_payload(row, ""), row.created_at)
 
 
-def verify_cash_events(connection: Connection, verdict: Verdict, expected: Counter[CashFact]) -> None:
+def verify_cash_events(connection: Connection, verdict: Verdict, expected: Counter[CashEventKey]) -> None:
     """Check that each cash movement has one event with the same content, and that there is no other."""
     names = list_all_portfolio_names(connection)
     for event in audit.iterate_cash_events(connection):
         verdict.checked[Check.CASH_MOVEMENT_EVENT] += 1
         recorded_event = RecordedEvent(event.id, event.tenant_id, event.payload, event.created_at)
-        (_, payload, *_), name = _read_fact(recorded_event)
-        _check_name(verdict, recorded_event, name, names)
-        event_key = (event.tenant_id, event.type, payload, event.created_at)
+        content = _read_content(recorded_event)
+        _check_name(verdict, recorded_event, content, names)
+        event_key = CashEventKey(event.tenant_id, event.type, content.payload, event.created_at)
         expected[event_key] -= 1
         if expected[event_key] < 0:
-            finding = Finding(Check.CASH_MOVEMENT_EVENT, event.type, payload, "a row of the cash ledger")
+            finding = Finding(
+                Check.CASH_MOVEMENT_EVENT, event.type, content.payload, "a row of the cash ledger"
+            )
             verdict.add_findings(f"event {event.id}", [finding])
-    for event_key in (event_key for event_key, count in expected.items() if count > 0):
-        finding = Finding(Check.CASH_MOVEMENT_EVENT, event_key[1], "no event tells just this", event_key[2])
-        verdict.add_findings(f"cash movement of tenant {event_key[0]}", [finding])
+    for tenant_id, kind, payload, _ in (event_key for event_key, count in expected.items() if count > 0):
+        finding = Finding(Check.CASH_MOVEMENT_EVENT, kind, "no event with this content", payload)
+        verdict.add_findings(f"cash movement of tenant {tenant_id}", [finding])
 
 
 def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
     """Check that each row in `balance` has one event, and each position the event of its last row."""
     names = list_all_portfolio_names(connection)
     for event in audit.iterate_recorded_events(connection):
-        event_key, name = _read_fact(event)
-        balance.take(event_key)
-        _check_name(verdict, event, name, names)
+        content = _read_content(event)
+        balance.take(content.key)
+        _check_name(verdict, event, content, names)
         verdict.checked[Check.EVENT] += 1
     odd = balance.list_unbalanced_buckets()
     if odd:
@@ -89,24 +116,21 @@ def list_all_portfolio_names(connection: Connection) -> Names:
     return names
 
 
-def _read_fact(event: RecordedEvent) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
-    """Return the event's content without the portfolio's name, and the portfolio's id and name.
-
-    Both are None if the payload cannot be read.
-    """
+def _read_content(event: RecordedEvent) -> _EventContent:
     try:
         fields = orjson.loads(event.payload)
         portfolio = (fields["portfolio_id"], fields["portfolio_name"])
         fields["portfolio_name"] = ""
         hash(portfolio)
     except (ValueError, KeyError, TypeError):
-        return (event.tenant_id, event.payload), (None, None)
-    return (event.tenant_id, orjson.dumps(fields).decode(), event.created_at), portfolio
+        return _EventContent((event.tenant_id, event.payload))
+    key = (event.tenant_id, orjson.dumps(fields).decode(), event.created_at)
+    return _EventContent(key, *portfolio)
 
 
-def _check_name(verdict: Verdict, event: RecordedEvent, portfolio: tuple[Any, Any], names: Names) -> None:
-    portfolio_id, name = portfolio
-    portfolio_names = names.get((event.tenant_id, portfolio_id), set())
+def _check_name(verdict: Verdict, event: RecordedEvent, content: _EventContent, names: Names) -> None:
+    name = content.portfolio_name
+    portfolio_names = names.get((event.tenant_id, content.portfolio_id), set())
     if portfolio_names and name not in portfolio_names:
         finding = Finding(Check.EVENT, "portfolio_name", str(name), " or ".join(sorted(portfolio_names)))
         verdict.add_findings(f"event {event.id}", [finding])
@@ -118,11 +142,11 @@ def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -
     expected = Counter(
         event_key
         for row in audit.iterate_ledger_rows(connection)
-        if compute_bucket(event_key := build_event_fact(row)) in probed
+        if compute_bucket(event_key := build_event_key(row)) in probed
     )
     surplus: list[tuple[int, Hashable]] = []
     for event in audit.iterate_recorded_events(connection):
-        event_key, _ = _read_fact(event)
+        event_key = _read_content(event).key
         if compute_bucket(event_key) in probed:
             expected[event_key] -= 1
             if expected[event_key] < 0:
@@ -132,7 +156,7 @@ def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -
         fields = orjson.loads(missing[0][1])
         portfolio = f"portfolio (id {fields['portfolio_id']})"
         location = f"trade {fields['trade_id']}, {portfolio}, sequence {fields['sequence']}"
-        finding = Finding(Check.EVENT, audit.RECORDED, "no event tells just this", str(missing[0]))
+        finding = Finding(Check.EVENT, audit.RECORDED, "no event with this content", str(missing[0]))
     else:
         location = f"event {surplus[0][0]}"
         finding = Finding(Check.EVENT, audit.RECORDED, str(surplus[0][1]), "one event for each row")
@@ -151,7 +175,7 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
         rows = audit.load_trades_by_key(connection, [key for _, key in keyed_events if key])
         for event, key in keyed_events:
             _check_position(connection, verdict, event, rows.get(key) if key else None)
-            _check_name(verdict, event, _read_fact(event)[1], names)
+            _check_name(verdict, event, _read_content(event), names)
             newest.pop(key or LedgerRowKey(0, 0, 0), None)
     for key, symbol in newest.items():
         finding = Finding(Check.POSITION_EVENT, audit.MOVED, "none", f"an event for sequence {key.sequence}")
@@ -173,7 +197,7 @@ def _check_position(
     connection: Connection, verdict: Verdict, event: RecordedEvent, row: TradeRow | None
 ) -> None:
     verdict.checked[Check.POSITION_EVENT] += 1
-    (_, stored, *_), expected = _read_fact(event)[0], row and build_position_payload(row, "")
+    stored, expected = _read_content(event).payload, row and build_position_payload(row, "")
     if row is None or stored != expected:
         finding = Finding(Check.POSITION_EVENT, audit.MOVED, event.payload, expected or "a row of the ledger")
         verdict.add_findings(f"event {event.id}", [finding])

@@ -192,18 +192,18 @@ class _RateHistory:
 
     def __init__(self, bars: Mapping[str, list[Bar]], currency: str, base: str) -> None:
         self._bars, self._currency, self._base = bars, currency, base
-        self._known: dict[datetime, Decimal | None] = {}
+        self._rates_by_minute: dict[datetime, Decimal | None] = {}
 
     def __call__(self, at: datetime) -> Decimal | None:
         """Return the rate of the minute of an instant, None if no earlier close is known."""
         minute = get_bar_start(at, Interval.MINUTE)
-        if minute not in self._known:
+        if minute not in self._rates_by_minute:
             quotes = {
                 currency_pair: _find_close(currency_pair, bars, minute)
                 for currency_pair, bars in self._bars.items()
             }
-            self._known[minute] = find_rate(self._currency, self._base, quotes)
-        return self._known[minute]
+            self._rates_by_minute[minute] = find_rate(self._currency, self._base, quotes)
+        return self._rates_by_minute[minute]
 
 
 def _start(record: PositionRecord | None, rows: Sequence[LedgerRow], now: datetime) -> PositionRecord:

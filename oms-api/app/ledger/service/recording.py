@@ -101,10 +101,10 @@ def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[R
 
 def _is_repeated(outcomes: Iterable[object], outcome: RecordedTrade) -> bool:
     """Return whether the outcome is that of a trade of an earlier batch."""
-    recorded = (
+    earlier_rows = (
         outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
     )
-    return outcome.replayed and outcome.row not in recorded
+    return outcome.replayed and outcome.row not in earlier_rows
 
 
 def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
@@ -129,14 +129,16 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
         repeated = _find_repeated(batch, command, key)
         if repeated:
             return repeated
-        recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
+        recorded_trade = (
+            _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
+        )
     except OmsError as error:
         if batch.change_count != change_count:
             raise
         return error
     if key:
-        batch.rows_by_request_key.setdefault(key, []).append(recorded.row)
-    return recorded
+        batch.rows_by_request_key.setdefault(key, []).append(recorded_trade.row)
+    return recorded_trade
 
 
 def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> RecordedTrade | None:
@@ -248,15 +250,15 @@ def refuse_by_switch(
     While REDUCING, a trade may only close the position, and only what other working orders do not close
     already. Exits do not count, because the trade reduces them.
     """
-    quantity, room = command.trade.quantity, ZERO
+    quantity, closable_quantity = command.trade.quantity, ZERO
     if portfolio.trading_state != HALTED:
-        room = compute_closed_quantity(position.quantity, command.side.sign * quantity)
-        if room == quantity:
+        closable_quantity = compute_closed_quantity(position.quantity, command.side.sign * quantity)
+        if closable_quantity == quantity:
             free_quantity = abs(position.quantity) - batch.get_reserved_quantity(
                 portfolio, command, position.quantity
             )
-            room = min(room, max(free_quantity, ZERO))
-    if room < quantity:
+            closable_quantity = min(closable_quantity, max(free_quantity, ZERO))
+    if closable_quantity < quantity:
         # A command of this batch may have switched the portfolio itself.
         scope = batch.switch_scopes.get(portfolio.key, "portfolio")
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
@@ -273,9 +275,9 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
         raise AlreadyReversed(command.trade_id, batch.reversals[key])
     if original.order_id is not None and batch.get_portfolio(original.portfolio_key).broker_connection:
         raise FilledAtBroker(command.trade_id, original.order_id)
-    recorded = _book_reversal(batch, command, original)
-    batch.reversals[key] = recorded.row.trade_id
-    return recorded
+    reversal = _book_reversal(batch, command, original)
+    batch.reversals[key] = reversal.row.trade_id
+    return reversal
 
 
 def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:

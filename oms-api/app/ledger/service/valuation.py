@@ -47,7 +47,9 @@ def value_statements(
 ) -> dict[Key, PortfolioValue]:
     """Return the current value of each portfolio, by the keys of `statements`."""
     positions = [
-        position for statement in statements.values() for position in list_positions_of(tenant_id, statement)
+        position
+        for statement in statements.values()
+        for position in list_statement_positions(tenant_id, statement)
     ]
     exposures = value_positions(connection, valuer.read_quotes, positions, at)
     ids = [statement.book.id for statement in statements.values()]
@@ -101,7 +103,7 @@ def load_marks(
     return Marks(prices, last_prices, _find_rates(foreign, quotes))
 
 
-def list_positions_of(tenant_id: int, statement: PortfolioStatement) -> Iterable[OpenPosition]:
+def list_statement_positions(tenant_id: int, statement: PortfolioStatement) -> Iterable[OpenPosition]:
     """Yield the open positions of a portfolio."""
     portfolio = PortfolioKey(tenant_id, statement.book.id)
     for holding in statement.holdings:

@@ -30,9 +30,9 @@ from app.ledger.rules.projections import (
 )
 from app.ledger.rules.verification import Check, Finding, check_action_row, check_row
 from app.ledger.service.event_verification import (
-    CashFact,
-    build_cash_fact,
-    build_event_fact,
+    CashEventKey,
+    build_cash_event_key,
+    build_event_key,
     verify_cash_events,
     verify_events,
 )
@@ -96,7 +96,7 @@ def verify_ledger(connection: Connection, verdict: Verdict | None = None) -> Ver
     `connection` must read one consistent snapshot.
     """
     verdict, balance = verdict or Verdict(), Balance()
-    cash_events: Counter[CashFact] = Counter()
+    cash_events: Counter[CashEventKey] = Counter()
     for book in _iterate_portfolios(connection):
         _verify_book(connection, book, verdict, balance, cash_events)
     _verify_keys(connection, verdict)
@@ -149,10 +149,10 @@ def _verify_book(
     book: StoredPortfolioRows,
     verdict: Verdict,
     balance: Balance,
-    cash_events: Counter[CashFact],
+    cash_events: Counter[CashEventKey],
 ) -> None:
     movements = load_cash_movements(connection, book.portfolio) if book.portfolio else CashMovements()
-    cash_events.update(map(build_cash_fact, movements.rows))
+    cash_events.update(map(build_cash_event_key, movements.rows))
     verdict.checked[Check.CASH_MOVEMENT] += len(movements.rows)
     state = LedgerState(Decimal(book.portfolio.opening_cash) if book.portfolio else ZERO)
     rows = reversals = keys = actions = 0
@@ -163,7 +163,7 @@ def _verify_book(
             )
         if findings:
             verdict.add_findings(describe_location(row, book.portfolio), findings)
-        balance.add(build_event_fact(row))
+        balance.add(build_event_key(row))
         rows += 1
         reversals += row.kind == REVERSAL
         actions += row.kind in ACTION_ROWS

@@ -32,7 +32,11 @@ def find_unmatched_quotes(
 ) -> dict[InstrumentKey, Timestamp]:
     """Return since when those of the instruments have a quote that still has to be matched."""
     matching_rows = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
-    return {InstrumentKey(*row[:2]): convert_instant(row[2]) for row in matching_rows if row[2] is not None}
+    return {
+        InstrumentKey(tenant_id, symbol): convert_instant(since)
+        for tenant_id, symbol, since in matching_rows
+        if since is not None
+    }
 
 
 def lock_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> set[InstrumentKey]:
@@ -120,7 +124,8 @@ def _serialize_quote(key: InstrumentKey, quote: Quote) -> Row:
 
 
 def _build_quote(row: Sequence[Any]) -> Quote:
-    return Quote._make((row[1], *map(parse_decimal, row[2:7]), parse_instant(row[7]), row[8]))
+    _, symbol, *amounts, at, source = row
+    return Quote._make((symbol, *map(parse_decimal, amounts), parse_instant(at), source))
 
 
 def _format_amounts(amounts: Sequence[Any]) -> list[str | None]:

@@ -28,10 +28,10 @@ def find_overrides(
     """Return the overrides of those of the instruments that have one in force at an instant."""
     overrides = {}
     for row in find_matching_rows(connection, _OVERRIDES, _KEY + _FACTS, _KEY, keys):
-        price, reason, set_by, *times = row[2:]
-        override = MarkOverride(row[1], Decimal(price), reason, set_by, *map(parse_instant, times))
+        tenant_id, symbol, price, reason, set_by, *times = row
+        override = MarkOverride(symbol, Decimal(price), reason, set_by, *map(parse_instant, times))
         if override.set_at <= at < override.expires_at:
-            overrides[InstrumentKey(*row[:2])] = override
+            overrides[InstrumentKey(tenant_id, symbol)] = override
     return overrides
 
 
@@ -48,8 +48,8 @@ def list_overrides(
 
 def list_all_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverride]]:
     """Yield the overrides of every tenant that `connection` sees, with its id, expired ones too."""
-    for row in connection.execute(select(_OVERRIDES.c.tenant_id, *_COLUMNS)):
-        yield row[0], MarkOverride._make(row[1:])
+    for tenant_id, *values in connection.execute(select(_OVERRIDES.c.tenant_id, *_COLUMNS)):
+        yield tenant_id, MarkOverride._make(values)
 
 
 def build_override_upsert(tenant_id: int, override: MarkOverride) -> BulkWrite:

@@ -76,7 +76,7 @@ async def put_quote(
 
     The quote is valid until the next one. Orders that match it are filled before the response is sent.
     """
-    quote = body.quote(await market.resolve_symbol(caller.tenant_id, symbol), now())
+    quote = body.build_quote(await market.resolve_symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
     return build_json_response(serialize_quote(quote, now()))
 

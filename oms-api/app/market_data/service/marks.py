@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -28,8 +28,8 @@ class CurrentOverrides:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._found: dict[InstrumentKey, MarkOverride] = {}
-        self.version = 0  # changes with them
+        self._overrides: dict[InstrumentKey, MarkOverride] = {}
+        self.version = 0  # increases with each change of the overrides
 
     def refresh(self, connection: Connection, at: datetime) -> None:
         """Read the overrides that are in force. `connection` sees every tenant."""
@@ -39,19 +39,24 @@ class CurrentOverrides:
             if mark_override.set_at <= at < mark_override.expires_at
         }
         with self._lock:
-            if overrides != self._found:
-                self._found, self.version = overrides, self.version + 1
+            if overrides != self._overrides:
+                self._overrides, self.version = overrides, self.version + 1
 
     def get(self, key: InstrumentKey, at: datetime) -> MarkOverride | None:
         """Return the override of a symbol that is in force."""
-        override = self._found.get(key)
+        override = self._overrides.get(key)
         return override if override is not None and override.set_at <= at < override.expires_at else None
 
 
-def set_mark(
-    connection: Connection, tenant_id: int, override: MarkOverride
-) -> tuple[MarkOverride | None, MarkOverride]:
-    """Set the mark of a symbol or alias. Return the one that was in force and the new one.
+class MarkChange(NamedTuple):
+    """The mark that was in force, None if there was none, and the new one."""
+
+    previous: MarkOverride | None
+    updated: MarkOverride
+
+
+def set_mark(connection: Connection, tenant_id: int, override: MarkOverride) -> MarkChange:
+    """Set the mark of a symbol or alias.
 
     Raises PairNotMarkable for a currency pair.
     """
@@ -62,7 +67,7 @@ def set_mark(
     previous = marks.find_overrides(connection, [key], override.set_at).get(key)
     updated = override._replace(symbol=key.symbol)
     execute_writes(connection, marks.build_override_upsert(tenant_id, updated))
-    return previous, updated
+    return MarkChange(previous, updated)
 
 
 def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> MarkOverride:

@@ -62,7 +62,7 @@ class AlpacaSource:
         self._symbols: frozenset[str] = frozenset()
         self._quotes: dict[str, Quote] = {}
         self._bars: dict[_Series, _Bars] = {}
-        self._wanted: dict[_Series, datetime] = {}
+        self._requested_starts: dict[_Series, datetime] = {}
         self._heard_at: datetime | None = None
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -88,7 +88,7 @@ class AlpacaSource:
             or self._now() - cached_bars.read_at > BARS_MAX_AGE
         ):
             with self._lock:
-                self._wanted[series] = min(start, self._wanted.get(series, start))
+                self._requested_starts[series] = min(start, self._requested_starts.get(series, start))
             self._start()
         if cached_bars is None or cached_bars.start > start:
             return None
@@ -145,7 +145,7 @@ class AlpacaSource:
 
     def _read_bars(self, http: httpx.Client) -> None:
         with self._lock:
-            requested, self._wanted = self._wanted, {}
+            requested, self._requested_starts = self._requested_starts, {}
         for series, start in requested.items():
             has_pair = is_pair(series.symbol)
             parameters = {

@@ -59,7 +59,7 @@ class SharedFeed:
     def __init__(self, redis_url: str, source: PriceSource) -> None:
         self._url, self._source, self._keys = redis_url, source, _Keys.from_source(source.name)
         self._id = secrets.token_hex(8)
-        self._wanted: frozenset[str] = frozenset()
+        self._followed_symbols: frozenset[str] = frozenset()
         self._quotes: dict[str, Quote] = {}  # as the owner sent them
         self._published: dict[str, Quote] = {}
         self._heard_at = self._published_heard_at = EPOCH
@@ -92,7 +92,7 @@ class SharedFeed:
 
     def follow(self, symbols: frozenset[str]) -> None:
         """Ask the owner of the feed for the quotes of these symbols. Without Redis, read them here."""
-        self._wanted = symbols
+        self._followed_symbols = symbols
         self._renewed_at = float("-inf")
         if not self.is_connected:
             self._source.follow(symbols)
@@ -156,7 +156,7 @@ class SharedFeed:
         """Say what this process wants, and take or extend the lease. The owner follows it all."""
         member = f"{self._keys.members}:{self._id}"
         with redis.pipeline(transaction=False) as pipeline:
-            pipeline.set(member, orjson.dumps(sorted(self._wanted)), ex=MEMBER_SECONDS)
+            pipeline.set(member, orjson.dumps(sorted(self._followed_symbols)), ex=MEMBER_SECONDS)
             pipeline.sadd(self._keys.members, self._id)
             pipeline.eval(_RENEW, 1, self._keys.owner, self._id, round(LEASE_SECONDS * 1000))
             is_owner = bool(pipeline.execute()[-1])
@@ -212,4 +212,4 @@ class SharedFeed:
         if self.is_connected:
             _LOG.warning("this process reads the price feed itself: Redis failed (%s)", reason)
         self.is_connected = self.is_owner = False
-        self._source.follow(self._wanted)
+        self._source.follow(self._followed_symbols)

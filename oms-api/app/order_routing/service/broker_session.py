@@ -20,7 +20,7 @@ from app.brokers.service.account_checks import (
     require_own_account,
 )
 from app.clock import EPOCH, Now
-from app.order_routing.queries import publish_status, reading, transaction
+from app.order_routing.queries import open_snapshot, open_transaction, publish_status
 from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasLinks
 from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.missed_reports import MissedReports
@@ -142,7 +142,7 @@ class BrokerSession:
         self._begin_attempt(now)
         try:
             number, _ = check_account(self._stored, self._broker)
-            with reading(self._engine, self._stored.tenant_id) as connection:
+            with open_snapshot(self._engine, self._stored.tenant_id) as connection:
                 require_own_account(connection, self._stored, number)
         except ConnectionRefused as error:
             self._next_connect, self._circuit = now + REFUSED_INTERVAL, Circuit()  # it answered
@@ -227,7 +227,7 @@ class BrokerSession:
         if now < self._next_status:
             return
         self._next_status, stored = now + STATUS_INTERVAL, self._stored
-        with reading(self._engine, stored.tenant_id) as connection:
+        with open_snapshot(self._engine, stored.tenant_id) as connection:
             current = find_connection(connection, stored.tenant_id, stored.name)
         if current is None or current.version != stored.version:
             raise ConnectionChanged
@@ -257,7 +257,7 @@ class BrokerSession:
 
     def _save(self, **changes: Any) -> None:
         stored = self._stored
-        with transaction(self._engine, stored.tenant_id) as connection:
+        with open_transaction(self._engine, stored.tenant_id) as connection:
             changes |= {"cursor": self._cursor, "last_event_at": self._last_event_at}
             changes |= _list_columns(self._circuit)
             if not update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes):

@@ -12,7 +12,7 @@ from app.brokers.errors import BrokerUnavailable
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection
 from app.clock import Now
-from app.order_routing.queries import find_assigned_portfolio, find_charges, transaction
+from app.order_routing.queries import find_assigned_portfolio, find_charges, open_transaction
 
 TOLERANCE = Decimal("0.01")
 _LOG = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class ChargeComparison:
             self._compare(stored, order_id, own_charges[order_id], charges)
 
     def _find_charges(self, stored: StoredConnection, since: datetime) -> dict[str, Decimal]:
-        with transaction(self._engine, stored.tenant_id) as connection:
+        with open_transaction(self._engine, stored.tenant_id) as connection:
             portfolio = find_assigned_portfolio(connection, stored.tenant_id, stored.name)
             if portfolio is None:
                 return {}

@@ -11,7 +11,7 @@ from app.brokers.rules.connections import BrokerName, ConnectionStatus, Connecti
 from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
 from app.encryption import EncryptionKeys
 from app.identity.rules.access import FIRST_TENANT
-from app.order_routing.queries import transaction
+from app.order_routing.queries import open_transaction
 
 ALPACA_NAME, IBKR_NAME = "env-alpaca", "env-ibkr"
 _LIVE_HOST = "https://api.alpaca.markets"
@@ -61,37 +61,37 @@ def build_ibkr_connection(variables: IbkrVariables) -> EnvironmentConnection:
 
 
 def save_environment_connection(
-    engine: Engine, keys: EncryptionKeys, wanted: EnvironmentConnection, now: datetime
+    engine: Engine, keys: EncryptionKeys, settings: EnvironmentConnection, now: datetime
 ) -> None:
     """Create or update the connection. A live one still needs a second person to enable it."""
-    with transaction(engine, FIRST_TENANT) as connection:
-        known = queries.find_connection(connection, FIRST_TENANT, wanted.name, locks=True)
-        if known is None:
-            queries.CONNECTIONS.insert(connection, _build(keys, wanted, now))
-        elif not _is_same(keys, known, wanted.terms):
-            fresh = _build(keys, wanted, now)._asdict()
-            kept = {"id", "tenant_id", "name", "cursor", "version", "created_by", "created_at"}
-            changes = {name: value for name, value in fresh.items() if name not in kept}
-            queries.update_connection(connection, known, changes)
+    with open_transaction(engine, FIRST_TENANT) as connection:
+        stored = queries.find_connection(connection, FIRST_TENANT, settings.name, locks=True)
+        if stored is None:
+            queries.CONNECTIONS.insert(connection, _build(keys, settings, now))
+        elif not _is_same(keys, stored, settings.terms):
+            current_values = _build(keys, settings, now)._asdict()
+            unchanged_columns = {"id", "tenant_id", "name", "cursor", "version", "created_by", "created_at"}
+            changes = {name: value for name, value in current_values.items() if name not in unchanged_columns}
+            queries.update_connection(connection, stored, changes)
 
 
-def _is_same(keys: EncryptionKeys, known: StoredConnection, terms: ConnectionTerms) -> bool:
-    is_other_account = terms.account is not None and terms.account != known.account
-    if (known.base_url, known.is_live) != (terms.base_url, terms.is_live) or is_other_account:
+def _is_same(keys: EncryptionKeys, stored: StoredConnection, terms: ConnectionTerms) -> bool:
+    is_other_account = terms.account is not None and terms.account != stored.account
+    if (stored.base_url, stored.is_live) != (terms.base_url, terms.is_live) or is_other_account:
         return False
     try:
-        return get_terms(keys, known).credentials == terms.credentials
+        return get_terms(keys, stored).credentials == terms.credentials
     except CredentialsUnreadable:
         return False
 
 
-def _build(keys: EncryptionKeys, wanted: EnvironmentConnection, now: datetime) -> StoredConnection:
-    terms = wanted.terms
+def _build(keys: EncryptionKeys, settings: EnvironmentConnection, now: datetime) -> StoredConnection:
+    terms = settings.terms
     status = ConnectionStatus.AWAITING_LIVE if terms.is_live else ConnectionStatus.NEW
     return StoredConnection(
-        id=wanted.id, tenant_id=FIRST_TENANT, name=wanted.name, broker=terms.broker, is_live=terms.is_live,
-        account=terms.account, base_url=terms.base_url,
-        credentials=encrypt_credentials(keys, FIRST_TENANT, wanted.id, dict(terms.credentials)),
+        id=settings.id, tenant_id=FIRST_TENANT, name=settings.name, broker=terms.broker,
+        is_live=terms.is_live, account=terms.account, base_url=terms.base_url,
+        credentials=encrypt_credentials(keys, FIRST_TENANT, settings.id, dict(terms.credentials)),
         live_enabled_by=None, live_enabled_at=None, status=status.value, error=None, connected_since=None,
         last_event_at=None, checked_at=None, requests_left=None, session_expires_at=None, cursor=0, version=1,
         created_by=_ACTOR, changed_by=_ACTOR, created_at=now, updated_at=now,

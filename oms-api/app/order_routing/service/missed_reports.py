@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import Accepted, BrokerEvent, Expired
 from app.clock import Now
-from app.order_routing.queries import find_assigned_portfolio, reading
+from app.order_routing.queries import find_assigned_portfolio, open_snapshot
 from app.order_routing.service.adapter_state import HasDailyOrders
 from app.order_routing.service.report_writer import ReportWriter
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
@@ -29,7 +29,7 @@ class MissedReports:
 
     def apply(self, *, ended_only: bool = False) -> None:
         """Apply what the broker's state of our working orders proves: fills and ends that were missed."""
-        with reading(self._engine, self._tenant_id) as connection:
+        with open_snapshot(self._engine, self._tenant_id) as connection:
             portfolio = find_assigned_portfolio(connection, self._tenant_id, self._name)
             if portfolio is None:
                 return

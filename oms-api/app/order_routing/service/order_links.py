@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from app.brokers.rules.linked_orders import STOPS, OrderLink
-from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, reading
+from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, open_snapshot
 from app.orders.queries.book import OrderColumnValue, list_orders_by_name
 from app.orders.queries.broker_requests import find_sent_with_entry, list_orders_at_broker
 from app.orders.rules.contingency import EXIT_ROLES
@@ -18,7 +18,7 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
 
     A replacement of an exit has an id of ours at the broker: after its end, it needs no link.
     """
-    with reading(engine, tenant_id) as connection:
+    with open_snapshot(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
         if portfolio is None:
             return []
@@ -47,8 +47,8 @@ def _find_primaries(connection: Connection, exits: Sequence[Order]) -> dict[str,
     targets = _find_targets(connection, pairs)
     with_entry = {order.id: order.parent_id for order in exits if order.id in sent_ids}
     with_target = {order.id: targets.get(order.group_id or "") for order in pairs}
-    found = with_entry | with_target
-    return {order_id: primary_id for order_id, primary_id in found.items() if primary_id is not None}
+    primary_ids = with_entry | with_target
+    return {order_id: primary_id for order_id, primary_id in primary_ids.items() if primary_id is not None}
 
 
 def _find_targets(connection: Connection, stops: Sequence[Order]) -> Mapping[str, str]:

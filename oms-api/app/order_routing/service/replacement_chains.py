@@ -9,7 +9,7 @@ from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
-from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, reading
+from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, open_snapshot
 from app.orders.queries.book import find_orders_by_id
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import build_broker_order
@@ -22,46 +22,51 @@ def load_chains(engine: Engine, tenant_id: int, name: str) -> list[ReplacementCh
 
     These are the working orders, and those that ended lately.
     """
-    with reading(engine, tenant_id) as connection:
+    with open_snapshot(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
         if portfolio is None:
             return []
         orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
         ended = list_lately_ended_orders(connection, portfolio, name)
         orders += [order for order in ended if order.status is not Status.REPLACED]
-        undone = list_undone_requests(connection, tenant_id, name)
-        successors = {one.order_id: one.successor for one in undone if one.successor is not None}
+        undone_requests = list_undone_requests(connection, tenant_id, name)
+        successors = {
+            request.order_id: request.successor
+            for request in undone_requests
+            if request.successor is not None
+        }
         replaced = [order for order in orders if order.replaces or order.id in successors]
-        known = _load_predecessors(connection, replaced)
+        orders_by_id = _load_predecessors(connection, replaced)
         return [
             ReplacementChain(
-                _list_ids(order, known), _build_pending(connection, tenant_id, successors.get(order.id))
+                _list_ids(order, orders_by_id),
+                _build_pending(connection, tenant_id, successors.get(order.id)),
             )
             for order in replaced
         ]
 
 
 def _load_predecessors(connection: Connection, orders: Iterable[Order]) -> dict[str, Order]:
-    known = {order.id: order for order in orders}
-    missing = _list_missing(known)
+    orders_by_id = {order.id: order for order in orders}
+    missing = _list_missing(orders_by_id)
     while missing:
-        known |= {order.id: order for order in find_orders_by_id(connection, missing)}
-        missing = [key for key in _list_missing(known) if key not in missing]
-    return known
+        orders_by_id |= {order.id: order for order in find_orders_by_id(connection, missing)}
+        missing = [key for key in _list_missing(orders_by_id) if key not in missing]
+    return orders_by_id
 
 
-def _list_missing(known: dict[str, Order]) -> list[OrderKey]:
+def _list_missing(orders_by_id: dict[str, Order]) -> list[OrderKey]:
     return sorted(
         OrderKey(order.tenant_id, order.replaces)
-        for order in known.values()
-        if order.replaces and order.replaces not in known
+        for order in orders_by_id.values()
+        if order.replaces and order.replaces not in orders_by_id
     )
 
 
-def _list_ids(order: Order, known: dict[str, Order]) -> tuple[str, ...]:
+def _list_ids(order: Order, orders_by_id: dict[str, Order]) -> tuple[str, ...]:
     ids, current = [order.id], order
-    while current.replaces and current.replaces in known:
-        current = known[current.replaces]
+    while current.replaces and current.replaces in orders_by_id:
+        current = orders_by_id[current.replaces]
         ids.append(current.id)
     return tuple(reversed(ids))
 

@@ -11,7 +11,7 @@ from app.brokers.rules.values import BrokerEvent, Replaced
 from app.clock import EPOCH, Now
 from app.errors import NotFound, OmsError, Unavailable, WriteRefused
 from app.group_commit import GroupCommit
-from app.order_routing.queries import transaction
+from app.order_routing.queries import open_transaction
 from app.orders.service.broker_reports.known_fills import drop_known_fills, is_listed_fill
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
@@ -91,7 +91,7 @@ class ReportWriter:
     def _drop_known(self, events: list[BrokerEvent]) -> list[BrokerEvent]:
         if not any(map(is_listed_fill, events)):
             return events
-        with transaction(self._engine, self._tenant_id) as connection:
+        with open_transaction(self._engine, self._tenant_id) as connection:
             return drop_known_fills(connection, self._tenant_id, events)
 
 

@@ -11,7 +11,7 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
 from app.clock import EPOCH, Now
-from app.order_routing.queries import transaction
+from app.order_routing.queries import open_transaction
 from app.order_routing.service.request_loading import Obstacle, Sending, begin_request
 from app.order_routing.service.request_resolution import RequestResolver
 from app.orders.queries import broker_requests as queries
@@ -42,7 +42,7 @@ _EXITS_END = "The current exits of the position have not ended yet."
 _LOG = logging.getLogger(__name__)
 
 
-class _DoneRequest(NamedTuple):
+class _AppliedRequest(NamedTuple):
     """A request whose events are applied, and when."""
 
     request: BrokerRequest
@@ -77,7 +77,7 @@ class RequestSender:
         self._queue = queue or SubmissionQueue()
         self._is_backlogged = True  # whether the last look at the database found requests
         self._next_look = EPOCH
-        self._done: list[_DoneRequest] = []  # whose events are applied, to be marked
+        self._applied_requests: list[_AppliedRequest] = []  # whose events are applied, to be marked
 
     def send_next(self) -> bool:
         """Process the next request that is due. Return False if there is none.
@@ -94,10 +94,10 @@ class RequestSender:
 
     def save_progress(self, *, is_idle: bool = True) -> None:
         """Mark the requests that are done, or only many of them while the session is not idle."""
-        if len(self._done) >= (1 if is_idle else MAX_UNMARKED):
-            with transaction(self._engine, self._tenant_id) as connection:
-                self._mark_done(connection)
-            self._done.clear()
+        if len(self._applied_requests) >= (1 if is_idle else MAX_UNMARKED):
+            with open_transaction(self._engine, self._tenant_id) as connection:
+                self._mark_applied(connection)
+            self._applied_requests.clear()
 
     def return_queued_orders(self) -> None:
         """Close the queue, and mark the orders in it as not sent. They are sent later like other requests."""
@@ -105,7 +105,7 @@ class RequestSender:
         self._is_backlogged = True
         returned = [queued.order.id for queued in self._queue.take_all()]
         if returned:
-            with transaction(self._engine, self._tenant_id) as connection:
+            with open_transaction(self._engine, self._tenant_id) as connection:
                 queries.return_submissions(connection, self._tenant_id, returned)
 
     def _send_from_queue(self) -> bool:
@@ -123,14 +123,14 @@ class RequestSender:
         """Process the next request of the database that is due. Return False if there is none."""
         sending, queue, now = None, self._queue, self._now()
         queue.has_stored_requests = False  # before the look, so that none is missed
-        with transaction(self._engine, self._tenant_id) as connection:
-            self._mark_done(connection)
+        with open_transaction(self._engine, self._tenant_id) as connection:
+            self._mark_applied(connection)
             undone_requests = self._list_unqueued_requests(connection)
             sendable = [request for request in undone_requests if not queue.is_expecting(request.order_id)]
             request = choose_request(sendable, now)
             if request is not None and is_new_order(request):  # by one transaction, because it is urgent
                 sending = begin_request(connection, request, self._now())
-        self._done.clear()
+        self._applied_requests.clear()
         self._is_backlogged = bool(undone_requests)
         self._next_look = now + (LONG_LOOK_INTERVAL if self._is_woken() else LOOK_INTERVAL)
         if not undone_requests:
@@ -165,7 +165,7 @@ class RequestSender:
         """Reject the orders that could not be sent in time, while the broker is not reached."""
         now = self._now()
         self.save_progress()
-        with transaction(self._engine, self._tenant_id) as connection:
+        with open_transaction(self._engine, self._tenant_id) as connection:
             undone_requests = self._list_unqueued_requests(connection)
         for request in undone_requests:
             if request.status is RequestStatus.NEW and is_due(request, now) and is_too_late(request, now):
@@ -188,7 +188,7 @@ class RequestSender:
 
     def _send(self, request: BrokerRequest, sending: Sending | None) -> None:
         if sending is None:
-            with transaction(self._engine, self._tenant_id) as connection:
+            with open_transaction(self._engine, self._tenant_id) as connection:
                 sending = begin_request(connection, request, self._now())
         if sending.obstacle is not None:
             self._close_unsent(request, sending.obstacle)
@@ -255,11 +255,11 @@ class RequestSender:
         if not self._apply(events):
             self._postpone(request, RequestStatus.UNKNOWN if is_sent else RequestStatus.NEW, _REFUSED)
             return False
-        self._done.append(_DoneRequest(request, self._now()))
+        self._applied_requests.append(_AppliedRequest(request, self._now()))
         return True
 
-    def _mark_done(self, connection: Connection) -> None:
-        for request, at in self._done:
+    def _mark_applied(self, connection: Connection) -> None:
+        for request, at in self._applied_requests:
             changes = {"completed_at": at, "error": None, "next_attempt_at": None}
             queries.update_request(connection, request, {"status": RequestStatus.DONE.value, **changes})
 
@@ -269,5 +269,5 @@ class RequestSender:
         self._mark(request, status, attempts=attempts, error=error, next_attempt_at=self._now() + delay)
 
     def _mark(self, request: BrokerRequest, status: RequestStatus, **changes: Any) -> None:
-        with transaction(self._engine, self._tenant_id) as connection:
+        with open_transaction(self._engine, self._tenant_id) as connection:
             queries.update_request(connection, request, {"status": status.value, **changes})

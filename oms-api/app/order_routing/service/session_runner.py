@@ -23,7 +23,7 @@ from app.database.failures import format_reason
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.jobs import queries as leases
-from app.order_routing.queries import transaction
+from app.order_routing.queries import open_transaction
 from app.order_routing.service.broker_session import (
     RECONCILE_INTERVAL,
     BrokerSession,
@@ -127,7 +127,7 @@ class SessionRunner:
     def _run_with_lease(
         self, stored: StoredConnection, run: RunCommands, stop: threading.Event, lease: "_Lease"
     ) -> None:
-        with transaction(self._engine, stored.tenant_id) as connection:
+        with open_transaction(self._engine, stored.tenant_id) as connection:
             current = find_connection(connection, stored.tenant_id, stored.name)  # another process had it
         if current is None:
             return
@@ -155,7 +155,7 @@ class SessionRunner:
         if (stored.status, stored.error) == (ConnectionStatus.REFUSED, reason):
             return
         changes = {"status": ConnectionStatus.REFUSED.value, "error": reason, "connected_since": None}
-        with transaction(self._engine, stored.tenant_id) as connection:
+        with open_transaction(self._engine, stored.tenant_id) as connection:
             update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes)
 
 

@@ -32,7 +32,10 @@ def build_request_insert(rows: Sequence[Row]) -> BulkWrite:
 def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite:
     """Return the statement that stores new orders as being sent: rows of tenant, connection, order, time."""
     kind, status = RequestKind.SUBMIT.value, RequestStatus.SENDING.value
-    complete = [(*row[:3], kind, status, 1, row[3], row[3]) for row in rows]
+    complete = [
+        (tenant_id, connection, order_id, kind, status, 1, at, at)
+        for tenant_id, connection, order_id, at in rows
+    ]
     return build_insert(REQUESTS, _SENDING, complete)
 
 
@@ -88,10 +91,10 @@ def list_ended_orders(
 
     Of many, these are the newest ones.
     """
-    mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
+    conditions = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
     is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXIT_ROLES)])
     is_chosen = is_exit | ORDERS.c.replaces.is_not(None)
-    ended = select_orders(connection, *mine, is_chosen, IS_FINAL, ORDERS.c.updated_at >= since)
+    ended = select_orders(connection, *conditions, is_chosen, IS_FINAL, ORDERS.c.updated_at >= since)
     return ended[-MAX_ENDED_ORDERS:]
 
 

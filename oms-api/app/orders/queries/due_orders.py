@@ -40,7 +40,8 @@ def count_overdue_orders(connection: Connection, now: str) -> dict[PortfolioKey,
     """
     owner = (ORDERS.c.tenant_id, ORDERS.c.portfolio_id)
     statement = select(*owner, func.count()).where(IS_OPEN, has_ended(now)).group_by(*owner).order_by(*owner)
-    return {PortfolioKey(row[0], row[1]): row[2] for row in connection.execute(statement)}
+    rows = connection.execute(statement)
+    return {PortfolioKey(tenant_id, portfolio_id): count for tenant_id, portfolio_id, count in rows}
 
 
 def find_tenants_with_expired_requests(connection: Connection, now: str) -> list[int]:

@@ -141,8 +141,15 @@ def compute_reopened_quantity(quantity: Decimal, delta: Decimal) -> Decimal:
     return min(abs(quantity), abs(delta)) if quantity * delta > 0 else Decimal(0)
 
 
-def plan_reductions(orders: Sequence[Order], closable_quantity: Decimal) -> list[tuple[Order, Decimal]]:
-    """Return each order that must shrink, with its new open quantity.
+class PlannedReduction(NamedTuple):
+    """An order that must shrink, and the open quantity that it keeps."""
+
+    order: Order
+    kept_quantity: Decimal
+
+
+def plan_reductions(orders: Sequence[Order], closable_quantity: Decimal) -> list[PlannedReduction]:
+    """Return each order that must shrink.
 
     All together then close at most `closable_quantity`. The first orders shrink first. Orders that share a
     quantity count once.
@@ -157,6 +164,8 @@ def plan_reductions(orders: Sequence[Order], closable_quantity: Decimal) -> list
         if excess <= 0:
             break
         kept_quantity = max(sizes[name] - excess, Decimal(0))
-        reductions += [(order, kept_quantity) for order in group if order.leaves_quantity > kept_quantity]
+        reductions += [
+            PlannedReduction(order, kept_quantity) for order in group if order.leaves_quantity > kept_quantity
+        ]
         excess -= sizes[name] - kept_quantity
     return reductions

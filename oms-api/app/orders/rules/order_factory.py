@@ -103,8 +103,15 @@ def copy_order(order: Order, order_id: str, at: Timestamp, **fields: Any) -> Ord
     return replace_fields(order, **new_values | fields)
 
 
-def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:
-    """Return the tickets of the exits that an entry's ticket requests, with their roles."""
+class ExitTicket(NamedTuple):
+    """The ticket of an exit, and the role of the exit."""
+
+    role: Role
+    ticket: Ticket
+
+
+def build_exit_tickets(entry: Order, ticket: Ticket) -> list[ExitTicket]:
+    """Return the tickets of the exits that an entry's ticket requests."""
     if ticket.take_profit is None and ticket.stop_loss is None:
         return []
     base = Ticket(
@@ -120,11 +127,13 @@ def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]
     )
     legs = []
     if ticket.take_profit is not None:
-        legs.append((Role.TAKE_PROFIT, base._replace(limit_price=ticket.take_profit.limit_price)))
+        exit_ticket = base._replace(limit_price=ticket.take_profit.limit_price)
+        legs.append(ExitTicket(Role.TAKE_PROFIT, exit_ticket))
     if ticket.stop_loss is not None:
         stop, limit = ticket.stop_loss
         kind = OrderType.STOP if limit is None else OrderType.STOP_LIMIT
-        legs.append((Role.STOP_LOSS, base._replace(type=kind, stop_price=stop, limit_price=limit)))
+        exit_ticket = base._replace(type=kind, stop_price=stop, limit_price=limit)
+        legs.append(ExitTicket(Role.STOP_LOSS, exit_ticket))
     return legs
 
 

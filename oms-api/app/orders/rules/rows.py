@@ -144,8 +144,8 @@ class ExecutionKey(NamedTuple):
 class ExecutionRow(NamedTuple):
     """A row of `executions`, in canonical form.
 
-    `note` marks an unexpected execution: late, over or stray.
-    `charges` is JSON text, see `charges`.
+    `note` marks an unexpected execution: `late` after the order ended, `over` beyond its quantity, or `stray`
+    of a rejected order. `charges` is a JSON object of amounts by component; see `format_components`.
     """
 
     tenant_id: int

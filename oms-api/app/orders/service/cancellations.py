@@ -87,7 +87,7 @@ class Cancellations:
         if stored.request_hash != asked.request_hash:
             raise OrderKeyReused(request.idempotency_key or "")
         results: dict[NamedPortfolio, OrderResult] = {}
-        task = asyncio.ensure_future(self._work_off(stored, portfolios, results))
+        task = asyncio.ensure_future(self._cancel_in_portfolios(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait({task}, timeout=self._answer_seconds)
@@ -111,9 +111,9 @@ class Cancellations:
             ]
 
         for stored, portfolios in await self._readers.run(read):
-            await self._work_off(stored, portfolios, {})
+            await self._cancel_in_portfolios(stored, portfolios, {})
 
-    async def _work_off(
+    async def _cancel_in_portfolios(
         self,
         stored: StoredCancellation,
         portfolios: list[NamedPortfolio],

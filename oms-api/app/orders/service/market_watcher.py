@@ -57,6 +57,11 @@ class _MarketState(NamedTuple):
     unmatched: list[InstrumentKey]
 
 
+class _CheckedQuote(NamedTuple):
+    quote: Quote
+    check_count: int
+
+
 class MarketWatcher:
     """The background task of one process and one event loop."""
 
@@ -76,7 +81,7 @@ class MarketWatcher:
         self._matcher = QuoteMatcher(writer, readers, market, now)
         self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
-        self._seen: dict[InstrumentKey, tuple[Quote, int]] = {}
+        self._checked_quotes: dict[InstrumentKey, _CheckedQuote] = {}
         self._next_loss_check = EPOCH
         self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were canceled
 
@@ -152,10 +157,10 @@ class MarketWatcher:
     ) -> dict[InstrumentKey, Quote]:
         """Return the quotes that were not sent often enough, and those of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
-        self._seen = {key: (quote, checks[key] + 1) for key, quote in quotes.items()}
+        self._checked_quotes = {key: _CheckedQuote(quote, checks[key] + 1) for key, quote in quotes.items()}
         again = quotes.keys() if self._is_delayed else kept_back
         return {key: quote for key, quote in quotes.items() if key in again or checks[key] < MAX_CHECKS}
 
     def _count_checks(self, key: InstrumentKey, quote: Quote) -> int:
-        before = self._seen.get(key)
-        return before[1] if before is not None and before[0] == quote else 0
+        checked = self._checked_quotes.get(key)
+        return checked.check_count if checked is not None and checked.quote == quote else 0

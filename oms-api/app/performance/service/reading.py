@@ -14,7 +14,7 @@ from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.positions import list_positions_at_marks
 from app.ledger.service.reading import PortfolioStatement, compute_total_charges
-from app.ledger.service.valuation import Valuer, list_positions_of, value_statements
+from app.ledger.service.valuation import Valuer, list_statement_positions, value_statements
 from app.market_data.service import Market
 from app.money import ZERO, format_fixed
 from app.performance.queries import reading as queries
@@ -176,7 +176,7 @@ class PerformanceReader:
         key = name_key(portfolio.name)
         statement = PortfolioStatement(*find_books(connection, tenant_id, [key])[key])
         values = value_statements(connection, self._valuer, tenant_id, {portfolio.id: statement}, now)
-        is_invested = any(True for _ in list_positions_of(tenant_id, statement))
+        is_invested = any(True for _ in list_statement_positions(tenant_id, statement))
         return PortfolioValuation(values[portfolio.id], compute_total_charges(statement), is_invested)
 
     def _compute_risks(

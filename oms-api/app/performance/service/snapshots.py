@@ -26,7 +26,7 @@ from app.ledger.queries.valuation import list_open_positions, sum_flows
 from app.ledger.rules.equity import NO_EXPOSURE, OpenPosition, PortfolioExposure, value_currencies
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.reading import get_statement_at_instant
-from app.ledger.service.valuation import QuoteReader, list_positions_of, load_marks, value_positions
+from app.ledger.service.valuation import QuoteReader, list_statement_positions, load_marks, value_positions
 from app.money import ZERO
 from app.performance import queries
 from app.performance.queries import FlowInstant, PortfolioTotals
@@ -213,4 +213,4 @@ def _read_past(
     cash, realized_pnl = Decimal(statement.book.cash), Decimal(statement.book.realized_pnl)
     moved_cash = Decimal(statement.book.moved_cash)
     past = state._replace(cash=cash, moved_cash=moved_cash, realized_pnl=realized_pnl)
-    return past, list(list_positions_of(state.tenant_id, statement))
+    return past, list(list_statement_positions(state.tenant_id, statement))

@@ -12,7 +12,7 @@ from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
 from app.ledger.rules.equity import CurrencyValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.reading import PortfolioStatement
-from app.ledger.service.valuation import Valuer, list_positions_of, load_marks, value_statements
+from app.ledger.service.valuation import Valuer, list_statement_positions, load_marks, value_statements
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market
 from app.money import ZERO
@@ -127,7 +127,7 @@ class ProfitExplainer(NamedTuple):
     def _value_currencies(self, statement: PortfolioStatement) -> Mapping[str, CurrencyValue]:
         open_positions = [
             position
-            for position in list_positions_of(self.tenant_id, statement)
+            for position in list_statement_positions(self.tenant_id, statement)
             if position.currency is not None
         ]
         if not open_positions:

@@ -169,7 +169,7 @@ def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most:
     return bool(is_set) or int(switches) < most
 
 
-def lock_portfolios_of(
+def lock_portfolios(
     connection: Connection, tenant_id: int, only: int | None = None, *, skips_locked: bool = False
 ) -> list[PortfolioTradingState]:
     """Return id, name key and trading state of the tenant's portfolios, or of one, locked.

@@ -34,7 +34,7 @@ _MAX_SUBJECTS = 10_000
 
 
 @dataclass(slots=True)
-class _Known:
+class _TenantControls:
     """The cached controls of a tenant. `since` is a monotonic time, -inf if they must be read again."""
 
     since: float
@@ -60,7 +60,7 @@ class Controls:
 
     def __init__(self, clock: Callable[[], float] = monotonic_seconds) -> None:
         self._clock = clock
-        self._known: dict[int, _Known] = {}
+        self._cache: dict[int, _TenantControls] = {}
 
     def refresh(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:
         """Read the controls of tenants whose cache is older than MAX_AGE_SECONDS or empty."""
@@ -73,32 +73,32 @@ class Controls:
         for tenant_id in stale:
             active_limits = filter_active_limits(limits[tenant_id], format_timestamp(now))
             rows, lists = index_limits(active_limits), find_lists(active_limits)
-            before = self._known.pop(tenant_id, None)
+            before = self._cache.pop(tenant_id, None)
             is_same = before is not None and (before.rows, before.lists) == (rows, lists)
             resolved = before.resolved if before is not None and is_same else {}
-            controls = _Known(
+            controls = _TenantControls(
                 moment, moment, rows, lists, latches[tenant_id], list_limited_scopes(rows), resolved
             )
-            self._known[tenant_id] = controls  # inserted last: the first read is removed first
+            self._cache[tenant_id] = controls  # inserted last: the first read is removed first
 
     def _make_room(self, count: int, moment: float) -> None:
         """Remove cached tenants if there are too many, except those that a batch in progress may use."""
-        while self._known and len(self._known) + count > _MAX_TENANTS:
-            tenant_id = next(iter(self._known))
-            if moment - self._known[tenant_id].read_at < _BATCH_SECONDS:
+        while self._cache and len(self._cache) + count > _MAX_TENANTS:
+            tenant_id = next(iter(self._cache))
+            if moment - self._cache[tenant_id].read_at < _BATCH_SECONDS:
                 return
-            del self._known[tenant_id]
+            del self._cache[tenant_id]
 
     def refresh_latches(self, connection: Connection, tenant_ids: Collection[int]) -> None:
         """Read the latches again of tenants that count executions. Others are as old as the limits."""
         counting_tenants = [tenant_id for tenant_id in tenant_ids if self.counts_executions(tenant_id)]
         if counting_tenants:
             for tenant_id, latches in list_active_latches(connection, counting_tenants).items():
-                self._known[tenant_id].latches = latches
+                self._cache[tenant_id].latches = latches
 
     def get_limits(self, tenant_id: int, subject: Subject) -> Limits:
         """Return the limits of an order."""
-        controls = self._known[tenant_id]
+        controls = self._cache[tenant_id]
         subject = drop_unlimited_names(subject, controls.places)
         limits = controls.resolved.get(subject)
         if limits is None:
@@ -115,39 +115,39 @@ class Controls:
 
     def has_lists(self, tenant_id: int) -> bool:
         """Return whether the tenant has any list of what may be traded."""
-        return bool(self._known[tenant_id].lists)
+        return bool(self._cache[tenant_id].lists)
 
     def counts_executions(self, tenant_id: int) -> bool:
         """Return whether the tenant limits repeated executions."""
-        return LimitCode.REPEATED_EXECUTIONS in self._known[tenant_id].largest
+        return LimitCode.REPEATED_EXECUTIONS in self._cache[tenant_id].largest
 
     def limits_losses(self, tenant_id: int) -> bool:
         """Return whether the tenant limits the losses of any portfolio."""
-        largest = self._known[tenant_id].largest
+        largest = self._cache[tenant_id].largest
         return LimitCode.MAX_DAILY_LOSS in largest or LimitCode.MAX_DRAWDOWN in largest
 
     def get_max_repeat_seconds(self, tenant_id: int) -> Decimal:
         """Return the longest time in seconds within which any order of the tenant counts as a repetition."""
         default = self.get_firm_limits(tenant_id).repeat_order_seconds
-        return max(default, self._known[tenant_id].largest.get(LimitCode.REPEAT_ORDER_SECONDS, default))
+        return max(default, self._cache[tenant_id].largest.get(LimitCode.REPEAT_ORDER_SECONDS, default))
 
     def has_latches(self, tenant_id: int) -> bool:
         """Return whether the tenant has any active latch."""
-        return bool(self._known[tenant_id].latches)
+        return bool(self._cache[tenant_id].latches)
 
     def find_latch(self, tenant_id: int, holder: LatchSubject) -> Latch | None:
         """Return the active latch of the holder, None if there is none."""
-        return self._known[tenant_id].latches.get(holder)
+        return self._cache[tenant_id].latches.get(holder)
 
     def forget(self, tenant_id: int) -> None:
         """Read the tenant's controls again next time, because this process changed them.
 
         A batch in progress in the writer's thread continues with what it has read.
         """
-        controls = self._known.get(tenant_id)
+        controls = self._cache.get(tenant_id)
         if controls is not None:
             controls.since = -math.inf
 
     def _is_fresh(self, tenant_id: int, moment: float) -> bool:
-        controls = self._known.get(tenant_id)
+        controls = self._cache.get(tenant_id)
         return controls is not None and moment - controls.since < MAX_AGE_SECONDS

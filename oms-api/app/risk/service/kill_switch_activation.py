@@ -96,7 +96,7 @@ def apply_states(
     waits for every batch that began before the change. After the commit none of these is in progress in any
     process.
     """
-    portfolios = queries.lock_portfolios_of(connection, tenant_id, only, skips_locked=skips_locked)
+    portfolios = queries.lock_portfolios(connection, tenant_id, only, skips_locked=skips_locked)
     switches = queries.load_switches(connection, [tenant_id])[tenant_id]
     execute_writes(connection, *queries.update_trading_states(tenant_id, portfolios, switches))
     return {portfolio.id for portfolio in portfolios}

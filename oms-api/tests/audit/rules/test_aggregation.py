@@ -116,7 +116,7 @@ def test_count_being_written_is_not_taken_twice():
 
 
 def test_full_aggregator_rejects_actions_until_space_is_free():
-    gathering = Aggregator(most_held=2)
+    gathering = Aggregator(max_groups=2)
     assert gathering.add(build_denial(1))
     assert gathering.add(build_denial(2))
     assert not gathering.add(build_denial(3))
@@ -179,7 +179,7 @@ steps = st.lists(
 
 @given(steps)
 def test_every_action_is_counted_once_despite_failures(steps):
-    gathering, now = Aggregator(most_held=30), NOON
+    gathering, now = Aggregator(max_groups=30), NOON
     counts: Counter[int] = Counter()
     noted: Counter[int] = Counter()
     for tenant_id, number, seconds, flush in steps:

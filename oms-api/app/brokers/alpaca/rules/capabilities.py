@@ -81,11 +81,12 @@ def _is_linkable(order: BrokerOrder) -> bool:
 def find_refusal(order: BrokerOrder) -> str | None:
     """Return why Alpaca cannot execute an order and what to do, or None if it can."""
     asset_class = get_asset_class(order.symbol)
-    able = CAPABILITIES[asset_class]
-    if order.kind not in able.order_types:
-        return f"Alpaca has no {order.kind} orders for {asset_class}: use {list_options(able.order_types)}."
-    if order.time_in_force not in able.times_in_force:
-        names = list_options(able.times_in_force)
+    capabilities = CAPABILITIES[asset_class]
+    if order.kind not in capabilities.order_types:
+        names = list_options(capabilities.order_types)
+        return f"Alpaca has no {order.kind} orders for {asset_class}: use {names}."
+    if order.time_in_force not in capabilities.times_in_force:
+        names = list_options(capabilities.times_in_force)
         return f"Alpaca has no {order.time_in_force} orders for {asset_class}: use {names}."
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
         return f"Alpaca's {order.time_in_force} orders must be {list_options(_WITHOUT_STOP)}."
@@ -94,7 +95,7 @@ def find_refusal(order: BrokerOrder) -> str | None:
         if not is_possible:
             names = list_options(_EXTENDED_HOURS)
             return f"Outside of regular hours Alpaca takes LIMIT orders that are {names}."
-    return _find_fraction_refusal(order, able) if order.quantity % 1 else None
+    return _find_fraction_refusal(order, capabilities) if order.quantity % 1 else None
 
 
 def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str | None:
@@ -115,11 +116,11 @@ def find_linked_replacement_refusal(order: OrderReport, successor: BrokerOrder) 
     return None
 
 
-def _find_fraction_refusal(order: BrokerOrder, able: AlpacaCapabilities) -> str | None:
-    if order.kind not in able.fraction_types:
-        names = list_options(able.fraction_types)
+def _find_fraction_refusal(order: BrokerOrder, capabilities: AlpacaCapabilities) -> str | None:
+    if order.kind not in capabilities.fraction_types:
+        names = list_options(capabilities.fraction_types)
         return f"Alpaca takes fractions in {names} orders only: use a whole quantity."
-    if order.time_in_force not in able.fraction_times_in_force:
-        names = list_options(able.fraction_times_in_force)
+    if order.time_in_force not in capabilities.fraction_times_in_force:
+        names = list_options(capabilities.fraction_times_in_force)
         return f"Alpaca takes fractions in {names} orders only: use a whole quantity or {names}."
     return None

@@ -28,7 +28,9 @@ class Links:
         self._names: dict[str, str] = {}  # our ids of legs, by Alpaca's
         self._waiting: set[str] = set()  # Alpaca's ids of the legs whose entries have not filled
         self._filled: set[str] = set()  # entries that filled before the ids of their legs were known
-        self._held: dict[str, OrderReport] = {}  # the latest reports of legs that Alpaca holds, by our id
+        self._held_reports: dict[
+            str, OrderReport
+        ] = {}  # the latest reports of legs that Alpaca holds, by our id
 
     def add(self, links: Iterable[OrderLink]) -> None:
         """Note legs that were, or are about to be, sent."""
@@ -75,7 +77,9 @@ class Links:
         groups = {self.find_primary(order_id) or order_id for order_id in given_ids}
         legs = {leg for primary_id in sorted(groups) for leg in self.list_legs(primary_id)}
         return [
-            self._translate_hold(self._held[leg]) for leg in sorted(legs - given_ids) if leg in self._held
+            self._translate_hold(self._held_reports[leg])
+            for leg in sorted(legs - given_ids)
+            if leg in self._held_reports
         ]
 
     def list_unreported(self) -> list[OrderLink]:
@@ -114,9 +118,9 @@ class Links:
             return report
         named_report = report._replace(order_id=name)
         if named_report.status == WAITING:
-            self._held[name] = named_report
+            self._held_reports[name] = named_report
             return self._translate_hold(named_report)
-        self._held.pop(name, None)
+        self._held_reports.pop(name, None)
         return named_report
 
     def _is_replaced_by_stop(self, report: OrderReport) -> bool:

@@ -55,23 +55,29 @@ def find_refusal(order: BrokerOrder) -> str | None:
     contract = find_contract(order.symbol, order.asset_class, order.currency, order.exchange)
     if contract is None:
         return "Over IBKR, stocks, ETFs and currency pairs can be traded: set the instrument's asset class."
-    able = CAPABILITIES[contract.sec_type]
-    if order.time_in_force not in able.times_in_force:
-        names = list_options(able.times_in_force)
+    capabilities = CAPABILITIES[contract.sec_type]
+    if order.time_in_force not in capabilities.times_in_force:
+        names = list_options(capabilities.times_in_force)
         return f"Over IBKR there are no {order.time_in_force} orders for it: use {names}."
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
         return f"IBKR's {order.time_in_force} orders must be {list_options(_WITHOUT_STOP)}."
     if order.extended_hours and (order.kind is not OrderType.LIMIT or order.time_in_force not in _LASTING):
         return f"Outside of regular hours IBKR takes LIMIT orders that are {list_options(_LASTING)}."
-    return _find_fraction_refusal(order, able) if order.quantity % 1 else None
+    return _find_fraction_refusal(order, capabilities) if order.quantity % 1 else None
 
 
-def _find_fraction_refusal(order: BrokerOrder, able: IbkrCapabilities) -> str | None:
-    if order.kind in able.fraction_types and order.time_in_force in able.fraction_times_in_force:
+def _find_fraction_refusal(order: BrokerOrder, capabilities: IbkrCapabilities) -> str | None:
+    if (
+        order.kind in capabilities.fraction_types
+        and order.time_in_force in capabilities.fraction_times_in_force
+    ):
         return None
-    if not able.fraction_types:
+    if not capabilities.fraction_types:
         return "Over IBKR there are no fractions of it: use a whole quantity."
-    types, times_in_force = list_options(able.fraction_types), list_options(able.fraction_times_in_force)
+    types, times_in_force = (
+        list_options(capabilities.fraction_types),
+        list_options(capabilities.fraction_times_in_force),
+    )
     return f"IBKR takes fractions in {types} orders that are {times_in_force} only: use a whole quantity."
 
 

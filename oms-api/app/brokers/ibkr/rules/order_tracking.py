@@ -56,7 +56,9 @@ class IbkrOrderTracker:
         self._by_execution: dict[str, IbkrTrackedOrder] = {}
         self._charges: dict[str, ChargeReport] = {}  # whose executions are not known yet
         self._chains: dict[str, ReplacementChain] = {}
-        self._held: dict[str, IbkrTrackedOrder] = {}  # by their first id, orders whose end waits for fills
+        self._held_orders: dict[
+            str, IbkrTrackedOrder
+        ] = {}  # by their first id, orders whose end waits for fills
 
     @property
     def orders(self) -> list[IbkrTrackedOrder]:
@@ -181,7 +183,7 @@ class IbkrOrderTracker:
     @property
     def held(self) -> list[IbkrTrackedOrder]:
         """The orders whose end waits for fills."""
-        return list(self._held.values())
+        return list(self._held_orders.values())
 
     def note_reading(self, held_orders: Iterable[IbkrTrackedOrder], at: datetime) -> list[BrokerEvent]:
         """Return the ends that wait no more. All executions were read since these ends were held."""
@@ -275,7 +277,7 @@ class IbkrOrderTracker:
         TWS promises no order of its messages: an execution may follow the cancel that it crossed.
         """
         tracked.hold_end(at, is_filled_known=is_filled_known)
-        self._held[tracked.ids[0]] = tracked
+        self._held_orders[tracked.ids[0]] = tracked
         return self._report_end(tracked, at)
 
     def _report_end(self, tracked: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
@@ -289,7 +291,7 @@ class IbkrOrderTracker:
 
     def _close(self, tracked: IbkrTrackedOrder, end: Canceled | Lapsed | Rejected | None = None) -> None:
         tracked.close(end)
-        self._held.pop(tracked.ids[0], None)
+        self._held_orders.pop(tracked.ids[0], None)
 
     def _reject(
         self, tracked: IbkrTrackedOrder, reason: str, at: datetime, *, is_filled_known: bool = False

@@ -132,26 +132,40 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
 def _approve(context: BatchContext, order: Order, request: ApprovalRequest, command: DecideApproval) -> None:
     at, origin = format_timestamp(command.origin.at), command.origin
     price = get_reference(context, order)
-    seen = request.price_seen if command.price_seen is None else command.price_seen
-    if rules.has_moved(seen, price, request.max_move_percent):
-        moved_prices = (_format_amount(seen), _format_amount(price) or "")
+    price_seen = request.price_seen if command.price_seen is None else command.price_seen
+    if rules.has_moved(price_seen, price, request.max_move_percent):
+        moved_prices = (_format_amount(price_seen), _format_amount(price) or "")
         raise PriceMoved(order.id, *moved_prices, _format_percent(request))
     orders = _list_decided_together(context, order)
-    for one in orders:
-        load_request(context, one)
-        denial = find_current_denial(context, one)
+    for decided_order in orders:
+        load_request(context, decided_order)
+        denial = find_current_denial(context, decided_order)
         if denial is not None:
-            deny_order(context, one, denial, at, request_key=_find_request_key(command, order, one))
+            deny_order(
+                context,
+                decided_order,
+                denial,
+                at,
+                request_key=_find_request_key(command, order, decided_order),
+            )
             cancel_open_orders(context, orders, at, "risk", reason="The other order of the group was denied.")
             return
-    for one in sort_pairs(context, orders):
-        if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:
+    for decided_order in sort_pairs(context, orders):
+        if context.order_store.get_current(decided_order).status is not Status.AWAITING_APPROVAL:
             continue  # a fill of the other canceled it
-        prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
-        payload = _build_payload(one, command) | prices
-        publish_approval_event(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
-        details = {"reason": command.reason, "request_key": _find_request_key(command, order, one)}
-        _send(context, context.order_store.get_current(one), at, origin.actor or origin.source, details)
+        prices = {"price_seen": _format_amount(price_seen), "price": _format_amount(price)}
+        payload = _build_payload(decided_order, command) | prices
+        publish_approval_event(
+            context, decided_order.tenant_id, rules.GRANTED, payload, at, _build_actor(origin)
+        )
+        details = {"reason": command.reason, "request_key": _find_request_key(command, order, decided_order)}
+        _send(
+            context,
+            context.order_store.get_current(decided_order),
+            at,
+            origin.actor or origin.source,
+            details,
+        )
 
 
 def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
@@ -180,23 +194,25 @@ def _reject(context: BatchContext, order: Order, command: DecideApproval) -> Non
     at, origin = format_timestamp(command.origin.at), command.origin
     actor = origin.actor or origin.source
     orders = _list_decided_together(context, order)
-    for one in orders:
-        payload = _build_payload(one, command)
-        publish_approval_event(context, one.tenant_id, rules.REJECTED, payload, at, _build_actor(origin))
+    for decided_order in orders:
+        payload = _build_payload(decided_order, command)
+        publish_approval_event(
+            context, decided_order.tenant_id, rules.REJECTED, payload, at, _build_actor(origin)
+        )
     denial = rules.build_rejection(actor, command.reason)
-    for one in orders:
-        details = {"reason": denial.message, "request_key": _find_request_key(command, order, one)}
+    for decided_order in orders:
+        details = {"reason": denial.message, "request_key": _find_request_key(command, order, decided_order)}
         details["denial"] = format_denial(denial)
-        finalize_order(context, one, Status.DENIED, at, actor, **details)
+        finalize_order(context, decided_order, Status.DENIED, at, actor, **details)
 
 
 def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
     """Return the order, and the other order of its OCO pair if that waits too."""
     if order.role is not Role.EITHER:
         return [order]
-    group = [context.order_store.get_current(one) for one in context.order_store.list_group(order)]
-    waiting = [order for order in group if order.status is Status.AWAITING_APPROVAL]
-    return sorted(waiting, key=lambda order: order.id)
+    group = [context.order_store.get_current(member) for member in context.order_store.list_group(order)]
+    waiting_orders = [order for order in group if order.status is Status.AWAITING_APPROVAL]
+    return sorted(waiting_orders, key=lambda order: order.id)
 
 
 def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
@@ -214,9 +230,9 @@ def _build_actor(origin: Origin) -> Actor:
     return Actor(name, name, origin.source)
 
 
-def _find_request_key(command: DecideApproval, named: Order, order: Order) -> str | None:
+def _find_request_key(command: DecideApproval, named_order: Order, order: Order) -> str | None:
     """Return the idempotency key for the order that the request named, None for the other of its pair."""
-    return command.origin.idempotency_key if order.id == named.id else None
+    return command.origin.idempotency_key if order.id == named_order.id else None
 
 
 def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | None:
@@ -236,8 +252,8 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
     if denied.status is not Status.DENIED or code is None:
         raise NotOverridable(f"Order {denied.id} is {denied.status}; only a denial can be overridden.")
     if code not in rules.OVERRIDABLE:
-        listed = ", ".join(sorted(rules.OVERRIDABLE))
-        raise NotOverridable(f"{code} cannot be overridden, only these limits: {listed}.")
+        limit_names = ", ".join(sorted(rules.OVERRIDABLE))
+        raise NotOverridable(f"{code} cannot be overridden, only these limits: {limit_names}.")
     if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
         raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
     if load_override(context, denied):

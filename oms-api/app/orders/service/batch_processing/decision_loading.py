@@ -78,7 +78,7 @@ def load_decision_inputs(
     placed = [command for command in commands if type(command) is PlaceOrder]
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     actions = [
-        (command, context.order_store.get(*get_order_key(command)))
+        OrderAction(command, context.order_store.get(*get_order_key(command)))
         for command in uncommon_commands
         if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
     ]
@@ -125,13 +125,16 @@ def _load_approvals(
     matched: Sequence[Order],
 ) -> None:
     """Load the requests for approval of orders that wait or are released, and who may decide on them."""
-    waiting = [
+    orders_to_decide = [
         order
         for command, order in actions
         if order.status is Status.AWAITING_APPROVAL or isinstance(command, DecideApproval)
     ]
-    waiting += [
-        one for order in waiting if order.role is Role.EITHER for one in context.order_store.list_group(order)
+    orders_to_decide += [
+        member
+        for order in orders_to_decide
+        if order.role is Role.EITHER
+        for member in context.order_store.list_group(order)
     ]
     for command in uncommon_commands:
         if isinstance(command, CancelInPortfolio):
@@ -141,12 +144,16 @@ def _load_approvals(
         find_decider(context, command.origin, command.role)
         for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
             order = context.order_store.find(request.tenant_id, request.order_id)
-            waiting += [] if order is None else [order]
-    parents = [one for one in (*waiting, *matched) if context.get_portfolio(one).approval is not None]
-    children = [child for one in parents for child in context.order_store.list_children(one)]
-    load_requests(context, [*waiting, *parents, *children])
+            orders_to_decide += [] if order is None else [order]
+    parents = [
+        member
+        for member in (*orders_to_decide, *matched)
+        if context.get_portfolio(member).approval is not None
+    ]
+    children = [child for member in parents for child in context.order_store.list_children(member)]
+    load_requests(context, [*orders_to_decide, *parents, *children])
     if deciding:
-        load_key_creators(context, waiting)
+        load_key_creators(context, orders_to_decide)
 
 
 def _load_histories(context: BatchContext, actions: Sequence[OrderAction]) -> None:
@@ -173,18 +180,20 @@ def _load_entries(
 ) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
     store, originals = context.order_store, context.ledger.originals
-    entry_keys = {(one.origin.tenant_id, one.portfolio_name_key, one.ticket.symbol) for one in placed}
+    entry_keys = {
+        (command.origin.tenant_id, command.portfolio_name_key, command.ticket.symbol) for command in placed
+    }
     keys = {
         (order.portfolio_key, order.symbol) for command, order in actions if isinstance(command, _Reporting)
     }
-    for one in uncommon_commands:
-        if isinstance(one, _Reducing):
-            entry_keys.add((one.origin.tenant_id, one.portfolio_name_key, one.symbol))
-        elif isinstance(one, PlaceGroup):
-            place = (one.origin.tenant_id, one.portfolio_name_key)
-            entry_keys |= {(*place, ticket.symbol) for ticket in one.tickets}
-        elif isinstance(one, ReverseTrade):
-            row = originals.get(TradeKey(one.origin.tenant_id, one.trade_id))
+    for command in uncommon_commands:
+        if isinstance(command, _Reducing):
+            entry_keys.add((command.origin.tenant_id, command.portfolio_name_key, command.symbol))
+        elif isinstance(command, PlaceGroup):
+            portfolio_name_key = (command.origin.tenant_id, command.portfolio_name_key)
+            entry_keys |= {(*portfolio_name_key, ticket.symbol) for ticket in command.tickets}
+        elif isinstance(command, ReverseTrade):
+            row = originals.get(TradeKey(command.origin.tenant_id, command.trade_id))
             keys |= set() if row is None else {(row.portfolio_key, row.symbol)}
     for tenant_id, name_key, symbol in entry_keys:
         portfolio_id = context.ledger.portfolio_ids.get(PortfolioNameKey(tenant_id, name_key))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.brokers.rules.values import Busted, Charged, Executed, Replaced
 from app.costs.rules.values import Schedule
@@ -32,7 +33,13 @@ from app.orders.service.risk_checks.currency_conversion import find_current_rate
 _ExecutionEvent = Executed | Busted | Charged
 _Reversal = Busted | Charged
 _PositionChange = Executed | Busted
-OrderAction = tuple[CommandOnOrder, Order]  # a command, and the order that it names
+
+
+class OrderAction(NamedTuple):
+    """A command, and the order that it names."""
+
+    command: CommandOnOrder
+    order: Order
 
 
 def load_report_inputs(
@@ -41,7 +48,7 @@ def load_report_inputs(
     """Load executions, trades to reverse, what was requested from brokers, and what they charged."""
     grouped = [order for order in (*matched, *(order for _, order in actions)) if order.group_id is not None]
     at_broker = [
-        one for order in grouped if is_remote(order) for one in context.order_store.list_group(order)
+        member for order in grouped if is_remote(order) for member in context.order_store.list_group(order)
     ]
     load_histories(context, at_broker)
     _load_executions(context, actions, matched)
@@ -82,7 +89,7 @@ def _load_report(context: BatchContext, order: Order, command: ApplyBrokerReport
     if isinstance(command.event, _PositionChange):
         load_adoption(context, order, command.event.at, command.at)
     if isinstance(command.event, _Reversal):
-        for row in _list_named_executions(context, [(command, order)]):
+        for row in _list_named_executions(context, [OrderAction(command, order)]):
             load_broker_charge(context, row)
 
 

@@ -42,10 +42,10 @@ def refund_broker_charges(context: BatchContext, order: Order, execution_id: str
     for execution in list_executions(context, [order]):
         if execution.execution_id != execution_id:
             continue
-        booked = load_broker_charge(context, execution)
-        if booked is not None:
+        booked_amount = load_broker_charge(context, execution)
+        if booked_amount is not None:
             reason = f"{order.broker} took {execution_id} back"
-            _append(context, order, execution, -booked, reason, at, f"{_get_key(execution)}:refund")
+            _append(context, order, execution, -booked_amount, reason, at, f"{_get_key(execution)}:refund")
 
 
 def load_broker_charge(context: BatchContext, execution: ExecutionRow) -> Decimal | None:

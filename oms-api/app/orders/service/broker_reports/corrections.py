@@ -31,8 +31,8 @@ from app.orders.service.commands import CorrectExecution
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.groups import apply_fill_to_group
 from app.orders.service.execution.filling import (
-    OVER,
-    STRAY,
+    FILL_OF_REJECTED_ORDER,
+    OVERFILL,
     apply_execution,
     build_execution,
     find_anomaly,
@@ -106,7 +106,7 @@ def _book(
     record_bust(context, order, execution, reversal, command)
     trade, charges = record_trade(context, order, event, at, execution.executed_at)
     anomaly = find_anomaly(order, find_successor(context, order), event)
-    note = anomaly if anomaly in {OVER, STRAY} else CORRECTION
+    note = anomaly if anomaly in {OVERFILL, FILL_OF_REJECTED_ORDER} else CORRECTION
     row = build_execution(order, event, trade, note, charges)
     fields = {"broker_reason": command.reason, "request_key": command.origin.idempotency_key}
     corrected = apply_execution(context, order, row, at, actor, **fields)

@@ -138,8 +138,8 @@ def _book(context: BatchContext, order: Order, event: Executed, at: Timestamp) -
 def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **fields: Any) -> None:
     if to is Status.REJECTED and order.status is Status.HELD:  # an exit that the broker got with its entry
         order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
-    ended = finalize_order(context, order, to, at, order.broker, **fields)
-    continue_pair(context, ended, at)
+    ended_order = finalize_order(context, order, to, at, order.broker, **fields)
+    continue_pair(context, ended_order, at)
 
 
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:

@@ -54,21 +54,23 @@ def close_in_portfolio(
         and command.quantity > abs(position_quantity)
     ):
         raise MoreThanHeld(command.symbol, format_plain_amount(abs(position_quantity)))
-    made = _build_closing_order(context, command, portfolio_key, position_quantity)
+    closing_order = _build_closing_order(context, command, portfolio_key, position_quantity)
     if not command.ignores_halt:
-        count_order_message(context, origin, made)
+        count_order_message(context, origin, closing_order)
     exits = find_yielding_orders(
-        made, context.order_store.list_open_orders_of_symbol(portfolio_key, made.symbol)
+        closing_order, context.order_store.list_open_orders_of_symbol(portfolio_key, closing_order.symbol)
     )
-    is_whole = made.quantity == abs(position_quantity) and command.strategy is None
-    rivals = _list_competing_orders(context, portfolio_key, made, exits) if is_whole else []
-    order = store_order(context, made)
-    denial = None if command.ignores_halt else find_denial(context, order, *exits, *rivals)
+    is_whole = closing_order.quantity == abs(position_quantity) and command.strategy is None
+    competing_orders = (
+        _list_competing_orders(context, portfolio_key, closing_order, exits) if is_whole else []
+    )
+    order = store_order(context, closing_order)
+    denial = None if command.ignores_halt else find_denial(context, order, *exits, *competing_orders)
     if denial is not None:
         deny_order(context, order, denial, order.created_at)
     else:
         at, actor = order.created_at, order.placed_by
-        cancel_open_orders(context, rivals, at, actor, reason="The position is closed.")
+        cancel_open_orders(context, competing_orders, at, actor, reason="The position is closed.")
         send_order(context, _split_into_parts(context, order))
     return build_result(context, order.tenant_id, [order.id])
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from app.money import format_plain_amount, multiply
 from app.orders.rules.contingency import EXIT_ROLES, can_only_close, compute_exit_quantity
+from app.orders.rules.order_factory import ExitTicket
 from app.orders.rules.protection import (
     fills_at_once,
     find_nearest_exit_price,
@@ -14,7 +15,7 @@ from app.orders.rules.protection import (
     is_tightened,
     list_entry_prices,
 )
-from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, replace_fields
+from app.orders.rules.values import GroupKind, Order, Role, Status, replace_fields
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.contingent_orders.groups import get_closable_quantity
 from app.orders.service.risk_checks.risk_evaluation import build_risk_input, find_denial
@@ -25,9 +26,7 @@ from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
 _NAMES = {Role.TAKE_PROFIT: "take_profit", Role.STOP_LOSS: "stop_loss", Role.FOLLOWER: "The second order"}
 
 
-def find_legs_denial(
-    context: BatchContext, entry: Order, legs: Sequence[tuple[Role, Ticket]]
-) -> Denial | None:
+def find_legs_denial(context: BatchContext, entry: Order, legs: Sequence[ExitTicket]) -> Denial | None:
     """Return the denial of the first exit of a bracket that does not pass, before its entry is sent."""
     for number, leg in enumerate(build_legs(entry, legs), 1):
         denial = _find_leg_denial(context, entry, leg, number)
@@ -36,7 +35,7 @@ def find_legs_denial(
     return None
 
 
-def build_legs(entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> list[Order]:
+def build_legs(entry: Order, legs: Sequence[ExitTicket]) -> list[Order]:
     """Return the exits of a bracket as orders for the checks, not stored."""
     return [
         replace_fields(

@@ -31,7 +31,7 @@ from app.timestamps import Timestamp, format_timestamp
 _SIDES = {side.value: side for side in Side}
 # What is unexpected about an execution, as stored in its note: it came after the order's end, exceeds the
 # order's quantity, or belongs to a rejected order. It is recorded all the same.
-LATE, OVER, STRAY = "late", "over", "stray"
+LATE_FILL, OVERFILL, FILL_OF_REJECTED_ORDER = "late", "over", "stray"
 
 
 def record_fill(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> Order:
@@ -93,7 +93,7 @@ def apply_execution(
         updated_order = context.order_store.record_change(successor, at, actor, **changes)
     else:
         updated_order = context.order_store.change_status(successor, status, at, actor, **changes)
-    if row.note in {OVER, STRAY}:
+    if row.note in {OVERFILL, FILL_OF_REJECTED_ORDER}:
         issue = {"order_id": order.id, "execution_id": row.execution_id, "kind": row.note}
         context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)
     return updated_order
@@ -110,10 +110,10 @@ def find_successor(context: BatchContext, order: Order) -> Order:
 def find_anomaly(order: Order, successor: Order, event: Executed) -> str | None:
     """Return what is unexpected about an execution that counts for `successor`, None if nothing."""
     if successor.status in {Status.REJECTED, Status.DENIED}:
-        return STRAY
+        return FILL_OF_REJECTED_ORDER
     if successor.filled_quantity + event.quantity > successor.quantity:
-        return OVER
-    return LATE if order.status in FINAL_STATUSES else None
+        return OVERFILL
+    return LATE_FILL if order.status in FINAL_STATUSES else None
 
 
 def record_trade(

@@ -1,5 +1,6 @@
 """Place new orders: check them, store them whatever the result, and send them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_factory import (
     NO_LINKS,
     PAPER,
+    ExitTicket,
     OrderLinks,
     Placement,
     build_exit_tickets,
@@ -117,13 +119,13 @@ def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
 
 def store_order(context: BatchContext, order: Order) -> Order:
     """Store a new order, and index its idempotency key and client order id."""
-    added = context.order_store.add(order, order.placed_by)
-    context.loaded.index_request_keys([added])
-    return added
+    stored_order = context.order_store.add(order, order.placed_by)
+    context.loaded.index_request_keys([stored_order])
+    return stored_order
 
 
 def find_placement_denial(
-    context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirm_repeat: bool = False
+    context: BatchContext, order: Order, legs: Sequence[ExitTicket], *, confirm_repeat: bool = False
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
@@ -221,8 +223,10 @@ def build_order(
 
 def store_held_order(context: BatchContext, order: Order) -> None:
     """Store a new order that is released later."""
-    added = context.order_store.add(order, order.placed_by)
-    context.order_store.change_status(added, Status.HELD, added.created_at, added.placed_by)
+    stored_order = context.order_store.add(order, order.placed_by)
+    context.order_store.change_status(
+        stored_order, Status.HELD, stored_order.created_at, stored_order.placed_by
+    )
 
 
 def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
@@ -242,12 +246,18 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
     One that we watch, because its broker links no orders, is HELD while the other rests at the broker.
     """
     for order in sort_pairs(context, orders):
-        waiting = context.order_store.get(order.tenant_id, order.id)
+        current_order = context.order_store.get(order.tenant_id, order.id)
         instrument = context.find_instrument(order.tenant_id, order.symbol)
-        if waiting.status is Status.INITIALIZED and len(orders) > 1 and is_watched(waiting, instrument):
-            context.order_store.change_status(waiting, Status.HELD, waiting.created_at, waiting.placed_by)
-        elif waiting.status is Status.INITIALIZED:
-            send_order(context, waiting)
+        if (
+            current_order.status is Status.INITIALIZED
+            and len(orders) > 1
+            and is_watched(current_order, instrument)
+        ):
+            context.order_store.change_status(
+                current_order, Status.HELD, current_order.created_at, current_order.placed_by
+            )
+        elif current_order.status is Status.INITIALIZED:
+            send_order(context, current_order)
 
 
 def cancel_unsent(context: BatchContext, orders: list[Order], at: Timestamp) -> None:

@@ -55,7 +55,9 @@ def load_loss_checks(context: BatchContext, command: CheckLosses) -> None:
     if portfolio_keys and tenant_id not in loaded.switch_changes:
         ids = [portfolio_key.portfolio_id for portfolio_key in portfolio_keys]
         baselines = context.services.read_loss_baselines(context.connection, tenant_id, ids)
-        loaded.loss_baselines |= {PortfolioKey(tenant_id, key): one for key, one in baselines.items()}
+        loaded.loss_baselines |= {
+            PortfolioKey(tenant_id, key): baseline for key, baseline in baselines.items()
+        }
         changes = list_switches(context.connection, tenant_id)
         loaded.switch_changes[tenant_id] = {(change.scope, change.key): change for change in changes}
         load_portfolios_switched_by_losses(context, tenant_id)
