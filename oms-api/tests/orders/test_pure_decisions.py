@@ -272,7 +272,7 @@ class Decisions(RuleBasedStateMachine):
         self.decide(ApplyBrokerReport(TENANT, order_id, event, format_timestamp(self.now)))
 
     @rule(kind=st.sampled_from([ReleaseOrders, SquareOff, CancelHalted, CheckLosses, FinishQuote]))
-    def run_duty(self, kind: Any) -> None:
+    def run_job(self, kind: Any) -> None:
         loaded, at = self.context.loaded, format_timestamp(self.now)
         loaded.intraday[TENANT] = loaded.portfolios_with_loss_limits[TENANT] = [self.portfolio_key]
         loaded.switch_changes[TENANT], loaded.switched_by_losses[TENANT] = {}, set()

@@ -20,9 +20,9 @@ from app.brokers.service.account_checks import ConnectionRefused
 from app.clock import Now, monotonic_seconds
 from app.database import Readers, set_all_tenants_scope, unit_of_work
 from app.database.failures import format_reason
-from app.duties import queries as leases
 from app.errors import OmsError
 from app.group_commit import GroupCommit
+from app.jobs import queries as leases
 from app.order_routing.queries import open_transaction
 from app.order_routing.service.broker_session import (
     RECONCILE_INTERVAL,

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.clock import Now, monotonic_seconds
 from app.database import unit_of_work
 from app.database.failures import format_reason
-from app.duties import queries
+from app.jobs import queries
 from app.webhooks.service.dispatcher import POLL_SECONDS, Dispatcher
 from app.webhooks.service.host_lookups import LOOKUP_THREADS
 
