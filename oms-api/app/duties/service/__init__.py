@@ -7,9 +7,6 @@ therefore be idempotent.
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -25,6 +22,7 @@ from app.database import unit_of_work
 from app.database.failures import format_reason
 from app.duties import queries
 from app.duties.rules.schedule import DutyReport, DutyState, compute_lag, get_slot, is_due
+from app.duties.service.process_lease import build_holder_name
 from app.errors import OmsError
 from app.timestamps import format_timestamp
 
@@ -100,7 +98,7 @@ class DutyRunner:
         self, engine: Engine, duties: Sequence[Duty], now: Now, observe: RunObserver | None = None
     ) -> None:
         self._engine, self._duties, self._now, self._observe = engine, duties, now, observe
-        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._holder = build_holder_name()
         urgent, others = (
             [duty for duty in duties if duty.is_urgent is is_urgent] for is_urgent in (True, False)
         )
