@@ -27,7 +27,7 @@ from bench import (
 from bench.disk import scratch
 from bench.ledger import fill_database
 from bench.postgres import postgres
-from bench.report import Line, show
+from bench.report import Line, print_lines
 from bench.service import OMS_API, ROOT
 
 
@@ -61,7 +61,7 @@ def _measure_risk_checks() -> list[Line]:
     return _run_separately("risk", "the risk checks alone")
 
 
-def _quote() -> list[Line]:
+def _measure_quotes() -> list[Line]:
     return _run_separately("quote", "other commands while a quote fills many orders")
 
 
@@ -130,7 +130,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "matching": _measure_matching,
     "backtest": _measure_backtests,
     "risk": _measure_risk_checks,
-    "quote": _quote,
+    "quote": _measure_quotes,
     "marks": _measure_marks,
     "during_marks": during_marks.measure,
     "performance": _measure_equity_reads,
@@ -163,7 +163,7 @@ def main() -> int:
         print(f"others use this machine (load {busy:.1f}): rates will be low, latencies high", flush=True)
     lines = [line for name in names for line in _run_and_announce(name)]
     print()
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

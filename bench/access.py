@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, print_lines
 from bench.service import OMS_API, ROOT, Load, api, generate_key, migrate
 
 AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS = 60.0, 20.0  # microseconds
@@ -61,7 +61,7 @@ def measure() -> list[Line]:
         key, url = generate_key(), f"sqlite:///{folder}/gate.db"
         migrate(url, key)
         settings = {"OMS_API_KEY": key, "DATABASE_URL": url, "RATE_LIMIT_PER_MINUTE": "1000000000"}
-        completed = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", _PROBE],
             cwd=OMS_API,
             env=os.environ | settings,
@@ -69,19 +69,19 @@ def measure() -> list[Line]:
             check=True,
             timeout=120,
         )
-    spent = json.loads(completed.stdout.splitlines()[-1])
-    named = {"key": "a key", "person": "a key that acts for a person"}
+    spent = json.loads(process.stdout.splitlines()[-1])
+    label_by_caller = {"key": "a key", "person": "a key that acts for a person"}
     return [
         Line(
             f"authentication, limits and authorisation of {label}",
             f"{spent[name]:.1f} µs",
             check_at_most(spent[name], AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS),
         )
-        for name, label in named.items()
+        for name, label in label_by_caller.items()
     ]
 
 
-def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
+def compare_revisions(revision: str, rounds: int, seconds: float) -> list[Line]:
     """Return the line of trades: the rate of this tree divided by that of `revision`.
 
     Both run on PostgreSQL, alternating.
@@ -95,9 +95,9 @@ def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
         subprocess.run(["tar", "-x", "-C", earlier], input=packed.stdout, check=True)
         codes = {"now": OMS_API, "then": earlier / "oms-api"}
         ratios = [_run_round(server, codes, folder, seconds, turn) for turn in range(rounds)]
-    kept = median(ratios)
+    kept_share = median(ratios)
     label = f"POST /trade on PostgreSQL, of its rate at {revision}"
-    return [Line(label, f"{kept:.2f}", check_at_least(kept, KEPT_MUST, KEPT_REACH))]
+    return [Line(label, f"{kept_share:.2f}", check_at_least(kept_share, KEPT_MUST, KEPT_REACH))]
 
 
 def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:
@@ -123,4 +123,6 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     asked = parser.parse_args()
-    show(measure() + (compare(asked.against, asked.rounds, asked.seconds) if asked.against else []))
+    print_lines(
+        measure() + (compare_revisions(asked.against, asked.rounds, asked.seconds) if asked.against else [])
+    )

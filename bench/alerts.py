@@ -25,7 +25,7 @@ from app.market_data.sources.manual import ManualSource
 from app.timestamps import format_timestamp
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import generate_key, migrate
 
 ALERTS, SYMBOLS, QUOTES_A_SECOND, SECONDS = 10_000, 500, 1_000, 20
@@ -45,13 +45,13 @@ def measure(server: Server, seconds: int) -> list[Line]:
     quotes = _make_quotes(seconds)
     readers, transactions = Readers(engine, 1), Transactions(engine)
     try:
-        plain = _run(Market(ManualSource(), readers), quotes, None)
+        plain = _measure_processor_time(Market(ManualSource(), readers), quotes, None)
         _insert_alerts(url)
         market = Market(ManualSource(), readers)
         now = [_START]
         alerts = PriceAlerts(readers, transactions, market, lambda: now[0])
         asyncio.run(alerts.check())
-        watched = _run(market, quotes, (alerts, now))
+        watched = _measure_processor_time(market, quotes, (alerts, now))
     finally:
         transactions.close()
         readers.close()
@@ -62,7 +62,7 @@ def measure(server: Server, seconds: int) -> list[Line]:
     return [Line(label, f"{share:.1f}% of a core", check_at_most(share, 25, 10))]
 
 
-def _run(
+def _measure_processor_time(
     market: Market, quotes: list[list[Quote]], watch: tuple[PriceAlerts, list[datetime]] | None
 ) -> float:
     """Return the processor time in which the market takes the quotes."""
@@ -122,7 +122,7 @@ def main() -> int:
     options = parser.parse_args()
     with scratch() as folder, postgres(folder) as server:
         lines = measure(server, options.seconds)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

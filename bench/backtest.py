@@ -31,7 +31,7 @@ from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
 from app.backtests.service.sweeps import SweepTask, run_sets
 from app.market_data.rules.bars import Interval
 from app.risk.rules.limits import LimitCode
-from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, print_lines
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
 
 BARS, MEMORY_BARS, ROUNDS = 1_000_000, 10_000_000, 3
@@ -107,9 +107,9 @@ def measure_rate(blocks: list[BarBlock], settings: BacktestSettings) -> float:
     return run.bars / seconds
 
 
-def measure_reference(python: Path, data: Path, count: int) -> float:
+def measure_reference(python: Path, bars_path: Path, count: int) -> float:
     """Return the bars per second of backtesting.py."""
-    command = [python, "-c", REFERENCE, data]
+    command = [python, "-c", REFERENCE, bars_path]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return count / float(output)
 
@@ -136,24 +136,24 @@ def measure_sweep(blocks: list[BarBlock], sets: int) -> float:
     return seconds[0] / seconds[1]
 
 
-def measure_memory(data: Path) -> float:
+def measure_memory(bars_path: Path) -> float:
     """Return the peak memory of a backtest of a file, in MB."""
-    command = [sys.executable, "-m", "app.backtest", STRATEGY, "--data", data, "--json", "--risk", "off"]
+    command = [sys.executable, "-m", "app.backtest", STRATEGY, "--data", bars_path, "--json", "--risk", "off"]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return float(json.loads(output)["peak_rss_mb"])
 
 
 def measure(folder: Path, count: int, memory_count: int, python: Path | None) -> list[Line]:
     """Return the lines of the table."""
-    data = folder / "bars.csv"
-    write_bars(data, count)
-    blocks = list(BarFiles(data, Interval.MINUTE).read_blocks())
+    bars_path = folder / "bars.csv"
+    write_bars(bars_path, count)
+    blocks = list(BarFiles(bars_path, Interval.MINUTE).read_blocks())
     rates: dict[str, list[float]] = {"reference": [], "flat": [], "full": []}
     for _ in range(ROUNDS):
         rates["flat"].append(measure_rate(blocks, FLAT))
         rates["full"].append(measure_rate(blocks, FULL))
         if python is not None:
-            rates["reference"].append(measure_reference(python, data, count))
+            rates["reference"].append(measure_reference(python, bars_path, count))
     lines = [
         *_build_lines("flat fees", rates["flat"], rates["reference"], 2, 3.5),
         *_build_lines("every risk rule, full fee schedule", rates["full"], rates["reference"], 1, 1.5),
@@ -168,8 +168,8 @@ def measure(folder: Path, count: int, memory_count: int, python: Path | None) ->
     lines.append(Line(label, f"{sweep:.2f} ×", check_at_least(sweep, 1.6, 1.85)))
     blocks.clear()
     if memory_count:
-        write_bars(data, memory_count)
-        peak = measure_memory(data)
+        write_bars(bars_path, memory_count)
+        peak = measure_memory(bars_path)
         lines.append(
             Line(f"peak memory of {memory_count:,} bars", f"{peak:.0f} MB", check_at_most(peak, 300, 150))
         )
@@ -196,7 +196,7 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         lines = measure(Path(folder), args.bars, args.memory_bars, args.reference)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -30,7 +30,7 @@ from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
 from bench.disk import scratch
 from bench.postgres import Server, find_free_port, postgres
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import OMS_API, Service, api, generate_key, migrate
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
 
@@ -47,7 +47,7 @@ def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list
     key = generate_key()
     url = server.create_database(DATABASE)
     migrate(url, key)
-    with _alpaca() as base_url, _alpaca(SLOW_KEY_ID, SLOW_SECRET_KEY, "PA0SLOW") as slow_url:
+    with _run_alpaca() as base_url, _run_alpaca(SLOW_KEY_ID, SLOW_SECRET_KEY, "PA0SLOW") as slow_url:
         settings = {
             "ALPACA_API_KEY": KEY_ID,
             "ALPACA_API_SECRET": SECRET_KEY,
@@ -55,14 +55,20 @@ def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list
             "BROKER_INTERNAL_URLS": f"{base_url},{slow_url}",
         }
         with api(url, folder / "api.log", key, settings=settings) as service:
-            _trade(_Client(service), orders)
-            sent, booked = _measure_latencies(server, base_url)
+            _place_orders(_Client(service), orders)
+            send_milliseconds, booking_milliseconds = _measure_latencies(server, base_url)
             paper, other = _compare_with_slow_broker(service, slow_url)
         seconds = _measure_reread(base_url, open_orders)
     return [
-        Line("order committed → request at the broker, p99", f"{sent:.1f} ms", check_at_most(sent, 20, 5)),
         Line(
-            "fill at the broker → booked and visible, p99", f"{booked:.1f} ms", check_at_most(booked, 50, 15)
+            "order committed → request at the broker, p99",
+            f"{send_milliseconds:.1f} ms",
+            check_at_most(send_milliseconds, 20, 5),
+        ),
+        Line(
+            "fill at the broker → booked and visible, p99",
+            f"{booking_milliseconds:.1f} ms",
+            check_at_most(booking_milliseconds, 50, 15),
         ),
         Line(f"{open_orders:,} open orders read again", f"{seconds:.2f} s", check_at_most(seconds, 10, 3)),
         Line("a slow broker slows paper orders, median", f"{paper:+.1f} %", check_at_most(paper, 10, 0)),
@@ -79,8 +85,8 @@ class _Client:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return the answer."""
-        given = None if body is None else json.dumps(body)
-        self._http.request(method, f"/api/v1{path}", given, self._headers)
+        request_body = None if body is None else json.dumps(body)
+        self._http.request(method, f"/api/v1{path}", request_body, self._headers)
         response = self._http.getresponse()
         content = response.read()
         if response.status >= 300:
@@ -88,7 +94,7 @@ class _Client:
         return json.loads(content)
 
 
-def _trade(client: _Client, orders: int) -> None:
+def _place_orders(client: _Client, orders: int) -> None:
     """Place orders one after another, each once the one before is filled."""
     _wait_until(lambda: client.call("GET", "/broker-connections")[0]["status"] == "connected")
     client.call("POST", "/portfolios", {"name": "Growth"})
@@ -102,20 +108,20 @@ def _trade(client: _Client, orders: int) -> None:
 
 def _measure_latencies(server: Server, base_url: str) -> tuple[float, float]:
     """Return the p99 from a commit to the request, and from a fill to the commit, in milliseconds."""
-    theirs = {order["client_order_id"]: order for order in _list_orders(base_url)}
+    broker_orders = {order["client_order_id"]: order for order in _list_orders(base_url)}
     committed = _read_commits(server, "order_events WHERE sequence = 1")
-    booked = _read_commits(server, "executions")
-    sent = [
-        _parse_seconds(theirs[order_id]["submitted_at"]) - at
+    commit_times = _read_commits(server, "executions")
+    send_delays = [
+        _parse_seconds(broker_orders[order_id]["submitted_at"]) - at
         for order_id, at in committed.items()
-        if order_id in theirs
+        if order_id in broker_orders
     ]
     filled = [
-        at - _parse_seconds(theirs[order_id]["filled_at"])
-        for order_id, at in booked.items()
-        if order_id in theirs
+        at - _parse_seconds(broker_orders[order_id]["filled_at"])
+        for order_id, at in commit_times.items()
+        if order_id in broker_orders
     ]
-    return _compute_p99(sent), _compute_p99(filled)
+    return _compute_p99(send_delays), _compute_p99(filled)
 
 
 def _read_commits(server: Server, rows: str) -> dict[str, float]:
@@ -138,7 +144,7 @@ def _compare_with_slow_broker(service: Service, slow_url: str) -> tuple[float, f
     _wait_until(lambda: client.call("GET", path)["status"] == "connected")
     before = _measure_orders(client, "Paper"), _measure_orders(client, "Growth")
     fault = {"kind": "latency", "path": "/v2/orders", "times": 1_000_000, "seconds": SLOW_SECONDS}
-    _post(f"{slow_url}/control/fault", fault)
+    _post_json(f"{slow_url}/control/fault", fault)
     stop = Event()
     thread = Thread(target=_place_slowly, args=(_Client(service), stop))
     thread.start()
@@ -174,7 +180,7 @@ def _build_order(portfolio: str) -> dict[str, str]:
 
 def _measure_reread(base_url: str, count: int) -> float:
     """Return the seconds from the start of an adapter until it has read all open orders."""
-    _post(f"{base_url}/control/add_resting_orders", {"symbol": "AAPL", "count": count})
+    _post_json(f"{base_url}/control/add_resting_orders", {"symbol": "AAPL", "count": count})
     broker = AlpacaBroker(base_url, AlpacaCredentials(KEY_ID, SECRET_KEY))
     started = monotonic()
     broker.stream.start()
@@ -188,7 +194,9 @@ def _measure_reread(base_url: str, count: int) -> float:
 
 
 @contextmanager
-def _alpaca(key_id: str = KEY_ID, secret_key: str = SECRET_KEY, account: str = "PA0FAST") -> Iterator[str]:
+def _run_alpaca(
+    key_id: str = KEY_ID, secret_key: str = SECRET_KEY, account: str = "PA0FAST"
+) -> Iterator[str]:
     """Run a stand-in until the block ends. Provide its address."""
     port = find_free_port()
     command = [
@@ -227,7 +235,7 @@ def _list_orders(base_url: str) -> list[dict[str, Any]]:
         return orders
 
 
-def _post(url: str, body: dict[str, Any]) -> None:
+def _post_json(url: str, body: dict[str, Any]) -> None:
     request = urllib.request.Request(url, json.dumps(body).encode())  # noqa: S310
     urllib.request.urlopen(request, timeout=WAIT_SECONDS).close()  # noqa: S310
 
@@ -256,7 +264,7 @@ def main() -> int:
     options = parser.parse_args()
     with scratch() as folder, postgres(folder) as server:
         lines = measure(server, folder, options.orders, options.open_orders)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -84,7 +84,7 @@ def measure(cases: list[Case], rounds: int, seconds: float) -> list[Line]:
                     flush=True,
                 )
     lines = [line for case in cases for line in _build_lines(case, results[case.name], is_fast)]
-    return lines + _compare(cases, results)
+    return lines + _compare_cases(cases, results)
 
 
 def _measure_load(case: Case, server: Server, folder: Path, seconds: float, turn: int) -> Load:
@@ -95,8 +95,8 @@ def _measure_load(case: Case, server: Server, folder: Path, seconds: float, turn
     with api(database_url, folder / "api.log", key, workers=case.workers) as service:
         if case.path == "orders":
             service.open_portfolios(list_portfolio_names(case.portfolios))
-        used = None if case.is_sqlite else server
-        return service.load(case.path, seconds, portfolios=case.portfolios, server=used)
+        postgres_server = None if case.is_sqlite else server
+        return service.load(case.path, seconds, portfolios=case.portfolios, server=postgres_server)
 
 
 def _build_lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
@@ -117,15 +117,15 @@ def _build_lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]
     return [*lines, Line("p99 at 64 connections", f"{p99:.1f} ms", verdict)]
 
 
-def _compare(cases: list[Case], results: dict[str, list[Result]]) -> list[Line]:
+def _compare_cases(cases: list[Case], results: dict[str, list[Result]]) -> list[Line]:
     """Return the lines that compare several processes with the first case, which has one."""
     first_result, lines = results[cases[0].name], []
     for case in cases:
         if case.workers > 1 and case.path == cases[0].path:
             gain = median(
                 [
-                    many.ratio / single.ratio
-                    for many, single in zip(results[case.name], first_result, strict=True)
+                    result.ratio / single.ratio
+                    for result, single in zip(results[case.name], first_result, strict=True)
                 ]
             )
             label = f"{case.name}, compared with one process"

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.disk import scratch
 from bench.load import PORTFOLIOS, list_portfolio_names
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_least, median, show
+from bench.report import Line, check_at_least, median, print_lines
 from bench.service import Environment, api, generate_key, migrate
 
 ROUNDS, SECONDS = 3, 5.0
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     args = parser.parse_args()
-    show(measure(args.rounds, args.seconds))
+    print_lines(measure(args.rounds, args.seconds))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from time import perf_counter
 from bench.disk import scratch
 from bench.ledger import Ledger, fill_database
 from bench.postgres import postgres
-from bench.report import Line, check_at_least, median, show
+from bench.report import Line, check_at_least, median, print_lines
 from bench.service import Service, api
 
 TRADES, ROUNDS = 100_000, 9
@@ -51,7 +51,7 @@ def main() -> int:
     options = parser.parse_args()
     with scratch() as folder, postgres(folder) as server:
         lines = measure(fill_database(server, "exports", options.trades), folder, options.rounds)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

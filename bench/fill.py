@@ -51,9 +51,9 @@ def _create_command(
 def fill(count: int) -> None:
     """Record `count` trades in the database of the environment."""
     engine = connect_engine(load_settings().database_url, readers=1)
-    recording, waiting = LedgerBatchHandler(), create_commands(count)
+    recording, commands = LedgerBatchHandler(), create_commands(count)
     with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
-        while batch := list(islice(waiting, BATCH)):
+        while batch := list(islice(commands, BATCH)):
             with connection.begin():
                 recording.handle(connection, batch)
     engine.dispose()

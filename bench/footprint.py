@@ -8,7 +8,7 @@ from pathlib import Path
 from time import sleep
 
 from bench.disk import scratch
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import OMS_API, api, bot, generate_key, migrate
 
 _IMPORT = "from time import perf_counter as now; begin = now(); import app.main; print(now() - begin)"
@@ -50,10 +50,10 @@ def measure(rounds: int = 7) -> list[Line]:
 
 def _measure_seconds(program: str, environment: dict[str, str]) -> float:
     command = [sys.executable, "-c", program]
-    completed = subprocess.run(
+    process = subprocess.run(
         command, cwd=OMS_API, env=environment, capture_output=True, text=True, check=True
     )
-    return float(completed.stdout.split()[-1])
+    return float(process.stdout.split()[-1])
 
 
 def _read_megabytes(process_id: int) -> tuple[float, float]:
@@ -66,4 +66,4 @@ def _read_megabytes(process_id: int) -> tuple[float, float]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    show(measure(parser.parse_args().rounds))
+    print_lines(measure(parser.parse_args().rounds))

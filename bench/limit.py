@@ -140,12 +140,12 @@ def run_pgbench(
     path.write_text(script.value)
     crowd = ["-c", str(CLIENTS), "-j", str(THREADS), "-T", str(seconds)]
     start = ["-D", f"turn={turn * 1_000_000}", "-M", "prepared", "-n", "-f", str(path)]
-    completed = subprocess.run(
+    process = subprocess.run(
         [program, *crowd, *start, server.url(database)], capture_output=True, text=True, check=True
     )
     return Limit(
-        _find_figure(r"tps = ([\d.]+)", completed.stdout),
-        _find_figure(r"latency average = ([\d.]+)", completed.stdout),
+        _find_figure(r"tps = ([\d.]+)", process.stdout),
+        _find_figure(r"latency average = ([\d.]+)", process.stdout),
     )
 
 

@@ -74,27 +74,27 @@ class Tally:
         }
 
 
-def trades(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
+def generate_trades(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
     """Yield requests that report trades, without end. Bodies repeat, idempotency keys do not."""
     chance, names = random.Random(seed), list_portfolio_names(portfolios)
-    return _add_keys([_build_post(key, "/api/v1/trade", _trade(chance, names)) for _ in range(_DRAWS)])
+    return _add_keys([_build_post(key, "/api/v1/trade", _build_trade(chance, names)) for _ in range(_DRAWS)])
 
 
-def batches(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
+def generate_batches(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
     """Yield requests that report TRADES_PER_BATCH trades each, without end."""
     chance, names = random.Random(seed), list_portfolio_names(portfolios)
-    bodies = [{"trades": [_trade(chance, names) for _ in range(TRADES_PER_BATCH)]} for _ in range(64)]
+    bodies = [{"trades": [_build_trade(chance, names) for _ in range(TRADES_PER_BATCH)]} for _ in range(64)]
     return _add_keys([_build_post(key, "/api/v1/trades:batch", body) for body in bodies])
 
 
-def orders(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
+def generate_orders(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
     """Yield requests for market orders of one or two units, without end and within all limits."""
     chance, names = random.Random(seed), list_portfolio_names(portfolios)
     return _add_keys([_build_post(key, "/api/v1/orders", _build_order(chance, names)) for _ in range(_DRAWS)])
 
 
-def signals(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
-    """Yield signals that become the orders of `orders`. Their idempotency keys are their ids."""
+def generate_signals(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
+    """Yield signals that become the orders of `generate_orders`. Their idempotency keys are their ids."""
     chance, names = random.Random(seed), list_portfolio_names(portfolios)
     return _add_keys(
         [_build_post(key, "/api/v1/signals", _build_signal(chance, names)) for _ in range(_DRAWS)]
@@ -107,7 +107,7 @@ def _add_keys(templates: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
         yield b"%b%b-%d%b" % (head, run, number, tail)
 
 
-def _trade(chance: random.Random, names: list[str]) -> dict[str, object]:
+def _build_trade(chance: random.Random, names: list[str]) -> dict[str, object]:
     quantity = chance.randint(1, 1000)
     cents = quantity * chance.randint(1_000, 50_000)
     return {
@@ -144,7 +144,7 @@ def _build_post(key: str, path: str, content: dict[str, object]) -> tuple[bytes,
     return head.encode(), b"\r\n\r\n" + body
 
 
-def reads(key: str, path: str) -> Iterator[bytes]:
+def generate_reads(key: str, path: str) -> Iterator[bytes]:
     """Yield GET requests of `path` without end. EACH_PORTFOLIO is replaced by every portfolio in turn."""
     paths = (
         [path.replace(EACH_PORTFOLIO, f"{book:02d}") for book in range(PORTFOLIOS)]
@@ -152,16 +152,16 @@ def reads(key: str, path: str) -> Iterator[bytes]:
         else [path]
     )
     return itertools.cycle(
-        [f"GET {one} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode() for one in paths]
+        [f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode() for path in paths]
     )
 
 
 # What is posted, and the status of its responses
 POSTED: dict[str, tuple[Callable[[str, int], Iterator[bytes]], bytes]] = {
-    "trades": (trades, b"201"),
-    "batches": (batches, b"200"),
-    "orders": (orders, b"201"),
-    "signals": (signals, b"201"),
+    "trades": (generate_trades, b"201"),
+    "batches": (generate_batches, b"200"),
+    "orders": (generate_orders, b"201"),
+    "signals": (generate_signals, b"201"),
 }
 
 
@@ -171,43 +171,45 @@ def run_load(
     """Keep `connections` requests in flight. Responses in the `seconds` after `warm` count."""
     tally = Tally(array("d"))
     poller = select.epoll()
-    opened = {line.socket.fileno(): line for line in (_connect(port) for _ in range(connections))}
-    for number in opened:
+    open_connections = {
+        line.socket.fileno(): line for line in (_open_connection(port) for _ in range(connections))
+    }
+    for number in open_connections:
         poller.register(number, select.EPOLLIN)
     begin = perf_counter() + warm
     end = begin + seconds
-    for line in opened.values():
-        _send(line, next(requests))
-    while opened:
-        for line in _wait_for_responses(poller, opened):
+    for line in open_connections.values():
+        _send_request(line, next(requests))
+    while open_connections:
+        for line in _wait_for_responses(poller, open_connections):
             now = perf_counter()
             tally.requests += 1
             if begin <= now < end:
                 tally.record_response(line, now, expected)
             if now < end:
-                _send(line, next(requests))
+                _send_request(line, next(requests))
             else:
-                opened.pop(line.socket.fileno()).socket.close()
+                open_connections.pop(line.socket.fileno()).socket.close()
     return tally
 
 
-def _wait_for_responses(poller: select.epoll, opened: dict[int, Connection]) -> Iterator[Connection]:
+def _wait_for_responses(poller: select.epoll, connections: dict[int, Connection]) -> Iterator[Connection]:
     ready = poller.poll(PATIENCE_SECONDS)
     if not ready:
         raise TimeoutError(f"no answer within {PATIENCE_SECONDS:g} s")
     for number, _ in ready:
-        line = opened[number]
+        line = connections[number]
         if _read_available(line):
             yield line
 
 
-def _connect(port: int) -> Connection:
-    opened = socket.create_connection(("127.0.0.1", port))
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Connection(opened)
+def _open_connection(port: int) -> Connection:
+    client_socket = socket.create_connection(("127.0.0.1", port))
+    client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Connection(client_socket)
 
 
-def _send(line: Connection, request: bytes) -> None:
+def _send_request(line: Connection, request: bytes) -> None:
     line.sent_at = perf_counter()
     line.socket.sendall(request)
 
@@ -239,7 +241,7 @@ def main() -> None:
     parser.add_argument("--portfolios", type=int, default=PORTFOLIOS)
     args = parser.parse_args()
     key = os.environ["OMS_API_KEY"]
-    requests, expected = reads(key, args.path), b"200"
+    requests, expected = generate_reads(key, args.path), b"200"
     if args.path in POSTED:
         post, expected = POSTED[args.path]
         requests = post(key, args.portfolios)

@@ -22,7 +22,7 @@ from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
-from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, print_lines
 
 SYMBOLS, RESTING = 100, 10_000
 BARS, BARS_AN_ORDER, ROUNDS = 200_000, 20, 5
@@ -160,7 +160,7 @@ def main() -> int:
     parser.add_argument("--profile", action="store_true")
     args = parser.parse_args()
     lines = measure()
-    show(lines)
+    print_lines(lines)
     if args.profile:
         profiler = cProfile.Profile()
         profiler.runcall(_measure_rate, _build_bars(BARS), OrderType.LIMIT)

@@ -5,7 +5,7 @@ events, the execution, the trade, the position, the portfolio and the outbox.
 """
 
 from bench.cases import CORES, MANY_PORTFOLIOS, Bounds, Case
-from bench.report import show
+from bench.report import print_lines
 from bench.trades import run
 
 _DEPLOYED = (Bounds(0.5, 0.32), Bounds(0.65, 0.42))
@@ -22,4 +22,4 @@ def list_cases(workers: int = CORES) -> list[Case]:
 
 
 if __name__ == "__main__":
-    show(run(list_cases(), __doc__))
+    print_lines(run(list_cases(), __doc__))

@@ -55,10 +55,10 @@ class Server:
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement through psql and return its unformatted output."""
         command = [str(self.binaries / "psql"), "-XAqt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)]
-        completed = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
-        if completed.returncode != 0:
-            raise SqlError(completed.stderr)
-        return completed.stdout.strip()
+        process = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
+        if process.returncode != 0:
+            raise SqlError(process.stderr)
+        return process.stdout.strip()
 
     def create_database(self, name: str) -> str:
         """Create an empty database, replacing one of that name, and return its URL."""
@@ -86,17 +86,17 @@ def postgres(folder: Path) -> Iterator[Server]:
         shutil.chown(home, owner)
         folder.chmod(0o711)  # private, but other users may pass through it to `home`
     identity = {"user": owner, "group": pwd.getpwnam(owner).pw_gid} if owner else {}
-    data = home / "data"
-    initdb = [binaries / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C"]
+    data_folder = home / "data"
+    initdb = [binaries / "initdb", "-D", data_folder, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C"]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=home, **identity)  # type: ignore[call-overload]  # user and group
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", home, *settings]
+    command = [binaries / "postgres", "-D", data_folder, "-p", str(port), "-k", home, *settings]
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, **identity)  # type: ignore[call-overload]  # as above
     server = Server(binaries, port, _read_version(binaries), process.pid)
     try:
-        _await(server, process, folder / "postgres.log")
-        _break_in(server)
+        _wait_for_server(server, process, folder / "postgres.log")
+        _fill_write_ahead_log(server)
         yield server
     finally:
         process.send_signal(signal.SIGINT)  # fast shutdown: sessions are ended, data is flushed
@@ -107,7 +107,7 @@ def postgres(folder: Path) -> Iterator[Server]:
             process.wait(10)
 
 
-def _break_in(server: Server) -> None:
+def _fill_write_ahead_log(server: Server) -> None:
     """Fill the write-ahead log once, so that the server reuses its files like one that has run for a while.
 
     A new server first fills each file with zeros, which delays all commits by about 50 ms every 2 s.
@@ -142,18 +142,18 @@ def _find_ordinary_user() -> str | None:
     """Return the user to run the server as if this process is root, which the server refuses."""
     if os.geteuid() != 0:
         return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next(name for name in _ORDINARY_USERS if name in known)
+    user_names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in _ORDINARY_USERS if name in user_names)
 
 
 def _read_version(binaries: Path) -> str:
-    completed = subprocess.run(
+    process = subprocess.run(
         [binaries / "postgres", "--version"], stdout=subprocess.PIPE, text=True, check=True
     )
-    return completed.stdout.split()[2]
+    return process.stdout.split()[2]
 
 
-def _await(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_for_server(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = monotonic() + START_SECONDS
     while process.poll() is None and monotonic() < deadline:
         try:

@@ -31,7 +31,7 @@ from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, check_at_most, median, show
+from bench.report import Line, check_at_most, median, print_lines
 from bench.service import generate_key, migrate
 
 PORTFOLIOS, RESTING = 100, 10_000
@@ -60,9 +60,9 @@ def measure() -> list[Line]:
         readers = Readers(engine, 2)
         writer.start()
         try:
-            lines = asyncio.run(_run(writer, QuoteMatcher(writer, readers, market, _get_now)))
+            lines = asyncio.run(_measure_rates(writer, QuoteMatcher(writer, readers, market, _get_now)))
             before = server.sql(_ROWS, "quote")
-            asyncio.run(_fill(writer))
+            asyncio.run(_place_orders(writer))
         finally:
             writer.close()
             readers.close()
@@ -75,28 +75,28 @@ def measure() -> list[Line]:
         ]
 
 
-async def _fill(writer: "GroupCommit[Command, Outcome]") -> None:
+async def _place_orders(writer: "GroupCommit[Command, Outcome]") -> None:
     """Place market orders that fill at once, a batch at a time."""
     for start in range(0, FILLED, _BATCH):
         orders = [_build_order(RESTING + number, OrderType.MARKET) for number in range(start, start + _BATCH)]
         await asyncio.gather(*writer.submit_all(orders))
 
 
-async def _run(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -> list[Line]:
+async def _measure_rates(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -> list[Line]:
     """Report trades, rest the orders, and then report a trade every 20 ms while the quote is published."""
-    await matcher.publish(1, _quote("100"))
-    await asyncio.gather(*writer.submit_all([_trade(number) for number in range(PORTFOLIOS)]))
+    await matcher.publish(1, _build_quote("100"))
+    await asyncio.gather(*writer.submit_all([_build_trade(number) for number in range(PORTFOLIOS)]))
     for start in range(0, RESTING, _BATCH):
         await asyncio.gather(
             *writer.submit_all([_build_order(number) for number in range(start, start + _BATCH)])
         )
     waits: list[float] = []
     started = perf_counter()
-    publishing = asyncio.create_task(matcher.publish(1, _quote("90")))
+    publishing = asyncio.create_task(matcher.publish(1, _build_quote("90")))
     while not publishing.done():
         await asyncio.sleep(_PAUSE_SECONDS)
         begun = perf_counter()
-        await writer.submit(_trade(len(waits)))
+        await writer.submit(_build_trade(len(waits)))
         waits.append((perf_counter() - begun) * 1000)
     await publishing
     ended = perf_counter()
@@ -113,7 +113,7 @@ def _get_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _quote(price: str) -> Quote:
+def _build_quote(price: str) -> Quote:
     amount = Decimal(price)
     return Quote("AAPL", amount, amount, amount, None, None, _get_now(), "manual")
 
@@ -122,7 +122,7 @@ def _build_origin(key: str) -> Origin:
     return Origin(1, "bench", None, _get_now(), key, hash_request(key))
 
 
-def _trade(number: int) -> RecordTrade:
+def _build_trade(number: int) -> RecordTrade:
     name = f"Book {number % PORTFOLIOS}"
     valued = compute_trade_value(Decimal(1), Decimal(100), None)
     origin = _build_origin(f"trade-{_get_now().timestamp()}-{number}")
@@ -146,7 +146,7 @@ def main() -> int:
     """Print the table. Return 1 if a required value was missed."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     lines = measure()
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -11,7 +11,7 @@ from bench.disk import scratch
 from bench.ledger import Ledger, fill_database
 from bench.load import EACH_PORTFOLIO
 from bench.postgres import postgres
-from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, print_lines
 from bench.service import Load, Service, api
 
 LARGE, SMALL = 1_000_000, 1_000
@@ -29,12 +29,12 @@ def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: fl
         api(small.database_url, folder / "small.log", small.key) as young,
     ):
         _check_sizes(old, young)
-        book = _compare(
+        book = _compare_times(
             lambda: _load_alone(old, BOOK, seconds), lambda: _load_alone(young, BOOK, seconds), rounds
         )
         first = f"/api/v1/trades?limit={PAGE}"
         deep = _find_page(old, int(large.trades * DEPTH_PART))
-        page = _compare(
+        page = _compare_times(
             lambda: _load_alone(old, deep, seconds), lambda: _load_alone(old, first, seconds), rounds
         )
         one_book = [old.load(BOOK, seconds) for _ in range(rounds)]
@@ -55,13 +55,13 @@ def _load_alone(service: Service, path: str, seconds: float) -> Load:
     return service.load(path, seconds, connections=1, warm=0.5)
 
 
-def _compare(much: Callable[[], Load], little: Callable[[], Load], rounds: int) -> float:
-    """Return how much longer `much` takes than `little`, by their medians on one connection."""
-    return median([much().p50 / little().p50 for _ in range(rounds)])
+def _compare_times(run_large: Callable[[], Load], run_small: Callable[[], Load], rounds: int) -> float:
+    """Return how much longer `run_large` takes than `run_small`, by their medians on one connection."""
+    return median([run_large().p50 / run_small().p50 for _ in range(rounds)])
 
 
 def _check_sizes(old: Service, young: Service) -> None:
-    sizes = [len(json.loads(_get(client, BOOK)[0])["positions"]) for client in (old, young)]
+    sizes = [len(json.loads(_get_page(client, BOOK)[0])["positions"]) for client in (old, young)]
     if sizes != [50, 50]:
         raise ValueError(f"the books compared hold {sizes} positions, not 50 each")
 
@@ -70,14 +70,14 @@ def _find_page(service: Service, depth: int) -> str:
     """Follow the list's links to `depth` and return the address of that page."""
     address = f"/api/v1/trades?limit={MAX_PAGE}"
     for _ in range(depth // MAX_PAGE):
-        link = _NEXT.fullmatch(_get(service, address)[1])
+        link = _NEXT.fullmatch(_get_page(service, address)[1])
         if not link:
             raise ValueError(f"the list ends before {depth:,}")
         address = link[1]
     return address.replace(f"limit={MAX_PAGE}", f"limit={PAGE}")
 
 
-def _get(service: Service, address: str) -> tuple[bytes, str]:
+def _get_page(service: Service, address: str) -> tuple[bytes, str]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{service.port}{address}", headers={"X-API-Key": service.key}
     )  # a URL of this benchmark
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     with scratch() as folder, postgres(folder) as server:
         large, small = fill_database(server, "large", args.trades), fill_database(server, "small", SMALL)
-        show(measure(large, small, folder, args.rounds, args.seconds))
+        print_lines(measure(large, small, folder, args.rounds, args.seconds))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-__all__ = ["Line", "check_at_least", "check_at_most", "median", "show"]
+__all__ = ["Line", "check_at_least", "check_at_most", "median", "print_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def _build_verdict(must_met: bool, reach_met: bool, bounds: str) -> str:
     return f"{word} ({bounds})"
 
 
-def show(lines: Sequence[Line]) -> None:
+def print_lines(lines: Sequence[Line]) -> None:
     """Print the lines as a table."""
     wide = max(len(line.what) for line in lines)
     for line in lines:

@@ -26,7 +26,7 @@ from app.risk.rules.values import (
     Tradable,
     WorkingOrder,
 )
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 
 ROUNDS, CALLS = 7, 5_000
 POSITIONS, ORDERS = 10, 6
@@ -44,7 +44,7 @@ def build_risk_input(quantity: str = "100") -> RiskInput:
         )
         for number in range(ORDERS)
     ]
-    others = [SymbolExposure(Decimal(100), Decimal(50))] * (POSITIONS - 1)
+    other_exposures = [SymbolExposure(Decimal(100), Decimal(50))] * (POSITIONS - 1)
     return RiskInput(
         order=Candidate("AAPL", "BUY", "LIMIT", Decimal(quantity), limit_price=PRICES.ask),
         instrument=SHARE,
@@ -52,7 +52,7 @@ def build_risk_input(quantity: str = "100") -> RiskInput:
         book=build_symbol_book(Decimal(100), PRICES.last, orders, PRICES),
         limits=_build_limits(),
         cash=Decimal(1_000_000),
-        other_exposure=sum_totals(others),
+        other_exposure=sum_totals(other_exposures),
     )
 
 
@@ -105,8 +105,8 @@ def _measure_microseconds(work: Callable[[], object]) -> float:
         started = perf_counter()
         for _ in range(calls):
             work()
-        taken = perf_counter() - started
-        best = min(best, taken / calls)
+        elapsed = perf_counter() - started
+        best = min(best, elapsed / calls)
         calls = max(20, min(CALLS, int(0.1 / best)))
     return best * 1e6
 
@@ -130,7 +130,7 @@ def main() -> int:
         _profile()
         return 0
     lines = measure()
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -87,7 +87,7 @@ class Service:
         limit = seconds + warm + 60
         processes = (self.process_id, *([server.process_id] if server else []))
         before = [read_processor_seconds(process_id) for process_id in processes]
-        completed = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=ROOT,
             env=os.environ | {"OMS_API_KEY": self.key},
@@ -99,7 +99,7 @@ class Service:
             read_processor_seconds(process) - earlier
             for process, earlier in zip(processes, before, strict=True)
         ]
-        result = json.loads(completed.stdout)
+        result = json.loads(process.stdout)
         api_time, server_time = (1e6 * microseconds / result["requests"] for microseconds in (*used, 0.0)[:2])
         return Load(**result, api=api_time, server=server_time)
 
@@ -158,8 +158,8 @@ def api(
     port = find_free_port()
     command = [sys.executable, "-m", "app.main"]
     environment = build_api_environment(database_url, key, port, workers) | (settings or {})
-    with _running(command, folder, environment, log) as process:
-        _await(f"http://127.0.0.1:{port}/health/ready", process, log)
+    with _run_process(command, folder, environment, log) as process:
+        _wait_for_response(f"http://127.0.0.1:{port}/health/ready", process, log)
         _await_workers(workers, log)
         service = Service(port, key, process.pid)
         _await_daily_job(service)
@@ -171,17 +171,17 @@ def bot(served: Service, log: Path) -> Iterator[Service]:
     """Run the bot against a running API until the block ends."""
     port = find_free_port()
     environment = build_bot_environment(served.port, served.key, port)
-    with _running([sys.executable, "main.py"], SLACK_BOT, environment, log) as process:
-        _await(f"http://127.0.0.1:{port}/health", process, log)
+    with _run_process([sys.executable, "main.py"], SLACK_BOT, environment, log) as process:
+        _wait_for_response(f"http://127.0.0.1:{port}/health", process, log)
         yield Service(port, served.key, process.pid)
 
 
 @contextmanager
-def _running(
+def _run_process(
     command: list[str], folder: Path, environment: Environment, log: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
+    with log.open("wb") as log_file:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log_file, stderr=log_file)
     try:
         yield process
     finally:
@@ -218,7 +218,7 @@ def _await_daily_job(service: Service) -> None:
     raise RuntimeError("the daily verification does not run")
 
 
-def _await(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_for_response(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = monotonic() + START_SECONDS
     while process.poll() is None and monotonic() < deadline:
         try:

@@ -38,7 +38,7 @@ from app.risk.service.controls import Controls
 from app.text import name_key
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import generate_key
 
 ORDERS, PORTFOLIOS, SYMBOLS, BATCH = 50_000, 20, 50, 1_000
@@ -53,32 +53,32 @@ def measure(orders: int, *, on_sqlite: bool = False) -> list[Line]:
     """Return the line of the table: the seconds from the close until every order is EXPIRED."""
     with scratch() as folder:
         if on_sqlite:
-            return _measure(f"sqlite:///{folder}/close.db", "SQLite", orders)
+            return _measure_close(f"sqlite:///{folder}/close.db", "SQLite", orders)
         with postgres(folder) as server:
-            return _measure(server.create_database("close"), "PostgreSQL", orders)
+            return _measure_close(server.create_database("close"), "PostgreSQL", orders)
 
 
-def _measure(url: str, database: str, orders: int) -> list[Line]:
+def _measure_close(url: str, database: str, orders: int) -> list[Line]:
     settings = Settings(oms_api_key=generate_key(), database_url=url, enforce_sessions="hold")
     engine = connect_engine(url, readers=1)
     migrate(engine)
-    _fill(engine, orders)
+    _place_orders(engine, orders)
     components = assemble(settings, lambda: _CLOSE, AccessLog(as_json=True))
-    seconds = _close(components)
+    seconds = _close_session(components)
     with engine.connect() as connection:
         _require_all_expired(connection, orders)
     label = f"{orders:,} DAY orders of {PORTFOLIOS} portfolios expire at a close, {database}"
     return [Line(label, f"{seconds:.2f} s", check_at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
 
 
-def _close(components: Components) -> float:
+def _close_session(components: Components) -> float:
     expiry = [duty for duty in components.duty_runner.duties if duty.name == ORDER_EXPIRY]
     runner = DutyRunner(components.engine, expiry, components.now)
     components.writer.start()
-    started, used = perf_counter(), process_time()
+    started, processor_start = perf_counter(), process_time()
     runner.run_due()
     seconds = perf_counter() - started
-    print(f"  {process_time() - used:.2f} s of processor time in the API", flush=True)
+    print(f"  {process_time() - processor_start:.2f} s of processor time in the API", flush=True)
     components.writer.close()
     return seconds
 
@@ -90,7 +90,7 @@ def _require_all_expired(connection: Connection, orders: int) -> None:
         raise AssertionError(f"not every order is EXPIRED: {counts}")
 
 
-def _fill(engine: Engine, orders: int) -> None:
+def _place_orders(engine: Engine, orders: int) -> None:
     """Place the orders by the service's own handler, at prices far from the market."""
     with engine.begin() as connection:
         set_tenant_scope(connection, [_TENANT])
@@ -107,11 +107,11 @@ def _fill(engine: Engine, orders: int) -> None:
     market = Market(SimulatedSource("bench"), Readers(engine, 1))
     services = BatchServices(market, Controls(), enforce_sessions="hold")
     handler = OrderBatchHandler(LedgerBatchHandler(), services)
-    waiting = list(_create_commands(orders))
+    commands = list(_create_commands(orders))
     with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         for start in range(0, orders, BATCH):
             with connection.begin():
-                handler.handle(connection, waiting[start : start + BATCH], {})
+                handler.handle(connection, commands[start : start + BATCH], {})
 
 
 def _create_commands(orders: int) -> Iterator[PlaceOrder]:
@@ -135,5 +135,5 @@ if __name__ == "__main__":
     parser.add_argument("--sqlite", action="store_true")
     asked = parser.parse_args()
     lines = measure(asked.orders, on_sqlite=asked.sqlite)
-    show(lines)
+    print_lines(lines)
     sys.exit(any(line.verdict.startswith("MISSED") for line in lines))

@@ -10,7 +10,7 @@ import sys
 from bench.disk import scratch
 from bench.load import PORTFOLIOS, list_portfolio_names
 from bench.postgres import postgres
-from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, print_lines
 from bench.service import Service, api, generate_key, migrate
 
 ROUNDS, SECONDS, AT_ONCE = 3, 6.0, 32
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     options = parser.parse_args()
     lines = measure(options.rounds, options.seconds)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

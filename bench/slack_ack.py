@@ -78,7 +78,7 @@ def find_free_port() -> int:
 
 
 @contextmanager
-def program(arguments: list[str], port: int, **environment: str):
+def run_program(arguments: list[str], port: int, **environment: str):
     """Run a server until the block ends."""
     started = subprocess.Popen(arguments, cwd=BOT, env=os.environ | environment, stderr=subprocess.DEVNULL)
     try:
@@ -97,7 +97,7 @@ def wait_until_it_answers(port: int) -> None:
     until = time.monotonic() + START_SECONDS
     while True:
         try:
-            post(http.client.HTTPConnection("127.0.0.1", port, timeout=5), "GET", "/health", "", {})
+            post_request(http.client.HTTPConnection("127.0.0.1", port, timeout=5), "GET", "/health", "", {})
         except OSError:
             if time.monotonic() > until:
                 raise
@@ -106,7 +106,7 @@ def wait_until_it_answers(port: int) -> None:
             return
 
 
-def post(
+def post_request(
     connection: http.client.HTTPConnection, method: str, path: str, body: str, headers: dict[str, str]
 ) -> int:
     connection.request(method, path, body, headers)
@@ -115,7 +115,7 @@ def post(
     return answer.status
 
 
-def load(port: int, payload: Callable[[int], dict], clients: int, requests: int) -> list[float]:
+def send_requests(port: int, payload: Callable[[int], dict], clients: int, requests: int) -> list[float]:
     """Send `requests` requests from each of `clients` concurrently. Return the seconds of each."""
     seconds: list[float] = []
     together = threading.Barrier(clients)
@@ -127,7 +127,7 @@ def load(port: int, payload: Callable[[int], dict], clients: int, requests: int)
         for body in bodies:
             headers = factories.sign_headers(body)
             began = time.perf_counter()
-            status = post(connection, "POST", "/slack/events", body, headers)
+            status = post_request(connection, "POST", "/slack/events", body, headers)
             seconds.append(time.perf_counter() - began)
             if status != 200:
                 raise SystemExit(f"answered {status}")
@@ -142,11 +142,11 @@ def load(port: int, payload: Callable[[int], dict], clients: int, requests: int)
     return seconds
 
 
-def command(_number: int) -> dict:
+def build_price_command(_number: int) -> dict:
     return factories.build_command("AAPL")
 
 
-def submission(prefix: str) -> Callable[[int], dict]:
+def create_submission_builder(prefix: str) -> Callable[[int], dict]:
     return lambda number: factories.build_submission(id=f"{prefix}{number}", root_view_id=f"{prefix}{number}")
 
 
@@ -158,13 +158,13 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
         "HOST": "127.0.0.1", "PORT": str(port), "ENVIRONMENT": "test", "LOG_FORMAT": "json",
         "BOT_DATABASE_URL": f"sqlite:///{folder}/bot.db",
     }  # fmt: skip
-    with program([sys.executable, "main.py"], port, **environment):
-        load(port, command, CLIENTS, 10)  # warm up
-        commands = compute_figures(load(port, command, CLIENTS, REQUESTS))
-        well = compute_figures(load(port, submission("W"), CLIENTS, REQUESTS))
+    with run_program([sys.executable, "main.py"], port, **environment):
+        send_requests(port, build_price_command, CLIENTS, 10)  # warm up
+        commands = compute_figures(send_requests(port, build_price_command, CLIENTS, REQUESTS))
+        well = compute_figures(send_requests(port, create_submission_builder("W"), CLIENTS, REQUESTS))
         for name in ("last_price", "place", "find"):
             oms.default_responses[name] = Response(slow=20)
-        hung = compute_figures(load(port, submission("H"), HUNG_AT_ONCE, 1))
+        hung = compute_figures(send_requests(port, create_submission_builder("H"), HUNG_AT_ONCE, 1))
         oms.released.set()
     return {
         "command": commands,
@@ -175,9 +175,9 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
 
 def measure_bare() -> Figures:
     port = find_free_port()
-    with program([sys.executable, "-c", BARE, str(port)], port):
-        load(port, command, CLIENTS, 10)
-        return compute_figures(load(port, command, CLIENTS, REQUESTS))
+    with run_program([sys.executable, "-c", BARE, str(port)], port):
+        send_requests(port, build_price_command, CLIENTS, 10)
+        return compute_figures(send_requests(port, build_price_command, CLIENTS, REQUESTS))
 
 
 def main() -> int:
@@ -193,13 +193,12 @@ def main() -> int:
     print(f"{'bare Flask under waitress (the limit)':42}{bare.p50:9.1f}{bare.p99:9.1f}{bare.worst:9.1f}")
     met = True
     for name, result in measured.items():
-        which, at_most = musts[name]
-        good = getattr(result, which) <= at_most
+        percentile, at_most = musts[name]
+        good = getattr(result, percentile) <= at_most
         met = met and good
-        verdict = (
-            f"{which} ≤ {at_most:.0f}: {'met' if good else 'MISSED'}; p99 {result.p99 / bare.p99:.1f} × bare"
-        )
-        print(f"{name:42}{result.p50:9.1f}{result.p99:9.1f}{result.worst:9.1f}  {verdict}")
+        outcome = "met" if good else "MISSED"
+        comparison = f"{percentile} ≤ {at_most:.0f}: {outcome}; p99 {result.p99 / bare.p99:.1f} × bare"
+        print(f"{name:42}{result.p50:9.1f}{result.p99:9.1f}{result.worst:9.1f}  {comparison}")
     return 0 if met else 1
 
 

@@ -23,7 +23,15 @@ for folder in ("oms-api/tests", "scripts", "e2e", "slack-bot", ""):
 
 import httpx  # noqa: E402 - after the paths
 
-from bench.slack_ack import Figures, WellOms, compute_figures, find_free_port, load, post, program  # noqa: E402
+from bench.slack_ack import (  # noqa: E402
+    Figures,
+    WellOms,
+    compute_figures,
+    find_free_port,
+    post_request,
+    run_program,
+    send_requests,
+)
 from deployment import Deployment, build_sqlite_url, run_deployment, wait_until  # noqa: E402
 from tests import factories, portfolio_oms  # noqa: E402
 from tests.fakes import FakeSlack  # noqa: E402
@@ -57,13 +65,13 @@ def _create_command_builder(name: str, text: str) -> Callable[[int], dict]:
     return lambda number: factories.build_command(text, name, user_id=_get_user_id(number))
 
 
-def _click(number: int) -> dict:
+def _build_click(number: int) -> dict:
     action = {"action_id": "overview:tab:orders", "block_id": "b", "action_ts": "1.0", "value": "orders"}
     payload = factories.build_interaction("block_actions", actions=[action])
     return payload | {"user": {"id": _get_user_id(number), "team_id": "T1"}}
 
 
-def _choose(number: int) -> dict:
+def _build_choice(number: int) -> dict:
     payload = factories.build_interaction(
         "block_suggestion", block_id="portfolio", action_id="portfolio_entry", value="gro",
         view=factories.build_view(),
@@ -75,8 +83,8 @@ KINDS: dict[str, Callable[[int], dict]] = {
     "/trade": _create_command_builder("/trade", "AAPL"),
     "/order": _create_command_builder("/order", "buy 50 AAPL limit 170 gtc in Growth"),
     "/desk": _create_command_builder("/desk", "positions"),
-    "click on a button": _click,
-    "options while typing": _choose,
+    "click on a button": _build_click,
+    "options while typing": _build_choice,
 }
 
 
@@ -88,18 +96,18 @@ def measure_clicks(port: int) -> dict[str, Figures]:
 def _run_clients(port: int, name: str) -> list[float]:
     """Run the clients in a separate process: the fakes would take the processor from them."""
     command = [sys.executable, __file__, str(port), name]
-    completed = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    milliseconds: list[float] = json.loads(completed.stdout)
+    process = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    milliseconds: list[float] = json.loads(process.stdout)
     return milliseconds
 
 
 def send_clicks(port: int, name: str) -> list[float]:
     """Send requests from 50 people at once, several times. Return the seconds of each request."""
-    load(port, KINDS[name], PEOPLE, 1)  # warm up
+    send_requests(port, KINDS[name], PEOPLE, 1)  # warm up
     seconds: list[float] = []
     for _ in range(ROUNDS):
         time.sleep(PAUSE_SECONDS)
-        seconds += load(port, KINDS[name], PEOPLE, 1)
+        seconds += send_requests(port, KINDS[name], PEOPLE, 1)
     return seconds
 
 
@@ -114,7 +122,7 @@ def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
             action = {"action_id": f"overview:tab:{tab}", "block_id": "b", "action_ts": "1.0", "value": tab}
             body = factories.build_form_body(factories.build_interaction("block_actions", actions=[action]))
             began = time.monotonic()
-            _send(port, body, factories.sign_headers(body))
+            _send_request(port, body, factories.sign_headers(body))
             call = slack.wait_for("views.publish", before + 1, WAIT_SECONDS)[-1]
             seconds.append(call.at - began)
             time.sleep(PAUSE_SECONDS)
@@ -127,13 +135,13 @@ def open_overview(port: int, slack: FakeSlack) -> None:
     event = {"type": "app_home_opened", "user": "U1", "tab": "home", "channel": "D1"}
     envelope = {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": event}
     body = json.dumps(envelope)
-    _send(port, body, factories.sign_headers(body) | {"Content-Type": "application/json"})
+    _send_request(port, body, factories.sign_headers(body) | {"Content-Type": "application/json"})
     slack.wait_for("views.publish", 1, WAIT_SECONDS)
 
 
-def _send(port: int, body: str, headers: dict[str, str]) -> None:
+def _send_request(port: int, body: str, headers: dict[str, str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
-    if post(connection, "POST", "/slack/events", body, headers) != http.client.OK:
+    if post_request(connection, "POST", "/slack/events", body, headers) != http.client.OK:
         raise SystemExit("a request was not answered with 200")
 
 
@@ -153,7 +161,7 @@ def measure_bot() -> dict[str, Figures]:
                 "OMS_API_KEY": factories.OMS_KEY, "HOST": "127.0.0.1", "PORT": str(port),
                 "ENVIRONMENT": "test", "LOG_FORMAT": "json", "BOT_DATABASE_URL": f"sqlite:///{folder}/bot.db",
             }  # fmt: skip
-            with program([sys.executable, "main.py"], port, **environment):
+            with run_program([sys.executable, "main.py"], port, **environment):
                 return measure_clicks(port) | measure_overview(port, slack)
     finally:
         slack.stop()
@@ -168,11 +176,11 @@ def measure_fills() -> Figures:
         run_deployment(build_sqlite_url(Path(folder))) as deployment,
     ):
         deployment.request_as_admin("POST", "/portfolios", name="Bench")
-        seconds = [_fill(deployment, f"FILL{number}") for number in range(FILLS + 1)]
+        seconds = [_measure_fill(deployment, f"FILL{number}") for number in range(FILLS + 1)]
         return compute_figures(seconds[1:])  # the first one creates the person
 
 
-def _fill(deployment: Deployment, symbol: str) -> float:
+def _measure_fill(deployment: Deployment, symbol: str) -> float:
     deployment.request_as_admin("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
     line = f"/order buy 5 {symbol} limit 90 gtc in Bench"
     deployment.act("ava", "say", channel="trading", text=line)

@@ -36,7 +36,7 @@ from app.strategies.service.runner_factory import RunnerFactory
 from app.strategies.service.session import StrategySession
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_most, median, show
+from bench.report import Line, check_at_most, median, print_lines
 from bench.service import generate_key, migrate
 
 BARS, WARM_BARS = 300, 30
@@ -66,15 +66,17 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
         if portal is None:
             raise RuntimeError("the service did not start")
         engine = connect_engine(url, readers=1, tenant_scoped=True)
-        opened = [_open_session(app.state, engine, portal.call(_get_loop), name) for name in _PLACES]
+        children = [_open_session(app.state, engine, portal.call(_get_loop), name) for name in _PLACES]
         for number in range(WARM_BARS):
-            for strategy in opened:
+            for strategy in children:
                 strategy.session.deliver([_build_bar(number)])
-        took = [[_deliver(one.session, WARM_BARS + number) for one in opened] for number in range(bars)]
-        for strategy in opened:
+        took = [
+            [_deliver_bar(child.session, WARM_BARS + number) for child in children] for number in range(bars)
+        ]
+        for strategy in children:
             strategy.session.close()
         engine.dispose()
-    starts = ", ".join(f"{one.start_seconds:.2f} s" for one in opened)
+    starts = ", ".join(f"{child.start_seconds:.2f} s" for child in children)
     lines = [Line("start of a strategy in a sandbox, in the process of the service", starts)]
     for place, column in zip(_PLACES.values(), zip(*took, strict=True), strict=True):
         p99 = _find_p99(column) * 1000
@@ -120,7 +122,7 @@ def _build_bar(number: int) -> NewInput:
     return NewInput(InputKind.BARS, start + _MINUTE, orjson.dumps({"bars": bars}).decode())
 
 
-def _deliver(session: StrategySession, number: int) -> float:
+def _deliver_bar(session: StrategySession, number: int) -> float:
     """Return the seconds until the order of a bar is accepted and the state is saved."""
     bar, started = _build_bar(number), perf_counter()
     session.deliver([bar])
@@ -136,7 +138,7 @@ def main() -> int:
     options = parser.parse_args()
     with scratch() as folder, postgres(folder) as server:
         lines = measure(server, options.bars)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -4,10 +4,11 @@ import argparse
 
 from bench.cases import CORES, MANY_PORTFOLIOS, Bounds, Case, measure
 from bench.load import TRADES_PER_BATCH
-from bench.report import Line, show
+from bench.report import Line, print_lines
 
 ROUNDS, SECONDS = 5, 5.0
 _DEPLOYED = (Bounds(1.0, 0.55), Bounds(1.15, 0.7))
+_BATCHES = (Bounds(1.5, 1.0), Bounds(2.0, 1.5))
 
 
 def list_cases(workers: int = CORES) -> list[Case]:
@@ -18,13 +19,15 @@ def list_cases(workers: int = CORES) -> list[Case]:
         Case("POST /trade, one process", "trades", Bounds(0.8, 0.45), Bounds(0.95, 0.55), p99=p99),
         Case(label, "trades", *_DEPLOYED, workers),
         Case(f"{label}, {MANY_PORTFOLIOS} portfolios", "trades", *_DEPLOYED, workers, MANY_PORTFOLIOS),
-        Case(
-            *("trades of POST /trades:batch of 100", "batches", Bounds(1.5, 1.0), Bounds(2.0, 1.5)),
-            items=TRADES_PER_BATCH,
-        ),
+        Case("trades of POST /trades:batch of 100", "batches", *_BATCHES, items=TRADES_PER_BATCH),
         Case(
             *("POST /trade on SQLite, one process", "trades", Bounds(0.85, 0.48), Bounds(0.95, 0.6)),
             is_sqlite=True,
+        ),
+        Case(
+            f"trades of POST /trades:batch of 100 as deployed ({workers} processes)",
+            *("batches", *_BATCHES, workers),
+            items=TRADES_PER_BATCH,
         ),
     ]
 
@@ -41,4 +44,4 @@ def run(cases: list[Case], description: str | None) -> list[Line]:
 
 
 if __name__ == "__main__":
-    show(run(list_cases(), __doc__))
+    print_lines(run(list_cases(), __doc__))

@@ -44,7 +44,7 @@ from app.performance.rules.values import Snapshot
 from app.text import name_key
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_most, median, show
+from bench.report import Line, check_at_most, median, print_lines
 from bench.service import api, generate_key, migrate
 
 PORTFOLIOS, SYMBOLS = 200, 500  # each portfolio holds each symbol
@@ -199,7 +199,7 @@ def main() -> int:
             "performance": lambda: measure_performance(server, folder),
         }
         lines = [line for part in parts for line in measures[part]()]
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from bench.disk import scratch
 from bench.ledger import Ledger, fill_database
 from bench.postgres import postgres
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import OMS_API
 
 TRADES = 1_000_000
@@ -36,4 +36,4 @@ if __name__ == "__main__":
     parser.add_argument("--trades", type=int, default=TRADES)
     asked = parser.parse_args()
     with scratch() as folder, postgres(folder) as server:
-        show(measure(fill_database(server, "large", asked.trades)))
+        print_lines(measure(fill_database(server, "large", asked.trades)))

@@ -30,7 +30,7 @@ from app.webhooks.rules.signatures import format_secret
 from app.webhooks.service.webhooks import get_secret_context
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import generate_key
 
 ENDPOINTS, HANGING, RATE = 1_000, 10, 100
@@ -40,32 +40,32 @@ _END_SECONDS = 3.0
 
 def measure(seconds: float, *, on_sqlite: bool = False) -> list[Line]:
     """Return the lines of the table: one endpoint, and 1,000 of which 10 hang."""
-    single = _measure(seconds, 1, 0, on_sqlite=on_sqlite)
-    many = _measure(seconds, ENDPOINTS, HANGING, on_sqlite=on_sqlite)
+    single = _measure_rate(seconds, 1, 0, on_sqlite=on_sqlite)
+    milliseconds = _measure_rate(seconds, ENDPOINTS, HANGING, on_sqlite=on_sqlite)
     label = f"{ENDPOINTS:,} webhooks, {HANGING} of which hang: the others, p99"
     return [
         Line(
             f"commit → webhook at {RATE} events/s, p99", f"{single:.0f} ms", check_at_most(single, 500, 150)
         ),
-        Line(label, f"{many:.0f} ms", check_at_most(many, 1_000, 300)),
+        Line(label, f"{milliseconds:.0f} ms", check_at_most(milliseconds, 1_000, 300)),
     ]
 
 
-def _measure(seconds: float, endpoints: int, hanging: int, *, on_sqlite: bool) -> float:
+def _measure_rate(seconds: float, endpoints: int, hanging_count: int, *, on_sqlite: bool) -> float:
     with scratch() as folder:
         if on_sqlite:
-            return _run(f"sqlite:///{folder}/hooks.db", seconds, endpoints, hanging)
+            return _measure_deliveries(f"sqlite:///{folder}/hooks.db", seconds, endpoints, hanging_count)
         with postgres(folder) as server:
-            return _run(server.create_database("hooks"), seconds, endpoints, hanging)
+            return _measure_deliveries(server.create_database("hooks"), seconds, endpoints, hanging_count)
 
 
-def _run(url: str, seconds: float, endpoints: int, hanging: int) -> float:
+def _measure_deliveries(url: str, seconds: float, endpoints: int, hanging_count: int) -> float:
     settings = Settings(_env_file=None, oms_api_key=generate_key(), database_url=url)  # type: ignore[call-arg]
     owner = connect_engine(url)
     migrate(owner)
     owner.dispose()
     engine = connect_engine(url, readers=2, tenant_scoped=True)
-    with _receiver(hanging) as (port, pipe):
+    with _run_endpoints(hanging_count) as (port, pipe):
         _create_webhooks(engine, settings, port, endpoints)
         runner = create_delivery_runner(settings, engine, utc_now)
         runner.start()
@@ -74,14 +74,14 @@ def _run(url: str, seconds: float, endpoints: int, hanging: int) -> float:
         sleep(_END_SECONDS)
         runner.close()
         pipe.send("stop")
-        received: dict[int, float] = pipe.recv()
+        received_times: dict[int, float] = pipe.recv()
     engine.dispose()
     start = min(committed.values()) + _SETTLE_SECONDS
-    counted = {n: at for n, at in committed.items() if at >= start and n % endpoints >= hanging}
-    lost = [n for n in counted if n not in received]
-    if lost:
-        raise RuntimeError(f"{len(lost)} of {len(counted)} events did not arrive")
-    delays = sorted(1000 * (received[n] - at) for n, at in counted.items())
+    counted = {n: at for n, at in committed.items() if at >= start and n % endpoints >= hanging_count}
+    lost_numbers = [n for n in counted if n not in received_times]
+    if lost_numbers:
+        raise RuntimeError(f"{len(lost_numbers)} of {len(counted)} events did not arrive")
+    delays = sorted(1000 * (received_times[n] - at) for n, at in counted.items())
     p50, p99 = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
     print(f"  {endpoints:,} webhooks, {len(delays):,} events: p50 {p50:.0f} ms, p99 {p99:.0f} ms", flush=True)
     return p99
@@ -131,11 +131,11 @@ def _write_events(engine: Engine, seconds: float, tenants: int) -> dict[int, flo
 
 
 @contextmanager
-def _receiver(hanging: int) -> Iterator[tuple[int, Pipe]]:
+def _run_endpoints(hanging_count: int) -> Iterator[tuple[int, Pipe]]:
     """Run the endpoints in a separate process. Yield their port, and a pipe that returns the times."""
     pipe, other = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=_receive, args=(other, hanging), daemon=True
+        target=_receive_deliveries, args=(other, hanging_count), daemon=True
     )
     process.start()
     try:
@@ -145,19 +145,19 @@ def _receiver(hanging: int) -> Iterator[tuple[int, Pipe]]:
         process.join()
 
 
-def _receive(pipe: Pipe, hanging: int) -> None:
-    asyncio.run(_serve(pipe, hanging))
+def _receive_deliveries(pipe: Pipe, hanging_count: int) -> None:
+    asyncio.run(_serve_endpoints(pipe, hanging_count))
 
 
-async def _serve(pipe: Pipe, hanging: int) -> None:
-    received: dict[int, float] = {}
+async def _serve_endpoints(pipe: Pipe, hanging_count: int) -> None:
+    received_times: dict[int, float] = {}
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         body = json.loads(await reader.readexactly(length))
-        received.setdefault(body["data"]["number"], time())
-        if int(head.split(b" ")[1][1:]) < hanging:
+        received_times.setdefault(body["data"]["number"], time())
+        if int(head.split(b" ")[1][1:]) < hanging_count:
             await asyncio.sleep(3600)
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         writer.close()
@@ -170,7 +170,7 @@ async def _serve(pipe: Pipe, hanging: int) -> None:
         target=lambda: (pipe.recv(), loop.call_soon_threadsafe(stopped.set)), daemon=True
     ).start()
     await stopped.wait()
-    pipe.send(received)
+    pipe.send(received_times)
     await asyncio.sleep(1.0)
 
 
@@ -181,7 +181,7 @@ def main() -> int:
     parser.add_argument("--sqlite", action="store_true")
     options = parser.parse_args()
     lines = measure(options.seconds, on_sqlite=options.sqlite)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench.disk import scratch
 from bench.postgres import postgres
 from bench.processor_time import read_processor_seconds
-from bench.report import Line, check_at_most, show
+from bench.report import Line, check_at_most, print_lines
 from bench.service import Service, api, generate_key, migrate
 
 CLIENTS, RATE, SYMBOLS, SECONDS = 500, 100, 100, 10
@@ -34,38 +34,40 @@ def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[Line]:
         url, key = server.create_database("sockets"), generate_key()
         migrate(url, key)
         with api(url, folder / "api.log", key, settings={"LOG_LEVEL": "WARNING"}) as service:
-            p99 = _run(service, seconds, clients, folder)
+            p99 = _measure_latency(service, seconds, clients, folder)
     label = f"{clients} WebSocket clients, {RATE} quotes/s each: delay, p99"
     return [Line(label, f"{p99:.0f} ms", check_at_most(p99, 250, 100))]
 
 
-def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:
+def _measure_latency(service: Service, seconds: float, clients: int, folder: Path) -> float:
     pipe, other = multiprocessing.Pipe()
     arguments = (other, service.port, service.key, clients)
-    process = multiprocessing.get_context("spawn").Process(target=_receive, args=arguments, daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=_run_receiver, args=arguments, daemon=True)
     process.start()
     try:
         if not pipe.poll(_START_SECONDS):
             raise RuntimeError("the clients do not connect: " + (folder / "api.log").read_text()[-2000:])
         pipe.recv()
         before, started = read_processor_seconds(service.process_id), time()
-        sent = asyncio.run(_send_quotes(service, seconds + _SETTLE_SECONDS))
+        sent_times = asyncio.run(_send_quotes(service, seconds + _SETTLE_SECONDS))
         sleep(_END_SECONDS)
         seconds_used = read_processor_seconds(service.process_id) - before
-        used = seconds_used / (time() - started)
+        processor_share = seconds_used / (time() - started)
         pipe.send("stop")
-        received: list[tuple[int, float]]
-        received, frames = pipe.recv()
+        received_quotes: list[tuple[int, float]]
+        received_quotes, frames = pipe.recv()
     finally:
         process.kill()
         process.join()
-    begin = min(sent.values()) + _SETTLE_SECONDS
-    delays = sorted(1000 * (at - sent[number]) for number, at in received if sent[number] >= begin)
-    expected = clients * sum(at >= begin for at in sent.values())
+    begin = min(sent_times.values()) + _SETTLE_SECONDS
+    delays = sorted(
+        1000 * (at - sent_times[number]) for number, at in received_quotes if sent_times[number] >= begin
+    )
+    expected = clients * sum(at >= begin for at in sent_times.values())
     p50, p99 = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
     print(
         f"  {clients} clients: {len(delays):,} of {expected:,} quotes (conflated), p50 {p50:.0f} ms, "
-        f"p99 {p99:.0f} ms, max {delays[-1]:.0f} ms; the API used {used:.0%} of a core, "
+        f"p99 {p99:.0f} ms, max {delays[-1]:.0f} ms; the API used {processor_share:.0%} of a core, "
         f"{1e6 * seconds_used / frames:.0f} µs for each of {frames:,} frames",
         flush=True,
     )
@@ -74,7 +76,7 @@ def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:
 
 async def _send_quotes(service: Service, seconds: float) -> dict[int, float]:
     """Publish numbered quotes at the rate, on one symbol after the other; return the times."""
-    sent: dict[int, float] = {}
+    sent_times: dict[int, float] = {}
     url, headers = f"http://127.0.0.1:{service.port}/api/v1", {"X-API-Key": service.key}
     async with (
         httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client,
@@ -83,12 +85,12 @@ async def _send_quotes(service: Service, seconds: float) -> dict[int, float]:
         started = time()
         for number in range(1, int(seconds * RATE) + 1):
             await asyncio.sleep(max(0.0, started + number / RATE - time()))
-            sent[number] = time()
+            sent_times[number] = time()
             group.create_task(client.put(f"/quotes/SYM{number % SYMBOLS}", json={"last": str(number)}))
-    return sent
+    return sent_times
 
 
-def _receive(pipe: Pipe, port: int, key: str, clients: int) -> None:
+def _run_receiver(pipe: Pipe, port: int, key: str, clients: int) -> None:
     asyncio.run(_receive_quotes(pipe, port, key, clients))
 
 
@@ -129,9 +131,9 @@ async def _receive_quotes(pipe: Pipe, port: int, key: str, count: int) -> None:
     readers = [asyncio.create_task(clients.read(socket)) for socket in sockets]
     pipe.send("ready")
     await asyncio.to_thread(pipe.recv)  # until it must stop
-    failed = [reader.exception() for reader in readers if reader.done()]
-    if failed:
-        raise RuntimeError(f"{len(failed)} connections ended: {failed[0]!r}")
+    errors = [reader.exception() for reader in readers if reader.done()]
+    if errors:
+        raise RuntimeError(f"{len(errors)} connections ended: {errors[0]!r}")
     pipe.send((clients.received, clients.frames))
     await asyncio.sleep(_SETTLE_SECONDS)
 
@@ -143,7 +145,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=CLIENTS)
     options = parser.parse_args()
     lines = measure(options.seconds, options.clients)
-    show(lines)
+    print_lines(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 

@@ -24,20 +24,20 @@ def check_command(command: str, folder: Path) -> tuple[Path, str]:
     """
     problem = ""
     for part in SEPARATOR.split(SUBSTITUTION.sub(r"\1", command)):
-        words = _strip_assignments(shlex.split(part.strip("(){} "), comments=True))
-        if not words:
+        tokens = _strip_assignments(shlex.split(part.strip("(){} "), comments=True))
+        if not tokens:
             continue
-        if words[0] == "cd":
-            folder, problem = _enter_folder(folder, words[1], problem)
+        if tokens[0] == "cd":
+            folder, problem = _enter_folder(folder, tokens[1], problem)
         else:
-            problem = problem or _find_problem(words, folder)
+            problem = problem or _find_problem(tokens, folder)
     return folder, problem
 
 
-def _strip_assignments(words: list[str]) -> list[str]:
-    while words and re.match(r"[A-Z_a-z][A-Z_a-z0-9]*=", words[0]):
-        words = words[1:]
-    return words
+def _strip_assignments(tokens: list[str]) -> list[str]:
+    while tokens and re.match(r"[A-Z_a-z][A-Z_a-z0-9]*=", tokens[0]):
+        tokens = tokens[1:]
+    return tokens
 
 
 def _enter_folder(folder: Path, name: str, problem: str) -> tuple[Path, str]:
@@ -48,16 +48,16 @@ def _enter_folder(folder: Path, name: str, problem: str) -> tuple[Path, str]:
     return folder, problem or ("" if cloned else "no such folder")
 
 
-def _find_problem(words: list[str], folder: Path) -> str:
-    program, arguments = Path(words[0]).name, words[1:]
+def _find_problem(tokens: list[str], folder: Path) -> str:
+    program, arguments = Path(tokens[0]).name, tokens[1:]
     if program in {"python", "python3"}:
         return _find_python_problem(arguments, folder)
     checks = {"make": _find_make_problem, "uvicorn": _find_uvicorn_problem, "cp": _find_copy_problem}
     if program in checks:
         return checks[program](arguments, folder)
-    venv_tool = words[0].startswith((".venv/bin/", "../.venv/bin/"))
-    known = program in PLAIN or venv_tool
-    return "" if known or (folder / words[0]).is_file() else "an unknown program: no check here knows it"
+    venv_tool = tokens[0].startswith((".venv/bin/", "../.venv/bin/"))
+    is_known = program in PLAIN or venv_tool
+    return "" if is_known or (folder / tokens[0]).is_file() else "an unknown program: no check here knows it"
 
 
 def _find_make_problem(arguments: list[str], _folder: Path) -> str:

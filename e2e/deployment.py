@@ -22,7 +22,11 @@ from support.ports import find_free_ports
 
 INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 # Requests to this machine: to read the trusted certificates would take 40 ms of each.
-LOOPBACK: dict[str, Any] = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
+LOOPBACK: dict[str, Any] = {
+    "trust_env": False,
+    "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+    "timeout": 60,  # seconds, on a slow machine
+}
 Json = dict[str, Any]
 
 
@@ -41,7 +45,7 @@ class Deployment:
     def get(self, path: str, **params: str) -> Any:
         """Send a GET request below /api/v1 of the OMS. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
-        response = httpx.get(url, params=params, headers={"X-API-Key": self.key}, timeout=10, **LOOPBACK)
+        response = httpx.get(url, params=params, headers={"X-API-Key": self.key}, **LOOPBACK)
         return response.raise_for_status().json()
 
     def trades(self, **filters: str) -> list[Json]:
@@ -57,7 +61,7 @@ class Deployment:
     def get_as_user(self, actor: str, path: str) -> httpx.Response:
         """Return the answer to a GET request with the API key on behalf of a person."""
         headers = {"X-API-Key": self.key, "X-On-Behalf-Of": actor}
-        return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, timeout=10, **LOOPBACK)
+        return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, **LOOPBACK)
 
     def people(self) -> dict[str, Json]:
         """Return the users who came through Slack, by their name in the ledger."""
@@ -67,9 +71,9 @@ class Deployment:
         """Send a request below /api/v1 as an administrator. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
         headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
-        response = httpx.request(method, url, json=body, headers=headers, timeout=10, **LOOPBACK)
-        done: Json = response.raise_for_status().json()
-        return done
+        response = httpx.request(method, url, json=body, headers=headers, **LOOPBACK)
+        result: Json = response.raise_for_status().json()
+        return result
 
     def change_person(self, actor: str, **changes: Any) -> None:
         """Change a user."""
@@ -78,9 +82,9 @@ class Deployment:
     def act(self, user: str, verb: str, **body: Any) -> Json:
         """Act as a person in the simulator over its control API. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('simulator')}/control/{verb}"
-        response = httpx.post(url, json={"user": user} | body, timeout=10, **LOOPBACK)
-        done: Json = response.raise_for_status().json()
-        return done
+        response = httpx.post(url, json={"user": user} | body, **LOOPBACK)
+        result: Json = response.raise_for_status().json()
+        return result
 
     def register_user(self, user: str, actor: str) -> None:
         """Let a person use the bot once without a form, so that the OMS knows them."""
@@ -90,7 +94,7 @@ class Deployment:
     def find_form(self, user: str) -> Json | None:
         """Return the open form of a person in the simulator, None if there is none."""
         url = f"{self.url('simulator')}/control/state"
-        views = httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().json()["views"][user]
+        views = httpx.get(url, **LOOPBACK).raise_for_status().json()["views"][user]
         return views[-1] if views else None
 
     def restart_bot_with(self, key: str) -> None:
@@ -98,17 +102,17 @@ class Deployment:
         bot = self.programs["slack-bot"]
         bot.signal(signal.SIGTERM)
         assert bot.process is not None
-        bot.process.wait(timeout=20)
+        bot.process.wait(timeout=60)
         bot.environment = {**bot.environment, "OMS_API_KEY": key}
         bot.start()
         run.wait_until_healthy([bot])
 
-    def run_bot_command(self, *arguments: str, given: str = "") -> str:
+    def run_bot_command(self, *arguments: str, standard_input: str = "") -> str:
         """Run a command of the operator with the settings of the bot. Return its output."""
         bot = self.programs["slack-bot"]
         completed = subprocess.run(
             [sys.executable, "-m", *arguments], cwd=bot.folder, env=dict(bot.environment),
-            input=given, capture_output=True, text=True, timeout=60, check=True,
+            input=standard_input, capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
         return completed.stdout
 
@@ -130,7 +134,7 @@ class Deployment:
         oms = self.programs["oms-api"]
         oms.signal(number)
         assert oms.process is not None
-        oms.process.wait(timeout=20)
+        oms.process.wait(timeout=60)
 
 
 def build_environment() -> dict[str, str]:
@@ -173,7 +177,7 @@ def _run(
     for program in programs:
         program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
     try:
-        run.migrate(programs[0])
+        run.migrate_database(programs[0])
         for program in programs:
             program.start()
         run.wait_until_healthy(programs)

@@ -71,16 +71,16 @@ def _read_text(document: Path) -> str:
 
 
 def _strip_heredocs(lines: list[str]) -> list[str]:
-    kept: list[str] = []
+    remaining_lines: list[str] = []
     end = ""
     for line in lines:
         if end:
             end = "" if line.strip() == end else end
             continue
-        kept.append(line)
+        remaining_lines.append(line)
         match = HEREDOC.search(line)
         end = match[1] if match else ""
-    return kept
+    return remaining_lines
 
 
 def _join_quoted_lines(lines: list[str]) -> list[str]:

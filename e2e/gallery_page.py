@@ -40,9 +40,7 @@ class Gallery:
     def call(self, method: str, **arguments: Any) -> Json:
         """Call Slack's Web API as the bot does."""
         headers = {"Authorization": f"Bearer {self._token}"}
-        response = httpx.post(
-            f"{self.address}/api/{method}", json=arguments, headers=headers, timeout=30, **LOOPBACK
-        )
+        response = httpx.post(f"{self.address}/api/{method}", json=arguments, headers=headers, **LOOPBACK)
         answer: Json = response.raise_for_status().json()
         assert answer["ok"], answer
         return answer
@@ -50,7 +48,7 @@ class Gallery:
     def act(self, verb: str, **body: Any) -> None:
         """Act as a person over the control API."""
         address = f"{self.address}/control/{verb}"
-        httpx.post(address, json=body, timeout=30, **LOOPBACK).raise_for_status()
+        httpx.post(address, json=body, **LOOPBACK).raise_for_status()
 
     def open_channel(self) -> None:
         """Open the channel of the messages."""

@@ -6,7 +6,7 @@ import secrets
 import httpx
 import pytest
 
-from deployment import build_sqlite_url, run_deployment, wait_until
+from deployment import LOOPBACK, build_sqlite_url, run_deployment, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -66,7 +66,7 @@ def test_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by_i
     (row,) = deployment.trades()
     assert (row["source"], row["actor"]) == (name, f"slack:T0DESK00001:{AVA}")
     url = f"{deployment.url('oms-api')}/api/v1/trades"
-    assert httpx.get(url, headers={"X-API-Key": key}, trust_env=False).status_code == 403
+    assert httpx.get(url, headers={"X-API-Key": key}, **LOOPBACK).status_code == 403
 
 
 @pytest.mark.any_database

@@ -5,24 +5,29 @@ No container engine is needed.
 
 import json
 import re
-import runpy
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 import run
+from deployment_files import (
+    ROOT,
+    SERVICES,
+    VARIABLE,
+    get_instruction,
+    get_module_file,
+    list_settings,
+    parse_dockerfile,
+    read_image_environment,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-SERVICES = {"oms-api": 8001, "slack-bot": 3000}
 SCHEMAS = ROOT / "e2e" / "schemas"
 # Variables of the platform, not of a service.
 PLATFORM = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"}
-VARIABLE = re.compile(r"\$\{(\w+)(:[?-][^}]*)?\}")
 
 
 def parse_file(name):
@@ -43,27 +48,6 @@ def render():
 def settings():
     """Provide the names of the variables that each service's config.py reads, in upper case."""
     return {service: list_settings(service) for service in SERVICES}
-
-
-def list_settings(service):
-    names = runpy.run_path(str(ROOT / service / "app" / "config.py"))["Settings"].__annotations__
-    return {name.upper() for name in names if name != "model_config"}
-
-
-def parse_dockerfile(service):
-    """Return the instructions of a Dockerfile as (name, argument) pairs. Continued lines are joined."""
-    text = (ROOT / service / "Dockerfile").read_text().replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
-
-
-def get_instruction(service, name):
-    return [argument for each, argument in parse_dockerfile(service) if each == name]
-
-
-def read_image_environment(service):
-    pairs = (pair.partition("=") for line in get_instruction(service, "ENV") for pair in shlex.split(line))
-    return {name: value for name, _, value in pairs}
 
 
 def list_render_variables(service):
@@ -128,12 +112,6 @@ def test_command_of_an_image_exists(service):
     assert get_module_file(service, json.loads(command)).is_file()
 
 
-def get_module_file(service, command):
-    if command[1] == "-m":
-        return ROOT / service / Path(*command[2].split(".")).with_suffix(".py")
-    return ROOT / service / command[1]
-
-
 @pytest.mark.parametrize("service", SERVICES)
 def test_images_contain_no_secrets_databases_or_tests(service):
     ignored = (ROOT / service / ".dockerignore").read_text().splitlines()
@@ -155,8 +133,8 @@ def test_compose_has_the_database_the_migration_and_both_services(compose):
 
 def test_compose_has_no_default_passwords(compose):
     text = (ROOT / "docker-compose.yml").read_text()
-    required = {name for name, rest in VARIABLE.findall(text) if rest.startswith(":?")}
-    optional = {name for name, rest in VARIABLE.findall(text) if not rest.startswith(":?")}
+    required = {name for name, modifier in VARIABLE.findall(text) if modifier.startswith(":?")}
+    optional = {name for name, modifier in VARIABLE.findall(text) if not modifier.startswith(":?")}
     assert required == {
         "POSTGRES_PASSWORD",
         "OMS_API_KEY",
@@ -184,7 +162,7 @@ def test_compose_has_no_default_passwords(compose):
 def test_make_docker_up_writes_the_variables_that_compose_requires(compose, tmp_path):
     from env_files import COMPOSE_TEMPLATE  # noqa: PLC0415  # beside what it is compared with
 
-    required = {name for name, rest in VARIABLE.findall(str(compose)) if rest.startswith(":?")}
+    required = {name for name, modifier in VARIABLE.findall(str(compose)) if modifier.startswith(":?")}
     assert {
         line.partition("=")[0] for line in COMPOSE_TEMPLATE.splitlines() if not line.startswith("#")
     } == required
@@ -285,10 +263,10 @@ def test_render_generates_the_keys_and_the_bot_takes_its_own_from_the_api(render
 
 
 def test_references_of_render_are_defined(render):
-    known = {item["name"] for item in [*render["services"], *render["databases"]]}
+    resource_names = {item["name"] for item in [*render["services"], *render["databases"]]}
     entries = [entry for service in render["services"] for entry in service["envVars"]]
     references = [entry.get("fromService") or entry.get("fromDatabase") for entry in entries]
-    assert {reference["name"] for reference in references if reference} <= known
+    assert {reference["name"] for reference in references if reference} <= resource_names
 
 
 def test_render_yaml_contains_no_secret(render):

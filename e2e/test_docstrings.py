@@ -40,7 +40,7 @@ def find_problems(docstring: str = "Close it.", comment: str = "", reference: st
         ("Close it. Raise OrderEvent.", 'write "Raises" after the first sentence'),
     ],
 )
-def test_docstring_names_what_exists(docstring: str, problem: str | None) -> None:
+def test_docstring_names_existing_parameters_and_functions(docstring: str, problem: str | None) -> None:
     problems = find_problems(docstring)
     assert len(problems) == (problem is not None)
     assert all(location.startswith(problem or "") for location in problems)
@@ -62,7 +62,7 @@ def test_comments_and_references_are_checked() -> None:
     assert "as in `move`: nothing in this module is named move" in find_problems(reference="move")
 
 
-def test_document_names_what_exists_in_its_file() -> None:
+def test_document_names_existing_parts_of_its_file() -> None:
     sources = {
         "oms-api/app/checks.py": "CHECK_ORDER = 1",
         "oms-api/app/other.py": "ORDER = 1\nclass RiskInput:\n    limit: int",

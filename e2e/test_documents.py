@@ -12,8 +12,8 @@ import pytest
 
 import run
 from command_check import check_command
+from deployment_files import SERVICES, list_settings
 from documents import ROOT, list_blocks, list_commands, list_documents, list_links, list_variables
-from test_deployment import SERVICES, list_settings
 
 REQUIRED = [
     "README.md",
@@ -55,8 +55,8 @@ def test_links_of_a_document_exist(document):
 
 @every_document
 def test_variables_in_tables_of_a_document_are_read(document):
-    known = OTHERS | ERROR_CODES | {name for service in SERVICES for name in list_settings(service)}
-    assert list_variables(document) - known == set()
+    known_names = OTHERS | ERROR_CODES | {name for service in SERVICES for name in list_settings(service)}
+    assert list_variables(document) - known_names == set()
 
 
 @every_document

@@ -11,9 +11,9 @@ import pytest
 
 import run
 from deployment import build_environment, build_sqlite_url, wait_until
+from deployment_files import ROOT, SERVICES, get_instruction, read_image_environment
 from supervisor import Program, stop_all
 from support.ports import find_free_ports
-from test_deployment import ROOT, SERVICES, get_instruction, read_image_environment
 
 pytestmark = pytest.mark.e2e
 REQUIRED = {
@@ -81,7 +81,7 @@ def test_oms_in_production_is_not_healthy_before_its_migration(image):
     program = image("oms-api")
     program.start()
     try:
-        wait_until(lambda: program.ended() is not None or run.answers(program.port))
+        wait_until(lambda: program.ended() is not None or run.is_port_open(program.port))
         assert run_health_check("oms-api", program) != 0
     finally:
         stop_all([program])

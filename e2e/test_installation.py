@@ -40,9 +40,9 @@ def read_lock(path: Path) -> dict[str, Requirement]:
     return {canonicalize_name(line.name): line for line in read_requirements(path)}
 
 
-def find_missing(lock: dict[str, Requirement], wanted: list[Requirement]) -> set[str]:
-    """Return what `wanted` and its extras need, but the lock lacks or pins to another version."""
-    missing, visited, queue = set(), set(), [(requirement, "") for requirement in wanted]
+def find_missing(lock: dict[str, Requirement], required: list[Requirement]) -> set[str]:
+    """Return what `required` and its extras need, but the lock lacks or pins to another version."""
+    missing, visited, queue = set(), set(), [(requirement, "") for requirement in required]
     while queue:
         requirement, extra = queue.pop()
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
@@ -103,10 +103,12 @@ def checkout(tmp_path):
 
 def run_make(tree: Path, target: str) -> subprocess.CompletedProcess[str]:
     """Run a target of the Makefile with the tree's own wheels as the only index."""
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
+    environment = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
     index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tree / "wheels"), "PIP_CONFIG_FILE": os.devnull}
     command = ["make", f"PYTHON={sys.executable}", target]
-    return subprocess.run(command, cwd=tree, env=kept | index, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=tree, env=environment | index, capture_output=True, text=True, check=False
+    )
 
 
 def list_installed(tree: Path) -> list[str]:

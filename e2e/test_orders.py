@@ -51,14 +51,14 @@ def test_page_shows_working_orders_and_positions_and_updates_them(slack, deploym
     set_quote(deployment, "DESKA", "1440", "1450")  # better than the limit: it fills at the ask
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="Stop loss")).to_contain_text("Accepted")
-    held = positions.get_by_role("row").filter(has_text="DESKA")
-    expect(held).to_contain_text("101,450.001,445.00-50.00")
+    position_row = positions.get_by_role("row").filter(has_text="DESKA")
+    expect(position_row).to_contain_text("101,450.001,445.00-50.00")
 
     set_quote(
         deployment, "DESKA", "1601", "1602"
     )  # the take-profit order fills, and the stop-loss order is canceled
     expect(rows).to_have_count(0)
-    expect(held).to_have_count(0)
+    expect(position_row).to_have_count(0)
     assert deployment.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
 
 
@@ -70,8 +70,8 @@ def test_oms_panel_is_accessible_and_closes_on_escape(slack, deployment, portfol
     slack.page.set_viewport_size({"width": 390, "height": 844})
     slack.page.get_by_test_id("desk-button").click()
     positions = slack.page.get_by_test_id("desk-positions")
-    held = positions.get_by_role("row").filter(has_text="DESKR")
-    expect(held).to_contain_text("33.333.50+0.50")
+    position_row = positions.get_by_role("row").filter(has_text="DESKR")
+    expect(position_row).to_contain_text("33.333.50+0.50")
     expect(positions).to_contain_text(f"{portfolio} · unrealized +0.50 USD")
     portfolios = slack.page.get_by_test_id("desk-portfolios")
     cash = portfolios.get_by_role("row").filter(has_text=portfolio)

@@ -114,8 +114,8 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
 
     slack.page.get_by_test_id("channel-SlackOMS").click()
     slack.type("positions")
-    held = slack.message("Positions").get_by_role("row").filter(has_text=portfolio)
-    expect(held.filter(has_text="GLNC")).to_be_visible()
+    position_row = slack.message("Positions").get_by_role("row").filter(has_text=portfolio)
+    expect(position_row.filter(has_text="GLNC")).to_be_visible()
     slack.type("alert GLNC above 90")  # it is true already, so that the OMS sends the event at once
     expect(slack.message("GLNC above 90.00: now 100.00")).to_be_visible()
     slack.type("watch GLNC")

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 import yaml
 
+from deployment_files import ROOT, VARIABLE, get_instruction, get_module_file, list_settings
 from env_files import COMPOSE_TEMPLATE, PRODUCTION_TEMPLATE
-from test_deployment import ROOT, VARIABLE, get_instruction, get_module_file, list_settings
 
 OMS = (
     *("migrate", "oms-api-1", "oms-api-2", "worker"),
@@ -25,11 +25,14 @@ def compose():
 
 def test_compose_has_two_api_processes_and_extras_in_profiles(compose):
     profiles = {name: tuple(service.get("profiles", ())) for name, service in compose["services"].items()}
-    assert [name for name, given in profiles.items() if not given] == [
+    assert [name for name, service_profiles in profiles.items() if not service_profiles] == [
         *("proxy", "postgres", "redis", "migrate", "oms-api-1", "oms-api-2", "worker", "slack-bot"),
     ]
-    assert {name for name, given in profiles.items() if given == ("monitoring",)} == {"prometheus", "grafana"}
-    assert {name for name, given in profiles.items() if given == ("celery",)} == {
+    assert {name for name, service_profiles in profiles.items() if service_profiles == ("monitoring",)} == {
+        "prometheus",
+        "grafana",
+    }
+    assert {name for name, service_profiles in profiles.items() if service_profiles == ("celery",)} == {
         *("celery-worker", "celery-urgent", "celery-beat", "flower"),
     }
 
@@ -53,15 +56,15 @@ def test_only_the_proxy_is_reachable_from_outside_and_databases_have_no_way_out(
 
 
 def test_services_set_only_variables_that_they_read(compose):
-    known = list_settings("oms-api") | {"FLOWER_BASIC_AUTH"}
+    settings = list_settings("oms-api") | {"FLOWER_BASIC_AUTH"}
     for name in OMS:
-        assert set(compose["services"][name]["environment"]) <= known, name
+        assert set(compose["services"][name]["environment"]) <= settings, name
         assert get_instruction("oms-api", "ENV")
     assert set(compose["services"]["slack-bot"]["environment"]) <= list_settings("slack-bot")
 
 
 def test_secrets_are_required_and_the_script_writes_them(compose):
-    required = {name for name, rest in VARIABLE.findall(TEXT) if rest.startswith(":?")}
+    required = {name for name, modifier in VARIABLE.findall(TEXT) if modifier.startswith(":?")}
     written = {
         line.partition("=")[0]
         for line in (COMPOSE_TEMPLATE + PRODUCTION_TEMPLATE).splitlines()
@@ -117,9 +120,18 @@ def test_nginx_accepts_the_configuration(tmp_path):
     nginx = shutil.which("nginx")
     if nginx is None:
         pytest.skip("nginx is not installed: apt-get install nginx-light")
-    pair = [f"{tmp_path}/tls.key", f"{tmp_path}/tls.pem"]
+    certificate_files = [f"{tmp_path}/tls.key", f"{tmp_path}/tls.pem"]
     subject = ["-subj", "/CN=localhost", "-days", "1", "-nodes", "-newkey", "rsa:2048"]
-    made = ["openssl", "req", "-x509", *subject, "-keyout", pair[0], "-out", pair[1]]
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        *subject,
+        "-keyout",
+        certificate_files[0],
+        "-out",
+        certificate_files[1],
+    ]
     subprocess.run(made, check=True, capture_output=True)
     text = re.sub(r"server [\w-]+:(\d+)", r"server 127.0.0.1:\1", NGINX).replace("http2 on;", "")
     text = text.replace("/tmp/", f"{tmp_path}/").replace("/etc/nginx/certificates", str(tmp_path))

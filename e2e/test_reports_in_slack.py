@@ -25,7 +25,7 @@ def reporting_product(tmp_path):
 def list_reports(deployment):
     """Return the messages of the channel that have a file."""
     url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
-    messages = httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().json()["messages"]
+    messages = httpx.get(url, **LOOPBACK).raise_for_status().json()["messages"]
     return [message for message in messages if message.get("files")]
 
 
@@ -33,7 +33,7 @@ def read_downloaded_lines(deployment, message):
     """Return the lines of the file of a message."""
     (file,) = message["files"]
     url = f"{deployment.url('simulator')}/files/{file['id']}"
-    return httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().text.splitlines()
+    return httpx.get(url, **LOOPBACK).raise_for_status().text.splitlines()
 
 
 def test_daily_job_uploads_each_report_once_and_marks_repeats(reporting_product):

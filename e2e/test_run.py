@@ -142,14 +142,14 @@ def test_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start_r
         assert f"http://127.0.0.1:{port}" in running.printed
         assert run.is_healthy(port)
     assert running.stop() == 0
-    assert not any(run.answers(port) for port in ports.values())
+    assert not any(run.is_port_open(port) for port in ports.values())
 
 
 def test_ctrl_c_stops_all_programs(start_run, ports):
     running = start_run()
     running.wait_for("Press Ctrl-C to stop.")
     assert running.stop(signal.SIGINT) == 0
-    assert not any(run.answers(port) for port in ports.values())
+    assert not any(run.is_port_open(port) for port in ports.values())
 
 
 def test_no_secret_is_printed(start_run, tree):
@@ -178,7 +178,7 @@ def test_killed_run_leaves_no_orphans(start_run, ports):
     running = start_run()
     running.wait_for("Press Ctrl-C to stop.")
     running.process.kill()
-    wait_until(lambda: not any(run.answers(port) for port in ports.values()))
+    wait_until(lambda: not any(run.is_port_open(port) for port in ports.values()))
 
 
 def test_taken_port_is_reported_in_a_sentence(start_run, ports):
@@ -194,7 +194,7 @@ def test_invalid_setting_stops_all_programs_and_is_named(start_run, ports):
     assert running.wait_for_exit() == 1
     assert "OMS_API_KEY" in running.printed
     assert "Traceback" not in running.printed
-    assert not any(run.answers(port) for port in ports.values())
+    assert not any(run.is_port_open(port) for port in ports.values())
 
 
 def test_trades_survive_a_stop_and_a_start(start_run, tree, ports):
@@ -203,7 +203,10 @@ def test_trades_survive_a_stop_and_a_start(start_run, tree, ports):
     key = read_key(tree)
     trade = {"symbol": "AAPL", "quantity": "1", "gmv": "175", "side": "BUY", "portfolio_name": "Kept"}
     oms = httpx.Client(
-        base_url=f"http://127.0.0.1:{ports['OMS_PORT']}/api/v1", headers={"X-API-Key": key}, trust_env=False
+        base_url=f"http://127.0.0.1:{ports['OMS_PORT']}/api/v1",
+        headers={"X-API-Key": key},
+        trust_env=False,
+        timeout=60,
     )
     with oms:
         placed = oms.post("/trade", json=trade).raise_for_status().json()

@@ -33,7 +33,7 @@ def test_brokers_are_added_with_a_secret_that_only_the_oms_shares():
     assert api["ALPACA_API_SECRET"] == alpaca["ALPACA_API_SECRET"]
     assert "OMS_API_KEY" not in alpaca
     assert not any("ALPACA_API_SECRET" in each.environment for each in programs[1:-2])
-    banner = run.banner(programs, "oms-api/.env")
+    banner = run.format_banner(programs, "oms-api/.env")
     assert "http://127.0.0.1:3020/control" in banner
     assert "portfolio America: /trade AAPL" in banner
     assert "portfolio India: /trade RELIANCE" in banner
@@ -70,7 +70,7 @@ def test_ibkr_is_added_with_its_process_where_it_is_installed():
     assert "OMS_API_KEY" not in tws.environment
     assert process.environment["IB_PORT"] == "4002"
     assert process.environment["OMS_API_KEY"] == "k" * 40
-    banner = run.banner(programs, "oms-api/.env")
+    banner = run.format_banner(programs, "oms-api/.env")
     assert "127.0.0.1:4002" in banner
     assert "portfolio Currencies: /trade EURUSD" in banner
 
@@ -174,9 +174,9 @@ def test_pause_is_reset_after_a_long_run(tmp_path):
     assert program.schedule_restart(now=200.0) == 0.5
 
 
-@pytest.mark.parametrize(("code", "words"), [(-9, "was killed by SIGKILL"), (3, "ended with status 3")])
-def test_exit_status_is_described_in_words(code, words):
-    assert describe_exit(code) == words
+@pytest.mark.parametrize(("code", "description"), [(-9, "was killed by SIGKILL"), (3, "ended with status 3")])
+def test_exit_status_is_described_in_words(code, description):
+    assert describe_exit(code) == description
 
 
 class FakeProgram(Program):

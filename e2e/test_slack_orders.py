@@ -45,7 +45,7 @@ def test_order_is_previewed_placed_filled_and_another_is_canceled(slack, deploym
     assert (order["status"], order["limit_price"], len(order["legs"])) == ("ACCEPTED", "405.00", 2)
 
     set_quote(deployment, "SLORD", "404", "404.5")  # the order fills at the ask
-    expect(message).to_contain_text("filled 50 of 50 at 404.50", timeout=30_000)
+    expect(message).to_contain_text("filled 50 of 50 at 404.50")
     expect(message.get_by_role("button", name="Close position")).to_be_visible()
     expect(slack.message("Filled 50 at 404.50")).to_have_count(1)
     slack.save_screenshots("order-filled")
@@ -55,7 +55,7 @@ def test_order_is_previewed_placed_filled_and_another_is_canceled(slack, deploym
     slack.wait_for_no_form()
     second = slack.message("BUY 5 SLORD limit 390.00 GTC")
     second.get_by_role("button", name="Cancel").click()
-    expect(second).to_contain_text("Status: Canceled", timeout=30_000)
+    expect(second).to_contain_text("Status: Canceled")
     expect(second.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
     expect(slack.message("Canceled by")).to_have_count(1)
     assert {each["status"] for each in list_orders(deployment, portfolio)} == {"FILLED", "CANCELED"}
@@ -100,7 +100,7 @@ def test_order_waits_until_another_person_approves_it(slack, deployment, portfol
     slack.fill_entry("Reason (optional)", "Within the mandate")
     slack.form.get_by_role("button", name="Approve").click()
     slack.wait_for_no_form()
-    expect(message).to_contain_text("Status: Working", timeout=30_000)
+    expect(message).to_contain_text("Status: Working")
     expect(slack.message("Approved by").filter(has_text="Requested by")).to_contain_text("Within the mandate")
     assert list_orders(deployment, portfolio)[0]["status"] == "ACCEPTED"
     slack.save_screenshots("approval-decided")

@@ -42,8 +42,8 @@ def test_corrected_trade_is_confirmed_and_recorded(slack, deployment):
     slack.wait_for_no_form()
     confirmation = slack.message("BUY 100 QQNEW")
     expect(confirmation).to_have_count(1)
-    for words in ("Opening Book", "175.00", "17,500.00"):
-        expect(confirmation).to_contain_text(words)
+    for amount in ("Opening Book", "175.00", "17,500.00"):
+        expect(confirmation).to_contain_text(amount)
 
     (trade,) = deployment.trades(portfolio="Opening Book")
     expect(confirmation).to_contain_text(trade["trade_id"])
@@ -74,7 +74,9 @@ def test_mistyped_portfolio_needs_a_confirmation(slack, deployment):
     slack.place()
     expect(slack.form).to_contain_text("There is no portfolio named Growht")
     assert deployment.trades(portfolio="Growht") == []
-    for question in slack.form.get_by_role("checkbox", name="Yes, ").all():
+    questions = slack.form.get_by_role("checkbox", name="Yes, ")
+    expect(questions.first).to_be_visible()
+    for question in questions.all():
         question.check()
     slack.place()
     slack.wait_for_no_form()
@@ -100,7 +102,7 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
         -1
     ]
     body = {"delivery": submission, "times": 7, "at_once": True}
-    repeated = httpx.post(f"{control}/repeat", json=body, timeout=30, **LOOPBACK).raise_for_status().json()
+    repeated = httpx.post(f"{control}/repeat", json=body, **LOOPBACK).raise_for_status().json()
     assert [delivery["status"] for delivery in repeated["deliveries"]] == [200] * 7
     assert len(deployment.trades(portfolio="Repeats")) == 1
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
@@ -146,8 +148,8 @@ def test_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(
 ):
     deployment = restart_oms_afterwards
     portfolio = f"Frozen then {end}"
-    known = {"symbol": "META", "quantity": "1", "gmv": "500", "side": "BUY"}
-    deployment.request_as_admin("POST", "/trade", **known, portfolio_name=portfolio, user_id="e2e")
+    earlier_trade = {"symbol": "META", "quantity": "1", "gmv": "500", "side": "BUY"}
+    deployment.request_as_admin("POST", "/trade", **earlier_trade, portfolio_name=portfolio, user_id="e2e")
     slack.type("/trade buy 2 META @ 500")
     slack.choose_portfolio(portfolio)
     oms = deployment.programs["oms-api"]

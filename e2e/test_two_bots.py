@@ -42,7 +42,7 @@ def place_order(deployment, symbol):
 
 def list_texts(deployment):
     url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
-    messages = httpx.get(url, timeout=10, **LOOPBACK).json()["messages"]
+    messages = httpx.get(url, **LOOPBACK).json()["messages"]
     return [message["text"] for message in messages]
 
 
@@ -50,23 +50,23 @@ def list_fills(deployment):
     return [text for text in list_texts(deployment) if "Filled 5 at" in text]
 
 
-def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(pair):
-    pair.request_as_admin("POST", "/portfolios", name="Pair")
+def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(two_bots):
+    two_bots.request_as_admin("POST", "/portfolios", name="Pair")
     symbols = [f"PAIR{number}" for number in range(ORDERS)]
     for symbol in symbols:
-        pair.request_as_admin("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
-        place_order(pair, symbol)
+        two_bots.request_as_admin("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
+        place_order(two_bots, symbol)
     for symbol in symbols:
-        pair.request_as_admin("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
-    wait_until(lambda: list_fills(pair))
-    pair.programs["slack-bot"].signal(signal.SIGKILL)
+        two_bots.request_as_admin("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
+    wait_until(lambda: list_fills(two_bots))
+    two_bots.programs["slack-bot"].signal(signal.SIGKILL)
 
     def is_told(symbol):
-        return any(f"5 {symbol} " in text and "filled 5 of 5" in text for text in list_texts(pair))
+        return any(f"5 {symbol} " in text and "filled 5 of 5" in text for text in list_texts(two_bots))
 
-    wait_until(lambda: all(map(is_told, symbols)) and len(list_fills(pair)) >= ORDERS)
-    marked = [text for text in list_fills(pair) if REPEATED in text]
+    wait_until(lambda: all(map(is_told, symbols)) and len(list_fills(two_bots)) >= ORDERS)
+    marked = [text for text in list_fills(two_bots) if REPEATED in text]
     assert len(marked) <= 1, "one message may have been sent when the bot was killed"
-    assert len(list_fills(pair)) - len(marked) <= ORDERS
-    orders = [text for text in list_texts(pair) if text.startswith("*BUY 5 PAIR")]
+    assert len(list_fills(two_bots)) - len(marked) <= ORDERS
+    orders = [text for text in list_texts(two_bots) if text.startswith("*BUY 5 PAIR")]
     assert len(orders) == ORDERS, "each order has one message"

@@ -33,7 +33,7 @@ def send_request(deployment, key, method, path, **body):
     """Send a request with the key of another tenant."""
     url = f"{deployment.url('oms-api')}/api/v1{path}"
     headers = {"X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
-    response = httpx.request(method, url, json=body or None, headers=headers, timeout=10, **LOOPBACK)
+    response = httpx.request(method, url, json=body or None, headers=headers, **LOOPBACK)
     return response.raise_for_status().json()
 
 
@@ -81,7 +81,7 @@ def test_second_workspace_installs_the_app_and_belongs_to_a_separate_tenant(
     deployment.request_as_admin("POST", f"/tenants/{slug}/workspaces", team_id=PARTNER)
     try:
         key = create_key(deployment, tenant["api_key"], "slack-bot", "act_as", "bot")
-        deployment.run_bot_command("app.workspaces", "bind", PARTNER, "--oms-key-stdin", given=key)
+        deployment.run_bot_command("app.workspaces", "bind", PARTNER, "--oms-key-stdin", standard_input=key)
         wait_until(lambda: any("Workspace claimed" in line and PARTNER in line for line in deployment.log))
         slack.type("/desk help")
         expect(slack.find_private_message("Your role is").first).to_be_visible(timeout=30_000)

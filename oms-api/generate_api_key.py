@@ -43,7 +43,7 @@ class NotMigrated(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Execute the command of the arguments."""
-    args = _parser().parse_args(arguments)
+    args = _build_parser().parse_args(arguments)
     if not (args.store or args.list or args.revoke):
         print(make_key(secrets.choice))
         return DONE
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engine = connect_engine(load_settings().database_url, readers=1)
         with engine.connect() as connection:
             _require_tables(connection)
-        _work(engine, args, utc_now())
+        _run_command(engine, args, utc_now())
     except (ConfigurationError, NotMigrated) as error:
         return _print_and_exit(str(error), CANNOT)
     except OmsError as error:
@@ -62,16 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _work(engine: Engine, namespace: argparse.Namespace, now: datetime) -> None:
+def _run_command(engine: Engine, namespace: argparse.Namespace, now: datetime) -> None:
     if namespace.list:
         with snapshot(engine) as connection:
-            sys.stdout.writelines(_lines(list_keys(connection, FIRST_TENANT), now))
+            sys.stdout.writelines(_format_keys(list_keys(connection, FIRST_TENANT), now))
         return
     with unit_of_work(engine) as connection:
-        key = "" if namespace.revoke else _mint(connection, namespace, now)
+        key = "" if namespace.revoke else _create_key(connection, namespace, now)
         if namespace.revoke:
             revoke_key(connection, namespace.revoke, now)
-            _record(connection, "key.revoked", namespace.revoke, {"name": namespace.revoke}, now)
+            _record_audit_entry(connection, "key.revoked", namespace.revoke, {"name": namespace.revoke}, now)
     if key:
         print(key)
         _print_and_exit(f"This key is shown once. It is stored, hashed, as {namespace.store!r}.", DONE)
@@ -79,10 +79,12 @@ def _work(engine: Engine, namespace: argparse.Namespace, now: datetime) -> None:
         _print_and_exit(f"{namespace.revoke!r} is revoked, effective within one second.", DONE)
 
 
-def _mint(connection: Connection, namespace: argparse.Namespace, now: datetime) -> str:
+def _create_key(connection: Connection, namespace: argparse.Namespace, now: datetime) -> str:
     expires_at = now + timedelta(days=namespace.expires_in_days) if namespace.expires_in_days else None
-    words = " ".join(namespace.scopes)
-    key = store_new_key(connection, namespace.store, words, now, expires_at=expires_at, created_by=_actor())
+    scopes = " ".join(namespace.scopes)
+    key = store_new_key(
+        connection, namespace.store, scopes, now, expires_at=expires_at, created_by=_get_actor()
+    )
     until = format_timestamp(expires_at) if expires_at else None
     fields = {
         "key_id": get_key_id(key),
@@ -90,36 +92,39 @@ def _mint(connection: Connection, namespace: argparse.Namespace, now: datetime) 
         "scopes": namespace.scopes,
         "expires_at": until,
     }
-    _record(connection, "key.created", namespace.store, fields, now)
+    _record_audit_entry(connection, "key.created", namespace.store, fields, now)
     return key
 
 
-def _record(connection: Connection, action: str, name: str, facts: AuditValues, now: datetime) -> None:
+def _record_audit_entry(
+    connection: Connection, action: str, name: str, values: AuditValues, now: datetime
+) -> None:
     try:
-        entry = AuditEntry(FIRST_TENANT, now, _actor(), "shell", action, f"key:{name}", after=facts)
+        entry = AuditEntry(FIRST_TENANT, now, _get_actor(), "shell", action, f"key:{name}", after=values)
     except InvalidAuditValues:
         raise Invalid("The name reads like a secret; the audit trail would hold it for good.") from None
     record_entries(set_tenant_scope(connection, [FIRST_TENANT]), [entry])
 
 
-def _actor() -> str:
+def _get_actor() -> str:
     return f"shell:{get_account_name()}"
 
 
-def _lines(keys: list[ListedKey], now: datetime) -> list[str]:
+def _format_keys(keys: list[ListedKey], now: datetime) -> list[str]:
     if not keys:
         return ["No keys were minted; OMS_API_KEY alone opens this OMS.\n"]
     head = f"{'NAME':<30} {'SCOPES':<18} {'STATE':<8} {'CREATED':<21} {'EXPIRES':<21} LAST USED\n"
-    return [head, *(_line(key, now) for key in keys)]
+    return [head, *(_format_key(key, now) for key in keys)]
 
 
-def _line(key: ListedKey, now: datetime) -> str:
-    times = f"{_time(key.created_at):<21} {_time(key.expires_at):<21} {_time(key.last_used_at)}"
+def _format_key(key: ListedKey, now: datetime) -> str:
+    instants = (key.created_at, key.expires_at, key.last_used_at)
+    created, expires, last_used = map(_format_time, instants)
     state = get_key_state(key.expires_at, key.revoked_at, now)
-    return f"{key.name:<30} {key.scopes:<18} {state:<8} {times}\n"
+    return f"{key.name:<30} {key.scopes:<18} {state:<8} {created:<21} {expires:<21} {last_used}\n"
 
 
-def _time(instant: datetime | None) -> str:
+def _format_time(instant: datetime | None) -> str:
     return "never" if instant is None else f"{format_timestamp(instant)[:19]}Z"
 
 
@@ -130,56 +135,58 @@ def _require_tables(connection: Connection) -> None:
         )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     task = parser.add_mutually_exclusive_group()
     task.add_argument(
-        "--store", metavar="NAME", type=_new_name, help="mint a key of that name into the database"
+        "--store", metavar="NAME", type=_parse_new_name, help="mint a key of that name into the database"
     )
     task.add_argument("--list", action="store_true", help="list the minted keys, live and revoked")
-    task.add_argument("--revoke", metavar="NAME", type=_name, help="end the key of that name")
-    parser.add_argument("--scopes", metavar="WORDS", type=_scopes, default="trade", help=_scopes_help())
+    task.add_argument("--revoke", metavar="NAME", type=_parse_name, help="end the key of that name")
+    parser.add_argument(
+        "--scopes", metavar="WORDS", type=_parse_scopes, default="trade", help=_describe_scopes()
+    )
     days = "end the key by itself after so many days (default: never)"
-    parser.add_argument("--expires-in-days", metavar="DAYS", type=_days, help=days)
+    parser.add_argument("--expires-in-days", metavar="DAYS", type=_parse_days, help=days)
     return parser
 
 
-def _days(text: str) -> int:
+def _parse_days(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) <= MOST_DAYS:
         raise argparse.ArgumentTypeError(f"a whole number of days, 1 to {MOST_DAYS}")
     return int(text)
 
 
-def _name(text: str) -> str:
+def _parse_name(text: str) -> str:
     name = text.strip()
     if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
         raise argparse.ArgumentTypeError(f"a name has 1 to {NAME_LENGTH} printable ASCII characters")
     return name
 
 
-def _new_name(text: str) -> str:
-    name = _name(text)
+def _parse_new_name(text: str) -> str:
+    name = _parse_name(text)
     if name.lower() in RESERVED or "~" in name:
         raise argparse.ArgumentTypeError("this name is reserved")
     return name
 
 
-def _scopes(text: str) -> list[str]:
-    words = text.replace(",", " ").split()
+def _parse_scopes(text: str) -> list[str]:
+    scope_names = text.replace(",", " ").split()
     try:
-        granted = expand_scopes(words)
+        granted = expand_scopes(scope_names)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; {_scopes_help()}") from None
+        raise argparse.ArgumentTypeError(f"{error}; {_describe_scopes()}") from None
     if Scope.TENANTS in granted:
-        raise argparse.ArgumentTypeError(f"'tenants' is OMS_API_KEY's alone; {_scopes_help()}")
+        raise argparse.ArgumentTypeError(f"'tenants' is OMS_API_KEY's alone; {_describe_scopes()}")
     return sorted(granted)
 
 
-def _scopes_help() -> str:
-    words = " ".join(scope for scope in Scope if scope is not Scope.TENANTS)
-    return f"one or more of: {words} (trade includes read, admin everything; default trade)"
+def _describe_scopes() -> str:
+    scope_names = " ".join(scope for scope in Scope if scope is not Scope.TENANTS)
+    return f"one or more of: {scope_names} (trade includes read, admin everything; default trade)"
 
 
 def _print_and_exit(sentence: str, status: int) -> int:

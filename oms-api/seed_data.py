@@ -82,61 +82,61 @@ class Deal:
         return f"seed-data:{SEED}:{name_key(self.portfolio)}:{self.number}"
 
 
-def _line(symbol: str, price: str, swing: float, size: str, buys: float = 0.6) -> Line:
+def _build_line(symbol: str, price: str, swing: float, size: str, buys: float = 0.6) -> Line:
     return Line(symbol, Decimal(price), swing, Decimal(size), buys)
 
 
 AVA, BEN, ZOE, DEV = PEOPLE
 DESK = (
     Style("Growth", (AVA, BEN), 80, (
-        _line("AAPL", "268.40", 0.006, "50"), _line("MSFT", "489.10", 0.005, "25"),
-        _line("NVDA", "184.75", 0.012, "80"),
-        _line("AMZN", "225.30", 0.007, "40"), _line("META", "601.20", 0.008, "15"),
+        _build_line("AAPL", "268.40", 0.006, "50"), _build_line("MSFT", "489.10", 0.005, "25"),
+        _build_line("NVDA", "184.75", 0.012, "80"),
+        _build_line("AMZN", "225.30", 0.007, "40"), _build_line("META", "601.20", 0.008, "15"),
     )),
     Style("Tech Portfolio", (AVA,), 60, (
-        _line("GOOGL", "281.90", 0.007, "60"), _line("AMD", "231.60", 0.011, "70"),
-        _line("AVGO", "347.20", 0.009, "45"),
-        _line("CRM", "246.00", 0.008, "20"),
+        _build_line("GOOGL", "281.90", 0.007, "60"), _build_line("AMD", "231.60", 0.011, "70"),
+        _build_line("AVGO", "347.20", 0.009, "45"),
+        _build_line("CRM", "246.00", 0.008, "20"),
     )),
     Style("Income", (DEV, AVA), 50, (
-        _line("JNJ", "196.80", 0.003, "60", 0.8), _line("KO", "70.40", 0.003, "150", 0.8),
-        _line("PG", "147.20", 0.003, "55", 0.8), _line("VZ", "40.90", 0.004, "220", 0.8),
-        _line("PEP", "144.60", 0.004, "160", 0.75),
+        _build_line("JNJ", "196.80", 0.003, "60", 0.8), _build_line("KO", "70.40", 0.003, "150", 0.8),
+        _build_line("PG", "147.20", 0.003, "55", 0.8), _build_line("VZ", "40.90", 0.004, "220", 0.8),
+        _build_line("PEP", "144.60", 0.004, "160", 0.75),
     )),
     Style("Macro Hedge", (ZOE,), 60, (
-        _line("SPY", "661.40", 0.004, "30", 0.4), _line("TLT", "88.15", 0.004, "120", 0.55),
-        _line("GLD", "374.80", 0.005, "40", 0.6), _line("XOM", "116.30", 0.010, "140", 0.42),
+        _build_line("SPY", "661.40", 0.004, "30", 0.4), _build_line("TLT", "88.15", 0.004, "120", 0.55),
+        _build_line("GLD", "374.80", 0.005, "40", 0.6), _build_line("XOM", "116.30", 0.010, "140", 0.42),
     )),
     Style("Crypto", (BEN,), 60, (
-        _line("BTC/USD", "91250.00", 0.010, "0.25"), _line("ETH/USD", "3010.00", 0.014, "4"),
-        _line("SOL/USD", "138.50", 0.018, "40", 0.5),
+        _build_line("BTC/USD", "91250.00", 0.010, "0.25"), _build_line("ETH/USD", "3010.00", 0.014, "4"),
+        _build_line("SOL/USD", "138.50", 0.018, "40", 0.5),
     )),
 )  # fmt: skip
 
 
-def deals(now: datetime) -> list[Deal]:
+def build_deals(now: datetime) -> list[Deal]:
     """Return the demo trades in time order, all before `now`. Only their times depend on it."""
-    made = [deal for style in DESK for deal in _deals_of(style, now)]
-    return sorted(made, key=lambda deal: deal.at)
+    deals = [deal for style in DESK for deal in _build_deals_of_style(style, now)]
+    return sorted(deals, key=lambda deal: deal.at)
 
 
-def _deals_of(style: Style, now: datetime) -> Iterator[Deal]:
+def _build_deals_of_style(style: Style, now: datetime) -> Iterator[Deal]:
     dice = random.Random(f"{SEED} {style.name}")  # noqa: S311  # a demo, repeatable on purpose
     prices = {line.symbol: line.price for line in style.lines}
-    held = dict.fromkeys(prices, Decimal(0))
-    for number, at in enumerate(_instants(style.trades, dice, now)):
+    quantities = dict.fromkeys(prices, Decimal(0))
+    for number, at in enumerate(_draw_instants(style.trades, dice, now)):
         line = dice.choice(style.lines)
         price = to_cents(prices[line.symbol] * Decimal(f"{dice.gauss(1.0003, line.swing):.6f}"))
         prices[line.symbol] = price
-        side, quantity = _move(line, held[line.symbol], dice)
-        held[line.symbol] += side.sign * quantity
+        side, quantity = _choose_trade(line, quantities[line.symbol], dice)
+        quantities[line.symbol] += side.sign * quantity
         note = dice.choice((None,) * 9 + ("Client order",))
         yield Deal(
             style.name, number, dice.choice(style.people), at, line.symbol, side, quantity, price, note
         )
 
 
-def _move(line: Line, held_quantity: Decimal, dice: random.Random) -> tuple[Side, Decimal]:
+def _choose_trade(line: Line, held_quantity: Decimal, dice: random.Random) -> tuple[Side, Decimal]:
     """Return the next trade: mostly an addition, sometimes a reduction by half, a close or a reversal."""
     whim = dice.random()
     away = Side.SELL if held_quantity > 0 else Side.BUY
@@ -150,7 +150,7 @@ def _move(line: Line, held_quantity: Decimal, dice: random.Random) -> tuple[Side
     return (Side.BUY if dice.random() < line.buys else Side.SELL), quantity
 
 
-def _instants(count: int, dice: random.Random, now: datetime) -> list[datetime]:
+def _draw_instants(count: int, dice: random.Random, now: datetime) -> list[datetime]:
     """Return `count` instants of the last sessions that ended before `now`, in order."""
     days: list[datetime] = []
     day = datetime.combine(now.date(), OPENS, now.tzinfo)
@@ -161,11 +161,11 @@ def _instants(count: int, dice: random.Random, now: datetime) -> list[datetime]:
     return sorted(dice.choice(days) + timedelta(minutes=OPEN_MINUTES * dice.random()) for _ in range(count))
 
 
-def command(deal: Deal) -> RecordTrade:
+def build_command(deal: Deal) -> RecordTrade:
     """Return the command that records a trade."""
     valued = compute_trade_value(deal.quantity, None, deal.price)
     folded = name_key(deal.portfolio)
-    facts = (
+    request_values = (
         folded,
         deal.symbol,
         deal.side.value,
@@ -174,23 +174,23 @@ def command(deal: Deal) -> RecordTrade:
         deal.user_id,
         deal.note,
     )
-    origin = Origin(FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, hash_request(*facts))
+    origin = Origin(FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, hash_request(*request_values))
     return RecordTrade(origin, deal.symbol, "", deal.side, valued, deal.portfolio, folded, deal.note)
 
 
-def seed(engine: Engine, now: datetime) -> tuple[int, int]:
+def seed_trades(engine: Engine, now: datetime) -> tuple[int, int]:
     """Record the trades and one reversal. Return the number of new ones and the total."""
-    commands: list[Command] = [command(deal) for deal in deals(now)]
+    commands: list[Command] = [build_command(deal) for deal in build_deals(now)]
     recording = LedgerBatchHandler()
     with unit_of_work(engine) as connection:
-        recorded = [_recorded(outcome) for outcome in recording.handle(connection, commands).outcomes]
-        slip = next(one for one in reversed(recorded) if name_key(one.portfolio_name) == "growth")
-        undo = recording.handle(connection, [_undo(slip)]).outcomes
-    outcomes = [*recorded, *map(_recorded, undo)]
+        recorded = [_require_recorded(outcome) for outcome in recording.handle(connection, commands).outcomes]
+        slip = next(trade for trade in reversed(recorded) if name_key(trade.portfolio_name) == "growth")
+        undo = recording.handle(connection, [_build_reversal(slip)]).outcomes
+    outcomes = [*recorded, *map(_require_recorded, undo)]
     return sum(not outcome.replayed for outcome in outcomes), len(outcomes)
 
 
-def _undo(slip: RecordedTrade) -> ReverseTrade:
+def _build_reversal(slip: RecordedTrade) -> ReverseTrade:
     reason_given, at = "Reported twice", datetime.fromisoformat(slip.row.created_at) + timedelta(minutes=4)
     key, request_hash = f"seed-data:{SEED}:reversal", hash_request(slip.row.trade_id, "Reported twice")
     return ReverseTrade(
@@ -198,7 +198,7 @@ def _undo(slip: RecordedTrade) -> ReverseTrade:
     )
 
 
-def _recorded(outcome: object) -> RecordedTrade:
+def _require_recorded(outcome: object) -> RecordedTrade:
     if isinstance(outcome, RecordedTrade):
         return outcome
     raise RuntimeError(f"the demo desk was refused: {outcome}")
@@ -219,7 +219,7 @@ def main() -> int:
             return _print_and_exit(
                 "The database is not at this version's revision: run `python -m app.migrate`.", CANNOT
             )
-        fresh, total = seed(engine, utc_now())
+        fresh, total = seed_trades(engine, utc_now())
         orders = seed_orders(engine, settings, utc_now())
         month = seed_month(engine, settings, utc_now())
     except ConfigurationError as error:

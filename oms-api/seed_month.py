@@ -78,15 +78,15 @@ class LocalClient:
     async def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Return the status and the body of the response to a request below /api/v1."""
         content = orjson.dumps({} if body is None else body)
-        named = {"host": "127.0.0.1", "x-api-key": self._key, "content-type": "application/json"}
-        named["content-length"] = str(len(content))
+        headers = {"host": "127.0.0.1", "x-api-key": self._key, "content-type": "application/json"}
+        headers["content-length"] = str(len(content))
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",
             "method": method, "path": f"/api/v1{path}", "raw_path": f"/api/v1{path}".encode(),
             "query_string": b"", "root_path": "", "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 80),
-            "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         }  # fmt: skip
-        received: list[Mapping[str, Any]] = []
+        received_messages: list[Mapping[str, Any]] = []
         requests: list[Mapping[str, Any]] = [{"type": "http.request", "body": content, "more_body": False}]
 
         async def receive() -> Mapping[str, Any]:
@@ -96,11 +96,11 @@ class LocalClient:
             raise AssertionError
 
         async def send(message: Mapping[str, Any]) -> None:
-            received.append(message)
+            received_messages.append(message)
 
         await self._app(scope, receive, send)
-        answer = b"".join(message.get("body", b"") for message in received[1:])
-        return received[0]["status"], orjson.loads(answer) if answer else None
+        answer = b"".join(message.get("body", b"") for message in received_messages[1:])
+        return received_messages[0]["status"], orjson.loads(answer) if answer else None
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
         """Return the body of a response. Raises RuntimeError if the request was refused."""
@@ -131,29 +131,29 @@ class _Month:
         self.set_clock(day)
         for settings in _SETTINGS:
             await self.client.request("POST", "/portfolios", settings)
-        placed = await self._buy_before_the_split()
+        placed_count = await self._buy_before_the_split()
         sessions = 0
         while day.date() < self.last.date():
             if day.weekday() < 5:
                 sessions += 1
                 await self._book_corporate_action(sessions, day.replace(hour=5))
                 for portfolio, hour in ((INDIA, 5), (US, 16)):
-                    placed += await self._trade_in(portfolio, day.replace(hour=hour))
+                    placed_count += await self._trade_in(portfolio, day.replace(hour=hour))
             self._store_closes(day.replace(hour=23))
             day += timedelta(days=1)
         self.set_clock(self.last - timedelta(hours=1))
         expiring = await self._place_expiring()
         self.set_clock(self.last)
-        placed += await self._place_each_status()
+        placed_count += await self._place_each_status()
         await self._wait_until_expired(expiring)
         await self._stop_some()
-        return placed + 1
+        return placed_count + 1
 
     async def _buy_before_the_split(self) -> int:
         """Buy what a split concerns, at a quote that is set: the simulated prices do not know of splits."""
         quote = {"bid": "25.10", "ask": "25.12", "last": "25.11"}
         await self.client.request("PUT", f"/quotes/{_SPLIT['symbol']}", quote)
-        await self._place(symbol=_SPLIT["symbol"], type="MARKET", time_in_force="DAY", quantity="60")
+        await self._place_order(symbol=_SPLIT["symbol"], type="MARKET", time_in_force="DAY", quantity="60")
         return 1
 
     async def _book_corporate_action(self, session: int, at: datetime) -> None:
@@ -194,15 +194,15 @@ class _Month:
         self.snapshots.take_close_snapshots(_Lease())
         self.carry.book(_Lease())
 
-    async def _place(self, **terms: Any) -> dict[str, Any]:
-        usual = {"portfolio_name": US, "side": "BUY", "time_in_force": "GTC", "user_id": TRADERS[0]}
-        placed: dict[str, Any] = await self.client.request("POST", "/orders", usual | terms)
-        return placed
+    async def _place_order(self, **terms: Any) -> dict[str, Any]:
+        common_terms = {"portfolio_name": US, "side": "BUY", "time_in_force": "GTC", "user_id": TRADERS[0]}
+        placed_order: dict[str, Any] = await self.client.request("POST", "/orders", common_terms | terms)
+        return placed_order
 
     async def _place_expiring(self) -> str:
         until = (self.last - timedelta(minutes=30)).isoformat()
         terms = {"symbol": "AMZN", "type": "LIMIT", "limit_price": "50", "quantity": "5"}
-        return str((await self._place(**terms, time_in_force="GTD", expires_at=until))["id"])
+        return str((await self._place_order(**terms, time_in_force="GTD", expires_at=until))["id"])
 
     async def _place_each_status(self) -> int:
         """Place orders that are accepted, held, triggered, partly filled, replaced, canceled and denied."""
@@ -211,14 +211,20 @@ class _Month:
         )
         limit = {"symbol": "META", "type": "LIMIT", "limit_price": "200", "quantity": "10"}
         exits = {"take_profit": {"limit_price": "900"}, "stop_loss": {"stop_price": "150"}}
-        await self._place(**limit, **exits)  # ACCEPTED, its exits HELD
-        await self._place(symbol="T", type="LIMIT", limit_price="26", quantity="100")  # PARTIALLY_FILLED
-        await self._place(symbol="T", type="STOP_LIMIT", stop_price="26", limit_price="25", quantity="10")
-        replaced = await self._place(symbol="GOOGL", type="LIMIT", limit_price="90", quantity="5")
+        await self._place_order(**limit, **exits)  # ACCEPTED, its exits HELD
+        await self._place_order(
+            symbol="T", type="LIMIT", limit_price="26", quantity="100"
+        )  # PARTIALLY_FILLED
+        await self._place_order(
+            symbol="T", type="STOP_LIMIT", stop_price="26", limit_price="25", quantity="10"
+        )
+        replaced = await self._place_order(symbol="GOOGL", type="LIMIT", limit_price="90", quantity="5")
         await self.client.request("PATCH", f"/orders/{replaced['id']}", {"limit_price": "95"})
-        canceled = await self._place(symbol="KO", type="LIMIT", limit_price="30", quantity="20")
+        canceled = await self._place_order(symbol="KO", type="LIMIT", limit_price="30", quantity="20")
         await self.client.request("POST", f"/orders/{canceled['id']}/cancel", {"reason": "Changed my mind"})
-        await self._place(symbol="AMZN", type="LIMIT", limit_price="200", quantity="400")  # AWAITING_APPROVAL
+        await self._place_order(
+            symbol="AMZN", type="LIMIT", limit_price="200", quantity="400"
+        )  # AWAITING_APPROVAL
         too_many = {
             "portfolio_name": US,
             "symbol": "KO",
@@ -256,10 +262,10 @@ def seed_month(engine: Engine, settings: Settings, now: datetime) -> int:
             return 0
     quiet = settings.model_copy(update={"rate_limit_per_minute": 0, "duties": "worker"})
     with contextlib.redirect_stdout(io.StringIO()):  # the access log
-        return asyncio.run(_run(quiet, now))
+        return asyncio.run(_run_month(quiet, now))
 
 
-async def _run(settings: Settings, now: datetime) -> int:
+async def _run_month(settings: Settings, now: datetime) -> int:
     holder: list[_Month] = []
     app = create_app(settings, lambda: holder[0].now if holder else now)
     engine = connect_engine(settings.database_url, readers=1, tenant_scoped=True)

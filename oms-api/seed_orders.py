@@ -84,22 +84,22 @@ class Seeded:
 
 def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     """List instruments, set limits and place orders, unless they exist."""
-    described, limited = _describe(engine, now), _set_limits(engine, now)
+    described_count, limited = _set_missing_terms(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
     market = create_market(settings, engine, readers, Calendars.load())
     tools = BatchServices(market, Controls(), load_paper_settings(settings))
     handler = OrderBatchHandler(LedgerBatchHandler(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:
-        prices = _prices(connection, handler, market, now)
+        prices = _find_prices(connection, handler, market, now)
         _open_portfolio(connection, now)
-        placed = [_done(handler, connection, command) for command in placements(prices, now)]
-        fresh = [done for done in placed if not done.replayed]
+        results = [_handle_command(handler, connection, command) for command in build_placements(prices, now)]
+        fresh = [result for result in results if not result.replayed]
         for result in fresh:
-            follow_up = _follow_up(result, now)
+            follow_up = _build_follow_up(result, now)
             if follow_up is not None:
-                _done(handler, connection, follow_up)
+                _handle_command(handler, connection, follow_up)
     readers.close()
-    return Seeded(sum(len(done.orders) for done in fresh), described, limited)
+    return Seeded(sum(len(result.orders) for result in fresh), described_count, limited)
 
 
 def _open_portfolio(connection: Connection, now: datetime) -> None:
@@ -111,7 +111,7 @@ def _open_portfolio(connection: Connection, now: datetime) -> None:
     insert_portfolios(connection, [build_portfolio_row(portfolio, now)])
 
 
-def placements(prices: Prices, now: datetime) -> Iterator[Command]:
+def build_placements(prices: Prices, now: datetime) -> Iterator[Command]:
     """Yield the commands that place the orders around these prices.
 
     A name identifies one order whatever its price, so that a run on another day finds it.
@@ -122,21 +122,21 @@ def placements(prices: Prices, now: datetime) -> Iterator[Command]:
         return to_cents(prices[symbol] * (100 + percent) / 100)
 
     def one(name: str, side: str, quantity: str, symbol: str, kind: OrderType, **more: Any) -> PlaceOrder:
-        ticket = _ticket(name, side, quantity, symbol, kind, **more)
-        return PlaceOrder(_origin(name, now), ticket, PORTFOLIO, name_key(PORTFOLIO))
+        ticket = _build_ticket(name, side, quantity, symbol, kind, **more)
+        return PlaceOrder(_build_origin(name, now), ticket, PORTFOLIO, name_key(PORTFOLIO))
 
     yield one("bought", "BUY", "40", "AAPL", market, reason="Momentum turned")
     yield one("bought-more", "BUY", "25", "MSFT", market, user_id=BEN)
     exits = (
-        _ticket("either-target", "SELL", "40", "AAPL", limit, limit_price=off("AAPL", 6)),
-        _ticket("either-stop", "SELL", "40", "AAPL", stop, stop_price=off("AAPL", -5)),
+        _build_ticket("either-target", "SELL", "40", "AAPL", limit, limit_price=off("AAPL", 6)),
+        _build_ticket("either-stop", "SELL", "40", "AAPL", stop, stop_price=off("AAPL", -5)),
     )
-    yield PlaceGroup(_origin("either", now), GroupKind.OCO, exits, PORTFOLIO, name_key(PORTFOLIO))
+    yield PlaceGroup(_build_origin("either", now), GroupKind.OCO, exits, PORTFOLIO, name_key(PORTFOLIO))
     yield one("trail", "SELL", "25", "MSFT", OrderType.TRAILING_STOP, trail_percent=Decimal(6), user_id=BEN)
     legs = {"take_profit": Target(off("AMZN", 7)), "stop_loss": Protection(off("AMZN", -4))}
     yield one("bracket", "BUY", "30", "AMZN", market, **legs)
-    waiting = {"take_profit": Target(off("NVDA", 6)), "stop_loss": Protection(off("NVDA", -10))}
-    yield one("dip", "BUY", "60", "NVDA", limit, limit_price=off("NVDA", -4), **waiting)
+    dip_exits = {"take_profit": Target(off("NVDA", 6)), "stop_loss": Protection(off("NVDA", -10))}
+    yield one("dip", "BUY", "60", "NVDA", limit, limit_price=off("NVDA", -4), **dip_exits)
     breakout = {"stop_price": off("META", 4), "limit_price": off("META", 5)}
     yield one("breakout", "BUY", "10", "META", OrderType.STOP_LIMIT, user_id=BEN, **breakout)
     month = {"time_in_force": TimeInForce.GTD, "expires_at": format_timestamp(now + GOOD_FOR)}
@@ -146,62 +146,79 @@ def placements(prices: Prices, now: datetime) -> Iterator[Command]:
     yield one("too-many", "BUY", "60000", "KO", market, reason="A slip of the finger")
 
 
-def _ticket(name: str, side: str, quantity: str, symbol: str, kind: OrderType, **more: Any) -> Ticket:
-    usual = {"time_in_force": TimeInForce.GTC, "client_order_id": _named(name), "user_id": AVA}
-    return Ticket(symbol, side, kind, Decimal(quantity), **usual | more)
+def _build_ticket(name: str, side: str, quantity: str, symbol: str, kind: OrderType, **more: Any) -> Ticket:
+    common_terms = {
+        "time_in_force": TimeInForce.GTC,
+        "client_order_id": _build_client_order_id(name),
+        "user_id": AVA,
+    }
+    return Ticket(symbol, side, kind, Decimal(quantity), **common_terms | more)
 
 
-def _named(name: str) -> str:
+def _build_client_order_id(name: str) -> str:
     return name if name.startswith(SOURCE) else f"{SOURCE}-{name}"
 
 
-def _origin(name: str, now: datetime) -> Origin:
-    return Origin(FIRST_TENANT, SOURCE, None, now, _named(name), hash_request(SOURCE, _named(name)))
+def _build_origin(name: str, now: datetime) -> Origin:
+    return Origin(
+        FIRST_TENANT,
+        SOURCE,
+        None,
+        now,
+        _build_client_order_id(name),
+        hash_request(SOURCE, _build_client_order_id(name)),
+    )
 
 
-def _follow_up(done: OrderResult, now: datetime) -> Command | None:
+def _build_follow_up(result: OrderResult, now: datetime) -> Command | None:
     """Return the command that ends an order: its cancellation, or its rejection by the broker."""
-    order = done.orders[0].order
+    order = result.orders[0].order
     rejection = Rejected(order.id, "Trading was paused", now)
     if order.client_order_id == REJECTED:
         return ApplyBrokerReport(FIRST_TENANT, order.id, rejection, format_timestamp(now))
-    return _cancel(done, now) if order.client_order_id == CANCELLED else None
+    return _build_cancellation(result, now) if order.client_order_id == CANCELLED else None
 
 
-def _cancel(done: OrderResult, now: datetime) -> CancelOrder:
-    origin = _origin(f"{CANCELLED}-away", now)
-    return CancelOrder(origin, done.orders[0].order.id, "Found a better price elsewhere")
+def _build_cancellation(result: OrderResult, now: datetime) -> CancelOrder:
+    origin = _build_origin(f"{CANCELLED}-away", now)
+    return CancelOrder(origin, result.orders[0].order.id, "Found a better price elsewhere")
 
 
-def _done(handler: OrderBatchHandler, connection: Connection, command: Command) -> OrderResult:
+def _handle_command(handler: OrderBatchHandler, connection: Connection, command: Command) -> OrderResult:
     (outcome,) = handler.handle(connection, [command], {}).outcomes
     if not isinstance(outcome, OrderResult):
         raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument
     return outcome
 
 
-def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
+def _find_prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [InstrumentKey(FIRST_TENANT, symbol) for symbol in SYMBOLS]
-    found = market.find_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
+    quotes = market.find_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
-        if key not in found:
+        if key not in quotes:
             base = BASE_PRICES[key[1]]
             quote = Quote(key.symbol, base.price - base.tick, base.price + base.tick, base.price, None, None,
                           now, SOURCE)  # fmt: skip
-            _done(handler, connection, MatchQuote(FIRST_TENANT, quote, format_timestamp(now), is_new=True))
-            found[key] = quote
-    marks = {key.symbol: compute_mark(found[key]) for key in keys}
+            _handle_command(
+                handler, connection, MatchQuote(FIRST_TENANT, quote, format_timestamp(now), is_new=True)
+            )
+            quotes[key] = quote
+    marks = {key.symbol: compute_mark(quotes[key]) for key in keys}
     return {symbol: price for symbol, price in marks.items() if price is not None}
 
 
-def _describe(engine: Engine, now: datetime) -> int:
+def _set_missing_terms(engine: Engine, now: datetime) -> int:
     """Set the terms of the symbols that are not listed. Return their number."""
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [FIRST_TENANT])
         keys = [InstrumentKey(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
-        known = instruments.find_instruments(connection, keys)
-        missing = [one for key, one in zip(keys, INSTRUMENTS, strict=True) if not known[key].is_listed]
+        terms_by_key = instruments.find_instruments(connection, keys)
+        missing = [
+            instrument
+            for key, instrument in zip(keys, INSTRUMENTS, strict=True)
+            if not terms_by_key[key].is_listed
+        ]
         for instrument in missing:
             instruments.set_terms(connection, FIRST_TENANT, instrument, now)
     return len(missing)

@@ -20,7 +20,7 @@ DONE, CANNOT = 0, 2
 Row = dict[str, Any]
 
 
-def query(engine: Engine, sql: str, **values: object) -> list[Row]:
+def run_query(engine: Engine, sql: str, **values: object) -> list[Row]:
     """Return the rows of a statement, each as a dict. It cannot change anything."""
     with snapshot(engine) as connection:
         if connection.dialect.name == "sqlite":
@@ -49,7 +49,7 @@ def main() -> int:
     names = {
         "settings": settings,
         "engine": engine,
-        "query": lambda sql, **values: query(engine, sql, **values),
+        "query": lambda sql, **values: run_query(engine, sql, **values),
     }
     code.interact(
         f"The database is at revision {revision}. Names: {', '.join(names)}.", local=names, exitmsg=""

@@ -59,23 +59,23 @@ class ApiClient:
 
     def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Send a request with the key, unless `X_API_Key` overrides it. `_` in header names becomes `-`."""
-        sent = {"X-API-Key": self.key, "Content-Type": "application/json"}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(self.url + path, data, sent, method=method)  # noqa: S310  # main() takes http and https alone
+        request_headers = {"X-API-Key": self.key, "Content-Type": "application/json"}
+        request_headers |= {name.replace("_", "-"): value for name, value in headers.items()}
+        content = None if body is None else json.dumps(body).encode()
+        request = Request(self.url + path, content, request_headers, method=method)  # noqa: S310  # main() takes http and https alone
         try:
             with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  # as above
-                return _read(response.status, response)
-        except HTTPError as refusal:
-            with refusal:
-                return _read(refusal.code, refusal)
+                return _read_answer(response.status, response)
+        except HTTPError as error:
+            with error:
+                return _read_answer(error.code, error)
 
     def report(self, key: str, **changes: object) -> Answer:
         """POST a trade with an idempotency key."""
         body = {"symbol": SYMBOL, "quantity": "10", "gmv": "1000.00", "side": "BUY", "user_id": "smoke-test"}
-        named = {"portfolio_name": self.portfolio, "note": f"smoke test {self.run}"}
+        labels = {"portfolio_name": self.portfolio, "note": f"smoke test {self.run}"}
         return self.call(
-            "POST", "/api/v1/trade", body | named | changes, Idempotency_Key=f"smoke:{self.run}:{key}"
+            "POST", "/api/v1/trade", body | labels | changes, Idempotency_Key=f"smoke:{self.run}:{key}"
         )
 
     def book(self, **params: object) -> dict[str, Any]:
@@ -84,29 +84,31 @@ class ApiClient:
         answer = self.call(
             "GET", f"/api/v1/portfolio/{quote(self.portfolio)}" + (f"?{query}" if query else "")
         )
-        return dict(expect(answer, 200).json)
+        return dict(require_status(answer, 200).json)
 
 
-def expect(answer: Answer, status: int) -> Answer:
+def require_status(answer: Answer, status: int) -> Answer:
     """Return the answer if it has that status. Raises Failed otherwise."""
     if answer.status != status:
         raise Failed(f"status {answer.status} instead of {status}: {answer.text[:200]}")
     return answer
 
 
-def equal(label: str, seen: object, due: object) -> None:
+def require_equal(label: str, actual: object, expected: object) -> None:
     """Raise Failed unless both are equal."""
-    if seen != due:
-        raise Failed(f"{label} is {seen!r}, must be {due!r}")
+    if actual != expected:
+        raise Failed(f"{label} is {actual!r}, must be {expected!r}")
 
 
-def health(client: ApiClient) -> None:
+def check_health(client: ApiClient) -> None:
     """GET /health responds without a key."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            equal(
-                "status", expect(client.call("GET", "/health", X_API_Key=""), 200).json["status"], "healthy"
+            require_equal(
+                "status",
+                require_status(client.call("GET", "/health", X_API_Key=""), 200).json["status"],
+                "healthy",
             )
         except (Failed, URLError, TimeoutError):
             if time.monotonic() > deadline or "127.0.0.1" in client.url:
@@ -116,101 +118,119 @@ def health(client: ApiClient) -> None:
             return
 
 
-def ready(client: ApiClient) -> None:
+def check_readiness(client: ApiClient) -> None:
     """Check that GET /health/ready reports that database, migrations and writer are available."""
-    equal("status", expect(client.call("GET", "/health/ready"), 200).json["status"], "ready")
+    require_equal("status", require_status(client.call("GET", "/health/ready"), 200).json["status"], "ready")
 
 
-def unauthenticated(client: ApiClient) -> None:
+def check_authentication(client: ApiClient) -> None:
     """Check that a request without a key or with a wrong one is rejected."""
     for key in ("", "wrong-" + "x" * 40):
-        answer = expect(client.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
+        answer = require_status(client.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
         if "www-authenticate" not in answer.headers:
             raise Failed("401 without WWW-Authenticate")
 
 
-def trade(client: ApiClient) -> None:
+def check_trade(client: ApiClient) -> None:
     """Check that a trade is recorded and priced, and creates a position."""
-    response = expect(client.report("buy"), 201)
+    response = require_status(client.report("buy"), 201)
     client.trade = response.json["trade"]
-    equal("price", client.trade["price"], "100.00")
-    equal("trade_id", response.json["trade_id"], client.trade["trade_id"])
+    require_equal("price", client.trade["price"], "100.00")
+    require_equal("trade_id", response.json["trade_id"], client.trade["trade_id"])
 
 
-def replay(client: ApiClient) -> None:
+def check_repeat(client: ApiClient) -> None:
     """Check that a repeat with the same key and body gets the same response and records no second trade."""
-    response = expect(client.report("buy"), 201)
-    equal("trade_id", response.json["trade_id"], client.trade["trade_id"])
-    equal("Idempotent-Replayed", response.headers.get("idempotent-replayed"), "true")
+    response = require_status(client.report("buy"), 201)
+    require_equal("trade_id", response.json["trade_id"], client.trade["trade_id"])
+    require_equal("Idempotent-Replayed", response.headers.get("idempotent-replayed"), "true")
 
 
-def conflict(client: ApiClient) -> None:
+def check_conflict(client: ApiClient) -> None:
     """Check that a repeat with the same key and another body is rejected."""
-    expect(client.report("buy", quantity="11"), 409)
+    require_status(client.report("buy", quantity="11"), 409)
 
 
-def bad_input(client: ApiClient) -> None:
+def check_invalid_input(client: ApiClient) -> None:
     """Invalid input is rejected with an error for each field."""
-    response = expect(client.report("bad", quantity="-1", side="HOLD"), 422)
-    equal("bad fields", sorted({error["field"] for error in response.json["errors"]}), ["quantity", "side"])
+    response = require_status(client.report("bad", quantity="-1", side="HOLD"), 422)
+    require_equal(
+        "bad fields", sorted({error["field"] for error in response.json["errors"]}), ["quantity", "side"]
+    )
 
 
-def listing(client: ApiClient) -> None:
+def check_trade_list(client: ApiClient) -> None:
     """Check that the trade is the newest of its portfolio and is found by its id."""
     query = f"portfolio={quote(client.portfolio)}&limit=1"
-    newest = expect(client.call("GET", f"/api/v1/trades?{query}"), 200).json
-    equal("newest trade", newest[0]["trade_id"], client.trade["trade_id"])
-    found = expect(client.call("GET", f"/api/v1/trades/{client.trade['trade_id']}"), 200).json
-    equal("hash", found["hash"], client.trade["hash"])
+    newest = require_status(client.call("GET", f"/api/v1/trades?{query}"), 200).json
+    require_equal("newest trade", newest[0]["trade_id"], client.trade["trade_id"])
+    stored_trade = require_status(client.call("GET", f"/api/v1/trades/{client.trade['trade_id']}"), 200).json
+    require_equal("hash", stored_trade["hash"], client.trade["hash"])
 
 
-def portfolio(client: ApiClient) -> None:
+def check_portfolio(client: ApiClient) -> None:
     """Check that the portfolio holds the position and is in the list of portfolios."""
-    equal("position", client.book()["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
-    names = expect(client.call("GET", f"/api/v1/portfolios?q={quote(client.portfolio)}"), 200).json
-    equal("listed", client.portfolio in names, True)
+    require_equal(
+        "position", client.book()["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"]
+    )
+    names = require_status(client.call("GET", f"/api/v1/portfolios?q={quote(client.portfolio)}"), 200).json
+    require_equal("listed", client.portfolio in names, True)
 
 
-def reversal(client: ApiClient) -> None:
+def check_reversal(client: ApiClient) -> None:
     """Check that a trade is reversed once, which restores the previous position."""
     path = f"/api/v1/trades/{client.trade['trade_id']}:reverse"
-    undone = expect(client.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
-    equal("reverses", undone["reverses"], client.trade["trade_id"])
-    expect(client.call("POST", path, {"reason": "Smoke test, again"}), 409)
+    undone = require_status(client.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
+    require_equal("reverses", undone["reverses"], client.trade["trade_id"])
+    require_status(client.call("POST", path, {"reason": "Smoke test, again"}), 409)
 
 
-def as_of(client: ApiClient) -> None:
+def check_earlier_state(client: ApiClient) -> None:
     """Check that the portfolio as of an earlier sequence number is unchanged."""
-    then = client.book(as_of=client.trade["sequence"])
-    equal("last_sequence", then["last_sequence"], client.trade["sequence"])
-    equal("position", then["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
+    earlier_portfolio = client.book(as_of=client.trade["sequence"])
+    require_equal("last_sequence", earlier_portfolio["last_sequence"], client.trade["sequence"])
+    require_equal(
+        "position", earlier_portfolio["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"]
+    )
 
 
-def flat(client: ApiClient) -> None:
+def check_flat_positions(client: ApiClient) -> None:
     """No position is left open."""
-    equal("position", client.book()["positions"][SYMBOL]["quantity"], "0")
+    require_equal("position", client.book()["positions"][SYMBOL]["quantity"], "0")
 
 
-def docs(client: ApiClient) -> None:
+def check_documents(client: ApiClient) -> None:
     """Check that the OpenAPI document and its page are both served or both disabled."""
     page, document = client.call("GET", "/docs"), client.call("GET", "/openapi.json")
-    equal("statuses", (page.status, document.status), (200, 200) if page.status == 200 else (404, 404))
+    require_equal(
+        "statuses", (page.status, document.status), (200, 200) if page.status == 200 else (404, 404)
+    )
     if document.status == 200:
-        equal("POST /api/v1/trade documented", "/api/v1/trade" in document.json["paths"], True)
+        require_equal("POST /api/v1/trade documented", "/api/v1/trade" in document.json["paths"], True)
 
 
 CHECKS: tuple[Callable[[ApiClient], None], ...] = (
-    *(health, ready, unauthenticated, trade, replay, conflict, bad_input, listing, portfolio),
-    *(reversal, as_of, flat, docs),
+    *(
+        check_health,
+        check_readiness,
+        check_authentication,
+        check_trade,
+        check_repeat,
+        check_conflict,
+        check_invalid_input,
+        check_trade_list,
+        check_portfolio,
+    ),
+    *(check_reversal, check_earlier_state, check_flat_positions, check_documents),
 )
 
 
 def run_checks(client: ApiClient) -> Iterator[tuple[str, str]]:
     """Yield each check's sentence and its error, "" if it passed. Stop when no other check can pass."""
     for check in CHECKS:
-        trouble = _trouble(check, client)
+        trouble = _find_failure(check, client)
         yield str(check.__doc__), trouble
-        if trouble and check in (health, ready, trade):
+        if trouble and check in (check_health, check_readiness, check_trade):
             return  # the remaining checks would fail for the same reason
 
 
@@ -232,7 +252,7 @@ def main() -> int:
     return FAILED if troubles else PASSED
 
 
-def _trouble(check: Callable[[ApiClient], None], client: ApiClient) -> str:
+def _find_failure(check: Callable[[ApiClient], None], client: ApiClient) -> str:
     try:
         check(client)
     except Failed as failure:
@@ -244,7 +264,7 @@ def _trouble(check: Callable[[ApiClient], None], client: ApiClient) -> str:
     return ""
 
 
-def _read(status: int, answer: Any) -> Answer:  # an HTTPResponse, or the HTTPError that wraps one
+def _read_answer(status: int, answer: Any) -> Answer:  # an HTTPResponse, or the HTTPError that wraps one
     headers = {name.lower(): value for name, value in answer.headers.items()}
     return Answer(status, headers, answer.read(5_000_000).decode(errors="replace"))
 

@@ -72,7 +72,7 @@ def add_brokers(
     oms.environment = {**oms.environment, **access, "ALPACA_BASE_URL": f"http://{LOOPBACK}:{port}"}
     for name, number, own in (("alpaca", port, access), ("kite", kite_port, kite)):
         command = _build_command(name, number, seed)
-        programs.append(Program(name, command, folder, _select(oms.environment, own), number))
+        programs.append(Program(name, command, folder, _select_variables(oms.environment, own), number))
 
 
 def add_ibkr(
@@ -85,7 +85,9 @@ def add_ibkr(
     if not is_installed:
         return
     tws = _build_command("ibkr", port, seed)
-    programs.append(Program("tws", tws, folder, _select(programs[0].environment, {}), port, has_health=False))
+    programs.append(
+        Program("tws", tws, folder, _select_variables(programs[0].environment, {}), port, has_health=False)
+    )
     access = {"IB_HOST": LOOPBACK, "IB_PORT": str(port)}
     trader = [sys.executable, "-m", "app.brokers.ibkr"]
     environment = {**programs[0].environment, **access}
@@ -115,11 +117,13 @@ def connect_kite(oms: Service, kite: Program) -> None:
     connection = {
         "name": ZERODHA_CONNECTION, "broker": "zerodha", "base_url": kite_url, "credentials": credentials,
     }  # fmt: skip
-    if _call(oms, "POST", "/broker-connections", connection) is None:
+    if _call_oms(oms, "POST", "/broker-connections", connection) is None:
         changes = {"base_url": kite_url, "credentials": credentials}
-        _call(oms, "PATCH", f"/broker-connections/{ZERODHA_CONNECTION}", changes)
-    token = _send("POST", f"{kite_url}/control/log_in", "", {})
-    _call(oms, "POST", f"/brokers/{ZERODHA_CONNECTION}/session", {"request_token": (token or {})["result"]})
+        _call_oms(oms, "PATCH", f"/broker-connections/{ZERODHA_CONNECTION}", changes)
+    token = _send_request("POST", f"{kite_url}/control/log_in", "", {})
+    _call_oms(
+        oms, "POST", f"/brokers/{ZERODHA_CONNECTION}/session", {"request_token": (token or {})["result"]}
+    )
 
 
 def create_portfolio(oms: Service, demo: DemoPortfolio) -> None:
@@ -128,24 +132,24 @@ def create_portfolio(oms: Service, demo: DemoPortfolio) -> None:
     Raises OSError if the OMS does not answer, and TimeoutError if the connection never appears.
     """
     deadline = time.monotonic() + CONNECTION_SECONDS
-    while _call(oms, "GET", f"/broker-connections/{demo.connection}") is None:
+    while _call_oms(oms, "GET", f"/broker-connections/{demo.connection}") is None:
         if time.monotonic() > deadline:
             raise TimeoutError(demo.connection)
         time.sleep(POLL_SECONDS)
-    _call(oms, "PUT", f"/instruments/{demo.symbol}", demo.instrument)
-    _call(oms, "POST", "/portfolios", {"name": demo.name, "base_currency": demo.currency})
+    _call_oms(oms, "PUT", f"/instruments/{demo.symbol}", demo.instrument)
+    _call_oms(oms, "POST", "/portfolios", {"name": demo.name, "base_currency": demo.currency})
     assignment = {"broker": demo.broker, "connection": demo.connection}
-    _call(oms, "PATCH", f"/portfolios/{demo.name}", assignment)
+    _call_oms(oms, "PATCH", f"/portfolios/{demo.name}", assignment)
 
 
-def _call(
+def _call_oms(
     oms: Service, method: str, path: str, body: Mapping[str, Any] | None = None
 ) -> dict[str, Any] | None:
     """Return the answer of the OMS, None if it refused the request."""
-    return _send(method, f"{oms.url}/api/v1{path}", oms.key, body)
+    return _send_request(method, f"{oms.url}/api/v1{path}", oms.key, body)
 
 
-def _send(method: str, url: str, key: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _send_request(method: str, url: str, key: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, content, method=method)  # noqa: S310  # loopback
     request.add_header("Content-Type", "application/json")
@@ -166,7 +170,7 @@ def _build_command(name: str, port: int, seed: str) -> list[str]:
     return [*command, f"--seed={seed}"]
 
 
-def _select(environment: Mapping[str, str], access: Mapping[str, str]) -> dict[str, str]:
+def _select_variables(environment: Mapping[str, str], access: Mapping[str, str]) -> dict[str, str]:
     """Return what the stand-in needs, without the keys of the services."""
     inherited = {name: environment[name] for name in ("PATH", "HOME", "LANG") if name in environment}
     return {**inherited, **access, "PYTHONUNBUFFERED": "1"}

@@ -168,9 +168,9 @@ def _check_function(function: Function, docstring: str, code: Code, fields: froz
     if first in code.fields and any(letter.isupper() for letter in first[1:]):
         yield f"the docstring of {function.name} begins with the class {first} instead of a verb"
     yield from _find_unknown_errors(docstring, code)
-    used = _find_used_names(function) | fields
+    used_names = _find_used_names(function) | fields
     for name in _SUBJECT.findall(docstring):
-        if name not in used:
+        if name not in used_names:
             yield f"the docstring of {function.name} describes `{name}`, which the function does not have"
 
 
@@ -205,8 +205,8 @@ def check_document(path: str, text: str, sources: Mapping[str, str]) -> Iterator
             if name not in names and name not in FOREIGN_NAMES:
                 yield Finding(path, number, f"`{name}`: nothing in the code is named so")
         for name, file in _NAME_IN_FILE.findall(line):
-            named = [source for other, source in sources.items() if other.endswith(f"/{file}")]
-            if not any(re.search(rf"\b{name}\b", source) for source in named):
+            named_sources = [source for other, source in sources.items() if other.endswith(f"/{file}")]
+            if not any(re.search(rf"\b{name}\b", source) for source in named_sources):
                 yield Finding(path, number, f"`{name}`: {file} has no such name")
         for owner, name in _DOTTED_NAME.findall(line):
             is_checked = name != "py" and owner not in FOREIGN_NAMES

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {"docs/errors.md"}  # sentences of the code and of `errors.toml`: only the spelling is checked
 VOCABULARY = tomllib.loads(Path(__file__).with_name("vocabulary.toml").read_text())
 MAX_WORDS = VOCABULARY["prose"]["max_words_in_a_sentence"]
-SPELLING = {phrase: f"US spelling: {words}" for phrase, words in VOCABULARY["spelling"]["words"].items()}
+SPELLING = {
+    phrase: f"US spelling: {spelling}" for phrase, spelling in VOCABULARY["spelling"]["words"].items()
+}
 PHRASES = VOCABULARY["prose"]["phrases"] | SPELLING
 _CODE_BLOCK = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`[^`\n]*`")
@@ -41,9 +43,9 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
         return
     for number, block in _split_blocks(prose):
         for sentence in _SENTENCE_END.split(block):
-            words = len(_WORD.findall(sentence))
-            if words > MAX_WORDS:
-                problem = f"a sentence of {words} words; {MAX_WORDS} are allowed: {sentence[:60]}…"
+            word_count = len(_WORD.findall(sentence))
+            if word_count > MAX_WORDS:
+                problem = f"a sentence of {word_count} words; {MAX_WORDS} are allowed: {sentence[:60]}…"
                 yield Finding(path, number, problem)
 
 

@@ -46,8 +46,8 @@ def find_metaphor(name: str) -> str | None:
 
 def find_vague_verb(name: str) -> str | None:
     """Return the verb of a function's name if it does not say what the function does, or None."""
-    words = split_words(name)
-    return words[0] if words and words[0] in VAGUE_VERBS else None
+    name_parts = split_words(name)
+    return name_parts[0] if name_parts and name_parts[0] in VAGUE_VERBS else None
 
 
 def check_module(path: str) -> Iterator[Finding]:

@@ -80,12 +80,12 @@ def ensure_compose_file(root: Path = ROOT) -> list[Path]:
 
 def ensure_production_file(root: Path = ROOT) -> list[Path]:
     """Create the `.env` of docker compose, or add what it lacks, for `docker-compose.prod.yml`."""
-    written = ensure_compose_file(root)
+    written_paths = ensure_compose_file(root)
     names = ("redis_password", "grafana_password", "flower_password")
     rings = ("webhook_keys", "broker_keys", "backup_keys")
     values = {name: secrets.token_urlsafe(32) for name in names} | {name: _generate_key() for name in rings}
     path = root / ".env"
-    return [path] if _add_missing(path, PRODUCTION_TEMPLATE.format(**values)) else written
+    return [path] if _add_missing(path, PRODUCTION_TEMPLATE.format(**values)) else written_paths
 
 
 def fill_template(template: str, values: dict[str, str]) -> str:
@@ -112,8 +112,8 @@ def _generate_jwt_keys() -> str:
 
 def _add_missing(path: Path, text: str) -> bool:
     """Append the lines of `text` whose names the file does not have. Return whether there are any."""
-    known = set(dotenv_values(path))
-    missing = [line for line in text.splitlines() if "=" in line and line.partition("=")[0] not in known]
+    set_names = set(dotenv_values(path))
+    missing = [line for line in text.splitlines() if "=" in line and line.partition("=")[0] not in set_names]
     if missing:
         with path.open("a", encoding="utf-8") as file:
             file.write("\n" + "\n".join(missing) + "\n")
@@ -133,10 +133,10 @@ def _write_new(path: Path, text: str) -> bool:
 def main() -> None:
     """Create the files and print their names."""
     if "--production" in sys.argv[1:]:
-        written = ensure_production_file()
+        written_paths = ensure_production_file()
     else:
-        written = ensure_compose_file() if "--compose" in sys.argv[1:] else ensure_service_files()
-    for path in written:
+        written_paths = ensure_compose_file() if "--compose" in sys.argv[1:] else ensure_service_files()
+    for path in written_paths:
         print(f"Wrote {path.relative_to(ROOT)} with fresh secrets.")
 
 

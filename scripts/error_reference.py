@@ -78,7 +78,9 @@ def _list_denials(modules: list[source.Module], texts: Texts) -> list[str]:
     sentences: dict[str, list[str]] = {}
     for code, text in sorted(set(source.find_coded(modules, "Denial", code=0, message=1))):
         sentences.setdefault(code, []).append(text)
-    sentences.update({code: given[2:] for code, given in texts.items() if len(given) > 2})
+    sentences.update(
+        {code: sentence_fields[2:] for code, sentence_fields in texts.items() if len(sentence_fields) > 2}
+    )
     check_complete("denials", sentences, texts)
     rows = [[f"`{code}`", *texts[code][:2], "<br>".join(sentences[code])] for code in sorted(sentences)]
     return _build_table(["code", "meaning", "remedy", "`message`"], rows)

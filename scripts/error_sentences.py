@@ -37,10 +37,10 @@ class Module(NamedTuple):
 
 def parse_modules(folder: Path) -> list[Module]:
     """Return the modules below a folder, in the order of their paths."""
-    return [_parse(file, folder) for file in sorted(folder.rglob("*.py"))]
+    return [_parse_module(file, folder) for file in sorted(folder.rglob("*.py"))]
 
 
-def _parse(file: Path, folder: Path) -> Module:
+def _parse_module(file: Path, folder: Path) -> Module:
     tree = ast.parse(file.read_text())
     constants = {
         target.id: node.value
@@ -81,15 +81,17 @@ def find_error_classes(modules: list[Module]) -> dict[str, ErrorClass]:
     return error_classes
 
 
-def _add_inherited_attributes(name: str, nodes: dict[str, ast.ClassDef], facts: dict[str, object]) -> bool:
-    """Add the class's attributes and those of its bases to `facts`. Return whether it is an `OmsError`."""
+def _add_inherited_attributes(
+    name: str, nodes: dict[str, ast.ClassDef], attributes: dict[str, object]
+) -> bool:
+    """Add the attributes of a class and its bases to `attributes`. Return whether it is an `OmsError`."""
     node = nodes.get(name)
     if node is None:
         return False
     for key, value in _list_class_attributes(node):
-        facts.setdefault(key, value)
+        attributes.setdefault(key, value)
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-    return name == _BASE or any(_add_inherited_attributes(base, nodes, facts) for base in bases)
+    return name == _BASE or any(_add_inherited_attributes(base, nodes, attributes) for base in bases)
 
 
 def _list_class_attributes(node: ast.ClassDef) -> Iterator[tuple[str, object]]:
@@ -153,7 +155,7 @@ def find_coded(modules: list[Module], name: str, code: int, message: int) -> Ite
         for coded, worded in _find_pairs(module, call.args[code], call.args[message]):
             for sentence in _find_texts(module, coded):
                 for text in _find_texts(module, worded):
-                    yield sentence, _with_context(module, call, text)
+                    yield sentence, _fill_context(module, call, text)
 
 
 def _find_pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -170,7 +172,7 @@ def _find_pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[t
             yield call.args[first], call.args[second]
 
 
-def _with_context(module: Module, call: ast.Call, text: str) -> str:
+def _fill_context(module: Module, call: ast.Call, text: str) -> str:
     """Replace `{message}` by the text that the error's context holds under that name."""
     if text != "{message}" or not isinstance(call.args[-1], ast.Dict):
         return text
@@ -246,7 +248,7 @@ def _find_named_texts(module: Module, node: ast.Name, name: str) -> list[str]:
 
 def _find_assigned_texts(module: Module, function: Function, use: ast.Name) -> list[str]:
     """Return the texts that a local variable can have where it is used."""
-    found: list[str] = []
+    found_texts: list[str] = []
     lines = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AugAssign)]
     for line in sorted(lines, key=lambda node: node.lineno):
         targets = [line.target] if isinstance(line, ast.AugAssign) else line.targets
@@ -254,15 +256,15 @@ def _find_assigned_texts(module: Module, function: Function, use: ast.Name) -> l
             continue
         texts = _find_texts(module, line.value)
         if isinstance(line, ast.AugAssign):
-            found = [a + b for a in found for b in texts]
+            found_texts = [a + b for a in found_texts for b in texts]
         elif module.blocks[line] in _find_enclosing_blocks(module, use):
-            found = texts  # replaces what was assigned before
-        elif not _leaves(module.blocks[line]):
-            found += texts
-    return found
+            found_texts = texts  # replaces what was assigned before
+        elif not _leaves_function(module.blocks[line]):
+            found_texts += texts
+    return found_texts
 
 
-def _leaves(block: Block) -> bool:
+def _leaves_function(block: Block) -> bool:
     """Return whether a block ends by leaving the function, so that nothing after it sees its assignments."""
     statement, field = block
     return isinstance(getattr(statement, field)[-1], ast.Raise | ast.Return)
@@ -280,10 +282,10 @@ def _find_passed_texts(module: Module, function: str, index: int, name: str) -> 
     """Return the texts that the calls within the module pass for a parameter."""
     texts: list[str] = []
     for _, call in find_calls([module], function):
-        named = [argument.value for argument in call.keywords if argument.arg == name]
-        texts += [text for value in named for text in _find_texts(module, value)] or _find_argument_texts(
-            module, call, index
-        )
+        named_values = [argument.value for argument in call.keywords if argument.arg == name]
+        texts += [
+            text for value in named_values for text in _find_texts(module, value)
+        ] or _find_argument_texts(module, call, index)
     return texts
 
 

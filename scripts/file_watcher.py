@@ -27,14 +27,16 @@ class FileWatcher:
         return sorted(Path(name) for name in names if previous.get(name) != current.get(name))
 
     def _read_times(self) -> dict[str, int]:
-        return {entry.path: entry.stat().st_mtime_ns for folder in self._folders for entry in _walk(folder)}
+        return {
+            entry.path: entry.stat().st_mtime_ns for folder in self._folders for entry in _walk_folder(folder)
+        }
 
 
-def _walk(folder: Path | str) -> Iterator["os.DirEntry[str]"]:
+def _walk_folder(folder: Path | str) -> Iterator["os.DirEntry[str]"]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in SKIPPED_FOLDERS:
-                    yield from _walk(entry.path)
+                    yield from _walk_folder(entry.path)
             elif entry.name.endswith(SUFFIXES) and entry.is_file():
                 yield entry

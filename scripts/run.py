@@ -62,7 +62,9 @@ def choose_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int
         "BOT_PORT": environment.get("BOT_PORT") or bot.get("PORT"),
         "SIMULATOR_PORT": environment.get("SIMULATOR_PORT"),
     }
-    return {name: _port(name, settings[name] or str(usual)) for name, usual in PORTS.items()}
+    return {
+        name: _parse_port(name, settings[name] or str(default_port)) for name, default_port in PORTS.items()
+    }
 
 
 def list_programs(
@@ -77,27 +79,29 @@ def list_programs(
     oms_environment = base | {"PORT": str(ports["OMS_PORT"])}
     bot_environment = base | {"PORT": str(ports["BOT_PORT"])}
     if _is_here(base.get("OMS_API_URL") or bot.get("OMS_API_URL") or ""):
-        bot_environment["OMS_API_URL"] = _url(ports["OMS_PORT"])
+        bot_environment["OMS_API_URL"] = _build_url(ports["OMS_PORT"])
         key, statement_secret = choose_bot_secrets(base, bot, oms or {})
         if key:
             oms_environment |= {"OMS_BOT_KEY": key, "BOT_STATEMENT_SECRET": statement_secret}
             bot_environment |= {"OMS_API_KEY": key, "BOT_STATEMENT_SECRET": statement_secret}
-    programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
+    programs = [_build_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
     if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
         shared = create_slack_secrets()
         if (base.get("ENVIRONMENT") or bot.get("ENVIRONMENT")) != "production":  # which needs more settings
             bot_environment |= SIMULATED_APP
         bot_environment |= shared | {
-            "SLACK_API_URL": f"{_url(ports['SIMULATOR_PORT'])}/api/",
+            "SLACK_API_URL": f"{_build_url(ports['SIMULATOR_PORT'])}/api/",
             "SLACK_APP_TOKEN": "",
         }
-        simulator = base | shared | {"BOT_URL": _url(ports["BOT_PORT"]), "PORT": str(ports["SIMULATOR_PORT"])}
-        simulator["HOST"] = LOOPBACK
-        simulator |= _simulator_settings(bot_environment, bot)
-        programs.append(
-            _program("simulator", ["-m", "simulator"], "slack-bot", simulator, ports["SIMULATOR_PORT"])
+        simulator = (
+            base | shared | {"BOT_URL": _build_url(ports["BOT_PORT"]), "PORT": str(ports["SIMULATOR_PORT"])}
         )
-    programs.append(_program("slack-bot", ["main.py"], "slack-bot", bot_environment, ports["BOT_PORT"]))
+        simulator["HOST"] = LOOPBACK
+        simulator |= _build_simulator_settings(bot_environment, bot)
+        programs.append(
+            _build_program("simulator", ["-m", "simulator"], "slack-bot", simulator, ports["SIMULATOR_PORT"])
+        )
+    programs.append(_build_program("slack-bot", ["main.py"], "slack-bot", bot_environment, ports["BOT_PORT"]))
     return programs
 
 
@@ -135,7 +139,7 @@ def require_free(programs: list[Program]) -> None:
         "tws": "TWS_PORT",
     }
     for program in programs:
-        if program.port and answers(program.port):
+        if program.port and is_port_open(program.port):
             name = variables[program.name]
             raise CannotStartError(
                 f"Port {program.port}, which {program.name} needs, is taken by another program. "
@@ -143,7 +147,7 @@ def require_free(programs: list[Program]) -> None:
             )
 
 
-def answers(port: int) -> bool:
+def is_port_open(port: int) -> bool:
     """Return whether something on this machine accepts connections at the port."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
@@ -165,15 +169,17 @@ def is_healthy(port: int) -> bool:
 def wait_until_healthy(programs: list[Program]) -> None:
     """Wait until every program responds. Raises CannotStartError if one ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    waiting = list(programs)
-    while waiting:
-        for program in waiting:
+    waiting_programs = list(programs)
+    while waiting_programs:
+        for program in waiting_programs:
             if (code := program.ended()) is not None:
                 raise CannotStartError(f"{program.name} {describe_exit(code)}; see its output above.")
         if time.monotonic() > deadline:
-            names = ", ".join(program.name for program in waiting)
+            names = ", ".join(program.name for program in waiting_programs)
             raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
-        waiting = [program for program in waiting if program.has_health and not is_healthy(program.port)]
+        waiting_programs = [
+            program for program in waiting_programs if program.has_health and not is_healthy(program.port)
+        ]
         time.sleep(POLL_SECONDS)
 
 
@@ -220,34 +226,34 @@ def restart_changed(programs: Sequence[Program], watchers: Mapping[str, FileWatc
         program.start()
 
 
-def banner(programs: list[Program], key_file: str) -> str:
+def format_banner(programs: list[Program], key_file: str) -> str:
     """Return the text shown after the start: addresses, and how to stop."""
     ports = {program.name: program.port for program in programs}
     lines = ["", "SlackOMS is running."]
     if "simulator" in ports:
-        lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
+        lines.append(f"  Slack simulator   {_build_url(ports['simulator'])}       type /trade AAPL here")
     lines += [_describe_stand_in(name, ports[name]) for name in DEMO_PORTFOLIOS if name in ports]
     lines += [
-        f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
-        f"  Slack bot         {_url(ports['slack-bot'])}/health",
+        f"  OMS               {_build_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
+        f"  Slack bot         {_build_url(ports['slack-bot'])}/health",
         "Press Ctrl-C to stop.",
         "",
     ]
     return "\n".join(lines)
 
 
-def migrate(oms: Program) -> None:
+def migrate_database(oms: Program) -> None:
     """Migrate the OMS's database. Raises CannotStartError if that fails."""
     command = [sys.executable, "-m", "app.migrate"]
-    completed = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
-    if completed.returncode != 0:
+    process = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
+    if process.returncode != 0:
         raise CannotStartError("The database could not be migrated; see the output above.")
 
 
 def connect_brokers(programs: list[Program], oms_key: str) -> None:
     """Connect the OMS to the stand-ins, and create a portfolio that trades at each."""
     stand_ins = {program.name: program for program in programs if program.name in DEMO_PORTFOLIOS}
-    oms = Service(_url(programs[0].port), oms_key)
+    oms = Service(_build_url(programs[0].port), oms_key)
     for name, program in stand_ins.items():
         try:
             if name == "kite":
@@ -261,13 +267,13 @@ def _describe_stand_in(name: str, port: int) -> str:
     """Return the line of the banner about a stand-in."""
     demo = DEMO_PORTFOLIOS[name]
     labels = {"alpaca": "Alpaca", "kite": "Zerodha", "tws": "TWS"}
-    address = f"{LOOPBACK}:{port}" if name == "tws" else f"{_url(port)}/control"
+    address = f"{LOOPBACK}:{port}" if name == "tws" else f"{_build_url(port)}/control"
     return f"  {labels[name] + ' stand-in':<17} {address:<32} portfolio {demo.name}: /trade {demo.symbol}"
 
 
-def _broker_ports(environment: Values) -> tuple[int, int]:
-    usual = {"ALPACA_PORT": "3020", "KITE_PORT": "3021"}
-    alpaca, kite = (_port(name, environment.get(name) or port) for name, port in usual.items())
+def _parse_broker_ports(environment: Values) -> tuple[int, int]:
+    default_ports = {"ALPACA_PORT": "3020", "KITE_PORT": "3021"}
+    alpaca, kite = (_parse_port(name, environment.get(name) or port) for name, port in default_ports.items())
     return alpaca, kite
 
 
@@ -275,13 +281,13 @@ def run(*, with_brokers: bool = False, reload: bool = False) -> None:
     """Start everything and keep it running. Raises CannotStartError or StopRequested."""
     for path in ensure_service_files(ROOT):
         print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
-    oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
+    oms, bot = (_read_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
     programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot), oms)
     if with_brokers:
-        tws_port = _port("TWS_PORT", os.environ.get("TWS_PORT") or "4002")
+        tws_port = _parse_port("TWS_PORT", os.environ.get("TWS_PORT") or "4002")
         seed = os.environ.get("SIMULATION_SEED") or oms.get("SIMULATION_SEED") or DEFAULT_SEED
         has_ibkr = find_spec("ib_async") is not None
-        add_brokers(programs, ROOT / "oms-api", *_broker_ports(os.environ), seed=seed)
+        add_brokers(programs, ROOT / "oms-api", *_parse_broker_ports(os.environ), seed=seed)
         add_ibkr(programs, ROOT / "oms-api", tws_port, is_installed=has_ibkr, seed=seed)
         show_reports(programs, bot)
     require_free(programs)
@@ -290,12 +296,12 @@ def run(*, with_brokers: bool = False, reload: bool = False) -> None:
             program.start()
         # In development the OMS migrates its database itself when it starts.
         if (os.environ.get("ENVIRONMENT") or oms.get("ENVIRONMENT")) == "production":
-            migrate(programs[0])
+            migrate_database(programs[0])
         programs[0].start()
         wait_until_healthy(programs)
         if with_brokers:
             connect_brokers(programs, os.environ.get("OMS_API_KEY") or oms.get("OMS_API_KEY") or "")
-        print(banner(programs, "oms-api/.env"), flush=True)
+        print(format_banner(programs, "oms-api/.env"), flush=True)
         keep_running(programs, create_watchers(programs) if reload else None)
     finally:
         _ignore_signals()
@@ -330,7 +336,7 @@ def _ignore_signals() -> None:
 def _start_if_due(program: Program, now: float) -> None:
     if now < program.restart_at:
         return
-    if answers(program.port):
+    if is_port_open(program.port):
         if not program.deaths:
             return
         print_line(program.name, f"port {program.port} is used by another program: not restarting.")
@@ -340,24 +346,24 @@ def _start_if_due(program: Program, now: float) -> None:
         print_line(program.name, "started again.")
 
 
-def _simulator_settings(bot_environment: Values, bot: Values) -> dict[str, str]:
+def _build_simulator_settings(bot_environment: Values, bot: Values) -> dict[str, str]:
     """Return the URL and the key of the OMS, which the simulator uses to show its state."""
     names = ("OMS_API_URL", "OMS_API_KEY")
     return {name: value for name in names if (value := bot_environment.get(name) or bot.get(name))}
 
 
-def _program(
+def _build_program(
     name: str, arguments: list[str], folder: str, environment: Mapping[str, str], port: int
 ) -> Program:
     unbuffered = {**environment, "PYTHONUNBUFFERED": "1"}
     return Program(name, [sys.executable, *arguments], ROOT / folder, unbuffered, port)
 
 
-def _values(path: Path) -> dict[str, str]:
+def _read_values(path: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(path).items() if value}
 
 
-def _port(name: str, text: str) -> int:
+def _parse_port(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
         raise CannotStartError(f"{name} must be a port number from 1 to 65535.")
     return int(text)
@@ -368,7 +374,7 @@ def _is_here(url: str) -> bool:
     return not host or host.split("/")[0].rsplit(":", 1)[0] in {LOOPBACK, "localhost"}
 
 
-def _url(port: int) -> str:
+def _build_url(port: int) -> str:
     return f"http://{LOOPBACK}:{port}"
 
 

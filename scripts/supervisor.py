@@ -71,7 +71,7 @@ class Program:
             preexec_fn=_stop_with_parent if _LIBC else None,  # noqa: PLW1509  # one system call, no locks
         )
         assert self.process.stdout is not None  # noqa: S101  # PIPE was asked for
-        self.reader = threading.Thread(target=self._stream, args=(self.process.stdout,), daemon=True)
+        self.reader = threading.Thread(target=self._forward_output, args=(self.process.stdout,), daemon=True)
         self.reader.start()
 
     def ended(self) -> int | None:
@@ -96,7 +96,7 @@ class Program:
             except (ProcessLookupError, PermissionError):
                 return
 
-    def _stream(self, output: IO[str]) -> None:
+    def _forward_output(self, output: IO[str]) -> None:
         with output:
             for line in output:
                 self.tell(self.name, line.rstrip("\n"))
@@ -110,11 +110,11 @@ def stop_all(programs: list[Program]) -> bool:
     deadline = time.monotonic() + STOP_SECONDS
     clean = True
     for program in running:
-        clean = _ended_by(program, deadline) and clean
+        clean = _wait_for_end(program, deadline) and clean
     return clean
 
 
-def _ended_by(program: Program, deadline: float) -> bool:
+def _wait_for_end(program: Program, deadline: float) -> bool:
     assert program.process is not None  # noqa: S101  # only running ones are passed
     try:
         program.process.wait(timeout=max(0.0, deadline - time.monotonic()))

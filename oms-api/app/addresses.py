@@ -20,7 +20,7 @@ class AddressResolver:
 
     def __init__(self, trusted: Sequence[Network] = ()) -> None:
         self._trusted = tuple(trusted)
-        self._is_trusted = lru_cache(maxsize=4096)(self._matches_network)
+        self._is_trusted = lru_cache(maxsize=4096)(self._is_in_trusted_network)
 
     def resolve(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Return the client address of a request from `peer` with these headers."""
@@ -30,11 +30,11 @@ class AddressResolver:
             peer = _convert_mapped_address(peer)
         if not self._trusted or not self._is_trusted(peer):
             return peer
-        sent = [value for name, value in headers if name == _FORWARDED_FOR]
-        hops = b",".join(sent).decode("latin-1").rsplit(",", _MAX_HOPS)
-        return self._last_untrusted(peer, hops[-_MAX_HOPS:])
+        header_values = [value for name, value in headers if name == _FORWARDED_FOR]
+        hops = b",".join(header_values).decode("latin-1").rsplit(",", _MAX_HOPS)
+        return self._find_last_untrusted(peer, hops[-_MAX_HOPS:])
 
-    def _last_untrusted(self, address: str, hops: Sequence[str]) -> str:
+    def _find_last_untrusted(self, address: str, hops: Sequence[str]) -> str:
         for hop in reversed(hops):
             address_in_hop = _parse_address(hop)
             if address_in_hop is None:
@@ -44,7 +44,7 @@ class AddressResolver:
                 break
         return address
 
-    def _matches_network(self, text: str) -> bool:
+    def _is_in_trusted_network(self, text: str) -> bool:
         try:
             address = ipaddress.ip_address(_convert_mapped_address(text))
         except ValueError:
@@ -59,14 +59,14 @@ def find_network(address: str) -> str:
     It is the address itself for IPv4, and the /64 network for IPv6.
     """
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        ip_address = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
+    if isinstance(ip_address, ipaddress.IPv4Address):
+        return str(ip_address)
+    if ip_address.ipv4_mapped:
+        return str(ip_address.ipv4_mapped)
+    return str(ipaddress.ip_network((ip_address, 64), strict=False))
 
 
 @lru_cache(maxsize=4096)

@@ -14,8 +14,6 @@ from app.authentication_setup import create_authentication, make_limiter, make_s
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import create_adapter
-from app.brokers.kite.price_source import NAME as KITE
-from app.brokers.kite.price_source import KiteSource
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
@@ -24,6 +22,8 @@ from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import compute_lag
 from app.brokers.service.price_access import find_price_terms
+from app.brokers.zerodha.price_source import NAME as KITE
+from app.brokers.zerodha.price_source import KiteSource
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
@@ -227,16 +227,16 @@ class Components:
         reconciler = Reconciler(self.engine, self.now)
         charges = ChargeComparison(self.engine, self.now, self.metrics.count_charge_difference)
 
-        def reconcile(stored: StoredConnection, broker: Broker, apply: ApplyEvents) -> bool:
-            needs_confirmation = reconciler.run(stored, broker, apply)
-            charges.run(stored, broker)
+        def reconcile(stored_connection: StoredConnection, broker: Broker, apply: ApplyEvents) -> bool:
+            needs_confirmation = reconciler.run(stored_connection, broker, apply)
+            charges.run(stored_connection, broker)
             return needs_confirmation
 
         return SessionRunner(
             self.engine,
             self.readers,
             self.writer,
-            lambda stored: open_broker(stored, keys, policy, self.create_broker),
+            lambda stored_connection: open_broker(stored_connection, keys, policy, self.create_broker),
             self.broker_notifier,
             self.now,
             prepare,
@@ -276,12 +276,12 @@ class Components:
         return list_portfolio_values(connection, self.valuer, names, self.now())
 
     def _describe_connections(self, connection: Connection, tenant_id: int) -> dict[str, ComponentHealth]:
-        found, now = list_connections(set_tenant_scope(connection, [tenant_id]), tenant_id), self.now()
+        connections, now = list_connections(set_tenant_scope(connection, [tenant_id]), tenant_id), self.now()
         return {
-            f"broker:{stored.name}": describe_connection(
-                stored.status, compute_lag(stored, now), stored.error
+            f"broker:{stored_connection.name}": describe_connection(
+                stored_connection.status, compute_lag(stored_connection, now), stored_connection.error
             )
-            for stored in found
+            for stored_connection in connections
         }
 
     def _describe_feed(self) -> ComponentHealth:
@@ -295,7 +295,7 @@ class Components:
         age = 0.0 if backlog.oldest_at is None else (now - backlog.oldest_at).total_seconds()
         has_process = is_leased(connection, LEASE_NAME, now)
         return describe_webhooks(
-            backlog.endpoints, backlog.due, max(age, 0.0), backlog.last_error, has_process=has_process
+            backlog.endpoints, backlog.due_count, max(age, 0.0), backlog.last_error, has_process=has_process
         )
 
     def _describe_alerts(self, reports: Sequence[DutyReport]) -> ComponentHealth:
@@ -309,8 +309,8 @@ class Components:
 def describe_broker_connections(connection: Connection) -> ComponentHealth:
     """Return the component of the broker connections of all tenants."""
     connections = list_connections(set_all_tenants_scope(connection))
-    open_circuits = sum(stored.circuit != CircuitState.CLOSED for stored in connections)
-    return describe_brokers([stored.status for stored in connections], open_circuits)
+    open_circuits = sum(stored_connection.circuit != CircuitState.CLOSED for stored_connection in connections)
+    return describe_brokers([stored_connection.status for stored_connection in connections], open_circuits)
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:

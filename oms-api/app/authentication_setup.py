@@ -40,10 +40,10 @@ def make_sessions(
     return LoginSessions(ring, terms, readers, transactions, now)
 
 
-def make_limiter(settings: Settings, *others: Pool) -> tuple[RateLimiter, Sharing | None]:
+def make_limiter(settings: Settings, *pools: Pool) -> tuple[RateLimiter, Sharing | None]:
     """Return the rate limits of a process, and their exchange with other processes if REDIS_URL is set.
 
-    `others` are further pools of buckets to exchange.
+    `pools` are further pools of buckets to exchange.
     """
     quotas = Quotas(
         settings.rate_limit_per_minute,
@@ -51,7 +51,7 @@ def make_limiter(settings: Settings, *others: Pool) -> tuple[RateLimiter, Sharin
         settings.rate_limit_address_per_minute,
     )
     limiter = RateLimiter(quotas)
-    return limiter, Sharing(settings.redis_url, limiter, *others) if settings.redis_url else None
+    return limiter, Sharing(settings.redis_url, limiter, *pools) if settings.redis_url else None
 
 
 def create_authentication(

@@ -60,16 +60,16 @@ def run_backtest(namespace: argparse.Namespace, progress: "RunProgress") -> Comp
         progress.start(bars.size, bars.unit)
         started = monotonic_seconds()
         with closing(Recorder(namespace.out)) as recorder:
-            finished = run_strategy(bars.symbols, recorder, bars.read_blocks(progress.update))
+            finished_run = run_strategy(bars.symbols, recorder, bars.read_blocks(progress.update))
         seconds = monotonic_seconds() - started
         hashes = {
-            "code_hash": finished.code_hash,
+            "code_hash": finished_run.code_hash,
             "data_hash": bars.get_data_hash(),
-            "result_hash": finished.run.result_hash,
+            "result_hash": finished_run.run.result_hash,
         }
-    statistics = compute_statistics(finished.run)
-    result = build_result(namespace.strategy, finished.parameters, hashes, statistics)
-    return CompletedRun(finished.run, result, seconds)
+    statistics = compute_statistics(finished_run.run)
+    result = build_result(namespace.strategy, finished_run.parameters, hashes, statistics)
+    return CompletedRun(finished_run.run, result, seconds)
 
 
 def complete_settings(settings: BacktestSettings, bars: OpenBars) -> BacktestSettings:
@@ -134,10 +134,10 @@ class RunProgress:
         self._size = max(size, 1)
         self._bar = ProgressBar(sys.stderr, self._size, unit)
 
-    def update(self, done: int) -> None:
+    def update(self, read_bytes: int) -> None:
         """Draw the progress after so much was read."""
         if self._bar is not None:
-            self._bar.draw(min(done, self._size))
+            self._bar.draw(min(read_bytes, self._size))
 
     def finish(self) -> None:
         """End the line."""

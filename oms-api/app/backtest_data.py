@@ -54,8 +54,10 @@ def open_files(namespace: argparse.Namespace) -> OpenBars:
     symbols, pairs = names or files.list_symbols(), list[str]()
     if namespace.rates is not None:
         path = Path(namespace.rates)
-        found = BarFiles(path, namespace.interval).list_symbols()
-        pairs = [symbol for symbol in found if parse_pair(symbol) is not None and symbol not in symbols]
+        file_symbols = BarFiles(path, namespace.interval).list_symbols()
+        pairs = [
+            symbol for symbol in file_symbols if parse_pair(symbol) is not None and symbol not in symbols
+        ]
         if not pairs:
             raise InvalidBacktest(f"{path}: there is no currency pair such as EURUSD that the data have not.")
         files.append(

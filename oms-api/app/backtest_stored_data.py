@@ -30,7 +30,7 @@ from app.ledger.queries.corporate_actions import list_actions_of_symbols
 def open_stored(namespace: argparse.Namespace) -> Iterator[OpenBars]:
     """Open the bars of the arguments. Raises InvalidBacktest."""
     try:
-        with _connect(namespace) as bars:
+        with _open_stored_bars(namespace) as bars:
             yield bars
     except ConfigurationError as error:
         raise InvalidBacktest(str(error)) from None
@@ -40,7 +40,7 @@ def open_stored(namespace: argparse.Namespace) -> Iterator[OpenBars]:
 
 
 @contextmanager
-def _connect(namespace: argparse.Namespace) -> Iterator[OpenBars]:
+def _open_stored_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
     names, now = list_names(namespace), SteadyClock()
     if not names or namespace.start is None:
         raise InvalidBacktest(f"--data {STORED} needs --symbols and --from.")
@@ -61,7 +61,11 @@ def _read_stored(
         symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(namespace)})
         actions = list_actions_of_symbols(connection, tenant_id, symbols, (since, until))
     try:
-        pairs = [pair for pair in parse_pairs(namespace.rates or "") if pair not in symbols]
+        pairs = [
+            currency_pair
+            for currency_pair in parse_pairs(namespace.rates or "")
+            if currency_pair not in symbols
+        ]
     except ValueError as error:
         raise InvalidBacktest(f"--rates: {error}.") from None
     names = [*symbols, *pairs]

@@ -102,8 +102,8 @@ def _copy_table(
 ) -> FileEntry:  # fmt: skip
     """Write a table as a JSON object a line, which keeps all digits of amounts."""
     columns = tuple(column.name for column in table.columns)
-    quoted = ", ".join(f'"{name}"' for name in columns)
-    statement = f'SELECT row_to_json(one)::text FROM (SELECT {quoted} FROM "{table.name}") one'  # noqa: S608
+    quoted_names = ", ".join(f'"{name}"' for name in columns)
+    statement = f'SELECT row_to_json(one)::text FROM (SELECT {quoted_names} FROM "{table.name}") one'  # noqa: S608
     name = f"{table.name}.jsonl.gz"
     writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
     options = {"stream_results": True, "yield_per": ROWS}
@@ -122,7 +122,7 @@ def _copy_sqlite(
         with engine.connect() as connection:
             _require_tables(connection)
             source: Any = connection.connection.driver_connection
-            with _opened(copy) as target:
+            with _open_sqlite(copy) as target:
                 source.backup(target)  # in one step, so that writers wait and the copy is consistent
         own = connect_engine(f"sqlite:///{copy}", readers=1)
         with own.connect() as connection:
@@ -131,14 +131,14 @@ def _copy_sqlite(
         name = f"{SQLITE_FILE}.gz"
         writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
         with copy.open("rb") as file:
-            while data := file.read(1 << 20):
-                writer.write(data)
+            while chunk := file.read(1 << 20):
+                writer.write(chunk)
                 on_progress()
     return _build_manifest(backup_id, "sqlite", revision, keys, [writer.close()], heads, {})
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def _open_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path)
     try:
         yield connection
@@ -161,10 +161,10 @@ def _build_manifest(
 
 
 def _require_tables(connection: Connection) -> None:
-    found = set(inspect(connection).get_table_names()) - {"alembic_version"}
-    if not is_current(connection) or not set(METADATA.tables) <= found:
+    table_names = set(inspect(connection).get_table_names()) - {"alembic_version"}
+    if not is_current(connection) or not set(METADATA.tables) <= table_names:
         raise CannotBackUp("The tables are not those of this version. Run `python -m app.migrate`.")
-    if unknown := sorted(found - set(METADATA.tables)):
+    if unknown := sorted(table_names - set(METADATA.tables)):
         raise CannotBackUp(f"The database has tables that a backup would leave out: {', '.join(unknown)}.")
 
 

@@ -58,13 +58,13 @@ class BackupWriter:
         self._packer = zlib.compressobj(wbits=_GZIP)
         self._hash, self._pending, self._frames, self.bytes = hashlib.sha256(), bytearray(), 0, 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, content: bytes) -> int:
         """Append data."""
-        self._pending += self._packer.compress(data)
+        self._pending += self._packer.compress(content)
         while len(self._pending) >= FRAME_BYTES:
             self._write_frame(bytes(self._pending[:FRAME_BYTES]))
             del self._pending[:FRAME_BYTES]
-        return len(data)
+        return len(content)
 
     def close(self) -> FileEntry:
         """Finish the file and return its entry."""
@@ -81,10 +81,10 @@ class BackupWriter:
                 base64.b64encode(frame).decode(), f"{self._context}/{self._frames}"
             ).encode()
         self._frames += 1
-        written = len(frame).to_bytes(_LENGTH_BYTES, "big") + frame
-        self._hash.update(written)
-        self.bytes += len(written)
-        self._file.write(written)
+        framed = len(frame).to_bytes(_LENGTH_BYTES, "big") + frame
+        self._hash.update(framed)
+        self.bytes += len(framed)
+        self._file.write(framed)
 
 
 class BackupReader:
@@ -105,15 +105,15 @@ class BackupReader:
             except zlib.error:
                 raise InvalidBackup("A file of the backup is damaged.") from None
         end = len(self._content) if size < 0 else size
-        data = bytes(self._content[:end])
+        content = bytes(self._content[:end])
         del self._content[:end]
-        return data
+        return content
 
     def iterate_lines(self) -> Iterator[bytes]:
         """Yield the lines of the content, without their ends."""
-        rest = b""
-        while data := self.read(FRAME_BYTES):
-            *lines, rest = (rest + data).split(b"\n")
+        incomplete_line = b""
+        while content := self.read(FRAME_BYTES):
+            *lines, incomplete_line = (incomplete_line + content).split(b"\n")
             yield from lines
 
     def _read_frame(self) -> bytes:

@@ -56,5 +56,5 @@ class BackupJob:
 
     def _list_folders(self) -> list[Path]:
         """Return the folders of backups, the oldest first. Other files of the folder are left alone."""
-        found = (path for path in self._folder.iterdir() if _PATTERN.fullmatch(path.name) and path.is_dir())
-        return sorted(found)
+        folders = (path for path in self._folder.iterdir() if _PATTERN.fullmatch(path.name) and path.is_dir())
+        return sorted(folders)

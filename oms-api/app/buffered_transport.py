@@ -30,25 +30,25 @@ class BufferedTransport:
     def __getattr__(self, name: str) -> Any:  # all other attributes are the transport's
         return getattr(self._transport, name)
 
-    def write(self, data: bytes) -> None:
-        """Send `data` together with the pending data. The first write of an iteration is held back."""
+    def write(self, content: bytes) -> None:
+        """Send `content` together with the pending content. The first write of an iteration is held back."""
         if self._held:
-            whole, self._held = self._held + data, b""
+            whole, self._held = self._held + content, b""
             self._transport.write(whole)
-        elif data:
-            self._held = data
+        elif content:
+            self._held = content
             self._loop.call_soon(self.flush)
 
-    def write_now(self, data: bytes) -> None:
-        """Send the pending data and `data`, which is a whole response, without delay."""
-        held, self._held = self._held, b""
-        self._transport.write(held + data)
+    def write_now(self, content: bytes) -> None:
+        """Send the pending content and `content`, which is a whole response, without delay."""
+        buffered, self._held = self._held, b""
+        self._transport.write(buffered + content)
 
     def flush(self) -> None:
-        """Send the pending data."""
+        """Send the pending content."""
         if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held)
+            buffered, self._held = self._held, b""
+            self._transport.write(buffered)
 
     def close(self) -> None:
         """Close the connection after everything is sent.

@@ -153,33 +153,34 @@ class Settings(BaseSettings):
 
     @field_validator("enforce_sessions", mode="before")
     @classmethod
-    def _session_enforcement(cls, value: object) -> object:
+    def _parse_session_enforcement(cls, value: object) -> object:
         word = str(value).strip().lower()
         return {"true": "hold", "1": "hold", "false": "off", "0": "off", "": "off"}.get(word, word)
 
     @field_validator("oms_api_key", "oms_api_key_previous", "oms_bot_key", "bot_statement_secret")
     @classmethod
-    def _strong_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _require_strong_key(cls, value: str | None, validation_info: ValidationInfo) -> str | None:
         if value is None:
             return None
         printable = all("!" <= character <= "~" for character in value)
+        setting = str(validation_info.field_name).upper()
         if len(value) < MIN_KEY_LENGTH or not printable or PLACEHOLDER in value.lower():
             raise ValueError(
-                f"{str(info.field_name).upper()} must be at least {MIN_KEY_LENGTH} printable ASCII "
+                f"{setting} must be at least {MIN_KEY_LENGTH} printable ASCII "
                 "characters, kept secret: run `python generate_api_key.py` and set it to what is printed"
             )
         return value
 
     @field_validator("jwt_keys")
     @classmethod
-    def _signing_keys(cls, value: str | None) -> str | None:
+    def _require_signing_keys(cls, value: str | None) -> str | None:
         if value is None:
             return None
         keys = [key.strip() for key in value.split(",")]
         names = [key.partition(":")[0] for key in keys if ":" in key]
         if PLACEHOLDER in value.lower() or not all(map(_JWT_KEY.fullmatch, keys)):
             raise ValueError(
-                "JWT_KEYS must be name:secret pairs parted by commas, each secret at least "
+                "JWT_KEYS must be name:secret pairs separated by commas, each secret at least "
                 f"{MIN_KEY_LENGTH} printable ASCII characters without comma or colon: `openssl rand -hex 32` "
                 "prints one"
             )
@@ -189,7 +190,7 @@ class Settings(BaseSettings):
 
     @field_validator("database_url", "migration_database_url")
     @classmethod
-    def _known_database(cls, value: str | None) -> str | None:
+    def _require_known_database(cls, value: str | None) -> str | None:
         schemes = ("sqlite:///", "postgres://", "postgresql://", "postgresql+psycopg2://")
         if value is not None and not value.startswith(schemes):
             raise ValueError("DATABASE_URL must start with postgresql:// or sqlite:///")
@@ -201,35 +202,36 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _known_redis(cls, value: str | None) -> str | None:
+    def _require_known_redis(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("REDIS_URL must start with redis://, rediss:// or unix://")
         return value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
-    def _networks(cls, value: object) -> object:
+    def _parse_networks(cls, value: object) -> object:
         try:
             return parse_networks(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError(
-                "TRUSTED_PROXIES must be networks parted by commas, such as 10.0.0.0/8, and never everyone"
+                "TRUSTED_PROXIES must be networks separated by commas, such as 10.0.0.0/8, and never everyone"
             ) from None
 
     @field_validator("webhook_keys", "broker_keys", "backup_keys")
     @classmethod
-    def _encryption_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _require_encryption_keys(cls, value: str | None, validation_info: ValidationInfo) -> str | None:
         parts = [] if value is None else [part.strip() for part in value.split(",")]
         if not all(map(_ENCRYPTION_KEY.fullmatch, parts)):
+            setting = str(validation_info.field_name).upper()
             raise ValueError(
-                f"{str(info.field_name).upper()} must be id:base64 pairs parted by commas, each key 32 "
+                f"{setting} must be id:base64 pairs separated by commas, each key 32 "
                 "bytes: `openssl rand -base64 32` prints one"
             )
         return value
 
     @field_validator("webhook_internal_urls", mode="before")
     @classmethod
-    def _internal_urls(cls, value: object) -> object:
+    def _parse_internal_urls(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
@@ -238,33 +240,33 @@ class Settings(BaseSettings):
         "broker_internal_urls", "websocket_origins", "reports_tenants", "strategy_modules", mode="before"
     )
     @classmethod
-    def _internal_addresses(cls, value: object) -> object:
+    def _parse_internal_addresses(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("metrics_portfolios", mode="before")
     @classmethod
-    def _portfolio_names(cls, value: object) -> object:
+    def _parse_portfolio_names(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         names = [part.strip().partition("/") for part in value.split(",") if part.strip()]
         if len(names) > MAX_METRICS_PORTFOLIOS or not all(slug and name for slug, _, name in names):
             raise ValueError(
                 "METRICS_PORTFOLIOS must be at most "
-                f"{MAX_METRICS_PORTFOLIOS} tenant/portfolio pairs parted by commas, such as default/Growth"
+                f"{MAX_METRICS_PORTFOLIOS} tenant/portfolio pairs separated by commas, such as default/Growth"
             )
         return tuple((slug, name) for slug, _, name in names)
 
     @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
     @classmethod
-    def _sane_limit(cls, value: Decimal) -> Decimal:
+    def _require_sane_limit(cls, value: Decimal) -> Decimal:
         if not (value.is_finite() and 0 < value <= LIMIT_CEILING):
             raise ValueError(f"a limit must be above 0 and at most {LIMIT_CEILING:,f}")
         return value
 
     @model_validator(mode="after")
-    def _safe_together(self) -> "Settings":
+    def _require_consistent_settings(self) -> "Settings":
         if self.min_price > self.max_price:
             raise ValueError("MIN_PRICE must not be above MAX_PRICE")
         if self.oms_bot_key in {self.oms_api_key, self.oms_api_key_previous} - {None}:
@@ -333,10 +335,14 @@ def _complete_internal_url(text: str) -> str:
 
 def _is_database_url(url: str) -> bool:
     try:
-        parsed = make_url(url)
+        database_url = make_url(url)
     except (ArgumentError, ValueError):
         return False
-    return bool(parsed.database) and ":memory:" not in (parsed.database or "") and "mode" not in parsed.query
+    return (
+        bool(database_url.database)
+        and ":memory:" not in (database_url.database or "")
+        and "mode" not in database_url.query
+    )
 
 
 def load_settings() -> Settings:

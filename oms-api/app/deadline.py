@@ -23,7 +23,7 @@ class Deadline:
         assert task is not None, "a coroutine runs in a task"  # noqa: S101  # for the type checker
         self._waiting[task] = loop.time()
         if self._watch is None:
-            self._watch = loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._check, loop)
+            self._watch = loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._cancel_if_late, loop)
         try:
             return await work
         except asyncio.CancelledError:
@@ -33,7 +33,7 @@ class Deadline:
         finally:
             self._waiting.pop(task, None)
 
-    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _cancel_if_late(self, loop: asyncio.AbstractEventLoop) -> None:
         began_before = loop.time() - self.seconds
         late = []
         for task, began in self._waiting.items():  # the oldest wait comes first
@@ -43,7 +43,9 @@ class Deadline:
         for task in late:
             del self._waiting[task]
             task.cancel()
-        again = bool(self._waiting)
+        repeats = bool(self._waiting)
         self._watch = (
-            loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._check, loop) if again else None
+            loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._cancel_if_late, loop)
+            if repeats
+            else None
         )

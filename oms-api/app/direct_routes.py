@@ -93,12 +93,12 @@ class DirectRequest:
 
 def get_direct_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
     """Return the headers by name, or None if a direct route cannot serve a request with them."""
-    found = dict(headers)
-    length = found.get(b"content-length", b"")
+    direct_headers = dict(headers)
+    length = direct_headers.get(b"content-length", b"")
     is_direct = (
-        len(found) == len(headers)
-        and found.keys().isdisjoint(_GENERIC_HEADERS)
+        len(direct_headers) == len(headers)
+        and direct_headers.keys().isdisjoint(_GENERIC_HEADERS)
         and length.isdigit()
         and int(length[:20]) <= DIRECT_BODY_LIMIT
     )
-    return found if is_direct else None
+    return direct_headers if is_direct else None

@@ -85,7 +85,7 @@ class Edge:
         self._access_log = access_log
         self._now = now
         self._async_direct_routes = async_direct_routes
-        self._common_fields = _encode(headers)
+        self._common_fields = _encode_headers(headers)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,8 +99,12 @@ class Edge:
         request = self._build_request(scope)
         set_correlation(request_id=request.request_id, trace_id=request.trace_id)
         response_sender = _ResponseSender(send, self._headers, request)
-        await self._respond(
-            scope, request, response_sender, started, self._serve(scope, receive, request, response_sender)
+        await self._respond_to_request(
+            scope,
+            request,
+            response_sender,
+            started,
+            self._serve_request(scope, receive, request, response_sender),
         )
 
     def start_direct(self, direct_request: DirectRequest) -> None:
@@ -120,7 +124,7 @@ class Edge:
         """Start to serve a request that another worker process forwarded."""
 
         def decline() -> None:
-            self._keep(self(cycle.scope, cycle.receive, cycle.send))
+            self._run_in_background(self(cycle.scope, cycle.receive, cycle.send))
 
         route = self.direct_routes.get((cycle.scope["method"], cycle.scope["path"]))
         if route is None:
@@ -142,59 +146,63 @@ class Edge:
     def _start_direct_here(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
         try:
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
-                pending = direct_request.route(request)
+                pending_response = direct_request.route(request)
         except Exception:  # noqa: BLE001  # the ASGI application meets the same error, and responds
-            pending = None
-        if pending is None:
+            pending_response = None
+        if pending_response is None:
             direct_request.decline()
         else:
-            self._await_direct(direct_request, request, pending, started)
+            self._await_direct(direct_request, request, pending_response, started)
 
     def _report_unknown(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
         """Respond that the outcome is unknown, because the worker process that had the request stopped."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         future.set_exception(OutcomeUnknown(_WORKER_STOPPED))
-        pending = PendingResponse(future, build=_build_no_response)
-        self._await_direct(direct_request, request, pending, started)
+        pending_response = PendingResponse(future, build=_build_no_response)
+        self._await_direct(direct_request, request, pending_response, started)
 
     def _await_direct(
-        self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float
+        self,
+        direct_request: DirectRequest,
+        request: RequestInfo,
+        pending_response: PendingResponse,
+        started: float,
     ) -> None:
         direct_request.cycle.scope["oms_route"] = request.path
-        finish = partial(self._finish_direct, direct_request, request, pending, started)
-        pending.future.add_done_callback(finish)
+        finish = partial(self._complete_direct_request, direct_request, request, pending_response, started)
+        pending_response.future.add_done_callback(finish)
 
-    def _finish_direct(
-        self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float,
-        future: "asyncio.Future[Any]",
+    def _complete_direct_request(
+        self, direct_request: DirectRequest, request: RequestInfo, pending_response: PendingResponse,
+        started: float, future: "asyncio.Future[Any]",
     ) -> None:  # fmt: skip
         cycle = direct_request.cycle
         try:
-            response = pending.build(future.result())
+            response = pending_response.build(future.result())
         except Exception:  # noqa: BLE001  # raised again by `wait`, and handled as everywhere
             response_sender = _ResponseSender(cycle.send, self._headers, request)
-            work = self._respond(
-                cycle.scope, request, response_sender, started, response_sender.send_pending(pending)
+            work = self._respond_to_request(
+                cycle.scope, request, response_sender, started, response_sender.send_pending(pending_response)
             )
-            self._keep(work)
+            self._run_in_background(work)
             return
         fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b%bx-request-id: %b\r\n%b" % (
             len(response.body),
-            _encode(response.headers),
+            _encode_headers(response.headers),
             self._common_fields,
             request.request_id.encode(),
-            b"" if request.rate is None else _encode(request.rate.headers),
+            b"" if request.rate is None else _encode_headers(request.rate.headers),
         )
         direct_request.respond(cycle, response.status, fields, response.body)
         self._log_request(cycle.scope, request, response.status, time.perf_counter() - started)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in a task that is referenced until it ends."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _respond(
+    async def _respond_to_request(
         self, scope: Scope, request: RequestInfo, response_sender: "_ResponseSender", started: float,
         work: Awaitable[None],
     ) -> None:  # fmt: skip
@@ -225,7 +233,7 @@ class Edge:
         client = scope.get("client")
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
-    async def _serve(
+    async def _serve_request(
         self, scope: Scope, receive: Receive, request: RequestInfo, response_sender: "_ResponseSender"
     ) -> None:
         _refuse_repeats(scope, request.headers)
@@ -294,8 +302,8 @@ class _ResponseSender:
         await self({"type": "http.response.start", "status": response.status, "headers": headers})
         await self({"type": "http.response.body", "body": response.body})
 
-    async def send_pending(self, pending: PendingResponse) -> None:
-        await self.send_response(await pending.wait())
+    async def send_pending(self, pending_response: PendingResponse) -> None:
+        await self.send_response(await pending_response.wait())
 
     async def send_problem(self, error: OmsError) -> None:
         if self._is_whole:
@@ -313,14 +321,14 @@ def _build_no_response(_: object) -> JsonResponse:
     raise Unexpected  # its future always has an error
 
 
-def _encode(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def _encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return the header fields as they are sent."""
     return b"".join([b"%b: %b\r\n" % field for field in headers])
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
-    sent = headers.get(b"x-request-id", b"")
-    return sent.decode() if _REQUEST_ID.fullmatch(sent) else generate_request_id()
+    client_id = headers.get(b"x-request-id", b"")
+    return client_id.decode() if _REQUEST_ID.fullmatch(client_id) else generate_request_id()
 
 
 def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:

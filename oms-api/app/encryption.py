@@ -44,8 +44,8 @@ class EncryptionKeys:
 
     def decrypt(self, ciphertext: str, context: str) -> str:
         """Return the text of a ciphertext. Raises DecryptionFailed."""
-        version, _, rest = ciphertext.partition(":")
-        key_id, _, encoded = rest.partition(":")
+        version, _, key_and_content = ciphertext.partition(":")
+        key_id, _, encoded = key_and_content.partition(":")
         key = self._keys.get(key_id)
         if version != _VERSION or key is None:
             raise DecryptionFailed

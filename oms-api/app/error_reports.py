@@ -76,9 +76,9 @@ def filter_event(event: Event) -> Event:
 
 def _filter_exception(exception: Event) -> Event:
     frames = (exception.get("stacktrace") or {}).get("frames", [])
-    kept = [{name: frame[name] for name in _FRAME if name in frame} for frame in frames]
+    public_frames = [{name: frame[name] for name in _FRAME if name in frame} for frame in frames]
     exception_names = {name: exception.get(name) for name in ("type", "module")}
-    return exception_names | {"stacktrace": {"frames": kept}}
+    return exception_names | {"stacktrace": {"frames": public_frames}}
 
 
 def _filter_request(request: Event) -> Event:

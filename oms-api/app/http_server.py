@@ -133,7 +133,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         continues_head = self._in_head and self._message_count == messages
         self._head_bytes = self._head_bytes + len(data) if continues_head else 0
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(_TOO_LARGE)
+            self._refuse_connection(_TOO_LARGE)
         if self._in_head or self._is_idle:
             if self._deadline is None:
                 self._set_timeout(self.head_seconds)
@@ -141,7 +141,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._set_timeout(None)
         if self._pending_direct_request is not None and not self._pending_direct_request.is_timed:
             self._pending_direct_request.is_timed = True
-            self.loop.call_later(HANDOVER_SECONDS, self._hand_over, self._pending_direct_request)
+            self.loop.call_later(HANDOVER_SECONDS, self._start_application, self._pending_direct_request)
 
     @override
     def on_message_begin(self) -> None:
@@ -214,7 +214,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         else:
             self._edge.start_direct(direct_request)
 
-    def _hand_over(self, direct_request: DirectRequest) -> None:
+    def _start_application(self, direct_request: DirectRequest) -> None:
         """Let the ASGI application wait for the rest of a body. It has a timeout for it."""
         if self._pending_direct_request is direct_request:
             self._pending_direct_request = None
@@ -246,7 +246,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         A URL with a query string is refused: the query may contain a key, which uvicorn would log.
         """
         if b"?" in self.url or not self._is_free:
-            self._refuse(_NOT_HTTP)
+            self._refuse_connection(_NOT_HTTP)
             return
         self._is_upgraded = True
         self._set_timeout(None)
@@ -261,9 +261,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     @override
     def send_400_response(self, msg: str) -> None:
         is_stray = self._message_count > 1 and not (self._in_message and self.url)
-        self._refuse(b"" if is_stray else self._refusal)
+        self._refuse_connection(b"" if is_stray else self._refusal)
 
-    def _refuse(self, response: bytes) -> None:
+    def _refuse_connection(self, response: bytes) -> None:
         """Stop reading. Complete requests get their responses, then the connection closes.
 
         Send `response` if no response is pending.
@@ -330,7 +330,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._refuse_late_request()
 
     def _refuse_late_request(self) -> None:
-        self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")
+        self._refuse_connection(_TOO_SLOW if self._in_head and self._in_message else b"")
 
 
 @lru_cache(maxsize=1)  # the date changes every second

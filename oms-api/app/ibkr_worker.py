@@ -46,15 +46,17 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
         if any(variables):
             save_environment_connection(engine, keys, build_ibkr_connection(variables), now())
 
-    def create(stored: StoredConnection, terms: ConnectionTerms) -> Broker:
-        chains = partial(load_chains, engine, stored.tenant_id, stored.name)
+    def create(stored_connection: StoredConnection, terms: ConnectionTerms) -> Broker:
+        chains = partial(load_chains, engine, stored_connection.tenant_id, stored_connection.name)
         return create_broker(terms, settings.ib_client_id, chains)
 
     return SessionRunner(
         engine,
         components.readers,
         components.writer,
-        lambda stored: open_broker(stored, keys, policy, partial(create, stored)),
+        lambda stored_connection: open_broker(
+            stored_connection, keys, policy, partial(create, stored_connection)
+        ),
         components.broker_notifier,
         now,
         prepare,

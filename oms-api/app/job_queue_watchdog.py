@@ -20,9 +20,9 @@ RESTARTED = 75  # the exit status of a temporary failure
 _LOG = logging.getLogger(__name__)
 
 
-def is_stuck(waiting: int, silence_seconds: float, running: int) -> bool:
+def is_stuck(waiting_count: int, silence_seconds: float, running_count: int) -> bool:
     """Return whether messages wait, and a worker that is idle has not received one for a long time."""
-    return waiting > 0 and running == 0 and silence_seconds > SILENCE_SECONDS
+    return waiting_count > 0 and running_count == 0 and silence_seconds > SILENCE_SECONDS
 
 
 class JobQueueWatchdog:
@@ -46,13 +46,15 @@ class JobQueueWatchdog:
     def check(self, running: int) -> bool:
         """End the worker if it is stuck, and return whether it is. `running` is the number of its tasks."""
         try:
-            waiting = sum(int(self._client.llen(queue)) for queue in self._queues)
+            waiting_count = sum(int(self._client.llen(queue)) for queue in self._queues)
         except redis.RedisError:
             self.note_receipt()  # nobody can receive: the silence counts from the end of the outage
             return False
-        if not is_stuck(waiting, monotonic_seconds() - self._received_at, running):
+        if not is_stuck(waiting_count, monotonic_seconds() - self._received_at, running):
             return False
-        _LOG.error("the worker receives nothing while %d messages wait: it ends, to be restarted", waiting)
+        _LOG.error(
+            "the worker receives nothing while %d messages wait: it ends, to be restarted", waiting_count
+        )
         self._end()
         return True
 

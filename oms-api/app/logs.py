@@ -50,11 +50,11 @@ class AccessLog:
         self._write = write or (lambda text: sys.stdout.write(text) and sys.stdout.flush())
         self._lines: list[str] = []
 
-    def add(self, schedule: Callable[[float, Callable[[], None]], object], *facts: Any) -> None:  # see below
+    def add(self, schedule: Callable[[float, Callable[[], None]], object], *values: Any) -> None:  # see below
         """Add a request: instant, method, path, status, seconds, request id, caller, and trace id or None."""
         if not self._lines:
             schedule(FLUSH_SECONDS, self.flush)
-        self._lines.append(self._format(*facts))
+        self._lines.append(self._format(*values))
 
     def flush(self) -> None:
         """Write the buffered lines."""

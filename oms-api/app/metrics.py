@@ -104,10 +104,10 @@ class ChainMetrics:
         )
         self._broken = gauge("oms_chains_broken", "Hash chains that are broken")
 
-    def set_state(self, verified_at: float, broken: int) -> None:
+    def set_state(self, verified_at: float, broken_count: int) -> None:
         """Set when all chains were verified last, in seconds since 1970, and how many are broken."""
         self._verified_at.set(verified_at)
-        self._broken.set(broken)
+        self._broken.set(broken_count)
 
 
 class PortfolioMetrics:

@@ -52,7 +52,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 def _migrate_once(engine: Engine, revision: str) -> None:
     from alembic import command  # noqa: PLC0415  # 60 ms and some MB that a migrated service does without
 
-    with _locked(engine) as connection, response_timeout(_LOCK_SECONDS):
+    with _lock_database(engine) as connection, response_timeout(_LOCK_SECONDS):
         before = get_current_revision(connection)
         command.upgrade(build_alembic_config(connection), revision)
         if before not in {None, get_current_revision(connection)}:
@@ -104,15 +104,15 @@ def list_earlier_revisions() -> frozenset[str]:
     An unknown revision is of a later version.
     """
     files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
-    found = (_DOWN_REVISION.search(path.read_text("utf-8")) for path in files)
-    return frozenset(match[1] for match in found if match is not None)
+    matches = (_DOWN_REVISION.search(path.read_text("utf-8")) for path in files)
+    return frozenset(match[1] for match in matches if match is not None)
 
 
 @contextmanager
-def _locked(engine: Engine) -> Iterator[Connection]:
+def _lock_database(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "sqlite":
         # Take the write lock immediately: a running service could hold it later.
-        with _file_locked(engine), engine.connect().execution_options(writes=True) as connection:
+        with _lock_file(engine), engine.connect().execution_options(writes=True) as connection:
             yield connection
             connection.commit()
         return
@@ -132,7 +132,7 @@ def _locked(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def _file_locked(engine: Engine) -> Iterator[None]:
+def _lock_file(engine: Engine) -> Iterator[None]:
     if not engine.url.database or engine.url.database == ":memory:":
         yield
         return

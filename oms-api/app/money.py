@@ -30,10 +30,10 @@ def parse_plain(text: str) -> Decimal | None:
 def is_storable(amount: Decimal) -> bool:
     """Return whether `amount` can be stored exactly: at most 8 decimals and 16 digits before the point."""
     try:
-        stored = amount.quantize(_UNIT, context=_NO_ROUNDING)
+        stored_amount = amount.quantize(_UNIT, context=_NO_ROUNDING)
     except ArithmeticError:
         return False
-    return stored == amount
+    return stored_amount == amount
 
 
 def find_amount_error(amount: Decimal) -> str | None:
@@ -53,14 +53,14 @@ def to_cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_EXACT)
 
 
-def multiply(left: Decimal, right: Decimal) -> Decimal:
+def multiply(value: Decimal, factor: Decimal) -> Decimal:
     """Multiply, then round half-even to 8 decimals."""
-    return _EXACT.multiply(left, right).quantize(_UNIT, None, _EXACT)
+    return _EXACT.multiply(value, factor).quantize(_UNIT, None, _EXACT)
 
 
-def multiply_exactly(left: Decimal, right: Decimal) -> Decimal:
+def multiply_exactly(value: Decimal, factor: Decimal) -> Decimal:
     """Multiply without rounding: 60 digits hold the product of any two amounts."""
-    return _EXACT.multiply(left, right)
+    return _EXACT.multiply(value, factor)
 
 
 def compute_share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:

@@ -42,21 +42,22 @@ def rebuild_all(engine: Engine) -> int:
                 "The database is not at this version's revision: run `python -m app.migrate`."
             )
         keys = book_keys(set_all_tenants_scope(connection))
-    differed = lied = rows = 0
+    differed_count = skipped_count = row_count = 0
     for key in keys:
         try:
             rebuilt = rebuild_book(engine, key)
         except LedgerCorrupted as error:
-            lied += 1
+            skipped_count += 1
             sys.stdout.write(f"LEFT ALONE: {error}; `python -m app.verify` says more\n")
             continue
-        rows += rebuilt.rows
-        differed += bool(rebuilt.differences)
+        row_count += rebuilt.rows
+        differed_count += bool(rebuilt.differences)
         sys.stdout.writelines(_format_lines(rebuilt))
     sys.stdout.write(
-        f"{len(keys):,} portfolios of {rows:,} rows: {differed:,} differed, {lied:,} left alone.\n"
+        f"{len(keys):,} portfolios of {row_count:,} rows: {differed_count:,} differed, "
+        f"{skipped_count:,} left alone.\n"
     )
-    return LIES if lied else REBUILT
+    return LIES if skipped_count else REBUILT
 
 
 def main() -> int:
@@ -75,8 +76,8 @@ def main() -> int:
 
 def _format_lines(rebuilt: Rebuilt) -> list[str]:
     return [
-        f"{rebuilt.name!r}, {what}: {finding.field} was {finding.stored}, is {finding.expected}\n"
-        for what, findings in rebuilt.differences
+        f"{rebuilt.name!r}, {table_name}: {finding.field} was {finding.stored}, is {finding.expected}\n"
+        for table_name, findings in rebuilt.differences
         for finding in findings
     ]
 

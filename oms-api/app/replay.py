@@ -63,7 +63,7 @@ class Publisher:
         """Publish a quote, after a pause where a rate limit asks for one. Raises PublishFailed."""
         for _ in range(MAX_ATTEMPTS):
             try:
-                response, text = self._put(quote)
+                response, text = self._put_quote(quote)
             except (OSError, HTTPException) as error:
                 raise PublishFailed(f"The service cannot be reached: {error}.") from None
             if response.status != 429:  # too many requests
@@ -76,7 +76,7 @@ class Publisher:
         """Close the connection."""
         self._connection.close()
 
-    def _put(self, quote: Quote) -> tuple[HTTPResponse, str]:
+    def _put_quote(self, quote: Quote) -> tuple[HTTPResponse, str]:
         path = f"{self._path}/api/v1/quotes/{quote_path(quote.symbol, safe='')}"
         self._connection.request("PUT", path, json.dumps(format_quote(quote)), self._headers)
         response = self._connection.getresponse()
@@ -157,14 +157,14 @@ def publish_prices(
     sleep: Sleep = time.sleep,
 ) -> None:  # fmt: skip
     """Publish the prices of a checked file at the speed. Raises PublishFailed."""
-    last, due = None, monotonic_seconds()
+    last, due_seconds = None, monotonic_seconds()
     max_gap = max(MAX_GAP, summary.length)
     for row, quotes in _list_steps(path, summary.length):
         for quote in quotes:
             if speed is not None and last is not None:
                 gap = quote.at - last
-                due += gap.total_seconds() / speed if gap <= max_gap else 0
-                sleep(max(due - monotonic_seconds(), 0))
+                due_seconds += gap.total_seconds() / speed if gap <= max_gap else 0
+                sleep(max(due_seconds - monotonic_seconds(), 0))
             publish(quote)
             last = quote.at
         progress.draw(row, quotes[-1].at)
@@ -175,17 +175,17 @@ def _list_steps(path: Path, length: timedelta) -> Iterator[tuple[int, list[Quote
 
     These are all bars of one start, whose quotes are mixed by time, or one tick.
     """
-    row, start, waiting = 0, None, list[Quote]()
+    row, start, waiting_quotes = 0, None, list[Quote]()
     with path.open(newline="", encoding="utf-8") as lines:
         for number, (_, value) in enumerate(read_price_rows(lines), 1):
             at = value.start if isinstance(value, Bar) else None
-            if waiting and (at is None or at != start):
-                yield row, sorted(waiting, key=lambda quote: quote.at)
-                waiting = []
-            waiting += list_points(value, length) if isinstance(value, Bar) else [value]
+            if waiting_quotes and (at is None or at != start):
+                yield row, sorted(waiting_quotes, key=lambda quote: quote.at)
+                waiting_quotes = []
+            waiting_quotes += list_points(value, length) if isinstance(value, Bar) else [value]
             row, start = number, at
-    if waiting:
-        yield row, sorted(waiting, key=lambda quote: quote.at)
+    if waiting_quotes:
+        yield row, sorted(waiting_quotes, key=lambda quote: quote.at)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,9 +52,9 @@ def restore_backup(folder: Path, url: str, keys: EncryptionKeys | None) -> Manif
 def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
     """Yield the chains whose end is not that of the manifest, and the report if an invariant fails."""
     with snapshot(engine, ALL_TENANTS) as connection:
-        found = read_heads(connection)
+        restored_heads = read_heads(connection)
     for name, heads in manifest.heads.items():
-        if found.get(name) != heads:
+        if restored_heads.get(name) != heads:
             yield f"The ends of the chains of the {name} differ from the manifest."
     verdict, trails = verify_database(engine), verify_trails(engine)
     if not verdict.clean or trails.lie is not None:
@@ -62,15 +62,15 @@ def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
 
 
 def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: EncryptionKeys | None) -> None:
-    parsed = make_url(url)
-    if not parsed.drivername.startswith("sqlite"):
+    parsed_url = make_url(url)
+    if not parsed_url.drivername.startswith("sqlite"):
         raise CannotRestore("The backup is of SQLite; name a database `sqlite:///FILE`.")
-    target = Path(parsed.database or "")
+    target = Path(parsed_url.database or "")
     try:
         with target.open("xb") as file, (folder / manifest.files[0].name).open("rb") as source:
             reader = BackupReader(source, keys, f"{manifest.id}/{manifest.files[0].name}")
-            while data := reader.read(1 << 20):
-                file.write(data)
+            while chunk := reader.read(1 << 20):
+                file.write(chunk)
     except FileExistsError:
         raise CannotRestore(f"{target} exists already; name a new file.") from None
 
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         manifest = restore_backup(args.folder, args.to, create_backup_keys(load_settings()))
         sys.stdout.write(f"Restored the backup of {manifest.created_at}.\n")
-        return _verify(args.to, manifest) if args.verify else DONE
+        return _verify_restored(args.to, manifest) if args.verify else DONE
     except (ConfigurationError, InvalidBackup, CannotRestore, CannotBackUp, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         return CANNOT
 
 
-def _verify(url: str, manifest: Manifest) -> int:
+def _verify_restored(url: str, manifest: Manifest) -> int:
     engine = connect_engine(url, readers=1)
     try:
         differences = list(find_differences(engine, manifest))

@@ -90,9 +90,11 @@ class DailyReports:
             tenants.append(tenant)
             lease.renew()
             if self._targets.url is not None:
-                self._post(tenant, day, build_summary(slug, day, values))
+                self._post_report(tenant, day, build_summary(slug, day, values))
         if self._targets.is_to_slack and tenants:
-            self._publish(tenants, day)  # last, so that the repetition of a failed run does not upload again
+            self._publish_reports(
+                tenants, day
+            )  # last, so that the repetition of a failed run does not upload again
 
     def _write_files(self, connection: Connection, context: ExportContext, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -108,7 +110,7 @@ class DailyReports:
         filters = ExportFilter(tenant_id, None, day, day + DAY)
         return ExportContext(caller, filters, *self._sources, now)
 
-    def _publish(self, tenants: Sequence[TenantRow], day: datetime) -> None:
+    def _publish_reports(self, tenants: Sequence[TenantRow], day: datetime) -> None:
         """Publish an event for each report and tenant, after which the bot uploads the file to Slack."""
         now, events = format_timestamp(self._now()), []
         for tenant, report in product(tenants, REPORTS):
@@ -123,7 +125,7 @@ class DailyReports:
         with unit_of_work(self._engine, ALL_TENANTS) as connection:
             execute_writes(connection, build_event_insert(events))
 
-    def _post(self, tenant: TenantRow, day: datetime, text: str) -> None:
+    def _post_report(self, tenant: TenantRow, day: datetime, text: str) -> None:
         headers = {"Content-Type": "application/json", "webhook-id": f"report-{tenant.slug}-{day:%Y-%m-%d}"}
         body = orjson.dumps({"text": text})
         result = asyncio.run(self._sender.send(tenant.id, self._targets.url or "", headers, body))
@@ -156,6 +158,6 @@ def _write_xlsx(connection: Connection, source: Source, path: Path) -> None:
         while not export.write_page(connection):
             continue
         export.finish()
-        read: Callable[[], bytes] = export.read
-        while piece := read():
+        read_piece: Callable[[], bytes] = export.read
+        while piece := read_piece():
             file.write(piece)

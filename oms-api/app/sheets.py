@@ -82,9 +82,9 @@ def write_rows(
     credentials = accounts.Credentials.from_service_account_file(str(credentials_file), scopes=_SCOPES)
     client = import_module("gspread.http_client").HTTPClient(credentials)
     client.set_timeout(TIMEOUT_SECONDS)
-    quoted = worksheet.replace("'", "''")
-    data = [{"range": f"'{quoted}'!A1", "majorDimension": "ROWS", "values": rows}]
-    client.values_batch_update(spreadsheet, {"valueInputOption": "RAW", "data": data})
+    quoted_name = worksheet.replace("'", "''")
+    ranges = [{"range": f"'{quoted_name}'!A1", "majorDimension": "ROWS", "values": rows}]
+    client.values_batch_update(spreadsheet, {"valueInputOption": "RAW", "data": ranges})
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -126,9 +126,9 @@ def _parse_instant(text: str) -> datetime:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write an export, and return the exit status."""
-    parsed = parse_arguments(arguments)
+    export_arguments = parse_arguments(arguments)
     try:
-        count = run(parsed)
+        count = run(export_arguments)
     except (ConfigurationError, CannotExport) as error:
         sys.stderr.write(f"{error}\n")
         return INVALID

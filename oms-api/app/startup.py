@@ -69,7 +69,7 @@ def lifespan(
     @asynccontextmanager
     async def run(_: object) -> AsyncIterator[None]:
         _prepare_database(settings, parts.engine, parts.database_file)
-        _tune_interpreter()
+        _set_interpreter_options()
         parts.writer.start()
         if parts.sharing is not None:
             parts.sharing.start()
@@ -81,7 +81,7 @@ def lifespan(
         yield
         if forwarding is not None:
             await forwarding.forwarder.close()
-        await _cancel(background_tasks)
+        await _cancel_tasks(background_tasks)
         if parts.sharing is not None:
             await parts.sharing.close()
         for close in parts.first_to_close:
@@ -95,7 +95,7 @@ def lifespan(
     return run
 
 
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _cancel_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -130,7 +130,7 @@ def _require_writable(engine: Engine, file: DatabaseFile) -> None:
             connection.exec_driver_sql("PRAGMA user_version")
 
 
-def _tune_interpreter() -> None:
+def _set_interpreter_options() -> None:
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # objects created at startup stay alive, so the garbage collector need not scan them

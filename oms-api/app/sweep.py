@@ -108,7 +108,7 @@ def run_sweep(namespace: argparse.Namespace) -> Sweep:
         results.append(result)
         progress.draw(len(results))
     progress.finish()
-    return _judge(namespace, results, monotonic_seconds() - started)
+    return _evaluate_results(namespace, results, monotonic_seconds() - started)
 
 
 def list_sets(namespace: argparse.Namespace, *, is_trusted: bool) -> list[Parameters]:
@@ -126,7 +126,7 @@ def list_sets(namespace: argparse.Namespace, *, is_trusted: bool) -> list[Parame
     return draw_sets(namespace.random, namespace.seed, fixed, grid, descriptions)
 
 
-def _judge(namespace: argparse.Namespace, results: Sequence[SetResult], seconds: float) -> Sweep:
+def _evaluate_results(namespace: argparse.Namespace, results: Sequence[SetResult], seconds: float) -> Sweep:
     days = sorted({day_return.day for result in results for day_return in result.returns})
     windows: list[Window] = []
     if days:
@@ -146,10 +146,10 @@ def write_rows(path: Path, rows: Sequence[SweepRow], seed: int) -> None:
         for row in rows:
             ratios = (row.in_sample_sharpe, row.out_of_sample_sharpe, row.deflated_sharpe)
             parameters = json.dumps(row.parameters, separators=(",", ":"))
-            writer.writerow((parameters, seed, *map(_format, ratios), row.pnl_net))
+            writer.writerow((parameters, seed, *map(_format_ratio, ratios), row.pnl_net))
 
 
-def _format(ratio: float | None) -> str:
+def _format_ratio(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:.{_RATIO_PLACES}f}"
 
 
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     summary = {
         "sets": len(sweep.rows),
         "seconds": round(sweep.seconds, 3),
-        "walk_forward_sharpe": _format(sweep.walk_forward_sharpe) or None,
+        "walk_forward_sharpe": _format_ratio(sweep.walk_forward_sharpe) or None,
         "file": str(args.out / "sweep.csv"),
     }
     lines = [json.dumps(summary)] if args.json else [f"{name}: {value}" for name, value in summary.items()]

@@ -152,8 +152,8 @@ def check_database(connection: Connection) -> Verdict:
         try:
             part(connection, verdict)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            words = f"{type(error).__name__}: {error}"
-            verdict.add_findings(name, [Finding(Check.FORM, "a row", words, "one that can be read")])
+            message = f"{type(error).__name__}: {error}"
+            verdict.add_findings(name, [Finding(Check.FORM, "a row", message, "one that can be read")])
     return verdict
 
 
@@ -166,10 +166,10 @@ def verify_trails(engine: Engine) -> TrailResult:
 def format_report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:
     """Yield the lines of the report. It only says "Clean" if the audit trail is clean as well."""
     for check, meaning in _MEANING.items():
-        failed = verdict.failed[check]
-        state = f"FAILED {failed:,}" if failed else "ok"
+        failed_count = verdict.failed[check]
+        state = f"FAILED {failed_count:,}" if failed_count else "ok"
         yield f"{state:<10} {verdict.checked[check]:>11,}  {check.value}: {meaning}"
-        if failed:
+        if failed_count:
             yield f"{'':<24}first: {verdict.first_of[check]}"
     if verdict.first is None and not is_trail_clean:
         yield "The books are clean. The audit trail is not: see its first finding above."
@@ -192,8 +192,10 @@ def report_findings(verdict: Verdict) -> Iterator[str]:
 
 def _format_finding(finding: Finding) -> str:
     """Describe the stored and the expected value."""
-    stored, expected = ("empty" if value is None else value for value in (finding.stored, finding.expected))
-    return f"{finding.field} is {stored}, must be {expected}"
+    stored_text, expected_text = (
+        "empty" if value is None else value for value in (finding.stored, finding.expected)
+    )
+    return f"{finding.field} is {stored_text}, must be {expected_text}"
 
 
 def report_trails(examined: TrailResult) -> Iterator[str]:

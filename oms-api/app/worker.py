@@ -57,7 +57,7 @@ def run(settings: Settings, stop: Event) -> None:
         delivery_runner.start()
         backtests.start()
         try:
-            with _serving_metrics(settings, WorkerMetrics(metrics, engine, runner)):
+            with _serve_metrics(settings, WorkerMetrics(metrics, engine, runner)):
                 runner.run_until(stop)
         finally:
             stop.set()
@@ -66,7 +66,7 @@ def run(settings: Settings, stop: Event) -> None:
 
 
 @contextmanager
-def _serving_metrics(settings: Settings, metrics: WorkerMetrics) -> Iterator[None]:
+def _serve_metrics(settings: Settings, metrics: WorkerMetrics) -> Iterator[None]:
     """Serve the metrics during the block, if WORKER_METRICS_PORT is set. Raises CannotWork."""
     if settings.worker_metrics_port is None:
         yield

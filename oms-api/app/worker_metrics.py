@@ -28,12 +28,12 @@ class WorkerMetrics:
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format. Without the database, those of the process."""
         try:
-            self._read()
+            self._read_reports()
         except SQLAlchemyError as error:
             _LOG.warning("the metrics lack the state of the jobs: %s", format_reason(error))
         return self._metrics.render()
 
-    def _read(self) -> None:
+    def _read_reports(self) -> None:
         with self._engine.connect() as connection:
             reports = self._runner.report(connection)
             set_duty_metrics(self._metrics, reports)

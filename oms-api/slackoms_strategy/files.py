@@ -33,7 +33,7 @@ def read_declared_file(owner: type, declared: Mapping[str, str], name: str) -> b
         raise InvalidFile(f"{name!r} has more than {MAX_FILE_BYTES} bytes.")
     if content[:2] in _PICKLE_PROTOCOLS:
         raise InvalidFile(f"{name!r} is a pickle. Use a format that cannot run code, such as JSON.")
-    found = hashlib.sha256(content).hexdigest()
-    if found != declared[name].lower():
-        raise InvalidFile(f"{name!r} has the hash {found}, not that in `files` of the strategy.")
+    computed_hash = hashlib.sha256(content).hexdigest()
+    if computed_hash != declared[name].lower():
+        raise InvalidFile(f"{name!r} has the hash {computed_hash}, not that in `files` of the strategy.")
     return content

@@ -75,8 +75,8 @@ class _Tail:
     def extend(self, columns: BarColumns) -> list[int]:
         """Return the kept closes and those of the next block, and keep the last ones."""
         factor = 10 ** (columns.places - self._places)  # places never become fewer
-        kept = self._values if factor == 1 else [value * factor for value in self._values]
-        values = [*kept, *columns.closes]
+        scaled_values = self._values if factor == 1 else [value * factor for value in self._values]
+        values = [*scaled_values, *columns.closes]
         self._places = columns.places
         self._values = values[-self._size :] if self._size else []
         return values
@@ -93,7 +93,9 @@ class SimpleMovingAverage(Indicator):
         """Return the value at each of the next bars."""
         values = self._tail.extend(columns)
         divisor = self.length * 10**columns.places
-        return _pad(map(truediv, _list_sums(values, self.length), repeat(divisor)), len(columns.closes))
+        return _pad_values(
+            map(truediv, _list_sums(values, self.length), repeat(divisor)), len(columns.closes)
+        )
 
 
 class StandardDeviation(Indicator):
@@ -108,11 +110,11 @@ class StandardDeviation(Indicator):
         values, count = self._tail.extend(columns), self.length
         squares = _list_sums([value * value for value in values], count)
         scale, divisor = 10**columns.places, count * (count - 1)
-        found = (
+        averages = (
             sqrt((count * square - total * total) / divisor) / scale
             for total, square in zip(_list_sums(values, count), squares, strict=True)
         )
-        return _pad(found, len(columns.closes))
+        return _pad_values(averages, len(columns.closes))
 
 
 class ExponentialMovingAverage(Indicator):
@@ -129,11 +131,11 @@ class ExponentialMovingAverage(Indicator):
         closes = [close / scale for close in columns.closes]
         first = closes[0] if self._last is None else self._last
         steps = accumulate(closes, lambda mean, close: mean + weight * (close - mean), initial=first)
-        found = list(islice(steps, 1, None))
-        missing = min(max(self.length - 1 - self._count, 0), len(found))
-        self._count += len(found)
-        self._last = found[-1]
-        return [nan] * missing + found[missing:]
+        averages = list(islice(steps, 1, None))
+        missing = min(max(self.length - 1 - self._count, 0), len(averages))
+        self._count += len(averages)
+        self._last = averages[-1]
+        return [nan] * missing + averages[missing:]
 
 
 class AverageTrueRange(Indicator):
@@ -172,14 +174,14 @@ class Cross(Indicator):
         """Return the value at each of the next bars."""
         fast, slow = self.fast.extend(columns), self.slow.extend(columns)
         signs = list(map(sub, map(gt, fast, slow), map(lt, fast, slow)))
-        found = [0.0] * len(signs)
+        signals = [0.0] * len(signs)
         changes = compress(range(len(signs)), map(ne, signs, chain((self._sign,), signs)))
         for index in changes:
             sign = signs[index]
             if sign and sign != self._sign:
-                found[index] = float(sign) if self._sign else 0.0
+                signals[index] = float(sign) if self._sign else 0.0
                 self._sign = sign
-        return found
+        return signals
 
 
 class _Extreme(PriceIndicator):
@@ -203,16 +205,16 @@ class _Extreme(PriceIndicator):
             self._delayed = [None if price is None else price * factor for price in self._delayed]
             self._places = columns.places
         size = len(columns.closes)
-        found = [*self._delayed, *map(self._update, self._prices(columns))]
-        self._delayed = found[size:]
-        return found[:size]
+        values = [*self._delayed, *map(self._update, self._select_prices(columns))]
+        self._delayed = values[size:]
+        return values[:size]
 
-    def _prices(self, columns: BarColumns) -> Iterable[int]:
+    def _select_prices(self, columns: BarColumns) -> Iterable[int]:
         return columns.highs
 
     def _update(self, price: int) -> int | None:
-        window, signed = self._window, self.sign * price
-        while window and self.sign * window[-1][1] <= signed:
+        window, signed_price = self._window, self.sign * price
+        while window and self.sign * window[-1][1] <= signed_price:
             window.pop()
         window.append((self._count, price))
         if window[0][0] <= self._count - self.length:
@@ -230,7 +232,7 @@ class Lowest(_Extreme):
 
     sign = -1
 
-    def _prices(self, columns: BarColumns) -> Iterable[int]:
+    def _select_prices(self, columns: BarColumns) -> Iterable[int]:
         return columns.lows
 
 
@@ -252,6 +254,6 @@ def _list_sums(values: Sequence[int], length: int) -> Iterator[int]:
     return map(sub, sums[length:], sums)
 
 
-def _pad(found: Iterable[float], size: int) -> list[float]:
-    values = list(found)
+def _pad_values(computed: Iterable[float], size: int) -> list[float]:
+    values = list(computed)
     return [nan] * (size - len(values)) + values

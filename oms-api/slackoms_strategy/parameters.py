@@ -55,11 +55,11 @@ class Parameter(Generic[T]):
     def parse(self, value: Any) -> T:
         """Return the value, from text too. Raises InvalidParameter."""
         try:
-            parsed = self._convert(value)
+            converted = self._convert_value(value)
         except (ValueError, TypeError, KeyError, InvalidOperation):
             raise InvalidParameter(self.name, f"must be {self.type_name}, not {value!r}.") from None
-        self._check_range(parsed)
-        return parsed
+        self._check_range(converted)
+        return converted
 
     def describe(self) -> ParameterDescription:
         """Return what a form shows."""
@@ -70,7 +70,7 @@ class Parameter(Generic[T]):
             self.name, self.type_name, str(self.default), self.description, minimum, maximum, choices
         )
 
-    def _convert(self, value: Any) -> T:
+    def _convert_value(self, value: Any) -> T:
         raise NotImplementedError
 
     def _check_range(self, value: Any) -> None:
@@ -87,7 +87,7 @@ class IntegerParameter(Parameter[int]):
 
     type_name = "a whole number"
 
-    def _convert(self, value: Any) -> int:
+    def _convert_value(self, value: Any) -> int:
         if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
             raise ValueError(value)
         return int(value)
@@ -105,7 +105,7 @@ class DecimalParameter(Parameter[Decimal]):
         low, high = (None if bound is None else Decimal(bound) for bound in (minimum, maximum))
         super().__init__(Decimal(default), description, minimum=low, maximum=high)
 
-    def _convert(self, value: Any) -> Decimal:
+    def _convert_value(self, value: Any) -> Decimal:
         number = Decimal(str(value))
         if isinstance(value, bool) or not number.is_finite():
             raise ValueError(value)
@@ -117,7 +117,7 @@ class BooleanParameter(Parameter[bool]):
 
     type_name = "true or false"
 
-    def _convert(self, value: Any) -> bool:
+    def _convert_value(self, value: Any) -> bool:
         return value if isinstance(value, bool) else _WORDS[str(value).lower()]
 
 
@@ -126,23 +126,25 @@ class TextParameter(Parameter[str]):
 
     type_name = "text"
 
-    def _convert(self, value: Any) -> str:
+    def _convert_value(self, value: Any) -> str:
         return str(value)
 
 
 def list_parameters(owner: type) -> Iterator[Parameter[Any]]:
     """Yield the parameters of a strategy class, those of base classes first."""
-    found: dict[str, Parameter[Any]] = {}
+    parameters: dict[str, Parameter[Any]] = {}
     for base in reversed(owner.__mro__):
-        found |= {name: value for name, value in vars(base).items() if isinstance(value, Parameter)}
-    yield from found.values()
+        parameters |= {name: value for name, value in vars(base).items() if isinstance(value, Parameter)}
+    yield from parameters.values()
 
 
-def parse_parameters(owner: type, given: Mapping[str, Any]) -> dict[str, Any]:
+def parse_parameters(owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return all values of a strategy's parameters, defaults included. Raises InvalidParameter."""
-    known = {parameter.name: parameter for parameter in list_parameters(owner)}
-    for name in given:
-        if name not in known:
-            names = ", ".join(known) or "none"
+    parameters = {parameter.name: parameter for parameter in list_parameters(owner)}
+    for name in values:
+        if name not in parameters:
+            names = ", ".join(parameters) or "none"
             raise InvalidParameter(name, f"does not exist. The parameters are: {names}.")
-    return {name: one.parse(given.get(name, one.default)) for name, one in known.items()}
+    return {
+        name: parameter.parse(values.get(name, parameter.default)) for name, parameter in parameters.items()
+    }

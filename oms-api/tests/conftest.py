@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -12,12 +13,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
+from app.clock import utc_now
 from app.database import connect_engine
 from app.database.timeouts import response_timeout, set_statement_timeout
 from app.migrate import migrate
 from app.verify import format_report, verify_database
 from tests.support.any_database import deselect_repeated
+from tests.support.clock import compute_wait_for_next_day
 from tests.support.postgres import Databases, PostgresServer, get_database_name
+from tests.support.redis import RedisServer, run_redis_server
 from tests.support.service import ApiClient, Service, run_service
 
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
@@ -48,6 +52,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect the PostgreSQL half of tests marked `any_database`, unless LONG_TESTS is set."""
     if not LONG_TESTS:
         deselect_repeated(config, items, "backend")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin no test at the end of a UTC day: its day orders would expire, and its reports have two days."""
+    time.sleep(compute_wait_for_next_day(utc_now()))
 
 
 @pytest.fixture(autouse=True)
@@ -172,3 +182,9 @@ def serve(database_url: str) -> Callable[..., AbstractContextManager[Service]]:
         return run_service(database_url, **changes)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with run_redis_server() as server:
+        yield server

@@ -7,6 +7,7 @@ import pytest
 
 from app.http_server import MAX_HEAD_BYTES
 from tests.factories import build_trade_body
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
 
 pytestmark = pytest.mark.any_database
@@ -109,7 +110,7 @@ async def _build_head(port: int, size: int, piece: int) -> bytes:
             writer.write(b"a" * piece)
             await writer.drain()
         writer.write(b"\r\n\r\n")
-        return await asyncio.wait_for(reader.readline(), 10)
+        return await asyncio.wait_for(reader.readline(), WAIT_SECONDS)
     except ConnectionError:
         return b"closed"
     finally:

@@ -15,8 +15,8 @@ class Pipe:
         self.is_open = True
         self.unread, self.is_aborted = 0, False
 
-    def write(self, data):
-        self.sent.append(data)
+    def write(self, chunk):
+        self.sent.append(chunk)
 
     def close(self):
         self.is_open = False

@@ -55,9 +55,9 @@ GOOD_FORM = "oms_000000000000_00000000000000000000000000000000000"
     ],
 )
 def test_request_without_a_valid_key_is_rejected(service, method, path, key):
-    given = {} if key is None else {"X-API-Key": key.encode()}
+    headers = {} if key is None else {"X-API-Key": key.encode()}
     response = service.client.request(
-        method, path, headers=given, content=b"not even JSON" if method == "POST" else None
+        method, path, headers=headers, content=b"not even JSON" if method == "POST" else None
     )
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("ApiKey")

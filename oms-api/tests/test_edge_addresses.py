@@ -5,6 +5,7 @@ import pytest
 
 from app.addresses import NOBODY, AddressResolver
 from app.config import parse_networks
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
 
 PROXIES = parse_networks("10.0.0.0/8, 2001:db8:f::/48,192.0.2.7")
@@ -77,7 +78,10 @@ def test_invalid_or_universal_proxy_network_is_rejected(text):
 
 def list_statuses(service, *entries):
     sent = (
-        httpx.get(f"{service.url}/api/v1/portfolios", headers={"X-Forwarded-For": entry}) for entry in entries
+        httpx.get(
+            f"{service.url}/api/v1/portfolios", headers={"X-Forwarded-For": entry}, timeout=WAIT_SECONDS
+        )
+        for entry in entries
     )
     return [response.status_code for response in sent]
 

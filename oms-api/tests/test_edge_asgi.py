@@ -57,10 +57,10 @@ def serve_request(
 
 def serve_messages(app, messages):
     """Send these messages, whatever they say, and return those that were answered."""
-    left, sent = list(messages), []
+    incoming, sent = list(messages), []
 
     async def receive():
-        return left.pop(0)
+        return incoming.pop(0)
 
     async def send(message):
         sent.append(message)

@@ -83,7 +83,7 @@ def test_operation_that_is_late_and_cancelled_ends():
         task = asyncio.create_task(deadline.wait_for(wait_forever()))
         await asyncio.sleep(0)  # it waits
         deadline.seconds = -1.0
-        deadline._check(asyncio.get_running_loop())
+        deadline._cancel_if_late(asyncio.get_running_loop())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

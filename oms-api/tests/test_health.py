@@ -51,11 +51,11 @@ def test_service_is_ready_with_all_components(service, prefix, backend):
     )
 
 
-@pytest.mark.parametrize(("per_minute", "told"), [(0, "off"), (1, "per process")])
-def test_readiness_shows_how_rate_limits_are_counted(serve, per_minute, told):
+@pytest.mark.parametrize(("per_minute", "limit_state"), [(0, "off"), (1, "per process")])
+def test_readiness_shows_how_rate_limits_are_counted(serve, per_minute, limit_state):
     with serve(rate_limit_per_minute=per_minute) as service:
         response = service.client.get("/health/ready")
-        assert (response.status_code, response.json()["rate_limits"]) == (200, told)
+        assert (response.status_code, response.json()["rate_limits"]) == (200, limit_state)
 
 
 def test_service_is_not_ready_without_its_migrations(serve):
@@ -101,33 +101,33 @@ def test_moved_or_replaced_database_file_is_reported(serve, backend):
         return  # its files are the server's
     with serve() as service:
         file = Path(service.engine.url.database)
-        kept = file.rename(file.with_name("elsewhere.db"))
+        moved_file = file.rename(file.with_name("elsewhere.db"))
         body = service.client.get("/health/ready").json()
         assert (body["status"], body["database"]) == ("not ready", "failed")
         # a job that connects meanwhile makes a new file
         assert body["detail"].startswith("The database file was ")
         file.touch()
         assert "replaced by another one" in service.client.get("/health/ready").json()["detail"]
-        kept.rename(file)
+        moved_file.rename(file)
         body = service.client.get("/health/ready").json()
         assert (body["status"], body["detail"]) == ("ready", None)
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("file_content", "message"),
     [
         ({"access": lambda *_: False}, "read-only"),
         ({"statvfs": lambda _: SimpleNamespace(f_bavail=1, f_frsize=1)}, "full"),
     ],
 )
-def test_database_file_problem_is_reported_in_a_sentence(monkeypatch, tmp_path, found, told):
+def test_database_file_problem_is_reported_in_a_sentence(monkeypatch, tmp_path, file_content, message):
     file = tmp_path / "oms.db"
     file.touch()
     watched = DatabaseFile(str(file))
     assert watched.find_problem() is None
-    for name, answer in found.items():
+    for name, answer in file_content.items():
         monkeypatch.setattr(os, name, answer)
-    assert told in str(watched.find_problem())
+    assert message in str(watched.find_problem())
     assert str(tmp_path) not in str(watched.find_problem())
     monkeypatch.undo()
     file.rename(tmp_path / "kept")
@@ -270,7 +270,7 @@ def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlo
         assert read.get("/health/detailed").json()["components"]["alerts"]["backlog"] == 0
 
 
-def test_state_of_webhooks_and_alerts_is_derived_from_what_waits():
+def test_state_of_webhooks_and_alerts_depends_on_waiting_items():
     assert describe_webhooks(0, 0, 0.0, None, has_process=False).status == "off"
     failing = describe_webhooks(3, 5, 61.0, "No response within 10 s.", has_process=True)
     assert failing == ("ok", 61.0, "No response within 10 s.", 5)

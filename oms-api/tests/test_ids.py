@@ -60,8 +60,8 @@ def test_ids_follow_the_clock_after_a_jump_which_is_logged(caplog):
 
 @given(instants, instants)
 def test_id_is_later_than_the_given_previous_id(here, elsewhere):
-    theirs = SortableIds().generate(1, elsewhere)
-    assert SortableIds().generate(1, here, after=theirs) > theirs
+    other_ids = SortableIds().generate(1, elsewhere)
+    assert SortableIds().generate(1, here, after=other_ids) > other_ids
 
 
 @given(instants, instants)
@@ -129,6 +129,6 @@ def test_time_based_ids_ascend_by_millisecond_for_centuries():
 def test_prefetched_random_digits_are_used_once():
     drawn = RandomDigits()
     with ThreadPoolExecutor(4) as threads:
-        given = list(threads.map(drawn.draw_hexadecimal, [8, 20] * 3000))
-    assert len(set(given)) == 6000
-    assert {len(digits) for digits in given} == {8, 20}
+        drawn_ids = list(threads.map(drawn.draw_hexadecimal, [8, 20] * 3000))
+    assert len(set(drawn_ids)) == 6000
+    assert {len(digits) for digits in drawn_ids} == {8, 20}

@@ -66,29 +66,29 @@ NUMBERS = {
 
 def list_whole_bodies(good: bytes, name: bytes) -> dict[str, bytes]:
     """Return what is no JSON object; `good` is a body as it should be, `name` one of its fields."""
-    rest = good[1:]
+    remaining = good[1:]
     return {
         "empty": b"",
         "half": good[:-1],
         "trailing": good + b"x",
         "twice": good + good,
-        "a name twice": b'{"%b":1,%b' % (name, rest),
-        "a name twice below": b'{"x":{"a":1,"a":2},%b' % rest,
-        "NaN": b'{"x":NaN,%b' % rest,
-        "Infinity": b'{"x":Infinity,%b' % rest,
-        "-Infinity": b'{"x":-Infinity,%b' % rest,
-        "Latin-1": b'{"x":"Gr\xf6\xdfe",%b' % rest,
-        "overlong": b'{"x":"\xc0\xaf",%b' % rest,
-        "encoded surrogate": b'{"x":"\xed\xa0\x80",%b' % rest,
-        "escaped surrogate": b'{"x":"\\ud800",%b' % rest,
-        "surrogate as a name": b'{"\\uDfff":1,%b' % rest,
-        "raw control": b'{"x":"a\nb",%b' % rest,
-        "raw NUL": b'{"x":"a\x00b",%b' % rest,
+        "a name twice": b'{"%b":1,%b' % (name, remaining),
+        "a name twice below": b'{"x":{"a":1,"a":2},%b' % remaining,
+        "NaN": b'{"x":NaN,%b' % remaining,
+        "Infinity": b'{"x":Infinity,%b' % remaining,
+        "-Infinity": b'{"x":-Infinity,%b' % remaining,
+        "Latin-1": b'{"x":"Gr\xf6\xdfe",%b' % remaining,
+        "overlong": b'{"x":"\xc0\xaf",%b' % remaining,
+        "encoded surrogate": b'{"x":"\xed\xa0\x80",%b' % remaining,
+        "escaped surrogate": b'{"x":"\\ud800",%b' % remaining,
+        "surrogate as a name": b'{"\\uDfff":1,%b' % remaining,
+        "raw control": b'{"x":"a\nb",%b' % remaining,
+        "raw NUL": b'{"x":"a\x00b",%b' % remaining,
         "byte order mark": b"\xef\xbb\xbf" + good,
         "UTF-16": good.decode().encode("utf-16"),
         "deep arrays": b"[" * DEEP + b"]" * DEEP,
         "deep objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
-        "deep below": b'{"x":' + b"[" * DEEP + b"]" * DEEP + b"," + rest,
+        "deep below": b'{"x":' + b"[" * DEEP + b"]" * DEEP + b"," + remaining,
         "plus": b'{"%b":+1}' % name,
         "leading zero": b'{"%b":01}' % name,
         "hexadecimal": b'{"%b":0x1F}' % name,
@@ -120,11 +120,11 @@ class Route:
         self.method = method
         self.operation = operation
         self._schemas = document["components"]["schemas"]
-        given = {
+        path_values = {
             parameter["name"]: parameter.get("schema", {}) for parameter in operation.get("parameters", [])
         }
         self.path = path.format_map(
-            {name: build_valid_parameter(self.resolved(schema)) for name, schema in given.items()}
+            {name: build_valid_parameter(self.resolved(schema)) for name, schema in path_values.items()}
         )
         media = operation["requestBody"]["content"]["application/json"]
         self.example = media["example"]
@@ -144,8 +144,8 @@ class Route:
 
     def with_field(self, name, raw: str) -> bytes:
         """Return the example with one field as `raw` JSON."""
-        kept = {other: value for other, value in self.example.items() if other != name}
-        parts = [f"{json.dumps(other)}:{json.dumps(value)}" for other, value in kept.items()]
+        other_fields = {other: value for other, value in self.example.items() if other != name}
+        parts = [f"{json.dumps(other)}:{json.dumps(value)}" for other, value in other_fields.items()]
         return ("{" + ",".join([*parts, f"{json.dumps(name)}:{raw}"]) + "}").encode()
 
 
@@ -180,10 +180,10 @@ def person_headers(service):
 def send_body(service, person_headers):
     def send(route, content, content_type="application/json"):
         of_people = {"release_latch", "decide_approval", "request_override"}
-        known = (
+        known_answers = (
             person_headers if route.operation["x-operation"] in of_people else {"X-API-Key": BOOTSTRAP_KEY}
         )
-        headers = {**known, "Content-Type": content_type}
+        headers = {**known_answers, "Content-Type": content_type}
         return service.client.request(route.method, route.path, content=content, headers=headers)
 
     return send

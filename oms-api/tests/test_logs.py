@@ -15,6 +15,7 @@ from app.correlation import build_traceparent, correlate, parse_trace_id, set_co
 from app.database.thread_pool import BoundedThreadPool
 from app.logs import AccessLog, ConsoleFormatter, JsonFormatter
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
 
 CANARY = "canary-7f3a9c"
@@ -22,11 +23,11 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
 
 
-def build_record(message="told", **facts):
+def build_record(message="reported", **fields):
     log_record = logging.makeLogRecord(
         {"name": "app.test", "levelname": "INFO", "levelno": 20, "msg": message, "created": 0.0}
     )
-    vars(log_record).update(facts)
+    vars(log_record).update(fields)
     return log_record
 
 
@@ -36,7 +37,7 @@ def test_json_log_line_contains_the_fields():
         "timestamp": "1970-01-01T00:00:00.000000Z",
         "level": "INFO",
         "logger": "app.test",
-        "event": "told",
+        "event": "reported",
         "items": 3,
         "process": os.getpid(),
         "thread": "MainThread",
@@ -89,7 +90,7 @@ def test_requests_of_the_same_name_belong_to_one_trace():
 
 def test_console_log_entry_is_always_one_line():
     line = ConsoleFormatter().format(build_record(path="/a\nb\x1b[31m"))
-    assert line.startswith("00:00:00.000 INFO    told logger=app.test process=")
+    assert line.startswith("00:00:00.000 INFO    reported logger=app.test process=")
     assert line.endswith(" path=/a\\nb\\x1b[31m")
 
 
@@ -125,7 +126,10 @@ def test_access_log_lines_are_written_in_batches(as_json):
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_secrets_and_bodies_are_not_logged(log_format, new_database):
     settings = {"DATABASE_URL": new_database("sqlite"), "LOG_FORMAT": log_format, "LOG_LEVEL": "DEBUG"}
-    with run_process(**settings) as service, httpx.Client(base_url=service.url) as client:
+    with (
+        run_process(**settings) as service,
+        httpx.Client(base_url=service.url, timeout=WAIT_SECONDS) as client,
+    ):
         good = {"X-API-Key": BOOTSTRAP_KEY, "X-Request-ID": "req-of-the-canary"} | {
             "traceparent": TRACEPARENT
         }
@@ -145,7 +149,7 @@ def test_secrets_and_bodies_are_not_logged(log_format, new_database):
         logging_in = {"tenant": "default", "email": f"{CANARY}@example.com", "password": CANARY}
         client.post("/api/v1/auth/login", json=logging_in)
         client.post("/api/v1/auth/refresh", json={"refresh_token": CANARY})
-        assert service.stop() in {0, -signal.SIGTERM}  # uvicorn ends by the signal that it was told to
+        assert service.stop() in {0, -signal.SIGTERM}  # uvicorn ends by the signal that it received
         log = service.log()
     assert CANARY not in log
     assert BOOTSTRAP_KEY not in log

@@ -63,8 +63,8 @@ def test_amount_fits_exactly_if_the_column_can_store_it(amount):
 
 
 @given(moderate, moderate)
-def test_product_is_rounded_once_half_even(left, right):
-    assert multiply(left, right) == round_half_even(Fraction(left) * Fraction(right))
+def test_product_is_rounded_once_half_even(quantity, price):
+    assert multiply(quantity, price) == round_half_even(Fraction(quantity) * Fraction(price))
 
 
 @given(amounts, positive, positive)
@@ -83,8 +83,8 @@ def test_ratio_is_rounded_once_half_even(amount, divisor):
 @given(amounts, positive, positive)
 def test_parts_of_an_amount_sum_up_within_one_unit(amount, part, whole):
     assume(part <= whole)
-    rest = amount - compute_share(amount, part, whole)
-    assert abs(Fraction(rest) - Fraction(amount) * (1 - Fraction(part) / Fraction(whole))) <= UNIT / 2
+    remainder = amount - compute_share(amount, part, whole)
+    assert abs(Fraction(remainder) - Fraction(amount) * (1 - Fraction(part) / Fraction(whole))) <= UNIT / 2
 
 
 @pytest.mark.parametrize(
@@ -164,17 +164,17 @@ LARGEST = "9999999999999999.99999999"
     ],
 )
 def test_amounts_are_rounded_down_up_and_to_the_nearest_step(amount, step, floor, ceiling, nearest):
-    given, unit = Decimal(amount), Decimal(step)
+    exact, unit = Decimal(amount), Decimal(step)
     assert (
-        round_down_to_step(given, unit),
-        round_up_to_step(given, unit),
-        round_to_nearest_step(given, unit),
+        round_down_to_step(exact, unit),
+        round_up_to_step(exact, unit),
+        round_to_nearest_step(exact, unit),
     ) == tuple(map(Decimal, (floor, ceiling, nearest)))
 
 
 @pytest.mark.parametrize(
-    ("amount", "words"),
+    ("amount", "text"),
     [("5.00000000", "5"), ("1000.50", "1,000.5"), ("0.05000000", "0.05"), ("1E+6", "1,000,000"), ("0", "0")],
 )
-def test_amounts_in_sentences_have_no_trailing_zeros(amount, words):
-    assert format_grouped_amount(Decimal(amount)) == words
+def test_amounts_in_sentences_have_no_trailing_zeros(amount, text):
+    assert format_grouped_amount(Decimal(amount)) == text

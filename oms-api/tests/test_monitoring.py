@@ -34,9 +34,9 @@ def list_panels():
 
 @pytest.mark.parametrize("name", ["alerts.yml", "dashboard.json"])
 def test_every_metric_of_the_files_exists(name):
-    named = set(_METRIC.findall((FOLDER / name).read_text()))
-    assert named
-    assert named <= list_metric_names()
+    metric_names = set(_METRIC.findall((FOLDER / name).read_text()))
+    assert metric_names
+    assert metric_names <= list_metric_names()
 
 
 def test_every_metric_is_on_the_dashboard():

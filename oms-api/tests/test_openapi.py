@@ -248,12 +248,12 @@ def test_every_operation_except_health_requires_the_key(document):
 def test_every_operation_has_examples_of_its_problems(document):
     for name, operation in list_guarded_operations(document).items():
         responses = operation["responses"]
-        wanted = (
+        required_fields = (
             PROBLEMS
             | ({"413", "415"} if "requestBody" in operation else set())
             | ({"404"} if "{" in name[1] else set())
         )
-        assert wanted <= set(responses), name
+        assert required_fields <= set(responses), name
         for status, described in responses.items():
             if status.startswith("2"):
                 continue
@@ -397,8 +397,8 @@ def test_idempotency_and_paging_are_described(document):
 
 
 def test_operations_have_unique_ids_and_descriptions(document):
-    named = [operation["operationId"] for operation in list_operations(document).values()]
-    assert len(named) == len(set(named))
+    operation_ids = [operation["operationId"] for operation in list_operations(document).values()]
+    assert len(operation_ids) == len(set(operation_ids))
     assert all(operation["description"] for operation in list_operations(document).values())
 
 
@@ -449,10 +449,10 @@ VERBS = {
 
 def test_summaries_are_a_verb_and_its_object(document):
     for name, operation in list_operations(document).items():
-        verb, *rest = operation["summary"].split(" ")
+        verb, *object_words = operation["summary"].split(" ")
         assert verb in VERBS, name
-        assert rest, name
-        assert all(word[0].islower() or not word.istitle() for word in rest), name  # no "Make Key"
+        assert object_words, name
+        assert all(word[0].islower() or not word.istitle() for word in object_words), name  # no "Make Key"
 
 
 def test_tags_are_described_in_reading_order_and_used(document):
@@ -469,9 +469,9 @@ def test_every_field_has_a_description_and_a_valid_example(document):
             assert field.get("description"), f"{model}.{name}"
             assert field.get("examples") or is_nested(field), f"{model}.{name}"
             # To compile all components takes much longer than to validate an example.
-            named = {"components": document["components"]} if '"$ref"' in json.dumps(field) else {}
+            components = {"components": document["components"]} if '"$ref"' in json.dumps(field) else {}
             for example in field.get("examples", ()):
-                jsonschema_rs.validate({**field, **named}, example)
+                jsonschema_rs.validate({**field, **components}, example)
 
 
 def is_nested(field):

@@ -34,9 +34,9 @@ def is_passing(limiter, caller="a", tenant_id=1, address="192.0.2.1"):
     return True
 
 
-def get_refusal(limiter, *who):
+def get_refusal(limiter, *caller):
     with pytest.raises(TooMany) as caught:
-        limiter.take(*(who or ("a", 1, "192.0.2.1")))
+        limiter.take(*(caller or ("a", 1, "192.0.2.1")))
     return caught.value
 
 
@@ -107,8 +107,8 @@ def test_callers_at_one_address_share_its_limit(clock):
 def test_tenant_and_address_limits_default_to_10_and_20_times(clock):
     limiter = RateLimiter(Quotas(1), clock)
     assert [is_passing(limiter, str(number)) for number in range(11)] == [True] * 10 + [False]
-    others = [is_passing(limiter, str(number), tenant_id=number) for number in range(100, 111)]
-    assert others == [True] * 10 + [False]  # twenty from this address
+    other_results = [is_passing(limiter, str(number), tenant_id=number) for number in range(100, 111)]
+    assert other_results == [True] * 10 + [False]  # twenty from this address
 
 
 def test_rejection_by_one_limit_uses_no_token_of_the_others(clock):
@@ -119,7 +119,7 @@ def test_rejection_by_one_limit_uses_no_token_of_the_others(clock):
 
 
 @pytest.mark.parametrize(
-    ("quotas", "name", "words"),
+    ("quotas", "name", "limit_text"),
     [
         ((1, 9, 9), "default", "with this key"),
         ((9, 1, 9), "tenant", "this tenant"),
@@ -127,11 +127,11 @@ def test_rejection_by_one_limit_uses_no_token_of_the_others(clock):
         ((2, 1, 2), "tenant", "this tenant"),
     ],
 )
-def test_rejection_names_the_limit(clock, quotas, name, words):
+def test_rejection_names_the_limit(clock, quotas, name, limit_text):
     limiter = RateLimiter(Quotas(*quotas), clock)
     assert is_passing(limiter)
     refusal = get_refusal(limiter)
-    assert words in refusal.detail
+    assert limit_text in refusal.detail
     assert refusal.headers["ratelimit-policy"] == f'"{name}";q=1;w=60'
     assert refusal.headers["ratelimit"] == f'"{name}";r=0;t=60'
     assert refusal.retry_after_seconds == 60

@@ -14,37 +14,23 @@ from app.rate_limit import Quotas, RateLimiter, Sharing
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
-from tests.support.redis import RedisServer
+from tests.support.redis import run_redis_server
 
 ADDRESS = "192.0.2.1"
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
 @pytest.fixture
-def redis_server(server):
+def redis_server(redis_server):
     """Provide an empty server."""
-    with server.client() as client:
+    with redis_server.client() as client:
         client.flushall()
-    return server
+    return redis_server
 
 
 @pytest.fixture
 def killable_redis():
-    server = RedisServer()
-    try:
-        server.start()
+    with run_redis_server() as server:
         yield server
-    finally:
-        server.remove()
 
 
 class LimiterProcess:
@@ -65,9 +51,9 @@ class LimiterProcess:
         return next((number for number in range(most) if not self.passes()), most)
 
 
-async def wait_until(done):
+async def wait_until(condition):
     async with asyncio.timeout(WAIT_SECONDS):
-        while not done():  # noqa: ASYNC110  # what is waited for has no event; the timeout ends this
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event; the timeout ends this
             await asyncio.sleep(0.01)
 
 

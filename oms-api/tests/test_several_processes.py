@@ -46,7 +46,7 @@ def build_requests(seed):
 
 async def send_to_both(urls):
     """Send every request to both processes at once under one key, as a client does that lost an answer."""
-    async with httpx.AsyncClient(timeout=30, headers=KEY) as client:
+    async with httpx.AsyncClient(timeout=60, headers=KEY) as client:
 
         async def one_client(seed):
             answers = []
@@ -56,11 +56,15 @@ async def send_to_both(urls):
                 answers.append(await asyncio.gather(*sent))
             return answers
 
-        return [pair for pairs in await asyncio.gather(*map(one_client, range(CLIENTS))) for pair in pairs]
+        return [
+            responses
+            for pairs in await asyncio.gather(*map(one_client, range(CLIENTS)))
+            for responses in pairs
+        ]
 
 
 async def read_everything(url):
-    async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) as client:
         trades = (await client.get("/api/v1/trades", params={"limit": 1000})).json()
         portfolios = [(await client.get(f"/api/v1/portfolio/{name}")).json() for name in BOOKS]
     return trades, [{name: book[name] for name in book if name not in VALUES} for book in portfolios]
@@ -68,7 +72,9 @@ async def read_everything(url):
 
 def test_books_stay_consistent_under_load_from_two_processes(two_apis):
     pairs = asyncio.run(send_to_both(two_apis))
-    assert Counter(response.status_code for pair in pairs for response in pair) == {201: 2 * CLIENTS * ROUNDS}
+    assert Counter(response.status_code for responses in pairs for response in responses) == {
+        201: 2 * CLIENTS * ROUNDS
+    }
     for first, second in pairs:
         assert first.json() == second.json()
         assert ("Idempotent-Replayed" in first.headers) != ("Idempotent-Replayed" in second.headers)
@@ -86,20 +92,20 @@ def test_books_stay_consistent_under_load_from_two_processes(two_apis):
 
 
 def assert_positions_are_the_replay(book, trades):
-    for symbol, held in book["positions"].items():
+    for symbol, position in book["positions"].items():
         fills = [
             Fill(Side(t["side"]), Decimal(t["quantity"]), Decimal(t["gmv"]))
             for t in trades
             if t["symbol"] == symbol
         ]
         expected = replay_fills(fills)
-        state = tuple(Decimal(held[name]) for name in ("quantity", "cost", "realized_pnl"))
+        state = tuple(Decimal(position[name]) for name in ("quantity", "cost", "realized_pnl"))
         assert state == (expected.quantity, expected.cost, expected.realized_pnl)
 
 
 def test_idempotency_key_with_two_bodies_binds_once_across_processes(two_apis):
     async def race():
-        async with httpx.AsyncClient(timeout=30, headers=KEY | {"Idempotency-Key": "contested"}) as client:
+        async with httpx.AsyncClient(timeout=60, headers=KEY | {"Idempotency-Key": "contested"}) as client:
             bodies = [
                 build_trade_body(quantity=str(1 + n % 2), portfolio_name=f"Race {n % 4}", gmv="5")
                 for n in range(20)
@@ -108,8 +114,10 @@ def test_idempotency_key_with_two_bodies_binds_once_across_processes(two_apis):
                 client.post(f"{two_apis[n % 2]}/api/v1/trade", json=body) for n, body in enumerate(bodies)
             )
             responses = await asyncio.gather(*sent)
-            found = await client.get(f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": "contested"})
-            return responses, found.json()
+            trade_list = await client.get(
+                f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": "contested"}
+            )
+            return responses, trade_list.json()
 
     answers, response = asyncio.run(race())
     assert len(response) == 1
@@ -120,17 +128,17 @@ def test_idempotency_key_with_two_bodies_binds_once_across_processes(two_apis):
 
 
 def test_cursor_of_one_process_is_valid_in_another(two_apis):
-    first = httpx.get(f"{two_apis[0]}/api/v1/trades", params={"limit": 5}, headers=KEY)
+    first = httpx.get(f"{two_apis[0]}/api/v1/trades", params={"limit": 5}, headers=KEY, timeout=60)
     if "link" in first.headers:
         address = first.headers["link"].split(">")[0][1:]
-        assert httpx.get(two_apis[1] + address, headers=KEY).status_code == 200
+        assert httpx.get(two_apis[1] + address, headers=KEY, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 def test_web_concurrency_sets_the_number_of_processes(new_database, backend):
     with run_process(DATABASE_URL=new_database(backend), WEB_CONCURRENCY="2") as service:
         pid = service.process.pid
-        with httpx.Client(base_url=service.url, headers=KEY, timeout=30) as client:
+        with httpx.Client(base_url=service.url, headers=KEY, timeout=60) as client:
             assert client.post("/api/v1/trade", json=build_trade_body()).status_code == 201
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
@@ -167,7 +175,7 @@ def test_idempotency_key_for_two_portfolios_in_two_processes_records_one_trade(t
     assert Counter(map(tuple, results)) == {(201, 409): races}
     for key in ("race-0", f"race-{races - 1}"):
         stored = httpx.get(
-            f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": key}, headers=KEY
+            f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": key}, headers=KEY, timeout=60
         ).json()
         assert len(stored) == 1
 
@@ -201,7 +209,7 @@ def build_resting_ticket(name):
 @pytest.mark.parametrize("rounds", [5, pytest.param(500, marks=pytest.mark.long)])
 def test_last_unit_of_a_firm_limit_is_used_by_one_of_two_processes(two_apis, rounds):
     tenant = {"name": "A desk", "slug": f"desk-{secrets.token_hex(4)}"}
-    key = httpx.post(f"{two_apis[0]}/api/v1/tenants", json=tenant, headers=KEY).json()["api_key"]
+    key = httpx.post(f"{two_apis[0]}/api/v1/tenants", json=tenant, headers=KEY, timeout=60).json()["api_key"]
     with httpx.Client(base_url=f"{two_apis[0]}/api/v1", headers={"X-API-Key": key}, timeout=60) as client:
         for side in range(2):
             assert client.post("/portfolios", json={"name": f"Side {side}"}).status_code == 201

@@ -14,6 +14,7 @@ from app import http_server, main, startup
 from app.config import ConfigurationError
 from app.startup import CannotStart
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import HOME, build_environment, run_process
 from tests.support.service import run_service
 
@@ -41,7 +42,10 @@ def test_several_processes_can_start_concurrently_on_an_empty_database(empty_url
         services = list(starters.map(stack.enter_context, contexts))
         responses = [
             httpx.post(
-                f"{service.url}/api/v1/trade", json=build_trade_body(), headers={"X-API-Key": BOOTSTRAP_KEY}
+                f"{service.url}/api/v1/trade",
+                json=build_trade_body(),
+                headers={"X-API-Key": BOOTSTRAP_KEY},
+                timeout=WAIT_SECONDS,
             )
             for service in services
         ]

@@ -65,7 +65,7 @@ def test_servers_and_programs_end_with_a_killed_run(test_run):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-def test_next_run_deletes_what_a_killed_guard_left(test_run, monkeypatch):
+def test_next_run_deletes_remains_of_a_killed_guard(test_run, monkeypatch):
     process, folder, pids = test_run
     for guard in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         if b"server_guard.py" in Path(f"/proc/{guard}/cmdline").read_bytes():

@@ -38,7 +38,7 @@ def test_note_accepts_joined_characters_that_a_name_rejects(text):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("Growth  A", "growth a"),
         ("Growth\u00a0A", "Growth A"),
@@ -52,13 +52,13 @@ def test_note_accepts_joined_characters_that_a_name_rejects(text):
         ("\u0149", "'n"),
     ],
 )
-def test_visually_equal_names_have_one_key(one, other):
-    assert name_key(one) == name_key(other)
+def test_visually_equal_names_have_one_key(first, second):
+    assert name_key(first) == name_key(second)
 
 
-@pytest.mark.parametrize(("one", "other"), [("A B", "AB"), ("A-B", "A B"), ('"A"', "'A'"), ("A", "À")])
-def test_visually_different_names_have_different_keys(one, other):
-    assert name_key(one) != name_key(other)
+@pytest.mark.parametrize(("first", "second"), [("A B", "AB"), ("A-B", "A B"), ('"A"', "'A'"), ("A", "À")])
+def test_visually_different_names_have_different_keys(first, second):
+    assert name_key(first) != name_key(second)
 
 
 def test_labels_keep_their_case():

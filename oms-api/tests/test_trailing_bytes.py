@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from app import main
 from app.http_server import MAX_HEAD_BYTES, LimitedHttpProtocol, set_timeouts
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
 from tests.support.service import build_settings
 
@@ -44,7 +45,7 @@ def send_pieces(server, *pieces: bytes, pause: float = 0.0) -> list[int]:
             for piece in pieces:
                 writer.write(piece)
                 await asyncio.sleep(pause)
-            return await asyncio.wait_for(reader.read(), 8)
+            return await asyncio.wait_for(reader.read(), WAIT_SECONDS)
         except ConnectionError:
             return b""
         finally:
@@ -58,12 +59,13 @@ def send_pieces(server, *pieces: bytes, pause: float = 0.0) -> list[int]:
 
 def count_recorded(server) -> int:
     headers = {"X-API-Key": BOOTSTRAP_KEY}
-    return len(httpx.get(f"{server.url}/api/v1/trades", params={"limit": 1000}, headers=headers).json())
+    url = f"{server.url}/api/v1/trades"
+    return len(httpx.get(url, params={"limit": 1000}, headers=headers, timeout=WAIT_SECONDS).json())
 
 
 @pytest.mark.parametrize("stray", [b" ", b"\0", b"}", b"\r\n}", b"GARBAGE\r\n\r\n"])
 @pytest.mark.parametrize("pause", [None, 0.0, 0.005, 0.1])
-def test_complete_request_is_answered_whatever_follows(server, stray, pause):
+def test_complete_request_is_answered_despite_trailing_bytes(server, stray, pause):
     before = count_recorded(server)
     pieces = [TRADE + stray] if pause is None else [TRADE, stray]
     assert send_pieces(server, *pieces, pause=pause or 0.0) == [201]

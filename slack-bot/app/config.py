@@ -99,10 +99,10 @@ def from_values(values: Mapping[str, str]) -> Settings:
     )
 
 
-def _choose_events_url(given: str, environment: str, oms_api_url: str, port: int) -> str:
+def _choose_events_url(events_url: str, environment: str, oms_api_url: str, port: int) -> str:
     """Return the address at which the OMS reaches the bot. `host:port` alone names a private host."""
-    if given:
-        url = _with_scheme(given)
+    if events_url:
+        url = _with_scheme(events_url)
         return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}{EVENTS_PATH}"
     is_on_same_machine = environment != "production" and is_loopback(oms_api_url)
     return f"http://127.0.0.1:{port}{EVENTS_PATH}" if is_on_same_machine else ""

@@ -79,7 +79,7 @@ class OutcomeUnknown(OmsError):
 class OmsRejected(OmsError):
     """Raised when the OMS refused the request (422, 409, 413), with a reason and the fields at fault.
 
-    `kind` is the last part of the problem type, such as `order-denied`. `facts` are all members of the
+    `kind` is the last part of the problem type, such as `order-denied`. `members` are all members of the
     problem document.
     """
 
@@ -89,13 +89,13 @@ class OmsRejected(OmsError):
         problems: tuple[FieldProblem, ...] = (),
         status: int = 422,
         kind: str = "",
-        facts: Mapping[str, Any] | None = None,
+        members: Mapping[str, Any] | None = None,
     ):
         super().__init__(detail)
         self.problems = problems
         self.status = status
         self.kind = kind
-        self.facts = dict(facts or {})
+        self.members = dict(members or {})
 
     @property
     def is_denial(self) -> bool:

@@ -26,11 +26,13 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
 
     @routes.route("/api/<name>", methods=["GET", "POST"])
     def web_api(name: str) -> Response:
-        given, problem = _read_arguments()
-        shown = {key: value for key, value in given.items() if key not in ("token", "code", "client_secret")}
+        parameters, problem = _read_arguments()
+        shown = {
+            key: value for key, value in parameters.items() if key not in ("token", "code", "client_secret")
+        }
 
         def run_call() -> Response:
-            answer = problem or _call(simulator, name, given)
+            answer = problem or _call(simulator, name, parameters)
             response = _build_json_response(answer)
             if name == "auth.test":
                 response.headers["X-OAuth-Scopes"] = ",".join(simulator.workspace_state.manifest.scopes)
@@ -40,16 +42,16 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
 
     @routes.post(f"{PREFIX}/<path:_rest>")
     def response_url(_rest: str) -> Response:
-        given, problem = _read_arguments()
+        parameters, problem = _read_arguments()
 
         def run_call() -> Response:
             return (
                 _build_text_response(problem["error"], 400)
                 if problem
-                else _respond(simulator, request.path, given)
+                else _respond(simulator, request.path, parameters)
             )
 
-        return _run_with_faults(simulator, RESPONSE_URL, given, run_call)
+        return _run_with_faults(simulator, RESPONSE_URL, parameters, run_call)
 
     _add_file_routes(routes, simulator)
     return routes
@@ -91,13 +93,13 @@ def _send_file(simulator: Simulator, file_id: str) -> Response:
     return response
 
 
-def _call(simulator: Simulator, name: str, given: arguments.Arguments) -> Answer:
+def _call(simulator: Simulator, name: str, parameters: arguments.Arguments) -> Answer:
     state = simulator.workspace_state
     if name != "oauth.v2.access":
-        return methods.call(state, name, _read_token(given), given)
+        return methods.call(state, name, _read_token(parameters), parameters)
     try:
         with state.change():
-            answer = simulator.oauth_codes.exchange(given, state.installations)
+            answer = simulator.oauth_codes.exchange(parameters, state.installations)
             state.update_bot_membership()
             return answer
     except SlackError as error:
@@ -111,29 +113,29 @@ def _read_arguments() -> tuple[arguments.Arguments, Answer | None]:
         return {}, error.answer()
 
 
-def _read_token(given: arguments.Arguments) -> str:
+def _read_token(parameters: arguments.Arguments) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else str(given.get("token") or "")
+    return token.strip() if scheme.lower() == "bearer" else str(parameters.get("token") or "")
 
 
-def _respond(simulator: Simulator, path: str, given: arguments.Arguments) -> Response:
+def _respond(simulator: Simulator, path: str, parameters: arguments.Arguments) -> Response:
     workspace_state = simulator.workspace_state
     try:
         with workspace_state.change():
-            answers.respond(workspace_state, workspace_state.response_urls.find(path), given)
+            answers.respond(workspace_state, workspace_state.response_urls.find(path), parameters)
     except SlackError as error:
         return _build_text_response(error.code, 404 if error.code in {"expired_url", "used_url"} else 400)
     return _build_text_response("ok", 200)
 
 
 def _run_with_faults(
-    simulator: Simulator, name: str, given: Answer, run_call: Callable[[], Response]
+    simulator: Simulator, name: str, parameters: Answer, run_call: Callable[[], Response]
 ) -> Response:
     workspace_state = simulator.workspace_state
     with workspace_state.change():
         fault = workspace_state.faults.take_call_fault(name)
         entry = workspace_state.request_log.add_call(
-            at=workspace_state.clock.now(), method=name, arguments=given, status=None, response=None
+            at=workspace_state.clock.now(), method=name, arguments=parameters, status=None, response=None
         )
     if fault and fault.slow_seconds:
         simulator.request_sender.closing.wait(fault.slow_seconds)

@@ -30,12 +30,12 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
     def consent() -> Response:
         scopes, state = request.args.get("scope", ""), request.args.get("state", "")
         team = _find_team(request.args.get("team", ""))
-        wanted = {"scope": scopes, "state": state, "team": team.id}
-        allow = f"{CONSENT_PATH}/allow?{urlencode(wanted)}"
+        query = {"scope": scopes, "state": state, "team": team.id}
+        allow = f"{CONSENT_PATH}/allow?{urlencode(query)}"
         cancel = _build_callback(simulator, error="access_denied", state=state)
         rows = "".join(f"<li>{escape(scope)}</li>" for scope in filter(None, scopes.split(",")))
         names = {"app": escape(simulator.workspace_state.manifest.bot_name), "team": escape(team.name)}
-        teams = " · ".join(_build_link(each, team, wanted) for each in workspace.WORKSPACES)
+        teams = " · ".join(_build_link(each, team, query) for each in workspace.WORKSPACES)
         return Response(
             PAGE.format(scopes=rows, allow=escape(allow), cancel=escape(cancel), teams=teams, **names)
         )
@@ -53,11 +53,11 @@ def _find_team(team_id: str) -> Team:
     return next((team for team in workspace.WORKSPACES if team.id == team_id), workspace.HOME)
 
 
-def _build_link(team: Team, current: Team, wanted: dict[str, str]) -> str:
+def _build_link(team: Team, current: Team, parameters: dict[str, str]) -> str:
     """Return the name of a workspace, with a link if it is not the chosen one."""
     if team is current:
         return f"<strong>{escape(team.name)}</strong>"
-    query = urlencode(wanted | {"team": team.id})
+    query = urlencode(parameters | {"team": team.id})
     return f'<a href="{CONSENT_PATH}?{escape(query)}">{escape(team.name)}</a>'
 
 

@@ -17,9 +17,9 @@ MAX_QUEUED = 200
 
 @dataclass(order=True)
 class Attempt:
-    """One attempt to deliver an event. ``due`` is a time of the simulator's clock."""
+    """One attempt to deliver an event. ``due_at`` is a time of the simulator's clock."""
 
-    due: float
+    due_at: float
     number: int
     envelope: dict[str, Any] = field(compare=False)
     retries: int = field(default=0, compare=False)
@@ -74,7 +74,7 @@ class EventQueue:
     def _find_next_due(self) -> Attempt | None:
         with self._state.news:
             while not self._closing:
-                wait = self._waiting[0].due - self._state.clock.now() if self._waiting else None
+                wait = self._waiting[0].due_at - self._state.clock.now() if self._waiting else None
                 if wait is not None and wait <= 0:
                     return heapq.heappop(self._waiting)
                 self._state.news.wait(wait)
@@ -82,13 +82,13 @@ class EventQueue:
 
     def _deliver(self, attempt: Attempt) -> None:
         reply = self._request_sender.send(payloads.event(attempt.envelope, attempt.retries, attempt.reason))
-        done = reply.ok or reply.headers.get("x-slack-no-retry") == "1"
-        if done or attempt.retries >= len(RETRY_AFTER_SECONDS):
+        is_delivered = reply.ok or reply.headers.get("x-slack-no-retry") == "1"
+        if is_delivered or attempt.retries >= len(RETRY_AFTER_SECONDS):
             return
         with self._state.change():
-            due = attempt.due + RETRY_AFTER_SECONDS[attempt.retries]
+            due_at = attempt.due_at + RETRY_AFTER_SECONDS[attempt.retries]
             number = next(self._numbers)
-            self._push(Attempt(due, number, attempt.envelope, attempt.retries + 1, _get_reason(reply)))
+            self._push(Attempt(due_at, number, attempt.envelope, attempt.retries + 1, _get_reason(reply)))
 
 
 def _get_reason(reply: Reply) -> str:

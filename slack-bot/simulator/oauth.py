@@ -28,10 +28,10 @@ class OAuthCodes:
                 self._codes.pop(next(iter(self._codes)))
         return code
 
-    def exchange(self, given: dict[str, Any], installations: Installations) -> dict[str, Any]:
+    def exchange(self, parameters: dict[str, Any], installations: Installations) -> dict[str, Any]:
         """``oauth.v2.access``: install the app, and return the bot token for a code. Raises SlackError."""
         with self._lock:
-            grant = self._codes.pop(str(given.get("code") or ""), None)
+            grant = self._codes.pop(str(parameters.get("code") or ""), None)
         if grant is None:
             raise SlackError("invalid_code")
         scopes, team = grant

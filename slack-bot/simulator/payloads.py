@@ -17,9 +17,9 @@ VERIFICATION_TOKEN = "deprecated"  # noqa: S105 - Slack still sends one, for app
 Payload = dict[str, Any]
 
 
-def command(person: Person, channel: Channel, words: str, trigger_id: str, response_url: str) -> Request:
-    """Return the request of a slash command. ``words`` begins with the slash."""
-    name, _, text = words.partition(" ")
+def command(person: Person, channel: Channel, line: str, trigger_id: str, response_url: str) -> Request:
+    """Return the request of a slash command. ``line`` begins with the slash."""
+    name, _, text = line.partition(" ")
     fields = {
         "token": VERIFICATION_TOKEN,
         "team_id": person.team.id,

@@ -154,6 +154,6 @@ class Views:
 
     def _refuse_duplicate(self, content: dict[str, Any], own: View | None = None) -> None:
         external_id = content.get("external_id")
-        others = [view for view in self.list_open() if view is not own]
-        if external_id and any(view.content.get("external_id") == external_id for view in others):
+        other_views = [view for view in self.list_open() if view is not own]
+        if external_id and any(view.content.get("external_id") == external_id for view in other_views):
             raise SlackError("duplicate_external_id")

@@ -85,9 +85,15 @@ def channels() -> dict[str, Channel]:
     ]
     everywhere = {person.id for person in PEOPLE} | {BOT_USER_ID}
     rooms.append(Channel(SHARED, "partners", topic="Shared with Partner Fund", members=everywhere))
-    theirs = {person.id for person in PEOPLE if person.team is NEIGHBOR}
+    neighbor_members = {person.id for person in PEOPLE if person.team is NEIGHBOR}
     rooms.append(
-        Channel("C0PARTDESK1", "partner-desk", topic="Trades of Partner Fund", members=theirs, team=NEIGHBOR)
+        Channel(
+            "C0PARTDESK1",
+            "partner-desk",
+            topic="Trades of Partner Fund",
+            members=neighbor_members,
+            team=NEIGHBOR,
+        )
     )
     return {room.id: room for room in rooms + [create_direct_message(person.id) for person in PEOPLE]}
 

@@ -14,7 +14,9 @@ from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.server.build import Bot, create_bot
 from app.services.dependencies import Services, Waits
+from app.services.state.workers import Workers
 from app.storage.storage import Storage, create_storage
+from support.conditions import WAIT_SECONDS
 from tests import factories
 from tests.fake_oms import FakeOms
 from tests.fakes import FakeSlack
@@ -121,6 +123,20 @@ def workspace(create_workspace: Callable[..., Workspace]) -> Workspace:
 def hasty_workspace(create_workspace: Callable[..., Workspace]) -> Workspace:
     """Provide a bot that answers Slack before a slow OMS has answered."""
     return create_workspace(SHORT_WAITS)
+
+
+def finish_work(bot: Bot) -> None:
+    """Return after the bot has done all the work that it has begun or queued. It accepts no more work.
+
+    After it, a test can assert that a message was not sent.
+    """
+    services = bot.services
+    pools = [pool for pool in vars(services).values() if isinstance(pool, Workers)]
+    for pool in pools:  # a pool begins its work in order, and cancels what it has not begun when it stops
+        pool.submit("last work", lambda: None).result(WAIT_SECONDS)
+    services.stop_workers(wait=True)
+    assert services.send_queue.close(WAIT_SECONDS), "a message is still queued"
+    assert services.overview_queue.close(WAIT_SECONDS), "an overview is still queued"
 
 
 def close_bot(workspace: Workspace) -> None:

@@ -128,11 +128,13 @@ class FakeOms(FakeServer):
             return Response(body={"symbol": symbol, "listed": symbol in self.instruments})
         if name == "holding":
             portfolio, symbol = call.path.split("/", 5)[4:]
-            held = self.holdings.get((portfolio, symbol))
-            return Response(body=held) if held else build_problem(404, "No position.", kind="not-found")
-        named = self._portfolio_named(call.path.rpartition("/")[2], person)
-        body: dict[str, Any] = cash_json(named or "") | {"positions": {}}
-        return Response(body=body) if named else build_problem(404, "No portfolio.", kind="not-found")
+            holding = self.holdings.get((portfolio, symbol))
+            return Response(body=holding) if holding else build_problem(404, "No position.", kind="not-found")
+        portfolio_name = self._portfolio_named(call.path.rpartition("/")[2], person)
+        body: dict[str, Any] = cash_json(portfolio_name or "") | {"positions": {}}
+        return (
+            Response(body=body) if portfolio_name else build_problem(404, "No portfolio.", kind="not-found")
+        )
 
     def _trades(self, name: str, call: Request, person: str) -> list[dict[str, Any]]:
         if name == "find":
@@ -141,8 +143,8 @@ class FakeOms(FakeServer):
             return [trade] if trade and trade["symbol"] == self.aliases.get(symbol, symbol) else []
         if name == "last_price":
             return [each for each in self.trades.values() if each["symbol"] == call.query["symbol"]][-1:]
-        wanted = {name: call.query[name] for name in ("symbol", "side")}
-        rows = [each for each in self.trades.values() if wanted.items() <= each.items()]
+        filters = {name: call.query[name] for name in ("symbol", "side")}
+        rows = [each for each in self.trades.values() if filters.items() <= each.items()]
         return [row for row in rows[::-1] if row["timestamp"] >= call.query["from"]]
 
     def place(self, call: Request, person: str) -> Response:
@@ -158,8 +160,11 @@ class FakeOms(FakeServer):
         replayed = {"Idempotent-Replayed": "true"} if key in self.trades else {}
         self.bodies[key] = call.body
         trade_id = f"T{1697234567000 + len(self.trades)}X"
-        named = {"symbol": self.aliases.get(call.body["symbol"], call.body["symbol"]), "actor": person}
-        trade = self.trades.setdefault(key, build_trade_json(call.body, trade_id) | named)
+        resolved_fields = {
+            "symbol": self.aliases.get(call.body["symbol"], call.body["symbol"]),
+            "actor": person,
+        }
+        trade = self.trades.setdefault(key, build_trade_json(call.body, trade_id) | resolved_fields)
         return Response(201, {"success": True, "trade_id": trade["trade_id"], "trade": trade}, replayed)
 
     def record(self, key: str, body: dict[str, Any]) -> None:
@@ -172,8 +177,8 @@ class FakeOms(FakeServer):
 
     def _portfolio_named(self, portfolio: str, person: str) -> str | None:
         traded = [trade["portfolio_name"] for trade in self.trades.values()]
-        known = [*self._seen_by(person), *(name for name in traded if person not in self.narrowed)]
-        return next((each for each in known if each.casefold() == portfolio.casefold()), None)
+        visible_names = [*self._seen_by(person), *(name for name in traded if person not in self.narrowed)]
+        return next((each for each in visible_names if each.casefold() == portfolio.casefold()), None)
 
 
 def person_of(call: Request) -> str:

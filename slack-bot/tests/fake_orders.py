@@ -130,9 +130,9 @@ class FakeOrders:
         )
 
     def _recent_orders(self, call: Request, _person: str) -> Response:
-        wanted = {name: call.query[name] for name in ("symbol", "side") if name in call.query}
+        filters = {name: call.query[name] for name in ("symbol", "side") if name in call.query}
         return Response(
-            body=[order for order in self.orders.values() if wanted.items() <= order.items()][::-1]
+            body=[order for order in self.orders.values() if filters.items() <= order.items()][::-1]
         )
 
     def _get_order(self, call: Request, _person: str) -> Response:

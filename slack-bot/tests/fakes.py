@@ -158,8 +158,8 @@ class FakeSlack(FakeServer):
         return {"ts": f"{self.posts}.0", "channel": body.get("channel", "")}
 
     def _update(self, body: dict[str, Any]) -> dict[str, Any]:
-        known = self.current_hash.get(body["view_id"])
-        if body.get("hash") and known and body["hash"] != known:
+        current = self.current_hash.get(body["view_id"])
+        if body.get("hash") and current and body["hash"] != current:
             return {"ok": False, "error": "hash_conflict"}
         self.shown[body["view_id"]] = body["view"]
         return {"view": self._view(body["view_id"])}

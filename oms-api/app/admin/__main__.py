@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Execute the command that the arguments name, and return the exit status."""
     options = make_parser().parse_args(arguments)
     try:
-        return _print_result(_run(options))
+        return _print_result(_run_command(options))
     except (ConfigurationError, NotMigrated, NoMasterKey, Unavailable) as error:
         return _print_and_exit(str(error), CANNOT)
     except OSError as error:
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print_and_exit(str(error), REFUSED)
 
 
-def _run(options: Namespace) -> CommandResult:
+def _run_command(options: Namespace) -> CommandResult:
     settings = load_settings()
     engine = connect_engine(get_migration_url(settings), readers=1)
     try:

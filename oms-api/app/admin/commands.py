@@ -53,12 +53,12 @@ class CommandResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """The context of a command. `who` is the operator's account. `ask_password` reads a new password."""
+    """The context of a command. `operator` is the operator's account. `ask_password` reads a new password."""
 
     engine: Engine
     change_executor: ChangeExecutor
     now: Now
-    who: str
+    operator: str
     ask_password: Callable[[], str]
 
     def get_tenant(self, slug: str | None) -> TenantRow:
@@ -70,7 +70,7 @@ class CommandContext:
 
     def build_request(self, tenant_id: int = FIRST_TENANT) -> ChangeRequest:
         """Build a request of the operator for the tenant."""
-        person = f"shell:{self.who}"
+        person = f"shell:{self.operator}"
         return ChangeRequest(Caller(tenant_id, "shell", "shell", frozenset(Scope), person=person), "shell")
 
     @contextmanager
@@ -91,20 +91,20 @@ class CommandContext:
 async def create_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a tenant."""
     parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).to_parameters()
-    created = await command_context.execute(FIRST_TENANT, tenants.create_tenant, parameters)
+    tenant = await command_context.execute(FIRST_TENANT, tenants.create_tenant, parameters)
     return CommandResult(
-        f"Tenant {created['slug']!r} is made. Its first admin key is shown once.", created["api_key"]
+        f"Tenant {tenant['slug']!r} is made. Its first admin key is shown once.", tenant["api_key"]
     )
 
 
-async def suspend(command_context: CommandContext, options: Namespace) -> CommandResult:
+async def suspend_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Suspend a tenant."""
-    return await _switch(command_context, options.slug, {"status": "suspended"})
+    return await _update_tenant(command_context, options.slug, {"status": "suspended"})
 
 
-async def resume(command_context: CommandContext, options: Namespace) -> CommandResult:
+async def resume_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Reactivate a tenant."""
-    return await _switch(command_context, options.slug, {"status": "active"})
+    return await _update_tenant(command_context, options.slug, {"status": "active"})
 
 
 async def create_user(command_context: CommandContext, options: Namespace) -> CommandResult:
@@ -147,18 +147,18 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
     expires_at = (
         format_timestamp(command_context.now() + options.expires_in_days) if options.expires_in_days else None
     )
-    words = " ".join(options.scopes).replace(",", " ").split()
+    scope_names = " ".join(options.scopes).replace(",", " ").split()
     values = {
         "name": options.name,
-        "scopes": words,
+        "scopes": scope_names,
         "expires_at": expires_at,
         "portfolios": options.portfolios,
     }
     parameters = validate_model(KeyIn, values).to_parameters()
     tenant_id = command_context.get_tenant(options.tenant).id
-    created = await command_context.execute(tenant_id, api_keys.create_key, parameters)
+    key_fields = await command_context.execute(tenant_id, api_keys.create_key, parameters)
     return CommandResult(
-        f"Key {created['name']!r} ({created['key_id']}) is made. It is shown once.", created["key"]
+        f"Key {key_fields['name']!r} ({key_fields['key_id']}) is made. It is shown once.", key_fields["key"]
     )
 
 
@@ -174,10 +174,10 @@ async def rotate_key(command_context: CommandContext, options: Namespace) -> Com
     """Replace a key by a new one."""
     tenant_id = command_context.get_tenant(options.tenant).id
     key, parameters = _find_key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
-    created = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, parameters)
+    key_fields = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, parameters)
     overlap = f"The old one works {options.overlap_seconds} s more."
     return CommandResult(
-        f"Key {key.name!r} is {created['key_id']} now, shown once. {overlap}", created["key"]
+        f"Key {key.name!r} is {key_fields['key_id']} now, shown once. {overlap}", key_fields["key"]
     )
 
 
@@ -204,8 +204,8 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
         if options.what == "tenants":
             rows = [_format_tenant(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
         elif options.what == "users":
-            found = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
-            rows = [_format_user(row) for row in found]
+            users = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
+            rows = [_format_user(row) for row in users]
         else:
             now = command_context.now()
             keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
@@ -217,8 +217,8 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
 
 COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, CommandResult]]] = {
     "create-tenant": create_tenant,
-    "suspend": suspend,
-    "resume": resume,
+    "suspend": suspend_tenant,
+    "resume": resume_tenant,
     "create-user": create_user,
     "reset-password": reset_password,
     "reset": reset_password,
@@ -232,7 +232,7 @@ COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, Co
 }
 
 
-async def _switch(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
+async def _update_tenant(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
     await command_context.execute(FIRST_TENANT, tenants.update_tenant, slug, changes)
     return CommandResult(f"Tenant {slug!r} is {changes['status']}.")
 
@@ -256,8 +256,8 @@ def find_user(command_context: CommandContext, tenant_id: int, called: str) -> U
     """Return the user with that e-mail address or Slack identity. Raises NotFound."""
     parameters = called.strip().lower()
     with command_context.connect_as_tenant(tenant_id) as connection:
-        found = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)
-    for user in found:
+        users = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)
+    for user in users:
         if parameters in {user.email, (user.person or "").lower()}:
             return user
     raise NotFound(f"There is no user {called!r}.")

@@ -43,15 +43,15 @@ async def post_alert(
         body.repeat,
         body.deliver_to,
     )
-    created = list[Alert]()
+    created_alerts = list[Alert]()
 
     def create(connection: Connection, _: ChangeRequest, now: datetime) -> ChangeResult:
         listed_alert = create_alert(connection, caller, terms, now)
-        created[:] = [listed_alert.alert]
+        created_alerts[:] = [listed_alert.alert]
         return ChangeResult(serialize_alert(listed_alert), [], 201)
 
     response = await change_requests.execute(caller, body, create)
-    for alert in created:
+    for alert in created_alerts:
         price_alerts.add(alert)
     return response
 

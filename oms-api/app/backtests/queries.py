@@ -45,15 +45,15 @@ def claim_backtest(
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    found = connection.execute(oldest).one_or_none()
-    if found is None:
+    row = connection.execute(oldest).one_or_none()
+    if row is None:
         return None
     values = {
         "status": BacktestStatus.RUNNING.value, "progress": 0, "holder": holder, "started_at": now,
         "leased_until": leased_until,
     }  # fmt: skip
-    BACKTESTS.update(connection, values, tenant_id=found.tenant_id, id=found.id)
-    return BACKTESTS.find(connection, tenant_id=found.tenant_id, id=found.id)
+    BACKTESTS.update(connection, values, tenant_id=row.tenant_id, id=row.id)
+    return BACKTESTS.find(connection, tenant_id=row.tenant_id, id=row.id)
 
 
 def update_claimed(connection: Connection, backtest: Backtest, changes: Mapping[str, Any]) -> bool:

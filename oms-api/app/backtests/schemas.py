@@ -268,9 +268,9 @@ def serialize_backtest(backtest: Backtest) -> dict[str, Any]:
 def serialize_comparison(backtests: Sequence[Backtest]) -> dict[str, Any]:
     """Return backtests as `ComparisonOut` describes them."""
     items = [serialize_backtest(backtest) for backtest in backtests]
-    found = [item["statistics"] or {} for item in items]
-    names = list(dict.fromkeys(name for statistics in found for name in statistics))
-    columns = {name: [statistics.get(name) for statistics in found] for name in names}
+    statistics_of_items = [item["statistics"] or {} for item in items]
+    names = list(dict.fromkeys(name for statistics in statistics_of_items for name in statistics))
+    columns = {name: [statistics.get(name) for statistics in statistics_of_items] for name in names}
     return {
         "items": items,
         "same_code": _are_same([backtest.code_hash for backtest in backtests]),

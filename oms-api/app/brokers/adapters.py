@@ -8,24 +8,24 @@ from sqlalchemy import Engine
 from app.brokers.alpaca.factory import create_alpaca_broker
 from app.brokers.errors import NoAdapter
 from app.brokers.ibkr.factory import create_ibkr_broker
-from app.brokers.kite.factory import create_kite_broker
-from app.brokers.kite.instrument_dump import fetch_instruments
-from app.brokers.kite.sessions import KiteLogIn
 from app.brokers.protocol import Broker, LogIn, ObserveRequest, ignore_request
 from app.brokers.remote.adapter import RemoteBroker
 from app.brokers.rules.connections import BrokerName, ConnectionTerms
+from app.brokers.zerodha.factory import create_zerodha_broker
+from app.brokers.zerodha.instrument_dump import fetch_instruments
+from app.brokers.zerodha.sessions import ZerodhaLogIn
 from app.instruments.rules import Instrument
 
 # Processes share the rate limit of an account through the database.
 ADAPTERS: dict[str, Callable[[ConnectionTerms, Engine | None], Broker]] = {
     BrokerName.ALPACA: create_alpaca_broker,
     BrokerName.IBKR: create_ibkr_broker,
-    BrokerName.ZERODHA: create_kite_broker,
+    BrokerName.ZERODHA: create_zerodha_broker,
 }
 
 # The brokers whose sessions end every day, so that a person must log in.
 LOG_INS: dict[str, Callable[[ConnectionTerms], LogIn]] = {
-    BrokerName.ZERODHA: KiteLogIn,
+    BrokerName.ZERODHA: ZerodhaLogIn,
 }
 
 # The brokers whose instruments are loaded every day.

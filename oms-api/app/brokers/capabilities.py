@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from app.brokers.alpaca.rules import capabilities as alpaca
 from app.brokers.ibkr.rules import capabilities as ibkr
-from app.brokers.kite.rules import capabilities as kite
 from app.brokers.rules.connections import BrokerName
 from app.brokers.rules.linked_orders import Pairing, find_pair_refusal, is_resting
 from app.brokers.rules.values import BrokerOrder, TimeInForce
+from app.brokers.zerodha.rules import capabilities as zerodha
 
 
 class BrokerTable(NamedTuple):
@@ -26,7 +26,7 @@ def _carry_nothing(_: BrokerOrder) -> bool:
 TABLES: dict[str, BrokerTable] = {
     BrokerName.ALPACA: BrokerTable(alpaca.find_refusal, alpaca.get_pairing, alpaca.can_carry_exits),
     BrokerName.IBKR: BrokerTable(ibkr.find_refusal, ibkr.get_pairing, ibkr.can_carry_exits),
-    BrokerName.ZERODHA: BrokerTable(kite.find_refusal, kite.get_pairing, _carry_nothing),
+    BrokerName.ZERODHA: BrokerTable(zerodha.find_refusal, zerodha.get_pairing, _carry_nothing),
 }
 
 

@@ -65,8 +65,8 @@ class NoSuchConnection(NotFound):
 class ConnectionExists(Conflict):
     """Raised when the tenant has a connection of that name, or one to the same account."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"The tenant has a broker connection {what}; change that one.")
+    def __init__(self, description: str) -> None:
+        super().__init__(f"The tenant has a broker connection {description}; change that one.")
 
 
 class ConnectionInUse(Conflict):

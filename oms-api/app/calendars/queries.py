@@ -66,7 +66,9 @@ def format_sessions(sessions: Sequence[LocalHours]) -> str:
 def _parse_override(
     market: str, day: str, kind: str, sessions: str, name: str, source: str
 ) -> CalendarOverride:
-    hours = tuple(LocalHours(*map(time.fromisoformat, pair)) for pair in orjson.loads(sessions))
+    hours = tuple(
+        LocalHours(*map(time.fromisoformat, open_and_close)) for open_and_close in orjson.loads(sessions)
+    )
     return CalendarOverride(
         MarketIdentifier(market), date.fromisoformat(day), DayKind(kind), hours, name, source
     )

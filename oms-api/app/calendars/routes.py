@@ -82,8 +82,8 @@ async def put_calendar_day(
     def write(connection: Connection) -> None:
         previous, updated = calendars.set_day(connection, override, caller.actor, at)
         before = previous and {name: previous[name] for name in ("kind", "sessions", "name", "source")}
-        what = ("calendar.set", f"{market} {day}", before, serialize_override(updated))
-        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
+        change = ("calendar.set", f"{market} {day}", before, serialize_override(updated))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *change)])
 
     await changes.run(write, caller.tenant_id)
     await readers.run_single(calendars.refresh)

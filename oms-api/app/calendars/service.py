@@ -35,7 +35,7 @@ class Calendars(ReleasedCalendars):
         """Apply the dates that the operator has set since the last call, in any process."""
         version = queries.find_version(connection)
         if version != self._version:
-            self._calendars = self._build(queries.list_overrides(connection))
+            self._calendars = self._build_calendars(queries.list_overrides(connection))
             self._version = version
 
     def set_day(
@@ -48,9 +48,9 @@ class Calendars(ReleasedCalendars):
         self._require_settable(override.market, override.date)
         queries.lock_days(connection)
         key = (override.market.value, override.date.isoformat())
-        found = [row for row in queries.list_rows(connection) if (row["market"], row["date"]) == key]
+        previous_rows = [row for row in queries.list_rows(connection) if (row["market"], row["date"]) == key]
         queries.set_day(connection, override, queries.find_version(connection) + 1, set_by, at)
-        return DayChange(found[0] if found else None, override)
+        return DayChange(previous_rows[0] if previous_rows else None, override)
 
     def _require_settable(self, market: MarketIdentifier, day: date) -> None:
         terms = next((table.terms for table in self._tables if table.terms.market is market), None)
@@ -94,21 +94,21 @@ def serialize_override(override: CalendarOverride) -> dict[str, Any]:
 
 def verify_calendars(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each date that differs from what the operator last set according to the audit log."""
-    stored = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
+    stored_rows = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
     expected = {
         act.target: (number, act) for number, act in enumerate(list_actions(connection, "calendar.set"), 1)
     }
-    for target in sorted(stored.keys() | expected.keys()):
+    for target in sorted(stored_rows.keys() | expected.keys()):
         place = f"calendar day {target}"
-        if target not in stored or target not in expected:
-            missing = "row" if target not in stored else "audit entry"
+        if target not in stored_rows or target not in expected:
+            missing = "row" if target not in stored_rows else "audit entry"
             yield ActionDifference(place, missing, "none", "one")
             continue
         version, act = expected[target]
-        row = stored[target]
+        row = stored_rows[target]
         fields = row | {"sessions": orjson.loads(row["sessions"])}
-        written = {"version": version, "set_by": act.actor, "set_at": act.at}
-        yield from find_differences(place, fields, act.after | written)
+        written_fields = {"version": version, "set_by": act.actor, "set_at": act.at}
+        yield from find_differences(place, fields, act.after | written_fields)
 
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:

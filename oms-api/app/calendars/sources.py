@@ -33,7 +33,7 @@ class ReleasedCalendars:
             MarketTable(terms, parse_exceptional_days(_read_table(terms.market)))
             for terms in parse_markets(_read_table("markets"))
         ]
-        self._calendars = self._build([])
+        self._calendars = self._build_calendars([])
 
     @classmethod
     def load(cls) -> Self:
@@ -97,9 +97,9 @@ class ReleasedCalendars:
                 session = self._calendars[key].find_session_or_next(at)
             except SessionsUnknown:
                 return
-            found, at = find_square_off(key, session, self._square_off_rules), session.close
-            if found is not None and found > after:
-                yield found
+            square_off, at = find_square_off(key, session, self._square_off_rules), session.close
+            if square_off is not None and square_off > after:
+                yield square_off
 
     def find_latest_square_off(self, instant: datetime) -> datetime | None:
         """Return the last instant at which the intraday positions of any segment were closed."""
@@ -115,7 +115,7 @@ class ReleasedCalendars:
         """
         return self.get_calendar(market, segment).list_days(start, end)
 
-    def _build(self, overrides: Sequence[CalendarOverride]) -> dict[CalendarKey, Calendar]:
+    def _build_calendars(self, overrides: Sequence[CalendarOverride]) -> dict[CalendarKey, Calendar]:
         calendars: dict[CalendarKey, Calendar] = {
             CalendarKey(MarketIdentifier.CRYPTO, MarketSegment.SHARES): ContinuousCalendar()
         }

@@ -46,14 +46,14 @@ def list_heads(connection: Connection) -> dict[ChainKey, Head]:
 
 def list_checkpoints(connection: Connection) -> dict[ChainKey, Checkpoint]:
     """Return how far each chain is verified."""
-    found = connection.execute(select(ChainVerificationRow.__table__)).all()
+    rows = connection.execute(select(ChainVerificationRow.__table__)).all()
     return {
         ChainKey(row.tenant_id, ChainKind(row.kind), row.portfolio_id): Checkpoint(
             Head(row.verified_sequence, row.verified_hash),
             Head(row.repeated_sequence, row.repeated_hash),
             row.failure,
         )
-        for row in found
+        for row in rows
     }
 
 
@@ -67,8 +67,8 @@ def list_rows(connection: Connection, key: ChainKey, after: int, until: int) -> 
     """Return the rows of a chain after a sequence, up to and including `until`, in order."""
     if key.kind is ChainKind.AUDIT:
         return list_entries_between(connection, key.tenant_id, after, until, until - after)
-    read = list_rows_between if key.kind is ChainKind.LEDGER else list_movements_between
-    return read(connection, key.tenant_id, key.portfolio_id, after, until, until - after)
+    list_rows = list_rows_between if key.kind is ChainKind.LEDGER else list_movements_between
+    return list_rows(connection, key.tenant_id, key.portfolio_id, after, until, until - after)
 
 
 def save_checkpoint(connection: Connection, key: ChainKey, checkpoint: Checkpoint, at: datetime) -> None:

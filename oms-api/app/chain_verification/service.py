@@ -59,18 +59,18 @@ class ChainVerifier:
 
     def _verify_chain(self, key: ChainKey, before: Checkpoint, head: Head, lease: Lease) -> bool:
         """Verify a chain up to `head`, store the result, and return whether it is broken."""
-        checkpoint, broken = before, None
+        checkpoint, broken_chain = before, None
         try:
-            for verified in self._verify_segment(key, plan_new_rows(before, head)):
-                checkpoint = checkpoint._replace(verified=verified)
+            for verified_head in self._verify_segment(key, plan_new_rows(before, head)):
+                checkpoint = checkpoint._replace(verified=verified_head)
                 self._save_progress(key, checkpoint, lease)
-            for repeated in self._verify_segment(key, plan_repeated_rows(before)):
-                checkpoint = checkpoint._replace(repeated=repeated)
+            for repeated_head in self._verify_segment(key, plan_repeated_rows(before)):
+                checkpoint = checkpoint._replace(repeated=repeated_head)
                 self._save_progress(key, checkpoint, lease)
         except BrokenChain as error:
-            broken = error
-        self._save_result(key, checkpoint, broken)
-        return broken is not None
+            broken_chain = error
+        self._save_result(key, checkpoint, broken_chain)
+        return broken_chain is not None
 
     def _verify_segment(self, key: ChainKey, segment: ChainSegment) -> Iterator[Head]:
         """Yield the last row of each verified part of a segment. Raises BrokenChain."""
@@ -89,13 +89,13 @@ class ChainVerifier:
             queries.save_checkpoint(connection, key, checkpoint, self._now())
         lease.renew_if_old()
 
-    def _save_result(self, key: ChainKey, checkpoint: Checkpoint, broken: BrokenChain | None) -> None:
+    def _save_result(self, key: ChainKey, checkpoint: Checkpoint, broken_chain: BrokenChain | None) -> None:
         """Store the result of a run, and publish an event if the chain is broken, once for each reason."""
-        now, failure = self._now(), None if broken is None else str(broken)
+        now, failure = self._now(), None if broken_chain is None else str(broken_chain)
         with unit_of_work(self._engine, key.tenant_id) as connection:
             queries.save_checkpoint(connection, key, checkpoint._replace(failure=failure), now)
-            if broken is not None and failure != checkpoint.failure:
+            if broken_chain is not None and failure != checkpoint.failure:
                 _LOG.error("the chain %s of tenant %d is broken: %s", key.kind, key.tenant_id, failure)
-                payload = {"chain": key.kind, "sequence": broken.sequence, "reason": failure}
+                payload = {"chain": key.kind, "sequence": broken_chain.sequence, "reason": failure}
                 payload |= {"portfolio_id": key.portfolio_id} if key.portfolio_id else {}
                 publish_event(connection, key.tenant_id, BROKEN, payload, now)

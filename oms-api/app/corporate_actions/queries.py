@@ -45,8 +45,8 @@ def insert_action(connection: Connection, record: ActionRecord) -> None:
 
 def find_action(connection: Connection, tenant_id: int, action_id: str) -> ActionRecord | None:
     """Return an action, None if there is none with that id."""
-    mine = (CorporateAction.tenant_id == tenant_id, CorporateAction.id == action_id)
-    row = connection.execute(_ROW.where(*mine)).one_or_none()
+    conditions = (CorporateAction.tenant_id == tenant_id, CorporateAction.id == action_id)
+    row = connection.execute(_ROW.where(*conditions)).one_or_none()
     return None if row is None else _record(row)
 
 
@@ -59,8 +59,8 @@ def list_actions(
         statement = statement.where(CorporateAction.symbol == symbol)
     if before is not None:
         statement = statement.where(CorporateAction.id < before)
-    found = connection.execute(statement.order_by(CorporateAction.id.desc()).limit(limit))
-    return [_record(row) for row in found]
+    rows = connection.execute(statement.order_by(CorporateAction.id.desc()).limit(limit))
+    return [_record(row) for row in rows]
 
 
 def list_due_actions(connection: Connection, at: datetime) -> list[ActionRecord]:
@@ -98,15 +98,18 @@ def mark_reversed(connection: Connection, action: CorporateActionTerms, at: date
 
 def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list[NamedPortfolio]:
     """Return the portfolios with a position, flat or not, or an open order in the symbol, by name."""
-    held = select(PositionRow.portfolio_id).where(
+    holding_portfolios = select(PositionRow.portfolio_id).where(
         PositionRow.tenant_id == tenant_id, PositionRow.symbol == symbol
     )
-    working = select(OrderRecord.portfolio_id).where(
+    portfolios_with_orders = select(OrderRecord.portfolio_id).where(
         OrderRecord.tenant_id == tenant_id, OrderRecord.symbol == symbol, IS_OPEN
     )
     statement = (
         select(Portfolio.id, Portfolio.name, Portfolio.base_currency)
-        .where(Portfolio.tenant_id == tenant_id, Portfolio.id.in_(union(held, working)))
+        .where(
+            Portfolio.tenant_id == tenant_id,
+            Portfolio.id.in_(union(holding_portfolios, portfolios_with_orders)),
+        )
         .order_by(Portfolio.name_key)
     )
     return [NamedPortfolio._make(row) for row in connection.execute(statement)]
@@ -114,14 +117,14 @@ def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list
 
 def list_products(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> list[str]:
     """Return the products of a portfolio's positions in a symbol."""
-    mine = (PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == portfolio_id)
-    statement = select(PositionRow.product).where(*mine, PositionRow.symbol == symbol)
+    conditions = (PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == portfolio_id)
+    statement = select(PositionRow.product).where(*conditions, PositionRow.symbol == symbol)
     return sorted(connection.execute(statement).scalars())
 
 
 def _is_action(action: CorporateActionTerms) -> Any:
-    mine = (CorporateAction.tenant_id == action.tenant_id, CorporateAction.id == action.id)
-    return update(CorporateAction).where(*mine)
+    conditions = (CorporateAction.tenant_id == action.tenant_id, CorporateAction.id == action.id)
+    return update(CorporateAction).where(*conditions)
 
 
 def _record(row: Any) -> ActionRecord:  # a row of `_ROW`

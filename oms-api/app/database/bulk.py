@@ -43,7 +43,9 @@ class Part(NamedTuple):
 
 def build_insert(table: Table, columns: Names, rows: Sequence[Row]) -> BulkWrite:
     """Insert `rows`, with values in the order of `columns`."""
-    return BulkWrite(_insert(table, columns, sqlite=False), _insert(table, columns, sqlite=True), rows)
+    return BulkWrite(
+        _build_insert(table, columns, sqlite=False), _build_insert(table, columns, sqlite=True), rows
+    )
 
 
 def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> BulkWrite:
@@ -65,7 +67,9 @@ def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) 
 def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> BulkWrite:
     """Update the rows with the given keys. Each of `rows` holds `columns`, then `key`."""
     return BulkWrite(
-        _update(table, columns, key, sqlite=False), _update(table, columns, key, sqlite=True), rows
+        _build_update(table, columns, key, sqlite=False),
+        _build_update(table, columns, key, sqlite=True),
+        rows,
     )
 
 
@@ -74,13 +78,14 @@ def execute_writes(connection: Connection, *writes: BulkWrite) -> None:
 
     Keep the number of the transaction: see `database.commit_status`.
     """
-    pending = [pending_write for pending_write in writes if pending_write.rows]
+    pending_writes = [pending_write for pending_write in writes if pending_write.rows]
     if _is_sqlite(connection):
-        for pending_write in pending:
+        for pending_write in pending_writes:
             connection.exec_driver_sql(pending_write.on_sqlite, [tuple(row) for row in pending_write.rows])
-    elif pending:
+    elif pending_writes:
         statements = [
-            (pending_write.on_postgresql, _serialize_rows(pending_write.rows)) for pending_write in pending
+            (pending_write.on_postgresql, _serialize_rows(pending_write.rows))
+            for pending_write in pending_writes
         ]
         keep_transaction_number(connection, run_json_statements(connection, statements, TRANSACTION_NUMBER))
 
@@ -102,8 +107,8 @@ def find_matching_rows(
     """
     if not keys:
         return []
-    statement = _match(table, columns, key, lock_by, since, sqlite=_is_sqlite(connection))
-    return _find(connection, statement, keys)
+    statement = _build_match(table, columns, key, lock_by, since, sqlite=_is_sqlite(connection))
+    return _find_rows(connection, statement, keys)
 
 
 def lock_changed_rows(
@@ -117,9 +122,9 @@ def lock_changed_rows(
     if not keys:
         return []
     if _is_sqlite(connection):
-        found = find_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
-        return [(None, *row) for row in found]
-    return _find(connection, _lock_changed(table, columns, key), keys)
+        locked_rows = find_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
+        return [(None, *row) for row in locked_rows]
+    return _find_rows(connection, _build_lock_of_changed(table, columns, key), keys)
 
 
 def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
@@ -129,7 +134,7 @@ def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) 
     """
     if not keys:
         return []
-    return _find(connection, _join(len(keys[0]), parts, sqlite=_is_sqlite(connection)), keys)
+    return _find_rows(connection, _build_join(len(keys[0]), parts, sqlite=_is_sqlite(connection)), keys)
 
 
 def find_rows_by_name(
@@ -149,10 +154,10 @@ def find_rows_by_name(
     """
     if not names or _is_sqlite(connection):
         return find_matching_rows(connection, table, columns, ("tenant_id", name), names)
-    return _find(connection, _format_name_lookup(table, columns, name), names, locks)
+    return _find_rows(connection, _format_name_lookup(table, columns, name), names, locks)
 
 
-def _find(
+def _find_rows(
     connection: Connection, statement: str, keys: Sequence[Row], locks: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[Any, ...]]:
     if _is_sqlite(connection):
@@ -188,7 +193,7 @@ def _get_kind(table: Table, name: str) -> str:
 
 
 @cache
-def _insert(table: Table, columns: Names, *, sqlite: bool) -> str:
+def _build_insert(table: Table, columns: Names, *, sqlite: bool) -> str:
     head = f"INSERT INTO {table.name} ({', '.join(columns)})"
     if sqlite:
         return f"{head} VALUES ({', '.join('?' for _ in columns)})"
@@ -200,11 +205,12 @@ def _insert(table: Table, columns: Names, *, sqlite: bool) -> str:
 @cache
 def _build_upsert(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
-    return f"{_insert(table, columns, sqlite=sqlite)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+    insertion = _build_insert(table, columns, sqlite=sqlite)
+    return f"{insertion} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
 @cache
-def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
+def _build_update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     if sqlite:
         changes = ", ".join(f"{name} = ?" for name in columns)
         where = " AND ".join(f"{name} = ?" for name in key)
@@ -216,34 +222,36 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
 
 
 @cache
-def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *, sqlite: bool) -> str:
-    picked = ", ".join(f"t.{name}" for name in columns)
+def _build_match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *, sqlite: bool) -> str:
+    selection = ", ".join(f"t.{name}" for name in columns)
     member = "json_extract(r.value, '$.c{}')" if sqlite else "r.c{}"
     conditions = [f"t.{name} = {member.format(index)}" for index, name in enumerate(key)]
     if since:
         conditions.append(f"t.{since} >= {member.format(len(key))}")
         key = (*key, since)
-    on = " AND ".join(conditions)
+    condition = " AND ".join(conditions)
     if sqlite:
-        return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
+        return f"SELECT {selection} FROM json_each(?) r CROSS JOIN {table.name} t ON {condition}"  # noqa: S608  # as above
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
         source = f"{table.name} t JOIN {_build_recordset(table, key)} ON {_build_lookup(key)}"
-        return f"SELECT {picked} FROM {source} {order}"  # noqa: S608  # as above
+        return f"SELECT {selection} FROM {source} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
-    found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
-    return f"SELECT {picked} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+    lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {condition} OFFSET 0"  # noqa: S608  # as above
+    return f"SELECT {selection} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({lookup}) t"  # noqa: S608  # as above
 
 
 @cache
-def _lock_changed(table: Table, columns: Names, key: Names) -> str:
+def _build_lock_of_changed(table: Table, columns: Names, key: Names) -> str:
     version = "CAST(t.xmin AS text)"
-    picked = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
-    known = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
-    changed = f"SELECT {', '.join(f't.{name}' for name in columns)}"
-    changed += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
-    source = f"{table.name} t JOIN {known} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed}) s ON true"
-    return f"SELECT {picked} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
+    selection = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
+    key_rows = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
+    changed_row = f"SELECT {', '.join(f't.{name}' for name in columns)}"
+    changed_row += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
+    source = (
+        f"{table.name} t JOIN {key_rows} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed_row}) s ON true"
+    )
+    return f"SELECT {selection} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
 
 
 def _build_lookup(key: Names, first: int = 0) -> str:
@@ -255,10 +263,10 @@ def _build_lookup(key: Names, first: int = 0) -> str:
 
 
 @cache
-def _join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
+def _build_join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
     members = [f"json_extract(r.value, '$.c{index}')" if sqlite else f"r.c{index}" for index in range(width)]
-    picked = members + [f"t{number}.{name}" for number, part in enumerate(parts) for name in part.columns]
-    found = " OR ".join(f"t{number}.{part.on[0][0]} IS NOT NULL" for number, part in enumerate(parts))
+    selection = members + [f"t{number}.{name}" for number, part in enumerate(parts) for name in part.columns]
+    is_joined = " OR ".join(f"t{number}.{part.on[0][0]} IS NOT NULL" for number, part in enumerate(parts))
     if sqlite:
         joins = [
             f"{part.table.name} t{number} ON "
@@ -270,21 +278,20 @@ def _join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
         joins = [f"LATERAL ({_build_selection(part)}) t{number} ON true" for number, part in enumerate(parts)]
         kinds = {index: _get_kind(part.table, name) for part in parts for name, index in part.on}
         source = _build_recordset_of([kinds[index] for index in range(width)])
-    joined = " LEFT JOIN ".join([source, *joins])
-    return f"SELECT {', '.join(picked)} FROM {joined} WHERE {found}"  # noqa: S608  # as above
+    joined_tables = " LEFT JOIN ".join([source, *joins])
+    return f"SELECT {', '.join(selection)} FROM {joined_tables} WHERE {is_joined}"  # noqa: S608  # as above
 
 
 def _build_selection(part: Part) -> str:
-    on = " AND ".join(f"t.{name} = r.c{index}" for name, index in part.on)
+    condition = " AND ".join(f"t.{name} = r.c{index}" for name, index in part.on)
     columns = dict.fromkeys((part.on[0][0], *part.columns))
-    return f"SELECT {', '.join(columns)} FROM {part.table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
+    return f"SELECT {', '.join(columns)} FROM {part.table.name} t WHERE {condition} OFFSET 0"  # noqa: S608  # as above
 
 
 @cache
 def _format_name_lookup(table: Table, columns: Names, name: str) -> str:
-    on = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
-    found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
-    picked = ", ".join(f"t.{column}" for column in columns)
-    return (
-        f"SELECT {picked} FROM {_build_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
-    )
+    condition = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
+    lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {condition} OFFSET 0"  # noqa: S608  # as above
+    selection = ", ".join(f"t.{column}" for column in columns)
+    keys = _build_recordset(table, ("tenant_id", name))
+    return f"SELECT {selection} FROM {keys} CROSS JOIN LATERAL ({lookup}) t"  # noqa: S608  # as above

@@ -42,13 +42,13 @@ class ChangeWriter:
         def declared(connection: Connection) -> T:
             return change(set_tenant_scope(connection, [tenant_id]))
 
-        return await self._thread.run(lambda: self._write(declared))
+        return await self._thread.run(lambda: self._write_change(declared))
 
     def close(self) -> None:
         """Finish the running work and stop the thread."""
         self._thread.close()
 
-    def _write(self, change: Callable[[Connection], T]) -> T:
+    def _write_change(self, change: Callable[[Connection], T]) -> T:
         is_done = False
 
         def noted(connection: Connection) -> T:
@@ -79,13 +79,13 @@ class ChangeWriter:
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             driver.execute(f"PRAGMA busy_timeout = {ASK_MILLISECONDS}")
             try:
-                with _begun(connection):
+                with _begin_transaction(connection):
                     return change(connection)
             finally:
                 driver.execute(f"PRAGMA busy_timeout = {int(WAIT_SECONDS * 1000)}")
 
 
-def _begun(connection: Connection) -> RootTransaction:
+def _begin_transaction(connection: Connection) -> RootTransaction:
     deadline = monotonic_seconds() + WAIT_SECONDS
     while True:
         try:

@@ -48,9 +48,9 @@ def find_commit_status(connection: Connection, number: str | None) -> CommitStat
     if number is None:
         return CommitStatus.UNKNOWN
     try:
-        found = connection.exec_driver_sql("SELECT pg_xact_status(CAST(%s AS xid8))", (number,)).scalar_one()
+        status = connection.exec_driver_sql("SELECT pg_xact_status(CAST(%s AS xid8))", (number,)).scalar_one()
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) == _NUMBER_UNKNOWN:
             return CommitStatus.ABORTED
         raise
-    return CommitStatus.UNKNOWN if found is None else CommitStatus(found)
+    return CommitStatus.UNKNOWN if status is None else CommitStatus(status)

@@ -23,10 +23,10 @@ class UnsafeDatabase(Exception):
 
 def normalize_url(url: str) -> URL:
     """Return the URL with an explicit driver: SQLAlchemy 2.1 chooses another one for a bare `postgresql://`."""
-    parsed = make_url(url)
-    if parsed.drivername in {"postgres", "postgresql"}:
-        return parsed.set(drivername="postgresql+psycopg2")
-    return parsed
+    parsed_url = make_url(url)
+    if parsed_url.drivername in {"postgres", "postgresql"}:
+        return parsed_url.set(drivername="postgresql+psycopg2")
+    return parsed_url
 
 
 def connect_engine(
@@ -40,10 +40,10 @@ def connect_engine(
     so that a held lock is distinguished from an unavailable server. Errors do not include parameters, which
     may be hashes of passwords and keys.
     """
-    parsed = normalize_url(url)
+    parsed_url = normalize_url(url)
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
-    if parsed.get_backend_name() == "sqlite":
-        return _create_sqlite_engine(parsed, pool, timeout_seconds)
+    if parsed_url.get_backend_name() == "sqlite":
+        return _create_sqlite_engine(parsed_url, pool, timeout_seconds)
     set_statement_timeout(timeout_seconds)
     lock_milliseconds = max(1, int(timeout_seconds * 200))
     options = (
@@ -53,7 +53,7 @@ def connect_engine(
         options += " -c enable_seqscan=off"
         options += " -c plan_cache_mode=force_generic_plan"  # see `database.prepared`
     engine = create_engine(
-        parsed,
+        parsed_url,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "options": options,
@@ -135,10 +135,10 @@ class _FileGuard:
 
     def _find_identity(self) -> tuple[int, int] | None:
         try:
-            found = self._file.stat()
+            file_status = self._file.stat()
         except FileNotFoundError:
             return None
-        return found.st_dev, found.st_ino
+        return file_status.st_dev, file_status.st_ino
 
 
 def _make_folder(folder: Path) -> None:

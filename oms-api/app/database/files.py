@@ -28,15 +28,15 @@ class DatabaseFile:
         if self._path is None:
             return None
         try:
-            found = self._path.stat()
+            file_status = self._path.stat()
             is_full = _get_free_bytes(self._path) < MIN_FREE_BYTES
         except FileNotFoundError:
             return "The database file was moved or deleted. Put it back, and restart the service."
         except OSError as error:
             return f"The database file cannot be reached: {error.strerror}."
-        if self._identity not in {None, (found.st_dev, found.st_ino)}:
+        if self._identity not in {None, (file_status.st_dev, file_status.st_ino)}:
             return "The database file was replaced by another one. Restart the service."
-        self._identity = (found.st_dev, found.st_ino)
+        self._identity = (file_status.st_dev, file_status.st_ino)
         if not (os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)):
             return "The database file, or its folder, is read-only. Let the service write to both."
         return "The disk that holds the database is full. Make room on it." if is_full else None

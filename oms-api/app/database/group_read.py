@@ -37,7 +37,7 @@ class GroupRead(Generic[Key, Answer]):
             self._drain = asyncio.create_task(self._answer_all())
         return await asyncio.shield(future)  # a canceled caller does not cancel the query of the others
 
-    def _query(self, keys: Sequence[Key]) -> Callable[[Connection], dict[Key, Answer]]:
+    def _build_query(self, keys: Sequence[Key]) -> Callable[[Connection], dict[Key, Answer]]:
         return lambda connection: self._read(connection, keys)
 
     async def _answer_all(self) -> None:
@@ -45,16 +45,16 @@ class GroupRead(Generic[Key, Answer]):
             keys = list(self._waiting)[:MAX_KEYS]
             futures = {key: self._waiting.pop(key) for key in keys}
             try:
-                found = await self._readers.run_single(self._query(keys))
+                values = await self._readers.run_single(self._build_query(keys))
             except Exception as error:  # noqa: BLE001  # raised to the callers; the next query may succeed
-                _refuse(futures, error)
+                _fail_futures(futures, error)
             else:
                 for key, future in futures.items():
-                    future.set_result(found.get(key))
+                    future.set_result(values.get(key))
         self._drain = None
 
 
-def _refuse(futures: dict[Key, "asyncio.Future[Answer | None]"], error: Exception) -> None:
+def _fail_futures(futures: dict[Key, "asyncio.Future[Answer | None]"], error: Exception) -> None:
     for future in futures.values():
         future.set_exception(error)
         # retrieve the exception, or asyncio reports it as never retrieved if no caller waits any more

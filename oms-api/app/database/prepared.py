@@ -32,7 +32,7 @@ def run_json_statements(
     if not connection.get_execution_options().get("prepares"):
         return connection.exec_driver_sql(";\n".join([*(sql for sql, _ in statements), *ending]), parameters)
     calls = _build_calls(connection, statements)
-    with _renewing_plans(connection):
+    with _renew_stale_plans(connection):
         return connection.exec_driver_sql(";".join([*calls, *ending]), parameters)
 
 
@@ -49,11 +49,11 @@ def read_json_statements(
     sql = ";".join(_build_calls(connection, statements))
     if not connection.in_transaction():
         connection.begin()
-    with _renewing_plans(connection):
-        return _fetch(connection, add_tenant_scope(connection, sql), [text for _, text in statements])
+    with _renew_stale_plans(connection):
+        return _fetch_rows(connection, add_tenant_scope(connection, sql), [text for _, text in statements])
 
 
-def _fetch(connection: Connection, sql: str, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
+def _fetch_rows(connection: Connection, sql: str, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return the rows of a statement. Raises the DBAPIError that SQLAlchemy would raise."""
     raw = connection.connection.dbapi_connection
     cursor = connection.connection.cursor()
@@ -78,7 +78,7 @@ def _fetch(connection: Connection, sql: str, parameters: Sequence[str]) -> list[
 
 
 @contextmanager
-def _renewing_plans(connection: Connection) -> Iterator[None]:
+def _renew_stale_plans(connection: Connection) -> Iterator[None]:
     """Let the next attempt prepare again, if the plan of a statement no longer fits its table."""
     try:
         yield
@@ -89,23 +89,23 @@ def _renewing_plans(connection: Connection) -> Iterator[None]:
 
 
 def _build_calls(connection: Connection, statements: Sequence[tuple[str, str]]) -> list[str]:
-    return [f"EXECUTE {name}(%s)" for name in _prepare(connection, [sql for sql, _ in statements])]
+    return [f"EXECUTE {name}(%s)" for name in _prepare_statements(connection, [sql for sql, _ in statements])]
 
 
-def _prepare(connection: Connection, statements: Sequence[str]) -> list[str]:
+def _prepare_statements(connection: Connection, statements: Sequence[str]) -> list[str]:
     """Prepare new statements, and return the names of all. Names outlive a rollback, like the statements."""
     names: dict[str, str] = connection.info.setdefault(_NAMES, {})
     for sql in statements:
         if sql not in names:
             # Each attempt takes a new name: a failed one may have used its own.
             connection.info[_COUNT] = connection.info.get(_COUNT, 0) + 1
-            name = f"{_describe(sql)}_{connection.info[_COUNT]}"
+            name = f"{_name_statement(sql)}_{connection.info[_COUNT]}"
             connection.exec_driver_sql(f"PREPARE {name} (json) AS {sql.replace('%s', '$1')}")
             names[sql] = name
     return [names[sql] for sql in statements]
 
 
-def _describe(sql: str) -> str:
+def _name_statement(sql: str) -> str:
     """Return a name such as insert_trades, for operators: `pg_stat_activity` shows only the name."""
     first, second, third = sql.split()[:3]
     table = {"INSERT": f"_{third}", "UPDATE": f"_{second}"}

@@ -35,7 +35,7 @@ class Readers:
         It sees only the tenant's rows of tables with row-level security (see `database.tenants`). Raises
         Unavailable if the queue is full or the database does not respond.
         """
-        return await self._run(self._snapshots, read, tenant_id)
+        return await self._run_in_time(self._snapshots, read, tenant_id)
 
     async def read(
         self, tenant_id: int, read: Callable[[Connection, int, *Arguments], T], *arguments: *Arguments
@@ -45,12 +45,14 @@ class Readers:
 
     async def run_single(self, read: Callable[[Connection], T]) -> T:
         """Like `run`, for single statements without a transaction. `read` sets the tenant scope of each."""
-        return await self._run(self._statements, read, None)
+        return await self._run_in_time(self._statements, read, None)
 
-    async def _run(self, engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
+    async def _run_in_time(self, engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._threads.run(lambda: run_connected(lambda: _read(engine, read, tenant_id)))
+                return await self._threads.run(
+                    lambda: run_connected(lambda: _read_in_connection(engine, read, tenant_id))
+                )
         except TimeoutError:
             raise Unavailable("The database is slow; try again in a moment.") from None
 
@@ -59,6 +61,6 @@ class Readers:
         self._threads.close()
 
 
-def _read(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
+def _read_in_connection(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
     with engine.connect() as connection:
         return read(connection if tenant_id is None else set_tenant_scope(connection, [tenant_id]))

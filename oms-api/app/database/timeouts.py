@@ -22,7 +22,7 @@ def set_statement_timeout(seconds: float) -> None:
     """Set the timeout of PostgreSQL statements in all threads."""
     global _default_seconds  # noqa: PLW0603  # psycopg2 takes one callback for the whole process
     _default_seconds = seconds
-    extensions.set_wait_callback(_wait)
+    extensions.set_wait_callback(_wait_for_answer)
 
 
 class response_timeout:  # noqa: N801  # used as a statement: `with response_timeout(seconds=60):`
@@ -45,7 +45,7 @@ class response_timeout:  # noqa: N801  # used as a statement: `with response_tim
             _patience.seconds = self._before
 
 
-def _wait(connection: extensions.connection) -> None:
+def _wait_for_answer(connection: extensions.connection) -> None:
     poller = None
     while (state := connection.poll()) != extensions.POLL_OK:
         if poller is None:

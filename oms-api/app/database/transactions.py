@@ -25,12 +25,12 @@ class Transactions:
         Raises Unavailable if the database does not respond. Repeat `work` if a restart of the database broke
         the pooled connection.
         """
-        return await self._threads.run(lambda: run_connected(lambda: self._transact(work)))
+        return await self._threads.run(lambda: run_connected(lambda: self._run_in_transaction(work)))
 
     def close(self) -> None:
         """Finish the running work and stop."""
         self._threads.close()
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
+    def _run_in_transaction(self, work: Callable[[Connection], T]) -> T:
         with unit_of_work(self._engine) as connection:
             return work(connection)

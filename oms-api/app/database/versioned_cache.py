@@ -1,10 +1,16 @@
 """A cache of values that are read or computed from rows, valid for one version of those rows."""
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+
+
+class _Entry(NamedTuple, Generic[Value]):
+    version: str
+    value: Value
+    weight: int
 
 
 class VersionedCache(Generic[Key, Value]):
@@ -16,19 +22,19 @@ class VersionedCache(Generic[Key, Value]):
     """
 
     def __init__(self, max_weight: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
-        self._entries: dict[Key, tuple[str, Value, int]] = {}
+        self._entries: dict[Key, _Entry[Value]] = {}
         self._max_weight, self._weigh = max_weight, weigh
         self._weight = 0
 
     def get(self, key: Key, version: str) -> Value | None:
         """Return the value of that version, or None."""
         entry = self._entries.get(key)
-        return entry[1] if entry is not None and entry[0] == version else None
+        return entry.value if entry is not None and entry.version == version else None
 
     def get_version(self, key: Key) -> str | None:
         """Return the version of the value of `key`, None if there is no value."""
         entry = self._entries.get(key)
-        return None if entry is None else entry[0]
+        return None if entry is None else entry.version
 
     def take(self, key: Key, version: str) -> Value | None:
         """Remove the value, whatever its version, and return it if it has that version.
@@ -36,16 +42,16 @@ class VersionedCache(Generic[Key, Value]):
         The caller changes it and puts it back under the next version.
         """
         value = self.get(key, version)
-        self._remove(key)
+        self._remove_entry(key)
         return value
 
     def put(self, key: Key, version: str, value: Value) -> None:
         """Store a value. Above the maximum, all other values are removed."""
-        self._remove(key)
+        self._remove_entry(key)
         weight = self._weigh(value)
         if self._weight + weight > self._max_weight:
             self.clear()
-        self._entries[key] = version, value, weight
+        self._entries[key] = _Entry(version, value, weight)
         self._weight += weight
 
     def clear(self) -> None:
@@ -53,7 +59,7 @@ class VersionedCache(Generic[Key, Value]):
         self._entries.clear()
         self._weight = 0
 
-    def _remove(self, key: Key) -> None:
+    def _remove_entry(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._weight -= entry[2]
+            self._weight -= entry.weight

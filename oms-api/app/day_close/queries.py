@@ -115,22 +115,22 @@ def list_statement_trades(
 
 def find_signed_day(connection: Connection, tenant_id: int, date: str) -> SignedDay | None:
     """Return a day that was signed off with its rows, or None."""
-    found = _list(connection, DAYS, DayClose, DAYS.c.tenant_id == tenant_id, DAYS.c.date == date)
-    if not found:
+    days = _list(connection, DAYS, DayClose, DAYS.c.tenant_id == tenant_id, DAYS.c.date == date)
+    if not days:
         return None
     figures = _list(connection, FIGURES, DayFigures, FIGURES.c.tenant_id == tenant_id, FIGURES.c.date == date)
     breaks = _list(connection, BREAKS, OpenBreak, BREAKS.c.tenant_id == tenant_id, BREAKS.c.date == date)
-    return SignedDay(found[0], figures, breaks)
+    return SignedDay(days[0], figures, breaks)
 
 
-def insert_signed_day(connection: Connection, signed: SignedDay, *others: BulkWrite) -> None:
-    """Store a day that is signed off, together with `others`."""
+def insert_signed_day(connection: Connection, signed: SignedDay, *further_writes: BulkWrite) -> None:
+    """Store a day that is signed off, together with `further_writes`."""
     execute_writes(
         connection,
         build_insert(DAYS, DayClose._fields, [signed.day]),
         build_insert(FIGURES, DayFigures._fields, signed.figures),
         build_insert(BREAKS, OpenBreak._fields, signed.breaks),
-        *others,
+        *further_writes,
     )
 
 

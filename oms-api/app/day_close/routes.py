@@ -91,10 +91,10 @@ async def get_statement(
             return read_statement(connection, caller, day, name), None
         except NoSuchDayClose:
             stem, point, ending = name.rpartition(".")
-            wanted = _SUFFIXES.get(f"{point}{ending.lower()}")
-            if wanted is None:
+            media_type = _SUFFIXES.get(f"{point}{ending.lower()}")
+            if media_type is None:
                 raise
-            return read_statement(connection, caller, day, stem), wanted
+            return read_statement(connection, caller, day, stem), media_type
 
     statement, media_type = await readers.run(read, caller.tenant_id)
     if (media_type or _find_accepted(request.headers.get("accept", ""))) == CSV:

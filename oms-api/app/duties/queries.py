@@ -167,8 +167,8 @@ def finish_run(
     """Store the result of a run."""
     is_match = (DutyRunRow.name == name, DutyRunRow.slot == slot)
     status = SUCCEEDED if error is None else FAILED
-    finished = update(DutyRunRow).where(*is_match)
-    connection.execute(finished.values(status=status, duration_ms=duration_ms, error=error))
+    statement = update(DutyRunRow).where(*is_match)
+    connection.execute(statement.values(status=status, duration_ms=duration_ms, error=error))
 
 
 def request_run(connection: Connection, name: str, now: datetime) -> None:
@@ -183,9 +183,9 @@ def list_runs(connection: Connection, name: str, limit: int) -> list[DutyRun]:
     return [DutyRun._make(row) for row in connection.execute(statement)]
 
 
-def prune_runs(connection: Connection, name: str, kept: int) -> None:
+def prune_runs(connection: Connection, name: str, kept_count: int) -> None:
     """Delete all but the last runs of a duty."""
     newest = select(DutyRunRow.id).where(DutyRunRow.name == name).order_by(DutyRunRow.id.desc())
-    last = connection.execute(newest.offset(kept).limit(1)).scalar_one_or_none()
+    last = connection.execute(newest.offset(kept_count).limit(1)).scalar_one_or_none()
     if last is not None:
         connection.execute(delete(DutyRunRow).where(DutyRunRow.name == name, DutyRunRow.id <= last))

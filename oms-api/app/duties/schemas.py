@@ -59,6 +59,6 @@ def serialize_run(run: DutyRun) -> dict[str, Any]:
 
 def serialize_job(name: str, schedule: str, next_run_at: datetime, runs: list[DutyRun]) -> dict[str, Any]:
     """Return a job as `JobOut` describes it."""
-    serialized = list(map(serialize_run, runs))
+    serialized_runs = list(map(serialize_run, runs))
     fields = {"name": name, "schedule": schedule, "next_run_at": format_timestamp(next_run_at)}
-    return fields | {"last_run": next(iter(serialized), None), "runs": serialized}
+    return fields | {"last_run": next(iter(serialized_runs), None), "runs": serialized_runs}

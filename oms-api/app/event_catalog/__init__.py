@@ -21,15 +21,15 @@ class EventType(NamedTuple):
     optional: tuple[str, ...] = ()
 
 
-def _split(names: str) -> tuple[str, ...]:
+def _split_names(names: str) -> tuple[str, ...]:
     return tuple(names.split())
 
 
-_ORDER = _split(
+_ORDER = _split_names(
     "order_id client_order_id portfolio_id portfolio_name sequence symbol side type status quantity "
     "filled_quantity leaves_quantity actor"
 )
-_ORDER_OPTIONAL = _split(
+_ORDER_OPTIONAL = _split_names(
     "average_price limit_price stop_price trail_amount trail_percent trail_level strategy parent_id replaces "
     "replaced_by reason broker_reason broker_words product time_in_force notional expires_at ends_at "
     "extended_hours note user_id source broker cost_schedule group_id group_kind role"
@@ -69,12 +69,12 @@ _CASH_KINDS = (
     "withholding", "interest", "borrow", "adjustment",
 )  # fmt: skip
 _CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "currency", "balance")
-_SIGNAL = _split(
+_SIGNAL = _split_names(
     "signal_id channel strategy portfolio_id symbol side mode order_ids reason latency_ms received_at"
 )
-_BACKTEST = _split("backtest_id strategy status error result_hash actor")
-_DRIFT = _split("name portfolio_name compared_orders compared_fills differences order_id reason")
-_STRATEGY = _split("name portfolio_name status version run reason last_error actor")
+_BACKTEST = _split_names("backtest_id strategy status error result_hash actor")
+_DRIFT = _split_names("name portfolio_name compared_orders compared_fills differences order_id reason")
+_STRATEGY = _split_names("name portfolio_name status version run reason last_error actor")
 _APPROVAL = ("order_id", "portfolio_id")
 _SWITCH = ("scope", "name", "state", "reason", "set_by")
 _LATCH = ("latch_id", "scope", "name", "symbol", "executions", "most")
@@ -103,25 +103,25 @@ def build_example(event_type: EventType) -> dict[str, Any]:
 
 
 def _iterate_event_types() -> Iterator[EventType]:
-    for status, words in _ORDER_STATES.items():
-        yield EventType(f"order.{status}", f"An order is {words}.", _ORDER, _ORDER_OPTIONAL)
+    for status, description in _ORDER_STATES.items():
+        yield EventType(f"order.{status}", f"An order is {description}.", _ORDER, _ORDER_OPTIONAL)
     yield EventType("order.changed", "An order changed without a new status.", _ORDER, _ORDER_OPTIONAL)
-    for name, words in (("partially_filled", "filled in part"), ("filled", "filled completely")):
+    for name, description in (("partially_filled", "filled in part"), ("filled", "filled completely")):
         optional = tuple(name for name in (*_ORDER_OPTIONAL, "charges") if name not in _FILL)
-        yield EventType(f"order.{name}", f"A fill: the order is {words}.", (*_ORDER, *_FILL), optional)
+        yield EventType(f"order.{name}", f"A fill: the order is {description}.", (*_ORDER, *_FILL), optional)
     busted = tuple(name for name in _FILL if name != "average_price")
-    others = (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges")
-    for name, words in (
+    optional_fields = (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges")
+    for name, description in (
         ("busted", "was canceled by its venue"),
         ("corrected", "replaces one that its venue canceled"),
     ):
-        sentence = f"A fill {words}; the order's other fields are those after it."
-        yield EventType(f"order.fill_{name}", sentence, (*_ORDER, *busted), others)
+        sentence = f"A fill {description}; the order's other fields are those after it."
+        yield EventType(f"order.fill_{name}", sentence, (*_ORDER, *busted), optional_fields)
     for kind in _CASH_KINDS:
         optional = ("counterpart_id", "symbol", "day", "reason", "actor")
         yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
-    for status, words in _SIGNAL_STATUSES.items():
-        yield EventType(f"signal.{status}", f"A signal {words}.", _SIGNAL)
+    for status, description in _SIGNAL_STATUSES.items():
+        yield EventType(f"signal.{status}", f"A signal {description}.", _SIGNAL)
     for state in ("activated", "reducing", "halted"):
         yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
     yield EventType(
@@ -134,10 +134,10 @@ def _iterate_event_types() -> Iterator[EventType]:
 
 
 def _iterate_strategy_types() -> Iterator[EventType]:
-    for name, words in (("done", "is done"), ("failed", "failed")):
-        yield EventType(f"backtest.{name}", f"A backtest {words}.", _BACKTEST)
-    for name, words in _STRATEGY_STATUSES.items():
-        yield EventType(f"strategy.{name}", f"A strategy {words}.", _STRATEGY)
+    for name, description in (("done", "is done"), ("failed", "failed")):
+        yield EventType(f"backtest.{name}", f"A backtest {description}.", _BACKTEST)
+    for name, description in _STRATEGY_STATUSES.items():
+        yield EventType(f"strategy.{name}", f"A strategy {description}.", _STRATEGY)
     yield EventType(
         "strategy.drift", "The orders of a strategy differ from the replay of its journal.", _DRIFT
     )
@@ -156,7 +156,7 @@ _OTHERS = (
     EventType(
         "position.changed",
         "A position changed; one event per position and transaction.",
-        _split("portfolio_id portfolio_name symbol product sequence quantity cost realized_pnl"),
+        _split_names("portfolio_id portfolio_name symbol product sequence quantity cost realized_pnl"),
     ),
     EventType("risk.denied", "A risk check denied an order.", (*_APPROVAL, "code", "denial")),
     EventType(
@@ -186,11 +186,11 @@ _OTHERS = (
     *(
         EventType(
             f"broker.{status}",
-            f"A broker connection {words}.",
+            f"A broker connection {description}.",
             ("connection", "broker", "status"),
             ("reason",),
         )
-        for status, words in (
+        for status, description in (
             ("connected", "is connected"),
             ("down", "does not answer; it is tried again"),
             ("refused", "was refused; a person must correct it"),
@@ -199,14 +199,14 @@ _OTHERS = (
     *(
         EventType(
             f"reconciliation.{state}",
-            f"A difference from the books of a broker {words}.",
+            f"A difference from the books of a broker {description}.",
             (
                 "issue_id", "issue_type", "severity", "portfolio_name", "connection", "status",
                 "proposed_action",
             ),
             ("symbol", "order_id", "ours", "theirs", "owned_by", "action", "reason", "resolved_by"),
         )
-        for state, words in (
+        for state, description in (
             ("opened", "was found"),
             ("changed", "has an owner, or is watched"),
             ("resolved", "is resolved"),
@@ -223,14 +223,17 @@ _OTHERS = (
     *(
         EventType(
             f"market_data.{state}",
-            f"The price feed is {words}.",
+            f"The price feed is {description}.",
             ("price_source", "last_heard_at", "max_silence_seconds"),
         )
-        for state, words in (("stale", "silent for too long"), ("fresh", "heard again after it was stale"))
+        for state, description in (
+            ("stale", "silent for too long"),
+            ("fresh", "heard again after it was stale"),
+        )
     ),
     *(
-        EventType(f"signal_channel.{state}", f"{words} over Redis.", ("channel", "reason", "since"))
-        for state, words in (("down", "Signals do not arrive"), ("up", "Signals arrive again"))
+        EventType(f"signal_channel.{state}", f"{description} over Redis.", ("channel", "reason", "since"))
+        for state, description in (("down", "Signals do not arrive"), ("up", "Signals arrive again"))
     ),
     EventType(
         "broker_connection.log_in_needed",

@@ -59,18 +59,20 @@ def select_events(tenant_id: int) -> Select[Any]:
     return select(*columns).where(Event.tenant_id == tenant_id)
 
 
-def read_outbox_state(connection: Connection, tenant_id: int | None, known: int = 0) -> OutboxState | None:
+def read_outbox_state(
+    connection: Connection, tenant_id: int | None, known_number: int = 0
+) -> OutboxState | None:
     """Read the end of the tenant's events, or without a tenant of all events, then the running transactions.
 
-    Return None if there is no event after `known`. Call it outside a transaction, since each statement needs
-    its own snapshot.
+    Return None if there is no event after `known_number`. Call it outside a transaction, since each
+    statement needs its own snapshot.
     """
     statement = select(func.max(Event.id))
     if tenant_id is not None:
         statement = statement.where(Event.tenant_id == tenant_id)
     last = connection.execute(statement).scalar_one()
     highest = get_event_number(last or 0, MAX_EVENTS_IN_ROW - 1)
-    if last is None or highest <= known:
+    if last is None or highest <= known_number:
         return None
     if connection.dialect.name == "sqlite":  # SQLite has one writer at a time, so ids are in commit order
         return OutboxState(highest, 0, 0)
@@ -85,13 +87,13 @@ def list_events_after(
         Event.id >= get_row_id(after), Event.id <= get_row_id(horizon), *_build_conditions(filters)
     )
     rows = connection.execute(statement.order_by(Event.id).limit(limit + 1))
-    found = (
+    events = (
         stored_event
         for row in rows
         for stored_event in _list_events_of_row(row, filters)
         if after < stored_event.number <= horizon
     )
-    return list(islice(found, limit))
+    return list(islice(events, limit))
 
 
 class EventPage(NamedTuple):
@@ -114,15 +116,15 @@ def list_events_of_tenants(
         .limit(max_rows)
     )
     rows = connection.execute(statement).all()
-    found = [
+    events = [
         (row.tenant_id, event)
         for row in rows
         for event in _list_events_of_row(row, EventFilter())
         if after < event.number <= horizon
     ]
     if len(rows) < max_rows:
-        return EventPage(found, horizon)
-    return EventPage(found, min(horizon, get_event_number(rows[-1].id, MAX_EVENTS_IN_ROW - 1)))
+        return EventPage(events, horizon)
+    return EventPage(events, min(horizon, get_event_number(rows[-1].id, MAX_EVENTS_IN_ROW - 1)))
 
 
 def find_last_number(connection: Connection, tenant_id: int, type_: str) -> int:
@@ -134,10 +136,10 @@ def find_last_number(connection: Connection, tenant_id: int, type_: str) -> int:
 def find_events(connection: Connection, tenant_id: int, numbers: Collection[int]) -> list[StoredEvent]:
     """Return the tenant's events with these numbers."""
     statement = select_events(tenant_id).where(Event.id.in_({get_row_id(number) for number in numbers}))
-    found = (
+    events = (
         event for row in connection.execute(statement) for event in _list_events_of_row(row, EventFilter())
     )
-    return [event for event in found if event.number in numbers]
+    return [event for event in events if event.number in numbers]
 
 
 def list_events(
@@ -146,13 +148,13 @@ def list_events(
     """Return events with numbers below `below`, newest first."""
     statement = select_events(tenant_id).where(Event.id <= get_row_id(below), *_build_conditions(filters))
     rows = connection.execute(statement.order_by(Event.id.desc()).limit(limit + 1))
-    found = (
+    events = (
         stored_event
         for row in rows
         for stored_event in reversed(_list_events_of_row(row, filters))
         if stored_event.number < below
     )
-    return list(islice(found, limit))
+    return list(islice(events, limit))
 
 
 def iterate_events(
@@ -200,15 +202,15 @@ def _build_conditions(filters: EventFilter) -> list[Any]:
 
 def _has_one_of(types: Sequence[str]) -> Any:  # a SQL condition
     """Return the condition that a row contains an event of the types, at its start or packed after it."""
-    exact = [type_name for type_name in types if not type_name.endswith(".*")]
+    values_by_column = [type_name for type_name in types if not type_name.endswith(".*")]
     families = [type_name.removesuffix("*") for type_name in types if type_name.endswith(".*")]
     starts = [Event.type.startswith(family, autoescape=True) for family in families]
     starts += [
         condition
-        for start in (*(f"{type_name} " for type_name in exact), *families)
+        for start in (*(f"{type_name} " for type_name in values_by_column), *families)
         for condition in (
             Event.following.startswith(start, autoescape=True),
             Event.following.contains(f"\n{start}", autoescape=True),
         )
     ]
-    return or_(Event.type.in_(exact), *starts)
+    return or_(Event.type.in_(values_by_column), *starts)

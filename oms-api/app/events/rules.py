@@ -101,11 +101,11 @@ class Horizon(NamedTuple):
     pending: OutboxState | None = None
 
 
-def advance_horizon(horizon: Horizon, seen: OutboxState) -> Horizon:
+def advance_horizon(horizon: Horizon, state: OutboxState) -> Horizon:
     """Return the horizon after the outbox was read again."""
     safe, pending = horizon
-    if seen.ended_below >= seen.begun_below:  # no transaction is running
-        return Horizon(max(safe, seen.highest))
-    if pending is not None and seen.ended_below >= pending.begun_below:
-        return Horizon(max(safe, pending.highest), seen)
-    return Horizon(safe, pending or seen)
+    if state.ended_below >= state.begun_below:  # no transaction is running
+        return Horizon(max(safe, state.highest))
+    if pending is not None and state.ended_below >= pending.begun_below:
+        return Horizon(max(safe, pending.highest), state)
+    return Horizon(safe, pending or state)

@@ -85,13 +85,26 @@ def read_trade_lines(
     return TradeLines(text, rows, last_id) if rows else None
 
 
+class ChargeMovement(NamedTuple):
+    """A cash movement that is a charge. `amount` and `created_at` are text."""
+
+    portfolio_id: int
+    sequence: int
+    portfolio_name: str
+    currency: str
+    kind: str
+    amount: str
+    symbol: str | None
+    reason: str | None
+    created_at: str
+
+
 def list_charge_movements(
     connection: Connection, filters: ExportFilter, limit: int, after: tuple[int, int] | None
-) -> Sequence[Any]:
+) -> list[ChargeMovement]:
     """Return the cash movements that are charges, by portfolio, newest first.
 
-    A row is portfolio id, sequence, portfolio name, currency, kind, amount, symbol, reason and time. `after`
-    is portfolio id and sequence of the last row.
+    `after` is the portfolio id and the sequence number of the last movement of the page before.
     """
     columns = (
         CashMovement.portfolio_id, CashMovement.sequence, Portfolio.name, CashMovement.currency,
@@ -114,7 +127,7 @@ def list_charge_movements(
     if after is not None:
         is_older = (CashMovement.portfolio_id == after[0]) & (CashMovement.sequence < after[1])
         statement = statement.where(is_older | (CashMovement.portfolio_id > after[0]))
-    return connection.execute(statement).fetchall()
+    return [ChargeMovement._make(row) for row in connection.execute(statement)]
 
 
 def find_components(
@@ -166,8 +179,8 @@ def _build_page(
     """
     page = select(Trade).where(Trade.tenant_id == filters.tenant_id, *conditions)
     if filters.portfolio_name_key is not None:
-        mine = _select_portfolios(filters).scalar_subquery()
-        page = page.where(Trade.portfolio_id == mine).order_by(Trade.sequence.desc())
+        portfolio_id = _select_portfolios(filters).scalar_subquery()
+        page = page.where(Trade.portfolio_id == portfolio_id).order_by(Trade.sequence.desc())
         if after is not None:
             last = select(Trade.sequence).where(Trade.tenant_id == filters.tenant_id, Trade.trade_id == after)
             page = page.where(Trade.sequence < last.scalar_subquery())
@@ -193,8 +206,8 @@ def _add_portfolios(connection: Connection, tenant_id: int, rows: Sequence[Any])
     statement = select(Portfolio.id, Portfolio.name, Portfolio.base_currency).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id.in_(set(ids))
     )
-    found = {row.id: row for row in connection.execute(statement)}
-    names, bases = ({key: row[index] for key, row in found.items()} for index in (1, 2))
+    portfolios = {row.id: row for row in connection.execute(statement)}
+    names, bases = ({key: row[index] for key, row in portfolios.items()} for index in (1, 2))
     columns[_NAME] = [names[key] for key in ids]
     columns[_BASE_CURRENCY] = [bases[key] for key in ids]
     columns[_CURRENCY] = [currency or bases[key] for currency, key in zip(currencies, ids, strict=True)]

@@ -80,11 +80,11 @@ async def export_table(
         begin = _write_workbook(workbook, readers, caller.tenant_id)
         return await exports.respond(*slot, begin, f"{table}.xlsx", XLSX, workbook.close)
     return await exports.respond(
-        *slot, _begin_csv(source, readers, caller.tenant_id), f"{table}.csv", CSV_UTF8
+        *slot, _create_csv_reader(source, readers, caller.tenant_id), f"{table}.csv", CSV_UTF8
     )
 
 
-def _begin_csv(source: Source, readers: Readers, tenant_id: int) -> Callable[[], Awaitable[Read]]:
+def _create_csv_reader(source: Source, readers: Readers, tenant_id: int) -> Callable[[], Awaitable[Read]]:
     export = CsvExport(source)
 
     async def begin() -> Read:

@@ -55,7 +55,7 @@ class Forwarder:
         """Take a slot as soon as one is free, listen on its socket, and connect to the other workers."""
         self._tasks = [asyncio.create_task(self._take_slot(serve_request))]
         self._tasks += [
-            asyncio.create_task(self._stay_connected(number)) for number in range(self._slots.count)
+            asyncio.create_task(self._keep_connected(number)) for number in range(self._slots.count)
         ]
         if (supervisor := multiprocessing.parent_process()) is not None:
             self._tasks.append(asyncio.create_task(_stop_after(supervisor)))
@@ -129,11 +129,11 @@ class Forwarder:
             return
         self._listener, self._number = listener, number
 
-    async def _stay_connected(self, number: int) -> None:
+    async def _keep_connected(self, number: int) -> None:
         """Connect to the worker of a slot, and again whenever the connection ends."""
         while True:
             if number != self._number:
-                connection = await _connect(self._slots.get_socket_path(number))
+                connection = await _connect_peer(self._slots.get_socket_path(number))
                 if connection is not None:
                     self._connections[number] = connection
                     await connection.closed
@@ -151,7 +151,7 @@ async def _stop_after(supervisor: BaseProcess) -> None:
             return
 
 
-async def _connect(path: Path) -> PeerConnection | None:
+async def _connect_peer(path: Path) -> PeerConnection | None:
     with suppress(OSError):
         _, connection = await asyncio.get_running_loop().create_unix_connection(PeerConnection, str(path))
         return connection

@@ -84,17 +84,17 @@ class FrameReader:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Return the frames that `data` completes. Raises InvalidFrame if a frame is too long."""
-        data = self._rest + data if self._rest else data
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Return the frames that `chunk` completes. Raises InvalidFrame if a frame is too long."""
+        chunk = self._rest + chunk if self._rest else chunk
         start = 0
-        while len(data) - start >= _LENGTH.size:
-            length = _LENGTH.unpack_from(data, start)[0]
+        while len(chunk) - start >= _LENGTH.size:
+            length = _LENGTH.unpack_from(chunk, start)[0]
             if length > MAX_FRAME_BYTES:
                 raise InvalidForwardedFrame
             end = start + _LENGTH.size + length
-            if end > len(data):
+            if end > len(chunk):
                 break
-            yield data[start:end]
+            yield chunk[start:end]
             start = end
-        self._rest = data[start:]
+        self._rest = chunk[start:]

@@ -16,9 +16,12 @@ from app.forwarding.frames import (
 )
 
 ANSWER_SECONDS = 16.0  # more than the writer's own limit, after which it answers itself
-SILENCE_SECONDS = 3.0  # after which a worker that has requests counts as hung
+SILENCE_SECONDS = 3.0  # after which a worker that was asked for a reply counts as hung
 # An empty frame. A worker that accepts requests sends it first, and as the reply to one.
 READY = b"\x00\x00\x00\x00"
+# A request that follows others waits so long for more of them. One write then serves several.
+GATHER_SECONDS = 0.001
+MAX_GATHERED = 16
 _CHECK_SECONDS = 1.0
 _MAX_BUFFER_BYTES = 1_000_000
 _LOG = logging.getLogger(__name__)
@@ -34,10 +37,16 @@ class Handlers(NamedTuple):
     lost: Callable[[], None]
 
 
+class _PendingRequest(NamedTuple):
+    handlers: Handlers
+    sent_at: float  # a time of the event loop
+
+
 class PeerConnection(asyncio.Protocol):
     """A connection to the worker of another slot.
 
-    Requests of one iteration of the event loop are sent together.
+    A request is sent at the end of the event loop's iteration if the other worker has none. Others are
+    gathered for GATHER_SECONDS: that worker is writing, and takes what has arrived after its commit.
     """
 
     def __init__(self) -> None:
@@ -47,10 +56,10 @@ class PeerConnection(asyncio.Protocol):
         self._reader = FrameReader()
         self._is_ready = False
         self._number = 0
-        self._pending: dict[int, tuple[Handlers, float]] = {}
+        self._pending: dict[int, _PendingRequest] = {}
         self._unsent: list[bytes] = []
         self._check: asyncio.TimerHandle | None = None
-        self._received_at = 0.0
+        self._asked_at: float | None = None  # when it was asked for a reply, if nothing has arrived since
 
     @property
     def is_ready(self) -> bool:
@@ -69,28 +78,39 @@ class PeerConnection(asyncio.Protocol):
         frame = encode_request(self._number, method, path, address, headers, body)
         if frame is None:
             return False
-        self._pending[self._number] = (handlers, self._loop.time())
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        self._unsent.append(frame)
+        self._pending[self._number] = _PendingRequest(handlers, self._loop.time())
+        self._gather(frame)
         if self._check is None:
-            self._received_at = self._loop.time()
             self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
         return True
 
-    def _flush(self) -> None:
+    def _gather(self, frame: bytes) -> None:
+        """Send a frame soon, together with those that follow."""
+        self._unsent.append(frame)
+        count = len(self._unsent)
+        if count == MAX_GATHERED or len(self._pending) == 1:
+            self._loop.call_soon(self._flush_frames)
+        elif count == 1:
+            self._loop.call_later(GATHER_SECONDS, self._flush_frames)
+
+    def _flush_frames(self) -> None:
         frames, self._unsent = self._unsent, []
-        if self._transport is not None and not self._transport.is_closing():
+        if frames and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(frames))
 
     def _check_worker(self) -> None:
-        """Close the connection if the worker is silent, or did not answer a request. Else ask for a reply."""
+        """Close the connection if the worker is silent, or did not answer a request. Else ask for a reply.
+
+        The silence begins with the question, because an earlier pause may be one of this process.
+        """
         self._check = None
         if not self._pending:
             return
-        _, since = next(iter(self._pending.values()))
+        since = next(iter(self._pending.values())).sent_at
         now = self._loop.time()
-        if now - self._received_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
+        if self._asked_at is None:
+            self._asked_at = now
+        if now - self._asked_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
             _LOG.error("a worker process does not answer")
             self.close()
             return
@@ -109,27 +129,27 @@ class PeerConnection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._received_at = self._loop.time()
+        self._asked_at = None
         try:
             for frame in self._reader.feed(data):
                 if frame == READY:
                     self._is_ready = True
                 else:
-                    self._answer(decode_response(frame))
+                    self._resolve_request(decode_response(frame))
         except InvalidForwardedFrame:
             _LOG.exception("a worker process sent an invalid frame")
             self.close()
 
-    def _answer(self, response: ResponseFrame) -> None:
-        entry = self._pending.pop(response.number, None)
-        if entry is not None:
-            entry[0].answered(response)
+    def _resolve_request(self, response: ResponseFrame) -> None:
+        request = self._pending.pop(response.number, None)
+        if request is not None:
+            request.handlers.answered(response)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_ready = False
-        pending, self._pending = self._pending, {}
-        for handlers, _ in pending.values():
-            handlers.lost()
+        lost_requests, self._pending = self._pending, {}
+        for request in lost_requests.values():
+            request.handlers.lost()
         if not self.closed.done():
             self.closed.set_result(None)

@@ -102,7 +102,7 @@ class ListenerProtocol(asyncio.Protocol):
         try:
             for frame in self._reader.feed(data):
                 if frame == READY:
-                    self._write(READY)
+                    self._send_frame(READY)
                 else:
                     self._listener.serve(self, decode_request(frame))
         except InvalidForwardedFrame:
@@ -112,19 +112,19 @@ class ListenerProtocol(asyncio.Protocol):
     def send(self, response: ResponseFrame) -> None:
         """Send a response."""
         self._listener.count_response()
-        self._write(encode_response(response))
+        self._send_frame(encode_response(response))
 
     def decline(self, number: int) -> None:
         """Decline the request of this number."""
-        self._write(encode_response(ResponseFrame(number, DECLINED, b"", b"")))
+        self._send_frame(encode_response(ResponseFrame(number, DECLINED, b"", b"")))
 
-    def _write(self, frame: bytes) -> None:
+    def _send_frame(self, frame: bytes) -> None:
         """Send a frame at the end of the event loop's iteration."""
         if not self._unsent:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_frames)
         self._unsent.append(frame)
 
-    def _flush(self) -> None:
+    def _flush_frames(self) -> None:
         frames, self._unsent = self._unsent, []
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(frames))

@@ -73,7 +73,7 @@ class GroupCommit(Generic[Command, Outcome]):
         self._linger_seconds = 0.0
         self._current_batch: list[_Item[Command, Outcome]] = []
         self._watched_loops: set[asyncio.AbstractEventLoop] = set()
-        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+        self._thread = threading.Thread(target=self._write_batches, name="group-commit", daemon=True)
 
     @property
     def depth(self) -> int:
@@ -95,11 +95,11 @@ class GroupCommit(Generic[Command, Outcome]):
             self._closing = True
             self._wake.notify()
         self._thread.join(seconds)
-        left = [self._queue.popleft() for _ in range(len(self._queue))]
-        self._answer(
-            left,
+        commands = [self._queue.popleft() for _ in range(len(self._queue))]
+        self._answer_items(
+            commands,
             [NotPlaced("The service stopped, and this was not recorded; send the request again.")]
-            * len(left),
+            * len(commands),
         )
 
     def submit(self, command: Command) -> "asyncio.Future[Outcome]":
@@ -109,7 +109,7 @@ class GroupCommit(Generic[Command, Outcome]):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        self._enqueue((_Item(command, future, loop, time.monotonic()),))
+        self._queue_items((_Item(command, future, loop, time.monotonic()),))
         self._watch_timeouts(loop)
         return future
 
@@ -118,7 +118,7 @@ class GroupCommit(Generic[Command, Outcome]):
         loop, now = asyncio.get_running_loop(), time.monotonic()
         futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in commands]
         pairs = zip(commands, futures, strict=True)
-        self._enqueue([_Item(command, future, loop, now) for command, future in pairs])
+        self._queue_items([_Item(command, future, loop, now) for command, future in pairs])
         self._watch_timeouts(loop)
         return futures
 
@@ -129,7 +129,7 @@ class GroupCommit(Generic[Command, Outcome]):
         command.
         """
         future: Future[Outcome] = Future()
-        self._enqueue([_Item(command, future, None, time.monotonic())])
+        self._queue_items([_Item(command, future, None, time.monotonic())])
         try:
             return future.result(ANSWER_SECONDS)
         except TimeoutError:
@@ -144,7 +144,7 @@ class GroupCommit(Generic[Command, Outcome]):
         futures: list[Future[Outcome]] = [Future() for _ in commands]
         now = time.monotonic()
         pairs = zip(commands, futures, strict=True)
-        self._enqueue([_Item(command, future, None, now) for command, future in pairs])
+        self._queue_items([_Item(command, future, None, now) for command, future in pairs])
         outcomes: list[Outcome | OmsError] = []
         for future in futures:
             outcome = _wait_for(future, now + ANSWER_SECONDS)
@@ -156,7 +156,7 @@ class GroupCommit(Generic[Command, Outcome]):
             self._watched_loops.add(loop)
             loop.call_later(TIMEOUT_CHECK_SECONDS, self._expire_overdue, loop)
 
-    def _enqueue(self, items: Sequence[_Item[Command, Outcome]]) -> None:
+    def _queue_items(self, items: Sequence[_Item[Command, Outcome]]) -> None:
         with self._wake:
             if self._closing:
                 raise NotPlaced("The service is stopping, and this was not recorded; send the request again.")
@@ -180,12 +180,12 @@ class GroupCommit(Generic[Command, Outcome]):
             while self._queue and self._queue[0].since < overdue:
                 not_started.append(self._queue.popleft())
             started = [item for item in self._current_batch if item.since < overdue]
-        self._answer(
+        self._answer_items(
             not_started,
             [NotPlaced("The database is slow, and this was not recorded; send it again in a moment.")]
             * len(not_started),
         )
-        self._answer(
+        self._answer_items(
             started,
             [OutcomeUnknown(_TOO_SLOW)] * len(started),
         )
@@ -194,8 +194,8 @@ class GroupCommit(Generic[Command, Outcome]):
         else:
             self._watched_loops.discard(loop)
 
-    def _run(self) -> None:
-        while batch := self._next_batch():
+    def _write_batches(self) -> None:
+        while batch := self._take_batch():
             started = time.perf_counter()
             outcomes = self._writing.write([item.command for item in batch])
             seconds = time.perf_counter() - started
@@ -203,23 +203,23 @@ class GroupCommit(Generic[Command, Outcome]):
                 self._gauges.record_batch(len(batch), seconds)
             self._expected_items = len(batch) + len(self._queue)
             self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_SHARE)
-            self._answer(batch, outcomes)
+            self._answer_items(batch, outcomes)
             self._current_batch = []
         self._writing.drop_connection()
 
-    def _next_batch(self) -> list[_Item[Command, Outcome]]:
+    def _take_batch(self) -> list[_Item[Command, Outcome]]:
         with self._wake:
             while not self._queue and not self._closing:
                 self._wake.wait()
             expected = min(self._expected_items, self._batch_limit)
             if 1 < len(self._queue) < expected and not self._closing:
-                self._linger(expected)
+                self._wait_for_items(expected)
             self._current_batch = [
                 self._queue.popleft() for _ in range(min(len(self._queue), self._batch_limit))
             ]
             return self._current_batch
 
-    def _linger(self, expected: int) -> None:
+    def _wait_for_items(self, expected: int) -> None:
         """Wait until the expected number of items is queued, or until the linger time is over."""
         if any(item.is_blocking for item in self._queue):
             return
@@ -227,7 +227,7 @@ class GroupCommit(Generic[Command, Outcome]):
         self._wake.wait(self._linger_seconds)
         self._wakes_at = 1
 
-    def _answer(
+    def _answer_items(
         self, items: Sequence[_Item[Command, Outcome]], outcomes: Sequence[Outcome | OmsError]
     ) -> None:
         """Resolve the futures in their loops, with one call per loop instead of one per item."""
@@ -238,12 +238,12 @@ class GroupCommit(Generic[Command, Outcome]):
             loops.setdefault(item.loop, []).append((item.future, outcome))
         for loop, answers in loops.items():
             if loop is None:
-                _resolve(answers)
+                _resolve_futures(answers)
             elif not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, answers)
+                loop.call_soon_threadsafe(_resolve_futures, answers)
 
 
-def _resolve(answers: list[tuple[AnyFuture[Outcome], Outcome | OmsError]]) -> None:
+def _resolve_futures(answers: list[tuple[AnyFuture[Outcome], Outcome | OmsError]]) -> None:
     for future, outcome in answers:
         if future.done():
             continue  # the client has disconnected

@@ -75,7 +75,7 @@ class BatchWriter(Generic[Command, Outcome]):
 
     def _write_jointly(self, commands: list[Command]) -> list[Outcome | OmsError]:
         try:
-            return self._transact(commands)
+            return self._write_commands(commands)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # the writer thread must survive any error
@@ -104,7 +104,7 @@ class BatchWriter(Generic[Command, Outcome]):
         if self._contention.is_closed(lock_group):
             return [_refuse_as_locked()] * len(commands)
         try:
-            outcomes = self._transact(commands, has_short_lock_timeout=True)
+            outcomes = self._write_commands(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # as in `_write_jointly`
@@ -118,14 +118,14 @@ class BatchWriter(Generic[Command, Outcome]):
         """Return the outcomes of commands whose transaction failed before COMMIT."""
         if len(commands) == 1 and isinstance(error, OmsError):
             return [error]
-        if _connection_lost(error):
+        if _is_connection_lost(error):
             return self._refuse_as_lost(commands)
         if is_row_locked(error) or is_file_locked(error):
             _LOG.warning("another session holds a lock", extra={"items": len(commands)})
             return [_refuse_as_locked()] * len(commands)
-        return self._bisect(commands, time.monotonic() + RETRY_SECONDS)
+        return self._write_halves(commands, time.monotonic() + RETRY_SECONDS)
 
-    def _bisect(self, commands: list[Command], deadline: float) -> list[Outcome | OmsError]:
+    def _write_halves(self, commands: list[Command], deadline: float) -> list[Outcome | OmsError]:
         """Retry the commands; if they fail again, try each half on its own, in the given order.
 
         One failing command costs two transactions for each doubling of the batch. A retry may succeed, for
@@ -135,16 +135,19 @@ class BatchWriter(Generic[Command, Outcome]):
         if time.monotonic() > deadline:
             return [_refuse_as_slow()] * len(commands)
         try:
-            return self._transact(commands, has_short_lock_timeout=True)
+            return self._write_commands(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # as in `_write_jointly`
-            if _connection_lost(error):
+            if _is_connection_lost(error):
                 return self._refuse_as_lost(commands)
             if len(commands) == 1:
-                return self._refuse(error)
+                return self._build_refusals(error)
         middle = len(commands) // 2
-        return [*self._bisect(commands[:middle], deadline), *self._bisect(commands[middle:], deadline)]
+        return [
+            *self._write_halves(commands[:middle], deadline),
+            *self._write_halves(commands[middle:], deadline),
+        ]
 
     @staticmethod
     def _refuse_as_lost(commands: list[Command]) -> list[Outcome | OmsError]:
@@ -154,7 +157,7 @@ class BatchWriter(Generic[Command, Outcome]):
         ] * len(commands)
 
     @staticmethod
-    def _refuse(error: Exception) -> list[Outcome | OmsError]:
+    def _build_refusals(error: Exception) -> list[Outcome | OmsError]:
         if isinstance(error, OmsError):  # a refusal that needed a rollback
             return [error]
         if is_row_locked(error) or is_file_locked(error):
@@ -168,23 +171,23 @@ class BatchWriter(Generic[Command, Outcome]):
             ]
         return [Unexpected()]
 
-    def _transact(
+    def _write_commands(
         self, commands: list[Command], *, has_short_lock_timeout: bool = False
     ) -> list[Outcome | OmsError]:
         try:
-            connection = self._connected()
+            connection = self._get_connection()
             with connection.begin() as transaction:
                 self._renew_plans(connection)
                 if has_short_lock_timeout:
                     set_short_lock_timeout(connection)
                 take_transaction_number(connection)  # that of an earlier transaction
                 result = self._handler.handle(connection, commands, self._retained)
-                self._commit(transaction.commit, result, take_transaction_number(connection))
+                self._commit_transaction(transaction.commit, result, take_transaction_number(connection))
         except LostAtCommit:
             self.drop_connection()
             raise
         except Exception as error:
-            if _connection_lost(error) or self._is_stuck():
+            if _is_connection_lost(error) or self._is_stuck():
                 self.drop_connection()
             raise
         self._update_caches(result)
@@ -210,29 +213,31 @@ class BatchWriter(Generic[Command, Outcome]):
         return self._connection is not None and self._connection.get_transaction() is not None
 
     @staticmethod
-    def _commit(commit: Callable[[], None], result: BatchResult[Outcome], transaction_id: str | None) -> None:
+    def _commit_transaction(
+        commit: Callable[[], None], result: BatchResult[Outcome], transaction_id: str | None
+    ) -> None:
         try:
             commit()
         except SQLAlchemyError as error:
-            if _connection_lost(error):
+            if _is_connection_lost(error):
                 raise LostAtCommit(result, transaction_id) from error
             raise
 
-    def _resolve_commit(self, lost: LostAtCommit) -> list[Outcome | OmsError]:
+    def _resolve_commit(self, lost_commit: LostAtCommit) -> list[Outcome | OmsError]:
         """Find out whether a lost COMMIT was carried out, once its transaction has ended."""
-        outcomes: list[Outcome | OmsError] = lost.result.outcomes
+        outcomes: list[Outcome | OmsError] = lost_commit.result.outcomes
         _LOG.warning(
             "connection lost at commit; looking for what was recorded", extra={"items": len(outcomes)}
         )
         deadline = time.monotonic() + RECOVERY_SECONDS
         while time.monotonic() < deadline:
             try:
-                if self._is_committed(lost):
+                if self._is_committed(lost_commit):
                     return outcomes
                 lost_command = NotPlaced(
                     "The database connection was lost, and this was not recorded; send it again in a moment."
                 )
-                is_repeated = lost.result.is_repeated
+                is_repeated = lost_commit.result.is_repeated
                 return [
                     outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else lost_command
                     for outcome in outcomes
@@ -247,21 +252,21 @@ class BatchWriter(Generic[Command, Outcome]):
             )
         ] * len(outcomes)
 
-    def _is_committed(self, lost: LostAtCommit) -> bool:
+    def _is_committed(self, lost_commit: LostAtCommit) -> bool:
         """Return whether a transaction was committed. Raises StillRunning if it has not ended.
 
         Its rows confirm its number, which belongs to another transaction if a crash lost this one.
         """
-        with self._connected().begin():
-            status = find_commit_status(self._connected(), lost.transaction_id)
+        with self._get_connection().begin():
+            status = find_commit_status(self._get_connection(), lost_commit.transaction_id)
         if status is CommitStatus.RUNNING:
             raise StillRunning
         if status is CommitStatus.ABORTED:
             return False
-        with self._connected().begin():
-            return lost.result.is_recorded(self._connected())
+        with self._get_connection().begin():
+            return lost_commit.result.is_recorded(self._get_connection())
 
-    def _connected(self) -> Connection:
+    def _get_connection(self) -> Connection:
         if self._connection is None:
             self._connection = self._engine.connect().execution_options(writes=True, prepares=True)
         return self._connection
@@ -285,7 +290,7 @@ def _refuse_as_locked() -> NotPlaced:
     return NotPlaced("Another session holds a lock, and this was not recorded; send it again in a moment.")
 
 
-def _connection_lost(error: Exception) -> bool:
+def _is_connection_lost(error: Exception) -> bool:
     if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return True
     return isinstance(error, (OperationalError, InterfaceError)) and not _is_statement_error(error)

@@ -93,8 +93,8 @@ async def ready(components: HealthComponentsDep) -> Response:
         "row_level_security": row_security,
     }
     fields["rate_limits"] = components.rate_limits()
-    failed = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
-    fields["detail"] = problem or next(iter(failed), None)
+    failed_checks = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
+    fields["detail"] = problem or next(iter(failed_checks), None)
     return build_json_response(fields, 200 if is_ready else 503)
 
 
@@ -113,21 +113,25 @@ async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
 
     The status is always 200 for a valid key.
     """
-    found = await _describe_components(components)
-    status = summarize_components(found)
+    components_by_name = await _describe_components(components)
+    status = summarize_components(components_by_name)
     layers = await asyncio.to_thread(find_sandbox_layers)
-    serialized = {name: _serialize_component(component) for name, component in found.items()}
-    serialized["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
-        "layers": layers
+    serialized_components = {
+        name: _serialize_component(component) for name, component in components_by_name.items()
     }
-    connections = await _read(
+    serialized_components["sandbox"] = _serialize_component(
+        describe_sandbox(layers, is_on=components.uses_sandbox)
+    ) | {"layers": layers}
+    connections = await _read_in_time(
         components, lambda connection: components.describe_connections(connection, caller.tenant_id)
     )
-    serialized |= {name: _serialize_component(component) for name, component in (connections or {}).items()}
+    serialized_components |= {
+        name: _serialize_component(component) for name, component in (connections or {}).items()
+    }
     fields = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",
-        "components": serialized,
+        "components": serialized_components,
     }
     return build_json_response(fields)
 
@@ -147,14 +151,16 @@ async def metrics(
     """
     reports = await _report_duties(components) or ()
     set_duty_metrics(components.metrics, reports)
-    chains = await _read(components, read_broken_chains)
+    chains = await _read_in_time(components, read_broken_chains)
     if chains is not None:
         set_chain_metrics(components.metrics, reports, chains)
     for kind, count in (await _count_pending(components)).items():
         components.metrics.set_pending(kind, count)
     for name, component in (await _describe_components(components)).items():
         components.metrics.set_component(name, is_degraded=component.status in {"degraded", "down"})
-    _set_portfolio_values(components.metrics, await _read(components, components.list_portfolio_values) or ())
+    _set_portfolio_values(
+        components.metrics, await _read_in_time(components, components.list_portfolio_values) or ()
+    )
     return Response(components.metrics.render(), media_type=CONTENT_TYPE)
 
 
@@ -186,9 +192,9 @@ def _serialize_component(component: ComponentHealth) -> dict[str, Any]:
 async def _describe_components(components: HealthComponents) -> dict[str, ComponentHealth]:
     """Return the state of each component, in the order of the document."""
     reports = await _report_duties(components)
-    webhooks = await _read(components, components.describe_webhooks) if reports is not None else None
-    brokers = await _read(components, components.describe_brokers) if reports is not None else None
-    chains = await _read(components, read_broken_chains) if reports is not None else None
+    webhooks = await _read_in_time(components, components.describe_webhooks) if reports is not None else None
+    brokers = await _read_in_time(components, components.describe_brokers) if reports is not None else None
+    chains = await _read_in_time(components, read_broken_chains) if reports is not None else None
     problem = components.find_file_problem()
     if reports is None or problem is not None:
         database, duties = (
@@ -232,10 +238,10 @@ def _describe_redis(components: HealthComponents) -> ComponentHealth:
 
 async def _report_duties(components: HealthComponents) -> list[DutyReport] | None:
     """Return the reports of the duties, None if the database does not answer."""
-    return await _read(components, components.report_duties)
+    return await _read_in_time(components, components.report_duties)
 
 
-async def _read(components: HealthComponents, read: Callable[[Connection], T]) -> T | None:
+async def _read_in_time(components: HealthComponents, read: Callable[[Connection], T]) -> T | None:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await components.readers.run(read)

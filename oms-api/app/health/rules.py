@@ -60,15 +60,17 @@ def describe_webhooks(
     return ComponentHealth("ok" if has_process else "degraded", round(age_seconds, 3), error, backlog)
 
 
-def describe_chains(report: DutyReport | None, age_seconds: float | None, broken: int) -> ComponentHealth:
+def describe_chains(
+    report: DutyReport | None, age_seconds: float | None, broken_count: int
+) -> ComponentHealth:
     """Return the component of the hash chains: degraded if any is broken, or their verification is late.
 
     `report` is of the job that verifies them, `age_seconds` the time since all of them were correct, None
     before the first time.
     """
     age = None if age_seconds is None else round(age_seconds, 3)
-    if broken:
-        error = f"Hash chains that are broken: {broken}. Run `python -m app.verify`."
+    if broken_count:
+        error = f"Hash chains that are broken: {broken_count}. Run `python -m app.verify`."
         return ComponentHealth("degraded", age, error)
     if report is None or age is None:
         return ComponentHealth("degraded", None, "The hash chains were never verified.")
@@ -83,14 +85,18 @@ def describe_brokers(statuses: Sequence[str], open_circuits: int = 0) -> Compone
 
     Connections that wait for a person to enable live trading do not count.
     """
-    used = [status for status in statuses if status != "awaiting_live"]
-    if not used:
+    used_statuses = [status for status in statuses if status != "awaiting_live"]
+    if not used_statuses:
         return ComponentHealth("off")
-    failed = [status for status in used if status in {"down", "refused"}]
-    error = f"{len(failed)} of {len(used)} broker connections do not work." if failed else None
+    failed_statuses = [status for status in used_statuses if status in {"down", "refused"}]
+    error = (
+        f"{len(failed_statuses)} of {len(used_statuses)} broker connections do not work."
+        if failed_statuses
+        else None
+    )
     if error is not None and open_circuits:
         error += f" Circuit breakers that are not closed: {open_circuits}."
-    return ComponentHealth("degraded" if failed else "ok", None, error)
+    return ComponentHealth("degraded" if failed_statuses else "ok", None, error)
 
 
 def describe_connection(status: str, age_seconds: float | None, error: str | None) -> ComponentHealth:

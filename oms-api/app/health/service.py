@@ -43,20 +43,20 @@ def list_portfolio_values(
     connection: Connection, valuer: Valuer, names: Mapping[str, Sequence[str]], at: datetime
 ) -> list[PortfolioGauges]:
     """Return the portfolios that exist of these names, which are listed by the slug of their tenant."""
-    found = []
-    for slug, wanted in names.items():
+    portfolio_values = []
+    for slug, portfolio_names in names.items():
         tenant = find_tenant(connection, slug)
         if tenant is None:
             continue
         set_tenant_scope(connection, [tenant.id])
-        books = find_books(connection, tenant.id, [name_key(name) for name in wanted])
+        books = find_books(connection, tenant.id, [name_key(name) for name in portfolio_names])
         statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
         values = value_statements(connection, valuer, tenant.id, statements, at)
-        found += [
+        portfolio_values += [
             PortfolioGauges(slug, statement.book.name, statement.book.base_currency, values[number])
             for number, statement in statements.items()
         ]
-    return found
+    return portfolio_values
 
 
 def set_duty_metrics(metrics: Metrics, reports: Iterable[DutyReport]) -> None:

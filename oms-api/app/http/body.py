@@ -36,9 +36,9 @@ def _is_json(content_type: bytes) -> bool:
 def parse_model(model: type[Model], content_type: bytes, body: bytes) -> Model:
     """Parse the JSON body as `model`. Raises UnsupportedMediaType, Malformed or Invalid."""
     if content_type == b"application/json":
-        parsed: Model | None = get_field_cache(model).parse(body)
-        if parsed is not None:
-            return parsed
+        parsed_body: Model | None = get_field_cache(model).parse(body)
+        if parsed_body is not None:
+            return parsed_body
     return validate_model(model, read_json(content_type, body))
 
 
@@ -51,17 +51,17 @@ def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) 
         return model.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        hinted = (_with_hint(dict(detail), model, detail["loc"][:-1]) for detail in details)
+        hinted = (_add_hint(dict(detail), model, detail["loc"][:-1]) for detail in details)
         raise build_invalid_error([{**item, "loc": (*at, *item["loc"])} for item in hinted]) from None
 
 
 def validate_flat(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
     """Validate as `validate_model`, with the results of earlier requests where the object is flat."""
-    found: Model | None = get_field_cache(model).validate(value)
-    return validate_model(model, value, at) if found is None else found
+    validated: Model | None = get_field_cache(model).validate(value)
+    return validate_model(model, value, at) if validated is None else validated
 
 
-def _with_hint(
+def _add_hint(
     detail: dict[str, Any], model: type[BaseModel], parents: tuple[str | int, ...]
 ) -> dict[str, Any]:
     """Add a suggestion to the error of an unknown field, if there is one."""
@@ -69,33 +69,33 @@ def _with_hint(
         return detail
     hints: Mapping[str, str] = getattr(model, "OTHER_NAMES", {})
     name = str(detail["loc"][-1])
-    hint = hints.get(name) or _nearest_field(name, _model_at(model, parents))
+    hint = hints.get(name) or _suggest_field(name, _find_model_at(model, parents))
     return {**detail, "ctx": {"hint": hint}} if hint else detail
 
 
-def _nearest_field(name: str, model: type[BaseModel] | None) -> str | None:
+def _suggest_field(name: str, model: type[BaseModel] | None) -> str | None:
     """Return a question that suggests the field with the most similar name, or None."""
     fields = () if model is None else model.model_fields
     close_matches = get_close_matches(name[:_MAX_NAME_LENGTH].lower(), fields, n=1)
     return f"Did you mean `{close_matches[0]}`?" if close_matches else None
 
 
-def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
+def _find_model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
     """Return the model of the object at the path below `model`, or None if unknown."""
-    found: type[BaseModel] | None = model
+    submodel: type[BaseModel] | None = model
     for part in path:
-        if found is None or isinstance(part, int):
+        if submodel is None or isinstance(part, int):
             continue
-        field = found.model_fields.get(part)
-        found = None if field is None else _model_in(field.annotation)
-    return found
+        field = submodel.model_fields.get(part)
+        submodel = None if field is None else _find_model_in(field.annotation)
+    return submodel
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:  # any annotation of a field
+def _find_model_in(annotation: Any) -> type[BaseModel] | None:  # any annotation of a field
     """Return the model in an annotation such as `Leg | None` or `list[Leg]`, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
+    return next(filter(None, map(_find_model_in, get_args(annotation))), None)
 
 
 def build_invalid_error(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:

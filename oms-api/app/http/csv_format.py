@@ -73,11 +73,11 @@ def _quote_column(values: Iterable[Any]) -> list[str]:
     if texts.count(None) == len(texts):  # optional columns are often empty
         return [""] * len(texts)
     try:
-        joined = "\0".join(texts)
+        joined_texts = "\0".join(texts)
     except TypeError:  # not all of them are text
         texts = [value if type(value) is str else "" if value is None else str(value) for value in texts]
-        joined = "\0".join(texts)
-    if not _QUOTED.search(joined):
+        joined_texts = "\0".join(texts)
+    if not _QUOTED.search(joined_texts):
         return texts
     return ['"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text for text in texts]
 

@@ -75,8 +75,8 @@ def describe_lists(document: dict[str, Any]) -> None:
         response = item.get("get", {}).get("responses", {}).get("200", {})
         schema = response.get("content", {}).get(_JSON, {}).get("schema")
         if schema is not None and _is_list(schema, schemas):
-            described = {"type": "string", "description": "A heading and one line per item, CRLF, UTF-8"}
-            response["content"][CSV] = {"schema": described}
+            csv_schema = {"type": "string", "description": "A heading and one line per item, CRLF, UTF-8"}
+            response["content"][CSV] = {"schema": csv_schema}
 
 
 def _is_json(start: Message) -> bool:

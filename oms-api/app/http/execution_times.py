@@ -12,7 +12,7 @@ from app.http.request_models import FrozenRequestModel
 REASON_LENGTH = 500
 
 
-def _empty_is_none(value: str | None) -> str | None:
+def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
@@ -33,22 +33,22 @@ class ExecutionTimeIn(FrozenRequestModel):
     backdated: bool = Field(
         False, description="`true`: `executed_at` may be before that of the previous trade", examples=[False]
     )
-    backdated_reason: Annotated[_Reason | None, AfterValidator(_empty_is_none)] = Field(
+    backdated_reason: Annotated[_Reason | None, AfterValidator(_convert_empty_to_none)] = Field(
         None,
         description="Why the trade is reported late; required if `backdated` is true",
         examples=["Missing from the broker's first file"],
     )
 
     @model_validator(mode="after")
-    def _backdated_with_reason(self) -> Self:
+    def _require_reason_if_backdated(self) -> Self:
         if self.backdated and self.executed_at is None:
-            raise _field_error("executed_at", "Required when `backdated` is true.")
+            raise _build_field_error("executed_at", "Required when `backdated` is true.")
         if self.backdated and self.backdated_reason is None:
-            raise _field_error("backdated_reason", "Required when `backdated` is true.")
+            raise _build_field_error("backdated_reason", "Required when `backdated` is true.")
         if self.backdated_reason is not None and not self.backdated:
-            raise _field_error("backdated", "Must be true when `backdated_reason` is given.")
+            raise _build_field_error("backdated", "Must be true when `backdated_reason` is given.")
         return self
 
 
-def _field_error(field: str, message: str) -> PydanticCustomError:
+def _build_field_error(field: str, message: str) -> PydanticCustomError:
     return PydanticCustomError("backdated", "{message}", {"field": field, "message": message})

@@ -58,14 +58,14 @@ class Exports:
 
         try:
             async with self._reading:
-                read = await begin()
+                read_piece = await begin()
         except BaseException:
             release()
             raise
 
         async def read_in_turn() -> bytes:
             async with self._reading:
-                return await read()
+                return await read_piece()
 
         return stream_lines(read_in_turn, file_name, release, media_type)
 
@@ -89,19 +89,19 @@ class _Export(StreamingResponse):
 
 
 def stream_lines(
-    read: Read,
+    read_piece: Read,
     file_name: str,
     release: Callable[[], None] = lambda: None,
     media_type: str = JSON_LINES,
 ) -> StreamingResponse:
-    """Stream the results of repeated `read` calls until one is empty.
+    """Stream the results of repeated `read_piece` calls until one is empty.
 
-    No database connection is held while the client receives. If `read` fails, the connection is closed, so
+    No database connection is held while the client receives. If `read_piece` fails, the connection closes, so
     that the client detects the incomplete response.
     """
 
     async def pieces() -> AsyncIterator[bytes]:
-        while piece := await read():
+        while piece := await read_piece():
             yield piece
 
     return _Export(pieces(), file_name, release, media_type)

@@ -27,12 +27,14 @@ class FieldCache(Generic[Model]):
     def __init__(self, model: type[Model]) -> None:
         self._model = model
         self._fields: dict[str, tuple[Callable[[Any], Any], dict[CacheKey, Any]]] = {
-            name: (_build_validator(info), {}) for name, info in model.model_fields.items()
+            name: (_build_validator(field_info), {}) for name, field_info in model.model_fields.items()
         }
         self._defaults = {
-            name: info.default for name, info in model.model_fields.items() if not info.is_required()
+            name: field_info.default
+            for name, field_info in model.model_fields.items()
+            if not field_info.is_required()
         }
-        self._required = {name for name, info in model.model_fields.items() if info.is_required()}
+        self._required = {name for name, field_info in model.model_fields.items() if field_info.is_required()}
         decorators = model.__pydantic_decorators__.model_validators.values()
         self._checks: list[Any] = [
             decorator.func for decorator in decorators if decorator.info.mode == "after"
@@ -57,7 +59,7 @@ class FieldCache(Generic[Model]):
                 return None
             values, texts = self._validate_fields(content)
             # Without escapes, each name and text has two quotation marks. More of them: a name occurs twice.
-            return self._create(values) if body.count(b'"') == 2 * (len(content) + texts) else None
+            return self._create_model(values) if body.count(b'"') == 2 * (len(content) + texts) else None
         except (ValueError, LookupError, RecursionError):  # from orjson, pydantic and the code above
             return None
 
@@ -66,11 +68,11 @@ class FieldCache(Generic[Model]):
         if type(content) is not dict or not self._is_supported:
             return None
         try:
-            return self._create(self._validate_fields(content)[0])
+            return self._create_model(self._validate_fields(content)[0])
         except (ValueError, LookupError):  # from pydantic and the code above
             return None
 
-    def _create(self, values: dict[str, Any]) -> Model | None:
+    def _create_model(self, values: dict[str, Any]) -> Model | None:
         """Return a checked model, created as unpickling does it. `model_construct` takes ten times as long.
 
         Return None if a required field is missing. Raises ValueError.
@@ -88,19 +90,25 @@ class FieldCache(Generic[Model]):
         """Return the validated values, and the number of texts among them. Raises ValueError or KeyError."""
         values, texts = {}, 0
         for name, value in content.items():
-            validate, cached = self._fields[name]
+            validate, cached_values = self._fields[name]
             if type(value) is str:
                 texts += 1
                 values[name] = (
-                    cached[value] if value in cached else _cache_value(cached, value, validate(value))
+                    cached_values[value]
+                    if value in cached_values
+                    else _cache_value(cached_values, value, validate(value))
                 )
             elif type(value) is int and value:
-                if value not in cached:
-                    _cache_value(cached, value, validate(JsonNumber(str(value))))
-                values[name] = cached[value]
+                if value not in cached_values:
+                    _cache_value(cached_values, value, validate(JsonNumber(str(value))))
+                values[name] = cached_values[value]
             elif type(value) is JsonNumber:
                 key = (value.text,)  # a text of the same characters may be invalid, or mean something else
-                values[name] = cached[key] if key in cached else _cache_value(cached, key, validate(value))
+                values[name] = (
+                    cached_values[key]
+                    if key in cached_values
+                    else _cache_value(cached_values, key, validate(value))
+                )
             elif value is None or type(value) is bool:
                 values[name] = validate(value)
             else:
@@ -108,19 +116,21 @@ class FieldCache(Generic[Model]):
         return values, texts
 
 
-def _build_validator(info: FieldInfo) -> Callable[[Any], Any]:
-    field: Any = Annotated[info.annotation, info]
+def _build_validator(field_info: FieldInfo) -> Callable[[Any], Any]:
+    field: Any = Annotated[field_info.annotation, field_info]
     validate: Callable[[Any], Any] = TypeAdapter(field).validate_python
     return validate
 
 
-def _cache_value(cached: dict[CacheKey, Any], key: CacheKey, value: Any) -> Any:  # the value of any field
+def _cache_value(
+    cached_values: dict[CacheKey, Any], key: CacheKey, value: Any
+) -> Any:  # the value of any field
     """Cache the value of a text or number for later requests, and return it."""
     text = key[0] if isinstance(key, tuple) else key
     if isinstance(text, int) or len(text) <= MAX_TEXT_LENGTH:
-        if len(cached) >= MAX_TEXTS:
-            cached.clear()
-        cached[key] = value
+        if len(cached_values) >= MAX_TEXTS:
+            cached_values.clear()
+        cached_values[key] = value
     return value
 
 

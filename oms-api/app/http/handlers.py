@@ -45,23 +45,23 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = METHODS.get(request)
         # empty for an HTML page, whose only route states its methods
-        allowed = methods.list_methods(request.url.path)
-        headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
-        problem = _http_error(error, _method_sentence(request, headers["Allow"]))
+        allowed_methods = methods.list_methods(request.url.path)
+        headers["Allow"] = ", ".join(allowed_methods) or headers.get("Allow", "")
+        problem = _build_http_error(error, _describe_methods(request, headers["Allow"]))
     elif error.status_code != NotFound.status:
-        problem = _http_error(error, str(error.detail))
+        problem = _build_http_error(error, str(error.detail))
     response = await _handle_error(request, problem)
     response.headers.update(headers)
     return response
 
 
-def _method_sentence(request: Request, allowed: str) -> str:
+def _describe_methods(request: Request, allowed_methods: str) -> str:
     methods = METHODS.get(request)
     other_way = methods.suggest_other_method(request.method, request.url.path)
-    return f"{request.method} is not supported at this address. {other_way or f'Use {allowed}.'}"
+    return f"{request.method} is not supported at this address. {other_way or f'Use {allowed_methods}.'}"
 
 
-def _http_error(error: HTTPException, sentence: str) -> OmsError:
+def _build_http_error(error: HTTPException, sentence: str) -> OmsError:
     problem = OmsError(sentence)
     problem.status, problem.kind, problem.title = error.status_code, "http", str(error.detail)
     return problem

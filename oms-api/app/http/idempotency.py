@@ -19,7 +19,7 @@ def check_key(key: str | None) -> str | None:
     )
 
 
-async def _idempotency_key(
+async def _parse_idempotency_key(
     key: Annotated[
         str | None,
         Header(
@@ -32,4 +32,4 @@ async def _idempotency_key(
     return check_key(key)
 
 
-IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+IdempotencyKey = Annotated[str | None, Depends(_parse_idempotency_key)]

@@ -15,7 +15,7 @@ from app.http.request_models import RequestModel
 _DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 
 
-def _plain_integer(value: object) -> object:
+def _require_plain_integer(value: object) -> object:
     if isinstance(value, str) and not is_plain_integer(value):
         raise ValueError("must be written with the digits 0-9 alone")
     return value
@@ -44,7 +44,7 @@ def parse_instant(text: str) -> datetime:
     raise ValueError("must be an instant with its offset, such as 2026-11-20T16:00:00Z")
 
 
-Count = Annotated[int, BeforeValidator(_plain_integer)]
+Count = Annotated[int, BeforeValidator(_require_plain_integer)]
 Limit = Annotated[Count, Field(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
 QueryTime = Annotated[datetime, BeforeValidator(_parse_instant)]

@@ -24,7 +24,7 @@ class OpaqueIds:
     def encode(self, tenant_id: int, kind: str, number: int) -> str:
         """Return `number` (below 2^64) as text that this tenant can send back but cannot read."""
         plain = number.to_bytes(_NUMBER_BYTES, "big")
-        mac = self._mac(tenant_id, kind, plain)
+        mac = self._compute_mac(tenant_id, kind, plain)
         return base64.urlsafe_b64encode(mac + self._apply_key_stream(mac, plain)).decode().rstrip("=")
 
     def decode(self, tenant_id: int, kind: str, text: str) -> int | None:
@@ -41,10 +41,10 @@ class OpaqueIds:
         is_ours = hmac.compare_digest(text, self.encode(tenant_id, kind, number))
         return number if is_ours else None
 
-    def _mac(self, tenant_id: int, kind: str, plain: bytes) -> bytes:
-        signed = f"{tenant_id}|{kind}|".encode() + plain
-        return hmac.digest(self._mac_key, signed, hashlib.sha256)[:_MAC_BYTES]
+    def _compute_mac(self, tenant_id: int, kind: str, plain: bytes) -> bytes:
+        signed_content = f"{tenant_id}|{kind}|".encode() + plain
+        return hmac.digest(self._mac_key, signed_content, hashlib.sha256)[:_MAC_BYTES]
 
-    def _apply_key_stream(self, mac: bytes, data: bytes) -> bytes:
+    def _apply_key_stream(self, mac: bytes, content: bytes) -> bytes:
         stream = hmac.digest(self._stream_key, mac, hashlib.sha256)
-        return bytes(byte ^ mask for byte, mask in zip(data, stream, strict=False))
+        return bytes(byte ^ mask for byte, mask in zip(content, stream, strict=False))

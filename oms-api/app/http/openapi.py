@@ -61,9 +61,9 @@ def build_openapi_document(app: FastAPI) -> dict[str, Any]:
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         models: list[type[BaseModel]] = [Problem, *BODY_MODELS.values()]
         for model in models:
-            described = model.model_json_schema(ref_template=_REF, mode="validation")
-            schemas.update(described.pop("$defs", {}))
-            schemas[model.__name__] = described
+            schema = model.model_json_schema(ref_template=_REF, mode="validation")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[model.__name__] = schema
         _describe_operations(app, document)
         for name in _FRAMEWORK_ERRORS:
             schemas.pop(name, None)
@@ -85,12 +85,12 @@ def _describe_operations(app: FastAPI, document: dict[str, Any]) -> None:
                 _describe_operation(item[method], {"success_headers": describe_headers(NEXT_HEADER)})
 
 
-def _describe_operation(operation: dict[str, Any], described: Mapping[str, Any]) -> None:
+def _describe_operation(operation: dict[str, Any], example: Mapping[str, Any]) -> None:
     """Add values to an operation.
 
     `responses` are added to those that it has, and `success_headers` to each successful response with a body.
     """
-    values = jsonable_encoder(described, exclude_none=True)
+    values = jsonable_encoder(example, exclude_none=True)
     responses: dict[str, Any] = operation["responses"]
     responses |= values.pop("responses", {})
     operation["responses"] = dict(sorted(responses.items()))

@@ -16,11 +16,11 @@ def complete_document(document: Schema) -> None:
     schemas: dict[str, Schema] = document["components"]["schemas"]
     for model, schema in schemas.items():
         for name, field in schema.get("properties", {}).items():
-            _describe(field, MODEL_FIELDS.get(f"{model}.{name}") or _find_text(name, field, schemas))
+            _describe_field(field, MODEL_FIELDS.get(f"{model}.{name}") or _find_text(name, field, schemas))
     for tag in document["tags"]:
-        tag["name"] = _capitalize(tag["name"])
+        tag["name"] = _capitalize_tag(tag["name"])
     for operation in _list_operations(document):
-        operation["tags"] = [_capitalize(tag) for tag in operation["tags"]]
+        operation["tags"] = [_capitalize_tag(tag) for tag in operation["tags"]]
         for parameter in operation.get("parameters", ()):
             _describe_parameter(parameter)
         for status, answer in operation["responses"].items():
@@ -30,7 +30,7 @@ def complete_document(document: Schema) -> None:
                 media["example"] = build_example(media["schema"], schemas)
 
 
-def _capitalize(tag: str) -> str:
+def _capitalize_tag(tag: str) -> str:
     return tag[:1].upper() + tag[1:]
 
 
@@ -48,7 +48,7 @@ def _find_text(name: str, field: Schema, schemas: dict[str, Schema]) -> FieldTex
     return None if text and is_nested and isinstance(text.example, str) else text
 
 
-def _describe(field: Schema, text: FieldText | None) -> None:
+def _describe_field(field: Schema, text: FieldText | None) -> None:
     """Add description and example, where the field has none of its own."""
     field.pop("title", None)  # repeats the name
     if text is None:

@@ -19,30 +19,34 @@ class Cursors:
     def __init__(self, secret: str) -> None:
         self._key = hmac.digest(secret.encode(), b"slackoms cursors v1", hashlib.sha256)
 
-    def make(self, tenant_id: int, listed: str, position: str) -> str:
+    def make(self, tenant_id: int, list_name: str, position: str) -> str:
         """Return an opaque cursor of `position`, valid only for this tenant and list."""
-        return self._written(tenant_id, listed, position.encode())
+        return self._write_cursor(tenant_id, list_name, position.encode())
 
-    def read(self, tenant_id: int, listed: str, cursor: str) -> str:
+    def read(self, tenant_id: int, list_name: str, cursor: str) -> str:
         """Return the position in the cursor. Raises Invalid unless it was made for this tenant and list."""
         try:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except (ValueError, binascii.Error):
-            raise _invalid() from None
+            raise _build_invalid_cursor() from None
         text = raw[_MAC_BYTES:]
         # Compare the text: several base64 texts decode to the same bytes.
-        if not hmac.compare_digest(cursor, self._written(tenant_id, listed, text)):
-            raise _invalid()
+        if not hmac.compare_digest(cursor, self._write_cursor(tenant_id, list_name, text)):
+            raise _build_invalid_cursor()
         return text.decode()
 
-    def _written(self, tenant_id: int, listed: str, text: bytes) -> str:
-        return base64.urlsafe_b64encode(self._mac(tenant_id, listed, text) + text).decode().rstrip("=")
+    def _write_cursor(self, tenant_id: int, list_name: str, text: bytes) -> str:
+        return (
+            base64.urlsafe_b64encode(self._compute_mac(tenant_id, list_name, text) + text)
+            .decode()
+            .rstrip("=")
+        )
 
-    def _mac(self, tenant_id: int, listed: str, text: bytes) -> bytes:
-        signed = f"{tenant_id}|{listed}|".encode() + text
-        return hmac.digest(self._key, signed, hashlib.sha256)[:_MAC_BYTES]
+    def _compute_mac(self, tenant_id: int, list_name: str, text: bytes) -> bytes:
+        signed_content = f"{tenant_id}|{list_name}|".encode() + text
+        return hmac.digest(self._key, signed_content, hashlib.sha256)[:_MAC_BYTES]
 
 
-def _invalid() -> Invalid:
+def _build_invalid_cursor() -> Invalid:
     error = FieldError("cursor", "Not a cursor of this list; start again without a cursor.", "cursor")
     return Invalid("The cursor is not valid.", [error])

@@ -78,23 +78,23 @@ def build_field_errors(
     details: Iterable[ErrorDetails | Mapping[str, Any]], skip: Sequence[str] = ()
 ) -> list[FieldError]:
     """Convert pydantic's errors to field errors. Leading parts of the path that are in `skip` are removed."""
-    return [_field_error(detail, skip) for detail in islice(details, MAX_ERRORS)]
+    return [_build_field_error(detail, skip) for detail in islice(details, MAX_ERRORS)]
 
 
-def _field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) -> FieldError:
+def _build_field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) -> FieldError:
     parts = [str(part) for part in detail["loc"]]
     if parts and parts[0] in skip:
         parts = parts[1:]
     context = detail.get("ctx", {})
     blamed = context.get("field")  # an error of several fields names the one to show it at
     field = ".".join([*parts, blamed] if blamed else parts)[:200]
-    message = _MESSAGES.get(detail["type"]) or _sentence(detail["msg"])
+    message = _MESSAGES.get(detail["type"]) or _format_message(detail["msg"])
     if detail["type"] == UNKNOWN_FIELD:
         message = f"Unknown field `{(blamed or parts[-1])[:100]}`. {context.get('hint', '')}".rstrip()
     return FieldError(field or "body", message, detail["type"])
 
 
-def _sentence(message: str) -> str:
+def _format_message(message: str) -> str:
     """Return pydantic's message in the form of the other messages: "Must be ….", with a full stop."""
     text = _SUBJECT.sub("Must ", message.removeprefix(_CUSTOM_PREFIX))
     return f"{text[:1].upper()}{text[1:].removesuffix('.')}."

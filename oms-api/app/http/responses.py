@@ -97,14 +97,14 @@ def _describe_failure(status: int) -> dict[str, Any]:
         "request_id": "3f2c8c7f6f0d4f1ab2c1",
     }
     schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
-    described: dict[str, Any] = {
+    response: dict[str, Any] = {
         "description": _REASONS[status],
         "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
     }
     if status in {429, 503}:
-        described["headers"] = {
+        response["headers"] = {
             "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}
         }
     if status == 429:
-        described["headers"] |= describe_headers(RATE_HEADERS)
-    return described
+        response["headers"] |= describe_headers(RATE_HEADERS)
+    return response

@@ -44,7 +44,7 @@ class WriteEndpoint(Generic[Operation, Caller, Command, Outcome]):
 
     def start(self, caller: Caller, request: RequestInfo, key: str | None) -> PendingResponse:
         """Validate and queue an authorized request. Raises an OmsError if it is refused."""
-        return self._queue(self.parse(caller, request, check_key(key)))
+        return self._queue_command(self.parse(caller, request, check_key(key)))
 
     def build_direct_route(self, authorizer: Authorizer[Operation, Caller]) -> DirectRoute:
         """Return the direct route of the endpoint: authorize, validate, count and queue."""
@@ -58,7 +58,7 @@ class WriteEndpoint(Generic[Operation, Caller, Command, Outcome]):
             # From here on, the ASGI application must not count the request again.
             authorizer.count(request, caller)
             try:
-                return self._queue(command)
+                return self._queue_command(command)
             except OmsError as error:
                 refused: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
                 refused.set_exception(error)
@@ -66,6 +66,6 @@ class WriteEndpoint(Generic[Operation, Caller, Command, Outcome]):
 
         return start
 
-    def _queue(self, command: Command) -> PendingResponse:
+    def _queue_command(self, command: Command) -> PendingResponse:
         enrich_error = None if self.enrich_error is None else partial(self.enrich_error, command)
         return PendingResponse(self.submit(command), self.build, enrich_error)

@@ -15,10 +15,10 @@ class NotAllowed(Forbidden):
     """Raised when the caller is authenticated, but its roles and scopes do not allow the operation."""
 
     def __init__(self, needed: Iterable[str], role: str | None, *, is_narrowed: bool = False) -> None:
-        who = f"The role '{role}'" if role else "This key"
-        words = " or ".join(f"'{word}'" for word in sorted(needed))
+        subject = f"The role '{role}'" if role else "This key"
+        scopes = " or ".join(f"'{word}'" for word in sorted(needed))
         everything = " for all portfolios" if is_narrowed else ""
-        super().__init__(f"{who} does not allow this: it needs the scope {words}{everything}.")
+        super().__init__(f"{subject} does not allow this: it needs the scope {scopes}{everything}.")
 
 
 class OperatorRequired(Forbidden):
@@ -139,8 +139,8 @@ class NoSuchUser(NotFound):
 class UserExists(Conflict):
     """Raised when another user of the tenant has this e-mail address or Slack identity."""
 
-    def __init__(self, who: str) -> None:
-        super().__init__(f"A user {who!r} exists already; change that user instead.")
+    def __init__(self, user_name: str) -> None:
+        super().__init__(f"A user {user_name!r} exists already; change that user instead.")
 
 
 class NoSuchTenant(NotFound):

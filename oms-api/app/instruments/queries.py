@@ -36,15 +36,18 @@ def find_instruments(
 ) -> dict[InstrumentKey, Instrument]:
     """Return the instrument of every, including unlisted ones."""
     matching_rows = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
-    listed = {InstrumentKey(*row[:2]): _build_known_instrument(row[1:]) for row in matching_rows}
-    return {key: listed.get(key) or get_unlisted_terms(key.symbol) for key in keys}
+    listed_instruments = {
+        InstrumentKey(tenant_id, symbol): _build_known_instrument((symbol, *terms))
+        for tenant_id, symbol, *terms in matching_rows
+    }
+    return {key: listed_instruments.get(key) or get_unlisted_terms(key.symbol) for key in keys}
 
 
 def find_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, str]:
     """Return the symbols of those of the keys whose symbol is an alias."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
     matching_rows = find_matching_rows(connection, _ALIASES, columns, key, keys)
-    return {InstrumentKey(*row[:2]): row[2] for row in matching_rows}
+    return {InstrumentKey(tenant_id, alias): symbol for tenant_id, alias, symbol in matching_rows}
 
 
 def find_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
@@ -59,7 +62,10 @@ def find_aliases(
     """Return the sorted aliases of every instrument."""
     columns = ("tenant_id", "symbol", "alias")
     matching_rows = sorted(find_matching_rows(connection, _ALIASES, columns, _KEY, keys))
-    return {key: tuple(row[2] for row in matching_rows if row[:2] == key) for key in keys}
+    return {
+        key: tuple(alias for tenant_id, symbol, alias in matching_rows if (tenant_id, symbol) == key)
+        for key in keys
+    }
 
 
 def replace_aliases(connection: Connection, key: InstrumentKey, aliases: Sequence[str]) -> None:
@@ -96,14 +102,17 @@ def list_instruments(
         query = query.where(in_symbol | row.symbol.in_(aliased) | in_name | as_written)
     if after is not None:
         query = query.where(row.symbol > after)
-    return [_build_instrument(tuple(found)) for found in connection.execute(query)]
+    return [_build_instrument(tuple(row)) for row in connection.execute(query)]
 
 
 def list_all_instruments(connection: Connection) -> dict[InstrumentKey, tuple[Instrument, Timestamp]]:
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
-    return {InstrumentKey(*row[:2]): (_build_instrument(row[1:-1]), convert_instant(row[-1])) for row in rows}
+    return {
+        InstrumentKey(tenant_id, symbol): (_build_instrument((symbol, *terms)), convert_instant(updated_at))
+        for tenant_id, symbol, *terms, updated_at in rows
+    }
 
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:
@@ -122,8 +131,17 @@ def save_terms(
 def _build_row(tenant_id: int, terms: Instrument, at: datetime) -> tuple[Any, ...]:
     kind = (terms.exchange, terms.asset_class, terms.currency)
     steps = (format_fixed(terms.tick_size), format_fixed(terms.lot_size))
-    allowed = (terms.is_tradable, terms.is_restricted)
-    return (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, terms.sector, format_timestamp(at))
+    trading_flags = (terms.is_tradable, terms.is_restricted)
+    return (
+        tenant_id,
+        terms.symbol,
+        *kind,
+        *steps,
+        *trading_flags,
+        terms.name,
+        terms.sector,
+        format_timestamp(at),
+    )
 
 
 @lru_cache(maxsize=4096)  # as in `get_unlisted_terms`
@@ -135,6 +153,6 @@ def _build_instrument(row: Sequence[Any]) -> Instrument:
     """Build the instrument. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
     symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name, sector = row
     steps = (Decimal(tick), Decimal(lot))
-    allowed = (bool(tradable), bool(restricted))
+    trading_flags = (bool(tradable), bool(restricted))
     kind = (exchange, asset_class, currency)
-    return Instrument(symbol, *kind, *steps, *allowed, is_listed=True, name=name, sector=sector)
+    return Instrument(symbol, *kind, *steps, *trading_flags, is_listed=True, name=name, sector=sector)

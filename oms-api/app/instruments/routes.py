@@ -108,8 +108,8 @@ async def put_instrument(
             connection, tenant_id, terms, body.aliases, find_currencies, is_in_use, at
         )
         before = serialize_instrument(*previous) if previous.terms.is_listed else None
-        what = ("instrument.set", updated.terms.symbol, before, serialize_instrument(*updated))
-        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
+        change = ("instrument.set", updated.terms.symbol, before, serialize_instrument(*updated))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *change)])
         return updated
 
     return build_json_response(serialize_instrument(*await changes.run(write, tenant_id)))

@@ -68,10 +68,10 @@ def list_default_aliases(instrument: Instrument) -> tuple[str, ...]:
 
 def list_other_spellings(symbol: str) -> tuple[str, ...]:
     """Return the other spellings of a pair with a known coin, or of a share class, sorted."""
-    pair, share = _COIN_PAIR.fullmatch(symbol), _SHARE_CLASS.fullmatch(symbol)
+    coin_pair, share = _COIN_PAIR.fullmatch(symbol), _SHARE_CLASS.fullmatch(symbol)
     forms: set[str] = set()
-    if pair:
-        forms = {separator.join(pair.groups()) for separator in ("/", "-", "")}
+    if coin_pair:
+        forms = {separator.join(coin_pair.groups()) for separator in ("/", "-", "")}
     elif share:
         forms = {separator.join(share.groups()) for separator in ".-"}
     return tuple(sorted(forms - {symbol}))

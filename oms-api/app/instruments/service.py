@@ -78,14 +78,14 @@ def set_terms(
 
 def verify_instruments(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each symbol whose terms or aliases differ from those that the audit log records as last set."""
-    stored = queries.list_all_instruments(connection)
-    aliases = queries.find_aliases(connection, list(stored))
+    stored_instruments = queries.list_all_instruments(connection)
+    aliases = queries.find_aliases(connection, list(stored_instruments))
     expected = {
         InstrumentKey(act.tenant_id, act.target): act for act in list_actions(connection, "instrument.set")
     }
     for key, act in expected.items():
         place = f"instrument {key.symbol} of tenant {key.tenant_id}"
-        row = stored.get(key)
+        row = stored_instruments.get(key)
         if row is None:
             yield ActionDifference(place, "row", "none", "a row, as the audit log says")
         else:

@@ -125,8 +125,8 @@ class TradingHalted(OmsError):
 
     def __init__(self, name: str, state: str, scope: str) -> None:
         whose = f"portfolio {name!r}" if scope == "portfolio" else f"the {scope}"
-        what = "only what makes a position smaller passes" if state == "REDUCING" else "nothing passes"
-        super().__init__(f"The kill switch of {whose} is {state}: {what}; nothing was recorded.")
+        effect = "only what makes a position smaller passes" if state == "REDUCING" else "nothing passes"
+        super().__init__(f"The kill switch of {whose} is {state}: {effect}; nothing was recorded.")
 
 
 class NotPermitted(Forbidden):
@@ -179,8 +179,8 @@ class NotEnoughCash(OmsError):
 
     status, kind, title = 422, "not-enough-cash", "Not enough free cash"
 
-    def __init__(self, name: str, amount: str, free: str) -> None:
-        message = f"At most {free} can be taken out of {name!r}: its buying power."
+    def __init__(self, name: str, amount: str, free_cash: str) -> None:
+        message = f"At most {free_cash} can be taken out of {name!r}: its buying power."
         super().__init__(
             f"{amount} is too much. {message}", [FieldError("amount", message, "not_enough_cash")]
         )

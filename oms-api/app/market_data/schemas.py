@@ -91,11 +91,11 @@ class MarkIn(FrozenRequestModel):
         description="Time at which the mark expires, in UTC", examples=["2036-12-31T21:00:00Z"]
     )
 
-    def override(self, symbol: str, who: str, at: datetime) -> MarkOverride:
-        """Return the mark that `who` sets at an instant. Raises ExpiryPassed."""
+    def override(self, symbol: str, set_by: str, at: datetime) -> MarkOverride:
+        """Return the mark that `set_by` sets at an instant. Raises ExpiryPassed."""
         if self.expires_at <= at:
             raise ExpiryPassed
-        return MarkOverride(symbol, self.price, self.reason, who, at, self.expires_at)
+        return MarkOverride(symbol, self.price, self.reason, set_by, at, self.expires_at)
 
 
 class MarkOut(BaseModel):

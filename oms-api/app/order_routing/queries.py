@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Engine, select
 
-from app.brokers.queries import StoredConnection
+from app.brokers.queries import StoredConnection, find_connection
 from app.costs.rules.booking import parse_components
 from app.database import set_tenant_scope, snapshot, unit_of_work
 from app.database.bulk import execute_writes
@@ -18,7 +18,11 @@ from app.events.service.outbox import build_packed_insert
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from app.orders.models import Execution
+from app.orders.queries.broker_requests import list_ended_orders
+from app.orders.rules.values import Order
 from app.timestamps import format_timestamp
+
+LATE_FILLS = timedelta(days=1)  # after the end of an order, until its last fill is reported
 
 
 class AssignedPortfolio(NamedTuple):
@@ -60,21 +64,37 @@ def publish_status(connection: Connection, stored: StoredConnection, now: dateti
 def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -> AssignedPortfolio | None:
     """Return the portfolio that trades over a connection, None if there is none."""
     columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name)
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
-    row = connection.execute(select(*columns).where(*mine)).one_or_none()
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
+    row = connection.execute(select(*columns).where(*conditions)).one_or_none()
     return None if row is None else AssignedPortfolio._make(row)
+
+
+def list_lately_ended_orders(connection: Connection, portfolio: AssignedPortfolio, name: str) -> list[Order]:
+    """Return the exits and the replacements of which an earlier process may not have read the last fills.
+
+    They ended less than a day before it checked the connection for the last time.
+    """
+    stored = find_connection(connection, portfolio.tenant_id, name)
+    if stored is None or stored.checked_at is None:
+        return []
+    since = stored.checked_at - LATE_FILLS
+    return list_ended_orders(connection, portfolio.tenant_id, portfolio.id, since)
 
 
 def find_charges(
     connection: Connection, tenant_id: int, portfolio_id: int, since: datetime
 ) -> dict[str, Decimal]:
     """Return the booked charges of the orders that filled since then, by order."""
-    mine = (
+    conditions = (
         Execution.tenant_id == tenant_id,
         Execution.portfolio_id == portfolio_id,
         Execution.executed_at >= since,
     )
-    found: dict[str, Decimal] = {}
-    for order_id, charges in connection.execute(select(Execution.order_id, Execution.charges).where(*mine)):
-        found[order_id] = found.get(order_id, ZERO) + sum(parse_components(charges).values(), ZERO)
-    return found
+    charges_by_order: dict[str, Decimal] = {}
+    for order_id, charges in connection.execute(
+        select(Execution.order_id, Execution.charges).where(*conditions)
+    ):
+        charges_by_order[order_id] = charges_by_order.get(order_id, ZERO) + sum(
+            parse_components(charges).values(), ZERO
+        )
+    return charges_by_order

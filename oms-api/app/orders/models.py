@@ -24,8 +24,8 @@ from app.orders.rules.values import FINAL_STATUSES, GroupKind, OrderType, Status
 
 
 def _build_check(column: str, values: Iterable[str]) -> str:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return f"{column} IN ({listed})"
+    value_list = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({value_list})"
 
 
 _FINAL = [status for status in Status if status in FINAL_STATUSES]

@@ -51,9 +51,9 @@ async def get_history(
             "points": _TEXTS.serialize((caller.tenant_id, portfolio, query.period, interval), curve.points),
         }
 
-    found = await readers.run(read, caller.tenant_id)  # serialized off the event loop, as it may be long
+    history = await readers.run(read, caller.tenant_id)  # serialized off the event loop, as it may be long
     _require_visible(caller, portfolio)
-    return build_json_response(found)
+    return build_json_response(history)
 
 
 @router.get(

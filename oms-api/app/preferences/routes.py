@@ -27,7 +27,7 @@ async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
     The default portfolio is null if the caller may no longer see it.
     """
     fields = await readers.read(caller.tenant_id, queries.find_preferences, caller.actor)
-    return build_json_response(_serialize(caller, fields))
+    return build_json_response(_serialize_preferences(caller, fields))
 
 
 @router.put("/preferences", summary="Set your preferences", **document_responses(200, PreferencesOut))
@@ -42,17 +42,17 @@ async def put_preferences(
         if fields.get("default_portfolio") is not None:
             book = require_portfolio(connection, caller, fields["default_portfolio"], "default_portfolio")
             fields["default_portfolio"] = book.name
-        stored = queries.find_preferences(connection, tenant_id, owner, for_update=True)
-        queries.store_preferences(connection, tenant_id, owner, {**stored, **fields}, at)
-        return {**stored, **fields}
+        stored_preferences = queries.find_preferences(connection, tenant_id, owner, for_update=True)
+        queries.store_preferences(connection, tenant_id, owner, {**stored_preferences, **fields}, at)
+        return {**stored_preferences, **fields}
 
-    return build_json_response(_serialize(caller, await changes.run(write, tenant_id)))
+    return build_json_response(_serialize_preferences(caller, await changes.run(write, tenant_id)))
 
 
-def _serialize(caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
+def _serialize_preferences(caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
     """Return all preferences, without the name of a portfolio that the caller may not see."""
-    found = {**DEFAULTS, **fields}
-    name = found["default_portfolio"]
+    preferences = {**DEFAULTS, **fields}
+    name = preferences["default_portfolio"]
     if name is not None and not caller.sees(name_key(name)):
-        found["default_portfolio"] = None
-    return found
+        preferences["default_portfolio"] = None
+    return preferences

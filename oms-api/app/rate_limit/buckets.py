@@ -79,14 +79,14 @@ class Limit:
 
     def _make_room(self, now: float) -> None:
         """Remove full buckets, which hold no information, or else the oldest tenth."""
-        kept = {}
+        kept_buckets = {}
         for key, bucket in self._buckets.items():
             bucket.refill(now)
             if bucket.level < self.capacity:
-                kept[key] = bucket
-        for key in list(kept)[: max(0, len(kept) - MAX_BUCKETS * 9 // 10)]:
-            del kept[key]
-        self._buckets = kept
+                kept_buckets[key] = bucket
+        for key in list(kept_buckets)[: max(0, len(kept_buckets) - MAX_BUCKETS * 9 // 10)]:
+            del kept_buckets[key]
+        self._buckets = kept_buckets
 
 
 class Taken(NamedTuple):

@@ -53,7 +53,7 @@ class RateLimiter:
         tenant.level -= 1
         network.level -= 1
         if self._changed_buckets is not None:
-            self._note(caller, tenant, network)
+            self._note_change(caller, tenant, network)
         reported = caller if caller.level <= tenant.level else tenant
         return RateState(reported.limit, reported.level)
 
@@ -73,7 +73,7 @@ class RateLimiter:
             network = self._addresses.refill_bucket(_find_network_name(address), self._clock())
             network.level = max(network.level - 1, -network.limit.capacity)
             if self._changed_buckets is not None:
-                self._note(network)
+                self._note_change(network)
 
     def start_recording(self) -> None:
         """Start to record the buckets that are taken from, for `drain`."""
@@ -97,7 +97,7 @@ class RateLimiter:
         bucket.refill(self._clock())
         bucket.level = min(bucket.level, level - bucket.taken)
 
-    def _note(self, *buckets: Bucket) -> None:
+    def _note_change(self, *buckets: Bucket) -> None:
         assert self._changed_buckets is not None, "the callers check it"  # noqa: S101  # for the type checker
         for bucket in buckets:
             if bucket.limit.per_second:

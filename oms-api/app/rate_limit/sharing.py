@@ -98,7 +98,7 @@ class Sharing:
     def start(self) -> None:
         """Start the exchange. Redis need not be available."""
         self.connect()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = asyncio.get_running_loop().create_task(self._exchange_forever())
 
     async def close(self) -> None:
         """Stop the exchange and close the connection."""
@@ -134,7 +134,7 @@ class Sharing:
     def _has_touched(self) -> bool:
         return any(pool.has_touched for pool in self._pools)
 
-    async def _run(self) -> None:
+    async def _exchange_forever(self) -> None:
         exchanged_at = -_QUIET_SECONDS
         while True:
             try:

@@ -35,19 +35,19 @@ class Slots:
 
         Raises TooMany if the key, its tenant or the process has no slot left.
         """
-        self._check(tenant_id, key)
-        self._change(tenant_id, key, 1)
+        self._require_free_slot(tenant_id, key)
+        self._change_counts(tenant_id, key, 1)
         is_held = True
 
         def release() -> None:
             nonlocal is_held
             if is_held:
                 is_held = False
-                self._change(tenant_id, key, -1)
+                self._change_counts(tenant_id, key, -1)
 
         return release
 
-    def _check(self, tenant_id: int, key: str) -> None:
+    def _require_free_slot(self, tenant_id: int, key: str) -> None:
         if self._by_key[tenant_id, key] >= self._limits.key:
             raise TooMany(f"Too many {self._kind} are open with this key; close one first.", RETRY_SECONDS)
         if self._by_tenant[tenant_id] >= self._limits.tenant:
@@ -55,7 +55,7 @@ class Slots:
         if self.used >= self._limits.total:
             raise TooMany(f"Too many {self._kind} are open; try again later.", RETRY_SECONDS)
 
-    def _change(self, tenant_id: int, key: str, number: int) -> None:
+    def _change_counts(self, tenant_id: int, key: str, number: int) -> None:
         self.used += number
         self._by_key[tenant_id, key] += number
         self._by_tenant[tenant_id] += number

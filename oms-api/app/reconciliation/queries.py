@@ -103,19 +103,19 @@ def list_issues(connection: Connection, tenant_id: int, issue_filter: IssueFilte
 
 def find_issue(connection: Connection, tenant_id: int, issue_id: str) -> Issue | None:
     """Return an issue of the tenant."""
-    mine = (ReconciliationIssueRow.tenant_id == tenant_id, ReconciliationIssueRow.id == issue_id)
-    row = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_HOME).where(*mine)).one_or_none()
+    conditions = (ReconciliationIssueRow.tenant_id == tenant_id, ReconciliationIssueRow.id == issue_id)
+    row = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_HOME).where(*conditions)).one_or_none()
     return None if row is None else Issue._make(row)
 
 
 def list_standing_issues(connection: Connection, tenant_id: int, name: str) -> list[Issue]:
     """Return the issues of a connection that are open, and those that somebody ignored."""
-    mine = (
+    conditions = (
         ReconciliationIssueRow.tenant_id == tenant_id,
         ReconciliationIssueRow.connection == name,
         or_(ReconciliationIssueRow.status == "open", ReconciliationIssueRow.action == IGNORED),
     )
-    rows = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_HOME).where(*mine))
+    rows = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_HOME).where(*conditions))
     return [Issue._make(row) for row in rows]
 
 
@@ -128,8 +128,8 @@ def insert_issue(connection: Connection, issue: Issue) -> None:
 
 def update_issue(connection: Connection, issue: Issue, changes: dict[str, Any]) -> Issue:
     """Update columns of an issue, and return it as it is then."""
-    mine = (ReconciliationIssueRow.tenant_id == issue.tenant_id, ReconciliationIssueRow.id == issue.id)
-    connection.execute(update(ReconciliationIssueRow).where(*mine).values(**changes))
+    conditions = (ReconciliationIssueRow.tenant_id == issue.tenant_id, ReconciliationIssueRow.id == issue.id)
+    connection.execute(update(ReconciliationIssueRow).where(*conditions).values(**changes))
     return issue._replace(**changes)
 
 
@@ -148,9 +148,9 @@ def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
 
 def find_compared_portfolio(connection: Connection, tenant_id: int, name: str) -> ComparedPortfolio | None:
     """Return the portfolio that trades over a connection."""
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
     columns = (Portfolio.id, Portfolio.cash, Portfolio.name, Portfolio.name_key, Portfolio.base_currency)
-    row = connection.execute(select(*columns).where(*mine)).one_or_none()
+    row = connection.execute(select(*columns).where(*conditions)).one_or_none()
     return None if row is None else ComparedPortfolio._make(row)
 
 
@@ -170,9 +170,9 @@ def list_positions(
 ) -> dict[str, list[StoredPosition]]:
     """Return the positions of a portfolio by symbol, one for each product, without flat ones."""
     columns = [getattr(PositionRow, name) for name in StoredPosition._fields]
-    mine = (PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == portfolio_id)
+    conditions = (PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == portfolio_id)
     positions: dict[str, list[StoredPosition]] = {}
-    for row in connection.execute(select(*columns).where(*mine)):
+    for row in connection.execute(select(*columns).where(*conditions)):
         position = StoredPosition._make(row)
         if position.quantity:
             positions.setdefault(position.symbol, []).append(position)
@@ -187,32 +187,32 @@ def get_held_amount(position: StoredPosition) -> HeldAmount:
 
 def update_critical_count(connection: Connection, tenant_id: int, name: str) -> None:
     """Store how many open critical issues a connection has. Those that somebody watches do not count."""
-    counted = select(func.count()).where(
+    issue_count = select(func.count()).where(
         ReconciliationIssueRow.tenant_id == tenant_id,
         ReconciliationIssueRow.connection == name,
         ReconciliationIssueRow.status == "open",
         ReconciliationIssueRow.severity == Severity.CRITICAL.value,
         func.coalesce(ReconciliationIssueRow.action, "") != WATCHED,
     )
-    mine = (BrokerConnectionRow.tenant_id == tenant_id, BrokerConnectionRow.name == name)
-    statement = update(BrokerConnectionRow).where(*mine)
-    connection.execute(statement.values(critical_issues=counted.scalar_subquery()))
+    conditions = (BrokerConnectionRow.tenant_id == tenant_id, BrokerConnectionRow.name == name)
+    statement = update(BrokerConnectionRow).where(*conditions)
+    connection.execute(statement.values(critical_issues=issue_count.scalar_subquery()))
 
 
 def find_known_orders(
     connection: Connection, tenant_id: int, portfolio_id: int, order_ids: Collection[str]
 ) -> set[str]:
     """Return those of the ids that are orders of the portfolio."""
-    mine = (OrderRecord.tenant_id == tenant_id, OrderRecord.portfolio_id == portfolio_id)
-    return _find(connection, OrderRecord.id, mine, order_ids)
+    conditions = (OrderRecord.tenant_id == tenant_id, OrderRecord.portfolio_id == portfolio_id)
+    return _find(connection, OrderRecord.id, conditions, order_ids)
 
 
 def find_booked(
     connection: Connection, tenant_id: int, broker: str, execution_ids: Collection[str]
 ) -> set[str]:
     """Return those of the execution ids that are booked."""
-    mine = (Execution.tenant_id == tenant_id, Execution.broker == broker)
-    return _find(connection, Execution.execution_id, mine, execution_ids)
+    conditions = (Execution.tenant_id == tenant_id, Execution.broker == broker)
+    return _find(connection, Execution.execution_id, conditions, execution_ids)
 
 
 def list_executions(
@@ -221,13 +221,13 @@ def list_executions(
     """Return those of the executions that a portfolio has booked."""
     columns = [getattr(Execution, name) for name in ExecutionRow._fields]
     is_broker = Execution.broker == broker
-    mine = (Execution.tenant_id == tenant_id, Execution.portfolio_id == portfolio_id, is_broker)
-    listed, found = sorted(execution_ids), list[ExecutionRow]()
-    for start in range(0, len(listed), _CHUNK):
-        chunk = listed[start : start + _CHUNK]
-        rows = connection.execute(select(*columns).where(*mine, Execution.execution_id.in_(chunk)))
-        found += [ExecutionRow._make(map(format_canonical, row)) for row in rows]
-    return found
+    conditions = (Execution.tenant_id == tenant_id, Execution.portfolio_id == portfolio_id, is_broker)
+    sorted_ids, executions = sorted(execution_ids), list[ExecutionRow]()
+    for start in range(0, len(sorted_ids), _CHUNK):
+        chunk = sorted_ids[start : start + _CHUNK]
+        rows = connection.execute(select(*columns).where(*conditions, Execution.execution_id.in_(chunk)))
+        executions += [ExecutionRow._make(map(format_canonical, row)) for row in rows]
+    return executions
 
 
 def find_charge_keys(
@@ -235,8 +235,8 @@ def find_charge_keys(
 ) -> set[str]:
     """Return the idempotency keys of the charges and adjustments in the executions' symbols and days."""
     kinds = (CashKind.CHARGES.value, CashKind.ADJUSTMENT.value)
-    mine = (CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
-    is_charge = (*mine, CashMovement.kind.in_(kinds), CashMovement.idempotency_key.is_not(None))
+    conditions = (CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
+    is_charge = (*conditions, CashMovement.kind.in_(kinds), CashMovement.idempotency_key.is_not(None))
     is_day = CashMovement.day.in_(sorted({execution.executed_at[:10] for execution in executions}))
     symbols, keys = sorted({execution.symbol for execution in executions}), set[str]()
     for start in range(0, len(symbols), _CHUNK):
@@ -246,9 +246,11 @@ def find_charge_keys(
     return keys
 
 
-def _find(connection: Connection, column: Any, mine: tuple[Any, ...], values: Collection[str]) -> set[str]:
-    listed, found = sorted(values), set[str]()
-    for start in range(0, len(listed), _CHUNK):
-        statement = select(column).where(*mine, column.in_(listed[start : start + _CHUNK]))
-        found |= set(connection.execute(statement).scalars())
-    return found
+def _find(
+    connection: Connection, column: Any, conditions: tuple[Any, ...], values: Collection[str]
+) -> set[str]:
+    sorted_values, stored_values = sorted(values), set[str]()
+    for start in range(0, len(sorted_values), _CHUNK):
+        statement = select(column).where(*conditions, column.in_(sorted_values[start : start + _CHUNK]))
+        stored_values |= set(connection.execute(statement).scalars())
+    return stored_values

@@ -106,16 +106,20 @@ def iterate_unreversed_steps(
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
     actions = find_all_actions(connection, tenant_id)
-    changed = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
+    changed_symbols = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
     for key, rows in groupby(_stream_rows(connection, statement), lambda row: BookKey._make(row[:4])):
-        read = partial(_sort_steps, actions=actions) if key.symbol in changed else partial(map, _read_fill)
-        yield key, read(rows)
+        read_steps = (
+            partial(_sort_steps, actions=actions)
+            if key.symbol in changed_symbols
+            else partial(map, _read_fill)
+        )
+        yield key, read_steps(rows)
 
 
 def _sort_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
     """Yield the steps of one position, which is held in memory."""
     steps = [(_read_step(row, actions), row) for row in rows]
-    for step, row in sort_by_effect(steps, lambda pair: pair[0]):
+    for step, row in sort_by_effect(steps, lambda step: step[0]):
         yield BookedSplit(step) if isinstance(step, Split) else _read_fill(row)
 
 
@@ -196,7 +200,7 @@ def list_booked_movements(
         .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id)
         .where(*_build_range_conditions(row.created_at, bounds))
     )
-    return [BookedMovement._make(found) for found in connection.execute(statement)]
+    return [BookedMovement._make(row) for row in connection.execute(statement)]
 
 
 def _build_range_conditions(
@@ -292,9 +296,9 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
         .order_by(row.tenant_id, row.portfolio_id, row.date)
     )
     rows = connection.execute(statement).fetchall()
-    for key, found in groupby(rows, lambda row: tuple(row[:3])):
-        stored = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in found]
-        yield (StatsOwner(*key), {day_totals.date: day_totals for day_totals in stored})
+    for key, rows_of_portfolio in groupby(rows, lambda row: tuple(row[:3])):
+        stored_days = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in rows_of_portfolio]
+        yield (StatsOwner(*key), {day_totals.date: day_totals for day_totals in stored_days})
 
 
 def build_day_insert(rows: Sequence[Row]) -> BulkWrite:

@@ -132,12 +132,12 @@ async def list_round_trips(
 async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: ReadersDep) -> Response:
     """List the open and closed lots of a portfolio by first in, first out."""
     filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)
-    found = await readers.run(
+    lot_reports = await readers.run(
         lambda connection: list(report_lots(connection, caller.tenant_id, filters)), caller.tenant_id
     )
     return build_json_response(
         {
-            "open": [serialize_open_lot(lot) for lots in found for lot in lots.open],
-            "closed": [serialize_closed_lot(lot) for lots in found for lot in lots.closed],
+            "open": [serialize_open_lot(lot) for lots in lot_reports for lot in lots.open],
+            "closed": [serialize_closed_lot(lot) for lots in lot_reports for lot in lots.closed],
         }
     )

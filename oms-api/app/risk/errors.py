@@ -49,5 +49,7 @@ class NoSuchLatch(NotFound):
 class LatchIsReleased(Conflict):
     """Raised when the latch is released already. A later latch has another id."""
 
-    def __init__(self, latch_id: str, at: Timestamp, by: str) -> None:
-        super().__init__(f"Latch {latch_id!r} was released already at {at} by {by}; nothing is left to do.")
+    def __init__(self, latch_id: str, at: Timestamp, released_by: str) -> None:
+        super().__init__(
+            f"Latch {latch_id!r} was released already at {at} by {released_by}; nothing is left to do."
+        )

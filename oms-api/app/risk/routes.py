@@ -85,7 +85,7 @@ async def list_limits(
         lambda connection: list_visible_limits(connection, caller, requested.start or "", query.limit, at),
         tenant_id,
     )
-    limits = [serialize_limit(listed.limit, in_force=listed.is_active) for listed in page.limits]
+    limits = [serialize_limit(entry.limit, in_force=entry.is_active) for entry in page.limits]
     return requested.build_content_response(limits, page.next_key)
 
 
@@ -120,12 +120,12 @@ async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
     switch_changes = await readers.read(tenant_id, switch_queries.list_switches)
     if not switch_changes or switch_changes[0].scope is not SwitchScope.TENANT:
         switch_changes.insert(0, _DEFAULT_STATE)
-    seen = [
+    visible_switches = [
         switch_change
         for switch_change in switch_changes
         if switch_change.scope is not SwitchScope.PORTFOLIO or caller.sees(switch_change.key)
     ]
-    return build_json_response(list(map(serialize_switch, seen)))
+    return build_json_response(list(map(serialize_switch, visible_switches)))
 
 
 @router.post(

@@ -67,16 +67,16 @@ def _parse_amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
 def _normalize_words(code: LimitCode, value: Any) -> str:  # the raw JSON value
     """Return a normalized list: its words in upper case, without duplicates, sorted."""
     parts = value.upper().split(",") if isinstance(value, str) and len(value) <= _MAX_LIST else [""]
-    words = {_LISTED[code](word.strip()) or "" for word in parts}
-    if "" in words or len(words) > MAX_WORDS:
-        what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
-        context = {"what": " or ".join(sorted(what)) if what else "symbols"}
+    entries = {_LISTED[code](entry.strip()) or "" for entry in parts}
+    if "" in entries or len(entries) > MAX_WORDS:
+        choices = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
+        context = {"what": " or ".join(sorted(choices)) if choices else "symbols"}
         raise PydanticCustomError("words", "Must be {what}, separated by commas.", context)
-    kept = ",".join(sorted(words))
-    if len(kept) > MAX_WORD_LIST_CHARACTERS:
+    text = ",".join(sorted(entries))
+    if len(text) > MAX_WORD_LIST_CHARACTERS:
         most = {"most": f"{MAX_WORD_LIST_CHARACTERS:,}"}
         raise PydanticCustomError("words", "The list may have at most {most} characters.", most)
-    return kept
+    return text
 
 
 _VALUE = build_amount_schema(zero=True)["anyOf"]
@@ -138,8 +138,8 @@ class LimitIn(FrozenRequestModel):
 
     @field_validator("value", mode="plain")
     @classmethod
-    def _fits_its_code(cls, value: Any, info: ValidationInfo) -> Decimal | str | None:
-        code = info.data.get("code")
+    def _fits_its_code(cls, value: Any, validation: ValidationInfo) -> Decimal | str | None:
+        code = validation.data.get("code")
         if value is None or code is None:  # an invalid code is reported on its own
             return None
         return _normalize_words(code, value) if code in LISTS else _parse_amount(code, value)
@@ -149,10 +149,10 @@ class LimitIn(FrozenRequestModel):
         key = _build_key(self.scope, self.name)
         until = format_optional_timestamp(self.until)
         name = key if self.scope in {"instrument", "asset_class"} else self.name or ""
-        words = self.value if isinstance(self.value, str) else None
+        allowed_values = self.value if isinstance(self.value, str) else None
         value = self.value if isinstance(self.value, Decimal) else ZERO
-        place = (LimitScope(self.scope), key, name, self.code)
-        return SetLimit(*place, value, until, set_by, format_timestamp(now), words)
+        limit_key = (LimitScope(self.scope), key, name, self.code)
+        return SetLimit(*limit_key, value, until, set_by, format_timestamp(now), allowed_values)
 
 
 class LimitOut(BaseModel):
@@ -203,9 +203,9 @@ class SwitchIn(FrozenRequestModel):
 
     def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
         """Return the change, made at `now`."""
-        place = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
+        switch_key = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
         return SwitchChange(
-            *place, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
+            *switch_key, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
         )
 
 

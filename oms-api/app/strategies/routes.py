@@ -84,7 +84,7 @@ async def get_strategy(
     caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
 ) -> Response:
     """Get a strategy with its status, its last error and its statistics."""
-    inspected = await _inspect(inspector, readers, caller, strategy_name)
+    inspected = await _inspect_strategy(inspector, readers, caller, strategy_name)
 
     def read(connection: Connection) -> dict[str, Any]:
         if strategy_name == MANUAL:
@@ -126,7 +126,7 @@ async def start_strategy(
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
     status_request = StatusRequest(StrategyAction.START, strategy_name, body.reason, body.acknowledge_error)
-    changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
+    changes = StatusChanges(await _inspect_strategy(inspector, readers, caller, strategy_name))
     return await change_requests.execute(caller, body, changes.change, status_request)
 
 
@@ -140,7 +140,9 @@ async def pause_strategy(
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
     status_request = StatusRequest(StrategyAction.PAUSE, strategy_name, body.reason)
     request = change_requests.build(caller, body)
-    return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
+    return await _halt_strategy(
+        status_request, request, _Services(inspector, orders, readers, change_requests)
+    )
 
 
 @router.post(
@@ -153,7 +155,9 @@ async def stop_strategy(
     """Pause a strategy, save its state, and make it INACTIVE."""
     status_request = StatusRequest(StrategyAction.STOP, strategy_name, body.reason)
     request = change_requests.build(caller, body)
-    return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
+    return await _halt_strategy(
+        status_request, request, _Services(inspector, orders, readers, change_requests)
+    )
 
 
 class _Services(NamedTuple):
@@ -163,23 +167,27 @@ class _Services(NamedTuple):
     change_requests: ChangeRequests
 
 
-async def _inspect(inspector: CodeInspector, readers: Readers, caller: Caller, name: str) -> Inspected:
+async def _inspect_strategy(
+    inspector: CodeInspector, readers: Readers, caller: Caller, name: str
+) -> Inspected:
     """Inspect the code of a strategy before the transaction that shows it."""
     return await inspector.inspect_for_display([await _read_entry_point(readers, caller, name)])
 
 
 async def _read_entry_point(readers: Readers, caller: Caller, name: str) -> str | None:
     def read(connection: Connection) -> str | None:
-        found = find_strategy(connection, caller.tenant_id, name)
-        return None if found is None else found.strategy.entry_point
+        registered = find_strategy(connection, caller.tenant_id, name)
+        return None if registered is None else registered.strategy.entry_point
 
     return await readers.run(read, caller.tenant_id)
 
 
-async def _halt(status_request: StatusRequest, request: ChangeRequest, services: _Services) -> Response:
+async def _halt_strategy(
+    status_request: StatusRequest, request: ChangeRequest, services: _Services
+) -> Response:
     """Pause or stop a strategy, and cancel its entries; a repeat cancels what is left of them."""
     changes = StatusChanges(
-        await _inspect(services.inspector, services.readers, request.caller, status_request.name)
+        await _inspect_strategy(services.inspector, services.readers, request.caller, status_request.name)
     )
     response = await services.change_requests.execute_request(request, changes.change, status_request)
     request_id = request.request_id or ""

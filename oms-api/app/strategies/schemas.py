@@ -85,8 +85,8 @@ def build_limit_requests(
     requests = []
     for code, value in limits.items():
         body = {"scope": "strategy", "name": name, "code": code, "value": value}
-        parsed = validate_model(LimitIn, body, ("limits", code))
-        requests.append(LimitRequest(parsed.limit(set_by, now), parsed.value is None))
+        limit_body = validate_model(LimitIn, body, ("limits", code))
+        requests.append(LimitRequest(limit_body.limit(set_by, now), limit_body.value is None))
     return requests
 
 

@@ -64,25 +64,25 @@ async def open_websocket(websocket: WebSocket) -> None:
         return
     await websocket.accept()
     connection, started = WebSocketConnection(websocket), monotonic_seconds()
-    closed: StreamClosed | None = None
+    close_reason: StreamClosed | None = None
     try:
-        await _serve(connection, hub, AUTHENTICATION.get(websocket), request)
+        await _serve_connection(connection, hub, AUTHENTICATION.get(websocket), request)
     except StreamClosed as error:
-        closed = error
+        close_reason = error
     except ConnectionError:
         pass  # the client is gone
     fields = {
-        "code": None if closed is None else int(closed.code),
+        "code": None if close_reason is None else int(close_reason.code),
         "caller": request.caller,
         "request_id": request.request_id,
         "seconds": round(monotonic_seconds() - started, 3),
     }
-    _LOG.info("a WebSocket ended: %s", closed or "the client left", extra=fields)
-    if closed is not None:
-        await connection.close(closed)
+    _LOG.info("a WebSocket ended: %s", close_reason or "the client left", extra=fields)
+    if close_reason is not None:
+        await connection.close(close_reason)
 
 
-async def _serve(
+async def _serve_connection(
     connection: WebSocketConnection, hub: StreamHub, authentication: Authentication, request: RequestInfo
 ) -> None:
     try:

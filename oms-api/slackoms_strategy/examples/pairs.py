@@ -34,9 +34,9 @@ class Pairs(Strategy):
         if len(self.ratios) < self.length or not (deviation := stdev(self.ratios)):
             return
         score = (self.ratios[-1] - fmean(self.ratios)) / deviation
-        self._trade(context, score, prices[0], prices[1])
+        self._trade_pair(context, score, prices[0], prices[1])
 
-    def _trade(self, context: Context, score: float, first: Decimal, second: Decimal) -> None:
+    def _trade_pair(self, context: Context, score: float, first: Decimal, second: Decimal) -> None:
         quantity = context.position(self.first).quantity
         if context.list_open_orders():
             return
@@ -46,9 +46,9 @@ class Pairs(Strategy):
             context.order(self.second, side.opposite, max(self.value // second, Decimal(1)))
         elif quantity and abs(score) <= self.exit:
             for symbol in context.symbols:
-                self._close(context, symbol)
+                self._close_position(context, symbol)
 
-    def _close(self, context: Context, symbol: str) -> None:
+    def _close_position(self, context: Context, symbol: str) -> None:
         quantity = context.position(symbol).quantity
         if quantity:
             context.order(symbol, Side.SELL if quantity > 0 else Side.BUY, abs(quantity))

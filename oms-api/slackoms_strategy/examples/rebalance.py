@@ -23,10 +23,10 @@ class Rebalance(Strategy):
             return
         phase = context.state["bars"] % self.every
         if phase in {0, 1}:
-            self._trade(context, Side.BUY if phase else Side.SELL)
+            self._place_orders(context, Side.BUY if phase else Side.SELL)
         context.state["bars"] += 1
 
-    def _trade(self, context: Context, side: Side) -> None:
+    def _place_orders(self, context: Context, side: Side) -> None:
         """Place the orders of one side that lead to the weights."""
         equity = context.equity * self.invested / 100
         for symbol, weight in self.targets.items():

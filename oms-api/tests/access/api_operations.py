@@ -27,7 +27,7 @@ class Call:
 
     method: str
     path: str
-    facts: dict[str, Any]
+    definition: dict[str, Any]
 
     @property
     def name(self) -> str:
@@ -41,10 +41,10 @@ class Call:
 
     def build_path(self, *values: str) -> str:
         """Return the path with its parameters filled in, in order."""
-        parts, given = [], iter(values)
+        parts, next_values = [], iter(values)
         for part in self.path.split("/"):
             head, brace, tail = part.partition("{")
-            parts.append(f"{head}{next(given)}{tail.partition('}')[2]}" if brace else part)
+            parts.append(f"{head}{next(next_values)}{tail.partition('}')[2]}" if brace else part)
         return "/".join(parts)
 
 
@@ -93,7 +93,7 @@ def send_call(service: Service, call: Call, path: str, headers: dict[str, str], 
     """Call an operation; where it takes a body and none is given, with an empty object."""
     sent = {"Last-Event-ID": "none-of-that", **headers}  # a stream that began would not end
     content = None
-    if "requestBody" in call.facts:
+    if "requestBody" in call.definition:
         sent["Content-Type"] = "application/json"
         content = json.dumps({} if body is None else body).encode()
     return service.client.request(call.method.upper(), path, headers=sent, content=content)
@@ -112,12 +112,12 @@ class Work:
     def __exit__(self, *_: object) -> None:
         event.remove(Engine, "before_cursor_execute", self._build_note)
 
-    def _build_note(self, *facts: Any) -> None:
-        statement = str(facts[2])
-        others = (  # of separate threads
+    def _build_note(self, *arguments: Any) -> None:
+        statement = str(arguments[2])
+        excluded_words = (  # of separate threads
             *("BEGIN", "audit_", "last_used_at", "alerts.updated_at >=", "signals.received_at <"),
             "SELECT market_data_subscriptions.tenant_id",
         )
         is_of_all = statement.endswith("SELECT id FROM tenants")  # only background jobs read all tenants
-        if not is_of_all and not any(word in statement for word in others):
+        if not is_of_all and not any(word in statement for word in excluded_words):
             self.statements.append(statement.partition("; ")[2] or statement)

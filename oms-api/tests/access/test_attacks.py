@@ -24,7 +24,7 @@ def restricted_api(api):
     return api.with_key(response.json()["key"])
 
 
-def test_history_of_a_hidden_portfolio_equals_that_of_an_unknown_one(restricted_api):
+def test_hidden_and_unknown_portfolios_have_the_same_response(restricted_api):
     for as_of in ("0", "1", "99", "2020-01-01T00:00:00Z"):
         there, nowhere = (
             restricted_api.get(f"/portfolio/{name}", as_of=as_of) for name in ("Private", "Nowhere")

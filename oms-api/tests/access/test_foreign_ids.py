@@ -157,11 +157,11 @@ def strip_ids(answer, values: list[str]) -> tuple[int, dict[str, str], str]:
 
 
 def test_every_kind_of_path_id_has_a_test_case(service):
-    named = {parameter for call in list_operations_with_ids(service) for parameter in call.parameters}
-    assert named == set(NEVER)
-    assert {call.name for call in list_operations_with_ids(service) if "requestBody" in call.facts} == set(
-        BODIES
-    )
+    parameters = {parameter for call in list_operations_with_ids(service) for parameter in call.parameters}
+    assert parameters == set(NEVER)
+    assert {
+        call.name for call in list_operations_with_ids(service) if "requestBody" in call.definition
+    } == set(BODIES)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -176,7 +176,7 @@ def test_foreign_id_gets_the_answer_and_queries_of_an_unknown_id(service, two_te
             if fewest[0] == fewest[1]:
                 break
             answers, works = call_with_unknown_and_foreign_id(service, call, foreign, own.headers(role))
-            fewest = [min(pair, key=len) for pair in zip(fewest, works, strict=True)]
+            fewest = [min(statement_lists, key=len) for statement_lists in zip(fewest, works, strict=True)]
         assert answers[0] == answers[1], call.name
         assert answers[0][0] in {403, 404}, call.name
         assert fewest[0] == fewest[1], call.name
@@ -185,8 +185,8 @@ def test_foreign_id_gets_the_answer_and_queries_of_an_unknown_id(service, two_te
 def call_with_unknown_and_foreign_id(service, call, foreign, headers):
     """Return answers and statements for an id that never was, and for one of another tenant."""
     answers, works = [], []
-    for known in (NEVER, foreign):
-        values = [known[parameter] for parameter in call.parameters]
+    for ids in (NEVER, foreign):
+        values = [ids[parameter] for parameter in call.parameters]
         with Work() as work:
             answer = send_call(service, call, call.build_path(*values), headers, BODIES.get(call.name))
         answers.append(strip_ids(answer, values))
@@ -196,8 +196,8 @@ def call_with_unknown_and_foreign_id(service, call, foreign, headers):
 
 def test_quotes_and_instruments_are_separate_for_each_tenant(two_tenants):
     own, other, _ = two_tenants
-    given = {"bid": "3.14", "ask": "3.15", "last": "3.14"}
-    assert other.api.put("/quotes/SECRET", given).status_code == 200
+    quote = {"bid": "3.14", "ask": "3.15", "last": "3.14"}
+    assert other.api.put("/quotes/SECRET", quote).status_code == 200
     assert other.api.put("/instruments/SECRET", {"tick_size": "0.05", "lot_size": "7"}).status_code == 200
     assert own.api.get("/quotes/SECRET").json()["bid"] != "3.14"
     assert own.api.get("/instruments/SECRET").json()["lot_size"] != "7"
@@ -241,8 +241,8 @@ def test_search_finds_nothing_of_the_other_tenant(service, two_tenants, query):
 def test_idempotency_keys_are_separate_for_each_tenant(two_tenants):
     own, other, _ = two_tenants
     body = other.api.record_trade(key="one-and-the-same", quantity="1")
-    ours = own.api.record_trade(key="one-and-the-same", quantity="2")
-    assert ours["trade_id"] != body["trade_id"]
+    own_trade = own.api.record_trade(key="one-and-the-same", quantity="2")
+    assert own_trade["trade_id"] != body["trade_id"]
     assert own.api.get("/trades", idempotency_key="one-and-the-same").json()[0]["quantity"] == "2"
 
 

@@ -198,7 +198,7 @@ def test_every_operation_is_in_the_access_matrix(operations):
 
 
 def test_every_operation_names_its_permission_and_every_permission_is_used(operations):
-    operations_in_document = {call.facts.get("x-operation") for call in operations}
+    operations_in_document = {call.definition.get("x-operation") for call in operations}
     assert (
         operations_in_document == {operation.value for operation in Operation} == {row.value for row in TABLE}
     )
@@ -206,7 +206,7 @@ def test_every_operation_names_its_permission_and_every_permission_is_used(opera
 
 def test_openapi_document_names_the_permitted_roles(operations):
     for call in operations:
-        assert call.facts["x-roles"] == EXPECTED[call.name].split(), call.name
+        assert call.definition["x-roles"] == EXPECTED[call.name].split(), call.name
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -247,7 +247,7 @@ BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_key_with_the_scope_bot_alone_does_only_what_a_bot_needs(service, members, operations, name):
+def test_key_with_only_the_scope_bot_is_limited_to_bot_operations(service, members, operations, name):
     bot = service.create_key("bot", members.api.tenant_id)
     call = next(call for call in operations if call.name == name)
     path = call.build_path(*["none-of-that"] * len(call.parameters))

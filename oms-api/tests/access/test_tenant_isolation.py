@@ -9,6 +9,7 @@ import pytest
 from app.database import connect_engine
 from app.verify import verify_database, verify_trails
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
 
 ROUNDS, MEMBERS = 14, 6
@@ -60,7 +61,7 @@ def test_concurrent_tenants_each_find_exactly_their_own_data(backend, new_databa
     url = new_database(backend)
     with (
         run_process(DATABASE_URL=url, LOG_LEVEL="ERROR") as service,
-        httpx.Client(base_url=service.url) as client,
+        httpx.Client(base_url=service.url, timeout=WAIT_SECONDS) as client,
     ):
         marks = {"7": create_tenant(client, "one", "T7"), "11": create_tenant(client, "other", "T11")}
         members = [

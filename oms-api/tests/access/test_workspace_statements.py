@@ -102,15 +102,15 @@ def test_statement_can_be_used_once(api, bot, team):
 
 def test_every_rejected_claim_has_the_same_answer_and_no_effect(api, bot, team, service):
     other = service.create_client()
-    taken = f"{team}X"
-    other.claim_workspace(taken)
-    theirs = other.with_key(service.create_key("act_as", other.tenant_id))
+    claimed_team = f"{team}X"
+    other.claim_workspace(claimed_team)
+    other_client = other.with_key(service.create_key("act_as", other.tenant_id))
     answers = [
-        claim_workspace(bot, taken),  # of another tenant, with a valid statement
+        claim_workspace(bot, claimed_team),  # of another tenant, with a valid statement
         claim_workspace(
-            bot, team, text=create_statement(team, parse_key_id(theirs.key))
+            bot, team, text=create_statement(team, parse_key_id(other_client.key))
         ),  # made for another key
-        claim_workspace(bot, team, named=taken),  # of another workspace
+        claim_workspace(bot, team, named=claimed_team),  # of another workspace
         claim_workspace(bot, team, secret="t" * 40),  # signed by somebody else
         claim_workspace(bot, team, at=time.time() - 400),
         claim_workspace(bot, team, text="v1:T1"),
@@ -122,7 +122,7 @@ def test_every_rejected_claim_has_the_same_answer_and_no_effect(api, bot, team, 
     assert [response.status_code for response in answers] == [403] * len(answers)
     assert all(body == bodies[0] for body in bodies)
     assert bodies[0]["type"] == "urn:slackoms:problem/workspace-elsewhere"
-    assert (build_headers(bot, team), build_headers(theirs, taken)) == (403, 200)
+    assert (build_headers(bot, team), build_headers(other_client, claimed_team)) == (403, 200)
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "risk"])

@@ -1,45 +1,18 @@
 """Alerts over REST: each crossing is one event, also with several processes and after a restart."""
 
 import asyncio
-import time
 
 import pytest
 
-from app.alerts.service.portfolio_alerts import PortfolioAlerts
-from app.alerts.service.price_alerts import PriceAlerts
-from app.clock import utc_now
-from app.database import Readers, connect_engine
-from app.database.transactions import Transactions
-from app.market_data.service import Market
-from app.market_data.sources.manual import ManualSource
-from tests.support.conditions import WAIT_SECONDS
-from tests.support.duties import EndlessLease
-from tests.support.event_schemas import VALIDATORS
-
-PRICE = {"kind": "price", "symbol": "AAPL", "above": "100"}
-
-
-def create_alert(api, **changes):
-    response = api.post("/alerts", {**PRICE, **changes})
-    assert response.status_code == 201, response.text
-    return response.json()
-
-
-def list_alerts(api, count=None):
-    """Return the events of alerts, oldest first. With `count`, wait until there are as many."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        events = api.get("/events", type="alert.*").json()
-        if count is None or len(events) >= count or time.monotonic() > deadline:
-            payloads = [event["data"] for event in reversed(events)]
-            for data in payloads:
-                VALIDATORS["alert.fired"].validate(data)
-            return payloads
-        time.sleep(0.02)
-
-
-def set_last_price(api, price):
-    api.set_quote("AAPL", None, None, price)
+from tests.alerts.requests import (
+    PRICE,
+    check_portfolios,
+    create_alert,
+    list_alerts,
+    run_second_watcher,
+    set_last_price,
+    watch_portfolio,
+)
 
 
 @pytest.mark.parametrize("price", ["100", "250"])
@@ -94,12 +67,12 @@ def test_condition_that_is_true_already_fires_at_once(api):
 @pytest.mark.any_database
 def test_deleted_alert_does_not_fire(api):
     set_last_price(api, "90")
-    kept, deleted = create_alert(api), create_alert(api)
+    remaining, deleted = create_alert(api), create_alert(api)
     response = api.service.client.delete(f"/api/v1/alerts/{deleted['id']}", headers={"X-API-Key": api.key})
     assert response.status_code == 204
     set_last_price(api, "110")
-    assert [event["alert_id"] for event in list_alerts(api, 1)] == [kept["id"]]
-    assert [alert["id"] for alert in api.get("/alerts").json()] == [kept["id"]]
+    assert [event["alert_id"] for event in list_alerts(api, 1)] == [remaining["id"]]
+    assert [alert["id"] for alert in api.get("/alerts").json()] == [remaining["id"]]
 
 
 @pytest.mark.any_database
@@ -153,20 +126,6 @@ def test_invalid_alert_is_refused_by_field(api, body, field):
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-def run_second_watcher(service):
-    """Return the watcher of another process, with its own view of the market, and its close function."""
-    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
-    readers, transactions = Readers(engine, 1), Transactions(engine)
-    market = Market(ManualSource(), readers)
-
-    def close():
-        transactions.close()
-        readers.close()
-        engine.dispose()
-
-    return PriceAlerts(readers, transactions, market, utc_now), close
-
-
 def test_crossing_counts_once_with_two_processes_and_after_a_restart(api):
     set_last_price(api, "90")
     create_alert(api, repeat=True)
@@ -186,22 +145,6 @@ def test_crossing_counts_once_with_two_processes_and_after_a_restart(api):
         assert len(list_alerts(api)) == 1
     finally:
         close()
-
-
-def check_portfolios(api, times=1):
-    """Run the duty of portfolio alerts."""
-    engine = connect_engine(api.service.database_url, readers=1, tenant_scoped=True)
-    try:
-        duty = PortfolioAlerts(engine, api.service.app.state.valuer, utc_now)
-        for _ in range(times):
-            duty.check(EndlessLease())
-    finally:
-        engine.dispose()
-
-
-def watch_portfolio(api, **body):
-    response = api.post("/alerts", {"portfolio_name": "growth", **body})
-    assert response.status_code == 201, response.text
 
 
 def test_portfolio_alerts_fire_once_per_crossing(api):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.alerts.service.alerts import MAX_OWN_ALERTS
-from tests.alerts.test_alerts import (
+from tests.alerts.requests import (
     check_portfolios,
     create_alert,
     list_alerts,

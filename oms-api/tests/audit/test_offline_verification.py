@@ -44,7 +44,7 @@ def truncate_export(export, keep):
     export.write_bytes(b"".join(serialize_rows(ROWS)[:keep]))
 
 
-def test_intact_export_exits_with_0_and_states_what_is_not_proven(export, capsys):
+def test_intact_export_exits_with_0_and_lists_unproven_properties(export, capsys):
     assert command.main(["--audit", str(export)]) == command.CLEAN
     out = capsys.readouterr().out
     assert "Clean: 12 entries of the audit trail, 1 unbroken chain." in out
@@ -88,7 +88,7 @@ def test_empty_export_is_reported(export, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (b"", "there is no head in it"),
         (b"no JSON", "each line must be"),
@@ -99,10 +99,10 @@ def test_empty_export_is_reported(export, capsys):
         (b'{"tenant":1,"sequence":2.5,"hash":"x"}', "whole numbers"),
     ],
 )
-def test_malformed_head_exits_with_2(export, head_file, text, told, capsys):
+def test_malformed_head_exits_with_2(export, head_file, text, message, capsys):
     head_file.write_bytes(text)
     assert command.main(["--audit", str(export), "--head", str(head_file)]) == command.CANNOT
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_missing_file_exits_with_2(export, tmp_path, capsys):

@@ -195,7 +195,7 @@ def run_together(*works, times):
             begin.wait(WAIT_SECONDS)
             for _ in range(times):
                 work()
-        except Exception as error:  # noqa: BLE001  # told to the test, which expects none
+        except Exception as error:  # noqa: BLE001  # the test expects none
             failures.append(error)
 
     threads = [threading.Thread(target=repeat, args=(work,)) for work in works]

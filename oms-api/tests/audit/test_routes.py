@@ -78,7 +78,7 @@ def test_audit_log_requires_a_key(service, path):
     assert service.client.get(f"/api/v1{path}").status_code == 401
 
 
-def test_entries_are_listed_newest_first_with_their_facts(api_with_entries):
+def test_entries_are_listed_newest_first_with_their_values(api_with_entries):
     newest = api_with_entries.get("/audit").json()[0]
     assert newest.pop("hash") != GENESIS
     assert newest == {
@@ -98,7 +98,7 @@ def test_entries_are_listed_newest_first_with_their_facts(api_with_entries):
 
 
 @pytest.mark.parametrize(
-    ("params", "found"),
+    ("params", "expected_ids"),
     [
         ({"action": "key.revoked"}, ["user 4", "user 3"]),
         ({"actor": "slack:T1:U1"}, ["user 3", "user 1"]),
@@ -111,8 +111,8 @@ def test_entries_are_listed_newest_first_with_their_facts(api_with_entries):
         ({"action": "nothing"}, []),
     ],
 )
-def test_entries_are_filtered_by_their_fields(api_with_entries, params, found):
-    assert list_entries(api_with_entries, **params) == found
+def test_entries_are_filtered_by_their_fields(api_with_entries, params, expected_ids):
+    assert list_entries(api_with_entries, **params) == expected_ids
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_cursor_is_valid_only_for_its_list_and_tenant(api_with_entries):
     api_with_entries.record_trade()
     other = api_with_entries.service.create_client()
     for path, elsewhere in (("/trades", api_with_entries), ("/audit", other)):
-        mine = api_with_entries.get("/audit", limit=1).links["next"]["url"].split("cursor=")[1]
-        assert elsewhere.get(path, cursor=mine).status_code == 422
-    theirs = api_with_entries.get("/trades", limit=1).links["next"]["url"].split("cursor=")[1]
-    assert api_with_entries.get("/audit", cursor=theirs).status_code == 422
+        audit_cursor = api_with_entries.get("/audit", limit=1).links["next"]["url"].split("cursor=")[1]
+        assert elsewhere.get(path, cursor=audit_cursor).status_code == 422
+    trade_cursor = api_with_entries.get("/trades", limit=1).links["next"]["url"].split("cursor=")[1]
+    assert api_with_entries.get("/audit", cursor=trade_cursor).status_code == 422
 
 
 def test_audit_log_of_another_tenant_is_hidden(api_with_entries):

@@ -9,8 +9,8 @@ from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import InstrumentTerms
 from app.ledger.rules.settings import CarryRateKind
 from tests.backtests.bars import START, build_line
+from tests.backtests.order_steps import buy_units, sell_units
 from tests.backtests.support import Scripted, read_rows, run_backtest, to_decimal
-from tests.backtests.test_engine import buy_units, sell_units
 
 PLACES = Decimal("0.00000001")
 HOURS = [
@@ -79,13 +79,13 @@ def test_equity_follows_from_fills_and_daily_rates(tmp_path):
     prices = [Decimal(line.split(",")[5]) for line in HOURS]
 
     def state(at):
-        cash, held = Decimal(36_500), Decimal(0)
+        cash, quantity = Decimal(36_500), Decimal(0)
         for fill in fills:
             if fill["at"] < at:
                 sign = 1 if fill["side"] == "BUY" else -1
                 cash -= sign * to_decimal(fill["quantity"]) * to_decimal(fill["price"])
-                held += sign * to_decimal(fill["quantity"])
-        return cash, held
+                quantity += sign * to_decimal(fill["quantity"])
+        return cash, quantity
 
     def text(instant):
         return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -94,18 +94,18 @@ def test_equity_follows_from_fills_and_daily_rates(tmp_path):
     basis = (Decimal(36_500), Decimal(0))
     for day in range(1, 4):
         close = START + timedelta(days=day)
-        cash, held = state(text(close))
+        cash, quantity = state(text(close))
         total = cash + sum(paid for _, paid in booked)
-        short = max(-held, Decimal(0)) * prices[24 * day - 1]
+        short = max(-quantity, Decimal(0)) * prices[24 * day - 1]
         booked.append((text(close), compute_accrual(basis[0], 4) - compute_accrual(basis[1], "7.3")))
         basis = (total, short)
     points = [row for row in read_rows(tmp_path / "equity.csv")[1:] if row["at"][11:] != "00:00:00Z"]
     assert len(points) > 80
     for point in points:
-        cash, held = state(point["at"])
+        cash, quantity = state(point["at"])
         hour = int((START.fromisoformat(point["at"]) - START) / timedelta(hours=1) * 60 - 1) // 60
         cash += sum(paid for at, paid in booked if at < point["at"])
-        assert to_decimal(point["equity"]) == cash + held * prices[hour]
+        assert to_decimal(point["equity"]) == cash + quantity * prices[hour]
 
 
 @pytest.mark.parametrize(

@@ -9,34 +9,19 @@ import pytest
 from app.backtest import CANNOT, DONE, main
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import InstrumentTerms
-from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
+from app.ledger.rules.corporate_actions import ActionKind
 from app.market_data.rules.bars import Interval
 from app.timestamps import format_timestamp
 from slackoms_strategy import OrderStatus, OrderType, Side, TimeInForce
 from tests.backtests.bars import HEADER, START, build_line, join_lines
+from tests.backtests.corporate_actions import build_dividend, build_split
+from tests.backtests.order_steps import buy_units, sell_units
 from tests.backtests.support import Scripted, format_fills, read_rows, run_backtest, to_decimal
-from tests.backtests.test_engine import buy_units, sell_units
 
 FLAT_BARS = [
     build_line(minute, f"{price}/{price}/{price}/{price}")
     for minute, price in enumerate([100] * 4 + [50] * 4)
 ]
-
-
-def build_split(minute, new_units="2", old_units="1", price=None, symbol="AAPL"):
-    at = START + timedelta(minutes=minute)
-    terms = {"new_units": Decimal(new_units), "old_units": Decimal(old_units), "cash_in_lieu_price": price}
-    return CorporateActionTerms(
-        1, "S", ActionKind.SPLIT, symbol, format_timestamp(at), at.date().isoformat(), **terms
-    )
-
-
-def build_dividend(minute, value="1", withheld=None, symbol="AAPL"):
-    at = START + timedelta(minutes=minute)
-    terms = {"amount": Decimal(value), "withholding_percent": withheld}
-    return CorporateActionTerms(
-        1, "D", ActionKind.DIVIDEND, symbol, format_timestamp(at), at.date().isoformat(), **terms
-    )
 
 
 def run_steps_with_actions(steps, actions, lines=None, folder=None, **settings):
@@ -54,7 +39,7 @@ def test_split_multiplies_the_position_and_keeps_its_cost_and_the_equity():
     _, finished = run_steps_with_actions(
         {0: buy_units(10), 3: note, 4: note, 5: sell_units(20)}, [build_split(4)]
     )
-    assert [(held.quantity, held.cost) for held, _ in prices] == [(10, 1_000), (20, 1_000)]
+    assert [(position.quantity, position.cost) for position, _ in prices] == [(10, 1_000), (20, 1_000)]
     assert {equity for _, equity in prices} == {1_000_000}
     assert (finished.account.cash, finished.account.realized_pnl) == (1_000_000, 0)
 
@@ -76,7 +61,7 @@ def test_short_position_pays_the_dividend_without_withholding():
 
 def test_fraction_is_paid_in_cash():
     _, finished = run_steps_with_actions({0: buy_units(5)}, [build_split(4, "3", "2")])
-    assert [held.quantity for held in finished.account.positions.values()] == [7]
+    assert [position.quantity for position in finished.account.positions.values()] == [7]
     assert finished.account.movements["cash_in_lieu"] == Decimal("33.33333333")  # 0.5 of 7.5 units of 500
     _, priced = run_steps_with_actions({0: buy_units(5)}, [build_split(4, "3", "2", Decimal(60))])
     assert (priced.account.movements["cash_in_lieu"], priced.account.realized_pnl) == (
@@ -168,38 +153,38 @@ def test_equity_follows_from_fills_actions_and_movements(tmp_path):
     assert (len(fills), len(movements)) == (4, 1)
     split_at = (START + timedelta(minutes=4)).strftime("%Y-%m-%dT%H:%M:%SZ")
     for point, price in zip(read_rows(tmp_path / "equity.csv")[1:], prices, strict=True):
-        cash, held, is_split = Decimal(1_000_000), Decimal(0), False
+        cash, quantity, is_split = Decimal(1_000_000), Decimal(0), False
         for fill in fills:
             if fill["at"] >= point["at"]:
                 continue
             if fill["at"] >= split_at and not is_split:
-                held, is_split = held * 2, True
+                quantity, is_split = quantity * 2, True
             sign = 1 if fill["side"] == "BUY" else -1
             cash -= sign * to_decimal(fill["quantity"]) * to_decimal(fill["price"])
-            held += sign * to_decimal(fill["quantity"])
+            quantity += sign * to_decimal(fill["quantity"])
         if point["at"] > split_at and not is_split:
-            held *= 2
+            quantity *= 2
         cash += sum(to_decimal(movement["amount"]) for movement in movements if movement["at"] < point["at"])
-        assert to_decimal(point["equity"]) == cash + held * price
+        assert to_decimal(point["equity"]) == cash + quantity * price
 
 
 def test_command_reads_actions_from_a_file(capsys, tmp_path):
-    data, actions = tmp_path / "bars.csv", tmp_path / "actions.csv"
+    bars_file, actions = tmp_path / "bars.csv", tmp_path / "actions.csv"
     lines = [build_line(day * 1440, "100/100/100/100") for day in range(40)]
-    data.write_text(join_lines([HEADER, *lines]), encoding="utf-8")
+    bars_file.write_text(join_lines([HEADER, *lines]), encoding="utf-8")
     actions.write_text(
         "symbol,ex_date,kind,new_units,old_units,amount\nAAPL,2026-02-01,dividend,,,0.5\n", encoding="utf-8"
     )
     name = "slackoms_strategy.examples.rebalance:Rebalance"
     parameters = ["--param", "weights=AAPL=50", "--param", "every=5"]
-    arguments = [name, "--data", str(data), "--interval", "1d", *parameters]
+    arguments = [name, "--data", str(bars_file), "--interval", "1d", *parameters]
     out = tmp_path / "out"
     assert main([*arguments, "--actions", str(actions), "--out", str(out), "--gaps", "allow"]) == DONE
     statistics = json.loads((out / "statistics.json").read_text(encoding="utf-8"))["statistics"]
-    held = sum(
+    quantity = sum(
         to_decimal(row["quantity"]) for row in read_rows(out / "fills.csv") if row["at"] < "2026-02-01"
     )
-    assert to_decimal(statistics["dividend"]) == held / 2 > 0
+    assert to_decimal(statistics["dividend"]) == quantity / 2 > 0
     assert [row["kind"] for row in read_rows(out / "cash.csv")] == ["dividend"]
     actions.write_text("symbol,ex_date,kind\nAAPL,2026-02-01,merger\n", encoding="utf-8")
     assert main([*arguments, "--actions", str(actions)]) == CANNOT

@@ -16,9 +16,9 @@ from app.ledger.rules.equity import OpenPosition, value_exposures
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, RateKey
 from slackoms_strategy import OrderType
 from tests.backtests.bars import HEADER, build_line, join_lines
+from tests.backtests.corporate_actions import build_dividend, build_split
+from tests.backtests.order_steps import buy_units, sell_units
 from tests.backtests.support import Scripted, run_backtest
-from tests.backtests.test_corporate_actions import build_dividend, build_split
-from tests.backtests.test_engine import buy_units, sell_units
 
 PRICES = ["100/100/100/100", "101/110/101/110", "120/121/120/121", "90/90/90/90"]
 RATES = ["80/80/80/80", "81/82/81/82", "84/85/84/85", "83/83.5/83/83.5"]
@@ -26,9 +26,9 @@ AAPL = HoldingKey("AAPL", "")
 PORTFOLIO = PortfolioKey(1, 1)
 
 
-def list_lines(rates=RATES, pair="USDINR", prices=PRICES):
+def list_lines(rates=RATES, currency_pair="USDINR", prices=PRICES):
     shares = [build_line(minute, price) for minute, price in enumerate(prices)]
-    pairs = [build_line(minute, rate, pair) for minute, rate in enumerate(rates)]
+    pairs = [build_line(minute, rate, currency_pair) for minute, rate in enumerate(rates)]
     return sorted((*shares, *pairs), key=lambda line: (line.split(",")[1], line))
 
 
@@ -45,21 +45,31 @@ def build_fill(side, quantity, price, rate):
 
 def test_fills_are_booked_at_the_rate_of_their_time():
     _, finished = run_steps_with_rate({0: buy_units(10), 1: sell_units(4)})
-    account, held = finished.account, finished.account.get_position(AAPL)
+    account, position = finished.account, finished.account.get_position(AAPL)
     expected = replay_fills([build_fill(Side.BUY, 10, 101, 81), build_fill(Side.SELL, 4, 120, 84)])
-    assert held.amounts == expected.amounts
-    assert held.currency == "USD"
+    assert position.amounts == expected.amounts
+    assert position.currency == "USD"
     assert account.cash == 1_000_000 - 101 * 10 * 81 + 120 * 4 * 84
     assert account.realized_pnl == 4 * (120 * 84 - 101 * 81)
 
 
-def test_positions_are_valued_as_those_of_a_portfolio():
+def test_positions_are_valued_in_the_portfolio_currency():
     calls = []
     strategy, finished = run_steps_with_rate(
         {0: buy_units(10), 1: lambda context, _: calls.append(context.equity)}
     )
-    held = finished.account.get_position(AAPL)
-    position = OpenPosition(PORTFOLIO, "AAPL", "", held.quantity, held.cost, "USD", held.local_cost, 1, "INR")
+    apple_position = finished.account.get_position(AAPL)
+    position = OpenPosition(
+        PORTFOLIO,
+        "AAPL",
+        "",
+        apple_position.quantity,
+        apple_position.cost,
+        "USD",
+        apple_position.local_cost,
+        1,
+        "INR",
+    )
     for price, rate, equity in ((110, 82, calls[0]), (90, Decimal("83.5"), finished.points[-1].equity)):
         marks = {InstrumentKey(1, "AAPL"): Decimal(price)}
         rates = {RateKey(1, "USD", "INR"): Decimal(rate)}
@@ -89,13 +99,18 @@ def test_inverse_and_cross_rates_are_used():
 
 
 def test_order_without_a_rate_is_denied():
-    strategy, _ = run_steps_with_rate({0: buy_units(10)}, list_lines(pair="EURINR"), rate_symbols=("EURINR",))
+    strategy, _ = run_steps_with_rate(
+        {0: buy_units(10)}, list_lines(currency_pair="EURINR"), rate_symbols=("EURINR",)
+    )
     assert [order.reason for order in strategy.orders] == [
         "There is no rate of USD/INR to value the order; publish a quote of it."
     ]
     with pytest.raises(InvalidBacktest, match="There is no rate of USD/INR: add bars of this pair"):
         run_steps_with_rate(
-            {0: buy_units(10)}, list_lines(pair="EURINR"), rate_symbols=("EURINR",), has_risk_checks=False
+            {0: buy_units(10)},
+            list_lines(currency_pair="EURINR"),
+            rate_symbols=("EURINR",),
+            has_risk_checks=False,
         )
 
 
@@ -139,19 +154,19 @@ def test_dividends_fractions_and_borrow_fees_are_converted():
 
 
 def test_command_reads_rates_from_a_file(capsys, tmp_path):
-    data, rates = tmp_path / "bars.csv", tmp_path / "rates.csv"
+    bars_file, rates = tmp_path / "bars.csv", tmp_path / "rates.csv"
     closes = ["10", "9", "8", "9", "11", "13", "15", "13", "10", "8", "7"]
     shares = [build_line(minute, "/".join([close] * 4)) for minute, close in enumerate(closes)]
-    data.write_text(join_lines([HEADER, *shares]), encoding="utf-8")
+    bars_file.write_text(join_lines([HEADER, *shares]), encoding="utf-8")
     pairs = [build_line(minute, "80/80/80/80", "USDINR") for minute in range(len(closes))]
     rates.write_text(join_lines([HEADER, *pairs]), encoding="utf-8")
     name = "slackoms_strategy.examples.moving_average_cross:MovingAverageCross"
-    arguments = [name, "--data", str(data), "--json", "--param", "fast=2", "--param", "slow=3"]
+    arguments = [name, "--data", str(bars_file), "--json", "--param", "fast=2", "--param", "slow=3"]
     arguments += ["--param", "quantity=5", "--base-currency", "INR", "--currency", "AAPL=USD"]
     assert main([*arguments, "--rates", str(rates)]) == DONE
     result = json.loads(capsys.readouterr().out)
     assert (result["bars"], result["equity_final"]) == (22, "998000.00")  # 5 units from 13 to 8 dollars
-    assert main([*arguments, "--rates", str(data)]) == CANNOT
+    assert main([*arguments, "--rates", str(bars_file)]) == CANNOT
     assert "there is no currency pair such as EURUSD" in capsys.readouterr().err
     wrong = (("--base-currency", "RUPEES"), ("--currency", "A=RUPEES"), ("--carry", "borrow:RUPEES=1"))
     for option, value in wrong:

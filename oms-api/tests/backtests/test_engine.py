@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from random import Random
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from slackoms_strategy import (
 )
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
 from tests.backtests.bars import START, build_line, build_lines_of_closes
+from tests.backtests.order_steps import build_random_walk, buy_units, sell_units
 from tests.backtests.support import Scripted, format_fills, read_rows, run_backtest, run_steps, to_decimal
 
 BARS = [
@@ -33,24 +33,6 @@ BARS = [
     build_line(2, "12/13/11/12"), build_line(3, "13/14/9/10"),
     build_line(4, "10/10/8/9"),
 ]  # fmt: skip
-
-
-def buy_units(quantity=10, **fields):
-    return lambda context, bar: context.order(bar.symbol, Side.BUY, quantity, **fields)
-
-
-def sell_units(quantity=10, **fields):
-    return lambda context, bar: context.order(bar.symbol, Side.SELL, quantity, **fields)
-
-
-def build_random_walk(seed, count=120):
-    draw, price = Random(seed), 10_000
-    lines = []
-    for minute in range(count):
-        path = [price := max(price + draw.randint(-40, 40), 100) for _ in range(4)]
-        prices = (path[0], max(path), min(path), path[-1])
-        lines.append(build_line(minute, "/".join(f"{one / 100:.2f}" for one in prices)))
-    return lines
 
 
 class RandomTrader(Strategy):
@@ -115,7 +97,7 @@ def test_exits_of_a_bracket_work_from_the_bar_after_the_entry_and_one_cancels_th
     assert last == {"O1": OrderStatus.FILLED, "O2": OrderStatus.CANCELED, "O3": OrderStatus.FILLED}
 
 
-def test_exits_are_cut_to_what_a_plain_sale_leaves():
+def test_plain_sale_reduces_exits_to_the_remaining_position():
     strategy = run_steps(BARS, {0: buy_units(stop_loss=9), 1: sell_units(4)})
     assert format_fills(strategy.fills) == ["O1 BUY 10 @ 11", "O3 SELL 4 @ 12", "O2 SELL 6 @ 9"]
     closed = run_steps(BARS, {0: buy_units(stop_loss=9), 1: sell_units(10)})

@@ -23,7 +23,7 @@ def _list_fills(folder):
 
 def _interleave(first, second):
     pairs = zip(build_lines_of_closes(first, "AAA"), build_lines_of_closes(second, "BBB"), strict=True)
-    return [bar for pair in pairs for bar in pair]
+    return [bar for bar_group in pairs for bar in bar_group]
 
 
 def test_moving_average_cross_buys_the_rise_and_sells_the_fall(tmp_path):
@@ -58,7 +58,7 @@ def test_rebalance_keeps_the_weights(tmp_path):
     lines = _interleave(["10", "10", "10", "20", "20", "20"], ["10"] * 6)
     strategy = Rebalance(weights="AAA=60,BBB=40", every=3, invested=100)
     result = run_backtest(strategy, lines, tmp_path, cash=Decimal(1_000))
-    held = {key.symbol: int(position.quantity) for key, position in result.account.positions.items()}
-    assert held == {"AAA": 48, "BBB": 64}
+    quantities = {key.symbol: int(position.quantity) for key, position in result.account.positions.items()}
+    assert quantities == {"AAA": 48, "BBB": 64}
     assert _list_fills(tmp_path)[2:] == [("AAA", "SELL", "12", "20"), ("BBB", "BUY", "24", "10")]
     assert Rebalance().invested == 95

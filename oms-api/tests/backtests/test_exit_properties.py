@@ -65,7 +65,7 @@ def _walk(seed, symbol):
     for minute in range(100):
         path = [price := max(price + draw.randint(-50, 50), 5_000) for _ in range(4)]
         prices = (path[0], max(path), min(path), path[-1])
-        text = "/".join(f"{one / 100:.2f}" for one in prices)
+        text = "/".join(f"{cents / 100:.2f}" for cents in prices)
         yield minute, symbol, build_line(minute, text, symbol, volume=str(draw.randint(1, 400)))
 
 

@@ -30,8 +30,8 @@ from app.risk.rules.limits import LimitCode
 from app.sandbox.errors import Failure
 from app.timestamps import format_timestamp
 from tests.backtests.bars import START, build_lines_of_closes
+from tests.backtests.corporate_actions import build_split
 from tests.backtests.support import build_blocks
-from tests.backtests.test_corporate_actions import build_split
 
 LINES = build_lines_of_closes(["10", "11", "12", "13"])
 AT = int(START.timestamp()) + 60  # the end of the first bar

@@ -25,9 +25,11 @@ STRATEGY = "slackoms_strategy.examples.moving_average_cross:MovingAverageCross"
 
 
 def test_trades_equal_the_trades_of_backtesting_py(capsys, tmp_path):
-    data = tmp_path / "bars.csv"
-    data.write_text("".join(f"{line}\n" for line in sample_bars.list_bars(("AAA",), 400)), encoding="utf-8")
-    assert main([STRATEGY, "--data", str(data), "--interval", "1h", "--out", str(tmp_path)]) == DONE
+    bars_file = tmp_path / "bars.csv"
+    bars_file.write_text(
+        "".join(f"{line}\n" for line in sample_bars.list_bars(("AAA",), 400)), encoding="utf-8"
+    )
+    assert main([STRATEGY, "--data", str(bars_file), "--interval", "1h", "--out", str(tmp_path)]) == DONE
     assert "equity_final: 999332.00" in capsys.readouterr().out
     fills = [(fill["price"], fill["at"]) for fill in read_rows(tmp_path / "fills.csv")]
     pairs = zip(fills[::2], fills[1::2], strict=True)

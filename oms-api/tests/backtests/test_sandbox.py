@@ -19,9 +19,9 @@ from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
 from tests.backtests.bars import build_line, build_lines_of_closes
+from tests.backtests.corporate_actions import build_dividend, build_split
+from tests.backtests.order_steps import build_random_walk
 from tests.backtests.support import build_blocks
-from tests.backtests.test_corporate_actions import build_dividend, build_split
-from tests.backtests.test_engine import build_random_walk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
 
@@ -83,7 +83,7 @@ def test_results_equal_a_run_in_this_process(monkeypatch):
         assert sandboxed.parameters == {"quantity": "7"}
 
 
-def test_what_is_booked_at_the_end_is_booked_in_both_processes(write_strategy):
+def test_final_bookings_are_equal_in_both_processes(write_strategy):
     lines = [build_line(minute, "10/10/10/10") for minute in (1438, 1439, 2878, 2879)]
     rates = (parse_carry_rate("interest", "5"),)
     finished = _run(write_strategy("context.order('AAPL', Side.BUY, 1)"), lines, carry_rates=rates)

@@ -10,8 +10,8 @@ from app.backtests.rules.settings import InstrumentTerms, parse_costs
 from app.market_data.rules.bars import Interval
 from slackoms_strategy import OrderType, TimeInForce
 from tests.backtests.bars import build_line
+from tests.backtests.order_steps import buy_units, sell_units
 from tests.backtests.support import Scripted, format_fills, run_backtest
-from tests.backtests.test_engine import buy_units, sell_units
 
 # 2026-01-05 is a Monday. The NSE trades from 03:45 to 10:00 UTC, and squares off at 09:50.
 OPEN, SQUARE_OFF, CLOSE = 225, 590, 600
@@ -45,7 +45,7 @@ def test_position_is_closed_and_orders_are_canceled():
     assert last == {
         "O1": ("FILLED", None), "O2": ("CANCELED", "Squared off"), "O3": ("FILLED", "Squared off"),
     }  # fmt: skip
-    assert not any(held.quantity for held in finished.account.positions.values())
+    assert not any(position.quantity for position in finished.account.positions.values())
 
 
 def test_broker_charges_the_square_off():
@@ -80,7 +80,7 @@ NEW_YORK = [build_line(minute, "10/10/10/10") for minute in (870, 871, 1258, 125
 )
 def test_other_positions_are_kept(lines, changes):
     _, finished = run_steps_with_square_off({0: buy_units(10)}, lines, **changes)
-    assert any(held.quantity for held in finished.account.positions.values())
+    assert any(position.quantity for position in finished.account.positions.values())
 
 
 def test_short_positions_are_squared_off_on_each_day():

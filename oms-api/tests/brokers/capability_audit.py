@@ -25,9 +25,9 @@ def build_orders(symbol: str, *, extended_hours: bool = False, **fields: Any) ->
     name = symbol.replace("/", "") + fields.get("product", "")
     for kind, time_in_force, quantity in itertools.product(OrderType, TimeInForce, ("10", "1.5")):
         ends = {TimeInForce.GTD: {"expires_at": datetime.now(UTC) + timedelta(days=1)}}.get(time_in_force, {})
-        words = f"BUY {quantity} {kind} {_PRICES[kind]} {time_in_force}"
+        order_text = f"BUY {quantity} {kind} {_PRICES[kind]} {time_in_force}"
         terms = fields | ends | {"symbol": symbol, "extended_hours": extended_hours}
-        yield parse_order_text(words, f"{name}-{extended_hours:d}-{next(numbers)}", **terms)
+        yield parse_order_text(order_text, f"{name}-{extended_hours:d}-{next(numbers)}", **terms)
 
 
 def check_capabilities(

@@ -56,10 +56,10 @@ class BrokerContract:
         stage.broker.submit(stage.resting, stage.now)
         assert list_event_types(stage, stage.resting.id) == [Accepted]
         assert [order.id for order in stage.broker.open_orders()] == [stage.resting.id]
-        found = stage.broker.find(stage.resting.id)
-        assert found is not None
-        assert found.is_open
-        assert found.order.leaves == stage.resting.quantity
+        report = stage.broker.find(stage.resting.id)
+        assert report is not None
+        assert report.is_open
+        assert report.order.leaves == stage.resting.quantity
 
     def test_unknown_order_is_not_found(self, stage):
         assert stage.broker.find("never sent") is None
@@ -77,9 +77,9 @@ class BrokerContract:
         assert fill.quantity == stage.filling.quantity
         assert fill.value == fill.quantity * fill.price
         assert stage.broker.open_orders() == []
-        (held,) = stage.broker.list_positions()
-        assert held.quantity == stage.filling.side.sign * fill.quantity
-        assert held.cost == stage.filling.side.sign * fill.value
+        (position,) = stage.broker.list_positions()
+        assert position.quantity == stage.filling.side.sign * fill.quantity
+        assert position.cost == stage.filling.side.sign * fill.value
 
     def test_fill_changes_the_cash(self, stage):
         before = stage.broker.get_account().cash
@@ -131,10 +131,10 @@ class BrokerContract:
         stage.broker.submit(stage.resting, stage.now)
         first = stage.broker.list_events()
         stage.broker.submit(stage.filling, stage.now)
-        rest = stage.broker.list_events(first[-1].cursor)
-        assert [*first, *rest] == list(stage.broker.list_events())
-        assert {record.event.order_id for record in rest} == {stage.filling.id}
-        assert stage.broker.list_events(rest[-1].cursor) == []
+        later_records = stage.broker.list_events(first[-1].cursor)
+        assert [*first, *later_records] == list(stage.broker.list_events())
+        assert {record.event.order_id for record in later_records} == {stage.filling.id}
+        assert stage.broker.list_events(later_records[-1].cursor) == []
 
     def test_events_returned_by_calls_are_in_the_stream(self, stage):
         returned = list(stage.broker.submit(stage.filling, stage.now))

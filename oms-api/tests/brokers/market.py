@@ -30,14 +30,14 @@ _PRICES = {
 }
 
 
-def parse_order_text(words: str, order_id: str = "A", **changes: Any) -> BrokerOrder:
+def parse_order_text(order_text: str, order_id: str = "A", **changes: Any) -> BrokerOrder:
     """Read an order: "BUY 100 STOP_LIMIT stop 105 limit 106 IOC"."""
-    side, quantity, kind, *rest = words.split()
+    side, quantity, kind, *options = order_text.split()
     fields: dict[str, Any] = {}
-    while rest:
-        word = rest.pop(0)
+    while options:
+        word = options.pop(0)
         if word in _PRICES:
-            fields[_PRICES[word]] = Decimal(rest.pop(0))
+            fields[_PRICES[word]] = Decimal(options.pop(0))
         elif word == "triggered":
             fields["triggered"] = True
         else:

@@ -51,16 +51,16 @@ class AnsweringBroker(PaperBroker):
 @pytest.fixture
 def connect(service):
     """Let a test decide what the broker answers, and see what adapters are given."""
-    given, state = [], service.app.state
+    connected, state = [], service.app.state
     usual = state.create_broker
 
     def answers(broker):
         def create(terms):
-            given.append(terms)
+            connected.append(terms)
             return broker
 
         state.create_broker = create
-        return given
+        return connected
 
     yield answers
     state.create_broker = usual
@@ -137,10 +137,10 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
 
 def test_test_answers_the_account(api, connect):
     assert_ok(api.post("/broker-connections", BODY), 201)
-    given = connect(AnsweringBroker())
+    connected = connect(AnsweringBroker())
     body = assert_ok(api.post("/broker-connections/paper:test"))
     assert (body["ok"], body["account"], body["paper"], body["error"]) == (True, "PA1", True, None)
-    assert given[0].credentials == CREDENTIALS
+    assert connected[0].credentials == CREDENTIALS
     connect(AnsweringBroker(number=None))
     body = assert_ok(api.post("/broker-connections/paper:test"))
     assert (body["ok"], body["error"]) == (False, "The broker did not answer.")
@@ -165,7 +165,7 @@ def test_paper_connection_refuses_an_account_that_is_not_paper(api, connect, is_
 
 def test_address_that_was_forged_in_the_database_is_never_called(api, service, connect):
     assert_ok(api.post("/broker-connections", BODY), 201)
-    given = connect(AnsweringBroker())
+    connected = connect(AnsweringBroker())
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         forged = "UPDATE broker_connections SET base_url = 'https://api.alpaca.markets' WHERE tenant_id = :id"
@@ -173,7 +173,7 @@ def test_address_that_was_forged_in_the_database_is_never_called(api, service, c
     body = assert_ok(api.post("/broker-connections/paper:test"))
     assert not body["ok"]
     assert "live address" in body["error"]
-    assert given == []
+    assert connected == []
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, connect)
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "base_url")
     assert f"{api.tenant_id}=host:port" in response.text
     assert_ok(api.post("/broker-connections", BODY), 201)
-    given = connect(AnsweringBroker("DU1"))
+    connected = connect(AnsweringBroker("DU1"))
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         forged = (
@@ -210,7 +210,7 @@ def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, connect)
         )
         connection.execute(text(forged), {"id": api.tenant_id})
     body = assert_ok(api.post("/broker-connections/paper:test"))
-    assert (body["ok"], given) == (False, [])
+    assert (body["ok"], connected) == (False, [])
     assert "The operator must list it for this tenant" in body["error"]
 
 
@@ -223,12 +223,12 @@ def test_name_and_account_are_unique_in_the_tenant(api, service):
 
 def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, connect):
     members = Members(service, service.create_client())
-    api, given = members.api, connect(AnsweringBroker(number="7", is_paper=False))
+    api, connected = members.api, connect(AnsweringBroker(number="7", is_paper=False))
     first, second = members.headers(Role.ADMIN), {"X-API-Key": api.key}
     created = assert_ok(api.post("/broker-connections", LIVE, first), 201)
     assert (created["live"], created["status"]) == (True, "awaiting_live")
     test = assert_ok(api.post("/broker-connections/live:test"))
-    assert (test["ok"], given) == (False, [])  # nothing is sent before it is enabled
+    assert (test["ok"], connected) == (False, [])  # nothing is sent before it is enabled
     path = "/broker-connections/live:enable-live"
     assert api.post(path, None, second).status_code == 403  # a key acts for nobody
     assert api.post(path, None, first).status_code == 403  # the same person

@@ -54,7 +54,7 @@ def set_session(engine, tenant_id, expires_at):
         update_connection(connection, stored, {"session_expires_at": expires_at})
 
 
-def test_log_in_is_asked_for_once_a_day_before_the_open(connected_api, service, engine):
+def test_login_is_requested_once_a_day_before_the_open(connected_api, service, engine):
     before = OPENS_AT - timedelta(minutes=30)
     run_reminder(service, engine, before)
     assert list_events(connected_api) == []  # no portfolio trades over it

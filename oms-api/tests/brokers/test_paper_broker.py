@@ -77,11 +77,11 @@ def test_documented_bracket_example_is_matched():
         "target 25 @ 55",
         "parent canceled",
     ]
-    left = {
+    remaining = {
         (broker_order.id, int(broker_order.quantity), int(broker_order.leaves))
         for broker_order in broker.open_orders()
     }
-    assert left == {("stop", 35, 35), ("target", 60, 35)}
+    assert remaining == {("stop", 35, 35), ("target", 60, 35)}
     assert format_events(broker.apply_quote(build_quote("47.50", "48", "48"), LATER)) == [
         "stop triggered",
         "stop 35 @ 47.5",
@@ -162,9 +162,9 @@ def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
         bars[1].start: parse_order_text("SELL 10 TRAILING_STOP trail 2", "T"),
     }
 
-    def decide(seen, _):
-        ticket = tickets.get(seen.start)
-        return [] if ticket is None else [ticket._replace(accepted_at=seen.start)]
+    def decide(market_view, _):
+        ticket = tickets.get(market_view.start)
+        return [] if ticket is None else [ticket._replace(accepted_at=market_view.start)]
 
     replay(bars, broker, decide)
     assert format_events([broker_event.event for broker_event in broker.list_events()]) == [

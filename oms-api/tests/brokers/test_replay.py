@@ -24,9 +24,9 @@ def _replay(starts, latency, made_at, backdated=timedelta(0)):
     """Return the events of a market order that is made on the bar at `made_at`."""
     broker = PaperBroker(PaperSettings(latency=latency))
 
-    def decide(seen, _):
-        stamp = seen.start - backdated
-        return [parse_order_text("BUY 10 MARKET", accepted_at=stamp)] if seen.start == made_at else []
+    def decide(market_view, _):
+        stamp = market_view.start - backdated
+        return [parse_order_text("BUY 10 MARKET", accepted_at=stamp)] if market_view.start == made_at else []
 
     replay([parse_bar_text("100/105/95/102", start=start) for start in starts], broker, decide, MINUTE)
     return [record.event for record in broker.list_events()]
@@ -50,8 +50,8 @@ def test_order_is_accepted_at_the_end_of_its_bar():
 def test_length_of_the_bars_is_the_delay_of_their_orders():
     broker, hour = PaperBroker(), timedelta(hours=1)
 
-    def decide(seen, _):
-        return [parse_order_text("BUY 10 MARKET")] if seen.start == NOON else []
+    def decide(market_view, _):
+        return [parse_order_text("BUY 10 MARKET")] if market_view.start == NOON else []
 
     starts = [NOON, NOON + MINUTE, NOON + hour]
     replay([parse_bar_text("100/105/95/102", start=start) for start in starts], broker, decide, hour)

@@ -106,7 +106,7 @@ def test_last_representable_dates_cause_no_server_error(api):
 
 
 @pytest.mark.parametrize(
-    ("market", "instant", "told"),
+    ("market", "instant", "expected"),
     [
         ("XNYS", "2028-01-03T15:00Z", (None, None, None)),
         ("XNYS", "2027-12-31T21:00Z", (False, None, None)),
@@ -114,12 +114,12 @@ def test_last_representable_dates_cause_no_server_error(api):
         ("XNSE", "2026-11-08T05:00Z", (None, None, None)),
     ],
 )
-def test_clock_shows_unknown_values_as_unknown(market, instant, told):
+def test_clock_shows_unknown_values_as_unknown(market, instant, expected):
     clock = Calendars.load().read_clock(
         MarketIdentifier(market), MarketSegment.SHARES, datetime.fromisoformat(instant)
     )
-    closes = None if told[2] is None else datetime.fromisoformat(told[2])
-    assert (clock.is_open, clock.next_open, clock.next_close) == (*told[:2], closes)
+    closes = None if expected[2] is None else datetime.fromisoformat(expected[2])
+    assert (clock.is_open, clock.next_open, clock.next_close) == (*expected[:2], closes)
     assert clock.timestamp == datetime.fromisoformat(instant)
 
 

@@ -53,8 +53,8 @@ def test_nothing_accrues_before_the_portfolio_was_opened(service, api):
     with run_carry_service(service, close) as carry_service:
         carry_service.book(EndlessLease())
     days = (get_pnl_date(close) - get_pnl_date(opened)).days
-    due = [round(Decimal(1000) * 10 * days / 36_500, 8)] if days else []
-    assert [Decimal(amount) for _, amount in list_carry_movements(api)] == due
+    expected_amounts = [round(Decimal(1000) * 10 * days / 36_500, 8)] if days else []
+    assert [Decimal(amount) for _, amount in list_carry_movements(api)] == expected_amounts
 
 
 def test_borrow_fee_is_on_the_market_value_of_shorts_at_the_earlier_close(service, api):
@@ -104,8 +104,8 @@ def test_process_that_is_killed_before_its_commit_leaves_nothing(service, api, m
     book_carry(service, CLOSE)
     flush, this_thread = LedgerBatch.flush, current_thread()
 
-    def fail_after_flush(books, *others):
-        flush(books, *others)
+    def fail_after_flush(books, *arguments):
+        flush(books, *arguments)
         if current_thread() is this_thread:  # the writer of the service goes on
             raise KeyboardInterrupt
 

@@ -14,7 +14,7 @@ from app.instruments.rules import Instrument
 from app.ledger.models import Portfolio, Trade
 from app.ledger.queries import audit
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.chain import GENESIS, TradeRow, hash_of, hash_request
+from app.ledger.rules.chain import GENESIS, TradeRow, compute_row_hash, hash_request
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Command, Origin, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.recording import LedgerBatchHandler
@@ -117,9 +117,9 @@ def alter_row(connection: Connection, row: TradeRow, **literals: str) -> None:
     connection.execute(text(f"UPDATE trades SET {changes} WHERE trade_id = '{row.trade_id}'"))  # noqa: S608  # literals of the tests
 
 
-def remove_rows(connection: Connection, **facts: str) -> None:
+def remove_rows(connection: Connection, **columns: str) -> None:
     """Delete the rows of the ledger with that column's value."""
-    ((column, value),) = facts.items()
+    ((column, value),) = columns.items()
     connection.execute(delete(Trade).where(getattr(Trade, column) == value))
 
 
@@ -127,6 +127,6 @@ def forge_chain(connection: Connection, portfolio_id: int) -> None:
     """Give every row of a book the hash that what it says now calls for: the work of a careful forger."""
     last = GENESIS
     for row in list(audit.iterate_rows_after(connection, 1, portfolio_id, 0)):
-        last = hash_of(row[:-1], last)
+        last = compute_row_hash(row[:-1], last)
         alter_row(connection, row, hash=f"'{last}'")
     connection.execute(update(Portfolio).where(Portfolio.id == portfolio_id).values(last_hash=last))

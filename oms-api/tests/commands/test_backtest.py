@@ -15,7 +15,7 @@ ARGUMENTS = ["--param", "fast=2", "--param", "slow=3", "--param", "quantity=5"]
 
 
 @pytest.fixture
-def data(tmp_path):
+def bars_file(tmp_path):
     path = tmp_path / "bars.csv"
     path.write_text(join_lines([HEADER, *build_lines_of_closes(PRICES)]), encoding="utf-8")
     return path
@@ -27,9 +27,11 @@ def _run(capsys, *arguments):
     return status, output.out, output.err
 
 
-def test_results_are_written_and_can_be_repeated(capsys, data, tmp_path):
+def test_results_are_written_and_can_be_repeated(capsys, bars_file, tmp_path):
     out = tmp_path / "out"
-    status, text, _ = _run(capsys, "--data", data, *ARGUMENTS, "--out", out, "--json", "--costs", "flat:1")
+    status, text, _ = _run(
+        capsys, "--data", bars_file, *ARGUMENTS, "--out", out, "--json", "--costs", "flat:1"
+    )
     summary = json.loads(text)
     assert status == DONE
     assert set(summary) == {
@@ -42,12 +44,12 @@ def test_results_are_written_and_can_be_repeated(capsys, data, tmp_path):
     stored = json.loads((out / "statistics.json").read_text(encoding="utf-8"))
     assert stored["parameters"] == {"fast": "2", "slow": "3", "quantity": "5"}
     assert stored["statistics"]["trades"] == stored["statistics"]["losses"] == 1
-    again = json.loads(_run(capsys, "--data", data, *ARGUMENTS, "--json", "--costs", "flat:1")[1])
+    again = json.loads(_run(capsys, "--data", bars_file, *ARGUMENTS, "--json", "--costs", "flat:1")[1])
     assert again["result_hash"] == summary["result_hash"] == stored["result_hash"]
 
 
-def test_report_needs_no_other_file(capsys, data, tmp_path):
-    _run(capsys, "--data", data, *ARGUMENTS, "--out", tmp_path)
+def test_report_needs_no_other_file(capsys, bars_file, tmp_path):
+    _run(capsys, "--data", bars_file, *ARGUMENTS, "--out", tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 2
     assert "prefers-color-scheme: dark" in page
@@ -64,8 +66,8 @@ def test_folder_period_and_symbols_select_bars(capsys, tmp_path):
     assert json.loads(_run(capsys, "--data", tmp_path, *period, "--json")[1])["bars"] == 3
 
 
-def test_progress_goes_to_standard_error(capsys, data):
-    _, text, errors = _run(capsys, "--data", data)
+def test_progress_goes_to_standard_error(capsys, bars_file):
+    _, text, errors = _run(capsys, "--data", bars_file)
     assert "100%" in errors
     assert text.startswith("bars: 11\n")
 
@@ -81,9 +83,9 @@ def test_progress_goes_to_standard_error(capsys, data):
         ([HEADER], "There are no bars"),
     ],
 )
-def test_bad_data_is_an_error_with_its_line(capsys, data, lines, problem):
-    data.write_text(join_lines(lines), encoding="utf-8")
-    status, text, errors = _run(capsys, "--data", data)
+def test_bad_data_is_an_error_with_its_line(capsys, bars_file, lines, problem):
+    bars_file.write_text(join_lines(lines), encoding="utf-8")
+    status, text, errors = _run(capsys, "--data", bars_file)
     assert (status, text) == (CANNOT, "")
     assert problem in errors
 
@@ -96,24 +98,24 @@ def test_bad_data_is_an_error_with_its_line(capsys, data, lines, problem):
         (["--symbols", "MSFT"], "There are no bars of these symbols"),
     ],
 )
-def test_wrong_argument_is_an_error(capsys, data, arguments, problem):
-    status, _, errors = _run(capsys, "--data", data, *arguments)
+def test_wrong_argument_is_an_error(capsys, bars_file, arguments, problem):
+    status, _, errors = _run(capsys, "--data", bars_file, *arguments)
     assert status == CANNOT
     assert problem in errors
 
 
 @pytest.mark.parametrize("name", ["nowhere:Strategy", "json:dumps", "json", "slackoms_strategy:Nothing"])
-def test_unknown_strategy_is_an_error(capsys, data, name):
-    assert main([name, "--data", str(data)]) == CANNOT
+def test_unknown_strategy_is_an_error(capsys, bars_file, name):
+    assert main([name, "--data", str(bars_file)]) == CANNOT
     assert name.partition(":")[0] in capsys.readouterr().err
 
 
-def test_failing_strategy_is_status_1(capsys, data):
-    assert main(["slackoms_strategy.examples.pairs:Pairs", "--data", str(data)]) == FAILED
+def test_failing_strategy_is_status_1(capsys, bars_file):
+    assert main(["slackoms_strategy.examples.pairs:Pairs", "--data", str(bars_file)]) == FAILED
     assert "failed in on_start: ValueError: Pairs needs two symbols." in capsys.readouterr().err
 
 
-def test_code_outside_this_project_runs_in_a_sandbox(capsys, data, tmp_path, monkeypatch):
+def test_code_outside_this_project_runs_in_a_sandbox(capsys, bars_file, tmp_path, monkeypatch):
     code = (
         "from slackoms_strategy import Strategy\n\nclass Mine(Strategy):\n    def on_stop(self, context):\n"
     )
@@ -121,7 +123,7 @@ def test_code_outside_this_project_runs_in_a_sandbox(capsys, data, tmp_path, mon
         f"{code}        __import__('os').listdir('/proc')\n", encoding="utf-8"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    arguments = ["foreign_code:Mine", "--data", str(data), "--json"]
+    arguments = ["foreign_code:Mine", "--data", str(bars_file), "--json"]
     assert main(arguments) == FAILED
     errors = capsys.readouterr().err
     refusals = ("PermissionError: [Errno 13]", "FileNotFoundError: [Errno 2]")  # without bubblewrap, with it

@@ -9,10 +9,10 @@ from app.migrate import MIGRATIONS
 
 
 def test_console_reads_rows_of_all_tenants_and_cannot_change_them(engine):
-    assert shell.query(engine, "SELECT slug FROM tenants WHERE id = :id", id=1) == [{"slug": "default"}]
+    assert shell.run_query(engine, "SELECT slug FROM tenants WHERE id = :id", id=1) == [{"slug": "default"}]
     with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
-        shell.query(engine, "UPDATE tenants SET name = 'changed'")
-    assert shell.query(engine, "SELECT name FROM tenants WHERE name = 'changed'") == []
+        shell.run_query(engine, "UPDATE tenants SET name = 'changed'")
+    assert shell.run_query(engine, "SELECT name FROM tenants WHERE name = 'changed'") == []
 
 
 @pytest.mark.any_database

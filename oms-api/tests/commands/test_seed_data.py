@@ -70,8 +70,8 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
 
 @pytest.mark.any_database
 def test_repeated_seed_adds_nothing_on_any_day(configured_database, engine, capsys):
-    first = command.seed(engine, NOON)
-    assert command.seed(engine, NOON.replace(month=12)) == (0, first[1])
+    first = command.seed_trades(engine, NOON)
+    assert command.seed_trades(engine, NOON.replace(month=12)) == (0, first[1])
     assert first[0] == first[1]
     assert command.main() == command.DONE
     assert capsys.readouterr().out.startswith(f"0 of {first[1]} demo trades are new")
@@ -111,33 +111,36 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
 @pytest.mark.any_database
 def test_seed_keeps_existing_instruments_and_limits(configured_database, engine):
     terms = Instrument("TCS", tick_size=Decimal(1), lot_size=Decimal(5))
-    kept = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
+    kept_limit = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
     with unit_of_work(engine) as connection:
         set_terms(connection, 1, terms, NOON)
-        set_limit(connection, 1, kept._replace(set_by="somebody", set_at=format_timestamp(NOON)))
+        set_limit(connection, 1, kept_limit._replace(set_by="somebody", set_at=format_timestamp(NOON)))
     assert command.main() == command.DONE
     with engine.connect() as connection:
         key = InstrumentKey(1, "TCS")
         assert find_instruments(connection, [key])[key].lot_size == 5
-        limit = find_limit(connection, 1, kept)
+        limit = find_limit(connection, 1, kept_limit)
     assert limit
     assert (limit.value, limit.set_by) == (Decimal(60), "somebody")
 
 
 def test_seeded_positions_go_long_short_and_through_zero(configured_database, engine):
-    command.seed(engine, NOON)
+    command.seed_trades(engine, NOON)
     with snapshot(engine) as connection:
         rows = [row for row in audit.iterate_ledger_rows(connection) if row.kind == "trade"]
     after = [(float(row.position_quantity), float(row.quantity_delta)) for row in rows]
-    assert any(held < 0 for held, _ in after)
-    assert any(held == 0 for held, _ in after)
-    assert any(held * (held - change) < 0 for held, change in after), "none went through zero"
-    assert any(abs(held) < abs(held - change) and held * (held - change) > 0 for held, change in after)
+    assert any(quantity < 0 for quantity, _ in after)
+    assert any(quantity == 0 for quantity, _ in after)
+    assert any(quantity * (quantity - change) < 0 for quantity, change in after), "none went through zero"
+    assert any(
+        abs(quantity) < abs(quantity - change) and quantity * (quantity - change) > 0
+        for quantity, change in after
+    )
 
 
 def test_seeded_trades_are_in_the_sessions_before_today(configured_database):
     now = datetime(2026, 11, 23, 9, tzinfo=UTC)  # a Monday morning
-    instants = [deal.at for deal in command.deals(now)]
+    instants = [deal.at for deal in command.build_deals(now)]
     assert instants == sorted(instants)
     assert max(instants) < now
     assert {at.weekday() for at in instants} == {0, 1, 2, 3, 4}
@@ -146,15 +149,15 @@ def test_seeded_trades_are_in_the_sessions_before_today(configured_database):
 
 def test_seeded_prices_stay_near_their_start(configured_database):
     begins = {(style.name, line.symbol): line.price for style in command.DESK for line in style.lines}
-    for deal in command.deals(NOON):
+    for deal in command.build_deals(NOON):
         assert 0.7 < deal.price / begins[deal.portfolio, deal.symbol] < 1.4
 
 
 def test_seed_keeps_existing_trades(configured_database, api, engine):
-    command.seed(engine, NOON)
+    command.seed_trades(engine, NOON)
     with engine.connect() as connection:
         count = connection.execute(text("SELECT count(*) FROM trades")).scalar_one()
-    assert command.seed(engine, NOON) == (0, count)
+    assert command.seed_trades(engine, NOON) == (0, count)
 
 
 def test_seed_is_rejected_in_production(configured_database, monkeypatch, engine, capsys):

@@ -135,20 +135,26 @@ def test_other_service_at_the_address_is_not_accepted_as_the_oms():
     assert "status is 'healthy', must be 'ready'" in completed.stdout
 
 
-@pytest.mark.parametrize("check", [check for check in command.CHECKS if check is not command.flat])
+@pytest.mark.parametrize(
+    "check", [check for check in command.CHECKS if check is not command.check_flat_positions]
+)
 def test_each_check_can_fail(check, monkeypatch):
     wrong = command.Answer(418, {}, '{"status": "teapot"}')
     monkeypatch.setattr(command.ApiClient, "call", lambda *_, **__: wrong)
     api = command.ApiClient(
         "http://127.0.0.1:1", "key", trade={"trade_id": "T1", "sequence": 1, "hash": "", "position": {}}
     )
-    assert command._trouble(check, api)
+    assert command._find_failure(check, api)
 
 
 def test_open_position_at_the_end_fails(monkeypatch):
-    held = command.Answer(200, {}, json.dumps({"positions": {command.SYMBOL: {"quantity": "10"}}}))
-    monkeypatch.setattr(command.ApiClient, "call", lambda *_, **__: held)
-    assert "must be '0'" in command._trouble(command.flat, command.ApiClient("http://127.0.0.1:1", "key"))
+    portfolio_answer = command.Answer(
+        200, {}, json.dumps({"positions": {command.SYMBOL: {"quantity": "10"}}})
+    )
+    monkeypatch.setattr(command.ApiClient, "call", lambda *_, **__: portfolio_answer)
+    assert "must be '0'" in command._find_failure(
+        command.check_flat_positions, command.ApiClient("http://127.0.0.1:1", "key")
+    )
 
 
 def test_pytest_collects_no_tests_from_the_smoke_script():

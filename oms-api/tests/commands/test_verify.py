@@ -98,10 +98,10 @@ def test_changed_column_breaks_the_hash_chain_at_its_row(ledger_state, column):
         alter_row(connection, ledger_state.trade, **{column: CHANGED.get(column, "'7.77000000'")})
         verdict = verify_ledger(connection)
     assert Check.CHAIN in list_checks(verdict)
-    named = ledger_state.after(ledger_state.trade) if column == "sequence" else ledger_state.trade
+    changed_row = ledger_state.after(ledger_state.trade) if column == "sequence" else ledger_state.trade
     if column != "trade_id":
-        assert named.trade_id in get_only_discrepancy(verdict).place
-    assert f"sequence {named.sequence}" in get_only_discrepancy(verdict).place
+        assert changed_row.trade_id in get_only_discrepancy(verdict).place
+    assert f"sequence {changed_row.sequence}" in get_only_discrepancy(verdict).place
     assert "portfolio" in get_only_discrepancy(verdict).place
 
 

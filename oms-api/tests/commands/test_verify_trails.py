@@ -43,7 +43,7 @@ def test_database_without_an_audit_log_has_no_findings(engine):
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "message"),
     [
         ("UPDATE audit_log SET actor = 'nobody' WHERE sequence = 3", "tenant 1, entry 3: hash is"),
         ("DELETE FROM audit_log WHERE sequence = 3", "tenant 1, entry 3: sequence is 4, must be 3"),
@@ -53,8 +53,8 @@ def test_database_without_an_audit_log_has_no_findings(engine):
         ("UPDATE audit_heads SET last_sequence = 4", "tenant 1, entry 4: "),
     ],
 )
-def test_changed_audit_entry_is_reported(trail, statement, said):
-    assert said in (find_after_tampering(trail, statement).lie or "nothing")
+def test_changed_audit_entry_is_reported(trail, statement, message):
+    assert message in (find_after_tampering(trail, statement).lie or "nothing")
 
 
 def test_command_reports_the_audit_finding_and_fails(trail, monkeypatch, capsys, database_url):

@@ -51,10 +51,10 @@ def reverse_action(api, made, reason="Wrong ratio"):
 
 
 def get_position(api, symbol="AAPL", name="Growth"):
-    held = {
+    quantities = {
         item["symbol"]: item for item in assert_ok(api.get("/positions", portfolio=name, include_closed=True))
     }
-    body = held[symbol]
+    body = quantities[symbol]
     return body["quantity"], body["avg_cost"], body["realized_pnl"]
 
 

@@ -13,14 +13,14 @@ def test_moved_file_is_not_replaced_by_an_empty_one(tmp_path):
         connection.exec_driver_sql("CREATE TABLE kept (id INTEGER)")
         connection.commit()
     engine.dispose()
-    moved = file.rename(tmp_path / "elsewhere.db")
+    moved_file = file.rename(tmp_path / "elsewhere.db")
     with pytest.raises(OperationalError, match="moved or deleted"):
         engine.connect()
     assert not file.exists()
     file.touch()
     with pytest.raises(OperationalError, match="replaced by another one"):
         engine.connect()
-    moved.rename(file)
+    moved_file.rename(file)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one() == 0
     engine.dispose()

@@ -205,8 +205,8 @@ def test_head_revision_from_file_names_matches_alembic():
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
-    known = {step.revision for step in scripts.walk_revisions()}
-    assert list_earlier_revisions() == known - {scripts.get_current_head()}
+    revisions = {step.revision for step in scripts.walk_revisions()}
+    assert list_earlier_revisions() == revisions - {scripts.get_current_head()}
 
 
 def test_current_database_does_not_import_alembic(new_database):
@@ -250,9 +250,9 @@ def forget_execution_times(connection):
     for number, payload in connection.execute(
         text("SELECT id, payload FROM events WHERE type = 'trade.recorded'")
     ).all():
-        data = json.loads(payload)
-        del data["executed_at"]
-        written = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        fields = json.loads(payload)
+        del fields["executed_at"]
+        written = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
         connection.execute(
             text("UPDATE events SET payload = :payload WHERE id = :id"), {"id": number, "payload": written}
         )

@@ -42,7 +42,7 @@ class Intent:
     path: str
     body: Any
     status: int = 0
-    told: Any = None
+    response: Any = None
     link: str | None = None  # to the next page
     sent_at: str = ""  # for the first time
     told_at: str = ""
@@ -89,7 +89,7 @@ class Journal:
 
 
 class Client:
-    """One connection at a time, to any process that runs; a request is repeated under its key until told."""
+    """A client of any running process. It repeats a request under its key until the answer."""
 
     def __init__(self, journal: Journal, ports: Callable[[], Sequence[int]], random: Random) -> None:
         self.journal = journal
@@ -117,7 +117,7 @@ class Client:
             time.sleep(_PAUSE_SECONDS)
         intent.told_at = now()
         if intent.status not in EXPECTED[kind]:
-            self._record_problem(f"{kind} {path} {body}: {intent.status} {intent.told}")
+            self._record_problem(f"{kind} {path} {body}: {intent.status} {intent.response}")
         return intent
 
     def quote(self, symbol: str, body: Any) -> None:
@@ -129,14 +129,14 @@ class Client:
     def page(self, path: str) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of a list, and the address of the next one if there is more."""
         intent = self.send("read", "GET", path)
-        return intent.told, intent.link
+        return intent.response, intent.link
 
     def _handle_answer(self, intent: Intent, method: str, key: str | None) -> bool:
         started = time.monotonic()
         port = self.random.choice(list(self._ports()))
         line = self._connections.setdefault(port, Connection(port))
         try:
-            intent.status, headers, intent.told = line.call(method, intent.path, intent.body, key)
+            intent.status, headers, intent.response = line.call(method, intent.path, intent.body, key)
         except ConnectionError:
             with self.journal.lock:
                 self.journal.broken += 1
@@ -215,7 +215,7 @@ class Trader(Actor):
     def _send(self, kind: str, method: str, path: str, body: Any, key: str | None) -> None:
         intent = self.client.send(kind, method, f"/api/v1{path}", body, key)
         if intent.status in {200, 201} and kind in {"order", "replace", "pair"}:
-            orders = intent.told["orders"] if kind == "pair" else [intent.told]
+            orders = intent.response["orders"] if kind == "pair" else [intent.response]
             self._resting.extend(order for order in orders if order["status"] in _OPEN)
 
 

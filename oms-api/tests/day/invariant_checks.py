@@ -55,47 +55,57 @@ def list_open_orders(client: Client) -> list[Row]:
 
 
 def _check_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
-    named = defaultdict(list)
+    orders_by_client_id = defaultdict(list)
     for order in orders.values():
-        named[order["client_order_id"]].append(order["id"])
-    faults = [f"{name}: stands {len(ids)} times" for name, ids in named.items() if len(ids) > 1]
+        orders_by_client_id[order["client_order_id"]].append(order["id"])
+    faults = [f"{name}: stands {len(ids)} times" for name, ids in orders_by_client_id.items() if len(ids) > 1]
     meant = set()
     for intent in journal.intents:
         if intent.kind in {"order", "pair"}:
             bodies = intent.body["orders"] if intent.kind == "pair" else [intent.body]
             meant |= {body["client_order_id"] for body in bodies}
-        faults += _check_intent(intent, orders, named)
-    strangers = {name for name, ids in named.items() if name not in ids} - meant
+        faults += _check_intent(intent, orders, orders_by_client_id)
+    strangers = {name for name, ids in orders_by_client_id.items() if name not in ids} - meant
     return faults + [f"{name}: stands, and nobody asked for it" for name in strangers]
 
 
 def _is_too_late(intent: Any) -> bool:
     """Tell whether a ticket with an end got through only after it: the service was dead in between."""
-    return [error["field"] for error in intent.told.get("errors", ())] == ["expires_at"]
+    return [error["field"] for error in intent.response.get("errors", ())] == ["expires_at"]
 
 
-def _check_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str]]) -> list[str]:
+def _check_intent(
+    intent: Any, orders: dict[str, Row], orders_by_client_id: dict[str, list[str]]
+) -> list[str]:
     description = f"{intent.kind} {intent.path} {intent.status}"
     if intent.kind == "order" and intent.status == 422 and _is_too_late(intent):
-        return [f"{description}: too late, and it stands"] if intent.body["client_order_id"] in named else []
-    if intent.status == 422 and not intent.told["type"].endswith(_MADE_NO_ORDER):
-        denied = orders.get(intent.told.get("order_id", ""))
         return (
-            [] if denied and denied["status"] in {"DENIED", "CANCELED"} else [f"{description}: {intent.told}"]
+            [f"{description}: too late, and it stands"]
+            if intent.body["client_order_id"] in orders_by_client_id
+            else []
+        )
+    if intent.status == 422 and not intent.response["type"].endswith(_MADE_NO_ORDER):
+        denied = orders.get(intent.response.get("order_id", ""))
+        return (
+            []
+            if denied and denied["status"] in {"DENIED", "CANCELED"}
+            else [f"{description}: {intent.response}"]
         )
     if intent.kind in {"order", "pair"} and intent.status == 201:
         bodies = intent.body["orders"] if intent.kind == "pair" else [intent.body]
-        told = intent.told["orders"] if intent.kind == "pair" else [intent.told]
-        pairs = zip(bodies, told, strict=True)
-        lost = [body for body, order in pairs if named.get(body["client_order_id"]) != [order["id"]]]
+        responses = intent.response["orders"] if intent.kind == "pair" else [intent.response]
+        pairs = zip(bodies, responses, strict=True)
+        lost = [
+            body for body, order in pairs if orders_by_client_id.get(body["client_order_id"]) != [order["id"]]
+        ]
         return [f"{description}: acknowledged and lost: {body}" for body in lost]
     if intent.kind == "cancel" and intent.status == 200:
-        stands = orders[intent.told["id"]]["status"]
+        stands = orders[intent.response["id"]]["status"]
         return [] if stands == "CANCELED" else [f"{description}: canceled, and stands as {stands}"]
     if intent.kind == "replace" and intent.status == 200:
-        before = orders[intent.told["replaces"]]
-        link = (before["status"], before["replaced_by"], intent.told["id"] in orders)
-        return [] if link == ("REPLACED", intent.told["id"], True) else [f"{description}: {link}"]
+        before = orders[intent.response["replaces"]]
+        link = (before["status"], before["replaced_by"], intent.response["id"] in orders)
+        return [] if link == ("REPLACED", intent.response["id"], True) else [f"{description}: {link}"]
     return []
 
 
@@ -140,29 +150,33 @@ def _check_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
         filled[place] += Decimal(order["filled_quantity"]) - _list_carry(order, orders)
     for trade in trades:
         filled[trade["portfolio_name"], trade["symbol"], trade["side"]] -= Decimal(trade["quantity"])
-    return [f"{place}: orders and trades differ by {left}" for place, left in filled.items() if left]
+    return [
+        f"{place}: orders and trades differ by {difference}"
+        for place, difference in filled.items()
+        if difference
+    ]
 
 
 def _check_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str]:
     """Check that trades in another currency were booked at a rate that was quoted."""
-    known: dict[str | None, set[Decimal]] = {None: set()}
-    for pair, prices in quoted.items():
-        first, second = pair.split("/")
+    quoted_prices: dict[str | None, set[Decimal]] = {None: set()}
+    for symbol, prices in quoted.items():
+        first, second = symbol.split("/")
         rates = {Decimal(price) for price in prices}
         is_inverse = first == _BASE
-        known[second if is_inverse else first] = (
+        quoted_prices[second if is_inverse else first] = (
             {_round_amount(1 / rate) for rate in rates} if is_inverse else rates
         )
     for trade in trades:
         currency, rate = trade["currency"], trade["fx_rate"]
         if currency != FOREIGN.get(trade["symbol"]):
             yield f"{trade['trade_id']}: {trade['symbol']} in {currency}"
-        elif rate is not None and Decimal(rate) not in known[currency]:
+        elif rate is not None and Decimal(rate) not in quoted_prices[currency]:
             yield f"{trade['trade_id']}: {currency} at {rate}, which nobody quoted"
 
 
 def _check_books(client: Client, trades: list[Row]) -> list[str]:
-    held, cash = recompute_books(trades)
+    positions, cash = recompute_books(trades)
     amounts = {
         (row["portfolio_name"], row["symbol"]): tuple(
             map(Decimal, (row["quantity"], row["cost"], row["realized_pnl"], row["local_cost"] or 0))
@@ -170,9 +184,9 @@ def _check_books(client: Client, trades: list[Row]) -> list[str]:
         for row in _load_all(client, "/positions", include_closed="true")
     }
     faults = [
-        f"{corner}: holds {amounts.get(corner)}, its fills make {held.get(corner)}"
-        for corner in held.keys() | amounts.keys()
-        if held.get(corner) != amounts.get(corner)
+        f"{corner}: holds {amounts.get(corner)}, its fills make {positions.get(corner)}"
+        for corner in positions.keys() | amounts.keys()
+        if positions.get(corner) != amounts.get(corner)
     ]
     stands = {
         row["portfolio_name"]: Decimal(row["cash"]) for row in _load_all(client, "/portfolios", detail="true")
@@ -191,18 +205,18 @@ def recompute_books(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]
     A position is quantity, cost, realized P&L and local cost, by portfolio and symbol. Costs are average
     costs, computed from the fills in the obvious way.
     """
-    held: dict[Corner, tuple[Decimal, ...]] = {}
+    positions: dict[Corner, tuple[Decimal, ...]] = {}
     local: dict[Corner, tuple[Decimal, ...]] = {}
     cash: dict[str, Decimal] = defaultdict(Decimal)
     for trade in sorted(trades, key=lambda row: (row["portfolio_name"], row["sequence"])):
         corner = (trade["portfolio_name"], trade["symbol"])
         sign = 1 if trade["side"] == "BUY" else -1
         fill, value = sign * Decimal(trade["quantity"]), sign * _compute_value(trade)
-        held[corner] = _compute_after(held.get(corner, _FLAT), fill, value)
+        positions[corner] = _compute_after(positions.get(corner, _FLAT), fill, value)
         if trade.get("fx_rate") is not None:
             local[corner] = _compute_after(local.get(corner, _FLAT), fill, sign * Decimal(trade["gmv"]))
         cash[trade["portfolio_name"]] -= value
-    return {corner: (*held[corner], local.get(corner, _FLAT)[1]) for corner in held}, cash
+    return {corner: (*positions[corner], local.get(corner, _FLAT)[1]) for corner in positions}, cash
 
 
 def _compute_value(trade: Row) -> Decimal:
@@ -230,7 +244,7 @@ def _check_sample(client: Client, orders: dict[str, Row]) -> list[str]:
     """Check a sample of orders: their histories lead to their present state, their fills add up."""
     faults = []
     for order_id in client.random.sample(sorted(orders), min(_SAMPLE, len(orders))):
-        order = client.send("read", "GET", f"/api/v1/orders/{order_id}").told
+        order = client.send("read", "GET", f"/api/v1/orders/{order_id}").response
         own = (Decimal(fill["quantity"]) for fill in order["fills"])
         filled = sum(own, _list_carry(order, orders))
         if filled != Decimal(order["filled_quantity"]):

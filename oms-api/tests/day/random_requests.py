@@ -82,8 +82,10 @@ def make_pair(random: Random, prices: Prices, name: str) -> Body:
     else:
         first = {"side": "BUY", "type": "LIMIT", "limit_price": _choose_near_price(random, price, -1, 1)}
         orders, kind = [first, {"side": "SELL", "type": "TRAILING_STOP", "trail_percent": "1"}], "OTO"
-    named = [base | order | {"client_order_id": f"{name}.{place}"} for place, order in enumerate(orders)]
-    return {"kind": kind, "orders": [order | {"time_in_force": "GTC"} for order in named]}
+    named_orders = [
+        base | order | {"client_order_id": f"{name}.{place}"} for place, order in enumerate(orders)
+    ]
+    return {"kind": kind, "orders": [order | {"time_in_force": "GTC"} for order in named_orders]}
 
 
 def make_change(random: Random, order: Body) -> Body:

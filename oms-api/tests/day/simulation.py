@@ -131,19 +131,19 @@ def _acting(
         Trader(client(f"t{number}"), traded, f"s{seed}-t{number}", prices, tickets)
         for number in range(TRADERS)
     ]
-    others: list[Actor] = [Quoter(client(f"q{n}"), over, f"q{n}", prices) for n in range(QUOTERS)]
-    others.append(Switcher(client("k"), over, f"k{seed}"))
-    for actor in (*traders, *others):
+    other_actors: list[Actor] = [Quoter(client(f"q{n}"), over, f"q{n}", prices) for n in range(QUOTERS)]
+    other_actors.append(Switcher(client("k"), over, f"k{seed}"))
+    for actor in (*traders, *other_actors):
         actor.start()
     try:
         yield
     finally:
-        for event, actors in ((traded, traders), (over, others)):
+        for event, actors in ((traded, traders), (over, other_actors)):
             event.set()
             deadline = time.monotonic() + _LEAVE_SECONDS
             for actor in actors:
                 actor.join(max(0.0, deadline - time.monotonic()))
-    for actor in (*traders, *others):
+    for actor in (*traders, *other_actors):
         assert not actor.is_alive(), f"{actor.name} waits for an answer"
         if actor.failure is not None:
             raise actor.failure

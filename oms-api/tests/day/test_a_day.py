@@ -37,8 +37,8 @@ def test_checks_compute_a_position_through_zero():
         build_trade(1, "BUY", "100", "1000"),
         build_trade(3, "SELL", "250", "3250"),
     ]
-    held, cash = recompute_books(rows)
-    assert held["Growth", "AAPL"] == (Decimal(-50), Decimal(-650), Decimal(400), Decimal(0))
+    positions, cash = recompute_books(rows)
+    assert positions["Growth", "AAPL"] == (Decimal(-50), Decimal(-650), Decimal(400), Decimal(0))
     assert cash["Growth"] == Decimal(1050)
 
 
@@ -47,6 +47,6 @@ def test_checks_compute_the_cost_in_both_currencies():
         build_trade(1, "BUY", "10", "2000") | {"fx_rate": "83.50"},
         build_trade(2, "SELL", "4", "840") | {"fx_rate": "84"},
     ]
-    held, cash = recompute_books(rows)
-    assert held["Growth", "AAPL"] == (Decimal(6), Decimal(100_200), Decimal(3_760), Decimal(1_200))
+    positions, cash = recompute_books(rows)
+    assert positions["Growth", "AAPL"] == (Decimal(6), Decimal(100_200), Decimal(3_760), Decimal(1_200))
     assert cash["Growth"] == Decimal(-96_440)

@@ -90,7 +90,7 @@ def two_processes(timed_service, clock):
 def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, two_processes, clock):
     clock.set("2026-11-21T00:05:30")
     at = clock()
-    (engine, duties), (others, again) = two_processes
+    (engine, duties), (other_engine, again) = two_processes
     changed = set()
     for duty, repeated in zip(duties, again, strict=True):
         before = read_tables()
@@ -107,7 +107,7 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, tw
             DutyRunner(engine, [duty._replace(run=work_and_crash)], clock).run_due()
         tables = read_tables()
         changed |= {duty.name} if tables != before else set()
-        survivor = DutyRunner(others, [repeated._replace(run=repeat)], clock)
+        survivor = DutyRunner(other_engine, [repeated._replace(run=repeat)], clock)
         assert survivor.run_due() == []  # the dead process still has the lease
         clock.at += max(LEASE, duty.period)
         assert survivor.run_due() == [duty.name]
@@ -116,18 +116,18 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, tw
     assert "daily statistics" in changed
 
 
-def test_duty_of_two_processes_at_once_leaves_what_one_leaves(read_tables, two_processes, clock):
+def test_two_concurrent_runs_of_a_duty_have_the_result_of_one_run(read_tables, two_processes, clock):
     """A process that was too slow loses its lease, and both do the work."""
     clock.set("2026-11-23T00:00:30")  # every duty is due again after the test before
     at = clock()
-    (engine, duties), (others, again) = two_processes
+    (engine, duties), (other_engine, again) = two_processes
     for duty, repeated in zip(duties, again, strict=True):
 
         def work(lease, repeated: Duty = repeated):
             clock.at = at
             repeated.run(lease)
 
-        other = DutyRunner(others, [repeated._replace(run=work)], clock)
+        other = DutyRunner(other_engine, [repeated._replace(run=work)], clock)
 
         def race(lease, duty: Duty = duty, other: DutyRunner = other):
             clock.at += max(LEASE, duty.period)

@@ -100,14 +100,14 @@ def test_process_with_an_expired_lease_changes_nothing_more(create_process, engi
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "message"),
     [
         (Unavailable("The database is slow."), "The database is slow."),
         (ValueError("no price"), "ValueError: no price"),
     ],
 )
 def test_failed_duty_is_recorded_and_runs_again_in_the_next_slot(
-    create_process, engine, clock, failure, told
+    create_process, engine, clock, failure, message
 ):
     def fail(_):
         raise failure
@@ -115,7 +115,7 @@ def test_failed_duty_is_recorded_and_runs_again_in_the_next_slot(
     runner = create_process(fail)
     assert runner.run_due() == ["count"]
     report = run_and_report(runner, engine)
-    assert (report.state.error, report.state.finished_at) == (told, None)
+    assert (report.state.error, report.state.finished_at) == (message, None)
     clock.at += 2 * MINUTE
     assert run_and_report(runner, engine).lag_seconds == 120
     healed = create_process(lambda _: None)

@@ -19,7 +19,6 @@ from tests.factories import NOON
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, build_environment
-from tests.support.redis import RedisServer
 from tests.support.service import build_settings
 
 MINUTE = timedelta(minutes=1)
@@ -173,16 +172,6 @@ def test_celery_needs_redis():
 )
 def test_worker_is_stuck_if_it_is_idle_while_messages_wait(waiting, silence, running, stuck):
     assert is_stuck(waiting, silence, running) is stuck
-
-
-@pytest.fixture(scope="module")
-def redis_server():
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch):

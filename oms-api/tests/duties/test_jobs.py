@@ -168,7 +168,7 @@ def test_slot_that_ran_before_does_not_count_as_a_success(engine):
 
 
 @pytest.mark.any_database
-def test_job_that_hangs_stops_neither_urgent_jobs_nor_those_of_other_processes(engine):
+def test_hanging_job_blocks_neither_urgent_jobs_nor_other_processes(engine):
     """Its lease ends, so that another process runs its next slot and the other jobs."""
     at, is_hanging, go_on, ran = [NOON], Event(), Event(), []
 

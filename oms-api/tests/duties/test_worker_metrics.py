@@ -32,7 +32,7 @@ def metrics_of_runs(engine):
 
 
 def read_metrics(server, path="/metrics"):
-    with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as response:  # of this test
+    with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=60) as response:  # of this test
         return response.read().decode()
 
 

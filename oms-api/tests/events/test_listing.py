@@ -15,20 +15,28 @@ def test_trade_event_contains_the_changes(api):
     event = body["trade.recorded"]
     assert event["data"]["trade_id"] == trade["trade_id"]
     assert event["created_at"] == trade["created_at"]
-    data = event["data"]
+    payload = event["data"]
     columns = ("symbol", "side", "quantity", "price", "gmv", "realized_pnl")
-    assert {name: data[name] for name in columns} == {name: trade[name] for name in columns}
-    assert (data["portfolio_name"], "order_id" in data) == ("Growth", False)
+    assert {name: payload[name] for name in columns} == {name: trade[name] for name in columns}
+    assert (payload["portfolio_name"], "order_id" in payload) == ("Growth", False)
     assert body["position.changed"]["data"]["symbol"] == "AAPL"
 
 
 def test_position_event_contains_the_updated_position(api):
     api.buy("10", "100")
     api.sell("4", "110")
-    data = [item["data"] for item in list_events(api, type="position.changed")]
-    assert (data[0]["quantity"], data[0]["cost"], data[0]["realized_pnl"]) == ("6", "600.00", "40.00")
-    assert (data[1]["quantity"], data[1]["cost"], data[1]["realized_pnl"]) == ("10", "1000.00", "0.00")
-    assert data[0]["portfolio_name"] == "Growth"
+    payloads = [item["data"] for item in list_events(api, type="position.changed")]
+    assert (payloads[0]["quantity"], payloads[0]["cost"], payloads[0]["realized_pnl"]) == (
+        "6",
+        "600.00",
+        "40.00",
+    )
+    assert (payloads[1]["quantity"], payloads[1]["cost"], payloads[1]["realized_pnl"]) == (
+        "10",
+        "1000.00",
+        "0.00",
+    )
+    assert payloads[0]["portfolio_name"] == "Growth"
 
 
 def test_trade_event_of_a_fill_names_its_order(api):

@@ -152,8 +152,8 @@ def test_no_text_of_a_file_is_a_formula(api, start):
     text = f"{start}1+1|cmd"
     api.buy("1", "10", key=text, portfolio_name=f"{text} book", user_id=text, note=text, charges="1")
     api.set_quote("AAPL", "10", "10", "10")
-    named = {"user_id": text, "strategy": text, "client_order_id": text}
-    placed = api.post_order(portfolio_name=f"{text} book", **named)
+    text_fields = {"user_id": text, "strategy": text, "client_order_id": text}
+    placed = api.post_order(portfolio_name=f"{text} book", **text_fields)
     assert placed.status_code == 201, placed.text
     deposit = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": text}
     assert api.post(f"/portfolios/{text} book/cash", deposit, {"Idempotency-Key": text}).status_code == 201
@@ -239,11 +239,11 @@ def test_memory_of_an_export_does_not_grow_with_its_rows():
     row = ["x" * 50] * 2
 
     def measure(pages):
-        left = [pages]
+        remaining_pages = [pages]
 
         def read_page(_connection, _position, limit):
-            left[0] -= 1
-            return Page([row] * limit, None if left[0] == 0 else "next")
+            remaining_pages[0] -= 1
+            return Page([row] * limit, None if remaining_pages[0] == 0 else "next")
 
         export_of_pages = CsvExport(Source((Column("a"), Column("b")), read_page), 200)
         sizes = []

@@ -81,9 +81,9 @@ def test_export_is_one_request_of_raw_values(api, settings, capsys):
     assert capsys.readouterr().out.endswith("1 rows written\n")
     [(path, authorization, body)] = Google.requests
     assert (path, authorization) == ("/v4/S1/values:batchUpdate", "Bearer t")
-    [data] = body["data"]
-    assert (body["valueInputOption"], data["range"]) == ("RAW", "'Bob''s'!A1")
-    heading, row = data["values"]
+    [bar_file] = body["data"]
+    assert (body["valueInputOption"], bar_file["range"]) == ("RAW", "'Bob''s'!A1")
+    heading, row = bar_file["values"]
     cells = dict(zip(heading, row, strict=True))
     assert (cells["price"], cells["quantity"], cells["note"]) == (99.5, 10.0, "=1+1")
     assert (cells["portfolio_name"], cells["reverses"]) == ("Growth", "")

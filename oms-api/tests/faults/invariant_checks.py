@@ -74,10 +74,10 @@ def find_faults(journal: Journal, database_url: str) -> list[str]:
     books = defaultdict(list)
     for row in sorted(tables["trades"], key=lambda row: row["sequence"]):
         books[row["portfolio_id"]].append(row)
-    held = {(row["portfolio_id"], row["symbol"]): _compute_position(row) for row in tables["positions"]}
+    positions = {(row["portfolio_id"], row["symbol"]): _compute_position(row) for row in tables["positions"]}
     for portfolio in tables["portfolios"]:
-        faults += _Book(portfolio, books.pop(portfolio["id"], []), held).faults
-    faults += [f"rows of no portfolio: {left}" for left in (*books, *held)]
+        faults += _Book(portfolio, books.pop(portfolio["id"], []), positions).faults
+    faults += [f"rows of no portfolio: {unknown_id}" for unknown_id in (*books, *positions)]
     return faults
 
 
@@ -100,7 +100,7 @@ def _check_intent(intent: Intent, rows: list[Row]) -> str | None:
     if intent.refused and rows:
         return "said to be not placed, and recorded"
     if intent.acknowledged and {rows[0]["trade_id"]} != set(intent.acknowledged):
-        return f"told as {intent.acknowledged}, recorded as {rows[0]['trade_id']}"
+        return f"acknowledged as {intent.acknowledged}, recorded as {rows[0]['trade_id']}"
     return _describe_difference(intent, rows[0]) if rows else None
 
 
@@ -115,16 +115,17 @@ def _describe_difference(intent: Intent, row: Row) -> str | None:
 def _check_events(tables: dict[str, list[Row]]) -> list[str]:
     recorded = [event for event in tables["events"] if event["type"] == "trade.recorded"]
     counts = Counter(json.loads(event["payload"])["trade_id"] for event in recorded)
-    due = Counter(row["trade_id"] for row in tables["trades"])
+    trade_counts = Counter(row["trade_id"] for row in tables["trades"])
     return [
-        f"event of {trade_id} stands {counts[trade_id]} times" for trade_id in (counts - due) + (due - counts)
+        f"event of {trade_id} stands {counts[trade_id]} times"
+        for trade_id in (counts - trade_counts) + (trade_counts - counts)
     ]
 
 
 class _Book:
     """Walks through one portfolio's ledger."""
 
-    def __init__(self, portfolio: Row, rows: list[Row], held: dict[tuple[int, str], Position]) -> None:
+    def __init__(self, portfolio: Row, rows: list[Row], positions: dict[tuple[int, str], Position]) -> None:
         self._name, self._rows = portfolio["name"], rows
         self.faults: list[str] = []
         self._positions: dict[str, Position] = {}
@@ -144,8 +145,12 @@ class _Book:
         standing = [row for row in rows if row["kind"] == "trade" and row["trade_id"] not in undone]
         self._expect(portfolio["total_trades"], len(standing), "trades")
         self._expect(portfolio["total_buys"], sum(row["side"] == "BUY" for row in standing), "buys")
-        mine = {symbol: held.pop((owner, symbol)) for owner, symbol in list(held) if owner == portfolio["id"]}
-        self._expect(mine, self._positions, "positions")
+        own_positions = {
+            symbol: positions.pop((owner, symbol))
+            for owner, symbol in list(positions)
+            if owner == portfolio["id"]
+        }
+        self._expect(own_positions, self._positions, "positions")
 
     def _walk(self, row: Row) -> None:
         sign = 1 if row["side"] == "BUY" else -1
@@ -174,9 +179,9 @@ class _Book:
                 position = _sum_fills(position, row)
         return position
 
-    def _expect(self, said: object, true: object, label: str) -> None:
-        if said != true:
-            self.faults.append(f"{self._name}: {label} is {said}, must be {true}")
+    def _expect(self, stated: object, true: object, label: str) -> None:
+        if stated != true:
+            self.faults.append(f"{self._name}: {label} is {stated}, must be {true}")
 
 
 def _sum_fills(position: Position, row: Row) -> Position:

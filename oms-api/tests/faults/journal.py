@@ -24,7 +24,7 @@ class Intent:
 
     @property
     def unresolved(self) -> bool:
-        """Whether nobody has told yet if it stands."""
+        """Whether no answer has confirmed the outcome yet."""
         return not self.acknowledged and not self.refused
 
 
@@ -55,15 +55,15 @@ class Journal:
                 self._reversible.append(trade["trade_id"])
 
     def record_answer(
-        self, intent: Intent, status: int, told: dict[str, Any], retry_after: bool = True
+        self, intent: Intent, status: int, body: dict[str, Any], retry_after: bool = True
     ) -> None:
         """Write down an answer: 201 with a trade, or a problem."""
         if status == 201:
-            self.acknowledge(intent, told)
+            self.acknowledge(intent, body)
             return
-        kind = str(told.get("type"))
+        kind = str(body.get("type"))
         if status != 503 or not retry_after or not kind.endswith((NOT_PLACED, UNKNOWN)):
-            self.record_problem(f"{intent.key}: {status} {told}")
+            self.record_problem(f"{intent.key}: {status} {body}")
         intent.refused = kind.endswith(NOT_PLACED)
 
     def record_problem(self, label: str) -> None:
@@ -82,7 +82,7 @@ class Journal:
             return self._reversible.pop() if self._reversible else None
 
     def unresolved(self) -> list[Intent]:
-        """Return what nobody has told of."""
+        """Return the requests whose outcome is unknown."""
         with self._lock:
             return [intent for intent in self.intents.values() if intent.unresolved]
 

@@ -61,11 +61,11 @@ class Connection:
         except (http.client.HTTPException, OSError) as error:
             self.close()
             raise ConnectionError(str(error)) from error
-        told = {name.lower(): value for name, value in response.getheaders()}
+        response_headers = {name.lower(): value for name, value in response.getheaders()}
         return (
             response.status,
-            told,
-            json.loads(content) if "json" in told["content-type"] else content.decode(),
+            response_headers,
+            json.loads(content) if "json" in response_headers["content-type"] else content.decode(),
         )
 
 
@@ -86,7 +86,7 @@ class Sender:
 
     def send_batch(self, key: str, intents: Sequence[Intent]) -> None:
         """Send trades as a batch under `key`; their own keys are `key`:0, `key`:1 and so on."""
-        answer = self._call("/api/v1/trades:batch", {"trades": [one.body for one in intents]}, key)
+        answer = self._call("/api/v1/trades:batch", {"trades": [member.body for member in intents]}, key)
         if answer is None:
             return
         status, headers, body = answer
@@ -192,7 +192,7 @@ def run_load(
 
 
 def resolve_open_requests(journal: Journal, port: int, seconds: float = 120.0) -> None:
-    """Ask again, with the same key, after everything whose outcome nobody told."""
+    """Repeat, with the same key, each request whose outcome is unknown."""
     sender = Sender(journal, port)
     deadline = time.monotonic() + seconds
     with sender.connection:

@@ -25,10 +25,10 @@ HERE = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 
 
-def wait_until(done: Callable[[], bool], seconds: float, label: str) -> float:
-    """Poll until `done`, and return after how many seconds; a failure when it takes longer than allowed."""
+def wait_until(condition: Callable[[], bool], seconds: float, label: str) -> float:
+    """Wait until `condition` is true, and return the seconds. Fails after `seconds`."""
     started = time.monotonic()
-    while not done():
+    while not condition():
         assert time.monotonic() - started < seconds, f"after {seconds:g} s still not: {label}"
         time.sleep(0.01)
     return time.monotonic() - started
@@ -44,8 +44,12 @@ class PostgresProcess(PostgresServer):
     @override
     def start(self) -> None:
         """Start, and wait until connections are taken."""
-        given = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
-        options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
+        server_options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+        }
+        options = [part for name, value in server_options.items() for part in ("-c", f"{name}={value}")]
         with (self.home / "server.log").open("ab") as log:
             self._postmaster = subprocess.Popen(
                 [str(self._programs / "postgres"), "-D", str(self._data), *options], cwd="/",

@@ -63,7 +63,7 @@ class Network:
                 return
             self.connections += 1
             try:
-                server = socket.create_connection(("127.0.0.1", self._to), timeout=5)
+                server = socket.create_connection(("127.0.0.1", self._to), timeout=60)
             except OSError:
                 _cut(client)
                 continue
@@ -77,11 +77,11 @@ class Network:
             ):
                 threading.Thread(target=_pump, args=(source, target, watch, vanished), daemon=True).start()
 
-    def _is_request_faulty(self, data: bytes) -> NetworkFault:
-        return self._apply_fault(COMMIT in data, NetworkFault.BEFORE_COMMIT, NetworkFault.COMMIT_VANISHES)
+    def _is_request_faulty(self, chunk: bytes) -> NetworkFault:
+        return self._apply_fault(COMMIT in chunk, NetworkFault.BEFORE_COMMIT, NetworkFault.COMMIT_VANISHES)
 
-    def _is_response_faulty(self, data: bytes) -> NetworkFault:
-        return self._apply_fault(COMMITTED in data, NetworkFault.AFTER_COMMIT, NetworkFault.ANSWER_VANISHES)
+    def _is_response_faulty(self, chunk: bytes) -> NetworkFault:
+        return self._apply_fault(COMMITTED in chunk, NetworkFault.AFTER_COMMIT, NetworkFault.ANSWER_VANISHES)
 
     def _apply_fault(self, is_here: bool, *ways: NetworkFault) -> NetworkFault:
         with self._lock:
@@ -99,20 +99,20 @@ def _pump(
     vanished: threading.Event,
 ) -> None:
     with suppress(OSError):  # the other pump, or `repair`, cut it
-        while data := source.recv(_CHUNK):
-            struck = watch(data)
+        while chunk := source.recv(_CHUNK):
+            struck = watch(chunk)
             if struck in {NetworkFault.BEFORE_COMMIT, NetworkFault.AFTER_COMMIT}:
                 break
             if struck is not NetworkFault.NOWHERE:
                 vanished.set()
             if not vanished.is_set():
-                target.sendall(data)
+                target.sendall(chunk)
     if not vanished.is_set():
         _cut(target)
         _cut(source)
 
 
-def _cut(one: socket.socket) -> None:
+def _cut(connection: socket.socket) -> None:
     with suppress(OSError):  # it was not connected any more
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

@@ -24,8 +24,6 @@ from app.ledger.service import batch
 from app.ledger.service.commands import RecordTrade
 from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 
-LOST_SECONDS = 0.05
-
 
 def replace_attribute(owner: Any, name: str, replacement: Any) -> None:
     """Put a fault in the place of a part of the service."""
@@ -72,12 +70,12 @@ def exit_before_commit(number: int) -> None:
 
 
 def exit_after_commit(number: int) -> None:
-    """Die with everything committed, and nobody told."""
+    """End the process after the commit and before any answer."""
     _around_commit(number, before=False)
 
 
 def _around_commit(number: int, before: bool) -> None:
-    commit, tick = BatchWriter._commit, call_at(number, kill_process)  # the fault
+    commit, tick = BatchWriter._commit_transaction, call_at(number, kill_process)  # the fault
 
     def dying(*arguments: Any) -> None:
         if before:
@@ -89,16 +87,20 @@ def _around_commit(number: int, before: bool) -> None:
     replace_attribute(BatchWriter, "_commit", staticmethod(dying))
 
 
-def answer_before_commit(_: int) -> None:
-    """Sabotage: say 201 first, commit a moment later."""
+def answer_before_commit(number: int) -> None:
+    """Sabotage: after `number` commands, answer 201 and leave the commit to the end of the process."""
 
     def run(self: Any) -> None:
+        answered = 0
+        connection = self._writing._connected()
+        transaction = connection.begin()
         while batch := self._next_batch():
-            connection = self._writing._connected()
-            with connection.begin():
-                result = self._writing._handler.handle(connection, [item.command for item in batch], {})
-                self._answer(batch, result.outcomes)
-                time.sleep(LOST_SECONDS)
+            result = self._writing._handler.handle(connection, [item.command for item in batch], {})
+            self._answer(batch, result.outcomes)
+            answered += len(batch)
+            if answered < number:
+                transaction.commit()
+                transaction = connection.begin()
 
     replace_attribute(GroupCommit, "_run", run)
 
@@ -112,19 +114,34 @@ def drop_every(number: int) -> None:
 
 
 def forget_keys(_: int) -> None:
-    """Sabotage: bind no idempotency key, so that a repeat trades again."""
+    """Sabotage: store no idempotency key, so that a retry trades again.
+
+    One trade is always committed and not answered yet, so that a kill at any time leaves one to retry.
+    """
     handle = OrderBatchHandler.handle
 
-    def forgetting(self: Any, connection: Any, commands: Any, *rest: Any) -> Any:
-        kept = [
+    def forgetting(self: Any, connection: Any, commands: Any, *arguments: Any) -> Any:
+        without_keys = [
             command._replace(origin=command.origin._replace(idempotency_key=None, request_hash=None))
             if isinstance(command, RecordTrade)
             else command
             for command in commands
         ]
-        return handle(self, connection, kept, *rest)
+        return handle(self, connection, without_keys, *arguments)
+
+    def run(self: Any) -> None:
+        unanswered: list[Any] = []
+        connection = self._writing._connected()
+        while batch := self._next_batch():
+            with connection.begin():
+                result = self._writing._handler.handle(connection, [item.command for item in batch], {})
+            committed = unanswered + list(zip(batch, result.outcomes, strict=True))
+            unanswered = [entry for entry in committed if isinstance(entry[0].command, RecordTrade)][-1:]
+            answered = [entry for entry in committed if entry not in unanswered]
+            self._answer([item for item, _ in answered], [outcome for _, outcome in answered])
 
     replace_attribute(OrderBatchHandler, "handle", forgetting)
+    replace_attribute(GroupCommit, "_run", run)
 
 
 def step_clock(_: int) -> None:
@@ -139,7 +156,7 @@ def step_clock(_: int) -> None:
 
 def slow_commit(number: int) -> None:
     """Take `number` milliseconds for each commit."""
-    commit = BatchWriter._commit  # the fault
+    commit = BatchWriter._commit_transaction  # the fault
 
     def slow(*arguments: Any) -> None:
         time.sleep(number / 1000)

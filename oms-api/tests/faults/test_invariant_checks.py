@@ -32,7 +32,7 @@ def find_faults_after_kill(stage: FaultSetup, journal: Journal, fault: str) -> s
 
 
 def test_service_that_answers_before_its_commit_is_detected(setup: FaultSetup, journal: Journal):
-    assert "acknowledged and lost" in find_faults_after_kill(setup, journal, "answer_before_commit")
+    assert "acknowledged and lost" in find_faults_after_kill(setup, journal, "answer_before_commit:100")
 
 
 def test_service_that_drops_rows_is_detected(sqlite_setup: FaultSetup, journal: Journal):

@@ -12,9 +12,9 @@ from tests.faults.seeds import create_random, parametrize_seeds, sleep_at_random
 
 
 def kill_amid_load(
-    oms: OmsProcess, others: list[OmsProcess], journal: Journal, random: Random, name: str
+    oms: OmsProcess, other_processes: list[OmsProcess], journal: Journal, random: Random, name: str
 ) -> None:
-    with run_load(journal, [oms.port, *(other.port for other in others)], name):
+    with run_load(journal, [oms.port, *(other.port for other in other_processes)], name):
         wait_for_more(journal, random.randint(1, 150))
         sleep_at_random(random)
         oms.kill()
@@ -39,12 +39,12 @@ def test_killed_service_loses_and_duplicates_nothing(
 def test_two_services_on_one_database_survive_a_kill_of_either(
     setup: FaultSetup, journal: Journal, seed: int, crashes: int
 ):
-    random, pair = create_random(seed, "kill one of two"), [setup.oms(), setup.oms()]
-    with run_services(*pair):
+    random, processes = create_random(seed, "kill one of two"), [setup.oms(), setup.oms()]
+    with run_services(*processes):
         for number in range(crashes):
-            random.shuffle(pair)
-            kill_amid_load(pair[0], pair[1:], journal, random, f"s{seed}-{number}")
-            resolve_open_requests(journal, pair[1].port)
+            random.shuffle(processes)
+            kill_amid_load(processes[0], processes[1:], journal, random, f"s{seed}-{number}")
+            resolve_open_requests(journal, processes[1].port)
         setup.assert_books_consistent(journal)
 
 

@@ -106,8 +106,8 @@ def test_thousand_idle_and_partial_requests_do_not_block_others(service_with_lon
         httpx.Client(base_url=service_with_long_timeouts.url, timeout=PATIENCE_SECONDS) as client,
     ):
         crowd = [
-            stack.enter_context(connect_client(service_with_long_timeouts, requests[one % 4]))
-            for one in range(1000)
+            stack.enter_context(connect_client(service_with_long_timeouts, requests[attempt % 4]))
+            for attempt in range(1000)
         ]
         slowest = 0.0
         for number in range(50):
@@ -123,21 +123,23 @@ def test_thousand_idle_and_partial_requests_do_not_block_others(service_with_lon
         assert late.recv(65536).startswith(b"HTTP/1.1 201")
 
 
-@pytest.mark.parametrize("said", [b"", b"\r\n"])
-def test_idle_connection_is_closed(service_with_short_timeouts, said):
-    with connect_client(service_with_short_timeouts, said) as client:
+@pytest.mark.parametrize("sent_bytes", [b"", b"\r\n"])
+def test_idle_connection_is_closed(service_with_short_timeouts, sent_bytes):
+    with connect_client(service_with_short_timeouts, sent_bytes) as client:
         assert read_rest(client) == b""
 
 
-@pytest.mark.parametrize("said", [b"GET /hea", HEAD])
-def test_incomplete_head_is_answered_and_closed(service_with_short_timeouts, said):
-    with connect_client(service_with_short_timeouts, said) as client:
+@pytest.mark.parametrize("sent_bytes", [b"GET /hea", HEAD])
+def test_incomplete_head_is_answered_and_closed(service_with_short_timeouts, sent_bytes):
+    with connect_client(service_with_short_timeouts, sent_bytes) as client:
         assert read_rest(client).startswith(b"HTTP/1.1 408")
 
 
-@pytest.mark.parametrize(("said", "piece"), [(b"GET /", b"x"), (HEAD, b"X-More: 1\r\n"), (b"\r\n", b"\r\n")])
-def test_trickled_head_does_not_extend_its_timeout(service_with_short_timeouts, said, piece):
-    with connect_client(service_with_short_timeouts, said) as client:
+@pytest.mark.parametrize(
+    ("sent_bytes", "piece"), [(b"GET /", b"x"), (HEAD, b"X-More: 1\r\n"), (b"\r\n", b"\r\n")]
+)
+def test_trickled_head_does_not_extend_its_timeout(service_with_short_timeouts, sent_bytes, piece):
+    with connect_client(service_with_short_timeouts, sent_bytes) as client:
         assert send_slowly(client, piece)[:12] in {b"HTTP/1.1 408", b""}
 
 
@@ -151,10 +153,10 @@ def test_second_head_has_the_same_timeout_as_the_first(service_with_short_timeou
 
 
 @pytest.mark.parametrize(
-    "said", [HEAD + LENGTH, HEAD + LENGTH + BODY[:-1], HEAD + CHUNKED, HEAD + CHUNKED + b"5\r\nab"]
+    "sent_bytes", [HEAD + LENGTH, HEAD + LENGTH + BODY[:-1], HEAD + CHUNKED, HEAD + CHUNKED + b"5\r\nab"]
 )
-def test_incomplete_body_is_answered_and_closed(service_with_short_timeouts, said):
-    with connect_client(service_with_short_timeouts, said) as client:
+def test_incomplete_body_is_answered_and_closed(service_with_short_timeouts, sent_bytes):
+    with connect_client(service_with_short_timeouts, sent_bytes) as client:
         head, _, body = read_rest(client).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408")
     assert b"\r\nconnection: close" in head
@@ -163,9 +165,9 @@ def test_incomplete_body_is_answered_and_closed(service_with_short_timeouts, sai
     assert problem["request_id"].encode() in head
 
 
-@pytest.mark.parametrize(("said", "piece"), [(HEAD + LENGTH, b" "), (HEAD + CHUNKED, b"1\r\n \r\n")])
-def test_trickled_body_does_not_extend_its_timeout(service_with_short_timeouts, said, piece):
-    with connect_client(service_with_short_timeouts, said) as client:
+@pytest.mark.parametrize(("sent_bytes", "piece"), [(HEAD + LENGTH, b" "), (HEAD + CHUNKED, b"1\r\n \r\n")])
+def test_trickled_body_does_not_extend_its_timeout(service_with_short_timeouts, sent_bytes, piece):
+    with connect_client(service_with_short_timeouts, sent_bytes) as client:
         assert send_slowly(client, piece)[:12] in {b"HTTP/1.1 408", b""}
 
 
@@ -206,10 +208,10 @@ def test_trailer_fields_after_a_body_are_ignored_and_use_no_memory(service_with_
 
 def is_held(client: socket.socket) -> bool:
     """Tell whether the server still holds its end of the connection: the system keeps what is unsent."""
-    ours, theirs = (f":{end[1]:04X}" for end in (client.getsockname(), client.getpeername()))
+    own_port, peer_port = (f":{end[1]:04X}" for end in (client.getsockname(), client.getpeername()))
     ends = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    held = [end[9] for end in ends if end[1].endswith(theirs) and end[2].endswith(ours)]
-    return held not in ([], ["0"])
+    inodes = [end[9] for end in ends if end[1].endswith(peer_port) and end[2].endswith(own_port)]
+    return inodes not in ([], ["0"])
 
 
 def test_client_that_does_not_read_is_disconnected(service_with_short_timeouts):

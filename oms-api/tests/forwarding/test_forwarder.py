@@ -1,6 +1,7 @@
 """A request is served by the worker of its partition, and by another one when that worker cannot."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from zlib import crc32
@@ -10,6 +11,7 @@ import pytest
 from app.direct_routes import DirectRequest, RequestInfo
 from app.forwarding import ForwardedCycle, Forwarder, WorkerSlots, peer_connection
 from app.forwarding.forwarder import RETRY_SECONDS
+from tests.support.conditions import WAIT_SECONDS
 
 PATH = "/api/v1/trade"
 KEYS_BY_SLOT: dict[int, bytes] = {crc32(key) % 2: key for key in (b"a", b"d")}
@@ -60,12 +62,12 @@ class Request:
         self.done.set_result(result)
 
     async def result(self):
-        return await asyncio.wait_for(self.done, 20)
+        return await asyncio.wait_for(self.done, WAIT_SECONDS)
 
 
 async def until(condition):
     """Wait until the condition holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not condition():  # noqa: ASYNC110  # the condition changes in callbacks of other objects
             await asyncio.sleep(0.005)
 
@@ -104,6 +106,35 @@ def test_a_request_is_answered_by_the_worker_of_its_partition(tmp_path):
         assert set(results) == {(201, b"x-served: yes\r\n", KEYS_BY_SLOT[1])}
         assert (len(second.served), first.served) == (100, [])
         assert first.outcomes == ["answered"] * 100
+
+    run(tmp_path, scenario)
+
+
+def test_requests_that_follow_one_another_are_sent_together(tmp_path, monkeypatch):
+    """The first one is sent immediately. The others wait for each other while it has no answer."""
+    monkeypatch.setattr(peer_connection, "GATHER_SECONDS", 30)
+    monkeypatch.setattr(peer_connection, "MAX_GATHERED", 3)
+
+    async def scenario(first, second):
+        second.held = []
+        requests = [Request(KEYS_BY_SLOT[1]) for _ in range(4)]
+        assert requests[0].send(first)
+        await until(lambda: len(second.held) == 1)
+        assert all(request.send(first) for request in requests[1:3])
+        await asyncio.sleep(0.05)
+        assert len(second.held) == 1
+        assert requests[3].send(first)
+        await until(lambda: len(second.held) == 4)
+
+    run(tmp_path, scenario)
+
+
+def test_a_gathered_request_is_sent_without_others(tmp_path):
+    async def scenario(first, second):
+        second.held = []
+        for number in (1, 2):
+            assert Request(KEYS_BY_SLOT[1]).send(first)
+            await until(lambda count=number: len(second.held) == count)
 
     run(tmp_path, scenario)
 
@@ -167,6 +198,26 @@ def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
     run(tmp_path, scenario)
 
 
+def test_worker_that_pauses_itself_keeps_the_connection(tmp_path, monkeypatch):
+    monkeypatch.setattr(peer_connection, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
+
+    async def scenario(first, second):
+        second.held = []
+        request = Request(KEYS_BY_SLOT[1])
+        assert request.send(first)
+        connection = first.forwarder._connections[1]
+        await until(lambda: second.held)
+        await until(lambda: connection._asked_at is None)  # no reply is awaited
+        time.sleep(0.2)  # noqa: ASYNC251  # the pause
+        await asyncio.sleep(0.01)  # the check that is late
+        second.held[0].respond(None, 201, b"", b"late")
+        assert await request.result() == (201, b"", b"late")
+        second.held = None
+
+    run(tmp_path, scenario)
+
+
 def test_stopping_worker_answers_accepted_requests_and_declines_others(tmp_path):
     async def scenario(first, second):
         second.held = []
@@ -219,7 +270,7 @@ def test_frames_that_cannot_be_read_end_the_connection(tmp_path):
     async def scenario(first, second):
         before = first.forwarder._connections[1]
         before._transport.write(b"\xff" * 20)
-        await asyncio.wait_for(before.closed, 20)
+        await asyncio.wait_for(before.closed, WAIT_SECONDS)
         await until(lambda: first.forwarder.is_connected)
         assert second.served == []
 

@@ -35,11 +35,11 @@ def test_a_request_is_decoded_as_it_was_encoded(number, headers, body):
 
 @given(st.lists(RESPONSES, max_size=5), st.integers(1, 40))
 def test_responses_are_read_from_pieces_of_any_size(responses, size):
-    data = b"".join(map(encode_response, responses))
+    stream = b"".join(map(encode_response, responses))
     reader = FrameReader()
     frames: list[ResponseFrame] = []
-    for start in range(0, len(data), size):
-        frames += map(decode_response, reader.feed(data[start : start + size]))
+    for start in range(0, len(stream), size):
+        frames += map(decode_response, reader.feed(stream[start : start + size]))
     assert frames == responses
 
 

@@ -89,8 +89,8 @@ def test_full_batch_does_not_wait(engine, patient_writer):
 def test_close_ends_the_wait(engine, patient_writer):
     async def callers(writer):
         await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
-        left = writer.submit_all(["second", "third"])
+        later_futures = writer.submit_all(["second", "third"])
         await asyncio.get_running_loop().run_in_executor(None, writer.close)
-        await asyncio.gather(*left)
+        await asyncio.gather(*later_futures)
 
     assert serve_callers(engine, callers) == [8, 2]

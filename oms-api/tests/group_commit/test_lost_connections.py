@@ -26,12 +26,12 @@ def build_connection_error() -> OperationalError:
 def lose_connection_at_commit(engine, monkeypatch, first_commits: bool):
     """Lose the connection at the next COMMIT of the writer, before or after it was carried out."""
     commit = engine.dialect.do_commit
-    left = [1]
+    failures_left = [1]
 
     def losing(connection):
-        if not left:
+        if not failures_left:
             return commit(connection)
-        left.pop()
+        failures_left.pop()
         if first_commits:
             commit(connection)
         raise build_connection_error()

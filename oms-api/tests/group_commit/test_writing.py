@@ -7,6 +7,7 @@ import pytest
 from app.errors import Conflict, NotPlaced, OmsError, OutcomeUnknown
 from app.group_commit import GroupCommit, queue
 from tests.group_commit.note_writer import NoteHandler, Sizes, read_notes, run_writer, submit_all
+from tests.support.conditions import WAIT_SECONDS
 
 
 def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
@@ -16,16 +17,16 @@ def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
     with run_writer(engine, handler, gauges=gauges) as writer:
 
         def release():
-            assert handler.entered.wait(10)
+            assert handler.entered.wait(WAIT_SECONDS)
             handler.gate.set()
 
         async def run():
             first = writer.submit("wait")
-            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
-            rest = [writer.submit(work) for work in works[1:]]
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
+            futures = [writer.submit(work) for work in works[1:]]
             assert writer.depth == 50
             handler.gate.set()
-            return await asyncio.gather(first, *rest)
+            return await asyncio.gather(first, *futures)
 
         assert asyncio.run(run()) == [f"wrote {work}" for work in works]
         assert handler.batches == [["wait"], works[1:]]
@@ -40,10 +41,10 @@ def test_batch_size_is_limited(engine):
 
         async def run():
             first = writer.submit("wait")
-            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
-            rest = writer.submit_all([str(number) for number in range(25)])
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
+            futures = writer.submit_all([str(number) for number in range(25)])
             handler.gate.set()
-            await asyncio.gather(first, *rest)
+            await asyncio.gather(first, *futures)
 
         asyncio.run(run())
     assert [len(batch) for batch in handler.batches] == [1, 10, 10, 5]
@@ -165,15 +166,15 @@ def test_full_queue_accepts_all_commands_of_a_request_or_none(engine):
 
         async def run():
             first = writer.submit("wait")
-            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
-            taken = writer.submit_all(["a", "b"])
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
+            futures = writer.submit_all(["a", "b"])
             with pytest.raises(NotPlaced) as caught:
                 writer.submit_all(["c", "d"])
-            taken.append(writer.submit("e"))
+            futures.append(writer.submit("e"))
             with pytest.raises(NotPlaced):
                 writer.submit("f")
             handler.gate.set()
-            await asyncio.gather(first, *taken)
+            await asyncio.gather(first, *futures)
             return caught.value
 
         assert asyncio.run(run()).retry_after_seconds == 1
@@ -188,8 +189,8 @@ def test_close_writes_accepted_commands_and_accepts_no_more(engine):
         async def run():
             loop = asyncio.get_running_loop()
             first = writer.submit("wait")
-            await loop.run_in_executor(None, handler.entered.wait, 10)
-            rest = writer.submit_all(["a", "b"])
+            await loop.run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
+            futures = writer.submit_all(["a", "b"])
             closing = loop.run_in_executor(None, writer.close)
             while writer.alive:  # noqa: ASYNC110  # the closing thread has no event to wait for
                 await asyncio.sleep(0)
@@ -197,7 +198,7 @@ def test_close_writes_accepted_commands_and_accepts_no_more(engine):
                 writer.submit("c")
             handler.gate.set()
             await closing
-            return await asyncio.gather(first, *rest)
+            return await asyncio.gather(first, *futures)
 
         assert asyncio.run(run()) == ["wrote wait", "wrote a", "wrote b"]
     assert read_notes(engine) == ["wait", "a", "b"]
@@ -211,7 +212,7 @@ def test_close_rejects_commands_it_cannot_write(engine):
         async def run():
             loop = asyncio.get_running_loop()
             first = writer.submit("wait")
-            await loop.run_in_executor(None, handler.entered.wait, 10)
+            await loop.run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             late = writer.submit("late")
             await loop.run_in_executor(None, writer.close, 0.0)
             with pytest.raises(NotPlaced):
@@ -230,7 +231,7 @@ def test_disconnected_client_does_not_affect_others(engine):
 
         async def run():
             gone, stays = writer.submit_all(["wait", "b"])
-            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
+            await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             gone.cancel()
             handler.gate.set()
             return await stays

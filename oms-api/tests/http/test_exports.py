@@ -21,30 +21,30 @@ class Export:
     """Gives three pieces, or pieces without end; may fail."""
 
     def __init__(self, pieces=3, fails_after=None):
-        self.pieces, self.fails_after, self.given = pieces, fails_after, 0
+        self.pieces, self.fails_after, self.piece_count = pieces, fails_after, 0
 
     async def read(self):
-        if self.given == self.fails_after:
+        if self.piece_count == self.fails_after:
             raise Unavailable("The database does not answer.")
-        self.given += 1
-        return b"line\n" * 2 if self.given <= self.pieces else b""
+        self.piece_count += 1
+        return b"line\n" * 2 if self.piece_count <= self.pieces else b""
 
 
 def serve_export(export, leaves_after=None):
     """Send the answer through the edge to a client that leaves after so many messages.
 
-    Return what it got, and for what the server is told to cut the connection.
+    Return the content that it received, and the error for which the server closes the connection.
     """
-    sent, left, failures = [], asyncio.Event(), []
+    sent, disconnected, failures = [], asyncio.Event(), []
 
     async def receive():
-        await left.wait()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(message):
         sent.append(message)
         if len(sent) == leaves_after:
-            left.set()
+            disconnected.set()
         await asyncio.sleep(0)  # as a server does while the client takes its time
 
     async def app(scope, receive, send):
@@ -74,7 +74,7 @@ def test_export_is_sent_as_lines_of_an_attachment():
 def test_export_stops_reading_after_a_client_disconnect():
     export = Export(pieces=1_000_000)
     serve_export(export, leaves_after=5)
-    assert export.given < 20
+    assert export.piece_count < 20
 
 
 def test_failed_export_is_not_terminated_as_complete():

@@ -28,18 +28,18 @@ TRADE, TICKET = build_trade_body(gmv=None, price="175"), build_ticket_body()
 def draw_bodies(draw: st.DrawFn, model: type[BaseModel], good: dict[str, str]) -> bytes:
     """Draw a body: the good one with some fields left out, repeated, replaced or added, in any order."""
     names = [*model.model_fields, "qty", "SYMBOL", "symb\\u006fl"]
-    kept = [(name, json.dumps(value)) for name, value in good.items() if draw(st.integers(0, 9))]
+    fields = [(name, json.dumps(value)) for name, value in good.items() if draw(st.integers(0, 9))]
     changed = draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(VALUES)), max_size=3))
-    pairs = draw(st.permutations([*kept, *changed]))
+    pairs = draw(st.permutations([*fields, *changed]))
     if draw(st.booleans()):
         pairs = list(dict(pairs).items())
     return ("{" + ", ".join(f'"{name}": {value}' for name, value in pairs) + "}").encode()
 
 
-def parse_or_catch(parse, *given):
-    """Return the parsed model, or the error as it is told."""
+def parse_or_catch(parse, *arguments):
+    """Return the parsed model, or the text of the error."""
     try:
-        return parse(*given)
+        return parse(*arguments)
     except OmsError as error:
         return type(error), error.detail, error.errors
 

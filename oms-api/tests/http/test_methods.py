@@ -62,6 +62,6 @@ def test_every_method_suggestion_names_an_existing_route(method, template):
     path = build_example_path(template)
     assert TABLE.list_methods(path), "no such path"
     assert method not in TABLE.list_methods(path)
-    named = ADDRESS.findall(TABLE.suggest_other_method(method, path) or "")
-    assert named
-    assert set(named) <= PLAIN
+    addresses = ADDRESS.findall(TABLE.suggest_other_method(method, path) or "")
+    assert addresses
+    assert set(addresses) <= PLAIN

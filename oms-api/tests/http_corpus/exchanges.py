@@ -240,12 +240,12 @@ def _list_headers(keys: Keys, team: str) -> list[Exchange]:
         Exchange(f"headers: {name}", (send(TRADE, build_trade_body(), *fields),), 1 + (name == "continue"))
         for name, fields in _HEADERS.items()
     ]
-    for who, key in (("reader", keys.reader), ("bot", keys.bot)):
+    for caller, key in (("reader", keys.reader), ("bot", keys.bot)):
         request = Writer(key).request
         for line, body in ((TRADE, build_trade_body()), (ORDERS, build_ticket_body(quantity="9"))):
             sent = request(line, body)
-            exchanges.append(Exchange(f"{who}: {line}", (sent,)))
-            exchanges.append(Exchange(f"{who}, bad body: {line}", (request(line, b"x"),)))
+            exchanges.append(Exchange(f"{caller}: {line}", (sent,)))
+            exchanges.append(Exchange(f"{caller}, bad body: {line}", (request(line, b"x"),)))
     act = Writer(keys.bot).request
     people = (f"slack:{team}:U1", f"slack:{team}:U1", "slack:TOTHER:U1", "nobody", "")
     exchanges += [

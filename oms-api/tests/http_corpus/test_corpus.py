@@ -26,6 +26,7 @@ from app.http_server import LimitedHttpProtocol
 from app.main import Application
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
 from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.ports import find_free_port
 from tests.support.service import Service, run_service
 
@@ -120,11 +121,11 @@ async def send_exchange(port: int, exchange: Exchange) -> list[Any]:
                 await asyncio.sleep(PAUSE_SECONDS)
             writer.write(piece)
         for _ in range(exchange.responses):
-            response = await asyncio.wait_for(read_response(reader), 20)
+            response = await asyncio.wait_for(read_response(reader), WAIT_SECONDS)
             responses += [response]
         writer.write(b"END\r\n\r\n")  # the service closes the connection, and sends no other response
-        rest = await asyncio.wait_for(reader.read(), 20)
-        return [*responses, rest.decode()] if rest else responses
+        remaining = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
+        return [*responses, remaining.decode()] if remaining else responses
     except (ConnectionError, asyncio.IncompleteReadError):
         return responses
     finally:
@@ -199,8 +200,8 @@ def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
 
 def test_every_exchange_gets_its_recorded_answer(answers):
     if os.environ.get("RECORD_ANSWERS"):
-        kept = remove_sentences(answers)
-        lines = [f"{json.dumps(name)}: {json.dumps(response)}" for name, response in kept.items()]
+        compared = remove_sentences(answers)
+        lines = [f"{json.dumps(name)}: {json.dumps(response)}" for name, response in compared.items()]
         ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(ANSWERS.read_text())
     assert answers.keys() == recorded.keys()

@@ -48,10 +48,12 @@ def create_user(api: ApiClient, **changes: Any) -> dict[str, Any]:
 
 
 def create_key(
-    api: ApiClient, name: str = "bot", scopes: tuple[str, ...] = ("trade",), **facts: Any
+    api: ApiClient, name: str = "bot", scopes: tuple[str, ...] = ("trade",), **fields: Any
 ) -> dict[str, Any]:
     """Make a key of the desk."""
-    api_key: dict[str, Any] = assert_ok(api.post("/api-keys", {"name": name, "scopes": scopes, **facts}), 201)
+    api_key: dict[str, Any] = assert_ok(
+        api.post("/api-keys", {"name": name, "scopes": scopes, **fields}), 201
+    )
     return api_key
 
 

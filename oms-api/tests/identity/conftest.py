@@ -24,10 +24,10 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     """Provide the clock that decides how long cached values last."""
-    moved = Clock()
+    moved_clock = Clock()
     for module in ("authenticator", "sessions"):
-        monkeypatch.setattr(f"app.identity.service.{module}.monotonic_seconds", lambda: moved.seconds)
-    return moved
+        monkeypatch.setattr(f"app.identity.service.{module}.monotonic_seconds", lambda: moved_clock.seconds)
+    return moved_clock
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from app.identity.rules.access import (
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "left"),
+    ("key_portfolios", "user_portfolios", "visible"),
     [
         (None, None, None),
         ({"growth"}, None, {"growth"}),
@@ -22,9 +22,12 @@ from app.identity.rules.access import (
         ({"growth"}, {"income"}, set()),
     ],
 )
-def test_restricted_key_and_restricted_user_see_the_intersection(one, other, left):
-    narrowed = [None if given is None else frozenset(given) for given in (one, other)]
-    assert intersect_portfolios(*narrowed) == (None if left is None else frozenset(left))
+def test_restricted_key_and_restricted_user_see_the_intersection(key_portfolios, user_portfolios, visible):
+    narrowed = [
+        None if portfolios is None else frozenset(portfolios)
+        for portfolios in (key_portfolios, user_portfolios)
+    ]
+    assert intersect_portfolios(*narrowed) == (None if visible is None else frozenset(visible))
 
 
 @pytest.mark.parametrize(("scopes", "manages"), [("act_as", False), ("admin", True)])

@@ -39,8 +39,8 @@ HOME = Path(command.__file__).parents[2]
 class Typed(io.StringIO):
     """What is typed at a terminal, or comes through a pipe."""
 
-    def __init__(self, words: str, *, terminal: bool = False) -> None:
-        super().__init__(words)
+    def __init__(self, arguments: str, *, terminal: bool = False) -> None:
+        super().__init__(arguments)
         self.terminal = terminal
 
     @override
@@ -173,13 +173,13 @@ def test_users_and_tenants_are_disabled_and_enabled(run_successfully, database_u
     key = run_successfully("create-tenant", "alpha", "Alpha")
     run_successfully("create-user", "Uma", "trader", "--person", "slack:T1:U1", "--tenant", "alpha")
     states = []
-    for words in (
+    for arguments in (
         ("disable-user", "slack:T1:U1", "--tenant", "alpha"),
         ("enable-user", "slack:T1:U1", "--tenant", "alpha"),
         ("suspend", "alpha"),
         ("resume", "alpha"),
     ):
-        run_successfully(*words)
+        run_successfully(*arguments)
         with run_service(database_url) as service:
             _find_tenant(service, "alpha", key).claim_workspace("T1")
             response = _find_tenant(service, "alpha", key).get(
@@ -215,12 +215,12 @@ def test_credentials_of_brokers_that_no_key_decrypts_are_named(run_command, data
         monkeypatch.setenv("BROKER_KEYS", keys)
         status, _, sentence = run_command("encrypt-broker-credentials")
         outputs.append((status, sentence.split(" are ")[0], "paper" in sentence))
-    words = "The credentials of {} broker connections"
-    refused = (command.REFUSED, words.format(0), True)
+    message = "The credentials of {} broker connections"
+    refused = (command.REFUSED, message.format(0), True)
     assert outputs == [
         refused,
-        (command.DONE, words.format(1), False),
-        (command.DONE, words.format(0), False),
+        (command.DONE, message.format(1), False),
+        (command.DONE, message.format(0), False),
     ]
 
 
@@ -243,7 +243,7 @@ def test_lists_print_one_line_for_each_item(run_successfully):
 
 
 @pytest.mark.parametrize(
-    ("words", "status"),
+    ("arguments", "status"),
     [
         (("suspend", "default"), 1),
         (("suspend", "nope"), 1),
@@ -259,18 +259,18 @@ def test_lists_print_one_line_for_each_item(run_successfully):
         (("rotate-master-key", "--env-file", "/nowhere/.env"), 2),
     ],
 )
-def test_failed_command_has_an_exit_status_and_a_message(run_command, words, status):
-    output = run_command(*words, typed=f"{PASSWORD}\n")
+def test_failed_command_has_an_exit_status_and_a_message(run_command, arguments, status):
+    output = run_command(*arguments, typed=f"{PASSWORD}\n")
     assert (output[0], output[1]) == (status, "")
     assert output[2]
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("create-user", "A", "king"), ("create-key", "b", "read", "--expires-in-days", "0")]
+    "arguments", [(), ("create-user", "A", "king"), ("create-key", "b", "read", "--expires-in-days", "0")]
 )
-def test_invalid_arguments_are_reported(run_command, words):
+def test_invalid_arguments_are_reported(run_command, arguments):
     with pytest.raises(SystemExit) as refusal:
-        run_command(*words)
+        run_command(*arguments)
     assert refusal.value.code == 2
 
 
@@ -295,9 +295,9 @@ def test_master_key_rotation_updates_the_file_and_keeps_sessions(run_successfull
         )
         session = build_bearer_header(log_in(connect_operator(service)))
     assert run_successfully("rotate-master-key", "--env-file", str(file)) == ""
-    kept = dotenv_values(file)
-    new = kept["OMS_API_KEY"]
-    assert (kept["OMS_API_KEY_PREVIOUS"], kept["PORT"]) == (BOOTSTRAP_KEY, "8001")
+    written = dotenv_values(file)
+    new = written["OMS_API_KEY"]
+    assert (written["OMS_API_KEY_PREVIOUS"], written["PORT"]) == (BOOTSTRAP_KEY, "8001")
     assert file.read_text().startswith(f"# Settings\nOMS_API_KEY={new}\nPORT=8001\n")
     assert file.stat().st_mode & 0o777 == 0o600
     assert new not in (None, BOOTSTRAP_KEY)

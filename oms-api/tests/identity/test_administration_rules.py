@@ -18,18 +18,18 @@ from app.identity.rules.keys import NAME_LENGTH
 from tests.factories import NOON
 
 
-def build_caller(role=Role.ADMIN, **facts):
-    return Caller(1, "k", "k", SCOPES_OF_ROLE[role], **facts)
+def build_caller(role=Role.ADMIN, **fields):
+    return Caller(1, "k", "k", SCOPES_OF_ROLE[role], **fields)
 
 
 @pytest.mark.parametrize("own", list(Role))
-@pytest.mark.parametrize("given", list(Role))
-def test_caller_can_grant_only_roles_within_their_own_rights(own, given):
-    if SCOPES_OF_ROLE[given] <= SCOPES_OF_ROLE[own]:
-        require_role(build_caller(own), given)
+@pytest.mark.parametrize("granted_role", list(Role))
+def test_caller_can_grant_only_roles_within_their_own_rights(own, granted_role):
+    if SCOPES_OF_ROLE[granted_role] <= SCOPES_OF_ROLE[own]:
+        require_role(build_caller(own), granted_role)
     else:
         with pytest.raises(RightsExceeded, match="you do not have it yourself"):
-            require_role(build_caller(own), given)
+            require_role(build_caller(own), granted_role)
 
 
 def test_caller_needs_the_rights_of_every_granted_role():
@@ -44,7 +44,7 @@ def test_grant_rejection_names_the_missing_rights():
 
 
 @pytest.mark.parametrize(
-    ("own", "given", "passes"),
+    ("own", "granted_portfolios", "passes"),
     [
         (None, None, True),
         (None, ["a"], True),
@@ -55,19 +55,19 @@ def test_grant_rejection_names_the_missing_rights():
         (frozenset(), ["a"], False),
     ],
 )
-def test_caller_can_grant_only_their_own_portfolios(own, given, passes):
+def test_caller_can_grant_only_their_own_portfolios(own, granted_portfolios, passes):
     if passes:
-        require_portfolios(build_caller(portfolios=own), given)
+        require_portfolios(build_caller(portfolios=own), granted_portfolios)
     else:
         with pytest.raises(RightsExceeded):
-            require_portfolios(build_caller(portfolios=own), given)
+            require_portfolios(build_caller(portfolios=own), granted_portfolios)
 
 
 LATER = NOON + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("own", "wanted", "is_said", "granted"),
+    ("own", "requested", "is_said", "granted"),
     [
         (None, None, False, None),
         (None, None, True, None),
@@ -77,14 +77,14 @@ LATER = NOON + timedelta(seconds=1)
         (LATER, NOON, True, NOON),
     ],
 )
-def test_granted_expiry_is_the_requested_one_or_that_of_the_caller(own, wanted, is_said, granted):
-    assert compute_granted_expiry(build_caller(expires_at=own), wanted, is_said=is_said) == granted
+def test_granted_expiry_is_requested_or_the_expiry_of_the_caller(own, requested, is_said, granted):
+    assert compute_granted_expiry(build_caller(expires_at=own), requested, is_said=is_said) == granted
 
 
-@pytest.mark.parametrize("wanted", [None, LATER])
-def test_expiry_later_than_that_of_the_caller_is_rejected(wanted):
+@pytest.mark.parametrize("requested", [None, LATER])
+def test_expiry_after_the_expiry_of_the_caller_is_rejected(requested):
     with pytest.raises(RightsExceeded, match="must not be later"):
-        compute_granted_expiry(build_caller(expires_at=NOON), wanted, is_said=True)
+        compute_granted_expiry(build_caller(expires_at=NOON), requested, is_said=True)
 
 
 @pytest.mark.parametrize("name", ["bot", "x" * NAME_LENGTH])

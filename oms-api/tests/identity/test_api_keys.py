@@ -225,18 +225,18 @@ def create_two_keys(api, name, other):
 
 def test_key_of_another_tenant_is_not_found(service):
     first, second = service.create_client(), service.create_client()
-    body, theirs = create_key(first, "bot"), create_key(second, "bot")
+    body, other_key = create_key(first, "bot"), create_key(second, "bot")
     for ask in (
         lambda key_id: first.get(f"/api-keys/{key_id}"),
         lambda key_id: first.patch(f"/api-keys/{key_id}", {"revoked": True}),
         lambda key_id: first.post(f"/api-keys/{key_id}:rotate", {}),
     ):
-        foreign, absent = ask(theirs["key_id"]), ask("0" * 12)
+        foreign, absent = ask(other_key["key_id"]), ask("0" * 12)
         assert (foreign.status_code, absent.status_code) == (404, 404)
-        assert foreign.json()["detail"].replace(theirs["key_id"], "0" * 12) == absent.json()["detail"]
+        assert foreign.json()["detail"].replace(other_key["key_id"], "0" * 12) == absent.json()["detail"]
     assert first.get("/api-keys/x").status_code == 422
-    assert body["key_id"] != theirs["key_id"]
-    assert second.with_key(theirs["key"]).get("/portfolios").status_code == 200
+    assert body["key_id"] != other_key["key_id"]
+    assert second.with_key(other_key["key"]).get("/portfolios").status_code == 200
 
 
 def test_bootstrap_key_creates_keys_only_for_its_own_tenant(service, api):

@@ -109,10 +109,10 @@ def test_revoked_key_is_rejected_within_a_second(harness):
 
 
 def test_rejected_key_is_not_cached(harness):
-    known, harness.found = harness.found, None
+    stored_key, harness.found = harness.found, None
     with pytest.raises(NoValidKey):
         harness.call(KEY)
-    harness.found = known
+    harness.found = stored_key
     assert harness.call(KEY).name == "desk"
 
 

@@ -36,7 +36,7 @@ def change_executor(engine):
 
 
 @pytest.mark.parametrize(
-    ("caller", "wanted"),
+    ("caller", "requested"),
     [
         (LESSER, NewKey("k", frozenset({Scope.RISK}))),
         (LESSER, NewKey("k", frozenset({Scope.ADMIN}))),
@@ -44,11 +44,13 @@ def change_executor(engine):
         (NARROW, NewKey("k", frozenset({Scope.READ}), portfolios=("Macro",))),
     ],
 )
-def test_key_cannot_have_more_rights_than_its_creator(engine, caller, wanted):
+def test_key_cannot_have_more_rights_than_its_creator(engine, caller, requested):
     with pytest.raises(RightsExceeded):
         run_in_transaction(
             engine,
-            lambda connection: api_keys.create_key(connection, ChangeRequest(caller, "t"), wanted, utc_now()),
+            lambda connection: api_keys.create_key(
+                connection, ChangeRequest(caller, "t"), requested, utc_now()
+            ),
         )
 
 
@@ -71,16 +73,16 @@ def test_caller_with_fewer_rights_cannot_rotate_a_key(engine):
 
 
 @pytest.mark.parametrize(
-    ("caller", "wanted"),
+    ("caller", "requested"),
     [
         (LESSER, NewUser("A", Role.ADMIN, person="slack:T1:U1")),
         (LESSER, NewUser("A", Role.RISK, person="slack:T1:U1")),
         (NARROW, NewUser("A", Role.VIEWER, person="slack:T1:U1")),
     ],
 )
-def test_user_cannot_have_more_rights_than_their_creator(change_executor, caller, wanted):
+def test_user_cannot_have_more_rights_than_their_creator(change_executor, caller, requested):
     with pytest.raises(RightsExceeded):
-        asyncio.run(users.create_user(change_executor, ChangeRequest(caller, "t"), wanted))
+        asyncio.run(users.create_user(change_executor, ChangeRequest(caller, "t"), requested))
 
 
 def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, change_executor):
@@ -91,9 +93,9 @@ def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, 
     refused: list[tuple[str, UserChanges]] = [
         ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
     ]  # fmt: skip
-    for held, changes in refused:
+    for rights, changes in refused:
         with pytest.raises(RightsExceeded):
-            asyncio.run(users.update_user(change_executor, ChangeRequest(LESSER, "t"), body[held], changes))
+            asyncio.run(users.update_user(change_executor, ChangeRequest(LESSER, "t"), body[rights], changes))
     asyncio.run(
         users.update_user(change_executor, ChangeRequest(LESSER, "t"), body["trader"], {"role": "viewer"})
     )

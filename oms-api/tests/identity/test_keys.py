@@ -70,7 +70,7 @@ def test_swapped_adjacent_characters_are_detected():
 
 
 @pytest.mark.parametrize(
-    ("words", "granted"),
+    ("scopes", "granted"),
     [
         ("read", {"read"}),
         ("trade", {"trade", "read"}),
@@ -82,14 +82,14 @@ def test_swapped_adjacent_characters_are_detected():
         ("read  trade", {"trade", "read"}),
     ],
 )
-def test_wider_scope_includes_the_narrower(words, granted):
-    assert expand_scopes(words.split()) == granted
+def test_wider_scope_includes_the_narrower(scopes, granted):
+    assert expand_scopes(scopes.split()) == granted
 
 
-@pytest.mark.parametrize("words", ["", " ", "write", "read,trade", "READ"])
-def test_unknown_scopes_are_rejected(words):
+@pytest.mark.parametrize("scopes", ["", " ", "write", "read,trade", "READ"])
+def test_unknown_scopes_are_rejected(scopes):
     with pytest.raises(ValueError, match=r"."):
-        expand_scopes(words.split())
+        expand_scopes(scopes.split())
 
 
 @pytest.mark.parametrize(

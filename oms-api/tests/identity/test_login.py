@@ -94,8 +94,8 @@ def test_disabled_user_gets_the_same_answer(session_services, alice, engine):
 def test_password_reset_during_verification_rejects_the_login(session_services, alice, engine, monkeypatch):
     verify = passwords_service.Passwords.verify
 
-    async def verify_and_be_late(self, *facts):
-        verdict = await verify(self, *facts)
+    async def verify_and_be_late(self, *arguments):
+        verdict = await verify(self, *arguments)
         execute(engine, "UPDATE logins SET password_hash = 'another'")
         return verdict
 

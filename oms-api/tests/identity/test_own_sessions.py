@@ -23,17 +23,17 @@ def change_password(services, caller, current, password):
 
 
 def test_password_change_ends_all_other_sessions(session_services, alice, engine):
-    mine, other = (
+    own_session, other = (
         session_services.log_in(alice.build_login()),
         session_services.log_in(alice.build_login(), THIEF),
     )
-    caller = session_services.caller(mine.access)
+    caller = session_services.caller(own_session.access)
     with pytest.raises(WrongPassword):
         change_password(session_services, caller, "not the password", ANOTHER)
     with pytest.raises(Invalid):
         change_password(session_services, caller, PASSWORD, "password")
     change_password(session_services, caller, PASSWORD, ANOTHER)
-    assert session_services.refresh(mine.refresh)
+    assert session_services.refresh(own_session.refresh)
     with pytest.raises(NoValidKey):
         session_services.caller(other.access)
     with pytest.raises(WrongLogin):
@@ -56,8 +56,12 @@ def test_password_guesses_within_a_session_are_throttled(session_services, alice
 
 def test_user_lists_and_revokes_only_their_own_sessions(session_services, alice, engine):
     bob = create_person(engine, alice.tenant_id, email="bob@x")
-    mine, other, bobs = (session_services.log_in(person.build_login()) for person in (alice, alice, bob))
-    caller, elsewhere, bob_caller = (session_services.caller(tokens.access) for tokens in (mine, other, bobs))
+    own_session, other, bobs = (
+        session_services.log_in(person.build_login()) for person in (alice, alice, bob)
+    )
+    caller, elsewhere, bob_caller = (
+        session_services.caller(tokens.access) for tokens in (own_session, other, bobs)
+    )
     listed = asyncio.run(session_services.sessions.list_own_sessions(caller))
     ids = {f"session:{session.session_id}" for session in listed}
     assert ids == {caller.key_id, elsewhere.key_id}

@@ -129,10 +129,10 @@ def test_composed_and_decomposed_characters_are_the_same_password():
 
 
 def test_common_password_list_is_lower_case_and_long_enough():
-    words = load_common_passwords()
-    assert {"password", "iloveyou", "liverpool", "slackoms"} <= words
-    assert len(words) > 2000
-    assert all(word == word.casefold() and len(word) >= 4 for word in words)
+    passwords = load_common_passwords()
+    assert {"password", "iloveyou", "liverpool", "slackoms"} <= passwords
+    assert len(passwords) > 2000
+    assert all(word == word.casefold() and len(word) >= 4 for word in passwords)
 
 
 def test_password_rejection_names_the_field_and_the_reason():
@@ -150,14 +150,16 @@ def test_password_matches_only_its_own_hash(password_checker):
     async def run():
         stored = await password_checker.hash(GOOD)
         same = await password_checker.verify(stored, GOOD)
-        others = [await password_checker.verify(stored, other) for other in (GOOD + " ", GOOD.upper(), "")]
-        return stored, same, others
+        other_results = [
+            await password_checker.verify(stored, other) for other in (GOOD + " ", GOOD.upper(), "")
+        ]
+        return stored, same, other_results
 
-    stored, same, others = asyncio.run(run())
+    stored, same, other_results = asyncio.run(run())
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert GOOD not in stored
     assert (same.matches, same.rehashed) == (True, None)
-    assert [verdict.matches for verdict in others] == [False] * 3
+    assert [verdict.matches for verdict in other_results] == [False] * 3
 
 
 def test_hashes_of_one_password_differ(password_checker):

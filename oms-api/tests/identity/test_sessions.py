@@ -41,8 +41,8 @@ def count_statements(services, work):
     """Return how many statements the work takes, and what it gives."""
     statements = []
 
-    def listen(*facts):
-        statements.append(facts[2])
+    def listen(*arguments):
+        statements.append(arguments[2])
 
     event.listen(services.engine, "before_cursor_execute", listen)
     try:
@@ -196,13 +196,13 @@ def test_changed_role_applies_within_a_second(session_services, alice, engine, m
 
 def test_all_sessions_of_a_user_end_together(session_services, alice, engine):
     bob = create_person(engine, alice.tenant_id, email="bob@x")
-    mine = [session_services.log_in(alice.build_login()) for _ in range(3)]
+    sessions = [session_services.log_in(alice.build_login()) for _ in range(3)]
     his = session_services.log_in(bob.build_login())
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [alice.tenant_id])
         ended = queries.revoke_sessions_of(connection, alice.tenant_id, alice.user_id, "new password", NOON)
     assert ended == 3
-    for tokens in mine:
+    for tokens in sessions:
         with pytest.raises(NotRefreshed):
             session_services.refresh(tokens.refresh)
     assert session_services.refresh(his.refresh)
@@ -222,12 +222,12 @@ def test_session_cannot_be_ended_by_another_tenant(session_services, alice, engi
 def test_token_with_the_session_of_another_user_is_rejected(session_services, alice, engine):
     mallory, bob = create_person(engine), create_person(engine, alice.tenant_id, email="bob@x")
     access = verify_access_token(session_services.log_in(alice.build_login()).access, RING, NOON)
-    others = [
+    other_statuses = [
         (mallory.tenant_id, alice.user_id),
         (alice.tenant_id, mallory.user_id),
         (bob.tenant_id, bob.user_id),
     ]
-    for tenant_id, user_id in others:
+    for tenant_id, user_id in other_statuses:
         forged = type(access)(tenant_id, user_id, access.session_id, access.expires_at)
         with pytest.raises(NoValidKey):
             session_services.caller(sign_access_token(forged, RING, NOON, "j"))

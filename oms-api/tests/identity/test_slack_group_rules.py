@@ -10,7 +10,7 @@ VIEWER, TRADER = Role.VIEWER, Role.TRADER
 
 
 @pytest.mark.parametrize(
-    ("current", "groups", "default", "wanted"),
+    ("current", "groups", "default", "expected_role"),
     [
         (None, ["S1"], "trader", VIEWER),
         (None, ["S1", "S2"], None, TRADER),
@@ -24,8 +24,8 @@ VIEWER, TRADER = Role.VIEWER, Role.TRADER
         (TRADER, [], "approver", VIEWER),
     ],
 )
-def test_the_highest_group_counts_and_the_default_without_one(current, groups, default, wanted):
-    assert choose_role(current, groups, ROLES, default) is wanted
+def test_the_highest_group_counts_and_the_default_without_one(current, groups, default, expected_role):
+    assert choose_role(current, groups, ROLES, default) is expected_role
 
 
 @pytest.mark.parametrize("role", [Role.APPROVER, Role.RISK, Role.ADMIN])

@@ -34,7 +34,7 @@ def list_roles(api):
     return {user["person"]: user["role"] for user in assert_ok(api.get("/users")) if user["person"]}
 
 
-def test_settings_are_empty_then_those_of_an_administrator_and_audited(api, bot, slug):
+def test_settings_are_empty_until_an_administrator_sets_them(api, bot, slug):
     assert assert_ok(bot.get("/slack-settings")) == {"slack_channels": {}, "slack_group_roles": {}}
     changed = assert_ok(
         api.patch(f"/tenants/{slug}", {"slack_channels": CHANNELS, "slack_group_roles": ROLES})
@@ -70,12 +70,12 @@ def test_members_of_groups_get_their_roles_and_lose_them(api, bot, slug):
     assert_ok(bot.get("/positions", {"X-On-Behalf-Of": create_person(api, "U3")}))
     report = assert_ok(read_slack_report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U1", "U2"]))
     assert report == {"created": 2, "changed": 1}
-    wanted = {
+    expected = {
         create_person(api, "U1"): "trader",
         create_person(api, "U2"): "viewer",
         create_person(api, "U3"): "trader",
     }
-    assert list_roles(api) == wanted
+    assert list_roles(api) == expected
     assert assert_ok(read_slack_report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U2"])) == {
         "created": 0,
         "changed": 0,

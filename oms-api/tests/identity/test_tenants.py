@@ -101,10 +101,10 @@ def test_tenant_list_is_for_the_operator_and_contains_no_tenant_data(fresh_servi
     first = connect_operator(fresh_service).get("/tenants", limit=3)
     assert [item["slug"] for item in assert_ok(first)] == ["alpha", "beta", "default"]
     assert all(set(row) == LISTED for row in first.json())
-    rest = fresh_service.client.get(
+    next_page = fresh_service.client.get(
         first.links["next"]["url"], headers={"X-API-Key": connect_operator(fresh_service).key}
     )
-    assert [item["slug"] for item in assert_ok(rest)] == ["gamma"]
+    assert [item["slug"] for item in assert_ok(next_page)] == ["gamma"]
     assert set(assert_ok(connect_operator(fresh_service).get("/tenants/alpha"))) == LISTED
     assert set(assert_ok(connect_operator(fresh_service).get("/tenants/default"))) == SHOWN
 

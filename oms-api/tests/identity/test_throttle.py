@@ -121,13 +121,13 @@ def test_throttle_memory_is_bounded_and_evicts_the_least_recent(clock):
 
 @given(st.lists(st.tuples(st.floats(0, 200), st.booleans()), max_size=60))
 def test_attempts_never_exceed_the_allowance(steps):
-    clock, taken = Clock(), []
+    clock, taken_at = Clock(), []
     buckets = Buckets(Allowance(3, 60), clock, 10)
     for pause, again in steps:
         clock.seconds += pause
-        taken += [clock.seconds for _ in range(1 + again) if buckets.take("name") == 0]
-    for index, at in enumerate(taken):
-        within = [other for other in taken[index:] if other - at < 600]
+        taken_at += [clock.seconds for _ in range(1 + again) if buckets.take("name") == 0]
+    for index, at in enumerate(taken_at):
+        within = [other for other in taken_at[index:] if other - at < 600]
         assert len(within) <= 3 + 10 + 1
 
 
@@ -165,12 +165,14 @@ def test_clients_are_distinguished_by_network_and_user_agent():
 
 def exchange_counts(*pools):
     """Do what Redis does for one bucket of each name: add up what was taken everywhere."""
-    drained = [(pool, taken) for pool in pools for taken in pool.drain()]
-    for name in {taken.bucket.name for _, taken in drained}:
-        mine = [(pool, taken) for pool, taken in drained if taken.bucket.name == name]
-        left = PAIR.attempts - sum(taken.number for _, taken in mine)
-        for pool, taken in mine:
-            pool.update_level(taken.bucket, left)
+    drained = [(pool, drained_tokens) for pool in pools for drained_tokens in pool.drain()]
+    for name in {drained_tokens.bucket.name for _, drained_tokens in drained}:
+        of_bucket = [
+            (pool, drained_tokens) for pool, drained_tokens in drained if drained_tokens.bucket.name == name
+        ]
+        remaining = PAIR.attempts - sum(drained_tokens.number for _, drained_tokens in of_bucket)
+        for pool, drained_tokens in of_bucket:
+            pool.update_level(drained_tokens.bucket, remaining)
 
 
 def test_processes_with_redis_count_guesses_together(clock):

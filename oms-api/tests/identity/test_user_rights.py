@@ -123,5 +123,7 @@ def test_two_admins_cannot_remove_each_other_concurrently(database_url):
         with ThreadPoolExecutor(2) as pool:
             answers = sorted(pool.map(disable_the_other, range(2)))
         with service.open_connection() as connection:
-            left = connection.execute(text("SELECT count(*) FROM users WHERE status = 'active'")).scalar_one()
-    assert (answers, left) in (([200, 409], 1), ([200, 401], 1))
+            active_count = connection.execute(
+                text("SELECT count(*) FROM users WHERE status = 'active'")
+            ).scalar_one()
+    assert (answers, active_count) in (([200, 409], 1), ([200, 401], 1))

@@ -123,7 +123,7 @@ def test_users_are_listed_newest_first_in_pages(api):
 
 
 @pytest.mark.parametrize(
-    ("filters", "found"),
+    ("filters", "expected_names"),
     [
         ({"q": "ANN"}, {"ann"}),
         ({"q": "example.com"}, {"ann", "bob"}),
@@ -134,12 +134,12 @@ def test_users_are_listed_newest_first_in_pages(api):
         ({"status": "active", "role": "trader"}, {"ann"}),
     ],
 )
-def test_users_are_filtered_by_name_role_and_status(api, filters, found):
+def test_users_are_filtered_by_name_role_and_status(api, filters, expected_names):
     create_user(api, email="ann@example.com", name="ann")
     create_user(api, email="bob@example.com", name="bob", role="risk")
     cid = create_user(api, email=None, password=None, person="slack:T1:U9", name="cid")
     api.patch(f"/users/{cid['id']}", {"status": "disabled"})
-    assert {item["name"] for item in assert_ok(api.get("/users", **filters))} == found
+    assert {item["name"] for item in assert_ok(api.get("/users", **filters))} == expected_names
 
 
 def test_user_change_is_audited_before_and_after(api):
@@ -214,17 +214,19 @@ def test_delegated_user_administers_only_through_an_admin_key(api):
 
 def test_tenants_with_the_same_users_are_separate(service):
     first, second = service.create_client(), service.create_client()
-    body, theirs = create_user(first, person="slack:T1:U1"), create_user(second, person="slack:T1:U1")
-    assert body["id"] != theirs["id"]
-    absent = theirs["id"] + 1_000_000
+    body, other_user = create_user(first, person="slack:T1:U1"), create_user(second, person="slack:T1:U1")
+    assert body["id"] != other_user["id"]
+    absent = other_user["id"] + 1_000_000
     for path in ("/users/{}", "/roles/{}"):
-        foreign = first.patch(path.format(theirs["id"]), {"role": "admin"})
+        foreign = first.patch(path.format(other_user["id"]), {"role": "admin"})
         missing = first.patch(path.format(absent), {"role": "admin"})
         assert (foreign.status_code, missing.status_code) == (404, 404)
-        assert foreign.json()["detail"].replace(str(theirs["id"]), str(absent)) == missing.json()["detail"]
-    assert first.get(f"/users/{theirs['id']}").status_code == 404
+        assert (
+            foreign.json()["detail"].replace(str(other_user["id"]), str(absent)) == missing.json()["detail"]
+        )
+    assert first.get(f"/users/{other_user['id']}").status_code == 404
     assert [person["id"] for person in assert_ok(first.get("/users"))] == [body["id"]]
-    assert assert_ok(second.get(f"/users/{theirs['id']}")) == theirs
+    assert assert_ok(second.get(f"/users/{other_user['id']}")) == other_user
     cursor = service.client.get  # a cursor of one is none of the other's
     create_user(first, email="b@example.com", name="B")
     following = first.get("/users", limit=1).links["next"]["url"]

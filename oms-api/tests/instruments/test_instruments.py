@@ -136,8 +136,12 @@ def test_each_tenant_has_its_own_terms(service):
 
 def test_instruments_of_several_tenants_are_found_together(service, api):
     api.put("/instruments/RELIANCE", RELIANCE)
-    named = ((api.tenant_id, "RELIANCE"), (api.tenant_id, "AAPL"), (api.tenant_id + 10**6, "RELIANCE"))
-    keys = [InstrumentKey(*name) for name in named]
+    instrument_keys = (
+        (api.tenant_id, "RELIANCE"),
+        (api.tenant_id, "AAPL"),
+        (api.tenant_id + 10**6, "RELIANCE"),
+    )
+    keys = [InstrumentKey(*name) for name in instrument_keys]
     with service.open_connection() as connection:
         instruments = find_instruments(connection, keys)
     instrument = Instrument(

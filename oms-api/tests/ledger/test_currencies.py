@@ -10,8 +10,8 @@ from tests.risk.risk_requests import list_events
 SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
 
 
-def set_rate(api, price, pair="USD/INR"):
-    api.set_quote(pair, None, None, price)
+def set_rate(api, price, currency_pair="USD/INR"):
+    api.set_quote(currency_pair, None, None, price)
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def test_unlisted_or_same_currency_instrument_is_not_converted(rupee_api, symbol
     rupee_api.put("/instruments/INFY", SHARE | {"currency": "INR"})
     body = rupee_api.buy("10", "200", symbol=symbol)
     assert (body["position"]["cost"], body["currency"], body["fx_rate"]) == ("2000.00", None, None)
-    held = rupee_api.get(f"/positions/Growth/{symbol}").json()
-    assert (held["currency"], held["base_currency"]) == ("INR", "INR")
-    assert (held["fx_rate"], held["local_cost"]) == (None, None)
+    position = rupee_api.get(f"/positions/Growth/{symbol}").json()
+    assert (position["currency"], position["base_currency"]) == ("INR", "INR")
+    assert (position["fx_rate"], position["local_cost"]) == (None, None)
 
 
 def test_trade_without_an_exchange_rate_is_rejected(api):

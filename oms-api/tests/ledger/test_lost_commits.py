@@ -16,19 +16,19 @@ def lose_connection_at_commit(monkeypatch):
     """`losing(service, carried_out)` loses the connection at the writer's next COMMIT of a trade."""
     wrote = []
 
-    def note(*facts):
-        is_insert = "INSERT INTO trades" in facts[2] or "EXECUTE insert_trades" in facts[2]
+    def note(*arguments):
+        is_insert = "INSERT INTO trades" in arguments[2] or "EXECUTE insert_trades" in arguments[2]
         if threading.current_thread().name == "group-commit" and is_insert:
             wrote.append(True)
 
     def arm(service, carried_out):
         dialect = type(service.engine.dialect)
-        commit, left = dialect.do_commit, [1]
+        commit, failures_left = dialect.do_commit, [1]
 
         def lose(self, connection):
-            if threading.current_thread().name != "group-commit" or not (left and wrote):
+            if threading.current_thread().name != "group-commit" or not (failures_left and wrote):
                 return commit(self, connection)
-            left.pop()
+            failures_left.pop()
             if carried_out:
                 commit(self, connection)
             raise OperationalError(

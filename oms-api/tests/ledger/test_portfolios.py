@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ledger.test_listing import iterate_pages
+from tests.support.pages import iterate_pages
 
 
 def test_portfolio_shows_counters_cash_and_positions(api):
@@ -46,8 +46,8 @@ def test_portfolio_shows_counters_cash_and_positions(api):
 def test_flat_position_keeps_its_realised_profit(api):
     api.buy("1", "10")
     api.sell("1", "11")
-    held = {"quantity": "0", "avg_cost": "0.00", "cost": "0.00", "realized_pnl": "1.00"}
-    assert api.get_portfolio()["positions"] == {"AAPL": held}
+    expected_position = {"quantity": "0", "avg_cost": "0.00", "cost": "0.00", "realized_pnl": "1.00"}
+    assert api.get_portfolio()["positions"] == {"AAPL": expected_position}
 
 
 def test_documented_portfolio_example_runs_step_by_step(api):
@@ -88,7 +88,7 @@ def five_portfolios(api):
 
 
 @pytest.mark.parametrize(
-    ("part", "found"),
+    ("part", "expected_names"),
     [
         ("GROWTH", ["Growth", "growth 100%"]),
         ("%", ["growth 100%"]),
@@ -102,8 +102,8 @@ def five_portfolios(api):
         (" come ", ["Income_1"]),
     ],
 )
-def test_q_matches_a_part_of_the_name_case_insensitively(five_portfolios, part, found):
-    assert five_portfolios.get("/portfolios", q=part).json() == found
+def test_q_matches_a_part_of_the_name_case_insensitively(five_portfolios, part, expected_names):
+    assert five_portfolios.get("/portfolios", q=part).json() == expected_names
 
 
 def test_portfolio_names_keep_one_sequence_for_every_page_size(five_portfolios):

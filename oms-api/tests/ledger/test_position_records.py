@@ -18,8 +18,8 @@ MINUTE = timedelta(minutes=1)
 
 def get_position(api, symbol="AAPL", *names):
     body = api.get(f"/positions/Growth/{symbol}").json()
-    wanted = names or ("highest_price", "lowest_price", "max_drawdown")
-    return tuple(body[name] for name in wanted)
+    columns = names or ("highest_price", "lowest_price", "max_drawdown")
+    return tuple(body[name] for name in columns)
 
 
 def set_last_price(api, *prices, symbol="AAPL"):

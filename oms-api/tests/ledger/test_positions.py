@@ -11,8 +11,8 @@ def list_positions(api, **params):
     return response.json()
 
 
-def list_names(found):
-    return [(item["portfolio_name"], item["symbol"]) for item in found]
+def list_names(positions):
+    return [(item["portfolio_name"], item["symbol"]) for item in positions]
 
 
 def test_position_is_marked_at_the_quote_midpoint(api):

@@ -31,7 +31,7 @@ def test_side_without_a_price_is_unknown():
 
 
 @pytest.mark.parametrize(
-    "given",
+    "quote",
     [
         [],
         {},
@@ -43,8 +43,8 @@ def test_side_without_a_price_is_unknown():
         {"quotes": {"AAPL": {"t": AT, "bp": "1", "ap": True}}},
     ],
 )
-def test_malformed_quotes_are_left_out(given):
-    assert parse_quotes(given) == []
+def test_malformed_quotes_are_left_out(quote):
+    assert parse_quotes(quote) == []
 
 
 @pytest.mark.parametrize("is_by_symbol", [True, False])

@@ -17,7 +17,6 @@ from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.conditions import wait_until
 from tests.support.processes import run_process
-from tests.support.redis import RedisServer
 
 
 class Feed(ManualSource):
@@ -45,16 +44,6 @@ class Feed(ManualSource):
     def set_price(self, symbol, price):
         self.heard_at = utc_now()
         self.quotes[symbol] = Quote(symbol, None, None, Decimal(price), None, None, self.heard_at, self.name)
-
-
-@pytest.fixture(scope="module")
-def redis_server():
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_well_known_symbols_stay_around_their_levels(source):
 
 
 @pytest.mark.parametrize(
-    ("symbol", "known"),
+    ("symbol", "price_symbol"),
     [
         ("BRK-B", "BRK.B"),
         ("BTCUSD", "BTC/USD"),
@@ -62,8 +62,10 @@ def test_well_known_symbols_stay_around_their_levels(source):
         ("SOL/USDC", "SOL/USD"),
     ],
 )
-def test_every_spelling_of_a_symbol_has_one_price(source, symbol, known):
-    assert source.get_quote(symbol, NOON)._replace(symbol=known) == source.get_quote(known, NOON)
+def test_every_spelling_of_a_symbol_has_one_price(source, symbol, price_symbol):
+    assert source.get_quote(symbol, NOON)._replace(symbol=price_symbol) == source.get_quote(
+        price_symbol, NOON
+    )
 
 
 def test_unknown_spelling_has_its_own_price(source):

@@ -1,4 +1,4 @@
-"""Recompute the figures of a portfolio from the rows of its two ledgers and the quotes that were given.
+"""Recompute the figures of a portfolio from the rows of its two ledgers and the quotes that were prices.
 
 Nothing of the service is used: amounts are decimals that are rounded half-even to 8 places.
 """
@@ -19,26 +19,26 @@ FLOWS = {"deposit", "withdrawal", "transfer_in", "transfer_out"}
 _PLACES = Decimal("0.00000001")
 
 
-def multiply(left: Decimal, right: Decimal) -> Decimal:
+def multiply(quantity: Decimal, price: Decimal) -> Decimal:
     """Return the product, rounded half-even to 8 places."""
     with localcontext() as context:
         context.prec = 60
-        return (left * right).quantize(_PLACES, ROUND_HALF_EVEN)
+        return (quantity * price).quantize(_PLACES, ROUND_HALF_EVEN)
 
 
 @dataclass
 class Quotes:
-    """The mids that were given, by symbol, each with its instant."""
+    """The mid prices of the quotes by symbol, each with its instant."""
 
-    given: dict[str, list[tuple[datetime, Decimal]]] = field(default_factory=dict)
+    prices: dict[str, list[tuple[datetime, Decimal]]] = field(default_factory=dict)
 
     def add(self, symbol: str, at: datetime, price: Decimal) -> None:
         """Add a quote."""
-        self.given.setdefault(symbol, []).append((at, price))
+        self.prices.setdefault(symbol, []).append((at, price))
 
     def mark(self, symbol: str, at: datetime) -> Decimal:
-        """Return the last price that was given by an instant."""
-        return [price for since, price in self.given[symbol] if since <= at][-1]
+        """Return the last price at an instant."""
+        return [price for since, price in self.prices[symbol] if since <= at][-1]
 
 
 @dataclass(frozen=True)
@@ -63,26 +63,26 @@ class NaivePortfolio:
 
     def figures(self, at: datetime) -> Figures:
         """Return the figures at an instant."""
-        trades = [one for one in self.trades if _parse_instant(one.created_at) <= at]
+        trades = [trade_row for trade_row in self.trades if _parse_instant(trade_row.created_at) <= at]
         movements = [movement for movement in self.movements if _parse_instant(movement.created_at) <= at]
-        charges = sum((Decimal(one.charges) for one in trades), ZERO)
+        charges = sum((Decimal(trade_row.charges) for trade_row in trades), ZERO)
         cash = self.opening_cash - charges
-        held: dict[tuple[str, str | None], Decimal] = {}
+        quantities: dict[tuple[str, str | None], Decimal] = {}
         for trade in trades:
             if trade.kind == "split":
-                held[trade.symbol, trade.currency] *= SPLIT_RATIO
+                quantities[trade.symbol, trade.currency] *= SPLIT_RATIO
                 continue
             value = Decimal(trade.gmv)
             if trade.fx_rate is not None:
                 value = multiply(value, Decimal(trade.fx_rate))
             cash -= _sign(trade) * value
             key = (trade.symbol, trade.currency)
-            held[key] = held.get(key, ZERO) + _sign(trade) * Decimal(trade.quantity)
+            quantities[key] = quantities.get(key, ZERO) + _sign(trade) * Decimal(trade.quantity)
         cash += sum((Decimal(movement.amount) for movement in movements), ZERO)
         dp_charges = [movement for movement in movements if movement.kind in {"charges", "dp_charges"}]
         charges -= sum((Decimal(dp_charge.amount) for dp_charge in dp_charges), ZERO)
         flows = sum((Decimal(movement.amount) for movement in movements if movement.kind in FLOWS), ZERO)
-        return Figures(cash, cash + self._compute_value(held, at), flows, charges)
+        return Figures(cash, cash + self._compute_value(quantities, at), flows, charges)
 
     def sum_movements(self, kinds: set[str], start: datetime | None, end: datetime) -> Decimal:
         """Return the sum of the cash movements of some kinds after an instant up to another."""
@@ -98,26 +98,26 @@ class NaivePortfolio:
         """Return how much of the P&L of positions in other currencies is due to exchange rates."""
         total = ZERO
         for currency in {trade.currency for trade in self.trades if trade.currency is not None}:
-            pair = f"{currency}/{self.currency}"
-            mine = [trade for trade in self.trades if trade.currency == currency]
+            currency_pair = f"{currency}/{self.currency}"
+            own_trades = [trade for trade in self.trades if trade.currency == currency]
             there = here = ZERO
             for at, sign in ((end, 1), (start, -1)):
                 if at is None:
                     continue
-                for symbol in {trade.symbol for trade in mine}:
+                for symbol in {trade.symbol for trade in own_trades}:
                     quantity = self.quantity(symbol, at)
                     value = multiply(quantity, self.quotes.mark(symbol, at)) if quantity else ZERO
                     there += sign * value
-                    here += sign * (multiply(value, self.quotes.mark(pair, at)) if value else ZERO)
-            for one in mine:
-                if one.kind == "split":
+                    here += sign * (multiply(value, self.quotes.mark(currency_pair, at)) if value else ZERO)
+            for own_trade in own_trades:
+                if own_trade.kind == "split":
                     continue
-                if (start is None or _parse_instant(one.created_at) > start) and _parse_instant(
-                    one.created_at
+                if (start is None or _parse_instant(own_trade.created_at) > start) and _parse_instant(
+                    own_trade.created_at
                 ) <= end:
-                    there -= _sign(one) * Decimal(one.gmv)
-                    here -= _sign(one) * multiply(Decimal(one.gmv), Decimal(one.fx_rate))
-            total += here - multiply(there, self.quotes.mark(pair, end))
+                    there -= _sign(own_trade) * Decimal(own_trade.gmv)
+                    here -= _sign(own_trade) * multiply(Decimal(own_trade.gmv), Decimal(own_trade.fx_rate))
+            total += here - multiply(there, self.quotes.mark(currency_pair, end))
         return total
 
     def quantity(self, symbol: str, at: datetime) -> Decimal:
@@ -131,13 +131,13 @@ class NaivePortfolio:
                 )
         return quantity
 
-    def _compute_value(self, held: dict[tuple[str, str | None], Decimal], at: datetime) -> Decimal:
+    def _compute_value(self, quantities: dict[tuple[str, str | None], Decimal], at: datetime) -> Decimal:
         total = ZERO
-        for (symbol, currency), quantity in held.items():
+        for (symbol, currency), quantity in quantities.items():
             if quantity:
                 value = multiply(quantity, self.quotes.mark(symbol, at))
-                pair = f"{currency}/{self.currency}"
-                total += value if currency is None else multiply(value, self.quotes.mark(pair, at))
+                currency_pair = f"{currency}/{self.currency}"
+                total += value if currency is None else multiply(value, self.quotes.mark(currency_pair, at))
         return total
 
 

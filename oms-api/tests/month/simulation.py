@@ -173,8 +173,8 @@ class Month:
     def publish_quotes(self, symbols: Any) -> None:
         """Publish a quote of each symbol, near its last one."""
         for symbol in symbols:
-            known = self.quotes.given.get(symbol)
-            last = known[-1][1] if known else Decimal(PRICES[symbol])
+            quotes_of_symbol = self.quotes.prices.get(symbol)
+            last = quotes_of_symbol[-1][1] if quotes_of_symbol else Decimal(PRICES[symbol])
             mid = (last * Decimal(self.dice.randint(975, 1026)) / 1000).quantize(Decimal("0.01"))
             half = Decimal("0.01")
             self.api.set_quote(symbol, str(mid - half), str(mid + half), str(mid))

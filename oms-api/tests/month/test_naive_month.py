@@ -174,7 +174,7 @@ def test_performance_equals_the_naive_computation(month, naive_portfolios, name)
     body = month.assert_ok(month.api.get(f"/portfolio/{name}/performance"))
     expected = compute_performance(points)
     drawdown = body["max_drawdown"]["share"]
-    statistics = {one: float(body[one]) for one in expected if one != "max_drawdown"}
+    statistics = {statistic: float(body[statistic]) for statistic in expected if statistic != "max_drawdown"}
     assert statistics | {"max_drawdown": float(drawdown)} == pytest.approx(expected, abs=1e-7)
 
 

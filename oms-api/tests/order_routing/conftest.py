@@ -7,29 +7,19 @@ from app.brokers.capabilities import TABLES
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.linked_orders import Pairing
+from app.brokers.zerodha.broker import ZerodhaBroker
 from app.verify import verify_database
-from tests.brokers.alpaca.conftest import CREDENTIALS
-from tests.brokers.standins.alpaca.server import StandIn
+from tests.brokers.standins.alpaca.fixtures import CREDENTIALS, alpaca, running_alpaca  # noqa: F401 - fixtures
+from tests.brokers.standins.kite.server import StandIn
+from tests.brokers.standins.kite.values import Listing
+from tests.brokers.zerodha.conftest import CREDENTIALS as ZERODHA_CREDENTIALS
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
 from tests.support.conditions import WAIT_SECONDS
 
 
-@pytest.fixture(scope="session")
-def running_alpaca():
-    with StandIn() as running:
-        yield running
-
-
 @pytest.fixture
-def alpaca(running_alpaca):
-    running_alpaca.clear()
-    running_alpaca.exchange.quote("AAPL", "99", "101")
-    return running_alpaca
-
-
-@pytest.fixture
-def create_broker(alpaca):
+def create_broker(alpaca):  # noqa: F811 - the fixture
     """Return a function that creates the adapter of Alpaca, once for each process of the OMS."""
     brokers = []
 
@@ -38,6 +28,41 @@ def create_broker(alpaca):
         timeouts = RestTimeouts(response=WAIT_SECONDS)
         brokers.append(AlpacaBroker(alpaca.url, CREDENTIALS, budget=budget, timeouts=timeouts))
         return brokers[-1]
+
+    yield create
+    for broker in brokers:
+        broker.close()
+
+
+@pytest.fixture(scope="session")
+def running_kite():
+    with StandIn() as running:
+        running.exchange.listings["NSE", "AAPL"] = Listing(1, "AAPL", "AAPL", tick="0.01")
+        yield running
+
+
+@pytest.fixture
+def kite(running_kite, monkeypatch):
+    """Provide a stand-in of Kite that quotes AAPL and accepts orders at any rate."""
+    monkeypatch.setattr("tests.brokers.standins.kite.rest.ORDERS_PER_SECOND", 1_000_000)
+    running_kite.clear()
+    running_kite.exchange.quote("AAPL", "99", "101")
+    return running_kite
+
+
+@pytest.fixture
+def create_zerodha_broker(kite):
+    """Return a function that creates the adapter of Zerodha, once for each process of the OMS."""
+    brokers = []
+
+    def create():
+        budget = RequestBudget(LocalTokenBucket(100_000))
+        timeouts = RestTimeouts(response=WAIT_SECONDS)
+        broker = ZerodhaBroker(
+            kite.url, ZERODHA_CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts
+        )
+        brokers.append(broker)
+        return broker
 
     yield create
     for broker in brokers:

@@ -303,9 +303,9 @@ class Saboteur:
     def act(self) -> None:
         """Repair what is due, then break something."""
         now = time.monotonic()
-        due = [repair for at, repair in self._repairs if at <= now]
+        due_repairs = [repair for at, repair in self._repairs if at <= now]
         self._repairs = [(at, repair) for at, repair in self._repairs if at > now]
-        for repair in due:
+        for repair in due_repairs:
             repair()
         self._run(self.draw.choice(self._actions))
 

@@ -10,10 +10,10 @@ from app.database import unit_of_work
 from app.orders.rules.values import FINAL_STATUSES, Status
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
+from tests.order_routing.random_faults import break_at_random
 from tests.orders.writer_harness import to_decimal
 
 pytestmark = pytest.mark.any_database
-FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
 
 
 @pytest.fixture
@@ -109,28 +109,6 @@ def test_fills_that_alpaca_lists_under_other_ids_are_booked_once(routing, alpaca
     assert {kind for (kind,) in types} <= {"cash_mismatch"}
 
 
-def break_at_random(draw, alpaca, routing, create_broker):
-    match draw.randrange(9):
-        case 0 | 1 | 2:
-            alpaca.faults.add(draw.choice(FAULTS), method=draw.choice(["POST", "DELETE", ""]), status=500)
-        case 3:
-            alpaca.stream.cut()
-        case 4:
-            alpaca.faults.stream.duplicates = draw.randrange(4)
-        case 5:
-            alpaca.faults.stream.swaps = 1
-        case 6:
-            alpaca.faults.stream.drops = 1
-        case 7:  # the broker is down for a while
-            alpaca.faults.add("cut_before", times=draw.randrange(1, 12))
-            alpaca.faults.stream.refusals = 1
-            alpaca.stream.cut()
-        case _:  # the OMS dies, and another process goes on
-            routing.broker.close()
-            routing.broker = create_broker()
-            routing.restart()
-
-
 def trade_at_random(draw, routing, alpaca, create_broker, count):
     orders = []
     for _ in range(count):
@@ -159,15 +137,17 @@ def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, m
     alpaca.exchange.quote("AAPL", "88", "89")
     run_until(routing, lambda: all(find_status(routing, order) in FINAL_STATUSES for order in orders))
     run_until(routing, lambda: len(routing.list_executions()) == len(alpaca.exchange.executions))
-    theirs = {execution.id: execution.qty for execution in alpaca.exchange.executions}
-    assert {execution_id for execution_id, _ in routing.list_executions()} == set(theirs)
-    known = {order.client_order_id: order for order in alpaca.exchange.orders.values()}
+    broker_quantities = {execution.id: execution.qty for execution in alpaca.exchange.executions}
+    assert {execution_id for execution_id, _ in routing.list_executions()} == set(broker_quantities)
+    orders_by_client_id = {order.client_order_id: order for order in alpaca.exchange.orders.values()}
     for order in orders:
-        ours = routing.harness.get_order(order)
-        filled = known[order.id].filled_qty if order.id in known else 0
-        assert ours.filled_quantity == filled, order.id
+        stored_order = routing.harness.get_order(order)
+        filled = orders_by_client_id[order.id].filled_qty if order.id in orders_by_client_id else 0
+        assert stored_order.filled_quantity == filled, order.id
     run_until(routing, lambda: routing.list_open_requests() == [])
-    held = {symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty}
-    ours = routing.harness.query("SELECT symbol, quantity FROM positions")
-    assert {symbol: to_decimal(quantity) for symbol, quantity in ours} == held
+    broker_positions = {
+        symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty
+    }
+    own_positions = routing.harness.query("SELECT symbol, quantity FROM positions")
+    assert {symbol: to_decimal(quantity) for symbol, quantity in own_positions} == broker_positions
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -39,11 +39,15 @@ def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):
     halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
     standin.faults.add("cut_before", method="DELETE", times=100_000)
     stopped = trading.post("/kill-switch", halt).json()
-    [left] = stopped["unconfirmed"]
-    assert (left["order_id"], left["broker"], left["leaves"]) == (working["id"], "alpaca", "10")
+    [unconfirmed] = stopped["unconfirmed"]
+    assert (unconfirmed["order_id"], unconfirmed["broker"], unconfirmed["leaves"]) == (
+        working["id"],
+        "alpaca",
+        "10",
+    )
     assert (stopped["unsettled"], stopped["canceled"]) == (["Growth"], [])
     events = trading.get("/events", type="cancellation.unconfirmed").json()
-    assert [event["data"]["orders"] for event in events] == [[left]]
+    assert [event["data"]["orders"] for event in events] == [[unconfirmed]]
     standin.faults.clear()
     wait_until(lambda: trading.get_order(working["id"])["status"] == "CANCELED")
     assert trading.get_portfolio()["positions"]["AAPL"]["quantity"] == "10"
@@ -78,8 +82,8 @@ def test_live_connection_trades_once_a_second_person_has_enabled_it(trading, sta
         )
         assert (created.status_code, created.json()["status"]) == (201, "awaiting_live")
         trading.open_portfolio("Live")
-        moved = trading.patch("/portfolios/Live", {"broker": "alpaca", "connection": "live"}, first)
-        assert moved.status_code == 200, moved.text
+        response = trading.patch("/portfolios/Live", {"broker": "alpaca", "connection": "live"}, first)
+        assert response.status_code == 200, response.text
         denied = trading.post_order(portfolio_name="Live", quantity="10").json()
         assert (denied["type"].rpartition("/")[2], live.exchange.orders) == ("order-denied", {})
         set_needed_limits(trading)
@@ -87,5 +91,5 @@ def test_live_connection_trades_once_a_second_person_has_enabled_it(trading, sta
         wait_until(lambda: trading.get("/broker-connections/live").json()["status"] == "connected")
         bought = trading.post_order(portfolio_name="Live", quantity="10").json()
         wait_until(lambda: trading.get_order(bought["id"])["status"] == "FILLED")
-        assert [int(one.qty) for one in live.exchange.executions] == [10]
+        assert [int(execution.qty) for execution in live.exchange.executions] == [10]
         assert standin.exchange.executions == []

@@ -29,7 +29,7 @@ def test_cancel_waits_for_the_broker(routing):
 
 
 @pytest.mark.parametrize("fault", [KILLED_BEFORE, KILLED_AFTER, UNANSWERED, LOST, DOWN])
-def test_cancel_arrives_whatever_fails(routing, fault):
+def test_cancel_arrives_despite_any_failure(routing, fault):
     order = routing.place_working_order()
     routing.broker.faults["cancel"] = [fault]
     routing.harness.cancel(order)
@@ -134,10 +134,10 @@ def test_kill_switch_needs_no_broker(routing):
     order = routing.place_working_order()
     routing.broker.faults["events"], routing.broker.faults["account"] = [DOWN], [DOWN] * 3
     routing.run_session(1)
-    (done,) = routing.harness.run(
+    (result,) = routing.harness.run(
         CancelAll(routing.harness.build_origin(), "growth", "Growth", None, None, None, "Stop")
     )
-    assert [view.order.status for view in done.orders] == [Status.PENDING_CANCEL]
+    assert [view.order.status for view in result.orders] == [Status.PENDING_CANCEL]
     routing.run_session(20)  # the broker is asked less often the longer it is down
     assert routing.harness.get_order(order).status is Status.CANCELED
 
@@ -150,10 +150,10 @@ def find_successor(routing, order):
     return routing.harness.get_order(routing_order._replace(id=successor_id))
 
 
-def test_successor_stands_once_the_broker_confirms(routing):
+def test_successor_works_after_the_broker_confirms_it(routing):
     order = routing.place_working_order()
-    (done,) = [routing.harness.replace(order, quantity="20", limit_price="91")]
-    assert [view.order.id for view in done.orders] == [order.id]
+    (result,) = [routing.harness.replace(order, quantity="20", limit_price="91")]
+    assert [view.order.id for view in result.orders] == [order.id]
     assert routing.harness.get_order(order).status is Status.PENDING_REPLACE
     assert len(routing.harness.query("SELECT id FROM orders")) == 1
     assert isinstance(routing.harness.replace(order, quantity="30"), OrderIsPending)

@@ -3,9 +3,12 @@
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
 
 from app.brokers.rules.values import Busted, Replaced
+from app.database import unit_of_work
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Protection, Status, Target
+from app.orders.service.commands import DecideApproval
 from tests.order_routing.position_exits import set_exits
 from tests.order_routing.scripted_broker import (
     DOWN,
@@ -47,10 +50,10 @@ def fill_order(routing, order, quantity, price="90"):
     routing.run_session()
 
 
-def check_protection(routing, held):
+def check_protection(routing, quantity):
     """Check that what rests at the broker closes the position, and no more."""
     resting = [order for order in routing.broker.open_orders() if order.side == "SELL"]
-    assert sum(order.leaves for order in resting) == held
+    assert sum(order.leaves for order in resting) == quantity
 
 
 @pytest.fixture
@@ -127,7 +130,7 @@ FAULTS = [None, DOWN, LOST, UNANSWERED, KILLED_BEFORE, KILLED_AFTER]
 
 @pytest.mark.parametrize("call", ["cancel", "submit"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_target_takes_the_place_of_the_stop_once(routing, protected_entry, call, fault):
+def test_target_replaces_the_stop_once(routing, protected_entry, call, fault):
     target, stop = protected_entry
     routing.broker.received.clear()
     routing.harness.publish_quote("119", "121", "119")
@@ -162,7 +165,7 @@ def test_new_exits_wait_until_the_current_ones_have_ended(routing, protected_ent
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
-def test_swap_goes_on_after_a_kill(routing, protected_entry, kill):
+def test_swap_continues_after_a_kill(routing, protected_entry, kill):
     target, _ = protected_entry
     routing.harness.publish_quote("120", "121", "120")
     routing.kills = [kill]
@@ -307,6 +310,29 @@ def test_pair_of_a_limit_and_a_stop_rests_one_at_a_time(routing):
         Status.ACCEPTED,
     )
     assert routing.broker.received == [("submit", stop.id), ("cancel", stop.id), ("submit", limit.id)]
+
+
+@pytest.mark.parametrize("bid", ["88", "99"])
+def test_approved_pair_rests_one_at_a_time(routing, bid):
+    with unit_of_work(routing.harness.engine) as connection:
+        connection.execute(
+            text("""UPDATE portfolios SET approval = '{"mode":"always","max_move_percent":"50"}'""")
+        )
+    stop = {"type": "STOP", "stop_price": "110", "time_in_force": "GTC"}
+    limit, stop = routing.harness.place_pair("OCO", build_ticket(**LIMIT), build_ticket(**stop))
+    routing.harness.publish_quote(bid, str(int(bid) + 1), bid)
+    origin = routing.harness.build_origin()._replace(actor="slack:T1:U9")
+    routing.harness.run(DecideApproval(origin, limit.id, True, "Because", None, "approver"))
+    routing.run_session()
+    assert routing.broker.received == [("submit", stop.id)]
+    assert describe_orders([routing.harness.get_order(order) for order in (limit, stop)]) == [
+        ("LIMIT", "HELD", 10),
+        ("STOP", "ACCEPTED", 10),
+    ]
+    routing.harness.publish_quote("88", "89", "89")
+    routing.run_session()
+    assert routing.harness.get_order(limit).status is Status.ACCEPTED
+    assert describe_orders([routing.harness.get_order(stop)]) == [("STOP", "CANCELED", 0)]
 
 
 def test_exit_that_the_broker_cannot_execute_denies_the_entry(routing):

@@ -10,17 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.brokers.kite.broker import KiteBroker
-from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import RestTimeouts
 from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
-from tests.brokers.kite.conftest import CREDENTIALS
-from tests.brokers.standins.kite.server import StandIn
-from tests.brokers.standins.kite.values import Listing
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness, to_decimal
-from tests.support.conditions import WAIT_SECONDS
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -57,8 +50,10 @@ class Venue:
     def count_held(self) -> Decimal:
         """Return the position at the stand-in."""
         positions = self.stand_in.exchange.positions.values()
-        held = (position.qty if hasattr(position, "qty") else position.quantity for position in positions)
-        return sum(held, Decimal(0))
+        quantities = (
+            position.qty if hasattr(position, "qty") else position.quantity for position in positions
+        )
+        return sum(quantities, Decimal(0))
 
     def count_ours(self) -> Decimal:
         """Return our position."""
@@ -76,9 +71,9 @@ class Venue:
     def is_protected(self, quantity: int, role: Role = Role.STOP_LOSS) -> bool:
         """Return whether exits of that role rest for the quantity, here and at the stand-in."""
         resting = self.list_exits(Status.ACCEPTED, Status.PARTIALLY_FILLED)
-        ours = sum(order.leaves_quantity for order in resting)
+        resting_quantity = sum(order.leaves_quantity for order in resting)
         is_role = {order.role for order in resting} <= {role}
-        return is_role and ours == self.count_resting() == quantity
+        return is_role and resting_quantity == self.count_resting() == quantity
 
     def is_over(self) -> bool:
         """Return whether nothing is held, nothing rests, and all exits have ended."""
@@ -87,43 +82,12 @@ class Venue:
         return not any((self.count_held(), self.count_ours(), self.count_resting()))
 
 
-@pytest.fixture(scope="module")
-def running_kite():
-    with StandIn() as running:
-        running.exchange.listings["NSE", "AAPL"] = Listing(1, "AAPL", "AAPL", tick="0.01")
-        yield running
-
-
-@pytest.fixture
-def kite(running_kite, monkeypatch):
-    monkeypatch.setattr("tests.brokers.standins.kite.rest.ORDERS_PER_SECOND", 1_000_000)
-    running_kite.clear()
-    running_kite.exchange.quote("AAPL", "99", "101")
-    return running_kite
-
-
-@pytest.fixture
-def create_kite_broker(kite):
-    brokers = []
-
-    def create():
-        budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), RestTimeouts(response=WAIT_SECONDS)
-        brokers.append(
-            KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
-        )
-        return brokers[-1]
-
-    yield create
-    for broker in brokers:
-        broker.close()
-
-
 @pytest.fixture(params=["alpaca", "zerodha"])
 def venue(request, engine, unlinked, monkeypatch):
     """Connect a portfolio to a stand-in."""
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     is_kite = request.param == "zerodha"
-    names = ("kite", "create_kite_broker") if is_kite else ("alpaca", "create_broker")
+    names = ("kite", "create_zerodha_broker") if is_kite else ("alpaca", "create_broker")
     stand_in, create = map(request.getfixturevalue, names)
     harness = WriterHarness(engine)
     harness.publish_quote("99", "101", "100")
@@ -155,7 +119,7 @@ def test_each_fill_of_the_entry_is_protected(venue, bracket_entry):
     run_until(venue.routing, lambda: venue.is_protected(10))
 
 
-def test_target_takes_the_place_of_the_stop_and_fills(protected_entry):
+def test_target_replaces_the_stop_and_fills(protected_entry):
     protected_entry.move("120", "121")
     run_until(protected_entry.routing, protected_entry.is_over)
     sold = [order for order in protected_entry.list_exits(Status.FILLED) if order.role is Role.TAKE_PROFIT]
@@ -196,7 +160,7 @@ def test_target_waits_for_an_unreported_fill_of_its_stop(protected_entry):
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
-def test_swap_goes_on_in_another_process_after_an_answer_that_never_came(protected_entry, method):
+def test_another_process_continues_a_swap_after_a_missing_answer(protected_entry, method):
     protected_entry.stand_in.faults.add("cut_after", method=method)
     protected_entry.stand_in.exchange.quote("AAPL", "119", "121")
     protected_entry.routing.harness.publish_quote("120", "121", "120")
@@ -208,7 +172,7 @@ def test_swap_goes_on_in_another_process_after_an_answer_that_never_came(protect
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
-def test_no_more_than_the_position_rests_whatever_fails(venue, bracket_entry, seed):
+def test_resting_exits_never_exceed_the_position_despite_failures(venue, bracket_entry, seed):
     draw, routing = random.Random(seed), venue.routing
     for _ in range(25):
         if draw.random() < 0.4:

@@ -9,13 +9,16 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.brokers.ibkr.broker import IbkrBroker
 from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
+from app.database import unit_of_work
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import find_orders_by_id
 from app.orders.rules.values import FINAL_STATUSES, OrderKey, Protection, Status, Target
+from app.orders.service.commands import DecideApproval
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
 from app.verify import verify_database
@@ -23,7 +26,7 @@ from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import NAME, RoutingHarness
-from tests.orders.writer_harness import WriterHarness
+from tests.orders.writer_harness import WriterHarness, build_ticket
 from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
@@ -359,6 +362,29 @@ def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_fil
     assert [Decimal(str(amount)) for (amount,) in routing.harness.query(charges)] == [Decimal(-1)]
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_fill_of_an_exit_that_has_ended_here_is_booked_once_by_the_next_process(
+    routing, tws, protected_entry, is_replaced
+):
+    stop = tws.exchange.find_by_ref(protected_entry["stop_loss"].id)
+    if is_replaced:
+        routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
+        run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    ours = list_exits(routing)["stop_loss"]
+    routing.harness.cancel(ours)
+    run_until(routing, lambda: find_status(routing, ours) is Status.CANCELED)
+    routing.broker.close()
+    tws.call(lambda: tws.exchange.fill(stop, "4", "80"))  # it crossed the cancel; nobody reads it
+    for _ in range(2):
+        restart_process(routing)
+        run_until(routing, lambda: len(routing.list_executions()) == 2)
+    rows = routing.harness.query("SELECT order_id, note FROM executions WHERE note IS NOT NULL")
+    assert [tuple(row) for row in rows] == [(ours.id, "late")]
+    assert routing.harness.get_order(ours).filled_quantity == 4
+    [(held,)] = routing.harness.query("SELECT quantity FROM positions")
+    assert Decimal(str(held)) == count_held(tws) == 6
+
+
 def list_sent(tws, *, since=0):
     """Return (type, quantity) of the sales that were sent to TWS."""
     return [(order.kind, int(order.sent_quantity)) for order in tws.exchange.orders[since:] if order.sign < 0]
@@ -377,7 +403,7 @@ def test_entry_ends_after_the_execution_that_its_cancel_crossed(routing, tws, br
     assert list_sent(tws, since=3) == [("LMT", 4), ("STP", 4)]
 
 
-def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(routing, tws):
+def test_exits_are_sent_again_for_the_unfilled_quantity_of_canceled_exits(routing, tws):
     bought = routing.place_order(limit_price="101")
     run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
     set_exits(routing, 120, 80)
@@ -401,15 +427,15 @@ def quote_everywhere(routing, tws, bid):
 
 
 @pytest.fixture
-def held(routing):
-    """Buy ten shares without exits."""
+def bought_shares(routing):
+    """Buy ten shares without exits. Return the id of the order."""
     bought = routing.place_order(limit_price="101")
     run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
     return bought
 
 
 @pytest.mark.parametrize(("bid", "sent"), [(99, ["LMT", "STP"]), (121, ["STP", "LMT"])])
-def test_exit_that_the_market_has_reached_is_sent_after_the_other_one(routing, tws, held, bid, sent):
+def test_exit_that_the_market_has_reached_is_sent_after_the_other_one(routing, tws, bought_shares, bid, sent):
     quote_everywhere(routing, tws, bid)
     set_exits(routing, 120, 80)
     run_until(routing, lambda: len(tws.exchange.orders) == 3)
@@ -427,7 +453,50 @@ def test_stop_that_the_market_has_reached_is_sent_after_the_target(routing, tws,
     assert list_open_sales(tws) == [("LMT", "Submitted", 4), ("STP", "PreSubmitted", 4)]
 
 
-def test_exit_that_arrives_after_the_other_one_has_filled_does_not_rest(routing, tws, held):
+def place_pair(routing):
+    """Place a pair that buys, and that the market has not reached."""
+    limit = build_ticket(type="LIMIT", limit_price="90", time_in_force="GTC")
+    stop = build_ticket(type="STOP", stop_price="110", time_in_force="GTC")
+    return routing.harness.place_pair("OCO", limit, stop)
+
+
+def release_at_the_open(routing, tws, pair, bid):
+    routing.harness.now = routing.harness.now.replace(hour=14, minute=30)  # New York opens
+    quote_everywhere(routing, tws, bid)
+    assert {find_status(routing, order) for order in pair} == {Status.HELD}
+    routing.harness.release_orders()
+
+
+def approve(routing, tws, pair, bid):
+    quote_everywhere(routing, tws, bid)
+    origin = routing.harness.build_origin()._replace(actor="slack:T1:U9")
+    routing.harness.run(DecideApproval(origin, pair[0].id, True, "Because", None, "approver"))
+
+
+WAITING_PAIRS = [
+    ("enforce_sessions = 'hold'", Status.HELD, release_at_the_open),
+    ("""approval = '{"mode":"always","max_move_percent":"50"}'""", Status.AWAITING_APPROVAL, approve),
+]
+
+
+@pytest.mark.parametrize(("change", "status", "release"), WAITING_PAIRS, ids=["open", "approval"])
+@pytest.mark.parametrize(("bid", "sent"), [(99, ["LMT", "STP"]), (89, ["STP", "LMT"])])
+def test_order_of_a_released_pair_that_the_market_has_reached_is_sent_last(
+    routing, tws, change, status, release, bid, sent
+):
+    routing.harness.list_instrument()
+    with unit_of_work(routing.harness.engine) as connection:
+        connection.execute(text(f"UPDATE portfolios SET {change}"))  # noqa: S608
+    pair = place_pair(routing)
+    assert {order.status for order in pair} == {status}
+    release(routing, tws, pair, bid)
+    run_until(routing, lambda: len(tws.exchange.orders) == 2)
+    assert [order.kind for order in tws.exchange.orders] == sent
+    run_until(routing, lambda: routing.list_open_requests() == [])
+    assert count_held(tws) == (0 if bid == 99 else 10)
+
+
+def test_exit_that_arrives_after_the_other_one_has_filled_does_not_rest(routing, tws, bought_shares):
     tws.quote("AAPL", "121", "122")  # which the desk does not know
     tws.exchange.holds_executions = True
     set_exits(routing, 120, 80)
@@ -435,12 +504,14 @@ def test_exit_that_arrives_after_the_other_one_has_filled_does_not_rest(routing,
     assert list_open_sales(tws) == []
     tws.quote("AAPL", "79", "80")
     tws.call(tws.exchange.report_executions)
-    run_until(routing, lambda: list_open_exits(routing, held) == [])
+    run_until(routing, lambda: list_open_exits(routing, bought_shares) == [])
     ends = routing.harness.query("SELECT status FROM orders WHERE role = 'stop_loss'")
     assert (count_held(tws), ends) == (0, [("CANCELED",)])
 
 
-def test_exit_that_arrives_after_a_part_of_the_other_one_is_sent_again_for_the_rest(routing, tws, held):
+def test_exit_that_arrives_after_a_part_of_the_other_one_is_sent_again_for_the_rest(
+    routing, tws, bought_shares
+):
     tws.exchange.now = lambda: routing.harness.now
     tws.exchange.max_fill, tws.exchange.holds_executions = 7, True
     tws.quote("AAPL", "121", "122")  # which the desk does not know
@@ -448,12 +519,12 @@ def test_exit_that_arrives_after_a_part_of_the_other_one_is_sent_again_for_the_r
     run_until(routing, lambda: len(tws.exchange.orders) == 3)
     assert list_open_sales(tws) == [("LMT", "Submitted", 3), ("STP", "PreSubmitted", 10)]
     tws.call(tws.exchange.report_executions)
-    rest = [("LMT", "Submitted", 3), ("STP", "PreSubmitted", 3)]
-    run_until(routing, lambda: list_open_sales(tws) == rest)
+    remaining_exits = [("LMT", "Submitted", 3), ("STP", "PreSubmitted", 3)]
+    run_until(routing, lambda: list_open_sales(tws) == remaining_exits)
     both = [("LIMIT", "PARTIALLY_FILLED", 3), ("STOP", "ACCEPTED", 3)]
-    run_until(routing, lambda: list_open_exits(routing, held) == both)
+    run_until(routing, lambda: list_open_exits(routing, bought_shares) == both)
     tws.quote("AAPL", "79", "80")
-    run_until(routing, lambda: list_open_exits(routing, held) == [])
+    run_until(routing, lambda: list_open_exits(routing, bought_shares) == [])
     assert count_held(tws) == 0
 
 
@@ -492,7 +563,7 @@ def test_fill_that_is_reported_after_the_change_that_it_crossed_reduces_the_stop
     run_until(routing, lambda: describe_orders(routing)["stop_loss"] == ("ACCEPTED", 6))
 
 
-def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, tws, protected_entry):
+def test_changed_stop_has_the_quantity_that_its_target_did_not_fill(routing, tws, protected_entry):
     target, stop = (
         tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
     )
@@ -556,8 +627,8 @@ def test_books_agree_after_random_faults(routing, tws, seed):
 
     run_until(routing, is_over)
     run_until(routing, lambda: len(routing.list_executions()) == len(tws.exchange.executions))
-    theirs = {execution.id for execution in tws.exchange.executions}
-    assert {execution_id for execution_id, _ in routing.list_executions()} == theirs
+    broker_ids = {execution.id for execution in tws.exchange.executions}
+    assert {execution_id for execution_id, _ in routing.list_executions()} == broker_ids
     filled = {order.ref: order.filled for order in tws.exchange.orders}
     assert len(filled) == len(tws.exchange.orders)
     for order in orders:
@@ -613,16 +684,18 @@ def list_uncut_exits(orders):
         exits = [
             order for order in orders if (order.client_id, order.parent_id) == (entry.client_id, entry.id)
         ]
-        left = entry.filled - sum(order.filled for order in exits)
-        uncut += [order for order in exits if order.is_open and order.remaining > left]
+        open_quantity = entry.filled - sum(order.filled for order in exits)
+        uncut += [order for order in exits if order.is_open and order.remaining > open_quantity]
     return uncut
 
 
 def list_larger_exits(orders):
     """Return the exits with more left to sell than the other one of their OCA group."""
-    pairs = permutations([one for one in orders if one.is_open and one.oca_group], 2)
+    pairs = permutations([order for order in orders if order.is_open and order.oca_group], 2)
     return [
-        one for one, other in pairs if one.oca_group == other.oca_group and one.remaining > other.remaining
+        order
+        for order, other in pairs
+        if order.oca_group == other.oca_group and order.remaining > other.remaining
     ]
 
 
@@ -636,7 +709,7 @@ def list_open_ids(routing):
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
-def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
+def test_exits_sell_the_position_despite_any_failure(routing, tws, seed):
     trade_brackets_at_random(random.Random(seed), routing, tws, 15 if seed == 1 else 40)
     tws.faults.clear()
     tws.exchange.crossing = {}
@@ -656,6 +729,6 @@ def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     assert {execution_id for execution_id, _ in routing.list_executions()} == {
         execution.id for execution in tws.exchange.executions
     }
-    [(ours,)] = routing.harness.query("SELECT quantity FROM positions")
-    assert Decimal(str(ours)) == count_held(tws)
+    [(own_quantity,)] = routing.harness.query("SELECT quantity FROM positions")
+    assert Decimal(str(own_quantity)) == count_held(tws)
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

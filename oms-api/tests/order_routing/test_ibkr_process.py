@@ -51,14 +51,14 @@ def trading(serve, start_process):
     """Provide the API with a portfolio that trades at IBKR, and the process."""
     with serve(broker_sessions="on", environment="development") as service:
         api = ApiClient(service, 1, BOOTSTRAP_KEY)
-        pair = {
+        exit_terms = {
             "exchange": "",
             "asset_class": "fx",
             "currency": "USD",
             "tick_size": "0.00005",
             "lot_size": "1",
         }
-        assert api.put("/instruments/EURUSD", pair).status_code in {200, 201}
+        assert api.put("/instruments/EURUSD", exit_terms).status_code in {200, 201}
         api.set_quote("EURUSD", "1.08500", "1.08505", "1.08500")
         api.set_quote("AAPL", "99", "101", "100")
         process = start_process()
@@ -85,8 +85,8 @@ def wait_for_status(api, order, status):
 
 def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     api, process = trading
-    pair = api.place_order(symbol="EURUSD", quantity="25000")
-    filled = wait_for_status(api, pair, "FILLED")
+    currency_order = api.place_order(symbol="EURUSD", quantity="25000")
+    filled = wait_for_status(api, currency_order, "FILLED")
     assert [fill["price"] for fill in filled["fills"]] == ["1.08505"]
     resting = api.place_order(type="LIMIT", limit_price="95", time_in_force="GTC")
     wait_for_status(api, resting, "ACCEPTED")

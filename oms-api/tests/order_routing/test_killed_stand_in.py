@@ -15,7 +15,7 @@ from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.orders.rules.values import FINAL_STATUSES
 from app.verify import verify_database
-from tests.brokers.alpaca.conftest import CREDENTIALS
+from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
 from tests.brokers.standins.server import LOOPBACK
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.orders.writer_harness import to_decimal
@@ -112,7 +112,7 @@ def test_books_agree_after_the_broker_was_killed_under_load(routing, program):
     run_until(routing, lambda: routing.list_open_requests() == [])
     shown = program.show()
     run_until(routing, lambda: len(routing.list_executions()) == shown["executions"])
-    [(held,)] = routing.harness.query("SELECT quantity FROM positions")
-    assert (shown["open_orders"], to_decimal(shown["positions"]["AAPL"])) == (0, to_decimal(held))
+    [(own_quantity,)] = routing.harness.query("SELECT quantity FROM positions")
+    assert (shown["open_orders"], to_decimal(shown["positions"]["AAPL"])) == (0, to_decimal(own_quantity))
     assert shown["executions"] > 0
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -12,8 +12,8 @@ from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Ta
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
+from tests.order_routing.random_faults import break_at_random
 from tests.order_routing.scripted_broker import Killed, set_outage
-from tests.order_routing.test_alpaca import break_at_random
 from tests.orders.writer_harness import to_decimal
 from tests.support.conditions import wait_until
 
@@ -283,7 +283,7 @@ def test_exit_whose_replacement_was_denied_is_canceled_like_any_other(routing, a
     assert list_legs(alpaca) == []
 
 
-def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):
+def test_replaced_stop_has_the_quantity_that_its_target_did_not_fill(routing, alpaca, protected_entry):
     reported = len(routing.broker.list_events())
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
     wait_until(
@@ -496,7 +496,11 @@ def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed
     assert {execution_id for execution_id, _ in routing.list_executions()} == {
         execution.id for execution in alpaca.exchange.executions
     }
-    held = {symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty}
-    ours = routing.harness.query("SELECT symbol, quantity FROM positions")
-    assert {symbol: to_decimal(quantity) for symbol, quantity in ours if to_decimal(quantity)} == held
+    broker_positions = {
+        symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty
+    }
+    own_positions = routing.harness.query("SELECT symbol, quantity FROM positions")
+    assert {
+        symbol: to_decimal(quantity) for symbol, quantity in own_positions if to_decimal(quantity)
+    } == broker_positions
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

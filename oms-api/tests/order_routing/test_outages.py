@@ -227,9 +227,9 @@ def set_permitted_people(routing, people):
 
 def act_as(routing, person):
     create = WriterHarness.build_origin
-    routing.harness.build_origin = lambda *given, **named: create(routing.harness, *given, **named)._replace(
-        actor=person
-    )
+    routing.harness.build_origin = lambda *arguments, **keywords: create(
+        routing.harness, *arguments, **keywords
+    )._replace(actor=person)
 
 
 def test_person_whom_the_connection_does_not_name_is_denied(routing):

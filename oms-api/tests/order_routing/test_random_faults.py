@@ -63,11 +63,11 @@ def test_books_agree_with_the_broker_after_random_faults(routing, has_queue):
     fills = routing.broker.list_executions()
     booked = {execution_id: Decimal(str(quantity)) for execution_id, quantity in routing.list_executions()}
     assert booked == {fill.execution_id: fill.quantity for fill in fills}
-    ours = {
+    own_executions = {
         order_id
         for order_id, status in routing.harness.query("SELECT id, status FROM orders")
         if Status(status) not in FINAL_STATUSES
     }
-    assert ours == {order.id for order in routing.broker.open_orders()}
-    [(held,)] = routing.harness.query("SELECT quantity FROM positions")
-    assert Decimal(str(held)) == sum(fill.quantity for fill in fills)
+    assert own_executions == {order.id for order in routing.broker.open_orders()}
+    [(own_quantity,)] = routing.harness.query("SELECT quantity FROM positions")
+    assert Decimal(str(own_quantity)) == sum(fill.quantity for fill in fills)

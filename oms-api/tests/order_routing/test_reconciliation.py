@@ -23,8 +23,10 @@ CONFIRMED = 8  # seconds, in which a difference is found twice
 def list_issues(routing, status="open"):
     """Return the issues but for the cash, which differs from the start."""
     with routing.harness.engine.connect() as connection:
-        wanted = queries.IssueFilter(status, None, "growth")
-        issues = queries.list_issues(set_tenant_scope(connection, [routing.harness.tenant]), 1, wanted, 100)
+        issue_filter = queries.IssueFilter(status, None, "growth")
+        issues = queries.list_issues(
+            set_tenant_scope(connection, [routing.harness.tenant]), 1, issue_filter, 100
+        )
     return [issue for issue in issues if issue.type != "cash_mismatch"]
 
 
@@ -106,8 +108,8 @@ def test_ignored_issue_comes_back_with_other_figures_only(routing):
     [issue] = list_issues(routing)
     with unit_of_work(routing.harness.engine) as connection:
         set_tenant_scope(connection, [routing.harness.tenant])
-        done = {"status": "resolved", "action": "ignore", "resolved_at": routing.harness.now}
-        queries.update_issue(connection, issue, done)
+        resolution = {"status": "resolved", "action": "ignore", "resolved_at": routing.harness.now}
+        queries.update_issue(connection, issue, resolution)
     run_reconciliation(routing)
     assert list_issues(routing) == []
     set_broker_position(routing, 8)

@@ -43,7 +43,7 @@ def test_fills_are_booked_once_as_trades(routing):
     first = routing.broker.fill(order, "4")
     routing.run_session()
     assert routing.harness.get_order(order).status is Status.PARTIALLY_FILLED
-    routing.broker.report(first, first)  # told again
+    routing.broker.report(first, first)  # reported again
     second = routing.broker.fill(order, "6", "89")
     routing.run_session()
     filled = routing.harness.get_order(order)
@@ -70,7 +70,7 @@ def test_fill_of_the_broker_is_busted_and_never_reversed(routing):
 
 
 @pytest.mark.parametrize("fault", [KILLED_BEFORE, KILLED_AFTER, UNANSWERED, LOST, DOWN])
-def test_order_is_received_once_whatever_fails_while_it_is_sent(routing, fault):
+def test_order_is_received_once_despite_failures_during_sending(routing, fault):
     order = routing.place_order()
     routing.broker.faults["submit"] = [fault]
     routing.run_session(20)
@@ -84,7 +84,7 @@ def test_order_is_received_once_whatever_fails_while_it_is_sent(routing, fault):
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
-def test_answer_is_applied_once_whatever_is_killed_meanwhile(routing, kill):
+def test_answer_is_applied_once_despite_kills(routing, kill):
     routing.broker.apply_quote(routing.harness.build_quote("AAPL", "79", "81", "80"), routing.harness.now)
     order = routing.place_order()
     routing.kills = [kill]
@@ -97,7 +97,7 @@ def test_answer_is_applied_once_whatever_is_killed_meanwhile(routing, kill):
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
-def test_events_are_applied_once_whatever_is_killed_meanwhile(routing, kill):
+def test_events_are_applied_once_despite_kills(routing, kill):
     order = routing.place_working_order()
     fill = routing.broker.fill(order, "4")
     routing.kills = [kill]
@@ -192,7 +192,7 @@ def test_events_of_orders_that_are_not_ours_do_not_stop_the_others(routing):
     assert routing.get_connection().cursor == len(routing.broker.list_events())
 
 
-def test_bust_of_the_broker_takes_the_execution_back(routing):
+def test_bust_of_the_broker_reverses_the_execution(routing):
     order = routing.place_working_order()
     fill = routing.broker.fill(order, "10")
     routing.run_session()
@@ -226,7 +226,7 @@ def test_late_fill_after_the_end_is_booked(routing):
 
 
 @pytest.mark.parametrize(("ahead", "is_theirs"), [(-30, True), (50, True), (120, False)])
-def test_trade_has_the_time_of_the_broker_and_that_of_its_booking(routing, ahead, is_theirs):
+def test_trade_has_the_execution_time_and_the_booking_time(routing, ahead, is_theirs):
     order = routing.place_working_order()
     executed_at = routing.harness.now + timedelta(seconds=ahead)
     routing.broker.report(Executed(order.id, "X1", Decimal(4), Decimal(90), Decimal(360), executed_at))

@@ -78,11 +78,11 @@ def close_all_orders(installation: Installation) -> None:
 def get_books_of_brokers(installation: Installation) -> dict[str, tuple[Decimal, Decimal, set[str]]]:
     """Return position, cash and executions at each broker by portfolio."""
     alpaca, kite, tws = installation.alpaca.exchange, installation.kite.exchange, installation.tws.exchange
-    held = alpaca.positions.get("AAPL")
+    apple_position = alpaca.positions.get("AAPL")
     pairs = [quantity for contract, (quantity, _) in tws.positions.items() if contract.name == "EURUSD"]
     return {
         "America": (
-            held.qty if held else Decimal(0),
+            apple_position.qty if apple_position else Decimal(0),
             alpaca.cash,
             {execution.id for execution in alpaca.executions},
         ),
@@ -107,9 +107,9 @@ def get_our_books(installation: Installation) -> dict[str, tuple[Decimal, Decima
     positions = {}
     for account in ACCOUNTS:
         response = installation.get(f"/portfolio/{account.portfolio}")
-        held = sum(Decimal(position["quantity"]) for position in response["positions"].values())
+        total_quantity = sum(Decimal(position["quantity"]) for position in response["positions"].values())
         executions = {execution_id for name, execution_id in rows if name == account.portfolio}
-        positions[account.portfolio] = (Decimal(held), Decimal(response["cash"]), executions)
+        positions[account.portfolio] = (Decimal(total_quantity), Decimal(response["cash"]), executions)
     return positions
 
 
@@ -122,9 +122,9 @@ def test_every_book_agrees_with_its_broker_after_all_connections_were_cut(tmp_pa
         saboteur.repair()
         installation.wait_until_connected()
         close_all_orders(installation)
-        theirs = get_books_of_brokers(installation)
+        broker_books = get_books_of_brokers(installation)
         print(f"faults: {saboteur.done}")
-        executions = {name: figures[2] for name, figures in theirs.items()}
+        executions = {name: figures[2] for name, figures in broker_books.items()}
         wait_for(
             lambda: {name: figures[2] for name, figures in get_our_books(installation).items()} == executions,
             "all executions are booked",
@@ -132,14 +132,14 @@ def test_every_book_agrees_with_its_broker_after_all_connections_were_cut(tmp_pa
         installation.send("POST", "/reconciliation:run", {})
         time.sleep(8)
         issues = installation.get("/reconciliation/issues", status="open")
-        ours = get_our_books(installation)
-        counts = {name: (len(ids), len(theirs[name][2])) for name, ids in trader.placed.items()}
+        own_books = get_our_books(installation)
+        counts = {name: (len(ids), len(broker_books[name][2])) for name, ids in trader.placed.items()}
         print(f"orders and executions: {counts}, open issues: {issues}")
-    for name, books in theirs.items():
+    for name, books in broker_books.items():
         explained = {issue["type"] for issue in issues if issue["portfolio_name"] == name}
-        assert ours[name][2] == books[2], name
-        assert ours[name][0] == books[0] or explained & {"quantity_mismatch", "missing_position"}, name
-        assert abs(ours[name][1] - books[1]) < Decimal("0.01") or "cash_mismatch" in explained, name
+        assert own_books[name][2] == books[2], name
+        assert own_books[name][0] == books[0] or explained & {"quantity_mismatch", "missing_position"}, name
+        assert abs(own_books[name][1] - books[1]) < Decimal("0.01") or "cash_mismatch" in explained, name
     # A commission that TWS never reported; an average cost after an execution that was read after later ones.
     assert {issue["type"] for issue in issues} <= {"cash_mismatch", "price_mismatch"}
     engine = connect_engine(installation.database_url, 1, 30.0)

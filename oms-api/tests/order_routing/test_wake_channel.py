@@ -11,13 +11,16 @@ from tests.support.conditions import WAIT_SECONDS
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_request_of_another_process_wakes_a_session_once(engine):
-    ours, theirs = BrokerRequestNotifier(), BrokerRequestNotifier()
-    with closing(WakeChannel(engine, ours)) as first, closing(WakeChannel(engine, theirs)) as second:
+    own_notifier, other_notifier = BrokerRequestNotifier(), BrokerRequestNotifier()
+    with (
+        closing(WakeChannel(engine, own_notifier)) as first,
+        closing(WakeChannel(engine, other_notifier)) as second,
+    ):
         for channel in (first, second):
             channel.start()
             assert channel.is_listening.wait(WAIT_SECONDS)
-        own, other = ours.listen(), theirs.listen()
-        ours.notify()
+        own, other = own_notifier.listen(), other_notifier.listen()
+        own_notifier.notify()
         assert own.is_set()
         assert other.wait(WAIT_SECONDS)
         own.clear()

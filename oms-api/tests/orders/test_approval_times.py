@@ -110,8 +110,8 @@ def test_order_approved_before_the_open_is_held_without_a_second_approval(harnes
     set_policy(harness_with_policy, '{"mode":"always"}')
     order = harness_with_policy.place_order(quantity="1")
     assert order.status is Status.AWAITING_APPROVAL
-    held = approve_order(harness_with_policy, order).orders[0].order
-    assert held.status is Status.HELD
+    held_order = approve_order(harness_with_policy, order).orders[0].order
+    assert held_order.status is Status.HELD
     assert len(harness_with_policy.list_events("approval.granted")) == 1
     harness_with_policy.now = harness_with_policy.now.replace(hour=14, minute=30, second=0)
     harness_with_policy.release_orders()

@@ -2,81 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
-import orjson
 import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
-from app.events.queries import iterate_events
 from app.identity.rules.access import Role
-from tests.access.api_operations import Members
+from tests.orders.approval_client import ApprovalClient
 from tests.support.people import PASSWORD
 from tests.support.service import ApiClient
 
 LIMIT = {"type": "LIMIT", "time_in_force": "GTC"}
 EXITS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
-
-
-class ApprovalClient:
-    """A client whose portfolio Growth has a policy, with a person of each role."""
-
-    def __init__(self, api: ApiClient) -> None:
-        self.api = api
-        self.members = Members(api.service, api)
-        api.open_portfolio()
-        api.set_quote("AAPL", "99", "101", "100")
-
-    def set_policy(self, mode: str | None = "always", **facts: Any) -> None:
-        """Set the policy of Growth."""
-        approvers = {"approvers": ["role:approver", "role:admin"]}
-        policy = None if mode is None else {"mode": mode, "expires_minutes": 30} | approvers | facts
-        answer = self.api.patch("/portfolios/Growth", {"approval": policy})
-        assert answer.status_code == 200, answer.text
-
-    def build_headers(self, role: str) -> dict[str, str]:
-        return self.members.headers(Role(role))
-
-    def get_person(self, role: str) -> str:
-        return self.members.person(Role(role))
-
-    def post_order(self, role: str = "trader", **changes: Any) -> Any:
-        body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
-        return self.api.post(
-            "/orders", body | {"type": "MARKET", "confirm_repeat": True} | changes, self.build_headers(role)
-        )
-
-    def place_order(self, role: str = "trader", **changes: Any) -> Any:
-        answer = self.post_order(role, **changes)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
-
-    def decide_order(self, order: Any, how: str = "approve", role: str = "approver", **body: Any) -> Any:
-        return self.api.post(f"/orders/{order['id']}/{how}", body, self.build_headers(role))
-
-    def approve_order(self, order: Any, **facts: Any) -> Any:
-        answer = self.decide_order(order, **facts)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def get_status(self, order: Any) -> str:
-        return str(self.api.get_order(order["id"])["status"])
-
-    def list_waiting_orders(self, role: str = "approver") -> list[Any]:
-        answer = self.api.get("/approvals", self.build_headers(role))
-        assert answer.status_code == 200, answer.text
-        return list(answer.json())
-
-    def list_events(self, prefix: str = "approval.") -> list[Any]:
-        with self.api.service.open_connection() as connection:
-            events = list(iterate_events(connection, [f"{prefix}*" if prefix.endswith(".") else prefix]))
-        return [
-            (kind, orjson.loads(payload))
-            for _, tenant_id, kind, payload, _ in sorted(events, key=itemgetter(0))
-            if tenant_id == self.api.tenant_id
-        ]
 
 
 @pytest.fixture
@@ -90,8 +28,8 @@ def client(api: ApiClient) -> ApprovalClient:
 def test_covered_order_waits_and_fills_after_approval(client):
     order = client.place_order()
     assert (order["status"], order["filled_quantity"]) == ("AWAITING_APPROVAL", "0")
-    done = client.approve_order(order, reason="Fine")
-    assert (done["status"], done["average_price"]) == ("FILLED", "101.00")
+    approved = client.approve_order(order, reason="Fine")
+    assert (approved["status"], approved["average_price"]) == ("FILLED", "101.00")
     history = client.api.get_order(order["id"])["events"]
     granted = next(move for move in history if move["from_status"] == "AWAITING_APPROVAL")
     assert (granted["actor"], granted["reason"]) == (client.get_person("approver"), "Fine")
@@ -158,9 +96,9 @@ def test_bracket_exits_are_held_until_the_entry_is_approved(client):
     order = client.place_order(**EXITS)
     assert order["status"] == "AWAITING_APPROVAL"
     assert {leg["status"] for leg in order["legs"]} == {"HELD"}
-    done = client.approve_order(order)
-    assert done["status"] == "FILLED"
-    assert {leg["status"] for leg in done["legs"]} == {"ACCEPTED"}
+    approved = client.approve_order(order)
+    assert approved["status"] == "FILLED"
+    assert {leg["status"] for leg in approved["legs"]} == {"ACCEPTED"}
     rejected = client.place_order(**EXITS)
     legs = client.decide_order(rejected, "reject", reason="No").json()["legs"]
     assert {leg["status"] for leg in legs} == {"CANCELED"}
@@ -169,9 +107,9 @@ def test_bracket_exits_are_held_until_the_entry_is_approved(client):
 @pytest.mark.any_database
 @pytest.mark.parametrize("how", ["approve", "reject"])
 def test_oco_pair_is_decided_together(client, how):
-    pair = [{**LIMIT, "limit_price": "90"}, {"type": "STOP", "stop_price": "110"}]
+    pair_terms = [{**LIMIT, "limit_price": "90"}, {"type": "STOP", "stop_price": "110"}]
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
-    body = {"kind": "OCO", "orders": [base | terms for terms in pair]}
+    body = {"kind": "OCO", "orders": [base | terms for terms in pair_terms]}
     first, second = client.api.post("/orders:group", body, client.build_headers("trader")).json()["orders"]
     assert {first["status"], second["status"]} == {"AWAITING_APPROVAL"}
     assert client.decide_order(second, how, reason="So be it").status_code == 200
@@ -245,16 +183,16 @@ def test_risk_checks_run_again_at_approval_prices(client):
 def test_approval_after_a_price_move_requires_the_current_price(client):
     order = client.place_order()
     client.api.set_quote("AAPL", "100", "102", "101")  # exactly 1%
-    kept = client.place_order()
+    waiting = client.place_order()
     assert client.approve_order(order)["average_price"] == "102.00"
     client.api.set_quote("AAPL", "103", "105", "104")
-    moved = client.decide_order(kept)
-    body = moved.json()
-    assert (moved.status_code, body["price_seen"], body["price"]) == (409, "101.00", "104.00")
+    response = client.decide_order(waiting)
+    body = response.json()
+    assert (response.status_code, body["price_seen"], body["price"]) == (409, "101.00", "104.00")
     assert body["max_move_percent"] == "1"
-    assert client.get_status(kept) == "AWAITING_APPROVAL"
-    assert client.decide_order(kept, price_seen="101").status_code == 409
-    assert client.approve_order(kept, price_seen="104")["average_price"] == "105.00"
+    assert client.get_status(waiting) == "AWAITING_APPROVAL"
+    assert client.decide_order(waiting, price_seen="101").status_code == 409
+    assert client.approve_order(waiting, price_seen="104")["average_price"] == "105.00"
 
 
 def test_approval_list_shows_prices_at_request_and_now(client):
@@ -391,8 +329,8 @@ def test_larger_replacement_needs_a_new_approval(client):
     ).json()
     assert again["status"] == "AWAITING_APPROVAL"
     assert client.get_status(more) == "REPLACED"
-    done = client.approve_order(again)
-    assert (done["status"], done["quantity"], done["limit_price"]) == ("ACCEPTED", "8", "91.00")
+    approved = client.approve_order(again)
+    assert (approved["status"], approved["quantity"], approved["limit_price"]) == ("ACCEPTED", "8", "91.00")
 
 
 @pytest.mark.any_database

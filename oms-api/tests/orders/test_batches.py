@@ -24,34 +24,16 @@ from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
     ClosePosition,
-    PlaceOrder,
     ReplaceOrder,
     get_lock_group,
 )
 from app.orders.service.internal_commands import ApplyBrokerReport, ExpireOrders, MatchQuote
 from app.orders.service.risk_checks import duplicate_orders
 from app.timestamps import BEFORE_ALL, format_timestamp
-from tests.orders.writer_harness import WriterHarness, build_ticket
+from tests.orders.commands import build_origin_without_key, build_place_order, build_record_trade
+from tests.orders.writer_harness import WriterHarness
 
 RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
-
-
-def build_origin_without_key(harness):
-    """Return the origin of a request without an idempotency key."""
-    return harness.build_origin()._replace(request_hash=None)
-
-
-def build_record_trade(harness, side="BUY", quantity="10"):
-    size = Decimal(quantity)
-    valued = TradeValue(size, size * 100, Decimal(100))
-    return RecordTrade(
-        build_origin_without_key(harness), "AAPL", "", Side(side), valued, "Growth", "growth", None
-    )
-
-
-def build_place_order(harness, **changes):
-    ticket = build_ticket(**changes)
-    return PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, "Growth", "growth")
 
 
 def open_order(harness):
@@ -214,9 +196,9 @@ def test_repeated_requests_of_a_batch_are_found_by_one_statement(harness, monkey
     lists = []
     find = book.list_recent_orders
 
-    def noted(*facts):
-        lists.append(facts)
-        return find(*facts)
+    def noted(*arguments):
+        lists.append(arguments)
+        return find(*arguments)
 
     monkeypatch.setattr(duplicate_orders, "list_recent_orders", noted)
 
@@ -228,7 +210,7 @@ def test_repeated_requests_of_a_batch_are_found_by_one_statement(harness, monkey
     harness.publish_quote("9", "11", "10", "MSFT")
     harness.run(by("first"), by("second", "MSFT"))
     lists.clear()
-    done = harness.run(by("first"), by("first", "MSFT"), by("second", "MSFT"), by("third"), by("third"))
-    statuses = [outcome.orders[0].order.status for outcome in done]
+    results = harness.run(by("first"), by("first", "MSFT"), by("second", "MSFT"), by("third"), by("third"))
+    statuses = [outcome.orders[0].order.status for outcome in results]
     assert statuses == [Status.DENIED, Status.FILLED, Status.DENIED, Status.FILLED, Status.DENIED]
     assert len(lists) == 1

@@ -31,7 +31,7 @@ def filled_order(api):
     return api, api.get_order(order["id"])
 
 
-def test_bust_takes_the_fill_out_of_position_cash_and_order(filled_order):
+def test_bust_reverses_position_cash_and_filled_quantity(filled_order):
     api, order = filled_order
     (fill,) = order["fills"]
     before = api.get_portfolio()["cash"]
@@ -68,7 +68,7 @@ def test_order_fills_again_after_a_bust(filled_order):
     assert verdict.clean, verdict.reported
 
 
-def test_filled_order_stays_filled_with_less(api):
+def test_filled_order_stays_filled_after_a_bust(api):
     api.set_quote("AAPL", "9", "10", "9.5")
     order = api.get_order(api.place_order(quantity="10")["id"])
     exits = api.get_order(api.place_order(quantity="5", stop_loss={"stop_price": "5"})["id"])

@@ -44,10 +44,10 @@ def buy_shares(api, **changes):
     return api.post_order(**values | changes)
 
 
-def wait_until_equal(find, wanted):
+def wait_until_equal(find, expected):
     """Wait until something is found as wanted."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while (value := find()) != wanted:
+    while (value := find()) != expected:
         assert time.monotonic() < deadline, f"{value} stays"
         time.sleep(MAX_AGE_SECONDS / 4)
 
@@ -95,7 +95,7 @@ def test_process_sees_changes_by_operator_commands(two_processes):
     assert rebuild.main() == rebuild.REBUILT
     assert buy_shares(here).status_code == 201
     assert here.get_portfolio()["positions"]["AAPL"]["quantity"] == "12"
-    for command, find, wanted in (
+    for command, find, expected in (
         (("revoke-key", "bot", "--tenant", "desk"), lambda: buy_shares(other).status_code, 401),
         (("disable-user", "alice@example.com", "--tenant", "desk"), asks, 401),
         (("suspend", "desk"), lambda: buy_shares(here).status_code, 403),
@@ -103,4 +103,4 @@ def test_process_sees_changes_by_operator_commands(two_processes):
         (("enable-user", "alice@example.com", "--tenant", "desk"), lambda: log_in(here).status_code, 200),
     ):
         assert admin.main(command) == admin.DONE
-        wait_until_equal(find, wanted)
+        wait_until_equal(find, expected)

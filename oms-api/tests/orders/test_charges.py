@@ -190,13 +190,13 @@ def test_foreign_currency_charges_are_booked_at_the_rate_of_the_fill(api):
 
 
 def test_reported_trade_uses_given_charges_or_else_the_schedule(zerodha_api):
-    given = zerodha_api.buy("10", "1000", symbol="INFY", charges="7.5")
-    assert (given["charges"], given["position"]["avg_cost"]) == ("7.50", "1000.00")
+    reported_trade = zerodha_api.buy("10", "1000", symbol="INFY", charges="7.5")
+    assert (reported_trade["charges"], reported_trade["position"]["avg_cost"]) == ("7.50", "1000.00")
     scheduled = zerodha_api.sell("10", "1000", symbol="INFY")
     assert Decimal(scheduled["charges"]) > 7
     assert zerodha_api.buy("10", "1000", symbol="OTHER")["charges"] == "0.00"  # nobody says where it trades
     assert zerodha_api.buy("10", "1000", symbol="INFY", charges="0")["charges"] == "0.00"
-    assert zerodha_api.get_portfolio(as_of=given["sequence"])["charges"] == "7.50"
+    assert zerodha_api.get_portfolio(as_of=reported_trade["sequence"])["charges"] == "7.50"
     assert zerodha_api.get_portfolio(as_of="0")["charges"] == "0.00"
 
 

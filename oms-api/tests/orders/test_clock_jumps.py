@@ -17,8 +17,8 @@ def test_orders_placed_after_the_clock_was_ahead_are_listed_by_time(harness):
     harness.now = start + timedelta(seconds=1)
     placed = harness.place_order(type="LIMIT", limit_price="91")
     with harness.engine.connect() as connection:
-        wanted = OrderFilter(since=start, until=start + timedelta(minutes=1))
-        orders = list_orders(connection, harness.tenant, wanted, 10, None)
+        order_filter = OrderFilter(since=start, until=start + timedelta(minutes=1))
+        orders = list_orders(connection, harness.tenant, order_filter, 10, None)
     assert [order.order.id for order in orders] == [placed.id]
     assert placed.status is Status.ACCEPTED
 

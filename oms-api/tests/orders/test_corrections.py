@@ -49,7 +49,10 @@ def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled_order):
     )
     assert float(api.get_portfolio()["cash"]) - float(before) == 10
     order_body = api.get_order(order["id"])
-    assert [(one["execution_id"], one["quantity"], one["price"]) for one in order_body["fills"]] == [
+    assert [
+        (stored_fill["execution_id"], stored_fill["quantity"], stored_fill["price"])
+        for stored_fill in order_body["fills"]
+    ] == [
         (fill["execution_id"], "10", "101.00"),
         (f"{fill['execution_id']}:bust", "-10", "101.00"),
         (f"{fill['execution_id']}:correction1", "10", "100.00"),
@@ -75,7 +78,7 @@ def test_exits_follow_a_corrected_quantity(filled_order):
     assert list_working_orders(api) == [("stop_loss", "8"), ("take_profit", "8")]
 
 
-def test_corrected_exit_protects_what_is_open_again(filled_order):
+def test_corrected_exit_protects_the_reopened_quantity(filled_order):
     api, order = filled_order
     api.set_quote("AAPL", "89", "90", "89.5")
     stop = api.get_order(next(leg["id"] for leg in order["legs"] if leg["role"] == "stop_loss"))

@@ -205,8 +205,8 @@ def test_fill_without_any_known_rate_is_recorded_but_not_booked(euro_harness):
     delete_rates(euro_harness)
     assert euro_harness.report_broker_event(order, build_execution(order, "4")).filled_quantity == 0
     assert list_booked_amounts(euro_harness) == []
-    [words] = euro_harness.query("SELECT broker_words FROM order_events WHERE reason = 'not applied'")
-    assert "EUR/USD" in words[0]
+    [broker_words] = euro_harness.query("SELECT broker_words FROM order_events WHERE reason = 'not applied'")
+    assert "EUR/USD" in broker_words[0]
 
 
 def test_matched_order_without_any_rate_is_closed(euro_harness):

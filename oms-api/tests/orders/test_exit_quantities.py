@@ -4,16 +4,21 @@ import pytest
 
 from app.orders.rules.values import Protection, Status
 from app.verify import format_report, verify_database
-from tests.orders.test_batches import build_place_order, build_record_trade
-from tests.orders.test_position_closes import LEGS, get_held_quantity, get_leg, list_exit_leaves, list_exits
-from tests.orders.test_protection import get_code, post_group, set_limit
-from tests.orders.test_stopping import set_switch
+from tests.orders.commands import build_place_order, build_record_trade
+from tests.orders.exit_orders import (
+    EXIT_TERMS,
+    SHORT_EXIT_TERMS,
+    get_held_quantity,
+    get_leg,
+    list_exit_leaves,
+    list_exits,
+)
+from tests.orders.requests import get_denial_code, post_group, set_limit, set_switch
 from tests.orders.writer_harness import build_ticket, to_decimal
 
 pytestmark = pytest.mark.any_database
 
-SHORT_LEGS = {"take_profit": {"limit_price": "80"}, "stop_loss": {"stop_price": "120"}}
-SIDES = [("BUY", "SELL", LEGS), ("SELL", "BUY", SHORT_LEGS)]
+SIDES = [("BUY", "SELL", EXIT_TERMS), ("SELL", "BUY", SHORT_EXIT_TERMS)]
 
 
 def post_trade(api, side, quantity):
@@ -24,18 +29,18 @@ def post_trade(api, side, quantity):
 @pytest.mark.parametrize(("side", "opposite", "legs"), SIDES)
 def test_trade_that_reduces_a_position_reduces_its_exits(market, side, opposite, legs, reduces):
     entry = market.place_order(side=side, quantity="10", **legs)
-    for quantity, left in (("4", ("6", "6")), ("6", ("0", "0"))):
+    for quantity, remaining in (("4", ("6", "6")), ("6", ("0", "0"))):
         if reduces == "order":
             market.place_order(side=opposite, quantity=quantity)
         else:
             post_trade(market, opposite, quantity)
-        assert list_exit_leaves(market, entry) == left
+        assert list_exit_leaves(market, entry) == remaining
     assert {leg["status"] for leg in list_exits(market, entry).values()} == {"CANCELED"}
 
 
 def test_reversal_reduces_the_exits(market):
     bought = market.record_trade(side="BUY", quantity="6", gmv="600")
-    entry = market.place_order(quantity="4", **LEGS)
+    entry = market.place_order(quantity="4", **EXIT_TERMS)
     market.place_order(side="SELL", quantity="2")  # 8 are left for exits of 4
     assert list_exit_leaves(market, entry) == ("4", "4")
     assert market.post_reversal(bought["trade_id"]).status_code == 201
@@ -43,14 +48,14 @@ def test_reversal_reduces_the_exits(market):
 
 
 def test_trade_through_zero_cancels_all_exits(market):
-    entry = market.place_order(quantity="10", **LEGS)
+    entry = market.place_order(quantity="10", **EXIT_TERMS)
     post_trade(market, "SELL", "15")
     assert {leg["status"] for leg in list_exits(market, entry).values()} == {"CANCELED"}
     assert get_held_quantity(market) == "-5"
 
 
 def test_exits_of_another_product_are_unchanged(market):
-    entry = market.place_order(quantity="10", product="NRML", **LEGS)
+    entry = market.place_order(quantity="10", product="NRML", **EXIT_TERMS)
     market.place_order(quantity="10")
     market.place_order(side="SELL", quantity="10")
     post_trade(market, "SELL", "1")
@@ -78,14 +83,17 @@ def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(harness):
     assert verdict.clean, list(format_report(verdict, 0))
 
 
-@pytest.mark.parametrize(("size", "left"), [("10", "6"), ("20", "20")])
-def test_oco_pair_is_an_exit_if_not_larger_than_the_position(market, size, left):
+@pytest.mark.parametrize(("size", "remaining"), [("10", "6"), ("20", "20")])
+def test_oco_pair_is_an_exit_if_not_larger_than_the_position(market, size, remaining):
     market.place_order(quantity="10")
     target = {"side": "SELL", "type": "LIMIT", "limit_price": "120", "quantity": size}
     stop = {"side": "SELL", "type": "STOP", "stop_price": "80", "quantity": size}
-    pair = post_group(market, "OCO", target, stop).json()["orders"]
+    pair_orders = post_group(market, "OCO", target, stop).json()["orders"]
     post_trade(market, "SELL", "4")
-    assert [market.get_order(order["id"])["leaves_quantity"] for order in pair] == [left, left]
+    assert [market.get_order(order["id"])["leaves_quantity"] for order in pair_orders] == [
+        remaining,
+        remaining,
+    ]
 
 
 def test_closing_oto_child_is_reduced(market):
@@ -101,9 +109,9 @@ def test_closing_oto_child_that_fills_at_once_is_reduced_first(harness):
     first, second = harness.place_pair(
         "OTO", build_ticket(quantity="5", **buy), build_ticket(quantity="12", **buy)
     )
-    assert [harness.get_order(one).filled_quantity for one in (first, second)] == [5, 7]
-    [(held,)] = harness.query("SELECT quantity FROM positions")
-    assert to_decimal(held) == 0
+    assert [harness.get_order(order_id).filled_quantity for order_id in (first, second)] == [5, 7]
+    [(position_quantity,)] = harness.query("SELECT quantity FROM positions")
+    assert to_decimal(position_quantity) == 0
 
 
 @pytest.mark.parametrize("other", ["AAPL", "MSFT"])
@@ -138,7 +146,7 @@ def test_trades_of_one_batch_reduce_exits_to_the_final_position(harness):
 def test_bracketed_position_can_be_reduced_by_an_order_and_a_trade(market, side, opposite, legs):
     entry = market.place_order(side=side, quantity="10", **legs)
     set_switch(market, "REDUCING")
-    assert get_code(market.post_order(side=opposite, quantity="11")) == "REDUCING"
+    assert get_denial_code(market.post_order(side=opposite, quantity="11")) == "REDUCING"
     assert market.post_order(side=opposite, quantity="4").status_code == 201
     post_trade(market, opposite, "3")
     assert list_exit_leaves(market, entry) == ("3", "3")
@@ -147,11 +155,12 @@ def test_bracketed_position_can_be_reduced_by_an_order_and_a_trade(market, side,
 
 
 def test_resting_orders_beside_exits_never_cross_zero_while_reducing(market):
-    entry = market.place_order(quantity="10", **LEGS)
+    entry = market.place_order(quantity="10", **EXIT_TERMS)
     set_switch(market, "REDUCING")
     plain = market.post_order(side="SELL", type="LIMIT", limit_price="110", quantity="10").json()
     assert (
-        get_code(market.post_order(side="SELL", type="LIMIT", limit_price="111", quantity="1")) == "REDUCING"
+        get_denial_code(market.post_order(side="SELL", type="LIMIT", limit_price="111", quantity="1"))
+        == "REDUCING"
     )
     market.set_quote("AAPL", "79", "80", "79", bid_size="4")
     assert (get_held_quantity(market), market.get_order(plain["id"])["leaves_quantity"]) == ("6", "6")
@@ -163,17 +172,17 @@ def test_resting_orders_beside_exits_never_cross_zero_while_reducing(market):
 @pytest.mark.parametrize(("product", "short_selling"), [("CNC", "1"), ("MIS", "0")])
 def test_exits_do_not_block_sales_where_short_selling_is_forbidden(market, product, short_selling):
     set_limit(market, "SHORT_SELLING", short_selling)
-    market.place_order(quantity="10", product=product, **LEGS)
+    market.place_order(quantity="10", product=product, **EXIT_TERMS)
     sold = {"side": "SELL", "type": "LIMIT", "limit_price": "110", "product": product}
     plain = market.post_order(**sold, quantity="10")
     assert plain.status_code == 201
-    assert get_code(market.post_order(**sold, quantity="1")) == "SHORT_SELLING"
+    assert get_denial_code(market.post_order(**sold, quantity="1")) == "SHORT_SELLING"
     market.set_quote("AAPL", "79", "80", "79")
     assert market.get_order(plain.json()["id"])["status"] == "CANCELED"
 
 
 def test_exits_are_not_counted_as_shorts_or_twice(market):
-    market.place_order(quantity="10", **LEGS)
+    market.place_order(quantity="10", **EXIT_TERMS)
     set_limit(market, "MAX_POSITION_VALUE", "600")
     assert market.post_order(side="SELL", type="LIMIT", limit_price="100", quantity="16").status_code == 201
 

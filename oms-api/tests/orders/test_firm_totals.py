@@ -42,7 +42,7 @@ def test_fill_during_the_read_of_firm_totals_is_counted_once(limited_harness):
 
     def fill(_connection, _cursor, statement, *_rest):
         statements.append(statement)
-        is_summing = any("pg_advisory_xact_lock" in one for one in statements)
+        is_summing = any("pg_advisory_xact_lock" in sql for sql in statements)
         if is_summing and "positions" in statement and other.now == limited_harness.now:
             other.publish_quote("99", "100", "100")
 

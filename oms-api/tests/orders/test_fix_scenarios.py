@@ -163,8 +163,8 @@ class Play:
     def _put(self, status):
         """As a broker that answers later would leave it."""
         with self.harness.engine.begin() as connection:
-            named = {"status": status.value, "id": self.order.id}
-            connection.execute(text("UPDATE orders SET status = :status WHERE id = :id"), named)
+            parameters = {"status": status.value, "id": self.order.id}
+            connection.execute(text("UPDATE orders SET status = :status WHERE id = :id"), parameters)
         self.harness.restart()
 
 

@@ -9,7 +9,7 @@ from app.errors import Unavailable
 from app.ledger.rules.keys import PositionKey
 from app.orders.queries.open_positions import Held
 from app.orders.service.flattening import Flattening, find_strategy_shares
-from tests.orders.test_stopping import set_switch
+from tests.orders.requests import set_switch
 
 pytestmark = pytest.mark.any_database
 
@@ -104,8 +104,8 @@ def test_flatten_keeps_products_separate(market):
     market.place_order(quantity="4", product="MIS")
     [order_id] = post_flatten(market, "strategy", "momentum")["closed"]
     assert market.get_order(order_id)["product"] == "CNC"
-    [left] = market.get("/positions").json()
-    assert (left["product"], left["quantity"]) == ("MIS", "4")
+    [remaining] = market.get("/positions").json()
+    assert (remaining["product"], remaining["quantity"]) == ("MIS", "4")
 
 
 def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
@@ -156,7 +156,7 @@ def test_interrupted_flatten_continues_under_its_idempotency_key(market, monkeyp
         async def nothing(*_):
             raise Unavailable("The database is away.")
 
-        patched.setattr(Flattening, "_held", nothing)
+        patched.setattr(Flattening, "_list_positions", nothing)
         body = {"scope": "tenant", "state": "HALTED", "flatten": True}
         assert market.post("/kill-switch", body, {"Idempotency-Key": "F"}).status_code == 503
     assert len(post_flatten(market, key="F")["closed"]) == 1

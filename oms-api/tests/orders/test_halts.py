@@ -15,10 +15,8 @@ from app.orders.rules.values import Protection, Status
 from app.orders.service.internal_commands import CancelHalted
 from app.orders.service.market_watcher import HALT_GRACE, MarketWatcher
 from app.timestamps import format_timestamp
-from tests.orders.test_exit_quantities import SHORT_LEGS
-from tests.orders.test_position_closes import LEGS, get_held_quantity, get_leg, list_exits
-from tests.orders.test_protection import get_code, post_group
-from tests.orders.test_stopping import RESTING_LIMIT_ORDER, set_switch
+from tests.orders.exit_orders import EXIT_TERMS, SHORT_EXIT_TERMS, get_held_quantity, get_leg, list_exits
+from tests.orders.requests import RESTING_LIMIT_ORDER, get_denial_code, post_group, set_switch
 from tests.orders.writer_harness import to_decimal
 
 pytestmark = pytest.mark.any_database
@@ -37,7 +35,7 @@ def get_status(api, order):
 
 @pytest.mark.parametrize(
     ("side", "opposite", "legs", "limits"),
-    [("BUY", "SELL", LEGS, ("90", "110")), ("SELL", "BUY", SHORT_LEGS, ("110", "90"))],
+    [("BUY", "SELL", EXIT_TERMS, ("90", "110")), ("SELL", "BUY", SHORT_EXIT_TERMS, ("110", "90"))],
 )
 def test_halt_cancels_opening_orders_and_keeps_exits(market, side, opposite, legs, limits):
     entry = market.place_order(side=side, quantity="10", **legs)
@@ -55,7 +53,7 @@ def test_halt_cancels_opening_orders_and_keeps_exits(market, side, opposite, leg
 
 
 def test_halt_keeps_exits_of_a_partially_filled_entry(market):
-    entry = market.place_order(**RESTING_LIMIT_ORDER, **LEGS)
+    entry = market.place_order(**RESTING_LIMIT_ORDER, **EXIT_TERMS)
     market.set_quote("AAPL", "89", "90", "90", ask_size="4")
     assert set_switch(market, "HALTED")["canceled"] == [entry["id"]]
     assert {leg["leaves_quantity"] for leg in list_exits(market, entry).values()} == {"4"}
@@ -65,7 +63,7 @@ def test_halt_keeps_exits_of_a_partially_filled_entry(market):
 
 @pytest.mark.parametrize("policy", ["cancel", "flatten"])
 def test_halt_cancels_exits_when_requested(market, policy):
-    entry = market.place_order(quantity="10", **LEGS)
+    entry = market.place_order(quantity="10", **EXIT_TERMS)
     result = set_switch(market, "HALTED", exits=policy)
     assert result["canceled"] == sorted(leg["id"] for leg in list_exits(market, entry).values())
     assert {leg["status"] for leg in list_exits(market, entry).values()} == {"CANCELED"}
@@ -96,9 +94,9 @@ def test_halt_cancels_whole_groups_that_open_positions(market, kind):
         {"side": "BUY", "type": "LIMIT", "limit_price": "90"},
         {"side": "SELL", "type": "LIMIT", "limit_price": "110"},
     )
-    pair = post_group(market, kind, first, second).json()["orders"]
+    pair_orders = post_group(market, kind, first, second).json()["orders"]
     set_switch(market, "HALTED")
-    assert [get_status(market, order) for order in pair] == ["CANCELED", "CANCELED"]
+    assert [get_status(market, order) for order in pair_orders] == ["CANCELED", "CANCELED"]
 
 
 def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
@@ -107,16 +105,18 @@ def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
         {"side": "SELL", "type": "STOP", "stop_price": "80"},
     )
     follower = post_group(market, "OTO", entry, stop).json()["orders"][1]
-    pair = post_group(market, "OCO", {"side": "SELL", "type": "LIMIT", "limit_price": "120"}, stop).json()[
-        "orders"
-    ]
+    pair_orders = post_group(
+        market, "OCO", {"side": "SELL", "type": "LIMIT", "limit_price": "120"}, stop
+    ).json()["orders"]
     assert set_switch(market, "HALTED")["canceled"] == []
-    for order in (follower, *pair):
+    for order in (follower, *pair_orders):
         assert get_status(market, order) == "ACCEPTED"
-    for order in (follower, pair[1]):
+    for order in (follower, pair_orders[1]):
         changed = market.patch(f"/orders/{order['id']}", {"stop_price": "85"})
         assert (changed.status_code, changed.json()["status"]) == (200, "ACCEPTED")
-        assert get_code(market.patch(f"/orders/{changed.json()['id']}", {"stop_price": "84"})) == "HALTED"
+        assert (
+            get_denial_code(market.patch(f"/orders/{changed.json()['id']}", {"stop_price": "84"})) == "HALTED"
+        )
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
     ],
 )
 def test_halt_allows_only_tightening_of_exits(market, leg, tightened, loosened):
-    entry = market.place_order(quantity="10", **LEGS)
+    entry = market.place_order(quantity="10", **EXIT_TERMS)
     set_switch(market, "HALTED")
     path = f"/orders/{list_exits(market, entry)[leg]['id']}"
-    assert get_code(market.patch(path, loosened)) == "HALTED"
+    assert get_denial_code(market.patch(path, loosened)) == "HALTED"
     changed = market.patch(path, tightened)
     assert (changed.status_code, changed.json()["status"]) == (200, "ACCEPTED")
     assert market.post(f"/orders/{changed.json()['id']}/cancel", {}).status_code == 200

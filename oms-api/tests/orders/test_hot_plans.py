@@ -17,7 +17,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import find_quotes
-from app.orders.queries.book import symbols_with_orders
+from app.orders.queries.book import list_symbols_with_orders
 from app.orders.queries.due_orders import count_overdue_orders, find_symbols_with_held_orders
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderChanges
@@ -120,8 +120,8 @@ def fill_tables(engine, harness, count):
     if not count:
         return
     with unit_of_work(engine) as connection:
-        (known,) = connection.execute(text("SELECT count(*) FROM trades WHERE portfolio_id = 77")).one()
-        if not known:
+        (trade_count,) = connection.execute(text("SELECT count(*) FROM trades WHERE portfolio_id = 77")).one()
+        if not trade_count:
             connection.execute(
                 text(
                     "INSERT INTO portfolios (id, tenant_id, name, name_key, base_currency, kind,"
@@ -132,7 +132,7 @@ def fill_tables(engine, harness, count):
                 )
             )
         for table in _CLONED:
-            clone_row(connection, table, known + 1, count)
+            clone_row(connection, table, trade_count + 1, count)
 
 
 def build_commands(harness, number):
@@ -152,7 +152,7 @@ def build_commands(harness, number):
     quote = harness.build_quote("AAPL", "99", "101", "100")._replace(at=harness.now)
     return {
         "a reported trade": [trade("report")],
-        "many trades": [trade(f"many-{one}") for one in range(10)],
+        "many trades": [trade(f"many-{suffix}") for suffix in range(10)],
         "a reversal": [ReverseTrade(origin("reverse"), recorded.row.trade_id, "twice")],
         "an order": [PlaceOrder(origin("order"), ticket, "Growth", "growth")],
         "a trade for a new portfolio": [
@@ -205,8 +205,8 @@ def subtract_counts(connection, before):
 def count_reads(connection):
     """Return by table what this session has read and the server has not added up yet."""
     rows = "coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
-    found = connection.execute(text(f"SELECT relname, {rows} FROM pg_stat_xact_user_tables"))  # noqa: S608  # ours
-    return dict(tuple(row) for row in found)
+    row_counts = connection.execute(text(f"SELECT relname, {rows} FROM pg_stat_xact_user_tables"))  # noqa: S608  # ours
+    return dict(tuple(row) for row in row_counts)
 
 
 READS = {
@@ -227,7 +227,7 @@ READS = {
         )
     },
     "trades": lambda connection: list_trades(connection, 1, TradeFilter(), 50, 0, None),
-    "symbols with orders": symbols_with_orders,
+    "symbols with orders": list_symbols_with_orders,
     "overdue orders": lambda connection: count_overdue_orders(connection, format_timestamp(START)),
     "symbols kept back": find_symbols_with_held_orders,
     "quotes": lambda connection: find_quotes(connection, [InstrumentKey(1, "AAPL")]),

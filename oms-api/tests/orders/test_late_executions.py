@@ -40,7 +40,7 @@ def test_fill_that_crossed_a_cancel_completes_the_order(harness):
     assert (list_notes(harness), list_issues(harness)) == (["late"], [])
 
 
-def test_partial_fill_that_crossed_a_cancel_is_booked_and_order_stays_cancelled(harness):
+def test_partial_fill_that_crossed_a_cancel_is_booked_and_order_stays_canceled(harness):
     order = harness.place_order(**RESTING_LIMIT_ORDER)
     harness.cancel(order)
     late = harness.report_broker_event(order, report_execution(harness, order, "4"))
@@ -128,9 +128,11 @@ def test_execution_reports_change_the_order_status(harness):
 def test_execution_report_without_a_transition_is_only_recorded(harness):
     order = harness.place_order()
     before = harness.get_order(order)
-    harness.report_broker_event(order, Accepted(order.id, harness.now))  # told again: it is known
+    harness.report_broker_event(
+        order, Accepted(order.id, harness.now)
+    )  # reported again: the OMS has it already
     harness.report_broker_event(order, Canceled(order.id, harness.now))
     after = harness.get_order(order)
     assert (after.status, after.event_count) == (Status.FILLED, before.event_count + 1)
-    (words,) = harness.query("SELECT broker_words FROM order_events WHERE reason = 'not applied'")[0]
-    assert words.startswith("Canceled: ")
+    (broker_words,) = harness.query("SELECT broker_words FROM order_events WHERE reason = 'not applied'")[0]
+    assert broker_words.startswith("Canceled: ")

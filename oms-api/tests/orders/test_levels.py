@@ -1,8 +1,8 @@
 """Positions show the prices of the working orders that close them."""
 
-from tests.orders.test_stopping import set_switch
+from tests.orders.requests import set_switch
 
-LEGS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+EXIT_TERMS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
 
 
 def get_levels(api, **params):
@@ -11,7 +11,7 @@ def get_levels(api, **params):
 
 
 def test_position_levels_are_the_exits_of_its_bracket(market):
-    order = market.place_order(quantity="10", **LEGS)
+    order = market.place_order(quantity="10", **EXIT_TERMS)
     assert get_levels(market) == ("80.00", "120.00")
     position = market.get("/positions/Growth/AAPL").json()
     assert (position["stop_loss"], position["take_profit"]) == ("80.00", "120.00")
@@ -36,7 +36,7 @@ def test_opposite_entry_is_not_a_level(market):
 
 
 def test_flat_position_has_no_levels(market):
-    market.place_order(quantity="10", **LEGS)
+    market.place_order(quantity="10", **EXIT_TERMS)
     market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert get_levels(market, include_closed="true") == (None, None)
 
@@ -44,13 +44,13 @@ def test_flat_position_has_no_levels(market):
 def test_legs_waiting_for_their_entry_are_not_levels_of_another_position(market):
     market.place_order(quantity="10")
     market.place_order(
-        type="LIMIT", limit_price="90", quantity="5", **{**LEGS, "stop_loss": {"stop_price": "70"}}
+        type="LIMIT", limit_price="90", quantity="5", **{**EXIT_TERMS, "stop_loss": {"stop_price": "70"}}
     )
     assert get_levels(market) == (None, None)
 
 
 def test_nearest_of_several_exits_is_the_level(market):
-    market.place_order(quantity="10", **LEGS)
+    market.place_order(quantity="10", **EXIT_TERMS)
     market.place_order(quantity="10", take_profit={"limit_price": "110"}, stop_loss={"stop_price": "70"})
     assert get_levels(market) == ("80.00", "110.00")
 
@@ -65,24 +65,24 @@ def test_short_position_levels_are_mirrored(market):
 def test_trailing_stop_level_is_its_current_stop_price(market):
     market.place_order(quantity="10")
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
-    pair = [
+    pair_terms = [
         {**ticket, "type": "LIMIT", "limit_price": "130"},
         {**ticket, "type": "TRAILING_STOP", "trail_amount": "5"},
     ]
-    assert market.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
+    assert market.post("/orders:group", {"kind": "OCO", "orders": pair_terms}).status_code == 201
     market.set_quote("AAPL", "109", "111", "110")
     assert get_levels(market) == ("105.00", "130.00")
 
 
 def test_exits_of_another_portfolio_or_product_are_not_levels(market):
-    market.place_order(quantity="10", portfolio_name="Other", **LEGS)
-    market.place_order(quantity="10", product="NRML", **LEGS)
+    market.place_order(quantity="10", portfolio_name="Other", **EXIT_TERMS)
+    market.place_order(quantity="10", product="NRML", **EXIT_TERMS)
     market.place_order(quantity="10")
     assert get_levels(market, portfolio="Growth", product="") == (None, None)
 
 
 def test_exits_released_while_reducing_are_levels(market):
-    market.place_order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
+    market.place_order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **EXIT_TERMS)
     set_switch(market, "REDUCING")
     market.set_quote("AAPL", "88", "89", "89")
     assert get_levels(market) == ("80.00", "120.00")

@@ -14,15 +14,15 @@ from tests.orders.writer_harness import build_ticket
 @pytest.fixture
 def counted_messages(harness, monkeypatch):
     """Provide the list of the message counts that are taken from the message rate."""
-    taken: list[int] = []
+    taken_counts: list[int] = []
     take = MessageRate.take
 
     def note(rate, sender, per_minute, messages=1):
         take(rate, sender, per_minute, messages)
-        taken.append(messages)
+        taken_counts.append(messages)
 
     monkeypatch.setattr(MessageRate, "take", note)
-    return taken
+    return taken_counts
 
 
 def build_place_order(harness, key):

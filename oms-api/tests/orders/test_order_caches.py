@@ -14,9 +14,9 @@ PLACE = (1, 7)
 
 @pytest.fixture
 def cached_values():
-    kept: VersionedCache[tuple[int, int], str] = VersionedCache(10, len)
-    kept.put(PLACE, "version", "value")
-    return kept
+    cache: VersionedCache[tuple[int, int], str] = VersionedCache(10, len)
+    cache.put(PLACE, "version", "value")
+    return cache
 
 
 def test_cached_value_is_found_under_the_same_version(cached_values):
@@ -52,7 +52,7 @@ def test_cache_size_is_bounded(cached_values):
     assert cached_values.get((1, 8), "version") == "5"
 
 
-def test_repair_drops_what_a_change_keeps():
+def test_change_keeps_the_epoch_of_cached_values_and_a_repair_begins_another():
     """Cached values are of one epoch: a change of orders continues it, a repair begins another."""
     for stamp in ("", "0123456789abcdef", create_stamp()):
         renewed = renew_stamp(stamp)

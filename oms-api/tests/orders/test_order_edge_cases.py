@@ -7,7 +7,7 @@ from app.orders.errors import OrderIsFinal
 from app.orders.rules.values import Status
 from app.timestamps import format_timestamp
 from tests.factories import build_ticket_body
-from tests.orders.test_stopping import RESTING_LIMIT_ORDER, set_switch
+from tests.orders.requests import RESTING_LIMIT_ORDER, set_switch
 from tests.orders.writer_harness import START, build_ticket
 from tests.risk.risk_requests import put_limit
 from tests.support.conditions import wait_until

@@ -18,8 +18,8 @@ def test_market_order_fills_at_the_opposite_quote_side(market):
     order = market.place_order(side="BUY", quantity="10")
     assert (order["status"], order["filled_quantity"], order["leaves_quantity"]) == ("FILLED", "10", "0")
     assert order["average_price"] == "101.00"
-    held = market.get_portfolio()["positions"]["AAPL"]
-    assert (held["quantity"], held["avg_cost"]) == ("10", "101.00")
+    position = market.get_portfolio()["positions"]["AAPL"]
+    assert (position["quantity"], position["avg_cost"]) == ("10", "101.00")
     sold = market.place_order(side="SELL", quantity="4")
     assert sold["average_price"] == "99.00"
     assert market.get_portfolio()["cash"] == "999386.00"

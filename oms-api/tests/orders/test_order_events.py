@@ -29,14 +29,14 @@ def test_fill_event_contains_the_fill_details(api):
     order = api.place_order(quantity="10", type="LIMIT", limit_price="102", time_in_force="GTC")
     api.set_quote("AAPL", "99", "102", "100", ask_size="5")
     api.set_quote("AAPL", "99", "102", "100", ask_size="7")
-    fills = [(kind, data) for kind, data in list_events(api) if "execution_id" in data]
+    fills = [(kind, payload) for kind, payload in list_events(api) if "execution_id" in payload]
     assert [kind for kind, _ in fills] == ["order.partially_filled", "order.partially_filled", "order.filled"]
-    assert [(data["last_quantity"], data["last_price"]) for _, data in fills] == [
+    assert [(payload["last_quantity"], payload["last_price"]) for _, payload in fills] == [
         ("4", "101.00"),
         ("5", "102.00"),
         ("1", "102.00"),
     ]
-    assert [(data["filled_quantity"], data["leaves_quantity"]) for _, data in fills] == [
+    assert [(payload["filled_quantity"], payload["leaves_quantity"]) for _, payload in fills] == [
         ("4", "6"),
         ("9", "1"),
         ("10", "0"),
@@ -48,7 +48,7 @@ def test_event_contains_the_order_state_at_that_time(market):
     order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", quantity="10")
     successor = market.patch(f"/orders/{order['id']}", {"quantity": "20"}).json()
     market.post(f"/orders/{successor['id']}/cancel", {"reason": "Changed my mind"})
-    by_kind = {(data["order_id"], kind): data for kind, data in list_events(market)}
+    by_kind = {(payload["order_id"], kind): payload for kind, payload in list_events(market)}
     assert by_kind[order["id"], "order.accepted"]["leaves_quantity"] == "10"
     assert by_kind[order["id"], "order.replaced"]["replaced_by"] == successor["id"]
     assert by_kind[successor["id"], "order.accepted"]["replaces"] == order["id"]
@@ -65,14 +65,17 @@ def test_bracket_leg_events_name_the_parent_and_quantity_increase(api):
     api.set_quote("AAPL", "99", "101", "100", ask_size="4")
     order = api.place_order(quantity="10", stop_loss={"stop_price": "90"}, time_in_force="GTC")
     api.set_quote("AAPL", "99", "101", "100", ask_size="3")
-    leg = [data for _, data in list_events(api) if data.get("parent_id") == order["id"]]
-    assert [data["quantity"] for data in leg][-1] == "7"
-    assert (leg[-1]["reason"], leg[-1]["stop_price"]) == ("Quantity increased to 7", "90.00")
+    leg_payloads = [payload for _, payload in list_events(api) if payload.get("parent_id") == order["id"]]
+    assert [payload["quantity"] for payload in leg_payloads][-1] == "7"
+    assert (leg_payloads[-1]["reason"], leg_payloads[-1]["stop_price"]) == (
+        "Quantity increased to 7",
+        "90.00",
+    )
 
 
 def test_denial_event_contains_the_reason(market):
     market.post_order(quantity="2000000")
-    (denied,) = (data for kind, data in list_events(market) if kind == "order.denied")
+    (denied,) = (payload for kind, payload in list_events(market) if kind == "order.denied")
     assert denied["reason"] == "An order may have at most 1,000,000 units."
 
 
@@ -83,12 +86,12 @@ def test_trailing_stop_event_contains_its_stop_price(market):
     )
     market.set_quote("AAPL", "119", "121", "120")
     market.set_quote("AAPL", "109", "111", "110")
-    (fired,) = (data for kind, data in list_events(market) if kind == "order.triggered")
+    (fired,) = (payload for kind, payload in list_events(market) if kind == "order.triggered")
     assert (fired["trail_percent"], fired["trail_level"]) == ("5", "114.00")
 
 
 def test_lapsed_order_event_contains_the_broker_reason(market):
     market.place_order(type="LIMIT", limit_price="90", time_in_force="IOC")
-    (ended,) = (data for kind, data in list_events(market) if kind == "order.canceled")
+    (ended,) = (payload for kind, payload in list_events(market) if kind == "order.canceled")
     assert (ended["actor"], bool(ended["broker_reason"])) == ("paper", True)
     assert ended["broker_words"] == ended["broker_reason"]  # the former name

@@ -31,10 +31,10 @@ def create_narrow_client(market, *names):
 
 
 def test_restricted_user_sees_no_orders_of_other_portfolios(market):
-    theirs = market.place_order(**RESTING_LIMIT_ORDER, portfolio_name="Theirs")
+    other_order = market.place_order(**RESTING_LIMIT_ORDER, portfolio_name="Theirs")
     market.place_order(**RESTING_LIMIT_ORDER, portfolio_name="Mine")
     me = create_narrow_client(market, "Mine")
-    path = f"/orders/{theirs['id']}"
+    path = f"/orders/{other_order['id']}"
     assert [order["portfolio_name"] for order in me.get("/orders").json()] == ["Mine"]
     assert me.get("/orders", portfolio="Theirs").json() == []
     assert me.get(path).status_code == 404
@@ -45,7 +45,7 @@ def test_restricted_user_sees_no_orders_of_other_portfolios(market):
     assert me.post("/positions:close", {"portfolio_name": "Theirs", "symbol": "AAPL"}).status_code == 403
     orders = me.post("/orders:cancel-all", {}).json()["orders"]
     assert [order["portfolio_name"] for order in orders] == ["Mine"]
-    assert market.get_order(theirs["id"])["status"] == "ACCEPTED"
+    assert market.get_order(other_order["id"])["status"] == "ACCEPTED"
 
 
 def test_order_above_the_message_rate_is_not_created(market):
@@ -119,10 +119,10 @@ def test_records_of_delegated_requests_name_the_user(market):
 
 
 def test_orders_are_filtered_by_placing_user_and_named_user(market):
-    mine = create_order_sender(market)().json()["id"]
-    named = market.place_order(user_id="U123")["id"]
-    assert [order["id"] for order in market.get("/orders", user=create_person(market)).json()] == [mine]
-    assert [order["id"] for order in market.get("/orders", user="U123").json()] == [named]
+    own_order = create_order_sender(market)().json()["id"]
+    order_of_another = market.place_order(user_id="U123")["id"]
+    assert [order["id"] for order in market.get("/orders", user=create_person(market)).json()] == [own_order]
+    assert [order["id"] for order in market.get("/orders", user="U123").json()] == [order_of_another]
 
 
 def test_conflict_reveals_no_keys_of_other_portfolios_to_restricted_users(market):
@@ -143,11 +143,11 @@ def test_conflict_reveals_no_keys_of_other_portfolios_to_restricted_users(market
         (201, "true")
     ] * 3
     assert [send(market).headers["idempotent-replayed"] for send in requests] == ["true"] * 3
-    others = (
+    other_requests = (
         market.post_order(key="order-1", portfolio_name="Mine", quantity="7"),
         market.post_trade("trade-1"),
     )
-    assert [answer.status_code for answer in others] == [409, 409]
+    assert [answer.status_code for answer in other_requests] == [409, 409]
     assert me.post_trade(key="trade-1", portfolio_name="Mine", quantity="7").status_code == 409
 
 
@@ -157,8 +157,8 @@ def test_order_change_reveals_no_keys_of_other_portfolios(market):
     changed = market.patch(f"/orders/{secret}", {"quantity": "5"}, {"Idempotency-Key": "change-1"})
     assert changed.status_code == 200, changed.text
     me = create_narrow_client(market, "Mine")
-    mine = me.place_order(portfolio_name="Mine", type="LIMIT", limit_price="90")["id"]
-    answer = me.patch(f"/orders/{mine}", {"quantity": "6"}, {"Idempotency-Key": "change-1"})
+    own_order = me.place_order(portfolio_name="Mine", type="LIMIT", limit_price="90")["id"]
+    answer = me.patch(f"/orders/{own_order}", {"quantity": "6"}, {"Idempotency-Key": "change-1"})
     assert (answer.status_code, answer.json()["quantity"]) == (200, "6")
     reversed_ = market.record_trade(portfolio_name="Secret")["trade_id"]
     assert market.post_reversal(reversed_, key="undo-1").status_code == 201

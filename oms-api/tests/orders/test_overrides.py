@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.orders.test_approvals import ApprovalClient
+from tests.orders.approval_client import ApprovalClient
 
 CAP = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "value": "500"}
 
@@ -68,20 +68,20 @@ def test_override_applies_only_to_the_named_limit(client):
 
 @pytest.mark.any_database
 def test_switches_permissions_prices_and_buying_power_cannot_be_overridden(client):
-    def get_code(order_id):
+    def get_denial_code(order_id):
         answer = request_override(client, order_id)
         assert answer.status_code == 409, answer.text
         return answer.json()["detail"].split()[0]
 
     assert client.api.put("/limits", CAP | {"value": None}).status_code == 200
-    assert get_code(place_denied_order(client, quantity="100000")) == "BUYING_POWER"
-    assert get_code(place_denied_order(client, type="LIMIT", limit_price="150")) == "PRICE_COLLAR"
+    assert get_denial_code(place_denied_order(client, quantity="100000")) == "BUYING_POWER"
+    assert get_denial_code(place_denied_order(client, type="LIMIT", limit_price="150")) == "PRICE_COLLAR"
     lists = {"scope": "tenant", "name": None, "code": "ALLOWED_SIDES", "value": "SELL"}
     assert client.api.put("/limits", lists).status_code == 200
-    assert get_code(place_denied_order(client)) == "NOT_PERMITTED"
+    assert get_denial_code(place_denied_order(client)) == "NOT_PERMITTED"
     halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
     assert client.api.post("/kill-switch", halt).status_code == 200
-    assert get_code(place_denied_order(client)) == "HALTED"
+    assert get_denial_code(place_denied_order(client)) == "HALTED"
 
 
 @pytest.mark.any_database

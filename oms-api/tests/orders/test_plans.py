@@ -90,11 +90,13 @@ def _read_exact(engine):
 
 def _insert(connection, table, columns, count, exact):
     rows = f"SELECT {', '.join(columns.values())} FROM ({_NUMBERS[connection.dialect.name]}) numbers"  # noqa: S608  # names and literals of this file
-    named = {name: value for name, value in exact.items() if f":{name}" in rows}
-    connection.execute(text(f"INSERT INTO {table} ({', '.join(columns)}) {rows}"), {**named, "count": count})
+    parameters = {name: value for name, value in exact.items() if f":{name}" in rows}
+    connection.execute(
+        text(f"INSERT INTO {table} ({', '.join(columns)}) {rows}"), {**parameters, "count": count}
+    )
 
 
-def explain_first_statement(connection, wanted):
+def explain_first_statement(connection, statement_part):
     """Return what a list finds, and how the database goes about its first statement."""
     statements = []
 
@@ -103,16 +105,16 @@ def explain_first_statement(connection, wanted):
             statements.append((statement, parameters))
 
     event.listen(connection, "before_cursor_execute", note)
-    orders = list_orders(connection, 1, wanted, 101, None)
+    orders = list_orders(connection, 1, statement_part, 101, None)
     event.remove(connection, "before_cursor_execute", note)
-    words = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+    explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
     statement, parameters = statements[0]
-    plan = connection.exec_driver_sql(f"{words} {statement}", parameters)
+    plan = connection.exec_driver_sql(f"{explain} {statement}", parameters)
     return orders, "\n".join(str(row[-1]) for row in plan)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "count", "index"),
+    ("order_filter", "count", "index"),
     [
         (OrderFilter(strategy="rare"), 10, "ix_orders_tenant_id_strategy_id"),
         (OrderFilter(user="rare"), 10, "ix_orders_tenant_id_user_id_id"),
@@ -133,9 +135,9 @@ def explain_first_statement(connection, wanted):
         (OrderFilter(portfolios=frozenset({"rare"})), 10, "ix_orders_tenant_id_portfolio_id_id"),
     ],
 )
-def test_selective_order_lists_use_an_index(many_orders, wanted, count, index):
+def test_selective_order_lists_use_an_index(many_orders, order_filter, count, index):
     with many_orders.connect() as connection:
-        orders, plan = explain_first_statement(connection, wanted)
+        orders, plan = explain_first_statement(connection, order_filter)
     assert len(orders) == count
     assert index in plan, plan
 

@@ -5,7 +5,8 @@ import pytest
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Executed
 from app.orders.rules.values import OrderType, Protection, Role, Status, Target
-from tests.orders.test_stopping import set_switch
+from tests.orders.exit_orders import EXIT_TERMS, get_held_quantity, get_leg, list_exit_leaves, list_exits
+from tests.orders.requests import set_switch
 from tests.orders.writer_harness import WriterHarness, to_decimal
 
 pytestmark = pytest.mark.any_database
@@ -22,9 +23,6 @@ def set_limit(api, code, value):
     assert answer.status_code == 200, answer.text
 
 
-LEGS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
-
-
 def close_position(api, quantity=None):
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": quantity}
     answer = api.post("/positions:close", body)
@@ -32,21 +30,8 @@ def close_position(api, quantity=None):
     return answer.json()
 
 
-def list_exits(api, order):
-    return {leg["role"]: leg for leg in api.get_order(order["id"])["legs"]}
-
-
-def list_exit_leaves(api, order):
-    """Return what the take-profit and the stop-loss may still fill."""
-    return tuple(list_exits(api, order)[role]["leaves_quantity"] for role in ("take_profit", "stop_loss"))
-
-
-def get_held_quantity(api):
-    return api.get_portfolio()["positions"]["AAPL"]["quantity"]
-
-
 def test_partial_close_reduces_both_exits(market):
-    order = market.place_order(quantity="100", **LEGS)
+    order = market.place_order(quantity="100", **EXIT_TERMS)
     closed = close_position(market, "40")
     assert (closed["status"], closed["role"]) == ("FILLED", "closing")
     assert list_exit_leaves(market, order) == ("60", "60")
@@ -60,13 +45,13 @@ def test_partial_close_reduces_both_exits(market):
 
 @pytest.mark.parametrize("quantity", [None, "100"])
 def test_full_close_cancels_all_exits(market, quantity):
-    order = market.place_order(quantity="100", **LEGS)
+    order = market.place_order(quantity="100", **EXIT_TERMS)
     close_position(market, quantity)
     assert {leg["status"] for leg in list_exits(market, order).values()} == {"CANCELED"}
 
 
 def test_exits_smaller_than_the_remaining_position_are_unchanged(market):
-    order = market.place_order(quantity="60", **LEGS)
+    order = market.place_order(quantity="60", **EXIT_TERMS)
     market.place_order(quantity="40")
     close_position(market, "30")
     assert list_exit_leaves(market, order) == ("60", "60")
@@ -75,7 +60,7 @@ def test_exits_smaller_than_the_remaining_position_are_unchanged(market):
 
 
 def test_oldest_exits_are_reduced_first(market):
-    first, second = (market.place_order(quantity="50", **LEGS) for _ in range(2))
+    first, second = (market.place_order(quantity="50", **EXIT_TERMS) for _ in range(2))
     close_position(market, "60")
     assert list_exit_leaves(market, second) == ("40", "40")
     assert {leg["status"] for leg in list_exits(market, first).values()} == {"CANCELED"}
@@ -91,33 +76,36 @@ def test_partial_close_of_a_short_reduces_both_exits(market):
 def test_partial_close_reduces_a_closing_oco_pair(market):
     market.place_order(quantity="10")
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
-    pair = [{**ticket, "type": "LIMIT", "limit_price": "120"}, {**ticket, "type": "STOP", "stop_price": "80"}]
-    orders = market.post("/orders:group", {"kind": "OCO", "orders": pair}).json()["orders"]
+    pair_terms = [
+        {**ticket, "type": "LIMIT", "limit_price": "120"},
+        {**ticket, "type": "STOP", "stop_price": "80"},
+    ]
+    orders = market.post("/orders:group", {"kind": "OCO", "orders": pair_terms}).json()["orders"]
     close_position(market, "4")
     assert [market.get_order(order["id"])["leaves_quantity"] for order in orders] == ["6", "6"]
     close_position(market)
     assert {market.get_order(order["id"])["status"] for order in orders} == {"CANCELED"}
 
 
-@pytest.mark.parametrize("rest", [None, "6"])
-def test_partial_close_leaves_plain_orders_unchanged(market, rest):
+@pytest.mark.parametrize("order_terms", [None, "6"])
+def test_partial_close_leaves_plain_orders_unchanged(market, order_terms):
     market.place_order(quantity="10")
     plain = market.place_order(side="SELL", type="LIMIT", limit_price="120", quantity="10")
     close_position(market, "4")
     assert market.get_order(plain["id"])["leaves_quantity"] == "10"
-    close_position(market, rest)
+    close_position(market, order_terms)
     assert market.get_order(plain["id"])["status"] == "CANCELED"
 
 
 def test_close_leaves_exits_of_another_product_unchanged(market):
-    order = market.place_order(quantity="10", product="NRML", **LEGS)
+    order = market.place_order(quantity="10", product="NRML", **EXIT_TERMS)
     market.place_order(quantity="10")
     close_position(market, "5")
     assert list_exit_leaves(market, order) == ("10", "10")
 
 
 def test_partial_close_is_allowed_while_reducing(market):
-    order = market.place_order(quantity="10", **LEGS)
+    order = market.place_order(quantity="10", **EXIT_TERMS)
     set_switch(market, "REDUCING")
     assert close_position(market, "4")["status"] == "FILLED"
     assert list_exit_leaves(market, order) == ("6", "6")
@@ -125,7 +113,9 @@ def test_partial_close_is_allowed_while_reducing(market):
 
 def place_bracket_while_reducing(market):
     """Return a bracket that filled during REDUCING, which is over: its exits work."""
-    order = market.place_order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
+    order = market.place_order(
+        type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **EXIT_TERMS
+    )
     set_switch(market, "REDUCING")
     market.set_quote("AAPL", "88", "89", "89")
     assert {leg["status"] for leg in list_exits(market, order).values()} == {"ACCEPTED"}
@@ -147,7 +137,9 @@ def test_exits_released_while_reducing_are_reduced_to_the_position(market):
 
 
 def test_entry_filled_after_reducing_releases_exits_for_the_remaining_position(market):
-    order = market.place_order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
+    order = market.place_order(
+        type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **EXIT_TERMS
+    )
     set_switch(market, "REDUCING")
     market.set_quote("AAPL", "88", "89", "89", ask_size="4")
     market.set_quote("AAPL", "95", "96", "95")
@@ -162,7 +154,7 @@ def test_entry_filled_after_reducing_releases_exits_for_the_remaining_position(m
 
 
 def test_resting_close_and_exit_together_never_exceed_the_position(market):
-    order = market.place_order(quantity="10", **LEGS)
+    order = market.place_order(quantity="10", **EXIT_TERMS)
     market.set_quote("AAPL", "99", "101", "100", bid_size="1")
     resting = close_position(market, "4")
     assert (resting["status"], list_exit_leaves(market, order)) == ("PARTIALLY_FILLED", ("9", "9"))
@@ -175,7 +167,7 @@ def test_resting_close_and_exit_together_never_exceed_the_position(market):
 
 
 def test_exit_fill_reduces_a_resting_close(market):
-    order = market.place_order(quantity="10", **LEGS)
+    order = market.place_order(quantity="10", **EXIT_TERMS)
     market.set_quote("AAPL", "99", "101", "100", bid_size="1")
     resting = close_position(market)
     assert list_exits(market, order)["stop_loss"]["leaves_quantity"] == "9"
@@ -189,11 +181,6 @@ def place_partly_filled_close(harness, quantity="4"):
     resting = harness.close_position(quantity=quantity).orders[0].order
     assert resting.filled_quantity == 1
     return entry, resting
-
-
-def get_leg(harness, entry, role):
-    legs = [harness.get_order(entry._replace(id=row[0])) for row in harness.query("SELECT id FROM orders")]
-    return next(leg for leg in legs if (leg.parent_id, leg.role) == (entry.id, role))
 
 
 def test_quantity_filled_by_an_exit_is_not_closed_again(harness):
@@ -353,7 +340,7 @@ def test_close_above_the_maximum_order_quantity_is_split(market, side):
 
 
 def test_parts_of_a_split_close_are_sent_in_sequence_and_end_together(market):
-    market.place_order(quantity="25", **LEGS)
+    market.place_order(quantity="25", **EXIT_TERMS)
     set_limit(market, "MAX_ORDER_QUANTITY", "10")
     market.set_quote("AAPL", "99", "101", "100", bid_size="12")
     closed = close_position(market)

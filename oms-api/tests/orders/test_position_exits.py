@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.orders.test_stopping import set_switch
+from tests.orders.requests import set_switch
 from tests.orders.writer_harness import to_decimal
 
 pytestmark = pytest.mark.any_database

@@ -129,8 +129,8 @@ def pair_url(new_database):
 @pytest.fixture(scope="module")
 def two_processes(pair_url):
     """Two processes on one PostgreSQL."""
-    given = build_settings(pair_url)
-    with run_process(**given) as first, run_process(**given) as second:
+    process_settings = build_settings(pair_url)
+    with run_process(**process_settings) as first, run_process(**process_settings) as second:
         with create_client(first) as http:
             open_portfolio(http)
         yield first, second
@@ -156,8 +156,8 @@ def test_two_processes_match_each_order_once(two_processes):
         trades = http.get("/trades", params={"limit": 1000, "portfolio": "Growth"}).json()
         assert len(trades) == len(numbers)
         assert read_everything(http) == read_everything(other)
-        held = other.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"]
-        assert Decimal(held) == len(numbers)
+        quantity = other.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"]
+        assert Decimal(quantity) == len(numbers)
 
 
 def test_answered_kill_switch_applies_in_the_other_process(two_processes):
@@ -177,8 +177,8 @@ def test_answered_kill_switch_applies_in_the_other_process(two_processes):
 
 
 def test_source_quote_fills_matching_orders_without_a_request(database_url):
-    given = build_settings(database_url) | {"PRICE_SOURCE": "simulated"}
-    with run_process(**given) as process, create_client(process) as http:
+    process_settings = build_settings(database_url) | {"PRICE_SOURCE": "simulated"}
+    with run_process(**process_settings) as process, create_client(process) as http:
         stop = build_ticket_body(side="SELL", type="TRAILING_STOP", trail_amount="0.01", time_in_force="GTC")
         open_portfolio(http)
         order = http.post("/orders", json=stop).json()

@@ -6,27 +6,17 @@ import pytest
 
 from app.orders.rules.values import Protection, Status, Target
 from app.verify import format_report, verify_database
+from tests.orders.requests import GTC, get_denial_code, post_group, set_limit
 from tests.orders.writer_harness import build_ticket
 
 pytestmark = pytest.mark.any_database
 
-GTC = {"time_in_force": "GTC"}
 STOP_LOSS = {"stop_loss": {"stop_price": "90"}}
 
 
-def get_code(answer):
-    assert answer.status_code == 422, answer.text
-    return answer.json()["denial"]["code"]
-
-
-def set_limit(api, code, value):
-    answer = api.put("/limits", {"scope": "tenant", "code": code, "value": value})
-    assert answer.status_code == 200, answer.text
-
-
 def get_position(api, symbol="AAPL"):
-    held = api.get_portfolio()["positions"].get(symbol)
-    return held["quantity"] if held else "0"
+    position = api.get_portfolio()["positions"].get(symbol)
+    return position["quantity"] if position else "0"
 
 
 BAD_LEGS = [
@@ -50,7 +40,7 @@ def test_invalid_leg_rejects_the_whole_ticket_and_its_preview(market, terms, cod
     previewed = market.post("/orders:preview", body | terms).json()
     assert (previewed["would_pass"], previewed["denial"]["code"]) == (False, code)
     answer = market.post("/orders", body | terms)
-    assert get_code(answer) == code
+    assert get_denial_code(answer) == code
     denial = answer.json()["denial"]
     assert (denial["nearest_price"], denial["largest_passing"]) == (nearest, None)
     assert market.get_order(answer.json()["order_id"])["legs"] == []
@@ -60,13 +50,13 @@ def test_invalid_leg_rejects_the_whole_ticket_and_its_preview(market, terms, cod
 def test_open_order_limit_counts_bracket_legs(market):
     set_limit(market, "MAX_OPEN_ORDERS", "2")
     legs = {"take_profit": {"limit_price": "120"}, **STOP_LOSS}
-    assert get_code(market.post_order(**legs)) == "FIRM_OPEN_ORDERS"
+    assert get_denial_code(market.post_order(**legs)) == "FIRM_OPEN_ORDERS"
     assert market.post_order(**STOP_LOSS).status_code == 201
 
 
 def test_leg_without_permission_rejects_the_ticket(market):
     set_limit(market, "ALLOWED_SIDES", "BUY")
-    assert get_code(market.post_order(**STOP_LOSS)) == "NOT_PERMITTED"
+    assert get_denial_code(market.post_order(**STOP_LOSS)) == "NOT_PERMITTED"
     assert market.post_order().status_code == 201
 
 
@@ -87,11 +77,6 @@ def test_ticket_that_can_never_fill_is_rejected(market, terms):
     assert previewed.status_code == 422 or not previewed.json()["would_pass"]
 
 
-def post_group(api, kind, *orders):
-    base = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10", **GTC}
-    return api.post("/orders:group", {"kind": kind, "orders": [base | order for order in orders]})
-
-
 ENTRY = {"side": "BUY", "type": "MARKET"}
 
 
@@ -106,15 +91,15 @@ ENTRY = {"side": "BUY", "type": "MARKET"}
 )
 def test_invalid_second_order_rejects_the_whole_group(market, second, code):
     market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"})
-    assert get_code(post_group(market, "OTO", ENTRY, {"side": "SELL"} | second)) == code
+    assert get_denial_code(post_group(market, "OTO", ENTRY, {"side": "SELL"} | second)) == code
     assert sorted(order["status"] for order in market.get("/orders").json()) == ["CANCELED", "DENIED"]
     assert get_position(market) == "0"
 
 
-def test_oto_child_is_risk_checked_as_if_the_parent_had_filled(market):
+def test_risk_check_of_an_oto_child_assumes_a_filled_parent(market):
     set_limit(market, "SHORT_SELLING", "0")
     follower = {"side": "SELL", "type": "STOP", "stop_price": "90"}
-    assert get_code(post_group(market, "OTO", ENTRY, follower | {"quantity": "11"})) == "SHORT_SELLING"
+    assert get_denial_code(post_group(market, "OTO", ENTRY, follower | {"quantity": "11"})) == "SHORT_SELLING"
     assert post_group(market, "OTO", ENTRY, follower).status_code == 201
     assert get_position(market) == "10"
 
@@ -123,7 +108,7 @@ def test_oco_stop_must_not_trigger_at_once(market):
     market.place_order(quantity="10")
     target = {"side": "SELL", "type": "LIMIT", "limit_price": "110"}
     stop = {"side": "SELL", "type": "STOP", "stop_price": "130"}
-    assert get_code(post_group(market, "OCO", target, stop)) == "EXIT_PRICE"
+    assert get_denial_code(post_group(market, "OCO", target, stop)) == "EXIT_PRICE"
     short_of_stop = {"side": "SELL", "type": "STOP_LIMIT", "stop_price": "90", "limit_price": "95"}
     assert post_group(market, "OCO", target, short_of_stop).status_code == 422
     assert get_position(market) == "10"
@@ -136,7 +121,7 @@ def get_leg(api, order, role):
 def test_stop_moved_through_the_market_is_rejected_and_keeps_working(market):
     order = market.place_order(**STOP_LOSS)
     stop = get_leg(market, order, "stop_loss")
-    assert get_code(market.patch(f"/orders/{stop['id']}", {"stop_price": "130"})) == "EXIT_PRICE"
+    assert get_denial_code(market.patch(f"/orders/{stop['id']}", {"stop_price": "130"})) == "EXIT_PRICE"
     assert market.get_order(stop["id"])["status"] == "ACCEPTED"
     assert market.patch(f"/orders/{stop['id']}", {"stop_price": "95"}).status_code == 200
 
@@ -144,8 +129,8 @@ def test_stop_moved_through_the_market_is_rejected_and_keeps_working(market):
 def test_waiting_leg_price_is_checked_against_its_entry(market):
     order = market.place_order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
     stop = get_leg(market, order, "stop_loss")
-    assert get_code(market.patch(f"/orders/{stop['id']}", {"stop_price": "96"})) == "EXIT_PRICE"
-    assert get_code(market.patch(f"/orders/{order['id']}", {"limit_price": "89"})) == "EXIT_PRICE"
+    assert get_denial_code(market.patch(f"/orders/{stop['id']}", {"stop_price": "96"})) == "EXIT_PRICE"
+    assert get_denial_code(market.patch(f"/orders/{order['id']}", {"limit_price": "89"})) == "EXIT_PRICE"
     assert market.patch(f"/orders/{order['id']}", {"limit_price": "91"}).status_code == 200
 
 
@@ -153,7 +138,7 @@ def test_waiting_oto_child_is_risk_checked_when_replaced(market):
     entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
     answer = post_group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"})
     second = answer.json()["orders"][1]
-    assert get_code(market.patch(f"/orders/{second['id']}", {"stop_price": "97"})) == "EXIT_PRICE"
+    assert get_denial_code(market.patch(f"/orders/{second['id']}", {"stop_price": "97"})) == "EXIT_PRICE"
     assert market.patch(f"/orders/{second['id']}", {"stop_price": "92"}).status_code == 200
 
 
@@ -175,14 +160,14 @@ def test_limits_do_not_block_exits_of_a_filled_entry(market, code, value):
     assert [leg["status"] for leg in order["legs"]] == ["ACCEPTED"]
 
 
-@pytest.mark.parametrize(("state", "held"), [("REDUCING", "7"), ("HALTED", "4")])
-def test_kill_switch_does_not_block_exits_of_a_filled_entry(market, state, held):
+@pytest.mark.parametrize(("state", "expected_quantity"), [("REDUCING", "7"), ("HALTED", "4")])
+def test_kill_switch_does_not_block_exits_of_a_filled_entry(market, state, expected_quantity):
     order = market.place_order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
     market.set_quote("AAPL", "94", "95", "95", ask_size="4")
     turned = {"scope": "tenant", "name": None, "state": state}
     assert market.post("/kill-switch", turned).status_code == 200
     market.set_quote("AAPL", "94", "95", "95", ask_size="3")
-    assert get_leg(market, order, "stop_loss")["leaves_quantity"] == held
+    assert get_leg(market, order, "stop_loss")["leaves_quantity"] == expected_quantity
     market.set_quote("AAPL", "89", "90", "89")
     assert get_position(market) == "0"
 
@@ -214,14 +199,14 @@ def test_exit_quantity_is_at_most_the_filled_entry_quantity(market):
     order = market.place_order(quantity="4", **STOP_LOSS)
     stop = get_leg(market, order, "stop_loss")
     answer = market.patch(f"/orders/{stop['id']}", {"quantity": "50"})
-    assert (get_code(answer), answer.json()["denial"]["largest_passing"]) == ("REDUCE_ONLY", "4")
+    assert (get_denial_code(answer), answer.json()["denial"]["largest_passing"]) == ("REDUCE_ONLY", "4")
     assert market.patch(f"/orders/{stop['id']}", {"quantity": "3"}).status_code == 200
 
 
 def test_waiting_exit_quantity_is_at_most_the_entry_quantity(market):
     order = market.place_order(type="LIMIT", limit_price="95", quantity="4", **GTC, **STOP_LOSS)
     stop = get_leg(market, order, "stop_loss")
-    assert get_code(market.patch(f"/orders/{stop['id']}", {"quantity": "5"})) == "REDUCE_ONLY"
+    assert get_denial_code(market.patch(f"/orders/{stop['id']}", {"quantity": "5"})) == "REDUCE_ONLY"
 
 
 def place_trailing_stop(harness, **changes):
@@ -257,9 +242,9 @@ def test_replaced_trail_amount_keeps_its_extreme_price(harness):
 def test_trailing_stop_can_change_between_amount_and_percentage(harness, before, after, level):
     order = place_trailing_stop(harness, **before)
     successor = harness.get_order(harness.replace(order, **after).orders[0].order)
-    (given,) = after
+    (exit_order,) = after
     assert (successor.status, successor.trail_level) == (Status.ACCEPTED, Decimal(level))
-    assert (successor.trail_amount is None) == (given == "trail_percent")
+    assert (successor.trail_amount is None) == (exit_order == "trail_percent")
     back = harness.get_order(harness.replace(successor, **before).orders[0].order)
     assert back.trail_level == harness.get_order(order).trail_level == 114
 
@@ -308,12 +293,12 @@ def test_exits_of_an_entry_without_a_price_are_not_compared(harness):
     assert order.status is Status.ACCEPTED
 
 
-@pytest.mark.parametrize(("sold", "left"), [("7", "0"), ("10", "0"), ("12", "-2")])
-def test_exit_never_crosses_zero(market, sold, left):
+@pytest.mark.parametrize(("sold", "remaining"), [("7", "0"), ("10", "0"), ("12", "-2")])
+def test_exit_never_crosses_zero(market, sold, remaining):
     order = market.place_order(quantity="10", **STOP_LOSS)
     market.place_order(quantity=sold, side="SELL")
     market.set_quote("AAPL", "89", "90", "89")
-    assert get_position(market) == left
+    assert get_position(market) == remaining
     stop = get_leg(market, order, "stop_loss")
     assert (stop["status"], stop["filled_quantity"]) == (
         ("FILLED", "3") if sold == "7" else ("CANCELED", "0")

@@ -65,8 +65,8 @@ def build_tickets(draw: st.DrawFn, /, **fixed: Any) -> Any:
     }
     kind = draw(st.sampled_from(sorted(by_type)))
     time_in_force = "DAY" if "STOP" in kind else draw(TIMES)
-    facts = {"side": draw(SIDES), "quantity": draw(QUANTITIES), "time_in_force": time_in_force}
-    return build_ticket(**{"type": kind} | by_type[kind] | facts | fixed)
+    terms = {"side": draw(SIDES), "quantity": draw(QUANTITIES), "time_in_force": time_in_force}
+    return build_ticket(**{"type": kind} | by_type[kind] | terms | fixed)
 
 
 class Decisions(RuleBasedStateMachine):
@@ -82,8 +82,8 @@ class Decisions(RuleBasedStateMachine):
             build_services(TENANT, LIMITS, START), portfolio, ["AAPL", "MSFT"], START
         )
 
-    def build_origin(self, key: str | None = None, facts: str = "") -> Origin:
-        return Origin(TENANT, "key", None, self.now, key, hash_request(facts))
+    def build_origin(self, key: str | None = None, request_text: str = "") -> Origin:
+        return Origin(TENANT, "key", None, self.now, key, hash_request(request_text))
 
     @property
     def orders(self) -> list[Order]:
@@ -132,16 +132,18 @@ class Decisions(RuleBasedStateMachine):
             "take_profit": Target(Decimal(price + 4 * sign)),
             "stop_loss": Protection(Decimal(price - 4 * sign), None),
         }
-        facts = {"limit_price": price, "quantity": quantity, "side": side, "time_in_force": "GTC"}
-        ticket = build_ticket(type="LIMIT", **facts, **exits)
-        self.decide(PlaceOrder(self.build_origin(facts=repr(ticket)), ticket, *GROWTH))
+        terms = {"limit_price": price, "quantity": quantity, "side": side, "time_in_force": "GTC"}
+        ticket = build_ticket(type="LIMIT", **terms, **exits)
+        self.decide(PlaceOrder(self.build_origin(request_text=repr(ticket)), ticket, *GROWTH))
 
     @rule(
         kind=st.sampled_from(GroupKind), first=build_tickets(), second=build_tickets(), portfolio=PORTFOLIOS
     )
     def place_group(self, kind: GroupKind, first: Any, second: Any, portfolio: tuple[str, str]) -> None:
         if kind is not GroupKind.BRACKET:
-            self.decide(PlaceGroup(self.build_origin(facts=repr(first)), kind, (first, second), *portfolio))
+            self.decide(
+                PlaceGroup(self.build_origin(request_text=repr(first)), kind, (first, second), *portfolio)
+            )
 
     @rule(ticket=build_tickets(), portfolio=PORTFOLIOS)
     def preview_order(self, ticket: Any, portfolio: tuple[str, str]) -> None:
@@ -208,8 +210,11 @@ class Decisions(RuleBasedStateMachine):
         signs = {"BUY": 1, "SELL": -1}
         executions = self.context.order_store.executions
         changes = [
-            (signs[one.side] * Decimal(one.quantity), -signs[one.side] * Decimal(one.value))
-            for one in executions
+            (
+                signs[execution.side] * Decimal(execution.quantity),
+                -signs[execution.side] * Decimal(execution.value),
+            )
+            for execution in executions
         ]
         position = self.context.ledger.get_position((*self.portfolio_key, "AAPL", ""))
         portfolio = self.context.ledger.get_portfolio(self.portfolio_key)
@@ -221,9 +226,9 @@ class Decisions(RuleBasedStateMachine):
     def open_orders_are_indexed(self) -> None:
         """Open orders, and no others, are in the portfolio's open orders, as they are now."""
         expected = {order.id: order for order in self.orders if order.status not in FINAL_STATUSES}
-        held = self.context.order_store.open_orders[self.portfolio_key]
-        assert held.orders == expected
-        assert {name for ids in held.by_symbol.values() for name in ids} == expected.keys()
+        open_orders = self.context.order_store.open_orders[self.portfolio_key]
+        assert open_orders.orders == expected
+        assert {name for ids in open_orders.by_symbol.values() for name in ids} == expected.keys()
 
     @invariant()
     def exits_only_reduce_the_position(self) -> None:

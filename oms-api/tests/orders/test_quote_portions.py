@@ -42,8 +42,8 @@ RESTING_LIMIT_ORDER = {"type": "LIMIT", "time_in_force": "GTC"}
 class Writer:
     """Carries out commands at once, one in a transaction; it dies after `left` of them."""
 
-    def __init__(self, harness, left=None):
-        self.harness, self.left, self.sent = harness, left, []
+    def __init__(self, harness, executions_left=None):
+        self.harness, self.left, self.sent = harness, executions_left, []
 
     def submit_all(self, commands):
         return [self._run(command) for command in commands]
@@ -116,14 +116,14 @@ def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small
     assert verify_database(harness.engine).clean
 
 
-@pytest.mark.parametrize("left", [1, 2, 3, 4])
+@pytest.mark.parametrize("executions_left", [1, 2, 3, 4])
 def test_unmatched_portions_of_a_killed_process_are_matched_by_another(
-    harness, small_portions, readers, left
+    harness, small_portions, readers, executions_left
 ):
     orders = place_resting_orders(harness)
     with pytest.raises(ConnectionError):
         asyncio.run(
-            create_matcher(harness, readers, Writer(harness, left)).publish(
+            create_matcher(harness, readers, Writer(harness, executions_left)).publish(
                 harness.tenant, publish_quote(harness).quote
             )
         )
@@ -173,8 +173,8 @@ def test_trade_is_recorded_after_its_portfolio_is_matched(harness, small_portion
     """The ledger has the fills of the quote before a trade that was reported after it."""
     orders = place_resting_orders(harness)
     harness.run(publish_quote(harness))
-    others = [CancelOrder(harness.build_origin(), orders[4].id, None)] if with_an_order else []
-    recorded, *_ = harness.run(record_trade(harness, "A"), *others)
+    other_commands = [CancelOrder(harness.build_origin(), orders[4].id, None)] if with_an_order else []
+    recorded, *_ = harness.run(record_trade(harness, "A"), *other_commands)
     assert recorded.row.sequence == 3
     matched = 4 if with_an_order else 2
     assert [harness.get_order(order).status for order in orders[:2]] == [Status.FILLED] * 2
@@ -229,16 +229,16 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
             harness, "90", "92", symbol, **({"bid_size": "4", "ask_size": "4"} if has_sizes else {})
         )
         (outcome,) = harness.run(command)
-        left = list(books) if outcome == QuoteStored() else []
+        unmatched = list(books) if outcome == QuoteStored() else []
         for step in steps:
             harness.advance_clock()
             if isinstance(step, int):
                 harness.run(CancelOrder(harness.build_origin(), orders[step % len(orders)].id, None))
             elif isinstance(step, tuple):
                 orders.append(create_place_order(harness, symbol, number, *step))
-            elif left:
-                match_quote(harness, command, orders, left.pop(), number)
-        for book in left:
+            elif unmatched:
+                match_quote(harness, command, orders, unmatched.pop(), number)
+        for book in unmatched:
             match_quote(harness, command, orders, book, number)
         harness.run(FinishQuote(harness.tenant, symbol, command.at))
         assert count_unmatched(harness, symbol) == {}
@@ -247,8 +247,12 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
             " JOIN portfolios ON portfolios.id = portfolio_id ORDER BY 1"
         )
         ended = [harness.get_order(order) for order in orders]
-        held = [(name.split()[0], *amounts) for name, traded, *amounts in positions if traded == symbol]
-        return held, [(order.status, order.filled_quantity, order.filled_value) for order in ended]
+        positions_of_symbol = [
+            (name.split()[0], *amounts) for name, traded, *amounts in positions if traded == symbol
+        ]
+        return positions_of_symbol, [
+            (order.status, order.filled_quantity, order.filled_value) for order in ended
+        ]
 
 
 def create_place_order(harness, symbol, number, book, side, price, quantity):
@@ -258,14 +262,14 @@ def create_place_order(harness, symbol, number, book, side, price, quantity):
         symbol=symbol, side=side, limit_price=price, quantity=quantity, **RESTING_LIMIT_ORDER
     )
     return harness.run_order_command(
-        PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, name, name_key(name))
+        PlaceOrder(harness.build_origin(request_text=repr(ticket)), ticket, name, name_key(name))
     )
 
 
 def match_quote(harness, command, orders, book, number):
     with harness.engine.connect() as connection:
         keys = find_portfolio_keys(connection, [order.key for order in orders])
-        named = {row[1]: row[0] for row in harness.query("SELECT id, name FROM portfolios")}
-    portfolio_key = PortfolioKey(harness.tenant, named.get(f"{book} {number}", 0))
+        names_by_id = {row[1]: row[0] for row in harness.query("SELECT id, name FROM portfolios")}
+    portfolio_key = PortfolioKey(harness.tenant, names_by_id.get(f"{book} {number}", 0))
     if portfolio_key in keys.values():
         harness.run(command._replace(is_new=False, portfolio_keys=(portfolio_key,)))

@@ -170,8 +170,8 @@ class Lives(RuleBasedStateMachine):
         return [order for order in self.orders() if order.accepted_at is not None]
 
     def pick_order(self, pick):
-        found = self.open()
-        return found[pick % len(found)]
+        open_orders = self.open()
+        return open_orders[pick % len(open_orders)]
 
     def executions(self):
         return self.harness.query(
@@ -193,7 +193,8 @@ class Lives(RuleBasedStateMachine):
     def check_histories(self):
         with self.harness.engine.connect() as connection:
             moves = {
-                one.id: list_order_events(connection, self.harness.tenant, one.id) for one in self.orders()
+                stored_order.id: list_order_events(connection, self.harness.tenant, stored_order.id)
+                for stored_order in self.orders()
             }
         for order in self.orders():
             history = [(row.sequence, row.from_status, row.to_status) for row in moves[order.id]]
@@ -228,10 +229,10 @@ class Lives(RuleBasedStateMachine):
         for symbol, quantity, cost, realised in self.harness.query(
             "SELECT symbol, quantity, cost, realized_pnl FROM positions WHERE tenant_id = :tenant"
         ):
-            held = tuple(Decimal(str(value)) for value in (quantity, cost, realised))
-            assert held == compute_position(fills[symbol])
-        for (kept,) in self.harness.query("SELECT cash FROM portfolios WHERE tenant_id = :tenant"):
-            assert Decimal(str(kept)) == cash
+            stored_position = tuple(Decimal(str(value)) for value in (quantity, cost, realised))
+            assert stored_position == compute_position(fills[symbol])
+        for (stored_cash,) in self.harness.query("SELECT cash FROM portfolios WHERE tenant_id = :tenant"):
+            assert Decimal(str(stored_cash)) == cash
 
     @invariant()
     def check_exit_quantities(self):
@@ -250,8 +251,8 @@ class Lives(RuleBasedStateMachine):
             "ON o.tenant_id = e.tenant_id AND o.id = e.order_id "
             "WHERE t.tenant_id = :tenant AND o.role = 'closing' AND e.execution_id NOT LIKE 'stray-%'"
         ):
-            left = Decimal(str(after))
-            assert (left - Decimal(str(change))) * left >= 0
+            quantity_after = Decimal(str(after))
+            assert (quantity_after - Decimal(str(change))) * quantity_after >= 0
 
     @invariant()
     def check_caches(self):
@@ -261,17 +262,19 @@ class Lives(RuleBasedStateMachine):
             ):
                 portfolio_key = PortfolioKey(self.harness.tenant, portfolio_id)
                 entry = self.harness.handler._services.portfolios._portfolios._entries.get(portfolio_key)
-                known = None if entry is None else entry[1].open_orders
-                if known is not None and known.stamp == stamp:
-                    kept = {order.id: order for order in list_open_orders(connection, [portfolio_key])}
-                    assert known.orders == kept
-                    assert not FINAL_STATUSES & {order.status for order in known.orders.values()}
+                cached_orders = None if entry is None else entry[1].open_orders
+                if cached_orders is not None and cached_orders.stamp == stamp:
+                    stored_orders = {
+                        order.id: order for order in list_open_orders(connection, [portfolio_key])
+                    }
+                    assert cached_orders.orders == stored_orders
+                    assert not FINAL_STATUSES & {order.status for order in cached_orders.orders.values()}
 
 
 @pytest.mark.any_database
 def test_random_order_activity_keeps_books_and_histories_consistent(engine):
     Lives.engine = engine
-    given = settings(
+    settings_of_test = settings(
         max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
-    run_state_machine_as_test(Lives, settings=given)
+    run_state_machine_as_test(Lives, settings=settings_of_test)

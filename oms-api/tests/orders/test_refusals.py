@@ -96,7 +96,7 @@ def make_commands(harness):
         (first,) = harness.run(build_record_trade(harness, "first", "20", key="first"))
         (second,) = harness.run(build_record_trade(harness, "second", key="second"))
         (reversal,) = harness.run(ReverseTrade(build_origin(harness), second.row.trade_id, "twice"))
-        mine = harness.run_order_command(
+        own_order = harness.run_order_command(
             build_place_order(harness, "mine", "mine", type="LIMIT", limit_price="90", client_order_id="mine")
         )
         order_command = harness.run_order_command(build_place_order(harness, "done"))
@@ -135,8 +135,8 @@ def make_commands(harness):
             CancelOrder(harness.build_origin(), ending.id, None),
             ReplaceOrder(harness.build_origin(), "O-unknown", OrderChanges(quantity=Decimal(2))),
             ReplaceOrder(harness.build_origin(), order_command.id, OrderChanges(quantity=Decimal(2))),
-            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(client_order_id="mine")),
-            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(-1))),
+            ReplaceOrder(harness.build_origin(), own_order.id, OrderChanges(client_order_id="mine")),
+            ReplaceOrder(harness.build_origin(), own_order.id, OrderChanges(limit_price=Decimal(-1))),
             CancelAll(harness.build_origin(), "nowhere", "Nowhere", None, None, None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "MSFT", "", None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
@@ -160,7 +160,7 @@ def make_commands(harness):
             build_place_order(harness, type="LIMIT", limit_price="90"),
             build_place_order(harness, quantity="999999", type="LIMIT", limit_price="101"),  # denied
             PlaceGroup(harness.build_origin(), GroupKind.OCO, (limit, limit), "Growth", "growth"),
-            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(91))),
+            ReplaceOrder(harness.build_origin(), own_order.id, OrderChanges(limit_price=Decimal(91))),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(1), None),
         ]
         return passing, refused

@@ -65,8 +65,8 @@ def test_cached_state_equals_the_state_that_a_new_process_reads(shared_database,
     for is_second, step in steps:
         take_step(processes[is_second], name, *step)
         processes[not is_second].now = processes[is_second].now
-        kept = [read_portfolio(process, name) for process in processes]
-        assert kept == [read_portfolio(WriterHarness(engine, now=processes[0].now), name)] * 2
+        portfolios = [read_portfolio(process, name) for process in processes]
+        assert portfolios == [read_portfolio(WriterHarness(engine, now=processes[0].now), name)] * 2
 
 
 @pytest.mark.parametrize("is_same_order", [True, False])
@@ -124,13 +124,13 @@ def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared_databa
     assert harness.query(stamp) != before
 
 
-def record_query_results(monkeypatch, module, name, found):
-    """Add what a query returns to `found`."""
+def record_query_results(monkeypatch, module, name, results):
+    """Add what a query returns to `results`."""
     query = getattr(module, name)
 
-    def watched(*given):
-        rows = query(*given)
-        found.extend(rows)
+    def watched(*arguments):
+        rows = query(*arguments)
+        results.extend(rows)
         return rows
 
     monkeypatch.setattr(module, name, watched)

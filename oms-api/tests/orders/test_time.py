@@ -84,7 +84,10 @@ def test_later_expiry_runs_after_the_first_expiring_order_is_cancelled(harness):
 def test_expiry_that_was_not_committed_is_retried(harness):
     order = place_dated_order(harness, 5)
     harness.advance_clock(minutes=5)
-    with harness.engine.connect() as connection, connection.begin() as transaction:
+    with (
+        harness.engine.connect().execution_options(writes=True) as connection,
+        connection.begin() as transaction,
+    ):
         harness.handler.handle(connection, [ExpireOrders(harness.tenant, format_timestamp(harness.now))], {})
         transaction.rollback()
     assert harness.get_order(order).status is Status.ACCEPTED

@@ -140,10 +140,12 @@ def test_held_close_is_limited_to_the_remaining_position(session_harness):
     session_harness.now = OPENS
     session_harness.place_order()
     session_harness.now = CLOSES
-    half, rest = (session_harness.close_position(quantity=size).orders[0].order for size in ("6", "6"))
+    half, remaining_close = (
+        session_harness.close_position(quantity=size).orders[0].order for size in ("6", "6")
+    )
     session_harness.now = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
     session_harness.release_orders()
-    assert [session_harness.get_order(order).filled_quantity for order in (half, rest)] == [6, 4]
+    assert [session_harness.get_order(order).filled_quantity for order in (half, remaining_close)] == [6, 4]
     session_harness.now = datetime(2026, 11, 23, 21, tzinfo=UTC)
     session_harness.place_order(side="SELL", quantity="1")
     assert session_harness.query("SELECT DISTINCT quantity FROM positions")[0][0] in (
@@ -179,12 +181,12 @@ def test_bracket_is_held_whole_and_exits_follow_the_fill(session_harness):
 
 
 def test_oco_pair_is_released_or_denied_whole(session_harness):
-    pair = session_harness.place_pair(
+    pair_orders = session_harness.place_pair(
         "OCO",
         build_ticket(**RESTING),
         build_ticket(type="STOP", stop_price="120"),
     )
-    assert [order.status for order in pair] == [Status.HELD, Status.HELD]
+    assert [order.status for order in pair_orders] == [Status.HELD, Status.HELD]
     session_harness.list_instrument(is_restricted=True)
     session_harness.now = OPENS
     session_harness.release_orders()
@@ -349,13 +351,13 @@ def test_no_order_fills_outside_a_session_at_any_clock_time(session_harness, sta
     assert session_harness.now >= START
 
 
-def _take(held, step):
+def _take(records, step):
     if step == "quote":
-        held.publish_quote("99", "101", "100")
+        records.publish_quote("99", "101", "100")
     elif step in {"release_orders", "expire_orders"}:
-        getattr(held, step)()
+        getattr(records, step)()
     elif step == "close":
-        held.close_position()
+        records.close_position()
     else:
         prices = {"limit": {"limit_price": "102"}, "stop": {"stop_price": "101"}}.get(step, {})
-        held.place_order(type=step.upper(), quantity="1", **prices)
+        records.place_order(type=step.upper(), quantity="1", **prices)

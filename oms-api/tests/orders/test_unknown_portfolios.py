@@ -103,7 +103,7 @@ def test_order_finds_a_portfolio_created_by_an_earlier_trade_of_its_batch(harnes
 
 
 def test_order_after_a_rejected_trade_finds_no_portfolio(harness):
-    refused, *others = harness.run(
+    refused, *other_results = harness.run(
         build_record_trade(harness, value=10**15),
         build_place_order(harness),
         PreviewOrder(harness.build_origin(), build_ticket(), "New", "new"),
@@ -111,17 +111,17 @@ def test_order_after_a_rejected_trade_finds_no_portfolio(harness):
         CancelAll(harness.build_origin(), "new", "New", None, None, None, None),
     )
     assert isinstance(refused, AmountTooLarge)
-    assert [type(other) for other in others] == [NoSuchPortfolio] * 4
+    assert [type(other) for other in other_results] == [NoSuchPortfolio] * 4
     assert harness.query("SELECT name FROM portfolios") == []
 
 
 def test_portfolio_created_by_another_process_is_looked_up_again(harness):
     with unit_of_work(harness.engine) as connection:
         batch = harness.handler._ledger_handler.load(connection, [build_record_trade(harness)])
-        theirs = build_portfolio_row(
+        other_row = build_portfolio_row(
             build_portfolio(4711, harness.tenant, "New", "new", opening_cash=Decimal(1_000_000)), harness.now
         )
-        insert_portfolios(connection, [theirs])
-        batch.portfolio_named(harness.tenant, "new").last_sequence = 1
+        insert_portfolios(connection, [other_row])
+        batch.get_portfolio_by_name(harness.tenant, "new").last_sequence = 1
         with pytest.raises(StalePortfolioIds):
             batch.flush()

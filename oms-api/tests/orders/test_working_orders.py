@@ -210,7 +210,7 @@ def test_orders_are_listed_newest_first_in_pages(market):
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("asked", "expected_ids"),
     [
         ({"status": "FILLED"}, 1),
         ({"open": "true"}, 1),
@@ -225,10 +225,10 @@ def test_orders_are_listed_newest_first_in_pages(market):
         ({"from_": "2020-01-01T00:00:00Z"}, 2),
     ],
 )
-def test_orders_are_filtered_by_their_fields(market, asked, found):
+def test_orders_are_filtered_by_their_fields(market, asked, expected_ids):
     market.place_order(strategy="S", user_id="U1")
     market.place_order(type="LIMIT", limit_price="90", client_order_id="mine")
-    assert len(market.get("/orders", **asked).json()) == found
+    assert len(market.get("/orders", **asked).json()) == expected_ids
 
 
 def test_trades_of_a_person_include_the_fills_of_their_orders(market):
@@ -247,8 +247,8 @@ def test_position_is_closed_at_market(market):
     market.place_order(quantity="10")
     part = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "4"})
     assert (part.status_code, part.json()["side"], part.json()["filled_quantity"]) == (201, "SELL", "4")
-    rest = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
-    assert rest.json()["filled_quantity"] == "6"
+    closing_response = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert closing_response.json()["filled_quantity"] == "6"
     assert market.get_portfolio()["positions"]["AAPL"]["quantity"] == "0"
     again = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert (again.status_code, again.json()["type"]) == (422, "urn:slackoms:problem/nothing-to-close")

@@ -116,9 +116,9 @@ class WriterHarness:
         result.on_commit()
         return result.outcomes
 
-    def build_origin(self, key: str | None = None, facts: str = "") -> Origin:
+    def build_origin(self, key: str | None = None, request_text: str = "") -> Origin:
         """Return who asks, now."""
-        return Origin(self.tenant, "key", None, self.now, key, hash_request(facts))
+        return Origin(self.tenant, "key", None, self.now, key, hash_request(request_text))
 
     def open_portfolio(self, name: str = "Growth") -> None:
         """Open a portfolio where there is none of that name."""
@@ -129,7 +129,7 @@ class WriterHarness:
         """Place an order and return it as it stands."""
         self.open_portfolio(portfolio)
         ticket = build_ticket(**changes)
-        origin = self.build_origin(facts=repr(ticket))
+        origin = self.build_origin(request_text=repr(ticket))
         return self.run_order_command(PlaceOrder(origin, ticket, portfolio, name_key(portfolio)))
 
     def place_pair(self, kind: str, *tickets: Ticket) -> list[Order]:
@@ -178,11 +178,11 @@ class WriterHarness:
         """End what is over by now."""
         self.run(ExpireOrders(self.tenant, format_timestamp(self.now)))
 
-    def close_position(self, symbol: str = "AAPL", quantity: str | None = None, **facts: Any) -> Any:
+    def close_position(self, symbol: str = "AAPL", quantity: str | None = None, **fields: Any) -> Any:
         """Close a position and return the outcome."""
         size = None if quantity is None else Decimal(quantity)
         (outcome,) = self.run(
-            ClosePosition(self.build_origin(), "Growth", "growth", symbol, "", size, None, **facts)
+            ClosePosition(self.build_origin(), "Growth", "growth", symbol, "", size, None, **fields)
         )
         return outcome
 
@@ -203,9 +203,9 @@ class WriterHarness:
 
     def query(self, statement: str) -> list[Any]:
         """Return what a statement finds; `:tenant` in it is this harness's."""
-        given = {"tenant": self.tenant} if ":tenant" in statement else {}
+        parameters = {"tenant": self.tenant} if ":tenant" in statement else {}
         with self.engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(statement), given)]
+            return [tuple(row) for row in connection.execute(text(statement), parameters)]
 
     def list_events(self, kind: str) -> list[dict[str, Any]]:
         """Return the payloads of this tenant's events of a type."""

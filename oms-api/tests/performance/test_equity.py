@@ -117,7 +117,7 @@ def test_portfolio_day_ends_at_the_close_of_its_calendar(service, api):
 def test_random_days_equal_a_naive_computation(service, seed):
     draw, api = Random(seed), service.create_client()
     cash, last_close = Decimal(1_000_000), Decimal(1_000_000)
-    held: dict[str, Decimal] = {}
+    quantities: dict[str, Decimal] = {}
     prices: dict[str, Decimal] = {}
     for day in range(4):
         for _ in range(draw.randint(0, 4)):
@@ -128,12 +128,12 @@ def test_random_days_equal_a_naive_computation(service, seed):
                 str(quantity), str(price), symbol=symbol, charges=str(charges)
             )
             cash -= sign * quantity * price + charges
-            held[symbol] = held.get(symbol, Decimal(0)) + sign * quantity
+            quantities[symbol] = quantities.get(symbol, Decimal(0)) + sign * quantity
             prices[symbol] = Decimal(draw.randint(1, 99999)) / 1000
             set_last_price(api, str(prices[symbol]), symbol)
-        if not held:
+        if not quantities:
             continue
-        values = [quantity * prices[symbol] for symbol, quantity in held.items()]
+        values = [quantity * prices[symbol] for symbol, quantity in quantities.items()]
         equity = cash + sum(values)
         body = api.get_portfolio()
         assert Decimal(body["equity"]) == equity

@@ -173,12 +173,12 @@ def test_only_old_interval_snapshots_are_deleted(service, portfolio_api):
     engine.dispose()
     with service.open_connection() as connection:
         columns = (EquitySnapshot.kind, EquitySnapshot.at)
-        kept = (
+        kept_rows = (
             select(*columns)
             .where(EquitySnapshot.tenant_id == portfolio_api.tenant_id)
             .order_by(EquitySnapshot.at)
         )
-        assert [tuple(row) for row in connection.execute(kept)] == [
+        assert [tuple(row) for row in connection.execute(kept_rows)] == [
             ("close", closes[0]),
             ("interval", old[-1]),
         ]
@@ -216,8 +216,8 @@ def test_repeated_reads_see_snapshots_that_were_stored_late_or_deleted(portfolio
         points = get_history(portfolio_api, period="1D", interval="1m")["points"]
         return [point["equity"] for point in points[1:-1]]
 
-    due = [f"{number}.00" for number in range(100_000, 100_008)]
-    assert [equities(), equities()] == [due, due]
+    expected = [f"{number}.00" for number in range(100_000, 100_008)]
+    assert [equities(), equities()] == [expected, expected]
     store_snapshots(portfolio_api, 100_100, kind="interval", step=HOUR, start=instants[3] + HOUR / 2)
     with unit_of_work(
         portfolio_api.service.engine
@@ -227,12 +227,12 @@ def test_repeated_reads_see_snapshots_that_were_stored_late_or_deleted(portfolio
             .where(Portfolio.tenant_id == portfolio_api.tenant_id)
             .values(created_at=start - HOUR)
         )
-    due.insert(4, "100100.00")
-    assert [equities(), equities()] == [due, due]
+    expected.insert(4, "100100.00")
+    assert [equities(), equities()] == [expected, expected]
     with unit_of_work(portfolio_api.service.engine) as connection:
-        ours = EquitySnapshot.tenant_id == portfolio_api.tenant_id
-        connection.execute(delete(EquitySnapshot).where(ours, EquitySnapshot.at <= instants[1]))
-    assert equities() == due[2:]
+        own_rows = EquitySnapshot.tenant_id == portfolio_api.tenant_id
+        connection.execute(delete(EquitySnapshot).where(own_rows, EquitySnapshot.at <= instants[1]))
+    assert equities() == expected[2:]
 
 
 def test_repeated_statistics_see_closes_that_were_stored_late(portfolio_api):

@@ -47,8 +47,8 @@ def _create_issue(api: ApiClient, figures: Any, details: str | None) -> str:
             text("SELECT id FROM portfolios WHERE tenant_id = :tenant"), {"tenant": api.tenant_id}
         ).scalar_one()
         where = (api.tenant_id, f"ri_{api.tenant_id:024}", "paper", portfolio_id)
-        kind, severity, symbol, order_id, ours, theirs = figures
-        label = (kind, severity, symbol, order_id, ours, theirs)
+        kind, severity, symbol, order_id, own_value, broker_value = figures
+        label = (kind, severity, symbol, order_id, own_value, broker_value)
         issue = Issue(*where, *label, "open", None, None, None, now, now, None, None)
         insert_issue(connection, issue._replace(details=details))
     return issue.id
@@ -82,7 +82,7 @@ def test_issue_is_assigned_watched_then_ignored_once(tenant):
     assert len(tenant.api.get("/audit", action="reconciliation.ignore").json()) == 1
 
 
-def test_key_alone_does_not_decide_what_a_person_must(tenant):
+def test_key_without_a_person_cannot_make_decisions_of_persons(tenant):
     issue_id = tenant.create()
     for action in ("adopt", "ignore", "watch"):
         assert tenant.resolve(issue_id, action, None).status_code == 403
@@ -116,8 +116,8 @@ def test_position_that_changed_meanwhile_is_not_adopted(tenant):
 
 def test_cash_is_adjusted_to_the_brokers(tenant):
     api = tenant.api
-    ours = api.get("/portfolios/Growth/cash").json()["cash"]
-    issue_id = tenant.create("cash_mismatch", "info", None, None, ours, "12345.67")
+    own_cash = api.get("/portfolios/Growth/cash").json()["cash"]
+    issue_id = tenant.create("cash_mismatch", "info", None, None, own_cash, "12345.67")
     adjusted = tenant.resolve(issue_id, "adjust_cash")
     assert adjusted.json()["status"] == "resolved", adjusted.text
     cash = api.get("/portfolios/Growth/cash").json()

@@ -108,12 +108,12 @@ def test_bot_of_each_tenant_downloads_the_reports_that_its_events_announce(
                 assert other not in content
 
 
-def download_file(bot, data):
+def download_file(bot, payload):
     """Return the text of the file that an event announces."""
-    period = {"from_": data["period_start"], "to": data["period_end"]}
-    response = bot.get(f"/exports/{data['report']}", format=data["file_format"], **period)
+    period = {"from_": payload["period_start"], "to": payload["period_end"]}
+    response = bot.get(f"/exports/{payload['report']}", format=payload["file_format"], **period)
     assert response.status_code == 200, response.text
-    if data["file_format"] == "csv":
+    if payload["file_format"] == "csv":
         return response.text
     with ZipFile(BytesIO(response.content)) as workbook:
         return "".join(workbook.read(name).decode() for name in workbook.namelist())

@@ -15,16 +15,16 @@ SHARE = Tradable(Decimal("0.01"), Decimal(1))
 
 def build_order(**changes: Any) -> Candidate:
     """Return a BUY of 10 at the market; amounts may be given as text."""
-    given = {name: _parse_amount(name, value) for name, value in changes.items()}
+    amounts = {name: _parse_amount(name, value) for name, value in changes.items()}
     usual: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)}
-    return Candidate(**(usual | given))
+    return Candidate(**(usual | amounts))
 
 
 def build_working_order(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:
     """Return a resting limit, or an order at the market where no limit is given."""
     price = Decimal(limit) if limit else None
-    given = {name: _parse_amount(name, value) for name, value in changes.items()}
-    return WorkingOrder(side, given.pop("type", "LIMIT"), Decimal(leaves), price, **given)
+    amounts = {name: _parse_amount(name, value) for name, value in changes.items()}
+    return WorkingOrder(side, amounts.pop("type", "LIMIT"), Decimal(leaves), price, **amounts)
 
 
 def build_risk_input(**changes: Any) -> RiskInput:
@@ -39,7 +39,7 @@ def build_risk_input(**changes: Any) -> RiskInput:
     rate = changes.pop("rate", None)
     book = build_symbol_book(position, Decimal(100), changes.pop("orders", ()), prices, order, rate)
     limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()
     }
     return RiskInput(
@@ -47,7 +47,7 @@ def build_risk_input(**changes: Any) -> RiskInput:
         instrument=changes.pop("instrument", SHARE),
         prices=prices,
         book=book,
-        limits=DEFAULTS._replace(**given),
+        limits=DEFAULTS._replace(**fields),
         cash=Decimal(changes.pop("cash", 1_000_000)),
         other_exposure=sum_totals(changes.pop("other_exposure", ())),
         firm=sum_totals(changes.pop("firm", ())),

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.database import unit_of_work
-from app.risk.queries.latches import set_latch
+from app.database import execute_writes, unit_of_work
+from app.risk.queries.latches import build_latch_insert
 from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
 from app.risk.service.controls import MAX_AGE_SECONDS, Controls
@@ -27,7 +27,8 @@ class Clock:
 
 def set_switch(tenant_id, engine):
     with unit_of_work(engine) as connection:
-        assert set_latch(connection, tenant_id, Latch("L1", HOLDER, 5, 5, format_timestamp(NOON)))
+        latch = Latch("L1", HOLDER, 5, 5, format_timestamp(NOON))
+        execute_writes(connection, build_latch_insert(tenant_id, latch))
 
 
 def build_limit(value, until=None):
@@ -44,7 +45,7 @@ def list_known_switches(controls, engine, tenant_id=1, now=NOON):
     with engine.connect() as connection:
         controls.refresh(connection, [tenant_id], now)
     quantity = controls.get_limits(tenant_id, SUBJECT).max_order_quantity
-    return quantity, controls.latch(tenant_id, HOLDER) is not None
+    return quantity, controls.find_latch(tenant_id, HOLDER) is not None
 
 
 def test_external_change_is_seen_after_the_cache_expires(engine):

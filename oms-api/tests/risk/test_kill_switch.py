@@ -125,7 +125,7 @@ def test_person_who_stopped_trading_cannot_resume_it(service, api):
     assert set_switch(bob, "ACTIVE").status_code == 200  # it is ACTIVE already
 
 
-def test_key_without_a_person_resumes_what_a_person_stopped_and_the_other_way_round(service, api):
+def test_key_without_a_person_and_a_person_resume_each_others_stops(service, api):
     api.claim_workspace("TRESUME")
     alice = create_person_client(api, "slack:TRESUME:U1")
     set_switch(alice, "HALTED")

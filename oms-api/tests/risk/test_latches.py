@@ -78,8 +78,8 @@ def test_strategy_is_latched_only_in_its_symbol(quoted_api):
     execute_orders(quoted_api, 1, strategy="carry")
     execute_orders(quoted_api, 1)
     [latch] = list_latches(quoted_api)
-    named = ("scope", "name", "symbol", "executions", "limit", "released_at", "released_by")
-    assert tuple(latch[name] for name in named) == ("strategy", "momentum", "AAPL", 3, 3, None, None)
+    fields = ("scope", "name", "symbol", "executions", "limit", "released_at", "released_by")
+    assert tuple(latch[name] for name in fields) == ("strategy", "momentum", "AAPL", 3, 3, None, None)
 
 
 def test_executed_orders_are_counted_across_portfolios(quoted_api):
@@ -255,9 +255,9 @@ def test_latches_are_published_as_events_and_audited(quoted_api, members):
     release_latch(quoted_api, latch["id"], build_person_headers(members), reason="Fine")
     fields = {"scope": "strategy", "name": "momentum", "symbol": "AAPL", "executions": 1, "most": 1}
     events = list_events(quoted_api, "latch.*")
-    who = {"reason": "Fine", "released_by": f"slack:{members.team}:URISK"}
+    release = {"reason": "Fine", "released_by": f"slack:{members.team}:URISK"}
     assert [(item["type"], item["data"]) for item in events] == [
-        ("latch.released", {"latch_id": latch["id"], **fields, **who}),
+        ("latch.released", {"latch_id": latch["id"], **fields, **release}),
         ("latch.set", {"latch_id": latch["id"], **fields}),
     ]
     trail = [item for item in quoted_api.get("/audit").json() if item["action"].startswith("latch.")]

@@ -145,8 +145,8 @@ def test_tenant_limit_applies_to_the_sum_of_its_portfolios(api, code, value, den
     assert post_order(api, portfolio_name="Income", **resting).status_code == 201
     response = post_order(api, portfolio_name="Third", **resting)
     assert (response.status_code, response.json()["denial"]["code"]) == (422, denied), response.text
-    left = "5" if code != "MAX_OPEN_ORDERS" else "0"
-    assert response.json()["denial"]["largest_passing"] == left
+    remaining = "5" if code != "MAX_OPEN_ORDERS" else "0"
+    assert response.json()["denial"]["largest_passing"] == remaining
 
 
 def test_firm_limit_counts_positions_of_every_trader(api):

@@ -92,10 +92,10 @@ def test_consumption_of_one_process_is_shared_with_the_others(redis_url):
         assert is_passing(rates[1])
         for sharing in sharings:
             await sharing.exchange()
-        left = [send_burst(rate) for rate in rates]
+        remaining = [send_burst(rate) for rate in rates]
         for sharing in sharings:
             await sharing.close()
-        return left
+        return remaining
 
     first, second = asyncio.run(run())
     assert (first, second) == (2, 1)  # four and one of six are gone; the first has not heard of the one yet
@@ -111,4 +111,4 @@ def test_consumption_during_a_synchronization_is_sent_in_the_next_one():
     assert is_passing(rate)
     rate.update_level(bucket, 3.0)  # of all processes, without the one that was taken meanwhile
     assert send_burst(rate) == 2
-    assert [taken.number for taken in rate.drain()] == [3]
+    assert [drained.number for drained in rate.drain()] == [3]

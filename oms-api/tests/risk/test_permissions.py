@@ -50,8 +50,13 @@ def test_permission_list_is_set_shown_and_deleted(api):
 )
 @pytest.mark.parametrize("scope", ["tenant", "portfolio", "user", "strategy"])
 def test_unlisted_order_is_denied(quoted_api, code, value, passing, denied, asked, scope):
-    named = {"tenant": None, "portfolio": "Growth", "user": get_own_name(quoted_api), "strategy": "momentum"}
-    put_limit(quoted_api, code, value, scope, named[scope])
+    names_by_scope = {
+        "tenant": None,
+        "portfolio": "Growth",
+        "user": get_own_name(quoted_api),
+        "strategy": "momentum",
+    }
+    put_limit(quoted_api, code, value, scope, names_by_scope[scope])
     ticket = {"strategy": "momentum"}
     assert post_order(quoted_api, **ticket, **passing).status_code == 201
     body = get_denial(post_order(quoted_api, **ticket, **denied))
@@ -60,10 +65,10 @@ def test_unlisted_order_is_denied(quoted_api, code, value, passing, denied, aske
 
 
 def test_permission_list_length_is_limited(api):
-    words = [f"{number:020d}" for number in range(901)]
-    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200
-    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200  # a trail of both
-    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(words)).status_code == 422
+    symbols = [f"{number:020d}" for number in range(901)]
+    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(symbols[:900])).status_code == 200
+    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(symbols[:900])).status_code == 200  # a trail of both
+    assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(symbols)).status_code == 422
     assert put_limit(api, "ALLOWED_SYMBOLS", "AAPL," * 4_000 + "AAPL").status_code == 422
     long = [f"{number:040d}" for number in range(480)]  # the audit trail keeps the list before and after
     assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(long[:460])).status_code == 200

@@ -96,7 +96,7 @@ def test_switch_set_for_an_unused_name_applies_after_a_rename_to_it(quoted_api):
 
 
 @pytest.mark.parametrize(
-    ("own", "waiting", "left"),
+    ("own", "waiting", "expected_state"),
     [
         ("REDUCING", "HALTED", "HALTED"),
         ("HALTED", "REDUCING", "HALTED"),
@@ -104,14 +104,14 @@ def test_switch_set_for_an_unused_name_applies_after_a_rename_to_it(quoted_api):
         ("ACTIVE", "ACTIVE", "ACTIVE"),
     ],
 )
-def test_rename_keeps_the_stricter_of_two_switches(api, own, waiting, left):
+def test_rename_keeps_the_stricter_of_two_switches(api, own, waiting, expected_state):
     api.record_trade()
     set_switch(api, own, "portfolio", "Growth", reason="own")
     set_switch(api, waiting, "portfolio", "Income", reason="waiting")
     rename_portfolio(api, "Growth", "Income")
-    assert list_switches(api) == {("tenant", None): "ACTIVE", ("portfolio", "Income"): left}
+    assert list_switches(api) == {("tenant", None): "ACTIVE", ("portfolio", "Income"): expected_state}
     reason = api.get("/kill-switch").json()[-1]["reason"]
-    assert reason == ("waiting" if waiting == left != own else "own")
+    assert reason == ("waiting" if waiting == expected_state != own else "own")
 
 
 def test_switch_shows_the_current_spelling_of_the_name(api):
@@ -122,7 +122,7 @@ def test_switch_shows_the_current_spelling_of_the_name(api):
     assert api.post_trade(portfolio_name="growth").status_code == 422
 
 
-def test_limits_follow_a_renamed_portfolio_and_replace_those_of_the_new_name(quoted_api):
+def test_limits_of_a_renamed_portfolio_replace_limits_of_the_new_name(quoted_api):
     quoted_api.record_trade(quantity="1", gmv="1")
     put_limit(quoted_api, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
     put_limit(quoted_api, "MAX_ORDER_QUANTITY", "9", "portfolio", "Income")
@@ -151,11 +151,11 @@ def test_reducing_limits_a_reported_trade_to_quantity_not_held_by_orders(quoted_
 def test_reducing_ignores_an_oco_pair_that_only_closes(quoted_api):
     quoted_api.record_trade(quantity="100", gmv="10000")
     exits = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "60"}
-    pair = [
+    pair_terms = [
         exits | {"type": "LIMIT", "limit_price": "150"},
         exits | {"type": "STOP", "stop_price": "50"},
     ]
-    assert quoted_api.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
+    assert quoted_api.post("/orders:group", {"kind": "OCO", "orders": pair_terms}).status_code == 201
     set_switch(quoted_api, "REDUCING")
     assert quoted_api.post_trade(side="SELL", quantity="101", gmv="10").status_code == 422
     assert quoted_api.post_trade(side="SELL", quantity="100", gmv="10").status_code == 201
@@ -165,8 +165,8 @@ def test_reducing_ignores_an_oco_pair_that_only_closes(quoted_api):
 def test_reducing_counts_an_oco_pair_larger_than_the_position(quoted_api):
     quoted_api.record_trade(quantity="100", gmv="10000")
     sale = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "101"}
-    pair = [sale | {"type": "LIMIT", "limit_price": "150"}, sale | {"type": "STOP", "stop_price": "50"}]
-    assert quoted_api.post("/orders:group", {"kind": "OCO", "orders": pair}).status_code == 201
+    pair_terms = [sale | {"type": "LIMIT", "limit_price": "150"}, sale | {"type": "STOP", "stop_price": "50"}]
+    assert quoted_api.post("/orders:group", {"kind": "OCO", "orders": pair_terms}).status_code == 201
     set_switch(quoted_api, "REDUCING")
     assert quoted_api.post_trade(side="SELL", quantity="1", gmv="10").status_code == 422
 

@@ -17,7 +17,7 @@ THREADS_EACH = 3
 WARM = 60  # answers before the halt
 AFTER = 60  # answers to requests that began after it
 PATIENCE_SECONDS = 60
-# What a broker was told, and what it did; and what was reported of trades elsewhere.
+# The requests and executions of a broker, and the trades that were reported from elsewhere.
 _REACHED = """
     SELECT (SELECT count(*) FROM order_events
             WHERE to_status = 'SUBMITTED' OR following LIKE '%"SUBMITTED"%'),

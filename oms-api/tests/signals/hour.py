@@ -11,7 +11,7 @@ from tests.faults.process_control import OmsProcess, PostgresProcess
 from tests.support.ports import find_free_port
 from tests.support.postgres import Databases
 from tests.support.redis import RedisServer
-from tests.webhooks.test_random_kills import OMS_API, Program
+from tests.webhooks.oms_process import OMS_API, Program
 
 STREAM, DEAD = "trade_signals_stream", "trade_signals_dead"
 START_SECONDS = 600.0  # of a busy machine

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.database import connect_engine
 from tests.faults.process_control import verify_books, wait_until
 from tests.signals.hour import DEAD, START_SECONDS, STREAM, Installation, Sender
-from tests.webhooks.test_random_kills import read_events
+from tests.webhooks.oms_process import read_events
 
 pytestmark = pytest.mark.long
 
@@ -82,7 +82,10 @@ def test_no_signal_is_lost_or_doubled_while_everything_is_killed(installation):
     kills = kill_at_random(installation, senders, Random(seed))
     sent = {name: quantity for sender in senders for name, quantity in sender.sent.items()}
     print(f"seed {seed}: {sum(kills.values())} kills in {MINUTES:g} minutes {dict(kills)}", flush=True)
-    print({sender: len(one.sent) for sender, one in zip(CHANNELS, senders, strict=True)}, flush=True)
+    print(
+        {sender: len(sender_state.sent) for sender, sender_state in zip(CHANNELS, senders, strict=True)},
+        flush=True,
+    )
     print([f"longest {sender.longest_seconds:.0f} s" for sender in senders], flush=True)
     assert [sender.refused for sender in senders] == [[], [], []]
     installation.register_receiver()

@@ -26,16 +26,6 @@ SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": 10, "portfolio": "Growth"}
 STREAM, DEAD = "trade_signals_stream", "trade_signals_dead"
 
 
-@pytest.fixture(scope="module")
-def redis_server():
-    server = RedisServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
 @pytest.fixture
 def redis_client(redis_server):
     """Provide a client of an empty server."""

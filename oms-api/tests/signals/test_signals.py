@@ -252,7 +252,7 @@ def test_resumed_signal_of_the_previous_release_finds_its_order(trader, fail_nex
 
 
 @pytest.mark.any_database
-def test_key_of_another_order_does_not_become_that_of_a_signal(trader):
+def test_signal_does_not_take_the_key_of_another_order(trader):
     order = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
     trader.post("/orders", order, {"Idempotency-Key": "signal:taken"})
     response = post_accepted_signal(trader, id="taken")

@@ -52,9 +52,9 @@ class Reverser(Strategy):
 
     @override
     def on_bar(self, context, bar):
-        held, previous = context.position(bar.symbol).quantity, context.state.get("close", str(bar.close))
+        quantity, previous = context.position(bar.symbol).quantity, context.state.get("close", str(bar.close))
         context.state["close"] = str(bar.close)
-        if bar.close > Decimal(previous) and not held:
+        if bar.close > Decimal(previous) and not quantity:
             context.order(bar.symbol, Side.BUY, 5)
-        elif bar.close < Decimal(previous) and held:
-            context.order(bar.symbol, Side.SELL, held)
+        elif bar.close < Decimal(previous) and quantity:
+            context.order(bar.symbol, Side.SELL, quantity)

@@ -22,9 +22,9 @@ def resist(context, bar):
 
 
 def leak(context, bar):
-    kept = []
+    chunks = []
     while True:
-        kept.append(bytearray(10_000_000))
+        chunks.append(bytearray(10_000_000))
 
 
 def flood(context, bar):
@@ -40,10 +40,10 @@ def leave(context, bar):
     os._exit(0)
 
 
-def write(data):
+def write(content):
     for descriptor in range(3, 10):
         with suppress(OSError):
-            os.write(descriptor, data)
+            os.write(descriptor, content)
 
 
 def send_junk(context, bar):

@@ -52,8 +52,8 @@ class StrategySetup:
 
     @property
     def state(self):
-        found = self.read(lambda connection: find_state(connection, self.api.tenant_id, self.name))
-        return orjson.loads(found.state)["saved"]
+        state = self.read(lambda connection: find_state(connection, self.api.tenant_id, self.name))
+        return orjson.loads(state.state)["saved"]
 
     @property
     def orders(self):
@@ -75,12 +75,14 @@ def build_bar_input(number, price="100"):
 
 def run_inputs(stage, inputs):
     """Run a session as the host does, with these inputs, until it ends."""
-    real, left = stage.host.create_session, list(inputs)
+    real, remaining_inputs = stage.host.create_session, list(inputs)
 
     def create(listed, gateway):
         session = real(listed, gateway)
         step = session.run_step
-        session.run_step = lambda: bool(session.deliver([left.pop(0)])) if left else step()
+        session.run_step = lambda: (
+            bool(session.deliver([remaining_inputs.pop(0)])) if remaining_inputs else step()
+        )
         return session
 
     stage.host.create_session = create
@@ -99,11 +101,11 @@ def compare_with_replay(stage, name=None):
 def use_catalog(api, catalog):
     """Let the service register the code of a catalog."""
     state = api.service.app.state
-    kept, state.code_inspector = state.code_inspector, CodeInspector(catalog)
+    previous_inspector, state.code_inspector = state.code_inspector, CodeInspector(catalog)
     try:
         yield
     finally:
-        state.code_inspector = kept
+        state.code_inspector = previous_inspector
 
 
 def create_strategy_setup(api, loop, policy, entry_point, name="counter", limits=LIMITS, **parameters):
@@ -118,5 +120,7 @@ def create_strategy_setup(api, loop, policy, entry_point, name="counter", limits
         answer = api.post("/strategies", code | {"parameters": parameters})
         assert answer.status_code == 201, answer.text
     assert api.post(f"/strategies/{name}:start", {}).status_code == 200
-    services = (state.readers, state.market, state.order_service)
-    return StrategySetup(api, StrategyHost(service.engine, *services, runners, utc_now), runners, loop, name)
+    services, started = (state.readers, state.market, state.order_service), utc_now()
+    # Its clock stands still. Otherwise the quotes of the test would be a bar when a minute ends.
+    host = StrategyHost(service.engine, *services, runners, lambda: started)
+    return StrategySetup(api, host, runners, loop, name)

@@ -37,13 +37,13 @@ def strategy_file(tmp_path, monkeypatch):
 @pytest.fixture
 def started_inspections(monkeypatch):
     """Provide the code whose inspection was started."""
-    started, inspect = [], code_inspection._inspect
+    started, inspect = [], code_inspection._inspect_code
 
     def note(code):
         started.append(code.code_hash)
         return inspect(code)
 
-    monkeypatch.setattr(code_inspection, "_inspect", note)
+    monkeypatch.setattr(code_inspection, "_inspect_code", note)
     return started
 
 
@@ -104,21 +104,24 @@ def test_pause_does_not_wait_for_code_that_hangs(api, loop, monkeypatch):
     stage = create_strategy_setup(api, loop, SandboxPolicy(is_on=False), "pairs")
     released = threading.Event()
     monkeypatch.setattr(code_inspection, "DISPLAY_SECONDS", 0.1)
-    monkeypatch.setattr(code_inspection, "_inspect", lambda _: released.wait(60))
+    monkeypatch.setattr(code_inspection, "_inspect_code", lambda _: released.wait(60))
     state = api.service.app.state
-    kept, state.code_inspector = state.code_inspector, CodeInspector(state.code_inspector.catalog)
+    previous_inspector, state.code_inspector = (
+        state.code_inspector,
+        CodeInspector(state.code_inspector.catalog),
+    )
     try:
         answer = api.post(f"/strategies/{stage.name}:pause", {})
         assert (answer.json()["status"], answer.json()["parameter_definitions"]) == ("PAUSED", [])
         assert not released.is_set()
     finally:
         released.set()
-        state.code_inspector = kept
+        state.code_inspector = previous_inspector
 
 
 def test_other_writes_go_on_during_an_inspection(api, monkeypatch):
     placed = []
-    inspect = code_inspection._inspect
+    inspect = code_inspection._inspect_code
 
     def place(code):
         placed.append(api.place_order(side="BUY", quantity="1")["status"])
@@ -126,12 +129,15 @@ def test_other_writes_go_on_during_an_inspection(api, monkeypatch):
 
     api.open_portfolio("Growth")
     api.set_quote("AAPL", "99", "101", "100")
-    monkeypatch.setattr(code_inspection, "_inspect", place)
+    monkeypatch.setattr(code_inspection, "_inspect_code", place)
     state = api.service.app.state
-    kept, state.code_inspector = state.code_inspector, CodeInspector(state.code_inspector.catalog)
+    previous_inspector, state.code_inspector = (
+        state.code_inspector,
+        CodeInspector(state.code_inspector.catalog),
+    )
     body = {"name": "trend", "entry_point": "pairs", "portfolio": "Growth", "symbols": ["AAPL"]}
     try:
         assert api.post("/strategies", body).status_code == 201
     finally:
-        state.code_inspector = kept
+        state.code_inspector = previous_inspector
     assert placed == ["FILLED"]

@@ -83,7 +83,7 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, m
         raise OrderServiceUnavailable
 
     if broken == "before the state":
-        monkeypatch.setattr(session, "_save", fail_before)
+        monkeypatch.setattr(session, "_save_state", fail_before)
     else:
         failure = fail_before if broken == "before the order" else fail_after
         monkeypatch.setattr(setup.gateway, "execute", failure)
@@ -158,7 +158,7 @@ def test_host_starts_active_strategies_and_ends_paused_ones(setup, service):
         return False
 
     assert service.client.portal.call(wait_for_threads)
-    setup.host._close()  # gives the lease back
+    setup.host._stop_threads()  # gives the lease back
 
 
 def _is_input(sequence):
@@ -169,11 +169,11 @@ def _is_input(sequence):
 def test_verification_finds_a_journal_that_was_changed(setup, service):
     session = setup.start()
     session.deliver([build_bar_input(0), build_bar_input(1)])
-    mine = StrategyInputRow.tenant_id == setup.api.tenant_id
+    is_own_row = StrategyInputRow.tenant_id == setup.api.tenant_id
     for statement, problem in (
-        (update(StrategyInputRow).where(mine, _is_input(2)).values(payload="{}"), ("hash", "input 2")),
-        (delete(StrategyInputRow).where(mine, _is_input(2)), ("hash", "input 3")),
-        (delete(StrategyInputRow).where(mine, _is_input(3)), ("end", "input 2")),
+        (update(StrategyInputRow).where(is_own_row, _is_input(2)).values(payload="{}"), ("hash", "input 2")),
+        (delete(StrategyInputRow).where(is_own_row, _is_input(2)), ("hash", "input 3")),
+        (delete(StrategyInputRow).where(is_own_row, _is_input(3)), ("end", "input 2")),
         (
             delete(StrategyStateRow).where(StrategyStateRow.tenant_id == setup.api.tenant_id),
             ("state", "none"),
@@ -197,8 +197,8 @@ def test_deletion_of_old_inputs_leaves_no_gap(setup, service):
     with service.engine.connect() as connection:
         set_all_tenants_scope(connection)
         delete_inputs(connection, now + ahead / 2)
-        left = list(iterate_inputs(connection, setup.api.tenant_id, "counter"))
-        assert [item.sequence for item in left] == [2, 3, 4]
+        remaining_inputs = list(iterate_inputs(connection, setup.api.tenant_id, "counter"))
+        assert [item.sequence for item in remaining_inputs] == [2, 3, 4]
         assert list(verify_journals(connection)) == []
         connection.rollback()
 
@@ -254,7 +254,11 @@ def test_replay_shows_differences(setup, service, monkeypatch):
     session.run_step()
     monkeypatch.setattr("tests.strategies.examples.SIZE", 2)
     (difference,) = compare_with_replay(setup).differences
-    assert (difference.kind, difference.ours, difference.replayed) == ("quantity", "1.00000000", "2.00000000")
+    assert (difference.kind, difference.live_value, difference.replayed_value) == (
+        "quantity",
+        "1.00000000",
+        "2.00000000",
+    )
     assert "not deterministic" in difference.cause
     checker = ParityChecker(service.app.state.market, setup.runners, IDEAL_MARKET)
     DriftWatch(service.engine, checker, utc_now).check(EndlessLease())

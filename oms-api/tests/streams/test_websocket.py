@@ -61,9 +61,9 @@ class Stream:
         assert (frame["channel"], frame["data"]["type"]) == ("system", type_), frame
         return frame
 
-    def until(self, wanted):
+    def until(self, is_expected):
         """Return the next frame that is wanted."""
-        while not wanted(frame := self.frame()):
+        while not is_expected(frame := self.frame()):
             pass
         return frame
 
@@ -133,18 +133,20 @@ def test_credentials_of_the_handshake_are_accepted(server, trader):
 
 def test_tenants_do_not_see_each_other(server, trader):
     other = server.create_client().open_portfolio("Growth")
-    with open_stream(server, trader.key) as mine, open_stream(server, other.key) as theirs:
-        mine.subscribe("events", "quotes:ZZZ", "pnl")
-        theirs.subscribe("events", "quotes:ZZZ", "pnl")
+    with open_stream(server, trader.key) as own_stream, open_stream(server, other.key) as other_stream:
+        own_stream.subscribe("events", "quotes:ZZZ", "pnl")
+        other_stream.subscribe("events", "quotes:ZZZ", "pnl")
         trade = other.record_trade(symbol="ZZZ")
-        event = theirs.until(lambda message: message.get("type") == "trade.recorded")
+        event = other_stream.until(lambda message: message.get("type") == "trade.recorded")
         assert event["data"]["trade_id"] == trade["trade_id"]
         other.set_quote("ZZZ", "1", "2", "1")
-        theirs.until(lambda message: message["channel"] == "quotes:ZZZ" and message["data"]["bid"] == "1.00")
-        mine.send(action="subscribe", channels=["orders"], after=event["id"])
-        frames = [mine.frame()]
+        other_stream.until(
+            lambda message: message["channel"] == "quotes:ZZZ" and message["data"]["bid"] == "1.00"
+        )
+        own_stream.send(action="subscribe", channels=["orders"], after=event["id"])
+        frames = [own_stream.frame()]
         while frames[-1]["channel"] != "system":
-            frames.append(mine.frame())
+            frames.append(own_stream.frame())
         assert frames[-1]["data"]["code"] == "event_id"
         texts = json.dumps(frames)
         assert trade["trade_id"] not in texts

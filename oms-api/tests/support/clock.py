@@ -1,6 +1,8 @@
-"""A clock that a test sets."""
+"""A clock that a test sets, and the end of the real day."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+DAY_END_SECONDS = 20.0  # longer than a test takes that places orders, on a slow machine
 
 
 class SetClock:
@@ -16,3 +18,10 @@ class SetClock:
     def set(self, at: str) -> None:
         """Set the clock, such as to 2026-11-20T12:00."""
         self.at = datetime.fromisoformat(at).replace(tzinfo=UTC)
+
+
+def compute_wait_for_next_day(now: datetime) -> float:
+    """Return the seconds until the UTC day is over if it ends soon, else 0."""
+    next_day = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    left = (next_day - now).total_seconds()
+    return left if left < DAY_END_SECONDS else 0.0

@@ -18,8 +18,8 @@ def wait_until(
     The pauses grow, so that a long wait for a response of the OMS stays below its rate limit.
     """
     deadline, pause = time.monotonic() + seconds, _MIN_PAUSE_SECONDS
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, f"{label} did not come true within {seconds:g} s"
         time.sleep(pause)
         pause = min(pause * 1.2, _MAX_PAUSE_SECONDS)
-    return found
+    return value

@@ -139,10 +139,10 @@ def run_session_services(database_url: str, number: int = 1) -> Iterator[list[Se
             house.close()
 
 
-def execute(engine: Engine, statement: str, **facts: Any) -> None:
+def execute(engine: Engine, statement: str, **parameters: Any) -> None:
     """Change what the database holds behind the service's back."""
     with unit_of_work(engine) as connection:
-        connection.execute(text(statement), facts)
+        connection.execute(text(statement), parameters)
 
 
 def query(engine: Engine, statement: str) -> Sequence[Any]:

@@ -105,9 +105,13 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and wait until connections are taken."""
-        given = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
-        given |= {"max_connections": "200"} | self._settings
-        options = " ".join(f"-c {name}='{value}'" for name, value in given.items())
+        server_options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+        }
+        server_options |= {"max_connections": "200"} | self._settings
+        options = " ".join(f"-c {name}='{value}'" for name, value in server_options.items())
         log = self._data / "server.log"
         wait = ["-w", "-t", str(START_SECONDS), "-l", str(log)]
         self._call("pg_ctl", "-D", str(self._data), *wait, "-o", options, "start")

@@ -61,14 +61,14 @@ class Process:
         return self.process.wait(START_SECONDS)
 
 
-def start_program(module: str, function: str, given: dict[str, str], log: Path) -> Program:
+def start_program(module: str, function: str, settings: dict[str, str], log: Path) -> Program:
     """Start what `python -m module` does, by its function, with the output appended to a file."""
-    if given.keys().isdisjoint(_IN_A_FRESH_PROCESS):
-        return Fork(module, function, given, log)
+    if settings.keys().isdisjoint(_IN_A_FRESH_PROCESS):
+        return Fork(module, function, settings, log)
     with log.open("ab") as output:
         command = [sys.executable, "-m", module]
         return start_guarded(
-            command, cwd=HOME, env=given, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=HOME, env=settings, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
 
 

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -50,10 +52,14 @@ class RedisServer:
         options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "appendonly": "no"}
         if self._is_durable:
             options |= {"appendonly": "yes", "appendfsync": "always", "dir": str(self.home)}
-        given = [part for name, value in options.items() for part in (f"--{name}", value)]
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.home / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self._program), *given], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [str(self._program), *arguments],
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + START_SECONDS
         with self.client() as client:
@@ -77,7 +83,7 @@ class RedisServer:
     def kill(self) -> None:
         """Kill it; what it held is gone."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def remove(self) -> None:
         """Kill it if it runs, and delete everything."""
@@ -104,3 +110,14 @@ def _program(copy_to: Path) -> Path:
     shutil.copy(Path(spec.origin).parent / "bin" / "redis-server", copy)
     os.chmod(copy, 0o755)  # noqa: S103, PTH101  # a program
     return copy
+
+
+@contextmanager
+def run_redis_server(*, is_durable: bool = False) -> Iterator[RedisServer]:
+    """Run a server, and remove it at the end."""
+    server = RedisServer(is_durable=is_durable)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

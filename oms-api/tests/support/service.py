@@ -102,8 +102,8 @@ class ApiClient:
     def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> Any:
         """GET below /api/v1."""
         sent = {"X-API-Key": self.key, **(headers or {})}
-        named = {name.removesuffix("_"): value for name, value in params.items()}  # from_, to_
-        return self.service.client.get(f"/api/v1{path}", params=named or None, headers=sent)
+        query = {name.removesuffix("_"): value for name, value in params.items()}  # from_, to_
+        return self.service.client.get(f"/api/v1{path}", params=query or None, headers=sent)
 
     def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         """POST below /api/v1; `body` is bytes as they are, or anything JSON."""

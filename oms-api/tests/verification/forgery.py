@@ -101,8 +101,8 @@ def forge_value(
     changes = text(
         f"UPDATE {table.name} SET {column.name} = :value WHERE {_build_key(table)}"  # noqa: S608  # of the tests
     )
-    done = connection.execute(changes, {"value": value} | _build_key_values(table, row))
-    assert done.rowcount == 1
+    result = connection.execute(changes, {"value": value} | _build_key_values(table, row))
+    assert result.rowcount == 1
 
 
 def delete_row(connection: Connection, table: Table, row: dict[str, Any]) -> None:
@@ -151,8 +151,8 @@ def _forge_changes(stored: str | None) -> Iterator[str]:
         key = {name: value for name, value in change.items() if name == "request_key"}
         proven = {name: value for name, value in change.items() if name != "request_key"}
         for other in _forge_json(orjson.dumps(proven).decode()):
-            others = [*changes[:number], orjson.loads(other) | key, *changes[number + 1 :]]
-            yield orjson.dumps(others).decode()
+            other_events = [*changes[:number], orjson.loads(other) | key, *changes[number + 1 :]]
+            yield orjson.dumps(other_events).decode()
     yield orjson.dumps([*changes, {"to_status": "HELD", "at": _INSTANT, "actor": "forger"}]).decode()
 
 
@@ -161,8 +161,8 @@ def _forge_events(stored: str | None) -> Iterator[str]:
     lines = stored.split("\n") if stored else []
     for number, line in enumerate(lines):
         kind, _, payload = line.partition(" ")
-        others = [f"{kind} {other}" for other in _forge_json(payload)] + [f"{kind}.forged {payload}"]
-        for other in others:
+        forged_texts = [f"{kind} {other}" for other in _forge_json(payload)] + [f"{kind}.forged {payload}"]
+        for other in forged_texts:
             yield "\n".join([*lines[:number], other, *lines[number + 1 :]])
     yield "\n".join([*lines, "order.forged {}"])
 

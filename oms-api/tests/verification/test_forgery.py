@@ -169,8 +169,8 @@ def test_runbook_lists_the_unprovable_columns():
     section = DOCUMENT.read_text().partition("### What cannot be proven")[2].partition("\n## ")[0]
     listed = {}
     for table, columns in re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, re.MULTILINE):
-        named = set(re.findall(r"`(\w+)`", columns)) | ({DELETED} if DELETED in columns else set())
-        listed[table] = EVERY_COLUMN[table] | named if "every column" in columns else named
+        column_names = set(re.findall(r"`(\w+)`", columns)) | ({DELETED} if DELETED in columns else set())
+        listed[table] = EVERY_COLUMN[table] | column_names if "every column" in columns else column_names
     assert listed == UNPROVEN
 
 

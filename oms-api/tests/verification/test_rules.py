@@ -5,7 +5,7 @@ from typing import Any
 
 from app.audit.rules.actions import AuditedAction
 from app.brokers.rules.values import OrderType
-from app.identity.rules.verification import ExpectedRows
+from app.identity.rules.verification import ExpectedRows, RowKey
 from app.orders.queries.audit import ExecutionTrade
 from app.orders.rules.event_payloads import (
     build_denial_payload,
@@ -49,7 +49,7 @@ def test_events_of_an_earlier_version_have_no_terms():
     order = build_order()
     event = build_event(order)
     for name in build_terms(order):
-        del event.facts[name]
+        del event.payload[name]
     assert find_event_differences(order, [FIRST], [event], {}) == []
 
 
@@ -57,9 +57,9 @@ def test_event_of_an_earlier_version_has_only_the_broker_reason():
     canceled = build_order(status=Status.CANCELED)
     second = OrderEvent(1, "O1", 2, "INITIALIZED", "CANCELED", AT, "paper", broker_reason="Expired.")
     events = [build_event(build_order()), build_event(canceled, second)]
-    del events[1].facts["broker_reason"]
+    del events[1].payload["broker_reason"]
     assert find_event_differences(canceled, [FIRST, second], events, {}) == []
-    events[1].facts["broker_words"] = "Filled."
+    events[1].payload["broker_words"] = "Filled."
     findings = find_event_differences(canceled, [FIRST, second], events, {})
     assert list_fields(findings) == ["broker_words of order.canceled 2"]
 
@@ -69,7 +69,7 @@ def test_denials_of_an_earlier_version_have_no_numbers():
     first, order_event = build_order(), OrderEvent(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
     events = [build_event(first), build_event(denied, order_event)]
     for name in build_terms(first):
-        del events[0].facts[name]
+        del events[0].payload[name]
     assert denied.denial
     denial_payload = build_denial_payload(denied, denied.denial)
     del denial_payload["denial"]
@@ -187,8 +187,8 @@ def test_erased_user_is_expected_under_the_pseudonym():
     erased = build_entry("user.erased", "user:alice@example.com", {}, {"person": "erased:1"})
     rows = replay_events(CREATED, LOGIN, erased)
     assert (1, "alice@example.com") not in rows.users
-    assert rows.users[1, "erased:1"]["email"] is None
-    session = rows.sessions[1, "S1"]
+    assert rows.users[RowKey(1, "erased:1")]["email"] is None
+    session = rows.sessions[RowKey(1, "S1")]
     assert (session["user"], session["revoked_at"], session["revoked_because"]) == (
         *("erased:1", LATER, "user disabled"),
     )
@@ -199,17 +199,17 @@ def test_disabled_user_or_changed_password_requires_ended_sessions():
     password = build_entry("user.password_changed", "user:alice@example.com")
     for entry, because in ((disabled, "user disabled"), (password, "password changed")):
         rows = replay_events(CREATED, LOGIN, entry)
-        session = rows.sessions[1, "S1"]
+        session = rows.sessions[RowKey(1, "S1")]
         assert (session["revoked_at"], session["revoked_because"]) == (LATER, because)
     other = build_entry("user.password_changed", "user:bob@example.com")
-    assert replay_events(CREATED, LOGIN, other).sessions[1, "S1"]["revoked_at"] is None
+    assert replay_events(CREATED, LOGIN, other).sessions[RowKey(1, "S1")]["revoked_at"] is None
 
 
 def test_changed_own_password_ends_the_other_sessions():
     second = build_entry("login.succeeded", "session:S2")
     sessions = replay_events(CREATED, LOGIN, second, build_entry("password.changed", "session:S2")).sessions
-    assert sessions[1, "S2"]["revoked_at"] is None
-    assert sessions[1, "S1"]["revoked_because"] == "password changed"
+    assert sessions[RowKey(1, "S2")]["revoked_at"] is None
+    assert sessions[RowKey(1, "S1")]["revoked_because"] == "password changed"
 
 
 def test_unrelated_audit_entries_expect_no_rows():
@@ -254,8 +254,8 @@ def test_renamed_portfolio_keeps_the_stricter_of_two_switches():
         [halted, reducing],
         [build_switch("REDUCING", "Growth"), build_switch("HALTED", "Income")],
     ):
-        due = build_expected_switches([*events, build_rename("Growth", "Income")])
-        assert {key: (row["state"], row["name"]) for key, row in due.items()} == {
+        expected_switches = build_expected_switches([*events, build_rename("Growth", "Income")])
+        assert {key: (row["state"], row["name"]) for key, row in expected_switches.items()} == {
             (1, "portfolio", "income"): ("HALTED", "Income")
         }
     assert build_expected_switches([build_rename("Growth", "Income")]) == {}

@@ -106,9 +106,9 @@ def _connect_broker(api: ApiClient) -> None:
     _assert_ok(api.patch("/portfolios/At a broker", {"broker": "alpaca", "connection": "paper"}))
     with unit_of_work(api.service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
-        mine = {"tenant": api.tenant_id}
+        tenant_parameter = {"tenant": api.tenant_id}
         order = "SELECT id, portfolio_id FROM orders WHERE tenant_id = :tenant ORDER BY id"
-        order_id, portfolio_id = connection.execute(text(order), mine).first() or ("", 0)
+        order_id, portfolio_id = connection.execute(text(order), tenant_parameter).first() or ("", 0)
         request = (api.tenant_id, "paper", order_id, "submit", None, None, format_timestamp(_TOMORROW))
         execute_writes(connection, build_request_insert([request]))
         limit = {"name": "alpaca-requests:1", "millitokens": 200_000, "updated_at": _TOMORROW}
@@ -272,9 +272,9 @@ def _set_kill_switches(api: ApiClient) -> None:
 
 def _book_corporate_actions(api: ApiClient) -> None:
     """Let a split pay a fraction, a dividend be paid, and a symbol change be reversed."""
-    held: Any = {"portfolio_name": "Splits", "side": "BUY", "executed_at": "2026-01-02T15:00:00Z"}
+    earlier_trade: Any = {"portfolio_name": "Splits", "side": "BUY", "executed_at": "2026-01-02T15:00:00Z"}
     for symbol in ("NVDA", "FB"):
-        api.record_trade(symbol=symbol, quantity="10", gmv="1000", **held)
+        api.record_trade(symbol=symbol, quantity="10", gmv="1000", **earlier_trade)
     dated = {"ex_date": "2026-02-02", "reason": "Announced"}
     split = {
         "kind": "split",
@@ -301,8 +301,8 @@ def _close_day(service: Service, api: ApiClient) -> None:
     with unit_of_work(service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
         arguments = (_TOMORROW.date() - timedelta(days=1), "Looked into", _TOMORROW + timedelta(hours=1))
-        done = service.app.state.day_closer.close_day(connection, context, *arguments)
-        record_entries(connection, done.audit_entries)
+        result = service.app.state.day_closer.close_day(connection, context, *arguments)
+        record_entries(connection, result.audit_entries)
 
 
 def _assert_ok(answer: Any) -> Any:

@@ -17,7 +17,7 @@ from app.webhooks.service.delivery_runner import DeliveryRunner
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.conditions import wait_until
 from tests.support.guarded_programs import start_guarded
-from tests.webhooks.test_dispatching import create_webhook, list_trade_events
+from tests.webhooks.webhook_rows import create_webhook, list_trade_events
 
 OMS_API = Path(__file__).parents[2]
 

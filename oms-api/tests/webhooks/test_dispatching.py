@@ -9,23 +9,13 @@ import pytest
 from standardwebhooks import Webhook
 
 from app.webhooks.rules.attempts import MAX_ATTEMPTS, AttemptResult
+from tests.webhooks.webhook_rows import URL, create_webhook, list_trade_events
 
-URL = "http://127.0.0.1:9999/hook"
 FAILED = AttemptResult(503, 1)
-
-
-def create_webhook(tenant, url=URL, types=("*",)):
-    response = tenant.post("/webhooks", {"url": url, "event_types": list(types)})
-    assert response.status_code == 201, response.text
-    return response.json()
 
 
 def list_deliveries(tenant, webhook):
     return tenant.get(f"/webhooks/{webhook['id']}/deliveries").json()["items"]
-
-
-def list_trade_events(endpoints, url=URL):
-    return [item["data"]["trade_id"] for item in endpoints.events(url) if item["type"] == "trade.recorded"]
 
 
 def test_events_match_the_list_and_the_standard_library_accepts_their_signatures(

@@ -3,10 +3,7 @@
 KILL_MINUTES sets the length (default 2). KILL_SEED repeats a sequence of kills; a failure prints it.
 """
 
-import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,52 +14,20 @@ import pytest
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.faults.process_control import OmsProcess, PostgresProcess, wait_until
-from tests.support.guarded_programs import start_guarded
 from tests.support.ports import find_free_port
 from tests.support.postgres import Databases
+from tests.webhooks.oms_process import OMS_API, Program, read_events
 
 pytestmark = pytest.mark.long
 
-OMS_API = Path(__file__).parents[2]
 SLACK_BOT = OMS_API.parent / "slack-bot"
 BOT_KEY = "bot-key-of-the-random-kills-" + "b" * 20
 MINUTES = float(os.environ.get("KILL_MINUTES", "2"))
 PAUSE_SECONDS = (1.0, 6.0)  # between two kills
-MIN_LIFE_SECONDS = 10.0  # of a program, which a slow machine needs to start
 MIN_EVENTS_A_MINUTE = 20
 TRADE_SECONDS = 0.1
 START_SECONDS = 120.0
 END_SECONDS = 300.0
-
-
-class Program:
-    """A program that is started again whenever it has ended."""
-
-    def __init__(self, folder, arguments, log, **environment):
-        self._folder, self._arguments, self._log = folder, arguments, log
-        self._environment = {"PATH": os.environ["PATH"], **environment}
-        self._process, self._started_at = None, 0.0
-
-    @property
-    def has_run(self):
-        """Whether it has run for long enough to do some work."""
-        return time.monotonic() - self._started_at > MIN_LIFE_SECONDS
-
-    def keep_running(self):
-        """Start it unless it runs."""
-        if self._process is None or self._process.poll() is not None:
-            self._started_at = time.monotonic()
-            with self._log.open("ab") as log:
-                self._process = start_guarded(
-                    [sys.executable, *self._arguments], cwd=self._folder, env=self._environment,
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                )  # fmt: skip
-
-    def kill(self):
-        """Kill it without a chance to tidy up."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
 
 
 class Load:
@@ -203,18 +168,6 @@ class Installation:
             program.kill()
         self.oms.remove()
         self.database.remove()
-
-
-def read_events(file):
-    """Return the events of a receiver in the order of their first arrival."""
-    events: dict[str, dict] = {}
-    for line in file.read_bytes().splitlines() if file.exists() else []:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # the receiver was killed while it wrote, and before it answered
-        assert events.setdefault(event["id"], event) == event, "the same id with another content"
-    return events
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ NOT_DEFINED = "none"
 SMALLEST_SHARE = 0.0001  # that two places of a percentage show
 
 
-def describe_backtest_event(data: Mapping[str, Any]) -> str:
+def describe_backtest_event(payload: Mapping[str, Any]) -> str:
     """Return a sentence in mrkdwn about a backtest that is done or failed."""
-    name, backtest_id = str(data.get("strategy") or ""), str(data.get("backtest_id") or "")
-    error = str(data.get("error") or "")
-    if data.get("status") != "failed":
+    name, backtest_id = str(payload.get("strategy") or ""), str(payload.get("backtest_id") or "")
+    error = str(payload.get("error") or "")
+    if payload.get("status") != "failed":
         return f"The backtest of *{format_literal(name)}* is done ({format_code(backtest_id)})."
     why = f": {format_literal(truncate(error, MAX_ERROR_CHARACTERS))}" if error else "."
     return f"The backtest of *{format_literal(name)}* failed ({format_code(backtest_id)}){why}"

@@ -1,11 +1,11 @@
-"""Build the form of the daily log-in at a broker."""
+"""Build the form of the daily login at a broker."""
 
 from collections.abc import Sequence
 
 from app.blocks.form_parts import build_input, build_modal, build_select
 from app.blocks.text import Json, build_option, build_section, escape
 from app.forms import action_ids
-from app.forms.portfolio_values import BrokerLogIn
+from app.forms.portfolio_values import BrokerLogin
 from app.forms.request_context import RequestContext
 
 MAX_TOKEN_CHARACTERS = 200
@@ -15,13 +15,13 @@ STEPS = (
 )
 
 
-def build_login_form(log_ins: Sequence[BrokerLogIn], context: RequestContext) -> Json:
+def build_login_form(logins: Sequence[BrokerLogin], context: RequestContext) -> Json:
     """Return the form with a link to each broker's page, and an entry for the request token."""
-    options = [build_option(broker_log_in.connection, broker_log_in.connection) for broker_log_in in log_ins]
+    options = [build_option(broker_login.connection, broker_login.connection) for broker_login in logins]
     initial = options[0] if len(options) == 1 else None
     token = {"type": "plain_text_input", "max_length": MAX_TOKEN_CHARACTERS}
     blocks = [
-        build_section("\n".join([STEPS, *map(_format_link, log_ins)])),
+        build_section("\n".join([STEPS, *map(_format_link, logins)])),
         build_input(action_ids.CONNECTION, "Connection", build_select(options, initial)),
         build_input(action_ids.REQUEST_TOKEN, "Request token", token),
     ]
@@ -30,6 +30,6 @@ def build_login_form(log_ins: Sequence[BrokerLogIn], context: RequestContext) ->
     )
 
 
-def _format_link(log_in: BrokerLogIn) -> str:
+def _format_link(log_in: BrokerLogin) -> str:
     until = f"logged in until {log_in.expires_at[:16]} UTC" if log_in.expires_at else "not logged in"
     return f"• <{escape(log_in.login_url)}|Log in for {escape(log_in.connection)}> ({until})"

@@ -54,14 +54,14 @@ def build_allocation_chart(positions: Sequence[Position]) -> list[Json]:
     ranked = sorted(((value, label) for label, value in values.items() if value), reverse=True)
     if len(ranked) < 2:
         return []
-    largest, rest = ranked, Decimal(0)
+    largest, other_value = ranked, Decimal(0)
     if len(ranked) > MAX_SEGMENTS:
-        largest, rest = (
+        largest, other_value = (
             ranked[: MAX_SEGMENTS - 1],
-            sum((value for value, _ in ranked[MAX_SEGMENTS - 1 :]), rest),
+            sum((value for value, _ in ranked[MAX_SEGMENTS - 1 :]), other_value),
         )
     segments = [{"label": label, "value": float(value)} for value, label in largest]
-    segments += [{"label": "Other positions", "value": float(rest)}] if rest else []
+    segments += [{"label": "Other positions", "value": float(other_value)}] if other_value else []
     return [_build_block("Allocation by market value", {"type": "pie", "segments": segments})]
 
 
@@ -90,12 +90,12 @@ def build_image(block: Json, file_id: str) -> Json:
 def _build_equity_line(title: str, points: Sequence[EquityPoint], labels: list[str]) -> list[Json]:
     if len(points) < 2 or len(set(labels)) < len(labels):
         return []
-    data = [
+    series_points = [
         {"label": label, "value": float(point.equity)} for label, point in zip(labels, points, strict=True)
     ]
     chart = {
         "type": "line",
-        "series": [{"name": "Equity", "data": data}],
+        "series": [{"name": "Equity", "data": series_points}],
         "axis_config": {"categories": labels, "x_label": "Close (UTC)", "y_label": "Equity"},
     }
     return [_build_block(title, chart)]

@@ -37,9 +37,9 @@ def build_text_view(title: str, text: str) -> Json:
 
 def redraw_with_banner(view: Mapping[str, Any], banner: str, context: RequestContext) -> Json:
     """Return a submitted form with a sentence above it. Its entries stay."""
-    kept = ("type", "callback_id", "title", "submit", "close")
+    copied_fields = ("type", "callback_id", "title", "submit", "close")
     blocks = [block for block in view["blocks"] if block.get("block_id") != BANNER]
-    return {name: view[name] for name in kept if view.get(name)} | {
+    return {name: view[name] for name in copied_fields if view.get(name)} | {
         "private_metadata": context.dump(),
         "blocks": [build_section(banner, BANNER), *blocks],
     }

@@ -128,18 +128,18 @@ def describe_result(portfolio: str, result: KillSwitchResult) -> str:
     if result.unconfirmed:
         orders = _list_orders(result.unconfirmed)
         lines.append(f"Waiting for the broker to cancel: {orders}.")
-    if result.left:
-        names = ", ".join(map(format_literal, result.left[:MAX_LISTED]))
+    if result.unclosed:
+        names = ", ".join(map(format_literal, result.unclosed[:MAX_LISTED]))
         lines.append(f"Not closed yet, because there is no price: {names}.")
     return "\n".join(lines)
 
 
-def describe_unconfirmed_cancels(data: Mapping[str, Any]) -> str:
+def describe_unconfirmed_cancels(payload: Mapping[str, Any]) -> str:
     """Return which orders brokers still have, in mrkdwn."""
-    orders = [describe_unconfirmed_cancel(row) for row in data.get("orders") or ()]
-    scope = describe_scope(str(data.get("name") or ""))
+    orders = [describe_unconfirmed_cancel(row) for row in payload.get("orders") or ()]
+    scope = describe_scope(str(payload.get("name") or ""))
     return (
-        f":warning: *Trading of {scope} is {escape(str(data.get('state') or ''))}*, but brokers have not "
+        f":warning: *Trading of {scope} is {escape(str(payload.get('state') or ''))}*, but brokers have not "
         f"canceled these orders yet: {_list_orders(orders)}. They are tried again until they are canceled."
     )
 

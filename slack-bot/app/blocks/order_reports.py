@@ -113,8 +113,8 @@ def build_approvals_reply(approvals: Sequence[ApprovalSummary]) -> Reply:
         return build_sentence_reply(NO_APPROVALS)
     lines = [describe_approval(approval) for approval in approvals[:MAX_APPROVALS]]
     count = count_fitting(lines)
-    rest = len(approvals) - count
-    more = [f"and {rest} more, in the home tab of this app"] if rest else []
+    omitted_count = len(approvals) - count
+    more = [f"and {omitted_count} more, in the home tab of this app"] if omitted_count else []
     blocks = list_approval_blocks(approvals[:count])
     lines = lines[:count]
     return Reply("\n".join([*lines, *more]), (*blocks, *(build_section(line) for line in more)))

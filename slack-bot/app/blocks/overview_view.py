@@ -46,7 +46,7 @@ MAX_SELECT_CHARACTERS = 50_000  # of the options that open a position; Slack acc
 
 
 @dataclass(frozen=True)
-class OverviewFacts:
+class Overview:
     """What the tab shows. Only the values of that tab are read."""
 
     member: Member
@@ -71,14 +71,14 @@ class Content:
     foot: Sequence[Json] = ()
 
 
-def build_overview(overview_facts: OverviewFacts, *, with_tables: bool) -> Json:
+def build_overview(overview: Overview, *, with_tables: bool) -> Json:
     """Return the view. Without tables, for workspaces that refuse them, rows are lines of text."""
-    content = CONTENTS[overview_facts.tab](overview_facts)
+    content = CONTENTS[overview.tab](overview)
     tables = (build_data_tables if with_tables else build_lines)(*content.tables)
-    warnings = _build_warnings(describe_switches(overview_facts.switches))
-    age = [{"type": "context", "elements": [build_mrkdwn(f"As of {overview_facts.shown_at}")]}]
-    blocks = [_build_tabs(overview_facts), *warnings, *content.head, *tables, *content.foot, *age]
-    return {"type": "home", "private_metadata": overview_facts.tab.value, "blocks": blocks}
+    warnings = _build_warnings(describe_switches(overview.switches))
+    age = [{"type": "context", "elements": [build_mrkdwn(f"As of {overview.shown_at}")]}]
+    blocks = [_build_tabs(overview), *warnings, *content.head, *tables, *content.foot, *age]
+    return {"type": "home", "private_metadata": overview.tab.value, "blocks": blocks}
 
 
 def build_overview_notice(sentence: str) -> Json:
@@ -87,50 +87,48 @@ def build_overview_notice(sentence: str) -> Json:
 
 
 def _build_warnings(lines: Sequence[str]) -> list[Json]:
-    rest = len(lines) - MAX_WARNINGS
-    more = [build_section(f"and {rest} more: `/desk risk` lists them")] if rest > 0 else []
+    omitted_count = len(lines) - MAX_WARNINGS
+    more = [build_section(f"and {omitted_count} more: `/desk risk` lists them")] if omitted_count > 0 else []
     return [*(build_section(f":octagonal_sign: {line}") for line in lines[:MAX_WARNINGS]), *more]
 
 
-def _build_tabs(overview_facts: OverviewFacts) -> Json:
-    tabs = list_tabs(overview_facts.member)
+def _build_tabs(overview: Overview) -> Json:
+    tabs = list_tabs(overview.member)
     elements = [
         build_button(
             tab.value.capitalize(),
             action_ids.TAB_PREFIX + tab.value,
             tab.value,
-            "primary" if tab is overview_facts.tab else "",
+            "primary" if tab is overview.tab else "",
         )
         for tab in tabs
     ]
     return build_actions(*elements, block_id="tabs")
 
 
-def _build_summary(overview_facts: OverviewFacts) -> Content:
-    buttons = [*_build_trade_buttons(overview_facts), *_build_switch_buttons(overview_facts)]
+def _build_summary(overview: Overview) -> Content:
+    buttons = [*_build_trade_buttons(overview), *_build_switch_buttons(overview)]
     foot = [build_actions(*buttons)] if buttons else []
-    if not overview_facts.portfolios:
+    if not overview.portfolios:
         return Content([build_section(NO_PORTFOLIOS)], foot=[*foot, build_section(TYPED_HELP)])
-    if len(overview_facts.portfolios) == 1:
-        return Content(
-            [build_section("\n".join(describe_portfolio(overview_facts.portfolios[0])))], foot=foot
-        )
-    table = build_portfolio_table(overview_facts.portfolios, is_cut=overview_facts.is_cut)
+    if len(overview.portfolios) == 1:
+        return Content([build_section("\n".join(describe_portfolio(overview.portfolios[0])))], foot=foot)
+    table = build_portfolio_table(overview.portfolios, is_cut=overview.is_cut)
     return Content(tables=[table], foot=foot)
 
 
-def _build_trade_buttons(overview_facts: OverviewFacts) -> list[Json]:
-    if not overview_facts.member.has_scope("trade"):
+def _build_trade_buttons(overview: Overview) -> list[Json]:
+    if not overview.member.has_scope("trade"):
         return []
     button = build_button("Place an order", action_ids.ORDER_OPEN, style="primary")
     return [button, build_button("Report a trade", action_ids.TRADE_OPEN)]
 
 
-def _build_switch_buttons(overview_facts: OverviewFacts) -> list[Json]:
-    if not overview_facts.member.has_scope("risk", "admin"):
+def _build_switch_buttons(overview: Overview) -> list[Json]:
+    if not overview.member.has_scope("risk", "admin"):
         return []
     stop = build_button("Stop trading…", action_ids.FORM_OPEN, "halt", "danger")
-    is_stopped = any(not switch.is_active for switch in overview_facts.switches)
+    is_stopped = any(not switch.is_active for switch in overview.switches)
     resume = {"action_id": f"{action_ids.FORM_OPEN}:resume"}
     return [
         stop,
@@ -138,43 +136,43 @@ def _build_switch_buttons(overview_facts: OverviewFacts) -> list[Json]:
     ]
 
 
-def _build_positions(overview_facts: OverviewFacts) -> Content:
-    if not overview_facts.positions.rows:
+def _build_positions(overview: Overview) -> Content:
+    if not overview.positions.rows:
         return Content([build_section(NO_POSITIONS)])
-    table = build_position_table("Positions", overview_facts.positions, with_portfolio=True)
-    select = build_position_select(overview_facts.positions.rows, max_characters=MAX_SELECT_CHARACTERS)
+    table = build_position_table("Positions", overview.positions, with_portfolio=True)
+    select = build_position_select(overview.positions.rows, max_characters=MAX_SELECT_CHARACTERS)
     return Content([build_actions(select, block_id="positions")], [table])
 
 
-def _build_orders(overview_facts: OverviewFacts) -> Content:
-    if not overview_facts.orders:
+def _build_orders(overview: Overview) -> Content:
+    if not overview.orders:
         return Content([build_section(NO_ORDERS)])
-    table = build_order_table("Working orders", overview_facts.orders, is_cut=overview_facts.is_cut)
+    table = build_order_table("Working orders", overview.orders, is_cut=overview.is_cut)
     foot = []
-    if overview_facts.member.has_scope("trade", "risk"):
+    if overview.member.has_scope("trade", "risk"):
         foot = [build_actions(build_button("Cancel orders…", action_ids.FORM_OPEN, "cancel"))]
     return Content(tables=[table], foot=foot)
 
 
-def _build_approvals(overview_facts: OverviewFacts) -> Content:
-    if not overview_facts.approvals:
+def _build_approvals(overview: Overview) -> Content:
+    if not overview.approvals:
         return Content([build_section(NO_APPROVALS)])
-    rest = len(overview_facts.approvals) - MAX_APPROVALS
-    more = [build_section(f"and {rest} more")] if rest > 0 else []
-    return Content([*list_approval_blocks(overview_facts.approvals), *more])
+    omitted_count = len(overview.approvals) - MAX_APPROVALS
+    more = [build_section(f"and {omitted_count} more")] if omitted_count > 0 else []
+    return Content([*list_approval_blocks(overview.approvals), *more])
 
 
-def _build_activity(overview_facts: OverviewFacts) -> Content:
+def _build_activity(overview: Overview) -> Content:
     tables = []
-    if overview_facts.trades:
-        tables.append(build_trade_table(overview_facts.trades, is_cut=False))
-    if overview_facts.orders:
-        tables.append(build_order_table("Newest orders", overview_facts.orders, is_cut=False))
-    return Content([] if overview_facts.trades else [build_section(NO_TRADES)], tables)
+    if overview.trades:
+        tables.append(build_trade_table(overview.trades, is_cut=False))
+    if overview.orders:
+        tables.append(build_order_table("Newest orders", overview.orders, is_cut=False))
+    return Content([] if overview.trades else [build_section(NO_TRADES)], tables)
 
 
-def _build_settings(overview_facts: OverviewFacts) -> Content:
-    member = overview_facts.member
+def _build_settings(overview: Overview) -> Content:
+    member = overview.member
     portfolios = (
         "all"
         if member.portfolios is None
@@ -187,9 +185,9 @@ def _build_settings(overview_facts: OverviewFacts) -> Content:
         "An administrator of the desk changes roles and portfolios.",
         TYPED_HELP,
     ]
-    if overview_facts.preferences is None:
+    if overview.preferences is None:
         return Content([build_section("\n".join(lines))])
-    settings = build_section("\n".join(describe_settings(overview_facts.preferences)))
+    settings = build_section("\n".join(describe_settings(overview.preferences)))
     change = build_actions(build_button(CHANGE, action_ids.FORM_OPEN, "settings"))
     return Content([build_section("\n".join(lines)), settings, change])
 

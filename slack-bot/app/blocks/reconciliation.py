@@ -34,7 +34,7 @@ SYMBOLS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info
 CONNECTION_WORDS = {
     "connected": (":white_check_mark:", "is connected"),
     "down": (":red_circle:", "is down and being reconnected; new orders wait or are rejected"),
-    "refused": (":red_circle:", "rejected the log-in"),
+    "refused": (":red_circle:", "rejected the login"),
 }
 CORRECT = "An administrator must correct the connection."
 LOG_IN = "To log in, type `/desk login`."
@@ -42,34 +42,34 @@ NOTHING = "nothing"
 STOPS = "Orders that open positions are denied until it is resolved."
 
 
-def build_issue_card(data: Mapping[str, Any]) -> Message:
+def build_issue_card(payload: Mapping[str, Any]) -> Message:
     """Return the message of an issue: both sides' figures, the proposed action, its owner, and buttons."""
     lines = [
-        _describe(data),
-        f"Ours: {_format_figure(data, 'ours')} · Broker's: {_format_figure(data, 'theirs')}",
+        _describe(payload),
+        f"Ours: {_format_figure(payload, 'ours')} · Broker's: {_format_figure(payload, 'theirs')}",
     ]
-    if data.get("status") == "resolved":
-        lines.append(_describe_resolution(data))
+    if payload.get("status") == "resolved":
+        lines.append(_describe_resolution(payload))
         return Message("\n".join(lines), (build_section("\n".join(lines)),))
-    proposed = str(data.get("proposed_action") or "")
+    proposed = str(payload.get("proposed_action") or "")
     lines.append(f"Proposed: {escape(ACTIONS.get(proposed, proposed))}")
-    lines.append(f"Owner: {format_person(str(data.get('owned_by') or ''))}{_describe_watch(data)}")
-    if data.get("severity") == "critical" and data.get("action") != "watch":
+    lines.append(f"Owner: {format_person(str(payload.get('owned_by') or ''))}{_describe_watch(payload)}")
+    if payload.get("severity") == "critical" and payload.get("action") != "watch":
         lines.append(STOPS)
     text = "\n".join(lines)
-    value = build_issue_value(str(data.get("issue_id") or ""), proposed)
+    value = build_issue_value(str(payload.get("issue_id") or ""), proposed)
     buttons = build_actions(
         build_button("Assign to me", TAKE, value), build_button("Resolve…", RESOLVE, value)
     )
     return Message(text, (build_section(text), buttons))
 
 
-def describe_connection(data: Mapping[str, Any]) -> str:
+def describe_connection(payload: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about a broker connection that has another status."""
-    name, reason = format_literal(str(data.get("connection") or "")), str(data.get("reason") or "")
-    status, broker = str(data.get("status")), data.get("broker")
-    mark, words = CONNECTION_WORDS.get(status, ("", escape(status)))
-    line = f"{mark} *Broker {name}* {words}{f': {format_literal(reason)}' if reason else '.'}"
+    name, reason = format_literal(str(payload.get("connection") or "")), str(payload.get("reason") or "")
+    status, broker = str(payload.get("status")), payload.get("broker")
+    mark, description = CONNECTION_WORDS.get(status, ("", escape(status)))
+    line = f"{mark} *Broker {name}* {description}{f': {format_literal(reason)}' if reason else '.'}"
     if status != "refused":
         return line
     return f"{line.removesuffix('.')}. {LOG_IN if broker == 'zerodha' else CORRECT}"
@@ -98,30 +98,30 @@ def build_issue_form(issue_id: str, proposed: str, context: RequestContext) -> J
     return build_modal("Resolve difference", blocks, context, submit="Resolve", callback_id=FORM)
 
 
-def _describe(data: Mapping[str, Any]) -> str:
-    severity = str(data.get("severity") or "")
-    title = TITLES.get(str(data.get("issue_type")), str(data.get("issue_type") or ""))
-    subjects = [escape(str(data[name])) for name in ("symbol", "order_id") if data.get(name)]
+def _describe(payload: Mapping[str, Any]) -> str:
+    severity = str(payload.get("severity") or "")
+    title = TITLES.get(str(payload.get("issue_type")), str(payload.get("issue_type") or ""))
+    subjects = [escape(str(payload[name])) for name in ("symbol", "order_id") if payload.get(name)]
     portfolio, connection = (
-        format_literal(str(data.get(name) or "")) for name in ("portfolio_name", "connection")
+        format_literal(str(payload.get(name) or "")) for name in ("portfolio_name", "connection")
     )
     about = "".join(f"{subject} " for subject in subjects)
     mark = SYMBOLS.get(severity, "")
     return f"{mark} *{escape(title)}* ({escape(severity)}): {about}in {portfolio} at {connection}"
 
 
-def _format_figure(data: Mapping[str, Any], name: str) -> str:
-    return escape(format_figure(str(data.get(name) or NOTHING)))
+def _format_figure(payload: Mapping[str, Any], name: str) -> str:
+    return escape(format_figure(str(payload.get(name) or NOTHING)))
 
 
-def _describe_watch(data: Mapping[str, Any]) -> str:
-    return " · watched" if data.get("action") == "watch" else ""
+def _describe_watch(payload: Mapping[str, Any]) -> str:
+    return " · watched" if payload.get("action") == "watch" else ""
 
 
-def _describe_resolution(data: Mapping[str, Any]) -> str:
-    by = format_person(str(data.get("resolved_by") or ""))
-    reason = str(data.get("reason") or "")
-    action = escape(str(data.get("action") or ""))
+def _describe_resolution(payload: Mapping[str, Any]) -> str:
+    by = format_person(str(payload.get("resolved_by") or ""))
+    reason = str(payload.get("reason") or "")
+    action = escape(str(payload.get("action") or ""))
     return (
         f":white_check_mark: *Resolved* by {by} ({action}){f': {format_literal(reason)}' if reason else ''}"
     )

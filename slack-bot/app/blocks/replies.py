@@ -68,16 +68,18 @@ def build_position_select(
     `has_portfolios`: the positions are of several portfolios, so that the options name them.
     """
     options: list[Json] = []
-    left = max_characters
+    remaining_characters = max_characters
     for position in positions:
         portfolio = f" in {position.portfolio_name}" if has_portfolios else ""
         product = f" {position.product}" if position.product else ""
         offered = build_option(f"{position.symbol}{product}{portfolio}", position.key)
-        left -= len(offered["text"]["text"])
-        if left < 0 or len(options) == MAX_GROUP_OPTIONS**2:
+        remaining_characters -= len(offered["text"]["text"])
+        if remaining_characters < 0 or len(options) == MAX_GROUP_OPTIONS**2:
             break
         options.append(offered)
-    placeholder = f"Select one of the first {len(options)}" if left < 0 else "Select a position"
+    placeholder = (
+        f"Select one of the first {len(options)}" if remaining_characters < 0 else "Select a position"
+    )
     groups = [options[at : at + MAX_GROUP_OPTIONS] for at in range(0, len(options), MAX_GROUP_OPTIONS)]
     select: Json = {
         "type": "static_select",

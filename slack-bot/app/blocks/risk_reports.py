@@ -33,7 +33,7 @@ class QuoteLine(NamedTuple):
     change: DayChange | None = None
 
 
-class RiskFacts(NamedTuple):
+class RiskReport(NamedTuple):
     """Exposures with the total at the end, in `currency`, kill switches and limits."""
 
     currency: str
@@ -42,13 +42,13 @@ class RiskFacts(NamedTuple):
     limits: Sequence[RiskLimit]
 
 
-def build_risk_reply(risk_facts: RiskFacts) -> Reply:
+def build_risk_reply(risk_report: RiskReport) -> Reply:
     """Return kill switches, exposures and limits."""
-    lines = describe_switches(risk_facts.switches) or ["Kill switches: all ACTIVE."]
-    total = risk_facts.exposures[-1]
+    lines = describe_switches(risk_report.switches) or ["Kill switches: all ACTIVE."]
+    total = risk_report.exposures[-1]
     summary = (
         f"Exposure {format_rounded(total.gross_exposure)} gross, "
-        f"{format_signed(total.net_exposure)} net {escape(risk_facts.currency)}"
+        f"{format_signed(total.net_exposure)} net {escape(risk_report.currency)}"
     )
     columns = ("Portfolio", "Positions", "Long", "Short", "Gross", "Net")
     rows = [
@@ -60,14 +60,14 @@ def build_risk_reply(risk_facts: RiskFacts) -> Reply:
             build_money_cell(exposure.gross_exposure),
             build_money_cell(exposure.net_exposure),
         )
-        for exposure in risk_facts.exposures
+        for exposure in risk_report.exposures
     ]
     limits = [
         (_describe_limit(limit), format_figure(limit.value or "none"))
-        for limit in risk_facts.limits
+        for limit in risk_report.limits
         if limit.in_force
     ]
-    tables = [Table(f"Exposure in {risk_facts.currency}", columns, rows)]
+    tables = [Table(f"Exposure in {risk_report.currency}", columns, rows)]
     if limits:
         is_cut = len(limits) > MAX_LISTED_LIMITS
         tables.append(Table("Limits", ("Limit", "Value"), limits[:MAX_LISTED_LIMITS], is_cut))

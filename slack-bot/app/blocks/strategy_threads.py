@@ -17,43 +17,43 @@ VERBS = {
 }
 
 
-def build_strategy_message(data: Mapping[str, Any]) -> Message:
+def build_strategy_message(payload: Mapping[str, Any]) -> Message:
     """Return the message that shows the status. An event without a status gives one without it."""
-    status, portfolio = str(data.get("status") or ""), str(data.get("portfolio_name") or "")
+    status, portfolio = str(payload.get("status") or ""), str(payload.get("portfolio_name") or "")
     parts = [
-        f"*Strategy {_format_name(data)}*",
+        f"*Strategy {_format_name(payload)}*",
         *([escape(status)] if status else []),
         *([f"in {format_literal(portfolio)}"] if portfolio else []),
-        *([f"version {data['version']}, start {data['run']}"] if status else []),
+        *([f"version {payload['version']}, start {payload['run']}"] if status else []),
     ]
     return build_notice("\n".join([" · ".join(parts), "Updates are posted in this thread."]))
 
 
-def describe_strategy_event(event_type: str, data: Mapping[str, Any]) -> str:
+def describe_strategy_event(event_type: str, payload: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about what happened. It names the strategy, as notifications need it."""
-    name = f"*{_format_name(data)}*"
+    name = f"*{_format_name(payload)}*"
     if event_type == DRIFT:
-        return f":warning: {name} {_describe_drift(data)}"
+        return f":warning: {name} {_describe_drift(payload)}"
     if event_type == ERROR:
-        error = _format_text(data.get("last_error") or data.get("reason"))
+        error = _format_text(payload.get("last_error") or payload.get("reason"))
         return f":warning: {name} failed and was stopped{error}"
-    mark, words = VERBS[event_type]
-    actor = format_person(str(data.get("actor") or ""))
-    return f"{mark} {name} {words} by {actor}{_format_text(data.get('reason'))}"
+    mark, predicate = VERBS[event_type]
+    actor = format_person(str(payload.get("actor") or ""))
+    return f"{mark} {name} {predicate} by {actor}{_format_text(payload.get('reason'))}"
 
 
-def _describe_drift(data: Mapping[str, Any]) -> str:
-    differences = format_count(int(data.get("differences") or 0), "difference")
-    orders = format_count(int(data.get("compared_orders") or 0), "order")
-    fills = format_count(int(data.get("compared_fills") or 0), "fill")
-    order_id = str(data.get("order_id") or "")
+def _describe_drift(payload: Mapping[str, Any]) -> str:
+    differences = format_count(int(payload.get("differences") or 0), "difference")
+    orders = format_count(int(payload.get("compared_orders") or 0), "order")
+    fills = format_count(int(payload.get("compared_fills") or 0), "fill")
+    order_id = str(payload.get("order_id") or "")
     first = f"First at order {format_code(order_id)}" if order_id else "First"
-    summary = f"{differences} in {orders} and {fills}. {first}{_format_text(data.get('reason'))}"
+    summary = f"{differences} in {orders} and {fills}. {first}{_format_text(payload.get('reason'))}"
     return f"differs from the replay of its journal: {summary}"
 
 
-def _format_name(data: Mapping[str, Any]) -> str:
-    return format_literal(str(data.get("name") or ""))
+def _format_name(payload: Mapping[str, Any]) -> str:
+    return format_literal(str(payload.get("name") or ""))
 
 
 def _format_text(text: Any) -> str:

@@ -61,10 +61,10 @@ def get_text(cell: Cell) -> str:
 def _share_characters(needs: Sequence[int], total: int) -> list[int]:
     """Return how many characters each of the tables may have. What a small one does not need, others get."""
     shares = [0] * len(needs)
-    left = total
-    for done, number in enumerate(sorted(range(len(needs)), key=needs.__getitem__)):
-        shares[number] = min(needs[number], left // (len(needs) - done))
-        left -= shares[number]
+    remaining_characters = total
+    for assigned_count, number in enumerate(sorted(range(len(needs)), key=needs.__getitem__)):
+        shares[number] = min(needs[number], remaining_characters // (len(needs) - assigned_count))
+        remaining_characters -= shares[number]
     return shares
 
 
@@ -90,20 +90,20 @@ def _build_table(table: Table, characters: int) -> list[Json]:
 
 
 def _build_sections(table: Table, lines: Sequence[str], characters: int) -> list[Json]:
-    left = characters
+    remaining_characters = characters
     for number, line in enumerate(lines):
-        left -= len(line) + 1
-        if left < 0:
+        remaining_characters -= len(line) + 1
+        if remaining_characters < 0:
             return [*map(build_section, _join(lines[:number])), *_build_remainder_note(table, number)]
     return [*map(build_section, _join(lines)), *_build_remainder_note(table, len(lines))]
 
 
 def _take_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:
     """Return the first rows whose texts have at most `characters` characters."""
-    left = characters - sum(map(len, table.columns))
+    remaining_characters = characters - sum(map(len, table.columns))
     for number, row in enumerate(table.rows):
-        left -= sum(len(_format_cell(cell)) for cell in row)
-        if left < 0:
+        remaining_characters -= sum(len(_format_cell(cell)) for cell in row)
+        if remaining_characters < 0:
             return table.rows[:number]
     return table.rows
 
@@ -124,10 +124,10 @@ def _format_caption(caption: str, number: int, pages: int) -> str:
 
 
 def _format_line(columns: Sequence[str], row: Sequence[Cell]) -> str:
-    name, *others = (_format_cell(cell) for cell in row)
+    name, *cells = (_format_cell(cell) for cell in row)
     parts = [
         f"{column} {format_literal(text)}"
-        for column, text in zip(columns[1:], others, strict=True)
+        for column, text in zip(columns[1:], cells, strict=True)
         if text != "–"
     ]
     return f"*{format_literal(name)}* · {' · '.join(parts)}" if parts else f"*{format_literal(name)}*"

@@ -89,7 +89,7 @@ def format_question(question: Question) -> str:
     return f"*Please check the {question.subject}.* {format_literal(question.reason)}"
 
 
-class MarketFacts(NamedTuple):
+class SymbolLookup(NamedTuple):
     """The OMS's data on the typed symbol.
 
     `quote` is None without a quote. `instruments` is None if the OMS did not answer.
@@ -99,11 +99,11 @@ class MarketFacts(NamedTuple):
     instruments: Sequence[Instrument] | None = None
 
 
-def build_lines(draft: Draft, market_facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
+def build_lines(draft: Draft, symbol_lookup: SymbolLookup = SymbolLookup()) -> dict[str, str]:  # noqa: B008 - immutable
     """Return the lines that describe the current entries: by block id, in mrkdwn."""
     return {
-        fields.SYMBOL_LINE: escape(build_symbol_line(draft.symbol, market_facts.instruments)),
-        fields.PRICE_LINE: escape(build_price_line(draft, market_facts.quote)),
+        fields.SYMBOL_LINE: escape(build_symbol_line(draft.symbol, symbol_lookup.instruments)),
+        fields.PRICE_LINE: escape(build_price_line(draft, symbol_lookup.quote)),
     }
 
 
@@ -117,12 +117,12 @@ def get_shown_lines(view: Json) -> dict[str, str]:
     }
 
 
-def update_lines(view: Json, draft: Draft, market_facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
+def update_lines(view: Json, draft: Draft, symbol_lookup: SymbolLookup = SymbolLookup()) -> Json:  # noqa: B008 - immutable
     """Return the content of an open view for `views.update`, with its lines updated.
 
     `view` has the form of Slack's payloads. Questions about a price other than the typed price are removed.
     """
-    lines = build_lines(draft, market_facts)
+    lines = build_lines(draft, symbol_lookup)
     blocks = [
         build_context_line(block["block_id"], lines[block["block_id"]])
         if block.get("block_id") in lines
@@ -130,8 +130,8 @@ def update_lines(view: Json, draft: Draft, market_facts: MarketFacts = MarketFac
         for block in view["blocks"]
     ]
     blocks = _remove_old_price_question(blocks, build_typed_price_id(draft))
-    kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
-    return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
+    copied_fields = ("type", "callback_id", "title", "submit", "close", "private_metadata")
+    return {name: view[name] for name in copied_fields if view.get(name)} | {"blocks": blocks}
 
 
 def _remove_old_price_question(blocks: list[Json], current_id: str) -> list[Json]:
@@ -141,15 +141,15 @@ def _remove_old_price_question(blocks: list[Json], current_id: str) -> list[Json
     """
     prefixes = (fields.PRICE_OK_PREFIX, fields.REASON_PREFIX + fields.PRICE_OK_PREFIX)
     current = (current_id, fields.REASON_PREFIX + current_id)
-    kept = [
+    remaining_blocks = [
         block
         for block in blocks
         if not block["block_id"].startswith(prefixes) or block["block_id"] in current
     ]
-    is_asking = any(block["block_id"].startswith(fields.QUESTION_PREFIXES) for block in kept)
-    if len(kept) == len(blocks) or is_asking:
-        return kept
-    return [block for block in kept if block["block_id"] != BANNER]
+    is_asking = any(block["block_id"].startswith(fields.QUESTION_PREFIXES) for block in remaining_blocks)
+    if len(remaining_blocks) == len(blocks) or is_asking:
+        return remaining_blocks
+    return [block for block in remaining_blocks if block["block_id"] != BANNER]
 
 
 def build_question_form(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Json:

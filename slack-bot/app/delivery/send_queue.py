@@ -85,8 +85,8 @@ class SendQueue:
         """Send the queued jobs for up to `within_seconds`, then stop. Return whether all were sent."""
         until = time.monotonic() + within_seconds
         with self._changed:
-            while self._waiting and (left := until - time.monotonic()) > 0:
-                self._changed.wait(left)
+            while self._waiting and (remaining_seconds := until - time.monotonic()) > 0:
+                self._changed.wait(remaining_seconds)
             self._closing = True
             self._changed.notify_all()
             return not self._waiting

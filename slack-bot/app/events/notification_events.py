@@ -3,7 +3,7 @@
 from app.blocks.alert_reports import build_fired_message, describe_condition
 from app.blocks.notifications import (
     describe_approval_event,
-    describe_log_in,
+    describe_login_request,
     describe_order_event,
     describe_summary,
 )
@@ -28,22 +28,22 @@ EXPIRED = "approval.expired"
 
 def notify_of_alert(services: Services, event: Event) -> None:
     """Notify the owner of an alert that it fired, or the channel that the alert names."""
-    data = event.data
-    owner = find_person(str(data.get("owner") or ""))
+    payload = event.payload
+    owner = find_person(str(payload.get("owner") or ""))
     if owner is None:
         return  # alerts of keys are for programs
-    target = str(data.get("deliver_to") or TO_OWNER)
-    texts = {name: data.get(name) for name in ("symbol", "portfolio_name", "above", "below")}
+    target = str(payload.get("deliver_to") or TO_OWNER)
+    texts = {name: payload.get(name) for name in ("symbol", "portfolio_name", "above", "below")}
     alert = AlertSummary(
-        id=str(data.get("alert_id", "")),
-        kind=str(data.get("kind", "")),
-        repeat=bool(data.get("repeat")),
+        id=str(payload.get("alert_id", "")),
+        kind=str(payload.get("kind", "")),
+        repeat=bool(payload.get("repeat")),
         deliver_to=target,
         status="",
         **{name: None if value is None else str(value) for name, value in texts.items()},
     )
     condition = describe_condition(alert)
-    text = build_fired_message(condition, str(data.get("value", "")), str(data.get("at", ""))).text
+    text = build_fired_message(condition, str(payload.get("value", "")), str(payload.get("at", ""))).text
     if target == TO_OWNER:
         notify_person(services, owner, event.type, text, event.id)
     else:
@@ -52,28 +52,28 @@ def notify_of_alert(services: Services, event: Event) -> None:
 
 def notify_of_order(services: Services, event: Event) -> None:
     """Notify the person who placed the order in Slack."""
-    order_message = services.order_messages.find(str(event.data.get("order_id") or ""), MessageKind.ORDER)
+    order_message = services.order_messages.find(str(event.payload.get("order_id") or ""), MessageKind.ORDER)
     if order_message is not None:
-        text = describe_order_event(event.type, event.data)
+        text = describe_order_event(event.type, event.payload)
         notify_person(services, Person(order_message.team, order_message.user), event.type, text, event.id)
 
 
 def notify_of_request(services: Services, event: Event) -> None:
     """Ask in the approvers' channel, notify the approvers that the portfolio names, and remind them once."""
-    requester = find_person(str(event.data.get("requested_by") or ""))
-    request_approval(services, event.data, requester, event.id)
-    text = describe_approval_event(event.type, event.data)
-    for approver in event.data.get("approvers") or ():
+    requester = find_person(str(event.payload.get("requested_by") or ""))
+    request_approval(services, event.payload, requester, event.id)
+    text = describe_approval_event(event.type, event.payload)
+    for approver in event.payload.get("approvers") or ():
         person = find_person(str(approver))
-        if person is not None and str(approver) != event.data.get("requested_by"):
+        if person is not None and str(approver) != event.payload.get("requested_by"):
             notify_person(services, person, event.type, text, event.id)
-    add_reminder(services, event.created_at, event.data)
+    add_reminder(services, event.created_at, event.payload)
 
 
 def notify_of_decision(services: Services, event: Event) -> None:
     """Notify the person who placed the order what was decided."""
-    order_id = str(event.data.get("order_id") or "")
-    text = describe_approval_event(event.type, event.data)
+    order_id = str(event.payload.get("order_id") or "")
+    text = describe_approval_event(event.type, event.payload)
     order_message = services.order_messages.find(order_id, MessageKind.ORDER)
     if order_message is None:
         _notify_requester(services, order_id, text, event.id)
@@ -83,8 +83,8 @@ def notify_of_decision(services: Services, event: Event) -> None:
 
 def notify_of_close(services: Services, event: Event) -> None:
     """Sum up the day of a portfolio, in the channel of the desk and for the people who want it."""
-    text = describe_summary(event.data)
-    portfolio = str(event.data.get("portfolio_name") or "")
+    text = describe_summary(event.payload)
+    portfolio = str(event.payload.get("portfolio_name") or "")
     channel = find_report_channel(services, portfolio)
     if channel:
         notify_channel(services, channel, event.type, text, event.id)
@@ -92,16 +92,16 @@ def notify_of_close(services: Services, event: Event) -> None:
         notify_person(services, Person(team, user), event.type, text, event.id, portfolio)
 
 
-def notify_of_log_in(services: Services, event: Event) -> None:
-    """Ask in the channel of the desk for the daily log-in at a broker."""
-    channel = find_report_channel(services, str(event.data.get("portfolio_name") or ""))
+def request_broker_login(services: Services, event: Event) -> None:
+    """Ask in the channel of the desk for the daily login at a broker."""
+    channel = find_report_channel(services, str(event.payload.get("portfolio_name") or ""))
     if channel:
-        notify_channel(services, channel, event.type, describe_log_in(event.data), event.id)
+        notify_channel(services, channel, event.type, describe_login_request(event.payload), event.id)
 
 
 def upload_report(services: Services, event: Event) -> None:
     """Upload a daily report to the channel for reports. Without a channel, nothing is uploaded."""
-    channel, report = find_report_channel(services), parse_report(event.data)
+    channel, report = find_report_channel(services), parse_report(event.payload)
     if channel and report is not None:
         store_report(services, channel, report, event.id)
 

@@ -25,11 +25,11 @@ def show_stop(services: Services, event: Event) -> None:
 
     The forms of the bot show what people of the workspace do.
     """
-    data = event.data
-    actor, reason = str(data.get("set_by") or ""), str(data.get("reason") or NO_REASON)
-    if actor.startswith(f"{PERSON_IN_SLACK}{services.team}:") or data.get("scope") == "strategy":
+    payload = event.payload
+    actor, reason = str(payload.get("set_by") or ""), str(payload.get("reason") or NO_REASON)
+    if actor.startswith(f"{PERSON_IN_SLACK}{services.team}:") or payload.get("scope") == "strategy":
         return
-    portfolio, state = str(data.get("name") or ""), str(data.get("state") or "")
+    portfolio, state = str(payload.get("name") or ""), str(payload.get("state") or "")
     if state == "ACTIVE":
         replace_banner(services, portfolio, build_resumed_banner(portfolio, actor, reason))
     else:
@@ -39,5 +39,5 @@ def show_stop(services: Services, event: Event) -> None:
 def show_unconfirmed_cancels(services: Services, event: Event) -> None:
     """Name in the channel the orders that a kill switch could not cancel at their brokers yet."""
     if services.trading_channel:
-        text = describe_unconfirmed_cancels(event.data)
+        text = describe_unconfirmed_cancels(event.payload)
         notify_channel(services, services.trading_channel, event.type, text, event.id)

@@ -10,11 +10,11 @@ from app.services.settings.slack_settings import find_report_channel
 
 def show_reconciliation_issue(services: Services, event: Event) -> None:
     """Post or edit the card of an issue."""
-    show_issue(services, event.data, event.id)
+    show_issue(services, event.payload, event.id)
 
 
 def show_connection(services: Services, event: Event) -> None:
     """Notify the channel that a broker is connected, does not answer, or refused the connection."""
     channel = find_report_channel(services)
     if channel:
-        notify_channel(services, channel, event.type, describe_connection(event.data), event.id)
+        notify_channel(services, channel, event.type, describe_connection(event.payload), event.id)

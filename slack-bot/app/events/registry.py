@@ -16,13 +16,13 @@ ALL_TYPES = "*"
 class Event:
     """A committed change in the OMS, as docs/events.md describes it.
 
-    `created_at` is ISO 8601 in UTC. `data` is the changed object after the change; amounts are strings.
+    `created_at` is ISO 8601 in UTC. `payload` is the changed object after the change; amounts are strings.
     """
 
     id: str
     type: str
     created_at: str
-    data: dict[str, Any] = field(default_factory=dict)
+    payload: dict[str, Any] = field(default_factory=dict)
 
 
 EventHandler = Callable[[Services, Event], None]

@@ -6,9 +6,9 @@ from app.events.notification_events import (
     notify_of_alert,
     notify_of_close,
     notify_of_decision,
-    notify_of_log_in,
     notify_of_order,
     notify_of_request,
+    request_broker_login,
     upload_report,
 )
 from app.events.overview_updates import redraw_overviews, show_stop, show_unconfirmed_cancels
@@ -39,7 +39,7 @@ def register_subscriptions(registry: EventRegistry) -> None:
         registry.register(name, notify_of_decision)
     registry.register("portfolio.summary", notify_of_close)
     registry.register("report.ready", upload_report)
-    registry.register("broker_connection.log_in_needed", notify_of_log_in)
+    registry.register("broker_connection.log_in_needed", request_broker_login)
     for name in ("started", "paused", "stopped", "error", "drift"):
         registry.register(f"strategy.{name}", show_strategy)
     for state in ("done", "failed"):
@@ -50,4 +50,6 @@ def register_subscriptions(registry: EventRegistry) -> None:
 
 def log_disabled_webhook(_: Services, event: Event) -> None:
     """Log that the OMS stopped sending events to an endpoint of the tenant."""
-    log.warning("Webhook disabled", extra={name: event.data.get(name) for name in ("webhook_id", "reason")})
+    log.warning(
+        "Webhook disabled", extra={name: event.payload.get(name) for name in ("webhook_id", "reason")}
+    )

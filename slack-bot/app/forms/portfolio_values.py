@@ -176,7 +176,7 @@ class KillSwitchResult:
     state: str
     canceled: tuple[str, ...]
     unsettled: tuple[str, ...]
-    left: tuple[str, ...]  # positions whose closing orders wait for a price
+    unclosed: tuple[str, ...]  # positions whose closing orders wait for a price
     unconfirmed: tuple[str, ...] = ()  # orders that their brokers have not canceled yet
 
 
@@ -246,8 +246,8 @@ class AlertSummary:
 
 
 @dataclass(frozen=True)
-class BrokerLogIn:
-    """A connection to a broker that needs a daily log-in: the broker's page, and the end of its session."""
+class BrokerLogin:
+    """A connection to a broker that needs a daily login: the broker's page, and the end of its session."""
 
     connection: str
     login_url: str

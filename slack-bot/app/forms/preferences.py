@@ -110,8 +110,8 @@ class Preferences:
         is_quiet = since <= minute < until if since < until else minute >= since or minute < until
         if not is_quiet:
             return None
-        hour, rest = divmod(until, MINUTES_PER_HOUR)
-        end = local.replace(hour=hour, minute=rest, second=0, microsecond=0)
+        hour, minute_of_hour = divmod(until, MINUTES_PER_HOUR)
+        end = local.replace(hour=hour, minute=minute_of_hour, second=0, microsecond=0)
         return (end if end > local else end + timedelta(days=1)).astimezone(UTC)
 
 

@@ -130,10 +130,14 @@ def find_nearest_names(typed: str, names: Iterable[str]) -> list[str]:
 
 
 def _format_suggestion(names: Iterable[str]) -> str:
-    *others, last = [*names] or [""]
+    *names_before_last, last = [*names] or [""]
     if not last:
         return ""
-    return f" Did you mean {', '.join(others)} or {last}?" if others else f" Did you mean {last}?"
+    return (
+        f" Did you mean {', '.join(names_before_last)} or {last}?"
+        if names_before_last
+        else f" Did you mean {last}?"
+    )
 
 
 def _compute_digest(*parts: str) -> str:

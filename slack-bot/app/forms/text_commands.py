@@ -190,21 +190,21 @@ def parse_text_command(text: str, now: datetime) -> TextCommand:
     line = _remove_mentions_and_links(text)
     if len(line) > MAX_LINE_CHARACTERS:
         raise InvalidCommand("That line is too long.")
-    word, _, rest = line.partition(" ")
+    word, _, arguments = line.partition(" ")
     if not word:
         return TextCommand(Verb.HELP)
     verb = _parse_verb(word)
-    rest, is_shared = _split_share(rest.strip())
-    if verb is Verb.HELP or rest.casefold() in HELP_WORDS:
+    arguments, is_shared = _split_share(arguments.strip())
+    if verb is Verb.HELP or arguments.casefold() in HELP_WORDS:
         return TextCommand(Verb.HELP, is_shared=is_shared)
     command = TextCommand(verb, is_shared=is_shared, text=line)
     if verb is Verb.PORTFOLIO:
-        return replace(command, portfolio=_parse_portfolio(rest) if rest else "")
+        return replace(command, portfolio=_parse_portfolio(arguments) if arguments else "")
     if verb is Verb.BACKTEST:
-        return replace(command, strategy=strip_name_quotes(rest))
+        return replace(command, strategy=strip_name_quotes(arguments))
     if verb is Verb.ALERT:
-        return replace(command, alert=parse_alert(normalize_punctuation(rest)))
-    return _parse_parts(command, rest, now)
+        return replace(command, alert=parse_alert(normalize_punctuation(arguments)))
+    return _parse_parts(command, arguments, now)
 
 
 def _remove_mentions_and_links(text: str) -> str:
@@ -214,9 +214,9 @@ def _remove_mentions_and_links(text: str) -> str:
     return re.sub(r"\s+", " ", line).removeprefix("/desk ").removeprefix("/")
 
 
-def _split_share(rest: str) -> tuple[str, bool]:
-    match = SHARE.search(rest)
-    return (rest[: match.start()].strip(), True) if match else (rest, False)
+def _split_share(arguments: str) -> tuple[str, bool]:
+    match = SHARE.search(arguments)
+    return (arguments[: match.start()].strip(), True) if match else (arguments, False)
 
 
 def _parse_verb(word: str) -> Verb:
@@ -235,15 +235,15 @@ def _quote(word: str) -> str:
     return f"“{word[:40]}”"
 
 
-def _parse_parts(command: TextCommand, rest: str, now: datetime) -> TextCommand:
+def _parse_parts(command: TextCommand, arguments: str, now: datetime) -> TextCommand:
     """Return the command with its parts. They may come in any order, a portfolio comes last."""
     accepted = PARTS[command.verb]
-    if match := IN.search(rest):
+    if match := IN.search(arguments):
         if Part.PORTFOLIO not in accepted:
             raise _build_error(command.verb, match[0].strip())
         command = replace(command, portfolio=_parse_portfolio(match[1]))
-        rest = rest[: match.start()]
-    for word in normalize_punctuation(rest).split():
+        arguments = arguments[: match.start()]
+    for word in normalize_punctuation(arguments).split():
         command = _add_word(command, accepted, word, now)
     return command
 
@@ -254,8 +254,8 @@ def _add_word(command: TextCommand, accepted: frozenset[Part], word: str, now: d
     period = parse_period(name, now) if Part.PERIOD in accepted else None
     if period:
         return replace(command, since=period[0], until=period[1])
-    for part, words, change in FLAGS:
-        if part in accepted and name in words:
+    for part, flag_names, change in FLAGS:
+        if part in accepted and name in flag_names:
             return replace(command, **change(name))
     if Part.ORDER_ID in accepted and ORDER_ID.fullmatch(word):
         return replace(command, order_id=word)
@@ -274,9 +274,9 @@ def _add_symbol(command: TextCommand, accepted: frozenset[Part], word: str) -> T
         raise _build_error(command.verb, word) from None
 
 
-def _build_error(verb: Verb, words: str) -> InvalidCommand:
+def _build_error(verb: Verb, unparsed: str) -> InvalidCommand:
     return InvalidCommand(
-        f"{_quote(words)} is not understood after `{verb}`. Type it like `{EXAMPLES[verb]}`."
+        f"{_quote(unparsed)} is not understood after `{verb}`. Type it like `{EXAMPLES[verb]}`."
     )
 
 

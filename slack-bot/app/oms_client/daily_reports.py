@@ -24,9 +24,9 @@ class DailyReport:
         return f"/api/v1/exports/{quote(self.report, safe='')}"
 
 
-def parse_report(data: Mapping[str, Any]) -> DailyReport | None:
+def parse_report(payload: Mapping[str, Any]) -> DailyReport | None:
     """Return the report that the data of an event describes, None if fields are missing."""
-    values = {name: data.get(name) for name in DailyReport.__dataclass_fields__}
+    values = {name: payload.get(name) for name in DailyReport.__dataclass_fields__}
     if not all(isinstance(value, str) and value for value in values.values()):
         return None
     return DailyReport(**{name: str(value) for name, value in values.items()})

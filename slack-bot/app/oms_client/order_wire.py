@@ -94,10 +94,10 @@ def parse_portfolio_cashes(rows: Any) -> list[PortfolioCash]:
     return _parse(lambda values: [_parse_portfolio_cash(row) for row in values], rows, "portfolios")
 
 
-def parse_denial(facts: Mapping[str, Any]) -> Denial | None:
+def parse_denial(problem: Mapping[str, Any]) -> Denial | None:
     """Parse the denial of a problem document, None if it has none or it cannot be read."""
     try:
-        return _parse_denial(facts.get("denial"))
+        return _parse_denial(problem.get("denial"))
     except UNREADABLE:
         return None
 

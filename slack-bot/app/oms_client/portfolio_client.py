@@ -12,7 +12,7 @@ from app.forms.numbers import format_plain
 from app.forms.portfolio_values import (
     AlertSummary,
     ApprovalSummary,
-    BrokerLogIn,
+    BrokerLogin,
     EquityPoint,
     ExposureSummary,
     KillSwitch,
@@ -220,15 +220,15 @@ class PortfolioClient(PersonClient):
         body |= _drop_empty(name=portfolio, exits=exits, reason=reason)
         return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
 
-    def list_broker_log_ins(self) -> list[BrokerLogIn]:
-        """Return the connections that need a daily log-in. Raises `OmsError`."""
+    def list_broker_logins(self) -> list[BrokerLogin]:
+        """Return the connections that need a daily login. Raises `OmsError`."""
         try:
             names = [
                 item["name"] for item in self._read("/broker-connections") if item["broker"] in DAILY_BROKERS
             ]
             sessions = [(name, self._read(f"/brokers/{quote(name, safe='')}/session")) for name in names]
             return [
-                BrokerLogIn(name, str(body["login_url"]), str(body["expires_at"] or ""))
+                BrokerLogin(name, str(body["login_url"]), str(body["expires_at"] or ""))
                 for name, body in sessions
                 if body is not None
             ]
@@ -259,9 +259,9 @@ def _build_position_path(key: PositionKey) -> str:
     return f"/positions/{quote(key.portfolio_name, safe='')}/{quote(key.symbol, safe='')}"
 
 
-def _get_items(found: Any) -> Any:
-    return found.get("items") if isinstance(found, dict) else found
+def _get_items(body: Any) -> Any:
+    return body.get("items") if isinstance(body, dict) else body
 
 
-def _get_orders(found: Any) -> Any:
-    return found.get("orders") if isinstance(found, dict) else found
+def _get_orders(body: Any) -> Any:
+    return body.get("orders") if isinstance(body, dict) else body

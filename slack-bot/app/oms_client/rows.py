@@ -136,8 +136,8 @@ def parse_backtest(row: Any) -> BacktestSummary:
     """Parse a backtest that is done. Raises `OmsError`."""
     try:
         statistics = row["statistics"]
-        others = {"since": row["from"], "until": row["to"], "total_return": statistics["return"]}
-        return _parse(BacktestSummary, row | statistics | others)
+        renamed = {"since": row["from"], "until": row["to"], "total_return": statistics["return"]}
+        return _parse(BacktestSummary, row | statistics | renamed)
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a backtest that cannot be read.") from None
 
@@ -145,12 +145,12 @@ def parse_backtest(row: Any) -> BacktestSummary:
 def parse_switch_result(body: Any) -> KillSwitchResult:
     """Parse the answer to a change of a kill switch. Raises `OmsError`."""
     try:
-        left = (body.get("flattened") or {}).get("left") or []
+        unclosed_positions = (body.get("flattened") or {}).get("left") or []
         return KillSwitchResult(
             state=_parse_text(body["state"]),
             canceled=_parse_texts(body["canceled"]),
             unsettled=_parse_texts(body["unsettled"]),
-            left=tuple(f"{row['symbol']} in {row['portfolio_name']}" for row in left),
+            unclosed=tuple(f"{row['symbol']} in {row['portfolio_name']}" for row in unclosed_positions),
             unconfirmed=tuple(describe_unconfirmed_cancel(row) for row in body.get("unconfirmed") or ()),
         )
     except UNREADABLE:

@@ -75,8 +75,8 @@ def parse_trade(values: Json) -> Trade:
 def parse_holding(values: Json) -> Holding:
     """Parse a position. Raises KeyError, ValueError or TypeError if it is invalid."""
     rate = values.get("fx_rate")
-    held = (parse_amount(values["quantity"]), parse_amount(values["avg_cost"]))
-    return Holding(*held, Decimal(1) if rate is None else parse_amount(rate))
+    amounts = (parse_amount(values["quantity"]), parse_amount(values["avg_cost"]))
+    return Holding(*amounts, Decimal(1) if rate is None else parse_amount(rate))
 
 
 def parse_instruments(rows: Any) -> list[Instrument]:

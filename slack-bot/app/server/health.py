@@ -108,14 +108,16 @@ class Health:
         """
         self._wait([probe.refresh() for probe in self._probes.values() if probe.get_current_result() is None])
         results = {name: probe.get_current_result() for name, probe in self._probes.items()}
-        words = {name: "ok" if result and result.is_well else "failing" for name, result in results.items()}
+        statuses = {
+            name: "ok" if result and result.is_well else "failing" for name, result in results.items()
+        }
         age = max(self._probes[name].compute_age_seconds(result) for name, result in results.items())
         for name, result in results.items():
             if result and self._probes[name].is_due(result):
                 self._probes[name].refresh()
         about_bot: dict[str, object] = {"status": "ok", "service": "slack-bot", "bot": "ok"}
         missing = {"missing_scopes": list(self._scopes.missing)} if self._scopes.missing else {}
-        return about_bot | words | missing | {"age_seconds": round(age, 1)}
+        return about_bot | statuses | missing | {"age_seconds": round(age, 1)}
 
     def refresh(self) -> None:
         """Start a check of both services on threads."""

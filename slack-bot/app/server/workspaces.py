@@ -91,10 +91,10 @@ class WorkspaceRegistry:
     def list_all(self) -> list[Workspace]:
         """Return the workspaces that this bot has served."""
         workspaces = [entry.workspace for entry in list(self._entries.values())]
-        others = [
+        other_workspaces = [
             workspace for workspace in workspaces if workspace is not None and workspace is not self.first
         ]
-        return ([self.first] if self.first else []) + others
+        return ([self.first] if self.first else []) + other_workspaces
 
     def _check(self, team: str, *, is_first: bool) -> _Entry:
         """Compare the cached workspace with the store. If the database fails, the cached one counts."""

@@ -50,9 +50,9 @@ NO_KILL_SWITCH = (
 NOTHING_TO_RESUME = "Trading is not stopped. There is nothing to resume."
 SAME_PERSON = "You stopped this. Another person with the role risk or admin has to resume it."
 NO_LOG_IN = (
-    "Your role at this desk does not include the log-in at brokers. Please ask a risk manager or admin."
+    "Your role at this desk does not include the login at brokers. Please ask a risk manager or admin."
 )
-NOTHING_TO_LOG_IN = "No broker connection of this desk needs a daily log-in."
+NO_LOGIN_NEEDED = "No broker connection of this desk needs a daily login."
 NO_TRADING = "Your role at this desk does not include trading. Please ask an administrator."
 
 NO_BACKTESTS = "Your role at this desk does not include backtests. Please ask an administrator."
@@ -242,10 +242,10 @@ def _load_resume_form(client: PortfolioClient, command: TextCommand, context: Re
             for kill_switch in stopped
             if name_key(kill_switch.name or "") == name_key(command.portfolio)
         ]
-    others = [kill_switch for kill_switch in stopped if kill_switch.set_by != member.actor]
-    if not others:
+    resumable = [kill_switch for kill_switch in stopped if kill_switch.set_by != member.actor]
+    if not resumable:
         return build_text_view(TITLES[Verb.RESUME], SAME_PERSON if stopped else NOTHING_TO_RESUME)
-    return build_resume_form(others, context)
+    return build_resume_form(resumable, context)
 
 
 def _load_settings_form(client: PortfolioClient, _command: TextCommand, context: RequestContext) -> Json:
@@ -255,10 +255,10 @@ def _load_settings_form(client: PortfolioClient, _command: TextCommand, context:
 def _load_login_form(client: PortfolioClient, _command: TextCommand, context: RequestContext) -> Json:
     if not client.get_member().has_scope("risk", "admin"):
         return build_text_view(TITLES[Verb.LOGIN], NO_LOG_IN)
-    log_ins = client.list_broker_log_ins()
-    if not log_ins:
-        return build_text_view(TITLES[Verb.LOGIN], NOTHING_TO_LOG_IN)
-    return build_login_form(log_ins, context)
+    logins = client.list_broker_logins()
+    if not logins:
+        return build_text_view(TITLES[Verb.LOGIN], NO_LOGIN_NEEDED)
+    return build_login_form(logins, context)
 
 
 def _load_backtest_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:

@@ -36,8 +36,8 @@ class PostgresDatabase:
     def __init__(self, url: str):
         """Connect, and create the tables. Raises `DatabaseError`."""
         psycopg2.extensions.set_wait_callback(_wait)
-        scheme, separator, rest = url.partition("://")
-        self._url = f"{scheme.partition('+')[0]}{separator}{rest}"
+        scheme, separator, address = url.partition("://")
+        self._url = f"{scheme.partition('+')[0]}{separator}{address}"
         self._connections: queue.LifoQueue[Any] = queue.LifoQueue()
         self._failed_at = -PAUSE_SECONDS
         for _ in range(CONNECTIONS):

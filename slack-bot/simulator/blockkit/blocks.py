@@ -53,8 +53,8 @@ def _context_part(value: Any, at: str, findings: Findings) -> None:
 def _unique_action_ids(block: dict[str, Any], at: str, findings: Findings) -> None:
     elements = block.get("elements")
     parts = [part for part in elements if isinstance(part, dict)] if isinstance(elements, list) else []
-    named = [part["action_id"] for part in parts if "action_id" in part]
-    for action_id in sorted({str(name) for name in named if named.count(name) > 1}):
+    action_ids = [part["action_id"] for part in parts if "action_id" in part]
+    for action_id in sorted({str(name) for name in action_ids if action_ids.count(name) > 1}):
         findings.add(f"{at}/elements", f"`action_id` {action_id} already exists in this block")
 
 

@@ -107,13 +107,13 @@ def one_of(*choices: str) -> Check:
     return check
 
 
-def matching(pattern: str, words: str) -> Check:
-    """Return a check for a string that matches ``pattern`` completely. ``words`` describes it."""
+def matching(pattern: str, description: str) -> Check:
+    """Return a check for a string that matches ``pattern`` completely. ``description`` describes it."""
     compiled = re.compile(pattern, re.ASCII)
 
     def check(value: Any, at: str, findings: Findings) -> None:
         if not isinstance(value, str) or not compiled.fullmatch(value):
-            findings.add(at, f"must be {words}")
+            findings.add(at, f"must be {description}")
 
     return check
 

@@ -32,10 +32,10 @@ def list_options(element: dict[str, Any]) -> list[dict[str, Any]]:
 
 def options_or_groups(element: dict[str, Any], at: str, findings: Findings) -> None:
     """Check that there is exactly one of ``options`` and ``option_groups``."""
-    given = [name for name in ("options", "option_groups") if name in element]
-    if not given:
+    present = [name for name in ("options", "option_groups") if name in element]
+    if not present:
         findings.add(at, "missing required field: options")
-    elif len(given) > 1:
+    elif len(present) > 1:
         findings.add(at, "only one of options and option_groups is allowed")
 
 

@@ -57,7 +57,7 @@ def carry_over_values(previous_values: Values, blocks: list[Block]) -> Values:
     return values
 
 
-def build_state(element: Block, given: Any, also_offered: list[Block] | None = None) -> dict[str, Any]:
+def build_state(element: Block, input_value: Any, also_offered: list[Block] | None = None) -> dict[str, Any]:
     """Return the state of an element that has the given value.
 
     Options may be given completely or by their value. ``also_offered`` contains the options that the bot
@@ -65,13 +65,15 @@ def build_state(element: Block, given: Any, also_offered: list[Block] | None = N
     """
     key, _ = STATE_KEYS[element["type"]]
     if key == "selected_option":
-        value: Any = None if given in (None, "") else _find_option(element, given, also_offered or [])
+        value: Any = (
+            None if input_value in (None, "") else _find_option(element, input_value, also_offered or [])
+        )
     elif key == "selected_options":
-        value = [_find_option(element, part, also_offered or []) for part in given or []]
+        value = [_find_option(element, part, also_offered or []) for part in input_value or []]
     elif key.endswith("s"):
-        value = list(given or [])
+        value = list(input_value or [])
     else:
-        value = None if given in (None, "") else _parse_scalar(element, given)
+        value = None if input_value in (None, "") else _parse_scalar(element, input_value)
     return {"type": element["type"], key: value}
 
 
@@ -91,17 +93,17 @@ def _initial(element: Block, current_channel: str | None) -> dict[str, Any]:
     return {"type": element["type"], key: value if value != "" else None}
 
 
-def _parse_scalar(element: Block, given: Any) -> Any:
-    return int(given) if element["type"] == "datetimepicker" else str(given)
+def _parse_scalar(element: Block, input_value: Any) -> Any:
+    return int(input_value) if element["type"] == "datetimepicker" else str(input_value)
 
 
-def _find_option(element: Block, given: Any, also_offered: list[Block]) -> Block:
-    wanted = given.get("value") if isinstance(given, dict) else given
+def _find_option(element: Block, choice: Any, also_offered: list[Block]) -> Block:
+    option_value = choice.get("value") if isinstance(choice, dict) else choice
     choices = [*list_options(element), *also_offered, *_list_initial_options(element)]
     for option in choices:
-        if option.get("value") == wanted:
+        if option.get("value") == option_value:
             return {name: option[name] for name in ("text", "value", "description") if name in option}
-    raise ActError(f"{element['action_id']} offers no option {wanted!r}.")
+    raise ActError(f"{element['action_id']} offers no option {option_value!r}.")
 
 
 def _list_initial_options(element: Block) -> list[Block]:

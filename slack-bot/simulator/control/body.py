@@ -43,7 +43,9 @@ class Body:
 
     def values(self) -> dict[str, dict[str, Any]]:
         """Return ``values``: by block id and action id."""
-        given = self.fields.get("values") or {}
-        if not isinstance(given, dict) or not all(isinstance(part, dict) for part in given.values()):
+        fields_by_block = self.fields.get("values") or {}
+        if not isinstance(fields_by_block, dict) or not all(
+            isinstance(part, dict) for part in fields_by_block.values()
+        ):
             raise ActError("values must be {block_id: {action_id: value}}.", 400)
-        return given
+        return fields_by_block

@@ -87,12 +87,15 @@ def _add_state_routes(routes: Blueprint, simulator: Simulator) -> None:
 
 
 def _parse_fault(kind: type[Fault], body: Body) -> Fault:
-    known = {field.name: type(field.default) for field in fields(kind)}
+    field_types = {field.name: type(field.default) for field in fields(kind)}
     for name, value in body.fields.items():
-        fits = name in known and isinstance(value, (int, float) if known[name] is float else known[name])
+        fits = name in field_types and isinstance(
+            value, (int, float) if field_types[name] is float else field_types[name]
+        )
         if not fits:
             raise ActError(
-                f"{name} does not fit: {', '.join(f'{n} ({t.__name__})' for n, t in known.items())}.", 400
+                f"{name} does not fit: {', '.join(f'{n} ({t.__name__})' for n, t in field_types.items())}.",
+                400,
             )
     return kind(**body.fields)
 

@@ -45,12 +45,12 @@ class Actor:
     def view(self, view_id: str | None) -> View:
         """Return this person's open form or home tab by id, or the top form without an id."""
         views = [*self.workspace_state.views.stack(self.person.id), *self._list_tab_views()]
-        found = (
+        selected = (
             next((view for view in views if view.id == view_id), None) if view_id else self._find_top_view()
         )
-        if found is None:
+        if selected is None:
             raise ActError(f"{self.person.name} has no such form open.", 404)
-        return found
+        return selected
 
     def post_note(self, channel: Channel, text: str) -> None:
         """Post a private message to this person in the name of Slack."""

@@ -13,12 +13,12 @@ from simulator.user_actions.sources import Source
 BUTTON_FIELDS = ("text", "value", "style")
 
 
-def use(source: Source, block_id: str | None, action_id: str, value: Any, given: dict[str, Any]) -> Outcome:
-    """Click a button or choose a value. ``given`` contains further values of the form."""
+def use(source: Source, block_id: str | None, action_id: str, value: Any, values: dict[str, Any]) -> Outcome:
+    """Click a button or choose a value. ``values`` contains further values of the form."""
     actor = source.actor
     with actor.workspace_state.change():
         block, element = source.find(block_id, action_id)
-        source.fill_in(given)
+        source.fill_in(values)
         action = _build_action(source, block, element, value)
         if not _is_dispatching(block):
             return {"outcome": "kept"}

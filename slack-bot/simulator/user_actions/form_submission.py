@@ -14,14 +14,14 @@ from simulator.views import View
 from simulator.webapi import arguments as args
 
 
-def submit(actor: Actor, view_id: str | None, given: dict[str, dict[str, Any]]) -> Outcome:
+def submit(actor: Actor, view_id: str | None, values: dict[str, dict[str, Any]]) -> Outcome:
     """Fill in and submit a form.
 
     Return ``outcome``: closed, errors, updated, pushed, cleared or failed.
     """
     with actor.workspace_state.change():
         view = actor.view(view_id)
-        Source(actor, view, None, None).fill_in(given)
+        Source(actor, view, None, None).fill_in(values)
         view.errors, view.notice = check_values(view.blocks, view.values), ""
         if view.errors:
             return {"outcome": "errors", "errors": view.errors, "sent": False}

@@ -51,9 +51,9 @@ class Source:
                 return block, element
         raise ActError(f"There is nothing here with the action id {action_id}.", 404)
 
-    def fill_in(self, given: dict[str, dict[str, Any]]) -> None:
+    def fill_in(self, values_by_block: dict[str, dict[str, Any]]) -> None:
         """Set values by block id and action id."""
-        for block_id, actions in given.items():
+        for block_id, actions in values_by_block.items():
             for action_id, value in actions.items():
                 block, element = self.find(block_id, action_id)
                 self.set(block, element, value)
@@ -68,8 +68,8 @@ class Source:
 
     def store_options(self, block: Block, element: Block, options: list[Block]) -> None:
         """Store options that the bot suggested, so that they can be chosen."""
-        known = self._get_options(block, element)
-        known[:] = (known + [option for option in options if option not in known])[-MAX_STORED_OPTIONS:]
+        offered = self._get_options(block, element)
+        offered[:] = (offered + [option for option in options if option not in offered])[-MAX_STORED_OPTIONS:]
 
     def action(self, action: Payload, trigger_id: str) -> Payload:
         """Return the payload of an action."""
@@ -95,8 +95,8 @@ class Source:
         return self.channel, self.message
 
     def _get_options(self, block: Block, element: Block) -> list[Block]:
-        kept = self.view.offered if self.view else self._message.offered
-        return kept.setdefault((block["block_id"], element["action_id"]), [])
+        offered_by_element = self.view.offered if self.view else self._message.offered
+        return offered_by_element.setdefault((block["block_id"], element["action_id"]), [])
 
 
 def find_source(actor: Actor, view_id: str | None, channel: str | None, ts: str | None) -> Source:

@@ -53,19 +53,19 @@ def view(arguments: Arguments, kind: str = "modal") -> dict[str, Any]:
 
 def content(arguments: Arguments, files: Files) -> tuple[str, list[surfaces.Block]]:
     """Return the text and the blocks of a message. Raises Slack's error if they are invalid."""
-    words, blocks = arguments.get("text") or "", arguments.get("blocks") or []
-    if not isinstance(words, str):
+    text, blocks = arguments.get("text") or "", arguments.get("blocks") or []
+    if not isinstance(text, str):
         raise ArgumentsError("must be a string [json-pointer:/text]")
-    if len(words) > surfaces.LONGEST_MESSAGE_TEXT:
+    if len(text) > surfaces.LONGEST_MESSAGE_TEXT:
         raise SlackError("msg_too_long")
     if problems := surfaces.check_message(blocks):
         raise _build_blocks_error(problems)
     files.check_blocks(blocks)
     if surfaces.text_length(blocks) > surfaces.LONGEST_BLOCKS_TEXT:
         raise SlackError("msg_blocks_too_long")
-    if not words.strip() and not blocks:
+    if not text.strip() and not blocks:
         raise SlackError("no_text")
-    return words, surfaces.add_ids(blocks)
+    return text, surfaces.add_ids(blocks)
 
 
 def _build_blocks_error(problems: list[str]) -> SlackError:

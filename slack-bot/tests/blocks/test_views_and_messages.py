@@ -107,12 +107,12 @@ def test_question_keeps_the_entries_and_has_a_reason():
         ("MSFT", "0.1", False), ("!", "0.1", False),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("others", [[], [SYMBOL]])
-def test_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(symbol, gmv, stays, others):
-    opened = factories.build_view(build_question_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
+@pytest.mark.parametrize("other_questions", [[], [SYMBOL]])
+def test_question_about_a_price_is_removed_when_the_price_changes(symbol, gmv, stays, other_questions):
+    opened = factories.build_view(build_question_form(ODD, CONTEXT, [PRICE, *other_questions])["blocks"])
     renewed = update_lines(opened, Draft(symbol, "100", gmv))
     check_view(renewed)
-    assert list_question_ids(renewed) == [each.id for each in ([PRICE] if stays else []) + others]
+    assert list_question_ids(renewed) == [each.id for each in ([PRICE] if stays else []) + other_questions]
     assert ("Odd." in get_reasons(renewed)) is stays
     has_banner = any(block["block_id"] == "banner" for block in renewed["blocks"])
     assert has_banner is bool(list_question_ids(renewed))
@@ -246,7 +246,7 @@ def test_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
     assert all(not option["text"]["text"].startswith("New portfolio") for option in options)
 
 
-def test_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
+def test_portfolio_marked_as_new_stays_marked_when_the_form_is_shown_again():
     view = build_trade_form(factories.build_ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
     chosen = view["blocks"][7]["element"]["initial_option"]
     assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")

@@ -6,18 +6,14 @@ from dataclasses import replace
 import pytest
 
 from app.config import DEFAULT_DATABASE_URL, ConfigError
-from app.delivery.confirmation_store import ConfirmationStore, PendingConfirmation
+from app.delivery.confirmation_store import ConfirmationStore
 from app.server import build
 from app.storage import sqlite
 from app.storage.connection import open_database
 from app.storage.database import DatabaseError
 from app.storage.storage import create_storage
 from tests import factories
-
-OWED = PendingConfirmation(
-    key="T1:V1:0", submitted_at=1000.0, team="T1", user="U1", channel="C1", view_id="V1", root_view_id="V1",
-    request_id="req-1", order_text="BUY 100 AAPL in Growth", response_url="", response_url_expires_at=0.0,
-)  # fmt: skip
+from tests.delivery.pending_confirmations import CONFIRMATION
 
 
 @pytest.fixture
@@ -42,41 +38,41 @@ def list_unresolved(store):
 
 def test_running_submission_is_unresolved_only_after_a_crash(open_store):
     store = open_store()
-    store.add(OWED)
+    store.add(CONFIRMATION)
     assert store.list_unresolved() == []
     store = open_store()
-    assert [each.pending for each in store.list_unresolved()] == [OWED]
-    assert list_unresolved(store) == [(OWED.key, False)]
+    assert [each.pending for each in store.list_unresolved()] == [CONFIRMATION]
+    assert list_unresolved(store) == [(CONFIRMATION.key, False)]
 
 
 def test_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slack_had_with_one(open_store):
     store = open_store()
-    store.add(OWED)
-    assert store.claim(OWED.key)
+    store.add(CONFIRMATION)
+    assert store.claim(CONFIRMATION.key)
     assert store.list_unresolved() == []
     store = open_store()
-    assert list_unresolved(store) == [(OWED.key, False)]
-    claim = store.claim_unresolved(OWED)
+    assert list_unresolved(store) == [(CONFIRMATION.key, False)]
+    claim = store.claim_unresolved(CONFIRMATION)
     claim.begin()
     store = open_store()
-    assert list_unresolved(store) == [(OWED.key, True)]
-    store.claim_unresolved(OWED).begin()
+    assert list_unresolved(store) == [(CONFIRMATION.key, True)]
+    store.claim_unresolved(CONFIRMATION).begin()
     assert list_unresolved(open_store()) == [], "one repeat at most, however often the bot dies"
 
 
 def test_confirmation_that_slack_refused_is_sent_again_without_a_note(open_store):
     store = open_store()
-    store.add(OWED)
-    claim = store.claim(OWED.key)
+    store.add(CONFIRMATION)
+    claim = store.claim(CONFIRMATION.key)
     claim.begin()
     claim.retract()
-    assert list_unresolved(open_store()) == [(OWED.key, False)]
+    assert list_unresolved(open_store()) == [(CONFIRMATION.key, False)]
 
 
 def test_delivered_confirmation_is_removed(open_store):
     store = open_store()
-    store.add(OWED)
-    claim = store.claim(OWED.key)
+    store.add(CONFIRMATION)
+    claim = store.claim(CONFIRMATION.key)
     claim.begin()
     claim.finish()
     assert list_unresolved(open_store()) == []
@@ -84,64 +80,64 @@ def test_delivered_confirmation_is_removed(open_store):
 
 def test_one_of_two_bots_claims_a_confirmation(open_store):
     store = open_store()
-    store.add(OWED)
-    assert store.claim(OWED.key)
-    assert store.claim(OWED.key) is None
+    store.add(CONFIRMATION)
+    assert store.claim(CONFIRMATION.key)
+    assert store.claim(CONFIRMATION.key) is None
     assert store.claim("T1:V9:0") is None
 
 
 def test_only_confirmations_of_earlier_processes_are_pending(open_store):
     store = open_store()
-    store.add(OWED)
-    assert store.claim_pending(OWED.key) is None, (
+    store.add(CONFIRMATION)
+    assert store.claim_pending(CONFIRMATION.key) is None, (
         "this submission was replayed: the earlier one has confirmed"
     )
-    store.release(OWED.key, is_unknown=True)
-    store.add(replace(OWED, submitted_at=1001.0))
-    assert store.claim_pending(OWED.key)
+    store.release(CONFIRMATION.key, is_unknown=True)
+    store.add(replace(CONFIRMATION, submitted_at=1001.0))
+    assert store.claim_pending(CONFIRMATION.key)
 
 
-@pytest.mark.parametrize(("is_unknown", "left"), [(False, []), (True, [(OWED.key, False)])])
-def test_confirmed_trade_is_released(open_store, is_unknown, left):
+@pytest.mark.parametrize(("is_unknown", "unresolved"), [(False, []), (True, [(CONFIRMATION.key, False)])])
+def test_confirmed_trade_is_released(open_store, is_unknown, unresolved):
     store = open_store()
-    store.add(OWED)
-    store.release(OWED.key, is_unknown=is_unknown)
-    assert list_unresolved(store) == left
+    store.add(CONFIRMATION)
+    store.release(CONFIRMATION.key, is_unknown=is_unknown)
+    assert list_unresolved(store) == unresolved
 
 
 def test_refused_second_submission_keeps_the_confirmation_of_the_first(open_store):
     store = open_store()
-    store.add(OWED)
-    store.release(OWED.key, is_unknown=True)
-    store.add(OWED)
-    store.release(OWED.key, is_unknown=False)
-    assert list_unresolved(store) == [(OWED.key, False)]
+    store.add(CONFIRMATION)
+    store.release(CONFIRMATION.key, is_unknown=True)
+    store.add(CONFIRMATION)
+    store.release(CONFIRMATION.key, is_unknown=False)
+    assert list_unresolved(store) == [(CONFIRMATION.key, False)]
 
 
 def test_resubmitted_form_is_left_to_the_new_submission(open_store):
     store = open_store()
-    store.add(OWED)
-    store.release(OWED.key, is_unknown=True)
-    store.add(replace(OWED, submitted_at=1001.0))
-    store.release(OWED.key, is_unknown=True)
-    assert store.claim_unresolved(OWED) is None
-    assert store.claim_unresolved(replace(OWED, submitted_at=1001.0))
+    store.add(CONFIRMATION)
+    store.release(CONFIRMATION.key, is_unknown=True)
+    store.add(replace(CONFIRMATION, submitted_at=1001.0))
+    store.release(CONFIRMATION.key, is_unknown=True)
+    assert store.claim_unresolved(CONFIRMATION) is None
+    assert store.claim_unresolved(replace(CONFIRMATION, submitted_at=1001.0))
 
 
 def test_submission_does_not_disturb_a_confirmation_in_delivery(open_store):
     store = open_store()
-    store.add(OWED)
-    claim = store.claim(OWED.key)
-    store.add(replace(OWED, submitted_at=1001.0))
-    store.release(OWED.key, is_unknown=False)
+    store.add(CONFIRMATION)
+    claim = store.claim(CONFIRMATION.key)
+    store.add(replace(CONFIRMATION, submitted_at=1001.0))
+    store.release(CONFIRMATION.key, is_unknown=False)
     claim.begin()
-    assert list_unresolved(open_store()) == [(OWED.key, True)]
+    assert list_unresolved(open_store()) == [(CONFIRMATION.key, True)]
 
 
 def test_old_confirmations_are_removed(open_store):
     store = open_store()
-    store.add(OWED)
-    store.release(OWED.key, is_unknown=True)
+    store.add(CONFIRMATION)
+    store.release(CONFIRMATION.key, is_unknown=True)
     assert store.remove_submitted_before(1000.0) == 0
     assert store.remove_submitted_before(1000.5) == 1
     assert list_unresolved(store) == []
@@ -159,9 +155,9 @@ def test_file_is_for_its_owner_and_for_one_bot(open_store, tmp_path, monkeypatch
 def test_failing_file_is_logged_and_delays_nothing(caplog):
     store = ConfirmationStore()
     store.close()
-    store.add(OWED)
-    store.release(OWED.key, is_unknown=True)
-    claim = store.claim(OWED.key)
+    store.add(CONFIRMATION)
+    store.release(CONFIRMATION.key, is_unknown=True)
+    claim = store.claim(CONFIRMATION.key)
     assert claim is not None
     assert claim.begin(), "the trade is confirmed, although nothing is stored"
     claim.finish()

@@ -42,7 +42,7 @@ def main(port: int, oms_url: str, key: str, store: Path, events: Path) -> None:
 
     def keep(_services: Services, event: Event) -> None:
         with events.open("ab", buffering=0) as file:
-            line = {"id": event.id, "type": event.type, "created_at": event.created_at, "data": event.data}
+            line = {"id": event.id, "type": event.type, "created_at": event.created_at, "data": event.payload}
             file.write(b"\n" + json.dumps(line).encode() + b"\n")
             os.fsync(file.fileno())
 

@@ -40,10 +40,10 @@ def quiet_workspace(workspace: Workspace, monkeypatch):
     return workspace
 
 
-def handle_event(workspace: Workspace, event_type, data, event_id="E1", created_at="2026-11-29T10:00:00Z"):
+def handle_event(workspace: Workspace, event_type, payload, event_id="E1", created_at="2026-11-29T10:00:00Z"):
     registry = EventRegistry()
     register_subscriptions(registry)
-    registry.handle(workspace.bot.services, Event(event_id, event_type, created_at, data))
+    registry.handle(workspace.bot.services, Event(event_id, event_type, created_at, payload))
 
 
 def fire_alert(workspace: Workspace, event_id="E1", **changes):
@@ -204,10 +204,10 @@ def test_summary_waits_until_the_oms_returns_its_readers(quiet_workspace: Worksp
     assert quiet_workspace.bot.services.notifications.list_new() == []
 
 
-def test_daily_log_in_is_asked_for_in_the_channel(quiet_workspace: Workspace):
+def test_daily_login_is_requested_in_the_channel(quiet_workspace: Workspace):
     object.__setattr__(quiet_workspace.bot.services, "trading_channel", "C9")
-    data = {"connection": "zerodha", "portfolio_name": "India", "opens_at": "2026-11-30T03:45:00.000000Z"}
-    handle_event(quiet_workspace, "broker_connection.log_in_needed", data)
+    payload = {"connection": "zerodha", "portfolio_name": "India", "opens_at": "2026-11-30T03:45:00.000000Z"}
+    handle_event(quiet_workspace, "broker_connection.log_in_needed", payload)
     ((channel, text),) = list_sent_messages(quiet_workspace)
     assert channel == "C9"
     assert "the connection zerodha of the portfolio India has no session" in text

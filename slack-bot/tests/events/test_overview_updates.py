@@ -25,8 +25,8 @@ def registry() -> EventRegistry:
     return registry
 
 
-def handle_event(workspace: Workspace, registry: EventRegistry, kind: str, **data):
-    registry.handle(workspace.bot.services, Event("E1", kind, "2026-11-29T10:00:00.000000Z", data))
+def handle_event(workspace: Workspace, registry: EventRegistry, kind: str, **payload):
+    registry.handle(workspace.bot.services, Event("E1", kind, "2026-11-29T10:00:00.000000Z", payload))
 
 
 def test_fill_redraws_the_overview_of_who_looks_at_orders(workspace: Workspace, registry):

@@ -1,13 +1,11 @@
 """Events of the OMS arrive at the bot: signed, once each, also those that it missed."""
 
 import base64
-import hashlib
-import hmac
 import json
 import threading
-import time
 
 import pytest
+from typing_extensions import override
 
 from app.delivery.event_store import EventStore
 from app.delivery.send_queue import SendQueue
@@ -24,22 +22,14 @@ from app.storage.connection import open_database
 from app.storage.storage import Storage, create_storage
 from tests import factories
 from tests.conftest import WAITS
+from tests.events.signed_events import SECRET, sign_event
 from tests.fakes import Response, build_problem
 
-SECRET = "whsec_" + base64.b64encode(b"s" * 24).decode()
 BY_NAME = "/webhooks/by-name/slack-bot"
 ROTATE = "/webhooks/wh_1:rotate"
 CREATED = Response(201, {"id": "wh_1", "secret": SECRET, "created_at": "2026-11-29T10:00:00.000000Z"})
 KNOWN = Response(200, {"id": "wh_1", "created_at": "2026-11-29T10:00:00.000000Z"})
 URL = "http://127.0.0.1:3000/oms/events"
-
-
-def sign_event(body, message_id="e1", at=None, secret=SECRET):
-    timestamp = str(int(time.time() if at is None else at))
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
-    signature = f"v1,{base64.b64encode(digest).decode()}"
-    return {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
 
 def build_event_body(event_id="e1", event_type="order.filled", created_at="2026-11-29T10:00:01.000000Z"):
@@ -248,17 +238,29 @@ def test_registration_is_tried_again_until_the_oms_answers(receiver, services, a
     assert len(oms.list_requests(BY_NAME)) == 3
 
 
+class StopAtFirstWait(threading.Event):
+    """An event that is set as soon as a thread waits for it. It records for how long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_seconds: list[float | None] = []
+
+    @override
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited_seconds.append(timeout)
+        self.set()
+        return True
+
+
 def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
     receiver, services, api, oms, caplog
 ):
     oms.queue_responses(BY_NAME, build_problem(403, "no", kind="forbidden"), CREATED)
-    object.__setattr__(services, "waits", type(WAITS)(register_again=0.01))
-    thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
-    thread.start()
-    oms.wait_for(BY_NAME)
-    time.sleep(0.2)
-    services.stopping.set()
-    thread.join(60)
+    object.__setattr__(services, "waits", type(WAITS)(register_again=1.0, register_every=600.0))
+    stopping = StopAtFirstWait()
+    object.__setattr__(services, "stopping", stopping)
+    run_registration(receiver, services, api, URL)
+    assert stopping.waited_seconds == [600.0]
     assert len(oms.list_requests(BY_NAME)) == 1
     assert [record.message for record in caplog.records] == [
         "Not registered for events: the API key needs the scope `bot`"

@@ -35,7 +35,7 @@ FULL = Draft("AAPL", "100", "", "BUY", "Growth", price="175")
         ("buy 3 X @ 3.33333333 in R&amp;D", Draft("X", "3", "", "BUY", "R&D", price="3.33333333")),
     ],
 )
-def test_command_fills_the_form_with_what_it_contains(typed, draft):
+def test_values_of_a_command_fill_the_form(typed, draft):
     assert parse_command(typed) == draft
 
 

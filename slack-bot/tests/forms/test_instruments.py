@@ -6,7 +6,7 @@ APPLE, OTHER = Instrument("AAPL", "Apple Inc."), Instrument("AAPLX", "")
 
 
 @pytest.mark.parametrize(
-    ("typed", "found", "line"),
+    ("typed", "instruments", "line"),
     [
         ("", [APPLE], SYMBOL_PROMPT),
         ("AAPL", None, SYMBOL_PROMPT),
@@ -18,5 +18,5 @@ APPLE, OTHER = Instrument("AAPL", "Apple Inc."), Instrument("AAPLX", "")
         (" zz ", [], "ZZ is not a listed instrument."),
     ],
 )
-def test_line_under_the_symbol_names_the_instrument_or_matches(typed, found, line):
-    assert build_symbol_line(typed, found) == line
+def test_line_under_the_symbol_names_the_instrument_or_matches(typed, instruments, line):
+    assert build_symbol_line(typed, instruments) == line

@@ -31,7 +31,7 @@ NAMES = st.text(st.sampled_from(CHARACTERS) | st.characters(), max_size=20)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("typed", "stored"),
     [
         ("Income  Fund", "income fund"),
         ("Income\u00a0Fund", "Income Fund"),
@@ -42,8 +42,8 @@ NAMES = st.text(st.sampled_from(CHARACTERS) | st.characters(), max_size=20)
         ("Gro\u200dwth", "Growth"),
     ],
 )
-def test_names_that_differ_only_in_typing_are_the_same(one, other):
-    assert name_key(one) == name_key(other)
+def test_names_that_differ_only_in_typing_are_equal(typed, stored):
+    assert name_key(typed) == name_key(stored)
 
 
 @given(NAMES)

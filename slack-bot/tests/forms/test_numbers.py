@@ -98,7 +98,7 @@ def test_amount_survives_being_written_and_read(amount):
 
 
 @given(st.integers(1, 999999), st.integers(1, 6))
-def test_comma_is_never_dropped_from_what_may_be_a_decimal(number, digits):
+def test_comma_of_a_possible_decimal_is_never_dropped(number, digits):
     for typed in (f"0,{number:0{digits}d}", f"0{number},{number % 1000:03d}"):
         with pytest.raises(InvalidAmount):
             parse_amount(typed, MILLION)

@@ -18,7 +18,7 @@ def parse_line(text) -> TextCommand:
 
 
 @pytest.mark.parametrize(
-    ("text", "facts"),
+    ("text", "fields"),
     [
         ("positions", {}),
         ("Positions AAPL", {"symbols": ("AAPL",)}),
@@ -43,9 +43,9 @@ def parse_line(text) -> TextCommand:
         ("<@U0BOT> positions   M&amp;M", {"symbols": ("M&M",)}),
     ],
 )
-def test_words_come_in_any_order_and_the_portfolio_comes_last(text, facts):
+def test_words_come_in_any_order_and_the_portfolio_comes_last(text, fields):
     command = parse_line(text)
-    assert {name: getattr(command, name) for name in facts} == facts
+    assert {name: getattr(command, name) for name in fields} == fields
 
 
 @pytest.mark.parametrize(

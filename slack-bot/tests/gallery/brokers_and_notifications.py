@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.blocks import broker_forms, notifications, reconciliation
-from app.forms.portfolio_values import BrokerLogIn
+from app.forms.portfolio_values import BrokerLogin
 from app.forms.request_context import RequestContext
 from tests.gallery import values
 from tests.gallery.picture import Picture, draw_message, draw_sentence, draw_view
@@ -74,8 +74,8 @@ def list_pictures() -> Iterator[Picture]:
 def _list_broker_pictures() -> Iterator[Picture]:
     login = broker_forms.build_login_form
     address = "https://kite.zerodha.com/connect/login?v=3&api_key=" + "k" * 100
-    log_ins = [BrokerLogIn("kite", address, ""), BrokerLogIn("w" * 60, address, values.INSTANT)]
-    yield from draw_view("login-form", login, login(log_ins[:1], CONTEXT), login(log_ins, CONTEXT))
+    logins = [BrokerLogin("kite", address, ""), BrokerLogin("w" * 60, address, values.INSTANT)]
+    yield from draw_view("login-form", login, login(logins[:1], CONTEXT), login(logins, CONTEXT))
     card = reconciliation.build_issue_card
     yield from draw_message("issue", card, *map(card, (ISSUE, LARGE_ISSUE, RESOLVED)))
     issue_form = reconciliation.build_issue_form
@@ -106,7 +106,9 @@ def _list_notifications() -> Iterator[Picture]:
         "summary", notifications.describe_summary, notifications.describe_summary(SUMMARY)
     )
     log_in = {"connection": "kite", "portfolio_name": values.LONG_NAME, "opens_at": values.INSTANT}
-    yield from draw_sentence("log-in", notifications.describe_log_in, notifications.describe_log_in(log_in))
+    yield from draw_sentence(
+        "login", notifications.describe_login_request, notifications.describe_login_request(log_in)
+    )
     remind = notifications.describe_reminder
     yield from draw_sentence(
         "reminder", remind, remind([], values.INSTANT), remind([values.LONG_ACTOR] * 20, values.INSTANT)

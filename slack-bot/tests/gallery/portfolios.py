@@ -109,12 +109,12 @@ def _list_order_lists() -> Iterator[Picture]:
 
 
 def _list_risk_pictures() -> Iterator[Picture]:
-    build, build_facts = risk_reports.build_risk_reply, risk_reports.RiskFacts
+    build, build_report = risk_reports.build_risk_reply, risk_reports.RiskReport
     yield from draw_reply(
         "risk",
         build,
-        build(build_facts("USD", values.EXPOSURES, [], [])),
-        build(build_facts("USD", values.LARGE_EXPOSURES, values.LARGE_SWITCHES, LIMITS)),
+        build(build_report("USD", values.EXPOSURES, [], [])),
+        build(build_report("USD", values.LARGE_EXPOSURES, values.LARGE_SWITCHES, LIMITS)),
     )
     build_quotes = risk_reports.build_quotes_reply
     yield from draw_reply(
@@ -182,7 +182,7 @@ def _list_position_pictures() -> Iterator[Picture]:
 
 def _list_overviews() -> Iterator[Picture]:
     build = overview_view.build_overview
-    values_of_view = overview_view.OverviewFacts(
+    values_of_view = overview_view.Overview(
         values.build_member("admin"), Tab.OVERVIEW, shown_at="2026-11-29 10:00:00 UTC"
     )
     filled = replace(

@@ -195,10 +195,13 @@ def _list_strategy_pictures() -> Iterator[Picture]:
         result(BACKTEST, values.EQUITIES),
         result(LARGE_BACKTEST, values.LARGE_EQUITIES, is_for_image=False),
     )
-    done = backtest_reports.describe_backtest_event
+    describe_event = backtest_reports.describe_backtest_event
     failed = {"strategy": "w" * 100, "backtest_id": "B1", "status": "failed", "error": values.LONG_REASON}
     yield from draw_sentence(
-        "backtest-event", done, done({"strategy": "trend", "backtest_id": "B1"}), done(failed)
+        "backtest-event",
+        describe_event,
+        describe_event({"strategy": "trend", "backtest_id": "B1"}),
+        describe_event(failed),
     )
     thread = strategy_threads.build_strategy_message
     long_event = STRATEGY_EVENT | {"name": "w" * 100, "portfolio_name": values.LONG_NAME}

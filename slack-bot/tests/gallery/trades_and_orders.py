@@ -134,11 +134,11 @@ def _list_trade_pictures() -> Iterator[Picture]:
         "trade-question", ask, ask(SHORT, CONTEXT, questions[:1]), ask(SHORT, CONTEXT, questions)
     )
     quote = Quote(Decimal(175), 2.5, "manual")
-    market_facts = trade_form.MarketFacts(quote, ())
+    symbol_lookup = trade_form.SymbolLookup(quote, ())
     yield from draw_view(
         "trade-lines",
         trade_form.update_lines,
-        trade_form.update_lines(build(filled, CONTEXT), filled, market_facts),
+        trade_form.update_lines(build(filled, CONTEXT), filled, symbol_lookup),
     )
     yield from draw_view("trade-placing", views.build_placing_view, views.build_placing_view(CONTEXT))
     yield from draw_view("trade-checking", views.build_checking_view, views.build_checking_view(CONTEXT))

@@ -62,8 +62,8 @@ def list_handlers(workspace: PortfolioWorkspace) -> list[tuple[RequestKind, str]
     assert first is not None
     registry = first.dispatcher._registry
     handlers = sorted(registry._handlers)
-    found = {registry.find(build_action(name)) for name in PATTERNS}
-    assert {handler for _, handler in registry._patterns} <= found, "a pattern without an action id here"
+    matched = {registry.find(build_action(name)) for name in PATTERNS}
+    assert {handler for _, handler in registry._patterns} <= matched, "a pattern without an action id here"
     return [*handlers, *((RequestKind.ACTION, name) for name in sorted(PATTERNS))]
 
 

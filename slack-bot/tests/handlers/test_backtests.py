@@ -41,8 +41,14 @@ def open_form(workspace: PortfolioWorkspace, text: str):
 def report_state(workspace: PortfolioWorkspace, state="done", **changes):
     registry = EventRegistry()
     register_subscriptions(registry)
-    data = {"backtest_id": "B1", "strategy": "trend", "status": state, "error": None, "actor": "slack:T1:U1"}
-    event = Event("E1", f"backtest.{state}", "2026-11-29T10:00:00Z", data | changes)
+    payload = {
+        "backtest_id": "B1",
+        "strategy": "trend",
+        "status": state,
+        "error": None,
+        "actor": "slack:T1:U1",
+    }
+    event = Event("E1", f"backtest.{state}", "2026-11-29T10:00:00Z", payload | changes)
     registry.handle(workspace.bot.services, event)
 
 
@@ -158,8 +164,8 @@ def test_long_curve_is_thinned_to_the_maximum_of_slack():
     reply = build_backtest_reply(parse_backtest(portfolio_oms.build_backtest()), points)
     message = reply.build_message()
     check_message(message.text, list(message.blocks))
-    data = reply.charts[0]["chart"]["series"][0]["data"]
-    assert (len(data), data[0]["value"], data[-1]["value"]) == (20, 1000.0, 4999.0)
+    chart_points = reply.charts[0]["chart"]["series"][0]["data"]
+    assert [len(chart_points), chart_points[0]["value"], chart_points[-1]["value"]] == [20, 1000.0, 4999.0]
     no_points = build_backtest_reply(
         parse_backtest(portfolio_oms.build_backtest()), parse_rows(EquityPoint, [])
     )

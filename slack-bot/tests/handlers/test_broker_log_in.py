@@ -1,4 +1,4 @@
-"""The form of the daily log-in at a broker, and the message that asks for it."""
+"""The form of the daily login at a broker, and the message that asks for it."""
 
 import pytest
 
@@ -54,9 +54,9 @@ def test_token_is_needed_and_may_be_refused(risk_workspace: PortfolioWorkspace):
 
 
 def test_trader_gets_no_form_and_a_desk_without_such_brokers_none_either(trading: PortfolioWorkspace):
-    assert "does not include the log-in" in list_texts(open_form(trading))
+    assert "does not include the login" in list_texts(open_form(trading))
     trading.oms.roles["slack:T1:U1"] = "risk"
     trading.oms.rows["/broker-connections"] = []
     trading.type("login", "/desk")
     trading.slack.wait_for("views.update", 2)
-    assert "needs a daily log-in" in list_texts(trading.slack.shown["V2"])
+    assert "needs a daily login" in list_texts(trading.slack.shown["V2"])

@@ -20,8 +20,8 @@ def test_table_is_sent_as_a_file_in_a_direct_message(exporter: PortfolioWorkspac
     assert body["response_type"] == "ephemeral"
     assert body["text"].startswith("*Trades* of 2026-11 in Growth: 2 rows.")
     assert "`trades-2026-11.csv` is in your direct messages" in body["text"]
-    wanted = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z", "portfolio": "Growth"}
-    assert exporter.oms.reads()[-1] == ("/exports/trades", wanted)
+    expected_query = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z", "portfolio": "Growth"}
+    assert exporter.oms.reads()[-1] == ("/exports/trades", expected_query)
     assert exporter.slack.list_requests("upload")[0].body == TRADES
     sent = exporter.slack.list_requests("files.completeUploadExternal")[0]
     assert sent.body["channel_id"] == "D-U1"
@@ -45,7 +45,7 @@ def test_every_table_is_exported(exporter: PortfolioWorkspace, table):
     assert exporter.slack.list_requests("files.getUploadURLExternal")[0].body["filename"] == f"{table}.csv"
 
 
-def test_risk_is_exported_as_of_now_whatever_the_period(exporter: PortfolioWorkspace):
+def test_risk_is_exported_as_of_now_for_any_period(exporter: PortfolioWorkspace):
     exporter.oms.exports["risk"] = b"portfolio_name\r\nGrowth\r\n"
     body = exporter.query("export risk 2026-11 in Growth")
     assert body["text"].startswith("*Use of risk limits* now in Growth: 1 row.")

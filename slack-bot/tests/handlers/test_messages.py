@@ -1,9 +1,8 @@
 """Mentions of the bot and direct messages to it."""
 
-import time
-
 import pytest
 
+from tests.conftest import finish_work
 from tests.fakes import Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 
@@ -37,7 +36,7 @@ def test_plain_words_in_a_direct_message_are_answered_there(trading: PortfolioWo
 )  # fmt: skip
 def test_messages_of_bots_and_edits_are_ignored(trading: PortfolioWorkspace, change):
     assert trading.write_directly("positions", **change) == 200
-    time.sleep(0.1)
+    finish_work(trading.bot)
     assert trading.oms.calls == []
     assert trading.slack.calls == []
 
@@ -65,8 +64,7 @@ def test_repeated_event_is_answered_once(trading: PortfolioWorkspace):
              "text": "quote AAPL", "ts": "1.5"},
             event_id="EvSame",
         )  # fmt: skip
-    trading.slack.wait_for("chat.postMessage")
-    time.sleep(0.1)
+    finish_work(trading.bot)
     assert len(trading.slack.list_requests("chat.postMessage")) == 1
 
 

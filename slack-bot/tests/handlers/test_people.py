@@ -106,13 +106,13 @@ NOBODY = [
 ]
 
 
-@pytest.mark.parametrize("who", [*STRANGERS, *NOBODY])
-def test_user_of_another_workspace_can_neither_trade_nor_read(workspace: Workspace, who):
-    answer = workspace.deliver(factories.build_submission() | who).get_json()
+@pytest.mark.parametrize("user", [*STRANGERS, *NOBODY])
+def test_user_of_another_workspace_can_neither_trade_nor_read(workspace: Workspace, user):
+    answer = workspace.deliver(factories.build_submission() | user).get_json()
     assert answer["response_action"] == "push", "the form underneath keeps its entries"
     check_view(answer["view"])
     assert "Only members of the workspace" in get_notice(answer["view"])
-    assert request_options(workspace, **who) == []
+    assert request_options(workspace, **user) == []
     assert workspace.oms.calls == []
 
 

@@ -18,7 +18,7 @@ from app.services.notifications.delivery import deliver_notifications
 from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
-from tests.handlers.orders.test_order_messages import click_button, list_buttons
+from tests.handlers.message_buttons import click_button, list_buttons
 from tests.limits import check_message, check_view
 
 ISSUE = {
@@ -194,23 +194,23 @@ def test_card_escapes_names_and_shows_missing_sides():
 def test_lost_broker_is_reported_in_the_channel(workspace_with_issues: Workspace):
     registry = EventRegistry()
     register_subscriptions(registry)
-    data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down", "reason": "No answer"}
+    payload = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down", "reason": "No answer"}
     registry.handle(
-        workspace_with_issues.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", data)
+        workspace_with_issues.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", payload)
     )
     body = workspace_with_issues.slack.wait_for("chat.postMessage")[0].body
     assert body["channel"] == "C9"
     assert "*Broker alpaca-paper* is down and being reconnected" in body["text"]
 
 
-def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(workspace: Workspace):
+def test_workspace_without_a_channel_in_the_environment_uses_the_channel_of_its_tenant(workspace: Workspace):
     workspace.oms.channels = {"C3": {"portfolio": "Other"}, "C5": {"portfolio": "growth"}}
     workspace.bot.services.slack_settings._loaded_at = None
     report_issue(workspace)
     registry = EventRegistry()
     register_subscriptions(registry)
-    data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down"}
-    registry.handle(workspace.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", data))
+    payload = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down"}
+    registry.handle(workspace.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", payload))
     posted = workspace.slack.wait_for("chat.postMessage", 2)
     channels = {sent.body["channel"]: sent.body["text"] for sent in posted}
     assert "Quantities differ" in channels["C5"]  # the channel of the portfolio
@@ -225,6 +225,6 @@ def test_nothing_is_posted_without_a_channel(workspace: Workspace):
 def test_refused_broker_that_needs_a_log_in_names_the_command():
     refused = {"connection": "kite", "broker": "zerodha", "status": "refused", "reason": "No session."}
     line = describe_connection(refused)
-    assert line.endswith("rejected the log-in: No session. To log in, type `/desk login`.")
+    assert line.endswith("rejected the login: No session. To log in, type `/desk login`.")
     for changes in ({"broker": "alpaca"}, {"status": "down"}):
         assert "/desk login" not in describe_connection(refused | changes)

@@ -25,7 +25,7 @@ def list_buttons(message):
     return [(element["action_id"], element["value"]) for element in elements]
 
 
-def test_list_shows_status_profit_and_what_a_trader_may_do(running_strategy: PortfolioWorkspace):
+def test_list_shows_status_profit_and_actions_of_a_trader(running_strategy: PortfolioWorkspace):
     message = running_strategy.query("strategies")
     check_message(message["text"], message["blocks"])
     assert "*trend* · ACTIVE · P&amp;L +1,250.40 · 7 of 12 round trips won" in message["text"]

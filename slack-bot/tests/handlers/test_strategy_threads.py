@@ -25,10 +25,12 @@ def reporting_workspace(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def report_event(workspace: Workspace, event_id, kind, data):
+def report_event(workspace: Workspace, event_id, kind, payload):
     registry = EventRegistry()
     register_subscriptions(registry)
-    registry.handle(workspace.bot.services, Event(event_id, f"strategy.{kind}", "2026-11-29T10:00:00Z", data))
+    registry.handle(
+        workspace.bot.services, Event(event_id, f"strategy.{kind}", "2026-11-29T10:00:00Z", payload)
+    )
 
 
 def test_thread_starts_once_and_its_first_message_shows_the_status(reporting_workspace: Workspace):
@@ -101,9 +103,9 @@ def test_without_a_channel_nothing_is_posted(workspace: Workspace):
 
 
 def test_long_and_hostile_texts_fit():
-    data = STATUS | {"name": "<!channel>", "last_error": "e" * 5_000, "portfolio_name": "*" * 100}
-    line = describe_strategy_event("strategy.error", data)
-    message = build_strategy_message(data)
+    payload = STATUS | {"name": "<!channel>", "last_error": "e" * 5_000, "portfolio_name": "*" * 100}
+    line = describe_strategy_event("strategy.error", payload)
+    message = build_strategy_message(payload)
     check_message(message.text, list(message.blocks))
     assert len(line) < 3000
     assert "<!channel>" not in line + message.text

@@ -13,7 +13,7 @@ from tests.fakes import build_problem
 from tests.views import NOTHING_RECORDED, get_banner, get_reasons, index_blocks, list_question_ids
 
 
-def test_usual_answer_comes_back_in_the_form_itself(workspace: Workspace):
+def test_accepted_submission_closes_the_form(workspace: Workspace):
     assert workspace.submit() == {"response_action": "clear"}
     assert workspace.slack.list_requests("views.update") == []
 

@@ -10,7 +10,7 @@ from app.forms.trade_buttons import ReversalContext, build_again_value
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import build_problem
-from tests.handlers.orders.test_order_messages import click_button
+from tests.handlers.message_buttons import click_button
 from tests.limits import check_view
 
 

@@ -64,9 +64,9 @@ def server():
 
 @pytest.fixture
 def client(server):
-    found = Connections(f"http://127.0.0.1:{server.server_port}/base", {"X-One": "1"}, 5.0)
-    yield found
-    found.close()
+    connections = Connections(f"http://127.0.0.1:{server.server_port}/base", {"X-One": "1"}, 5.0)
+    yield connections
+    connections.close()
 
 
 def test_connection_is_used_again(client, server):

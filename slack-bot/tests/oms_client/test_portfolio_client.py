@@ -31,7 +31,7 @@ def create_client(body: Any) -> PortfolioClient:
 @pytest.mark.parametrize("body", [None, 5, [{"name": "zerodha"}], ["zerodha"]])
 def test_broker_connections_in_an_unknown_format_are_an_error(body):
     with pytest.raises(OmsError, match="broker connections that cannot be read"):
-        create_client(body).list_broker_log_ins()
+        create_client(body).list_broker_logins()
 
 
 @pytest.mark.parametrize("body", [None, [], {"login_url": "https://example.com"}])

@@ -5,8 +5,8 @@ import pytest
 from app.oms_client import OmsClient
 from app.oms_client.statement import get_key_id, sign_statement
 from tests import factories
+from tests.oms_client.statement_keys import STATEMENT_KEY
 
-KEY = "oms_k3j9x0q2w7ab_" + "x" * 41
 NONCE = "0123456789abcdef" * 2
 
 
@@ -20,7 +20,8 @@ def test_statement_equals_the_text_that_the_oms_reads():
 
 
 @pytest.mark.parametrize(
-    ("key", "secret", "can"), [(KEY, "s" * 40, True), (KEY, "", False), ("k" * 40, "s" * 40, True)]
+    ("key", "secret", "can"),
+    [(STATEMENT_KEY, "s" * 40, True), (STATEMENT_KEY, "", False), ("k" * 40, "s" * 40, True)],
 )
 def test_only_a_bot_with_the_secret_claims(key, secret, can):
     settings = factories.build_settings(oms_api_key=key, bot_statement_secret=secret)
@@ -32,4 +33,4 @@ def test_only_a_bot_with_the_secret_claims(key, secret, can):
 
 def test_id_of_a_key_is_the_one_that_the_oms_uses():
     """The test of the OMS expects the same ids for the same keys."""
-    assert (get_key_id(KEY), get_key_id("k" * 40)) == ("k3j9x0q2w7ab", "dc4c5d17d972")
+    assert (get_key_id(STATEMENT_KEY), get_key_id("k" * 40)) == ("k3j9x0q2w7ab", "dc4c5d17d972")

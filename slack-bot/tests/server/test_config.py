@@ -75,17 +75,17 @@ def test_client_id_without_a_client_secret_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "settings_at_fault"),
     [
         ({"BOT_DATABASE_URL": "sqlite:////srv/bot.db"}, "BOT_DATABASE_URL to a PostgreSQL"),
         ({"BOT_DATABASE_URL": ""}, "BOT_DATABASE_URL to a PostgreSQL"),
         ({"BOT_ENCRYPTION_KEYS": ""}, "BOT_ENCRYPTION_KEYS"),
     ],
 )
-def test_production_with_several_workspaces_refuses_what_loses_or_exposes_them(changes, named):
+def test_production_with_several_workspaces_refuses_unsafe_settings(changes, settings_at_fault):
     values = GOOD | CLIENT | SAFE | changes
     from_values(values)
-    with pytest.raises(ConfigError, match=named):
+    with pytest.raises(ConfigError, match=settings_at_fault):
         from_values(values | {"ENVIRONMENT": "production"})
 
 
@@ -97,7 +97,7 @@ def test_all_errors_are_reported_together_without_values():
 
 
 @pytest.mark.parametrize(
-    ("given", "url"),
+    ("setting", "url"),
     [
         ("127.0.0.1:8001", "http://127.0.0.1:8001"),
         ("localhost:8001", "http://localhost:8001"),
@@ -105,8 +105,8 @@ def test_all_errors_are_reported_together_without_values():
         ("oms.example.com", "https://oms.example.com"),
     ],
 )
-def test_scheme_of_the_oms_is_optional(given, url):
-    assert from_values(GOOD | {"OMS_API_URL": given}).oms_api_url == url
+def test_scheme_of_the_oms_is_optional(setting, url):
+    assert from_values(GOOD | {"OMS_API_URL": setting}).oms_api_url == url
 
 
 def test_environment_wins_over_the_file(tmp_path):

@@ -62,12 +62,12 @@ def test_scopes_match_the_methods_that_are_called():
     scopes = {scope for method, scope in needed.items() if method in called}
     # commands: the slash commands; chat:write.public: confirmations in public channels without an invitation;
     # app_mentions:read and im:history: the events of mentions and direct messages
-    others = {"commands", "chat:write.public", "app_mentions:read"}
-    assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == scopes | others
+    other_scopes = {"commands", "chat:write.public", "app_mentions:read"}
+    assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == scopes | other_scopes
     without_scope = {"views_open", "views_update", "views_push", "views_publish", "auth_test", "api_test"}
     without_scope |= {"token", "proxy"}  # no methods
-    words = set(re.findall(r"self\.client\.(\w+)", called))
-    assert words == without_scope | set(needed)
+    methods = set(re.findall(r"self\.client\.(\w+)", called))
+    assert methods == without_scope | set(needed)
 
 
 def test_template_names_every_setting_and_holds_no_secret():

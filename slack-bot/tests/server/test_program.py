@@ -5,16 +5,12 @@ import gc
 import http.client
 import json
 import logging
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -26,13 +22,7 @@ from support.ports import find_free_port
 from tests import factories
 from tests.conftest import create_test_bot
 from tests.fakes import Response
-
-FOLDER = Path(__file__).parents[2]
-
-
-def build_environment(**values):
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return inherited | values
+from tests.server.bot_process import FOLDER, build_environment, post_payload, wait_for_health
 
 
 def start_program(**values):
@@ -88,24 +78,6 @@ def start_bot(slack, oms, tmp_path):
 @pytest.fixture
 def running_bot(start_bot):
     return start_bot()
-
-
-def wait_for_health(url, seconds=60.0):
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:  # noqa: S310 - loopback
-                return json.load(answer)
-        except (urllib.error.URLError, ConnectionError):
-            assert time.monotonic() < until
-            time.sleep(0.02)
-
-
-def post_payload(url, payload):
-    body = factories.build_form_body(payload)
-    request = urllib.request.Request(f"{url}/slack/events", body.encode(), factories.sign_headers(body))  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
-        return answer.status
 
 
 def test_program_serves_stays_small_and_stops_cleanly(running_bot, slack):
@@ -177,9 +149,9 @@ def test_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(
 
 
 def test_port_in_use_is_reported_in_a_sentence(slack, oms):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.socket() as occupied_port:
+        occupied_port.bind(("127.0.0.1", 0))
+        occupied_port.listen()
         program = start_program(
             SLACK_BOT_TOKEN=factories.TOKEN,
             SLACK_SIGNING_SECRET=factories.SECRET,
@@ -187,7 +159,7 @@ def test_port_in_use_is_reported_in_a_sentence(slack, oms):
             OMS_API_URL=oms.url,
             OMS_API_KEY=factories.OMS_KEY,
             BOT_DATABASE_URL="sqlite://",
-            PORT=str(taken.getsockname()[1]),
+            PORT=str(occupied_port.getsockname()[1]),
         )
         _, output = program.communicate(timeout=60)
     assert program.returncode == 1

@@ -1,19 +1,22 @@
 """Two processes of the bot on one PostgreSQL database. One is killed while Slack accepts a message."""
 
 import sys
-import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from app.blocks.kill_switch_forms import EVERYTHING, HALT
 from app.forms.request_context import RequestContext
+from app.storage.connection import open_database
+from app.storage.storage import create_storage
+from support.conditions import wait_until
 from support.guarded_programs import start_guarded
 from support.ports import find_free_port
 from tests import factories
 from tests.fakes import Response
 from tests.portfolio_oms import PortfolioOms
-from tests.server.test_program import FOLDER, build_environment, post_payload, wait_for_health
+from tests.server.bot_process import FOLDER, build_environment, post_payload, wait_for_health
 from tests.storage.conftest import postgres_url, server_url  # noqa: F401 - fixtures
 
 
@@ -34,6 +37,12 @@ def start_process(slack, oms, url):
     return program, address
 
 
+def wait_until_sent(url, table):
+    """Wait until no process has a message of the table left to send."""
+    with closing(create_storage(open_database(url))) as storage:
+        wait_until(lambda: storage.database.execute(f"SELECT count(*) FROM {table}") == [(0,)])  # noqa: S608
+
+
 @pytest.mark.long
 def test_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slack, oms, postgres_url):  # noqa: F811 - the fixture
     programs = [start_process(slack, oms, postgres_url) for _ in range(2)]
@@ -45,7 +54,7 @@ def test_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slack, o
         first.kill()
         _, repeated = slack.wait_for("chat.postMessage", 2, 60.0)
         assert "you may see it twice" in repeated.body["text"]
-        time.sleep(6)  # the next round of the recovery
+        wait_until_sent(postgres_url, "owed_confirmations")
         assert len(slack.list_requests("chat.postMessage")) == 2
         assert len(oms.trades) == 1
     finally:
@@ -86,7 +95,7 @@ def test_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postg
         _, repeated = slack.wait_for("chat.postMessage", 2, 60.0)
         assert "Trading of the whole desk is" in repeated.body["text"]
         assert "you may see it twice" in repeated.body["text"]
-        time.sleep(6)  # the next round of the recovery
+        wait_until_sent(postgres_url, "owed_banners")
         assert len(slack.list_requests("chat.postMessage")) == 2
         assert len(oms.changes) == 1
     finally:

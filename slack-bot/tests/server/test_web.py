@@ -135,7 +135,7 @@ def test_slacks_url_check_is_answered(workspace: Workspace):
     assert b"abc" in post_request(workspace, headers, body, "/slack/events").data
 
 
-def test_delivery_that_nobody_handles_is_a_404_and_not_an_error(workspace: Workspace):
+def test_delivery_without_a_handler_is_answered_with_404(workspace: Workspace):
     assert (
         workspace.deliver(factories.build_interaction("shortcut", callback_id="unknown")).status_code == 404
     )

@@ -18,8 +18,8 @@ from app.storage.installations import InstalledWorkspace
 from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
-from tests.events.test_receiver import sign_event
-from tests.services.orders.test_approval_requests import TICKET
+from tests.events.signed_events import sign_event
+from tests.services.orders.pending_orders import ORDER_BODY
 
 TOKENS = {"T1": factories.TOKEN, "T2": "xoxb-second", "T3": "xoxb-third"}
 KEYS = {"T1": factories.OMS_KEY, "T2": "s" * 40}
@@ -214,7 +214,7 @@ def test_event_is_handled_for_the_workspaces_of_its_tenant(three_workspaces: Wor
 
 def test_workspaces_of_one_tenant_each_update_their_message_of_an_order(three_workspaces: Workspace):
     orders, teams = three_workspaces.oms.orders, {"T1": "C1", "T2": "C2"}
-    order = orders.add(TICKET | {"client_order_id": "s-1"}, "")
+    order = orders.add(ORDER_BODY | {"client_order_id": "s-1"}, "")
     orders.move(order["id"], "AWAITING_APPROVAL", "")
     everyone = [find_workspace(three_workspaces, team).services for team in teams]
     for services in everyone:
@@ -233,7 +233,7 @@ def test_workspaces_of_one_tenant_each_update_their_message_of_an_order(three_wo
     assert all("*Rejected by <@U3>*" in call.body["text"] for call in edited)
 
 
-def send_to_all(several: Workspace, event_type: str, data: dict[str, Any]) -> None:
+def send_to_all(several: Workspace, event_type: str, payload: dict[str, Any]) -> None:
     for team in ("T1", "T2"):
-        event = Event(f"{event_type}-1", event_type, "2026-11-29T10:00:00Z", data)
+        event = Event(f"{event_type}-1", event_type, "2026-11-29T10:00:00Z", payload)
         assert find_workspace(several, team).receiver.handle_once(event)

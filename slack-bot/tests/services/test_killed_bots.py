@@ -23,11 +23,11 @@ from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response, build_trade_json
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.portfolio_oms import PortfolioOms
-from tests.services.test_two_bots import create_storages, expire_lease
+from tests.services.orders.pending_orders import ORDER_BODY
+from tests.services.shared_storage import create_storages, expire_lease
 
 MARK = "you may see it twice"
 HANGS = Response(slow=60.0)
-TICKET = {"portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "MARKET"}
 REVERSED = {"symbol": "AAPL", "side": "SELL", "quantity": "1", "gmv": "175", "portfolio_name": "Growth"}
 REPORT = DailyReport("trades", "2026-11-20", "csv", "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z")
 
@@ -54,7 +54,7 @@ def list_posts(workspace: PortfolioWorkspace) -> list[str]:
 def add_waiting_order(workspace: PortfolioWorkspace, *kinds: MessageKind) -> str:
     """Add an order that waits for approval, with its messages."""
     orders = workspace.oms.orders
-    order = orders.add(TICKET, "slack:T1:U1")
+    order = orders.add(ORDER_BODY, "slack:T1:U1")
     orders.move(order["id"], "AWAITING_APPROVAL", "slack:T1:U1")
     workspace.oms.rows[f"/orders/{order['id']}"] = order
     workspace.oms.results[f"POST /orders/{order['id']}/approve"] = Response(body=order)

@@ -58,7 +58,7 @@ FAILURES |= {
     "no answer": Response(drop=True),
 }
 AVA = Person("T1", "U1")
-TICKET = {
+ORDER_BODY = {
     "portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "LIMIT",
     "limit_price": "410",
 }  # fmt: skip
@@ -117,7 +117,7 @@ def is_repeated(workspace: PortfolioWorkspace, text: str) -> bool:
 
 
 def place_order(workspace: PortfolioWorkspace, status="ACCEPTED"):
-    order = workspace.oms.orders.add(TICKET, "slack:T1:U1")
+    order = workspace.oms.orders.add(ORDER_BODY, "slack:T1:U1")
     workspace.oms.orders.move(order["id"], status, "slack:T1:U1")
     workspace.oms.rows[f"/orders/{order['id']}"] = order
     return parse_order(order)
@@ -311,9 +311,9 @@ def remind_approver(workspace: PortfolioWorkspace) -> Reached:
 
 
 def send_result(workspace: PortfolioWorkspace) -> Reached:
-    data = {"backtest_id": "B1", "strategy": "trend", "status": "done", "actor": "slack:T1:U1"}
+    payload = {"backtest_id": "B1", "strategy": "trend", "status": "done", "actor": "slack:T1:U1"}
     workspace.oms.rows |= {"/backtests/B1": portfolio_oms.build_backtest(), "/backtests/B1/equity": []}
-    send_backtest_result(workspace.bot.services, AVA, data, f"E{next(NUMBERS)}")
+    send_backtest_result(workspace.bot.services, AVA, payload, f"E{next(NUMBERS)}")
     workspace.slack.wait_for("conversations.open")
     return lambda: _deliver(workspace) and bool(list_posts(workspace, "trend"))
 
@@ -477,5 +477,5 @@ def test_every_module_and_method_that_calls_slack_is_covered():
     delivery = "".join(path.read_text() for path in (APP / "delivery").glob("*.py"))
     methods = set(re.findall(r"(?:call_slack|repeat_call)\(\s*\"([\w.]+)\"", delivery))
     assert methods == {method for method, _, _ in SITES.values()} - {"respond", "upload"} | set(OTHER_METHODS)
-    named = {*ELSEWHERE.values(), *OTHER_METHODS.values()}
-    assert all((APP.parent / "tests" / name).is_file() for name in named)
+    test_files = {*ELSEWHERE.values(), *OTHER_METHODS.values()}
+    assert all((APP.parent / "tests" / name).is_file() for name in test_files)

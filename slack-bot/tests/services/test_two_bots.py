@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.blocks.messages import build_notice
-from app.delivery.confirmation_store import ConfirmationClaim, ConfirmationStore
+from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventClaim, EventStore
 from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageClaim, OrderMessageStore
 from app.delivery.pending_orders import PendingOrderStore, PendingState
@@ -18,21 +18,15 @@ from app.services.orders.recovery import recover_orders
 from app.services.queries.overview import publish_overview, queue_changed_overviews
 from app.services.state.shared_ids import SharedIds
 from app.services.trades.confirmation_recovery import recover_confirmations
-from app.storage.bot_registry import BotRegistry
 from app.storage.sqlite import SqliteDatabase
 from app.storage.storage import Storage
 from support.conditions import wait_until
 from tests.conftest import Workspace, close_bot, create_test_bot
-from tests.delivery.test_confirmation_store import OWED
+from tests.delivery.pending_confirmations import CONFIRMATION
 from tests.fakes import Response
-from tests.services.orders.test_recovery import PENDING
-from tests.services.trades.test_confirmation_recovery import BODY
-
-
-def create_storages(database: SqliteDatabase) -> tuple[Storage, Storage]:
-    """Return the storages of two bots."""
-    database.is_shared = True
-    return Storage(database, BotRegistry(database)), Storage(database, BotRegistry(database))
+from tests.services.orders.pending_orders import PENDING_ORDER
+from tests.services.shared_storage import create_storages, expire_lease, require_claim
+from tests.services.trades.trade_requests import TRADE_REQUEST
 
 
 @pytest.fixture
@@ -42,39 +36,29 @@ def storages() -> Iterator[tuple[Storage, Storage]]:
     database.close()
 
 
-def expire_lease(storage: Storage) -> None:
-    """Let the lease of a bot expire."""
-    storage.database.execute("UPDATE bots SET seen_at = seen_at - 60 WHERE id = ?", storage.bots.id)
-
-
-def require_claim(claim: ConfirmationClaim | None) -> ConfirmationClaim:
-    assert claim is not None
-    return claim
-
-
 def list_keys(store):
     return [(each.pending.key, each.is_interrupted) for each in store.list_unresolved()]
 
 
 def test_messages_of_a_running_bot_are_not_adopted(storages):
     first, second = map(ConfirmationStore, storages)
-    first.add(OWED)
+    first.add(CONFIRMATION)
     assert list_keys(second) == []
-    claim = require_claim(first.claim(OWED.key))
+    claim = require_claim(first.claim(CONFIRMATION.key))
     assert claim.begin()
     assert list_keys(second) == []
-    assert second.claim(OWED.key) is None
+    assert second.claim(CONFIRMATION.key) is None
     claim.finish()
 
 
 def test_pending_messages_of_a_stopped_bot_are_adopted_once_and_refused_to_that_bot(storages):
     first, second = map(ConfirmationStore, storages)
-    first.add(OWED)
-    paused = require_claim(first.claim(OWED.key))
+    first.add(CONFIRMATION)
+    paused = require_claim(first.claim(CONFIRMATION.key))
     expire_lease(storages[0])
-    assert list_keys(second) == [(OWED.key, False)]
-    claim = require_claim(second.claim_unresolved(OWED))
-    assert second.claim_unresolved(OWED) is None
+    assert list_keys(second) == [(CONFIRMATION.key, False)]
+    claim = require_claim(second.claim_unresolved(CONFIRMATION))
+    assert second.claim_unresolved(CONFIRMATION) is None
     assert not paused.begin(), "the bot only paused; the other one sends the confirmation"
     assert claim.begin()
     paused.finish()
@@ -83,20 +67,22 @@ def test_pending_messages_of_a_stopped_bot_are_adopted_once_and_refused_to_that_
 
 def test_repeated_delivery_at_the_other_bot_does_not_lose_the_confirmation(storages):
     first, second = map(ConfirmationStore, storages)
-    first.add(OWED)
-    second.add(replace(OWED, submitted_at=1001.0))
-    assert second.claim_pending(OWED.key) is None, "the OMS answered that the trade was recorded before"
-    second.release(OWED.key, is_unknown=False)
-    assert require_claim(first.claim(OWED.key)).begin()
+    first.add(CONFIRMATION)
+    second.add(replace(CONFIRMATION, submitted_at=1001.0))
+    assert second.claim_pending(CONFIRMATION.key) is None, (
+        "the OMS answered that the trade was recorded before"
+    )
+    second.release(CONFIRMATION.key, is_unknown=False)
+    assert require_claim(first.claim(CONFIRMATION.key)).begin()
 
 
 def test_interrupted_confirmation_is_repeated_once_after_several_crashes(storages):
     first, second = map(ConfirmationStore, storages)
-    first.add(OWED)
-    require_claim(first.claim(OWED.key)).begin()
+    first.add(CONFIRMATION)
+    require_claim(first.claim(CONFIRMATION.key)).begin()
     expire_lease(storages[0])
-    assert list_keys(second) == [(OWED.key, True)]
-    require_claim(second.claim_unresolved(OWED)).begin()
+    assert list_keys(second) == [(CONFIRMATION.key, True)]
+    require_claim(second.claim_unresolved(CONFIRMATION)).begin()
     expire_lease(storages[1])
     storages[0].bots.beat()
     assert list_keys(first) == []
@@ -104,17 +90,17 @@ def test_interrupted_confirmation_is_repeated_once_after_several_crashes(storage
 
 def test_order_message_is_posted_by_one_bot(storages):
     first, second = map(PendingOrderStore, storages)
-    first.add(PENDING)
-    first.set_state(PENDING.key, PendingState.POSTING)
+    first.add(PENDING_ORDER)
+    first.set_state(PENDING_ORDER.key, PendingState.POSTING)
     assert second.list_unresolved() == []
     expire_lease(storages[0])
     (adopted,) = second.list_unresolved()
     assert adopted.state is PendingState.INTERRUPTED
     assert second.claim(adopted)
     assert not first.claim(adopted)
-    assert not first.set_state(PENDING.key, PendingState.POSTING)
-    first.remove(PENDING.key)
-    assert second.set_state(PENDING.key, PendingState.POSTING)
+    assert not first.set_state(PENDING_ORDER.key, PendingState.POSTING)
+    first.remove(PENDING_ORDER.key)
+    assert second.set_state(PENDING_ORDER.key, PendingState.POSTING)
 
 
 def test_message_is_edited_by_one_bot_at_a_time(storages):
@@ -214,8 +200,8 @@ def test_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
 
 def test_two_recovering_bots_send_one_confirmation(bots):
     first, second = bots
-    first.oms.record(OWED.key, BODY)
-    pending = replace(OWED, submitted_at=time.time() - 60)
+    first.oms.record(CONFIRMATION.key, TRADE_REQUEST)
+    pending = replace(CONFIRMATION, submitted_at=time.time() - 60)
     first.bot.services.confirmations.add(pending)
     first.bot.services.confirmations.release(pending.key, is_unknown=True)
     for workspace in bots:

@@ -6,7 +6,7 @@ from slack_sdk.errors import SlackApiError
 
 from simulator import workspace
 from tests.simulator.doubles import AVA, BEN, TRADING, build_section
-from tests.simulator.test_oauth import get_page
+from tests.simulator.pages import get_page
 
 PARTNER = workspace.NEIGHBOR.id
 KIM, THEIR_CHANNEL = "U0KIMPARK05", "C0PARTDESK1"
@@ -30,39 +30,42 @@ def install(server):
 
 
 def test_each_token_belongs_to_its_workspace_and_hides_the_channels_of_the_other(slack, install):
-    theirs = install()
-    assert (slack.auth_test()["team_id"], theirs.auth_test()["team_id"]) == (workspace.TEAM_ID, PARTNER)
-    theirs.chat_postMessage(channel=THEIR_CHANNEL, text="hello")
+    partner_client = install()
+    assert (slack.auth_test()["team_id"], partner_client.auth_test()["team_id"]) == (
+        workspace.TEAM_ID,
+        PARTNER,
+    )
+    partner_client.chat_postMessage(channel=THEIR_CHANNEL, text="hello")
     slack.chat_postMessage(channel=TRADING, text="hello")
-    for client, channel in ((theirs, TRADING), (slack, THEIR_CHANNEL)):
+    for client, channel in ((partner_client, TRADING), (slack, THEIR_CHANNEL)):
         with pytest.raises(SlackApiError, match="channel_not_found"):
             client.chat_postMessage(channel=channel, text="hello")
-    members = {member["id"] for member in theirs.users_list()["members"]}
+    members = {member["id"] for member in partner_client.users_list()["members"]}
     assert members == {KIM}
 
 
 def test_command_in_the_other_workspace_needs_the_app_there(page, bot, install):
     assert page.send_text("/trade", channel="partner-desk", user="kim")["outcome"] == "failed"
-    theirs = install()
+    partner_client = install()
     page.send_text("/trade", channel="partner-desk", user="kim")
     command = bot.last.fields
     assert (command["team_id"], command["channel_id"]) == (PARTNER, THEIR_CHANNEL)
     blocks = [build_section("x")]
     title = {"type": "plain_text", "text": "Trade"}
     view = {"type": "modal", "title": title, "blocks": blocks}
-    opened = theirs.views_open(trigger_id=command["trigger_id"], view=view)["view"]
+    opened = partner_client.views_open(trigger_id=command["trigger_id"], view=view)["view"]
     assert opened["app_installed_team_id"] == PARTNER
 
 
 def test_events_name_the_workspace_and_an_uninstall_revokes_the_token(page, bot, install):
-    theirs = install()
+    partner_client = install()
     page.do("home", "kim")
     assert bot.wait_for(1)[-1].fields["team_id"] == PARTNER
     page.rig("uninstall", team=PARTNER)
     event = bot.wait_for(2)[-1].fields
     assert (event["event"]["type"], event["team_id"]) == ("app_uninstalled", PARTNER)
     with pytest.raises(SlackApiError, match="account_inactive"):
-        theirs.auth_test()
+        partner_client.auth_test()
     assert page.post("/control/uninstall", team=workspace.TEAM_ID)[0] == 422
 
 

@@ -144,7 +144,7 @@ def test_opening_the_home_tab_is_an_event(page, bot):
     assert request.fields["event"]["type"] == "app_home_opened"
 
 
-def test_button_of_a_message_sends_who_what_and_where(page, bot, slack):
+def test_button_of_a_message_sends_person_action_and_channel(page, bot, slack):
     acts = {"type": "actions", "block_id": "acts", "elements": [build_button(value="T1", style="danger")]}
     ts = slack.chat_postMessage(channel=TRADING, text="x", blocks=[acts])["ts"]
     page.do("use", "ben", channel=TRADING, ts=ts, action_id="go")

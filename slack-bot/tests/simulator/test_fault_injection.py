@@ -6,7 +6,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 
 from tests.simulator.doubles import SECRET, TRADING, build_modal
-from tests.simulator.test_webapi import get_error
+from tests.simulator.web_api import get_error
 
 
 def post_message(slack):

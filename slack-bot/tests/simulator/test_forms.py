@@ -80,7 +80,7 @@ def test_update_redraws_the_same_view(page, bot, open_form):
     assert (page.form()["id"], page.form()["title"]["text"]) == (view["id"], "Placing…")
 
 
-def test_push_goes_on_top_and_closing_it_goes_back(page, bot, open_form):
+def test_pushed_view_is_on_top_until_it_is_closed(page, bot, open_form):
     view = open_form()
     bot.will({"response_action": "push", "view": build_modal(title=build_plain_text("Sure?"))})
     assert submit_form(page)["outcome"] == "pushed"
@@ -214,14 +214,14 @@ HELD = [
 
 
 @pytest.mark.parametrize(
-    ("element", "value", "key", "held"),
+    ("element", "value", "key", "stored"),
     HELD,
     ids=lambda part: part.get("type") if isinstance(part, dict) else None,
 )
-def test_every_element_s_value_has_slack_s_shape(page, bot, open_form, element, value, key, held):
+def test_every_element_s_value_has_slack_s_shape(page, bot, open_form, element, value, key, stored):
     open_form(build_field_block("b", element))
     assert page.do("submit", values={"b": {"a": value}})["outcome"] == "closed"
-    assert bot.last.fields["view"]["state"]["values"]["b"]["a"] == {"type": element["type"], key: held}
+    assert bot.last.fields["view"]["state"]["values"]["b"]["a"] == {"type": element["type"], key: stored}
 
 
 def test_current_conversation_is_preselected(page, open_form):

@@ -1,6 +1,5 @@
 """The consent page of the simulator, and the exchange of its code."""
 
-import http.client
 import re
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,17 +8,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from tests.simulator.doubles import TOKEN
-
-
-def get_page(url):
-    """Return the answer to a GET and its body. Redirects are not followed."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
-    connection.request("GET", f"{parts.path}?{parts.query}")
-    response = connection.getresponse()
-    body = response.read().decode()
-    connection.close()
-    return response, body
+from tests.simulator.pages import get_page
 
 
 def test_consent_gives_a_code_that_is_exchanged_once_for_the_bot_token(server, bot):

@@ -147,7 +147,7 @@ def test_child_orders_follow_their_parent_and_others_keep_their_place():
 
 
 @pytest.mark.parametrize(
-    ("given", "url"),
+    ("setting", "url"),
     [
         ("http://127.0.0.1:8001/", "http://127.0.0.1:8001"),
         ("oms:8001", "http://oms:8001"),
@@ -155,8 +155,8 @@ def test_child_orders_follow_their_parent_and_others_keep_their_place():
         ("oms.example.com", "https://oms.example.com"),
     ],
 )
-def test_address_is_parsed_like_in_the_bot(given, url):
-    settings = config.load(GOOD | {"OMS_API_URL": given, "OMS_API_KEY": KEY})
+def test_address_is_parsed_like_in_the_bot(setting, url):
+    settings = config.load(GOOD | {"OMS_API_URL": setting, "OMS_API_KEY": KEY})
     assert settings.oms_api_url == url
     assert KEY not in repr(settings)
 

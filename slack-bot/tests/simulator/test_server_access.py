@@ -145,14 +145,14 @@ def start_simulator(**environment):
 
 
 @pytest.mark.parametrize(
-    ("environment", "words"),
+    ("environment", "message"),
     [({}, "SLACK_BOT_TOKEN"), (GOOD | {"HOST": EVERYWHERE}, "HOST=0.0.0.0 is refused")],
 )
-def test_impossible_start_ends_with_a_sentence_and_status_2(environment, words):
+def test_impossible_start_ends_with_a_sentence_and_status_2(environment, message):
     process = start_simulator(**environment)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert words in errors
+    assert message in errors
     assert "Traceback" not in errors
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.simulator.doubles import AVA, build_field_block, build_modal, build_plain_text, build_section
-from tests.simulator.test_webapi import get_error
+from tests.simulator.web_api import get_error
 
 TEXT = {"type": "plain_text_input"}
 

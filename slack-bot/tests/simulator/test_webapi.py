@@ -18,12 +18,7 @@ from tests.simulator.doubles import (
     build_modal,
     build_plain_text,
 )
-
-
-def get_error(call, *args, **kwargs):
-    with pytest.raises(SlackApiError) as caught:
-        call(*args, **kwargs)
-    return caught.value.response["error"]
+from tests.simulator.web_api import get_error
 
 
 def test_auth_test_identifies_the_token(slack):
@@ -96,7 +91,7 @@ def test_ephemeral_is_for_one_person(slack, page):
     assert page.messages("ben") == []
 
 
-def test_ephemeral_to_somebody_outside_is_refused(slack, page):
+def test_ephemeral_message_to_a_person_outside_the_channel_is_refused(slack, page):
     page.rig("membership", channel="trading", user="ben", member=False)
     assert (
         get_error(slack.chat_postEphemeral, channel=TRADING, user=BEN, text="psst") == "user_not_in_channel"

@@ -19,9 +19,9 @@ from app.storage.installations import InstallationStore, InstalledWorkspace
 from app.storage.oauth_states import OAuthStates
 from app.storage.storage import Storage
 from app.storage.webhook_secrets import WebhookSecrets
-from tests.delivery.test_confirmation_store import OWED
-from tests.services.orders.test_recovery import PENDING
-from tests.services.test_two_bots import require_claim
+from tests.delivery.pending_confirmations import CONFIRMATION
+from tests.services.orders.pending_orders import PENDING_ORDER
+from tests.services.shared_storage import require_claim
 from tests.storage.conftest import execute
 
 
@@ -34,17 +34,17 @@ def storages(postgres_url):
         database.close()
 
 
-def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claimed(storages):
+def test_every_store_is_shared_by_two_bots_and_passes_on_claims_of_a_dead_bot(storages):
     first, second = storages
     confirmations = [ConfirmationStore(storage) for storage in storages]
-    confirmations[0].add(OWED)
-    confirmations[1].add(replace(OWED, submitted_at=1001.0))
-    claim = require_claim(confirmations[0].claim(OWED.key))
+    confirmations[0].add(CONFIRMATION)
+    confirmations[1].add(replace(CONFIRMATION, submitted_at=1001.0))
+    claim = require_claim(confirmations[0].claim(CONFIRMATION.key))
     assert claim.begin()
     claim.retract()
     pending = [PendingOrderStore(storage) for storage in storages]
-    pending[0].add(PENDING)
-    assert pending[0].set_state(PENDING.key, PendingState.POSTING)
+    pending[0].add(PENDING_ORDER)
+    assert pending[0].set_state(PENDING_ORDER.key, PendingState.POSTING)
     messages = [OrderMessageStore(storage, lambda: "T1") for storage in storages]
     messages[0].save(OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"}))
     assert (messages[0].claim("O1"), messages[1].claim("O1")) == (
@@ -70,7 +70,7 @@ def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claime
     events[1].add("e1", "2026-11-29T10:00:00Z")
     assert events[0].find_cursor() == "2026-11-29T10:00:00Z"
     assert confirmations[1].remove_submitted_before(1.0) == 0
-    confirmations[0].release(OWED.key, is_unknown=True)
+    confirmations[0].release(CONFIRMATION.key, is_unknown=True)
     second.bots.remove_dead()
 
 
@@ -95,12 +95,12 @@ def test_every_other_store_works_on_postgresql(storages):
 
 def test_of_many_claims_at_once_one_succeeds(storages):
     confirmations = [ConfirmationStore(storage) for storage in storages]
-    confirmations[0].add(OWED)
+    confirmations[0].add(CONFIRMATION)
     won, start = [], threading.Barrier(16)
 
     def claim(number):
         start.wait()
-        won.append(confirmations[number % 2].claim(OWED.key))
+        won.append(confirmations[number % 2].claim(CONFIRMATION.key))
 
     threads = [threading.Thread(target=claim, args=(number,)) for number in range(16)]
     for thread in threads:
@@ -114,8 +114,8 @@ def test_connections_that_the_server_closed_are_replaced(storages, server_url):
     database = storages[0].database
     assert database.execute("SELECT ?", "100%") == [("100%",)]
     name = database.execute("SELECT current_database()")[0][0]
-    others = f"FROM pg_stat_activity WHERE datname = '{name}'"
-    execute(server_url, f"SELECT pg_terminate_backend(pid) {others}")
+    sessions = f"FROM pg_stat_activity WHERE datname = '{name}'"
+    execute(server_url, f"SELECT pg_terminate_backend(pid) {sessions}")
     assert database.execute("SELECT 1") == [(1,)]
 
 
@@ -131,7 +131,7 @@ def test_unresponsive_database_is_skipped_after_a_timeout(storages, monkeypatch)
     assert database.execute("SELECT 1") == [(1,)]
 
 
-def test_address_that_nobody_serves_is_an_error_without_the_password():
+def test_address_without_a_server_is_an_error_without_the_password():
     with pytest.raises(DatabaseError) as error:
         open_database("postgresql://bot:canary@127.0.0.1:9/bot")
     assert "canary" not in str(error.value)

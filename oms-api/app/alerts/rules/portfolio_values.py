@@ -52,6 +52,6 @@ def compute_alert_values(figures: PortfolioFigures, limits: PortfolioLimits) -> 
 
 
 def _compute_shares(uses: Iterable[tuple[Decimal, Decimal | None]]) -> Iterable[Decimal]:
-    for used, limit in uses:
+    for used_amount, limit in uses:
         if limit is not None and limit > 0:
-            yield compute_share(_HUNDRED, used, limit)
+            yield compute_share(_HUNDRED, used_amount, limit)

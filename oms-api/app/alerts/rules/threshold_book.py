@@ -37,16 +37,16 @@ class _Levels:
 
     def pop_due(self, price: Decimal) -> list[str]:
         """Remove and return the ids of the alerts with a transition at the price."""
-        due: list[str] = []
+        alert_ids: list[str] = []
         if self.rising and self.rising[0][0] <= price:
             end = bisect_right(self.rising, (price, _LAST_ID))
-            due += [alert_id for _, alert_id in self.rising[:end]]
+            alert_ids += [alert_id for _, alert_id in self.rising[:end]]
             del self.rising[:end]
         if self.falling and self.falling[-1][0] >= price:
             start = bisect_left(self.falling, (price, ""))
-            due += [alert_id for _, alert_id in self.falling[start:]]
+            alert_ids += [alert_id for _, alert_id in self.falling[start:]]
             del self.falling[start:]
-        return due
+        return alert_ids
 
 
 class ThresholdBook:

@@ -37,8 +37,10 @@ class PortfolioAlerts:
         """Value the portfolios that have alerts, and record the transitions."""
         with snapshot(self._engine, ALL_TENANTS) as connection:
             watched = queries.list_portfolio_alerts(connection, self._now())
-        for tenant_id, found in groupby(watched, lambda pair: pair[0].tenant_id):
-            by_portfolio = [list(group) for _, group in groupby(found, itemgetter(1))]
+        for tenant_id, tenant_alerts in groupby(
+            watched, lambda alert_and_portfolio: alert_and_portfolio[0].tenant_id
+        ):
+            by_portfolio = [list(group) for _, group in groupby(tenant_alerts, itemgetter(1))]
             for start in range(0, len(by_portfolio), MAX_PORTFOLIOS):
                 self._check_portfolios(tenant_id, by_portfolio[start : start + MAX_PORTFOLIOS])
                 lease.renew()
@@ -54,7 +56,7 @@ class PortfolioAlerts:
             transition
             for alerts in by_portfolio
             for alert, portfolio in alerts
-            if (transition := _find(alert, values.get(portfolio.id, {}), now)) is not None
+            if (transition := _find_transition(alert, values.get(portfolio.id, {}), now)) is not None
         ]
         if transitions:
             with unit_of_work(self._engine, tenant_id) as connection:
@@ -92,6 +94,6 @@ class PortfolioAlerts:
         )
 
 
-def _find(alert: Alert, values: dict[AlertKind, Decimal], now: datetime) -> Transition | None:
+def _find_transition(alert: Alert, values: dict[AlertKind, Decimal], now: datetime) -> Transition | None:
     value = values.get(alert.kind)
     return None if value is None else find_transition(alert, value, now)

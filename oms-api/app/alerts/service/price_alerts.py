@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from threading import Lock
 from typing import NamedTuple
@@ -82,21 +83,21 @@ class PriceAlerts:
                 _LOG.exception("the price alerts were not checked")
                 self._last_error, self._loaded_at = type(error).__name__, None
             woken.clear()
-            await _wait(woken)
+            await _wait_until_woken(woken)
 
     async def check(self) -> None:
         """Load what changed, follow the symbols, and store the transitions that are due."""
         await self._store_pending()
-        await self._load()
-        self._follow()
+        await self._load_alerts()
+        self._follow_symbols()
         await self._readers.run_single(lambda connection: self._market.poll(connection, self._now()))
         await self._store_pending()
         self._checked_at = self._now()
 
     def add(self, alert: Alert) -> None:
         """Watch a new alert at once."""
-        self._put([alert])
-        self._follow()
+        self._put_alerts([alert])
+        self._follow_symbols()
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Compare a quote with the alerts of its symbol. It may be called in any thread, and does no I/O."""
@@ -109,7 +110,7 @@ class PriceAlerts:
         if transitions:
             self._wake()
 
-    async def _load(self) -> None:
+    async def _load_alerts(self) -> None:
         now = self._now()
         is_full = self._loaded_at is None or now - self._loaded_at >= RELOAD_PERIOD
         since = None if is_full or self._read_until is None else self._read_until - OVERLAP
@@ -123,20 +124,20 @@ class PriceAlerts:
             self._loaded_at = now
             with self._lock:
                 self._book = ThresholdBook()
-        self._put(alerts)
+        self._put_alerts(alerts)
 
-    def _put(self, alerts: Iterable[Alert]) -> None:
+    def _put_alerts(self, alerts: Iterable[Alert]) -> None:
         """Add alerts as they are stored, unless a transition of theirs still has to be stored.
 
         The last price that this process has seen counts for them.
         """
         with self._lock:
-            waiting = {
+            pending_keys = {
                 AlertKey(transition.alert.tenant_id, transition.alert.id) for transition in self._pending
             }
             keys = set()
             for alert in alerts:
-                if AlertKey(alert.tenant_id, alert.id) not in waiting:
+                if AlertKey(alert.tenant_id, alert.id) not in pending_keys:
                     self._book.put(alert)
                     keys.add(InstrumentKey(alert.tenant_id, alert.symbol or ""))
         for key in keys:
@@ -144,7 +145,7 @@ class PriceAlerts:
             if quote is not None:
                 self.apply_quote(key.tenant_id, quote)
 
-    def _follow(self) -> None:
+    def _follow_symbols(self) -> None:
         with self._lock:
             symbols = frozenset(self._book.symbols)
         if symbols == self._followed:
@@ -159,13 +160,13 @@ class PriceAlerts:
         while self._pending:
             with self._lock:
                 batch = list(islice(self._pending, MAX_TRANSITIONS))
-            lost = await self._transactions.run(lambda connection: self._record(connection, batch))  # noqa: B023  # awaited
+            lost_alerts = await self._transactions.run(partial(self._record_transitions, batch=batch))
             with self._lock:
                 for _ in batch:
                     self._pending.popleft()
-            await self._reload(lost)
+            await self._reload_alerts(lost_alerts)
 
-    def _record(self, connection: Connection, batch: list[Transition]) -> set[AlertKey]:
+    def _record_transitions(self, connection: Connection, batch: list[Transition]) -> set[AlertKey]:
         """Store transitions, and return the alerts that were in another state."""
         set_tenant_scope(connection, {transition.alert.tenant_id for transition in batch})
         updated = record_transitions(connection, batch, self._now())
@@ -175,7 +176,7 @@ class PriceAlerts:
             if alert is None
         }
 
-    async def _reload(self, keys: set[AlertKey]) -> None:
+    async def _reload_alerts(self, keys: set[AlertKey]) -> None:
         if not keys:
             return
         now = self._now()
@@ -184,12 +185,12 @@ class PriceAlerts:
             set_tenant_scope(connection, {key.tenant_id for key in keys})
             return {key: queries.find_alert(connection, *key, now) for key in keys}
 
-        found = await self._readers.run(read)
+        alerts = await self._readers.run(read)
         with self._lock:
-            for key, alert in found.items():
+            for key, alert in alerts.items():
                 if alert is None:
                     self._book.remove(key)
-        self._put(alert for alert in found.values() if alert is not None)
+        self._put_alerts(alert for alert in alerts.values() if alert is not None)
 
 
 def get_alert_price(quote: Quote) -> Decimal | None:
@@ -197,7 +198,7 @@ def get_alert_price(quote: Quote) -> Decimal | None:
     return compute_mid(quote) if quote.last is None else quote.last
 
 
-async def _wait(woken: asyncio.Event) -> None:
+async def _wait_until_woken(woken: asyncio.Event) -> None:
     try:
         async with asyncio.timeout(WAKE_SECONDS):
             await woken.wait()

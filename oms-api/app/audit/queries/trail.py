@@ -43,8 +43,8 @@ def list_entries(
     statement = select_entries(tenant_id).where(*_build_conditions(filters))
     if before is not None:
         statement = statement.where(AuditRow.sequence < before)
-    found = connection.execute(statement.order_by(AuditRow.sequence.desc()).limit(limit))
-    return [ChainedEntry._make(row) for row in found]
+    rows = connection.execute(statement.order_by(AuditRow.sequence.desc()).limit(limit))
+    return [ChainedEntry._make(row) for row in rows]
 
 
 def list_entries_between(
@@ -59,17 +59,17 @@ def list_entries_between(
 def get_head(connection: Connection, tenant_id: int) -> Head:
     """Return the head of the tenant's trail."""
     statement = select(AuditHead.last_sequence, AuditHead.last_hash).where(AuditHead.tenant_id == tenant_id)
-    found = connection.execute(statement).one_or_none()
-    return Head._make(found) if found else START
+    row = connection.execute(statement).one_or_none()
+    return Head._make(row) if row else START
 
 
 def get_all_heads(connection: Connection) -> dict[int, Head]:
     """Return the head of every trail. A trail with entries but no head is reported as empty."""
     with_entries = connection.execute(select(AuditRow.tenant_id).distinct()).scalars()
-    found = dict.fromkeys(sorted(with_entries), START)
-    heads = select(AuditHead.tenant_id, AuditHead.last_sequence, AuditHead.last_hash)
-    return found | {
-        row.tenant_id: Head(row.last_sequence, row.last_hash) for row in connection.execute(heads)
+    heads = dict.fromkeys(sorted(with_entries), START)
+    statement = select(AuditHead.tenant_id, AuditHead.last_sequence, AuditHead.last_hash)
+    return heads | {
+        row.tenant_id: Head(row.last_sequence, row.last_hash) for row in connection.execute(statement)
     }
 
 
@@ -127,14 +127,14 @@ def append_rows(connection: Connection, rows: Sequence[ChainedEntry], heads: dic
 
 
 def _build_conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
-    exact = {
+    values_by_column = {
         AuditRow.action: filters.action,
         AuditRow.actor: filters.actor,
         AuditRow.target: filters.target,
         AuditRow.request_id: filters.request_id,
     }
     conditions: list[ColumnElement[bool]] = [
-        column == value for column, value in exact.items() if value is not None
+        column == value for column, value in values_by_column.items() if value is not None
     ]
     if filters.since is not None:  # times are canonical text, which sorts by time
         conditions.append(AuditRow.at >= format_timestamp(filters.since))

@@ -69,26 +69,26 @@ class Aggregator:
         """Add an action. Return False if there is no room."""
         entry = truncate_entry(entry)
         key = self._build_key(entry)
-        held = self._held.get(key)
-        if held is None:
+        group = self._held.get(key)
+        if group is None:
             if len(self._held) >= self._most_held:
                 return False
-            held = self._held[key] = _Held()
+            group = self._held[key] = _Held()
             self._distinct[key[:3]] += 1
         if key.actor == OTHERS:
             entry = _remove_details(entry)
-        held.waiting = _combine(held.waiting, CountedEntry(entry, 1))
+        group.waiting = _combine(group.waiting, CountedEntry(entry, 1))
         return True
 
     def take(self, now: datetime, *, everything: bool = False) -> dict[Key, CountedEntry]:
         """Return the actions that are due. `confirm` or `restore` must follow for each key."""
         minute = _get_minute(now)
-        for key in [key for key, held in self._held.items() if key.minute != minute and held.is_done]:
+        for key in [key for key, group in self._held.items() if key.minute != minute and group.is_done]:
             self._forget(key)
         return {
-            key: held.leave()
-            for key, held in self._held.items()
-            if held.waiting and (everything or not held.is_reported or key.minute != minute)
+            key: group.leave()
+            for key, group in self._held.items()
+            if group.waiting and (everything or not group.is_reported or key.minute != minute)
         }
 
     def confirm(self, key: Key) -> None:
@@ -98,13 +98,13 @@ class Aggregator:
 
     def restore(self, key: Key) -> None:
         """Keep the actions taken under this key, which are due again since they were not written."""
-        held = self._held[key]
-        held.waiting = _combine(held.leaving, held.waiting)
-        held.leaving = None
+        group = self._held[key]
+        group.waiting = _combine(group.leaving, group.waiting)
+        group.leaving = None
 
     def count_waiting(self) -> int:
         """Return the number of actions that are not written yet."""
-        parts = (part for held in self._held.values() for part in (held.waiting, held.leaving))
+        parts = (part for group in self._held.values() for part in (group.waiting, group.leaving))
         return sum(part.count for part in parts if part)
 
     def _build_key(self, entry: AuditEntry) -> Key:

@@ -129,7 +129,7 @@ def _join_path(path: str, name: object) -> str:
 
 
 def _is_secret_name(name: str) -> bool:
-    words = [word.lower() for word in _WORD.findall(name)]
-    if not words or words[-1] in _ALLOWED_NAME_PARTS:
+    name_parts = [word.lower() for word in _WORD.findall(name)]
+    if not name_parts or name_parts[-1] in _ALLOWED_NAME_PARTS:
         return False
-    return any(map(_SECRET_WORD.fullmatch, words))
+    return any(map(_SECRET_WORD.fullmatch, name_parts))

@@ -149,20 +149,20 @@ class ExportVerifier:
     def _compare(self) -> None:
         """Compare the last line with the detached head of its chain."""
         assert self.chain is not None, "a line belongs to a chain"  # noqa: S101  # for the type checker
-        stated = self.heads.get(self.chain, START)
-        if stated.sequence == self.head.sequence:
-            if stated.hash != self.head.hash:
-                mismatch = f"hash is {self.head.hash}, the head says {stated.hash}"
+        stated_value = self.heads.get(self.chain, START)
+        if stated_value.sequence == self.head.sequence:
+            if stated_value.hash != self.head.hash:
+                mismatch = f"hash is {self.head.hash}, the head says {stated_value.hash}"
                 raise _BadLine(f"{mismatch}: the history was rewritten")
             self.met.add(self.chain)
-        self.unproven += self.head.sequence > stated.sequence
+        self.unproven += self.head.sequence > stated_value.sequence
 
     def _require_met(self, chain: ExportChain) -> None:
-        stated = self.heads.get(chain, START)
-        if stated.sequence and chain not in self.met:
+        stated_value = self.heads.get(chain, START)
+        if stated_value.sequence and chain not in self.met:
             reached = self.head.sequence if chain == self.chain else 0
             raise _BadLine(
-                f"sequence {reached + 1} is missing here: the head of {chain} is at {stated.sequence}"
+                f"sequence {reached + 1} is missing here: the head of {chain} is at {stated_value.sequence}"
             )
 
 

@@ -48,9 +48,9 @@ def read_heads(file: BinaryIO) -> Heads:
 
 def _parse_head(line: bytes) -> tuple[ExportChain, Head]:
     try:
-        stated = orjson.loads(line)
-        chain = ExportChain(stated["tenant"], stated.get("portfolio", 0))
-        head = Head(stated["sequence"], stated["hash"])
+        stated_value = orjson.loads(line)
+        chain = ExportChain(stated_value["tenant"], stated_value.get("portfolio", 0))
+        head = Head(stated_value["sequence"], stated_value["hash"])
     except (ValueError, TypeError, KeyError, AttributeError):
         shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'
         raise InvalidHeads(f"each line must be {shape}") from None

@@ -75,10 +75,10 @@ class AuditTrail:
         """Write what is due, tenant by tenant."""
         with self._flushing:
             with self._lock:
-                due = self._gathering.take(self._now(), everything=everything)
+                due_entries = self._gathering.take(self._now(), everything=everything)
             batches = [
                 (tenant_id, list(batch))
-                for tenant_id, batch in groupby(sorted(due.items(), key=_get_tenant), _get_tenant)
+                for tenant_id, batch in groupby(sorted(due_entries.items(), key=_get_tenant), _get_tenant)
             ]
             for index, (tenant_id, batch) in enumerate(batches):
                 if not self._write(tenant_id, batch):
@@ -93,13 +93,13 @@ class AuditTrail:
         """Write a tenant's actions. Return False if the database is unavailable."""
         try:
             with unit_of_work(self._engine, tenant_id) as connection:
-                append_actions(connection, [act for _, act in batch])
+                append_actions(connection, [entry for _, entry in batch])
         except _LATER:
             _LOG.warning("the audit trail waits for the database", exc_info=True)
             return False
         except Exception:  # noqa: BLE001  # the thread must go on; a retry would fail again
             _LOG.exception("actions cannot be written to the audit trail", extra={"tenant_id": tenant_id})
-            self._dropped(sum(act.count for _, act in batch))
+            self._dropped(sum(entry.count for _, entry in batch))
         with self._lock:
             for key, _ in batch:
                 self._gathering.confirm(key)

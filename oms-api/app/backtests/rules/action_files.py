@@ -40,8 +40,8 @@ def parse_actions(text: str, exchange: str) -> list[CorporateActionTerms]:
     unknown = [name for name in columns if name not in _COLUMNS]
     missing = [name for name in REQUIRED_COLUMNS if name not in columns]
     if unknown or missing:
-        allowed = ",".join((*REQUIRED_COLUMNS, *TERM_COLUMNS))
-        raise InvalidActions(1, f"the header must have the columns {allowed}; terms may be left out")
+        allowed_columns = ",".join((*REQUIRED_COLUMNS, *TERM_COLUMNS))
+        raise InvalidActions(1, f"the header must have the columns {allowed_columns}; terms may be left out")
     return list(_parse_rows(reader, exchange))
 
 

@@ -112,7 +112,7 @@ class BarParser:
         except ValueError:  # no such date or time
             return None
         scale = 1.0 if is_uniform else 10.0**places
-        prices = [_to_integers(cells[index::_CELLS], scale) for index in range(2, 6)]
+        prices = [_convert_to_integers(cells[index::_CELLS], scale) for index in range(2, 6)]
         volumes = self._scale_volumes(cells[6::_CELLS])
         if volumes is None or not self._is_valid(symbols, starts, prices):
             return None
@@ -130,8 +130,8 @@ class BarParser:
             except ValueError:  # some are empty or have decimals
                 self._volume_places = _FINEST if any("." in cell for cell in cells) else 0
         scale = 10.0**self._volume_places
-        scaled = [float(UNKNOWN_VOLUME) if not cell else float(cell) * scale for cell in cells]
-        return array("q", map(round, scaled)) if max(scaled) < _MAX_EXACT else None
+        scaled_amounts = [float(UNKNOWN_VOLUME) if not cell else float(cell) * scale for cell in cells]
+        return array("q", map(round, scaled_amounts)) if max(scaled_amounts) < _MAX_EXACT else None
 
     def _is_valid(
         self, symbols: str | Sequence[str], starts: "array[int]", prices: Sequence["array[int]"]
@@ -203,9 +203,10 @@ class BarParser:
         if any(bar.volume is not None and not _is_whole(bar.volume, self._volume_places) for bar in bars):
             self._volume_places = _FINEST
         opens, highs, lows, closes = (
-            self._scale(bars, attrgetter(name), self._places) for name in ("open", "high", "low", "close")
+            self._scale_prices(bars, attrgetter(name), self._places)
+            for name in ("open", "high", "low", "close")
         )
-        volumes = self._scale(bars, attrgetter("volume"), self._volume_places)
+        volumes = self._scale_prices(bars, attrgetter("volume"), self._volume_places)
         starts = array("q", [int(bar.start.timestamp()) for bar in bars])
         names = [bar.symbol for bar in bars]
         symbols: str | list[str] = names[0] if len(set(names)) == 1 else names
@@ -214,18 +215,20 @@ class BarParser:
             volumes,
         )  # fmt: skip
 
-    def _scale(self, bars: Sequence[Bar], get: Callable[[Bar], Decimal | None], places: int) -> "array[int]":
+    def _scale_prices(
+        self, bars: Sequence[Bar], get: Callable[[Bar], Decimal | None], places: int
+    ) -> "array[int]":
         column = array("q")
         for index, bar in enumerate(bars, 1):
             amount = get(bar)
-            scaled = UNKNOWN_VOLUME if amount is None else int(amount.scaleb(places))
-            if scaled >= _MAX_INTEGER:
+            scaled_amount = UNKNOWN_VOLUME if amount is None else int(amount.scaleb(places))
+            if scaled_amount >= _MAX_INTEGER:
                 raise PriceFileError(self._line + index, f"{amount} is too large")
-            column.append(scaled)
+            column.append(scaled_amount)
         return column
 
 
-def _to_integers(cells: Sequence[str], scale: float) -> "array[int]":
+def _convert_to_integers(cells: Sequence[str], scale: float) -> "array[int]":
     """Return amounts of at most 15 digits in units of 1 / `scale`. The rounding restores the exact number."""
     if scale == 1.0:
         return array("q", map(int, cells))
@@ -242,5 +245,5 @@ def _have_all_decimals(shapes: Iterable[str], places: int) -> bool:
 
 
 def _is_whole(amount: Decimal, places: int) -> bool:
-    scaled = amount.scaleb(places)
-    return scaled == scaled.to_integral_value()
+    scaled_amount = amount.scaleb(places)
+    return scaled_amount == scaled_amount.to_integral_value()

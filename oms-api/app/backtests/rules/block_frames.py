@@ -37,13 +37,13 @@ def parse_block(fields: Mapping[str, Any], body: bytes) -> BarBlock:
     view, position = memoryview(body), 0
     columns = {}
     for symbol, seconds, places, volume_places, count in fields["columns"]:
-        found = []
+        value_columns = []
         for _ in _COLUMNS:
             column = array("q")
             column.frombytes(view[position : position + count * _INTEGER_BYTES])
             position += count * _INTEGER_BYTES
-            found.append(column)
-        columns[symbol] = BarColumns(symbol, seconds, places, volume_places, *found)
+            value_columns.append(column)
+        columns[symbol] = BarColumns(symbol, seconds, places, volume_places, *value_columns)
     if not fields["has_order"]:
         return BarBlock(columns, None)
     order, symbols = array("I"), list(columns)

@@ -48,10 +48,12 @@ def split_table(table: BarTable) -> dict[str, BarColumns]:
     for index, symbol in enumerate(table.symbols):
         rows.setdefault(symbol, []).append(index)
     selected = {
-        symbol: [array("q", map(column.__getitem__, found)) for column in columns]
-        for symbol, found in rows.items()
+        symbol: [array("q", map(column.__getitem__, indexes)) for column in columns]
+        for symbol, indexes in rows.items()
     }
-    return {symbol: BarColumns(symbol, *terms, *found) for symbol, found in selected.items()}
+    return {
+        symbol: BarColumns(symbol, *terms, *symbol_columns) for symbol, symbol_columns in selected.items()
+    }
 
 
 def build_block(columns: Mapping[str, BarColumns]) -> BarBlock:
@@ -66,18 +68,18 @@ def build_block(columns: Mapping[str, BarColumns]) -> BarBlock:
 
 def join_columns(parts: Iterable[BarColumns]) -> BarColumns:
     """Return consecutive bars of one symbol as one. Prices keep their value in the most places of a part."""
-    first, *others = parts
-    for part in others:
+    first, *later_parts = parts
+    for part in later_parts:
         places = max(first.places, part.places)
         volume_places = max(first.volume_places, part.volume_places)
-        left, right = (scale_columns(bar_columns, places, volume_places) for bar_columns in (first, part))
-        first = left._replace(
-            starts=left.starts + right.starts,
-            opens=left.opens + right.opens,
-            highs=left.highs + right.highs,
-            lows=left.lows + right.lows,
-            closes=left.closes + right.closes,
-            volumes=left.volumes + right.volumes,
+        earlier, later = (scale_columns(bar_columns, places, volume_places) for bar_columns in (first, part))
+        first = earlier._replace(
+            starts=earlier.starts + later.starts,
+            opens=earlier.opens + later.opens,
+            highs=earlier.highs + later.highs,
+            lows=earlier.lows + later.lows,
+            closes=earlier.closes + later.closes,
+            volumes=earlier.volumes + later.volumes,
         )
     return first
 

@@ -47,11 +47,11 @@ def pack_submission(at: int, ticket: Ticket) -> list[Any]:
     """Return the command that submits an order."""
     exits = (ticket.take_profit, ticket.stop_loss)
     fields = [
-        "S", at, ticket.symbol, ticket.side, ticket.type, _format(ticket.quantity),
-        _format(ticket.limit_price), _format(ticket.stop_price), _format(ticket.trail_amount),
-        _format(ticket.trail_percent),
+        "S", at, ticket.symbol, ticket.side, ticket.type, _format_amount(ticket.quantity),
+        _format_amount(ticket.limit_price), _format_amount(ticket.stop_price),
+        _format_amount(ticket.trail_amount), _format_amount(ticket.trail_percent),
         None if ticket.time_in_force is TimeInForce.DAY else ticket.time_in_force, ticket.expires_at,
-        ticket.product or None, *(_format(leg[0]) if leg else None for leg in exits), ticket.reason,
+        ticket.product or None, *(_format_amount(leg[0]) if leg else None for leg in exits), ticket.reason,
     ]  # fmt: skip
     while fields[-1] is None:
         fields.pop()
@@ -66,7 +66,7 @@ def pack_cancellation(at: int, order_id: str) -> list[Any]:
 def pack_replacement(at: int, order_id: str, ticket: Ticket | OrderChanges) -> list[Any]:
     """Return the command that replaces an order."""
     amounts = (ticket.quantity, ticket.limit_price, ticket.stop_price)
-    return ["R", at, order_id, *map(_format, amounts)]
+    return ["R", at, order_id, *map(_format_amount, amounts)]
 
 
 def parse_command(fields: object, symbols: Mapping[str, object]) -> Command:
@@ -81,7 +81,7 @@ def parse_command(fields: object, symbols: Mapping[str, object]) -> Command:
         return Command(CommandKind.CANCEL, at, order_id=order_id)
     if kind != CommandKind.REPLACE:
         raise InvalidCommand("it is of an unknown kind")
-    amounts = map(_parse_amount, _fill(values, _REPLACE_FIELDS)[1:])
+    amounts = map(_parse_amount, _pad_with_nulls(values, _REPLACE_FIELDS)[1:])
     changes = dict(zip(("quantity", "limit_price", "stop_price"), amounts, strict=True))
     return Command(CommandKind.REPLACE, at, order_id=order_id, changes=changes)
 
@@ -90,25 +90,25 @@ def _parse_ticket(values: Sequence[Any], symbols: Mapping[str, object]) -> Ticke
     (
         symbol, side, kind, quantity, limit, stop, trail, percent, time, expires_at, product, target,
         protection, reason,
-    ) = _fill(values, _SUBMIT_FIELDS)  # fmt: skip
+    ) = _pad_with_nulls(values, _SUBMIT_FIELDS)  # fmt: skip
     if type(symbol) is not str or symbol not in symbols:
         raise InvalidCommand("its symbol is unknown")
-    words = (side, kind, time or TimeInForce.DAY)
-    if not all(isinstance(word, str) for word in words):
+    time_in_force = time or TimeInForce.DAY
+    if not all(isinstance(text, str) for text in (side, kind, time_in_force)):
         raise InvalidCommand("a field is not text")
-    if side not in _SIDES or kind not in _TYPES or words[2] not in _TIMES:
+    if side not in _SIDES or kind not in _TYPES or time_in_force not in _TIMES:
         raise InvalidCommand("its side, type or time in force is unknown")
     take_profit, stop_loss = _parse_amount(target), _parse_amount(protection)
     return Ticket(
         symbol, side, _TYPES[kind], _parse_amount(quantity), None, _parse_amount(limit), _parse_amount(stop),
-        _parse_amount(trail), _parse_amount(percent), _TIMES[words[2]], _parse_instant(expires_at),
+        _parse_amount(trail), _parse_amount(percent), _TIMES[time_in_force], _parse_instant(expires_at),
         product=_parse_text(product) or "", reason=_parse_text(reason),
         take_profit=None if take_profit is None else Target(take_profit),
         stop_loss=None if stop_loss is None else Protection(stop_loss),
     )  # fmt: skip
 
 
-def _fill(values: Sequence[Any], size: int) -> list[Any]:
+def _pad_with_nulls(values: Sequence[Any], size: int) -> list[Any]:
     """Return the values with nulls for those that were left out."""
     if len(values) > size:
         raise InvalidCommand("it has too many fields")
@@ -139,7 +139,7 @@ def _parse_text(text: object) -> str | None:
     return text
 
 
-def _format(amount: Decimal | None) -> str | None:
+def _format_amount(amount: Decimal | None) -> str | None:
     if amount is None:
         return None
     text = str(amount)

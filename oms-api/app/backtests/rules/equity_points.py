@@ -47,11 +47,11 @@ class BacktestEquityCurve:
         self._between += not point.is_close
         if self._between > self._max_points:
             self.step *= 2
-            self._points = list(_thin(self._points))
+            self._points = list(_thin_points(self._points))
             self._between = sum(not equity_point.is_close for equity_point in self._points)
 
 
-def _thin(points: Sequence[EquityPoint]) -> Iterator[EquityPoint]:
+def _thin_points(points: Sequence[EquityPoint]) -> Iterator[EquityPoint]:
     """Yield the closes, the first point, and every second of the others."""
     number = 0
     for point in points:

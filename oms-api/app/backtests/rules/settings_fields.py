@@ -14,17 +14,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def serialize_settings(settings: BacktestSettings) -> list[Any]:
     """Return the settings as JSON values."""
-    fields: list[Any] = _serialize(settings)
+    fields: list[Any] = _serialize_value(settings)
     return fields
 
 
 def parse_settings(fields: list[Any]) -> BacktestSettings:
     """Return the settings that `serialize_settings` was given."""
-    settings: BacktestSettings = _parse(BacktestSettings, fields)
+    settings: BacktestSettings = _parse_value(BacktestSettings, fields)
     return settings
 
 
-def _serialize(value: Any) -> Any:
+def _serialize_value(value: Any) -> Any:
     match value:
         case Decimal():
             return str(value)
@@ -33,26 +33,26 @@ def _serialize(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Mapping():
-            return {str(key): _serialize(item) for key, item in value.items()}
+            return {str(key): _serialize_value(item) for key, item in value.items()}
         case tuple():
-            return [_serialize(item) for item in value]
+            return [_serialize_value(item) for item in value]
         case _:
             return value
 
 
-def _parse(kind: Any, value: Any) -> Any:
+def _parse_value(kind: Any, value: Any) -> Any:
     if get_origin(kind) is UnionType:  # a type or None
-        return None if value is None else _parse(get_args(kind)[0], value)
+        return None if value is None else _parse_value(get_args(kind)[0], value)
     if get_origin(kind) is Mapping:
         key_kind, value_kind = get_args(kind)
-        return {key_kind(key): _parse(value_kind, one) for key, one in value.items()}
+        return {key_kind(key): _parse_value(value_kind, item) for key, item in value.items()}
     if get_origin(kind) is tuple:  # of any length
-        return tuple(_parse(get_args(kind)[0], item) for item in value)
+        return tuple(_parse_value(get_args(kind)[0], item) for item in value)
     if not isinstance(kind, type) or not issubclass(kind, tuple | Decimal | StrEnum):
         return _parse_plain(kind, value)
     if issubclass(kind, tuple):
         hints = get_type_hints(kind).values()
-        return kind(*(_parse(hint, one) for hint, one in zip(hints, value, strict=True)))
+        return kind(*(_parse_value(hint, item) for hint, item in zip(hints, value, strict=True)))
     return kind(value)
 
 

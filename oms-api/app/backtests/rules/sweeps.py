@@ -81,18 +81,18 @@ def draw_sets(
     }
     if not ranges and not grid:
         raise InvalidBacktest("No parameter has a range to draw from. Name values with --grid.")
-    random, found = Random(seed), dict[tuple[str, ...], Parameters]()  # noqa: S311  # reproducible, not secret
+    random, sets_by_values = Random(seed), dict[tuple[str, ...], Parameters]()  # noqa: S311  # reproducible, not secret
     for _ in range(min(count, MAX_SETS) * _ATTEMPTS_PER_SET):
-        drawn = {
-            name: _draw(random, parameter_description)
+        parameters = {
+            name: _draw_value(random, parameter_description)
             for name, parameter_description in ranges.items()
             if name not in grid
         }
-        drawn |= {name: random.choice(values) for name, values in grid.items()}
-        found.setdefault(tuple(drawn.values()), {**fixed, **drawn})
-        if len(found) == count:
+        parameters |= {name: random.choice(values) for name, values in grid.items()}
+        sets_by_values.setdefault(tuple(parameters.values()), {**fixed, **parameters})
+        if len(sets_by_values) == count:
             break
-    return list(found.values())
+    return list(sets_by_values.values())
 
 
 def list_windows(days: Sequence[int], train: int, test: int) -> list[Window]:
@@ -110,8 +110,8 @@ def list_windows(days: Sequence[int], train: int, test: int) -> list[Window]:
 
 def split_days(days: Sequence[int]) -> list[Window]:
     """Return the only window without a walk forward."""
-    split = days[min(round(len(days) * IN_SAMPLE_SHARE), len(days) - 1)]
-    return [Window(days[0], split, days[-1] + 1)]
+    first_out_of_sample = days[min(round(len(days) * IN_SAMPLE_SHARE), len(days) - 1)]
+    return [Window(days[0], first_out_of_sample, days[-1] + 1)]
 
 
 def build_rows(results: Sequence[SetResult], windows: Sequence[Window], days_a_year: int) -> list[SweepRow]:
@@ -142,9 +142,9 @@ def compute_walk_forward(
     returns: list[float] = []
     for window in windows:
         ratios = [_compute_in_sample_average(result.returns, [window], days_a_year) for result in results]
-        known = [(ratio, -number) for number, ratio in enumerate(ratios) if ratio is not None]
-        if known:
-            best = results[-max(known)[1]]
+        ranked_ratios = [(ratio, -number) for number, ratio in enumerate(ratios) if ratio is not None]
+        if ranked_ratios:
+            best = results[-max(ranked_ratios)[1]]
             returns += _select_out_of_sample(best.returns, [window])
     return compute_sharpe(returns, days_a_year)
 
@@ -153,8 +153,8 @@ def _compute_in_sample_average(
     returns: Sequence[DayReturn], windows: Sequence[Window], days_a_year: int
 ) -> float | None:
     ratios = [compute_sharpe(_select_in_sample(returns, [window]), days_a_year) for window in windows]
-    known = [ratio for ratio in ratios if ratio is not None]
-    return fsum(known) / len(known) if known else None
+    known_ratios = [ratio for ratio in ratios if ratio is not None]
+    return fsum(known_ratios) / len(known_ratios) if known_ratios else None
 
 
 def _select_in_sample(returns: Sequence[DayReturn], windows: Sequence[Window]) -> list[float]:
@@ -181,7 +181,7 @@ def _has_range(parameter_description: ParameterDescription) -> bool:
     )
 
 
-def _draw(random: Random, parameter_description: ParameterDescription) -> str:
+def _draw_value(random: Random, parameter_description: ParameterDescription) -> str:
     if parameter_description.choices:
         return random.choice(parameter_description.choices)
     if parameter_description.minimum is None or parameter_description.maximum is None:
@@ -189,5 +189,5 @@ def _draw(random: Random, parameter_description: ParameterDescription) -> str:
     if parameter_description.type == "a whole number":
         return str(random.randint(int(parameter_description.minimum), int(parameter_description.maximum)))
     low, high = Decimal(parameter_description.minimum), Decimal(parameter_description.maximum)
-    drawn = round(low + (high - low) * Decimal(random.random()), _RANDOM_PLACES)
-    return f"{min(max(drawn, low), high):f}"
+    value = round(low + (high - low) * Decimal(random.random()), _RANDOM_PLACES)
+    return f"{min(max(value, low), high):f}"

@@ -64,11 +64,11 @@ class ChargeCalculator:
         if day != order.day:
             order.day, order.day_quantity, order.day_value = day, ZERO, ZERO
         filled = OrderTotals(order.day_quantity, order.day_value)
-        booked = compute_booked_charges(trade, filled, self._fee_totals, self._table)
-        self._fee_totals = booked.fee_totals or self._fee_totals
+        booked_charges = compute_booked_charges(trade, filled, self._fee_totals, self._table)
+        self._fee_totals = booked_charges.fee_totals or self._fee_totals
         order.day_quantity += fill.quantity
         order.day_value += fill.value
-        return booked.total
+        return booked_charges.total
 
     def charge_delivery(
         self, order: BacktestOrder, fill: Executed, position: Position, rate: Decimal | None
@@ -80,8 +80,8 @@ class ChargeCalculator:
         if order.side.sign > 0 or position.quantity <= 0 or order.product == INTRADAY:
             return ZERO
         day = find_trading_day(exchange, fill.at)
-        opened = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
-        is_intraday = opened is not None and find_trading_day(exchange, opened) == day
+        opened_at = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
+        is_intraday = opened_at is not None and find_trading_day(exchange, opened_at) == day
         terms = OrderTerms(Schedule.ZERODHA, exchange, order.side, day, order.product or None)
         if is_intraday or (symbol, day) in self._dp_days:
             return ZERO
@@ -172,13 +172,13 @@ class BacktestAccount:
             if self._needs_days and order.product != INTRADAY
             else None
         )
-        booked = build_fill(order.side, fill.quantity, fill.value, currency, rate, at)
-        current = apply_fill(position, booked)
+        booked_fill = build_fill(order.side, fill.quantity, fill.value, currency, rate, at)
+        current = apply_fill(position, booked_fill)
         self.positions[key] = current
-        self.cash -= sign * booked.value + charges + delivery
+        self.cash -= sign * booked_fill.value + charges + delivery
         self.charges += charges + delivery
         self.realized_pnl += current.realized_pnl - position.realized_pnl
-        self.traded += booked.value
+        self.traded += booked_fill.value
         self.fills += 1
         self._trips[key].book(position, current, sign * fill.quantity, charges + delivery)
         return charges
@@ -192,20 +192,20 @@ class BacktestAccount:
 
     def book_fraction(self, key: HoldingKey, fill: Fill, at: int, reason: str) -> None:
         """Book the cash in lieu of the fraction that a split leaves: a trade without charges."""
-        held = self.get_position(key)
-        current = apply_fill(held, fill)
+        previous = self.get_position(key)
+        current = apply_fill(previous, fill)
         self.positions[key] = current
-        self.realized_pnl += current.realized_pnl - held.realized_pnl
-        self._trips[key].book(held, current, fill.side.sign * fill.quantity, ZERO)
+        self.realized_pnl += current.realized_pnl - previous.realized_pnl
+        self._trips[key].book(previous, current, fill.side.sign * fill.quantity, ZERO)
         amount = -fill.side.sign * fill.value
         self.book_movement(BacktestCashMovement(at, MovementKind.CASH_IN_LIEU, amount, reason, key.symbol))
 
-    def find_currency(self, instrument: Instrument, held: Position) -> str | None:
+    def find_currency(self, instrument: Instrument, position: Position) -> str | None:
         """Return the currency that an instrument trades in, None if it is the portfolio's own."""
         if not self._has_currencies:
             return None
-        listed = instrument.currency if instrument.is_listed else None
-        return find_fill_currency(held, listed, self._currency_rates.base)
+        listed_currency = instrument.currency if instrument.is_listed else None
+        return find_fill_currency(position, listed_currency, self._currency_rates.base)
 
     def find_rate(self, currency: str | None) -> Decimal | None:
         """Return the value of one unit of a currency in the portfolio's, None if it is the portfolio's.
@@ -216,27 +216,29 @@ class BacktestAccount:
             return None
         return self._currency_rates.require(currency)
 
-    def find_rate_to_value(self, instrument: Instrument, held: Position) -> Decimal | None:
+    def find_rate_to_value(self, instrument: Instrument, position: Position) -> Decimal | None:
         """Return the rate to value an order and its position, None in the portfolio's own currency.
 
         It is zero if no rate is known, so that no new order passes.
         """
-        currency = self.find_currency(instrument, held)
+        currency = self.find_currency(instrument, position)
         return None if currency is None else self._currency_rates.find(currency) or ZERO
 
-    def value_position(self, key: HoldingKey, held: Position) -> Decimal:
+    def value_position(self, key: HoldingKey, position: Position) -> Decimal:
         """Return the signed market value of a position at the last price."""
-        value = multiply(held.quantity, self._get_price(key.symbol))
+        value = multiply(position.quantity, self._get_price(key.symbol))
         return (
-            value if held.currency is None else multiply(value, self._currency_rates.require(held.currency))
+            value
+            if position.currency is None
+            else multiply(value, self._currency_rates.require(position.currency))
         )
 
     def measure_exposure(self) -> tuple[Decimal, Decimal]:
         """Return the sum of the positions' values at the last prices, with and without their signs."""
         net = gross = ZERO
-        for key, held in self.positions.items():
-            if held.quantity:
-                value = self.value_position(key, held)
+        for key, position in self.positions.items():
+            if position.quantity:
+                value = self.value_position(key, position)
                 net += value
                 gross += abs(value)
         return net, gross

@@ -55,15 +55,15 @@ class BarFile:
     def _read_tables(self, report: Report) -> Iterator[BarTable]:
         with self.path.open("rb") as file:
             header = file.readline()
-            self._parser.check_header(self._decode(header).rstrip("\n"))
+            self._parser.check_header(self._decode_chunk(header).rstrip("\n"))
             byte_count = len(header)
             while chunk := file.read(self._chunk_bytes):
                 chunk += file.readline()  # up to the end of the line
                 byte_count += len(chunk)
-                yield self._parser.parse(self._decode(chunk))
+                yield self._parser.parse(self._decode_chunk(chunk))
                 report(byte_count)
 
-    def _decode(self, chunk: bytes) -> str:
+    def _decode_chunk(self, chunk: bytes) -> str:
         self.digest.update(chunk)
         text = chunk.decode("utf-8").replace("\r\n", "\n")
         return text if text.endswith("\n") else f"{text}\n"
@@ -87,22 +87,22 @@ class _Source:
             return
         self.reached = table.starts[-1]
         for symbol, columns in split_table(table).items():
-            selected = self._select(columns)
+            selected = self._select_bars(columns)
             if selected.starts:
                 bar_columns = self.pending.get(symbol)
                 self.pending[symbol] = join_columns([bar_columns, selected] if bar_columns else [selected])
 
-    def take(self, bound: int) -> Iterator[BarColumns]:
-        """Yield and remove the bars that begin before `bound`."""
+    def take(self, end: int) -> Iterator[BarColumns]:
+        """Yield and remove the bars that begin before `end`."""
         for symbol, columns in list(self.pending.items()):
-            count = bisect_left(columns.starts, bound)
+            count = bisect_left(columns.starts, end)
             if count == len(columns.starts):
                 yield self.pending.pop(symbol)
             elif count:
                 self.pending[symbol] = columns.rows(count, len(columns.starts))
                 yield columns.rows(0, count)
 
-    def _select(self, columns: BarColumns) -> BarColumns:
+    def _select_bars(self, columns: BarColumns) -> BarColumns:
         symbols, start, end = self._selection
         starts = columns.starts
         if symbols and columns.symbol not in symbols:
@@ -139,16 +139,16 @@ class BarFiles:
 
     def list_symbols(self) -> list[str]:
         """Return the symbols of the files, sorted. Raises InvalidBacktest if one cannot be read."""
-        found: set[bytes] = set()
+        symbol_fields: set[bytes] = set()
         try:
             for bar_file in self._files:
                 with bar_file.path.open("rb") as file:
                     file.readline()
-                    found.update(line.partition(b",")[0] for line in file)
+                    symbol_fields.update(line.partition(b",")[0] for line in file)
         except OSError as error:
             raise InvalidBacktest(str(error)) from None
         return sorted(
-            symbol.decode(errors="replace").strip().strip('"').upper() for symbol in found if symbol
+            symbol.decode(errors="replace").strip().strip('"').upper() for symbol in symbol_fields if symbol
         )
 
     def count_bytes(self) -> int:
@@ -171,13 +171,13 @@ class BarFiles:
 
         pairs = zip(self._files, self._selections, strict=True)
         sources = [_Source(file, selection, track(index)) for index, (file, selection) in enumerate(pairs)]
-        bound = -_END
-        while bound < _END:
+        end = -_END
+        while end < _END:
             for source in sources:
-                if source.reached == bound:
+                if source.reached == end:
                     source.read()
-            bound = min(source.reached for source in sources)
-            block = self._build_block([part for source in sources for part in source.take(bound)])
+            end = min(source.reached for source in sources)
+            block = self._build_block([part for source in sources for part in source.take(end)])
             if block.columns:
                 yield block
 
@@ -186,14 +186,14 @@ class BarFiles:
         for part in parts:
             by_symbol.setdefault(part.symbol, []).append(part)
         columns = {}
-        for symbol, found in sorted(by_symbol.items()):
-            found.sort(key=lambda bar_columns: bar_columns.starts[0])
-            joined = join_columns(found)
-            if len(found) > 1 and any(
-                bar_columns.starts[-1] >= other.starts[0] for bar_columns, other in pairwise(found)
+        for symbol, symbol_columns in sorted(by_symbol.items()):
+            symbol_columns.sort(key=lambda bar_columns: bar_columns.starts[0])
+            joined_columns = join_columns(symbol_columns)
+            if len(symbol_columns) > 1 and any(
+                bar_columns.starts[-1] >= other.starts[0] for bar_columns, other in pairwise(symbol_columns)
             ):
                 raise InvalidBacktest(f"Two files have bars of {symbol} of the same time.")
-            columns[symbol] = self._rescale(joined)
+            columns[symbol] = self._rescale(joined_columns)
         return build_block(columns)
 
     def _rescale(self, columns: BarColumns) -> BarColumns:

@@ -37,9 +37,9 @@ class CarryBooker:
         self._basis = self._build_basis()
         while self._settings.carry_rates:
             close = get_next_close(self._calendar, close)
-            yield ScheduledEvent(int(close.timestamp()), EventRank.CARRY, self._book)
+            yield ScheduledEvent(int(close.timestamp()), EventRank.CARRY, self._book_costs)
 
-    def _book(self, at: int) -> None:
+    def _book_costs(self, at: int) -> None:
         close = datetime.fromtimestamp(at, UTC)
         basis, period = self._basis, CarryPeriod(get_pnl_date(self._since), get_pnl_date(close))
         self._since, self._basis = close, self._build_basis()
@@ -52,9 +52,9 @@ class CarryBooker:
 
     def _build_basis(self) -> CarryBasis:
         shorts: dict[str, Decimal] = {}
-        for key, held in self._account.positions.items():
-            if held.quantity < ZERO:
-                currency = held.currency or self._settings.currency
-                value = abs(self._account.value_position(key, held))
+        for key, position in self._account.positions.items():
+            if position.quantity < ZERO:
+                currency = position.currency or self._settings.currency
+                value = abs(self._account.value_position(key, position))
                 shorts[currency] = shorts.get(currency, ZERO) + value
         return CarryBasis(self._settings.currency, self._account.cash, shorts)

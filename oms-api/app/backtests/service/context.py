@@ -89,8 +89,10 @@ class BacktestContext:
 
     def position(self, symbol: str, product: str | None = None) -> Position:
         """See `Context`."""
-        held = self._account.get_position(HoldingKey(symbol, self._product if product is None else product))
-        return Position(held.quantity, held.cost, held.realized_pnl)
+        position = self._account.get_position(
+            HoldingKey(symbol, self._product if product is None else product)
+        )
+        return Position(position.quantity, position.cost, position.realized_pnl)
 
     def price(self, symbol: str) -> Decimal | None:
         """See `Context`."""
@@ -171,9 +173,9 @@ class BacktestContext:
 
     def list_open_orders(self, symbol: str | None = None) -> Sequence[OrderState]:
         """See `Context`."""
-        found = self._orders.open
-        names = found if symbol is None else (symbol,)
-        orders = [order for name in names for order in found.get(name, {}).values()]
+        orders_by_symbol = self._orders.open
+        names = orders_by_symbol if symbol is None else (symbol,)
+        orders = [order for name in names for order in orders_by_symbol.get(name, {}).values()]
         return [
             order.build_state()
             for order in sorted(

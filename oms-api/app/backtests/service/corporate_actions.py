@@ -40,12 +40,14 @@ class CorporateActionBooker:
 
     def _book_dividend(self, action: CorporateActionTerms, at: int) -> None:
         account = self._account
-        held = [one.quantity for key, one in account.positions.items() if key.symbol == action.symbol]
-        if not any(held):
+        quantities = [
+            position.quantity for key, position in account.positions.items() if key.symbol == action.symbol
+        ]
+        if not any(quantities):
             return
         rate = account.find_rate(action.currency)
-        dividends = [compute_dividend(quantity, action, rate) for quantity in held]
-        reason = f"Dividend of {sum(held, ZERO).normalize():f} {action.symbol}"
+        dividends = [compute_dividend(quantity, action, rate) for quantity in quantities]
+        reason = f"Dividend of {sum(quantities, ZERO).normalize():f} {action.symbol}"
         gross = sum((dividend.gross for dividend in dividends), ZERO)
         withheld = sum((dividend.withheld for dividend in dividends), ZERO)
         account.book_movement(BacktestCashMovement(at, MovementKind.DIVIDEND, gross, reason, action.symbol))
@@ -54,21 +56,23 @@ class CorporateActionBooker:
         )
 
     def _book_split(self, action: CorporateActionTerms, at: int) -> None:
-        for key, held in list(self._account.positions.items()):
-            if key.symbol == action.symbol and held.quantity:
-                self._split_position(key, held, action, at)
+        for key, position in list(self._account.positions.items()):
+            if key.symbol == action.symbol and position.quantity:
+                self._split_position(key, position, action, at)
         self._feeds[action.symbol].restate(action.ratio)
         self._orders.restate(action.symbol, action.ratio, at)
 
-    def _split_position(self, key: HoldingKey, held: Position, action: CorporateActionTerms, at: int) -> None:
-        fraction = find_fraction(held.quantity, action.ratio)
+    def _split_position(
+        self, key: HoldingKey, position: Position, action: CorporateActionTerms, at: int
+    ) -> None:
+        fraction = find_fraction(position.quantity, action.ratio)
         split = Split(action.effective_at, action.ratio)
-        self._account.positions[key] = apply_split(held, split)
+        self._account.positions[key] = apply_split(position, split)
         if not fraction:
             return
         side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
-        _, value = compute_fraction_price(action, held, quantity)
+        _, value = compute_fraction_price(action, position, quantity)
         reason = f"Cash in lieu of {fraction.normalize():f} {key.symbol}"
-        rate = self._account.find_rate(held.currency)
-        fill = build_fill(side, quantity, value, held.currency, rate, action.effective_at)
+        rate = self._account.find_rate(position.currency)
+        fill = build_fill(side, quantity, value, position.currency, rate, action.effective_at)
         self._account.book_fraction(key, fill, at, reason)

@@ -18,8 +18,10 @@ class CurrencyRates:
 
     def __init__(self, base: str, feeds: Mapping[str, BarFeed]) -> None:
         self.base = base
-        named = ((parse_pair(symbol), feed) for symbol, feed in feeds.items())
-        self._feeds = {pair: feed for pair, feed in named if pair is not None}
+        feeds_by_pair = ((parse_pair(symbol), feed) for symbol, feed in feeds.items())
+        self._feeds = {
+            currency_pair: feed for currency_pair, feed in feeds_by_pair if currency_pair is not None
+        }
 
     def find(self, currency: str, at: int | None = None) -> Decimal | None:
         """Return the value of one unit of a currency, None if no rate is known.
@@ -29,20 +31,27 @@ class CurrencyRates:
         return find_rate(
             currency,
             self.base,
-            {pair: self._find_quote(pair, at) for pair in list_pairs(currency, self.base)},
+            {
+                currency_pair: self._find_quote(currency_pair, at)
+                for currency_pair in list_pairs(currency, self.base)
+            },
         )
 
     def require(self, currency: str, at: int | None = None) -> Decimal:
         """Return the value of one unit of a currency. Raises InvalidBacktest if no rate is known."""
         rate = self.find(currency, at)
         if rate is None:
-            pair = f"{currency}/{self.base}"
-            raise InvalidBacktest(f"There is no rate of {pair}: add bars of this pair, such as with --rates.")
+            currency_pair = f"{currency}/{self.base}"
+            raise InvalidBacktest(
+                f"There is no rate of {currency_pair}: add bars of this pair, such as with --rates."
+            )
         return rate
 
-    def _find_quote(self, pair: str, at: int | None) -> Quote | None:
-        feed = self._feeds.get(pair)
+    def _find_quote(self, currency_pair: str, at: int | None) -> Quote | None:
+        feed = self._feeds.get(currency_pair)
         price = None if feed is None else feed.find_price_at(at)
         if price is None:
             return None
-        return Quote(pair, None, None, price, None, None, datetime.fromtimestamp(at or 0, UTC), _SOURCE)
+        return Quote(
+            currency_pair, None, None, price, None, None, datetime.fromtimestamp(at or 0, UTC), _SOURCE
+        )

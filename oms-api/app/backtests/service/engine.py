@@ -98,13 +98,13 @@ class BacktestEngine:
         """Run the strategy. Raises StrategyFailed, and InvalidBacktest if there are no bars."""
         for block in blocks:
             if self._day is None:
-                self._start(block)
+                self._start_strategy(block)
             self._bars += block.size
             self._play_block(block)
         if self._day is None:
             raise InvalidBacktest("There are no bars of these symbols in this period.")
-        self._call("on_stop", self._strategy.on_stop, self._context)
-        self._dispatch()
+        self._call_strategy("on_stop", self._strategy.on_stop, self._context)
+        self._dispatch_notices()
         self._events.run_until(self._context.seconds)
         self._add_point(is_close=True)
         self._orders.close()
@@ -115,7 +115,7 @@ class BacktestEngine:
             self._has_weekends, result_hash,
         )  # fmt: skip
 
-    def _start(self, block: BarBlock) -> None:
+    def _start_strategy(self, block: BarBlock) -> None:
         first = min(bar_columns.starts[0] for bar_columns in block.columns.values())
         self._context.seconds = first
         actions = CorporateActionBooker(self._account, self._orders, self._feeds)
@@ -127,10 +127,10 @@ class BacktestEngine:
             ),
         )
         self._events.run_until(first)
-        self._call("on_start", self._strategy.on_start, self._context)
+        self._call_strategy("on_start", self._strategy.on_start, self._context)
         self._context.finish_start()
         self._add_point(is_close=False)
-        self._dispatch()
+        self._dispatch_notices()
 
     def _play_block(self, block: BarBlock) -> None:
         for symbol, columns in block.columns.items():
@@ -187,15 +187,15 @@ class BacktestEngine:
             if open_orders:
                 self._orders.match(feed, end)
             if notices:
-                self._dispatch()
+                self._dispatch_notices()
             if index >= ready:
                 on_bar(context, _new_bar(Bar, row))
                 if notices:
-                    self._dispatch()
+                    self._dispatch_notices()
 
     def _play_groups(self, block: BarBlock) -> None:
         """Play the bars of several symbols: those of one start together."""
-        for start, group in groupby(self._advance(_list_order(block)), key=lambda feed: feed[1]):
+        for start, group in groupby(self._advance_feeds(_list_order(block)), key=lambda feed: feed[1]):
             self._begin_day(start)
             self._events.run_until(start)
             self._context.seconds = end = start + self._seconds
@@ -205,11 +205,11 @@ class BacktestEngine:
             for feed in feeds:
                 if self._orders.open[feed.symbol]:
                     self._orders.match(feed, end)
-            self._dispatch()
+            self._dispatch_notices()
             for feed in feeds:
                 if feed.seen + feed.index + 1 >= feed.warm_up and feed.symbol not in self._hidden:
-                    self._call("on_bar", self._strategy.on_bar, self._context, feed.build_bar())
-                    self._dispatch()
+                    self._call_strategy("on_bar", self._strategy.on_bar, self._context, feed.build_bar())
+                    self._dispatch_notices()
             self._finish_instant()
             self._instants += 1
             if self._instants % self._curve.step == 0:
@@ -218,7 +218,7 @@ class BacktestEngine:
     def _finish_instant(self) -> None:
         """End the instant of some bars of several symbols."""
 
-    def _advance(self, order: Sequence[str]) -> Iterator[tuple[BarFeed, int]]:
+    def _advance_feeds(self, order: Sequence[str]) -> Iterator[tuple[BarFeed, int]]:
         """Yield the feed and the start of each bar. The caller makes it the current one by `_show_bar`."""
         positions = dict.fromkeys(order, 0)
         for symbol in order:
@@ -252,7 +252,7 @@ class BacktestEngine:
         net, gross = account.measure_exposure()
         self._curve.append(EquityPoint(at, account.cash, net, gross, account.charges, is_close))
 
-    def _dispatch(self) -> None:
+    def _dispatch_notices(self) -> None:
         """Report fills and new statuses to the strategy, and those that its reactions cause."""
         notices, context, strategy = self._orders.notices, self._context, self._strategy
         count = 0
@@ -263,14 +263,16 @@ class BacktestEngine:
                 raise self._build_failure("on_order", error)
             notice = notices.popleft()
             if isinstance(notice, Fill):
-                self._call("on_fill", strategy.on_fill, context, notice)
+                self._call_strategy("on_fill", strategy.on_fill, context, notice)
             else:
-                self._call("on_order", strategy.on_order, context, notice)
+                self._call_strategy("on_order", strategy.on_order, context, notice)
 
     def _find_price(self, symbol: str) -> Any:
         return self._feeds[symbol].find_price()
 
-    def _call(self, name: str, callback: Callable[..., None], context: Context, *arguments: object) -> None:
+    def _call_strategy(
+        self, name: str, callback: Callable[..., None], context: Context, *arguments: object
+    ) -> None:
         try:
             callback(context, *arguments)
         except _FINAL_ERRORS:

@@ -78,11 +78,11 @@ class BarFeed:
         if self.columns is not None:
             self.seen += len(self.columns.starts)
             self._earlier.append(self.columns)
-            known = sum(len(bar_columns.starts) for bar_columns in self._earlier)
-            while known - len(self._earlier[0].starts) >= MAX_HISTORY:
-                known -= len(self._earlier.popleft().starts)
+            bar_count = sum(len(bar_columns.starts) for bar_columns in self._earlier)
+            while bar_count - len(self._earlier[0].starts) >= MAX_HISTORY:
+                bar_count -= len(self._earlier.popleft().starts)
         self.columns, self.index = columns, -1
-        self.floats = [(series, _compute(series.indicator, columns)) for series, _ in self.floats]
+        self.floats = [(series, _compute_values(series.indicator, columns)) for series, _ in self.floats]
         self.prices = [(series, _compute_prices(series.indicator, columns)) for series, _ in self.prices]
         for price_series, _ in self.prices:
             if price_series.raw is not None:
@@ -128,21 +128,21 @@ class BarFeed:
         assert columns is not None  # noqa: S101  # there is a current bar
         index, exponent = self.index, -columns.places
         prices = (columns.opens[index], columns.highs[index], columns.lows[index], columns.closes[index])
-        opened, high, low, close = [Decimal(price).scaleb(exponent) for price in prices]
+        open_price, high, low, close = [Decimal(price).scaleb(exponent) for price in prices]
         start = datetime.fromtimestamp(columns.starts[index], UTC)
-        return MarketBar(self.symbol, start, opened, high, low, close, self.build_bar().volume)
+        return MarketBar(self.symbol, start, open_price, high, low, close, self.build_bar().volume)
 
     def list_history(self, count: int) -> list[Bar]:
         """Return at most the last `count` bars up to the current one, oldest first."""
-        found: deque[Bar] = deque()
+        bars: deque[Bar] = deque()
         current = [] if self.columns is None else [(self.columns, self.index + 1)]
         earlier = ((bar_columns, len(bar_columns.starts)) for bar_columns in reversed(self._earlier))
         for columns, size in chain(current, earlier):
-            first = max(size - (count - len(found)), 0)
-            found.extendleft(build_bar(columns, index) for index in range(size - 1, first - 1, -1))
-            if len(found) >= count:
+            first = max(size - (count - len(bars)), 0)
+            bars.extendleft(build_bar(columns, index) for index in range(size - 1, first - 1, -1))
+            if len(bars) >= count:
                 break
-        return list(found)
+        return list(bars)
 
     def build_bar(self) -> Bar:
         """Return the current bar as a strategy sees it."""
@@ -151,7 +151,7 @@ class BarFeed:
         return build_bar(columns, self.index)
 
 
-def _compute(indicator: Indicator, columns: BarColumns) -> Sequence[float]:
+def _compute_values(indicator: Indicator, columns: BarColumns) -> Sequence[float]:
     if takes_blocks(indicator):
         return indicator.extend(columns)
     return StepwiseValues(indicator.extend, columns)

@@ -71,19 +71,22 @@ class BacktestJobs:
         if backtest is None:
             return None
         try:
-            self._run(backtest)
+            self._run_backtest(backtest)
         except RunCanceled:
             _LOG.info("the backtest %s was canceled", backtest.id)
         except (InvalidBacktest, StrategyFailed, ArithmeticError, ValueError) as error:
-            self._fail(backtest, str(error))
+            self._record_failure(backtest, str(error))
         except Exception as error:  # noqa: BLE001  # the next backtests must still run
-            self._fail(backtest, f"The backtest failed: {type(error).__name__}.")
+            self._record_failure(backtest, f"The backtest failed: {type(error).__name__}.")
             _LOG.exception("the backtest %s failed", backtest.id)
         return backtest
 
-    def _run(self, backtest: Backtest) -> None:
+    def _run_backtest(self, backtest: Backtest) -> None:
         settings, interval = self._build_settings(backtest), Interval(backtest.interval)
-        run_strategy, parameters = self._prepare(backtest, settings), orjson.loads(backtest.parameters)
+        run_strategy, parameters = (
+            self._prepare_strategy(backtest, settings),
+            orjson.loads(backtest.parameters),
+        )
         period = (backtest.since, backtest.until)
         names = sorted({*backtest.symbol_names, *settings.rate_symbols})
         bars = StoredBars(self._engine, self._market, backtest.tenant_id, names, interval, period, self._now)
@@ -91,13 +94,15 @@ class BacktestJobs:
         with TemporaryDirectory() as name:
             folder = Path(name)
             with closing(Recorder(folder)) as recorder:
-                finished = run_strategy(backtest.symbol_names, recorder, bars.read_blocks(progress.update))
-            run, code_hash = finished.run, finished.code_hash
+                finished_run = run_strategy(
+                    backtest.symbol_names, recorder, bars.read_blocks(progress.update)
+                )
+            run, code_hash = finished_run.run, finished_run.code_hash
             hashes = {"code_hash": code_hash, "data_hash": bars.data_hash, "result_hash": run.result_hash}
             statistics = compute_statistics(run)
             result = build_result(backtest.strategy, parameters, hashes, statistics)
             (folder / REPORT_NAME).write_text(build_report(result, run.points), encoding="utf-8")
-            self._store(backtest, folder, run, bars.data_hash, statistics)
+            self._store_result(backtest, folder, run, bars.data_hash, statistics)
 
     def _build_settings(self, backtest: Backtest) -> BacktestSettings:
         """Return the settings of a run, with the corporate actions that the service stores."""
@@ -110,7 +115,7 @@ class BacktestJobs:
             actions = list_actions_of_symbols(connection, backtest.tenant_id, names, period)
         return settings._replace(actions=tuple(actions))
 
-    def _prepare(self, backtest: Backtest, settings: BacktestSettings) -> RunStrategy:
+    def _prepare_strategy(self, backtest: Backtest, settings: BacktestSettings) -> RunStrategy:
         """Return what runs the strategy. Raises InvalidBacktest, and what a trusted module raises."""
         if locate_code(backtest.entry_point).code_hash != backtest.code_hash:
             raise InvalidBacktest("The code changed since the backtest was asked for; ask for it again.")
@@ -123,7 +128,7 @@ class BacktestJobs:
             return prepare_sandboxed(backtest.entry_point, parameters, settings, LIMITS)
         return prepare_trusted(backtest.entry_point, parameters, settings)
 
-    def _store(
+    def _store_result(
         self,
         backtest: Backtest,
         folder: Path,
@@ -139,16 +144,16 @@ class BacktestJobs:
         files = {
             name: gzip.compress((folder / name).read_bytes(), 6, mtime=0) for name in (*FILES, REPORT_NAME)
         }
-        self._finish(backtest, changes, DONE_EVENT, files)
+        self._record_end(backtest, changes, DONE_EVENT, files)
 
-    def _fail(self, backtest: Backtest, error: str) -> None:
+    def _record_failure(self, backtest: Backtest, error: str) -> None:
         changes = {"status": BacktestStatus.FAILED, "error": error[:MAX_ERROR_LENGTH]}
         try:
-            self._finish(backtest, changes, FAILED_EVENT, {})
+            self._record_end(backtest, changes, FAILED_EVENT, {})
         except RunCanceled:
             _LOG.info("the backtest %s was canceled", backtest.id)
 
-    def _finish(
+    def _record_end(
         self, backtest: Backtest, changes: Mapping[str, Any], event: str, files: Mapping[str, bytes]
     ) -> None:
         now = self._now()

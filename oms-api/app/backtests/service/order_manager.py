@@ -54,7 +54,7 @@ class OrderManager:
         self.notices: deque[Notice] = deque()
         self.risk = RiskEvaluator(settings, account, self.open, find_price)
         self._book = PaperOrderBook()
-        self._exits = ExitManager(self._create, self._reduce)
+        self._exits = ExitManager(self._create_order, self._reduce_exit)
         self._instruments: dict[str, Instrument] = {}
         self.count = 0  # of orders, including denied ones
         self._sessions = BacktestSessions(settings, calendars)
@@ -63,7 +63,7 @@ class OrderManager:
         """Place an order, which may be denied or rejected. Raises ValueError for an invalid ticket."""
         if errors := find_shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
-        order = self._create(ticket, ticket.quantity or ZERO, at)
+        order = self._create_order(ticket, ticket.quantity or ZERO, at)
         denial = self.risk.count_order_message(order.instrument, at)
         denial = denial or self._sessions.find_denial(order.instrument, order.product, at)
         denial = denial or self.risk.find_denial(order, at)
@@ -71,12 +71,12 @@ class OrderManager:
             exit_order = BacktestOrder("", leg, order.instrument, order.quantity, at, order.id)
             denial = denial or self.risk.find_denial(exit_order, at)
         if denial is not None:
-            self._deny(order, denial.message, at)
+            self._deny_order(order, denial.message, at)
             return order
         order.move(Status.SUBMITTED, at)
         reason = simulate_rejection(self._settings.market, order.id)
         if reason is not None:
-            self._close(order, Status.REJECTED, at, reason)
+            self._close_order(order, Status.REJECTED, at, reason)
         else:
             self._start_working(order, at)
         return order
@@ -85,8 +85,8 @@ class OrderManager:
         """Cancel an order, if it is open."""
         order = self.find(order_id)
         if order is not None:
-            self._withdraw(order)
-            self._close(order, Status.CANCELED, at, "Canceled by the strategy.")
+            self._remove_from_market(order)
+            self._close_order(order, Status.CANCELED, at, "Canceled by the strategy.")
 
     def replace(self, order_id: str, ticket: Ticket, at: int) -> BacktestOrder:
         """Replace an open order by one with another total quantity or other prices.
@@ -101,55 +101,57 @@ class OrderManager:
         quantity = ticket.quantity or ZERO
         if previous.parent_id is not None:  # an exit never grows beyond what it protects
             quantity = min(quantity, previous.quantity)
-        order = self._create(ticket, quantity, at, previous.parent_id)
+        order = self._create_order(ticket, quantity, at, previous.parent_id)
         order.filled_quantity, order.filled_value = previous.filled_quantity, previous.filled_value
         order.trail_level = previous.trail_level
         denial = self.risk.count_order_message(order.instrument, at)
         denial = denial or self.risk.find_denial(order, at, previous)
         if denial is not None:
-            self._deny(order, denial.message, at)
+            self._deny_order(order, denial.message, at)
             return order
-        self._withdraw(previous)
+        self._remove_from_market(previous)
         previous.move(Status.PENDING_REPLACE, at)
-        self._close(previous, Status.REPLACED, at)
+        self._close_order(previous, Status.REPLACED, at)
         order.move(Status.SUBMITTED, at)
         if order.leaves <= ZERO:
             order.quantity = order.filled_quantity
-            self._close(order, Status.FILLED, at)
+            self._close_order(order, Status.FILLED, at)
         else:
             self._start_working(order, at)
         return order
 
     def find(self, order_id: str) -> BacktestOrder | None:
         """Return an open order, or None."""
-        return next((found[order_id] for found in self.open.values() if order_id in found), None)
+        return next(
+            (orders_by_id[order_id] for orders_by_id in self.open.values() if order_id in orders_by_id), None
+        )
 
     def match(self, feed: BarFeed, now: int) -> None:
         """Match the open orders of a symbol against its current bar, which ends now."""
         bar, start = feed.build_market_bar(), feed.start
         for order in list(self.open[feed.symbol].values()):
             if order.ends_at is not None and bar.start >= order.ends_at:
-                self._withdraw(order)
-                self._close(order, Status.EXPIRED, start, _EXPIRED)
+                self._remove_from_market(order)
+                self._close_order(order, Status.EXPIRED, start, _EXPIRED)
         orders = self._book.list_orders(feed.symbol)
         if not orders or not self._sessions.is_open(self.get_instrument(feed.symbol), bar.start):
             return
         for event in match_bar(orders, bar, self._settings.market):
-            self._apply(event, feed.symbol, bar.start, start, now)
+            self._apply_event(event, feed.symbol, bar.start, start, now)
         self._book.ended.clear()
 
     def cancel_product(self, symbol: str, product_name: str, at: int) -> None:
         """Cancel the open orders of a symbol and product, because it is squared off."""
         for order in list(self.open.get(symbol, {}).values()):
             if order.product == product_name:
-                self._withdraw(order)
-                self._close(order, Status.CANCELED, at, _SQUARED_OFF)
+                self._remove_from_market(order)
+                self._close_order(order, Status.CANCELED, at, _SQUARED_OFF)
 
-    def close_position(self, symbol: str, product_name: str, held: Decimal, at: int) -> None:
+    def close_position(self, symbol: str, product_name: str, position_quantity: Decimal, at: int) -> None:
         """Close a position by a market order, because it is squared off."""
-        side = Side.SELL if held > ZERO else Side.BUY
-        ticket = Ticket(symbol, side.value, OrderType.MARKET, abs(held), product=product_name)
-        order = self._create(ticket._replace(reason=_SQUARED_OFF), abs(held), at)
+        side = Side.SELL if position_quantity > ZERO else Side.BUY
+        ticket = Ticket(symbol, side.value, OrderType.MARKET, abs(position_quantity), product=product_name)
+        order = self._create_order(ticket._replace(reason=_SQUARED_OFF), abs(position_quantity), at)
         order.is_square_off, order.reason = True, _SQUARED_OFF
         order.move(Status.SUBMITTED, at)
         self._start_working(order, at)
@@ -160,15 +162,15 @@ class OrderManager:
             if restate_after_split(order, ratio, self._exits):
                 order.updated_at, order.accepted_at = at, datetime.fromtimestamp(at, UTC)
                 self._book.add(order.build_broker_order(order.accepted_at))
-                self._notify(order)
+                self._notify_strategy(order)
             else:
-                self._withdraw(order)
-                self._close(order, Status.CANCELED, at, _SPLIT)
+                self._remove_from_market(order)
+                self._close_order(order, Status.CANCELED, at, _SPLIT)
 
     def close(self) -> None:
         """Record the orders that are still open."""
-        for found in self.open.values():
-            for order in found.values():
+        for orders_by_id in self.open.values():
+            for order in orders_by_id.values():
                 self._recorder.record_order(order)
 
     def get_instrument(self, symbol: str) -> Instrument:
@@ -177,7 +179,9 @@ class OrderManager:
             self._instruments[symbol] = self._settings.build_instrument(symbol)
         return self._instruments[symbol]
 
-    def _create(self, ticket: Ticket, quantity: Decimal, at: int, parent: str | None = None) -> BacktestOrder:
+    def _create_order(
+        self, ticket: Ticket, quantity: Decimal, at: int, parent: str | None = None
+    ) -> BacktestOrder:
         self.count += 1
         instrument = self.get_instrument(ticket.symbol)
         return BacktestOrder(f"O{self.count}", ticket, instrument, quantity, at, parent)
@@ -195,9 +199,9 @@ class OrderManager:
         order.move(Status.ACCEPTED, at)
         self.open.setdefault(order.ticket.symbol, {})[order.id] = order
         self._book.add(order.build_broker_order(order.accepted_at))
-        self._notify(order)
+        self._notify_strategy(order)
 
-    def _apply(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
+    def _apply_event(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
         """Apply an event of the market at the start of a bar. The strategy is notified at the bar's end."""
         order = self.open[symbol].get(event.order_id)
         if order is None:  # an earlier fill of the bar has closed what this exit protects
@@ -205,27 +209,27 @@ class OrderManager:
         if isinstance(event, Executed) and event.quantity > order.leaves:
             event = event._replace(quantity=order.leaves, value=multiply(order.leaves, event.price))
         followers = self._book.apply(event, symbol, start)
-        self._change(order, event, at)
+        self._change_order(order, event, at)
         for follower in followers:
             if isinstance(follower, Canceled):
-                self._close(self.open[symbol][follower.order_id], Status.CANCELED, at, _GROUP_FILLED)
+                self._close_order(self.open[symbol][follower.order_id], Status.CANCELED, at, _GROUP_FILLED)
         if isinstance(event, Executed):
             self._update_group(order, symbol)
             self._release_exits(order, now)
 
-    def _change(self, order: BacktestOrder, event: MarketEvent, at: int) -> None:
+    def _change_order(self, order: BacktestOrder, event: MarketEvent, at: int) -> None:
         match event:
             case Executed():
-                self._fill(order, event, at)
+                self._fill_order(order, event, at)
             case Triggered():
                 order.is_triggered = True
                 order.move(Status.TRIGGERED, at)
             case TrailMoved():
                 order.trail_level = event.level
             case Lapsed():
-                self._close(order, Status.CANCELED, at, event.reason)
+                self._close_order(order, Status.CANCELED, at, event.reason)
 
-    def _fill(self, order: BacktestOrder, event: Executed, at: int) -> None:
+    def _fill_order(self, order: BacktestOrder, event: Executed, at: int) -> None:
         charges = self._account.book(order, event)
         order.filled_quantity += event.quantity
         order.filled_value += event.value
@@ -244,53 +248,53 @@ class OrderManager:
             self.notices.append(fill)
         status = get_status_after_fill(order.status, order.quantity, order.filled_quantity)
         if status is Status.FILLED:
-            self._close(order, status, at)
+            self._close_order(order, status, at)
         else:
             order.move(status, at)
-            self._notify(order)
+            self._notify_strategy(order)
 
     def _update_group(self, order: BacktestOrder, symbol: str) -> None:
         """Copy the quantities of the filled order's siblings, which the fill has reduced."""
         if order.group is not None:
-            for working in self._book.list_orders(symbol):
-                if working.group == order.group:
-                    self.open[symbol][working.id].quantity = working.quantity
+            for working_order in self._book.list_orders(symbol):
+                if working_order.group == order.group:
+                    self.open[symbol][working_order.id].quantity = working_order.quantity
 
     def _release_exits(self, order: BacktestOrder, now: int) -> None:
         """Let the exits of a filled entry work, and cut exits to what is left of the position."""
         open_orders = self.open.get(order.ticket.symbol, {})
         if order.has_exits:
-            for created in self._exits.grow(order, open_orders, now):
-                created.move(Status.SUBMITTED, now)
-                self._start_working(created, now)
+            for exit_order in self._exits.grow(order, open_orders, now):
+                exit_order.move(Status.SUBMITTED, now)
+                self._start_working(exit_order, now)
         if open_orders:
             self._exits.cut(open_orders, order.product, self._account.get_order_position(order).quantity, now)
 
-    def _reduce(self, order: BacktestOrder, quantity: Decimal, at: int) -> None:
+    def _reduce_exit(self, order: BacktestOrder, quantity: Decimal, at: int) -> None:
         """Change the total quantity of a working exit; one that has nothing left is canceled."""
         order.quantity = quantity
         if order.leaves > ZERO:
             self._book.add(order.build_broker_order(order.accepted_at or datetime.fromtimestamp(at, UTC)))
         else:
-            self._withdraw(order)
-            self._close(order, Status.CANCELED, at, "The position that it protects was reduced.")
+            self._remove_from_market(order)
+            self._close_order(order, Status.CANCELED, at, "The position that it protects was reduced.")
 
-    def _withdraw(self, order: BacktestOrder) -> None:
+    def _remove_from_market(self, order: BacktestOrder) -> None:
         """Remove an open order from the market."""
-        working = self._book.find(order.id)
-        if working is not None:
-            self._book.remove(working)
+        working_order = self._book.find(order.id)
+        if working_order is not None:
+            self._book.remove(working_order)
 
-    def _notify(self, order: BacktestOrder) -> None:
+    def _notify_strategy(self, order: BacktestOrder) -> None:
         if self.has_order_handler:
             self.notices.append(order.build_state())
 
-    def _deny(self, order: BacktestOrder, reason: str, at: int) -> None:
+    def _deny_order(self, order: BacktestOrder, reason: str, at: int) -> None:
         self._recorder.denied += 1
-        self._close(order, Status.DENIED, at, reason)
+        self._close_order(order, Status.DENIED, at, reason)
 
-    def _close(self, order: BacktestOrder, status: Status, at: int, reason: str | None = None) -> None:
+    def _close_order(self, order: BacktestOrder, status: Status, at: int, reason: str | None = None) -> None:
         order.move(status, at, reason)
         self.open.get(order.ticket.symbol, {}).pop(order.id, None)
         self._recorder.record_order(order)
-        self._notify(order)
+        self._notify_strategy(order)

@@ -41,8 +41,8 @@ class OrderReplay(BacktestEngine):
         self.require_no_commands()
 
     @override
-    def _start(self, block: BarBlock) -> None:
-        super()._start(block)
+    def _start_strategy(self, block: BarBlock) -> None:
+        super()._start_strategy(block)
         self._run_commands(self._context.seconds)
 
     @override

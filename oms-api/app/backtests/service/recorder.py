@@ -39,11 +39,11 @@ class CsvSink:
         self._lines.append(line)
         self.count += 1
         if len(self._lines) >= _BUFFERED_LINES:
-            self._flush()
+            self._flush_lines()
 
     def finish(self) -> str:
         """Write what is left, and return the hash of the file."""
-        self._flush()
+        self._flush_lines()
         return self._digest.hexdigest()
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class CsvSink:
         if self._file is not None:
             self._file.close()
 
-    def _flush(self) -> None:
+    def _flush_lines(self) -> None:
         text = "".join(f"{line}\n" for line in self._lines)
         self._lines.clear()
         self._digest.update(text.encode())

@@ -31,7 +31,7 @@ _PERCENT = frozenset({"return", "cagr", "volatility", "max_drawdown", "win_rate"
 def build_report(result: Mapping[str, Any], points: Sequence[EquityPoint]) -> str:
     """Return the page. `result` is the content of `statistics.json`."""
     title = f"Backtest of {result['strategy']}"
-    statistics = {name: _format(name, value) for name, value in result["statistics"].items()}
+    statistics = {name: _format_value(name, value) for name, value in result["statistics"].items()}
     hashes = {name: result[name] for name in ("code_hash", "data_hash", "result_hash")}
     equity = [ChartPoint(point.at, float(point.equity)) for point in points]
     peaks = accumulate((point.value for point in equity), max)
@@ -61,7 +61,7 @@ def _build_table(rows: Mapping[str, str]) -> str:
     return f"<table>{''.join(cells)}</table>"
 
 
-def _format(name: str, value: object) -> str:
+def _format_value(name: str, value: object) -> str:
     if value is None:
         return "–"
     if name in _PERCENT and isinstance(value, float):

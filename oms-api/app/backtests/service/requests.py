@@ -60,18 +60,18 @@ def create_backtest(
     interval = request.interval or Interval(code.interval or Interval.MINUTE)
     names = request.symbols or code.symbols
     if not names:
-        raise _refuse("symbols", "Send the symbols.", "missing")
+        raise _build_refusal("symbols", "Send the symbols.", "missing")
     symbols = sorted({find_symbol(connection, tenant_id, name) for name in names})
     if count_bars(request.since, request.until, interval, len(symbols)) > MAX_BARS:
         message = f"These are more than {MAX_BARS:,} bars; shorten the period or use a longer interval."
-        raise _refuse("from", message, "too_many_bars")
+        raise _build_refusal("from", message, "too_many_bars")
     settings = orjson.dumps(request.settings, option=orjson.OPT_SORT_KEYS).decode()
     try:
         build_settings(
             interval, request.cash, request.costs, request.settings, request.seed, request.strategy
         )
     except InvalidSetting as error:
-        raise _refuse(error.name, str(error), "invalid") from None
+        raise _build_refusal(error.name, str(error), "invalid") from None
     backtest = Backtest(
         tenant_id=tenant_id,
         id=_IDS.generate(tenant_id, now),
@@ -124,5 +124,5 @@ def read_rows(content: bytes, first: int, count: int) -> list[dict[str, str | No
     return rows
 
 
-def _refuse(field: str, message: str, code: str) -> Invalid:
+def _build_refusal(field: str, message: str, code: str) -> Invalid:
     return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])

@@ -43,19 +43,19 @@ def compute_statistics(run: BacktestRun) -> dict[str, Any]:
         "start": equity.start,
         "end": equity.end,
         "days": equity.days,
-        "return": _round(equity.time_weighted_return),
+        "return": _round_ratio(equity.time_weighted_return),
         **{
-            name: _round(getattr(equity, name))
+            name: _round_ratio(getattr(equity, name))
             for name in ("cagr", "volatility", "sharpe", "sortino", "calmar", "turnover", "exposure")
         },
-        "max_drawdown": None if drawdown is None else _round(drawdown.share),
+        "max_drawdown": None if drawdown is None else _round_ratio(drawdown.share),
         "max_drawdown_from": None if drawdown is None else drawdown.peak_at,
         "max_drawdown_to": None if drawdown is None else drawdown.trough_at,
         "trades": trips.round_trips,
         "wins": sum(pnl > 0 for pnl in account.earned),
         "losses": sum(pnl < 0 for pnl in account.earned),
         **{
-            name: _round(getattr(trips, name))
+            name: _round_ratio(getattr(trips, name))
             for name in ("win_rate", "profit_factor", "expectancy", "average_win", "average_loss")
         },
     }
@@ -80,5 +80,5 @@ def _build_series(points: Sequence[EquityPoint]) -> EquitySeries:
     )
 
 
-def _round(value: float | Decimal | None) -> float | None:
+def _round_ratio(value: float | Decimal | None) -> float | None:
     return None if value is None else round(float(value), _RATIO_PLACES)

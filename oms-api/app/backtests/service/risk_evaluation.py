@@ -89,7 +89,7 @@ class RiskEvaluator:
         charges: Callable[[Decimal], Decimal] = charge_nothing
         price = find_order_price(candidate, prices)
         if price is not None and not account.calculator.terms.is_free:
-            charges = partial(self._estimate, order, price, instant, rate)
+            charges = partial(self._estimate_charges, order, price, instant, rate)
         loss, drawdown = self._measure_losses(limits)
         return RiskInput(
             order=candidate,
@@ -106,7 +106,7 @@ class RiskEvaluator:
             no_rate=None if rate is None or rate else f"{instrument.currency}/{self._settings.currency}",
         )
 
-    def _estimate(
+    def _estimate_charges(
         self, order: BacktestOrder, price: Decimal, at: datetime, rate: Decimal | None, quantity: Decimal
     ) -> Decimal:
         return self._account.calculator.estimate(order, quantity, price, at, rate)
@@ -119,15 +119,15 @@ class RiskEvaluator:
         mark, position = self._find_price(key.symbol), self._account.get_position(key)
         rate = self._account.find_rate_to_value(self._get_instrument(key.symbol), position)
         prices = Prices(last=mark)
-        working = [
+        working_orders = [
             other.build_working_order(
-                ZERO if price is None else self._estimate(other, price, at, rate, other.leaves)
+                ZERO if price is None else self._estimate_charges(other, price, at, rate, other.leaves)
             )
             for other in self._open.get(key.symbol, {}).values()
             if other is not order and other is not excluded and other.product == key.product
             for price in (find_order_price(other.build_candidate(), prices),)
         ]
-        return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
+        return build_symbol_book(position.quantity, mark, working_orders, prices, candidate, rate)
 
     def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
         """Return the totals of the portfolio's other symbols and products."""
@@ -137,8 +137,8 @@ class RiskEvaluator:
         keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
             HoldingKey(symbol, backtest_order.product)
-            for symbol, found in self._open.items()
-            for backtest_order in found.values()
+            for symbol, orders_by_id in self._open.items()
+            for backtest_order in orders_by_id.values()
         }
         total = NOTHING
         for holding_key in keys - {key}:

@@ -43,9 +43,9 @@ def prepare_trusted(name: str, parameters: Mapping[str, Any], settings: Backtest
     code_hash = locate_code(name).code_hash
 
     def run(symbols: Sequence[str], recorder: Recorder, blocks: Iterable[BarBlock]) -> FinishedRun:
-        finished = BacktestEngine(strategy, symbols, settings, recorder).run(blocks)
+        engine_run = BacktestEngine(strategy, symbols, settings, recorder).run(blocks)
         values = {parameter.name: getattr(strategy, parameter.name) for parameter in list_parameters(owner)}
-        return FinishedRun(finished, values, code_hash)
+        return FinishedRun(engine_run, values, code_hash)
 
     return run
 
@@ -58,7 +58,7 @@ def prepare_sandboxed(
 
     def run(symbols: Sequence[str], recorder: Recorder, blocks: Iterable[BarBlock]) -> FinishedRun:
         backtest = SandboxedBacktest(symbols, settings, recorder, limits)
-        finished = backtest.run(SandboxedStrategyCode(source, parameters), blocks)
-        return FinishedRun(finished.run, finished.parameters, code_hash)
+        sandboxed_run = backtest.run(SandboxedStrategyCode(source, parameters), blocks)
+        return FinishedRun(sandboxed_run.run, sandboxed_run.parameters, code_hash)
 
     return run

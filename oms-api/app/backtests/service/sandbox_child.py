@@ -101,7 +101,7 @@ def prepare(options: Mapping[str, Any]) -> Program:
         watchdog = ChildWatchdog(environment.limits, lambda: engine.instant)
         engine.run(_read_blocks(environment, engine, watchdog))
         watchdog.stop()
-        _answer(environment, engine)
+        _answer_block(environment, engine)
 
     return run
 
@@ -127,9 +127,9 @@ def _read_blocks(
         watchdog.start()
         yield parse_block(frame.fields, frame.body)
         watchdog.stop()
-        _answer(environment, engine)
+        _answer_block(environment, engine)
     watchdog.start()  # for the end of the strategy
 
 
-def _answer(environment: ChildEnvironment, engine: ChildEngine) -> None:
+def _answer_block(environment: ChildEnvironment, engine: ChildEngine) -> None:
     environment.channel.send(Frame("orders", engine.take_answer() | {"log": environment.output.take()}))

@@ -73,54 +73,54 @@ class SandboxedBacktest:
             _report_errors(),
             launch_child(SandboxSpec(code.source, self._program, options), self._limits) as child,
         ):
-            parameters = _get(self._receive(child, "loaded"), "parameters", dict)
+            parameters = _get_field(self._receive_frame(child, "loaded"), "parameters", dict)
             run = self._replay.run(self._exchange_blocks(child, blocks))
         return SandboxedRun(run, {str(name): str(value) for name, value in parameters.items()})
 
     def _exchange_blocks(self, child: Child, blocks: Iterable[BarBlock]) -> Iterator[BarBlock]:
         """Send blocks some steps ahead, and yield each with its commands ready."""
-        waiting: deque[BarBlock] = deque()
+        waiting_blocks: deque[BarBlock] = deque()
         for block in blocks:
             child.send(Frame("block", *pack_block(block)))
-            waiting.append(block)
-            if len(waiting) > _BLOCKS_AHEAD:
-                yield from self._play(child, waiting.popleft())
-        while waiting:
-            yield from self._play(child, waiting.popleft())
+            waiting_blocks.append(block)
+            if len(waiting_blocks) > _BLOCKS_AHEAD:
+                yield from self._play_block(child, waiting_blocks.popleft())
+        while waiting_blocks:
+            yield from self._play_block(child, waiting_blocks.popleft())
         child.send(Frame("stop", {}))
         frame = self._take_commands(child)
         self._replay.finish()
-        self._compare(frame)
+        self._compare_claim(frame)
 
-    def _play(self, child: Child, block: BarBlock) -> Iterator[BarBlock]:
+    def _play_block(self, child: Child, block: BarBlock) -> Iterator[BarBlock]:
         frame = self._take_commands(child)
         yield block
         self._replay.require_no_commands()
-        self._compare(frame)
+        self._compare_claim(frame)
 
     def _take_commands(self, child: Child) -> Frame:
-        frame = self._receive(child, "orders")
+        frame = self._receive_frame(child, "orders")
         self._replay.add_commands(
-            [parse_command(command, self._known) for command in _get(frame, "commands", list)]
+            [parse_command(command, self._known) for command in _get_field(frame, "commands", list)]
         )
         return frame
 
-    def _receive(self, child: Child, kind: str) -> Frame:
+    def _receive_frame(self, child: Child, kind: str) -> Frame:
         """Return the next frame, which must be of a kind. Log what the strategy printed."""
         frame = child.receive()
         if frame.kind != kind:
             raise InvalidFrame(f"It sent {frame.kind[:20]!r} when {kind!r} was expected.")
-        for line in _get(frame, "log", str)[: self._limits.log_bytes].splitlines():
+        for line in _get_field(frame, "log", str)[: self._limits.log_bytes].splitlines():
             _LOG.info("%s", replace_unprintable(line))
         return frame
 
-    def _compare(self, frame: Frame) -> None:
+    def _compare_claim(self, frame: Frame) -> None:
         """Compare what the child claims with what was matched here."""
-        claimed, found = frame.fields.get("claim"), self._replay.build_claim()
-        if claimed != found:
+        claimed, computed = frame.fields.get("claim"), self._replay.build_claim()
+        if claimed != computed:
             at = format_instant(self._replay.instant)
             claim = f"Its orders, fills, cash and charges at {at} are {claimed!r:.200}"
-            raise StrategyStopped(f"{claim}, but {found!r} by its commands.")
+            raise StrategyStopped(f"{claim}, but {computed!r} by its commands.")
 
 
 def inspect_sandboxed(
@@ -129,8 +129,8 @@ def inspect_sandboxed(
     """Return the parameters of a strategy. Raises InvalidBacktest if a set is wrong, and StrategyFailed."""
     spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
     with _report_errors(), launch_child(spec, limits or SandboxLimits()) as child:
-        found = _get(child.receive(), "parameters", list)
-        return [_parse_description(description) for description in found]
+        descriptions = _get_field(child.receive(), "parameters", list)
+        return [_parse_description(description) for description in descriptions]
 
 
 def _parse_description(fields: object) -> ParameterDescription:
@@ -163,7 +163,7 @@ def _report_errors() -> Iterator[None]:
         raise StrategyStopped(f"It sent a wrong command: {error}.") from None
 
 
-def _get(frame: Frame, name: str, kind: type[T]) -> T:
+def _get_field(frame: Frame, name: str, kind: type[T]) -> T:
     """Return a field of a frame. Raises InvalidFrame if it is not of a kind."""
     value = frame.fields.get(name)
     if not isinstance(value, kind):

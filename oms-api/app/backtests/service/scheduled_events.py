@@ -58,7 +58,7 @@ def build_action_events(
 ) -> Iterator[ScheduledEvent]:
     """Yield the corporate actions of the symbols."""
     actions = [action for action in settings.actions if action.symbol in feeds]
-    found = [
+    events = [
         ScheduledEvent(
             _find_instant(action, settings.interval),
             EventRank.DIVIDEND if action.kind is ActionKind.DIVIDEND else EventRank.SPLIT,
@@ -66,7 +66,7 @@ def build_action_events(
         )
         for action in actions
     ]
-    yield from sorted(found, key=lambda event: (event.at, event.rank))
+    yield from sorted(events, key=lambda event: (event.at, event.rank))
 
 
 def _find_instant(action: CorporateActionTerms, interval: Interval) -> int:

@@ -9,19 +9,19 @@ from app.orders.rules.values import Protection, Target
 
 def restate_after_split(order: BacktestOrder, ratio: Ratio, exits: ExitManager) -> bool:
     """Change the terms of an open order, and of exits that it asks for. Return whether a lot is left."""
-    restated = _restate(order, ratio)
+    restated = _compute_restated_terms(order, ratio)
     if restated is None:
         return False
     for leg in exits.build_tickets(order):
         exit_order = BacktestOrder("", leg, order.instrument, order.quantity, order.created_at, order.id)
-        exit_terms = _restate(exit_order, ratio)
+        exit_terms = _compute_restated_terms(exit_order, ratio)
         if exit_terms is not None:
             _restate_exit(order, exit_terms)
     order.restate(restated)
     return True
 
 
-def _restate(order: BacktestOrder, ratio: Ratio) -> RestatedOrder | None:
+def _compute_restated_terms(order: BacktestOrder, ratio: Ratio) -> RestatedOrder | None:
     instrument = order.instrument
     return restate_order(order.build_order(), ratio, Terms(instrument.tick_size, instrument.lot_size))
 

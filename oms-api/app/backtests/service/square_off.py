@@ -22,9 +22,9 @@ class BacktestSquareOff:
         """Square off. The closing orders fill at the next bar."""
         for symbol in self._symbols:
             self._orders.cancel_product(symbol, INTRADAY, at)
-            held = self._account.find_quantity(symbol, INTRADAY)
-            if held:
-                self._orders.close_position(symbol, INTRADAY, held, at)
+            quantity = self._account.find_quantity(symbol, INTRADAY)
+            if quantity:
+                self._orders.close_position(symbol, INTRADAY, quantity, at)
 
 
 def build_square_offs(

@@ -72,11 +72,13 @@ class StoredBars:
 
     def _read_block(self, start: datetime, end: datetime) -> BarBlock:
         with snapshot(self._engine, self._tenant_id) as connection:
-            found = {symbol: self._read_symbol(connection, symbol, start, end) for symbol in self._symbols}
+            columns_by_symbol = {
+                symbol: self._read_symbol(connection, symbol, start, end) for symbol in self._symbols
+            }
         return build_block(
             {
                 symbol: self._rescale(bar_columns)
-                for symbol, bar_columns in found.items()
+                for symbol, bar_columns in columns_by_symbol.items()
                 if bar_columns.starts
             }
         )

@@ -53,16 +53,16 @@ def run_set(task: SweepTask, parameters: Parameters) -> SetResult:
     run_strategy = prepare(task.strategy, parameters, task.settings)
     with closing(Recorder()) as recorder:
         run = run_strategy(task.symbols, recorder, task.blocks).run
-    earned = run.points[-1].equity - run.account.opening_cash
-    return SetResult(parameters, list_day_returns(run.points), format_money(earned) or "")
+    earned_amount = run.points[-1].equity - run.account.opening_cash
+    return SetResult(parameters, list_day_returns(run.points), format_money(earned_amount) or "")
 
 
 def list_day_returns(points: Sequence[EquityPoint]) -> list[DayReturn]:
     """Return the returns from one close of a UTC day to the next; the first is from the start."""
-    kept = [points[0], *(point for point in points[1:] if point.is_close)]
+    close_points = [points[0], *(point for point in points[1:] if point.is_close)]
     return [
         DayReturn((current.at - 1) // DAY_SECONDS, float(current.equity / previous.equity) - 1)
-        for previous, current in pairwise(kept)
+        for previous, current in pairwise(close_points)
         if previous.equity > 0
     ]
 

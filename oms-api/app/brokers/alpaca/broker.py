@@ -147,15 +147,15 @@ class AlpacaBroker(RemoteBroker):
 
     def receive_update(self, update: Update) -> None:
         """Apply an event of the stream."""
-        named = self._linked.name_update(update)
-        if named is not None:
-            self._apply_update(named)
+        named_update = self._linked.name_update(update)
+        if named_update is not None:
+            self._apply_update(named_update)
 
     def _apply_update(self, update: Update) -> None:
         excess = self._state.receive_update(update)
         if update.order.status == "filled":  # Alpaca reports no event of the stop that it holds
-            for held in self._linked.list_held([update.order]):
-                self._state.apply_report(held)
+            for held_report in self._linked.list_held([update.order]):
+                self._state.apply_report(held_report)
         if excess is not None:
             _LOG.warning(
                 "order %s filled while it was replaced: its successor is canceled", update.order.order_id
@@ -170,8 +170,8 @@ class AlpacaBroker(RemoteBroker):
     def _apply(self, report: OrderReport) -> Sequence[BrokerEvent]:
         """Record the new events of an order and its legs, and those that the stream reported before."""
         events = list[BrokerEvent]()
-        for one in self._linked.name_reports([report]):
-            events += self._state.apply_report(one)
+        for named_report in self._linked.name_reports([report]):
+            events += self._state.apply_report(named_report)
         self._receive_waiting()
         return events
 
@@ -181,14 +181,14 @@ class AlpacaBroker(RemoteBroker):
 
     def _track(self, order: BrokerOrder) -> None:
         self._linked.add(build_links(order))
-        for one in (order, *order.linked):
-            self._state.track(one.id)
+        for tracked_order in (order, *order.linked):
+            self._state.track(tracked_order.id)
         self._state.await_report(order.id)
 
     def _untrack(self, order: BrokerOrder) -> None:
         self._linked.remove(order.id)
-        for one in (order, *order.linked):
-            self._state.untrack(one.id)
+        for tracked_order in (order, *order.linked):
+            self._state.untrack(tracked_order.id)
 
     def _list_positions(self) -> list[BrokerPosition]:
         response = require_list(self._client.get("/v2/positions"), "the positions")

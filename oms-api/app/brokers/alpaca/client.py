@@ -18,9 +18,9 @@ class AlpacaCredentials:
     secret_key: str = field(repr=False)
 
 
-def is_duplicate(refused: RequestRefused) -> bool:
+def is_duplicate(error: RequestRefused) -> bool:
     """Return whether an order of the same client order id exists."""
-    return "client_order_id must be unique" in refused.message
+    return "client_order_id must be unique" in error.message
 
 
 class AlpacaClient(RestClient):

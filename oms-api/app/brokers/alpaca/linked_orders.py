@@ -53,10 +53,15 @@ class LinkedOrders:
         with self._lock:
             return self._links.list_unreported()
 
+    def forget_unreported_ended(self) -> None:
+        """Forget the legs that have ended here and that Alpaca did not report when they were read."""
+        with self._lock:
+            self._links.forget_unreported_ended()
+
     def name_reports(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
         """Return reports and those of their legs, each under our id."""
         with self._lock:
-            return [named for report in reports for named in self._links.name_reports(report)]
+            return [named_report for report in reports for named_report in self._links.name_reports(report)]
 
     def list_held(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
         """Return the latest reports of the legs that Alpaca holds beside open orders of their group."""
@@ -82,6 +87,8 @@ class LinkedOrders:
     def take_updates(self) -> Sequence[Update]:
         """Return the events whose legs have become known since, oldest first."""
         with self._lock:
-            known = [update for update in self._updates if not self._links.is_unknown_leg(update.order)]
-            self._updates = [update for update in self._updates if update not in known]
-            return known
+            ready_updates = [
+                update for update in self._updates if not self._links.is_unknown_leg(update.order)
+            ]
+            self._updates = [update for update in self._updates if update not in ready_updates]
+            return ready_updates

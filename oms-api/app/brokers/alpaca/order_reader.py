@@ -74,15 +74,16 @@ class AlpacaOrderReader:
         primaries = sorted({link.primary_id for link in links})
         if len(primaries) > MAX_SINGLE_READS:
             self.list_since(links[0].created_at - _CLOCK_SKEW)
-            return
-        for primary_id in primaries:
-            self._find_primary(primary_id)
+        else:
+            for primary_id in primaries:
+                self._find_primary(primary_id)
+        self._linked.forget_unreported_ended()
 
     def _find_primary(self, order_id: str) -> OrderReport | None:
         """Return an order, and note its legs. Alpaca reports them with the order of its own id only."""
         report = self._find_by_client_id(order_id)
-        legs = [] if report is None else self._linked.list_legs(order_id)
-        if report is None or all(self._linked.find_broker_id(leg) is not None for leg in legs):
+        unreported = [link for link in self._linked.list_unreported() if link.primary_id == order_id]
+        if report is None or not unreported:
             return report
         return self.find_by_broker_id(report.broker_id)
 
@@ -100,15 +101,15 @@ class AlpacaOrderReader:
             raise
 
     def _list(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
-        seen: set[str] = set()
+        listed_ids: set[str] = set()
         while True:
             parameters = selection | {"limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
             if since is not None:
                 parameters["after"] = format_timestamp(since)
             page = require_list(self._client.get("/v2/orders", parameters), "the orders")
             reports = self._parse_page(page)
-            fresh = [order for order in reports if order.broker_id not in seen]
-            seen.update(order.broker_id for order in fresh)
+            fresh = [order for order in reports if order.broker_id not in listed_ids]
+            listed_ids.update(order.broker_id for order in fresh)
             yield from fresh
             if len(page) < MAX_ORDERS_PER_PAGE or not fresh:
                 return

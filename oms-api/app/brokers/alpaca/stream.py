@@ -60,11 +60,11 @@ class TradeUpdates(BrokerStream):
     @override
     def receive_frame(self, frame: str | bytes) -> None:
         message = parse_frame(frame)
-        data = message.get("data")
-        if message.get("stream") != "trade_updates" or not isinstance(data, dict):
+        payload = message.get("data")
+        if message.get("stream") != "trade_updates" or not isinstance(payload, dict):
             return
         try:
-            self._updates.receive_update(parse_update(data))
+            self._updates.receive_update(parse_update(payload))
         except MalformedResponse as error:
             _LOG.warning("an event of Alpaca's stream was not understood (%s): orders are read again", error)
             self._updates.synchronize()
@@ -72,7 +72,7 @@ class TradeUpdates(BrokerStream):
 
 def _read(frame: str | bytes, stream: str) -> dict[str, Any]:
     message = parse_frame(frame)
-    data = message.get("data")
-    if message.get("stream") != stream or not isinstance(data, dict):
+    payload = message.get("data")
+    if message.get("stream") != stream or not isinstance(payload, dict):
         raise StreamRefused(f"Alpaca's stream did not answer with {stream}.")
-    return data
+    return payload

@@ -204,11 +204,13 @@ class IbkrBroker:
         number, group = self.gateway.create_number(), (order, *order.linked)
         sent: list[IbkrTrackedOrder] = []
         try:
-            for one in group:
+            for member in group:
                 parent = number if sent else 0
-                own = self.gateway.create_number() if sent else number
-                sent.append(self._orders.register(one.id, own, parent))
-                self._place(own, one, account, one.id, Attachment(parent, is_last=one is group[-1]))
+                venue_id = self.gateway.create_number() if sent else number
+                sent.append(self._orders.register(member.id, venue_id, parent))
+                self._place(
+                    venue_id, member, account, member.id, Attachment(parent, is_last=member is group[-1])
+                )
         except ConnectionError:
             for tracked in sent:
                 self._orders.untrack(tracked)

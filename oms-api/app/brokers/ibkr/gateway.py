@@ -156,11 +156,11 @@ class Gateway:
 
     def place(self, number: int, contract: ContractTerms, terms: dict[str, Any]) -> None:
         """Send an order, or the new terms of the order that has this number."""
-        wanted = Contract(
+        ib_contract = Contract(
             symbol=contract.symbol, secType=contract.sec_type, exchange=contract.exchange,
             currency=contract.currency, primaryExchange=contract.primary_exchange,
         )  # fmt: skip
-        self.send("placeOrder", number, wanted, Order(**terms))
+        self.send("placeOrder", number, ib_contract, Order(**terms))
 
     def note_connectivity(self, problem: str | None) -> None:
         """Note that TWS lost its own connection with IBKR, or has it again."""
@@ -188,10 +188,10 @@ class Gateway:
         self._keeper = self._loop.create_task(self._keep_connected())
         with suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._keeper)
-        rest = asyncio.all_tasks(self._loop)
-        for task in rest:
+        pending_tasks = asyncio.all_tasks(self._loop)
+        for task in pending_tasks:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
+        self._loop.run_until_complete(asyncio.gather(*pending_tasks, return_exceptions=True))
         self._loop.close()
 
     async def _keep_connected(self) -> None:
@@ -221,16 +221,16 @@ class Gateway:
         connect = asyncio.ensure_future(
             self._client.connectAsync(host, port, client_id, self.timeouts.connect)
         )
-        refused = asyncio.ensure_future(self._lost.wait())
+        loss = asyncio.ensure_future(self._lost.wait())
         try:
-            await asyncio.wait({connect, refused}, return_when=asyncio.FIRST_COMPLETED)
-            if refused.done():
+            await asyncio.wait({connect, loss}, return_when=asyncio.FIRST_COMPLETED)
+            if loss.done():
                 raise ConnectionError(self.last_error)
             await connect
         finally:
-            for task in (connect, refused):
+            for task in (connect, loss):
                 task.cancel()
-            await asyncio.gather(connect, refused, return_exceptions=True)
+            await asyncio.gather(connect, loss, return_exceptions=True)
         self.accounts = list(self._client.getAccounts())
         await self._restore()
 

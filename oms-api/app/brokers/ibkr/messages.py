@@ -159,8 +159,11 @@ class MessageReceiver:
         if self._is_other(order.account):
             return
         report = build_report(0, self._client_id, contract, order, state.status)
-        filled = parse_optional(order.filledQuantity) or ZERO
-        self._add("completed orders", report._replace(filled=filled, quantity=report.quantity or filled))
+        filled_quantity = parse_optional(order.filledQuantity) or ZERO
+        self._add(
+            "completed orders",
+            report._replace(filled=filled_quantity, quantity=report.quantity or filled_quantity),
+        )
 
     def completedOrdersEnd(self) -> None:  # noqa: N802
         """Receive the end of the completed orders."""

@@ -68,8 +68,8 @@ class OrderLog:
             self._record(self.tracker.release_waiting((report.venue_id for report in open_reports), at))
             absent = {*self.tracker.list_absent(report.perm_id for report in open_reports)}
             absent |= {order_id for order_id in self._absent if self.tracker.find(order_id) is None}
-            counted = {order_id: self._absent.get(order_id, (at, 0)) for order_id in absent}
-            self._absent = {order_id: (since, number + 1) for order_id, (since, number) in counted.items()}
+            absences = {order_id: self._absent.get(order_id, (at, 0)) for order_id in absent}
+            self._absent = {order_id: (since, number + 1) for order_id, (since, number) in absences.items()}
             for order_id, (since, number) in list(self._absent.items()):
                 if number >= MIN_READINGS and at - since >= ABSENT_LIMIT:
                     del self._absent[order_id]
@@ -80,10 +80,10 @@ class OrderLog:
         with self._changed:
             return self.tracker.held
 
-    def note_reading(self, held: Sequence[IbkrTrackedOrder]) -> None:
+    def note_reading(self, held_orders: Sequence[IbkrTrackedOrder]) -> None:
         """Note that all executions were read since the ends of these orders were held."""
         with self._changed:
-            self._record(self.tracker.note_reading(held, self._now()))
+            self._record(self.tracker.note_reading(held_orders, self._now()))
 
     # Requests
 
@@ -153,8 +153,10 @@ class OrderLog:
         """Return the orders whose cancel TWS dropped because of too many messages."""
         with self._changed:
             dropped, self._paced = self._paced, set()
-            waiting = {order.venue_id for order in self.tracker.orders if order.is_cancel_requested}
-            return sorted(dropped & waiting)
+            canceling_venue_ids = {
+                order.venue_id for order in self.tracker.orders if order.is_cancel_requested
+            }
+            return sorted(dropped & canceling_venue_ids)
 
     def list_orders(self) -> list[IbkrTrackedOrder]:
         """Return all orders, oldest first."""
@@ -164,8 +166,8 @@ class OrderLog:
     def list_executions(self, order_id: str | None = None) -> list[Executed]:
         """Return the executions of one order or of all, oldest first."""
         with self._changed:
-            found = None if order_id is None else self.tracker.find(order_id)
-            orders = self.tracker.orders if order_id is None else [] if found is None else [found]
+            tracked = None if order_id is None else self.tracker.find(order_id)
+            orders = self.tracker.orders if order_id is None else [] if tracked is None else [tracked]
             executions = [execution for order in orders for execution in order.list_executions(order_id)]
         return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
 

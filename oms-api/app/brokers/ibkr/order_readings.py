@@ -65,9 +65,9 @@ class OrderReadings:
 
     async def read_executions(self) -> None:
         """Read the executions since midnight."""
-        held = self._orders.list_held()
+        held_orders = self._orders.list_held()
         await self.gateway.query("executions", "reqExecutions", ExecutionFilter(), numbered=True)
-        self._orders.note_reading(held)
+        self._orders.note_reading(held_orders)
 
     async def read_open_orders(self) -> Sequence[IbkrOrderReport]:
         """Read the open orders of all clients of TWS."""
@@ -76,11 +76,13 @@ class OrderReadings:
     async def _read_completed_orders(self) -> None:
         """Read the orders that ended. Some versions of TWS do not answer; absent orders then end later."""
         try:
-            found = await self.gateway.query("completed orders", "reqCompletedOrders", False, is_vital=False)
+            reports = await self.gateway.query(
+                "completed orders", "reqCompletedOrders", False, is_vital=False
+            )
         except TimeoutError:
             _LOG.warning("TWS did not list its completed orders")
             return
-        for report in found:
+        for report in reports:
             self._orders.receive(report)
 
     def _begin_reading_fills(self) -> None:

@@ -28,8 +28,8 @@ class PaperOrderBook:
             self.add(order)
 
     def __iter__(self) -> Iterator[BrokerOrder]:
-        for working in self._symbols.values():
-            yield from working.values()
+        for symbol_orders in self._symbols.values():
+            yield from symbol_orders.values()
 
     def add(self, order: BrokerOrder) -> None:
         """Add a working order."""
@@ -37,14 +37,14 @@ class PaperOrderBook:
 
     def list_orders(self, symbol: str) -> list[BrokerOrder]:
         """Return the working orders of a symbol, oldest first."""
-        working = self._symbols.get(symbol)
-        return list(working.values()) if working else []
+        symbol_orders = self._symbols.get(symbol)
+        return list(symbol_orders.values()) if symbol_orders else []
 
     def find(self, order_id: str) -> BrokerOrder | None:
         """Return a working order, or None."""
-        for working in self._symbols.values():
-            if order_id in working:
-                return working[order_id]
+        for symbol_orders in self._symbols.values():
+            if order_id in symbol_orders:
+                return symbol_orders[order_id]
         return None
 
     def remove(self, order: BrokerOrder) -> None:
@@ -71,18 +71,18 @@ class PaperOrderBook:
     def _apply_fill(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
         """Close the parent's remaining quantity, and reduce the siblings by the filled quantity."""
         self._set_leaves(order, order.quantity, order.leaves - quantity)
-        others = self.list_orders(order.symbol) if order.group or order.parent_id else []
-        canceled = [other for other in others if other.id == order.parent_id]
-        for sibling in others:
+        symbol_orders = self.list_orders(order.symbol) if order.group or order.parent_id else []
+        canceled_orders = [other for other in symbol_orders if other.id == order.parent_id]
+        for sibling in symbol_orders:
             if order.group and sibling.group == order.group and sibling.id != order.id:
-                cut = min(quantity, sibling.leaves)
-                if cut == sibling.leaves:
-                    canceled.append(sibling)
+                reduction = min(quantity, sibling.leaves)
+                if reduction == sibling.leaves:
+                    canceled_orders.append(sibling)
                 else:
-                    self._set_leaves(sibling, sibling.quantity - cut, sibling.leaves - cut)
-        for other in canceled:
+                    self._set_leaves(sibling, sibling.quantity - reduction, sibling.leaves - reduction)
+        for other in canceled_orders:
             self.remove(other)
-        return [Canceled(other.id, at) for other in canceled]
+        return [Canceled(other.id, at) for other in canceled_orders]
 
     def _set_leaves(self, order: BrokerOrder, quantity: Decimal, leaves: Decimal) -> None:
         changed = order._replace(quantity=quantity, leaves=leaves)

@@ -102,8 +102,8 @@ class PaperBroker:
         order = self._book.find(order_id)
         if order is not None:
             return OrderState(order, is_open=True)
-        ended = self._book.ended.get(order_id)
-        return None if ended is None else OrderState(ended, is_open=False)
+        ended_order = self._book.ended.get(order_id)
+        return None if ended_order is None else OrderState(ended_order, is_open=False)
 
     def open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""

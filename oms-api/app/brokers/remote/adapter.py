@@ -103,8 +103,11 @@ class RemoteBroker(ABC):
         """Return the fills of one order, or of all within the last seven days."""
         current = None if order_id is None else self._find_current(order_id)
         if current is not None:
-            filled = current.reported_filled
-            return [build_execution(current.order_id, fill, filled) for fill in current.executions.values()]
+            filled_quantity = current.reported_filled
+            return [
+                build_execution(current.order_id, fill, filled_quantity)
+                for fill in current.executions.values()
+            ]
         return self.query(lambda: self._list_executions(order_id))
 
     def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:

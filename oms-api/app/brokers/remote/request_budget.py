@@ -128,12 +128,12 @@ class RequestBudget:
         """Wait for a token. Raises RateLimitExceeded if that would take longer than `patience_seconds`."""
         deadline = self._clock() + patience_seconds
         with self._changed:
-            place = (priority, next(self._numbers))
-            heapq.heappush(self._queue, place)
+            queue_entry = (priority, next(self._numbers))
+            heapq.heappush(self._queue, queue_entry)
             try:
-                self._wait(place, deadline)
+                self._wait(queue_entry, deadline)
             finally:
-                self._queue.remove(place)
+                self._queue.remove(queue_entry)
                 heapq.heapify(self._queue)
                 self._changed.notify_all()
 
@@ -166,12 +166,12 @@ class RequestBudget:
             token_buckets.append(bucket)
         return 0.0
 
-    def _wait(self, place: tuple[Priority, int], deadline: float) -> None:
+    def _wait(self, queue_entry: tuple[Priority, int], deadline: float) -> None:
         while True:
             now = self._clock()
             seconds = self._blocked_until - now
-            if seconds <= 0 and self._queue[0] == place:
-                seconds = self._take_tokens(place[0])
+            if seconds <= 0 and self._queue[0] == queue_entry:
+                seconds = self._take_tokens(queue_entry[0])
                 if not seconds:
                     return
             if now + max(seconds, 0.0) > deadline or now >= deadline:

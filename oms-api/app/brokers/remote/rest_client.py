@@ -149,11 +149,11 @@ class RestClient:
             raise self.build_refusal(request, status, parsed if isinstance(parsed, dict) else {})
         return parsed
 
-    def build_failure(self, request: Request, what: str) -> Exception:
+    def build_failure(self, request: Request, description: str) -> Exception:
         """Return the error of a request that may have been carried out."""
         if request.is_query:
-            return BrokerUnavailable(f"{self.label} did not answer the query: {what}.")
-        return OutcomeOpen(f"The outcome of the request is unknown: {what}.")
+            return BrokerUnavailable(f"{self.label} did not answer the query: {description}.")
+        return OutcomeOpen(f"The outcome of the request is unknown: {description}.")
 
     def build_refusal(self, _request: Request, status: int, fields: Mapping[str, Any]) -> Exception:
         """Return the error of a request that the broker refused."""
@@ -172,9 +172,9 @@ class RestClient:
             raise self.build_failure(request, type(error).__name__) from None
         finally:
             self.observe(request.method, outcome, monotonic_seconds() - started)
-        left = response.headers.get("x-ratelimit-remaining", "")[:6]
-        if left.isascii() and left.isdigit():
-            budget.report_level(float(left))
+        remaining_requests = response.headers.get("x-ratelimit-remaining", "")[:6]
+        if remaining_requests.isascii() and remaining_requests.isdigit():
+            budget.report_level(float(remaining_requests))
         return response
 
     def _exchange(self, request: Request, deadline: float) -> httpx.Response:

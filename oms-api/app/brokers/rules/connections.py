@@ -116,16 +116,16 @@ def find_address_problem(
         return None
     live = hosts.live if is_live else hosts.paper
     if target.host not in live or not target.is_encrypted or target.port != _HTTPS_PORT:
-        listed = " or ".join(f"https://{host}" for host in live) or "one of `BROKER_INTERNAL_URLS`"
-        return f"Must be {listed}."
+        choices = " or ".join(f"https://{host}" for host in live) or "one of `BROKER_INTERNAL_URLS`"
+        return f"Must be {choices}."
     return None
 
 
-def _find_mismatch(place: str, places: _Addresses, *, is_live: bool) -> str | None:
+def _find_mismatch(host: str, places: _Addresses, *, is_live: bool) -> str | None:
     """Return how an address contradicts `live`, None if it does not."""
-    if not is_live and place.rstrip(".") in places.live:
+    if not is_live and host.rstrip(".") in places.live:
         return "live address, and `live` is false"
-    if is_live and place.rstrip(".") in places.paper:
+    if is_live and host.rstrip(".") in places.paper:
         return "paper address, and `live` is true"
     return None
 
@@ -175,8 +175,8 @@ def find_credentials_problem(broker: BrokerName, credentials: Mapping[str, str])
     """Return what is wrong with the credentials, None if nothing is. The text never contains a value."""
     needed = _CREDENTIALS[broker]
     if credentials.keys() != needed:
-        listed = " and ".join(f"`{name}`" for name in sorted(needed))
-        return f"Must be {listed}." if needed else "Must be empty: TWS or IB Gateway is logged in itself."
+        names = " and ".join(f"`{name}`" for name in sorted(needed))
+        return f"Must be {names}." if needed else "Must be empty: TWS or IB Gateway is logged in itself."
     for name, value in credentials.items():
         is_printable = value.isascii() and value.isprintable() and " " not in value
         if not is_printable or not 0 < len(value) <= MAX_CREDENTIAL_LENGTH:

@@ -41,8 +41,8 @@ def select_missing_fills(
     fills are more than what is missing, those that equal an applied fill in quantity and price are that fill
     under another id.
     """
-    known = {fill.execution_id for fill in applied} | set(busted)
-    unknown = [fill for fill in reported if fill.execution_id not in known]
+    known_ids = {fill.execution_id for fill in applied} | set(busted)
+    unknown = [fill for fill in reported if fill.execution_id not in known_ids]
     missing = filled - sum((fill.quantity for fill in applied), ZERO)
     excess = sum((fill.quantity for fill in unknown), ZERO) - missing
     reported_ids = {fill.execution_id for fill in reported}
@@ -50,12 +50,12 @@ def select_missing_fills(
         (fill.quantity, fill.price) for fill in applied if fill.execution_id not in reported_ids
     )
     selected = []
-    for one in unknown:
-        terms = (one.quantity, one.price)
-        if renamed[terms] and one.quantity <= excess:
+    for fill in unknown:
+        terms = (fill.quantity, fill.price)
+        if renamed[terms] and fill.quantity <= excess:
             renamed[terms] -= 1
-            excess -= one.quantity
-        elif one.quantity <= missing:
-            missing -= one.quantity
-            selected.append(one)
+            excess -= fill.quantity
+        elif fill.quantity <= missing:
+            missing -= fill.quantity
+            selected.append(fill)
     return selected

@@ -21,12 +21,16 @@ class Pairing(StrEnum):
 
 
 class OrderLink(NamedTuple):
-    """A leg and the order in whose request it was sent. It was sent after `created_at`."""
+    """A leg and the order in whose request it was sent. It was sent after `created_at`.
+
+    A leg that `has_ended` here may have a fill that an earlier process did not read.
+    """
 
     primary_id: str
     leg_id: str
     is_stop: bool
     created_at: datetime
+    has_ended: bool = False
 
 
 def is_resting(order: BrokerOrder) -> bool:
@@ -42,8 +46,12 @@ def find_pair_refusal(orders: Collection[BrokerOrder]) -> str | None:
     if len(orders) < 2:
         return None
     resting = [order for order in orders if is_resting(order)]
-    watched = [order for order in orders if order.kind is OrderType.LIMIT]
-    if len(orders) == 2 and len(resting) == len(watched) == 1 and resting[0].side == watched[0].side:
+    watched_orders = [order for order in orders if order.kind is OrderType.LIMIT]
+    if (
+        len(orders) == 2
+        and len(resting) == len(watched_orders) == 1
+        and resting[0].side == watched_orders[0].side
+    ):
         return None
     return (
         "This broker cannot link these two orders: send one LIMIT order and one stop order of the same side, "

@@ -34,8 +34,12 @@ class Liquidity:
         volume = self._volumes[order.side]
         if volume is None or self._share is None:
             return quantity
-        left = volume * self._share - self._used.get(self._build_key(order), ZERO)
-        return quantity if quantity <= left else max(round_down_to_step(left, order.lot), ZERO)
+        remaining_quantity = volume * self._share - self._used.get(self._build_key(order), ZERO)
+        return (
+            quantity
+            if quantity <= remaining_quantity
+            else max(round_down_to_step(remaining_quantity, order.lot), ZERO)
+        )
 
     def take(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Subtract `quantity` from the budget."""

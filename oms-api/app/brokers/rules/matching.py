@@ -87,25 +87,25 @@ def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[Mar
     return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
 
 
-def _select_orders(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
+def _select_orders(orders_and_looks: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
     """Return the orders that trade, trigger or end, in price-time priority, and the moved trailing stops."""
     line: list[_Seen] = []
     moves: list[MarketEvent] = []
-    for order, look in seen:
-        if look is NOTHING and order.time_in_force not in _AT_ONCE:
+    for order, effect in orders_and_looks:
+        if effect is NOTHING and order.time_in_force not in _AT_ONCE:
             continue  # the usual case
-        if look.price is not None or look.triggers or _ends_now(order):
-            line.append((order, look))
-        elif look.level is not None:
-            moves.append(TrailMoved(order.id, look.level))
+        if effect.price is not None or effect.triggers or _ends_now(order):
+            line.append((order, effect))
+        elif effect.level is not None:
+            moves.append(TrailMoved(order.id, effect.level))
     if len(line) > 1:
         line.sort(key=_place)
     return line, moves
 
 
-def _place(seen: _Seen) -> tuple[int, Decimal, datetime, str]:
-    order, look = seen
-    return look.rank, look.key, order.accepted_at, order.id
+def _place(order_and_look: _Seen) -> tuple[int, Decimal, datetime, str]:
+    order, effect = order_and_look
+    return effect.rank, effect.key, order.accepted_at, order.id
 
 
 def _ends_now(order: BrokerOrder) -> bool:
@@ -128,28 +128,28 @@ class _MatchingRun:
         self._ended: set[str] = set()  # parents whose child orders have filled
 
     def serve(self, line: list[_Seen]) -> list[MarketEvent]:
-        for order, look in line:
+        for order, effect in line:
             leaves = order.leaves - self._taken.get(order.group, ZERO) if order.group else order.leaves
             if leaves > ZERO and order.id not in self._ended:
-                self._serve_one(order, look, leaves)
+                self._serve_one(order, effect, leaves)
         return self._events
 
-    def _serve_one(self, order: BrokerOrder, look: PriceEffect, leaves: Decimal) -> None:
-        if look.triggers:
+    def _serve_one(self, order: BrokerOrder, effect: PriceEffect, leaves: Decimal) -> None:
+        if effect.triggers:
             self._events.append(Triggered(order.id, self._at))
-        quantity = ZERO if look.price is None else self._supply.compute_available(order, leaves)
+        quantity = ZERO if effect.price is None else self._supply.compute_available(order, leaves)
         if order.time_in_force is _FOK and quantity < leaves:
             quantity = ZERO
-        if quantity and look.price is not None:
-            price = self._compute_price(order, look, look.price, quantity)
+        if quantity and effect.price is not None:
+            price = self._compute_price(order, effect, effect.price, quantity)
             quantity = self._fill(order, quantity, price, multiply(quantity, price))
         if quantity < leaves and order.time_in_force in _AT_ONCE:
             self._events.append(Lapsed(order.id, _UNFILLED, self._at))
 
     def _compute_price(
-        self, order: BrokerOrder, look: PriceEffect, price: Decimal, quantity: Decimal
+        self, order: BrokerOrder, effect: PriceEffect, price: Decimal, quantity: Decimal
     ) -> Decimal:
-        if not look.slips:
+        if not effect.slips:
             return price
         volume = self._supply.get_volume(order.side)
         return apply_slippage(order, price, quantity, self._settings, self._half, volume)

@@ -173,10 +173,10 @@ def clean_reason(value: Any) -> str | None:
     return "".join(character if character.isprintable() else " " for character in text).strip() or None
 
 
-def require_list(value: Any, what: str) -> list[Any]:
+def require_list(value: Any, description: str) -> list[Any]:
     """Return the list of an answer, which is empty for an empty answer. Raises MalformedResponse."""
     if value is None:
         return []
     if not isinstance(value, list):
-        raise MalformedResponse(f"{what}: {type(value).__name__}")
+        raise MalformedResponse(f"{description}: {type(value).__name__}")
     return value

@@ -156,8 +156,8 @@ class OrderTracker:
 
     @staticmethod
     def _select_missing(tracked: TrackedOrder, fills: Sequence[FillReport]) -> list[FillReport]:
-        applied = list(tracked.executions.values())
-        return select_missing_fills(applied, fills, tracked.reported_filled, tracked.busted)
+        applied_fills = list(tracked.executions.values())
+        return select_missing_fills(applied_fills, fills, tracked.reported_filled, tracked.busted)
 
     def apply_reading(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> list[BrokerEvent]:
         """Return the new events of orders and fills that were read: acceptances, then fills, then endings."""

@@ -45,10 +45,10 @@ def replace_trail_level(
     share = Decimal(1) + side.sign * (before.percent or ZERO) / _HUNDRED
     extreme = (level - side.sign * (before.amount or ZERO)) / share
     distance = after.amount if after.amount is not None else extreme * (after.percent or ZERO) / _HUNDRED
-    moved = round_to_nearest_step(extreme + side.sign * distance, tick)
-    return moved if moved > ZERO else None
+    trail_level = round_to_nearest_step(extreme + side.sign * distance, tick)
+    return trail_level if trail_level > ZERO else None
 
 
-def is_stop_reached(side: Side, watched: Decimal, stop: Decimal) -> bool:
+def is_stop_reached(side: Side, trigger_price: Decimal, stop: Decimal) -> bool:
     """Return whether the price has reached the stop. Touching is enough."""
-    return watched >= stop if side is Side.BUY else watched <= stop
+    return trigger_price >= stop if side is Side.BUY else trigger_price <= stop

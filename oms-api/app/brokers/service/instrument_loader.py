@@ -78,11 +78,13 @@ class InstrumentLoader:
             keys = [InstrumentKey(tenant_id, symbol) for symbol in dump]
             stored = queries.find_instruments(connection, keys)
             aliases = {key.symbol for key in queries.find_symbols_by_alias(connection, keys)}
-            kept = aliases | {act.target for act in list_actions(connection, "instrument.set")}
+            symbols_set_by_people = aliases | {
+                entry.target for entry in list_actions(connection, "instrument.set")
+            }
             changed = []
             for key in keys:
                 terms = _merge(stored[key], dump[key.symbol])
-                if key.symbol in kept or terms == stored[key]:
+                if key.symbol in symbols_set_by_people or terms == stored[key]:
                     continue
                 if self._keeps_currency(connection, key, stored[key], terms):
                     changed.append(terms)

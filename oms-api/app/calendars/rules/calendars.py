@@ -158,15 +158,15 @@ class TableCalendar:
     def find_previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
         index = bisect_right(self._closes, instant) - 1
-        found = self._closes[index] if index >= 0 else _BEGINNING
-        self._require_known(found, instant)
-        return found
+        close = self._closes[index] if index >= 0 else _BEGINNING
+        self._require_known(close, instant)
+        return close
 
     def _find_first_after(self, instants: Sequence[datetime], instant: datetime) -> datetime:
         index = bisect_right(instants, instant)
-        found = instants[index] if index < len(instants) else _END
-        self._require_known(instant, found)
-        return found
+        next_instant = instants[index] if index < len(instants) else _END
+        self._require_known(instant, next_instant)
+        return next_instant
 
     def _require_known(self, start: datetime, end: datetime) -> None:
         if any(start < gap.end and gap.start <= end for gap in self._gaps):

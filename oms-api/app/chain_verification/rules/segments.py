@@ -84,21 +84,21 @@ def plan_new_rows(checkpoint: Checkpoint, head: Head) -> ChainSegment:
 
     Raises BrokenChain if the chain has become shorter.
     """
-    verified = checkpoint.verified
-    if head.sequence < verified.sequence:
-        reason = f"the chain ends at {head.sequence}, but was verified up to {verified.sequence}"
+    verified_head = checkpoint.verified
+    if head.sequence < verified_head.sequence:
+        reason = f"the chain ends at {head.sequence}, but was verified up to {verified_head.sequence}"
         raise BrokenChain(head.sequence + 1, reason)
-    return ChainSegment(verified, head.sequence, head.hash)
+    return ChainSegment(verified_head, head.sequence, head.hash)
 
 
 def plan_repeated_rows(checkpoint: Checkpoint) -> ChainSegment:
     """Return the rows that a run reads again: a part of those that earlier runs have verified."""
-    verified, repeated = checkpoint.verified, checkpoint.repeated
-    begins = repeated.sequence >= verified.sequence or verified.sequence <= MIN_REPEATED_ROWS
-    start = START if begins else repeated
-    rows = max(MIN_REPEATED_ROWS, -(-verified.sequence // REPEATED_PARTS))
-    if start.sequence + rows >= verified.sequence:
-        return ChainSegment(start, *verified)
+    verified_head, repeated_head = checkpoint.verified, checkpoint.repeated
+    begins = repeated_head.sequence >= verified_head.sequence or verified_head.sequence <= MIN_REPEATED_ROWS
+    start = START if begins else repeated_head
+    rows = max(MIN_REPEATED_ROWS, -(-verified_head.sequence // REPEATED_PARTS))
+    if start.sequence + rows >= verified_head.sequence:
+        return ChainSegment(start, *verified_head)
     return ChainSegment(start, start.sequence + rows, None)
 
 
@@ -106,16 +106,16 @@ def verify_rows(kind: ChainKind, rows: Iterable[ChainedRow], segment: ChainSegme
     """Return the last row of a segment, whose `rows` are in order. Raises BrokenChain."""
     head = segment.start
     for row in rows:
-        due = head.sequence + 1
-        if row.sequence != due:
-            raise BrokenChain(due, f"row {due} is missing")
+        expected_sequence = head.sequence + 1
+        if row.sequence != expected_sequence:
+            raise BrokenChain(expected_sequence, f"row {expected_sequence} is missing")
         error = _find_error(kind, tuple(row), head.hash)
         if error is not None:
-            raise BrokenChain(due, error)
+            raise BrokenChain(expected_sequence, error)
         head = Head(row.sequence, row.hash)
     if head.sequence < segment.end:
-        due = head.sequence + 1
-        raise BrokenChain(due, f"row {due} is missing")
+        expected_sequence = head.sequence + 1
+        raise BrokenChain(expected_sequence, f"row {expected_sequence} is missing")
     if segment.hash is not None and head.hash != segment.hash:
         reason = f"row {head.sequence} has the hash {head.hash}, but {segment.hash} was stored for it"
         raise BrokenChain(head.sequence, reason)

@@ -48,8 +48,8 @@ class CorporateActions:
         def read(connection: Connection) -> list[ActionRecord]:
             return queries.list_due_actions(set_all_tenants_scope(connection), now)
 
-        for due in await self.readers.run(read):
-            await self.book(due)
+        for due_action in await self.readers.run(read):
+            await self.book(due_action)
 
     async def book(self, created: ActionRecord) -> None:
         """Book an action if it has taken effect.
@@ -91,9 +91,9 @@ class CorporateActions:
         A portfolio that refuses the action stops no other. The first refusal is raised at the end.
         """
         outcomes: list[Outcome | BaseException] = []
-        left = iter(commands)
-        while part := list(islice(left, _PORTFOLIOS_AT_ONCE)):
-            outcomes += await asyncio.gather(*self.writer.submit_all(part), return_exceptions=True)
+        remaining_commands = iter(commands)
+        while chunk := list(islice(remaining_commands, _PORTFOLIOS_AT_ONCE)):
+            outcomes += await asyncio.gather(*self.writer.submit_all(chunk), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome

@@ -33,26 +33,31 @@ def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifferenc
     expected = _list_expected(connection)
     for tenant_id, action_id in sorted(stored.keys() | expected.keys()):
         location = f"corporate action {action_id} of tenant {tenant_id}"
-        fields, due = stored.get((tenant_id, action_id)), expected.get((tenant_id, action_id))
-        if fields is None or due is None:
-            stored_text, due_text = ("none" if row is None else "a row" for row in (fields, due))
+        stored_fields, expected_fields = (
+            stored.get((tenant_id, action_id)),
+            expected.get((tenant_id, action_id)),
+        )
+        if stored_fields is None or expected_fields is None:
+            stored_text, due_text = (
+                "none" if row is None else "a row" for row in (stored_fields, expected_fields)
+            )
             yield ActionDifference(location, "row", stored_text, due_text)
         else:
-            yield from find_differences(location, fields, due)
+            yield from find_differences(location, stored_fields, expected_fields)
             yield from _find_dividend_differences(connection, location, tenant_id, action_id)
 
 
 def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     expected: dict[tuple[int, str], Facts] = {}
-    for act in list_actions(connection, "corporate_action."):
-        key = (act.tenant_id, act.target)
-        if act.action == "corporate_action.created":
+    for entry in list_actions(connection, "corporate_action."):
+        key = (entry.tenant_id, entry.target)
+        if entry.action == "corporate_action.created":
             later = {"booked_at": None, "reversed_at": None, "reversal_reason": None}
-            expected[key] = act.after | later | {"created_by": act.actor, "created_at": act.at}
-        elif act.action == "corporate_action.booked":
-            expected[key]["booked_at"] = act.at
+            expected[key] = entry.after | later | {"created_by": entry.actor, "created_at": entry.at}
+        elif entry.action == "corporate_action.booked":
+            expected[key]["booked_at"] = entry.at
         else:
-            expected[key] |= {"reversed_at": act.at, "reversal_reason": act.after["reason"]}
+            expected[key] |= {"reversed_at": entry.at, "reversal_reason": entry.after["reason"]}
     return expected
 
 
@@ -88,13 +93,16 @@ def _find_amount_differences(
         )
         quantity = replay_to_close(steps, action.effective_at).quantity
         dividends.append(compute_dividend(quantity, action, None))
-    due = {
+    expected_amounts = {
         CashKind.DIVIDEND: sum((dividend.gross for dividend in dividends), ZERO),
         CashKind.WITHHOLDING: -sum((dividend.withheld for dividend in dividends), ZERO),
     }
-    for kind, amount in due.items():
-        booked = [Decimal(row.amount) for row in rows if row.kind == kind]
-        if booked[:1] != ([amount] if amount else []):
+    for kind, amount in expected_amounts.items():
+        booked_amounts = [Decimal(row.amount) for row in rows if row.kind == kind]
+        if booked_amounts[:1] != ([amount] if amount else []):
             yield ActionDifference(
-                location, f"{kind} of portfolio {portfolio_key.portfolio_id}", str(booked), str(amount)
+                location,
+                f"{kind} of portfolio {portfolio_key.portfolio_id}",
+                str(booked_amounts),
+                str(amount),
             )

@@ -66,9 +66,9 @@ class InvalidCharges(ValueError):
 
 
 def compute_booked_charges(
-    trade: ChargedTrade, filled: OrderTotals, fee_totals: str | None, table: RateTable
+    trade: ChargedTrade, order_totals: OrderTotals, fee_totals: str | None, table: RateTable
 ) -> BookedCharges:
-    """Return the charges of a trade whose order has filled `filled` on the same day before it.
+    """Return the charges of a trade whose order has filled `order_totals` on the same day before it.
 
     A trade in another currency than its market's is not covered. Raises RateUnknown.
     """
@@ -82,7 +82,7 @@ def compute_booked_charges(
         return NO_CHARGES
     day, totals = _parse_fee_totals(fee_totals)
     previous = totals if day == on else DayTotals()
-    fill_charges = compute_fill_charges(order, ChargeTotals(filled, previous), trade.execution, table)
+    fill_charges = compute_fill_charges(order, ChargeTotals(order_totals, previous), trade.execution, table)
     components = {
         name: amount if trade.rate is None else multiply(amount, trade.rate)
         for name, amount in fill_charges.charges.list_components(order.schedule).items()
@@ -104,12 +104,12 @@ def format_components(charges: BookedCharges) -> str | None:
 def parse_components(text: str | None) -> dict[str, Decimal]:
     """Return the components that the text holds. Raises InvalidCharges."""
     try:
-        found = {} if text is None else orjson.loads(text)
+        components = {} if text is None else orjson.loads(text)
     except orjson.JSONDecodeError:
         raise InvalidCharges("Charges must be JSON text.") from None
-    if not isinstance(found, dict):
+    if not isinstance(components, dict):
         raise InvalidCharges("Charges must be an object.")
-    return {name: _parse_amount(amount) for name, amount in found.items()}
+    return {name: _parse_amount(amount) for name, amount in components.items()}
 
 
 def has_components(text: str | None) -> bool:

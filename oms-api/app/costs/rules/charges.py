@@ -58,13 +58,13 @@ def _read_rates(order: OrderTerms, table: RateTable) -> Rates:
     if not is_covered(order):
         return {}
     terms = (order.on, order.exchange, order.product or _DELIVERY, order.side)
-    found = {
+    rates = {
         component: table.find(schedule, component, *terms)
         for schedule, components in _SOURCES[order.schedule]
         for component in components
         if component != "square_off" or order.is_square_off
     }
-    return {component: rate for component, rate in found.items() if rate is not None}
+    return {component: rate for component, rate in rates.items() if rate is not None}
 
 
 def compute_fill_charges(
@@ -107,25 +107,25 @@ def _add_to_day(day: DayTotals, execution: ChargedExecution, rates: Rates) -> Da
 
 
 def _compute_charges_up_to(totals: ChargeTotals, rates: Rates) -> Charges:
-    filled = totals.order
-    brokerage = _compute_rounded_fee(filled.value, rates.get("brokerage"))
-    exchange = _compute_rounded_fee(filled.value, rates.get("exchange"))
-    sebi = _compute_rounded_fee(filled.value, rates.get("sebi"))
+    order_totals = totals.order
+    brokerage = _compute_rounded_fee(order_totals.value, rates.get("brokerage"))
+    exchange = _compute_rounded_fee(order_totals.value, rates.get("exchange"))
+    sebi = _compute_rounded_fee(order_totals.value, rates.get("sebi"))
     is_square_off = "square_off" in rates
     square_off = (
-        _compute_rounded_fee(_count_child_orders(filled.quantity), rates["square_off"])
+        _compute_rounded_fee(_count_child_orders(order_totals.quantity), rates["square_off"])
         if is_square_off
         else ZERO
     )
     return Charges(
         brokerage=brokerage,
-        stt=_compute_rounded_fee(filled.value, rates.get("stt")),
+        stt=_compute_rounded_fee(order_totals.value, rates.get("stt")),
         exchange=exchange,
         sebi=sebi,
         gst=_compute_rounded_fee(brokerage + exchange + sebi + square_off, rates.get("gst")),
-        stamp_duty=_compute_rounded_fee(filled.value, rates.get("stamp_duty")),
+        stamp_duty=_compute_rounded_fee(order_totals.value, rates.get("stamp_duty")),
         square_off=square_off,
-        commission=_compute_commission(filled, rates),
+        commission=_compute_commission(order_totals, rates),
         regulatory=_compute_us_fees(totals.day, rates) if not rates.keys().isdisjoint(_US_FEES) else ZERO,
     )
 
@@ -135,11 +135,11 @@ def _count_child_orders(quantity: Decimal) -> Decimal:
     return round_up_to_step(quantity, MAX_SQUARE_OFF_SHARES) / MAX_SQUARE_OFF_SHARES
 
 
-def _compute_commission(filled: OrderTotals, rates: Rates) -> Decimal:
+def _compute_commission(order_totals: OrderTotals, rates: Rates) -> Decimal:
     """Return IBKR's commission. The cap, a percentage of the value, takes precedence over the minimum."""
-    commission = _compute_rounded_fee(filled.quantity, rates.get("commission"))
+    commission = _compute_rounded_fee(order_totals.quantity, rates.get("commission"))
     cap = rates.get("commission_cap")
-    return min(commission, _compute_rounded_fee(filled.value, cap)) if cap else commission
+    return min(commission, _compute_rounded_fee(order_totals.value, cap)) if cap else commission
 
 
 def _compute_us_fees(day: DayTotals, rates: Rates) -> Decimal:

@@ -12,7 +12,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.queries.audit import iterate_rows_after
 from app.ledger.queries.cash import list_cash_movements
 from app.ledger.rules.cash import hash_cash
-from app.ledger.rules.chain import GENESIS, hash_of
+from app.ledger.rules.chain import GENESIS, compute_row_hash
 from app.ledger.rules.marks import STALE_AFTER
 from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import list_positions_of
@@ -84,7 +84,7 @@ def list_row_breaks(
         for row in rows:
             if row.sequence > day.last:
                 break
-            if row.sequence > day.first and row.hash != hash_of(tuple(row[:-1]), predecessor):
+            if row.sequence > day.first and row.hash != compute_row_hash(tuple(row[:-1]), predecessor):
                 yield FoundBreak("unverified_row", str(row.trade_id), "Its hash does not match the ledger.")
             predecessor = str(row.hash)
     predecessor, closed_at = GENESIS, format_timestamp(close.at)

@@ -110,20 +110,22 @@ class _DayFigureCollector:
     def collect(self) -> tuple[list[DayFigures], list[OpenBreak]]:
         """Return the figures of the portfolios that closed on the day, and what is open in them."""
         figures: list[DayFigures] = []
-        found: list[tuple[ClosedPortfolio, FoundBreak]] = []
+        portfolio_breaks: list[tuple[ClosedPortfolio, FoundBreak]] = []
         for portfolio, scheduled_at, close in self._list_closed():
             if scheduled_at is not None and (close is None or close.at < scheduled_at):
                 if self._now - scheduled_at < STORING_TIME:
                     raise CloseNotStored(portfolio.name, format_timestamp(scheduled_at))
                 detail = f"The equity at the close of {format_timestamp(scheduled_at)} was never stored."
-                found.append((portfolio, FoundBreak("missing_close", "", detail)))
+                portfolio_breaks.append((portfolio, FoundBreak("missing_close", "", detail)))
             if close is not None:
                 figures.append(self._build_figures(portfolio, close))
-                found += ((portfolio, found_break) for found_break in self._list_breaks(portfolio, close))
+                portfolio_breaks += (
+                    (portfolio, found_break) for found_break in self._list_breaks(portfolio, close)
+                )
         day = self._day.isoformat()
         breaks = [
             OpenBreak(self._tenant_id, day, number, portfolio.id, portfolio.name, *found_break)
-            for number, (portfolio, found_break) in enumerate(found, 1)
+            for number, (portfolio, found_break) in enumerate(portfolio_breaks, 1)
         ]
         return figures, breaks
 

@@ -39,15 +39,17 @@ def read_statement(connection: Connection, caller: Caller, day: date, name: str)
     key = name_key(name)
     portfolio_id = queries.find_portfolio_id(connection, caller.tenant_id, key)
     signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
-    found = (
+    matching_figures = (
         []
         if signed is None
         else [day_figures for day_figures in signed.figures if day_figures.portfolio_id == portfolio_id]
     )
-    if signed is None or not found or not caller.sees(key):
+    if signed is None or not matching_figures or not caller.sees(key):
         raise NoSuchDayClose(day.isoformat(), name)
     breaks = [open_break for open_break in signed.breaks if open_break.portfolio_id == portfolio_id]
-    return build_statement(signed.day, found[0], breaks, _read_rows(connection, found[0]))
+    return build_statement(
+        signed.day, matching_figures[0], breaks, _read_rows(connection, matching_figures[0])
+    )
 
 
 def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:

@@ -21,23 +21,23 @@ def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:
         (signed_day.day.tenant_id, signed_day.day.date): signed_day
         for signed_day in queries.list_signed_days(connection)
     }
-    acts = {(act.tenant_id, act.target): act for act in list_actions(connection, CLOSED)}
+    entries = {(entry.tenant_id, entry.target): entry for entry in list_actions(connection, CLOSED)}
     events: dict[tuple[int, str], list[AuditValues]] = {}
     for event in list_risk_events(connection, "day."):
-        fields = event.facts | {"at": event.at}
-        events.setdefault((event.tenant_id, str(event.facts.get("date"))), []).append(fields)
-    for key in sorted(stored.keys() | acts.keys() | events.keys()):
-        place = f"day close {key[1]} of tenant {key[0]}"
-        if key not in stored or key not in acts:
+        fields = event.payload | {"at": event.at}
+        events.setdefault((event.tenant_id, str(event.payload.get("date"))), []).append(fields)
+    for key in sorted(stored.keys() | entries.keys() | events.keys()):
+        location = f"day close {key[1]} of tenant {key[0]}"
+        if key not in stored or key not in entries:
             missing = "row" if key not in stored else "audit entry"
-            yield ActionDifference(place, missing, "none", "one")
+            yield ActionDifference(location, missing, "none", "one")
             continue
-        signed, act = stored[key], acts[key]
+        signed, entry = stored[key], entries[key]
         day, fields = signed.day, build_closed_values(signed)
-        found = day._asdict() | fields | {"digest of the rows": compute_digest(*signed)}
-        expected = act.after | {"signed_by": act.actor, "source": act.via, "signed_at": act.at}
-        digest = act.after["digest"]
-        yield from find_differences(place, found, expected | {"digest of the rows": digest})
+        stored_fields = day._asdict() | fields | {"digest of the rows": compute_digest(*signed)}
+        expected = entry.after | {"signed_by": entry.actor, "source": entry.via, "signed_at": entry.at}
+        digest = entry.after["digest"]
+        yield from find_differences(location, stored_fields, expected | {"digest of the rows": digest})
         published = fields | {"signed_by": day.signed_by, "at": day.signed_at}
         if events.get(key) != [published]:
-            yield ActionDifference(place, "event", str(events.get(key)), str(published))
+            yield ActionDifference(location, "event", str(events.get(key)), str(published))

@@ -99,15 +99,15 @@ class DutyRunner:
     ) -> None:
         self._engine, self._duties, self._now, self._observe = engine, duties, now, observe
         self._holder = build_holder_name()
-        urgent, others = (
+        urgent, normal = (
             [duty for duty in duties if duty.is_urgent is is_urgent] for is_urgent in (True, False)
         )
-        self._lanes = [lane for lane in (urgent, others) if lane]
+        self._lanes = [lane for lane in (urgent, normal) if lane]
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="duties")
 
     async def run(self) -> None:
         """Run due duties repeatedly, until canceled."""
-        await asyncio.gather(*map(self._repeat, self._lanes))
+        await asyncio.gather(*map(self._repeat_lane, self._lanes))
 
     def run_until(self, stop: Event) -> None:
         """Run due duties repeatedly, until `stop` is set. Running duties are finished."""
@@ -123,7 +123,7 @@ class DutyRunner:
         """Run the duties that are due now, and return the names of those that this process ran."""
         return [name for lane in self._lanes for name in self._run_lane(lane)]
 
-    async def _repeat(self, lane: Sequence[Duty]) -> None:
+    async def _repeat_lane(self, lane: Sequence[Duty]) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             await asyncio.get_running_loop().run_in_executor(self._threads, self._run_lane, lane)
@@ -166,7 +166,7 @@ class DutyRunner:
         if run is None or duty is None:
             return False
         with correlate(job=duty.name, slot=format_timestamp(run.slot)):
-            self._run(duty, run.slot)
+            self._run_duty(duty, run.slot)
         return True
 
     def report(self, connection: Connection) -> list[DutyReport]:
@@ -201,15 +201,15 @@ class DutyRunner:
                 queries.drop_lease(connection, duty.name, self._holder)
         if is_new:
             with correlate(job=duty.name, slot=format_timestamp(slot)):
-                self._run(duty, slot)
+                self._run_duty(duty, slot)
         return is_new
 
-    def _run(self, duty: Duty, slot: datetime) -> None:
+    def _run_duty(self, duty: Duty, slot: datetime) -> None:
         started, error = monotonic_seconds(), None
         try:
             duty.run(Lease(self._engine, duty.name, self._holder, self._now))
         except Exception as failure:  # noqa: BLE001  # the next duties and the next slot must still run
-            error = _describe(failure)
+            error = _describe_failure(failure)
             _LOG.exception("the duty %s failed", duty.name)
         seconds = monotonic_seconds() - started
         if self._observe is not None:
@@ -220,7 +220,7 @@ class DutyRunner:
             queries.finish_run(connection, duty.name, slot, duration_ms, error)
 
 
-def _describe(failure: Exception) -> str:
+def _describe_failure(failure: Exception) -> str:
     """Return why a duty failed.
 
     Of a database's message only the first line is used: the others quote the statement.

@@ -30,7 +30,7 @@ class _Watch:
 
     horizon: Horizon = field(default_factory=Horizon)
     followers: int = 0
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    advanced: asyncio.Event = field(default_factory=asyncio.Event)
     looks: asyncio.Task[None] | None = None
 
 
@@ -58,11 +58,11 @@ class EventFeed:
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
         required_id = None
         for _ in range(_TRIES):
-            seen = await self._read_state(tenant_id, horizon.safe)
-            if seen is None:
+            state = await self._read_state(tenant_id, horizon.safe)
+            if state is None:
                 return horizon.safe
-            required_id = required_id or seen.highest
-            horizon = advance_horizon(horizon, seen)
+            required_id = required_id or state.highest
+            horizon = advance_horizon(horizon, state)
             if horizon.safe >= required_id:
                 return horizon.safe
             await self._pause(_TRY_SECONDS)
@@ -70,10 +70,10 @@ class EventFeed:
             raise Unavailable("A transaction takes too long; try again in a moment.")
         return horizon.safe
 
-    async def _read_state(self, tenant_id: int, known: int) -> OutboxState | None:
+    async def _read_state(self, tenant_id: int, known_number: int) -> OutboxState | None:
         return await self._readers.run_single(
             lambda connection: queries.read_outbox_state(
-                set_tenant_scope(connection, [tenant_id]), tenant_id, known
+                set_tenant_scope(connection, [tenant_id]), tenant_id, known_number
             )
         )
 
@@ -85,15 +85,15 @@ class EventFeed:
         The page is empty after IDLE_SECONDS without events. Raises TooMany if `key` or the tenant has too
         many followers. Without a key, the caller serves many clients, which it limits itself.
         """
-        async with self._watching(tenant_id, key) as watch:
-            seen = await self.get_horizon(tenant_id) if after is None else after
+        async with self._open_watch(tenant_id, key) as watch:
+            last_number = await self.get_horizon(tenant_id) if after is None else after
             yield []
             while True:
-                if watch.horizon.safe <= seen:
-                    await _wait(watch.moved)
+                if watch.horizon.safe <= last_number:
+                    await _wait(watch.advanced)
                 horizon = watch.horizon.safe
-                page = await self._read_page(tenant_id, filters, seen, horizon)
-                seen = page[-1].number if len(page) == PAGE else max(seen, horizon)
+                page = await self._read_page(tenant_id, filters, last_number, horizon)
+                last_number = page[-1].number if len(page) == PAGE else max(last_number, horizon)
                 yield page
 
     async def _read_page(
@@ -108,7 +108,7 @@ class EventFeed:
         )
 
     @asynccontextmanager
-    async def _watching(self, tenant_id: int, key: str | None) -> AsyncIterator[_Watch]:
+    async def _open_watch(self, tenant_id: int, key: str | None) -> AsyncIterator[_Watch]:
         release = _keep_nothing if key is None else self._slots.take(tenant_id, key)
         watch = self._watches.get(tenant_id)
         if watch is None:
@@ -128,15 +128,15 @@ class EventFeed:
         while True:
             before = watch.horizon.safe
             try:
-                seen = await self._read_state(tenant_id, before)
+                state = await self._read_state(tenant_id, before)
             except Exception:  # noqa: BLE001  # the task's edge: whatever it was, the next look may see more
                 _LOG.warning("the end of the events was not seen", exc_info=True)
-                seen = None
-            if seen is not None:
-                watch.horizon = advance_horizon(watch.horizon, seen)
+                state = None
+            if state is not None:
+                watch.horizon = advance_horizon(watch.horizon, state)
             if watch.horizon.safe > before:
-                watch.moved.set()
-                watch.moved = asyncio.Event()
+                watch.advanced.set()
+                watch.advanced = asyncio.Event()
             await self._pause(LOOK_SECONDS)
 
 
@@ -144,9 +144,9 @@ def _keep_nothing() -> None:
     """Release no slot."""
 
 
-async def _wait(moved: asyncio.Event) -> None:
+async def _wait(advanced: asyncio.Event) -> None:
     try:
         async with asyncio.timeout(IDLE_SECONDS):
-            await moved.wait()
+            await advanced.wait()
     except TimeoutError:
         return

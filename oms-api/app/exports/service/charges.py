@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from app.costs.rules.booking import parse_components
 from app.exports import queries
-from app.exports.queries import ExportFilter
+from app.exports.queries import ChargeMovement, ExportFilter
 from app.exports.rules.columns import CHARGE_COLUMNS, TRADE_COLUMNS
 from app.exports.rules.tables import Cell
 from app.exports.service.pages import ExportContext, Page, Source
@@ -27,16 +27,16 @@ def build_charges(context: ExportContext) -> Source:
             is_full = len(trades) == limit
             return Page(rows, ("trades", trades[-1][0]) if is_full else ("movements", None))
         movements = queries.list_charge_movements(connection, filters, limit, after)
-        last = movements[-1][:2] if len(movements) == limit else None
-        return Page(
-            list(map(_build_movement, movements)), None if last is None else ("movements", tuple(last))
-        )
+        next_position = None
+        if len(movements) == limit:
+            next_position = ("movements", (movements[-1].portfolio_id, movements[-1].sequence))
+        return Page(list(map(_build_movement, movements)), next_position)
 
     return Source(CHARGE_COLUMNS, read_page)
 
 
-def _read_trade_charges(connection: Connection, filters: ExportFilter, found: Any) -> list[list[Cell]]:
-    trades = [dict(zip(_TRADE_FIELDS, row, strict=True)) for row in found]
+def _read_trade_charges(connection: Connection, filters: ExportFilter, rows: Any) -> list[list[Cell]]:
+    trades = [dict(zip(_TRADE_FIELDS, row, strict=True)) for row in rows]
     order_ids = sorted({trade["order_id"] for trade in trades if trade["order_id"] is not None})
     components = queries.find_components(connection, filters.tenant_id, order_ids)
     return [_build_trade(trade, components.get(trade["trade_id"])) for trade in trades]
@@ -49,14 +49,14 @@ def _build_trade(trade: dict[str, Any], components: str | None) -> list[Cell]:
     return [values.get(column.name) for column in CHARGE_COLUMNS]
 
 
-def _build_movement(row: Any) -> list[Cell]:  # see `list_charge_movements`
+def _build_movement(movement: ChargeMovement) -> list[Cell]:
     values = {
-        "portfolio_name": row[2],
-        "currency": row[3],
-        "kind": row[4],
-        "charges": format_fixed(-(parse_plain(row[5]) or ZERO)),
-        "symbol": row[6],
-        "reason": row[7],
-        "created_at": row[8],
+        "portfolio_name": movement.portfolio_name,
+        "currency": movement.currency,
+        "kind": movement.kind,
+        "charges": format_fixed(-(parse_plain(movement.amount) or ZERO)),
+        "symbol": movement.symbol,
+        "reason": movement.reason,
+        "created_at": movement.created_at,
     }
     return [values.get(column.name) for column in CHARGE_COLUMNS]

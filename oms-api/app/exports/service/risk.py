@@ -48,8 +48,8 @@ def value_portfolios(
     if filters.portfolio_name_key is not None:
         key = frozenset({filters.portfolio_name_key})
         visible = key if visible is None else visible & key
-    listed = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
-    books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in listed])
+    summaries = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
+    books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in summaries])
     statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {
@@ -78,5 +78,5 @@ def _list_rows(
         yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
 
 
-def _format_use(used: Decimal, limit: Decimal | None) -> str | None:
-    return format_money(divide(used * 100, limit)) if limit else None
+def _format_use(used_amount: Decimal, limit: Decimal | None) -> str | None:
+    return format_money(divide(used_amount * 100, limit)) if limit else None

@@ -87,10 +87,10 @@ def build_positions(context: ExportContext) -> Source:
         items = [
             serialize_held_position(marked_position)
             for marked_position in marked
-            if _is_in_period(filters, format_timestamp(marked_position.held.last_at))
+            if _is_in_period(filters, format_timestamp(marked_position.holding.last_at))
         ]
         rows = select_values(POSITION_COLUMNS, items)
-        return Page(rows, positions[-1].held.place if len(positions) == limit else None)
+        return Page(rows, positions[-1].holding.name_key if len(positions) == limit else None)
 
     return Source(POSITION_COLUMNS, read_page)
 

@@ -45,7 +45,7 @@ class XlsxExport:
         self._format = self._book.add_format({"num_format": _NUMBER_FORMAT})
         self._rows = 0
         self._position: Any = None
-        self._append([column.name for column in source.columns], is_heading=True)
+        self._append_row([column.name for column in source.columns], is_heading=True)
 
     def write_page(self, connection: Connection) -> bool:
         """Write the next page. Return whether it was the last one. Raises Invalid if a sheet is too small."""
@@ -54,7 +54,7 @@ class XlsxExport:
             message = f"A sheet has at most {self._max_rows:,} rows. Shorten the period, or ask for text/csv."
             raise Invalid(message, [FieldError("from", "Must be later.", "too_many_rows")])
         for row in format_cells(self._source.columns, page.rows, lambda text: text):
-            self._append(row)
+            self._append_row(row)
         self._position = page.position
         return page.position is None
 
@@ -72,14 +72,14 @@ class XlsxExport:
         self._file.close()
         self._folder.cleanup()
 
-    def _append(self, row: Sequence[Cell], *, is_heading: bool = False) -> None:
+    def _append_row(self, row: Sequence[Cell], *, is_heading: bool = False) -> None:
         for index, value in enumerate(row):
             if value is not None:
                 is_numeric = not is_heading and self._source.columns[index].kind in NUMERIC_KINDS
-                self._write(index, value, is_numeric=is_numeric)
+                self._write_cell(index, value, is_numeric=is_numeric)
         self._rows += 1
 
-    def _write(self, index: int, value: Cell, *, is_numeric: bool) -> None:
+    def _write_cell(self, index: int, value: Cell, *, is_numeric: bool) -> None:
         """Write a cell. Text is never a formula.
 
         An amount that a binary number does not keep is exact text.

@@ -39,8 +39,10 @@ def find_key(connection: Connection, key_id: str) -> StoredKey | None:
     if not key.is_narrowed:
         return key
     set_tenant_scope(connection, [key.tenant_id])
-    granted = connection.execute(_SELECT_GRANTS, {"tenant_id": key.tenant_id, "key_id": key_id}).scalars()
-    return replace(key, portfolios=frozenset(granted))
+    portfolio_keys = connection.execute(
+        _SELECT_GRANTS, {"tenant_id": key.tenant_id, "key_id": key_id}
+    ).scalars()
+    return replace(key, portfolios=frozenset(portfolio_keys))
 
 
 def mark_used(connection: Connection, key_id: str, now: datetime) -> None:

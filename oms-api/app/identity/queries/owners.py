@@ -46,11 +46,13 @@ def build_activity_condition(tenant_id: Any, owner: Any, now: datetime) -> Colum
 
 def build_visibility_condition(tenant_id: Any, owner: Any, portfolio_key: Any) -> ColumnElement[bool]:
     """Return the condition that the owner of a row may see a portfolio. The arguments are columns."""
-    granted = select(PortfolioGrant.id).where(
+    select_grant = select(PortfolioGrant.id).where(
         PortfolioGrant.tenant_id == tenant_id, PortfolioGrant.portfolio_key == portfolio_key
     )
-    has_user_grant = granted.where(PortfolioGrant.user_id == User.id).correlate_except(PortfolioGrant)
-    has_key_grant = granted.where(PortfolioGrant.key_id == ApiKey.key_id).correlate_except(PortfolioGrant)
+    has_user_grant = select_grant.where(PortfolioGrant.user_id == User.id).correlate_except(PortfolioGrant)
+    has_key_grant = select_grant.where(PortfolioGrant.key_id == ApiKey.key_id).correlate_except(
+        PortfolioGrant
+    )
     is_excluded = User.is_narrowed.is_(True) & ~has_user_grant.exists()
     is_key_excluded = ApiKey.is_narrowed.is_(True) & ~has_key_grant.exists()
     return (
@@ -82,9 +84,9 @@ def rename_key_owner(connection: Connection, tenant_id: int, previous: str, curr
     Preferences that a key with the new name left once are kept instead of its own.
     """
     before, after = f"{KEY_PREFIX}{previous}", f"{KEY_PREFIX}{current}"
-    left = select(_PREFERENCES.c.owner).where(*_is_owned(_PREFERENCES, tenant_id, after))
+    remaining_preferences = select(_PREFERENCES.c.owner).where(*_is_owned(_PREFERENCES, tenant_id, after))
     renamed = [(_WEBHOOKS, previous, current), (_ALERTS, before, after)]
-    if connection.execute(left).first() is None:
+    if connection.execute(remaining_preferences).first() is None:
         renamed.append((_PREFERENCES, before, after))
     for owned, old, new in renamed:
         connection.execute(update(owned).where(*_is_owned(owned, tenant_id, old)).values(owner=new))

@@ -129,9 +129,9 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    granted = find_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
+    portfolios = find_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
     active = (row.status == ACTIVE and row.slack_status == ACTIVE, row.tenant_status == ACTIVE)
-    return FoundUser(row.name, row.email, row.person, Role(row.role), *active, granted)
+    return FoundUser(row.name, row.email, row.person, Role(row.role), *active, portfolios)
 
 
 def add_session(
@@ -176,9 +176,9 @@ def advance_session(
     current = (
         Session.session_id == session_id, Session.generation == generation, Session.revoked_at.is_(None)
     )  # fmt: skip
-    moved = update(Session).where(*current)
-    moved = moved.values(generation=generation + 1, client_hash=client_hash, rotated_at=now)
-    return connection.execute(moved).rowcount == 1
+    statement = update(Session).where(*current)
+    statement = statement.values(generation=generation + 1, client_hash=client_hash, rotated_at=now)
+    return connection.execute(statement).rowcount == 1
 
 
 def revoke_session(
@@ -186,21 +186,29 @@ def revoke_session(
 ) -> bool:
     """Revoke a tenant's session. Return False if it has already ended."""
     live = (Session.tenant_id == tenant_id, Session.session_id == session_id, Session.revoked_at.is_(None))
-    ended = update(Session).where(*live).values(revoked_at=now, revoked_because=because)
-    return connection.execute(ended).rowcount == 1
+    statement = update(Session).where(*live).values(revoked_at=now, revoked_because=because)
+    return connection.execute(statement).rowcount == 1
 
 
 def revoke_sessions_of(
-    connection: Connection, tenant_id: int, user_id: int, because: str, now: datetime, kept: str = ""
+    connection: Connection,
+    tenant_id: int,
+    user_id: int,
+    because: str,
+    now: datetime,
+    excluded_session_id: str = "",
 ) -> int:
-    """Revoke all sessions of a user except `kept`, as after a new password. Return their number."""
+    """Revoke all sessions of a user except `excluded_session_id`, as after a new password.
+
+    Return their number.
+    """
     live = (Session.tenant_id == tenant_id, Session.user_id == user_id, Session.revoked_at.is_(None))
-    ended = (
+    statement = (
         update(Session)
-        .where(*live, Session.session_id != kept)
+        .where(*live, Session.session_id != excluded_session_id)
         .values(revoked_at=now, revoked_because=because)
     )
-    return connection.execute(ended).rowcount
+    return connection.execute(statement).rowcount
 
 
 def has_logged_in_from(connection: Connection, slug: str, email: str, address_hash: str) -> bool:
@@ -240,7 +248,9 @@ def list_sessions(
 def delete_old_sessions(connection: Connection, owner: UserKey, before: datetime, most: int) -> int:
     """Delete at most `most` sessions of `owner` that ended before `before`. Return their number."""
     tenant_id, user_id = owner
-    ended = or_(Session.revoked_at < before, Session.expires_at < before)
-    old = select(Session.session_id).where(Session.tenant_id == tenant_id, Session.user_id == user_id, ended)
+    is_ended = or_(Session.revoked_at < before, Session.expires_at < before)
+    old = select(Session.session_id).where(
+        Session.tenant_id == tenant_id, Session.user_id == user_id, is_ended
+    )
     statement = delete(Session).where(Session.session_id.in_(old.limit(most)))
     return connection.execute(statement).rowcount

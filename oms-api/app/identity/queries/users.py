@@ -83,10 +83,10 @@ def list_people_of_workspace(connection: Connection, tenant_id: int, team_id: st
 
 def is_known(connection: Connection, tenant_id: int, *, email: str | None, person: str | None) -> bool:
     """Return whether the tenant has a user with that e-mail address or Slack identity."""
-    same = [
+    conditions = [
         column == value for column, value in ((User.email, email), (User.person, person)) if value is not None
     ]
-    return connection.execute(select_users(tenant_id).where(or_(*same))).first() is not None
+    return connection.execute(select_users(tenant_id).where(or_(*conditions))).first() is not None
 
 
 def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], now: datetime) -> int:
@@ -108,8 +108,8 @@ def update_user(
 def has_admin_user(connection: Connection, tenant_id: int) -> bool:
     """Return whether the tenant has an active admin with a password and access to all portfolios."""
     is_active = (User.status == "active", User.slack_status == "active")
-    able = (User.role == "admin", *is_active, User.is_narrowed.is_(False), _HAS_LOGIN)
-    return connection.execute(select_users(tenant_id).where(*able)).first() is not None
+    is_active_admin = (User.role == "admin", *is_active, User.is_narrowed.is_(False), _HAS_LOGIN)
+    return connection.execute(select_users(tenant_id).where(*is_active_admin)).first() is not None
 
 
 def _build_conditions(filters: UserFilter) -> list[ColumnElement[bool]]:

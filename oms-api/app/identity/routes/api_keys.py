@@ -69,8 +69,8 @@ async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock:
     now = clock()
 
     def read(connection: Connection) -> dict[str, object]:
-        found = service.get_key(connection, caller.tenant_id, key_id)
-        [fields] = service.serialize_keys(connection, caller.tenant_id, [found], now)
+        stored_key = service.get_key(connection, caller.tenant_id, key_id)
+        [fields] = service.serialize_keys(connection, caller.tenant_id, [stored_key], now)
         return fields
 
     return build_json_response(await readers.run(read, caller.tenant_id))
@@ -81,7 +81,7 @@ async def change_key(
     caller: Manager, key_id: KeyIdDep, body: KeyPatchBody, change_requests: ChangeRequestsDep
 ) -> Response:
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    arguments = (key_id, body.get_new_name(), body.ends())
+    arguments = (key_id, body.get_new_name(), body.must_revoke())
     return await change_requests.execute(caller, body, service.update_key, *arguments)
 
 

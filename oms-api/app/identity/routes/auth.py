@@ -78,36 +78,38 @@ async def refresh(
 
 
 @router.post("/logout", summary="Log out", **document_responses(204, "The session has ended", 413, 415))
-async def log_out(me: Me, sessions: SessionsDep, client: ClientDep) -> Response:
+async def log_out(caller: Me, sessions: SessionsDep, client: ClientDep) -> Response:
     """End the session of the access token. Its tokens become invalid within one second."""
-    await sessions.log_out(me, client)
+    await sessions.log_out(caller, client)
     return Response(status_code=204)
 
 
 @router.get("/me", summary="Get the current caller", **document_responses(200, MeOut))
-async def get_current_user(me: Me, sessions: SessionsDep) -> Response:
+async def get_current_user(caller: Me, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
-    return build_json_response(serialize_identity(me, await sessions.describe_caller(me)))
+    return build_json_response(serialize_identity(caller, await sessions.describe_caller(caller)))
 
 
 @router.post("/password", summary="Set your password", **document_responses(204, "The password is changed"))
 async def set_password(
-    me: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn, _PASSWORD_EXAMPLE))],
+    caller: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn, _PASSWORD_EXAMPLE))],
     login_service: LoginServiceDep, client: ClientDep,
 ) -> Response:  # fmt: skip
     """Change the password of the logged-in user, who must send the current one.
 
     All other sessions of the user end.
     """
-    await login_service.change_password(me, body.current_password, body.new_password, client)
+    await login_service.change_password(caller, body.current_password, body.new_password, client)
     return Response(status_code=204)
 
 
 @router.get("/sessions", summary="List your sessions", **document_responses(200, list[LoginSessionOut]))
-async def list_sessions(me: Me, sessions: SessionsDep) -> Response:
+async def list_sessions(caller: Me, sessions: SessionsDep) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
-    open_sessions = await sessions.list_own_sessions(me)
-    return build_json_response([serialize_session(session, get_session_id(me)) for session in open_sessions])
+    open_sessions = await sessions.list_own_sessions(caller)
+    return build_json_response(
+        [serialize_session(session, get_session_id(caller)) for session in open_sessions]
+    )
 
 
 @router.delete(
@@ -116,8 +118,8 @@ async def list_sessions(me: Me, sessions: SessionsDep) -> Response:
     **document_responses(204, "The session has ended", 404),
 )
 async def revoke_session(
-    me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: SessionsDep, client: ClientDep
+    caller: Me, session_id: Annotated[str, Path(max_length=32)], sessions: SessionsDep, client: ClientDep
 ) -> Response:
     """End one of your own sessions. Its tokens become invalid within one second."""
-    await sessions.revoke(me, session_id, client)
+    await sessions.revoke(caller, session_id, client)
     return Response(status_code=204)

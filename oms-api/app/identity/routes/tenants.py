@@ -53,8 +53,8 @@ async def list_tenants(
 ) -> Response:
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
-        own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
-        return build_json_response([service.serialize_listed_tenant(own)])
+        own_tenant = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
+        return build_json_response([service.serialize_listed_tenant(own_tenant)])
     page = pages.open(caller.tenant_id, _TENANTS, query)
     tenants = await readers.run(lambda connection: queries.list_tenants(connection, page.count, page.start))
     return page.build_response(tenants, service.serialize_listed_tenant, lambda last: last.slug)

@@ -286,16 +286,18 @@ def get_acting_caller(caller: Caller, person: Person) -> Caller:
     )
 
 
-def intersect_portfolios(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
+def intersect_portfolios(
+    first: frozenset[str] | None, second: frozenset[str] | None
+) -> frozenset[str] | None:
     """Return the intersection of two portfolio restrictions. None means no restriction."""
-    if left is None or right is None:
-        return right if left is None else left
-    return left & right
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
 
 
-def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:
-    """Return all scopes that `words` imply. Raises ValueError for an unknown scope, or for none."""
-    scopes = {Scope(word) for word in words}
+def expand_scopes(names: Iterable[str]) -> frozenset[Scope]:
+    """Return all scopes that `names` imply. Raises ValueError for an unknown scope, or for none."""
+    scopes = {Scope(word) for word in names}
     if not scopes:
         raise ValueError("a key needs at least one scope")
     return frozenset(scopes.union(*(_IMPLIED_SCOPES[scope] for scope in scopes)))

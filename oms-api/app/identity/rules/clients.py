@@ -18,7 +18,7 @@ class Client:
     def hash(self) -> str:
         """The client's fingerprint: 32 hex digits of the network, then 32 that include the User-Agent."""
         network = find_network(self.address)
-        return f"{hash_address(network)}{_digits(network, self.user_agent)}"
+        return f"{hash_address(network)}{_compute_digest(network, self.user_agent)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Credentials:
 
 def hash_address(address: str) -> str:
     """Return the network half of a client's fingerprint."""
-    return _digits(find_network(address))
+    return _compute_digest(find_network(address))
 
 
-def _digits(*parts: str) -> str:
+def _compute_digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:32]

@@ -30,32 +30,34 @@ def normalize_password(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
-def find_password_error(password: str, own: Iterable[str], common: frozenset[str]) -> FieldError | None:
+def find_password_error(
+    password: str, personal_texts: Iterable[str], common: frozenset[str]
+) -> FieldError | None:
     """Return what is wrong with a new password in one sentence, or None.
 
-    `own` holds the user's name, e-mail address and the like; `common` holds common passwords in lower case.
-    Lengths are in characters after normalization.
+    `personal_texts` are the user's name, e-mail address and the like. `common` are common passwords in lower
+    case. Lengths are in characters after normalization.
     """
-    written = normalize_password(password)
-    if len(written) < MIN_LENGTH:
+    normalized = normalize_password(password)
+    if len(normalized) < MIN_LENGTH:
         return _build_error(f"Must have at least {MIN_LENGTH} characters; {ADVICE}", "password_too_short")
-    if len(written) > MAX_LENGTH:
+    if len(normalized) > MAX_LENGTH:
         return _build_error(f"At most {MAX_LENGTH:,} characters.", "password_too_long")
-    folded = written.casefold()
-    if is_common(folded, common):
+    folded_password = normalized.casefold()
+    if is_common(folded_password, common):
         return _build_error(f"Is a common password; {ADVICE}", "password_common")
-    if len(_remove_own_words(folded, own)) < MIN_LENGTH:
+    if len(_remove_own_words(folded_password, personal_texts)) < MIN_LENGTH:
         return _build_error(f"Must not be derived from your own name or address; {ADVICE}", "password_own")
     return None
 
 
-def is_common(folded: str, common: frozenset[str]) -> bool:
+def is_common(folded_password: str, common: frozenset[str]) -> bool:
     """Return whether a case-folded password is a variation of a common word, or a keyboard pattern."""
-    if folded.isdigit() and len(folded) <= _DIGITS_OF_A_NUMBER:
+    if folded_password.isdigit() and len(folded_password) <= _DIGITS_OF_A_NUMBER:
         return True
-    if _REPEATED.fullmatch(folded) or _is_runs(folded):
+    if _REPEATED.fullmatch(folded_password) or _is_runs(folded_password):
         return True
-    return any(core in common or core.translate(_ALIKE) in common for core in _list_cores(folded))
+    return any(core in common or core.translate(_ALIKE) in common for core in _list_cores(folded_password))
 
 
 def _list_cores(text: str) -> Iterator[str]:
@@ -69,17 +71,17 @@ def _list_cores(text: str) -> Iterator[str]:
                 yield text[before:end]
 
 
-def _is_runs(folded: str) -> bool:
+def _is_runs(folded_password: str) -> bool:
     """Return whether the text consists of runs, except for a few signs.
 
     A run follows the keyboard, the alphabet or the digits.
     """
-    rest = folded
-    while len(rest) >= _RUN_LENGTH:
-        run = _find_longest_run(rest)
+    remaining_text = folded_password
+    while len(remaining_text) >= _RUN_LENGTH:
+        run = _find_longest_run(remaining_text)
         if not run:
             return False
-        rest = rest[run:]
+        remaining_text = remaining_text[run:]
     return True
 
 
@@ -90,11 +92,13 @@ def _find_longest_run(text: str) -> int:
     return 0
 
 
-def _remove_own_words(folded: str, own: Iterable[str]) -> str:
-    words = {word for text in own for word in _OWN_WORD.findall(normalize_password(text).casefold())}
-    for word in sorted(words, key=len, reverse=True):
-        folded = folded.replace(word, "")
-    return folded
+def _remove_own_words(folded_password: str, personal_texts: Iterable[str]) -> str:
+    personal_words = {
+        word for text in personal_texts for word in _OWN_WORD.findall(normalize_password(text).casefold())
+    }
+    for word in sorted(personal_words, key=len, reverse=True):
+        folded_password = folded_password.replace(word, "")
+    return folded_password
 
 
 def _build_error(message: str, code: str) -> FieldError:

@@ -19,9 +19,9 @@ def choose_role(
     """
     if not roles or (current is not None and current not in GROUP_ROLES):
         return None
-    granted = {roles[group] for group in groups if group in roles}
-    if not granted and current is None:
+    granted_roles = {roles[group] for group in groups if group in roles}
+    if not granted_roles and current is None:
         return None
-    is_trader = Role.TRADER in granted if granted else default == Role.TRADER
+    is_trader = Role.TRADER in granted_roles if granted_roles else default == Role.TRADER
     role = Role.TRADER if is_trader else Role.VIEWER
     return None if role is current else role

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.audit.rules.actions import AuditedAction
 from app.identity.rules.administration import format_retired_name
@@ -16,7 +16,13 @@ SESSION_ENDS = {  # the reason that is stored with a session, by the action that
     "session.revoked": "ended",
     "session.reused": "refresh token used twice",
 }
-RowKey = tuple[int, str]  # tenant id, and the row's name within its tenant
+
+
+class RowKey(NamedTuple):
+    """The key of a row: its tenant, and its name within the tenant."""
+
+    tenant_id: int
+    name: str
 
 
 class ExpectedRows:
@@ -53,137 +59,143 @@ class ExpectedRows:
             "portfolio.renamed": self._rename_portfolio,
         }
 
-    def apply(self, acts: Iterable[AuditedAction]) -> None:
+    def apply(self, entries: Iterable[AuditedAction]) -> None:
         """Apply the entries in each tenant's order. Skip an entry that lacks the facts of its action."""
-        for act in acts:
-            action = self._actions.get(act.action)
+        for entry in entries:
+            action = self._actions.get(entry.action)
             if action is not None:
                 with suppress(AttributeError, LookupError, TypeError):
-                    action(act)
+                    action(entry)
 
-    def _change_tenant(self, act: AuditedAction) -> None:
-        slug = self._slugs.get(act.tenant_id)
+    def _change_tenant(self, entry: AuditedAction) -> None:
+        slug = self._slugs.get(entry.tenant_id)
         # the first tenant's log also holds the operator's actions
-        if act.tenant_id != 1 or act.target == f"tenant:{slug}":
-            created = {"created_at": act.at} if act.action == "tenant.created" else {}
-            slug_field = {"slug": act.target.partition(":")[2]}
-            self.tenants.setdefault(act.tenant_id, {}).update(slug_field | act.after | created)
+        if entry.tenant_id != 1 or entry.target == f"tenant:{slug}":
+            created = {"created_at": entry.at} if entry.action == "tenant.created" else {}
+            slug_field = {"slug": entry.target.partition(":")[2]}
+            self.tenants.setdefault(entry.tenant_id, {}).update(slug_field | entry.after | created)
 
-    def _create_user(self, act: AuditedAction) -> None:
-        fields = act.after | {"portfolios": _normalize_keys(act.after["portfolios"]), "status": "active"}
+    def _create_user(self, entry: AuditedAction) -> None:
+        fields = entry.after | {"portfolios": _normalize_keys(entry.after["portfolios"]), "status": "active"}
         fields["slack_status"] = "active"
-        self.users[act.tenant_id, _get_name(act)] = fields | {"created_at": act.at}
+        self.users[RowKey(entry.tenant_id, _get_name(entry))] = fields | {"created_at": entry.at}
 
-    def _see_user(self, act: AuditedAction) -> None:
-        person = {"email": None, "name": act.target, "status": "active", "portfolios": None}
+    def _see_user(self, entry: AuditedAction) -> None:
+        person = {"email": None, "name": entry.target, "status": "active", "portfolios": None}
         person["slack_status"] = "active"
-        fields = person | act.after | {"created_at": act.at}
-        known = [key for key, user in self.users.items() if user.get("person") == act.target]
-        if act.tenant_id not in {key[0] for key in known}:
-            self.users[act.tenant_id, act.target] = fields
+        fields = person | entry.after | {"created_at": entry.at}
+        user_keys = [key for key, user in self.users.items() if user.get("person") == entry.target]
+        if entry.tenant_id not in {key.tenant_id for key in user_keys}:
+            self.users[RowKey(entry.tenant_id, entry.target)] = fields
 
-    def _change_user(self, act: AuditedAction) -> None:
-        if not act.target.startswith("user:"):
+    def _change_user(self, entry: AuditedAction) -> None:
+        if not entry.target.startswith("user:"):
             return
-        fields = self.users.setdefault((act.tenant_id, _get_name(act)), {})
-        fields.update(act.after)
-        if "portfolios" in act.after:
-            fields["portfolios"] = _normalize_keys(act.after["portfolios"])
-        if act.after.get("status") == "disabled":
-            self._revoke_sessions(act, "user disabled", _get_name(act))
+        fields = self.users.setdefault(RowKey(entry.tenant_id, _get_name(entry)), {})
+        fields.update(entry.after)
+        if "portfolios" in entry.after:
+            fields["portfolios"] = _normalize_keys(entry.after["portfolios"])
+        if entry.after.get("status") == "disabled":
+            self._revoke_sessions(entry, "user disabled", _get_name(entry))
 
-    def _change_password(self, act: AuditedAction) -> None:
-        self._revoke_sessions(act, "password changed", _get_name(act))
+    def _change_password(self, entry: AuditedAction) -> None:
+        self._revoke_sessions(entry, "password changed", _get_name(entry))
 
-    def _erase_user(self, act: AuditedAction) -> None:
-        called, pseudonym = _get_name(act), act.after["person"]
-        self._revoke_sessions(act, "user disabled", called)
-        fields = self.users.pop((act.tenant_id, called), {})
+    def _erase_user(self, entry: AuditedAction) -> None:
+        called, pseudonym = _get_name(entry), entry.after["person"]
+        self._revoke_sessions(entry, "user disabled", called)
+        fields = self.users.pop(RowKey(entry.tenant_id, called), {})
         erased = {"person": pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
-        self.users[act.tenant_id, pseudonym] = fields | erased
-        mine = (act.tenant_id, called)
-        sessions = [fields for key, fields in self.sessions.items() if (key[0], fields.get("user")) == mine]
+        self.users[RowKey(entry.tenant_id, pseudonym)] = fields | erased
+        user_key = RowKey(entry.tenant_id, called)
+        sessions = [
+            fields for key, fields in self.sessions.items() if (key.tenant_id, fields.get("user")) == user_key
+        ]
         for session in sessions:
             session["user"] = pseudonym
 
-    def _create_key(self, act: AuditedAction) -> None:
-        self._add_key(act, act.after, None)
+    def _create_key(self, entry: AuditedAction) -> None:
+        self._add_key(entry, entry.after, None)
 
-    def _rotate_key(self, act: AuditedAction) -> None:
-        old_id = act.before["key_id"]
-        retired = {"name": format_retired_name(act.after["name"], old_id, NAME_LENGTH)}
-        old = self.keys.setdefault((act.tenant_id, old_id), {})
-        old.update(retired | {"expires_at": act.after["old_expires_at"]})
-        self._add_key(act, {name: act.after[name] for name in act.after if name != "old_expires_at"}, old_id)
+    def _rotate_key(self, entry: AuditedAction) -> None:
+        old_id = entry.before["key_id"]
+        retired = {"name": format_retired_name(entry.after["name"], old_id, NAME_LENGTH)}
+        old = self.keys.setdefault(RowKey(entry.tenant_id, old_id), {})
+        old.update(retired | {"expires_at": entry.after["old_expires_at"]})
+        self._add_key(
+            entry, {name: entry.after[name] for name in entry.after if name != "old_expires_at"}, old_id
+        )
 
-    def _add_key(self, act: AuditedAction, credentials: AuditValues, rotated_from: str | None) -> None:
-        creation = {"created_by": act.actor, "created_at": act.at, "revoked_at": None}
+    def _add_key(self, entry: AuditedAction, credentials: AuditValues, rotated_from: str | None) -> None:
+        creation = {"created_by": entry.actor, "created_at": entry.at, "revoked_at": None}
         portfolios = {"portfolios": _normalize_keys(credentials["portfolios"]), "rotated_from": rotated_from}
-        self.keys[act.tenant_id, credentials["key_id"]] = credentials | portfolios | creation
+        self.keys[RowKey(entry.tenant_id, credentials["key_id"])] = credentials | portfolios | creation
 
-    def _rename_key(self, act: AuditedAction) -> None:
-        for fields in self._list_keys_by_name(act, act.before["name"]):
-            fields["name"] = act.after["name"]
+    def _rename_key(self, entry: AuditedAction) -> None:
+        for fields in self._list_keys_by_name(entry, entry.before["name"]):
+            fields["name"] = entry.after["name"]
 
-    def _revoke_key(self, act: AuditedAction) -> None:
-        for fields in self._list_keys_by_name(act, act.after["name"]):
-            fields["revoked_at"] = act.at
+    def _revoke_key(self, entry: AuditedAction) -> None:
+        for fields in self._list_keys_by_name(entry, entry.after["name"]):
+            fields["revoked_at"] = entry.at
 
-    def _list_keys_by_name(self, act: AuditedAction, name: str) -> list[AuditValues]:
+    def _list_keys_by_name(self, entry: AuditedAction, name: str) -> list[AuditValues]:
         """Return the keys of that name: the active one, because names of revoked keys are free again."""
         keys = [
             fields
             for key, fields in self.keys.items()
-            if key[0] == act.tenant_id and fields.get("name") == name
+            if key.tenant_id == entry.tenant_id and fields.get("name") == name
         ]
         return [fields for fields in keys if fields.get("revoked_at") is None] or keys[-1:]
 
-    def _open_session(self, act: AuditedAction) -> None:
-        fields = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
-        self.sessions[act.tenant_id, _get_name(act)] = fields
+    def _open_session(self, entry: AuditedAction) -> None:
+        fields = {"user": entry.actor, "created_at": entry.at, "revoked_at": None, "revoked_because": None}
+        self.sessions[RowKey(entry.tenant_id, _get_name(entry))] = fields
 
-    def _close_session(self, act: AuditedAction) -> None:
-        fields = self.sessions.setdefault((act.tenant_id, _get_name(act)), {})
-        fields.update({"revoked_at": act.at, "revoked_because": SESSION_ENDS[act.action]})
+    def _close_session(self, entry: AuditedAction) -> None:
+        fields = self.sessions.setdefault(RowKey(entry.tenant_id, _get_name(entry)), {})
+        fields.update({"revoked_at": entry.at, "revoked_because": SESSION_ENDS[entry.action]})
 
-    def _close_other_sessions(self, act: AuditedAction) -> None:
-        self._revoke_sessions(act, "password changed", act.actor, kept=_get_name(act))
+    def _close_other_sessions(self, entry: AuditedAction) -> None:
+        self._revoke_sessions(entry, "password changed", entry.actor, excluded_session_id=_get_name(entry))
 
-    def _revoke_sessions(self, act: AuditedAction, because: str, user: str, kept: str = "") -> None:
+    def _revoke_sessions(
+        self, entry: AuditedAction, because: str, user: str, excluded_session_id: str = ""
+    ) -> None:
         for key, fields in self.sessions.items():
-            is_ended = fields.get("revoked_at") not in {None, act.at}
-            is_of_user = key[0] == act.tenant_id and fields.get("user") == user
-            if is_of_user and key[1] != kept and not is_ended:
-                fields.update({"revoked_at": act.at, "revoked_because": because})
+            is_ended = fields.get("revoked_at") not in {None, entry.at}
+            is_of_user = key.tenant_id == entry.tenant_id and fields.get("user") == user
+            if is_of_user and key.name != excluded_session_id and not is_ended:
+                fields.update({"revoked_at": entry.at, "revoked_because": because})
 
-    def _claim_workspace(self, act: AuditedAction) -> None:
-        slug = act.after.get("tenant")
+    def _claim_workspace(self, entry: AuditedAction) -> None:
+        slug = entry.after.get("tenant")
         # otherwise it is the operator's copy of the entry
-        if slug is None or slug == self._slugs.get(act.tenant_id):
-            self._set_workspace(act, {"tenant_id": act.tenant_id, "bound_at": act.at})
+        if slug is None or slug == self._slugs.get(entry.tenant_id):
+            self._set_workspace(entry, {"tenant_id": entry.tenant_id, "bound_at": entry.at})
 
-    def _release_workspace(self, act: AuditedAction) -> None:
-        if act.before["tenant"] == self._slugs.get(act.tenant_id):
-            self._set_workspace(act, None)
+    def _release_workspace(self, entry: AuditedAction) -> None:
+        if entry.before["tenant"] == self._slugs.get(entry.tenant_id):
+            self._set_workspace(entry, None)
 
-    def _set_workspace(self, act: AuditedAction, fields: AuditValues | None) -> None:
+    def _set_workspace(self, entry: AuditedAction, fields: AuditValues | None) -> None:
         """Set what the workspace must be, unless an entry of another tenant is newer."""
-        team_id = _get_name(act)
-        if act.at >= self._workspaces_changed_at.get(team_id, ""):
-            self._workspaces_changed_at[team_id] = act.at
+        team_id = _get_name(entry)
+        if entry.at >= self._workspaces_changed_at.get(team_id, ""):
+            self._workspaces_changed_at[team_id] = entry.at
             self.workspaces[team_id] = fields
 
-    def _rename_portfolio(self, act: AuditedAction) -> None:
-        previous, current = name_key(act.before["name"]), name_key(act.after["name"])
+    def _rename_portfolio(self, entry: AuditedAction) -> None:
+        previous, current = name_key(entry.before["name"]), name_key(entry.after["name"])
         for rows in (self.users, self.keys):
             for key, fields in rows.items():
-                if key[0] == act.tenant_id and fields.get("portfolios"):
+                if key.tenant_id == entry.tenant_id and fields.get("portfolios"):
                     names = [current if name == previous else name for name in fields["portfolios"]]
                     fields["portfolios"] = sorted(names)
 
 
-def _get_name(act: AuditedAction) -> str:
-    return act.target.partition(":")[2]
+def _get_name(entry: AuditedAction) -> str:
+    return entry.target.partition(":")[2]
 
 
 def _normalize_keys(names: list[str] | None) -> list[str] | None:

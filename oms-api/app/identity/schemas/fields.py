@@ -74,8 +74,8 @@ def _validate_scopes(written: list[str]) -> list[Scope]:
     scopes = list(map(str.lower, written))
     unknown = [word for word in scopes if word not in _GIVEABLE]
     if unknown:
-        known = " ".join(scope for scope in Scope if scope in _GIVEABLE)
-        raise PydanticCustomError("scope", "Each must be one of: {known}.", {"known": known})
+        allowed_scopes = " ".join(scope for scope in Scope if scope in _GIVEABLE)
+        raise PydanticCustomError("scope", "Each must be one of: {known}.", {"known": allowed_scopes})
     return sorted(map(Scope, set(scopes)))
 
 

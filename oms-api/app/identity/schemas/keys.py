@@ -40,7 +40,7 @@ class KeyPatch(Patch):
         """Return the new name, or None to keep the current one."""
         return self.name if "name" in self.model_fields_set else None
 
-    def ends(self) -> bool:
+    def must_revoke(self) -> bool:
         """Return whether to revoke the key."""
         return "revoked" in self.model_fields_set
 

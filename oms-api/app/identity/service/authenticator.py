@@ -42,8 +42,8 @@ class ExpiringCache(Generic[Key, Value]):
 
     def get(self, key: Key) -> Value | None:
         """Return the cached value, or None."""
-        known = self._entries.get(key)
-        return known[0] if known and known[1] > monotonic_seconds() else None
+        entry = self._entries.get(key)
+        return entry[0] if entry and entry[1] > monotonic_seconds() else None
 
     def put(self, key: Key, value: Value, asked_at: float) -> None:
         """Cache `value`, which was queried at `asked_at` (monotonic seconds)."""
@@ -82,9 +82,9 @@ class Authenticator:
         if not key:
             raise NoValidKey
         digest = hash_key(key)
-        known = self._cache.get(digest)
-        if known is not None:
-            return known
+        caller = self._cache.get(digest)
+        if caller is not None:
+            return caller
         matching = [caller for own, caller in self._environment_keys if hmac.compare_digest(digest, own)]
         return matching[0] if matching else None
 

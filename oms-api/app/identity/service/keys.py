@@ -36,8 +36,10 @@ def store_new_key(
     if queries.is_name_taken(connection, tenant_id, name):
         raise KeyNameTaken(name)
     key = make_key(secrets.choice)
-    words = " ".join(sorted(granted))
-    stored = StoredKey(get_key_id(key), tenant_id, name, hash_key(key), words, expires_at, None, is_narrowed)
+    scope_text = " ".join(sorted(granted))
+    stored = StoredKey(
+        get_key_id(key), tenant_id, name, hash_key(key), scope_text, expires_at, None, is_narrowed
+    )
     queries.store_key(connection, stored, now, created_by, rotated_from)
     return key
 

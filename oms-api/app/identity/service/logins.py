@@ -56,19 +56,19 @@ class LoginService:
         try:
             if attempt.unknown_address_wait and not await self._is_known(credentials, attempt):
                 raise self._throttle.refuse_unknown_address(attempt)
-            tokens = await self._try(credentials, client)
+            tokens = await self._attempt_log_in(credentials, client)
         except Unavailable:
             self._throttle.undo(attempt)
             raise
         self._throttle.record_success(attempt)
         return tokens
 
-    async def _try(self, credentials: Credentials, client: Client) -> Tokens:
+    async def _attempt_log_in(self, credentials: Credentials, client: Client) -> Tokens:
         login = await self._readers.run(
             lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
         verdict = await self._passwords.verify(login.password_hash if login else None, credentials.password)
-        tokens = await self._open(login, verdict, client) if login and verdict.matches else None
+        tokens = await self._open_session(login, verdict, client) if login and verdict.matches else None
         if tokens is None:
             self._note_failure(credentials, login, client)
             raise WrongLogin
@@ -115,7 +115,7 @@ class LoginService:
             )
         )
 
-    async def _open(self, login: FoundLogin, verdict: PasswordCheck, client: Client) -> Tokens | None:
+    async def _open_session(self, login: FoundLogin, verdict: PasswordCheck, client: Client) -> Tokens | None:
         now = self._now()
         owner = UserKey(login.tenant_id, login.user_id or 0)  # a matching password implies a user
         session_id = await self._transactions.run(

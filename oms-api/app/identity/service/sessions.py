@@ -221,8 +221,8 @@ class LoginSessions:
             if queries.advance_session(connection, session_id, generation, client.hash, now):
                 return session
             # a concurrent request may have changed it
-            left = queries.find_session(connection, session_id) or session
-            presented = decide_refresh(left.state, generation, client.hash, now, self._terms.idle)
+            current_session = queries.find_session(connection, session_id) or session
+            presented = decide_refresh(current_session.state, generation, client.hash, now, self._terms.idle)
         if presented is RefreshDecision.REUSED:
             _revoke_reused(connection, session, session_id, user, client, now)
         return session if presented is RefreshDecision.REPEATED else None

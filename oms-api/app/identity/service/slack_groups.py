@@ -35,8 +35,8 @@ def apply_groups(
     roles: dict[str, str] = json.loads(tenant.slack_group_roles)
     groups = _list_groups_of_people(team_id, members)
     entries: list[AuditEntry] = []
-    known = users.list_people_of_workspace(connection, tenant_id, team_id)
-    for user in known:
+    stored_users = users.list_people_of_workspace(connection, tenant_id, team_id)
+    for user in stored_users:
         person = user.person or ""
         role = choose_role(Role(user.role), groups.get(person, ()), roles, tenant.slack_default_role)
         if role is not None:
@@ -46,7 +46,7 @@ def apply_groups(
                 request.build_audit_entry(now, "user.changed", f"user:{user.called}", before, after)
             )
     changed = len(entries)
-    for person in sorted(groups.keys() - {user.person for user in known}):
+    for person in sorted(groups.keys() - {user.person for user in stored_users}):
         role = choose_role(None, groups[person], roles, tenant.slack_default_role)
         if role is not None:
             people.add_person(connection, tenant_id, person, role.value, now)

@@ -92,10 +92,10 @@ class Buckets:
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share, less what was taken here since."""
         assert isinstance(bucket, _NamedBucket), "from `drain`"  # noqa: S101  # for the type checker
-        left = level - (self._changed_buckets or {}).get(bucket.name, 0)
+        remaining_attempts = level - (self._changed_buckets or {}).get(bucket.name, 0)
         if bucket.name in self._full_at:
             self._full_at[bucket.name] = (
-                self._clock() + (self._allowance.attempts - left) * self._allowance.seconds_each
+                self._clock() + (self._allowance.attempts - remaining_attempts) * self._allowance.seconds_each
             )
 
     def _note(self, name: str, count: float) -> None:
@@ -122,7 +122,8 @@ class Attempt(NamedTuple):
     account: str
     address: str
     unknown_address_wait: float
-    taken: tuple[bool, bool]
+    has_address_token: bool
+    has_account_token: bool
 
 
 class Throttle:
@@ -149,7 +150,7 @@ class Throttle:
         if wait:
             raise TooManyLogIns(wait)
         by_address, by_account = self._addresses.take(network), self._accounts.take(account)
-        return Attempt(account, network, max(by_address, by_account), (not by_address, not by_account))
+        return Attempt(account, network, max(by_address, by_account), not by_address, not by_account)
 
     def refuse_unknown_address(self, attempt: Attempt) -> TooManyLogIns:
         """Return the tokens, since no password was checked, and return the error to raise."""
@@ -167,10 +168,9 @@ class Throttle:
         self._return_shared_tokens(attempt)
 
     def _return_shared_tokens(self, attempt: Attempt) -> None:
-        by_address, by_account = attempt.taken
-        if by_address:
+        if attempt.has_address_token:
             self._addresses.return_tokens(attempt.address)
-        if by_account:
+        if attempt.has_account_token:
             self._accounts.return_tokens(attempt.account)
 
 

@@ -73,11 +73,13 @@ def _find_orphaned_grants(
 def _list_sessions(
     connection: Connection, users: Mapping[Any, AuditValues]
 ) -> dict[tuple[int, str], AuditValues]:
-    found = {}
+    sessions = {}
     for row in iterate_rows(connection, "sessions"):
         user = users.get((row["tenant_id"], row["user_id"]))
-        found[row["tenant_id"], row["session_id"]] = row | {"user": _format_user_name(user) if user else None}
-    return found
+        sessions[row["tenant_id"], row["session_id"]] = row | {
+            "user": _format_user_name(user) if user else None
+        }
+    return sessions
 
 
 def _remove_deleted(

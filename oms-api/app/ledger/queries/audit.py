@@ -60,13 +60,17 @@ def iterate_rows_after(
     connection: Connection, tenant_id: int, portfolio_id: int, sequence: int
 ) -> Generator[TradeRow, None, None]:
     """Yield the rows of one portfolio after `sequence`, in sequence."""
-    where = f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d} AND sequence > {sequence:d}"
-    return _stream_rows(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, where=where)
+    condition = f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d} AND sequence > {sequence:d}"
+    return _stream_rows(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, condition=condition)
 
 
-def iterate_portfolio_rows(connection: Connection, where: str = "") -> Generator[PortfolioRow, None, None]:
+def iterate_portfolio_rows(
+    connection: Connection, condition: str = ""
+) -> Generator[PortfolioRow, None, None]:
     """Yield all portfolios, sorted by tenant and id."""
-    return _stream_rows(connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", where=where)
+    return _stream_rows(
+        connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", condition=condition
+    )
 
 
 def iterate_portfolio_values(connection: Connection) -> Iterator[dict[str, Any]]:
@@ -87,10 +91,10 @@ def get_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int)
     return row
 
 
-def iterate_holding_rows(connection: Connection, where: str = "") -> Generator[HoldingRow, None, None]:
+def iterate_holding_rows(connection: Connection, condition: str = "") -> Generator[HoldingRow, None, None]:
     """Yield the rows of the positions table, portfolio by portfolio."""
     order = "tenant_id, portfolio_id"
-    return _stream_rows(connection, PositionRow.__table__, HoldingRow, order=order, where=where)
+    return _stream_rows(connection, PositionRow.__table__, HoldingRow, order=order, condition=condition)
 
 
 def iterate_holding_rows_of_portfolio(
@@ -124,7 +128,7 @@ def iterate_recorded_events(
 def iterate_cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
     """Yield all events about cash movements."""
     return _stream_rows(
-        connection, Event.__table__, CashEvent, order="", where="substr(type, 1, 5) = 'cash.'"
+        connection, Event.__table__, CashEvent, order="", condition="substr(type, 1, 5) = 'cash.'"
     )
 
 
@@ -199,11 +203,13 @@ def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow)
     start = original
     while True:
         earlier = connection.execute(
-            _EARLIEST_UNDONE, _book_of(start) | {"start": start.sequence, "end": reversal.sequence}
+            _EARLIEST_UNDONE, _get_holding_fields(start) | {"start": start.sequence, "end": reversal.sequence}
         ).scalar_one()
         if earlier is None or earlier >= start.sequence:
             return start
-        start = format_trade(connection.execute(_AT, _book_of(start) | {"sequence": earlier}).one())
+        start = format_trade(
+            connection.execute(_AT, _get_holding_fields(start) | {"sequence": earlier}).one()
+        )
 
 
 def _build_previous_position(row: TradeRow) -> Position:
@@ -223,7 +229,7 @@ def _iterate_unreversed_fills(
     connection: Connection, original: TradeRow, start: int, end: int
 ) -> Iterator[Fill]:
     """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
-    fields = _book_of(original) | {"start": start, "end": end, "trade_id": original.trade_id}
+    fields = _get_holding_fields(original) | {"start": start, "end": end, "trade_id": original.trade_id}
     options = {"yield_per": _CHUNK}
     yield from map(fill_of, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
 
@@ -238,12 +244,12 @@ def _find_trade(connection: Connection, tenant_id: int, trade_id: str | None) ->
     return format_trade(row) if row else None
 
 
-def _book_of(row: TradeRow) -> dict[str, Any]:
+def _get_holding_fields(row: TradeRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
 
 
 def _stream_rows(
-    connection: Connection, table: Any, row_type: type[AnyRow], order: str, where: str = ""
+    connection: Connection, table: Any, row_type: type[AnyRow], order: str, condition: str = ""
 ) -> Generator[AnyRow, None, None]:
     """Yield rows as text in the same form for both databases, through a server-side cursor.
 
@@ -253,7 +259,7 @@ def _stream_rows(
         _build_text_column(connection, cast("Table", table), name) for name in row_type._fields
     )
     statement = f"SELECT {columns} FROM {table.name}"  # noqa: S608  # names from the code and integers, no user input
-    statement += f" WHERE {where}" if where else ""
+    statement += f" WHERE {condition}" if condition else ""
     statement += f" ORDER BY {order}" if order else ""
     with connection.exec_driver_sql(statement, execution_options={"stream_results": True}) as result:
         for part in result.partitions(_CHUNK):

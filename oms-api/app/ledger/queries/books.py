@@ -20,11 +20,11 @@ from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.ledger.queries.reversals import is_unreversed
-from app.ledger.rules.accounting import Fill, Position, Side
+from app.ledger.rules.accounting import Fill, Position, Side, build_fill
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.keys import PortfolioNameKey, PositionKey, RequestKey, TradeKey
-from app.money import ZERO, multiply
+from app.money import ZERO
 from app.timestamps import format_timestamp
 
 PORTFOLIOS = cast("Table", Portfolio.__table__)
@@ -293,7 +293,5 @@ FILL = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Tr
 def fill_of(row: Any) -> Fill:  # a row of `FILL`
     """Return the fill of a ledger row. The row may be corrupt, so nothing is validated."""
     side, quantity, gmv, currency, fx_rate, executed_at = row
-    at = format_timestamp(executed_at)
-    if currency is None or fx_rate is None:
-        return Fill(Side(side), quantity, gmv, at=at)
-    return Fill(Side(side), quantity, multiply(gmv, fx_rate), gmv, currency, at)
+    rate = None if currency is None else fx_rate
+    return build_fill(Side(side), quantity, gmv, currency, rate, format_timestamp(executed_at))

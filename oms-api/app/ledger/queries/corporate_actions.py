@@ -110,8 +110,15 @@ def list_steps(
     connection: Connection, key: PositionKey, without: str = "", until: int | None = None
 ) -> list[Step]:
     """Return the unreversed fills and adjustments of a position in the order of the ledger."""
+    return list(list_steps_by_trade(connection, key, without, until).values())
+
+
+def list_steps_by_trade(
+    connection: Connection, key: PositionKey, without: str = "", until: int | None = None
+) -> dict[str, Step]:
+    """Return the steps of `list_steps` by trade id."""
     statement = (
-        select(Trade.kind, Trade.sequence, Trade.idempotency_key, *FILL)
+        select(Trade.trade_id, Trade.kind, Trade.sequence, Trade.idempotency_key, *FILL)
         .where(*_build_position_conditions(key, until), Trade.kind != "reversal")
         .where(Trade.trade_id != without, ~is_undone(until))
         .order_by(Trade.sequence)
@@ -119,7 +126,7 @@ def list_steps(
     rows = connection.execute(statement, execution_options={"yield_per": _CHUNK}).all()
     ids = {parse_action_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROWS}
     actions = find_actions(connection, key.tenant_id, filter(None, ids))
-    return list(_read_steps(connection, key, rows, actions))
+    return dict(_read_steps(connection, key, rows, actions))
 
 
 def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
@@ -206,18 +213,20 @@ def find_last_price(connection: Connection, key: PositionKey) -> Any:
 
 def _read_steps(
     connection: Connection, key: PositionKey, rows: Iterable[Any], actions: dict[str, CorporateActionTerms]
-) -> Iterator[Step]:
-    for kind, sequence, row_key, *values in rows:
+) -> Iterator[tuple[str, Step]]:
+    for trade_id, kind, sequence, row_key, *values in rows:
         fill = fill_of(values)
         at = fill.at or BEFORE_ALL
+        step: Step
         if kind not in ACTION_ROWS:
-            yield fill if parse_action_key(row_key) is None else FractionSale(at, fill)
+            step = fill if parse_action_key(row_key) is None else FractionSale(at, fill)
         elif kind == SPLIT:
-            yield Split(at, actions[parse_action_key(row_key) or ""].ratio)
+            step = Split(at, actions[parse_action_key(row_key) or ""].ratio)
         elif row_key.endswith(OUTGOING):
-            yield TransferOut(at)
+            step = TransferOut(at)
         else:
-            yield TransferIn(at, _read_transfer(connection, key, sequence, fill))
+            step = TransferIn(at, _read_transfer(connection, key, sequence, fill))
+        yield trade_id, step
 
 
 def _read_transfer(connection: Connection, key: PositionKey, sequence: int, fill: Fill) -> Fill:

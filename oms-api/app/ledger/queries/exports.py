@@ -38,8 +38,8 @@ def list_all_heads(connection: Connection) -> list[PortfolioHeads]:
 def find_ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
     """Return the heads of the tenant's ledgers, sorted by portfolio id; empty ledgers are left out."""
     columns = (Portfolio.id, Portfolio.last_sequence, Portfolio.last_hash)
-    where = (Portfolio.tenant_id == tenant_id, Portfolio.last_sequence > 0)
-    rows = connection.execute(select(*columns).where(*where).order_by(Portfolio.id))
+    condition = (Portfolio.tenant_id == tenant_id, Portfolio.last_sequence > 0)
+    rows = connection.execute(select(*columns).where(*condition).order_by(Portfolio.id))
     return [LedgerHead._make(row) for row in rows]
 
 
@@ -47,12 +47,12 @@ def list_rows_between(
     connection: Connection, tenant_id: int, portfolio_id: int, after: int, until: int, limit: int
 ) -> list[TradeRow]:
     """Return a portfolio's rows after the sequence `after`, up to and including `until`, in order."""
-    where = (
+    condition = (
         Trade.tenant_id == tenant_id,
         Trade.portfolio_id == portfolio_id,
         Trade.sequence > after,
         Trade.sequence <= until,
     )
     columns = (getattr(Trade, name) for name in COLUMNS)
-    rows = connection.execute(select(*columns).where(*where).order_by(Trade.sequence).limit(limit))
+    rows = connection.execute(select(*columns).where(*condition).order_by(Trade.sequence).limit(limit))
     return [format_trade(row) for row in rows]

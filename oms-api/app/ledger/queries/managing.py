@@ -23,8 +23,8 @@ def find_managed(connection: Connection, tenant_id: int, name_key: str) -> Manag
     """Return the portfolio's name and settings, None if there is no such portfolio."""
     columns = (Portfolio.name, Portfolio.base_currency, Portfolio.opening_cash)
     names = (getattr(Portfolio, name) for name in PortfolioSettings._fields)
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    row = connection.execute(select(*columns, *names).where(*mine)).one_or_none()
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    row = connection.execute(select(*columns, *names).where(*conditions)).one_or_none()
     if row is None:
         return None
     name, base_currency, opening_cash, *settings = row
@@ -42,16 +42,16 @@ def rename_portfolio(
     connection: Connection, tenant_id: int, name_key: str, new_name: str, new_key: str
 ) -> None:
     """Rename a portfolio. Grants follow, because they refer to its row."""
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    connection.execute(update(Portfolio).where(*mine).values(name=new_name, name_key=new_key))
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    connection.execute(update(Portfolio).where(*conditions).values(name=new_name, name_key=new_key))
 
 
 def update_settings(
     connection: Connection, tenant_id: int, name_key: str, settings: PortfolioSettings
 ) -> None:
     """Give a portfolio other settings, for later orders and reported trades."""
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    connection.execute(update(Portfolio).where(*mine).values(**build_settings_values(settings)))
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    connection.execute(update(Portfolio).where(*conditions).values(**build_settings_values(settings)))
 
 
 def build_settings_values(settings: PortfolioSettings) -> dict[str, Any]:

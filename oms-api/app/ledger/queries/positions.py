@@ -55,23 +55,23 @@ def list_positions(
         .subquery()
     )
     last = aliased(Trade)
-    same = (last.tenant_id == page.c.tenant_id) & (last.portfolio_id == page.c.portfolio_id)
+    is_last_row = (last.tenant_id == page.c.tenant_id) & (last.portfolio_id == page.c.portfolio_id)
     statement = (
         select(*list(page.c)[:12], last.price, last.executed_at, page.c.portfolio_id)
-        .join(last, same & (last.sequence == page.c.last_sequence))
+        .join(last, is_last_row & (last.sequence == page.c.last_sequence))
         .order_by(page.c.name_key, page.c.symbol, page.c.product)
     )
     return [HeldPosition._make(row) for row in connection.execute(statement)]
 
 
 def _build_conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:
-    exact = {
+    values_by_column = {
         Portfolio.name_key: filters.portfolio_name_key,
         PositionRow.symbol: filters.symbol,
         PositionRow.product: filters.product,
     }
     conditions: list[ColumnElement[bool]] = [
-        column == value for column, value in exact.items() if value is not None
+        column == value for column, value in values_by_column.items() if value is not None
     ]
     if filters.portfolios is not None:
         conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))

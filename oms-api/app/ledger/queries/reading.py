@@ -153,10 +153,10 @@ def _select_named_trades(page: Select[Any]) -> Select[Any]:
     """Return the trades of a page as `select_trades` does: two look-ups each, no join of whole tables."""
     trade, reversal = page.subquery("page").c, aliased(Trade)
     is_portfolio = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
-    undone = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
+    is_reversal = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
     columns = (
         select(Portfolio.name).where(is_portfolio).scalar_subquery(),
-        select(reversal.trade_id).where(undone).scalar_subquery(),
+        select(reversal.trade_id).where(is_reversal).scalar_subquery(),
     )
     return select(*trade, *columns).order_by(trade.trade_id.desc())
 
@@ -186,11 +186,11 @@ def find_books(
 
 def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioSummary:
     """Return a portfolio that exists."""
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
-    return PortfolioSummary._make(connection.execute(select(*_BOOK_COLUMNS).where(*mine)).one())
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
+    return PortfolioSummary._make(connection.execute(select(*_BOOK_COLUMNS).where(*conditions)).one())
 
 
-def book_at(
+def find_portfolio_at(
     connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int
 ) -> PortfolioSummary:
     """Return the portfolio as it was after its row `sequence` (at least 1), by one indexed read."""
@@ -201,8 +201,8 @@ def book_at(
         _cast_to_text(Trade.cash_after),
         Trade.sequence,
     )
-    where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
-    row = connection.execute(select(*columns).where(*where)).one()
+    condition = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
+    row = connection.execute(select(*columns).where(*condition)).one()
     trades, buys, realized_pnl, cash, last = row
     return book._replace(
         total_trades=trades, total_buys=buys, realized_pnl=realized_pnl, cash=cash, last_sequence=last
@@ -278,22 +278,22 @@ def list_books(
 
 
 def _build_conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool]]:
-    exact = {
+    values_by_column = {
         Trade.symbol: filters.symbol,
         Trade.side: filters.side,
         Trade.actor: filters.actor,
         Trade.idempotency_key: filters.idempotency_key,
     }
     conditions: list[ColumnElement[bool]] = [
-        column == value for column, value in exact.items() if value is not None
+        column == value for column, value in values_by_column.items() if value is not None
     ]
     if filters.user_id is not None:
         conditions.append(Trade.user_id.in_(list_spellings(filters.user_id)))
     if filters.portfolios is not None:
-        mine = select(Portfolio.id).where(
+        portfolio_ids = select(Portfolio.id).where(
             Portfolio.tenant_id == tenant_id, *_build_portfolio_conditions(filters.portfolios)
         )
-        conditions.append(Trade.portfolio_id.in_(mine))
+        conditions.append(Trade.portfolio_id.in_(portfolio_ids))
     return conditions + list_period_conditions(filters.since, filters.until)
 
 
@@ -312,8 +312,8 @@ def _build_portfolio_conditions(portfolios: frozenset[str] | None) -> list[Colum
 
 
 def _find_portfolio_id(connection: Connection, tenant_id: int, name_key: str) -> int | None:
-    where = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    return connection.execute(select(Portfolio.id).where(*where)).scalar_one_or_none()
+    condition = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    return connection.execute(select(Portfolio.id).where(*condition)).scalar_one_or_none()
 
 
 def _build_listed_trade(row: Any) -> ListedTrade:  # a row of `select_trades`

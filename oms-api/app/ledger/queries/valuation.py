@@ -33,11 +33,11 @@ def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]
     )
     keys: dict[tuple[int, int], PortfolioKey] = {}
     open_positions = []
-    for tenant_id, portfolio_id, *rest in connection.execute(statement):
+    for tenant_id, portfolio_id, *values in connection.execute(statement):
         key = keys.get((tenant_id, portfolio_id))
         if key is None:
             key = keys[tenant_id, portfolio_id] = PortfolioKey(tenant_id, portfolio_id)
-        open_positions.append(OpenPosition(key, *rest))
+        open_positions.append(OpenPosition(key, *values))
     return open_positions
 
 

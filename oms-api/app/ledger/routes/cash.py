@@ -139,8 +139,8 @@ async def list_cash(
 ) -> Response:  # fmt: skip
     """List opening cash, trades and other cash movements, each with the balance after it, newest first."""
     portfolio_name, at = parse_portfolio_name(name), now()
-    listed = f"{_LIST} {name_key(portfolio_name)}"
-    page = pages.open(caller.tenant_id, listed, query)
+    list_name = f"{_LIST} {name_key(portfolio_name)}"
+    page = pages.open(caller.tenant_id, list_name, query)
     before = None if page.start is None else _parse_cursor(page.start)
 
     def read(connection: Connection) -> CashStatement:

@@ -82,12 +82,12 @@ async def list_positions(
 
     def read(connection: Connection) -> list[MarkedPosition]:
         marked = list_positions_at_marks(connection, market, tenant_id, filters, at, page.count, after)
-        recorded = add_records(connection, market, tenant_id, marked, at)
-        return add_exit_prices(connection, tenant_id, recorded, exits)
+        positions = add_records(connection, market, tenant_id, marked, at)
+        return add_exit_prices(connection, tenant_id, positions, exits)
 
     marked_positions = await readers.run(read, tenant_id)
     return page.build_response(
-        marked_positions, serialize_held_position, lambda last: _SEPARATOR.join(last.held.place)
+        marked_positions, serialize_held_position, lambda last: _SEPARATOR.join(last.holding.name_key)
     )
 
 
@@ -106,8 +106,8 @@ async def get_position(
 
     def read(connection: Connection) -> MarkedPosition:
         marked = get_marked_position(connection, market, caller, name, symbol, query.product, at)
-        recorded = add_records(connection, market, caller.tenant_id, [marked], at)
-        return add_exit_prices(connection, caller.tenant_id, recorded, exits)[0]
+        positions = add_records(connection, market, caller.tenant_id, [marked], at)
+        return add_exit_prices(connection, caller.tenant_id, positions, exits)[0]
 
     return build_json_response(serialize_held_position(await readers.run(read, caller.tenant_id)))
 

@@ -120,8 +120,8 @@ async def list_trades(
 ) -> Response:
     """List trades, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller)
-    listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
-    page = pages.open(tenant_id, listed, query)
+    list_name = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
+    page = pages.open(tenant_id, list_name, query)
 
     def read(connection: Connection) -> list[ListedTrade]:
         resolved = filters
@@ -164,15 +164,15 @@ async def get_portfolio(
     Positions are valued at the current marks. As of an earlier time they are not valued.
     """
     at = now()
-    portfolio_name, moment = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
+    portfolio_name, as_of = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
-        moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
+        as_of = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
         portfolio_statement = reading.get_statement(
-            connection, caller.tenant_id, portfolio_name, cash_reader, at, moment
+            connection, caller.tenant_id, portfolio_name, cash_reader, at, as_of
         )
-        if moment is not None:
+        if as_of is not None:
             return portfolio_statement, None
         values = value_statements(
             connection, valuer, caller.tenant_id, {portfolio_name: portfolio_statement}, at
@@ -245,8 +245,12 @@ def _value_tenant(
     statements: Mapping[PortfolioNameKey, PortfolioStatement],
     at: datetime,
 ) -> dict[PortfolioNameKey, PortfolioValue]:
-    mine = {key: statement for key, statement in statements.items() if key.tenant_id == tenant_id}
-    return value_statements(set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, mine, at)
+    tenant_statements = {
+        key: statement for key, statement in statements.items() if key.tenant_id == tenant_id
+    }
+    return value_statements(
+        set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, tenant_statements, at
+    )
 
 
 def parse_portfolio_name(text: str) -> str:

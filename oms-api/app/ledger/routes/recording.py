@@ -86,10 +86,10 @@ async def report_trades(
     drafts = [
         _build_command(service, authenticated_request, item, index) for index, item in enumerate(body.trades)
     ]
-    recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
-    outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
-    written = [outcome for outcome in outcomes if isinstance(outcome, RecordedTrade)]
-    headers = {REPLAYED: "true"} if written and all(recorded.replayed for recorded in written) else {}
+    results = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
+    outcomes = [next(results) if isinstance(draft, RecordTrade) else draft for draft in drafts]
+    trades = [outcome for outcome in outcomes if isinstance(outcome, RecordedTrade)]
+    headers = {REPLAYED: "true"} if trades and all(results.replayed for results in trades) else {}
     return build_json_response(
         {"outcomes": [_serialize_outcome(outcome, request) for outcome in outcomes]}, headers=headers
     )
@@ -109,10 +109,10 @@ async def reverse_trade(
     The position is then the result of the other trades. A trade can be reversed once.
     """
     authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
-    recorded = await service.reverse(authenticated_request, trade_id, body.reason)
-    headers = {REPLAYED: "true"} if recorded.replayed else {}
+    reversal = await service.reverse(authenticated_request, trade_id, body.reason)
+    headers = {REPLAYED: "true"} if reversal.replayed else {}
     return build_json_response(
-        serialize_recorded_trade(serialize_trade(recorded.row, recorded.portfolio_name)), 201, headers
+        serialize_recorded_trade(serialize_trade(reversal.row, reversal.portfolio_name)), 201, headers
     )
 
 
@@ -130,9 +130,11 @@ def _parse(service: TradeService, caller: Caller, request: RequestInfo, key: str
     )
 
 
-def _build(recorded: RecordedTrade) -> JsonResponse:
-    body = orjson.dumps(serialize_recorded_trade(serialize_trade(recorded.row, recorded.portfolio_name)))
-    return JsonResponse(201, body, REPLAYED_FIELD if recorded.replayed else ())
+def _build(recorded_trade: RecordedTrade) -> JsonResponse:
+    body = orjson.dumps(
+        serialize_recorded_trade(serialize_trade(recorded_trade.row, recorded_trade.portfolio_name))
+    )
+    return JsonResponse(201, body, REPLAYED_FIELD if recorded_trade.replayed else ())
 
 
 def _build_command(
@@ -140,10 +142,10 @@ def _build_command(
 ) -> RecordTrade | OmsError:
     at = ("trades", str(index))
     key = authenticated_request.idempotency_key
-    own = authenticated_request._replace(idempotency_key=f"{key}:{index}" if key else None)
+    trade_request = authenticated_request._replace(idempotency_key=f"{key}:{index}" if key else None)
     try:
         trade = validate_flat(TradeIn, item, at)
-        return service.build_record_command(own, trade.to_report(), ".".join(at) + ".")
+        return service.build_record_command(trade_request, trade.to_report(), ".".join(at) + ".")
     except OmsError as error:
         return error
 

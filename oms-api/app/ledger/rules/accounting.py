@@ -114,11 +114,11 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     if not closed:
         cost = position.cost + sign * fill.value
         return Position(quantity, cost, position.realized_pnl, local_cost, currency, *times)
-    released = _compute_part(position.cost, closed, abs(position.quantity))
+    released_cost = _compute_part(position.cost, closed, abs(position.quantity))
     closed_value = _compute_part(fill.value, closed, fill.quantity)
     # Selling a long earns value - cost; a short's cost is negative, so the same sum serves, mirrored.
-    realized = -sign * closed_value - released
-    cost = position.cost - released + sign * (fill.value - closed_value)
+    realized = -sign * closed_value - released_cost
+    cost = position.cost - released_cost + sign * (fill.value - closed_value)
     return Position(quantity, cost, position.realized_pnl + realized, local_cost, currency, *times)
 
 
@@ -137,7 +137,7 @@ def compute_position_times(
     return at if opens else before.opened_at, before.closed_at
 
 
-def find_fill_currency(position: Position, listed: str | None, base: str) -> str | None:
+def find_fill_currency(position: Position, listed_currency: str | None, base: str) -> str | None:
     """Return the currency of a fill, None if it is the portfolio's own (`base`).
 
     An open position keeps its currency until it is flat. Otherwise the instrument's listed currency applies;
@@ -145,7 +145,7 @@ def find_fill_currency(position: Position, listed: str | None, base: str) -> str
     """
     if position.quantity:
         return position.currency
-    return None if listed == base else listed
+    return None if listed_currency == base else listed_currency
 
 
 def compute_average_cost(quantity: Decimal, cost: Decimal) -> Decimal:
@@ -170,9 +170,9 @@ def _compute_local_cost(position: Position, fill: Fill, closed: Decimal) -> Deci
     sign = fill.side.sign
     if not closed:
         return position.local_cost + sign * fill.local_value
-    released = _compute_part(position.local_cost, closed, abs(position.quantity))
+    released_cost = _compute_part(position.local_cost, closed, abs(position.quantity))
     opening = fill.local_value - _compute_part(fill.local_value, closed, fill.quantity)
-    return position.local_cost - released + sign * opening
+    return position.local_cost - released_cost + sign * opening
 
 
 def _get_currency_after(position: Position, fill: Fill) -> str | None:

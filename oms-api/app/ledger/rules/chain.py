@@ -104,7 +104,7 @@ LATER: dict[int, tuple[str, ...]] = {
 _KNOWN = {version: COLUMNS.index(names[0]) for version, names in LATER.items()}
 
 
-def hash_of(fields: tuple[str | int | None, ...], predecessor: str) -> str:
+def compute_row_hash(fields: tuple[str | int | None, ...], predecessor: str) -> str:
     """Return the hash of a row: SHA-256 of the predecessor's hash and the JSON array of the fields.
 
     The fields are those before `hash` that the row's version has.

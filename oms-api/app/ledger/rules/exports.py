@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.audit.rules.export_verification import Form
-from app.ledger.rules.chain import COLUMNS, HASH_VERSION, LATER, TradeRow, find_uncovered_column, hash_of
+from app.ledger.rules.chain import (
+    COLUMNS,
+    HASH_VERSION,
+    LATER,
+    TradeRow,
+    compute_row_hash,
+    find_uncovered_column,
+)
 
 _EARLIER = 3  # the hash version of the release before
 
@@ -22,7 +29,7 @@ def refuse_trade(values: Sequence[Any]) -> str | None:
 
 def hash_covered_values(values: Sequence[Any], predecessor: str) -> str:
     """Return the hash that a row with these values must have."""
-    return hash_of(tuple(values[:-1]), predecessor)
+    return compute_row_hash(tuple(values[:-1]), predecessor)
 
 
 def _add_later_columns(values: Sequence[Any]) -> list[Any]:

@@ -12,6 +12,11 @@ def build_adoption_key(issue_id: str) -> str:
     return f"{ADOPTION_KEY_PREFIX}{issue_id}"
 
 
+def is_adoption_key(idempotency_key: str | None) -> bool:
+    """Return whether the idempotency key is that of a trade that adopted a position."""
+    return (idempotency_key or "").startswith(ADOPTION_KEY_PREFIX)
+
+
 class PortfolioKey(NamedTuple):
     """A portfolio of a tenant."""
 

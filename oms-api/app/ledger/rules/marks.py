@@ -37,6 +37,14 @@ class Valuation(NamedTuple):
     is_stale: bool
 
 
+class PositionNameKey(NamedTuple):
+    """The key of a position that names the portfolio instead of its id."""
+
+    portfolio_name_key: str
+    symbol: str
+    product: str
+
+
 class HeldPosition(NamedTuple):
     """A position with its portfolio and its last trade.
 
@@ -61,9 +69,9 @@ class HeldPosition(NamedTuple):
     portfolio_id: int
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def name_key(self) -> PositionNameKey:
         """The sort key of the position in lists."""
-        return (self.portfolio_name_key, self.symbol, self.product)
+        return PositionNameKey(self.portfolio_name_key, self.symbol, self.product)
 
 
 class Exits(NamedTuple):
@@ -82,7 +90,7 @@ class MarkedPosition(NamedTuple):
     `charges` are those of all its trades. `extremes` is None while it is flat.
     """
 
-    held: HeldPosition
+    holding: HeldPosition
     mark: Mark
     valuation: Valuation
     rate: Decimal | None = None
@@ -93,7 +101,7 @@ class MarkedPosition(NamedTuple):
     @property
     def total_pnl(self) -> Decimal:
         """Realized and unrealized P&L less charges, in the portfolio's currency."""
-        return self.held.realized_pnl + self.valuation.unrealized_pnl - self.charges
+        return self.holding.realized_pnl + self.valuation.unrealized_pnl - self.charges
 
     @property
     def risk_reward(self) -> Decimal | None:
@@ -101,7 +109,7 @@ class MarkedPosition(NamedTuple):
 
         None if an exit is missing or is not beyond the average cost.
         """
-        held_position, (stop_loss, take_profit) = self.held, self.exits
+        held_position, (stop_loss, take_profit) = self.holding, self.exits
         if not held_position.quantity or stop_loss is None or take_profit is None:
             return None
         entry = compute_average_cost(

@@ -102,8 +102,8 @@ def extend_record(
             extremes = _apply_row(extremes, holding, step, rate)
             holding, charges, sequence = step.holding, charges + step.charges, step.sequence
         elif holding.quantity:
-            counted = _list_bar_prices(step, holding) if isinstance(step, Bar) else (step,)
-            for price in counted:
+            extreme_prices = _list_bar_prices(step, holding) if isinstance(step, Bar) else (step,)
+            for price in extreme_prices:
                 extremes = count_price(extremes, holding, price, rate)
     minute = get_bar_start(now, Interval.MINUTE)
     until = max(now if minute in precise else minute, record.until)

@@ -80,11 +80,11 @@ def check_holdings(
     stored: Iterable[HoldingRow], expected: Iterable[HoldingRow]
 ) -> Iterator[tuple[HoldingKey, list[Finding]]]:
     """Yield, by position, the differences between the positions table and the ledger."""
-    ours = {HoldingKey(row.symbol, row.product): row for row in stored}
-    theirs = {HoldingKey(row.symbol, row.product): row for row in expected}
-    for key in sorted(ours.keys() | theirs.keys()):
-        if ours.get(key) != theirs.get(key):
-            yield key, list(_check_holding(ours.get(key), theirs.get(key)))
+    stored_rows = {HoldingKey(row.symbol, row.product): row for row in stored}
+    expected_rows = {HoldingKey(row.symbol, row.product): row for row in expected}
+    for key in sorted(stored_rows.keys() | expected_rows.keys()):
+        if stored_rows.get(key) != expected_rows.get(key):
+            yield key, list(_check_holding(stored_rows.get(key), expected_rows.get(key)))
 
 
 def build_holdings(
@@ -121,6 +121,6 @@ def _check_holding(stored: HoldingRow | None, expected: HoldingRow | None) -> It
         yield Finding(Check.HOLDING, "position", stored_text, expected_text)
         return
     for name in HoldingRow._fields:
-        ours, theirs = getattr(stored, name), getattr(expected, name)
-        if ours != theirs:
-            yield Finding(Check.HOLDING, name, ours, theirs)
+        stored_value, expected_value = getattr(stored, name), getattr(expected, name)
+        if stored_value != expected_value:
+            yield Finding(Check.HOLDING, name, stored_value, expected_value)

@@ -98,5 +98,5 @@ def find_portfolio_name_error(name: str) -> str | None:
     return "A portfolio name cannot contain a slash." if "/" in name else None
 
 
-def _build_size_error(field: str, what: str, most: Decimal) -> FieldError:
-    return FieldError(field, f"{what} must be at most {most:,f}.", "too_large")
+def _build_size_error(field: str, description: str, most: Decimal) -> FieldError:
+    return FieldError(field, f"{description} must be at most {most:,f}.", "too_large")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill
 from app.ledger.rules.amounts import Amounts, find_malformed_fields
-from app.ledger.rules.chain import HASH_VERSION, TradeRow, find_uncovered_column, hash_of
+from app.ledger.rules.chain import HASH_VERSION, TradeRow, compute_row_hash, find_uncovered_column
 from app.ledger.rules.corporate_actions import ACTION_ROWS, SPLIT
 from app.ledger.rules.ledger_state import REVERSAL, LedgerState, ReversedTrade
 from app.ledger.rules.tickets import MAX_AHEAD
@@ -119,7 +119,7 @@ def _check_chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
         yield Finding(Check.CHAIN, later, getattr(row, later), None)
         return
     try:
-        expected = hash_of(row[:-1], before.hash)
+        expected = compute_row_hash(row[:-1], before.hash)
     except TypeError:
         expected = "none: the row holds what no row can hold"
     if row.hash != expected:

@@ -47,9 +47,12 @@ def find_no_rate(*_: object) -> None:
 class LedgerBatch:
     """The portfolios and positions of one transaction, and all changes of them.
 
-    `command_loading` loads what commands need. `load_portfolio_ids` are the portfolios that commands name,
-    `originals` the trades to reverse, `reversals` the ids of recorded reversals by the trade that they
-    reverse, and `rows_by_request_key` the trades recorded under the idempotency keys of the commands.
+    `command_loading` loads what commands need:
+
+    - `portfolio_ids`: the ids of the portfolios that the commands name;
+    - `originals`: the trades to reverse;
+    - `reversals`: the ids of recorded reversals by the trade that they reverse;
+    - `rows_by_request_key`: the trades recorded under the idempotency keys of the commands.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class LedgerBatch:
         self.rows_by_request_key: dict[RequestKey, list[TradeRow]] = {}
         # By tenant id and portfolio id, and symbol and product: plain tuples are faster than the key types.
         self.portfolios: dict[tuple[int, int], PortfolioState] = {}
+        self.switch_scopes: dict[PortfolioKey, str] = {}  # of kill switches that stop locked portfolios
         self._locked: list[PortfolioKey] = []
         self._ledgers = LockedLedgers(connection, cache)
         self._positions: dict[tuple[int, int, str, str], Position] = {}
@@ -174,13 +178,17 @@ class LedgerBatch:
         """Return a locked portfolio."""
         return self.portfolios[key]
 
-    def locked_portfolios(self) -> list[PortfolioState]:
+    def list_locked_portfolios(self) -> list[PortfolioState]:
         """Return the locked portfolios."""
         return [self.portfolios[key] for key in self._locked]
 
     def get_position(self, key: tuple[int, int, str, str]) -> Position:
         """Return a loaded position, flat if there is none."""
         return self._positions.get(key, FLAT)
+
+    def list_new_trades(self, key: PositionKey) -> list[TradeRow]:
+        """Return the rows of a position that are not written yet."""
+        return [row for row in self._pending.trades if row.position_key == key]
 
     def get_new_price(self, key: PositionKey) -> Decimal | None:
         """Return the price of the last trade that this batch made in a position, None if it made none."""
@@ -189,8 +197,8 @@ class LedgerBatch:
 
     def get_currency(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
-        listed = self._listed.get(key.instrument_key) if self._listed else None
-        return find_fill_currency(self.get_position(key), listed, portfolio.base_currency)
+        listed_currency = self._listed.get(key.instrument_key) if self._listed else None
+        return find_fill_currency(self.get_position(key), listed_currency, portfolio.base_currency)
 
     def get_exchange(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
@@ -256,18 +264,20 @@ class LedgerBatch:
             for row in self._pending.cash_movements
         ) or queries.has_cash_movement(self.connection, *key)
 
-    def stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
+    def set_orders_stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""
         self.portfolios[portfolio_key].orders_stamp = stamp
         self._pending.changed_portfolios.add(portfolio_key)
 
-    def flush(self, *others: BulkWrite) -> None:
-        """Write the changes so far, together with `others`. Later statements read them."""
+    def flush(self, *further_writes: BulkWrite) -> None:
+        """Write the changes so far, together with `further_writes`. Later statements read them."""
         if self.new_portfolios:
             self._insert_portfolios()
         pending, self._pending = self._pending, PendingRows()
         self._ledgers.written |= pending.changed_portfolios.union(pending.list_moved())
-        execute_writes(self.connection, *pending.list_writes(self.portfolios, self._positions), *others)
+        execute_writes(
+            self.connection, *pending.list_writes(self.portfolios, self._positions), *further_writes
+        )
 
     def create_cache_update(self) -> Callable[[], None]:
         """Return a function that caches the written portfolios and positions. Call it after the commit."""
@@ -289,7 +299,7 @@ class LedgerBatch:
         ids = self.portfolio_ids
         return {PortfolioKey(name.tenant_id, ids[name]) for name in names if name in ids}
 
-    def portfolio_named(self, tenant_id: int, portfolio_name_key: str) -> PortfolioState:
+    def get_portfolio_by_name(self, tenant_id: int, portfolio_name_key: str) -> PortfolioState:
         """Return a loaded portfolio by its name key."""
         state = self.get_portfolio(
             PortfolioKey(tenant_id, self.portfolio_ids[PortfolioNameKey(tenant_id, portfolio_name_key)])
@@ -302,7 +312,7 @@ class LedgerBatch:
         """Return a portfolio that exists, or that a trade of this batch created. Raises NoSuchPortfolio."""
         if PortfolioNameKey(tenant_id, portfolio_name_key) not in self.portfolio_ids:
             raise NoSuchPortfolio(name)
-        state = self.portfolio_named(tenant_id, portfolio_name_key)
+        state = self.get_portfolio_by_name(tenant_id, portfolio_name_key)
         if not state.last_sequence and state.key in self.new_portfolios:
             raise NoSuchPortfolio(name)
         return state
@@ -312,15 +322,15 @@ class LedgerBatch:
 
         Raises StalePortfolioIds if another process inserted one of them meanwhile.
         """
-        opened = {
+        new_rows = {
             PortfolioNameKey(portfolio_key.tenant_id, state.name_key): row
             for portfolio_key, row in self.new_portfolios.items()
             if (state := self.get_portfolio(portfolio_key)).last_sequence
         }
-        if not opened:
+        if not new_rows:
             return
-        names = sorted(opened)
-        queries.insert_portfolios(self.connection, [opened[name] for name in names])
+        names = sorted(new_rows)
+        queries.insert_portfolios(self.connection, [new_rows[name] for name in names])
         stored = queries.load_portfolio_ids(self.connection, names)
         if any(stored[name] != self.portfolio_ids[name] for name in names):
             raise StalePortfolioIds

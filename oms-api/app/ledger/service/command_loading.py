@@ -39,13 +39,16 @@ def load_commands(
     locked_keys -= batch.new_portfolios.keys()
     batch.lock(locked_keys | {row.portfolio_key for row in batch.originals.values()})
     batch.reversals = queries.load_reversals(batch.connection, targets)
-    recorded = chain.from_iterable(batch.rows_by_request_key.values())
-    batch.load_unlocked(row.portfolio_key for row in recorded)
+    earlier_rows = chain.from_iterable(batch.rows_by_request_key.values())
+    batch.load_unlocked(row.portfolio_key for row in earlier_rows)
     batch.load_positions(_list_position_keys(batch, records))
     load_reversal_inputs(batch)
     if records:
         tenants = {command.origin.tenant_id for command in records}
         batch.guard.load(batch.connection, tenants, max(command.origin.at for command in records))
+        stopped = [state for state in batch.portfolios.values() if state.trading_state != "ACTIVE"]
+        if stopped:
+            batch.switch_scopes = batch.guard.load_switch_scopes(batch.connection, stopped)
 
 
 def build_request_key(command: Command) -> RequestKey | None:

@@ -11,7 +11,7 @@ from app.timestamps import Timestamp
 
 
 class Origin(NamedTuple):
-    """Who gave a command, and when, as the ledger and the orders record it.
+    """The caller and the time of a command, as the ledger and the orders record them.
 
     - `source`: the name of the API key, or of the broker or background job.
     - `user_label`: any text that the request gave as `user_id`.

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-
-from sqlalchemy import Connection
+from typing import Any, NamedTuple
 
 from app.ledger.errors import BeforeCorporateAction, MixesCurrencies, TradedAfterSymbolChange
 from app.ledger.queries import corporate_actions as queries
 from app.ledger.rules.accounting import MIXED, Fill, Position, Side
-from app.ledger.rules.cash import CashKind
+from app.ledger.rules.cash import CashKind, CashRow
 from app.ledger.rules.chain import TradeRow, hash_request
 from app.ledger.rules.corporate_actions import (
     KEY_PREFIX,
@@ -31,7 +30,7 @@ from app.ledger.rules.corporate_actions import (
     replay_steps,
     replay_to_close,
 )
-from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.ledger.rules.keys import PositionKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import CashEntry, Entry, PortfolioState
@@ -43,6 +42,23 @@ FindRate = Callable[[str], Decimal]
 """Return the value of one unit of a currency in the portfolio's. Raises NoRate."""
 
 
+class ActionInputs(NamedTuple):
+    """What a corporate action in a portfolio depends on, read at the `sequences` of its ledgers.
+
+    `rows` and `movements` are what the action booked, the newest row first, and `later_actions` other actions
+    that acted on a row, by trade id. `steps` are those of the positions, by trade id, and `last_prices` their
+    last prices and rates.
+    """
+
+    sequences: tuple[int, int]
+    is_reversed: bool
+    rows: list[TradeRow]
+    movements: list[CashRow]
+    later_actions: dict[str, TradeRow | None]
+    steps: dict[PositionKey, dict[str, Step]]
+    last_prices: dict[PositionKey, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Booking:
     """An action to book or to reverse in one portfolio. `find_rate` is only needed to book."""
@@ -52,16 +68,37 @@ class Booking:
     origin: Origin
     action: CorporateActionTerms
     find_rate: FindRate
+    inputs: ActionInputs
 
-    @property
-    def portfolio_key(self) -> PortfolioKey:
-        """The key of the portfolio."""
-        return self.portfolio.key
+    def list_steps(self, key: PositionKey) -> list[Step]:
+        """Return the unreversed fills and adjustments of a position in the order of the ledger."""
+        return list(self.inputs.steps[key].values())
 
-    @property
-    def connection(self) -> Connection:
-        """The connection of the writer's transaction."""
-        return self.batch.connection
+
+def read_action_inputs(
+    batch: LedgerBatch, portfolio: PortfolioState, action: CorporateActionTerms
+) -> ActionInputs:
+    """Read what an action depends on. All changes of the batch must be written."""
+    connection, portfolio_key = batch.connection, portfolio.key
+    rows = queries.list_action_trades(connection, portfolio_key, action)
+    keys = {key for key in batch.get_positions(portfolio_key) if key.symbol == action.symbol}
+    if action.new_symbol is not None:
+        keys |= {key._replace(symbol=action.new_symbol) for key in keys}
+    keys.update(row.position_key for row in rows)
+    return ActionInputs(
+        get_sequences(portfolio),
+        queries.is_reversed(connection, action),
+        rows,
+        queries.list_action_movements(connection, portfolio.tenant_id, action.id, portfolio.id),
+        {row.trade_id: queries.find_later_action(connection, row) for row in rows},
+        {key: queries.list_steps_by_trade(connection, key) for key in sorted(keys)},
+        {key: queries.find_last_price(connection, key) for key in sorted(keys)},
+    )
+
+
+def get_sequences(portfolio: PortfolioState) -> tuple[int, int]:
+    """Return the sequences of a portfolio's ledger and of its cash ledger."""
+    return portfolio.last_sequence, portfolio.cash_sequence
 
 
 def book_action(booking: Booking) -> list[TradeRow]:
@@ -69,11 +106,10 @@ def book_action(booking: Booking) -> list[TradeRow]:
 
     Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and AmountTooLarge.
     """
-    booking.batch.flush()  # so that the replays also read the rows of this batch
-    if _is_booked(booking) or queries.is_reversed(booking.connection, booking.action):
+    inputs = booking.inputs
+    if inputs.rows or inputs.movements or inputs.is_reversed:
         return []
-    positions = booking.batch.get_positions(booking.portfolio_key)
-    keys = sorted(key for key in positions if key.symbol == booking.action.symbol)
+    keys = [key for key in inputs.steps if key.symbol == booking.action.symbol]
     if booking.action.kind is ActionKind.DIVIDEND:
         _book_dividend(booking, keys)
         return []
@@ -87,28 +123,18 @@ def reverse_action(booking: Booking) -> list[TradeRow]:
     Raises BeforeCorporateAction if another action acted on what it booked, MixesCurrencies and
     AmountTooLarge.
     """
-    booking.batch.flush()
-    reversals = []
-    for row in queries.list_action_trades(booking.connection, booking.portfolio_key, booking.action):
-        later = queries.find_later_action(booking.connection, row)
+    reversals, steps = [], {key: dict(items) for key, items in booking.inputs.steps.items()}
+    for row in booking.inputs.rows:
+        later = booking.inputs.later_actions[row.trade_id]
         if later is not None:
             raise BeforeCorporateAction(row.trade_id, parse_action_key(later.idempotency_key) or "")
-        key = PositionKey(*booking.portfolio_key, row.symbol, row.product)
-        after = queries.replay_position(booking.connection, key, without=row.trade_id)
+        del steps[row.position_key][row.trade_id]
+        after = replay_steps(list(steps[row.position_key].values()))
         _require_one_currency(after, row.trade_id)
         entry = _build_reversal(row, booking.action)
         reversals.append(booking.batch.append(booking.portfolio, booking.origin, entry, after))
-        booking.batch.flush()
     _reverse_movements(booking)
     return reversals
-
-
-def _is_booked(booking: Booking) -> bool:
-    connection, action = booking.connection, booking.action
-    if action.kind is not ActionKind.DIVIDEND:
-        return bool(queries.list_action_trades(connection, booking.portfolio_key, action))
-    tenant_id, portfolio_id = booking.portfolio_key
-    return bool(queries.list_action_movements(connection, tenant_id, action.id, portfolio_id))
 
 
 def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> Entry:
@@ -120,13 +146,12 @@ def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> Entry:
 
 
 def _reverse_movements(booking: Booking) -> None:
-    action, (tenant_id, portfolio_id) = booking.action, booking.portfolio_key
     sums: dict[CashKind, Decimal] = {}
-    for row in queries.list_action_movements(booking.connection, tenant_id, action.id, portfolio_id):
+    for row in booking.inputs.movements:
         kind = CashKind(row.kind)
         sums[kind] = sums.get(kind, ZERO) + Decimal(row.amount)
     amounts = {kind: -amount for kind, amount in sums.items()}
-    _append_movements(booking, amounts, f"Reversed corporate action {action.id}")
+    _append_movements(booking, amounts, f"Reversed corporate action {booking.action.id}")
 
 
 def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason: str) -> None:
@@ -136,12 +161,10 @@ def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason
         if amount:
             entry = CashEntry(kind, amount, reason, symbol=action.symbol, day=action.ex_date)
             booking.batch.append_cash(booking.portfolio, origin, entry)
-    booking.batch.flush()
 
 
 def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
-    action = booking.action
-    steps = queries.list_steps(booking.connection, key)
+    action, steps = booking.action, booking.list_steps(key)
     require_symbol(action, steps, booking.portfolio.name)
     position = replay_before(steps, action.effective_at)
     if not position.quantity:
@@ -207,18 +230,17 @@ def fill_of(entry: Entry) -> Fill:
 
 
 def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
-    action, at = booking.action, booking.action.effective_at
-    steps = queries.list_steps(booking.connection, key)
+    action, at, steps = booking.action, booking.action.effective_at, booking.list_steps(key)
     position = replay_before(steps, at)
     if not position.quantity:
         return []
     require_no_later_fill(action, steps, booking.portfolio.name)
-    new_key = PositionKey(*booking.portfolio_key, action.new_symbol or "", key.product)
+    new_key = key._replace(symbol=action.new_symbol or "")
     side = Side.BUY if position.quantity > 0 else Side.SELL
     fill = Fill(
         side, abs(position.quantity), abs(position.cost), abs(position.local_cost), position.currency, at
     )
-    arrived = replay_steps([*queries.list_steps(booking.connection, new_key), TransferIn(at, fill)])
+    arrived = replay_steps([*booking.list_steps(new_key), TransferIn(at, fill)])
     _require_one_currency(arrived, action.id)
     price, fx_rate = _find_price(booking, key, position)
     cost = abs(position.cost if position.currency is None else position.local_cost)
@@ -240,7 +262,7 @@ def require_no_later_fill(action: CorporateActionTerms, steps: list[Step], portf
 def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
     action, base = booking.action, booking.portfolio.base_currency
     currency, at = action.currency or base, action.effective_at
-    quantities = [replay_to_close(queries.list_steps(booking.connection, key), at).quantity for key in keys]
+    quantities = [replay_to_close(booking.list_steps(key), at).quantity for key in keys]
     if not any(quantities):
         return
     rate = None if currency == base else booking.find_rate(currency)
@@ -289,20 +311,18 @@ def _build_entry(
 
 
 def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, part: str = "") -> TradeRow:
-    """Append a row under a separate key, and write it, because what follows reads it."""
+    """Append a row under a separate key."""
     action_id = booking.action.id
     origin = booking.origin._replace(
         idempotency_key=build_row_key(action_id, key.product, part),
         request_hash=hash_request(action_id, key.symbol, key.product, part),
     )
-    row = booking.batch.append(booking.portfolio, origin, entry, after)
-    booking.batch.flush()
-    return row
+    return booking.batch.append(booking.portfolio, origin, entry, after)
 
 
 def _find_price(booking: Booking, key: PositionKey, position: Position) -> tuple[Decimal, Decimal | None]:
     """Return the last price of the position and the rate of its cost, None in the portfolio's currency."""
-    price, last_rate = queries.find_last_price(booking.connection, key)
+    price, last_rate = booking.inputs.last_prices[key]
     if position.currency is None:
         return price, None
     rate = divide(position.cost, position.local_cost) if position.local_cost else ZERO

@@ -43,25 +43,25 @@ def verify_cash_events(connection: Connection, verdict: Verdict, expected: Count
     names = list_all_portfolio_names(connection)
     for event in audit.iterate_cash_events(connection):
         verdict.checked[Check.CASH_MOVEMENT_EVENT] += 1
-        recorded = RecordedEvent(event.id, event.tenant_id, event.payload, event.created_at)
-        (_, payload, *_), name = _read_fact(recorded)
-        _check_name(verdict, recorded, name, names)
-        fact = (event.tenant_id, event.type, payload, event.created_at)
-        expected[fact] -= 1
-        if expected[fact] < 0:
+        recorded_event = RecordedEvent(event.id, event.tenant_id, event.payload, event.created_at)
+        (_, payload, *_), name = _read_fact(recorded_event)
+        _check_name(verdict, recorded_event, name, names)
+        event_key = (event.tenant_id, event.type, payload, event.created_at)
+        expected[event_key] -= 1
+        if expected[event_key] < 0:
             finding = Finding(Check.CASH_MOVEMENT_EVENT, event.type, payload, "a row of the cash ledger")
             verdict.add_findings(f"event {event.id}", [finding])
-    for fact in (fact for fact, count in expected.items() if count > 0):
-        finding = Finding(Check.CASH_MOVEMENT_EVENT, fact[1], "no event tells just this", fact[2])
-        verdict.add_findings(f"cash movement of tenant {fact[0]}", [finding])
+    for event_key in (event_key for event_key, count in expected.items() if count > 0):
+        finding = Finding(Check.CASH_MOVEMENT_EVENT, event_key[1], "no event tells just this", event_key[2])
+        verdict.add_findings(f"cash movement of tenant {event_key[0]}", [finding])
 
 
 def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
     """Check that each row in `balance` has one event, and each position the event of its last row."""
     names = list_all_portfolio_names(connection)
     for event in audit.iterate_recorded_events(connection):
-        fact, name = _read_fact(event)
-        balance.take(fact)
+        event_key, name = _read_fact(event)
+        balance.take(event_key)
         _check_name(verdict, event, name, names)
         verdict.checked[Check.EVENT] += 1
     odd = balance.list_unbalanced_buckets()
@@ -81,11 +81,11 @@ def list_all_portfolio_names(connection: Connection) -> Names:
     for portfolio in audit.iterate_portfolio_rows(connection):
         names[portfolio.tenant_id, portfolio.id] = {portfolio.name}
         owners[portfolio.tenant_id, portfolio.name] = portfolio.id
-    for act in reversed(list(list_actions(connection, "portfolio.renamed"))):
-        owner = owners.pop((act.tenant_id, act.after["name"]), None)
+    for entry in reversed(list(list_actions(connection, "portfolio.renamed"))):
+        owner = owners.pop((entry.tenant_id, entry.after["name"]), None)
         if owner is not None:
-            names[act.tenant_id, owner].add(act.before["name"])
-            owners[act.tenant_id, act.before["name"]] = owner
+            names[entry.tenant_id, owner].add(entry.before["name"])
+            owners[entry.tenant_id, entry.before["name"]] = owner
     return names
 
 
@@ -116,27 +116,27 @@ def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -
     """Read again, for a few of the odd buckets, to find what the ledger and the outbox do not share."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
     expected = Counter(
-        fact
+        event_key
         for row in audit.iterate_ledger_rows(connection)
-        if compute_bucket(fact := build_event_fact(row)) in probed
+        if compute_bucket(event_key := build_event_fact(row)) in probed
     )
     surplus: list[tuple[int, Hashable]] = []
     for event in audit.iterate_recorded_events(connection):
-        fact, _ = _read_fact(event)
-        if compute_bucket(fact) in probed:
-            expected[fact] -= 1
-            if expected[fact] < 0:
-                surplus.append((event.id, fact))
-    missing = [fact for fact, count in expected.items() if count > 0]
+        event_key, _ = _read_fact(event)
+        if compute_bucket(event_key) in probed:
+            expected[event_key] -= 1
+            if expected[event_key] < 0:
+                surplus.append((event.id, event_key))
+    missing = [event_key for event_key, count in expected.items() if count > 0]
     if missing:
         fields = orjson.loads(missing[0][1])
         portfolio = f"portfolio (id {fields['portfolio_id']})"
-        place = f"trade {fields['trade_id']}, {portfolio}, sequence {fields['sequence']}"
+        location = f"trade {fields['trade_id']}, {portfolio}, sequence {fields['sequence']}"
         finding = Finding(Check.EVENT, audit.RECORDED, "no event tells just this", str(missing[0]))
     else:
-        place = f"event {surplus[0][0]}"
+        location = f"event {surplus[0][0]}"
         finding = Finding(Check.EVENT, audit.RECORDED, str(surplus[0][1]), "one event for each row")
-    verdict.add_findings(place, [finding])
+    verdict.add_findings(location, [finding])
     verdict.failed[Check.EVENT] = max(len(missing), len(surplus), len(odd) // 2)
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from app.ledger.rules.marks import NO_EXITS, Exits, HeldPosition, MarkedPosition
+from app.ledger.rules.marks import NO_EXITS, Exits, HeldPosition, MarkedPosition, PositionNameKey
 
-Place = tuple[str, str, str]  # a portfolio's name key, symbol, product
-ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[Place, Exits]]
+ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[PositionNameKey, Exits]]
 
 
 def add_exit_prices(
@@ -18,10 +17,10 @@ def add_exit_prices(
 ) -> list[MarkedPosition]:
     """Return the positions with their stop-loss and take-profit prices. Flat positions have none."""
     held_positions = [
-        marked_position.held for marked_position in marked_positions if marked_position.held.quantity
+        marked_position.holding for marked_position in marked_positions if marked_position.holding.quantity
     ]
     exits = read(connection, tenant_id, held_positions) if held_positions else {}
     return [
-        marked_position._replace(exits=exits.get(marked_position.held.place, NO_EXITS))
+        marked_position._replace(exits=exits.get(marked_position.holding.name_key, NO_EXITS))
         for marked_position in marked_positions
     ]

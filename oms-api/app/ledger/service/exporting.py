@@ -28,11 +28,11 @@ class LedgerExport:
         portfolio, after = self._portfolio, self._after
         while portfolio < len(self._heads) and len(rows) < self._chunk:
             head = self._heads[portfolio]
-            room = self._chunk - len(rows)
+            row_count = self._chunk - len(rows)
             rows += queries.list_rows_between(
-                connection, self._tenant_id, head.portfolio_id, after, head.sequence, room
+                connection, self._tenant_id, head.portfolio_id, after, head.sequence, row_count
             )
-            after += room
+            after += row_count
             if after >= head.sequence:
                 portfolio, after = portfolio + 1, 0
         lines = b"".join(serialize_line(COLUMNS, row) for row in rows)

@@ -35,7 +35,7 @@ class LedgerCache:
 
     def __init__(self) -> None:
         self._portfolios: VersionedCache[PortfolioKey, CachedLedger] = VersionedCache(
-            MAX_CACHED_ROWS, lambda one: 1 + len(one.positions)
+            MAX_CACHED_ROWS, lambda ledger: 1 + len(ledger.positions)
         )
         self._session: str | None = None
 
@@ -118,10 +118,10 @@ class LockedLedgers:
             for key, position in positions.items():
                 if key[:2] in positions_by_portfolio:
                     positions_by_portfolio[key[:2]][key] = position
-            for portfolio_key, kept in positions_by_portfolio.items():
+            for portfolio_key, positions_of_portfolio in positions_by_portfolio.items():
                 is_written = portfolio_key in self.written
                 version = written_version if is_written else self._versions[portfolio_key]
                 if version is not None:
-                    self._cache.put(version, CachedLedger(states[portfolio_key], kept))
+                    self._cache.put(version, CachedLedger(states[portfolio_key], positions_of_portfolio))
 
         return update

@@ -11,7 +11,7 @@ from app.costs.rules.markets import MARKETS
 from app.ledger.queries.books import STATE
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.cash import CashKind
-from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of
+from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, compute_row_hash
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.rules.settings import resolve_schedule
 from app.ledger.service.commands import Origin
@@ -222,7 +222,7 @@ def build_trade_row(
         entry.backdated_reason,
         HASH_VERSION,
     )
-    return TradeRow._make((*fields, hash_of(fields, state.last_hash)))
+    return TradeRow._make((*fields, compute_row_hash(fields, state.last_hash)))
 
 
 _NOT_LOCAL = (None, None, None, None)

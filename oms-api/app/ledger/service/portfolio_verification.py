@@ -43,12 +43,12 @@ def _convert_to_audited(row: Facts) -> Facts:
 
 def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     expected: dict[tuple[int, str], Facts] = {}
-    for act in list_actions(connection, "portfolio."):
-        if act.action == "portfolio.created":
-            expected[act.tenant_id, act.after["name"]] = act.after | {"created_at": act.at}
-        elif act.action == "portfolio.renamed":
-            fields = expected.pop((act.tenant_id, act.before["name"]), {})
-            expected[act.tenant_id, act.after["name"]] = fields | act.after
-        elif act.action == "portfolio.updated":
-            expected.setdefault((act.tenant_id, act.after["name"]), {}).update(act.after)
+    for entry in list_actions(connection, "portfolio."):
+        if entry.action == "portfolio.created":
+            expected[entry.tenant_id, entry.after["name"]] = entry.after | {"created_at": entry.at}
+        elif entry.action == "portfolio.renamed":
+            fields = expected.pop((entry.tenant_id, entry.before["name"]), {})
+            expected[entry.tenant_id, entry.after["name"]] = fields | entry.after
+        elif entry.action == "portfolio.updated":
+            expected.setdefault((entry.tenant_id, entry.after["name"]), {}).update(entry.after)
     return expected

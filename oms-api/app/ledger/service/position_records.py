@@ -89,7 +89,7 @@ def add_records(
     now: datetime,
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
-    keys = {position.held.place: _build_key(tenant_id, position) for position in marked_positions}
+    keys = {position.holding.name_key: _build_key(tenant_id, position) for position in marked_positions}
     positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
     missing = [position for position in positions.values() if not position.is_current]
     records = {
@@ -98,15 +98,15 @@ def add_records(
         if recorded_position.record is not None
     }
     records |= compute_records(connection, market, missing, now)
-    recorded = []
+    completed = []
     for marked_position in marked_positions:
-        record, extremes = records[keys[marked_position.held.place]], None
-        if marked_position.held.quantity:
+        record, extremes = records[keys[marked_position.holding.name_key]], None
+        if marked_position.holding.quantity:
             extremes = count_price(
                 record.extremes, record.holding, marked_position.mark.price, marked_position.rate
             )
-        recorded.append(marked_position._replace(charges=record.charges, extremes=extremes))
-    return recorded
+        completed.append(marked_position._replace(charges=record.charges, extremes=extremes))
+    return completed
 
 
 def compute_records(
@@ -132,8 +132,8 @@ def compute_records(
             start, new = starts[recorded_position.key], rows.get(recorded_position.key, [])
             first = get_bar_start(start.until, Interval.MINUTE)
             ticks = reader.read_ticks(instrument_key, list_precise_minutes(start.until, new))
-            own = bars[_find_index(bars, first) :]
-            prices = PriceHistory(own, ticks, reader.create_rates(recorded_position, since))
+            position_bars = bars[_find_index(bars, first) :]
+            prices = PriceHistory(position_bars, ticks, reader.create_rates(recorded_position, since))
             records[recorded_position.key] = extend_record(start, new, prices, now)
     return records
 
@@ -170,8 +170,11 @@ class _PriceReader:
             return _get_no_rate
         key = RateKey(position.key.tenant_id, position.currency, position.base_currency)
         if key not in self._rates:
-            pairs = list_pairs(position.currency, position.base_currency)
-            closes = {pair: self.read_bars(position.key.tenant_id, pair, since) for pair in pairs}
+            currency_pairs = list_pairs(position.currency, position.base_currency)
+            closes = {
+                currency_pair: self.read_bars(position.key.tenant_id, currency_pair, since)
+                for currency_pair in currency_pairs
+            }
             self._rates[key] = _RateHistory(closes, key.currency, key.base_currency)
         quoted = self._rates[key]
         return lambda at: quoted(at) or position.cost_rate
@@ -195,7 +198,10 @@ class _RateHistory:
         """Return the rate of the minute of an instant, None if no earlier close is known."""
         minute = get_bar_start(at, Interval.MINUTE)
         if minute not in self._known:
-            quotes = {pair: _find_close(pair, bars, minute) for pair, bars in self._bars.items()}
+            quotes = {
+                currency_pair: _find_close(currency_pair, bars, minute)
+                for currency_pair, bars in self._bars.items()
+            }
             self._known[minute] = find_rate(self._currency, self._base, quotes)
         return self._known[minute]
 
@@ -224,9 +230,11 @@ def _find_index(bars: Sequence[Bar], start: datetime) -> int:
     return bisect_right(bars, start - timedelta.resolution, key=lambda bar: bar.start)
 
 
-def _find_close(pair: str, bars: Sequence[Bar], minute: datetime) -> Quote | None:
+def _find_close(currency_pair: str, bars: Sequence[Bar], minute: datetime) -> Quote | None:
     index = bisect_right(bars, minute, key=lambda bar: bar.start)
-    return Quote(pair, None, None, bars[index - 1].close, None, None, minute, "bar") if index else None
+    return (
+        Quote(currency_pair, None, None, bars[index - 1].close, None, None, minute, "bar") if index else None
+    )
 
 
 def _get_no_rate(_: datetime) -> None:
@@ -234,5 +242,5 @@ def _get_no_rate(_: datetime) -> None:
 
 
 def _build_key(tenant_id: int, position: MarkedPosition) -> PositionKey:
-    held_position = position.held
+    held_position = position.holding
     return PositionKey(tenant_id, held_position.portfolio_id, held_position.symbol, held_position.product)

@@ -177,7 +177,7 @@ def _build_statement_at(
     """
     if sequence:
         holdings = queries.load_holdings(connection, tenant_id, book, sequence)
-        at = queries.book_at(connection, tenant_id, book, sequence)
+        at = queries.find_portfolio_at(connection, tenant_id, book, sequence)
     else:
         holdings = []
         at = book._replace(total_trades=0, total_buys=0, realized_pnl=format_fixed(ZERO), last_sequence=0)

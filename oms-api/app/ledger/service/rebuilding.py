@@ -56,7 +56,7 @@ def read_ahead(connection: Connection, key: PortfolioKey) -> LedgerState:
     """Return the current state of the portfolio's ledger. Raises LedgerCorrupted."""
     portfolio = audit.get_portfolio_row(connection, *key)
     state = LedgerState(Decimal(portfolio.opening_cash))
-    _catch_up(connection, portfolio, state, until=portfolio.last_sequence)
+    _apply_later_rows(connection, portfolio, state, until=portfolio.last_sequence)
     return state
 
 
@@ -67,7 +67,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     """
     queries.lock_portfolios(connection, [(*key, None)])
     portfolio = audit.get_portfolio_row(connection, *key)
-    _catch_up(connection, portfolio, state)
+    _apply_later_rows(connection, portfolio, state)
     differences = [("portfolio", check_portfolio(portfolio, state))]
     holdings = list(audit.iterate_holding_rows_of_portfolio(connection, *key))
     expected = build_holdings(*key, state, build_replay(connection, key))
@@ -80,7 +80,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     return Rebuilt(portfolio.name, state.sequence, tuple(differences))
 
 
-def _catch_up(
+def _apply_later_rows(
     connection: Connection, portfolio: PortfolioRow, state: LedgerState, until: int | None = None
 ) -> None:
     """Apply the rows after `state` and the cash movements before each of them.
@@ -99,8 +99,8 @@ def _catch_up(
         movements.apply_before(state)
     if movements.findings:
         movement, findings_of_movement = movements.findings[0]
-        place = f"cash movement {movement.sequence} of portfolio {portfolio.name!r}"
-        raise LedgerCorrupted(Discrepancy(place, tuple(findings_of_movement)))
+        location = f"cash movement {movement.sequence} of portfolio {portfolio.name!r}"
+        raise LedgerCorrupted(Discrepancy(location, tuple(findings_of_movement)))
 
 
 def _write(

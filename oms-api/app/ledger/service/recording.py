@@ -26,7 +26,7 @@ from app.ledger.errors import (
     TradingHalted,
 )
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, compute_closed_quantity
+from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, build_fill, compute_closed_quantity
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
@@ -38,7 +38,7 @@ from app.ledger.service.ledger_cache import LedgerCache
 from app.ledger.service.portfolio_state import Entry, PortfolioState
 from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.ledger.service.trade_guard import UNGUARDED, Guard
-from app.money import ZERO, multiply
+from app.money import ZERO
 from app.timestamps import format_timestamp
 
 ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
@@ -144,10 +144,10 @@ def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None)
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
         return None
-    same = [row for row in visible if row.request_hash == command.origin.request_hash]
-    if not same:
+    rows_of_request = [row for row in visible if row.request_hash == command.origin.request_hash]
+    if not rows_of_request:
         raise KeyReused(visible[0].idempotency_key or "")
-    oldest = min(same, key=lambda row: row.trade_id)
+    oldest = min(rows_of_request, key=lambda row: row.trade_id)
     portfolio = batch.get_portfolio(oldest.portfolio_key)
     return RecordedTrade(oldest, portfolio.name, replayed=True)
 
@@ -159,7 +159,7 @@ def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
 
 
 def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
-    portfolio = batch.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
+    portfolio = batch.get_portfolio_by_name(command.origin.tenant_id, command.portfolio_name_key)
     symbol = batch.get_symbol(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
         command = command._replace(symbol=symbol)
@@ -173,7 +173,8 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
         refuse_by_switch(batch, portfolio, position, command)
     currency = batch.get_currency(portfolio, key)
     rate = None if currency is None else batch.get_rate(command, currency, portfolio.base_currency)
-    fill = _fill(command, currency, rate)
+    trade, at = command.trade, command.executed_at or format_timestamp(command.origin.at)
+    fill = build_fill(command.side, trade.quantity, trade.gmv, currency, rate, at)
     charged = _build_charged_trade(batch, command, portfolio, currency, rate)
     entry = _build_trade_entry(command, fill, rate, _compute_charges(command, portfolio, charged))
     row = batch.append(portfolio, command.origin, entry, apply_fill(position, fill))
@@ -189,13 +190,6 @@ def _require_order(command: RecordTrade, position: Position) -> None:
         return
     if command.executed_at < latest:
         raise ExecutedBeforePrevious(f"{command.field_prefix}executed_at", latest)
-
-
-def _fill(command: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill:
-    trade, at = command.trade, command.executed_at or format_timestamp(command.origin.at)
-    if rate is None:
-        return Fill(command.side, trade.quantity, trade.gmv, at=at)
-    return Fill(command.side, trade.quantity, multiply(trade.gmv, rate), trade.gmv, currency, at)
 
 
 def _build_charged_trade(
@@ -247,10 +241,13 @@ def refuse_by_switch(
     if portfolio.trading_state != HALTED:
         room = compute_closed_quantity(position.quantity, command.side.sign * quantity)
         if room == quantity:
-            free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
-            room = min(room, max(free, ZERO))
+            free_quantity = abs(position.quantity) - batch.get_reserved_quantity(
+                portfolio, command, position.quantity
+            )
+            room = min(room, max(free_quantity, ZERO))
     if room < quantity:
-        scope = batch.guard.get_switch_scope(batch.connection, portfolio)
+        # A command of this batch may have switched the portfolio itself.
+        scope = batch.switch_scopes.get(portfolio.key, "portfolio")
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 

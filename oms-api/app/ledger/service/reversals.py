@@ -7,7 +7,7 @@ from app.ledger.errors import BeforeCorporateAction, BookedByCorporateAction
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import find_later_action, replay_position
-from app.ledger.rules.accounting import Side
+from app.ledger.rules.accounting import Fill, Side, build_fill, replay_fills
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import ACTION_ROWS, parse_action_key
 from app.ledger.rules.keys import TradeKey
@@ -31,20 +31,35 @@ def load_reversal_inputs(batch: LedgerBatch) -> None:
 
     Of several trades of one position, load only those of the first: its reversal changes the position.
     """
-    seen = set()
+    loaded_keys = set()
     for trade_key, row in batch.originals.items():
-        if row.position_key not in seen and trade_key not in batch.reversals:
-            seen.add(row.position_key)
+        if row.position_key not in loaded_keys and trade_key not in batch.reversals:
+            loaded_keys.add(row.position_key)
             batch.reversal_inputs[trade_key] = _read_inputs(batch, row)
 
 
 def get_reversal_inputs(batch: LedgerBatch, original: TradeRow) -> ReversalInputs:
-    """Return the loaded inputs. Read them again if the batch has changed the position since."""
-    inputs = batch.reversal_inputs.get(original.trade_key)
-    if inputs is None or inputs.current is not batch.get_position(original.position_key):
-        batch.flush()  # so that the queries also read the rows of this batch
-        inputs = _read_inputs(batch, original)
-    return inputs
+    """Return the loaded inputs, with the fills of this batch.
+
+    Read them again if the batch changed the position otherwise, such as by another reversal.
+    """
+    loaded, current = batch.reversal_inputs.get(original.trade_key), batch.get_position(original.position_key)
+    if loaded is not None and loaded.current is current:
+        return loaded
+    rows = batch.list_new_trades(original.position_key)
+    if loaded is not None and all(row.kind == "trade" for row in rows):
+        fills = [build_fill_of_trade(row) for row in rows]
+        if replay_fills(fills, loaded.current) == current:
+            return ReversalInputs(current, replay_fills(fills, loaded.after), loaded.later_action)
+    batch.flush()  # so that the queries also read the rows of this batch
+    return _read_inputs(batch, original)
+
+
+def build_fill_of_trade(row: TradeRow) -> Fill:
+    """Return the fill of a trade of the ledger."""
+    rate = None if row.fx_rate is None else Decimal(row.fx_rate)
+    amounts = (Decimal(row.quantity), Decimal(row.gmv))
+    return build_fill(Side(row.side), *amounts, row.currency, rate, row.executed_at)
 
 
 def _read_inputs(batch: LedgerBatch, row: TradeRow) -> ReversalInputs:
@@ -72,7 +87,7 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
     `price` replaces the price of the original, for a row of a corporate action.
     """
     side = Side(original.side)
-    counted = 0 if original.kind in ACTION_ROWS else -1
+    trade_count = 0 if original.kind in ACTION_ROWS else -1
     return Entry(
         kind=REVERSAL,
         symbol=original.symbol,
@@ -83,8 +98,8 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
         gmv=Decimal(original.gmv),
         charges=-Decimal(original.charges),
         cash_delta=-Decimal(original.cash_delta),
-        trades=counted,
-        buys=counted if side is Side.BUY else 0,
+        trades=trade_count,
+        buys=trade_count if side is Side.BUY else 0,
         note=reason,
         reverses=original.trade_id,
         currency=original.currency,

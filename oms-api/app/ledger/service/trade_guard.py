@@ -1,6 +1,6 @@
 """Define the checks that other packages apply to reported trades: kill switches, permissions, open orders."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection
 from typing_extensions import override
 
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
 from app.money import ZERO
@@ -50,8 +51,10 @@ class Guard(Protocol):
     def find_refusal(self, command: RecordTrade, portfolio: PortfolioState) -> str | None:
         """Return why the caller may not make the trade, None if they may."""
 
-    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
-        """Return the scope of the kill switch that stops the portfolio: tenant or portfolio."""
+    def load_switch_scopes(
+        self, connection: Connection, portfolios: Sequence[PortfolioState]
+    ) -> dict[PortfolioKey, str]:
+        """Return the scope of the kill switch that stops each portfolio: tenant or portfolio."""
 
     def get_reserved_quantity(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held_quantity: Decimal
@@ -88,8 +91,10 @@ class Unguarded(Guard):
         return None
 
     @override
-    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
-        return "portfolio"
+    def load_switch_scopes(
+        self, connection: Connection, portfolios: Sequence[PortfolioState]
+    ) -> dict[PortfolioKey, str]:
+        return {portfolio.key: "portfolio" for portfolio in portfolios}
 
     @override
     def get_reserved_quantity(

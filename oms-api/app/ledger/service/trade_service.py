@@ -59,24 +59,26 @@ class TradeService:
         of invalid fields ("trades.3.").
         """
         now = self.now()
-        valued = compute_trade_value(report.quantity, report.gmv, report.price)
-        errors = find_trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")
+        trade_value = compute_trade_value(report.quantity, report.gmv, report.price)
+        errors = find_trade_errors(trade_value, self.limits, "price" if report.gmv is None else "gmv")
         errors += find_execution_time_errors(report.executed_at, now)
         if errors:
             field_errors = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, field_errors)
-        folded = name_key(report.portfolio_name)
-        if not request.caller.sees(folded):
+        portfolio_name_key = name_key(report.portfolio_name)
+        if not request.caller.sees(portfolio_name_key):
             raise NotYourPortfolio
-        request_hash = _hash_report(report, valued, folded) if request.idempotency_key else None
+        request_hash = (
+            _hash_report(report, trade_value, portfolio_name_key) if request.idempotency_key else None
+        )
         return RecordTrade(
             origin=self._build_origin(request, report.user_id, request_hash, now),
             symbol=report.symbol,
             product=NO_PRODUCT,
             side=Side(report.side),
-            trade=valued,
+            trade=trade_value,
             portfolio_name=report.portfolio_name,
-            portfolio_name_key=folded,
+            portfolio_name_key=portfolio_name_key,
             note=report.note,
             executed_at=None if report.executed_at is None else format_timestamp(report.executed_at),
             backdated_reason=report.backdated_reason,
@@ -102,8 +104,12 @@ class TradeService:
         )
 
 
-def _hash_report(report: ReportedTrade, valued: TradeValue, portfolio_name_key: str) -> str:
-    amounts = (format_fixed(valued.quantity), format_fixed(valued.gmv), format_fixed(valued.price))
+def _hash_report(report: ReportedTrade, trade_value: TradeValue, portfolio_name_key: str) -> str:
+    amounts = (
+        format_fixed(trade_value.quantity),
+        format_fixed(trade_value.gmv),
+        format_fixed(trade_value.price),
+    )
     values: tuple[str | None, ...] = (portfolio_name_key, report.symbol, report.side, *amounts)
     values += (report.user_id, report.note)
     if report.executed_at is not None:

@@ -83,7 +83,11 @@ def load_marks(
         for position in positions
         if position.currency is not None
     }
-    pairs = {InstrumentKey(tenant_id, pair) for tenant_id, *names in foreign for pair in list_pairs(*names)}
+    pairs = {
+        InstrumentKey(tenant_id, currency_pair)
+        for tenant_id, *names in foreign
+        for currency_pair in list_pairs(*names)
+    }
     quotes = read_quotes(connection, sorted(symbols | pairs), at)
     prices = {
         key: price for key in symbols if key in quotes and (price := compute_mark(quotes[key])) is not None
@@ -123,8 +127,11 @@ def _find_rates(
     rates: dict[RateKey, Decimal] = {}
     for key in rate_keys:
         tenant_id, currency, base = key
-        pairs = {pair: quotes.get(InstrumentKey(tenant_id, pair)) for pair in list_pairs(currency, base)}
-        rate = find_rate(currency, base, pairs)
+        quotes_by_pair = {
+            currency_pair: quotes.get(InstrumentKey(tenant_id, currency_pair))
+            for currency_pair in list_pairs(currency, base)
+        }
+        rate = find_rate(currency, base, quotes_by_pair)
         if rate is not None:
             rates[key] = rate
     return rates

@@ -41,11 +41,11 @@ class Verdict:
         """Whether nothing was found."""
         return not self.count
 
-    def add_findings(self, place: str, findings: list[Finding]) -> None:
+    def add_findings(self, location: str, findings: list[Finding]) -> None:
         """Add the findings about a location."""
         self.count += 1
         if len(self.reported) < MAX_REPORTED:
-            self.reported.append(Discrepancy(place, tuple(findings)))
+            self.reported.append(Discrepancy(location, tuple(findings)))
         for check in dict.fromkeys(finding.check for finding in findings):
             self.failed[check] += 1
-            self.first_of.setdefault(check, place)
+            self.first_of.setdefault(check, location)

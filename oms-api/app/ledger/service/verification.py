@@ -217,6 +217,6 @@ def describe_location(row: TradeRow, portfolio: PortfolioRow | None) -> str:
 
 
 def _format_name(key: PortfolioKey, portfolio: PortfolioRow | None) -> str:
-    named = f" {portfolio.name!r}" if portfolio else ""
+    quoted_name = f" {portfolio.name!r}" if portfolio else ""
     tenant = "" if key.tenant_id == 1 else f" of tenant {key.tenant_id}"
-    return f"portfolio{named} (id {key.portfolio_id}){tenant}"
+    return f"portfolio{quoted_name} (id {key.portfolio_id}){tenant}"

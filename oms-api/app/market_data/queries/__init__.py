@@ -45,8 +45,8 @@ def lock_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> set[In
         statement = select(_QUOTES.c.symbol, _QUOTES.c.unmatched_since).where(
             _QUOTES.c.tenant_id == tenant_id, _QUOTES.c.symbol.in_(names)
         )
-        found = connection.execute(statement.order_by(_QUOTES.c.symbol).with_for_update())
-        unmatched |= {InstrumentKey(tenant_id, symbol) for symbol, since in found if since is not None}
+        locked_rows = connection.execute(statement.order_by(_QUOTES.c.symbol).with_for_update())
+        unmatched |= {InstrumentKey(tenant_id, symbol) for symbol, since in locked_rows if since is not None}
     return unmatched
 
 
@@ -110,8 +110,8 @@ def build_quote_restatement(key: InstrumentKey, quote: Quote) -> list[BulkWrite]
 def list_quoted_symbols(connection: Connection, since: datetime) -> list[InstrumentKey]:
     """Return the instruments whose stored quotes arrived at `since` or later."""
     statement = select(_QUOTES.c.tenant_id, _QUOTES.c.symbol).where(_QUOTES.c.at >= since)
-    found = connection.execute(statement.order_by(_QUOTES.c.tenant_id, _QUOTES.c.symbol))
-    return [InstrumentKey(*row) for row in found]
+    rows = connection.execute(statement.order_by(_QUOTES.c.tenant_id, _QUOTES.c.symbol))
+    return [InstrumentKey(*row) for row in rows]
 
 
 def _serialize_quote(key: InstrumentKey, quote: Quote) -> Row:

@@ -49,8 +49,8 @@ def find_last_close(connection: Connection, key: InstrumentKey, at: datetime) ->
     row, minute = BarRow, Interval.MINUTE.length
     query = select(row.close, row.start).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol)
     query = query.where(row.start <= at - minute).order_by(row.start.desc()).limit(1)
-    found = connection.execute(query).one_or_none()
-    return None if found is None else _close(key.symbol, found[0], found[1] + minute)
+    bar = connection.execute(query).one_or_none()
+    return None if bar is None else _close(key.symbol, bar[0], bar[1] + minute)
 
 
 def list_bars(
@@ -64,8 +64,8 @@ def list_bars(
     query = select(*(table.c[name] for name in ("symbol", "start", *_PRICES)))
     query = query.where(table.c.tenant_id == key.tenant_id, table.c.symbol == key.symbol)
     query = query.where(table.c.start >= start, table.c.start < end)
-    found = connection.execute(query.order_by(table.c.start.desc()).limit(most))
-    return [Bar._make(row) for row in found][::-1]
+    rows = connection.execute(query.order_by(table.c.start.desc()).limit(most))
+    return [Bar._make(row) for row in rows][::-1]
 
 
 def find_last_bar_start(connection: Connection, interval: Interval, key: InstrumentKey) -> datetime | None:

@@ -8,7 +8,8 @@ from typing import cast
 from sqlalchemy import Connection, Table, delete, select
 
 from app.column_values import parse_instant
-from app.database import build_upsert, execute_writes, find_matching_rows
+from app.database import build_upsert, find_matching_rows
+from app.database.bulk import BulkWrite
 from app.instruments.rules import InstrumentKey
 from app.market_data.models import MarkOverrideRow
 from app.market_data.rules.values import MarkOverride
@@ -41,8 +42,8 @@ def list_overrides(
     query = select(*_COLUMNS).where(_OVERRIDES.c.tenant_id == tenant_id, _OVERRIDES.c.expires_at > at)
     if after is not None:
         query = query.where(_OVERRIDES.c.symbol > after)
-    found = connection.execute(query.order_by(_OVERRIDES.c.symbol).limit(limit))
-    return [MarkOverride._make(row) for row in found]
+    rows = connection.execute(query.order_by(_OVERRIDES.c.symbol).limit(limit))
+    return [MarkOverride._make(row) for row in rows]
 
 
 def list_all_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverride]]:
@@ -51,8 +52,8 @@ def list_all_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverri
         yield row[0], MarkOverride._make(row[1:])
 
 
-def store_override(connection: Connection, tenant_id: int, override: MarkOverride) -> None:
-    """Store an override. It takes the place of the symbol's earlier one."""
+def build_override_upsert(tenant_id: int, override: MarkOverride) -> BulkWrite:
+    """Return the statement that stores an override. It takes the place of the symbol's earlier one."""
     price, reason, set_by = format_fixed(override.price), override.reason, override.set_by
     row = (
         tenant_id,
@@ -63,7 +64,7 @@ def store_override(connection: Connection, tenant_id: int, override: MarkOverrid
         format_timestamp(override.set_at),
         format_timestamp(override.expires_at),
     )
-    execute_writes(connection, build_upsert(_OVERRIDES, _KEY + _FACTS, _KEY, [row]))
+    return build_upsert(_OVERRIDES, _KEY + _FACTS, _KEY, [row])
 
 
 def delete_override(connection: Connection, key: InstrumentKey) -> None:

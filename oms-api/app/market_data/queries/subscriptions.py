@@ -43,10 +43,10 @@ def count_subscriptions(connection: Connection, tenant_id: int) -> int:
 
 
 def insert_subscriptions(
-    connection: Connection, tenant_id: int, symbols: Iterable[str], who: str, at: datetime
+    connection: Connection, tenant_id: int, symbols: Iterable[str], added_by: str, at: datetime
 ) -> None:
     """Insert those of the symbols that are missing."""
-    rows = [(tenant_id, symbol, who, format_timestamp(at)) for symbol in symbols]
+    rows = [(tenant_id, symbol, added_by, format_timestamp(at)) for symbol in symbols]
     execute_writes(connection, build_insert_missing(_TABLE, _COLUMNS, rows))
 
 

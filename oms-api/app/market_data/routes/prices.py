@@ -60,9 +60,9 @@ async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: MarketDep, now: ClockDep
 ) -> Response:
     """Get the latest quote: the one that was published, or else that of the price source."""
-    moment = now()
+    requested_at = now()
     return build_json_response(
-        serialize_quote(await market.get_quote(caller.tenant_id, symbol, moment), now())
+        serialize_quote(await market.get_quote(caller.tenant_id, symbol, requested_at), now())
     )
 
 
@@ -93,9 +93,9 @@ async def list_bars(
     """
     tenant_id = caller.tenant_id
     symbol = await market.resolve_symbol(tenant_id, symbol)
-    listed = f"bars {query.interval} {symbol}"
+    list_name = f"bars {query.interval} {symbol}"
     end = min(query.until or now(), now())
-    requested = pages.open(tenant_id, listed, query)
+    requested = pages.open(tenant_id, list_name, query)
     if requested.start is not None:
         end = min(end, datetime.fromisoformat(requested.start))
     start = max(query.since or EPOCH, EPOCH)
@@ -131,8 +131,8 @@ async def put_mark(
 
     def write(connection: Connection) -> MarkOverride:
         previous, updated = set_mark(connection, tenant_id, override)
-        what = (SET, updated.symbol, previous and serialize_mark(previous), serialize_mark(updated))
-        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
+        change = (SET, updated.symbol, previous and serialize_mark(previous), serialize_mark(updated))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *change)])
         return updated
 
     return build_json_response(serialize_mark(await changes.run(write, tenant_id)))
@@ -152,8 +152,8 @@ async def delete_mark(
 
     def write(connection: Connection) -> None:
         removed = remove_mark(connection, tenant_id, symbol, at)
-        what = (REMOVED, removed.symbol, serialize_mark(removed))
-        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
+        change = (REMOVED, removed.symbol, serialize_mark(removed))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *change)])
 
     await changes.run(write, tenant_id)
     return Response(status_code=204)

@@ -102,7 +102,7 @@ async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep
         subscriptions = queries.list_subscriptions(connection, tenant_id)
         return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
-    found, silence = await readers.run(read, tenant_id), market.compute_feed_silence(at)
+    subscriptions, silence = await readers.run(read, tenant_id), market.compute_feed_silence(at)
     fields = {
         "status": "stale" if silence is not None and silence > market.max_silence else "ok",
         "price_source": market.source_name,
@@ -110,9 +110,9 @@ async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep
         "silence_seconds": None if silence is None else round(silence.total_seconds(), 3),
         "max_silence_seconds": market.max_silence.total_seconds(),
         "followed_symbols": market.followed_symbols,
-        "subscriptions": len(found),
-        "stale_symbols": [item["symbol"] for item in found if item["is_stale"]],
-        "missing_symbols": [item["symbol"] for item in found if item["quote"] is None],
+        "subscriptions": len(subscriptions),
+        "stale_symbols": [item["symbol"] for item in subscriptions if item["is_stale"]],
+        "missing_symbols": [item["symbol"] for item in subscriptions if item["quote"] is None],
     }
     return build_json_response(fields)
 

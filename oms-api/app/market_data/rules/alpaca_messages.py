@@ -38,10 +38,10 @@ def parse_quotes(json: Any) -> list[Quote]:
 
 def parse_bars(json: Any, symbol: str, interval: Interval) -> list[Bar]:
     """Parse the bars of a symbol, oldest first. Malformed ones are left out."""
-    found = json.get("bars") if isinstance(json, Mapping) else None
-    if isinstance(found, Mapping):
-        found = found.get(symbol)
-    parsed = (_parse_bar(item, symbol, interval) for item in _list(found) if isinstance(item, Mapping))
+    items = json.get("bars") if isinstance(json, Mapping) else None
+    if isinstance(items, Mapping):
+        items = items.get(symbol)
+    parsed = (_parse_bar(item, symbol, interval) for item in _list(items) if isinstance(item, Mapping))
     return [bar for bar in parsed if bar is not None]
 
 
@@ -76,5 +76,5 @@ def _parse_time(text: Any) -> datetime | None:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
-def _list(found: Any) -> Iterable[Any]:
-    return found if isinstance(found, list) else ()
+def _list(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else ()

@@ -55,7 +55,7 @@ BASE_PRICES: dict[str, BasePrice] = {
 _MIN_CENTS, _RANGE_CENTS = 1_000, 49_000  # in cents: an unknown symbol costs 10 to 500
 
 
-_CURRENCIES = {currency for pair in _PAIRS for currency in pair.split("/")}
+_CURRENCIES = {currency for currency_pair in _PAIRS for currency in currency_pair.split("/")}
 _CURRENCY_PAIR = re.compile(r"[A-Z]{3}/[A-Z]{3}", re.ASCII)
 
 
@@ -69,9 +69,9 @@ def find_base_symbol(symbol: str) -> str:
 
     It is `BRK.B` for `BRK-B`, `EUR/USD` for `EURUSD`, and `BTC/USD` for `BTCUSD` and `BTC-USDT`.
     """
-    pair = f"{symbol[:3]}/{symbol[3:]}"  # brokers of currencies write them without the slash
-    if pair in _PAIRS:
-        return pair
+    currency_pair = f"{symbol[:3]}/{symbol[3:]}"  # brokers of currencies write them without the slash
+    if currency_pair in _PAIRS:
+        return currency_pair
     forms = (symbol, *list_other_spellings(symbol))
     dollars = (re.sub(r"/USD[CT]$", "/USD", form) for form in forms)
     return next((form for form in (*forms, *dollars) if form in BASE_PRICES), symbol)

@@ -24,7 +24,7 @@ def list_pairs(currency: str, base: str) -> tuple[str, ...]:
     pairs = [(currency, base)]
     if VEHICLE not in pairs[0]:
         pairs += [(currency, VEHICLE), (VEHICLE, base)]
-    return tuple(symbol for one, other in pairs for symbol in (f"{one}/{other}", f"{other}/{one}"))
+    return tuple(symbol for first, second in pairs for symbol in (f"{first}/{second}", f"{second}/{first}"))
 
 
 def find_rate(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> Decimal | None:

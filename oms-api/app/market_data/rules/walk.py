@@ -8,7 +8,7 @@ machine.
 
 import hashlib
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import isqrt
 
 UNIT = 1_000_000_000  # deviations are in multiples of 1/UNIT
@@ -23,17 +23,17 @@ _SIZES = tuple(isqrt(_MIDDLE_SIZE * _MIDDLE_SIZE >> depth) for depth in range(SP
 def compute_deviation(key: bytes, second: int) -> int:
     """Return the deviation of the walk of `key` from its base price at a second since 1970, in 1/UNIT."""
     start = second >> SPAN_BITS << SPAN_BITS
-    left, right, width = _compute_anchor(key, start), _compute_anchor(key, start + SPAN_SECONDS), SPAN_SECONDS
-    depth = 0
+    start_value, end_value = _compute_anchor(key, start), _compute_anchor(key, start + SPAN_SECONDS)
+    width, depth = SPAN_SECONDS, 0
     while second != start:
         width >>= 1
-        middle = _compute_middle(key, start + width, depth, left, right)
+        middle = _compute_middle(key, start + width, depth, start_value, end_value)
         if second < start + width:
-            right = middle
+            end_value = middle
         else:
-            start, left = start + width, middle
+            start, start_value = start + width, middle
         depth += 1
-    return left
+    return start_value
 
 
 def compute_deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
@@ -61,10 +61,10 @@ def _compute_points(key: bytes, span: int, start: int, end: int, step: int) -> l
     for depth in range(SPAN_BITS - step.bit_length() + 1):
         half = width >> 1
         middles = [
-            _compute_middle(key, at + half + place * width, depth, left, right)
-            for place, (left, right) in enumerate(pairwise(points))
+            _compute_middle(key, at + half + index * width, depth, start_value, end_value)
+            for index, (start_value, end_value) in enumerate(pairwise(points))
         ]
-        points = [point for pair in zip(points, middles, strict=False) for point in pair] + points[-1:]
+        points = [*chain.from_iterable(zip(points, middles, strict=False)), points[-1]]
         width = half
         skipped = (start - at) // width
         at += skipped * width
@@ -72,8 +72,8 @@ def _compute_points(key: bytes, span: int, start: int, end: int, step: int) -> l
     return points
 
 
-def _compute_middle(key: bytes, at: int, depth: int, left: int, right: int) -> int:
-    return (left + right) // 2 + _draw(key, at) * _SIZES[depth] // _DRAW_SIZE
+def _compute_middle(key: bytes, at: int, depth: int, start_value: int, end_value: int) -> int:
+    return (start_value + end_value) // 2 + _draw(key, at) * _SIZES[depth] // _DRAW_SIZE
 
 
 def _compute_anchor(key: bytes, at: int) -> int:

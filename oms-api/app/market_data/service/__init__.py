@@ -85,7 +85,7 @@ class Market:
         Where a later quote was set manually, it is the last tick by the instant, or else, where the ticks of
         that time are deleted, the close of the last minute that ended before it.
         """
-        found: dict[InstrumentKey, Quote] = {}
+        quotes: dict[InstrumentKey, Quote] = {}
         stored = queries.find_quotes(connection, keys)
         for key in keys:
             quote = stored.get(key)
@@ -94,9 +94,9 @@ class Market:
             elif quote is None:
                 quote = self._source.get_quote(key.symbol, at)
             if quote is not None:
-                found[key] = quote
+                quotes[key] = quote
         self._store_quotes({}, {key.symbol: at for key in keys if key not in stored})
-        return found
+        return quotes
 
     def find_marks(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
@@ -135,16 +135,16 @@ class Market:
     ) -> Decimal | None:
         """Return the value of one unit of `currency` in `base`, or None if the quotes do not give one."""
         keys = [InstrumentKey(tenant_id, symbol) for symbol in list_pairs(currency, base)]
-        found = self.find_quotes(connection, keys, at)
-        return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
+        quotes = self.find_quotes(connection, keys, at)
+        return find_rate(currency, base, {key.symbol: quote for key, quote in quotes.items()})
 
     def compute_silence(self, quote: Quote, at: datetime) -> timedelta | None:
         """Return how long the feed of a quote has been silent, or None for a price that was set manually.
 
         A symbol without trades on a live feed is not stale.
         """
-        heard = self._source.get_last_heartbeat(at) if quote.source == self._source.name else None
-        return None if heard is None else max(at - max(heard, quote.at), timedelta(0))
+        heartbeat_at = self._source.get_last_heartbeat(at) if quote.source == self._source.name else None
+        return None if heartbeat_at is None else max(at - max(heartbeat_at, quote.at), timedelta(0))
 
     @property
     def source_name(self) -> str:
@@ -157,12 +157,12 @@ class Market:
         Return None if its prices are never stale, and while no symbol is subscribed: a source then sends
         nothing. A source that has sent nothing yet is silent since the first call after a subscription.
         """
-        heard = self._source.get_last_heartbeat(at)
-        if heard is None or not self._followed:
+        heartbeat_at = self._source.get_last_heartbeat(at)
+        if heartbeat_at is None or not self._followed:
             return None
-        if heard == EPOCH:
-            self._silent_since = heard = self._silent_since or at
-        return max(at - heard, timedelta(0))
+        if heartbeat_at == EPOCH:
+            self._silent_since = heartbeat_at = self._silent_since or at
+        return max(at - heartbeat_at, timedelta(0))
 
     def is_stale(self, quote: Quote, at: datetime) -> bool:
         """Return whether the quote is too old to trade at, because its feed has been silent for too long."""
@@ -177,10 +177,10 @@ class Market:
             key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, symbol))
             return self.find_quotes(connection, [key], at).get(key)
 
-        found = await self._readers.run_single(read)
-        if found is None:
+        quote = await self._readers.run_single(read)
+        if quote is None:
             raise NoQuote(symbol)
-        return found
+        return quote
 
     async def resolve_symbol(self, tenant_id: int, name: str) -> str:
         """Return the symbol of the instrument with that symbol or alias."""
@@ -278,8 +278,10 @@ class Market:
             if len(self._asked) + len(queried_at) > _MAX_CACHED:
                 self._asked.clear()
             self._asked.update(queried_at)
-            known = {key: last for key, quote in quotes.items() if (last := self._last.get(key)) == quote}
-            new = {key: quote for key, quote in quotes.items() if key not in known}
+            known_quotes = {
+                key: last for key, quote in quotes.items() if (last := self._last.get(key)) == quote
+            }
+            new = {key: quote for key, quote in quotes.items() if key not in known_quotes}
             if len(self._last) + len(new) > _MAX_CACHED:
                 self._last.clear()
             self._last.update(new)
@@ -291,7 +293,7 @@ class Market:
             ]
         for listener, tenant_id, quote in calls:
             listener(tenant_id, quote)
-        return quotes | known
+        return quotes | known_quotes
 
     def _list_followed(self) -> set[InstrumentKey]:
         return {key for keys, _ in self._listeners.values() for key in keys}

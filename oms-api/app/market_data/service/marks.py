@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
+from app.database import execute_writes
 from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
@@ -32,14 +33,14 @@ class CurrentOverrides:
 
     def refresh(self, connection: Connection, at: datetime) -> None:
         """Read the overrides that are in force. `connection` sees every tenant."""
-        found = {
+        overrides = {
             InstrumentKey(tenant_id, mark_override.symbol): mark_override
             for tenant_id, mark_override in marks.list_all_overrides(connection)
             if mark_override.set_at <= at < mark_override.expires_at
         }
         with self._lock:
-            if found != self._found:
-                self._found, self.version = found, self.version + 1
+            if overrides != self._found:
+                self._found, self.version = overrides, self.version + 1
 
     def get(self, key: InstrumentKey, at: datetime) -> MarkOverride | None:
         """Return the override of a symbol that is in force."""
@@ -60,7 +61,7 @@ def set_mark(
         raise PairNotMarkable(key.symbol)
     previous = marks.find_overrides(connection, [key], override.set_at).get(key)
     updated = override._replace(symbol=key.symbol)
-    marks.store_override(connection, tenant_id, updated)
+    execute_writes(connection, marks.build_override_upsert(tenant_id, updated))
     return previous, updated
 
 
@@ -88,15 +89,22 @@ def verify_marks(connection: Connection) -> Iterator[ActionDifference]:
         InstrumentKey(tenant_id, mark_override.symbol): mark_override
         for tenant_id, mark_override in marks.list_all_overrides(connection)
     }
-    expected = {InstrumentKey(act.tenant_id, act.target): act.after for act in list_actions(connection, SET)}
-    newest = {InstrumentKey(act.tenant_id, act.target): act.sequence for act in list_actions(connection, SET)}
-    for act in list_actions(connection, REMOVED):
-        key = InstrumentKey(act.tenant_id, act.target)
-        if act.sequence > newest.get(key, 0):
+    expected = {
+        InstrumentKey(entry.tenant_id, entry.target): entry.after for entry in list_actions(connection, SET)
+    }
+    newest = {
+        InstrumentKey(entry.tenant_id, entry.target): entry.sequence
+        for entry in list_actions(connection, SET)
+    }
+    for entry in list_actions(connection, REMOVED):
+        key = InstrumentKey(entry.tenant_id, entry.target)
+        if entry.sequence > newest.get(key, 0):
             expected.pop(key, None)
     for key in sorted(stored.keys() | expected.keys()):
-        place = f"mark of {key.symbol} of tenant {key.tenant_id}"
+        location = f"mark of {key.symbol} of tenant {key.tenant_id}"
         if key not in stored or key not in expected:
-            yield ActionDifference(place, "row", *(("a row", "none") if key in stored else ("none", "a row")))
+            yield ActionDifference(
+                location, "row", *(("a row", "none") if key in stored else ("none", "a row"))
+            )
         else:
-            yield from find_differences(place, serialize_mark(stored[key]), expected[key])
+            yield from find_differences(location, serialize_mark(stored[key]), expected[key])

@@ -71,8 +71,8 @@ class QuoteSharing:
                 if message is not None:
                     self._apply(message["data"])
 
-    def _apply(self, data: bytes) -> None:
-        sender, quotes = orjson.loads(data)
+    def _apply(self, message: bytes) -> None:
+        sender, quotes = orjson.loads(message)
         if sender != self._sender:
             for tenant_id, *values in quotes:
                 self._market.apply_shared(tenant_id, parse_quote(values))

@@ -23,12 +23,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def add_subscriptions(
-    connection: Connection, tenant_id: int, names: Sequence[str], who: str, at: datetime
+    connection: Connection, tenant_id: int, names: Sequence[str], added_by: str, at: datetime
 ) -> list[Subscription]:
     """Subscribe a tenant to symbols or aliases. Return those subscriptions. Raises TooManySubscriptions."""
     lock_tenant(connection, tenant_id)
     symbols = {find_symbol(connection, tenant_id, name) for name in names}
-    queries.insert_subscriptions(connection, tenant_id, sorted(symbols), who, at)
+    queries.insert_subscriptions(connection, tenant_id, sorted(symbols), added_by, at)
     if queries.count_subscriptions(connection, tenant_id) > MAX_SUBSCRIPTIONS:
         raise TooManySubscriptions(MAX_SUBSCRIPTIONS)
     return [

@@ -81,14 +81,18 @@ class AlpacaSource:
     ) -> Sequence[Bar] | None:
         """Return the bars that were read, or None and read them soon."""
         series = _Series(symbol, interval)
-        kept = self._bars.get(series)
-        if kept is None or kept.start > start or self._now() - kept.read_at > BARS_MAX_AGE:
+        cached_bars = self._bars.get(series)
+        if (
+            cached_bars is None
+            or cached_bars.start > start
+            or self._now() - cached_bars.read_at > BARS_MAX_AGE
+        ):
             with self._lock:
                 self._wanted[series] = min(start, self._wanted.get(series, start))
             self._start()
-        if kept is None or kept.start > start:
+        if cached_bars is None or cached_bars.start > start:
             return None
-        return [bar for bar in kept.bars if start <= bar.start < end]
+        return [bar for bar in cached_bars.bars if start <= bar.start < end]
 
     def follow(self, symbols: frozenset[str]) -> None:
         """Read the quotes of these symbols from now on."""
@@ -129,9 +133,9 @@ class AlpacaSource:
 
     def _read_quotes(self, http: httpx.Client) -> None:
         pairs = sorted(symbol for symbol in self._symbols if is_pair(symbol))
-        others = sorted(symbol for symbol in self._symbols if not is_pair(symbol))
+        equity_symbols = sorted(symbol for symbol in self._symbols if not is_pair(symbol))
         for path, symbols, extra in (
-            (_EQUITY_QUOTES, others, {"feed": self._access.feed}),
+            (_EQUITY_QUOTES, equity_symbols, {"feed": self._access.feed}),
             (_CRYPTO_QUOTES, pairs, {}),
         ):
             for names in _split(symbols):

@@ -148,9 +148,9 @@ class SharedFeed:
 
     def _read_last(self, redis: "Redis") -> None:
         stored: Any = redis.hgetall(self._keys.last)
-        heard: Any = redis.get(self._keys.heard)
-        if heard is not None:
-            self._apply(heard.decode(), [orjson.loads(text) for text in stored.values()])
+        heartbeat: Any = redis.get(self._keys.heard)
+        if heartbeat is not None:
+            self._apply(heartbeat.decode(), [orjson.loads(text) for text in stored.values()])
 
     def _renew(self, redis: "Redis") -> None:
         """Say what this process wants, and take or extend the lease. The owner follows it all."""
@@ -170,9 +170,9 @@ class SharedFeed:
         members: Any = redis.smembers(self._keys.members)
         ids = sorted(member.decode() for member in members)
         stored: Any = redis.mget([f"{self._keys.members}:{member}" for member in ids])
-        ended = [member for member, text in zip(ids, stored, strict=True) if text is None]
-        if ended:
-            redis.srem(self._keys.members, *ended)
+        ended_members = [member for member, text in zip(ids, stored, strict=True) if text is None]
+        if ended_members:
+            redis.srem(self._keys.members, *ended_members)
         return frozenset[str]().union(*(orjson.loads(text) for text in stored if text is not None))
 
     def _publish(self, redis: "Redis") -> None:
@@ -183,10 +183,10 @@ class SharedFeed:
         heard_at = self._source.get_last_heartbeat(EPOCH) or EPOCH
         if not new and heard_at == self._published_heard_at:
             return
-        heard, serialized = format_timestamp(heard_at), [serialize_quote(quote) for quote in new.values()]
+        heartbeat, serialized = format_timestamp(heard_at), [serialize_quote(quote) for quote in new.values()]
         with redis.pipeline(transaction=False) as pipeline:
-            pipeline.publish(self._keys.channel, orjson.dumps([heard, serialized]))
-            pipeline.set(self._keys.heard, heard, ex=KEPT_SECONDS)
+            pipeline.publish(self._keys.channel, orjson.dumps([heartbeat, serialized]))
+            pipeline.set(self._keys.heard, heartbeat, ex=KEPT_SECONDS)
             if serialized:
                 pipeline.hset(
                     self._keys.last, mapping={values[0]: orjson.dumps(values) for values in serialized}
@@ -201,8 +201,8 @@ class SharedFeed:
         if message is not None:
             self._apply(*orjson.loads(message["data"]))
 
-    def _apply(self, heard: str, serialized: list[list[Any]]) -> None:
-        self._heard_at = max(self._heard_at, datetime.fromisoformat(heard))
+    def _apply(self, heartbeat: str, serialized: list[list[Any]]) -> None:
+        self._heard_at = max(self._heard_at, datetime.fromisoformat(heartbeat))
         for values in serialized:
             quote = parse_quote(values)
             self._quotes[quote.symbol] = pick_newer(self._quotes.get(quote.symbol), quote) or quote

@@ -49,7 +49,7 @@ class SimulatedSource:
         cached = self._last_quotes.get(symbol)
         if cached is not None and cached[0] == second:
             return cached[1]
-        walk = self._walk(symbol)
+        walk = self._get_walk(symbol)
         if walk is None:
             return None
         quote = self._compute_quote(symbol, *walk, second)
@@ -68,7 +68,7 @@ class SimulatedSource:
 
     def get_bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
         """Return the bars that begin in [start, end), the last up to `end`, or None without a price."""
-        walk = self._walk(symbol)
+        walk = self._get_walk(symbol)
         if walk is None:
             return None
         key, base = walk
@@ -84,7 +84,7 @@ class SimulatedSource:
     def follow(self, symbols: frozenset[str]) -> None:
         """Do nothing: every symbol has a price."""
 
-    def _walk(self, symbol: str) -> tuple[bytes, BasePrice] | None:
+    def _get_walk(self, symbol: str) -> tuple[bytes, BasePrice] | None:
         if symbol in self._walks:
             return self._walks[symbol]
         form = find_base_symbol(symbol)
@@ -95,9 +95,9 @@ class SimulatedSource:
         return walk
 
     @staticmethod
-    def _keep(kept: dict[str, T], symbol: str, value: T) -> None:
-        if symbol in kept or len(kept) < _MAX_CACHED_SYMBOLS:
-            kept[symbol] = value
+    def _keep(cached_values: dict[str, T], symbol: str, value: T) -> None:
+        if symbol in cached_values or len(cached_values) < _MAX_CACHED_SYMBOLS:
+            cached_values[symbol] = value
 
 
 def _count_seconds(instant: datetime) -> int:

@@ -228,8 +228,8 @@ class BrokerSession:
             return
         self._next_status, stored = now + STATUS_INTERVAL, self._stored
         with reading(self._engine, stored.tenant_id) as connection:
-            found = find_connection(connection, stored.tenant_id, stored.name)
-        if found is None or found.version != stored.version:
+            current = find_connection(connection, stored.tenant_id, stored.name)
+        if current is None or current.version != stored.version:
             raise ConnectionChanged
 
     def _begin_attempt(self, now: datetime) -> None:
@@ -262,12 +262,12 @@ class BrokerSession:
             changes |= _list_columns(self._circuit)
             if not update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes):
                 raise ConnectionChanged
-            found = find_connection(connection, stored.tenant_id, stored.name)
-            if found is not None and found.status != stored.status:
-                publish_status(connection, found, self._now())
-        if found is None:
+            updated = find_connection(connection, stored.tenant_id, stored.name)
+            if updated is not None and updated.status != stored.status:
+                publish_status(connection, updated, self._now())
+        if updated is None:
             raise ConnectionChanged
-        self._stored = found
+        self._stored = updated
 
 
 def _get_kind(error: Exception) -> FailureKind:

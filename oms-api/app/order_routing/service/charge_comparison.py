@@ -45,18 +45,18 @@ class ChargeComparison:
             return
         day = adapter.get_day_start(self._now())
         self._compared = {order_id: start for order_id, start in self._compared.items() if start >= day}
-        ours = self._find_charges(stored, day)
-        waiting = ours.keys() - self._compared.keys()
-        if not waiting:
+        own_charges = self._find_charges(stored, day)
+        order_ids = own_charges.keys() - self._compared.keys()
+        if not order_ids:
             return
         try:
-            theirs = adapter.list_charges(waiting)
+            broker_charges = adapter.list_charges(order_ids)
         except BrokerUnavailable as error:
             _LOG.warning("the charges of %s were not compared: %s", stored.name, error)
             return
-        for order_id, charges in sorted(theirs.items()):
+        for order_id, charges in sorted(broker_charges.items()):
             self._compared[order_id] = day
-            self._compare(stored, order_id, ours[order_id], charges)
+            self._compare(stored, order_id, own_charges[order_id], charges)
 
     def _find_charges(self, stored: StoredConnection, since: datetime) -> dict[str, Decimal]:
         with transaction(self._engine, stored.tenant_id) as connection:
@@ -65,8 +65,16 @@ class ChargeComparison:
                 return {}
             return find_charges(connection, stored.tenant_id, portfolio.id, since)
 
-    def _compare(self, stored: StoredConnection, order_id: str, ours: Decimal, theirs: Decimal) -> None:
-        if abs(ours - theirs) < TOLERANCE:
+    def _compare(
+        self, stored: StoredConnection, order_id: str, own_amount: Decimal, broker_amount: Decimal
+    ) -> None:
+        if abs(own_amount - broker_amount) < TOLERANCE:
             return
         self._count(stored.broker)
-        _LOG.info("charges of order %s differ: ours %.2f, %s's %.2f", order_id, ours, stored.broker, theirs)
+        _LOG.info(
+            "charges of order %s differ: ours %.2f, %s's %.2f",
+            order_id,
+            own_amount,
+            stored.broker,
+            broker_amount,
+        )

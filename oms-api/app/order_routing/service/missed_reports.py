@@ -34,8 +34,8 @@ class MissedReports:
             if portfolio is None:
                 return
             orders = list_orders_at_broker(connection, self._tenant_id, portfolio.id)
-            undone = list_undone_requests(connection, self._tenant_id, self._name)
-        requested = {one.order_id for one in undone}  # the sender finds their outcome
+            undone_requests = list_undone_requests(connection, self._tenant_id, self._name)
+        requested = {request.order_id for request in undone_requests}  # the sender finds their outcome
         events: list[BrokerEvent] = []
         for order in sorted(orders, key=_is_exit):  # entries first: their exits close what they filled
             if order.id not in requested:

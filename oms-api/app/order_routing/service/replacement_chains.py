@@ -1,4 +1,4 @@
-"""The replacements of a portfolio's working orders, for a broker that knows an order by its first id only."""
+"""The replacements of a portfolio's orders, for a broker that knows an order by its first id only."""
 
 from collections.abc import Iterable
 
@@ -9,21 +9,26 @@ from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
-from app.order_routing.queries import find_assigned_portfolio, reading
+from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, reading
 from app.orders.queries.book import find_orders_by_id
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import build_broker_order
 from app.orders.rules.rows import parse_order_row
-from app.orders.rules.values import Order, OrderKey
+from app.orders.rules.values import Order, OrderKey, Status
 
 
 def load_chains(engine: Engine, tenant_id: int, name: str) -> list[ReplacementChain]:
-    """Return the chains of the working orders of a connection that were, or are being, replaced."""
+    """Return the chains of the orders of a connection that were, or are being, replaced.
+
+    These are the working orders, and those that ended lately.
+    """
     with reading(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
         if portfolio is None:
             return []
         orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
+        ended = list_lately_ended_orders(connection, portfolio, name)
+        orders += [order for order in ended if order.status is not Status.REPLACED]
         undone = list_undone_requests(connection, tenant_id, name)
         successors = {one.order_id: one.successor for one in undone if one.successor is not None}
         replaced = [order for order in orders if order.replaces or order.id in successors]

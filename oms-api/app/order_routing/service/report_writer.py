@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -20,8 +21,13 @@ from app.timestamps import format_timestamp
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.
 RunCommands = Callable[[Sequence[Command]], Sequence[Outcome | OmsError]]
 RETRY_INTERVAL = timedelta(seconds=15)  # until events that were refused are applied again
-_EventKey = tuple[str, type[BrokerEvent], str | None]  # the order, and the execution if it has one
 _LOG = logging.getLogger(__name__)
+
+
+class _EventKey(NamedTuple):
+    order_id: str
+    event_type: type[BrokerEvent]
+    execution_id: str | None  # None for an event that is no execution
 
 
 class NotApplied(Exception):
@@ -47,7 +53,7 @@ class ReportWriter:
         at, missing = format_timestamp(self._now()), self._drop_known(events)
         commands = [ApplyBrokerReport(self._tenant_id, event.order_id, event, at) for event in missing]
         outcomes = [outcome for batch in _split_at_successors(commands) for outcome in self._run(batch)]
-        refused: dict[_EventKey, BrokerEvent] = {}
+        refused_events: dict[_EventKey, BrokerEvent] = {}
         for command, outcome in zip(commands, outcomes, strict=True):
             if isinstance(outcome, NotFound):
                 _LOG.warning(
@@ -56,8 +62,8 @@ class ReportWriter:
             elif isinstance(outcome, Unavailable) and not isinstance(outcome, WriteRefused):
                 raise NotApplied(outcome.detail)
             elif isinstance(outcome, OmsError):
-                refused[_get_key(command.event)] = command.event
-        self._keep_refused(events, refused)
+                refused_events[_get_key(command.event)] = command.event
+        self._keep_refused(events, refused_events)
 
     def has_refused(self, events: Iterable[BrokerEvent]) -> bool:
         """Return whether the writer refused one of these events."""
@@ -69,14 +75,18 @@ class ReportWriter:
             self._next_retry = self._now() + RETRY_INTERVAL
             self.apply(list(self._refused.values()))
 
-    def _keep_refused(self, events: Iterable[BrokerEvent], refused: dict[_EventKey, BrokerEvent]) -> None:
+    def _keep_refused(
+        self, events: Iterable[BrokerEvent], refused_events: dict[_EventKey, BrokerEvent]
+    ) -> None:
         for event in events if self._refused else ():
-            if _get_key(event) not in refused:
+            if _get_key(event) not in refused_events:
                 self._refused.pop(_get_key(event), None)
-        for key in refused.keys() - self._refused.keys():
-            _LOG.error("%s of order %s was refused: it is applied again later", key[1].__name__, key[0])
+        for key in refused_events.keys() - self._refused.keys():
+            _LOG.error(
+                "%s of order %s was refused: it is applied again later", key.event_type.__name__, key.order_id
+            )
             self._next_retry = self._now() + RETRY_INTERVAL
-        self._refused |= refused
+        self._refused |= refused_events
 
     def _drop_known(self, events: list[BrokerEvent]) -> list[BrokerEvent]:
         if not any(map(is_listed_fill, events)):
@@ -102,7 +112,7 @@ def _split_at_successors(commands: Sequence[ApplyBrokerReport]) -> Iterator[Sequ
 
 
 def _get_key(event: BrokerEvent) -> _EventKey:
-    return event.order_id, type(event), getattr(event, "execution_id", None)
+    return _EventKey(event.order_id, type(event), getattr(event, "execution_id", None))
 
 
 def create_command_runner(writer: "GroupCommit[Command, Outcome]") -> RunCommands:

@@ -55,8 +55,8 @@ def begin_request(connection: Connection, request: BrokerRequest, now: datetime)
         return Sending(Obstacle.EXITS_END, None)
     if request.kind is RequestKind.REPLACE:
         sent = _load_successor(connection, request, order)
-    linked = [] if request.kind is not RequestKind.SUBMIT else _list_linked(connection, order)
-    broker_order = None if sent is None else _convert(connection, sent, linked)
+    linked_orders = [] if request.kind is not RequestKind.SUBMIT else _list_linked(connection, order)
+    broker_order = None if sent is None else _convert(connection, sent, linked_orders)
     changes = {"sent_at": now, "attempts": request.attempts + 1}
     has_begun = queries.begin_request(connection, request, changes)
     return Sending(None if has_begun else Obstacle.TAKEN, broker_order)
@@ -82,20 +82,20 @@ def _load_successor(connection: Connection, request: BrokerRequest, order: Order
     return reduce_successor(order, successor, history, GROUPS)
 
 
-def _convert(connection: Connection, order: Order, linked: Sequence[Order] = ()) -> BrokerOrder:
+def _convert(connection: Connection, order: Order, linked_orders: Sequence[Order] = ()) -> BrokerOrder:
     """Return the order as a broker receives it, with those that are sent in its request."""
-    return build_broker_order(order, _find_instrument(connection, order), linked)
+    return build_broker_order(order, _find_instrument(connection, order), linked_orders)
 
 
 def _list_linked(connection: Connection, order: Order) -> list[Order]:
     if order.group_id is None:
         return []
     members = queries.list_group(connection, order)
-    linked = choose_linked(order, members, _find_instrument(connection, order))
-    carried = queries.find_sent_with_entry(connection, linked)
+    linked_orders = choose_linked(order, members, _find_instrument(connection, order))
+    carried = queries.find_sent_with_entry(connection, linked_orders)
     return [
         linked_order
-        for linked_order in linked
+        for linked_order in linked_orders
         if linked_order.status is not Status.HELD or linked_order.id in carried
     ]
 

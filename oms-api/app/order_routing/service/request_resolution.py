@@ -47,8 +47,8 @@ class RequestResolver:
                 return [Replaced(request.order_id, request.successor_id, now, quantity), *proven]
         state = self._broker.find(request.order_id)
         if state is not None and not state.is_open:
-            refused = Refused(request.order_id, "The order had ended.", now)
-            return [*self._read_proven_events(request.order_id), refused]
+            refusal = Refused(request.order_id, "The order had ended.", now)
+            return [*self._read_proven_events(request.order_id), refusal]
         if request.kind is RequestKind.CANCEL and state is not None:
             return self._broker.cancel(request.order_id, now)  # harmless to repeat, unlike an order
         return [Refused(request.order_id, _NOT_RECEIVED, now)] if is_lost else None

@@ -1,7 +1,7 @@
 """Send the stored requests of one connection, one after another, and find out what is not known."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -103,7 +103,7 @@ class RequestSender:
         """Close the queue, and mark the orders in it as not sent. They are sent later like other requests."""
         self._queue.close()
         self._is_backlogged = True
-        returned = [one.order.id for one in self._queue.take_all()]
+        returned = [queued.order.id for queued in self._queue.take_all()]
         if returned:
             with transaction(self._engine, self._tenant_id) as connection:
                 queries.return_submissions(connection, self._tenant_id, returned)
@@ -125,21 +125,22 @@ class RequestSender:
         queue.has_stored_requests = False  # before the look, so that none is missed
         with transaction(self._engine, self._tenant_id) as connection:
             self._mark_done(connection)
-            undone = self._list_unqueued_requests(connection)
-            request = choose_request([one for one in undone if not queue.is_expecting(one.order_id)], now)
+            undone_requests = self._list_unqueued_requests(connection)
+            sendable = [request for request in undone_requests if not queue.is_expecting(request.order_id)]
+            request = choose_request(sendable, now)
             if request is not None and is_new_order(request):  # by one transaction, because it is urgent
                 sending = begin_request(connection, request, self._now())
         self._done.clear()
-        self._is_backlogged = bool(undone)
+        self._is_backlogged = bool(undone_requests)
         self._next_look = now + (LONG_LOOK_INTERVAL if self._is_woken() else LOOK_INTERVAL)
-        if not undone:
+        if not undone_requests:
             queue.open()
         if request is None:
             return False
         if request.status is not RequestStatus.NEW:
             self._resolve(request)
         elif request.kind is RequestKind.CANCEL:
-            self._cancel(request, [one for one in undone if one.order_id == request.order_id])
+            self._cancel(request, undone_requests)
         else:
             self._send(request, sending)
         return True
@@ -149,15 +150,15 @@ class RequestSender:
 
         An order of the queue about which there is another request leaves it: it was certainly not sent.
         """
-        undone = queries.list_undone_requests(connection, self._tenant_id, self._name)
-        changed = {one.order_id for one in undone if not is_submission(one)}
-        left = {one.order.id for one in self._queue.take_all(changed)}
-        if left:
-            queries.return_submissions(connection, self._tenant_id, left)
+        undone_requests = queries.list_undone_requests(connection, self._tenant_id, self._name)
+        changed = {request.order_id for request in undone_requests if not is_submission(request)}
+        returned_ids = {request.order.id for request in self._queue.take_all(changed)}
+        if returned_ids:
+            queries.return_submissions(connection, self._tenant_id, returned_ids)
         return [
-            return_to_new(one) if is_submission(one) and one.order_id in left else one
-            for one in undone
-            if one.order_id in changed or not self._queue.is_expecting(one.order_id)
+            return_to_new(request) if is_submission(request) and request.order_id in returned_ids else request
+            for request in undone_requests
+            if request.order_id in changed or not self._queue.is_expecting(request.order_id)
         ]
 
     def reject_overdue(self) -> None:
@@ -165,22 +166,25 @@ class RequestSender:
         now = self._now()
         self.save_progress()
         with transaction(self._engine, self._tenant_id) as connection:
-            undone = self._list_unqueued_requests(connection)
-        for request in undone:
+            undone_requests = self._list_unqueued_requests(connection)
+        for request in undone_requests:
             if request.status is RequestStatus.NEW and is_due(request, now) and is_too_late(request, now):
                 self._reject_unsent(request)
 
-    def _cancel(self, request: BrokerRequest, of_order: Sequence[BrokerRequest]) -> None:
-        """Send a cancel, and drop what was not sent before it."""
-        dropped = [one for one in of_order if one.id < request.id and one.kind is not RequestKind.CANCEL]
-        if any(one.kind is RequestKind.SUBMIT for one in dropped):
+    def _cancel(self, request: BrokerRequest, undone_requests: Iterable[BrokerRequest]) -> None:
+        """Send a cancel, and drop the earlier requests of its order that were not sent."""
+        earlier = [
+            other for other in undone_requests if other.order_id == request.order_id and other.id < request.id
+        ]
+        dropped = [other for other in earlier if other.kind is not RequestKind.CANCEL]
+        if any(other.kind is RequestKind.SUBMIT for other in dropped):
             events = [Canceled(request.order_id, self._now())]
             if not self._finish(request, events, is_sent=False):
                 return
         else:
             self._send(request, None)
-        for one in dropped:
-            self._finish(one, ())
+        for dropped_request in dropped:
+            self._finish(dropped_request, ())
 
     def _send(self, request: BrokerRequest, sending: Sending | None) -> None:
         if sending is None:

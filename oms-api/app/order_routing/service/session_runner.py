@@ -85,17 +85,17 @@ class SessionRunner:
             await asyncio.to_thread(self._close)
 
     async def _start_missing(self, run_commands: RunCommands) -> None:
-        found = await self._readers.run(
+        stored_connections = await self._readers.run(
             lambda connection: list_connections(set_all_tenants_scope(connection))
         )
-        allowed = [one for one in found if one.status != ConnectionStatus.AWAITING_LIVE]
-        wanted = {one.id: one for one in allowed if self._serves(one.broker)}
+        allowed = [stored for stored in stored_connections if stored.status != ConnectionStatus.AWAITING_LIVE]
+        connections_to_run = {stored.id: stored for stored in allowed if self._serves(stored.broker)}
         self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive}
         for key, thread in self._threads.items():
-            if key not in wanted:
+            if key not in connections_to_run:
                 thread.stop()
-        for key in wanted.keys() - self._threads.keys():
-            self._threads[key] = _SessionThread(self, wanted[key], run_commands)
+        for key in connections_to_run.keys() - self._threads.keys():
+            self._threads[key] = _SessionThread(self, connections_to_run[key], run_commands)
 
     def _close(self) -> None:
         self._channel.close()

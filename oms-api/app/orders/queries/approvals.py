@@ -81,11 +81,11 @@ def iterate_requests(connection: Connection) -> Iterator[ApprovalRequest]:
 
 def iterate_approval_history(connection: Connection) -> Iterator[tuple[int, OrderEvent]]:
     """Yield the changes to and from AWAITING_APPROVAL, each with the id of the order's portfolio."""
-    waiting = Status.AWAITING_APPROVAL
+    awaiting_status = Status.AWAITING_APPROVAL
     is_its_order = (ORDERS.c.tenant_id == ORDER_EVENTS.c.tenant_id) & (ORDERS.c.id == ORDER_EVENTS.c.order_id)
     is_approval_move = or_(
-        *(column == waiting for column in (ORDER_EVENTS.c.from_status, ORDER_EVENTS.c.to_status)),
-        ORDER_EVENTS.c.following.contains(waiting),
+        *(column == awaiting_status for column in (ORDER_EVENTS.c.from_status, ORDER_EVENTS.c.to_status)),
+        ORDER_EVENTS.c.following.contains(awaiting_status),
     )
     statement = (
         select(ORDERS.c.portfolio_id, *(ORDER_EVENTS.c[name] for name in EVENT_COLUMNS))
@@ -94,7 +94,7 @@ def iterate_approval_history(connection: Connection) -> Iterator[tuple[int, Orde
     )
     for portfolio_id, *values in connection.execute(statement):
         for event in unpack_order_history([*map(convert_instant, values)]):
-            if waiting in {event.from_status, event.to_status}:
+            if awaiting_status in {event.from_status, event.to_status}:
                 yield portfolio_id, event
 
 
@@ -117,5 +117,7 @@ def _build_row(request: ApprovalRequest) -> tuple[Any, ...]:
 def _parse_request(row: Sequence[Any]) -> ApprovalRequest:
     """Return the request of a row. Amounts and instants are text from SQLite."""
     request = ApprovalRequest._make(map(convert_instant, row))
-    seen, event = request.price_seen, Decimal(request.max_move_percent)
-    return request._replace(price_seen=None if seen is None else Decimal(seen), max_move_percent=event)
+    price_seen, max_move_percent = request.price_seen, Decimal(request.max_move_percent)
+    return request._replace(
+        price_seen=None if price_seen is None else Decimal(price_seen), max_move_percent=max_move_percent
+    )

@@ -84,8 +84,8 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
     for row in connection.execute(statement, execution_options=_CHUNK):
         values = [*map(format_canonical, row)]
         execution, trade_id, trade = ExecutionRow._make(values[:count]), values[count], values[count + 1 :]
-        booked = None if trade_id is None else ExecutionTrade._make(trade)
-        yield Booked(execution.tenant_id, execution.order_id, execution, booked)
+        execution_trade = None if trade_id is None else ExecutionTrade._make(trade)
+        yield Booked(execution.tenant_id, execution.order_id, execution, execution_trade)
 
 
 def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:

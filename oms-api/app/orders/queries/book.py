@@ -64,7 +64,9 @@ def find_orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[O
     return [parse_order_row(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
-def orders_by_name(connection: Connection, column: str, names: Sequence[OrderColumnValue]) -> list[Order]:
+def list_orders_by_name(
+    connection: Connection, column: str, names: Sequence[OrderColumnValue]
+) -> list[Order]:
     """Return the orders whose `column` has one of the values.
 
     `column` is client_order_id, idempotency_key, parent_id or group_id.
@@ -182,7 +184,7 @@ def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since:
     ]
 
 
-def symbols_with_orders(connection: Connection) -> list[InstrumentKey]:
+def list_symbols_with_orders(connection: Connection) -> list[InstrumentKey]:
     """Return the instruments of all open orders, for every tenant that `connection` can read."""
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN).distinct()
     return [InstrumentKey(*row) for row in connection.execute(statement)]

@@ -21,8 +21,10 @@ class AssignedBroker(NamedTuple):
 def lock_portfolio(connection: Connection, tenant_id: int, name_key: str) -> AssignedBroker:
     """Lock a portfolio that exists against the writer, and return where its orders go."""
     columns = (Portfolio.id, Portfolio.name, Portfolio.broker, Portfolio.broker_connection)
-    mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    return AssignedBroker._make(connection.execute(select(*columns).where(*mine).with_for_update()).one())
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    return AssignedBroker._make(
+        connection.execute(select(*columns).where(*conditions).with_for_update()).one()
+    )
 
 
 def has_open_orders_or_positions(connection: Connection, tenant_id: int, portfolio_id: int) -> bool:

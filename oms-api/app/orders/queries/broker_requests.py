@@ -1,6 +1,7 @@
 """Statements about requests to brokers."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, select, update
@@ -8,13 +9,14 @@ from sqlalchemy import ColumnElement, Connection, Table, select, update
 from app.column_values import parse_instant
 from app.database import build_insert
 from app.database.bulk import BulkWrite, Row
-from app.orders.models import BrokerRequestRow
+from app.orders.models import IS_FINAL, BrokerRequestRow
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import EVENT_COLUMNS, unpack_order_history
 from app.orders.rules.values import WORKING_STATUSES, Order, Status
 
+MAX_ENDED_ORDERS = 2000  # that are read together
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
 _NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
 _SENDING = ("tenant_id", "connection", "order_id", "kind", "status", "attempts", "created_at", "sent_at")
@@ -36,63 +38,77 @@ def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite
 
 def list_undone_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
     """Return the undone requests of a broker connection, oldest first."""
-    mine = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.connection == name, _IS_UNDONE)
-    return _select_requests(connection, *mine)
+    conditions = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.connection == name, _IS_UNDONE)
+    return _select_requests(connection, *conditions)
 
 
 def list_requests_of_order(connection: Connection, tenant_id: int, order_id: str) -> list[BrokerRequest]:
     """Return all requests of an order, oldest first."""
-    mine = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.order_id == order_id)
-    return _select_requests(connection, *mine)
+    conditions = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.order_id == order_id)
+    return _select_requests(connection, *conditions)
 
 
 def update_request(connection: Connection, request: BrokerRequest, changes: dict[str, Any]) -> None:
     """Update the progress of a request. The row of one that was never read is that of its order."""
     is_match = REQUESTS.c.id == request.id if request.id else _is_submission([request.order_id])
-    mine = (REQUESTS.c.tenant_id == request.tenant_id, is_match)
-    connection.execute(update(REQUESTS).where(*mine).values(**changes))
+    conditions = (REQUESTS.c.tenant_id == request.tenant_id, is_match)
+    connection.execute(update(REQUESTS).where(*conditions).values(**changes))
 
 
 def begin_request(connection: Connection, request: BrokerRequest, changes: dict[str, Any]) -> bool:
     """Mark a new request as being sent. Return False if it is not new any more: another process began it."""
-    mine = (REQUESTS.c.tenant_id == request.tenant_id, REQUESTS.c.id == request.id)
+    conditions = (REQUESTS.c.tenant_id == request.tenant_id, REQUESTS.c.id == request.id)
     is_new = REQUESTS.c.status == RequestStatus.NEW.value
     values = changes | {"status": RequestStatus.SENDING.value}
-    return connection.execute(update(REQUESTS).where(*mine, is_new).values(**values)).rowcount == 1
+    return connection.execute(update(REQUESTS).where(*conditions, is_new).values(**values)).rowcount == 1
 
 
 def return_submissions(connection: Connection, tenant_id: int, order_ids: Collection[str]) -> None:
     """Mark new orders as not sent, which were stored as being sent but certainly were not."""
-    mine = (REQUESTS.c.tenant_id == tenant_id, _is_submission(order_ids))
+    conditions = (REQUESTS.c.tenant_id == tenant_id, _is_submission(order_ids))
     is_sending = REQUESTS.c.status == RequestStatus.SENDING.value
     values = {"status": RequestStatus.NEW.value, "attempts": 0, "sent_at": None}
-    connection.execute(update(REQUESTS).where(*mine, is_sending).values(**values))
+    connection.execute(update(REQUESTS).where(*conditions, is_sending).values(**values))
 
 
 def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: int) -> list[Order]:
     """Return the working orders of a portfolio, oldest first, and the exits that brokers hold for them."""
     is_working = ORDERS.c.status.in_([status.value for status in sorted(WORKING_STATUSES)])
     is_held = (ORDERS.c.status == Status.HELD.value) & ORDERS.c.parent_id.is_not(None)
-    mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
-    orders = select_orders(connection, *mine, is_working | is_held)
+    conditions = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
+    orders = select_orders(connection, *conditions, is_working | is_held)
     sent_ids = find_sent_with_entry(connection, [order for order in orders if order.status is Status.HELD])
     return [order for order in orders if order.status is not Status.HELD or order.id in sent_ids]
+
+
+def list_ended_orders(
+    connection: Connection, tenant_id: int, portfolio_id: int, since: datetime
+) -> list[Order]:
+    """Return the exits and the replacements of a portfolio that ended at `since` or later, oldest first.
+
+    Of many, these are the newest ones.
+    """
+    mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
+    is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXIT_ROLES)])
+    is_chosen = is_exit | ORDERS.c.replaces.is_not(None)
+    ended = select_orders(connection, *mine, is_chosen, IS_FINAL, ORDERS.c.updated_at >= since)
+    return ended[-MAX_ENDED_ORDERS:]
 
 
 def has_ending_exits(connection: Connection, order: Order) -> bool:
     """Return whether other exits of an order's position work until their cancel is confirmed."""
     columns = ("tenant_id", "portfolio_id", "symbol", "product", "side")
-    mine = [ORDERS.c[name] == getattr(order, name) for name in columns]
+    is_same_exit = [ORDERS.c[name] == getattr(order, name) for name in columns]
     is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXIT_ROLES)])
     is_ending = ORDERS.c.status == Status.PENDING_CANCEL.value
-    statement = select(ORDERS.c.id).where(*mine, is_exit, is_ending, ORDERS.c.id != order.id).limit(1)
+    statement = select(ORDERS.c.id).where(*is_same_exit, is_exit, is_ending, ORDERS.c.id != order.id).limit(1)
     return connection.execute(statement).first() is not None
 
 
 def list_group(connection: Connection, order: Order) -> list[Order]:
     """Return the orders of an order's group, oldest first."""
-    mine = (ORDERS.c.tenant_id == order.tenant_id, ORDERS.c.group_id == order.group_id)
-    return select_orders(connection, *mine)
+    conditions = (ORDERS.c.tenant_id == order.tenant_id, ORDERS.c.group_id == order.group_id)
+    return select_orders(connection, *conditions)
 
 
 def find_sent_with_entry(connection: Connection, orders: Collection[Order]) -> set[str]:

@@ -117,8 +117,8 @@ def build_part_update(
     cancellation_id: str, portfolio_key: PortfolioKey, order_ids: Sequence[str]
 ) -> BulkWrite:
     """Return the statement that marks a cancellation as done in a portfolio."""
-    listed = orjson.dumps(order_ids).decode()
-    row = (listed, portfolio_key.tenant_id, cancellation_id, portfolio_key.portfolio_id)
+    order_ids_json = orjson.dumps(order_ids).decode()
+    row = (order_ids_json, portfolio_key.tenant_id, cancellation_id, portfolio_key.portfolio_id)
     return build_update(_PARTS, ("order_ids",), _PART_KEY, [row])
 
 

@@ -24,10 +24,15 @@ def find_executed_orders(connection: Connection, keys: Sequence[Row]) -> dict[tu
     """
     names = ("tenant_id", "broker", "execution_id")
     matching_rows = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
-    return {(tenant_id, broker, one): order_id for tenant_id, broker, one, order_id in matching_rows}
+    return {
+        (tenant_id, broker, execution_id): order_id
+        for tenant_id, broker, execution_id, order_id in matching_rows
+    }
 
 
-def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[str]) -> list[ExecutionRow]:
+def list_executions_of_orders(
+    connection: Connection, tenant_id: int, order_ids: Sequence[str]
+) -> list[ExecutionRow]:
     """Return the executions of the orders."""
     return list_executions(connection, [OrderKey(tenant_id, order_id) for order_id in order_ids])
 

@@ -14,10 +14,10 @@ def find_currencies_in_use(connection: Connection, tenant_id: int, symbol: str) 
     positions = select(POSITIONS.c.portfolio_id).where(
         POSITIONS.c.tenant_id == tenant_id, POSITIONS.c.symbol == symbol, POSITIONS.c.quantity != ZERO
     )
-    working = select(ORDERS.c.portfolio_id).where(
+    portfolios_with_orders = select(ORDERS.c.portfolio_id).where(
         ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol == symbol, IS_OPEN
     )
-    in_use = union(positions, working).subquery()
+    in_use = union(positions, portfolios_with_orders).subquery()
     statement = (
         select(PORTFOLIOS.c.base_currency)
         .where(PORTFOLIOS.c.tenant_id == tenant_id, PORTFOLIOS.c.id.in_(select(in_use.c.portfolio_id)))

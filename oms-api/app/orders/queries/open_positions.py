@@ -123,13 +123,13 @@ def load_firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
     source = source.outerjoin(POSITIONS, is_open_position).outerjoin(ORDERS, is_open_order)
     statement = select(*columns).select_from(source).where(PORTFOLIOS.c.tenant_id == tenant_id)
     books = FirmBooks({}, {}, [])
-    for portfolio_id, base, what, *values in connection.execute(statement):
+    for portfolio_id, base, row_kind, *values in connection.execute(statement):
         books.base_currencies[portfolio_id] = base
         position, order = values[: len(_POSITION)], values[len(_POSITION) :]
-        if what == _IS_POSITION and position[0] is not None:
+        if row_kind == _IS_POSITION and position[0] is not None:
             key = PositionKey(tenant_id, portfolio_id, position[1], position[2])
             books.positions[key] = parse_position(position[3:])
-        elif what == _IS_ORDER and order[0] is not None:
+        elif row_kind == _IS_ORDER and order[0] is not None:
             books.orders.append(parse_order_row(tuple(order)))
     return books
 

@@ -41,7 +41,7 @@ class OrderFilter(NamedTuple):
     portfolios: frozenset[str] | None = None
 
 
-def orders_of(tenant_id: int) -> Select[Any]:
+def select_orders_of_tenant(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's orders with their portfolios' names, for other queries to extend."""
     return (
         select(*_ORDER, PORTFOLIOS.c.name.label("portfolio_name"))
@@ -93,12 +93,14 @@ def find_order(
     connection: Connection, tenant_id: int, order_id: str, portfolios: frozenset[str] | None
 ) -> OrderView | None:
     """Return one order if it is in one of the portfolios (name keys; None: all), else None."""
-    statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_build_portfolio_conditions(portfolios))
+    statement = select_orders_of_tenant(tenant_id).where(
+        ORDERS.c.id == order_id, *_build_portfolio_conditions(portfolios)
+    )
     views = _list_views(connection, tenant_id, statement)
     return views[0] if views else None
 
 
-def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[ExecutionRow]:
+def list_executions_of_order(connection: Connection, tenant_id: int, order_id: str) -> list[ExecutionRow]:
     """Return the order's executions, oldest first."""
     columns = (EXECUTIONS.c[name] for name in ExecutionRow._fields)
     statement = select(*columns).where(EXECUTIONS.c.tenant_id == tenant_id, EXECUTIONS.c.order_id == order_id)
@@ -148,8 +150,8 @@ def _matches_few(filters: OrderFilter) -> bool:
 def _list_alternatives(filters: OrderFilter) -> list[Any]:
     """Return alternative conditions, each supported by a separate index. An order matches at least one."""
     if filters.user is not None:
-        named = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(filters.user))
-        return [column == user for column, user in named]
+        column_spellings = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(filters.user))
+        return [column == user for column, user in column_spellings]
     statuses = filters.statuses or ()
     if len(statuses) > 1 and FINAL_STATUSES.issuperset(statuses):
         return [ORDERS.c.status == status for status in statuses]

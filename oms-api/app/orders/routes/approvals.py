@@ -50,7 +50,7 @@ async def list_approvals(
         AuthenticatedRequest(caller, get_request_info(request).request_id), limit
     )
     denials = [orjson.loads(format_denial(view.denial)) if view.denial else None for view in views]
-    return build_json_response([serialize_approval(*one) for one in zip(views, denials, strict=True)])
+    return build_json_response(list(map(serialize_approval, views, denials)))
 
 
 @router.post(

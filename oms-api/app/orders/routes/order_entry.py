@@ -173,10 +173,8 @@ async def cancel_all(
     after a restart: do not send the request again for them.
     """
     if body.portfolio_name is not None:
-        canceled = await service.cancel_all(request, **body.model_dump())
-        return build_json_response(
-            {"orders": [serialize_order(view) for view in canceled.orders], "unsettled": []}, 200
-        )
+        views = (await service.cancel_all(request, **body.model_dump())).orders
+        return build_json_response({"orders": list(map(serialize_order, views)), "unsettled": []}, 200)
     filter_ = CancellationFilter(body.symbol, body.side, body.strategy)
     result = await cancellations.cancel_all(request, filter_, body.reason)
     content = {"orders": [serialize_order(view) for view in result.orders], "unsettled": result.unsettled}

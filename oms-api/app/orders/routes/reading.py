@@ -46,7 +46,7 @@ STATUSES_BY_NAME: dict[str, tuple[Status, ...]] = {
 }
 
 
-def _status_name(value: Any) -> str:  # the raw query parameter
+def _parse_status(value: Any) -> str:  # the raw query parameter
     if value in {"open", "closed", "all"}:
         message = "Not a status; for open orders send `open=true`, for final ones `open=false`."
         raise PydanticCustomError("order_status", "{message}", {"message": message})
@@ -59,7 +59,7 @@ def _status_name(value: Any) -> str:  # the raw query parameter
 
 WantedStatus = Annotated[
     str,
-    BeforeValidator(_status_name),
+    BeforeValidator(_parse_status),
     WithJsonSchema({"type": "string", "enum": sorted(STATUSES_BY_NAME)}),
 ]
 
@@ -147,7 +147,7 @@ async def get_order(
         if view is None:
             raise NoSuchOrder(order_id)
         history = list_order_events(connection, tenant_id, order_id)
-        fills = queries.fills_of(connection, tenant_id, order_id)
+        fills = queries.list_executions_of_order(connection, tenant_id, order_id)
         return {
             **serialize_order(view),
             "events": list(map(_serialize_event, history)),

@@ -179,14 +179,14 @@ def is_own(order: Order, request: ApprovalRequest, decider: Decider, key_creator
     return any(placer is not None and placer in decider.names for placer in placers)
 
 
-def has_moved(seen: Decimal | None, price: Decimal | None, max_percent: Decimal) -> bool:
+def has_moved(price_seen: Decimal | None, price: Decimal | None, max_percent: Decimal) -> bool:
     """Return whether the reference price is too far from the one that the approver saw."""
     if price is None:
         return False
-    return seen is None or abs(price - seen) * _PERCENT > seen * max_percent
+    return price_seen is None or abs(price - price_seen) * _PERCENT > price_seen * max_percent
 
 
-def forgets_fills(order: Order, statuses: Iterable[str]) -> bool:
+def loses_fills(order: Order, statuses: Iterable[str]) -> bool:
     """Return whether an order is a denied successor that does not keep the fills of its predecessor.
 
     A successor that waited for approval had already replaced its predecessor and keeps them. `statuses` are

@@ -82,18 +82,20 @@ def is_at_broker(order: Order) -> bool:
     return order.broker != PAPER and order.status in WORKING_STATUSES
 
 
-def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequest | None:
-    """Return the request to process next, None if none is due. `undone` are sorted by id.
+def choose_request(undone_requests: Iterable[BrokerRequest], now: datetime) -> BrokerRequest | None:
+    """Return the request to process next, None if none is due. `undone_requests` are sorted by id.
 
     The requests of one order keep their order, but a cancel passes those that were certainly not sent. Over
     all orders, cancels come first.
     """
     by_order: dict[str, list[BrokerRequest]] = {}
-    for request in undone:
+    for request in undone_requests:
         by_order.setdefault(request.order_id, []).append(request)
     candidates = [_find_next(requests) for requests in by_order.values()]
     due_requests = [candidate for candidate in candidates if is_due(candidate, now)]
-    return min(due_requests, key=lambda one: (one.kind is not RequestKind.CANCEL, one.id), default=None)
+    return min(
+        due_requests, key=lambda request: (request.kind is not RequestKind.CANCEL, request.id), default=None
+    )
 
 
 def is_due(request: BrokerRequest, now: datetime) -> bool:
@@ -169,14 +171,16 @@ def _was_rejected(state: OrderState) -> bool:
     return isinstance(state.end, Rejected)
 
 
-def build_broker_order(order: Order, instrument: Instrument, linked: Sequence[Order] = ()) -> BrokerOrder:
+def build_broker_order(
+    order: Order, instrument: Instrument, linked_orders: Sequence[Order] = ()
+) -> BrokerOrder:
     """Return the order as a broker receives it, with our id, and the orders that are sent with it.
 
     A pair that the broker links has a group. An exit of a broker without GTC orders is sent for a day.
     """
     built = convert_order(order, instrument)
     built = built._replace(
-        linked=tuple(build_broker_order(linked_order, instrument) for linked_order in linked)
+        linked=tuple(build_broker_order(linked_order, instrument) for linked_order in linked_orders)
     )
     if order.role not in SHARING or not is_remote(order):
         return built
@@ -227,9 +231,9 @@ def choose_linked(order: Order, members: Iterable[Order], instrument: Instrument
     unsent = [
         exit_order for exit_order in exits if exit_order.accepted_at is None and exit_order.id != order.id
     ]
-    pairs = [order, *unsent] if not is_entry else unsent
+    linked_orders = [order, *unsent] if not is_entry else unsent
     possible = {Pairing.TOGETHER, Pairing.NATIVE} if is_entry else {Pairing.TOGETHER}
-    is_possible = all(get_pairing(pair, instrument) in possible for pair in pairs)
+    is_possible = all(get_pairing(linked_order, instrument) in possible for linked_order in linked_orders)
     return unsent if is_possible and (is_entry or order.accepted_at is None) else []
 
 

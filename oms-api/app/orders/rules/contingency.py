@@ -28,8 +28,8 @@ def can_only_close(order: Order, position_quantity: Decimal) -> bool:
     """
     if order.role in EXIT_ROLES:
         return True
-    left = position_quantity if order.side == "SELL" else -position_quantity
-    return order.role in _MAYBE_EXITS and order.leaves_quantity <= left
+    closable_quantity = position_quantity if order.side == "SELL" else -position_quantity
+    return order.role in _MAYBE_EXITS and order.leaves_quantity <= closable_quantity
 
 
 def find_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
@@ -37,7 +37,11 @@ def find_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
     shared = find_oco_group_id(order)
     if shared is None:
         return []
-    return [one for one in orders if one.id != order.id and find_oco_group_id(one) == shared]
+    return [
+        candidate
+        for candidate in orders
+        if candidate.id != order.id and find_oco_group_id(candidate) == shared
+    ]
 
 
 def compute_exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
@@ -45,10 +49,10 @@ def compute_exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
 
     The carried quantity of a replaced exit's successor is left out, because its predecessor counts it.
     """
-    taken = sum(
+    covered_quantity = sum(
         (exit_order.filled_quantity - exit_order.carried_quantity for exit_order in exits), Decimal(0)
     )
-    return entry.filled_quantity - taken
+    return entry.filled_quantity - covered_quantity
 
 
 def list_latest_exits(orders: Iterable[Order]) -> list[Order]:
@@ -68,9 +72,11 @@ def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
     """
     roles = SHARING if order.role is Role.CLOSING else {Role.CLOSING}
     return [
-        one
-        for one in orders
-        if one.role in roles and (one.side, one.product) == (order.side, order.product) and one.id != order.id
+        candidate
+        for candidate in orders
+        if candidate.role in roles
+        and (candidate.side, candidate.product) == (order.side, order.product)
+        and candidate.id != order.id
     ]
 
 
@@ -80,7 +86,10 @@ def select_opening_orders(orders: Iterable[Order], position_quantity: Decimal) -
     Exits, closing orders and held orders never do. Others do once their total exceeds the signed position
     `position_quantity`.
     """
-    room = {"SELL": max(position_quantity, Decimal(0)), "BUY": max(-position_quantity, Decimal(0))}
+    closable_quantities = {
+        "SELL": max(position_quantity, Decimal(0)),
+        "BUY": max(-position_quantity, Decimal(0)),
+    }
     opening = []
     for order in orders:
         if (
@@ -89,22 +98,22 @@ def select_opening_orders(orders: Iterable[Order], position_quantity: Decimal) -
             or can_only_close(order, position_quantity)
         ):
             continue
-        if order.leaves_quantity <= room[order.side]:
-            room[order.side] -= order.leaves_quantity
+        if order.leaves_quantity <= closable_quantities[order.side]:
+            closable_quantities[order.side] -= order.leaves_quantity
         else:
             opening.append(order)
     return opening
 
 
-def part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
+def compute_part_size(quantity: Decimal, max_quantity: Decimal | None, lot: Decimal) -> Decimal:
     """Return the quantity of each part of a close of `quantity`; the last part may be smaller.
 
-    A part is at most `most`, in whole lots, and there are at most MAX_PARTS parts.
+    A part is at most `max_quantity`, in whole lots, and there are at most MAX_PARTS parts.
     """
-    if most is None or quantity <= most:
+    if max_quantity is None or quantity <= max_quantity:
         return quantity
-    least = round_up_to_step(quantity / MAX_PARTS, lot)
-    return min(max(round_down_to_step(most, lot), least), quantity)
+    min_quantity = round_up_to_step(quantity / MAX_PARTS, lot)
+    return min(max(round_down_to_step(max_quantity, lot), min_quantity), quantity)
 
 
 class Reduction(NamedTuple):
@@ -112,7 +121,7 @@ class Reduction(NamedTuple):
 
     side: str
     previous: Decimal
-    left: Decimal
+    remaining: Decimal
 
 
 def find_reduction(quantity: Decimal, delta: Decimal) -> Reduction | None:
@@ -132,22 +141,22 @@ def compute_reopened_quantity(quantity: Decimal, delta: Decimal) -> Decimal:
     return min(abs(quantity), abs(delta)) if quantity * delta > 0 else Decimal(0)
 
 
-def plan_reductions(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:
+def plan_reductions(orders: Sequence[Order], closable_quantity: Decimal) -> list[tuple[Order, Decimal]]:
     """Return each order that must shrink, with its new open quantity.
 
-    All together then close at most `left`. The first orders shrink first. Orders that share a quantity count
-    once.
+    All together then close at most `closable_quantity`. The first orders shrink first. Orders that share a
+    quantity count once.
     """
     groups: dict[str, list[Order]] = {}
     for order in orders:
         groups.setdefault(find_oco_group_id(order) or order.id, []).append(order)
     sizes = {name: max(order.leaves_quantity for order in group) for name, group in groups.items()}
-    excess = sum(sizes.values(), Decimal(0)) - left
-    cut = []
+    excess = sum(sizes.values(), Decimal(0)) - closable_quantity
+    reductions = []
     for name, group in groups.items():
         if excess <= 0:
             break
-        keeps = max(sizes[name] - excess, Decimal(0))
-        cut += [(order, keeps) for order in group if order.leaves_quantity > keeps]
-        excess -= sizes[name] - keeps
-    return cut
+        kept_quantity = max(sizes[name] - excess, Decimal(0))
+        reductions += [(order, kept_quantity) for order in group if order.leaves_quantity > kept_quantity]
+        excess -= sizes[name] - kept_quantity
+    return reductions

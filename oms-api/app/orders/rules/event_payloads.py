@@ -84,7 +84,7 @@ def build_shared_fields(order: Order, portfolio_name: str) -> dict[str, Any]:
 def add_event_fields(
     shared_fields: dict[str, Any], order: Order, event: OrderEvent, execution: ExecutionRow | None
 ) -> dict[str, Any]:
-    """Return the payload of a history row: the facts of the order, and those of the row."""
+    """Return the payload of a history row: the fields of the order, and those of the row."""
     payload = shared_fields | {"sequence": event.sequence, "status": order.status, "actor": event.actor}
     if order.status in FINAL_STATUSES:
         payload["leaves_quantity"] = "0"

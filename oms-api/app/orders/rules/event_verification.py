@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from app.costs.rules.booking import has_components
 from app.ledger.rules.verification import Finding
-from app.orders.rules.approvals import forgets_fills, is_rejection
+from app.orders.rules.approvals import is_rejection, loses_fills
 from app.orders.rules.event_payloads import (
     build_denial_payload,
     build_order_payload,
@@ -14,7 +14,7 @@ from app.orders.rules.event_payloads import (
     get_event_type,
 )
 from app.orders.rules.rows import ExecutionRow, OrderEvent
-from app.orders.rules.values import Order, Status, changed
+from app.orders.rules.values import Order, Status, replace_fields
 from app.orders.rules.verification import BEYOND, Filled, OrderCheck
 from app.timestamps import Timestamp
 
@@ -27,13 +27,13 @@ _WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release may c
 
 
 class PublishedEvent(NamedTuple):
-    """An event of an order. `facts` is its payload."""
+    """An event of an order."""
 
     id: int
     tenant_id: int
     order_id: str
     type: str
-    facts: dict[str, Any]
+    payload: dict[str, Any]
     created_at: Timestamp
 
 
@@ -54,7 +54,7 @@ def find_event_differences(
     by_sequence: dict[Any, list[PublishedEvent]] = {}
     for event in events:
         if event.type not in UNRECORDED_EVENTS:
-            by_sequence.setdefault(event.facts.get("sequence"), []).append(event)
+            by_sequence.setdefault(event.payload.get("sequence"), []).append(event)
     findings: list[Finding] = list(_check_denials(order, history, events))
     current = RecordedValues(
         order.quantity, order.limit_price, order.stop_price, order.trail_level, order.parent_id
@@ -62,7 +62,7 @@ def find_event_differences(
     following: OrderEvent | None = None
     fills = list(_iterate_filled(order, history, executions))
     findings += _check_fills(order, fills)
-    for order_event, filled in reversed(list(zip(history, fills, strict=True))):
+    for order_event, filled_amounts in reversed(list(zip(history, fills, strict=True))):
         matching_events = by_sequence.pop(order_event.sequence, [])
         if len(matching_events) != 1:
             findings.append(
@@ -74,8 +74,8 @@ def find_event_differences(
             )
             continue
         (event,) = matching_events
-        previous = _parse_values(event.facts)
-        findings += _find_differences(event, order, order_event, previous, filled, executions)
+        previous = _parse_values(event.payload)
+        findings += _find_differences(event, order, order_event, previous, filled_amounts, executions)
         findings += _check_changes(order, previous, current, following)
         current, following = previous, order_event
     findings += [_build_finding("sequence", number, "the number of a move") for number in by_sequence]
@@ -86,7 +86,7 @@ def _check_denials(
     order: Order, history: Sequence[OrderEvent], events: Sequence[PublishedEvent]
 ) -> Iterator[Finding]:
     """Yield a finding if the risk.denied events do not match the order's denial."""
-    stored_payloads = [(event.created_at, event.facts) for event in events if event.type == DENIED]
+    stored_payloads = [(event.created_at, event.payload) for event in events if event.type == DENIED]
     try:
         payload = order.denial and build_denial_payload(order, order.denial)
     except (ValueError, TypeError, LookupError):
@@ -95,7 +95,7 @@ def _check_denials(
     if isinstance(payload, dict) and is_rejection(payload.get("denial")):
         at = []  # an approver's refusal is not a denial by risk checks
     if payload and not any(
-        "time_in_force" in event.facts for event in events
+        "time_in_force" in event.payload for event in events
     ):  # written by an earlier version
         payload.pop("denial", None)
     expected = [(instant, payload) for instant in at] if payload is not None else []
@@ -105,14 +105,14 @@ def _check_denials(
 
 def _check_fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
     """Yield a finding if the order's filled amounts are not the sum of its fills."""
-    filled = fills[-1] if fills else None
-    if filled is not None and filled[:2] != (order.filled_quantity, order.filled_value):
+    filled_amounts = fills[-1] if fills else None
+    if filled_amounts is not None and filled_amounts[:2] != (order.filled_quantity, order.filled_value):
         stored = (order.filled_quantity, order.filled_value)
         yield Finding(
             OrderCheck.FILLS,
             "filled_quantity and filled_value",
             _format_value(stored),
-            _format_value(filled[:2]),
+            _format_value(filled_amounts[:2]),
         )
 
 
@@ -120,7 +120,7 @@ def find_issue_differences(
     rows: Sequence[ExecutionRow], events: Sequence[PublishedEvent]
 ) -> Iterator[Finding]:
     """Yield a finding if the reconciliation issues do not match the executions noted as over or stray."""
-    stored_payloads = [event.facts for event in events if event.type == ISSUE]
+    stored_payloads = [event.payload for event in events if event.type == ISSUE]
     expected = [
         {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
         for row in rows
@@ -132,12 +132,14 @@ def find_issue_differences(
 
 def list_portfolio_names(events: Sequence[PublishedEvent]) -> set[str]:
     """Return the portfolio names in the events of an order."""
-    return {str(event.facts.get("portfolio_name")) for event in events if event.type not in UNRECORDED_EVENTS}
+    return {
+        str(event.payload.get("portfolio_name")) for event in events if event.type not in UNRECORDED_EVENTS
+    }
 
 
 def list_parent_ids(events: Sequence[PublishedEvent]) -> set[str | None]:
     """Return the parent ids in the events of an order."""
-    return {event.facts.get("parent_id") for event in events if event.type not in UNRECORDED_EVENTS}
+    return {event.payload.get("parent_id") for event in events if event.type not in UNRECORDED_EVENTS}
 
 
 def _iterate_filled(
@@ -145,32 +147,34 @@ def _iterate_filled(
 ) -> Iterator[Filled | None]:
     """Yield the filled amounts after each history row; None once they cannot be derived."""
     # A denied successor does not keep the amounts that it carried over.
-    is_forgotten = forgets_fills(order, [order_event.to_status for order_event in history])
-    filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
+    is_forgotten = loses_fills(order, [order_event.to_status for order_event in history])
+    filled_amounts: Filled | None = Filled(order.carried_quantity, order.carried_value)
     for order_event in history:
-        if order_event.execution_id is not None and filled is not None:
+        if order_event.execution_id is not None and filled_amounts is not None:
             execution = executions.get(order_event.execution_id)
-            filled = execution and filled.add(Filled(Decimal(execution.quantity), Decimal(execution.value)))
-        yield None if is_forgotten else filled
+            filled_amounts = execution and filled_amounts.add(
+                Filled(Decimal(execution.quantity), Decimal(execution.value))
+            )
+        yield None if is_forgotten else filled_amounts
 
 
 def _find_differences(
     event: PublishedEvent,
     order: Order,
     order_event: OrderEvent,
-    recorded: RecordedValues,
-    filled: Filled | None,
+    recorded_values: RecordedValues,
+    filled_amounts: Filled | None,
     executions: Executions,
 ) -> Iterator[Finding]:
     pairs: list[tuple[str, Any, Any]] = [
         ("type", event.type, get_event_type(order_event)),
         ("created_at", event.created_at, order_event.at),
     ]
-    payload = dict(event.facts)
-    expected = _build_expected(payload, order, order_event, recorded, filled, executions)
+    payload = dict(event.payload)
+    expected = _build_expected(payload, order, order_event, recorded_values, filled_amounts, executions)
     for name in _list_later_names(payload, order, order_event):
         expected.pop(name, None)
-    if filled is None:
+    if filled_amounts is None:
         for name in ("filled_quantity", "leaves_quantity", "average_price"):
             payload.pop(name, None)
             expected.pop(name, None)
@@ -198,20 +202,20 @@ def _build_expected(
     payload: dict[str, Any],
     order: Order,
     order_event: OrderEvent,
-    recorded: RecordedValues,
-    filled: Filled | None,
+    recorded_values: RecordedValues,
+    filled_amounts: Filled | None,
     executions: Executions,
 ) -> dict[str, Any]:
-    state = changed(
+    state = replace_fields(
         order,
         status=Status(order_event.to_status),
-        quantity=order.quantity if recorded.quantity is None else recorded.quantity,
-        limit_price=recorded.limit_price,
-        stop_price=recorded.stop_price,
-        trail_level=recorded.trail_level,
-        parent_id=recorded.parent_id,
-        filled_quantity=filled.quantity if filled else order.filled_quantity,
-        filled_value=filled.value if filled else order.filled_value,
+        quantity=order.quantity if recorded_values.quantity is None else recorded_values.quantity,
+        limit_price=recorded_values.limit_price,
+        stop_price=recorded_values.stop_price,
+        trail_level=recorded_values.trail_level,
+        parent_id=recorded_values.parent_id,
+        filled_quantity=filled_amounts.quantity if filled_amounts else order.filled_quantity,
+        filled_value=filled_amounts.value if filled_amounts else order.filled_value,
         replaced_by=order.replaced_by if order_event.to_status == Status.REPLACED else None,
     )
     execution = None if order_event.execution_id is None else executions.get(order_event.execution_id)

@@ -12,14 +12,14 @@ from app.orders.rules.values import Order
 from app.orders.rules.verification import OrderCheck
 
 BookedFields = Mapping[str, str | int | None]  # of the trade, by column
-BUST = "bust"  # the note of an execution that takes another one back
+BUST = "bust"  # the note of an execution that reverses another one
 CORRECTION = "correction"  # the note of an execution that replaces a busted one
 _BUST_SUFFIX, _CORRECTION_SUFFIX = ":bust", ":correction"
 MAX_ID_LENGTH = 100
 
 
 def get_bust_id(execution_id: str) -> str:
-    """Return the id of the execution that takes another one back. Its amounts are negative."""
+    """Return the id of the execution that reverses another one. Its amounts are negative."""
     return f"{execution_id}{_BUST_SUFFIX}"
 
 
@@ -62,29 +62,29 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: StoredTrade |
     if trade is None:
         yield _build_finding(row, "trade_id", row.trade_id, "a trade of the ledger")
         return
-    booked = trade._asdict()
+    trade_values = trade._asdict()
     find = _find_bust_differences if row.note == BUST else _find_fill_differences
-    yield from find(order, row, booked)
-    yield from _find_charge_differences(row, booked["charges"])
+    yield from find(order, row, trade_values)
+    yield from _find_charge_differences(row, trade_values["charges"])
     pairs = (("portfolio_id", row.portfolio_id, order.portfolio_id), ("broker", row.broker, order.broker))
     for name, stored, expected in pairs:
         if stored != expected:
             yield _build_finding(row, name, stored, expected)
 
 
-def _find_fill_differences(order: Order, row: ExecutionRow, booked: BookedFields) -> Iterator[Finding]:
+def _find_fill_differences(order: Order, row: ExecutionRow, trade_values: BookedFields) -> Iterator[Finding]:
     for name, execution_value in _list_execution_values(row).items():
-        if booked[name] != execution_value:
-            yield _build_finding(row, name, execution_value, booked[name])
+        if trade_values[name] != execution_value:
+            yield _build_finding(row, name, execution_value, trade_values[name])
     for name, execution_value in _list_order_values(order).items():
-        if booked[name] != execution_value:
-            yield Finding(OrderCheck.TRADE, name, execution_value, booked[name])
+        if trade_values[name] != execution_value:
+            yield Finding(OrderCheck.TRADE, name, execution_value, trade_values[name])
 
 
-def _find_bust_differences(order: Order, row: ExecutionRow, booked: BookedFields) -> Iterator[Finding]:
+def _find_bust_differences(order: Order, row: ExecutionRow, trade_values: BookedFields) -> Iterator[Finding]:
     """Yield the differences between a bust and the ledger's reversal, which has the opposite side."""
-    same = ("portfolio_id", "symbol", "price", "executed_at")
-    expected_values = {name: getattr(row, name) for name in same} | {
+    shared_names = ("portfolio_id", "symbol", "price", "executed_at")
+    expected_values = {name: getattr(row, name) for name in shared_names} | {
         "side": "SELL" if row.side == "BUY" else "BUY",
         "quantity": format_fixed(-Decimal(row.quantity)),
         "gmv": format_fixed(-Decimal(row.value)),
@@ -92,28 +92,29 @@ def _find_bust_differences(order: Order, row: ExecutionRow, booked: BookedFields
         "order_id": None,
     }
     for name, expected in expected_values.items():
-        if booked[name] != expected:
-            yield _build_finding(row, name, expected, booked[name])
+        if trade_values[name] != expected:
+            yield _build_finding(row, name, expected, trade_values[name])
 
 
 def find_execution_event_differences(
     rows: Sequence[ExecutionRow], history: Sequence[ExecutionEvent]
 ) -> Iterator[Finding]:
-    """Yield the differences between the executions and the history rows of an order or of a chain."""
+    """Yield the differences between the executions and the order events of an order or of a chain."""
     notes: Mapping[str, str | None] = {row.execution_id: row.note for row in rows}
-    move_notes = {event.execution_id: event.note for event in history}
-    for execution_id in dict.fromkeys((*notes, *move_notes)):
-        if execution_id not in move_notes:
-            yield Finding(OrderCheck.TRADE, "execution_id", execution_id, "the execution of a move")
+    event_notes = {event.execution_id: event.note for event in history}
+    for execution_id in dict.fromkeys((*notes, *event_notes)):
+        if execution_id not in event_notes:
+            yield Finding(OrderCheck.TRADE, "execution_id", execution_id, "the execution of an order event")
         elif execution_id not in notes:
-            yield Finding(OrderCheck.TRADE, "execution_id", "none", f"the execution {execution_id} of a move")
-        elif notes[execution_id] != move_notes[execution_id]:
-            stored, expected = notes[execution_id], move_notes[execution_id]
+            expected_id = f"the execution {execution_id} of an order event"
+            yield Finding(OrderCheck.TRADE, "execution_id", "none", expected_id)
+        elif notes[execution_id] != event_notes[execution_id]:
+            stored, expected = notes[execution_id], event_notes[execution_id]
             yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", stored, expected)
 
 
 def list_execution_events(history: Sequence[OrderEvent]) -> list[ExecutionEvent]:
-    """Return the history rows that executions caused."""
+    """Return the order events that executions caused."""
     return [
         ExecutionEvent(event.execution_id, event.reason)
         for event in history
@@ -121,24 +122,24 @@ def list_execution_events(history: Sequence[OrderEvent]) -> list[ExecutionEvent]
     ]
 
 
-def _find_charge_differences(row: ExecutionRow, booked: str | int | None) -> Iterator[Finding]:
+def _find_charge_differences(row: ExecutionRow, trade_charges: str | int | None) -> Iterator[Finding]:
     try:
         total = format_fixed(sum(parse_components(row.charges).values(), ZERO))
     except InvalidCharges:
         yield _build_finding(row, "charges", row.charges, "an object of amounts")
         return
-    if total != booked:
-        yield _build_finding(row, "charges", total, booked)
+    if total != trade_charges:
+        yield _build_finding(row, "charges", total, trade_charges)
 
 
 def _list_execution_values(row: ExecutionRow) -> dict[str, str | int | None]:
-    same = ("order_id", "portfolio_id", "symbol", "side", "quantity", "price", "executed_at")
-    return {name: getattr(row, name) for name in same} | {"gmv": row.value}
+    shared_names = ("order_id", "portfolio_id", "symbol", "side", "quantity", "price", "executed_at")
+    return {name: getattr(row, name) for name in shared_names} | {"gmv": row.value}
 
 
 def _list_order_values(order: Order) -> dict[str, str | int | None]:
-    same = ("symbol", "product", "side", "source", "user_id", "actor")
-    return {name: getattr(order, name) for name in same} | {"note": order.reason}
+    shared_names = ("symbol", "product", "side", "source", "user_id", "actor")
+    return {name: getattr(order, name) for name in shared_names} | {"note": order.reason}
 
 
 def _build_finding(

@@ -13,7 +13,7 @@ from app.orders.rules.values import (
     Status,
     Ticket,
     TimeInForce,
-    changed,
+    replace_fields,
 )
 from app.timestamps import Timestamp, format_timestamp
 
@@ -89,7 +89,7 @@ def build_order_from_ticket(
 
 def copy_order(order: Order, order_id: str, at: Timestamp, **fields: Any) -> Order:
     """Return a new order with the terms of another one. `fields` are those that differ."""
-    own: dict[str, Any] = {
+    new_values: dict[str, Any] = {
         "id": order_id,
         "client_order_id": order_id,
         "status": Status.INITIALIZED,
@@ -100,7 +100,7 @@ def copy_order(order: Order, order_id: str, at: Timestamp, **fields: Any) -> Ord
         "accepted_at": None,
         "denial": None,
     }
-    return changed(order, **own | fields)
+    return replace_fields(order, **new_values | fields)
 
 
 def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:

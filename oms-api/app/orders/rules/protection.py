@@ -7,6 +7,7 @@ from app.brokers.rules.trails import is_stop_reached
 from app.brokers.rules.values import OrderType
 from app.ledger.rules.accounting import Side
 from app.money import round_down_to_step, round_up_to_step
+from app.orders.rules.contingency import find_oco_group_id
 from app.orders.rules.values import Order, Role
 from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Prices
@@ -14,14 +15,14 @@ from app.risk.rules.values import Prices
 _STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
-def entry_prices(entry: Order, prices: Prices) -> list[Decimal]:
+def list_entry_prices(entry: Order, prices: Prices) -> list[Decimal]:
     """Return the prices at which the entry may fill: its own, and the quote's if it would fill at once.
 
     A trailing entry has none, because its price follows the market.
     """
-    own = [price for price in (entry.limit_price, entry.stop_price) if price is not None]
-    at_once = get_touch_price(entry.side, prices) if fills_at_once(entry, prices) else None
-    return own if at_once is None else [*own, at_once]
+    order_prices = [price for price in (entry.limit_price, entry.stop_price) if price is not None]
+    touch_price = get_touch_price(entry.side, prices) if fills_at_once(entry, prices) else None
+    return order_prices if touch_price is None else [*order_prices, touch_price]
 
 
 def fills_at_once(entry: Order, prices: Prices) -> bool:
@@ -37,7 +38,7 @@ def get_trigger_price(order: Order, prices: Prices) -> Decimal | None:
     return get_touch_price(order.side, prices) if prices.last is None else prices.last
 
 
-def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
+def find_triggering_price(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
     """Return the first of the prices that triggers the order's stop, None if none does."""
     if order.type not in _STOPS or order.stop_price is None or order.is_triggered:
         return None
@@ -54,9 +55,17 @@ def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
     levels = [price for price in touches if price is not None]
 
     def may_fill(order: Order) -> bool:
-        return fills_at_once(order, prices) or reached_stop(order, levels) is not None
+        return fills_at_once(order, prices) or find_triggering_price(order, levels) is not None
 
     return sorted(orders, key=may_fill)
+
+
+def sort_pairs_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
+    """Return orders of one symbol as they are sent: each pair at the place of its first order."""
+    groups: dict[str, list[Order]] = {}
+    for order in orders:
+        groups.setdefault(find_oco_group_id(order) or order.id, []).append(order)
+    return [order for group in groups.values() for order in sort_for_sending(group, prices)]
 
 
 def find_nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
@@ -67,7 +76,7 @@ def find_nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_abov
     return price if price > 0 else None
 
 
-def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
+def find_unprofitable_price(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
     """Return the first of the entry's prices at which a take-profit makes no profit, else None."""
     if order.role is not Role.TAKE_PROFIT or order.limit_price is None:
         return None

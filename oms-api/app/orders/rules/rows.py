@@ -19,7 +19,7 @@ from app.orders.rules.values import (
     Role,
     Status,
     TimeInForce,
-    changed,
+    replace_fields,
 )
 from app.timestamps import Timestamp
 
@@ -31,7 +31,7 @@ MUTABLE_COLUMNS = (
     "parent_id", "denial", "broker_order_id", "event_count", "updated_at", "accepted_at",
     "limit_price", "stop_price",  # rounded when a held exit is released after a tick size change
 )  # fmt: skip
-STATUS_COLUMNS = ("status", "event_count", "updated_at")  # all that most changes of a status change
+STATUS_COLUMNS = ("status", "event_count", "updated_at")  # the only columns that most status changes update
 _AMOUNTS = frozenset(
     {
         "quantity",
@@ -87,7 +87,7 @@ EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
 
 
 def pack_order_history(history: Iterable[OrderEvent]) -> list[Row]:
-    """Return the rows (`EVENT_COLUMNS`) of changes: one for each order, in order of their first changes."""
+    """Return the rows (`EVENT_COLUMNS`) of events: one for each order, in order of their first events."""
     groups: list[list[OrderEvent]] = []
     by_order: dict[tuple[int, str], list[OrderEvent]] = {}
     for event in history:
@@ -102,7 +102,7 @@ def pack_order_history(history: Iterable[OrderEvent]) -> list[Row]:
 
 
 def _pack_following(history: Sequence[OrderEvent]) -> str | None:
-    """Return changes as a JSON list of objects without nulls, None for no change."""
+    """Return events as a JSON list of objects without nulls, None for no event."""
     events = [
         {
             name: value
@@ -115,7 +115,7 @@ def _pack_following(history: Sequence[OrderEvent]) -> str | None:
 
 
 def unpack_order_history(row: Sequence[Any]) -> list[OrderEvent]:
-    """Return the changes of a row (`EVENT_COLUMNS`), oldest first. Raises TypeError or ValueError."""
+    """Return the events of a row (`EVENT_COLUMNS`), oldest first. Raises TypeError or ValueError."""
     *values, following = row
     history = [OrderEvent._make(values)]
     for stored_fields in orjson.loads(following) if following is not None else ():
@@ -131,6 +131,14 @@ def unpack_order_history(row: Sequence[Any]) -> list[OrderEvent]:
         )
         history.append(event)
     return history
+
+
+class ExecutionKey(NamedTuple):
+    """The key of an execution, which is unique at its broker."""
+
+    tenant_id: int
+    broker: str
+    execution_id: str
 
 
 class ExecutionRow(NamedTuple):
@@ -155,6 +163,11 @@ class ExecutionRow(NamedTuple):
     executed_at: Timestamp
     charges: str | None = None
 
+    @property
+    def key(self) -> ExecutionKey:
+        """The key of the execution."""
+        return ExecutionKey(self.tenant_id, self.broker, self.execution_id)
+
 
 def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
     """Return the order's columns as text, numbers and flags."""
@@ -174,7 +187,7 @@ def parse_order_row(values: Sequence[Any]) -> Order:
 
 def is_status_change(previous: Order, current: Order) -> bool:
     """Return whether only the columns STATUS_COLUMNS of an order changed."""
-    return current == changed(previous, **{name: getattr(current, name) for name in STATUS_COLUMNS})
+    return current == replace_fields(previous, **{name: getattr(current, name) for name in STATUS_COLUMNS})
 
 
 def _find_reader(name: str) -> Callable[[Any], Any] | None:

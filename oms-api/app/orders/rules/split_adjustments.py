@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.ledger.rules.corporate_actions import Ratio
 from app.money import compute_share, format_fixed, round_down_to_step, round_to_nearest_step
 from app.orders.rules.protection import round_to_tick
-from app.orders.rules.values import Order, changed
+from app.orders.rules.values import Order, replace_fields
 
 _ONE = Decimal(1)
 _PRICED = ("quantity", "limit_price", "stop_price")
@@ -43,14 +43,18 @@ def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | N
         name: _restate_price(getattr(order, name), ratio, terms.tick_size)
         for name in ("limit_price", "stop_price")
     }
-    rounded = round_to_tick(changed(order, **prices), terms.tick_size)
+    rounded = round_to_tick(replace_fields(order, **prices), terms.tick_size)
     trail_amount, trail_level = (
         None if price is None else max(round_to_nearest_step(price, terms.tick_size), terms.tick_size)
         for price in (_divide(order.trail_amount, ratio), _divide(order.trail_level, ratio))
     )
-    exact = prices | rounded
+    restated_prices = prices | rounded
     return RestatedOrder(
-        order.filled_quantity + leaves, exact["limit_price"], exact["stop_price"], trail_amount, trail_level
+        order.filled_quantity + leaves,
+        restated_prices["limit_price"],
+        restated_prices["stop_price"],
+        trail_amount,
+        trail_level,
     )
 
 
@@ -61,7 +65,7 @@ def restore_order(
 
     `previous` are the terms that were restated. The level of a trail is that of now, in the old units.
     """
-    before = changed(order, **previous)
+    before = replace_fields(order, **previous)
     restated = restate_order(before, ratio, terms)
     compared = (*_PRICED, "trail_amount")
     if restated is None or any(getattr(restated, name) != getattr(order, name) for name in compared):
@@ -80,8 +84,8 @@ def format_terms(order: Order) -> str:
 
 def parse_terms(text: str) -> dict[str, Decimal]:
     """Return the terms that `format_terms` wrote."""
-    pairs = (pair.partition("=") for pair in text.removeprefix(_BEFORE).split())
-    return {name: Decimal(value) for name, _, value in pairs}
+    terms = (term.partition("=") for term in text.removeprefix(_BEFORE).split())
+    return {name: Decimal(value) for name, _, value in terms}
 
 
 def _restate_quantity(leaves: Decimal, ratio: Ratio, lot_size: Decimal) -> Decimal:

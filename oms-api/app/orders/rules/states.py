@@ -66,8 +66,8 @@ def require_transition(order_id: str, start: Status, end: Status) -> Status:
     return end
 
 
-def get_status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Status:
-    """Return the status of an order after a fill. `filled` is its filled quantity, `status` the one before.
+def get_status_after_fill(status: Status, quantity: Decimal, filled_quantity: Decimal) -> Status:
+    """Return the status of an order after a fill. `status` is the one before.
 
     A completing fill ends the order. A pending request, or one for approval, stays pending. A late fill
     changes a final order only if it completes it.
@@ -80,26 +80,26 @@ def get_status_after_fill(status: Status, quantity: Decimal, filled: Decimal) ->
         Status.AWAITING_APPROVAL,  # a late fill of the order that it replaced
     }:
         return status
-    if filled >= quantity:
+    if filled_quantity >= quantity:
         return Status.FILLED
     if status in FINAL_STATUSES or status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
         return status
     return Status.PARTIALLY_FILLED
 
 
-def get_resting_status(filled: Decimal, *, is_triggered: bool, is_accepted: bool = True) -> Status:
+def get_resting_status(filled_quantity: Decimal, *, is_triggered: bool, is_accepted: bool = True) -> Status:
     """Return the status of a working order without a pending request.
 
     It applies after a refused request, and to a successor that continues a partly filled order.
     """
-    if filled:
+    if filled_quantity:
         return Status.PARTIALLY_FILLED
     if is_triggered:
         return Status.TRIGGERED
     return Status.ACCEPTED if is_accepted else Status.SUBMITTED
 
 
-def diagram() -> str:
+def format_diagram() -> str:
     """Return the table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", "    [*] --> INITIALIZED"]
     for start, ends in NEXT.items():

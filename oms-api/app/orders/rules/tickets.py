@@ -19,7 +19,7 @@ _ALLOWED = {
     **_NEEDED,
     OrderType.TRAILING_STOP: frozenset({"trail_amount", "trail_percent"}),
 }
-_TIMES = ", ".join(one for one in TimeInForce if one in PAPER_TIMES_IN_FORCE)
+_TIMES = ", ".join(time_in_force for time_in_force in TimeInForce if time_in_force in PAPER_TIMES_IN_FORCE)
 _HUNDRED = Decimal(100)
 _LIMIT_AT_STOP = "Must be at the stop price or beyond it: at most the stop of a SELL, at least that of a BUY."
 
@@ -123,20 +123,20 @@ def _find_leg_errors(ticket: Ticket) -> list[FieldError]:
     errors = []
     if target is not None and stop is not None and not _is_beyond(ticket.side, target, stop):
         errors.append(
-            _misplaced(
+            _build_field_error(
                 "stop_loss.stop_price",
                 "The stop-loss and the take-profit must be on opposite sides of the entry price.",
             )
         )
     if target is not None and entry is not None and not _is_beyond(ticket.side, target, entry):
         errors.append(
-            _misplaced(
+            _build_field_error(
                 "take_profit.limit_price", "There is no profit at this price; move it beyond the entry price."
             )
         )
     if stop is not None and entry is not None and not _is_beyond(ticket.side, entry, stop):
         errors.append(
-            _misplaced(
+            _build_field_error(
                 "stop_loss.stop_price",
                 "The stop would be reached at the entry price; move it beyond the entry price.",
             )
@@ -147,7 +147,7 @@ def _find_leg_errors(ticket: Ticket) -> list[FieldError]:
         and limit is not None
         and _is_short_of_stop(_get_other_side(ticket.side), stop, limit)
     ):
-        errors.append(_misplaced("stop_loss.limit_price", _LIMIT_AT_STOP))
+        errors.append(_build_field_error("stop_loss.limit_price", _LIMIT_AT_STOP))
     return errors
 
 
@@ -156,7 +156,7 @@ def find_exit_errors(ticket: Ticket) -> list[FieldError]:
     stop, limit = ticket.stop_price, ticket.limit_price
     if stop is None or limit is None or not _is_short_of_stop(ticket.side, stop, limit):
         return []
-    return [_misplaced("limit_price", _LIMIT_AT_STOP)]
+    return [_build_field_error("limit_price", _LIMIT_AT_STOP)]
 
 
 def _is_short_of_stop(side: str, stop: Decimal, limit: Decimal) -> bool:
@@ -171,5 +171,5 @@ def _is_beyond(side: str, better: Decimal, worse: Decimal) -> bool:
     return better > worse if side == "BUY" else better < worse
 
 
-def _misplaced(field: str, message: str) -> FieldError:
+def _build_field_error(field: str, message: str) -> FieldError:
     return FieldError(field, message, "misplaced")

@@ -29,7 +29,7 @@ __all__ = [
     "Target",
     "Ticket",
     "TimeInForce",
-    "changed",
+    "replace_fields",
 ]
 
 
@@ -215,7 +215,7 @@ class Order(NamedTuple):
 _INDEXES = {name: index for index, name in enumerate(Order._fields)}
 
 
-def changed(order: Order, **fields: Any) -> Order:
+def replace_fields(order: Order, **fields: Any) -> Order:
     """Return the order with other fields. This takes a fifth of the time of `_replace`."""
     values: list[Any] = list(order)
     for name, value in fields.items():

@@ -134,7 +134,7 @@ def check_quantity(order: Order) -> list[Finding]:
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
-def filled_by(execution: ExecutionRow) -> Filled:
+def get_filled_amounts(execution: ExecutionRow) -> Filled:
     """Return what one execution filled."""
     return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
 
@@ -152,19 +152,19 @@ def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     ]
 
 
-def check_overfill(order: Order, filled: Filled) -> list[Finding]:
+def check_overfill(order: Order, filled_amounts: Filled) -> list[Finding]:
     """Return a finding if more is filled than ordered, unless a broker reported an overfill."""
-    if order.filled_quantity <= order.quantity or filled.is_beyond:
+    if order.filled_quantity <= order.quantity or filled_amounts.is_beyond:
         return []
     expected = f"at most {format_fixed(order.quantity)}"
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
-def check_fills(order: Order, filled: Filled) -> list[Finding]:
+def check_fills(order: Order, filled_amounts: Filled) -> list[Finding]:
     """Return the order's filled amounts that differ from the sum of its chain's executions."""
     pairs = (
-        ("filled_quantity", order.filled_quantity, filled.quantity),
-        ("filled_value", order.filled_value, filled.value),
+        ("filled_quantity", order.filled_quantity, filled_amounts.quantity),
+        ("filled_value", order.filled_value, filled_amounts.value),
     )
     return [
         Finding(OrderCheck.FILLS, name, format_fixed(stored), format_fixed(expected))

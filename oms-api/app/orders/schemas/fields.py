@@ -57,7 +57,7 @@ def _convert_empty_to_none(value: str | None) -> str | None:
 OrderTypeInput = Annotated[
     OrderType,
     BeforeValidator(_parse_type),
-    WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
+    WithJsonSchema({"type": "string", "enum": [str(order_type) for order_type in _TYPES]}),
 ]
 Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(to_upper_case)]
 WrittenTime = Annotated[TimeInForce, BeforeValidator(to_upper_case)]

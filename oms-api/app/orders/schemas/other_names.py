@@ -30,7 +30,7 @@ _OTHERWISE = {
     "percentage": "Send quantity.",
 }
 OTHER_NAMES: Mapping[str, str] = {
-    **{name: f"Did you mean `{ours}`?" for name, ours in _SAME.items()},
+    **{name: f"Did you mean `{field}`?" for name, field in _SAME.items()},
     **_OTHERWISE,
 }
 OTHER_FILTERS: Mapping[str, str] = {

@@ -63,14 +63,16 @@ class BuyingPowerReader:
         symbols = sorted({key.instrument_key for key in (*positions, *orders)})
         instruments = find_instruments(connection, symbols)
         currencies = {
-            key: _currency(positions.get(key, FLAT), instruments[key.instrument_key], bases[key.portfolio_id])
+            key: _get_currency(
+                positions.get(key, FLAT), instruments[key.instrument_key], bases[key.portfolio_id]
+            )
             for key in {*positions, *orders}
         }
         pairs = {
-            InstrumentKey(tenant_id, pair)
+            InstrumentKey(tenant_id, currency_pair)
             for key, currency in currencies.items()
             if currency is not None
-            for pair in list_pairs(currency, bases[key.portfolio_id])
+            for currency_pair in list_pairs(currency, bases[key.portfolio_id])
         }
         quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {key.symbol: quote for key, quote in quotes.items()}
@@ -80,15 +82,19 @@ class BuyingPowerReader:
         books: dict[int, list[SymbolExposure]] = {}
         for key, currency in currencies.items():
             position, quote = positions.get(key, FLAT), by_symbol.get(key.symbol)
-            rate = None if currency is None else _rate(position, currency, bases[key.portfolio_id], by_symbol)
+            rate = (
+                None
+                if currency is None
+                else _find_rate(position, currency, bases[key.portfolio_id], by_symbol)
+            )
             exchange = instruments[key.instrument_key].exchange
             market = ChargedMarket(exchange, currency or bases[key.portfolio_id], rate)
             override, prices = overrides.get(key.instrument_key), get_prices(quote)
             mark_price = get_mark(quote) if override is None else override.price
             if mark_price is None and position.quantity:
                 mark_price = last_prices.get(key)
-            working = list_working_orders(orders.get(key, []), position, prices, mark_price, market)
-            book = build_symbol_book(position.quantity, mark_price, working, prices, rate=rate)
+            working_orders = list_working_orders(orders.get(key, []), position, prices, mark_price, market)
+            book = build_symbol_book(position.quantity, mark_price, working_orders, prices, rate=rate)
             books.setdefault(key.portfolio_id, []).append(book)
         return books
 
@@ -101,21 +107,21 @@ def _load(
     orders: dict[PositionKey, list[Order]] = {}
     for order in list_open_orders(connection, portfolio_keys):
         orders.setdefault(order.position_key, []).append(order)
-    working = {key.portfolio_id for key in orders}
+    portfolio_ids_with_orders = {key.portfolio_id for key in orders}
     read = [
         key
-        for key, one in zip(portfolio_keys, portfolios, strict=True)
-        if one.may_be_short or key.portfolio_id in working
+        for key, portfolio in zip(portfolio_keys, portfolios, strict=True)
+        if portfolio.may_be_short or key.portfolio_id in portfolio_ids_with_orders
     ]
     loaded = load_positions_of_portfolios(connection, read) if read else []
     positions = {key: position for key, position in loaded if position.quantity < 0 or key in orders}
     return positions, orders
 
 
-def _currency(position: Position, instrument: Instrument, base: str) -> str | None:
+def _get_currency(position: Position, instrument: Instrument, base: str) -> str | None:
     return find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
 
 
-def _rate(position: Position, currency: str, base: str, quotes: dict[str, Quote]) -> Decimal:
+def _find_rate(position: Position, currency: str, base: str, quotes: dict[str, Quote]) -> Decimal:
     rate = find_rate(currency, base, quotes)
     return (get_cost_rate(position) or ZERO) if rate is None else rate

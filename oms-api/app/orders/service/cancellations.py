@@ -75,12 +75,12 @@ class Cancellations:
 
         def store(connection: Connection) -> tuple[StoredCancellation, list[NamedPortfolio]]:
             set_tenant_scope(connection, [asked.tenant_id])
-            exact = asked._replace(symbol=_find_symbol(connection, asked))
+            values_by_column = asked._replace(symbol=_find_symbol(connection, asked))
             portfolios = queries.list_portfolios_to_cancel_in(
-                connection, asked.tenant_id, exact.filter, visible
+                connection, asked.tenant_id, values_by_column.filter, visible
             )
-            stored = queries.insert_cancellation(connection, exact, portfolios)
-            is_new = stored.id == exact.id
+            stored = queries.insert_cancellation(connection, values_by_column, portfolios)
+            is_new = stored.id == values_by_column.id
             return stored, portfolios if is_new else queries.list_parts(connection, stored)
 
         stored, portfolios = await self._transactions.run(store)
@@ -91,7 +91,7 @@ class Cancellations:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait({task}, timeout=self._answer_seconds)
-        orders = [view for done in results.values() for view in done.orders]
+        orders = [view for result in results.values() for view in result.orders]
         unsettled = [portfolio.name for portfolio in portfolios if portfolio not in results]
         return CancellationResult(sorted(orders, key=_get_id), sorted(unsettled), stored.id != asked.id)
 
@@ -106,7 +106,9 @@ class Cancellations:
             unfinished = queries.list_unfinished(
                 set_all_tenants_scope(connection), self._now() - RESUME_AFTER
             )
-            return [(one, queries.list_parts(connection, one)) for one in unfinished]
+            return [
+                (cancellation, queries.list_parts(connection, cancellation)) for cancellation in unfinished
+            ]
 
         for stored, portfolios in await self._readers.run(read):
             await self._work_off(stored, portfolios, {})

@@ -48,17 +48,27 @@ class Flattening:
         """
         # The idempotency key identifies the request for the switch, not each order.
         request = request._replace(idempotency_key=None)
-        canceled, unsettled, unconfirmed = await self._cancel(request, stop, locked, only, seconds)
+        canceled_ids, unsettled, unconfirmed = await self._cancel(request, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
-            return KillSwitchEffect(canceled, unsettled, None, unconfirmed)
-        kept = {*locked, *unsettled}
-        found = [one for one in await self._held(request, stop) if only is None or one.portfolio in only]
+            return KillSwitchEffect(canceled_ids, unsettled, None, unconfirmed)
+        skipped_portfolios = {*locked, *unsettled}
+        positions = [
+            position
+            for position in await self._list_positions(request, stop)
+            if only is None or position.portfolio in only
+        ]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
-        free = [one for one in found if one.portfolio not in kept]
-        closed = [order_id for one in free for order_id in await self._close(request, one, strategy)]
-        left = [_serialize(one) for one in await self._held(request, stop)]
-        flattened = {"canceled": canceled, "closed": closed, "left": left}
-        return KillSwitchEffect(canceled, unsettled, flattened, unconfirmed)
+        closable_positions = [
+            position for position in positions if position.portfolio not in skipped_portfolios
+        ]
+        closing_order_ids = [
+            order_id
+            for position in closable_positions
+            for order_id in await self._close(request, position, strategy)
+        ]
+        remaining_positions = [_serialize(position) for position in await self._list_positions(request, stop)]
+        flattened = {"canceled": canceled_ids, "closed": closing_order_ids, "left": remaining_positions}
+        return KillSwitchEffect(canceled_ids, unsettled, flattened, unconfirmed)
 
     async def _cancel(
         self,
@@ -69,7 +79,9 @@ class Flattening:
         seconds: float,
     ) -> tuple[list[str], list[str], tuple[UnconfirmedCancel, ...]]:
         """Return the ids of the canceled orders, the portfolios whose orders are not, and those orders."""
-        names = [name for name in await self._portfolios(request, stop) if only is None or name in only]
+        names = [
+            name for name in await self._list_portfolio_names(request, stop) if only is None or name in only
+        ]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         keeps = stop.exits is ExitPolicy.KEEP
         tasks = {
@@ -83,7 +95,7 @@ class Flattening:
         }
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-        canceled: list[str] = []
+        canceled_ids: list[str] = []
         unconfirmed: list[UnconfirmedCancel] = []
         unsettled = [name for name in names if name in locked]
         for task, name in tasks.items():
@@ -91,16 +103,16 @@ class Flattening:
                 task.add_done_callback(_discard)
             if task.done() and task.exception() is None:
                 orders = [view.order for view in task.result().orders]
-                canceled += [order.id for order in orders if order.status in FINAL_STATUSES]
-                left = [order for order in orders if order.status not in FINAL_STATUSES]
-                if left:
+                canceled_ids += [order.id for order in orders if order.status in FINAL_STATUSES]
+                open_orders = [order for order in orders if order.status not in FINAL_STATUSES]
+                if open_orders:
                     unsettled.append(name)  # their broker has not confirmed it yet
-                unconfirmed += [_describe(order, name) for order in left]
+                unconfirmed += [_describe(order, name) for order in open_orders]
             elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
                 unsettled.append(name)
-        return sorted(canceled), sorted(unsettled), tuple(sorted(unconfirmed))
+        return sorted(canceled_ids), sorted(unsettled), tuple(sorted(unconfirmed))
 
-    async def _portfolios(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
+    async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
         tenant_id = request.caller.tenant_id
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
@@ -123,7 +135,7 @@ class Flattening:
             return []
         return [view.order.id for view in result.orders]
 
-    async def _held(self, request: AuthenticatedRequest, stop: Stop) -> list[Held]:
+    async def _list_positions(self, request: AuthenticatedRequest, stop: Stop) -> list[Held]:
         tenant_id = request.caller.tenant_id
 
         def read(connection: Connection) -> list[Held]:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.ledger.rules.marks import Exits, HeldPosition
-from app.ledger.service.exits import Place
+from app.ledger.rules.marks import Exits, HeldPosition, PositionNameKey
 from app.orders.queries.reading import list_open_orders_by_symbol
 from app.orders.rules.levels import find_exit_levels
 from app.orders.rules.values import Order
@@ -13,14 +12,15 @@ from app.orders.rules.values import Order
 
 def find_exits(
     connection: Connection, tenant_id: int, positions: Sequence[HeldPosition]
-) -> dict[Place, Exits]:
+) -> dict[PositionNameKey, Exits]:
     """Return the exit levels of each position."""
-    orders_by_place: dict[Place, list[Order]] = {}
+    orders_by_position: dict[PositionNameKey, list[Order]] = {}
     for name_key, order in list_open_orders_by_symbol(
         connection, tenant_id, {position.symbol for position in positions}
     ):
-        orders_by_place.setdefault((name_key, order.symbol, order.product), []).append(order)
+        position_name_key = PositionNameKey(name_key, order.symbol, order.product)
+        orders_by_position.setdefault(position_name_key, []).append(order)
     return {
-        position.place: find_exit_levels(position.quantity, orders_by_place.get(position.place, ()))
+        position.name_key: find_exit_levels(position.quantity, orders_by_position.get(position.name_key, ()))
         for position in positions
     }

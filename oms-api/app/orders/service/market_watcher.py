@@ -91,16 +91,24 @@ class MarketWatcher:
 
         def read(connection: Connection) -> _MarketState:
             self._market.overrides.refresh(set_all_tenants_scope(connection), at)
-            keys = queries.symbols_with_orders(connection)
+            keys = queries.list_symbols_with_orders(connection)
             quotes = self._market.find_quotes(connection, keys, at)
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-            halts, working = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
-            halts = {tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in working}
-            kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
+            halts, tenants_with_orders = (
+                load_halts(connection, at - HALT_GRACE),
+                {key.tenant_id for key in keys},
+            )
+            halts = {
+                tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in tenants_with_orders
+            }
+            kept_back, opened_symbols = (
+                find_symbols_with_held_orders(connection),
+                self._find_opened(connection, at),
+            )
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
             unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-            return _MarketState(alive, kept_back, opened, halts, limited, unmatched)
+            return _MarketState(alive, kept_back, opened_symbols, halts, limited, unmatched)
 
         state = await self._readers.run(read)
         self._market.follow(at)
@@ -130,12 +138,14 @@ class MarketWatcher:
     def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
         """Return by tenant the symbols with orders that wait for their session, where it is open now."""
         self._calendars.refresh(connection)
-        waiting = find_symbols_waiting_for_session(connection, at)
-        opened: dict[int, list[str]] = {}
-        for key, terms in (find_instruments(connection, waiting) if waiting else {}).items():
+        waiting_instruments = find_symbols_waiting_for_session(connection, at)
+        opened_symbols: dict[int, list[str]] = {}
+        for key, terms in (
+            find_instruments(connection, waiting_instruments) if waiting_instruments else {}
+        ).items():
             if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
-                opened.setdefault(key.tenant_id, []).append(key.symbol)
-        return opened
+                opened_symbols.setdefault(key.tenant_id, []).append(key.symbol)
+        return opened_symbols
 
     def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""

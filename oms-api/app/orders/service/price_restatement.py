@@ -2,10 +2,10 @@
 
 from app.audit.service import AuditEntry
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.corporate_actions import CorporateActionTerms, Ratio
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms, Ratio
 from app.ledger.service.reversals import restate_price
 from app.market_data.queries import build_quote_restatement, find_quotes
-from app.market_data.queries.marks import find_overrides, store_override
+from app.market_data.queries.marks import build_override_upsert, find_overrides
 from app.market_data.rules.values import Quote
 from app.market_data.service.marks import SET, serialize_mark
 from app.orders.service.batch.batch_context import BatchContext
@@ -15,6 +15,15 @@ from app.timestamps import format_timestamp
 ACTOR = "corporate action"
 _MANUAL = "manual"
 _SUFFIX = 8  # the random end of an action's id
+
+
+def load_stored_prices(context: BatchContext, command: ApplyCorporateAction) -> None:
+    """Load the stored quote and the mark of the symbol."""
+    key, loaded = InstrumentKey(command.action.tenant_id, command.action.symbol), context.loaded
+    if command.action.kind is ActionKind.SPLIT and key not in loaded.stored_quotes:
+        context.find_quote(*key)
+        loaded.stored_quotes[key] = find_quotes(context.connection, [key]).get(key)
+        loaded.stored_marks[key] = find_overrides(context.connection, [key], command.origin.at).get(key)
 
 
 def restate_prices(context: BatchContext, command: ApplyCorporateAction) -> None:
@@ -35,7 +44,7 @@ def _restate_quote(
     context: BatchContext, command: ApplyCorporateAction, key: InstrumentKey, ratio: Ratio
 ) -> None:
     """Store the restated quote and add it to the ticks, from which later valuations of this time read it."""
-    quote, own_source = find_quotes(context.connection, [key]).get(key), build_source(command.action)
+    quote, own_source = context.loaded.stored_quotes[key], build_source(command.action)
     if quote is None:
         return
     is_restated = quote.source == own_source
@@ -48,6 +57,7 @@ def _restate_quote(
     )
     source = _MANUAL if command.is_reversal else own_source
     restated = Quote(key.symbol, bid, ask, last, None, None, command.origin.at, source)
+    context.loaded.stored_quotes[key] = restated
     context.apply_quote(key.tenant_id, restated)
     context.writes += build_quote_restatement(key, restated)
 
@@ -56,7 +66,7 @@ def _restate_mark(
     context: BatchContext, command: ApplyCorporateAction, key: InstrumentKey, ratio: Ratio
 ) -> None:
     action, at = command.action, command.origin.at
-    previous = find_overrides(context.connection, [key], at).get(key)
+    previous = context.loaded.stored_marks[key]
     if previous is None:
         return
     setter = f"{ACTOR} {action.id}"
@@ -72,7 +82,8 @@ def _restate_mark(
         set_by=ACTOR if command.is_reversal else setter,
         set_at=at,
     )
-    store_override(context.connection, key.tenant_id, updated)
+    context.loaded.stored_marks[key] = updated
+    context.writes.append(build_override_upsert(key.tenant_id, updated))
     entry = AuditEntry(
         key.tenant_id,
         at=at,

@@ -55,7 +55,9 @@ class SubmissionQueue:
         now = self._clock()
         with self._lock:
             if not self._is_open or len(self._reserved) + len(self._orders) >= MAX_ORDERS:
-                self._reserved = {one: at for one, at in self._reserved.items() if not _is_over(at, now)}
+                self._reserved = {
+                    reserved_id: at for reserved_id, at in self._reserved.items() if not _is_over(at, now)
+                }
                 return False
             self._reserved[order_id] = now
             return True
@@ -74,9 +76,11 @@ class SubmissionQueue:
     def take_all(self, order_ids: Collection[str] | None = None) -> list[CommittedOrder]:
         """Remove and return the orders with one of the ids, or all."""
         with self._lock:
-            taken = [queued for queued in self._orders if order_ids is None or queued.order.id in order_ids]
-            self._orders = deque(order for order in self._orders if order not in taken)
-            return taken
+            selected_orders = [
+                queued for queued in self._orders if order_ids is None or queued.order.id in order_ids
+            ]
+            self._orders = deque(order for order in self._orders if order not in selected_orders)
+            return selected_orders
 
     def is_expecting(self, order_id: str) -> bool:
         """Return whether the order waits here, or has a place and its commit may be under way."""

@@ -1,6 +1,6 @@
 """Check reported trades against risk settings and open orders."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from app.brokers.errors import ConnectionInUse, ConnectionNotValid, NoSuchConnection, PortfolioNotFlat
 from app.brokers.queries import find_connection, find_portfolio_names
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.trade_guard import BrokerChoice, Guard
@@ -81,14 +82,20 @@ class OrderTradeGuard(Guard):
             key=f"key:{origin.source}" if origin.actor is None else None,
         )
         permission = self.controls.get_limits(origin.tenant_id, subject).permission
-        refused = find_refusal(permission, command.symbol, command.side.value, command.product)
-        return None if refused is None else f"You may not trade this {refused.what}: {refused.asked}."
+        refusal = find_refusal(permission, command.symbol, command.side.value, command.product)
+        return None if refusal is None else f"You may not trade this {refusal.what}: {refusal.asked}."
 
     @override
-    def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
-        switches = load_switches(connection, [portfolio.tenant_id])[portfolio.tenant_id]
-        state, scope = switches.get_state(portfolio.name_key)
-        return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
+    def load_switch_scopes(
+        self, connection: Connection, portfolios: Sequence[PortfolioState]
+    ) -> dict[PortfolioKey, str]:
+        switches = load_switches(connection, {portfolio.tenant_id for portfolio in portfolios})
+        scopes: dict[PortfolioKey, str] = {}
+        for portfolio in portfolios:
+            state, scope = switches[portfolio.tenant_id].get_state(portfolio.name_key)
+            is_set = state.value == portfolio.trading_state
+            scopes[portfolio.key] = scope if is_set else SwitchScope.PORTFOLIO
+        return scopes
 
     @override
     def get_reserved_quantity(
@@ -115,8 +122,8 @@ def get_working_quantity(
         order for order in orders if (order.product, order.side) == (command.product, command.side.value)
     )
     plain = (
-        one
-        for one in same_side
-        if one.status in WORKING_STATUSES and not can_only_close(one, position_quantity)
+        order
+        for order in same_side
+        if order.status in WORKING_STATUSES and not can_only_close(order, position_quantity)
     )
-    return sum((one.leaves_quantity for one in plain), ZERO)
+    return sum((order.leaves_quantity for order in plain), ZERO)

@@ -12,7 +12,7 @@ from app.ledger.service.event_verification import list_all_portfolio_names
 from app.ledger.service.verdict import Verdict
 from app.orders.queries import audit
 from app.orders.queries.audit import Booked
-from app.orders.rules.approvals import forgets_fills
+from app.orders.rules.approvals import loses_fills
 from app.orders.rules.event_verification import (
     Executions,
     PublishedEvent,
@@ -38,7 +38,7 @@ from app.orders.rules.verification import (
     check_overfill,
     check_quantity,
     check_terms,
-    filled_by,
+    get_filled_amounts,
 )
 
 
@@ -60,29 +60,29 @@ class _Chains:
     def add(self, link: _Link) -> None:
         self._links[link.order.key] = link
 
-    def ends(self) -> Iterator[list[_Link]]:
+    def iterate_chains(self) -> Iterator[list[_Link]]:
         """Yield each chain, the last order first."""
         for link in self._links.values():
             if link.order.replaced_by is None:
-                yield [link, *self.before(link.order)]
+                yield [link, *self.iterate_predecessors(link.order)]
 
-    def before(self, order: Order) -> Iterator[_Link]:
+    def iterate_predecessors(self, order: Order) -> Iterator[_Link]:
         """Yield the predecessors of an order, the last one first."""
-        seen = {order.id}
+        visited_ids = {order.id}
         link = self._links.get(OrderKey(order.tenant_id, order.replaces or ""))
-        while link is not None and link.order.id not in seen:
+        while link is not None and link.order.id not in visited_ids:
             yield link
-            seen.add(link.order.id)
+            visited_ids.add(link.order.id)
             link = self._links.get(OrderKey(order.tenant_id, link.order.replaces or ""))
 
-    def leads(self, tenant_id: int, start: str, end: str | None) -> bool:
+    def has_path(self, tenant_id: int, start: str, end: str | None) -> bool:
         """Return whether replacements lead from the order `start` to `end`."""
-        seen: set[str] = set()
+        visited_ids: set[str] = set()
         current: str | None = start
-        while current is not None and current not in seen:
+        while current is not None and current not in visited_ids:
             if current == end:
                 return True
-            seen.add(current)
+            visited_ids.add(current)
             link = self._links.get(OrderKey(tenant_id, current))
             current = link.order.replaced_by if link else None
         return False
@@ -96,7 +96,7 @@ class _OrderVerification:
         self._connection = connection
         self._history = _Groups(audit.iterate_history(connection), self._blame_orphan)
         self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
-        self._events = _Groups(self._published_events(), self._blame_orphan)
+        self._events = _Groups(self._iterate_published_events(), self._blame_orphan)
         self._chains = _Chains()
         self._list_names = list_all_portfolio_names(connection)
         self._parents: list[tuple[Order, str | None]] = []  # orders with an event that names another parent
@@ -104,43 +104,45 @@ class _OrderVerification:
     def run(self) -> None:
         """Check every order, then the chains and links that need all orders."""
         for order in audit.iterate_orders(self._connection):
-            self._check(order)
+            self._check_order(order)
         for group in (self._history, self._executions, self._events):
             group.finish()
-        for links in self._chains.ends():
+        for links in self._chains.iterate_chains():
             self._check_chain(links)
         for order, parent_id in self._parents:
-            if parent_id is None or not self._chains.leads(order.tenant_id, parent_id, order.parent_id):
+            if parent_id is None or not self._chains.has_path(order.tenant_id, parent_id, order.parent_id):
                 self._blame(order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)])
         for tenant_id, trade_id, order_id in audit.iterate_unexecuted_trades(self._connection):
             finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
             self._verdict.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
     def _check_chain(self, links: list[_Link]) -> None:
-        filled = Filled()
+        filled_amounts = Filled()
         for link in links:
-            filled = filled.add(link.filled)
-        self._blame(links[0].order, _filled(links[0].order, filled, links))
+            filled_amounts = filled_amounts.add(link.filled)
+        self._blame(links[0].order, _check_filled_amounts(links[0].order, filled_amounts, links))
         for link, before in pairwise(links):
             self._blame(link.order, check_carried(link.order, before.order))
 
-    def _check(self, order: Order) -> None:
+    def _check_order(self, order: Order) -> None:
         key = order.key
-        history: list[OrderEvent] = self._history.of(key)
-        booked: list[Booked] = self._executions.of(key)
-        events: list[PublishedEvent] = self._events.of(key)
-        filled = Filled()
-        for one in booked:
-            filled = filled.add(filled_by(one.row))
-            self._blame(order, list(find_trade_differences(order, one.row, one.trade)))
+        history: list[OrderEvent] = self._history.read_rows(key)
+        executions: list[Booked] = self._executions.read_rows(key)
+        events: list[PublishedEvent] = self._events.read_rows(key)
+        filled_amounts = Filled()
+        for execution in executions:
+            filled_amounts = filled_amounts.add(get_filled_amounts(execution.row))
+            self._blame(order, list(find_trade_differences(order, execution.row, execution.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
-        link = _Link(order, filled, [one.row for one in booked], list_execution_events(history))
-        forgets = forgets_fills(order, [event.to_status for event in history])
+        link = _Link(
+            order, filled_amounts, [execution.row for execution in executions], list_execution_events(history)
+        )
+        forgets = loses_fills(order, [event.to_status for event in history])
         if not forgets and (order.replaces or order.replaced_by):
             self._chains.add(link)
         else:
-            findings += _filled(order, filled, [link])
-        findings += find_event_differences(order, history, events, self._executions_of(link))
+            findings += _check_filled_amounts(order, filled_amounts, [link])
+        findings += find_event_differences(order, history, events, self._collect_executions(link))
         if order.replaces is None or forgets:
             findings += check_carried(order, None)
         findings += self._check_names(order, events)
@@ -150,7 +152,7 @@ class _OrderVerification:
         self._blame(order, findings)
         checked = self._verdict.checked
         checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
-        checked[OrderCheck.TRADE] += len(booked)
+        checked[OrderCheck.TRADE] += len(executions)
         checked[OrderCheck.EVENT] += len(events)
 
     def _check_names(self, order: Order, events: list[PublishedEvent]) -> list[Finding]:
@@ -159,12 +161,12 @@ class _OrderVerification:
         expected = " or ".join(sorted(portfolio_names))
         return [Finding(OrderCheck.EVENT, "portfolio_name", name, expected) for name in sorted(unknown)]
 
-    def _executions_of(self, link: _Link) -> Executions:
+    def _collect_executions(self, link: _Link) -> Executions:
         """Return the executions that may have changed an order: its own and its predecessors' late ones."""
-        links = [link, *self._chains.before(link.order)] if link.execution_events else [link]
+        links = [link, *self._chains.iterate_predecessors(link.order)] if link.execution_events else [link]
         return {row.execution_id: row for link in links for row in link.executions}
 
-    def _published_events(self) -> Iterator[PublishedEvent]:
+    def _iterate_published_events(self) -> Iterator[PublishedEvent]:
         for event_id, tenant_id, kind, payload, at in audit.iterate_published_events(self._connection):
             order_payload = _parse_payload(payload)
             if order_payload is None:
@@ -201,7 +203,7 @@ class _Groups:
         self._skipped = skipped
         self._next = next(self._groups, None)
 
-    def of(self, key: OrderKey) -> list[Any]:
+    def read_rows(self, key: OrderKey) -> list[Any]:
         """Return the rows of the order. Keys must be given in ascending order."""
         while self._next is not None and self._next[0] < key:
             self._skip(self._next[1])
@@ -221,11 +223,11 @@ class _Groups:
         self._next = next(self._groups, None)
 
 
-def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
+def _check_filled_amounts(order: Order, filled_amounts: Filled, links: list[_Link]) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
     execution_events = [event for link in links for event in link.execution_events]
-    findings = check_fills(order, filled) + check_overfill(order, filled)
+    findings = check_fills(order, filled_amounts) + check_overfill(order, filled_amounts)
     return findings + list(find_execution_event_differences(rows, execution_events))
 
 

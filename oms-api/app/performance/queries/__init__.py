@@ -56,7 +56,9 @@ def find_baselines(
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
         .where(row.tenant_id == tenant_id, row.kind != INTERVAL, row.kind == "close")
     )
-    return {found[0]: Baseline(found[1], found[2]) for found in connection.execute(statement)}
+    return {
+        portfolio_id: Baseline(equity, flows) for portfolio_id, equity, flows in connection.execute(statement)
+    }
 
 
 class HighestClose(NamedTuple):
@@ -89,7 +91,7 @@ def find_highest_closes(
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
         .where(row.tenant_id == tenant_id, row.kind != INTERVAL, row.kind == "close")
     )
-    return {found[0]: HighestClose._make(found) for found in connection.execute(statement)}
+    return {row[0]: HighestClose._make(row) for row in connection.execute(statement)}
 
 
 class FlowInstant(NamedTuple):
@@ -120,20 +122,20 @@ def list_portfolios_to_close(
     Those with a later close do not lack it: their calendar changed after it was stored.
     """
     row = EquitySnapshot
-    stored = (
+    has_snapshot = (
         select(row.at)
         .where(row.kind != INTERVAL, row.kind == "close", row.at >= at)
         .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
         .exists()
     )
     has_calendar = Portfolio.calendar.is_(None) if calendar is None else Portfolio.calendar == calendar
-    return _list_totals(connection, None, limit, has_calendar, Portfolio.created_at <= at, ~stored)
+    return _list_totals(connection, None, limit, has_calendar, Portfolio.created_at <= at, ~has_snapshot)
 
 
 def list_flows_without_snapshot(connection: Connection, since: datetime, limit: int) -> list[FlowInstant]:
     """Return the instants after `since` at which cash flowed and no snapshot is stored, in time order."""
     row, flow = EquitySnapshot, CashMovement
-    stored = (
+    has_snapshot = (
         select(row.at)
         .where(row.kind != INTERVAL, row.kind == "flow", row.at == flow.created_at)
         .where(row.tenant_id == flow.tenant_id, row.portfolio_id == flow.portfolio_id)
@@ -141,12 +143,12 @@ def list_flows_without_snapshot(connection: Connection, since: datetime, limit: 
     )
     statement = (
         select(flow.created_at, flow.portfolio_id)
-        .where(flow.kind.in_(sorted(FLOWS)), flow.created_at > since, ~stored)
+        .where(flow.kind.in_(sorted(FLOWS)), flow.created_at > since, ~has_snapshot)
         .distinct()
         .order_by(flow.created_at, flow.portfolio_id)
         .limit(limit)
     )
-    return [FlowInstant._make(found) for found in connection.execute(statement)]
+    return [FlowInstant._make(row) for row in connection.execute(statement)]
 
 
 def find_portfolio_totals(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioTotals]:
@@ -195,7 +197,10 @@ def find_last_closes(
         .where(row.tenant_id.in_(tenants), row.portfolio_id.in_(ids))
         .group_by(row.tenant_id, row.portfolio_id)
     )
-    return {PortfolioKey(found[0], found[1]): found[2] for found in connection.execute(statement)}
+    return {
+        PortfolioKey(tenant_id, portfolio_id): closed_at
+        for tenant_id, portfolio_id, closed_at in connection.execute(statement)
+    }
 
 
 def _list_totals(

@@ -42,5 +42,5 @@ def find_last_close(
     )
     if until is not None:
         statement = statement.where(row.at <= until)
-    found = connection.execute(statement).first()
-    return None if found is None else StoredClose._make(found)
+    last_row = connection.execute(statement).first()
+    return None if last_row is None else StoredClose._make(last_row)

@@ -104,12 +104,12 @@ def _build_curve(dialect: str, *, closes: bool, after_start: bool) -> Select[*tu
 def _build_kept(dialect: str, *, is_last: bool) -> Select[*tuple[Any, ...]]:
     """Return the query of closes and flows in (start, end], or of the last one at `end` or before."""
     row = EquitySnapshot
-    kept = (
+    kept_snapshots = (
         select(row.at, row.equity, row.flows, row.kind, row.gross_exposure, row.charges)
         .where(*_is_of_portfolio(), row.kind != INTERVAL, row.at <= _PARAMETERS["end"])
         .order_by(row.at.desc() if is_last else row.at)
     )
-    limited = kept.limit(1) if is_last else kept.where(row.at > _PARAMETERS["start"])
+    limited = kept_snapshots.limit(1) if is_last else kept_snapshots.where(row.at > _PARAMETERS["start"])
     return _select_joined_columns(dialect, limited)
 
 
@@ -123,8 +123,8 @@ def _select_joined_columns(dialect: str, statement: Select[*tuple[Any, ...]]) ->
 
     Reading many rows would take several times as long.
     """
-    at, *others = statement.subquery().c
-    columns = (at if dialect == "sqlite" else func.timezone("UTC", at), *others)
+    at, *other_columns = statement.subquery().c
+    columns = (at if dialect == "sqlite" else func.timezone("UTC", at), *other_columns)
     return select(*(func.aggregate_strings(cast_column(column, Text), ",") for column in columns))
 
 
@@ -137,8 +137,8 @@ def _join_columns(
         return [[] for _ in texts]
     instants, *amounts = texts
     is_text = connection.dialect.name == "sqlite"
-    split = instants.split(",") if is_text else _parse_instants(instants)
-    return [split, *(text.split(",") for text in amounts)]
+    instant_texts = instants.split(",") if is_text else _parse_instants(instants)
+    return [instant_texts, *(text.split(",") for text in amounts)]
 
 
 def _parse_instants(text: str) -> list[str]:

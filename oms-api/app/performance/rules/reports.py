@@ -37,7 +37,7 @@ class Statistics(NamedTuple):
     charges: Decimal
 
 
-def summarize_equity(series: EquitySeries, traded: Sequence[Decimal], days_a_year: int) -> Statistics:
+def summarize_equity(series: EquitySeries, traded_values: Sequence[Decimal], days_a_year: int) -> Statistics:
     """Return the statistics of a period from its start, its closes and flows, and the values traded in it.
 
     The first row of `series` is the start.
@@ -61,16 +61,16 @@ def summarize_equity(series: EquitySeries, traded: Sequence[Decimal], days_a_yea
         sortino=compute_sortino(returns, days_a_year),
         calmar=compute_calmar(cagr, None if drawdown is None else drawdown.share),
         max_drawdown=drawdown,
-        turnover=_compute_turnover(series.equities, traded),
+        turnover=_compute_turnover(series.equities, traded_values),
         exposure=_compute_mean_exposure(series),
         charges=Decimal(series.charges[-1]) - Decimal(series.charges[0]),
     )
 
 
-def _compute_turnover(equities: Sequence[float], traded: Sequence[Decimal]) -> float | None:
+def _compute_turnover(equities: Sequence[float], traded_values: Sequence[Decimal]) -> float | None:
     """Return the traded value per mean equity."""
     mean = fsum(equities) / len(equities)
-    return float(sum(traded, ZERO)) / mean if mean > 0 else None
+    return float(sum(traded_values, ZERO)) / mean if mean > 0 else None
 
 
 def _compute_mean_exposure(series: EquitySeries) -> float | None:

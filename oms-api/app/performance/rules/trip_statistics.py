@@ -27,18 +27,18 @@ class TripStatistics(NamedTuple):
     average_loss: Decimal | None
 
 
-def summarize_trips(earned: Sequence[Decimal]) -> TripStatistics:
+def summarize_trips(trip_pnls: Sequence[Decimal]) -> TripStatistics:
     """Return the statistics of what round trips earned. One without profit is neither a win nor a loss."""
-    wins = [pnl for pnl in earned if pnl > 0]
-    losses = [pnl for pnl in earned if pnl < 0]
-    won, lost = sum(wins, ZERO), sum(losses, ZERO)
+    wins = [pnl for pnl in trip_pnls if pnl > 0]
+    losses = [pnl for pnl in trip_pnls if pnl < 0]
+    total_profit, total_loss = sum(wins, ZERO), sum(losses, ZERO)
     return TripStatistics(
-        round_trips=len(earned),
-        win_rate=_compute_ratio(Decimal(len(wins)), len(earned)),
-        profit_factor=_compute_ratio(won, -lost),
-        expectancy=_compute_ratio(won + lost, len(earned)),
-        average_win=_compute_ratio(won, len(wins)),
-        average_loss=_compute_ratio(lost, len(losses)),
+        round_trips=len(trip_pnls),
+        win_rate=_compute_ratio(Decimal(len(wins)), len(trip_pnls)),
+        profit_factor=_compute_ratio(total_profit, -total_loss),
+        expectancy=_compute_ratio(total_profit + total_loss, len(trip_pnls)),
+        average_win=_compute_ratio(total_profit, len(wins)),
+        average_loss=_compute_ratio(total_loss, len(losses)),
     )
 
 

@@ -37,8 +37,8 @@ def compute_daily_profits(
     for symbol, value in market_values.items():
         recent = closes[symbol][-(days + 1) :] if days else ()
         for day, (previous, current) in enumerate(pairwise(recent)):
-            moved = CONTEXT.divide(current, previous) - ONE
-            profits[day] += CONTEXT.multiply(value, moved)
+            relative_change = CONTEXT.divide(current, previous) - ONE
+            profits[day] += CONTEXT.multiply(value, relative_change)
     return profits
 
 

@@ -49,7 +49,7 @@ class LedgerFigures:
         """Return the net P&L of each round trip that closed in [start, end), None for too many trades."""
         if portfolio.last_sequence > MAX_TRADES:
             return None
-        trips = self._read(connection, tenant_id, portfolio).trips
+        trips = self._read_figures(connection, tenant_id, portfolio).trips
         return [trip.net_pnl for trip in trips if start <= trip.closed_at < end]
 
     def list_traded_values(
@@ -62,14 +62,16 @@ class LedgerFigures:
     ) -> list[Decimal]:
         """Return the values of the unreversed trades of (start, end], in the portfolio's currency."""
         if portfolio.last_sequence > MAX_TRADES:
-            traded: Sequence[TradedValue] = queries.list_traded_values(
+            traded_values: Sequence[TradedValue] = queries.list_traded_values(
                 connection, tenant_id, portfolio.id, start, end
             )
-            return [traded_value.value for traded_value in traded]
-        traded = self._read(connection, tenant_id, portfolio).traded
-        return [traded_value.value for traded_value in traded if start < traded_value.created_at <= end]
+            return [traded_value.value for traded_value in traded_values]
+        traded_values = self._read_figures(connection, tenant_id, portfolio).traded
+        return [
+            traded_value.value for traded_value in traded_values if start < traded_value.created_at <= end
+        ]
 
-    def _read(self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms) -> _Figures:
+    def _read_figures(self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms) -> _Figures:
         if not portfolio.last_sequence:
             return _NO_FIGURES
         key, version = (tenant_id, portfolio.id), f"{portfolio.last_sequence} {portfolio.last_hash}"

@@ -42,14 +42,16 @@ class PointTexts:
         with self._lock:
             previous = self._curves.pop(key, None)
         serialized_curve = None if previous is None else _find_known_points(previous, points)
-        curve = _serialize(points) if serialized_curve is None else _extend(serialized_curve, points)
+        curve = (
+            _serialize_points(points) if serialized_curve is None else _extend_curve(serialized_curve, points)
+        )
         with self._lock:
             self._curves[key] = curve
-            while len(self._curves) > 1 and self._count() > self._max_points:
+            while len(self._curves) > 1 and self._count_points() > self._max_points:
                 self._curves.popitem(last=False)
         return orjson.Fragment(f"[{','.join(curve.texts)}]")
 
-    def _count(self) -> int:
+    def _count_points(self) -> int:
         return sum(len(curve.texts) for curve in self._curves.values())
 
 
@@ -64,14 +66,14 @@ def format_points(points: EquityCurve, drawdowns: Sequence[float | None]) -> lis
     ]
 
 
-def _serialize(points: EquityCurve) -> SerializedCurve:
+def _serialize_points(points: EquityCurve) -> SerializedCurve:
     equities, flows = convert_to_floats(points.equities), convert_to_floats(points.flows)
     peaks = list_peaks(equities, flows)
     texts = format_points(points, list_drawdowns(equities, peaks))
     return SerializedCurve(points, equities, flows, peaks, texts)
 
 
-def _extend(serialized_curve: SerializedCurve, points: EquityCurve) -> SerializedCurve:
+def _extend_curve(serialized_curve: SerializedCurve, points: EquityCurve) -> SerializedCurve:
     """Return the serialized points. The first ones are known."""
     count = len(serialized_curve.texts)
     later = EquityCurve._make(column[count:] for column in points)
@@ -105,10 +107,10 @@ def _find_known_points(previous: SerializedCurve, points: EquityCurve) -> Serial
     )
     if serialized_curve.points != EquityCurve._make(column[:count] for column in points):
         return None
-    return serialized_curve if not start else _begin_later(serialized_curve)
+    return serialized_curve if not start else _drop_first_points(serialized_curve)
 
 
-def _begin_later(serialized_curve: SerializedCurve) -> SerializedCurve | None:
+def _drop_first_points(serialized_curve: SerializedCurve) -> SerializedCurve | None:
     """Return known points whose peaks begin at the first of them. None if cash flowed in between.
 
     From the first equal peak on, all later ones are equal.

@@ -84,13 +84,13 @@ class PerformanceReader:
         start = portfolio.created_at
         if period.length is not None:
             start = max(now - period.length, start)
-        stored = self._read_stored(connection, (tenant_id, portfolio.id), Range(start, now), interval)
+        stored_curve = self._read_stored(connection, (tenant_id, portfolio.id), Range(start, now), interval)
         if start == portfolio.created_at:
             opening = _build_point(portfolio.created_at, portfolio.opening_cash, ZERO)
-            stored = prepend_curve(opening, stored, interval)
+            stored_curve = prepend_curve(opening, stored_curve, interval)
         value = self._value_now(connection, tenant_id, portfolio, now).value
         current = _build_point(now, value.equity, value.flows)
-        return Curve(portfolio, EquityCurve._make(map(list.__add__, stored, current)))
+        return Curve(portfolio, EquityCurve._make(map(list.__add__, stored_curve, current)))
 
     def read_report(
         self, connection: Connection, tenant_id: int, name: str, since: datetime | None,
@@ -115,15 +115,15 @@ class PerformanceReader:
         # The first trade may create the portfolio at the same instant, so it is included. The trades at the
         # instant of a close are part of that close.
         first = started_at if started_at > portfolio.created_at else started_at - _MICROSECOND
-        traded = self._figures.list_traded_values(connection, tenant_id, portfolio, first, end)
-        earned = self._figures.list_trips(connection, tenant_id, portfolio, since or started_at, end)
+        traded_values = self._figures.list_traded_values(connection, tenant_id, portfolio, first, end)
+        trip_pnls = self._figures.list_trips(connection, tenant_id, portfolio, since or started_at, end)
         risks = (
             self._compute_risks(connection, tenant_id, portfolio, now) if current.is_invested else NO_RISKS
         )
         return Report(
             portfolio,
-            summarize_equity(series, traded, _get_days_a_year(portfolio)),
-            None if earned is None else summarize_trips(earned),
+            summarize_equity(series, traded_values, _get_days_a_year(portfolio)),
+            None if trip_pnls is None else summarize_trips(trip_pnls),
             risks,
         )
 
@@ -135,18 +135,22 @@ class PerformanceReader:
         Points are kept in memory once they are older than STORING_DELAY, since one may be stored late.
         """
         closes, settled = interval is CurveInterval.DAY, period.until - STORING_DELAY
-        cached = self._curves.find((*key, interval), period, partial(_count, connection, key, closes))
-        if cached is None:
-            cached = CachedSnapshots(Range(period.since, period.since), EquityCurve([], [], []), 0)
-        (since, until), curve, stored = cached
-        read = queries.read_equity_curve(
+        cached_snapshots = self._curves.find(
+            (*key, interval), period, partial(_count_snapshots, connection, key, closes)
+        )
+        if cached_snapshots is None:
+            cached_snapshots = CachedSnapshots(Range(period.since, period.since), EquityCurve([], [], []), 0)
+        (since, until), curve, stored_count = cached_snapshots
+        read_curve = queries.read_equity_curve(
             connection, *key, until, period.until, closes=closes, after_start=until > since
         )
-        kept, newer = read.split_after(format_timestamp(settled))
-        curve = extend_curve(curve, kept, interval)
+        settled_points, newer = read_curve.split_after(format_timestamp(settled))
+        curve = extend_curve(curve, settled_points, interval)
         if settled > until:
             range_ = Range(since, settled)
-            self._curves.put((*key, interval), CachedSnapshots(range_, curve, stored + len(kept.instants)))
+            self._curves.put(
+                (*key, interval), CachedSnapshots(range_, curve, stored_count + len(settled_points.instants))
+            )
         return extend_curve(curve, newer, interval).select_since(format_timestamp(period.since))
 
     def _read_kept(
@@ -154,16 +158,16 @@ class PerformanceReader:
     ) -> EquitySeries:
         """Return the closes and flows in (start, end]. Only those that are not in memory are read."""
         period, settled = Range(parse_timestamp(start), end), end - STORING_DELAY
-        count = partial(_count, connection, key, True)
-        cached = self._series.find((*key, start), period, count)
-        if cached is None:
-            cached = CachedSnapshots(Range(period.since, period.since), NO_SERIES, 0)
-        (since, until), series, _ = cached
-        read = queries.list_kept_snapshots(connection, *key, format_timestamp(until), end)
-        series = series.concatenate(read)
-        if read.instants and settled > until and read.instants[-1] <= format_timestamp(settled):
-            known = Range(since, settled)
-            self._series.put((*key, start), CachedSnapshots(known, series, count(known)))
+        count = partial(_count_snapshots, connection, key, True)
+        cached_snapshots = self._series.find((*key, start), period, count)
+        if cached_snapshots is None:
+            cached_snapshots = CachedSnapshots(Range(period.since, period.since), NO_SERIES, 0)
+        (since, until), series, _ = cached_snapshots
+        read_series = queries.list_kept_snapshots(connection, *key, format_timestamp(until), end)
+        series = series.concatenate(read_series)
+        if read_series.instants and settled > until and read_series.instants[-1] <= format_timestamp(settled):
+            cached_range = Range(since, settled)
+            self._series.put((*key, start), CachedSnapshots(cached_range, series, count(cached_range)))
         return series
 
     def _value_now(
@@ -184,7 +188,7 @@ class PerformanceReader:
         return [compute_risk(profits, confidence) for confidence in CONFIDENCES]
 
 
-def _count(connection: Connection, key: tuple[int, int], closes: bool, counted: Range) -> int:
+def _count_snapshots(connection: Connection, key: tuple[int, int], closes: bool, counted: Range) -> int:
     return queries.count_snapshots(connection, *key, *counted, closes=closes)
 
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Lock
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from app.clock import EPOCH
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.marks import MarkedPosition
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.rates import find_rate, list_pairs
@@ -23,27 +25,33 @@ _MAX_CACHED = 2_000
 Closes = Mapping[date, Decimal]
 
 
+class _ClosesOfDay(NamedTuple):
+    day: datetime
+    closes: Closes
+
+
 class DailyCloses:
     """The daily closes of symbols, read once a day. Thread-safe."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
         self._lock = Lock()
-        self._cached: dict[tuple[int, str], tuple[datetime, Closes]] = {}
+        self._cached: dict[InstrumentKey, _ClosesOfDay] = {}
 
     def read(self, connection: Connection, tenant_id: int, symbol: str, now: datetime) -> Closes:
         """Return the closes of the days before today, by date."""
         today = get_bar_start(now, Interval.DAY)
+        key = InstrumentKey(tenant_id, symbol)
         with self._lock:
-            cached = self._cached.get((tenant_id, symbol))
-        if cached is not None and cached[0] == today:
-            return cached[1]
+            cached = self._cached.get(key)
+        if cached is not None and cached.day == today:
+            return cached.closes
         bars = self._market.read_bars(connection, tenant_id, symbol, Interval.DAY, today - _LOOKBACK, today)
         closes = {bar.start.date(): bar.close for bar in bars}
         with self._lock:
             if len(self._cached) >= _MAX_CACHED:
                 self._cached.clear()
-            self._cached[tenant_id, symbol] = today, closes
+            self._cached[key] = _ClosesOfDay(today, closes)
         return closes
 
 
@@ -65,24 +73,27 @@ def list_daily_profits(
         local = closes.read(connection, tenant_id, symbol, now)
         if position.currency is not None:
             pairs = {
-                pair: closes.read(connection, tenant_id, pair, now)
-                for pair in list_pairs(position.currency, position.base_currency)
+                currency_pair: closes.read(connection, tenant_id, currency_pair, now)
+                for currency_pair in list_pairs(position.currency, position.base_currency)
             }
-            local = _convert(local, pairs, position.currency, position.base_currency)
+            local = _convert_closes(local, pairs, position.currency, position.base_currency)
         by_symbol[symbol] = local
     return compute_daily_profits(values, align_closes(by_symbol))
 
 
-def _convert(local: Closes, pairs: Mapping[str, Closes], currency: str, base: str) -> Closes:
+def _convert_closes(local: Closes, pairs: Mapping[str, Closes], currency: str, base: str) -> Closes:
     """Return closes in another currency, at the rate of each day. Days without a rate are left out."""
     converted = {}
     for day, close in local.items():
-        quotes = {pair: _build_quote(pair, prices.get(day)) for pair, prices in pairs.items()}
+        quotes = {
+            currency_pair: _build_quote(currency_pair, prices.get(day))
+            for currency_pair, prices in pairs.items()
+        }
         rate = find_rate(currency, base, quotes)
         if rate is not None:
             converted[day] = multiply_exactly(close, rate)
     return converted
 
 
-def _build_quote(pair: str, close: Decimal | None) -> Quote | None:
-    return None if close is None else Quote(pair, None, None, close, None, None, EPOCH, "bar")
+def _build_quote(currency_pair: str, close: Decimal | None) -> Quote | None:
+    return None if close is None else Quote(currency_pair, None, None, close, None, None, EPOCH, "bar")

@@ -47,11 +47,17 @@ class SnapshotCache(Generic[Columns]):
         deleted.
         """
         with self._lock:
-            cached = self._series.get(key)
-        if cached is None or cached.range.until > period.until or cached.range.since > period.since:
+            cached_snapshots = self._series.get(key)
+        if (
+            cached_snapshots is None
+            or cached_snapshots.range.until > period.until
+            or cached_snapshots.range.since > period.since
+        ):
             return None
-        is_near = (period.since - cached.range.since) * MAX_SHIFT <= period.until - period.since
-        return cached if is_near and count(cached.range) == cached.stored else None
+        is_near = (period.since - cached_snapshots.range.since) * MAX_SHIFT <= period.until - period.since
+        return (
+            cached_snapshots if is_near and count(cached_snapshots.range) == cached_snapshots.stored else None
+        )
 
     def put(self, key: Hashable, series: CachedSnapshots[Columns]) -> None:
         """Store a series in the place of an earlier one."""

@@ -60,7 +60,7 @@ class SnapshotService:
             with snapshot(self._engine, ALL_TENANTS) as connection:
                 states = queries.list_moving_portfolios(connection, since, at, after, MAX_PORTFOLIOS)
                 snapshots = self._build_snapshots(connection, states, at, "interval")
-            self._store(snapshots)
+            self._store_snapshots(snapshots)
             if len(states) < MAX_PORTFOLIOS:
                 return
             after = states[-1].id
@@ -98,7 +98,7 @@ class SnapshotService:
                     connection, [flow.portfolio_id for flow in flow_instants]
                 )
                 snapshots += self._build_snapshots(connection, states, at, "flow")
-        self._store(snapshots)
+        self._store_snapshots(snapshots)
         return flows
 
     def _take_closes(
@@ -110,10 +110,10 @@ class SnapshotService:
             for at, missing in _group_by_close(connection, states, calendar, last):
                 snapshots += self._build_snapshots(connection, missing, at, CLOSE)
             events = build_summary_events(connection, states, snapshots, self._now())
-        self._store(snapshots, events)
+        self._store_snapshots(snapshots, events)
         return states
 
-    def _store(self, snapshots: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
+    def _store_snapshots(self, snapshots: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
         if snapshots:
             with unit_of_work(self._engine, ALL_TENANTS) as connection:
                 execute_writes(
@@ -164,7 +164,7 @@ def build_snapshot(
     """Return the snapshot of a portfolio. Its charges are what was paid in and earned, less its equity."""
     equity = state.cash + exposure.net
     paid_in = state.opening_cash + state.moved_cash
-    earned = state.realized_pnl + exposure.unrealized_pnl
+    earned_amount = state.realized_pnl + exposure.unrealized_pnl
     return Snapshot(
         tenant_id=state.tenant_id,
         portfolio_id=state.id,
@@ -176,7 +176,7 @@ def build_snapshot(
         equity=equity,
         realized_pnl=state.realized_pnl,
         unrealized_pnl=exposure.unrealized_pnl,
-        charges=paid_in + earned - equity,
+        charges=paid_in + earned_amount - equity,
         flows=flows,
     )
 
@@ -186,10 +186,10 @@ def _group_by_close(
 ) -> Iterator[tuple[datetime, list[PortfolioTotals]]]:
     """Yield each close that is missing, with its portfolios."""
     keys = [PortfolioKey(state.tenant_id, state.id) for state in states]
-    stored = queries.find_last_closes(connection, keys)
+    last_closes = queries.find_last_closes(connection, keys)
     missing: dict[datetime, list[PortfolioTotals]] = {}
     for key, state in zip(keys, states, strict=True):
-        for at in list_missed_closes(calendar, stored.get(key), last):
+        for at in list_missed_closes(calendar, last_closes.get(key), last):
             missing.setdefault(at, []).append(state)
     yield from sorted(missing.items())
 

@@ -28,14 +28,14 @@ def build_adoption_trade(stored: HeldAmount, reported: HeldAmount) -> AdoptionTr
     side = Side.BUY if delta > 0 else Side.SELL
     closed = compute_closed_quantity(stored.quantity, delta)
     value = multiply(closed, stored.average_cost)
-    opened = abs(delta) - closed
-    if opened:
-        value += _compute_opening_value(stored, reported, opened)
+    opened_quantity = abs(delta) - closed
+    if opened_quantity:
+        value += _compute_opening_value(stored, reported, opened_quantity)
     return AdoptionTrade(side, abs(delta), value)
 
 
-def _compute_opening_value(stored: HeldAmount, reported: HeldAmount, opened: Decimal) -> Decimal:
+def _compute_opening_value(stored: HeldAmount, reported: HeldAmount, opened_quantity: Decimal) -> Decimal:
     """Return the value of the part that opens: their cost less ours, else at their average cost."""
     is_addition = stored.quantity * reported.quantity > 0
     missing = abs(reported.cost) - abs(stored.cost) if is_addition else abs(reported.cost)
-    return missing if missing > ZERO else multiply(opened, reported.average_cost)
+    return missing if missing > ZERO else multiply(opened_quantity, reported.average_cost)

@@ -10,15 +10,18 @@ from app.orders.rules.rows import ExecutionRow
 
 
 def select_unbooked_charges(
-    reported: Iterable[Charged], booked: Sequence[ExecutionRow], keys: Collection[str], currency: str
+    reported: Iterable[Charged],
+    booked_executions: Sequence[ExecutionRow],
+    keys: Collection[str],
+    currency: str,
 ) -> list[Charged]:
     """Return the reported charges that differ from those booked with their executions.
 
-    `booked` are the booked executions, with those that take others back, and `keys` the idempotency keys of
-    charges that were booked later. The charges of the executions are in `currency`. Charges of executions
-    that are not booked are left out.
+    `booked_executions` include busted ones and their reversals. `keys` are the idempotency keys of charges
+    that were booked later. The charges of the executions are in `currency`. Charges of executions that are
+    not booked are excluded.
     """
-    executions = {execution.execution_id: execution for execution in list_unbusted(booked)}
+    executions = {execution.execution_id: execution for execution in list_unbusted(booked_executions)}
     return [
         charged
         for charged in reported

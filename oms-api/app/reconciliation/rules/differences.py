@@ -80,40 +80,44 @@ _LETS_TRADE = frozenset({"ignore", "watch"})
 _ALWAYS_POSSIBLE = frozenset({"assign", "ignore", "watch"})
 
 
-def compare_positions(ours: Mapping[str, HeldAmount], theirs: Mapping[str, HeldAmount]) -> list[Difference]:
+def compare_positions(
+    own_positions: Mapping[str, HeldAmount], broker_positions: Mapping[str, HeldAmount]
+) -> list[Difference]:
     """Return the symbols whose signed quantity differs, or whose average cost does."""
-    found = []
-    for symbol in sorted(ours.keys() | theirs.keys()):
-        own, other = ours.get(symbol, NOTHING_HELD), theirs.get(symbol, NOTHING_HELD)
-        difference = _compare_position(symbol, own, other)
+    differences = []
+    for symbol in sorted(own_positions.keys() | broker_positions.keys()):
+        own_position = own_positions.get(symbol, NOTHING_HELD)
+        broker_position = broker_positions.get(symbol, NOTHING_HELD)
+        difference = _compare_position(symbol, own_position, broker_position)
         if difference is not None:
-            found.append(difference)
-    return found
+            differences.append(difference)
+    return differences
 
 
-def compare_orders(known: Collection[str], theirs: Mapping[str, BrokerOrder]) -> list[Difference]:
+def compare_orders(known_ids: Collection[str], broker_orders: Mapping[str, BrokerOrder]) -> list[Difference]:
     """Return the working orders of the broker by id that are not ours, with their terms as details."""
     kind, severity = IssueType.UNKNOWN_ORDER, Severity.WARNING
     return [
         Difference(kind, severity, order.symbol, order_id, None, describe_order(order), format_terms(order))
-        for order_id, order in sorted(theirs.items())
-        if order_id not in known
+        for order_id, order in sorted(broker_orders.items())
+        if order_id not in known_ids
     ]
 
 
-def compare_cash(ours: Decimal, theirs: Decimal) -> list[Difference]:
+def compare_cash(own_cash: Decimal, broker_cash: Decimal) -> list[Difference]:
     """Return the difference of the cash, if it is a cent or more."""
-    if abs(ours - theirs) < CENT:
+    if abs(own_cash - broker_cash) < CENT:
         return []
-    return [Difference(IssueType.CASH_MISMATCH, Severity.INFO, None, None, f"{ours:.2f}", f"{theirs:.2f}")]
+    figures = f"{own_cash:.2f}", f"{broker_cash:.2f}"
+    return [Difference(IssueType.CASH_MISMATCH, Severity.INFO, None, None, *figures)]
 
 
 def get_subject(
-    type_: str, symbol: str | None, order_id: str | None, theirs: str | None
+    type_: str, symbol: str | None, order_id: str | None, broker_value: str | None
 ) -> tuple[str | None, ...]:
     """Return what an issue is about. A later comparison finds the same one under it."""
     is_execution = type_ == IssueType.MISSING_EXECUTION
-    return (str(type_), symbol, order_id, theirs if is_execution else None)
+    return (str(type_), symbol, order_id, broker_value if is_execution else None)
 
 
 def get_proposed_action(kind: IssueType) -> str:
@@ -133,13 +137,15 @@ def needs_person(action: str, severity: str) -> bool:
     return severity == Severity.CRITICAL and action in _LETS_TRADE
 
 
-def _compare_position(symbol: str, own: HeldAmount, other: HeldAmount) -> Difference | None:
-    if own.quantity != other.quantity:
-        is_missing = not own.quantity or not other.quantity
+def _compare_position(
+    symbol: str, own_position: HeldAmount, broker_position: HeldAmount
+) -> Difference | None:
+    if own_position.quantity != broker_position.quantity:
+        is_missing = not own_position.quantity or not broker_position.quantity
         kind = IssueType.MISSING_POSITION if is_missing else IssueType.QUANTITY_MISMATCH
-        figures = (format_quantity(own.quantity), format_quantity(other.quantity))
-        return Difference(kind, Severity.CRITICAL, symbol, None, *figures, f"{other.cost:f}")
-    prices = (own.average_cost, other.average_cost)
+        figures = (format_quantity(own_position.quantity), format_quantity(broker_position.quantity))
+        return Difference(kind, Severity.CRITICAL, symbol, None, *figures, f"{broker_position.cost:f}")
+    prices = (own_position.average_cost, broker_position.average_cost)
     if abs(prices[0] - prices[1]) <= max(CENT, abs(prices[0]) * _PRICE_TOLERANCE):
         return None
     texts = (format_plain_amount(prices[0]), format_plain_amount(prices[1]))

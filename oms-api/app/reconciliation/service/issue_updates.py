@@ -32,12 +32,14 @@ def update_issues(
     standing = queries.list_standing_issues(connection, stored.tenant_id, stored.name)
     open_issues = [issue for issue in standing if issue.status == "open"]
     ignored = {get_figures(issue) for issue in standing if issue.status != "open"}
-    found = {_get_subject(difference): difference for difference in differences}
+    differences_by_subject = {_get_subject(difference): difference for difference in differences}
     subjects = set()
     for issue in open_issues:
-        again = found.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
-        updated = queries.update_issue(connection, issue, _build_changes(again, now))
-        if again is None:
+        repeated_difference = (
+            differences_by_subject.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
+        )
+        updated = queries.update_issue(connection, issue, _build_changes(repeated_difference, now))
+        if repeated_difference is None:
             queries.publish_issue(connection, updated, "resolved", now)
             continue
         subjects.add(_get_subject(issue))
@@ -65,12 +67,12 @@ def insert_booked(
     connection: Connection,
     stored: StoredConnection,
     portfolio: ComparedPortfolio,
-    booked: Sequence[Difference],
+    differences: Sequence[Difference],
     now: datetime,
 ) -> None:
     """Store missed executions that were booked as resolved issues."""
     fields = build_resolution(now, ITSELF, "book_missing", "The execution was booked once.")
-    for difference in booked:
+    for difference in differences:
         issue = build_issue(stored, portfolio, difference, now)
         queries.insert_issue(connection, issue._replace(**fields))
 

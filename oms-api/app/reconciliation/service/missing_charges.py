@@ -35,9 +35,9 @@ class MissingCharges:
         reported = broker.list_execution_charges()
         ids = {charged.execution_id for charged in reported}
         both = ids | set(map(get_bust_id, ids))
-        booked = queries.list_executions(connection, stored.tenant_id, portfolio.id, stored.broker, both)
-        keys = queries.find_charge_keys(connection, stored.tenant_id, portfolio.id, booked)
-        missing = select_unbooked_charges(reported, booked, keys, portfolio.base_currency)
+        executions = queries.list_executions(connection, stored.tenant_id, portfolio.id, stored.broker, both)
+        keys = queries.find_charge_keys(connection, stored.tenant_id, portfolio.id, executions)
+        missing = select_unbooked_charges(reported, executions, keys, portfolio.base_currency)
         return [charged for charged in missing if self._is_due(stored.id, charged.execution_id)]
 
     def _is_due(self, connection_id: str, execution_id: str) -> bool:

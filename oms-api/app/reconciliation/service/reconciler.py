@@ -68,23 +68,23 @@ class Reconciler:
         Return whether a difference waits for its confirmation by another comparison. Raises BrokerUnavailable
         or OutcomeOpen if the broker does not answer.
         """
-        with self._transaction(stored) as connection:
+        with self._open_transaction(stored) as connection:
             portfolio = queries.find_compared_portfolio(connection, stored.tenant_id, stored.name)
             if portfolio is None:
                 resolve_all_issues(connection, stored, self._now())
                 return False
-        booked, unbooked = self._book_missing(stored, portfolio, broker.list_executions(), apply)
+        booked_differences, unbooked = self._book_missing(stored, portfolio, broker.list_executions(), apply)
         self._book_charges(stored, portfolio, broker, apply)
         books = _read_books(stored, broker)
-        with self._transaction(stored) as connection:
+        with self._open_transaction(stored) as connection:
             differences = [*unbooked, *self._compare(connection, stored, portfolio, books)]
             confirmed = self._select_confirmed(stored.id, differences)
-            insert_booked(connection, stored, portfolio, booked, self._now())
+            insert_booked(connection, stored, portfolio, booked_differences, self._now())
             update_issues(connection, stored, portfolio, differences, confirmed, self._now())
         return len(confirmed) < len(differences)
 
     @contextmanager
-    def _transaction(self, stored: StoredConnection) -> Iterator[Connection]:
+    def _open_transaction(self, stored: StoredConnection) -> Iterator[Connection]:
         with unit_of_work(self._engine) as connection:
             yield set_tenant_scope(connection, [stored.tenant_id])
 
@@ -101,8 +101,8 @@ class Reconciler:
         """
         old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT]
         ids = {execution.execution_id for execution in old}
-        with self._transaction(stored) as connection:
-            booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
+        with self._open_transaction(stored) as connection:
+            booked_ids = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
             orders = {execution.order_id for execution in old}
             known_orders = queries.find_known_orders(connection, stored.tenant_id, portfolio.id, orders)
             old = drop_known_fills(
@@ -110,23 +110,23 @@ class Reconciler:
                 stored.tenant_id,
                 [execution for execution in old if execution.order_id in known_orders],
             )
-        missing = [execution for execution in old if execution.execution_id not in booked]
+        missing = [execution for execution in old if execution.execution_id not in booked_ids]
         if not missing:
             return [], []
         apply(missing)
         ids = {execution.execution_id for execution in missing}
-        with self._transaction(stored) as connection:
-            booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
+        with self._open_transaction(stored) as connection:
+            booked_ids = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
         return (
             [
                 _describe(execution, Severity.INFO)
                 for execution in missing
-                if execution.execution_id in booked
+                if execution.execution_id in booked_ids
             ],
             [
                 _describe(execution, Severity.CRITICAL)
                 for execution in missing
-                if execution.execution_id not in booked
+                if execution.execution_id not in booked_ids
             ],
         )
 
@@ -137,7 +137,7 @@ class Reconciler:
         adapter: object = broker
         if not isinstance(adapter, HasExecutionCharges):
             return
-        with self._transaction(stored) as connection:
+        with self._open_transaction(stored) as connection:
             missing = self._missing_charges.list(connection, stored, portfolio, adapter)
         if missing:
             apply(missing)
@@ -182,12 +182,12 @@ def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
     if problem is not None:
         raise BrokerUnavailable(problem)
     orders = {order.id: order for order in broker.open_orders()}
-    held = {
+    positions = {
         holding.symbol: HeldAmount(holding.quantity, holding.cost)
         for holding in broker.list_positions()
         if holding.quantity
     }
-    return _BrokerBooks(orders, held, account.cash)
+    return _BrokerBooks(orders, positions, account.cash)
 
 
 def _describe(execution: Executed, severity: Severity) -> Difference:

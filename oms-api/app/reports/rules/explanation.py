@@ -131,12 +131,12 @@ def explain_day(
 
 def list_currencies(start: DayEdge, end: DayEdge, trades: Iterable[ExplainedTrade]) -> list[str]:
     """Return the other currencies of a day's positions and trades."""
-    traded = {trade.currency for trade in trades if trade.currency is not None}
-    return sorted({*start.currencies, *end.currencies, *traded})
+    traded_currencies = {trade.currency for trade in trades if trade.currency is not None}
+    return sorted({*start.currencies, *end.currencies, *traded_currencies})
 
 
 def find_end_rate(
-    currency: str, end: DayEdge, quoted: Decimal | None, trades: Iterable[ExplainedTrade]
+    currency: str, end: DayEdge, quoted_rate: Decimal | None, trades: Iterable[ExplainedTrade]
 ) -> Decimal | None:
     """Return the rate of a currency at the end of a day: that of the positions, else the quote's.
 
@@ -145,23 +145,23 @@ def find_end_rate(
     currency_value = end.currencies.get(currency)
     if currency_value is not None and currency_value.rate is not None:
         return currency_value.rate
-    if quoted is not None:
-        return quoted
+    if quoted_rate is not None:
+        return quoted_rate
     return next((trade.rate for trade in reversed(list(trades)) if trade.currency == currency), None)
 
 
 def _explain_currencies(
     start: DayEdge, end: DayEdge, rates: Mapping[str, Decimal], trades: Sequence[ExplainedTrade]
 ) -> Decimal:
-    total, nothing = ZERO, CurrencyValue(ZERO, ZERO, None)
+    total, zero_value = ZERO, CurrencyValue(ZERO, ZERO, None)
     for currency in list_currencies(start, end, trades):
         rate = rates.get(currency)
         if rate is None:
             continue
-        before, after = start.currencies.get(currency, nothing), end.currencies.get(currency, nothing)
-        earned, local = after.value - before.value, after.local - before.local
+        before, after = start.currencies.get(currency, zero_value), end.currencies.get(currency, zero_value)
+        earned_amount, local_amount = after.value - before.value, after.local - before.local
         for trade in trades:
             if trade.currency == currency:
-                earned, local = earned + trade.cash, local + trade.local_cash
-        total += earned - multiply(local, rate)
+                earned_amount, local_amount = earned_amount + trade.cash, local_amount + trade.local_cash
+        total += earned_amount - multiply(local_amount, rate)
     return total

@@ -69,16 +69,16 @@ def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
     """Match the closing fills of a position with its oldest lots. A split multiplies their quantities."""
     position: Position = FLAT
     lots: deque[Lot] = deque()
-    closed: list[ClosedLot] = []
+    closed_lots: list[ClosedLot] = []
     for trade in steps:
         if isinstance(trade, BookedSplit):
             position = apply_split(position, trade.split)
             lots = _split_lots(lots, abs(position.quantity), trade.split)
             continue
-        for booked in split_at_flat(position, trade):
-            fill = booked.fill
+        for booked_fill in split_at_flat(position, trade):
+            fill = booked_fill.fill
             if lots and fill.side is not lots[0].side:
-                closed += _close_lots(lots, booked)
+                closed_lots += _close_lots(lots, booked_fill)
             else:
                 lots.append(
                     Lot(
@@ -86,60 +86,64 @@ def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
                         fill.side,
                         fill.quantity,
                         fill.value,
-                        booked.charges,
+                        booked_fill.charges,
                         fill.at or BEFORE_ALL,
-                        booked.trade_id,
+                        booked_fill.trade_id,
                     )
                 )
             position = apply_fill(position, fill)
-    return Lots(list(lots), closed)
+    return Lots(list(lots), closed_lots)
 
 
-def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
+def _close_lots(open_lots: deque[Lot], booked_fill: BookedFill) -> Iterable[ClosedLot]:
     """Yield the parts of lots that the fill closes. They hold at least its quantity."""
-    fill = booked.fill
-    left, value, charges = fill.quantity, fill.value, booked.charges
-    while left:
-        lot = held.popleft()
-        quantity = min(lot.quantity, left)
-        opened, kept = _split(lot, quantity)
-        if kept is not None:
-            held.appendleft(kept)
-        closing_value = compute_share(value, quantity, left)
-        closing_charges = compute_share(charges, quantity, left)
+    fill = booked_fill.fill
+    remaining_quantity, value, charges = fill.quantity, fill.value, booked_fill.charges
+    while remaining_quantity:
+        lot = open_lots.popleft()
+        quantity = min(lot.quantity, remaining_quantity)
+        closed_part, remaining_lot = _split_lot(lot, quantity)
+        if remaining_lot is not None:
+            open_lots.appendleft(remaining_lot)
+        closing_value = compute_share(value, quantity, remaining_quantity)
+        closing_charges = compute_share(charges, quantity, remaining_quantity)
         is_long = lot.side is Side.BUY
-        cost, proceeds = (opened.value, closing_value) if is_long else (closing_value, opened.value)
+        cost, proceeds = (closed_part.value, closing_value) if is_long else (closing_value, closed_part.value)
         yield ClosedLot(
             lot.book,
             lot.side,
             quantity,
             cost,
             proceeds,
-            opened.charges + closing_charges,
+            closed_part.charges + closing_charges,
             lot.opened_at,
             fill.at or BEFORE_ALL,
             lot.trade_id,
-            booked.trade_id,
+            booked_fill.trade_id,
         )
-        left, value, charges = left - quantity, value - closing_value, charges - closing_charges
+        remaining_quantity, value, charges = (
+            remaining_quantity - quantity,
+            value - closing_value,
+            charges - closing_charges,
+        )
 
 
-def _split_lots(held: Iterable[Lot], quantity: Decimal, split: Split) -> deque[Lot]:
+def _split_lots(open_lots: Iterable[Lot], quantity: Decimal, split: Split) -> deque[Lot]:
     """Return the lots after a split. The last one gets what rounding left of the position's quantity."""
-    lots = [lot._replace(quantity=compute_share(lot.quantity, *split.ratio)) for lot in held]
+    lots = [lot._replace(quantity=compute_share(lot.quantity, *split.ratio)) for lot in open_lots]
     if lots:
         rounded = quantity - sum(lot.quantity for lot in lots)
         lots[-1] = lots[-1]._replace(quantity=lots[-1].quantity + rounded)
     return deque(lot for lot in lots if lot.quantity > 0)
 
 
-def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
+def _split_lot(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
     """Return `quantity` of the lot, and the rest of it, None if there is none."""
     if quantity == lot.quantity:
         return lot, None
     value, charges = (compute_share(amount, quantity, lot.quantity) for amount in (lot.value, lot.charges))
     closed_part = lot._replace(quantity=quantity, value=value, charges=charges)
-    rest = lot._replace(
+    remaining_lot = lot._replace(
         quantity=lot.quantity - quantity, value=lot.value - value, charges=lot.charges - charges
     )
-    return closed_part, rest
+    return closed_part, remaining_lot

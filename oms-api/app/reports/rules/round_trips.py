@@ -62,22 +62,22 @@ class _OpenTrip:
     max_favorable: Decimal = ZERO
     trade_ids: list[str] = field(default_factory=list)
 
-    def add(self, booked: BookedFill) -> None:
+    def add(self, booked_fill: BookedFill) -> None:
         """Apply a fill that does not take the position through zero."""
-        fill = booked.fill
+        fill = booked_fill.fill
         traded_value = fill.local_value if fill.currency is not None else fill.value
         self.position = apply_fill(self.position, fill)
-        self.charges += booked.charges
-        self.trade_ids.append(booked.trade_id)
+        self.charges += booked_fill.charges
+        self.trade_ids.append(booked_fill.trade_id)
         if fill.side is self.side:
             self.entered += fill.quantity
             self.entered_value += traded_value
         else:
             self.exited_value += traded_value
-        self.highest_price = max(self.highest_price, booked.price)
-        self.lowest_price = min(self.lowest_price, booked.price)
+        self.highest_price = max(self.highest_price, booked_fill.price)
+        self.lowest_price = min(self.lowest_price, booked_fill.price)
         rate = divide(fill.value, fill.local_value) if fill.local_value else None
-        self._update_excursions(booked.price, rate)
+        self._update_excursions(booked_fill.price, rate)
 
     def split(self, split: Split) -> None:
         """Restate quantities and prices in the units after a split."""
@@ -128,11 +128,13 @@ def list_round_trips(book: BookKey, steps: Iterable[BookedStep]) -> Iterator[Rou
             if trip is not None:
                 trip.split(trade.split)
             continue
-        for booked in split_at_flat(FLAT if trip is None else trip.position, trade):
-            at = booked.fill.at or BEFORE_ALL
+        for booked_fill in split_at_flat(FLAT if trip is None else trip.position, trade):
+            at = booked_fill.fill.at or BEFORE_ALL
             if trip is None:
-                trip = _OpenTrip(booked.fill.side, at, booked.trade_id, booked.price, booked.price)
-            trip.add(booked)
+                trip = _OpenTrip(
+                    booked_fill.fill.side, at, booked_fill.trade_id, booked_fill.price, booked_fill.price
+                )
+            trip.add(booked_fill)
             if not trip.position.quantity:
                 yield trip.finish(book, at)
                 trip = None

@@ -47,23 +47,25 @@ class UsedRate(NamedTuple):
     age_seconds: float
 
 
-def split_at_flat(position: Position, booked: BookedFill) -> Iterator[BookedFill]:
+def split_at_flat(position: Position, booked_fill: BookedFill) -> Iterator[BookedFill]:
     """Yield the fill, or its closing and opening part where it takes the position through zero.
 
     Value and charges are divided in proportion to the quantity; the opening part gets the rest.
     """
-    fill = booked.fill
-    closed = compute_closed_quantity(position.quantity, fill.side.sign * fill.quantity)
-    if closed in {ZERO, fill.quantity}:
-        yield booked
+    fill = booked_fill.fill
+    closed_quantity = compute_closed_quantity(position.quantity, fill.side.sign * fill.quantity)
+    if closed_quantity in {ZERO, fill.quantity}:
+        yield booked_fill
         return
     value, local_value, charges = (
-        compute_share(amount, closed, fill.quantity)
-        for amount in (fill.value, fill.local_value, booked.charges)
+        compute_share(amount, closed_quantity, fill.quantity)
+        for amount in (fill.value, fill.local_value, booked_fill.charges)
     )
-    closing = fill._replace(quantity=closed, value=value, local_value=local_value)
+    closing = fill._replace(quantity=closed_quantity, value=value, local_value=local_value)
     opening = fill._replace(
-        quantity=fill.quantity - closed, value=fill.value - value, local_value=fill.local_value - local_value
+        quantity=fill.quantity - closed_quantity,
+        value=fill.value - value,
+        local_value=fill.local_value - local_value,
     )
-    yield booked._replace(fill=closing, charges=charges)
-    yield booked._replace(fill=opening, charges=booked.charges - charges)
+    yield booked_fill._replace(fill=closing, charges=charges)
+    yield booked_fill._replace(fill=opening, charges=booked_fill.charges - charges)

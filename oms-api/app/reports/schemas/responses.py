@@ -199,12 +199,12 @@ def _serialize_total(total: Converted) -> dict[str, Any]:
     }
 
 
-def serialize_rate(used: UsedRate) -> dict[str, Any]:
+def serialize_rate(used_rate: UsedRate) -> dict[str, Any]:
     """Return the rate as `UsedRateOut` describes it."""
     return {
-        "currency": used.currency,
-        "rate": format_money(used.rate),
-        "age_seconds": used.age_seconds,
+        "currency": used_rate.currency,
+        "rate": format_money(used_rate.rate),
+        "age_seconds": used_rate.age_seconds,
     }
 
 

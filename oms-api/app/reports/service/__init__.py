@@ -86,19 +86,21 @@ def report_exposure(
     )
     positions = list_positions_at_marks(connection, market, tenant_id, position_filter, now, MAX_POSITIONS)
     terms = find_instruments(
-        connection, sorted({InstrumentKey(tenant_id, position.held.symbol) for position in positions})
+        connection, sorted({InstrumentKey(tenant_id, position.holding.symbol) for position in positions})
     )
     rates = Rates(connection, market, tenant_id, now)
     values = []
     for marked_position in positions:
-        rate = rates.get(marked_position.held.base_currency)
+        rate = rates.get(marked_position.holding.base_currency)
         if rate is not None:
-            instrument = terms[InstrumentKey(tenant_id, marked_position.held.symbol)]
-            currency = marked_position.held.currency or marked_position.held.base_currency
+            instrument = terms[InstrumentKey(tenant_id, marked_position.holding.symbol)]
+            currency = marked_position.holding.currency or marked_position.holding.base_currency
             kind = (currency, instrument.asset_class, instrument.sector)
             value = multiply(marked_position.valuation.market_value, rate.rate)
             values.append(
-                HeldValue(marked_position.held.portfolio_name, marked_position.held.symbol, *kind, value)
+                HeldValue(
+                    marked_position.holding.portfolio_name, marked_position.holding.symbol, *kind, value
+                )
             )
     return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
 
@@ -110,9 +112,9 @@ def report_days(
     filters = _resolve_symbol(connection, tenant_id, filters)
     days = read_days(connection, tenant_id, filters)
     rates = Rates(connection, market, tenant_id, now)
-    found = {currency: rates.get(currency) for currency in {key.currency for key in days}}
-    known = {currency: rate for currency, rate in found.items() if rate is not None}
-    return DayReport(days, rates.base, known)
+    optional_rates = {currency: rates.get(currency) for currency in {key.currency for key in days}}
+    known_rates = {currency: rate for currency, rate in optional_rates.items() if rate is not None}
+    return DayReport(days, rates.base, known_rates)
 
 
 def report_round_trips(
@@ -175,21 +177,21 @@ def _sum_unrealized_pnl(
     for position in list_positions_at_marks(
         connection, market, tenant_id, position_filter, now, MAX_POSITIONS
     ):
-        name = position.held.portfolio_name if grouping is Grouping.PORTFOLIO else position.held.symbol
-        sums[GroupKey(name, position.held.base_currency)] += position.valuation.unrealized_pnl
+        name = position.holding.portfolio_name if grouping is Grouping.PORTFOLIO else position.holding.symbol
+        sums[GroupKey(name, position.holding.base_currency)] += position.valuation.unrealized_pnl
     return sums
 
 
 def _convert_total(rates: Rates, groups: Iterable[GroupResult]) -> Converted | None:
     """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
-    realized = charges = ZERO
+    realized_pnl = charges = ZERO
     unrealized: Decimal | None = None
     for group in groups:
         rate = rates.get(group.key.currency)
         if rate is None:
             return None
-        realized += multiply(group.totals.realized_pnl, rate.rate)
+        realized_pnl += multiply(group.totals.realized_pnl, rate.rate)
         charges += multiply(group.totals.charges, rate.rate)
         if group.unrealized_pnl is not None:
             unrealized = (unrealized or ZERO) + multiply(group.unrealized_pnl, rate.rate)
-    return Converted(rates.base, realized, unrealized, charges, rates.used)
+    return Converted(rates.base, realized_pnl, unrealized, charges, rates.used)

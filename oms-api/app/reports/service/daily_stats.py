@@ -59,30 +59,30 @@ def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
     """Return the statistics of each portfolio and day: stored rows, and the ledger's for other days."""
     if filters.symbol is not None or not (_is_midnight(filters.since) and _is_midnight(filters.until)):
         return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters))
-    stored = queries.list_days(connection, tenant_id, filters)
+    stored_days = queries.list_days(connection, tenant_id, filters)
     missing = map(_find_first_missing, queries.list_stored_until(connection, 0, None, tenant_id))
     since = min(missing, default=_NEVER)
     if since == _NEVER:
-        return stored
+        return stored_days
     if since > (filters.since or EPOCH):
         filters = replace(filters, since=since)
-    return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters)) | stored
+    return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters)) | stored_days
 
 
 def verify_daily_stats(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each stored day that differs from the ledger, and each that is missing before a stored one."""
-    for portfolio, stored in queries.iterate_stored_days(connection):
+    for portfolio, stored_days in queries.iterate_stored_days(connection):
         place = f"daily statistics of portfolio {portfolio.id} of tenant {portfolio.tenant_id}"
         expected: dict[str, StoredDayTotals] = {}
         if portfolio.name_key is not None:
             filters = ReportFilter(portfolio.name_key)
             days = sum_days(queries.iterate_booked_rows(connection, portfolio.tenant_id, filters))
             expected = {key.day.isoformat(): _build_row(key.day, totals) for key, totals in days.items()}
-        expected_days = {day for day in expected if day <= max(stored)}
-        for day in sorted(expected_days | stored.keys()):
-            day_totals, correct = stored.get(day), expected.get(day)
+        expected_days = {day for day in expected if day <= max(stored_days)}
+        for day in sorted(expected_days | stored_days.keys()):
+            day_totals, correct = stored_days.get(day), expected.get(day)
             if day_totals != correct:
-                yield ActionDifference(place, day, _describe(day_totals), _describe(correct))
+                yield ActionDifference(place, day, _describe_row(day_totals), _describe_row(correct))
 
 
 def _build_row(day: date, totals: ProfitTotals) -> StoredDayTotals:
@@ -92,7 +92,7 @@ def _build_row(day: date, totals: ProfitTotals) -> StoredDayTotals:
     )
 
 
-def _describe(row: StoredDayTotals | None) -> str:
+def _describe_row(row: StoredDayTotals | None) -> str:
     return "none" if row is None else " ".join(map(str, row[1:]))
 
 

@@ -83,8 +83,8 @@ class ProfitExplainer(NamedTuple):
 
     def _list_current(self, books: Iterable[PortfolioSummary]) -> Iterable[tuple[PortfolioSummary, _Period]]:
         keys = [name_key(book.name) for book in books]
-        found = find_books(self.connection, self.tenant_id, keys) if keys else {}
-        statements = {key: PortfolioStatement(*book) for key, book in found.items()}
+        books_with_holdings = find_books(self.connection, self.tenant_id, keys) if keys else {}
+        statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):
             close = find_last_close(self.connection, self.tenant_id, statement.book.id)
@@ -112,17 +112,17 @@ class ProfitExplainer(NamedTuple):
         movements = queries.list_booked_movements(self.connection, *key, period.bounds)
         rates: dict[str, Decimal] = {}
         for currency in list_currencies(period.start, period.end, trades):
-            quoted = self._find_rate(currency, book.base_currency, period.bounds.end)
-            rate = find_end_rate(currency, period.end, quoted, trades)
+            quoted_rate = self._find_rate(currency, book.base_currency, period.bounds.end)
+            rate = find_end_rate(currency, period.end, quoted_rate, trades)
             if rate is not None:
                 rates[currency] = rate
         return explain_day(period.start, period.end, rates, trades, movements)
 
     def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
-        keys = [InstrumentKey(self.tenant_id, pair) for pair in list_pairs(currency, base)]
-        read = self.market.find_marks if at is None else self.market.find_past_marks
-        found = read(self.connection, keys, at or self.now)
-        return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
+        keys = [InstrumentKey(self.tenant_id, currency_pair) for currency_pair in list_pairs(currency, base)]
+        find_quotes = self.market.find_marks if at is None else self.market.find_past_marks
+        quotes = find_quotes(self.connection, keys, at or self.now)
+        return find_rate(currency, base, {key.symbol: quote for key, quote in quotes.items()})
 
     def _value_currencies(self, statement: PortfolioStatement) -> Mapping[str, CurrencyValue]:
         open_positions = [

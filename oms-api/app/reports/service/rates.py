@@ -35,17 +35,19 @@ class Rates:
     def get(self, currency: str) -> UsedRate | None:
         """Return the rate of a currency, None if the quotes do not give one."""
         if currency not in self._known:
-            self._known[currency] = self._find(currency)
+            self._known[currency] = self._find_rate(currency)
         return self._known[currency]
 
-    def _find(self, currency: str) -> UsedRate | None:
+    def _find_rate(self, currency: str) -> UsedRate | None:
         connection, market, tenant_id = self._source
         pairs = list_pairs(currency, self.base)
-        found = market.find_quotes(connection, [InstrumentKey(tenant_id, pair) for pair in pairs], self._now)
-        quotes = {key.symbol: quote for key, quote in found.items()}
+        quotes_by_key = market.find_quotes(
+            connection, [InstrumentKey(tenant_id, currency_pair) for currency_pair in pairs], self._now
+        )
+        quotes = {key.symbol: quote for key, quote in quotes_by_key.items()}
         rate = find_rate(currency, self.base, quotes)
         if rate is None:
             return None
-        direct = [quotes[pair].at for pair in pairs[:2] if pair in quotes]
+        direct = [quotes[currency_pair].at for currency_pair in pairs[:2] if currency_pair in quotes]
         oldest = min(direct or [quote.at for quote in quotes.values()])
         return UsedRate(currency, rate, round(max((self._now - oldest).total_seconds(), 0.0), 3))

@@ -28,7 +28,7 @@ def iterate_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]
 def list_risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
     """Return the events whose type starts with `prefix` (such as "limit."), oldest first.
 
-    The facts of a payload that is not an object are empty.
+    A payload that is not an object becomes an empty one.
     """
     return [
         RiskEvent(tenant_id, Timestamp(convert_instant(at)), kind, _parse_payload(payload))
@@ -39,8 +39,10 @@ def list_risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
 def list_renamings(connection: Connection) -> list[RiskEvent]:
     """Return the renamings of portfolios, oldest first."""
     return [
-        RiskEvent(act.tenant_id, act.at, RENAMED, {"before": act.before["name"], "after": act.after["name"]})
-        for act in list_actions(connection, RENAMED)
+        RiskEvent(
+            entry.tenant_id, entry.at, RENAMED, {"before": entry.before["name"], "after": entry.after["name"]}
+        )
+        for entry in list_actions(connection, RENAMED)
     ]
 
 

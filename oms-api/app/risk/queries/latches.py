@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.column_values import convert_instant
+from app.database import build_insert
+from app.database.bulk import BulkWrite
 from app.risk.models import IS_ACTIVE, LatchRow
 from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.timestamps import Timestamp
@@ -29,7 +30,7 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
         LATCHES.c.tenant_id.in_(sorted(active_latches)), IS_ACTIVE
     )
     for tenant_id, *row in connection.execute(statement):
-        latch = _latch(row)
+        latch = _parse_latch(row)
         active_latches[tenant_id][latch.holder] = latch
     return active_latches
 
@@ -39,26 +40,14 @@ def find_release_time(connection: Connection, tenant_id: int, holder: LatchSubje
     statement = select(func.max(LATCHES.c.released_at)).where(
         LATCHES.c.tenant_id == tenant_id, *_build_holder_values(holder)
     )
-    released: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
-    return released
+    released_at: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
+    return released_at
 
 
-def set_latch(connection: Connection, tenant_id: int, latch: Latch) -> bool:
-    """Insert a latch. Return False if the holder has an active one.
-
-    Waits for another transaction that is inserting one.
-    """
-    values = {
-        "tenant_id": tenant_id,
-        "id": latch.id,
-        **latch.holder._asdict(),
-        "executions": latch.executions,
-        "most": latch.most,
-        "set_at": datetime.fromisoformat(latch.set_at),
-    }
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(LATCHES).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount > 0
+def build_latch_insert(tenant_id: int, latch: Latch) -> BulkWrite:
+    """Return the statement that inserts a latch. It fails if the holder has an active one."""
+    row = (tenant_id, latch.id, *latch.holder, latch.executions, latch.most, latch.set_at)
+    return build_insert(LATCHES, ("tenant_id", *_COLUMNS[:7]), [row])
 
 
 def list_latches(
@@ -70,15 +59,15 @@ def list_latches(
         statement = statement.where(LATCHES.c.id < before)
     if is_active is not None:
         statement = statement.where(LATCHES.c.released_at.is_(None) == is_active)
-    found = connection.execute(statement.order_by(LATCHES.c.id.desc()).limit(count))
-    return [_latch(row) for row in found]
+    rows = connection.execute(statement.order_by(LATCHES.c.id.desc()).limit(count))
+    return [_parse_latch(row) for row in rows]
 
 
 def find_latch(connection: Connection, tenant_id: int, latch_id: str) -> Latch | None:
     """Return a latch, locked until the transaction ends, None if there is none."""
     statement = select(*_PICKED).where(LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch_id)
     row = connection.execute(statement.with_for_update()).one_or_none()
-    return _latch(row) if row else None
+    return _parse_latch(row) if row else None
 
 
 def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
@@ -88,17 +77,24 @@ def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
         "released_by": latch.released_by,
         "reason": latch.reason,
     }
-    mine = (LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch.id)
-    connection.execute(update(LATCHES).where(*mine).values(**release))
+    conditions = (LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch.id)
+    connection.execute(update(LATCHES).where(*conditions).values(**release))
 
 
 def _build_holder_values(holder: LatchSubject) -> tuple[Any, ...]:
     return tuple(LATCHES.c[name] == value for name, value in holder._asdict().items())
 
 
-def _latch(row: Sequence[Any]) -> Latch:
-    latch_id, scope, name, symbol, executions, most, set_at, released, by, reason = row
+def _parse_latch(row: Sequence[Any]) -> Latch:
+    latch_id, scope, name, symbol, executions, most, set_at, released_at, released_by, reason = row
     holder = LatchSubject(LatchScope(scope), name, symbol)
     return Latch(
-        latch_id, holder, executions, most, convert_instant(set_at), convert_instant(released), by, reason
+        latch_id,
+        holder,
+        executions,
+        most,
+        convert_instant(set_at),
+        convert_instant(released_at),
+        released_by,
+        reason,
     )

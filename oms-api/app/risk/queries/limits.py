@@ -27,19 +27,19 @@ def select_limits(tenant_id: int) -> Select[Any]:
 def list_limits(connection: Connection, tenant_id: int) -> list[SetLimit]:
     """Return all limits by scope, name and code, including expired ones."""
     order = (LimitRow.scope, LimitRow.name_key, LimitRow.code, LimitRow.is_temporary)
-    return [_set_limit(row) for row in connection.execute(select_limits(tenant_id).order_by(*order))]
+    return [_parse_limit(row) for row in connection.execute(select_limits(tenant_id).order_by(*order))]
 
 
 def load_limits(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[SetLimit]]:
     """Return the limits by tenant, by one statement."""
     ids = sorted(set(tenant_ids))
-    found: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
+    limits: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
     keys = [(tenant_id,) for tenant_id in ids]
     for tenant_id, *row in find_matching_rows(
         connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys
     ):
-        found[tenant_id].append(_set_limit(row))
-    return found
+        limits[tenant_id].append(_parse_limit(row))
+    return limits
 
 
 def has_limits(connection: Connection, tenant_id: int) -> bool:
@@ -51,34 +51,34 @@ def has_limits(connection: Connection, tenant_id: int) -> bool:
 
 def find_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit | None:
     """Return the limit with the same scope, name and code, temporary or permanent as `limit` is."""
-    row = connection.execute(select_limits(tenant_id).where(*_place(limit))).one_or_none()
-    return _set_limit(row) if row else None
+    row = connection.execute(select_limits(tenant_id).where(*_build_key_conditions(limit))).one_or_none()
+    return _parse_limit(row) if row else None
 
 
 def count_other_limits(connection: Connection, tenant_id: int, limit: SetLimit) -> tuple[int, int]:
     """Return the number of the tenant's other limits, and the number of characters in their lists."""
     counts = (func.count(), func.coalesce(func.sum(func.length(LimitRow.words)), 0))
-    statement = select(*counts).where(LimitRow.tenant_id == tenant_id, ~and_(*_place(limit)))
+    statement = select(*counts).where(LimitRow.tenant_id == tenant_id, ~and_(*_build_key_conditions(limit)))
     limits, characters = connection.execute(statement).one()
     return int(limits), int(characters)
 
 
 def build_limit_upsert(tenant_id: int, limit: SetLimit) -> BulkWrite:
     """Return the statement that inserts or updates a limit."""
-    row = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
-    rest = (limit.name, format_fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
+    key_values = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
+    values = (limit.name, format_fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
     names = ("name", "value", "until", "set_by", "set_at", "words")
-    return build_upsert(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
+    return build_upsert(LIMITS, _KEY + names, _KEY, [(*key_values, *values)])
 
 
 def delete_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> bool:
     """Delete a limit, temporary and permanent. Return False if there was none."""
-    place = (LimitRow.scope == limit.scope, LimitRow.name_key == limit.key, LimitRow.code == limit.code)
-    removed = connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *place))
+    is_limit = (LimitRow.scope == limit.scope, LimitRow.name_key == limit.key, LimitRow.code == limit.code)
+    removed = connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *is_limit))
     return removed.rowcount > 0
 
 
-def _place(limit: SetLimit) -> tuple[Any, ...]:
+def _build_key_conditions(limit: SetLimit) -> tuple[Any, ...]:
     return (
         LimitRow.scope == limit.scope,
         LimitRow.name_key == limit.key,
@@ -87,9 +87,9 @@ def _place(limit: SetLimit) -> tuple[Any, ...]:
     )
 
 
-def _set_limit(row: Sequence[Any]) -> SetLimit:
+def _parse_limit(row: Sequence[Any]) -> SetLimit:
     """Return the limit of a row. Values are decimals and datetimes from PostgreSQL, text from SQLite."""
-    scope, key, name, code, value, until, set_by, set_at, words = row
+    scope, key, name, code, value, until, set_by, set_at, allowed_values = row
     return SetLimit(
         LimitScope(scope),
         key,
@@ -99,5 +99,5 @@ def _set_limit(row: Sequence[Any]) -> SetLimit:
         convert_instant(until),
         set_by,
         convert_instant(set_at),
-        words,
+        allowed_values,
     )

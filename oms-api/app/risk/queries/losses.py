@@ -13,10 +13,9 @@ from app.money import ZERO
 from app.risk.queries.limits import LIMITS
 from app.risk.queries.switches import CHANGES, SWITCHES
 from app.risk.rules.limits import LimitScope
-from app.risk.rules.losses import LOSS_CODES, LOSS_LIMIT_ACTOR, LossBaseline, SwitchState
+from app.risk.rules.losses import LOSS_CODES, LOSS_LIMIT_ACTOR, LossBaseline
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
-from app.timestamps import format_timestamp
 
 _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 # Reads by portfolio id what the P&L of a tenant's portfolios is measured against.
@@ -94,30 +93,13 @@ def find_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> 
     return {PortfolioKey(tenant_id, portfolio_id) for portfolio_id in connection.execute(statement).scalars()}
 
 
-def find_switch(connection: Connection, tenant_id: int, name_key: str) -> SwitchState | None:
-    """Return the kill switch of a portfolio, None if it was never set."""
-    columns = (SWITCHES.c.state, SWITCHES.c.set_by, SWITCHES.c.set_at)
-    row = connection.execute(
-        select(*columns).where(
-            SWITCHES.c.tenant_id == tenant_id,
-            SWITCHES.c.scope == SwitchScope.PORTFOLIO,
-            SWITCHES.c.name_key == name_key,
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    at = format_timestamp(row[2]) if isinstance(row[2], datetime) else row[2]
-    return SwitchState(TradingState(row[0]), row[1], at)
-
-
-def was_set_by_loss_limit(connection: Connection, tenant_id: int, name_key: str, since: datetime) -> bool:
-    """Return whether a loss limit set the portfolio's switch to REDUCING at `since` or later."""
-    statement = select(CHANGES.c.id).where(
+def find_portfolios_set_by_loss_limits(connection: Connection, tenant_id: int, since: datetime) -> set[str]:
+    """Return the name keys of the portfolios that a loss limit set to REDUCING at `since` or later."""
+    statement = select(CHANGES.c.name_key).where(
         CHANGES.c.tenant_id == tenant_id,
         CHANGES.c.scope == SwitchScope.PORTFOLIO,
-        CHANGES.c.name_key == name_key,
         CHANGES.c.set_by == LOSS_LIMIT_ACTOR,
         CHANGES.c.state == TradingState.REDUCING,
         CHANGES.c.set_at >= since,
     )
-    return connection.execute(statement).first() is not None
+    return set(connection.execute(statement).scalars())

@@ -27,18 +27,21 @@ def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: 
     for table in (_SWITCHES, _LIMITS):
         new_names = {"name_key": new_key, "name": new_name}
         connection.execute(update(table).where(*_build_conditions(table, tenant_id, key)).values(**new_names))
-    state, _ = load_switches(connection, [tenant_id])[tenant_id].get_state(new_key)
-    mine = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key == new_key)
-    connection.execute(update(_PORTFOLIOS).where(*mine).values(trading_state=state.value))
+    state = load_switches(connection, [tenant_id])[tenant_id].get_state(new_key).state
+    conditions = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key == new_key)
+    connection.execute(update(_PORTFOLIOS).where(*conditions).values(trading_state=state.value))
 
 
 def _drop_the_milder_switch(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
-    own, waiting = _switch(connection, tenant_id, key), _switch(connection, tenant_id, new_key)
-    if own is None or waiting is None:
+    renamed_switch, existing_switch = (
+        _switch(connection, tenant_id, key),
+        _switch(connection, tenant_id, new_key),
+    )
+    if renamed_switch is None or existing_switch is None:
         return
-    states = TradingState(own["state"]), TradingState(waiting["state"])
+    states = TradingState(renamed_switch["state"]), TradingState(existing_switch["state"])
     if get_strictest_state(*states) is not states[0]:
-        values = {name: waiting[name] for name in ("state", "reason", "set_by", "set_at")}
+        values = {name: existing_switch[name] for name in ("state", "reason", "set_by", "set_at")}
         connection.execute(
             update(_SWITCHES).where(*_build_conditions(_SWITCHES, tenant_id, key)).values(**values)
         )
@@ -51,10 +54,12 @@ def _switch(connection: Connection, tenant_id: int, key: str) -> RowMapping | No
 
 
 def _drop_replaced_limits(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
-    what = (_LIMITS.c.code, _LIMITS.c.is_temporary)
-    own = connection.execute(select(*what).where(*_build_conditions(_LIMITS, tenant_id, key))).all()
-    if own:
-        replaced = tuple_(*what).in_([tuple(row) for row in own])
+    columns = (_LIMITS.c.code, _LIMITS.c.is_temporary)
+    renamed_rows = connection.execute(
+        select(*columns).where(*_build_conditions(_LIMITS, tenant_id, key))
+    ).all()
+    if renamed_rows:
+        replaced = tuple_(*columns).in_([tuple(row) for row in renamed_rows])
         connection.execute(delete(_LIMITS).where(*_build_conditions(_LIMITS, tenant_id, new_key), replaced))
 
 

@@ -32,6 +32,21 @@ class SwitchKey(NamedTuple):
     set_at: datetime
 
 
+class PortfolioName(NamedTuple):
+    """The id and the name of a portfolio."""
+
+    id: int
+    name: str
+
+
+class PortfolioTradingState(NamedTuple):
+    """A portfolio with its current trading state."""
+
+    id: int
+    name_key: str
+    trading_state: str
+
+
 class SwitchChange(NamedTuple):
     """A change of a kill switch. `key` is the key of `name`; both are empty for the tenant's own."""
 
@@ -97,10 +112,10 @@ def load_halts(connection: Connection, until: datetime) -> dict[int, set[SwitchK
     statement = select(*(SWITCHES.c[name] for name in columns)).where(
         SWITCHES.c.state == TradingState.HALTED, SWITCHES.c.set_at <= until
     )
-    found: dict[int, set[SwitchKey]] = {}
+    halts: dict[int, set[SwitchKey]] = {}
     for tenant_id, *key in connection.execute(statement):
-        found.setdefault(tenant_id, set()).add(SwitchKey._make(key))
-    return found
+        halts.setdefault(tenant_id, set()).add(SwitchKey._make(key))
+    return halts
 
 
 def find_opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
@@ -111,7 +126,7 @@ def find_opening_state(connection: Connection, tenant_id: int, name_key: str) ->
     """
     tenant = select(Tenant.id).where(Tenant.id == tenant_id)
     connection.execute(tenant.with_for_update(read=True, key_share=True))
-    return load_switches(connection, [tenant_id])[tenant_id].get_state(name_key)[0].value
+    return load_switches(connection, [tenant_id])[tenant_id].get_state(name_key).state.value
 
 
 def store_switch(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
@@ -150,13 +165,13 @@ def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most:
     """Return whether the switch exists, or fewer than `most` do."""
     is_match = (SWITCHES.c.scope == change.scope) & (SWITCHES.c.name_key == change.key)
     counts = (func.count(), func.coalesce(func.sum(case((is_match, 1), else_=0)), 0))
-    switches, known = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
-    return bool(known) or int(switches) < most
+    switches, is_set = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
+    return bool(is_set) or int(switches) < most
 
 
 def lock_portfolios_of(
     connection: Connection, tenant_id: int, only: int | None = None, *, skips_locked: bool = False
-) -> list[tuple[int, str, str]]:
+) -> list[PortfolioTradingState]:
     """Return id, name key and trading state of the tenant's portfolios, or of one, locked.
 
     They are locked in the order of ids. The statement waits only briefly for locks; with `skips_locked` it
@@ -172,27 +187,27 @@ def lock_portfolios_of(
     if only is not None:
         statement = statement.where(Portfolio.id == only)
     locked = connection.execute(statement.order_by(Portfolio.id).with_for_update(skip_locked=skips_locked))
-    return [(row[0], row[1], row[2]) for row in locked]
+    return [PortfolioTradingState._make(row) for row in locked]
 
 
-def list_named_portfolios(connection: Connection, tenant_id: int) -> list[tuple[int, str]]:
-    """Return id and name of the tenant's portfolios."""
+def list_portfolio_names(connection: Connection, tenant_id: int) -> list[PortfolioName]:
+    """Return the ids and names of the tenant's portfolios."""
     statement = select(Portfolio.id, Portfolio.name).where(Portfolio.tenant_id == tenant_id)
-    return [(row[0], row[1]) for row in connection.execute(statement.order_by(Portfolio.id))]
+    return [PortfolioName._make(row) for row in connection.execute(statement.order_by(Portfolio.id))]
 
 
 def update_trading_states(
-    tenant_id: int, portfolios: Sequence[tuple[int, str, str]], switches: Switches
+    tenant_id: int, portfolios: Sequence[PortfolioTradingState], switches: Switches
 ) -> list[BulkWrite]:
-    """Return the statement that writes the switches' states to portfolios (id, name key, current state).
+    """Return the statement that writes the switches' states to portfolios.
 
     Reported trades obey the state of the portfolio.
     """
     changed = []
-    for portfolio_id, name_key, before in portfolios:
-        state, _ = switches.get_state(name_key)
-        if state != before:
-            changed.append((state.value, tenant_id, portfolio_id))
+    for portfolio in portfolios:
+        state = switches.get_state(portfolio.name_key).state
+        if state != portfolio.trading_state:
+            changed.append((state.value, tenant_id, portfolio.id))
     return [build_update(PORTFOLIOS, ("trading_state",), ("tenant_id", "id"), changed)] if changed else []
 
 

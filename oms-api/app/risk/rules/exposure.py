@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.money import ZERO, compute_share, multiply
 from app.risk.rules.values import Candidate, Prices, SymbolExposure, Totals, WorkingOrder
@@ -10,7 +11,10 @@ NO_PRICES = Prices()
 _TWO = Decimal(2)
 _UNTRIGGERED = frozenset({"STOP", "STOP_LIMIT", "TRAILING_STOP"})
 
-_Valued = tuple[WorkingOrder, Decimal]  # an order and its value
+
+class _ValuedOrder(NamedTuple):
+    order: WorkingOrder
+    value: Decimal
 
 
 def get_reference_price(prices: Prices) -> Decimal | None:
@@ -48,10 +52,10 @@ def needs_current_price(order: Candidate, prices: Prices) -> bool:
     the market.
     """
     if is_waiting(order):
-        watched = get_touch_price(order.side, prices) if prices.last is None else prices.last
-        if order.stop_price is None or watched is None:
+        trigger_price = get_touch_price(order.side, prices) if prices.last is None else prices.last
+        if order.stop_price is None or trigger_price is None:
             return order.stop_price is None
-        return _is_at_least(order.side, watched, order.stop_price)
+        return _is_at_least(order.side, trigger_price, order.stop_price)
     if order.limit_price is None:
         return True
     other = get_touch_price(order.side, prices)
@@ -81,7 +85,7 @@ def get_reducible_quantity(book: SymbolExposure, side: str) -> Decimal:
 def build_symbol_book(
     position: Decimal,
     mark: Decimal | None,
-    working: Sequence[WorkingOrder] = (),
+    working_orders: Sequence[WorkingOrder] = (),
     prices: Prices = NO_PRICES,
     order: Candidate | None = None,
     rate: Decimal | None = None,
@@ -91,21 +95,21 @@ def build_symbol_book(
     Of mutually exclusive orders, the one with the highest value counts. Orders that exclude `order` do not
     count, and orders of its group do not count as its opposite side.
     """
-    if not working:
+    if not working_orders:
         return SymbolExposure(position, mark, rate=rate)
     exclusive = order.exclusive_id if order else None
-    valued = [
-        (
+    valued_orders = [
+        _ValuedOrder(
             working_order,
             compute_order_value(working_order.leaves, _get_price_or_mark(mark, working_order, prices), rate),
         )
-        for working_order in working
+        for working_order in working_orders
     ]
-    counted = _count_exclusive_orders_once(
-        [pair for pair in valued if not exclusive or pair[0].exclusive_id != exclusive]
+    counted_orders = _count_exclusive_orders_once(
+        [entry for entry in valued_orders if not exclusive or entry.order.exclusive_id != exclusive]
     )
-    buys = _limit_exits([pair for pair in counted if pair[0].side == "BUY"], -position, order)
-    sells = _limit_exits([pair for pair in counted if pair[0].side != "BUY"], position, order)
+    buys = _limit_exits([entry for entry in counted_orders if entry.order.side == "BUY"], -position, order)
+    sells = _limit_exits([entry for entry in counted_orders if entry.order.side != "BUY"], position, order)
     group = order.group_id if order else None
     return SymbolExposure(
         position,
@@ -113,9 +117,9 @@ def build_symbol_book(
         *_sum_quantity_and_value(buys),
         *_sum_quantity_and_value(sells),
         _compute_shorting_value(position, sells),
-        len(working),
-        min(_list_resting_prices(working, "SELL", group), default=None),
-        max(_list_resting_prices(working, "BUY", group), default=None),
+        len(working_orders),
+        min(_list_resting_prices(working_orders, "SELL", group), default=None),
+        max(_list_resting_prices(working_orders, "BUY", group), default=None),
         rate,
         _sum_exit_quantity(buys),
         _sum_exit_quantity(sells),
@@ -149,31 +153,31 @@ def compute_totals(book: SymbolExposure) -> Totals:
     )
 
 
-def add_totals(left: Totals, right: Totals) -> Totals:
+def add_totals(first: Totals, second: Totals) -> Totals:
     """Return the sum of two totals."""
     return Totals(
-        left.shorts + right.shorts,
-        left.buy_value + right.buy_value,
-        left.shorting_value + right.shorting_value,
-        left.gross + right.gross,
-        left.net_high + right.net_high,
-        left.net_low + right.net_low,
-        left.orders + right.orders,
-        left.buy_charges + right.buy_charges,
+        first.shorts + second.shorts,
+        first.buy_value + second.buy_value,
+        first.shorting_value + second.shorting_value,
+        first.gross + second.gross,
+        first.net_high + second.net_high,
+        first.net_low + second.net_low,
+        first.orders + second.orders,
+        first.buy_charges + second.buy_charges,
     )
 
 
-def subtract_totals(left: Totals, right: Totals) -> Totals:
+def subtract_totals(minuend: Totals, subtrahend: Totals) -> Totals:
     """Return the difference of two totals."""
     return Totals(
-        left.shorts - right.shorts,
-        left.buy_value - right.buy_value,
-        left.shorting_value - right.shorting_value,
-        left.gross - right.gross,
-        left.net_high - right.net_high,
-        left.net_low - right.net_low,
-        left.orders - right.orders,
-        left.buy_charges - right.buy_charges,
+        minuend.shorts - subtrahend.shorts,
+        minuend.buy_value - subtrahend.buy_value,
+        minuend.shorting_value - subtrahend.shorting_value,
+        minuend.gross - subtrahend.gross,
+        minuend.net_high - subtrahend.net_high,
+        minuend.net_low - subtrahend.net_low,
+        minuend.orders - subtrahend.orders,
+        minuend.buy_charges - subtrahend.buy_charges,
     )
 
 
@@ -213,63 +217,59 @@ def _get_price_or_mark(mark: Decimal | None, order: WorkingOrder, prices: Prices
     return (mark or ZERO) if price is None else price
 
 
-def _count_exclusive_orders_once(
-    valued: Sequence[tuple[WorkingOrder, Decimal]],
-) -> list[tuple[WorkingOrder, Decimal]]:
-    counted: list[tuple[WorkingOrder, Decimal]] = []
+def _count_exclusive_orders_once(valued_orders: Sequence[_ValuedOrder]) -> list[_ValuedOrder]:
+    counted_orders: list[_ValuedOrder] = []
     largest: dict[tuple[str, str], int] = {}
-    for pair in valued:
-        order, value = pair
-        if order.exclusive_id is None:
-            counted.append(pair)
+    for entry in valued_orders:
+        if entry.order.exclusive_id is None:
+            counted_orders.append(entry)
             continue
-        key = (order.exclusive_id, order.side)
+        key = (entry.order.exclusive_id, entry.order.side)
         if key not in largest:
-            largest[key] = len(counted)
-            counted.append(pair)
-        elif value > counted[largest[key]][1]:
-            counted[largest[key]] = pair
-    return counted
+            largest[key] = len(counted_orders)
+            counted_orders.append(entry)
+        elif entry.value > counted_orders[largest[key]].value:
+            counted_orders[largest[key]] = entry
+    return counted_orders
 
 
-def _limit_exits(valued: Sequence[_Valued], held_quantity: Decimal, order: Candidate | None) -> list[_Valued]:
+def _limit_exits(
+    valued_orders: Sequence[_ValuedOrder], held_quantity: Decimal, order: Candidate | None
+) -> list[_ValuedOrder]:
     """Return the orders of one side, exits last. Exits are limited to the quantity that other orders leave.
 
     The evaluated order counts among the other orders. `held_quantity` is positive if that side reduces the
     position.
     """
-    found = [pair for pair in valued if not pair[0].is_exit]
-    if len(found) == len(valued):
-        return found
-    side = valued[0][0].side
-    room = held_quantity - sum((order.leaves for order, _ in found), ZERO)
-    if order is not None and order.side == side:
-        room -= order.quantity
-    for working_order, value in valued:
-        leaves = min(working_order.leaves, max(room, ZERO)) if working_order.is_exit else ZERO
+    limited_orders = [entry for entry in valued_orders if not entry.order.is_exit]
+    if len(limited_orders) == len(valued_orders):
+        return limited_orders
+    remaining_quantity = held_quantity - sum((entry.order.leaves for entry in limited_orders), ZERO)
+    if order is not None and order.side == valued_orders[0].order.side:
+        remaining_quantity -= order.quantity
+    for working_order, value in valued_orders:
+        leaves = min(working_order.leaves, max(remaining_quantity, ZERO)) if working_order.is_exit else ZERO
         if leaves:
             charges = compute_share(working_order.charges, leaves, working_order.leaves)
-            found.append(
-                (
-                    working_order._replace(leaves=leaves, charges=charges),
-                    compute_share(value, leaves, working_order.leaves),
-                )
+            limited_order = working_order._replace(leaves=leaves, charges=charges)
+            limited_orders.append(
+                _ValuedOrder(limited_order, compute_share(value, leaves, working_order.leaves))
             )
-            room -= leaves
-    return found
+            remaining_quantity -= leaves
+    return limited_orders
 
 
-def _sum_exit_quantity(valued: Sequence[_Valued]) -> Decimal:
-    return sum((working_order.leaves for working_order, _ in valued if working_order.is_exit), ZERO)
+def _sum_exit_quantity(valued_orders: Sequence[_ValuedOrder]) -> Decimal:
+    return sum((working_order.leaves for working_order, _ in valued_orders if working_order.is_exit), ZERO)
 
 
-def _sum_quantity_and_value(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> tuple[Decimal, Decimal]:
-    return sum((working_order.leaves for working_order, _ in valued), ZERO), sum(
-        (value for _, value in valued), ZERO
+def _sum_quantity_and_value(valued_orders: Sequence[_ValuedOrder]) -> tuple[Decimal, Decimal]:
+    return sum((working_order.leaves for working_order, _ in valued_orders), ZERO), sum(
+        (value for _, value in valued_orders), ZERO
     )
 
 
-def _compute_shorting_value(position: Decimal, sells: Sequence[tuple[WorkingOrder, Decimal]]) -> Decimal:
+def _compute_shorting_value(position: Decimal, sells: Sequence[_ValuedOrder]) -> Decimal:
     """Return the value of the part of the sells that exceeds the position, in the order of the sells."""
     held_quantity, total = max(position, ZERO), ZERO
     for order, value in sells:
@@ -280,10 +280,12 @@ def _compute_shorting_value(position: Decimal, sells: Sequence[tuple[WorkingOrde
     return total
 
 
-def _list_resting_prices(working: Sequence[WorkingOrder], side: str, group: str | None) -> list[Decimal]:
+def _list_resting_prices(
+    working_orders: Sequence[WorkingOrder], side: str, group: str | None
+) -> list[Decimal]:
     return [
         order.limit_price
-        for order in working
+        for order in working_orders
         if order.side == side
         and order.limit_price is not None
         and order.is_at_market

@@ -129,11 +129,11 @@ class SetLimit(NamedTuple):
 
 def filter_active_limits(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
     """Return the limits that apply at `now` (canonical text). Temporary limits replace permanent ones."""
-    found: dict[tuple[LimitCode, LimitScope, str], SetLimit] = {}
+    active_limits: dict[tuple[LimitCode, LimitScope, str], SetLimit] = {}
     for row in sorted(rows, key=lambda set_limit: set_limit.until is not None):
         if row.until is None or row.until > now:
-            found[row.code, row.scope, row.key] = row
-    return list(found.values())
+            active_limits[row.code, row.scope, row.key] = row
+    return list(active_limits.values())
 
 
 def index_limits(limits: Iterable[SetLimit]) -> Rows:
@@ -169,20 +169,20 @@ def find_limits(subject: Subject, rows: Rows) -> Limits:
     """
     label = subject.user if subject.key not in {None, subject.user} else None
     scope_keys = [key for key in list_scope_keys(subject) if key != (LimitScope.USER, label)]
-    found = {code: _resolve_value(code, scope_keys, rows) for code in LimitCode}
+    values = {code: _resolve_value(code, scope_keys, rows) for code in LimitCode}
     user_rows = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
     firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
     if subject.is_live:
         missing = tuple(
-            code for code in NEEDED if found[code] is None and firm.get(AGGREGATES.get(code, "")) is None
+            code for code in NEEDED if values[code] is None and firm.get(AGGREGATES.get(code, "")) is None
         )
     else:
         missing = ()
         _fill_missing(
-            found, _build_profile(subject, found, starts=bool(user_rows[LimitCode.STARTER_PROFILE]))
+            values, _build_profile(subject, values, starts=bool(user_rows[LimitCode.STARTER_PROFILE]))
         )
-    _apply_labeled_limits(found, user_rows)
-    return _build_limits(found, firm, missing)
+    _apply_labeled_limits(values, user_rows)
+    return _build_limits(values, firm, missing)
 
 
 def list_scope_keys(subject: Subject) -> list[ScopeKey]:
@@ -215,59 +215,59 @@ def _resolve_value(code: LimitCode, scope_keys: list[ScopeKey], rows: Rows) -> D
 
 
 def _build_profile(
-    subject: Subject, found: Mapping[LimitCode, Decimal | None], *, starts: bool
+    subject: Subject, values: Mapping[LimitCode, Decimal | None], *, starts: bool
 ) -> dict[LimitCode, Decimal]:
     profile = dict(_DEFAULT_PROFILE)
-    if starts or found[LimitCode.STARTER_PROFILE]:
+    if starts or values[LimitCode.STARTER_PROFILE]:
         profile.update(_STARTER)
         quantity = LimitCode.MAX_ORDER_QUANTITY
         profile[quantity] = _STARTER_UNITS.get(subject.asset_class, profile[quantity])
     return profile
 
 
-def _fill_missing(found: dict[LimitCode, Decimal | None], profile: Mapping[LimitCode, Decimal]) -> None:
+def _fill_missing(values: dict[LimitCode, Decimal | None], profile: Mapping[LimitCode, Decimal]) -> None:
     for code, value in profile.items():
-        if found[code] is None:
-            found[code] = value
+        if values[code] is None:
+            values[code] = value
 
 
 def _apply_labeled_limits(
-    found: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, Decimal | None]
+    values: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, Decimal | None]
 ) -> None:
     for code, value in label.items():
-        current = found[code]
+        current = values[code]
         if value is not None:
-            found[code] = value if current is None else _get_stricter(code, current, value)
+            values[code] = value if current is None else _get_stricter(code, current, value)
 
 
-def _get_stricter(code: LimitCode, one: Decimal, other: Decimal) -> Decimal:
-    if code is LimitCode.REPEATED_EXECUTIONS and not (one and other):  # zero means no limit
-        return one or other
-    return max(one, other) if code in _HIGHER_IS_STRICTER else min(one, other)
+def _get_stricter(code: LimitCode, first: Decimal, second: Decimal) -> Decimal:
+    if code is LimitCode.REPEATED_EXECUTIONS and not (first and second):  # zero means no limit
+        return first or second
+    return max(first, second) if code in _HIGHER_IS_STRICTER else min(first, second)
 
 
 def _build_limits(
-    found: Mapping[LimitCode, Decimal | None], firm: Mapping[str, Decimal | None], missing: tuple[str, ...]
+    values: Mapping[LimitCode, Decimal | None], firm: Mapping[str, Decimal | None], missing: tuple[str, ...]
 ) -> Limits:
     return Limits(
-        max_order_quantity=found[LimitCode.MAX_ORDER_QUANTITY],
-        max_order_value=found[LimitCode.MAX_ORDER_VALUE],
-        min_price=found[LimitCode.MIN_PRICE],
-        max_price=found[LimitCode.MAX_PRICE],
-        price_collar_percent=found[LimitCode.PRICE_COLLAR_PERCENT],
-        max_position_value=found[LimitCode.MAX_POSITION_VALUE],
-        max_gross_exposure=found[LimitCode.MAX_GROSS_EXPOSURE],
-        max_net_exposure=found[LimitCode.MAX_NET_EXPOSURE],
-        short_selling=bool(found[LimitCode.SHORT_SELLING]),
-        repeat_order_seconds=found[LimitCode.REPEAT_ORDER_SECONDS] or ZERO,
-        max_open_orders=found[LimitCode.MAX_OPEN_ORDERS],
-        max_daily_loss=found[LimitCode.MAX_DAILY_LOSS],
-        max_drawdown=found[LimitCode.MAX_DRAWDOWN],
-        messages_per_minute=found[LimitCode.MESSAGES_PER_MINUTE],
+        max_order_quantity=values[LimitCode.MAX_ORDER_QUANTITY],
+        max_order_value=values[LimitCode.MAX_ORDER_VALUE],
+        min_price=values[LimitCode.MIN_PRICE],
+        max_price=values[LimitCode.MAX_PRICE],
+        price_collar_percent=values[LimitCode.PRICE_COLLAR_PERCENT],
+        max_position_value=values[LimitCode.MAX_POSITION_VALUE],
+        max_gross_exposure=values[LimitCode.MAX_GROSS_EXPOSURE],
+        max_net_exposure=values[LimitCode.MAX_NET_EXPOSURE],
+        short_selling=bool(values[LimitCode.SHORT_SELLING]),
+        repeat_order_seconds=values[LimitCode.REPEAT_ORDER_SECONDS] or ZERO,
+        max_open_orders=values[LimitCode.MAX_OPEN_ORDERS],
+        max_daily_loss=values[LimitCode.MAX_DAILY_LOSS],
+        max_drawdown=values[LimitCode.MAX_DRAWDOWN],
+        messages_per_minute=values[LimitCode.MESSAGES_PER_MINUTE],
         firm_gross_exposure=firm["firm_gross_exposure"],
         firm_net_exposure=firm["firm_net_exposure"],
         firm_open_orders=firm["firm_open_orders"],
         firm_daily_loss=firm["firm_daily_loss"],
         missing=missing,
-        repeated_executions=found[LimitCode.REPEATED_EXECUTIONS] or ZERO,
+        repeated_executions=values[LimitCode.REPEATED_EXECUTIONS] or ZERO,
     )

@@ -57,9 +57,9 @@ def find_breach(
 
 def describe_breach(breach: Breach) -> str:
     """Return the reason of the switch, for people."""
-    what = "daily loss" if breach.code is LimitCode.MAX_DAILY_LOSS else "drawdown"
+    limit_name = "daily loss" if breach.code is LimitCode.MAX_DAILY_LOSS else "drawdown"
     loss, limit = format_grouped_amount(breach.loss), format_grouped_amount(breach.limit)
-    return f"The {what} of {loss} has reached {breach.code}, which is {limit}."
+    return f"The {limit_name} of {loss} has reached {breach.code}, which is {limit}."
 
 
 def find_new_switch_state(

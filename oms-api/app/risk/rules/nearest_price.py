@@ -22,13 +22,13 @@ def find_nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
         return None
     tick = risk.instrument.tick_size if risk.instrument else _FINEST
     low, high = _compute_bounds(risk, is_limit=denied_price == order.limit_price)
-    found = round_to_nearest_step(denied_price, tick)
-    if high is not None and found > high:
-        found = round_down_to_step(high, tick)
-    if low is not None and found < low:
-        found = round_up_to_step(low, tick)
-    is_within = (high is None or found <= high) and (low is None or found >= low)
-    return found if found > ZERO and is_within else None
+    price = round_to_nearest_step(denied_price, tick)
+    if high is not None and price > high:
+        price = round_down_to_step(high, tick)
+    if low is not None and price < low:
+        price = round_up_to_step(low, tick)
+    is_within = (high is None or price <= high) and (low is None or price >= low)
+    return price if price > ZERO and is_within else None
 
 
 def _compute_bounds(risk: RiskInput, *, is_limit: bool) -> tuple[Decimal | None, Decimal | None]:

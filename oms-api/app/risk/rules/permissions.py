@@ -35,18 +35,18 @@ def find_permission(subject: Subject, lists: Lists) -> Permission:
     """Return what an order may trade under the lists."""
     if not lists:
         return EVERYTHING
-    places = list_scope_keys(subject)
-    granted = []
+    scope_keys = list_scope_keys(subject)
+    permissions = []
     for code in LISTS:
-        found = [lists[code, *place] for place in places if (code, *place) in lists]
-        granted.append(frozenset.intersection(*found) if found else None)
-    return Permission(*granted) if any(part is not None for part in granted) else EVERYTHING
+        matching_lists = [lists[code, *scope_key] for scope_key in scope_keys if (code, *scope_key) in lists]
+        permissions.append(frozenset.intersection(*matching_lists) if matching_lists else None)
+    return Permission(*permissions) if any(part is not None for part in permissions) else EVERYTHING
 
 
 def find_refusal(permission: Permission, symbol: str, side: str, product: str) -> Refusal | None:
     """Return the first value of an order that is not on its list, None if all are."""
     values = (symbol, side, product or NO_PRODUCT)
-    for what, granted, value in zip(("symbol", "side", "product"), permission, values, strict=True):
-        if granted is not None and value not in granted:
-            return Refusal(what, value, sorted(granted))
+    for field, allowed_values, value in zip(("symbol", "side", "product"), permission, values, strict=True):
+        if allowed_values is not None and value not in allowed_values:
+            return Refusal(field, value, sorted(allowed_values))
     return None

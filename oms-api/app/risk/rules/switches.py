@@ -27,22 +27,30 @@ class ExitPolicy(StrEnum):
 _STRICTNESS = {state: rank for rank, state in enumerate(TradingState)}
 
 
+class ScopedTradingState(NamedTuple):
+    """A trading state, and the scope of the kill switch that sets it."""
+
+    state: TradingState
+    scope: SwitchScope
+
+
 class Switches(NamedTuple):
     """The kill switches of a tenant that are not ACTIVE, by scope and name key."""
 
     states: Mapping[tuple[SwitchScope, str], TradingState]
 
-    def get_state(
-        self, portfolio_name_key: str, strategy: str | None = None
-    ) -> tuple[TradingState, SwitchScope]:
+    def get_state(self, portfolio_name_key: str, strategy: str | None = None) -> ScopedTradingState:
         """Return the state that applies to an order, and its scope."""
         if not self.states:
-            return TradingState.ACTIVE, SwitchScope.TENANT
-        places = [(SwitchScope.TENANT, ""), (SwitchScope.PORTFOLIO, portfolio_name_key)]
+            return ScopedTradingState(TradingState.ACTIVE, SwitchScope.TENANT)
+        names = {SwitchScope.TENANT: "", SwitchScope.PORTFOLIO: portfolio_name_key}
         if strategy:
-            places.append((SwitchScope.STRATEGY, label_key(strategy)))
-        found = [(self.states.get(place, TradingState.ACTIVE), place[0]) for place in places]
-        return max(found, key=lambda pair: _STRICTNESS[pair[0]])
+            names[SwitchScope.STRATEGY] = label_key(strategy)
+        matching = [
+            ScopedTradingState(self.states.get((scope, name), TradingState.ACTIVE), scope)
+            for scope, name in names.items()
+        ]
+        return max(matching, key=lambda scoped: _STRICTNESS[scoped.state])
 
 
 ALL_ACTIVE = Switches({})

@@ -27,12 +27,12 @@ class RiskCheck(StrEnum):
 
 
 class RiskEvent(NamedTuple):
-    """An event of risk controls, or the renaming of a portfolio (`facts` are the names)."""
+    """An event of risk controls, or the renaming of a portfolio (`payload` has both names)."""
 
     tenant_id: int
     at: Timestamp
     type: str
-    facts: Facts
+    payload: Facts
 
 
 RENAMED = "portfolio.renamed"
@@ -46,73 +46,77 @@ def build_key(tenant_id: int, scope: Any, name: Any) -> Key:
 
 def build_expected_switches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
     """Return the expected kill switches: the last change of each, under the portfolio's current name."""
-    due: dict[Key, Facts] = {}
+    switches: dict[Key, Facts] = {}
     for event in events:
         if event.type == RENAMED:
-            _rename_switch(due, event)
+            _rename_switch(switches, event)
         else:
-            fields = {name: event.facts.get(name) for name in ("state", "reason", "set_by")}
-            key = build_key(event.tenant_id, event.facts.get("scope"), event.facts.get("name"))
-            due[key] = fields | {"name": event.facts.get("name") or "", "set_at": event.at}
-    return due
+            fields = {name: event.payload.get(name) for name in ("state", "reason", "set_by")}
+            key = build_key(event.tenant_id, event.payload.get("scope"), event.payload.get("name"))
+            switches[key] = fields | {"name": event.payload.get("name") or "", "set_at": event.at}
+    return switches
 
 
-def _rename_switch(due: dict[Key, Facts], event: RiskEvent) -> None:
-    before, after = (
-        build_key(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after")
+def _rename_switch(switches: dict[Key, Facts], event: RiskEvent) -> None:
+    previous_key, current_key = (
+        build_key(event.tenant_id, "portfolio", event.payload[name]) for name in ("before", "after")
     )
-    own = due.pop(before, None)
-    waiting = due.pop(after, None)
-    if own is None and waiting is None:
+    renamed_switch = switches.pop(previous_key, None)
+    existing_switch = switches.pop(current_key, None)
+    if renamed_switch is None and existing_switch is None:
         return
-    if own is None or waiting is None:
-        left = own or waiting or {}
+    if renamed_switch is None or existing_switch is None:
+        remaining_switch = renamed_switch or existing_switch or {}
     else:
-        states = TradingState(own["state"]), TradingState(waiting["state"])
-        left = own if get_strictest_state(*states) is states[0] else waiting
-    due[after] = left | {"name": event.facts["after"]}
+        states = TradingState(renamed_switch["state"]), TradingState(existing_switch["state"])
+        remaining_switch = renamed_switch if get_strictest_state(*states) is states[0] else existing_switch
+    switches[current_key] = remaining_switch | {"name": event.payload["after"]}
 
 
 def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts], list[Finding]]:
     """Return the expected limits, and findings about events with a wrong previous value."""
-    due: dict[Key, Facts] = {}
+    limits: dict[Key, Facts] = {}
     findings = []
     for event in events:
         if event.type == RENAMED:
-            _rename_limits(due, event)
+            _rename_limits(limits, event)
             continue
-        place = (
-            *build_key(event.tenant_id, event.facts.get("scope"), event.facts.get("name")),
-            event.facts["code"],
+        limit_key = (
+            *build_key(event.tenant_id, event.payload.get("scope"), event.payload.get("name")),
+            event.payload["code"],
         )
-        stated, after = event.facts.get("before"), event.facts.get("after")
-        lasting, ending = due.get((*place, 0)), due.get((*place, 1))
-        before = (ending if after["until"] else lasting) if after else lasting or ending
+        stated, after = event.payload.get("before"), event.payload.get("after")
+        permanent_limit, temporary_limit = limits.get((*limit_key, 0)), limits.get((*limit_key, 1))
+        before = (
+            (temporary_limit if after["until"] else permanent_limit)
+            if after
+            else permanent_limit or temporary_limit
+        )
         expected = before and {"value": before["value"], "until": before["until"]}
         if stated != expected:
             findings.append(Finding(RiskCheck.LIMIT, "before of limit.changed", str(stated), str(expected)))
         if after is None:
-            due.pop((*place, 0), None)
-            due.pop((*place, 1), None)
+            limits.pop((*limit_key, 0), None)
+            limits.pop((*limit_key, 1), None)
         else:
             fields = {
-                "name": event.facts.get("name") or "",
-                "set_by": event.facts["set_by"],
+                "name": event.payload.get("name") or "",
+                "set_by": event.payload["set_by"],
                 "set_at": event.at,
             }
-            due[*place, int(after["until"] is not None)] = after | fields
-    return due, findings
+            limits[*limit_key, int(after["until"] is not None)] = after | fields
+    return limits, findings
 
 
-def _rename_limits(due: dict[Key, Facts], event: RiskEvent) -> None:
-    before, after = (
-        build_key(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after")
+def _rename_limits(limits: dict[Key, Facts], event: RiskEvent) -> None:
+    previous_key, current_key = (
+        build_key(event.tenant_id, "portfolio", event.payload[name]) for name in ("before", "after")
     )
-    moved = {key: due.pop(key) for key in list(due) if key[:3] == before}
-    for key, fields in moved.items():
-        due[*after, *key[3:]] = fields
-    for key in [key for key in due if key[:3] == after]:
-        due[key] = due[key] | {"name": event.facts["after"]}
+    renamed_limits = {key: limits.pop(key) for key in list(limits) if key[:3] == previous_key}
+    for key, fields in renamed_limits.items():
+        limits[*current_key, *key[3:]] = fields
+    for key in [key for key in limits if key[:3] == current_key]:
+        limits[key] = limits[key] | {"name": event.payload["after"]}
 
 
 def build_limit_facts(limit: SetLimit) -> Facts:
@@ -124,17 +128,17 @@ def build_limit_facts(limit: SetLimit) -> Facts:
 
 def build_expected_latches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
     """Return the expected latches."""
-    due: dict[Key, Facts] = {}
+    latches: dict[Key, Facts] = {}
     for event in events:
-        key = (event.tenant_id, event.facts.get("latch_id"))
-        fields = {name: event.facts.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
+        key = (event.tenant_id, event.payload.get("latch_id"))
+        fields = {name: event.payload.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
         if event.type == "latch.set":
-            released = dict.fromkeys(("released_at", "released_by", "reason"))
-            due[key] = fields | released | {"set_at": event.at}
+            empty_release = dict.fromkeys(("released_at", "released_by", "reason"))
+            latches[key] = fields | empty_release | {"set_at": event.at}
         else:
-            by = {name: event.facts.get(name) for name in ("released_by", "reason")}
-            due[key] = due.get(key, {}) | fields | by | {"released_at": event.at}
-    return due
+            release = {name: event.payload.get(name) for name in ("released_by", "reason")}
+            latches[key] = latches.get(key, {}) | fields | release | {"released_at": event.at}
+    return latches
 
 
 def find_row_differences(
@@ -142,16 +146,25 @@ def find_row_differences(
 ) -> Iterator[tuple[Key, list[Finding]]]:
     """Yield rows that differ from the expected ones, are missing, or are too many."""
     for key in {**stored, **expected}:
-        row, due = stored.get(key), expected.get(key)
-        if row is None or due is None:
-            words = ("none" if fields is None else "a row" for fields in (row, due))
-            yield key, [Finding(check, "row", *words)]
-        elif row != due:
-            names = [name for name in {**row, **due} if row.get(name) != due.get(name)]
+        stored_row, expected_row = stored.get(key), expected.get(key)
+        if stored_row is None or expected_row is None:
+            descriptions = ("none" if fields is None else "a row" for fields in (stored_row, expected_row))
+            yield key, [Finding(check, "row", *descriptions)]
+        elif stored_row != expected_row:
+            names = [
+                name
+                for name in {**stored_row, **expected_row}
+                if stored_row.get(name) != expected_row.get(name)
+            ]
             yield (
                 key,
                 [
-                    Finding(check, name, _format_value(row.get(name)), _format_value(due.get(name)))
+                    Finding(
+                        check,
+                        name,
+                        _format_value(stored_row.get(name)),
+                        _format_value(expected_row.get(name)),
+                    )
                     for name in names
                 ],
             )
@@ -161,11 +174,11 @@ def find_unmatched(
     check: StrEnum, field: str, stored: Iterable[Key], expected: Iterable[Key]
 ) -> Iterator[Finding]:
     """Yield changes that only one of two records of the same changes contains."""
-    left, right = Counter(stored), Counter(expected)
-    for fact in left - right:
-        yield Finding(check, field, str(fact), "nothing of that kind")
-    for fact in right - left:
-        yield Finding(check, field, "none", str(fact))
+    stored_counts, expected_counts = Counter(stored), Counter(expected)
+    for change in stored_counts - expected_counts:
+        yield Finding(check, field, str(change), "nothing of that kind")
+    for change in expected_counts - stored_counts:
+        yield Finding(check, field, "none", str(change))
 
 
 def _format_value(value: Any) -> str | int | None:

@@ -71,15 +71,15 @@ class Controls:
         limits, latches = load_limits(connection, stale), list_active_latches(connection, stale)
         self._make_room(len(stale), moment)
         for tenant_id in stale:
-            hold = filter_active_limits(limits[tenant_id], format_timestamp(now))
-            rows, lists = index_limits(hold), find_lists(hold)
+            active_limits = filter_active_limits(limits[tenant_id], format_timestamp(now))
+            rows, lists = index_limits(active_limits), find_lists(active_limits)
             before = self._known.pop(tenant_id, None)
             is_same = before is not None and (before.rows, before.lists) == (rows, lists)
             resolved = before.resolved if before is not None and is_same else {}
-            known = _Known(
+            controls = _Known(
                 moment, moment, rows, lists, latches[tenant_id], list_limited_scopes(rows), resolved
             )
-            self._known[tenant_id] = known  # inserted last: the first read is removed first
+            self._known[tenant_id] = controls  # inserted last: the first read is removed first
 
     def _make_room(self, count: int, moment: float) -> None:
         """Remove cached tenants if there are too many, except those that a batch in progress may use."""
@@ -91,23 +91,23 @@ class Controls:
 
     def refresh_latches(self, connection: Connection, tenant_ids: Collection[int]) -> None:
         """Read the latches again of tenants that count executions. Others are as old as the limits."""
-        counted = [tenant_id for tenant_id in tenant_ids if self.counts_executions(tenant_id)]
-        if counted:
-            for tenant_id, latches in list_active_latches(connection, counted).items():
+        counting_tenants = [tenant_id for tenant_id in tenant_ids if self.counts_executions(tenant_id)]
+        if counting_tenants:
+            for tenant_id, latches in list_active_latches(connection, counting_tenants).items():
                 self._known[tenant_id].latches = latches
 
     def get_limits(self, tenant_id: int, subject: Subject) -> Limits:
         """Return the limits of an order."""
-        known = self._known[tenant_id]
-        subject = drop_unlimited_names(subject, known.places)
-        found = known.resolved.get(subject)
-        if found is None:
-            if len(known.resolved) >= _MAX_SUBJECTS:
-                known.resolved.clear()
-            found = find_limits(subject, known.rows)
-            found = found._replace(permission=find_permission(subject, known.lists))
-            known.resolved[subject] = found
-        return found
+        controls = self._known[tenant_id]
+        subject = drop_unlimited_names(subject, controls.places)
+        limits = controls.resolved.get(subject)
+        if limits is None:
+            if len(controls.resolved) >= _MAX_SUBJECTS:
+                controls.resolved.clear()
+            limits = find_limits(subject, controls.rows)
+            limits = limits._replace(permission=find_permission(subject, controls.lists))
+            controls.resolved[subject] = limits
+        return limits
 
     def get_firm_limits(self, tenant_id: int) -> Limits:
         """Return the limits of the tenant: those of the sum of its portfolios are the same for all orders."""
@@ -135,7 +135,7 @@ class Controls:
         """Return whether the tenant has any active latch."""
         return bool(self._known[tenant_id].latches)
 
-    def latch(self, tenant_id: int, holder: LatchSubject) -> Latch | None:
+    def find_latch(self, tenant_id: int, holder: LatchSubject) -> Latch | None:
         """Return the active latch of the holder, None if there is none."""
         return self._known[tenant_id].latches.get(holder)
 
@@ -144,10 +144,10 @@ class Controls:
 
         A batch in progress in the writer's thread continues with what it has read.
         """
-        known = self._known.get(tenant_id)
-        if known is not None:
-            known.since = -math.inf
+        controls = self._known.get(tenant_id)
+        if controls is not None:
+            controls.since = -math.inf
 
     def _is_fresh(self, tenant_id: int, moment: float) -> bool:
-        known = self._known.get(tenant_id)
-        return known is not None and moment - known.since < MAX_AGE_SECONDS
+        controls = self._known.get(tenant_id)
+        return controls is not None and moment - controls.since < MAX_AGE_SECONDS

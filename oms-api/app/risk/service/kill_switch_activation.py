@@ -43,7 +43,7 @@ def set_state(
 ) -> AppliedChange:
     """Set a switch and publish an event. From the commit on, every batch that takes its locks obeys it.
 
-    Without a caller, the service itself sets it. Raises SwitchKeyReused, OwnStop, and TooManySet except for
+    Without a caller, a program sets it. Raises SwitchKeyReused, OwnStop, and TooManySet except for
     the tenant's own switch or one that exists.
     """
     if change.idempotency_key:
@@ -58,8 +58,15 @@ def set_state(
         _require_other_person(connection, caller, change)
     if change.scope is not SwitchScope.TENANT:
         _require_room(connection, tenant_id, change)
-    execute_writes(connection, *queries.store_switch(tenant_id, change), _build_event(tenant_id, change))
+    execute_writes(connection, *build_switch_writes(tenant_id, change))
     return AppliedChange(change)
+
+
+def build_switch_writes(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
+    """Return the statements that set a switch and publish its event."""
+    payload = orjson.dumps(_build_payload(change)).decode()
+    event = build_event_insert([(tenant_id, _EVENTS[change.state], payload, change.set_at)])
+    return [*queries.store_switch(tenant_id, change), event]
 
 
 def _require_other_person(connection: Connection, caller: Caller, change: SwitchChange) -> None:
@@ -92,7 +99,7 @@ def apply_states(
     portfolios = queries.lock_portfolios_of(connection, tenant_id, only, skips_locked=skips_locked)
     switches = queries.load_switches(connection, [tenant_id])[tenant_id]
     execute_writes(connection, *queries.update_trading_states(tenant_id, portfolios, switches))
-    return {portfolio_id for portfolio_id, _, _ in portfolios}
+    return {portfolio.id for portfolio in portfolios}
 
 
 def build_unconfirmed_event(
@@ -101,11 +108,6 @@ def build_unconfirmed_event(
     """Return the insert of the event that names the orders that their brokers have not canceled yet."""
     payload = orjson.dumps(_build_payload(change) | {"orders": orders}).decode()
     return build_event_insert([(tenant_id, UNCONFIRMED, payload, change.set_at)])
-
-
-def _build_event(tenant_id: int, change: SwitchChange) -> BulkWrite:
-    payload = orjson.dumps(_build_payload(change)).decode()
-    return build_event_insert([(tenant_id, _EVENTS[change.state], payload, change.set_at)])
 
 
 def _build_payload(change: SwitchChange) -> dict[str, Any]:

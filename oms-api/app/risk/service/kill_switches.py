@@ -16,7 +16,7 @@ from app.database.changes import ChangeWriter
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
 from app.identity.rules.authenticated_request import AuthenticatedRequest
-from app.risk.queries.switches import SwitchChange, is_latest_change, list_named_portfolios
+from app.risk.queries.switches import PortfolioName, SwitchChange, is_latest_change, list_portfolio_names
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
@@ -34,7 +34,6 @@ FLATTEN_SECONDS = 5.0  # wait for cancels before positions are closed
 RETRY_SECONDS = 0.25
 MAX_RETRIES = 2400
 
-PortfolioRef = tuple[int, str]  # id and name of a portfolio
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
@@ -125,8 +124,8 @@ class KillSwitches:
         names, effect = [name for _, name in locked], NO_EFFECT
         stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(applied) else None
         if stop and self.stop_orders:
-            left = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
-            seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else left
+            remaining_seconds = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
+            seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else remaining_seconds
             effect = await self.stop_orders(request, stop, names, None, seconds)
         unsettled = sorted({*names, *effect.unsettled})
         if unsettled:
@@ -151,7 +150,7 @@ class KillSwitches:
 
     async def _set_and_apply(
         self, caller: Caller, change: SwitchChange, entry: AuditEntry, deadline: float
-    ) -> tuple[AppliedChange, int, list[PortfolioRef]]:
+    ) -> tuple[AppliedChange, int, list[PortfolioName]]:
         """Set and apply in one transaction.
 
         If another session locks a portfolio, set first, apply to the free portfolios, and then try the others
@@ -159,28 +158,28 @@ class KillSwitches:
         """
         tenant_id = caller.tenant_id
 
-        def at_once(connection: Connection) -> tuple[AppliedChange, int]:
+        def set_and_apply(connection: Connection) -> tuple[AppliedChange, int]:
             applied = set_state(connection, tenant_id, change, caller)
             settled = apply_states(connection, tenant_id)
             record_entries(connection, [] if applied.replayed else [entry])
             return applied, len(settled)
 
-        def first(connection: Connection) -> AppliedChange:
+        def set_switch(connection: Connection) -> AppliedChange:
             applied = set_state(connection, tenant_id, change, caller)
             record_entries(connection, [] if applied.replayed else [entry])
             return applied
 
-        def free(connection: Connection) -> tuple[list[PortfolioRef], set[int]]:
-            return list_named_portfolios(connection, tenant_id), apply_states(
+        def apply_to_free_portfolios(connection: Connection) -> tuple[list[PortfolioName], set[int]]:
+            return list_portfolio_names(connection, tenant_id), apply_states(
                 connection, tenant_id, skips_locked=True
             )
 
         try:
-            return *await self._run_twice(at_once, tenant_id), []
+            return *await self._run_twice(set_and_apply, tenant_id), []
         except NotPlaced:
-            applied = await self._run_twice(first, tenant_id)
-            portfolios, settled = await self.changes.run(free, tenant_id)
-            skipped = [portfolio for portfolio in portfolios if portfolio[0] not in settled]
+            applied = await self._run_twice(set_switch, tenant_id)
+            portfolios, settled = await self.changes.run(apply_to_free_portfolios, tenant_id)
+            skipped = [portfolio for portfolio in portfolios if portfolio.id not in settled]
             locked = await self._apply_one_by_one(tenant_id, skipped, deadline)
             if not locked:
                 await self._is_settled(tenant_id)  # includes portfolios that were being created
@@ -193,13 +192,13 @@ class KillSwitches:
             return await self.changes.run(write, tenant_id)
 
     async def _apply_one_by_one(
-        self, tenant_id: int, portfolios: Sequence[PortfolioRef], deadline: float
-    ) -> list[PortfolioRef]:
+        self, tenant_id: int, portfolios: Sequence[PortfolioName], deadline: float
+    ) -> list[PortfolioName]:
         """Return the portfolios to which the state could not be applied."""
-        locked: list[PortfolioRef] = []
+        locked: list[PortfolioName] = []
         for portfolio in portfolios:
             is_late = bool(locked) and monotonic_seconds() > deadline
-            if is_late or not await self._is_settled(tenant_id, portfolio[0]):
+            if is_late or not await self._is_settled(tenant_id, portfolio.id):
                 locked.append(portfolio)
         return locked
 
@@ -216,7 +215,7 @@ class KillSwitches:
         self,
         request: AuthenticatedRequest,
         change: SwitchChange,
-        locked: Sequence[PortfolioRef],
+        locked: Sequence[PortfolioName],
         stop: Stop | None,
         unsettled: list[str],
     ) -> None:
@@ -237,10 +236,10 @@ class KillSwitches:
         self,
         request: AuthenticatedRequest,
         change: SwitchChange,
-        locked: Sequence[PortfolioRef],
+        locked: Sequence[PortfolioName],
         stop: Stop | None,
         unsettled: list[str],
-    ) -> tuple[list[PortfolioRef], list[str]]:
+    ) -> tuple[list[PortfolioName], list[str]]:
         """Return the portfolios that are still locked, and the names of all that are not settled."""
         still = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]

@@ -20,12 +20,12 @@ def release(
 ) -> ChangeResult:
     """Release a latch, publish an event, and return its audit entry. Raises NoSuchLatch, LatchIsReleased."""
     tenant_id, person, at = request.caller.tenant_id, request.caller.person or "", format_timestamp(now)
-    found = queries.find_latch(connection, tenant_id, latch_id)
-    if found is None:
+    active_latch = queries.find_latch(connection, tenant_id, latch_id)
+    if active_latch is None:
         raise NoSuchLatch(latch_id)
-    if found.released_at is not None:
-        raise LatchIsReleased(latch_id, found.released_at, found.released_by or "")
-    latch = found._replace(released_at=at, released_by=person, reason=reason)
+    if active_latch.released_at is not None:
+        raise LatchIsReleased(latch_id, active_latch.released_at, active_latch.released_by or "")
+    latch = active_latch._replace(released_at=at, released_by=person, reason=reason)
     queries.release_latch(connection, tenant_id, latch)
     fields = serialize_latch_values(latch)
     payload = {"latch_id": latch.id, **fields, "reason": reason, "released_by": person}

@@ -28,8 +28,8 @@ class LimitChange(NamedTuple):
 
 def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitChange:
     """Set a limit and publish an event in the same transaction. Raises TooManySet."""
-    others, characters = queries.count_other_limits(connection, tenant_id, limit)
-    if others >= MAX_LIMITS:
+    other_limits, characters = queries.count_other_limits(connection, tenant_id, limit)
+    if other_limits >= MAX_LIMITS:
         raise TooManySet(f"A tenant has at most {MAX_LIMITS:,} limits; remove some first.")
     if limit.words and characters + len(limit.words) > MAX_CHARACTERS:
         raise TooManySet(
@@ -43,13 +43,13 @@ def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitC
     return change
 
 
-def remove_limit(connection: Connection, tenant_id: int, place: SetLimit) -> LimitChange:
-    """Remove a limit, so that other matching limits apply. `place` has its key, the actor and the time."""
-    lasting, ending = (place._replace(until=until) for until in (None, place.set_at))
-    before = queries.find_limit(connection, tenant_id, lasting)
-    change = LimitChange(before or queries.find_limit(connection, tenant_id, ending), None)
-    if queries.delete_limit(connection, tenant_id, place):
-        execute_writes(connection, _build_event(tenant_id, place, change))
+def remove_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitChange:
+    """Remove a limit, so that other matching limits apply. `limit` has its key, the actor and the time."""
+    permanent_limit, temporary_limit = (limit._replace(until=until) for until in (None, limit.set_at))
+    before = queries.find_limit(connection, tenant_id, permanent_limit)
+    change = LimitChange(before or queries.find_limit(connection, tenant_id, temporary_limit), None)
+    if queries.delete_limit(connection, tenant_id, limit):
+        execute_writes(connection, _build_event(tenant_id, limit, change))
     return change
 
 

@@ -30,22 +30,24 @@ _OF_LIMIT = ("scope", "name", "code", "before", "after", "set_by")
 def verify_risk(connection: Connection, verdict: Verdict) -> None:
     """Check kill switches, limits and latches. `connection` must read one consistent snapshot."""
     renamed = audit.list_renamings(connection)
-    acts = list(list_actions(connection, "kill_switch.", "limit.", "latch."))
-    _verify_switches(connection, verdict, renamed, acts)
+    entries = list(list_actions(connection, "kill_switch.", "limit.", "latch."))
+    _verify_switches(connection, verdict, renamed, entries)
     _verify_states(connection, verdict)
-    _verify_limits(connection, verdict, renamed, acts)
-    _verify_latches(connection, verdict, acts)
+    _verify_limits(connection, verdict, renamed, entries)
+    _verify_latches(connection, verdict, entries)
 
 
 def _verify_switches(
-    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
+    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], entries: list[AuditedAction]
 ) -> None:
     events = audit.list_risk_events(connection, "kill_switch.")
     changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
-    events_seen = [_switch_fact(event.tenant_id, event.facts, event.at, event.type) for event in events]
+    events_seen = [
+        _build_switch_key(event.tenant_id, event.payload, event.at, event.type) for event in events
+    ]
     names = ("scope", "name", "state", "reason", "set_by")
     expected_rows = [
-        _switch_fact(
+        _build_switch_key(
             row["tenant_id"],
             {name: row[name] for name in names},
             row["set_at"],
@@ -53,14 +55,14 @@ def _verify_switches(
         )
         for row in changes
     ]
-    place = "kill_switch_changes"
+    table = "kill_switch_changes"
     _add_findings(
-        verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen)
+        verdict, table, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen)
     )
-    audited_changes = [_build_change_key(act) for act in acts if act.action == "kill_switch.turned"]
+    audited_changes = [_build_change_key(entry) for entry in entries if entry.action == "kill_switch.turned"]
     _add_findings(
         verdict,
-        place,
+        table,
         rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), audited_changes),
     )
     for row in changes:
@@ -72,15 +74,15 @@ def _verify_switches(
     for row in audit.iterate_rows(connection, "kill_switches"):
         names = ("state", "reason", "set_by", "name", "set_at")
         stored[row["tenant_id"], row["scope"], row["name_key"]] = {name: row[name] for name in names}
-    due = rules.build_expected_switches(_merge_by_time(events, renamed))
-    _compare(verdict, "kill switch", RiskCheck.SWITCH, stored, due)
+    expected = rules.build_expected_switches(_merge_by_time(events, renamed))
+    _compare(verdict, "kill switch", RiskCheck.SWITCH, stored, expected)
 
 
 def _get_event_type(state: str) -> str | None:
     return _SWITCH_EVENTS.get(state)
 
 
-def _switch_fact(tenant_id: int, values: Facts, at: Timestamp, kind: str | None) -> Key:
+def _build_switch_key(tenant_id: int, values: Facts, at: Timestamp, kind: str | None) -> Key:
     row_fields = (tenant_id, values.get("scope"), values.get("name") or "", values.get("state"), kind)
     return (*row_fields, values.get("reason"), values.get("set_by"), at, *sorted(values))
 
@@ -91,63 +93,74 @@ def _change_fact(row: Facts) -> Key:
     return (row["tenant_id"], target, row["state"], reason, row["set_by"], row["set_at"])
 
 
-def _build_change_key(act: AuditedAction) -> Key:
-    return (act.tenant_id, act.target, act.after["state"], act.after["reason"], _set_by(act), act.at)
+def _build_change_key(entry: AuditedAction) -> Key:
+    return (
+        entry.tenant_id,
+        entry.target,
+        entry.after["state"],
+        entry.after["reason"],
+        _get_actor_name(entry),
+        entry.at,
+    )
 
 
 def _verify_states(connection: Connection, verdict: Verdict) -> None:
     portfolios = audit.list_portfolio_states(connection)
-    switches = load_switches(connection, {row[0] for row in portfolios})
+    switches = load_switches(connection, {tenant_id for tenant_id, *_ in portfolios})
     for tenant_id, portfolio_id, key, stored in portfolios:
         verdict.checked[RiskCheck.STATE] += 1
-        due = switches[tenant_id].get_state(key)[0].value
-        if stored != due:
-            place = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
-            verdict.add_findings(place, [Finding(RiskCheck.STATE, "trading_state", stored, due)])
+        expected = switches[tenant_id].get_state(key).state.value
+        if stored != expected:
+            location = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
+            verdict.add_findings(location, [Finding(RiskCheck.STATE, "trading_state", stored, expected)])
 
 
 def _verify_limits(
-    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
+    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], entries: list[AuditedAction]
 ) -> None:
     events = audit.list_risk_events(connection, "limit.")
-    due, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
+    expected, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
     _add_findings(verdict, "limit events", findings)
-    events_seen = [_limit_fact(event) for event in events]
-    recorded = [_limit_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)]
+    event_keys = [_build_limit_key(event) for event in events]
+    recorded_keys = [
+        _build_limit_key_of_entry(entry)
+        for entry in entries
+        if entry.action.startswith("limit.") and _is_change(entry)
+    ]
     _add_findings(
-        verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", events_seen, recorded)
+        verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", event_keys, recorded_keys)
     )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "limits"):
         key = (row["tenant_id"], row["scope"], row["name_key"], row["code"], row["is_temporary"])
-        stored[key] = rules.build_limit_facts(_limit(row))
+        stored[key] = rules.build_limit_facts(_parse_limit(row))
         if row["words"] and row["value"] != 0:
             finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
             verdict.add_findings(f"limit {key}", [finding])
-    _compare(verdict, "limit", RiskCheck.LIMIT, stored, due)
+    _compare(verdict, "limit", RiskCheck.LIMIT, stored, expected)
 
 
-def _is_change(act: AuditedAction) -> bool:
+def _is_change(entry: AuditedAction) -> bool:
     """Return whether a limit existed that could be removed."""
-    return act.before is not None or act.after is not None
+    return entry.before is not None or entry.after is not None
 
 
-def _limit_fact(event: RiskEvent) -> Key:
-    values = event.facts
+def _build_limit_key(event: RiskEvent) -> Key:
+    values = event.payload
     target = f"{values.get('code')}:{values.get('scope')}:{values.get('name') or ''}"
-    entry = (target, str(values.get("before")), str(values.get("after")), values.get("set_by"))
-    return (event.tenant_id, event.type, *entry, event.at, *sorted(values))
+    change = (target, str(values.get("before")), str(values.get("after")), values.get("set_by"))
+    return (event.tenant_id, event.type, *change, event.at, *sorted(values))
 
 
-def _limit_act(act: AuditedAction) -> Key:
-    before, after = (_sort_values(value) for value in (act.before, act.after))
-    entry = (act.target, str(before), str(after), _set_by(act))
-    return (act.tenant_id, "limit.changed", *entry, act.at, *sorted(_OF_LIMIT))
+def _build_limit_key_of_entry(entry: AuditedAction) -> Key:
+    before, after = (_sort_values(value) for value in (entry.before, entry.after))
+    change = (entry.target, str(before), str(after), _get_actor_name(entry))
+    return (entry.tenant_id, "limit.changed", *change, entry.at, *sorted(_OF_LIMIT))
 
 
-def _set_by(act: AuditedAction) -> str:
+def _get_actor_name(entry: AuditedAction) -> str:
     """Return the actor in the form of rows and events: the person, else the name of the key."""
-    return act.actor.removeprefix("key:")
+    return entry.actor.removeprefix("key:")
 
 
 def _sort_values(value: Any) -> Any:
@@ -155,23 +168,23 @@ def _sort_values(value: Any) -> Any:
     return {name: value.get(name) for name in ("value", "until")} if isinstance(value, dict) else value
 
 
-def _limit(row: Facts) -> SetLimit:
+def _parse_limit(row: Facts) -> SetLimit:
     return SetLimit(
         LimitScope(row["scope"]), row["name_key"], row["name"], LimitCode(row["code"]), Decimal(row["value"]),
         row["until"], row["set_by"], row["set_at"], row["words"],
     )  # fmt: skip
 
 
-def _verify_latches(connection: Connection, verdict: Verdict, acts: list[AuditedAction]) -> None:
+def _verify_latches(connection: Connection, verdict: Verdict, entries: list[AuditedAction]) -> None:
     events = audit.list_risk_events(connection, "latch.")
-    events_seen = [_latch_fact(event.tenant_id, event.type, event.facts, event.at) for event in events]
-    recorded = [
-        _latch_fact(act.tenant_id, act.action, _latch_facts(act), act.at)
-        for act in acts
-        if act.action.startswith("latch.")
+    event_keys = [_build_latch_key(event.tenant_id, event.type, event.payload, event.at) for event in events]
+    recorded_keys = [
+        _build_latch_key(entry.tenant_id, entry.action, _get_latch_payload(entry), entry.at)
+        for entry in entries
+        if entry.action.startswith("latch.")
     ]
     _add_findings(
-        verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", events_seen, recorded)
+        verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", event_keys, recorded_keys)
     )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "latches"):
@@ -180,15 +193,17 @@ def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Audited
     _compare(verdict, "latch", RiskCheck.LATCH, stored, rules.build_expected_latches(events))
 
 
-def _latch_facts(act: AuditedAction) -> Facts:
+def _get_latch_payload(entry: AuditedAction) -> Facts:
     """Return the values of a latch in the audit log in the form of an event."""
     after: Facts = (
-        act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
+        entry.after
+        if entry.action == "latch.set"
+        else entry.before | entry.after | {"released_by": entry.actor}
     )
-    return after | {"latch_id": act.target}
+    return after | {"latch_id": entry.target}
 
 
-def _latch_fact(tenant_id: int, kind: str, values: Facts, at: Timestamp) -> Key:
+def _build_latch_key(tenant_id: int, kind: str, values: Facts, at: Timestamp) -> Key:
     fields = mask_secrets(values)  # in the form of the audit log
     return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in fields.items()))
 
@@ -198,15 +213,15 @@ def _merge_by_time(events: list[RiskEvent], renamed: list[RiskEvent]) -> list[Ri
 
 
 def _compare(
-    verdict: Verdict, name: str, check: RiskCheck, stored: dict[Key, Facts], due: dict[Key, Facts]
+    verdict: Verdict, name: str, check: RiskCheck, stored: dict[Key, Facts], expected: dict[Key, Facts]
 ) -> None:
     verdict.checked[check] += len(stored)
-    for key, findings in rules.find_row_differences(check, stored, due):
+    for key, findings in rules.find_row_differences(check, stored, expected):
         verdict.add_findings(
             f"{name} {' '.join(str(part) for part in key[1:] if part != '')} of tenant {key[0]}", findings
         )
 
 
-def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+def _add_findings(verdict: Verdict, location: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.add_findings(place, [finding])
+        verdict.add_findings(location, [finding])

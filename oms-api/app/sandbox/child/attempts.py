@@ -27,13 +27,13 @@ def prepare(options: Mapping[str, Any]) -> Program:
     attempts = build_attempts(options["parent"])
 
     def run(environment: ChildEnvironment) -> None:
-        refusals = {name: _try(attempt) for name, attempt in attempts.items()}
+        refusals = {name: _describe_failure(attempt) for name, attempt in attempts.items()}
         environment.channel.send(Frame("attempts", refusals))
 
     return run
 
 
-def _try(attempt: Callable[[], object]) -> str | None:
+def _describe_failure(attempt: Callable[[], object]) -> str | None:
     try:
         attempt()
     except Exception as error:  # noqa: BLE001  # how it fails does not matter
@@ -41,7 +41,7 @@ def _try(attempt: Callable[[], object]) -> str | None:
     return None
 
 
-def _call(name: str, *arguments: Any) -> int:
+def _call_c_library(name: str, *arguments: Any) -> int:
     """Call a function of the C library. Raises OSError if it fails."""
     result: int = getattr(_libc, name)(*arguments)
     if result < 0:
@@ -63,13 +63,13 @@ def _map_executable_memory() -> None:
 def _read_memory(process: int) -> None:
     local = ctypes.create_string_buffer(8)
     vector = (ctypes.c_size_t * 2)(ctypes.addressof(local), 8)
-    _call("process_vm_readv", process, vector, 1, vector, 1, 0)
+    _call_c_library("process_vm_readv", process, vector, 1, vector, 1, 0)
 
 
 def _use_inherited_descriptor() -> None:
-    found = [number for number in _DESCRIPTORS if _is_open(number)]
-    if len(found) <= _PIPES_AND_NOTHING:
-        raise OSError(f"only {len(found)} files are open")
+    open_descriptors = [number for number in _DESCRIPTORS if _is_open(number)]
+    if len(open_descriptors) <= _PIPES_AND_NOTHING:
+        raise OSError(f"only {len(open_descriptors)} files are open")
 
 
 def _is_open(descriptor: int) -> bool:
@@ -81,8 +81,8 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _find_secret_environment() -> None:
-    allowed = {"LC_CTYPE", "PWD"}  # set by Python and by bubblewrap
-    if not os.environ.keys() - allowed:  # it must be empty
+    allowed_variables = {"LC_CTYPE", "PWD"}  # set by Python and by bubblewrap
+    if not os.environ.keys() - allowed_variables:  # it must be empty
         raise KeyError("there are no variables")
 
 
@@ -109,18 +109,18 @@ def build_attempts(parent: int) -> dict[str, Callable[[], object]]:
         "read the environment of the parent": lambda: Path(f"/proc/{parent}/environ").read_bytes(),
         "read its own memory map": lambda: Path("/proc/self/maps").read_bytes(),
         "import the socket module": lambda: import_module("socket").socket(),
-        "open a TCP socket": lambda: _call("socket", _INTERNET, _STREAM, 0),
-        "open a UDP socket": lambda: _call("socket", _INTERNET, _DATAGRAM, 0),
-        "open a Unix socket": lambda: _call("socket", _UNIX, _STREAM, 0),
+        "open a TCP socket": lambda: _call_c_library("socket", _INTERNET, _STREAM, 0),
+        "open a UDP socket": lambda: _call_c_library("socket", _INTERNET, _DATAGRAM, 0),
+        "open a Unix socket": lambda: _call_c_library("socket", _UNIX, _STREAM, 0),
         "fork": os.fork,
         "start a program": lambda: os.execv("/bin/true", ["true"]),  # noqa: S606
         "start a thread": _start_thread,
         "signal the parent": lambda: os.kill(parent, 0),
         "signal everything": lambda: os.kill(-1, 0),
-        "trace the parent": lambda: _call("ptrace", _TRACE_ATTACH, parent, 0, 0),
+        "trace the parent": lambda: _call_c_library("ptrace", _TRACE_ATTACH, parent, 0, 0),
         "read the memory of the parent": lambda: _read_memory(parent),
         "become another user": lambda: os.setuid(65534),
-        "mount a file system": lambda: _call("mount", b"none", b"/", b"tmpfs", 0, None),
+        "mount a file system": lambda: _call_c_library("mount", b"none", b"/", b"tmpfs", 0, None),
         "raise its limits": lambda: import_module("resource").setrlimit(0, (-1, -1)),
         "ignore the end of its processor time": _ignore_processor_limit,
         "allocate a gigabyte": lambda: bytearray(_GIGABYTE),

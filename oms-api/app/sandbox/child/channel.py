@@ -14,18 +14,18 @@ class ChildChannel:
 
     def receive(self) -> Frame:
         """Return the next frame. Raises EOFError if the service has closed the pipe."""
-        lengths = parse_lengths(self._read(HEADER.size), self._max_bytes)
-        return parse_frame(self._read(lengths.fields), self._read(lengths.body))
+        lengths = parse_lengths(self._read_bytes(HEADER.size), self._max_bytes)
+        return parse_frame(self._read_bytes(lengths.fields), self._read_bytes(lengths.body))
 
     def send(self, frame: Frame) -> None:
         """Write a frame. Raises InvalidFrame if it is too large."""
-        data = memoryview(pack_frame(frame))
-        if len(data) - HEADER.size > self._max_bytes:
-            raise InvalidFrame(f"An answer has {len(data)} bytes; at most {self._max_bytes} are allowed.")
-        while data:
-            data = data[os.write(self._outgoing, data) :]
+        unsent = memoryview(pack_frame(frame))
+        if len(unsent) - HEADER.size > self._max_bytes:
+            raise InvalidFrame(f"An answer has {len(unsent)} bytes; at most {self._max_bytes} are allowed.")
+        while unsent:
+            unsent = unsent[os.write(self._outgoing, unsent) :]
 
-    def _read(self, size: int) -> bytes:
+    def _read_bytes(self, size: int) -> bytes:
         parts, missing = list[bytes](), size
         while missing:
             part = os.read(self._incoming, missing)

@@ -67,7 +67,7 @@ def get_landlock_version() -> int:
 
 def _limit_resources(limits: SandboxLimits) -> bool:
     """Limit memory, files and processes. The service limits the processor time of each answer."""
-    wanted = {
+    limit_by_resource = {
         resource.RLIMIT_AS: limits.memory_bytes,
         resource.RLIMIT_NOFILE: limits.open_files,
         resource.RLIMIT_NPROC: 0,
@@ -75,7 +75,7 @@ def _limit_resources(limits: SandboxLimits) -> bool:
         resource.RLIMIT_CORE: 0,
     }
     try:
-        for kind, value in wanted.items():
+        for kind, value in limit_by_resource.items():
             resource.setrlimit(kind, (value, value))
     except (OSError, ValueError):
         return False

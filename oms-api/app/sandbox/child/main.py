@@ -42,12 +42,12 @@ def main() -> None:
     set_parent_death_signal()
     channel = ChildChannel(*_take_pipes(), SandboxLimits().frame_bytes)
     try:
-        _run(channel)
+        _run_program(channel)
     except EOFError:
         os._exit(0)
 
 
-def _run(channel: ChildChannel) -> None:
+def _run_program(channel: ChildChannel) -> None:
     fields = channel.receive().fields
     source, limits = StrategySource(*fields["source"]), SandboxLimits(*fields["limits"])
     output = LogBuffer(limits.log_bytes)
@@ -68,10 +68,10 @@ def _run(channel: ChildChannel) -> None:
         raise
     except BaseException as error:  # noqa: BLE001  # the process ends here, and reports it
         failure = getattr(error, "failure", None) or describe_failure(error, source.path)
-        _report(channel, Frame("failed", failure._asdict() | {"log": output.take()}))
+        _report_end(channel, Frame("failed", failure._asdict() | {"log": output.take()}))
 
 
-def _report(channel: ChildChannel, frame: Frame) -> None:
+def _report_end(channel: ChildChannel, frame: Frame) -> None:
     try:
         channel.send(frame)
     except (OSError, InvalidFrame):
@@ -81,10 +81,10 @@ def _report(channel: ChildChannel, frame: Frame) -> None:
 def _take_pipes() -> tuple[int, int]:
     """Return the two pipes, and replace the standard streams by nothing."""
     incoming, outgoing = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDWR)
+    null_descriptor = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
-    os.close(nothing)
+        os.dup2(null_descriptor, stream)
+    os.close(null_descriptor)
     return incoming, outgoing
 
 

@@ -32,8 +32,8 @@ class LogBuffer(TextIOBase):
         """Return the kept text, and clear it."""
         if not self._size and not self._dropped:
             return ""
-        more = f"\n… and {self._dropped} more characters\n" if self._dropped else ""
-        text = "".join(self._parts) + more
+        omission = f"\n… and {self._dropped} more characters\n" if self._dropped else ""
+        text = "".join(self._parts) + omission
         self._parts.clear()
         self._size = self._dropped = 0
         return text

@@ -56,7 +56,7 @@ class RefusedModules:
 def load_class(source: StrategySource) -> type[Strategy]:
     """Return the class of a strategy. Raises InvalidStrategy, and what its module raises."""
     sys.meta_path += [StrategyFinder(source), RefusedModules(source)]
-    found = getattr(import_module(source.module), source.class_name, None)
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
+    strategy_class = getattr(import_module(source.module), source.class_name, None)
+    if not (isinstance(strategy_class, type) and issubclass(strategy_class, Strategy)):
         raise InvalidStrategy(f"{source.name} is not a subclass of slackoms_strategy.Strategy.")
-    return found
+    return strategy_class

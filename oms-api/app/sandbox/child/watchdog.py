@@ -28,21 +28,21 @@ class ChildWatchdog:
 
     def start(self) -> None:
         """Begin to watch the strategy."""
-        self._restart(self._get_step())
-        signal.signal(signal.SIGALRM, self._check)
+        self._restart_step(self._get_step())
+        signal.signal(signal.SIGALRM, self._check_step)
         signal.setitimer(signal.ITIMER_REAL, self._interval, self._interval)
 
     def stop(self) -> None:
         """Stop watching it."""
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _restart(self, step: object) -> None:
+    def _restart_step(self, step: object) -> None:
         self._step, self._started, self._used = step, time.monotonic(), time.process_time()
 
-    def _check(self, _: int, __: FrameType | None) -> None:
+    def _check_step(self, _: int, __: FrameType | None) -> None:
         step = self._get_step()
         if step != self._step:
-            self._restart(step)
+            self._restart_step(step)
             return
         limits, problem = self._limits, ""
         if time.process_time() - self._used > limits.callback_seconds:

@@ -23,16 +23,16 @@ def describe_failure(error: BaseException, source: str, callback: str = "") -> F
     file, number = (frames[-1].filename, frames[-1].lineno or 0) if frames else ("", 0)
     if isinstance(error, SyntaxError) and is_inside(error.filename or "", source):
         file, number = error.filename or "", error.lineno or 0
-    message = _shorten(str(error.msg if isinstance(error, SyntaxError) else error))
-    last_lines = tuple(map(_shorten, lines[-_MAX_LINES:]))
+    message = _shorten_text(str(error.msg if isinstance(error, SyntaxError) else error))
+    last_lines = tuple(map(_shorten_text, lines[-_MAX_LINES:]))
     return Failure(type(error).__name__[:100], message, _get_name(file), number, callback, last_lines)
 
 
 def parse_failure(fields: Mapping[str, Any]) -> Failure:
     """Return the failure that a child reports. Its texts are cut, and contain no control characters."""
     line, lines = fields.get("line"), fields.get("lines")
-    texts = [_clean(fields.get(name)) for name in ("type", "message", "file", "callback")]
-    first_lines = tuple(map(_clean, lines[:_MAX_LINES])) if isinstance(lines, list) else ()
+    texts = [_clean_text(fields.get(name)) for name in ("type", "message", "file", "callback")]
+    first_lines = tuple(map(_clean_text, lines[:_MAX_LINES])) if isinstance(lines, list) else ()
     return Failure(
         texts[0] or "Exception",
         texts[1],
@@ -52,10 +52,10 @@ def _get_name(file: str) -> str:
     return PurePath(file).name
 
 
-def _clean(value: object) -> str:
+def _clean_text(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    return _shorten(replace_unprintable(text[: 2 * MAX_MESSAGE_CHARACTERS]))
+    return _shorten_text(replace_unprintable(text[: 2 * MAX_MESSAGE_CHARACTERS]))
 
 
-def _shorten(text: str) -> str:
+def _shorten_text(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE_CHARACTERS else f"{text[:MAX_MESSAGE_CHARACTERS]}…"

@@ -45,7 +45,7 @@ def parse_lengths(header: bytes, max_bytes: int) -> FrameLengths:
 def parse_frame(text: bytes, body: bytes) -> Frame:
     """Return the frame of its two parts. Raises InvalidFrame."""
     try:
-        parts = json.loads(text, parse_constant=_refuse)
+        parts = json.loads(text, parse_constant=_refuse_value)
     except (ValueError, RecursionError):
         raise InvalidFrame("It sent something that is not JSON.") from None
     if not (isinstance(parts, list) and len(parts) == 2):
@@ -56,5 +56,5 @@ def parse_frame(text: bytes, body: bytes) -> Frame:
     return Frame(kind, fields, body)
 
 
-def _refuse(text: str) -> NoReturn:
+def _refuse_value(text: str) -> NoReturn:
     raise ValueError(text)

@@ -27,10 +27,10 @@ class ParentChannel:
 
     def send(self, frame: Frame, check_time: CheckTime) -> None:
         """Write a frame. Raises InvalidFrame if the child sends nonsense, and ChildKilled."""
-        data = memoryview(pack_frame(frame))
-        while data:
+        unsent = memoryview(pack_frame(frame))
+        while unsent:
             try:
-                data = data[os.write(self._outgoing, data) :]
+                unsent = unsent[os.write(self._outgoing, unsent) :]
             except BlockingIOError:
                 self._wait_to_write(check_time())
             except BrokenPipeError:
@@ -39,7 +39,7 @@ class ParentChannel:
     def receive(self, check_time: CheckTime) -> Frame:
         """Return the next frame. Raises InvalidFrame, and ChildKilled if the child has ended."""
         while not self._frames:
-            if self._poll.poll(1000 * check_time()) and not self._read():
+            if self._poll.poll(1000 * check_time()) and not self._read_available():
                 raise ChildKilled("It ended by itself.")
         return self._frames.popleft()
 
@@ -51,19 +51,19 @@ class ParentChannel:
         finally:
             self._poll.unregister(self._outgoing)
         if any(descriptor == self._incoming for descriptor, _ in ready):
-            self._read()
+            self._read_available()
 
-    def _read(self) -> bool:
+    def _read_available(self) -> bool:
         """Read what there is. Return false at the end of the pipe."""
         try:
-            data = os.read(self._incoming, _READ_BYTES)
+            chunk = os.read(self._incoming, _READ_BYTES)
         except BlockingIOError:
             return False
-        self._buffer += data
-        self._split()
-        return bool(data)
+        self._buffer += chunk
+        self._split_frames()
+        return bool(chunk)
 
-    def _split(self) -> None:
+    def _split_frames(self) -> None:
         """Move whole frames out of the buffer."""
         while len(self._buffer) >= HEADER.size:
             lengths = parse_lengths(bytes(self._buffer[: HEADER.size]), self._max_bytes)

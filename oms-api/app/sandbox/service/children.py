@@ -98,9 +98,9 @@ class Child:
         fields = {
             "source": spec.source, "limits": self._limits, "program": spec.program, "options": spec.options,
         }  # fmt: skip
-        self._begin(self._limits.start_wall_seconds, self._limits.answer_seconds)
+        self._start_time_limits(self._limits.start_wall_seconds, self._limits.answer_seconds)
         self._channel.send(Frame("start", fields), self._check_time)
-        ready = self._receive()
+        ready = self._receive_frame()
         if self._is_wrapped:
             self._time = ProcessTime(self._process.pid, is_wrapped=True)
         self.layers = [_LAYERS[name] for name in ready.fields["layers"]]
@@ -114,7 +114,7 @@ class Child:
 
     def send(self, frame: Frame) -> None:
         """Send a frame. It waits while the pipe of the child is full. Raises SandboxError."""
-        self._begin(self._limits.answer_wall_seconds, self._limits.answer_seconds)
+        self._start_time_limits(self._limits.answer_wall_seconds, self._limits.answer_seconds)
         with self._kill_after_error():
             self._require_alive()
             self._channel.send(frame, self._check_time)
@@ -125,8 +125,8 @@ class Child:
         Raises ChildFailed if the strategy raised an exception, and another SandboxError if the child exceeded
         a limit, sent an invalid frame, or has ended. The child is killed then.
         """
-        self._begin(self._limits.answer_wall_seconds, self._limits.answer_seconds)
-        return self._receive()
+        self._start_time_limits(self._limits.answer_wall_seconds, self._limits.answer_seconds)
+        return self._receive_frame()
 
     def kill(self) -> None:
         """Kill the child with all of its process group, and wait until it has ended."""
@@ -149,7 +149,7 @@ class Child:
     ) -> None:
         self.kill()
 
-    def _receive(self) -> Frame:
+    def _receive_frame(self) -> Frame:
         with self._kill_after_error():
             self._require_alive()
             frame = self._channel.receive(self._check_time)
@@ -169,7 +169,7 @@ class Child:
             self.kill()
             raise
 
-    def _begin(self, elapsed_seconds: float, processor_seconds: float) -> None:
+    def _start_time_limits(self, elapsed_seconds: float, processor_seconds: float) -> None:
         """Start the time limits of one answer."""
         self._max_elapsed_seconds, self._max_processor_seconds = elapsed_seconds, processor_seconds
         self._deadline = monotonic_seconds() + elapsed_seconds
@@ -185,10 +185,10 @@ class Child:
             raise ChildKilled(
                 f"It was stopped: it used more than {self._max_processor_seconds:g} s of processor time."
             )
-        left = self._deadline - monotonic_seconds()
-        if left <= 0:
+        remaining_seconds = self._deadline - monotonic_seconds()
+        if remaining_seconds <= 0:
             raise ChildKilled(f"It was stopped: it did not answer within {self._max_elapsed_seconds:g} s.")
-        return min(left, _POLL_SECONDS)
+        return min(remaining_seconds, _POLL_SECONDS)
 
 
 def _list_code_paths() -> list[str]:

@@ -19,8 +19,8 @@ def send_request(child: Child, fields: Mapping[str, Any]) -> Reply:
     """Send a request, and return its reply. Raises SandboxError: the child has ended then."""
     child.send(Frame("request", dict(fields)))
     frame = child.receive()
-    found, log = frame.fields.get("fields"), frame.fields.get("log")
-    if frame.kind != "reply" or not isinstance(found, dict) or not isinstance(log, str):
+    reply_fields, log = frame.fields.get("fields"), frame.fields.get("log")
+    if frame.kind != "reply" or not isinstance(reply_fields, dict) or not isinstance(log, str):
         child.kill()
         raise InvalidFrame("It sent something else than a reply.")
-    return Reply(found, log)
+    return Reply(reply_fields, log)

@@ -54,7 +54,7 @@ def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[Si
         return {}  # as nearly always, in a prepared statement
     tenant_ids, ids = {key.tenant_id for key in keys}, {key.signal_id for key in keys}
     statement = select(*_COLUMNS).where(SignalRow.tenant_id.in_(tenant_ids), SignalRow.id.in_(ids))
-    signals = [_build(tuple(row)) for row in connection.execute(statement)]
+    signals = [_build_signal(tuple(row)) for row in connection.execute(statement)]
     return {SignalKey(signal.tenant_id, signal.id): signal for signal in signals}
 
 
@@ -71,7 +71,9 @@ def build_missing_signal_insert(signals: Sequence[Signal]) -> BulkWrite:
 def build_outcome_update(signals: Sequence[Signal]) -> BulkWrite:
     """Return the statement that stores the outcomes of signals that were stored before."""
     columns, key = ("order_side", "quantity", "notional", *_OUTCOME), ("tenant_id", "number")
-    rows = [tuple(_to_value(getattr(signal, name)) for name in (*columns, *key)) for signal in signals]
+    rows = [
+        tuple(_convert_to_value(getattr(signal, name)) for name in (*columns, *key)) for signal in signals
+    ]
     return build_update(_TABLE, columns, key, rows)
 
 
@@ -105,9 +107,9 @@ def find_signal(
 
 def list_pending_signals(connection: Connection, before: datetime, limit: int) -> list[ListedSignal]:
     """Return signals of all tenants in scope that were received before an instant and not acted on."""
-    statement = _select().where(IS_RECEIVED, SignalRow.received_at < before)
+    statement = _select_signals().where(IS_RECEIVED, SignalRow.received_at < before)
     rows = connection.execute(statement.order_by(SignalRow.number).limit(limit))
-    return [ListedSignal(_build(tuple(row)[:-1]), row[-1], {}) for row in rows]
+    return [ListedSignal(_build_signal(tuple(row)[:-1]), row[-1], {}) for row in rows]
 
 
 def count_pending_signals(connection: Connection) -> int:
@@ -117,23 +119,25 @@ def count_pending_signals(connection: Connection) -> int:
     )
 
 
-def _select() -> Select[Any]:
+def _select_signals() -> Select[Any]:
     is_portfolio = (Portfolio.tenant_id == SignalRow.tenant_id) & (Portfolio.id == SignalRow.portfolio_id)
     return select(*_COLUMNS, Portfolio.name).join(Portfolio, is_portfolio)
 
 
 def _select_visible(tenant_id: int, portfolios: frozenset[str] | None) -> Select[Any]:
-    statement = _select().where(SignalRow.tenant_id == tenant_id)
+    statement = _select_signals().where(SignalRow.tenant_id == tenant_id)
     return statement if portfolios is None else statement.where(Portfolio.name_key.in_(sorted(portfolios)))
 
 
 def _list_signals(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[ListedSignal]:
     rows = [tuple(row) for row in connection.execute(statement)]
-    signals = [(_build(row[:-1]), str(row[-1])) for row in rows]
+    signals = [(_build_signal(row[:-1]), str(row[-1])) for row in rows]
     ids = {order_id for signal, _ in signals for order_id in signal.order_ids.split()}
-    wanted = select(OrderRecord.id, OrderRecord.status)
-    is_theirs = (OrderRecord.tenant_id == tenant_id, OrderRecord.id.in_(ids))
-    statuses = {row.id: row.status for row in connection.execute(wanted.where(*is_theirs))} if ids else {}
+    orders = select(OrderRecord.id, OrderRecord.status)
+    is_order_of_signals = (OrderRecord.tenant_id == tenant_id, OrderRecord.id.in_(ids))
+    statuses = (
+        {row.id: row.status for row in connection.execute(orders.where(*is_order_of_signals))} if ids else {}
+    )
     return [
         ListedSignal(
             signal,
@@ -144,7 +148,7 @@ def _list_signals(connection: Connection, tenant_id: int, statement: Select[Any]
     ]
 
 
-def _build(row: tuple[Any, ...]) -> Signal:
+def _build_signal(row: tuple[Any, ...]) -> Signal:
     signal = Signal._make(row)
     return signal._replace(
         channel=SignalChannel(signal.channel),
@@ -155,10 +159,10 @@ def _build(row: tuple[Any, ...]) -> Signal:
 
 
 def _build_row(signal: Signal) -> Row:
-    return tuple(map(_to_value, signal[1:]))
+    return tuple(map(_convert_to_value, signal[1:]))
 
 
-def _to_value(value: Any) -> Value:
+def _convert_to_value(value: Any) -> Value:
     """Return a field of a signal as `database.bulk` takes it."""
     if isinstance(value, Decimal):
         return format_fixed(value)

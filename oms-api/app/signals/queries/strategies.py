@@ -39,8 +39,8 @@ class _Row(NamedTuple):
 def list_strategies(connection: Connection, tenant_id: int) -> list[StrategyRules]:
     """Return the rules of all strategies of the tenant, by name."""
     is_of_tenant = SignalStrategyRow.tenant_id == tenant_id
-    statement = _select().where(is_of_tenant).order_by(SignalStrategyRow.name)
-    return [_build(_Row._make(row)) for row in connection.execute(statement)]
+    statement = _select_rules().where(is_of_tenant).order_by(SignalStrategyRow.name)
+    return [_build_rules(_Row._make(row)) for row in connection.execute(statement)]
 
 
 def find_strategies(
@@ -52,8 +52,10 @@ def find_strategies(
         row.tenant_id.in_({key.tenant_id for key in keys}),
         row.name.in_({key.name for key in keys}),
     )
-    found = [_build(_Row._make(row)) for row in connection.execute(_select().where(*conditions))]
-    return {StrategyKey(rules.tenant_id, rules.name): rules for rules in found}
+    rules_of_strategies = [
+        _build_rules(_Row._make(row)) for row in connection.execute(_select_rules().where(*conditions))
+    ]
+    return {StrategyKey(rules.tenant_id, rules.name): rules for rules in rules_of_strategies}
 
 
 def find_strategy(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
@@ -87,17 +89,17 @@ def delete_strategy(connection: Connection, tenant_id: int, name: str) -> bool:
     return connection.execute(delete(SignalStrategyRow).where(*conditions)).rowcount == 1
 
 
-def _select() -> Select[*tuple[Any, ...]]:
+def _select_rules() -> Select[*tuple[Any, ...]]:
     row = SignalStrategyRow
     has_portfolio = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
     columns = (row.tenant_id, row.name, Portfolio.name, row.mode, row.size_kind, row.size_value, row.symbols)
     has_strategy = (StrategyRow.tenant_id == row.tenant_id) & (StrategyRow.name == row.name)
     is_stopped = func.coalesce((StrategyRow.kind == "signals") & (StrategyRow.status != "ACTIVE"), false())
-    found = select(*columns, row.updated_by, row.updated_at, is_stopped)
-    return found.outerjoin(Portfolio, has_portfolio).outerjoin(StrategyRow, has_strategy)
+    statement = select(*columns, row.updated_by, row.updated_at, is_stopped)
+    return statement.outerjoin(Portfolio, has_portfolio).outerjoin(StrategyRow, has_strategy)
 
 
-def _build(row: _Row) -> StrategyRules:
+def _build_rules(row: _Row) -> StrategyRules:
     size = None if row.size_kind is None else Size(SizeKind(row.size_kind), row.size_value)
     symbols = None if row.symbols is None else tuple(row.symbols.split())
     fields = (row.tenant_id, row.name, row.portfolio_name, SignalMode(row.mode), size, symbols)

@@ -83,21 +83,21 @@ async def receive_message(
     A message with the `id` of an earlier one, or without an ID but with equal content, is a repeat for 24
     hours and returns the same signal.
     """
-    hook = await _authorize(request, authentication, readers, token)
+    hook = await _authorize_hook(request, authentication, readers, token)
     body, at = await request.body(), now()
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"A message has at most {MAX_BODY_BYTES:,} bytes.")
     signal_in = _parse_message(hook, body)
     candidate = _build_request(hook, signal_in, body, at)
-    known = await readers.run(
+    known_id = await readers.run(
         lambda connection: _find_replayed_id(connection, hook, signal_in, body, at), hook.tenant_id
     )
-    request_of_signal = candidate if known is None else candidate._replace(id=known)
+    request_of_signal = candidate if known_id is None else candidate._replace(id=known_id)
     signal = await signals.accept_or_store(_build_caller(hook), request_of_signal)
     return build_json_response({"id": signal.id, "status": signal.status}, 202)
 
 
-async def _authorize(
+async def _authorize_hook(
     request: Request, authentication: Authentication, readers: ReadersDep, token: str
 ) -> Hook:
     """Return the hook of the token. Raises NoSuchHook, also for an address that may not send to it."""

@@ -28,10 +28,10 @@ StrategyPath = Annotated[StrategyName, Path(max_length=100, description="Name of
 @router.get("", summary="List rules of strategies", **document_responses(200, list[StrategyRulesOut]))
 async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
-    found = await readers.read(caller.tenant_id, queries.list_strategies)
+    listed_rules = await readers.read(caller.tenant_id, queries.list_strategies)
     visible = [
         strategy_rules
-        for strategy_rules in found
+        for strategy_rules in listed_rules
         if strategy_rules.portfolio_name is None or caller.sees(name_key(strategy_rules.portfolio_name))
     ]
     return build_json_response(list(map(serialize_strategy, visible)))

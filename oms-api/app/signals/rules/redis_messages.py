@@ -25,12 +25,14 @@ def compute_pause(failures: int) -> float:
     return min(MIN_PAUSE_SECONDS * (1 << min(failures, 10)), MAX_PAUSE_SECONDS)
 
 
-def read_entries(found: Sequence[tuple[bytes, dict[bytes, bytes] | None]]) -> list[StreamEntry]:
+def read_entries(raw_entries: Sequence[tuple[bytes, dict[bytes, bytes] | None]]) -> list[StreamEntry]:
     """Return the entries of a stream. An entry without `data` has an empty message.
 
     Entries that were deleted in the stream meanwhile are left out.
     """
-    return [StreamEntry(id_, fields.get(DATA_FIELD, b"")) for id_, fields in found if fields is not None]
+    return [
+        StreamEntry(id_, fields.get(DATA_FIELD, b"")) for id_, fields in raw_entries if fields is not None
+    ]
 
 
 def is_hopeless(deliveries: int) -> bool:

@@ -16,12 +16,12 @@ class SizedOrder(NamedTuple):
     notional: Decimal | None = None
 
 
-def size_to_target(target: Decimal, position: Decimal, working: Decimal) -> SizedOrder | None:
+def size_to_target(target: Decimal, position: Decimal, working_quantity: Decimal) -> SizedOrder | None:
     """Return the order that takes the position to the target, None if nothing is missing.
 
-    `position` and `working`, which open orders will still buy (+) or sell (-), are signed quantities.
+    `position` and `working_quantity`, which open orders will still buy (+) or sell (-), are signed.
     """
-    missing = target - position - working
+    missing = target - position - working_quantity
     if not missing:
         return None
     return SizedOrder("BUY" if missing > 0 else "SELL", quantity=abs(missing))

@@ -38,18 +38,18 @@ def find_template_problem(template: str) -> str | None:
 def parse_text(template: str, text: str) -> dict[str, str] | None:
     """Return the fields of a text, None if it does not fit the template.
 
-    Words are separated by white space. A word of the template in braces is a field, any other must be in the
-    text, in any case: "{side} {symbol} at {price}" reads "buy AAPL at 175".
+    Words are separated by white space. A word of the template in braces is a field. Every other word must be
+    in the text, in any case: "{side} {symbol} at {price}" reads "buy AAPL at 175".
     """
-    names, words = template.split(), text.split()
-    if len(names) != len(words):
+    template_parts, text_parts = template.split(), text.split()
+    if len(template_parts) != len(text_parts):
         return None
     values: dict[str, str] = {}
-    for name, word in zip(names, words, strict=True):
-        field = _find_field(name)
+    for template_part, text_part in zip(template_parts, text_parts, strict=True):
+        field = _find_field(template_part)
         if field is not None:
-            values[field] = word
-        elif name.casefold() != word.casefold():
+            values[field] = text_part
+        elif template_part.casefold() != text_part.casefold():
             return None
     return values
 
@@ -61,11 +61,11 @@ def map_fields(paths: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str
     """
     values = {}
     for field, path in paths.items():
-        found: Any = payload
+        value: Any = payload
         for part in path.split("."):
-            found = found.get(part) if isinstance(found, Mapping) else None
-        if found is not None:
-            values[field] = found
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            values[field] = value
     return values
 
 

@@ -36,10 +36,10 @@ def is_allowed(networks: str | None, address: str) -> bool:
     if networks is None:
         return True
     try:
-        parsed = ipaddress.ip_address(address)
+        ip_address = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed in ipaddress.ip_network(network) for network in networks.split())
+    return any(ip_address in ipaddress.ip_network(network) for network in networks.split())
 
 
 def create_hook(
@@ -68,7 +68,7 @@ def create_hook(
     entry = request.build_audit_entry(
         now, "signal_hook.created", _build_target(hook), None, {"name": hook.name}
     )
-    return ChangeResult(serialize_hook(hook) | _show(token), [entry], 201, shows_secret=True)
+    return ChangeResult(serialize_hook(hook) | _serialize_token(token), [entry], 201, shows_secret=True)
 
 
 def rotate_hook(connection: Connection, request: ChangeRequest, hook_id: str, now: datetime) -> ChangeResult:
@@ -81,7 +81,7 @@ def rotate_hook(connection: Connection, request: ChangeRequest, hook_id: str, no
         now, "signal_hook.rotated", _build_target(hook), None, {"name": hook.name}
     )
     return ChangeResult(
-        serialize_hook(hook._replace(**changes)) | _show(token), [entry], 201, shows_secret=True
+        serialize_hook(hook._replace(**changes)) | _serialize_token(token), [entry], 201, shows_secret=True
     )
 
 
@@ -126,7 +126,7 @@ def _hash_token(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _show(token: str) -> dict[str, Any]:
+def _serialize_token(token: str) -> dict[str, Any]:
     return {"token": token, "path": f"/api/v1/signals/hook/{token}"}
 
 

@@ -40,7 +40,9 @@ class SignalPlanner:
         strategies = [self._get_strategy(command, tenant_id) for command in commands]
         rules = find_strategies(connection, set(filter(None, strategies))) if any(strategies) else {}
         return [
-            self._prepare(command, strategy, None if strategy is None else rules.get(strategy), tenant_id)
+            self._prepare_command(
+                command, strategy, None if strategy is None else rules.get(strategy), tenant_id
+            )
             for command, strategy in zip(commands, strategies, strict=True)
         ]
 
@@ -66,7 +68,7 @@ class SignalPlanner:
         name = signal.request.strategy or default
         return StrategyKey(command.origin.tenant_id, name) if name else None
 
-    def _prepare(
+    def _prepare_command(
         self,
         command: PlaceSignal,
         strategy: StrategyKey | None,

@@ -36,12 +36,12 @@ class SignalResumption:
         def read(connection: Connection) -> list[ListedSignal]:
             return queries.list_pending_signals(set_all_tenants_scope(connection), before, MAX_RESUMED)
 
-        pending = await self._readers.run(read)
-        for listed_signal in pending:
+        pending_signals = await self._readers.run(read)
+        for listed_signal in pending_signals:
             try:
                 await self._service.resume(listed_signal)
             except Unavailable:
                 raise
             except OmsError as error:  # the others must be resumed
                 _LOG.error("the signal %s was not resumed: %s", listed_signal.signal.id, error.detail)
-        return len(pending)
+        return len(pending_signals)

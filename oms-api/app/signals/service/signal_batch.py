@@ -76,21 +76,24 @@ class SignalBatch:
         Raises SignalIdReused if the id belongs to another signal, and Invalid if it cannot become an order.
         """
         key, signal = _get_key(command), command.signal
-        stored = self._stored.get(key)
-        if stored is not None:
-            _require_same(stored, signal)
-            if stored.is_complete:
-                return SignalProcessed(stored, replayed=True)
+        stored_signal = self._stored.get(key)
+        if stored_signal is not None:
+            _require_same(stored_signal, signal)
+            if stored_signal.is_complete:
+                return SignalProcessed(stored_signal, replayed=True)
         elif isinstance(signal.plan, Invalid):
             raise signal.plan
-        completed = self._act(context, command, stored)
-        self._stored[key] = completed
-        (self._inserted if stored is None else self._updated).append(completed)
-        payload, at = completion.build_signal_payload(completed), completed.completed_at or self._now()
-        context.order_store.add_event(
-            key.tenant_id, f"signal.{completed.status}", payload, format_timestamp(at)
+        completed_signal = self._act_on_signal(context, command, stored_signal)
+        self._stored[key] = completed_signal
+        (self._inserted if stored_signal is None else self._updated).append(completed_signal)
+        payload, at = (
+            completion.build_signal_payload(completed_signal),
+            completed_signal.completed_at or self._now(),
         )
-        return SignalProcessed(completed)
+        context.order_store.add_event(
+            key.tenant_id, f"signal.{completed_signal.status}", payload, format_timestamp(at)
+        )
+        return SignalProcessed(completed_signal)
 
     def list_writes(self) -> Sequence[BulkWrite]:
         """Return the statements that store the processed signals."""
@@ -99,9 +102,9 @@ class SignalBatch:
 
     def find_commit_check(self) -> CommitCheck | None:
         """Return a function that checks whether the batch was committed, None if it stores no signal."""
-        if not (changed := [*self._inserted, *self._updated]):
+        if not (changed_signals := [*self._inserted, *self._updated]):
             return None
-        last = changed[-1]
+        last = changed_signals[-1]
 
         def is_stored(connection: Connection) -> bool:
             set_tenant_scope(connection, [last.tenant_id])
@@ -118,13 +121,17 @@ class SignalBatch:
             latency = completion.compute_latency_ms(signal.received_at, now)
             self._metrics.count(signal.channel, signal.status, latency)
 
-    def _act(self, context: BatchContext, command: PlaceSignal, stored: Signal | None) -> Signal:
+    def _act_on_signal(
+        self, context: BatchContext, command: PlaceSignal, stored_signal: Signal | None
+    ) -> Signal:
         portfolio_key = _find_portfolio(context, command)
-        signal = stored or _build_signal(command, portfolio_key)
-        outcome = None if stored is None else _find_earlier_outcome(context, command)
+        signal = stored_signal or _build_signal(command, portfolio_key)
+        outcome = None if stored_signal is None else _find_earlier_outcome(context, command)
         outcome = outcome or completion.find_unordered_outcome(signal, command.origin.at)
         if outcome is None:
-            signal, outcome = _place(context, command, signal, portfolio_key, is_stored=stored is not None)
+            signal, outcome = _place(
+                context, command, signal, portfolio_key, is_stored=stored_signal is not None
+            )
         return completion.complete_signal(signal, outcome, self._now())
 
 
@@ -132,13 +139,13 @@ def _get_key(command: PlaceSignal) -> SignalKey:
     return SignalKey(command.origin.tenant_id, command.signal.request.id)
 
 
-def _require_same(stored: Signal, signal: PreparedSignal) -> None:
+def _require_same(stored_signal: Signal, signal: PreparedSignal) -> None:
     """Raise SignalIdReused if a signal of that id is stored that is another one.
 
     The messages of a hook count once by their ids alone.
     """
     request = signal.request
-    if stored.request_hash != request.request_hash and request.channel is not SignalChannel.HOOK:
+    if stored_signal.request_hash != request.request_hash and request.channel is not SignalChannel.HOOK:
         raise SignalIdReused(request.id)
 
 

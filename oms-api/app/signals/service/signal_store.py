@@ -27,16 +27,16 @@ class SignalStore:
 
         It locks no portfolio. Raises Invalid if the signal cannot become an order, and Unavailable.
         """
-        return await self._transactions.run(lambda connection: self._store(connection, command))
+        return await self._transactions.run(lambda connection: self._store_signal(connection, command))
 
-    def _store(self, connection: Connection, command: PlaceSignal) -> Signal:
+    def _store_signal(self, connection: Connection, command: PlaceSignal) -> Signal:
         set_tenant_scope(connection, [command.origin.tenant_id])
-        signal = self._plan(connection, command)
+        signal = self._plan_signal(connection, command)
         key = SignalKey(signal.tenant_id, signal.id)
         execute_writes(connection, queries.build_missing_signal_insert([signal]))
         return queries.find_signals(connection, [key])[key]
 
-    def _plan(self, connection: Connection, command: PlaceSignal) -> Signal:
+    def _plan_signal(self, connection: Connection, command: PlaceSignal) -> Signal:
         (prepared,) = self._planner.prepare(connection, [command])
         plan, tenant_id, key = prepared.signal.plan, prepared.origin.tenant_id, prepared.portfolio_name_key
         if isinstance(plan, Invalid):

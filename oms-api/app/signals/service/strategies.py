@@ -26,20 +26,20 @@ def set_strategy(connection: Connection, request: ChangeRequest, rules: Strategy
     book = None if name is None else require_portfolio(connection, caller, name, "portfolio")
     previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
     symbols = sorted({find_symbol(connection, caller.tenant_id, symbol) for symbol in rules.symbols or ()})
-    stored = rules._replace(
+    stored_rules = rules._replace(
         portfolio_name=None if book is None else book.name, symbols=tuple(symbols) if symbols else None
     )
     portfolio_id = None if book is None else book.id
-    queries.put_strategy(connection, stored, portfolio_id)
+    queries.put_strategy(connection, stored_rules, portfolio_id)
     ensure_signal_strategy(
         connection, caller.tenant_id, rules.name, portfolio_id, rules.updated_by, rules.updated_at
     )
     before = None if previous is None else _build_audit_values(previous)
     target = f"signal_strategy:{rules.name}"
     entry = request.build_audit_entry(
-        rules.updated_at, "signal_strategy.set", target, before, _build_audit_values(stored)
+        rules.updated_at, "signal_strategy.set", target, before, _build_audit_values(stored_rules)
     )
-    return ChangeResult(serialize_strategy(stored), [entry])
+    return ChangeResult(serialize_strategy(stored_rules), [entry])
 
 
 def delete_strategy(connection: Connection, request: ChangeRequest, name: str, now: datetime) -> ChangeResult:

@@ -92,12 +92,12 @@ def delete_inputs(connection: Connection, before: datetime) -> int:
 
     What is left of a journal has no gaps: an input is kept if a kept one is before it.
     """
-    kept = aliased(StrategyInputRow)
+    later_input = aliased(StrategyInputRow)
     has_kept_before = exists().where(
-        kept.tenant_id == StrategyInputRow.tenant_id,
-        kept.strategy == StrategyInputRow.strategy,
-        kept.sequence < StrategyInputRow.sequence,
-        kept.at >= before,
+        later_input.tenant_id == StrategyInputRow.tenant_id,
+        later_input.strategy == StrategyInputRow.strategy,
+        later_input.sequence < StrategyInputRow.sequence,
+        later_input.at >= before,
     )
     statement = delete(StrategyInputRow).where(StrategyInputRow.at < before, ~has_kept_before)
     return connection.execute(statement, execution_options={"synchronize_session": False}).rowcount

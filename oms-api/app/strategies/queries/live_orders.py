@@ -28,10 +28,10 @@ class OwnExecution(NamedTuple):
 
 
 def list_own_orders(
-    connection: Connection, tenant_id: int, strategy: str, source: str, known: Collection[str]
+    connection: Connection, tenant_id: int, strategy: str, source: str, order_ids: Collection[str]
 ) -> list[Order]:
-    """Return the open orders that a strategy placed, and those of `known` ids, oldest first."""
-    is_wanted = or_(IS_OPEN, _ORDERS.c.id.in_(sorted(known))) if known else IS_OPEN
+    """Return the open orders that a strategy placed, and those with one of `order_ids`, oldest first."""
+    is_wanted = or_(IS_OPEN, _ORDERS.c.id.in_(sorted(order_ids))) if order_ids else IS_OPEN
     statement = (
         select(*(_ORDERS.c[name] for name in COLUMNS))
         .where(_ORDERS.c.tenant_id == tenant_id, _ORDERS.c.strategy == strategy, is_wanted)
@@ -56,11 +56,11 @@ def list_executions(connection: Connection, tenant_id: int, order_id: str) -> li
         .where(row.tenant_id == tenant_id, row.order_id == order_id, row.note.is_(None))
         .order_by(row.trade_id)
     )
-    return [_build(found) for found in connection.execute(statement)]
+    return [_build_execution(row) for row in connection.execute(statement)]
 
 
-def _build(found: Any) -> OwnExecution:
-    execution_id, quantity, price, value, charges, at = found
+def _build_execution(row: Any) -> OwnExecution:
+    execution_id, quantity, price, value, charges, at = row
     parts = {} if charges is None else orjson.loads(charges)
     return OwnExecution(execution_id, quantity, price, value, Decimal(parts.get("total", "0")), at)
 

@@ -33,19 +33,21 @@ def find_strategy(
     connection: Connection, tenant_id: int, name: str, *, locks: bool = False
 ) -> ListedStrategy | None:
     """Return a strategy. With `locks`, nobody else changes it before the end of the transaction."""
-    statement = _select(tenant_id).where(StrategyRow.name == name)
+    statement = _select_strategies(tenant_id).where(StrategyRow.name == name)
     if locks:
         statement = statement.with_for_update(of=StrategyRow)
     row = connection.execute(statement).one_or_none()
-    return None if row is None else _build(row)
+    return None if row is None else _build_strategy(row)
 
 
 def list_strategies(connection: Connection, caller: Caller) -> list[ListedStrategy]:
     """Return the strategies that the caller may see, by name: all that have no portfolio, or one it sees."""
-    found = map(_build, connection.execute(_select(caller.tenant_id).order_by(StrategyRow.name)))
+    strategies = map(
+        _build_strategy, connection.execute(_select_strategies(caller.tenant_id).order_by(StrategyRow.name))
+    )
     return [
         listed_strategy
-        for listed_strategy in found
+        for listed_strategy in strategies
         if listed_strategy.portfolio_name_key is None or caller.sees(listed_strategy.portfolio_name_key)
     ]
 
@@ -54,14 +56,14 @@ def list_active_strategies(connection: Connection) -> Sequence[ListedStrategy]:
     """Return the active strategies with code, of every tenant that the connection sees."""
     statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
     is_active = (StrategyRow.status == StrategyStatus.ACTIVE, StrategyRow.kind == StrategyKind.CODE)
-    return list(map(_build, connection.execute(statement.where(*is_active))))
+    return list(map(_build_strategy, connection.execute(statement.where(*is_active))))
 
 
 def list_started_strategies(connection: Connection) -> Sequence[ListedStrategy]:
     """Return the strategies with code that have run, of every tenant that the connection sees."""
     statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
     has_run = (StrategyRow.run > 0, StrategyRow.kind == StrategyKind.CODE)
-    return list(map(_build, connection.execute(statement.where(*has_run))))
+    return list(map(_build_strategy, connection.execute(statement.where(*has_run))))
 
 
 def find_portfolio_kind(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
@@ -70,10 +72,10 @@ def find_portfolio_kind(connection: Connection, tenant_id: int, portfolio_id: in
     return str(connection.execute(select(Portfolio.kind).where(*is_match)).scalar_one())
 
 
-def _select(tenant_id: int) -> Select[Any]:
+def _select_strategies(tenant_id: int) -> Select[Any]:
     statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).outerjoin(Portfolio, _IS_HOME)
     return statement.where(StrategyRow.tenant_id == tenant_id)
 
 
-def _build(row: Any) -> ListedStrategy:
+def _build_strategy(row: Any) -> ListedStrategy:
     return ListedStrategy(STRATEGIES.build(row[:-2]), row[-2], row[-1])

@@ -74,12 +74,12 @@ def parse_order(payload: Mapping[str, Any]) -> OrderState:
 def serialize_order(order: OrderState) -> dict[str, Any]:
     """Return an order as JSON values."""
     fields = {name: getattr(order, name) for name in ("id", "symbol", "reason", "parent_id")}
-    words = {name: str(getattr(order, name)) for name in ("side", "type", "status", "time_in_force")}
+    enum_fields = {name: str(getattr(order, name)) for name in ("side", "type", "status", "time_in_force")}
     amounts = {
         name: format_optional_fixed(getattr(order, name))
         for name in ("quantity", "filled_quantity", *_ORDER_AMOUNTS)
     }
-    return fields | words | amounts
+    return fields | enum_fields | amounts
 
 
 def _parse_amount(text: str | None) -> Decimal | None:

@@ -42,11 +42,11 @@ def build_parameters(descriptions: Sequence[ParameterDescription]) -> type:
 
 
 def parse_parameters(
-    descriptions: Sequence[ParameterDescription], given: Mapping[str, Any]
+    descriptions: Sequence[ParameterDescription], values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return all values of a strategy's parameters. Raises Invalid with the field of a wrong one."""
     try:
-        return parse_values(build_parameters(descriptions), given)
+        return parse_values(build_parameters(descriptions), values)
     except InvalidParameter as error:
         raise refuse_field(f"parameters.{error.name}", str(error), "out_of_range") from None
 
@@ -62,19 +62,21 @@ def describe_parameters(descriptions: Sequence[ParameterDescription]) -> list[di
     return [{**description._asdict(), "choices": list(description.choices)} for description in descriptions]
 
 
-def _build_parameter(described: ParameterDescription) -> Parameter[Any]:
-    kind = _KINDS[described.type]
+def _build_parameter(description: ParameterDescription) -> Parameter[Any]:
+    kind = _KINDS[description.type]
     if kind is DecimalParameter:
-        bounds = [_parse_decimal(bound) for bound in (described.minimum, described.maximum)]
+        bounds = [_parse_decimal(bound) for bound in (description.minimum, description.maximum)]
         return DecimalParameter(
-            described.default, described.description, minimum=bounds[0], maximum=bounds[1]
+            description.default, description.description, minimum=bounds[0], maximum=bounds[1]
         )
     convert: Any = {IntegerParameter: int, BooleanParameter: _WORDS.__getitem__}.get(kind, str)
     low, high = (
-        None if bound is None else convert(bound) for bound in (described.minimum, described.maximum)
+        None if bound is None else convert(bound) for bound in (description.minimum, description.maximum)
     )
-    choices = tuple(map(convert, described.choices))
-    return kind(convert(described.default), described.description, minimum=low, maximum=high, choices=choices)
+    choices = tuple(map(convert, description.choices))
+    return kind(
+        convert(description.default), description.description, minimum=low, maximum=high, choices=choices
+    )
 
 
 def _parse_decimal(text: str | None) -> str | None:

@@ -25,12 +25,12 @@ class DifferenceKind(StrEnum):
 
 
 class ParityDifference(NamedTuple):
-    """A difference of an order or of a fill: our value, that of the replay, and the cause in words."""
+    """A difference of an order or of a fill: the live value, the replayed value, and the cause."""
 
     kind: DifferenceKind
     order_id: str
-    ours: str | None
-    replayed: str | None
+    live_value: str | None
+    replayed_value: str | None
     cause: str
 
 
@@ -59,80 +59,90 @@ class ComparedFill(NamedTuple):
 
 
 def compare_orders(
-    ours: Mapping[str, ComparedOrder], replayed: Mapping[str, ComparedOrder], cause: str
+    live_orders: Mapping[str, ComparedOrder], replayed_orders: Mapping[str, ComparedOrder], cause: str
 ) -> list[ParityDifference]:
     """Return the differences by id. `cause` is that of orders which only one of the two has.
 
     What a replaced order differs in already is not repeated for the one that replaces it.
     """
-    found: dict[str, list[ParityDifference]] = {}
-    for order_id in ours.keys() | replayed.keys():
-        found[order_id] = list(_compare_order(order_id, ours.get(order_id), replayed.get(order_id), cause))
+    differences_by_order: dict[str, list[ParityDifference]] = {}
+    for order_id in live_orders.keys() | replayed_orders.keys():
+        differences_by_order[order_id] = list(
+            _compare_order(order_id, live_orders.get(order_id), replayed_orders.get(order_id), cause)
+        )
     differences: list[ParityDifference] = []
-    for order_id in sorted(found):
-        order = ours.get(order_id) or replayed[order_id]
-        earlier = {_get_content(difference) for difference in found.get(order.replaces or "", ())}
+    for order_id in sorted(differences_by_order):
+        order = live_orders.get(order_id) or replayed_orders[order_id]
+        earlier = {
+            _get_content(difference) for difference in differences_by_order.get(order.replaces or "", ())
+        }
         differences += [
-            difference for difference in found[order_id] if _get_content(difference) not in earlier
+            difference
+            for difference in differences_by_order[order_id]
+            if _get_content(difference) not in earlier
         ]
     return differences
 
 
 def _get_content(difference: ParityDifference) -> tuple[DifferenceKind, str | None, str | None]:
-    return difference.kind, difference.ours, difference.replayed
+    return difference.kind, difference.live_value, difference.replayed_value
 
 
 def _compare_order(
-    order_id: str, ours: ComparedOrder | None, replayed: ComparedOrder | None, cause: str
+    order_id: str, live_order: ComparedOrder | None, replayed_order: ComparedOrder | None, cause: str
 ) -> Iterable[ParityDifference]:
-    if ours is not None and replayed is not None:
-        yield from _compare_terms(order_id, ours, replayed, cause)
+    if live_order is not None and replayed_order is not None:
+        yield from _compare_terms(order_id, live_order, replayed_order, cause)
         return
-    kind = DifferenceKind.MISSING if ours is None else DifferenceKind.EXTRA
-    descriptions = [None if order is None else order.describe() for order in (ours, replayed)]
+    kind = DifferenceKind.MISSING if live_order is None else DifferenceKind.EXTRA
+    descriptions = [None if order is None else order.describe() for order in (live_order, replayed_order)]
     yield ParityDifference(kind, order_id, descriptions[0], descriptions[1], cause)
 
 
 def _compare_terms(
-    order_id: str, compared_order: ComparedOrder, replayed: ComparedOrder, cause: str
+    order_id: str, live_order: ComparedOrder, replayed_order: ComparedOrder, cause: str
 ) -> Iterable[ParityDifference]:
     terms = (
-        (DifferenceKind.QUANTITY, compared_order.quantity, replayed.quantity),
-        (DifferenceKind.PRICE, compared_order.limit_price, replayed.limit_price),
-        (DifferenceKind.PRICE, compared_order.stop_price, replayed.stop_price),
+        (DifferenceKind.QUANTITY, live_order.quantity, replayed_order.quantity),
+        (DifferenceKind.PRICE, live_order.limit_price, replayed_order.limit_price),
+        (DifferenceKind.PRICE, live_order.stop_price, replayed_order.stop_price),
     )
-    for kind, one, other in terms:
-        if one != other:
+    for kind, live_value, replayed_value in terms:
+        if live_value != replayed_value:
             yield ParityDifference(
-                kind, order_id, format_optional_fixed(one), format_optional_fixed(other), cause
+                kind,
+                order_id,
+                format_optional_fixed(live_value),
+                format_optional_fixed(replayed_value),
+                cause,
             )
-    if compared_order.at - replayed.at > MAX_DELAY:
-        late = (
-            f"The order was placed {(compared_order.at - replayed.at).total_seconds():.0f} s after its input."
-        )
-        times = (compared_order.at.isoformat(), replayed.at.isoformat())
+    if live_order.at - replayed_order.at > MAX_DELAY:
+        delay_seconds = (live_order.at - replayed_order.at).total_seconds()
+        late = f"The order was placed {delay_seconds:.0f} s after its input."
+        times = (live_order.at.isoformat(), replayed_order.at.isoformat())
         yield ParityDifference(DifferenceKind.TIME, order_id, *times, late)
 
 
 def compare_fill(
-    order_id: str, compared_fill: ComparedFill, candidates: Iterable[ComparedFill]
+    order_id: str, live_fill: ComparedFill, candidates: Iterable[ComparedFill]
 ) -> list[ParityDifference]:
     """Return the differences of a fill from what matching gives; `candidates` are by the quotes of then."""
-    compared_fills = list(candidates)
-    if compared_fill in compared_fills:
+    replayed_fills = list(candidates)
+    if live_fill in replayed_fills:
         return []
-    if not compared_fills:
+    if not replayed_fills:
         cause = "The quote at the time of the fill does not fill the order."
-        return [
-            ParityDifference(DifferenceKind.EXTRA, order_id, format_fixed(compared_fill.price), None, cause)
-        ]
-    replayed, cause = compared_fills[0], "The quote at the time of the fill gives another price or quantity."
+        return [ParityDifference(DifferenceKind.EXTRA, order_id, format_fixed(live_fill.price), None, cause)]
+    replayed_fill, cause = (
+        replayed_fills[0],
+        "The quote at the time of the fill gives another price or quantity.",
+    )
     pairs = (
-        (DifferenceKind.PRICE, compared_fill.price, replayed.price),
-        (DifferenceKind.QUANTITY, compared_fill.quantity, replayed.quantity),
+        (DifferenceKind.PRICE, live_fill.price, replayed_fill.price),
+        (DifferenceKind.QUANTITY, live_fill.quantity, replayed_fill.quantity),
     )
     return [
-        ParityDifference(kind, order_id, format_fixed(one), format_fixed(other), cause)
-        for kind, one, other in pairs
-        if one != other
+        ParityDifference(kind, order_id, format_fixed(live_value), format_fixed(replayed_value), cause)
+        for kind, live_value, replayed_value in pairs
+        if live_value != replayed_value
     ]

@@ -42,9 +42,9 @@ class ActionScope(NamedTuple):
     prefix: str
 
 
-def pack_input(one: JournalInput) -> dict[str, Any]:
+def pack_input(journal_input: JournalInput) -> dict[str, Any]:
     """Return an input as JSON values."""
-    return {**one._asdict(), "kind": str(one.kind), "at": one.at.isoformat()}
+    return {**journal_input._asdict(), "kind": str(journal_input.kind), "at": journal_input.at.isoformat()}
 
 
 def parse_input(fields: Mapping[str, Any]) -> JournalInput:
@@ -68,11 +68,11 @@ def parse_reaction(fields: Mapping[str, Any], sequence: int, scope: ActionScope)
     if len(actions) > MAX_ACTIONS:
         raise MessageLimitExceeded(f"It wanted {len(actions)} orders at once; at most {MAX_ACTIONS} may be.")
     try:
-        parsed = _parse_actions(actions, scope)
+        parsed_actions = _parse_actions(actions, scope)
     except InvalidCommand as error:
         raise InvalidFrame(f"It sent a wrong command: {error}.") from None
     _require_state(state)
-    return Reaction(tuple(parsed), state)
+    return Reaction(tuple(parsed_actions), state)
 
 
 def _pack_action(action: Action) -> list[Any]:
@@ -85,17 +85,17 @@ def _pack_action(action: Action) -> list[Any]:
 
 def _parse_actions(actions: Sequence[object], scope: ActionScope) -> list[Action]:
     """Return the actions. New orders are numbered as the process of the strategy numbers them."""
-    parsed, count = list[Action](), 0
+    parsed_actions, count = list[Action](), 0
     for fields in actions:
         command = parse_command(fields, scope.symbols)
         count += command.kind is not CommandKind.CANCEL
-        parsed.append(_build_action(command, f"{scope.prefix}-{count}", scope))
-    return parsed
+        parsed_actions.append(_build_action(command, f"{scope.prefix}-{count}", scope))
+    return parsed_actions
 
 
 def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
     if command.ticket is not None:
-        return PlaceAction(_complete(command.ticket, new_id, scope))
+        return PlaceAction(_complete_ticket(command.ticket, new_id, scope))
     if not command.order_id.isascii():
         raise InvalidCommand("an order id is wrong")
     if command.kind is CommandKind.CANCEL:
@@ -104,7 +104,7 @@ def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
     return ReplaceAction(command.order_id, OrderChanges(quantity, limit, stop, client_order_id=new_id))
 
 
-def _complete(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
+def _complete_ticket(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
     """Return a ticket with what the strategy does not decide. Raises InvalidCommand."""
     if errors := find_shape_errors(ticket):
         raise InvalidCommand(f"{errors[0].field}: {errors[0].message}")

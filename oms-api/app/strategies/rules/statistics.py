@@ -60,15 +60,15 @@ def compute_statistics(fills: Iterable[StrategyFill], capital: Decimal) -> Strat
     earnings = _list_earnings(fills)
     if not earnings:
         return NO_STATISTICS
-    earned = [earning.amount for earning in earnings]
-    trips = summarize_trips(earned)
-    sharpe, drawdown = _measure(earnings, capital) if capital > ZERO else (None, None)
+    earned_amounts = [earning.amount for earning in earnings]
+    trips = summarize_trips(earned_amounts)
+    sharpe, drawdown = _compute_risk_figures(earnings, capital) if capital > ZERO else (None, None)
     return StrategyStatistics(
         trades=trips.round_trips,
-        wins=sum(amount > 0 for amount in earned),
-        losses=sum(amount < 0 for amount in earned),
+        wins=sum(amount > 0 for amount in earned_amounts),
+        losses=sum(amount < 0 for amount in earned_amounts),
         win_rate=None if trips.win_rate is None else float(trips.win_rate),
-        pnl_net=sum(earned, ZERO),
+        pnl_net=sum(earned_amounts, ZERO),
         max_drawdown=drawdown,
         sharpe=sharpe,
     )
@@ -89,7 +89,9 @@ def _list_earnings(fills: Iterable[StrategyFill]) -> list[_Earning]:
     return earnings
 
 
-def _measure(earnings: Sequence[_Earning], capital: Decimal) -> tuple[float | None, float | None]:
+def _compute_risk_figures(
+    earnings: Sequence[_Earning], capital: Decimal
+) -> tuple[float | None, float | None]:
     """Return the Sharpe ratio and the largest drawdown of the capital with the earnings of each day."""
     by_day: defaultdict[date, Decimal] = defaultdict(lambda: ZERO)
     for earning in earnings:

@@ -54,10 +54,10 @@ class _PreparedCode:
                 FieldError("strategy", field_error.message, field_error.code) for field_error in error.errors
             ]
             raise Invalid(error.detail, errors) from None
-        known = {} if strategy is None else orjson.loads(strategy.parameters)
+        registered_values = {} if strategy is None else orjson.loads(strategy.parameters)
 
-        def parse(given: Mapping[str, Any]) -> str:
-            return serialize_parameters(parse_parameters(code.parameters, {**known, **given}))
+        def parse(values: Mapping[str, Any]) -> str:
+            return serialize_parameters(parse_parameters(code.parameters, {**registered_values, **values}))
 
         symbols = () if strategy is None else tuple(strategy.symbol_names)
         return BacktestCode(code.entry_point, code.code_hash, symbols, _get_interval(strategy), parse)
@@ -65,10 +65,14 @@ class _PreparedCode:
 
 def _find_registered(connection: Connection, caller: Caller, name: str) -> Strategy | None:
     """Return the strategy with code of this name, if the caller may see it."""
-    found = find_strategy(connection, caller.tenant_id, name)
-    if found is None or found.strategy.entry_point is None or not caller.sees(found.portfolio_name_key or ""):
+    registered = find_strategy(connection, caller.tenant_id, name)
+    if (
+        registered is None
+        or registered.strategy.entry_point is None
+        or not caller.sees(registered.portfolio_name_key or "")
+    ):
         return None
-    return found.strategy
+    return registered.strategy
 
 
 def _get_entry_point(strategy: Strategy | None, name: str) -> str:

@@ -59,8 +59,10 @@ class CodeCatalog:
         names = self.list_names()
         class_path = names.get(entry_point, entry_point)
         if class_path not in names.values() and not self._is_allowed(class_path):
-            known = ", ".join(sorted(names))
-            message = f"There is no such entry point. Known are: {known}. STRATEGY_MODULES allows others."
+            known_names = ", ".join(sorted(names))
+            message = (
+                f"There is no such entry point. Known are: {known_names}. STRATEGY_MODULES allows others."
+            )
             raise refuse_field("entry_point", message, "unknown")
         try:
             located = locate_code(class_path)

@@ -51,23 +51,23 @@ Inspected = Mapping[str, InspectedCode | Invalid]  # by entry point: the code, o
 
 def require_code(inspected: Inspected, entry_point: str) -> InspectedCode:
     """Return inspected code. Raises Invalid, and ConcurrentChange if another entry point was inspected."""
-    found = inspected.get(entry_point)
-    if found is None:
+    inspected_code = inspected.get(entry_point)
+    if inspected_code is None:
         raise ConcurrentChange  # somebody changed the entry point since the inspection
-    if isinstance(found, Invalid):
-        raise found
-    return found
+    if isinstance(inspected_code, Invalid):
+        raise inspected_code
+    return inspected_code
 
 
-class _Kept(NamedTuple):
+class _CachedResult(NamedTuple):
     result: InspectedCode | Invalid
     until: float  # a monotonic time
 
 
-class _Found(NamedTuple):
+class _InspectionLookup(NamedTuple):
     """By entry point: the results of earlier inspections, and code that was not inspected yet."""
 
-    kept: dict[str, InspectedCode | Invalid]
+    cached: dict[str, InspectedCode | Invalid]
     new: dict[str, FoundCode]
 
 
@@ -76,37 +76,39 @@ class CodeInspector:
 
     def __init__(self, catalog: CodeCatalog) -> None:
         self.catalog = catalog
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, str], _CachedResult] = OrderedDict()
         self._lock = Lock()
         self._executor = ThreadPoolExecutor(MAX_AT_ONCE, "inspection")
 
     async def inspect_all(self, names: Iterable[str | None]) -> Inspected:
         """Inspect the code of entry points, in threads. None stands for a strategy without code."""
-        found = await self._find_all(names)
-        return found.kept | await self._inspect_new(found.new)
+        lookup = await self._find_results(names)
+        return lookup.cached | await self._inspect_new(lookup.new)
 
     async def inspect_for_display(self, names: Iterable[str | None]) -> Inspected:
         """Do the same, but leave out what takes too long: a pause must not wait for code that hangs."""
-        found = await self._find_all(names)
-        if not found.new:
-            return found.kept
+        lookup = await self._find_results(names)
+        if not lookup.new:
+            return lookup.cached
         try:
-            return found.kept | await asyncio.wait_for(
-                asyncio.shield(self._inspect_new(found.new)), DISPLAY_SECONDS
+            return lookup.cached | await asyncio.wait_for(
+                asyncio.shield(self._inspect_new(lookup.new)), DISPLAY_SECONDS
             )
         except TimeoutError:
-            return found.kept
+            return lookup.cached
 
     def inspect(self, entry_point: str) -> InspectedCode | Invalid:
         """Return the code of an entry point, or why it cannot be used."""
-        found = self._find(entry_point)
-        return self._inspect_once(found) if isinstance(found, FoundCode) else found
+        code = self._find_result(entry_point)
+        return self._inspect_once(code) if isinstance(code, FoundCode) else code
 
-    async def _find_all(self, names: Iterable[str | None]) -> "_Found":
-        wanted = sorted({name for name in names if name is not None})
-        found = await asyncio.to_thread(lambda: {name: self._find(name) for name in wanted})
-        new = {name: one for name, one in found.items() if isinstance(one, FoundCode)}
-        return _Found({name: one for name, one in found.items() if not isinstance(one, FoundCode)}, new)
+    async def _find_results(self, names: Iterable[str | None]) -> "_InspectionLookup":
+        wanted_names = sorted({name for name in names if name is not None})
+        results = await asyncio.to_thread(lambda: {name: self._find_result(name) for name in wanted_names})
+        new = {name: result for name, result in results.items() if isinstance(result, FoundCode)}
+        return _InspectionLookup(
+            {name: result for name, result in results.items() if not isinstance(result, FoundCode)}, new
+        )
 
     async def _inspect_new(self, new: Mapping[str, FoundCode]) -> dict[str, InspectedCode | Invalid]:
         run = asyncio.get_running_loop().run_in_executor
@@ -115,47 +117,49 @@ class CodeInspector:
         )
         return dict(zip(new, results, strict=True))
 
-    def _find(self, entry_point: str) -> InspectedCode | Invalid | FoundCode:
+    def _find_result(self, entry_point: str) -> InspectedCode | Invalid | FoundCode:
         """Return the result of an earlier inspection, or else the code."""
         try:
             code = self.catalog.find(entry_point)
         except Invalid as error:
             return error
-        return self._find_kept(code) or code
+        return self._find_cached(code) or code
 
-    def _find_kept(self, code: FoundCode) -> InspectedCode | Invalid | None:
+    def _find_cached(self, code: FoundCode) -> InspectedCode | Invalid | None:
         key = (code.entry_point, code.code_hash)
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is None or kept.until < monotonic_seconds():
+            cached = self._cache.get(key)
+            if cached is None or cached.until < monotonic_seconds():
                 return None
-            self._kept.move_to_end(key)
-            return kept.result
+            self._cache.move_to_end(key)
+            return cached.result
 
     def _inspect_once(self, code: FoundCode) -> InspectedCode | Invalid:
-        kept = self._find_kept(code)  # another thread may have inspected it meanwhile
-        if kept is not None:
-            return kept
-        result = _inspect(code)
+        cached_result = self._find_cached(code)  # another thread may have inspected it meanwhile
+        if cached_result is not None:
+            return cached_result
+        result = _inspect_code(code)
         seconds = FAILURE_SECONDS if isinstance(result, Invalid) else float("inf")
         with self._lock:
-            self._kept[code.entry_point, code.code_hash] = _Kept(result, monotonic_seconds() + seconds)
-            while len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
+            self._cache[code.entry_point, code.code_hash] = _CachedResult(
+                result, monotonic_seconds() + seconds
+            )
+            while len(self._cache) > MAX_KEPT:
+                self._cache.popitem(last=False)
         return result
 
 
-def _inspect(code: FoundCode) -> InspectedCode | Invalid:
+def _inspect_code(code: FoundCode) -> InspectedCode | Invalid:
     try:
-        found = _list_parameters(code)
-        build_parameters(found)
+        descriptions = _list_parameters(code)
+        build_parameters(descriptions)
     except InvalidBacktest as error:
-        return _refuse(str(error), "unknown")
+        return _build_refusal(str(error), "unknown")
     except (StrategyFailed, ValueError) as error:
-        return _refuse(f"The strategy cannot be used: {error}", "failed")
+        return _build_refusal(f"The strategy cannot be used: {error}", "failed")
     except Exception as error:  # noqa: BLE001  # trusted code, imported here, may raise anything
-        return _refuse(f"The module cannot be imported: {describe_failure(error)}", "failed")
-    return InspectedCode(code.entry_point, code.code_hash, tuple(found))
+        return _build_refusal(f"The module cannot be imported: {describe_failure(error)}", "failed")
+    return InspectedCode(code.entry_point, code.code_hash, tuple(descriptions))
 
 
 def _list_parameters(code: FoundCode) -> list[ParameterDescription]:
@@ -164,5 +168,5 @@ def _list_parameters(code: FoundCode) -> list[ParameterDescription]:
     return [parameter.describe() for parameter in list_parameters(load_strategy(code.entry_point))]
 
 
-def _refuse(message: str, reason: str) -> Invalid:
+def _build_refusal(message: str, reason: str) -> Invalid:
     return refuse_field("entry_point", message[:_MAX_MESSAGE_CHARACTERS], reason)

@@ -31,12 +31,12 @@ class DriftWatch:
             listed_strategies = list_started_strategies(connection)
         for listed_strategy in listed_strategies:
             lease.renew()
-            report = self._compare(listed_strategy, now)
+            report = self._compare_with_replay(listed_strategy, now)
             if report is not None and report.differences:
                 with unit_of_work(self._engine) as connection:
-                    _publish(connection, listed_strategy, report, now)
+                    _publish_drift(connection, listed_strategy, report, now)
 
-    def _compare(self, listed_strategy: ListedStrategy, now: datetime) -> ParityReport | None:
+    def _compare_with_replay(self, listed_strategy: ListedStrategy, now: datetime) -> ParityReport | None:
         strategy = listed_strategy.strategy
         try:
             with snapshot(self._engine, strategy.tenant_id) as connection:
@@ -48,7 +48,7 @@ class DriftWatch:
             return None
 
 
-def _publish(
+def _publish_drift(
     connection: Connection, listed_strategy: ListedStrategy, report: ParityReport, now: datetime
 ) -> None:
     first, strategy = report.differences[0], listed_strategy.strategy

@@ -85,7 +85,7 @@ class StrategyHost:
                     _LOG.warning("the strategies were not checked: %s", type(error).__name__)
                 await asyncio.sleep(CHECK_SECONDS)
         finally:
-            await asyncio.to_thread(self._close)
+            await asyncio.to_thread(self._stop_threads)
 
     async def check(self) -> None:
         """Start and end sessions according to the status of each strategy."""
@@ -162,7 +162,7 @@ class StrategyHost:
             caller = build_caller(key.tenant_id)
             await cancel_entries(self._orders, self._readers, caller, key.name, f"strategy {key.name}"[:100])
 
-    def _close(self) -> None:
+    def _stop_threads(self) -> None:
         for thread in self._threads.values():
             thread.stop()
         for thread in self._threads.values():
@@ -180,7 +180,7 @@ class _StrategyThread:
         self._host, self._listed, self._gateway = host, listed_strategy, gateway
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=self._run, name=f"strategy-{listed_strategy.strategy.name}", daemon=True
+            target=self._run_session, name=f"strategy-{listed_strategy.strategy.name}", daemon=True
         )
         self._thread.start()
 
@@ -197,7 +197,7 @@ class _StrategyThread:
         """Wait until the thread has ended."""
         self._thread.join()
 
-    def _run(self) -> None:
+    def _run_session(self) -> None:
         try:
             run_session(self._host, self._listed, self._gateway, self._stop.wait)
         except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError) as error:

@@ -48,7 +48,7 @@ class InputCollector:
         self._next_start = end
         start = end - HISTORY_BARS * self._interval.length
         return [
-            serialize_bars(symbol, self._seconds, self._read(connection, symbol, start, end))
+            serialize_bars(symbol, self._seconds, self._read_bars(connection, symbol, start, end))
             for symbol in self._strategy.symbol_names
         ]
 
@@ -66,11 +66,11 @@ class InputCollector:
             self.tracked.setdefault(order.client_order_id, Tracked(order.id))
 
     def restore(
-        self, connection: Connection, saved: dict[str, list[Any]], pending: Iterable[JournalInput]
+        self, connection: Connection, saved: dict[str, list[Any]], pending_inputs: Iterable[JournalInput]
     ) -> None:
         """Continue from the saved orders and the inputs that are in the journal but not processed."""
         self.tracked = {name: Tracked(*fields) for name, fields in saved.items()}
-        for journal_input in pending:
+        for journal_input in pending_inputs:
             payload = orjson.loads(journal_input.payload)
             if journal_input.kind is InputKind.ORDER:
                 self._find_tracked(connection, payload["id"]).event_count = payload["event_count"]
@@ -96,8 +96,8 @@ class InputCollector:
 
     def _collect_orders(self, connection: Connection, now: datetime) -> list[NewInput]:
         strategy, inputs = self._strategy, list[NewInput]()
-        known = [tracked.order_id for tracked in self.tracked.values()]
-        for order in list_own_orders(connection, strategy.tenant_id, strategy.name, SOURCE, known):
+        order_ids = [tracked.order_id for tracked in self.tracked.values()]
+        for order in list_own_orders(connection, strategy.tenant_id, strategy.name, SOURCE, order_ids):
             self.track([order])
             tracked = self.tracked[order.client_order_id]
             if order.event_count <= tracked.event_count:
@@ -130,26 +130,26 @@ class InputCollector:
             return []
         by_start: dict[datetime, list[Bar]] = {}
         for symbol in self._strategy.symbol_names:
-            for bar in self._read(connection, symbol, self._next_start, end):
+            for bar in self._read_bars(connection, symbol, self._next_start, end):
                 by_start.setdefault(bar.start, []).append(bar)
         self._next_start = end
         inputs = []
         for start, bars in sorted(by_start.items()):
-            serialized = [serialize_bars(bar.symbol, self._seconds, [bar]) for bar in bars]
+            serialized_bars = [serialize_bars(bar.symbol, self._seconds, [bar]) for bar in bars]
             at = start + self._interval.length
-            inputs.append(NewInput(InputKind.BARS, at, orjson.dumps({"bars": serialized}).decode()))
+            inputs.append(NewInput(InputKind.BARS, at, orjson.dumps({"bars": serialized_bars}).decode()))
         return inputs
 
     def _collect_quotes(self, connection: Connection, now: datetime) -> list[NewInput]:
         keys = [InstrumentKey(self._strategy.tenant_id, symbol) for symbol in self._strategy.symbol_names]
-        found = self._market.find_quotes(connection, keys, now)
-        new = [quote for key, quote in sorted(found.items()) if self._quotes.get(key.symbol) != quote]
+        quotes = self._market.find_quotes(connection, keys, now)
+        new = [quote for key, quote in sorted(quotes.items()) if self._quotes.get(key.symbol) != quote]
         self._quotes |= {quote.symbol: quote for quote in new}
         return [
             NewInput(InputKind.QUOTE, now, orjson.dumps(serialize_quote(quote)).decode()) for quote in new
         ]
 
-    def _read(self, connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Bar]:
+    def _read_bars(self, connection: Connection, symbol: str, start: datetime, end: datetime) -> list[Bar]:
         return self._market.read_bars(
             connection, self._strategy.tenant_id, symbol, self._interval, start, end
         )

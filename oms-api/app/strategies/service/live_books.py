@@ -67,7 +67,7 @@ class LiveOrders:
         _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
         self.actions.append(PlaceAction(ticket))
-        return self._add(LiveOrder(_build_state(ticket), ticket))
+        return self._add_order(LiveOrder(_build_state(ticket), ticket))
 
     def cancel(self, order_id: str, at: int) -> None:  # noqa: ARG002  # as in a backtest
         """Cancel an order, if it is open."""
@@ -84,11 +84,13 @@ class LiveOrders:
             ticket.quantity, ticket.limit_price, ticket.stop_price, client_order_id=ticket.client_order_id
         )
         self.actions.append(ReplaceAction(order_id, changes))
-        return self._add(LiveOrder(_build_state(ticket), ticket))
+        return self._add_order(LiveOrder(_build_state(ticket), ticket))
 
     def find(self, order_id: str) -> LiveOrder | None:
         """Return an open order, or None."""
-        return next((found[order_id] for found in self.open.values() if order_id in found), None)
+        return next(
+            (orders_by_id[order_id] for orders_by_id in self.open.values() if order_id in orders_by_id), None
+        )
 
     def apply(self, state: OrderState) -> None:
         """Replace an order by its new state, or remove it if it is no longer open."""
@@ -96,18 +98,22 @@ class LiveOrders:
         if not state.is_open:
             self.open.get(state.symbol, {}).pop(state.id, None)
             return
-        self._add(LiveOrder(state, _build_ticket(state) if live_order is None else live_order.ticket))
+        self._add_order(LiveOrder(state, _build_ticket(state) if live_order is None else live_order.ticket))
 
     def serialize(self) -> list[dict[str, Any]]:
         """Return the open orders as JSON values."""
-        return [serialize_order(order.state) for found in self.open.values() for order in found.values()]
+        return [
+            serialize_order(order.state)
+            for orders_by_id in self.open.values()
+            for order in orders_by_id.values()
+        ]
 
     def restore(self, payloads: Iterable[dict[str, Any]]) -> None:
         """Restore the orders from the result of `serialize`."""
         for payload in payloads:
             self.apply(parse_order(payload))
 
-    def _add(self, order: LiveOrder) -> LiveOrder:
+    def _add_order(self, order: LiveOrder) -> LiveOrder:
         self.open.setdefault(order.state.symbol, {})[order.id] = order
         return order
 
@@ -127,10 +133,10 @@ class LiveAccount:
     @property
     def equity(self) -> Decimal:
         """Cash and the market value of the positions."""
-        held = self.positions.items()
+        positions = self.positions.items()
         values = (
             multiply(position.quantity, self._get_price(key.symbol))
-            for key, position in held
+            for key, position in positions
             if position.quantity
         )
         return self.cash + sum(values, ZERO)
@@ -162,8 +168,8 @@ class LiveAccount:
     def restore(self, payload: dict[str, Any]) -> None:
         """Restore cash and positions from the result of `serialize`."""
         self.cash = Decimal(payload["cash"])
-        for symbol, product_name, quantity, cost, realized in payload["positions"]:
-            position = Position(Decimal(quantity), Decimal(cost), Decimal(realized))
+        for symbol, product_name, quantity, cost, realized_pnl in payload["positions"]:
+            position = Position(Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
             self.positions[HoldingKey(symbol, product_name)] = position
 
 

@@ -51,7 +51,7 @@ class OrderGateway:
         """
         self._count_message()
         try:
-            return self._execute(tenant_id, portfolio_name, action, order_id)
+            return self._execute_action(tenant_id, portfolio_name, action, order_id)
         except TooMany as error:
             raise MessageLimitExceeded(error.detail) from None
         except (Unavailable, TimeoutError) as error:
@@ -59,7 +59,7 @@ class OrderGateway:
         except OmsError as error:
             return ActionResult(refusal=error.detail)
 
-    def _execute(
+    def _execute_action(
         self, tenant_id: int, portfolio_name: str, action: Action, order_id: str | None
     ) -> ActionResult:
         caller = build_caller(tenant_id)
@@ -67,23 +67,23 @@ class OrderGateway:
             case PlaceAction():
                 request = AuthenticatedRequest(caller, action.order_id, action.order_id)
                 command = self._orders.build_place_command(request, portfolio_name, action.ticket)
-                result = self._wait(self._submit(command))
+                result = self._wait_for_result(self._submit_command(command))
             case CancelAction() if order_id is not None:
-                result = self._wait(
+                result = self._wait_for_result(
                     self._orders.cancel(AuthenticatedRequest(caller, action.order_id), order_id, None)
                 )
             case ReplaceAction() if order_id is not None:
                 key = action.changes.client_order_id
                 request = AuthenticatedRequest(caller, key or "", key)
-                result = self._wait(self._orders.replace(request, order_id, action.changes))
+                result = self._wait_for_result(self._orders.replace(request, order_id, action.changes))
             case _:
                 return ActionResult(refusal="There is no such order.")
-        found = tuple(order for view in result.orders for order in (view.order, *view.legs))
-        if any(map(_is_latched, found)):
+        orders = tuple(order for view in result.orders for order in (view.order, *view.legs))
+        if any(map(_is_latched, orders)):
             raise MessageLimitExceeded(
                 "It executed too often in a symbol; release its latch with `POST /latches/{id}/release`."
             )
-        return ActionResult(found)
+        return ActionResult(orders)
 
     def _count_message(self) -> None:
         if monotonic_seconds() >= self._minute_end:
@@ -92,12 +92,12 @@ class OrderGateway:
         if self._messages > MAX_MESSAGES_PER_MINUTE:
             raise MessageLimitExceeded(f"It sent more than {MAX_MESSAGES_PER_MINUTE:,} messages in a minute.")
 
-    async def _submit(self, command: Any) -> OrderResult:  # a PlaceOrder
+    async def _submit_command(self, command: Any) -> OrderResult:  # a PlaceOrder
         outcome = await self._orders.submit(command)
         assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
         return outcome
 
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+    def _wait_for_result(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WRITER_SECONDS)
 
 

@@ -68,7 +68,7 @@ class ParityChecker:
         with closing(_Replay(self._runners, strategy)) as replay:
             for journal_input in inputs:
                 replay.play(journal_input)
-        replayed = {
+        replayed_orders = {
             name: compared_order
             for name, compared_order in replay.orders.items()
             if since <= compared_order.at < until
@@ -77,18 +77,22 @@ class ParityChecker:
             order
             for order in list_orders_between(connection, strategy.tenant_id, strategy.name, SOURCE, since)
             if order.client_order_id.startswith(f"{strategy.id}-")
-            and _parse(order.created_at) < until + timedelta(minutes=1)
+            and _parse_timestamp(order.created_at) < until + timedelta(minutes=1)
         ]
         names = {order.id: order.client_order_id for order in orders}
-        ours = {order.client_order_id: _build_compared(order, names) for order in orders}
-        ours = {name: one for name, one in ours.items() if name in replayed or since <= one.at < until}
-        differences = compare_orders(ours, replayed, replay.cause)
+        live_orders = {order.client_order_id: _build_compared(order, names) for order in orders}
+        live_orders = {
+            name: compared_order
+            for name, compared_order in live_orders.items()
+            if name in replayed_orders or since <= compared_order.at < until
+        }
+        differences = compare_orders(live_orders, replayed_orders, replay.cause)
         count = 0
         for order in orders:
             for fill in list_executions(connection, strategy.tenant_id, order.id):
                 count += 1
                 differences += self._compare_fill(connection, order, fill)
-        return ParityReport(len(ours.keys() | replayed.keys()), count, differences)
+        return ParityReport(len(live_orders.keys() | replayed_orders.keys()), count, differences)
 
     def _compare_fill(
         self, connection: Connection, order: Order, fill: OwnExecution
@@ -97,15 +101,17 @@ class ParityChecker:
         if order.broker != _PAPER:
             return []
         instrument = find_instruments(connection, [order.instrument_key])[order.instrument_key]
-        working = convert_order(order._replace(filled_quantity=Decimal(0)), instrument)
+        working_order = convert_order(order._replace(filled_quantity=Decimal(0)), instrument)
         paper = self._find_paper_settings(connection, order)
         accepted_at = fill.at - paper.latency
-        working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=accepted_at)
+        working_order = working_order._replace(
+            leaves=fill.quantity, quantity=fill.quantity, accepted_at=accepted_at
+        )
         candidates = list[ComparedFill]()
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
             quotes = self._market.find_past_quotes(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
-            events = [] if quote is None else compute_fills([working], quote, fill.at, paper)
+            events = [] if quote is None else compute_fills([working_order], quote, fill.at, paper)
             candidates += [
                 ComparedFill(event.price, event.quantity) for event in events if isinstance(event, Executed)
             ]
@@ -136,12 +142,12 @@ class _Replay:
         if journal_input.kind is InputKind.ORDER:
             self._sides[payload["id"]] = (payload["symbol"], payload["side"])
         if journal_input.kind is InputKind.START:
-            self._start(journal_input, payload)
+            self._start_runner(journal_input, payload)
         elif journal_input.kind is InputKind.ORDER and payload["event_count"] == 0:
             self.orders.pop(payload["id"], None)  # it was refused before it was made
-            self._deliver(journal_input)
+            self._deliver_input(journal_input)
         else:
-            self._deliver(journal_input)
+            self._deliver_input(journal_input)
         self._pending.append(journal_input)
 
     def close(self) -> None:
@@ -150,7 +156,7 @@ class _Replay:
             self._runner.close()
         self._runner = None
 
-    def _start(self, journal_input: JournalInput, payload: dict[str, Any]) -> None:
+    def _start_runner(self, journal_input: JournalInput, payload: dict[str, Any]) -> None:
         code = self._runners.catalog.find(payload["entry_point"])
         if code.code_hash != payload["code"]:
             self.cause = "The code is not that of the run: its hash differs."
@@ -161,13 +167,13 @@ class _Replay:
             self._runner = self._runners.create(code, spec)
         except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
             self.cause = f"The code cannot be started: {describe_end(error)}"
-        self._deliver(journal_input)
+        self._deliver_input(journal_input)
         first = payload["repeats_from"]
-        for repeated in self._pending if first is not None else ():
-            if repeated.sequence >= first and repeated.kind not in _NOT_REPEATED:
-                self._deliver(repeated)
+        for repeated_input in self._pending if first is not None else ():
+            if repeated_input.sequence >= first and repeated_input.kind not in _NOT_REPEATED:
+                self._deliver_input(repeated_input)
 
-    def _deliver(self, journal_input: JournalInput) -> None:
+    def _deliver_input(self, journal_input: JournalInput) -> None:
         if self._runner is None:
             return
         try:
@@ -176,9 +182,9 @@ class _Replay:
             self.close()
             return
         for action in reaction.actions:
-            self._note(action, journal_input.at)
+            self._note_action(action, journal_input.at)
 
-    def _note(self, action: Action, at: datetime) -> None:
+    def _note_action(self, action: Action, at: datetime) -> None:
         match action:
             case PlaceAction():
                 ticket = action.ticket
@@ -200,9 +206,9 @@ def _read_inputs(
 ) -> Sequence[JournalInput]:
     """Return the inputs from the last start before `since` on. Raises NoJournal."""
     inputs = list(iterate_inputs(connection, strategy.tenant_id, strategy.name))
-    broken = find_break(inputs)
-    if broken is not None:
-        raise NoJournal(f"The journal is not whole: input {broken} does not follow the one before.")
+    broken_sequence = find_break(inputs)
+    if broken_sequence is not None:
+        raise NoJournal(f"The journal is not whole: input {broken_sequence} does not follow the one before.")
     starts = [
         journal_input
         for journal_input in inputs
@@ -226,14 +232,20 @@ def _read_inputs(
 def _build_compared(order: Order, names: Mapping[str, str]) -> ComparedOrder:
     """Return an order as it is compared. `names` are the client order ids of orders by id."""
     terms = (order.symbol, order.side, order.quantity, order.limit_price, order.stop_price)
-    return ComparedOrder(*terms, _parse(order.created_at), names.get(order.replaces or ""))
+    return ComparedOrder(*terms, _parse_timestamp(order.created_at), names.get(order.replaces or ""))
 
 
-def _parse(timestamp: str) -> datetime:
+def _parse_timestamp(timestamp: str) -> datetime:
     return datetime.fromisoformat(timestamp)
 
 
 def iterate_differences(report: ParityReport) -> Iterator[dict[str, Any]]:
     """Yield the differences as JSON values."""
     for difference in report.differences:
-        yield {**difference._asdict(), "kind": str(difference.kind)}
+        yield {
+            "kind": str(difference.kind),
+            "order_id": difference.order_id,
+            "ours": difference.live_value,
+            "replayed": difference.replayed_value,
+            "cause": difference.cause,
+        }

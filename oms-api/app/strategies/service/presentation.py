@@ -101,7 +101,7 @@ def serialize_statistics(statistics: StrategyStatistics) -> dict[str, Any]:
     return {
         **statistics._asdict(),
         "pnl_net": format_money(statistics.pnl_net),
-        **{name: _round(getattr(statistics, name)) for name in ratios},
+        **{name: _round_ratio(getattr(statistics, name)) for name in ratios},
     }
 
 
@@ -110,14 +110,14 @@ def describe_strategies(
 ) -> list[dict[str, Any]]:
     """Return strategies with their statistics, from the portfolios that the caller may see."""
     names = [listed_strategy.strategy.name for listed_strategy in strategies]
-    found = list_fills(connection, caller.tenant_id, names, caller.portfolios)
+    fills_by_strategy = list_fills(connection, caller.tenant_id, names, caller.portfolios)
     capital = _read_capital(connection, caller.tenant_id, strategies)
-    serialized = []
+    serialized_strategies = []
     for strategy in strategies:
-        fills = found.get(strategy.strategy.name, [])
+        fills = fills_by_strategy.get(strategy.strategy.name, [])
         statistics = compute_statistics(fills, capital.get(strategy.strategy.portfolio_id or 0, ZERO))
-        serialized.append(serialize_strategy(connection, strategy, inspected, statistics))
-    return serialized
+        serialized_strategies.append(serialize_strategy(connection, strategy, inspected, statistics))
+    return serialized_strategies
 
 
 def describe_manual(connection: Connection, caller: Caller) -> dict[str, Any]:
@@ -154,5 +154,5 @@ def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str,
     }
 
 
-def _round(value: float | None) -> float | None:
+def _round_ratio(value: float | None) -> float | None:
     return None if value is None else round(value, _RATIO_PLACES)

@@ -121,9 +121,9 @@ class StrategyRegistry:
         strategy = listed_strategy.strategy
         _require_change_allowed(caller, strategy, changes)
         code = require_code(self._inspected, changes.get("entry_point", strategy.entry_point))
-        given = {**orjson.loads(strategy.parameters), **changes.get("parameters", {})}
+        parameters = {**orjson.loads(strategy.parameters), **changes.get("parameters", {})}
         values: dict[str, Any] = {
-            "parameters": serialize_parameters(parse_parameters(code.parameters, given)),
+            "parameters": serialize_parameters(parse_parameters(code.parameters, parameters)),
             "updated_by": caller.actor,
             "updated_at": now,
         }

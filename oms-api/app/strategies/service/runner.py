@@ -69,7 +69,7 @@ class InProcessRunner:
         payload = orjson.loads(journal_input.payload)
         match journal_input.kind:
             case InputKind.START:
-                self._start(payload)
+                self._start_strategy(payload)
             case InputKind.BARS:
                 self._play_bars(payload)
             case InputKind.QUOTE:
@@ -89,7 +89,7 @@ class InProcessRunner:
     def close(self) -> None:
         """See `StrategyRunner`. There is no process to end."""
 
-    def _start(self, payload: Mapping[str, Any]) -> None:
+    def _start_strategy(self, payload: Mapping[str, Any]) -> None:
         settings = BacktestSettings(interval=Interval(payload["interval"]), seed=payload["seed"])
         self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
         self._context.owner = type(self._strategy)
@@ -102,19 +102,19 @@ class InProcessRunner:
         self._context.finish_start()
         for columns in map(parse_bars, payload["history"]):
             if columns.starts:
-                self._load(columns)
+                self._load_feed(columns)
                 self._show_last(self._feeds[columns.symbol])
 
     def _play_bars(self, payload: Mapping[str, Any]) -> None:
         """Show all bars of one start, and then call `on_bar` for each."""
-        feeds = [self._load(parse_bars(bar)) for bar in payload["bars"]]
+        feeds = [self._load_feed(parse_bars(bar)) for bar in payload["bars"]]
         for feed in feeds:
             self._show_last(feed)
         for feed in feeds:
             if feed.seen + feed.index + 1 >= feed.warm_up:
                 self._strategy.on_bar(self._context, feed.build_bar())
 
-    def _load(self, columns: BarColumns) -> BarFeed:
+    def _load_feed(self, columns: BarColumns) -> BarFeed:
         """Continue a feed, with at least the places of its earlier bars."""
         feed = self._feeds[columns.symbol]
         if feed.columns is not None:

@@ -26,8 +26,8 @@ def prepare(options: Mapping[str, Any]) -> Program:
         environment.channel.send(Frame("loaded", fields))
 
         def react(fields: Mapping[str, Any]) -> dict[str, Any]:
-            one = parse_input(fields)
-            return pack_reaction(one.sequence, runner.deliver(one))
+            journal_input = parse_input(fields)
+            return pack_reaction(journal_input.sequence, runner.deliver(journal_input))
 
         serve_requests(environment, react)
 

@@ -53,15 +53,17 @@ class SandboxedRunner:
         """The process of the strategy."""
         return self._child
 
-    def deliver(self, one: JournalInput) -> Reaction:
+    def deliver(self, journal_input: JournalInput) -> Reaction:
         """Send an input, and return the reaction. Raises SandboxError: the process has ended then."""
-        reply = send_request(self._child, pack_input(one))
+        reply = send_request(self._child, pack_input(journal_input))
         self._log.write(reply.log)
         scope = ActionScope(
-            self._spec.name, self._symbols, f"{self._spec.strategy_id}-{one.run}-{one.sequence}"
+            self._spec.name,
+            self._symbols,
+            f"{self._spec.strategy_id}-{journal_input.run}-{journal_input.sequence}",
         )
         try:
-            return parse_reaction(reply.fields, one.sequence, scope)
+            return parse_reaction(reply.fields, journal_input.sequence, scope)
         except (SandboxError, MessageLimitExceeded):
             self._child.kill()
             raise

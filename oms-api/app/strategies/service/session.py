@@ -57,16 +57,18 @@ class StrategySession:
         now = self._now()
         with unit_of_work(self._engine, self._strategy.tenant_id) as connection:
             state = self._load_state(connection, now)
-            pending = list(
+            pending_inputs = list(
                 queries.iterate_inputs(connection, state.tenant_id, state.strategy, state.processed)
             )
-            self._collector.restore(connection, self._saved["tracked"], pending)
-            first = self._build_start(connection, pending, now)
-        (started,) = self._append([first])
-        self._process(started, saves=not pending)
-        repeated = [item for item in pending if item.kind not in {InputKind.START, InputKind.STOP}]
-        for journal_input in repeated:
-            self._process(journal_input, saves=journal_input is repeated[-1])
+            self._collector.restore(connection, self._saved["tracked"], pending_inputs)
+            first = self._build_start(connection, pending_inputs, now)
+        (started,) = self._append_inputs([first])
+        self._process_input(started, saves=not pending_inputs)
+        repeated_inputs = [
+            item for item in pending_inputs if item.kind not in {InputKind.START, InputKind.STOP}
+        ]
+        for journal_input in repeated_inputs:
+            self._process_input(journal_input, saves=journal_input is repeated_inputs[-1])
 
     def run_step(self) -> bool:
         """Deliver new inputs, and return whether there were any."""
@@ -78,9 +80,9 @@ class StrategySession:
 
     def deliver(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
         """Add inputs to the journal and process them."""
-        journaled = self._append(inputs) if inputs else []
+        journaled = self._append_inputs(inputs) if inputs else []
         for journal_input in journaled:
-            self._process(journal_input)
+            self._process_input(journal_input)
         return journaled
 
     def stop(self) -> None:
@@ -103,7 +105,7 @@ class StrategySession:
         return state
 
     def _build_start(
-        self, connection: Connection, pending: Sequence[JournalInput], now: datetime
+        self, connection: Connection, pending_inputs: Sequence[JournalInput], now: datetime
     ) -> NewInput:
         strategy = self._strategy
         payload = {
@@ -116,12 +118,12 @@ class StrategySession:
             "seed": strategy.run,
             "seconds": int((now - EPOCH).total_seconds()),
             "saved": self._saved["saved"],
-            "repeats_from": pending[0].sequence if pending else None,
+            "repeats_from": pending_inputs[0].sequence if pending_inputs else None,
             "history": self._collector.read_history(connection, now),
         }
         return NewInput(InputKind.START, now, orjson.dumps(payload).decode())
 
-    def _append(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
+    def _append_inputs(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
         """Commit inputs to the journal. Raises JournalConflict."""
         strategy = self._strategy
         linked = link_inputs(strategy.tenant_id, strategy.name, strategy.run, self._head, inputs)
@@ -131,27 +133,27 @@ class StrategySession:
         self._head = JournalHead(linked[-1].sequence, linked[-1].hash)
         return linked
 
-    def _process(self, journal_input: JournalInput, *, saves: bool = True) -> None:
+    def _process_input(self, journal_input: JournalInput, *, saves: bool = True) -> None:
         """Deliver an input, carry out the actions, and save the state."""
         reaction = self.runner.deliver(journal_input)
         for action in reaction.actions:
-            self._execute(action)
+            self._execute_action(action)
         if journal_input.kind is InputKind.ORDER:
             self._untrack_closed_order(orjson.loads(journal_input.payload))
         self._saved = {"saved": orjson.loads(reaction.state), "tracked": self._collector.serialize()}
         if saves:
-            self._save(
+            self._save_state(
                 self._head.sequence if journal_input.kind is InputKind.START else journal_input.sequence
             )
 
-    def _save(self, processed: int) -> None:
+    def _save_state(self, processed: int) -> None:
         strategy, content = self._strategy, orjson.dumps(self._saved).decode()
         state = SavedState(strategy.tenant_id, strategy.name, content, processed, *self._head, self._now())
         with unit_of_work(self._engine, strategy.tenant_id) as connection:
             if not queries.update_state(connection, state):
                 raise JournalConflict
 
-    def _execute(self, action: Action) -> None:
+    def _execute_action(self, action: Action) -> None:
         order_id = None if isinstance(action, PlaceAction) else self._find_order_id(action.order_id)
         name = self._listed.portfolio_name or ""
         result = self._gateway.execute(self._strategy.tenant_id, name, action, order_id)

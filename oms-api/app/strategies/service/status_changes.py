@@ -60,7 +60,7 @@ class StatusChanges:
         except IllegalAction as error:
             raise StrategyStatusConflict(str(error)) from None
         if status is strategy.status:
-            return ChangeResult(self._describe(connection, request, listed_strategy), [])
+            return ChangeResult(self._describe_strategy(connection, request, listed_strategy), [])
         changes = _list_changes(strategy, status_request, status, caller.actor, now)
         queries.update_strategy(connection, strategy, changes)
         updated = listed_strategy._replace(strategy=strategy._replace(**changes))
@@ -74,9 +74,9 @@ class StatusChanges:
             {"status": strategy.status.value},
             {"status": status.value, "reason": status_request.reason, "version": strategy.version},
         )
-        return ChangeResult(self._describe(connection, request, updated), [entry])
+        return ChangeResult(self._describe_strategy(connection, request, updated), [entry])
 
-    def _describe(
+    def _describe_strategy(
         self, connection: Connection, request: ChangeRequest, listed_strategy: ListedStrategy
     ) -> dict[str, Any]:
         return describe_strategies(connection, request.caller, [listed_strategy], self._inspected)[0]

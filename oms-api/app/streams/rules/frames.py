@@ -7,9 +7,9 @@ from typing import Any
 _SYSTEM = "system"
 
 
-def build_system_frame(data: Mapping[str, Any], position: str | None = None) -> str:
+def build_system_frame(content: Mapping[str, Any], position: str | None = None) -> str:
     """Return a frame about the connection itself."""
-    return json.dumps({"channel": _SYSTEM, "id": position, "data": data}, separators=(",", ":"))
+    return json.dumps({"channel": _SYSTEM, "id": position, "data": content}, separators=(",", ":"))
 
 
 def build_event_frame(channel: str, event_id: str, type_: str, created_at: str, payload: str) -> str:

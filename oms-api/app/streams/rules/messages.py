@@ -145,11 +145,11 @@ def _require_symbol(text: str) -> str:
     return symbol
 
 
-def is_origin_allowed(origin: str | None, host: str | None, allowed: Sequence[str]) -> bool:
+def is_origin_allowed(origin: str | None, host: str | None, allowed_origins: Sequence[str]) -> bool:
     """Return whether a page may connect: one of this host, or of the allowed origins.
 
     Programs send no origin.
     """
-    if origin is None or origin in allowed:
+    if origin is None or origin in allowed_origins:
         return True
     return host is not None and origin.partition("://")[2].lower() == host.lower()

@@ -46,7 +46,7 @@ class TenantEvents:
         if self._task is None:
             self.position = max(self.position, await self._feed.get_horizon(self._tenant_id))
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._follow_events())
 
     def stop(self) -> None:
         """Stop to follow the events."""
@@ -78,12 +78,12 @@ class TenantEvents:
         subscription.position = page[-1].number if len(page) == BACKLOG_PAGE else until
         await subscription.outbox.drain()
 
-    async def _run(self) -> None:
+    async def _follow_events(self) -> None:
         while True:
             try:
                 async for page in self._feed.follow(self._tenant_id, EventFilter(), self.position, None):
                     for event in page:
-                        self._send(event)
+                        self._send_event(event)
                     await self._wait_for_clients()
             except OmsError as error:
                 _LOG.warning("events are read again: %s", error.detail)
@@ -91,7 +91,7 @@ class TenantEvents:
                 _LOG.exception("events are read again")
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _send(self, event: StoredEvent) -> None:
+    def _send_event(self, event: StoredEvent) -> None:
         for kind, subscriptions in self._live.items():
             if subscriptions and is_requested(event.type, EVENT_TYPES[kind]):
                 frame = self._build_frame(kind, event)
@@ -138,7 +138,7 @@ class EventFanout:
             subscription = EventSubscription(outbox, kind, position)
             await events.join(subscription)
         except BaseException:
-            self._release(tenant_id, events)
+            self._release_events(tenant_id, events)
             raise
         return subscription
 
@@ -146,9 +146,9 @@ class EventFanout:
         """Send no more events to a subscription."""
         events = self._tenants[tenant_id]
         events.leave(subscription)
-        self._release(tenant_id, events)
+        self._release_events(tenant_id, events)
 
-    def _release(self, tenant_id: int, events: TenantEvents) -> None:
+    def _release_events(self, tenant_id: int, events: TenantEvents) -> None:
         events.users -= 1
         if not events.users:
             events.stop()

@@ -77,7 +77,7 @@ class Outbox:
     async def _send_all(self) -> None:
         self._is_sending = True
         try:
-            while (frame := self._take()) is not None:
+            while (frame := self._take_frame()) is not None:
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._send(frame)
         except TimeoutError:
@@ -85,7 +85,7 @@ class Outbox:
         finally:
             self._is_sending = False
 
-    def _take(self) -> str | None:
+    def _take_frame(self) -> str | None:
         if self._frames:
             frame = self._frames.popleft()
             self._characters -= len(frame)

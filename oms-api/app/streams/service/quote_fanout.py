@@ -58,8 +58,8 @@ class QuoteFanout:
         def read(connection: Connection) -> dict[InstrumentKey, Quote | None]:
             set_tenant_scope(connection, [tenant_id])
             keys = [InstrumentKey(tenant_id, find_symbol(connection, tenant_id, name)) for name in names]
-            found = self._market.find_quotes(connection, keys, self._now())
-            return {key: found.get(key) for key in keys}
+            quotes = self._market.find_quotes(connection, keys, self._now())
+            return {key: quotes.get(key) for key in keys}
 
         quotes = await self._readers.run_single(read)
         self._set_symbols(outbox, self.get_symbols(outbox) | frozenset(quotes))
@@ -92,8 +92,8 @@ class QuoteFanout:
         if not self._changed:
             return
         with self._lock:
-            changed, self._changed = self._changed, {}
-        texts = self._serialize_all(changed)
+            changed_quotes, self._changed = self._changed, {}
+        texts = self._serialize_all(changed_quotes)
         for keys, outboxes in self._groups.items():
             items = {key.symbol: texts[key] for key in texts.keys() & keys}
             if items:

@@ -76,7 +76,7 @@ class StreamSession:
 
     async def serve(self) -> None:
         """Serve the connection until the client leaves. Raises StreamClosed if the service ends it."""
-        self._reply("authenticated", person=self._caller.person, key=self._caller.name)
+        self._send_reply("authenticated", person=self._caller.person, key=self._caller.name)
         activities = (self._outbox.run(), self._watch_rights(), self._read_messages())
         tasks = [asyncio.create_task(activity) for activity in activities]
         ends: list[asyncio.Future[Any]] = [*tasks, self._outbox.closed]
@@ -101,27 +101,27 @@ class StreamSession:
         while (text := await self._socket.receive()) is not None:
             try:
                 self._limit.take("", monotonic_seconds())
-                await self._handle(parse_message(text))
+                await self._handle_message(parse_message(text))
             except MessageRefused as error:
-                self._reply("error", code=error.code, detail=error.detail)
+                self._send_reply("error", code=error.code, detail=error.detail)
             except OverLimit:
                 self._outbox.close(CloseCode.TOO_MANY, self._limit.refusal)
             except Unavailable as error:
-                self._reply("error", code="unavailable", detail=error.detail)
+                self._send_reply("error", code="unavailable", detail=error.detail)
 
-    async def _handle(self, message: Message) -> None:
+    async def _handle_message(self, message: Message) -> None:
         if isinstance(message, Subscribe):
-            await self._subscribe(message)
+            await self._subscribe_channels(message)
         elif isinstance(message, Unsubscribe):
-            await self._unsubscribe(message)
+            await self._unsubscribe_channels(message)
         elif isinstance(message, Authenticate):
             raise MessageRefused(
                 "authenticated", "The connection is authenticated already; open another one."
             )
         else:
-            self._reply("pong")
+            self._send_reply("pong")
 
-    async def _subscribe(self, message: Subscribe) -> None:
+    async def _subscribe_channels(self, message: Subscribe) -> None:
         """Subscribe to all channels of a message, or to none of them."""
         for channel in message.channels:
             self._require_right(channel)
@@ -138,7 +138,7 @@ class StreamSession:
         self._channels |= set(message.channels)
         position = after if after is not None else await self._fanouts.feed.get_horizon(tenant_id)
         event_id = self._fanouts.opaque_ids.encode(tenant_id, EVENT_ID_KIND, position)
-        self._reply("subscribed", event_id, channels=[str(channel) for channel in message.channels])
+        self._send_reply("subscribed", event_id, channels=[str(channel) for channel in message.channels])
         if ChannelKind.QUOTES in names:
             await self._fanouts.quotes.add(tenant_id, self._outbox, names[ChannelKind.QUOTES])
         for kind in names.keys() & EVENT_TYPES.keys():
@@ -154,7 +154,7 @@ class StreamSession:
         if previous is not None:
             self._fanouts.events.unsubscribe(tenant_id, previous)
 
-    async def _unsubscribe(self, message: Unsubscribe) -> None:
+    async def _unsubscribe_channels(self, message: Unsubscribe) -> None:
         tenant_id, names = self._caller.tenant_id, _group_channel_names(message.channels)
         if ChannelKind.QUOTES in names:
             await self._fanouts.quotes.remove(tenant_id, self._outbox, names[ChannelKind.QUOTES])
@@ -162,7 +162,7 @@ class StreamSession:
         for kind in names.keys() & self._events.keys():
             self._fanouts.events.unsubscribe(tenant_id, self._events.pop(kind))
         self._channels -= set(message.channels)
-        self._reply("unsubscribed", channels=[str(channel) for channel in message.channels])
+        self._send_reply("unsubscribed", channels=[str(channel) for channel in message.channels])
 
     def _require_right(self, channel: StreamChannel) -> None:
         operation = Operation.READ_EVENTS if channel.kind in EVENT_TYPES else Operation.READ_BOOKS
@@ -186,7 +186,7 @@ class StreamSession:
                 if current is None or _get_rights(current) != _get_rights(self._caller):
                     raise StreamClosed(CloseCode.UNAUTHENTICATED, "The key or the rights have changed.")
 
-    def _reply(self, type_: str, position: str | None = None, **fields: object) -> None:
+    def _send_reply(self, type_: str, position: str | None = None, **fields: object) -> None:
         self._outbox.put(build_system_frame({"type": type_, **fields}, position))
 
     def _unsubscribe_all(self) -> None:

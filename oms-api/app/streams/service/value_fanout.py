@@ -62,8 +62,8 @@ class ValueFanout:
         Return the names of those that do not exist or may not be seen. Raises Unavailable.
         """
         keys = {name_key(name): name for name in names}
-        known = await self._readers.read(tenant_id, find_books, [key for key in keys if key])
-        visible = {key for key in known if portfolios is None or key in portfolios}
+        existing_keys = await self._readers.read(tenant_id, find_books, [key for key in keys if key])
+        visible = {key for key in existing_keys if portfolios is None or key in portfolios}
         client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
         client.wanted |= visible | ({_ALL} & keys.keys())
         return [name for key, name in keys.items() if key and key not in visible]
@@ -91,33 +91,33 @@ class ValueFanout:
             texts = await self._readers.read(tenant_id, self._read_values, keys)
             for outbox, client in self._clients.items():
                 if client.tenant_id == tenant_id:
-                    _send(outbox, client, texts)
+                    _send_changes(outbox, client, texts)
 
     def _read_values(
-        self, connection: Connection, tenant_id: int, wanted: set[str]
+        self, connection: Connection, tenant_id: int, channel_keys: set[str]
     ) -> dict[str, PortfolioText]:
-        keys = wanted - {_ALL}
-        if _ALL in wanted:
+        keys = channel_keys - {_ALL}
+        if _ALL in channel_keys:
             books = list_books(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)
             keys |= {name_key(book.name) for book in books}
-        found = find_books(connection, tenant_id, sorted(keys))
-        statements = {key: PortfolioStatement(*pair) for key, pair in found.items()}
+        books_with_holdings = find_books(connection, tenant_id, sorted(keys))
+        statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
         values = value_statements(connection, self._valuer, tenant_id, statements, self._now())
-        return {key: _serialize(statements[key], value) for key, value in values.items()}
+        return {key: _serialize_value(statements[key], value) for key, value in values.items()}
 
 
-def _send(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> None:
-    changed = {}
+def _send_changes(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> None:
+    changed_texts = {}
     for key, (name, text) in texts.items():
         is_wanted = key in client.wanted or _ALL in client.wanted
         is_visible = client.portfolios is None or key in client.portfolios
         if is_wanted and is_visible and client.sent.get(key) != text:
-            client.sent[key] = changed[name] = text
-    if changed:
-        outbox.put_items(ChannelKind.PNL, changed)
+            client.sent[key] = changed_texts[name] = text
+    if changed_texts:
+        outbox.put_items(ChannelKind.PNL, changed_texts)
 
 
-def _serialize(statement: PortfolioStatement, value: PortfolioValue) -> PortfolioText:
+def _serialize_value(statement: PortfolioStatement, value: PortfolioValue) -> PortfolioText:
     book = statement.book
     amounts = {
         "equity": value.equity,

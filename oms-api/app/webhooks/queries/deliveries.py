@@ -111,10 +111,12 @@ def restart_attempts(connection: Connection, tenant_id: int, webhook_id: str, no
 
 def delete_completed_deliveries(connection: Connection, before: datetime, limit: int) -> int:
     """Delete deliveries that were completed before an instant. Return their number."""
-    old = (
+    old_deliveries = (
         select(WebhookDeliveryRow.id)
         .where(WebhookDeliveryRow.completed_at < before)
         .order_by(WebhookDeliveryRow.completed_at)
         .limit(limit)
     )
-    return connection.execute(delete(WebhookDeliveryRow).where(WebhookDeliveryRow.id.in_(old))).rowcount
+    return connection.execute(
+        delete(WebhookDeliveryRow).where(WebhookDeliveryRow.id.in_(old_deliveries))
+    ).rowcount

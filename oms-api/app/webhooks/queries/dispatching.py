@@ -77,38 +77,38 @@ def list_endpoints(connection: Connection, now: datetime) -> list[Endpoint]:
 class Backlog(NamedTuple):
     """The deliveries of an installation that are due: their number, the oldest, and the error of the latest.
 
-    `endpoints` is the number of enabled webhooks.
+    `endpoints` is the number of enabled webhooks, `due_count` that of due deliveries.
     """
 
     endpoints: int
-    due: int
+    due_count: int
     oldest_at: datetime | None
     last_error: str | None
 
 
 def read_backlog(connection: Connection, now: datetime) -> Backlog:
-    """Return what waits, of every tenant that the connection sees."""
+    """Return the backlog of all tenants that the connection sees."""
     enabled = select(func.count()).select_from(WebhookRow).where(WebhookRow.status == "enabled")
     is_pending = WebhookDeliveryRow.status == DeliveryStatus.PENDING.value
-    due = select(func.count(), func.min(WebhookDeliveryRow.next_attempt_at)).where(
+    due_deliveries = select(func.count(), func.min(WebhookDeliveryRow.next_attempt_at)).where(
         is_pending, WebhookDeliveryRow.next_attempt_at <= now
     )
-    failed = (
+    latest_error = (
         select(WebhookDeliveryRow.error)
         .where(is_pending, WebhookDeliveryRow.error.is_not(None))
         .order_by(WebhookDeliveryRow.next_attempt_at.desc())
         .limit(1)
     )
-    count, oldest_at = connection.execute(due).one()
-    error = connection.execute(failed).scalar_one_or_none()
-    return Backlog(connection.execute(enabled).scalar_one(), count, oldest_at, error)
+    due_count, oldest_at = connection.execute(due_deliveries).one()
+    error = connection.execute(latest_error).scalar_one_or_none()
+    return Backlog(connection.execute(enabled).scalar_one(), due_count, oldest_at, error)
 
 
 def list_pending(connection: Connection, webhook_ids: Sequence[str], limit: int) -> dict[str, list[Delivery]]:
     """Return the pending deliveries by webhook, in the order of their events, and up to `limit` of each."""
     row_of = WebhookDeliveryRow
     place = func.row_number().over(partition_by=row_of.webhook_id, order_by=(row_of.event_number, row_of.id))
-    pending = (
+    ranked_deliveries = (
         select(
             row_of.id,
             row_of.webhook_id,
@@ -123,16 +123,18 @@ def list_pending(connection: Connection, webhook_ids: Sequence[str], limit: int)
         .where(row_of.webhook_id.in_(webhook_ids), row_of.status == DeliveryStatus.PENDING.value)
         .subquery()
     )
-    statement = select(pending).where(pending.c.place <= limit)
-    found: dict[str, list[Delivery]] = {}
-    for row in connection.execute(statement.order_by(pending.c.event_number, pending.c.id)):
-        found.setdefault(row.webhook_id, []).append(
+    statement = select(ranked_deliveries).where(ranked_deliveries.c.place <= limit)
+    deliveries_by_webhook: dict[str, list[Delivery]] = {}
+    for row in connection.execute(
+        statement.order_by(ranked_deliveries.c.event_number, ranked_deliveries.c.id)
+    ):
+        deliveries_by_webhook.setdefault(row.webhook_id, []).append(
             Delivery(
                 row.id, row.webhook_id, row.tenant_id, row.event_number, row.subject, row.attempt,
                 row.next_attempt_at, orjson.loads(row.attempts),
             )
         )  # fmt: skip
-    return found
+    return deliveries_by_webhook
 
 
 def build_cursor_updates(cursors: Sequence[tuple[int, str]]) -> BulkWrite:

@@ -9,6 +9,15 @@ from app.database import RecordTable
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 
+class WebhookSecrets(NamedTuple):
+    """The encrypted secrets of a webhook."""
+
+    webhook_id: str
+    tenant_id: int
+    current: str | None
+    previous: str | None
+
+
 class StoredWebhook(NamedTuple):
     """A webhook. The secrets are encrypted."""
 
@@ -59,11 +68,11 @@ def delete_webhook(connection: Connection, webhook: StoredWebhook) -> None:
         connection.execute(delete(model).where(model.tenant_id == webhook.tenant_id, column == webhook.id))
 
 
-def list_secrets(connection: Connection) -> list[tuple[str, int, str, str | None]]:
-    """Return id, tenant, and the encrypted secrets of every webhook."""
+def list_secrets(connection: Connection) -> list[WebhookSecrets]:
+    """Return the encrypted secrets of every webhook, and lock the webhooks."""
     columns = (WebhookRow.id, WebhookRow.tenant_id, WebhookRow.secret, WebhookRow.previous_secret)
     rows = connection.execute(select(*columns).with_for_update())
-    return [(row.id, row.tenant_id, row.secret, row.previous_secret) for row in rows]
+    return [WebhookSecrets._make(row) for row in rows]
 
 
 def update_secrets(

@@ -57,8 +57,8 @@ class DeliveryTarget(NamedTuple):
     def host_header(self) -> str:
         """The value of the header Host."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = 443 if self.is_encrypted else 80
-        return host if self.port == usual else f"{host}:{self.port}"
+        default_port = 443 if self.is_encrypted else 80
+        return host if self.port == default_port else f"{host}:{self.port}"
 
 
 class AddressPolicy(NamedTuple):

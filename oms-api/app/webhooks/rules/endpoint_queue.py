@@ -58,16 +58,21 @@ class EndpointQueue:
         Deliveries that were attempted since the new state was read have their newer state in `previous`.
         """
         self.is_proven = previous.is_proven
-        known = {item.id: item for waiting in previous._by_subject.values() for item in waiting}
-        for waiting in self._by_subject.values():
-            for position, delivery in enumerate(waiting):
-                if delivery.id in known and known[delivery.id].attempt > delivery.attempt:
-                    waiting[position] = known[delivery.id]
+        known_deliveries = {
+            item.id: item for deliveries in previous._by_subject.values() for item in deliveries
+        }
+        for deliveries in self._by_subject.values():
+            for position, delivery in enumerate(deliveries):
+                if (
+                    delivery.id in known_deliveries
+                    and known_deliveries[delivery.id].attempt > delivery.attempt
+                ):
+                    deliveries[position] = known_deliveries[delivery.id]
         for subject, sending in previous._sending.items():
-            waiting = self._by_subject.get(subject, deque())
-            for position, delivery in enumerate(waiting):
+            deliveries = self._by_subject.get(subject, deque())
+            for position, delivery in enumerate(deliveries):
                 if delivery.id == sending.id:
-                    waiting[position] = sending
+                    deliveries[position] = sending
                     self._sending[subject] = sending
 
     def take(self, now: datetime) -> Delivery | None:
@@ -79,14 +84,14 @@ class EndpointQueue:
             return None
         if self._paused_until is not None and now < self._paused_until:
             return None
-        due = [
-            waiting[0]
-            for subject, waiting in self._by_subject.items()
-            if subject not in self._sending and waiting[0].next_attempt_at <= now
+        due_deliveries = [
+            deliveries[0]
+            for subject, deliveries in self._by_subject.items()
+            if subject not in self._sending and deliveries[0].next_attempt_at <= now
         ]
-        if not due:
+        if not due_deliveries:
             return None
-        delivery = min(due, key=lambda item: (item.event_number, item.id))
+        delivery = min(due_deliveries, key=lambda item: (item.event_number, item.id))
         self._sending[delivery.subject] = delivery
         return delivery
 
@@ -98,9 +103,15 @@ class EndpointQueue:
         """Return the deliveries that could be sent now if their events were loaded, a few at a time."""
         if self._paused_until is not None and now < self._paused_until:
             return []
-        first = (waiting[0] for subject, waiting in self._by_subject.items() if subject not in self._sending)
-        due = [delivery for delivery in first if delivery.event is None and delivery.next_attempt_at <= now]
-        return sorted(due, key=lambda delivery: (delivery.event_number, delivery.id))[:MAX_CONCURRENT]
+        first = (
+            deliveries[0] for subject, deliveries in self._by_subject.items() if subject not in self._sending
+        )
+        due_deliveries = [
+            delivery for delivery in first if delivery.event is None and delivery.next_attempt_at <= now
+        ]
+        return sorted(due_deliveries, key=lambda delivery: (delivery.event_number, delivery.id))[
+            :MAX_CONCURRENT
+        ]
 
     def finish(
         self, delivery: Delivery, result: AttemptResult, next_attempt_at: datetime | None, now: datetime
@@ -119,10 +130,10 @@ class EndpointQueue:
 
     def remove(self, delivery: Delivery) -> None:
         """Remove a delivery that is complete or cannot be sent."""
-        waiting = self._by_subject[delivery.subject]
-        waiting.remove(delivery)
+        deliveries = self._by_subject[delivery.subject]
+        deliveries.remove(delivery)
         self._count -= 1
-        if not waiting:
+        if not deliveries:
             del self._by_subject[delivery.subject]
 
 

@@ -74,9 +74,9 @@ def includes_type(event_types: tuple[str, ...], event_type: str) -> bool:
     return ALL_TYPES in event_types or event_type in event_types or family in event_types
 
 
-def get_subject(event_type: str, data: dict[str, Any]) -> str:
+def get_subject(event_type: str, fields: dict[str, Any]) -> str:
     """Return what the event is about: an order, else a position or portfolio, else the family of the type."""
-    if data.get("order_id"):
-        return str(data["order_id"])
-    parts = [str(data[name]) for name in ("portfolio_id", "symbol") if data.get(name) is not None]
+    if fields.get("order_id"):
+        return str(fields["order_id"])
+    parts = [str(fields[name]) for name in ("portfolio_id", "symbol") if fields.get(name) is not None]
     return "/".join(parts) or event_type.partition(".")[0]

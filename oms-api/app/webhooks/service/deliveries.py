@@ -38,7 +38,7 @@ class WebhookDeliveries:
         Raises NoSuchWebhook or NoSuchDelivery.
         """
         webhook = get_webhook(connection, caller, webhook_id)
-        below = None if cursor is None else self._decode(caller.tenant_id, cursor)
+        below = None if cursor is None else self._decode_delivery_id(caller.tenant_id, cursor)
         deliveries = queries.list_deliveries(connection, caller.tenant_id, webhook.id, below, limit + 1)
         page = [self.serialize(delivery) for delivery in deliveries[:limit]]
         return page, page[-1]["id"] if len(deliveries) > limit else None
@@ -48,11 +48,18 @@ class WebhookDeliveries:
     ) -> ChangeResult:
         """Send the event of a delivery again as a new delivery. The event keeps its ID."""
         webhook = get_webhook(connection, request.caller, webhook_id)
-        number = self._decode(webhook.tenant_id, delivery_id)
-        old = queries.find_delivery(connection, webhook.tenant_id, webhook.id, number)
-        if old is None:
+        number = self._decode_delivery_id(webhook.tenant_id, delivery_id)
+        earlier_delivery = queries.find_delivery(connection, webhook.tenant_id, webhook.id, number)
+        if earlier_delivery is None:
             raise NoSuchDelivery(delivery_id)
-        return self._add(connection, webhook, old.event_number, old.event_type, old.subject, now)
+        return self._add_delivery(
+            connection,
+            webhook,
+            earlier_delivery.event_number,
+            earlier_delivery.event_type,
+            earlier_delivery.subject,
+            now,
+        )
 
     def send_test(
         self, connection: Connection, request: ChangeRequest, webhook_id: str, now: datetime
@@ -62,7 +69,7 @@ class WebhookDeliveries:
         webhook_queries.update_webhook(connection, webhook, {})
         publish_event(connection, webhook.tenant_id, TEST_EVENT, {"webhook_id": webhook.id}, now)
         number = find_last_number(connection, webhook.tenant_id, TEST_EVENT)
-        return self._add(connection, webhook, number, TEST_EVENT, f"{TEST_EVENT} {number}", now)
+        return self._add_delivery(connection, webhook, number, TEST_EVENT, f"{TEST_EVENT} {number}", now)
 
     def serialize(self, delivery: StoredDelivery) -> dict[str, Any]:
         """Serialize a delivery with its attempts."""
@@ -81,7 +88,7 @@ class WebhookDeliveries:
             "attempts": orjson.loads(delivery.attempts),
         }
 
-    def _add(
+    def _add_delivery(
         self, connection: Connection, webhook: StoredWebhook, number: int, event_type: str, subject: str,
         now: datetime,
     ) -> ChangeResult:  # fmt: skip
@@ -90,11 +97,11 @@ class WebhookDeliveries:
         new = NewDelivery(webhook.tenant_id, webhook.id, number, event_type, subject)
         [delivery_id] = queries.insert_deliveries(connection, [new], now)
         webhook_queries.update_webhook(connection, webhook, {})
-        stored = queries.find_delivery(connection, webhook.tenant_id, webhook.id, delivery_id)
-        assert stored is not None, "inserted above"  # noqa: S101  # for the type checker
-        return ChangeResult(self.serialize(stored), (), 202)
+        stored_delivery = queries.find_delivery(connection, webhook.tenant_id, webhook.id, delivery_id)
+        assert stored_delivery is not None, "inserted above"  # noqa: S101  # for the type checker
+        return ChangeResult(self.serialize(stored_delivery), (), 202)
 
-    def _decode(self, tenant_id: int, text: str) -> int:
+    def _decode_delivery_id(self, tenant_id: int, text: str) -> int:
         number = self._opaque_ids.decode(tenant_id, DELIVERY_ID_KIND, text)
         if number is None:
             raise NoSuchDelivery(text)

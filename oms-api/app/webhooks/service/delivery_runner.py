@@ -35,7 +35,7 @@ class DeliveryRunner:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="webhook-deliveries", daemon=True)
+        self._thread = threading.Thread(target=self._run_forever, name="webhook-deliveries", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class DeliveryRunner:
         finally:
             await asyncio.to_thread(self.close)
 
-    def _run(self) -> None:
+    def _run_forever(self) -> None:
         asyncio.run(self._deliver_forever())
 
     async def _deliver_forever(self) -> None:
@@ -65,11 +65,11 @@ class DeliveryRunner:
                 _LOG.warning("webhooks are not delivered: %s", format_reason(error))
                 has_lease = False
             if has_lease:
-                await self._deliver()
+                await self._deliver_events()
             else:
                 await asyncio.sleep(IDLE_SECONDS)
 
-    async def _deliver(self) -> None:
+    async def _deliver_events(self) -> None:
         """Deliver until the lease is lost or the process stops."""
         dispatcher = self._create_dispatcher()
         started = monotonic_seconds()
@@ -85,9 +85,9 @@ class DeliveryRunner:
             if self._lease.is_expired:
                 break  # the database did not answer: another process may deliver now
             await asyncio.sleep(IDLE_SECONDS if is_idle else POLL_SECONDS)
-        await self._release(dispatcher, started)
+        await self._release_lease(dispatcher, started)
 
-    async def _release(self, dispatcher: Dispatcher, started: float) -> None:
+    async def _release_lease(self, dispatcher: Dispatcher, started: float) -> None:
         try:
             await dispatcher.close(CLOSE_SECONDS)
             self._lease.release(int((monotonic_seconds() - started) * 1000))

@@ -52,17 +52,17 @@ class DispatchStore:
         """Return the enabled webhooks. The secrets are encrypted."""
         with self._engine.connect() as connection:
             self._tenant_ids = list(connection.execute(text("SELECT id FROM tenants")).scalars())
-            return dispatching.list_endpoints(self._scoped(connection), now)
+            return dispatching.list_endpoints(self._set_scope(connection), now)
 
     def list_pending(self, webhook_ids: Sequence[str], limit: int) -> dict[str, list[Delivery]]:
         """Return the pending deliveries by webhook, without their events, and up to `limit` of each."""
         with self._engine.connect() as connection:
-            return dispatching.list_pending(self._scoped(connection), webhook_ids, limit)
+            return dispatching.list_pending(self._set_scope(connection), webhook_ids, limit)
 
-    def read_outbox_state(self, known: int) -> OutboxState | None:
-        """Read the end of all events. None if there is no event after `known`."""
+    def read_outbox_state(self, horizon: int) -> OutboxState | None:
+        """Read the end of all events. None if there is no event after `horizon`."""
         with self._statements.connect() as connection:
-            return read_outbox_state(self._scoped(connection), None, known)
+            return read_outbox_state(self._set_scope(connection), None, horizon)
 
     def list_new_events(self, tenant_ids: set[int], after: int, horizon: int) -> EventPage:
         """Return a page of the events of these tenants."""
@@ -86,7 +86,7 @@ class DispatchStore:
             numbers.setdefault(delivery.tenant_id, set()).add(delivery.event_number)
         events = {}
         with self._engine.connect() as connection:
-            self._scoped(connection)
+            self._set_scope(connection)
             for tenant_id, event_numbers in numbers.items():
                 for event in find_events(connection, tenant_id, event_numbers):
                     events[tenant_id, event.number] = self.prepare(tenant_id, event)
@@ -95,10 +95,10 @@ class DispatchStore:
     def prepare(self, tenant_id: int, event: StoredEvent) -> OutgoingEvent:
         """Return an event as it is sent."""
         opaque_id = self._opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number)
-        serialized: dict[str, Any] = serialize_event(event, opaque_id)
-        subject = get_subject(event.type, serialized["data"])[:300]
+        serialized_event: dict[str, Any] = serialize_event(event, opaque_id)
+        subject = get_subject(event.type, serialized_event["data"])[:300]
         return OutgoingEvent(
-            event.number, tenant_id, event.type, opaque_id, subject, orjson.dumps(serialized)
+            event.number, tenant_id, event.type, opaque_id, subject, orjson.dumps(serialized_event)
         )
 
     def save(self, changes: DispatchChanges, now: datetime) -> list[Delivery]:
@@ -108,7 +108,7 @@ class DispatchStore:
             for endpoint, event in changes.deliveries
         ]
         with unit_of_work(self._engine) as connection:
-            self._scoped(connection)
+            self._set_scope(connection)
             execute_writes(
                 connection,
                 dispatching.build_delivery_updates(changes.updates),
@@ -122,7 +122,7 @@ class DispatchStore:
             for new_id, (endpoint, event) in zip(ids, changes.deliveries, strict=True)
         ]
 
-    def _scoped(self, connection: Connection) -> Connection:
+    def _set_scope(self, connection: Connection) -> Connection:
         return set_tenant_scope(connection, self._tenant_ids)
 
 
@@ -132,5 +132,7 @@ def build_update(
     """Return the row of a delivery after an attempt. `result` is (response status, latency in ms, error)."""
     pending_until = None if completed_at else format_timestamp(delivery.next_attempt_at)
     history = orjson.dumps(delivery.history).decode()
-    finished = format_optional_timestamp(completed_at)
-    return DeliveryUpdate(status, delivery.attempt, *result, history, pending_until, finished, delivery.id)
+    completed_text = format_optional_timestamp(completed_at)
+    return DeliveryUpdate(
+        status, delivery.attempt, *result, history, pending_until, completed_text, delivery.id
+    )

@@ -76,10 +76,10 @@ class Dispatcher:
     async def run_cycle(self) -> None:
         """Do what is due. Raises SQLAlchemyError; then nothing is lost, and the next call continues."""
         if monotonic_seconds() - self._refreshed_at >= REFRESH_SECONDS:
-            await self._refresh()
+            await self._refresh_endpoints()
         await self._plan_new_events()
-        await self._catch_up()
-        await self._save(DispatchChanges(cursors=self._list_cursors()))
+        await self._plan_missed_events()
+        await self._save_results(DispatchChanges(cursors=self._list_cursors()))
         await self._load_missing_events()
         self.start_requests()
 
@@ -93,10 +93,10 @@ class Dispatcher:
     async def close(self, seconds: float) -> None:
         """Wait for the running requests, cancel those that take longer, and store the results."""
         if self._requests:
-            _, left = await asyncio.wait(self._requests, timeout=seconds)
-            for request in left:
+            _, unfinished = await asyncio.wait(self._requests, timeout=seconds)
+            for request in unfinished:
                 request.cancel()
-        await self._save(DispatchChanges())
+        await self._save_results(DispatchChanges())
         self._thread.shutdown(wait=False)
 
     def _start_next(self, queue: EndpointQueue, now: datetime) -> bool:
@@ -110,12 +110,12 @@ class Dispatcher:
             queue.put_back(delivery)
             return False
         slots.take(tenant_id)
-        request = asyncio.create_task(self._request(queue.endpoint, delivery, delivery.event, slots))
+        request = asyncio.create_task(self._send_delivery(queue.endpoint, delivery, delivery.event, slots))
         self._requests.add(request)
         request.add_done_callback(self._requests.discard)
         return True
 
-    async def _request(
+    async def _send_delivery(
         self, endpoint: Endpoint, delivery: Delivery, event: OutgoingEvent, slots: SharedSlots
     ) -> None:
         at = self._now()
@@ -126,13 +126,13 @@ class Dispatcher:
             result = await self._sender.send(endpoint.tenant_id, endpoint.url, headers, event.body)
         finally:
             slots.release(endpoint.tenant_id)
-        self._finish(delivery, at, result)
+        self._record_result(delivery, at, result)
         queue = self._queues.get(endpoint.id)
         now = self._now()
         while queue is not None and self._start_next(queue, now):
             pass
 
-    def _finish(self, delivery: Delivery, at: datetime, result: AttemptResult) -> None:
+    def _record_result(self, delivery: Delivery, at: datetime, result: AttemptResult) -> None:
         now = self._now()
         delivery.attempt += 1
         delivery.history.append(describe_attempt(delivery.attempt, at, result))
@@ -153,9 +153,9 @@ class Dispatcher:
         if queue is not None:
             queue.finish(delivery, result, decision.next_attempt_at, now)
 
-    async def _refresh(self) -> None:
+    async def _refresh_endpoints(self) -> None:
         """Read the endpoints, and the waiting deliveries of those that changed."""
-        await self._save(DispatchChanges())
+        await self._save_results(DispatchChanges())
         endpoints = {
             endpoint.id: endpoint
             for endpoint in await self._run_blocking(partial(self._store.list_endpoints, self._now()))
@@ -163,13 +163,13 @@ class Dispatcher:
         self._refreshed_at = monotonic_seconds()
         for webhook_id in self._queues.keys() - endpoints.keys():
             del self._queues[webhook_id]
-        changed = [endpoint for endpoint in endpoints.values() if self._needs_loading(endpoint)]
-        for start in range(0, len(changed), LOADED_ENDPOINTS):
-            batch = changed[start : start + LOADED_ENDPOINTS]
+        changed_endpoints = [endpoint for endpoint in endpoints.values() if self._needs_loading(endpoint)]
+        for start in range(0, len(changed_endpoints), LOADED_ENDPOINTS):
+            batch = changed_endpoints[start : start + LOADED_ENDPOINTS]
             webhook_ids = [endpoint.id for endpoint in batch]
-            pending = await self._run_blocking(self._store.list_pending, webhook_ids, MAX_WAITING)
+            pending_deliveries = await self._run_blocking(self._store.list_pending, webhook_ids, MAX_WAITING)
             for endpoint in batch:
-                self._load_queue(endpoint, pending.get(endpoint.id, []))
+                self._load_queue(endpoint, pending_deliveries.get(endpoint.id, []))
 
     def _needs_loading(self, endpoint: Endpoint) -> bool:
         endpoint_queue = self._queues.get(endpoint.id)
@@ -179,7 +179,7 @@ class Dispatcher:
         )
 
     def _load_queue(self, endpoint: Endpoint, deliveries: Sequence[Delivery]) -> None:
-        secrets = self._decrypt(endpoint)
+        secrets = self._decrypt_secrets(endpoint)
         if secrets is None:
             return
         endpoint_queue, queue = self._queues.get(endpoint.id), EndpointQueue(endpoint)
@@ -196,7 +196,7 @@ class Dispatcher:
         update = self._updates.get(delivery.id)
         return update is not None and update.status != DeliveryStatus.PENDING.value
 
-    def _decrypt(self, endpoint: Endpoint) -> tuple[str, ...] | None:
+    def _decrypt_secrets(self, endpoint: Endpoint) -> tuple[str, ...] | None:
         ciphertexts = filter(None, (endpoint.secret, endpoint.previous_secret))
         context = get_secret_context(endpoint.tenant_id, endpoint.id)
         try:
@@ -209,9 +209,9 @@ class Dispatcher:
         """Consider new events for all endpoints that keep up."""
         if not self._queues:
             return
-        seen = await self._run_blocking(self._store.read_outbox_state, self._horizon.safe)
-        if seen is not None:
-            self._horizon = advance_horizon(self._horizon, seen)
+        outbox_state = await self._run_blocking(self._store.read_outbox_state, self._horizon.safe)
+        if outbox_state is not None:
+            self._horizon = advance_horizon(self._horizon, outbox_state)
         horizon = self._horizon.safe
         if self._position is None:
             if not horizon:
@@ -252,7 +252,7 @@ class Dispatcher:
         await self._commit_plan(planned, cursors)
         self._position = position
 
-    async def _catch_up(self) -> None:
+    async def _plan_missed_events(self) -> None:
         """Consider the events that endpoints have missed because too many deliveries were waiting."""
         position = self._position
         if position is None:
@@ -281,7 +281,7 @@ class Dispatcher:
             deliveries=[(queue.endpoint, event) for queue, event in planned],
             cursors=[(cursors[queue], queue.endpoint.id) for queue in with_deliveries],
         )
-        new = await self._save(changes) if planned else []
+        new = await self._save_results(changes) if planned else []
         for (queue, _), delivery in zip(planned, new, strict=True):
             queue.add([delivery])
         for queue, cursor in cursors.items():
@@ -294,7 +294,7 @@ class Dispatcher:
         self._cursors_saved_at = monotonic_seconds()
         return [(queue.cursor, webhook_id) for webhook_id, queue in self._queues.items()]
 
-    async def _save(self, changes: DispatchChanges) -> list[Delivery]:
+    async def _save_results(self, changes: DispatchChanges) -> list[Delivery]:
         """Store results together with `changes`. If it fails, the results are stored by the next call."""
         updates, disablings = dict(self._updates), list(self._disablings)
         changes = changes._replace(updates=list(updates.values()), disablings=disablings)
@@ -311,16 +311,18 @@ class Dispatcher:
     async def _load_missing_events(self) -> None:
         """Load the events of deliveries that are due, since only those that are new have one."""
         now = self._now()
-        due = [delivery for queue in self._queues.values() for delivery in queue.list_unloaded(now)]
-        if not due:
+        due_deliveries = [
+            delivery for queue in self._queues.values() for delivery in queue.list_unloaded(now)
+        ]
+        if not due_deliveries:
             return
-        events = await self._run_blocking(self._store.load_events, due)
-        for delivery in due:
+        events = await self._run_blocking(self._store.load_events, due_deliveries)
+        for delivery in due_deliveries:
             delivery.event = events.get((delivery.tenant_id, delivery.event_number))
             if delivery.event is None:
-                self._abandon(delivery)
+                self._abandon_delivery(delivery)
 
-    def _abandon(self, delivery: Delivery) -> None:
+    def _abandon_delivery(self, delivery: Delivery) -> None:
         now = self._now()
         outcome = (None, 0, "The event does not exist any more.")
         self._updates[delivery.id] = build_update(delivery, DeliveryStatus.FAILED.value, outcome, now)

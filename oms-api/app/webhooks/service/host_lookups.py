@@ -26,8 +26,8 @@ class LookupKey(NamedTuple):
 
 async def resolve_host(host: str, port: int) -> list[str]:
     """Return the addresses of a host. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+    address_records = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in address_records]
 
 
 class HostLookups:
@@ -44,14 +44,14 @@ class HostLookups:
         if lookup is None:
             lookup = asyncio.create_task(self._find_addresses(key))
             self._running[key] = lookup
-            lookup.add_done_callback(lambda finished: self._forget(key, finished))
+            lookup.add_done_callback(lambda future: self._remove_lookup(key, future))
         return await asyncio.shield(lookup)
 
     async def _find_addresses(self, key: LookupKey) -> list[str]:
         async with self._slots[key.tenant_id]:
             return await self._resolve(key.host, key.port)
 
-    def _forget(self, key: LookupKey, lookup: asyncio.Task[list[str]]) -> None:
+    def _remove_lookup(self, key: LookupKey, lookup: asyncio.Task[list[str]]) -> None:
         del self._running[key]
         if not lookup.cancelled():
             lookup.exception()  # its caller may have given up

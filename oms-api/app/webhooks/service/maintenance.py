@@ -35,8 +35,9 @@ class WebhookMaintenance:
     def encrypt_again(self, _: Lease) -> None:
         """Encrypt secrets with the current key. Those that cannot be decrypted are left alone."""
         with unit_of_work(self._engine, ALL_TENANTS) as connection:
-            for webhook_id, tenant_id, *ciphertexts in list_secrets(connection):
-                context = get_secret_context(tenant_id, webhook_id)
+            for secrets in list_secrets(connection):
+                context = get_secret_context(secrets.tenant_id, secrets.webhook_id)
+                ciphertexts = (secrets.current, secrets.previous)
                 if all(ciphertext is None or self._keys.is_current(ciphertext) for ciphertext in ciphertexts):
                     continue
                 try:
@@ -46,4 +47,4 @@ class WebhookMaintenance:
                     ]
                 except DecryptionFailed:
                     continue
-                update_secrets(connection, webhook_id, *updated)
+                update_secrets(connection, secrets.webhook_id, *updated)

@@ -48,7 +48,7 @@ class WebhookSender:
         status, error, retry_after = None, None, None
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                status, fields = await self._exchange(tenant_id, url, headers, body)
+                status, fields = await self._send_request(tenant_id, url, headers, body)
             retry_after = parse_retry_after(fields.get("retry-after", ""), self._now())
         except TimeoutError:
             error = f"No response within {self._timeout_seconds:.0f} s."
@@ -63,7 +63,7 @@ class WebhookSender:
         latency_ms = int((monotonic_seconds() - started) * 1000)
         return AttemptResult(status, latency_ms, error, retry_after)
 
-    async def _exchange(
+    async def _send_request(
         self, tenant_id: int, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str]]:
         target = parse_url(url)
@@ -89,8 +89,8 @@ class WebhookSender:
     async def _find_address(self, tenant_id: int, url: str, target: DeliveryTarget) -> str:
         ip_address = parse_address(target.host)
         lookup = LookupKey(tenant_id, target.host, target.port)
-        found = [str(ip_address)] if ip_address else await self._lookups.find_addresses(lookup)
-        addresses = [address for text in found if (address := parse_address(text)) is not None]
+        address_texts = [str(ip_address)] if ip_address else await self._lookups.find_addresses(lookup)
+        addresses = [address for text in address_texts if (address := parse_address(text)) is not None]
         if not addresses:
             raise DeliveryFailed("The host name has no address.")
         if not all(is_permitted(address, url, self._policy) for address in addresses):
@@ -124,8 +124,8 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, st
 
 def _parse_head(head: bytes) -> tuple[int, Mapping[str, str]]:
     first, *lines = head.decode("latin-1").split("\r\n")
-    version, _, rest = first.partition(" ")
-    code = rest[:3]
+    version, _, status_and_reason = first.partition(" ")
+    code = status_and_reason[:3]
     if not version.startswith("HTTP/1.") or not (code.isascii() and code.isdigit() and len(code) == 3):
         raise DeliveryFailed("The response is not HTTP.")
     pairs = (line.partition(":") for line in lines if ":" in line)
@@ -135,6 +135,6 @@ def _parse_head(head: bytes) -> tuple[int, Mapping[str, str]]:
 async def _discard_body(reader: asyncio.StreamReader) -> None:
     with suppress(TimeoutError, OSError):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            left = MAX_RESPONSE_BYTES
-            while left > 0 and (chunk := await reader.read(left)):
-                left -= len(chunk)
+            remaining_bytes = MAX_RESPONSE_BYTES
+            while remaining_bytes > 0 and (chunk := await reader.read(remaining_bytes)):
+                remaining_bytes -= len(chunk)

@@ -62,10 +62,10 @@ class WebhookService:
         if WEBHOOKS.count(connection, tenant_id=caller.tenant_id) >= MAX_WEBHOOKS:
             raise TooManyWebhooks(MAX_WEBHOOKS)
         webhook_id, secret = f"wh_{self._draw(12).hex()}", format_secret(self._draw(SECRET_BYTES))
+        encrypted = self._encrypt_secret(caller.tenant_id, webhook_id, secret)
         webhook = StoredWebhook(
             webhook_id, caller.tenant_id, name, caller.name, new.url, " ".join(new.event_types),
-            new.description, "enabled", None, self._encrypt(caller.tenant_id, webhook_id, secret), None, None,
-            cursor, 1, caller.actor, now, now,
+            new.description, "enabled", None, encrypted, None, None, cursor, 1, caller.actor, now, now,
         )  # fmt: skip
         WEBHOOKS.insert(connection, webhook)
         entry = request.build_audit_entry(
@@ -101,7 +101,7 @@ class WebhookService:
             deliveries.restart_attempts(connection, caller.tenant_id, webhook.id, now)
         else:
             deliveries.make_due(connection, caller.tenant_id, webhook.id, now)
-        return _apply(connection, request, webhook, changes, now)
+        return _apply_changes(connection, request, webhook, changes, now)
 
     def change(
         self, connection: Connection, request: ChangeRequest, webhook_id: str, changes: dict[str, Any],
@@ -110,7 +110,7 @@ class WebhookService:
         """Change URL, types or description."""
         webhook = get_webhook(connection, request.caller, webhook_id)
         updates = {name: value for name, value in changes.items() if getattr(webhook, name) != value}
-        return _apply(connection, request, webhook, updates, now)
+        return _apply_changes(connection, request, webhook, updates, now)
 
     def enable(
         self, connection: Connection, request: ChangeRequest, webhook_id: str, cursor: int, now: datetime
@@ -121,7 +121,7 @@ class WebhookService:
             return ChangeResult(serialize_webhook(webhook), ())
         deliveries.restart_attempts(connection, webhook.tenant_id, webhook.id, now)
         changes = {"status": "enabled", "disabled_reason": None, "cursor": cursor}
-        return _apply(connection, request, webhook, changes, now)
+        return _apply_changes(connection, request, webhook, changes, now)
 
     def rotate(
         self, connection: Connection, request: ChangeRequest, webhook_id: str, overlap_seconds: int,
@@ -132,7 +132,7 @@ class WebhookService:
         secret = format_secret(self._draw(SECRET_BYTES))
         until = now + timedelta(seconds=overlap_seconds)
         changes: dict[str, Any] = {
-            "secret": self._encrypt(webhook.tenant_id, webhook.id, secret),
+            "secret": self._encrypt_secret(webhook.tenant_id, webhook.id, secret),
             "previous_secret": webhook.secret if overlap_seconds else None,
             "previous_until": until if overlap_seconds else None,
             "updated_at": now,
@@ -154,7 +154,7 @@ class WebhookService:
         )
         return ChangeResult({}, [entry], 204)
 
-    def _encrypt(self, tenant_id: int, webhook_id: str, secret: str) -> str:
+    def _encrypt_secret(self, tenant_id: int, webhook_id: str, secret: str) -> str:
         return self._keys.encrypt(secret, get_secret_context(tenant_id, webhook_id))
 
 
@@ -184,7 +184,7 @@ def serialize_webhook(webhook: StoredWebhook) -> dict[str, Any]:
     }
 
 
-def _apply(
+def _apply_changes(
     connection: Connection,
     request: ChangeRequest,
     webhook: StoredWebhook,

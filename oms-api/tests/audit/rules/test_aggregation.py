@@ -25,10 +25,10 @@ def build_denial(number=0, **changes):
 
 def flush_entries(gathering, now, **how):
     """Take what is due as if it were written at once; return (entry, count) of each row."""
-    taken = gathering.take(now, **how)
-    for key in taken:
+    counted_entries = gathering.take(now, **how)
+    for key in counted_entries:
         gathering.confirm(key)
-    return [(counted.entry, counted.count) for counted in taken.values()]
+    return [(counted.entry, counted.count) for counted in counted_entries.values()]
 
 
 def test_first_action_is_recorded_at_once_and_repeats_at_the_end_of_the_minute():
@@ -77,10 +77,15 @@ def test_actions_beyond_the_distinct_limit_are_counted_together():
     for number in range(MAX_DISTINCT + 500):
         gathering.add(build_denial(number))
     rows = flush_entries(gathering, NOON)
-    others, count = rows[-1]
+    aggregate, count = rows[-1]
     assert (len(rows), count) == (MAX_DISTINCT + 1, 500)
-    assert (others.actor, others.via, others.target, others.request_id) == (OTHERS, OTHERS, OTHERS, None)
-    assert others.action == "denied"
+    assert (aggregate.actor, aggregate.via, aggregate.target, aggregate.request_id) == (
+        OTHERS,
+        OTHERS,
+        OTHERS,
+        None,
+    )
+    assert aggregate.action == "denied"
 
 
 def test_distinct_limits_are_separate_for_each_kind_and_tenant():
@@ -158,9 +163,9 @@ def test_finished_minutes_leave_no_memory():
         gathering.add(build_denial(at=NOON + minute * MINUTE))
         assert len(flush_entries(gathering, NOON + minute * MINUTE)) == 1
     own = tracemalloc.Filter(inclusive=True, filename_pattern=gathering_module.__file__)  # not other threads'
-    left = tracemalloc.take_snapshot().filter_traces([own]).statistics("filename")
+    allocations = tracemalloc.take_snapshot().filter_traces([own]).statistics("filename")
     tracemalloc.stop()
-    assert sum(group.size for group in left) < 50_000
+    assert sum(group.size for group in allocations) < 50_000
 
 
 steps = st.lists(

@@ -39,10 +39,10 @@ def test_any_changed_field_changes_the_hash(field):
 
 
 def test_equal_entries_of_two_tenants_have_different_hashes():
-    chained_entry, theirs = build_chain(1, tenant_id=1)[0], build_chain(1, tenant_id=2)[0]
-    assert chained_entry.hash != theirs.hash
-    assert build_chained_entry(START, 1, _build_facts(chained_entry)) == chained_entry
+    chained_entry, other_entry = build_chain(1, tenant_id=1)[0], build_chain(1, tenant_id=2)[0]
+    assert chained_entry.hash != other_entry.hash
+    assert build_chained_entry(START, 1, _build_entry_values(chained_entry)) == chained_entry
 
 
-def _build_facts(row):
+def _build_entry_values(row):
     return EntryContent(*row[2:-2])

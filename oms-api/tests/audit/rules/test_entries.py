@@ -1,4 +1,4 @@
-"""The content of an entry: facts as canonical JSON, without secrets and control characters."""
+"""The content of an entry: values as canonical JSON, without secrets and control characters."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,14 +9,14 @@ from app.audit.rules.entries import MAX_VALUES_LENGTH, InvalidAuditValues, seria
 from tests.audit.entries import build_entry
 
 
-def test_facts_are_canonical_json():
+def test_values_are_canonical_json():
     fields = {"role": "trader", "portfolios": ["Growth", "Zürich"], "active": True, "limit": 3, "email": None}
     written = '{"active":true,"email":null,"limit":3,"portfolios":["Growth","Zürich"],"role":"trader"}'
     assert serialize_values(fields) == written
     assert serialize_values(dict(reversed(fields.items()))) == written
 
 
-def test_missing_facts_are_stored_as_null():
+def test_missing_values_are_stored_as_null():
     assert serialize_values(None) is None
 
 
@@ -35,11 +35,11 @@ def test_fact_with_a_secret_like_name_is_rejected(name, side):
 
 
 @pytest.mark.parametrize(
-    "facts", [{"a": {"token": 1}}, {"a": [{"token": 1}]}, {"a": ({"b": {"key": None}},)}]
+    "values", [{"a": {"token": 1}}, {"a": [{"token": 1}]}, {"a": ({"b": {"key": None}},)}]
 )
-def test_secrets_are_found_at_any_depth(facts):
+def test_secrets_are_found_at_any_depth(values):
     with pytest.raises(InvalidAuditValues):
-        build_entry(after=facts)
+        build_entry(after=values)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_fact_names_must_be_text():
         build_entry(before={1: "x"})
 
 
-def test_size_of_facts_is_limited():
+def test_size_of_values_is_limited():
     build_entry(after={"note": "x" * (MAX_VALUES_LENGTH - len('{"note":""}'))})
     with pytest.raises(InvalidAuditValues, match="more than"):
         build_entry(after={"note": "x" * MAX_VALUES_LENGTH})

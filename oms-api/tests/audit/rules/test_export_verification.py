@@ -56,10 +56,10 @@ def test_earlier_head_verifies_the_lines_before_it():
 
 
 @given(places, st.data())
-def test_any_changed_byte_is_reported_at_its_line(place, data):
+def test_any_changed_byte_is_reported_at_its_line(place, replacement):
     line = LINES[place]
-    at = data.draw(st.integers(0, len(line) - 1))
-    byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != line[at]))
+    at = replacement.draw(st.integers(0, len(line) - 1))
+    byte = replacement.draw(st.integers(0, 255).filter(lambda byte: byte != line[at]))
     finding = find_first_problem(
         [*LINES[:place], line[:at] + bytes([byte]) + line[at + 1 :], *LINES[place + 1 :]]
     )
@@ -68,10 +68,10 @@ def test_any_changed_byte_is_reported_at_its_line(place, data):
 
 
 @given(places, st.data())
-def test_any_missing_or_added_byte_is_reported_at_its_line(place, data):
+def test_any_missing_or_added_byte_is_reported_at_its_line(place, replacement):
     line = LINES[place]
-    at = data.draw(st.integers(0, len(line) - 1))
-    added = data.draw(st.binary(max_size=3))
+    at = replacement.draw(st.integers(0, len(line) - 1))
+    added = replacement.draw(st.binary(max_size=3))
     changed = line[:at] + added + line[at + (not added) :]
     finding = find_first_problem([*LINES[:place], changed, *LINES[place + 1 :]])
     assert finding is not None
@@ -92,9 +92,9 @@ def test_inserted_line_is_reported(place, copied):
     assert finding.line in {place + 1, place + 2}
 
 
-@given(st.tuples(places, places).filter(lambda pair: pair[0] < pair[1]))
-def test_swapped_lines_are_reported_at_the_first(pair):
-    first, second = pair
+@given(st.tuples(places, places).filter(lambda line_numbers: line_numbers[0] < line_numbers[1]))
+def test_swapped_lines_are_reported_at_the_first(line_numbers):
+    first, second = line_numbers
     swapped = list(LINES)
     swapped[first], swapped[second] = swapped[second], swapped[first]
     finding = find_first_problem(swapped)
@@ -103,12 +103,12 @@ def test_swapped_lines_are_reported_at_the_first(pair):
 
 
 @given(st.integers(0, len(LINES) - 1))
-def test_truncated_export_is_detected_only_with_the_head(kept):
-    assert find_first_problem(LINES[:kept]) is None
-    finding = find_first_problem(LINES[:kept], HEAD)
+def test_truncated_export_is_detected_only_with_the_head(line_count):
+    assert find_first_problem(LINES[:line_count]) is None
+    finding = find_first_problem(LINES[:line_count], HEAD)
     assert finding is not None
-    assert finding.line == kept + 1
-    assert f"sequence {kept + 1} is missing" in finding.what
+    assert finding.line == line_count + 1
+    assert f"sequence {line_count + 1} is missing" in finding.what
     assert "tenant 1 is at 12" in finding.what
 
 
@@ -131,7 +131,7 @@ def recompute_hash(row):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (b"", "line is incomplete"),
         (LINES[0].rstrip(b"\n"), "line is incomplete"),
@@ -149,11 +149,11 @@ def recompute_hash(row):
         (LINES[0].replace(b'"action":"user.changed"', b'"action":"user.chanted"'), "must be"),
     ],
 )
-def test_malformed_line_is_reported_with_the_reason(line, told):
+def test_malformed_line_is_reported_with_the_reason(line, message):
     finding = find_first_problem([line])
     assert finding is not None
     assert finding.line == 1
-    assert told in finding.what
+    assert message in finding.what
 
 
 def test_lines_of_another_tenant_are_rejected():
@@ -174,7 +174,7 @@ def parse_ledgers(*portfolios, version=2):
         last = ledger.GENESIS
         for sequence in range(1, count + 1):
             row = build_trade_row(portfolio_id=portfolio_id, sequence=sequence, hash_version=version)
-            row = row._replace(hash=ledger.hash_of(row[:-1], last))
+            row = row._replace(hash=ledger.compute_row_hash(row[:-1], last))
             last = row.hash
             written.append(serialize_line(ledger.COLUMNS, row))
     return written
@@ -231,7 +231,7 @@ def test_export_of_the_previous_release_is_verified():
 
 
 @pytest.mark.parametrize(
-    ("export", "line", "told"),
+    ("export", "line", "message"),
     [
         (BOOKS[:2] + BOOKS[3:], 3, "sequence 3 is missing here: the head of tenant 1, portfolio 7 is at 3"),
         (BOOKS[:4], 5, "sequence 2 is missing here: the head of tenant 1, portfolio 9 is at 2"),
@@ -242,8 +242,8 @@ def test_export_of_the_previous_release_is_verified():
         (BOOKS[:2] + BOOKS[3:4] + BOOKS[2:3] + BOOKS[4:], 3, "sequence 3 is missing here"),
     ],
 )
-def test_missing_ledger_rows_are_reported_by_the_heads(export, line, told):
+def test_missing_ledger_rows_are_reported_by_the_heads(export, line, message):
     finding = find_first_problem(export, build_head(BOOKS[2]) | build_head(BOOKS[4]))
     assert finding is not None
     assert finding.line == line
-    assert told in finding.what
+    assert message in finding.what

@@ -46,9 +46,9 @@ def test_parser_goes_on_in_the_next_chunk():
 @pytest.mark.parametrize("places", [2, 3, 6, 8])
 @settings(max_examples=20)
 @given(st.data())
-def test_prices_are_exact(places, data):
+def test_prices_are_exact(places, strategy):
     integers = st.integers(1, 10 ** (6 + places) - 1)
-    opens = data.draw(st.lists(integers, min_size=1, max_size=5))
+    opens = strategy.draw(st.lists(integers, min_size=1, max_size=5))
     amounts = [Decimal(price).scaleb(-places) for price in opens]
     lines = [
         build_line(number, f"{amount:f}/{amount:f}/{amount:f}/{amount:f}")

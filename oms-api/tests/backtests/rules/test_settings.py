@@ -17,7 +17,7 @@ from app.risk.rules.limits import LimitCode, LimitScope
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("cost_text", "expected"),
     [
         ("none", CostTerms()),
         ("zerodha", CostTerms(Schedule.ZERODHA)),
@@ -25,14 +25,14 @@ from app.risk.rules.limits import LimitCode, LimitScope
         ("percent:0.1", CostTerms(fee_rate=Decimal("0.001"))),
     ],
 )
-def test_costs_are_a_schedule_or_a_fee(words, expected):
-    assert parse_costs(words) == expected
+def test_costs_are_a_schedule_or_a_fee(cost_text, expected):
+    assert parse_costs(cost_text) == expected
 
 
-@pytest.mark.parametrize("words", ["", "cheap", "flat:-1", "flat:x", "tenth:1"])
-def test_other_costs_are_refused(words):
+@pytest.mark.parametrize("cost_text", ["", "cheap", "flat:-1", "flat:x", "tenth:1"])
+def test_other_costs_are_refused(cost_text):
     with pytest.raises(ValueError, match="not"):
-        parse_costs(words)
+        parse_costs(cost_text)
 
 
 def test_costs_know_whether_they_are_free():
@@ -44,9 +44,9 @@ def test_limits_are_rows_of_the_portfolio():
     code, value = parse_limit("MAX_DAILY_LOSS=5000")
     rows = BacktestSettings(limits={code: value}).list_limits()
     assert rows == {(LimitCode.MAX_DAILY_LOSS, LimitScope.PORTFOLIO, "backtest"): Decimal(5000)}
-    for words in ("MAX_DAILY_LOSS", "MAX_FUN=1"):
+    for limit_text in ("MAX_DAILY_LOSS", "MAX_FUN=1"):
         with pytest.raises(ValueError, match="not"):
-            parse_limit(words)
+            parse_limit(limit_text)
 
 
 def test_exchange_defines_currency_and_listing():

@@ -32,11 +32,11 @@ def test_charges_of_a_fill_through_zero_are_split_by_quantity():
 
 
 @given(st.lists(fills, max_size=12))
-def test_trips_earn_what_the_portfolio_realises_once_it_is_flat(trades):
-    _, held = _compute_earned(trades)
-    if held.quantity:
-        closing = Side.SELL if held.quantity > 0 else Side.BUY
-        trades = [*trades, (closing, int(abs(held.quantity)), 50, 1)]
-    earned, held = _compute_earned(trades)
+def test_profit_of_trips_equals_realized_profit_of_a_flat_portfolio(trades):
+    _, position = _compute_earned(trades)
+    if position.quantity:
+        closing = Side.SELL if position.quantity > 0 else Side.BUY
+        trades = [*trades, (closing, int(abs(position.quantity)), 50, 1)]
+    earned, position = _compute_earned(trades)
     charges = sum(trade[3] for trade in trades)
-    assert abs(sum(earned) - (held.realized_pnl - charges)) < Decimal("0.0000001")
+    assert abs(sum(earned) - (position.realized_pnl - charges)) < Decimal("0.0000001")

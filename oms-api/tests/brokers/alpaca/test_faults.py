@@ -1,6 +1,5 @@
 """Faults of Alpaca: nothing is doubled, lost or stuck."""
 
-import logging
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,8 +10,8 @@ from app.brokers.alpaca.client import AlpacaCredentials
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
-from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
+from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
 from tests.brokers.standins.alpaca.server import KEY_ID
 from tests.support.conditions import wait_until
 
@@ -261,24 +260,8 @@ def test_crypto_trades_in_fractions(alpaca, broker):
     alpaca.exchange.quote("BTC/USD", "64000", "64010")
     broker.submit(parse_order_text("BUY 0.12345678 MARKET GTC", symbol="BTC/USD"), NOW)
     wait_for_events(broker, "A accepted", "A 0.12345678 @ 64010")
-    (held,) = broker.list_positions()
-    assert (held.symbol, held.quantity) == ("BTC/USD", Decimal("0.12345678"))
-
-
-@pytest.fixture
-def log_records(monkeypatch):
-    """Collect all that the adapter and its libraries log, at every level."""
-    lines = []
-    handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", lambda record: lines.append(record.getMessage()))
-    loggers = [logging.getLogger(name) for name in ("app.brokers", "httpx", "httpcore", "websockets")]
-    for logger in loggers:
-        monkeypatch.setattr(logger, "level", logging.DEBUG)
-        logger.addHandler(handler)
-    logging.getLogger().manager._clear_cache()  # type: ignore[attr-defined]  # of the levels
-    yield lines
-    for logger in loggers:
-        logger.removeHandler(handler)
+    (position,) = broker.list_positions()
+    assert (position.symbol, position.quantity) == ("BTC/USD", Decimal("0.12345678"))
 
 
 def test_secrets_appear_in_no_log_error_or_representation(alpaca, log_records):

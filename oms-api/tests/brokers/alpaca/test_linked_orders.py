@@ -9,8 +9,8 @@ from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.rules.links import build_links
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.rules.values import Canceled, Refused, Rejected
-from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
+from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
 from tests.support.conditions import wait_until
 
 NOW = datetime.now(UTC)

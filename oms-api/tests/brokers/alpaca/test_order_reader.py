@@ -1,6 +1,5 @@
 """Orders at Alpaca that this service cannot express do not hide the others."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,28 +10,11 @@ from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.order_reader import AlpacaOrderReader
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.rules.order_reports import MalformedResponse
-from tests.brokers.alpaca.conftest import CREDENTIALS
-from tests.brokers.alpaca.rules.test_messages import ORDER
+from tests.brokers.alpaca.messages import ALPACA_ORDER
+from tests.brokers.remote.rest_servers import create_client
+from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
 
-SPREAD = ORDER | {"id": "s1", "client_order_id": "c1", "symbol": "", "side": "", "order_class": "mleg"}
-
-
-class Answers:
-    """A client that answers each path as a test says."""
-
-    label = "Alpaca"
-
-    def __init__(self, **paths: Any) -> None:
-        self._paths = paths
-
-    def get(self, path: str, _parameters: Mapping[str, str] | None = None) -> Any:
-        """Return the answer of the last part of a path."""
-        return self._paths[path.rpartition("/")[2]]
-
-
-def create_client(**paths: Any) -> Any:
-    """Return a client with these answers."""
-    return Answers(**paths)
+SPREAD = ALPACA_ORDER | {"id": "s1", "client_order_id": "c1", "symbol": "", "side": "", "order_class": "mleg"}
 
 
 def create_reader(**paths: Any) -> AlpacaOrderReader:
@@ -42,14 +24,14 @@ def create_reader(**paths: Any) -> AlpacaOrderReader:
 def test_order_of_several_legs_is_left_out_of_lists(monkeypatch):
     warnings = list[str]()
     monkeypatch.setattr(order_reader._LOG, "warning", lambda text, *values: warnings.append(text % values))
-    reader = create_reader(orders=[SPREAD, ORDER])
+    reader = create_reader(orders=[SPREAD, ALPACA_ORDER])
     assert [report.order_id for report in reader.list_open()] == ["O1"]
     assert warnings == ["an order at Alpaca was left out: an order: ValueError"]
     assert create_reader(orders=[SPREAD] * 500).list_open() == []
 
 
-def test_order_that_is_asked_for_is_never_left_out():
-    paths = {"orders:by_client_order_id": ORDER | {"filled_qty": "NaN"}}
+def test_requested_order_is_never_omitted():
+    paths = {"orders:by_client_order_id": ALPACA_ORDER | {"filled_qty": "NaN"}}
     with pytest.raises(MalformedResponse):
         create_reader(**paths).find("O1")
 

@@ -44,7 +44,7 @@ def test_failure_of_alpaca_makes_quotes_stale_and_ends(alpaca, source):
     wait_until(lambda: source.get_quote("AAPL", START).bid == 100)
 
 
-def test_bars_are_read_after_they_were_asked_for(alpaca, source):
+def test_bars_are_read_after_a_request(alpaca, source):
     for number in range(3):
         start = (START + number * MINUTE).isoformat().replace("+00:00", "Z")
         alpaca.market_data.add_bar("AAPL", "1Min", start, f"99/101/98/{100 + number}", "10")

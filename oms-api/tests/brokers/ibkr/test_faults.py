@@ -97,7 +97,7 @@ def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
     assert broker.list_execution_charges() == charged  # for a comparison that finds them unbooked
 
 
-def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
+def test_correction_busts_the_execution_and_books_the_new_execution(tws, broker):
     broker.submit(build_limit_order(price="101"), NOW)
     execution = wait_for_execution(tws)
     corrected = tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
@@ -110,7 +110,7 @@ def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
     assert last.execution_id == corrected.id == again.execution_id
 
 
-def test_correction_that_is_read_after_a_restart_takes_the_execution_back(tws, create_broker):
+def test_correction_that_is_read_after_a_restart_busts_the_execution(tws, create_broker):
     first = create_broker()
     first.submit(build_limit_order(price="101"), NOW)
     first.close()

@@ -10,7 +10,7 @@ from app.brokers.remote.account_state import AWAIT_FILL_SECONDS, AWAIT_SECONDS, 
 from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.order_reports import FillReport, OrderReport
 from tests.brokers.market import format_events
-from tests.brokers.rules.test_order_tracking import NOW, build_fill, build_report
+from tests.brokers.order_reports import NOW, build_fill, build_report
 
 
 @dataclass

@@ -40,10 +40,10 @@ def create_bucket(engine, clock):
 def take_all_tokens(*buckets, reserved=0):
     total = 0
     while True:
-        taken = sum(bucket.take(reserved) == 0 for bucket in buckets)
-        if taken == 0:
+        token_count = sum(bucket.take(reserved) == 0 for bucket in buckets)
+        if token_count == 0:
             return total
-        total += taken
+        total += token_count
 
 
 def test_two_processes_share_one_limit(create_bucket):

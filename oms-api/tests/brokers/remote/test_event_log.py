@@ -27,13 +27,13 @@ def test_cursor_of_this_log_returns_later_entries(event_log):
 
 
 @pytest.mark.parametrize("cursor", [0, 999, 1_001, 1_002, 1_003, 5_000_000])
-def test_cursor_of_an_earlier_process_hides_no_event_whatever_its_clock_was(event_log, cursor):
+def test_cursor_of_an_earlier_process_hides_no_event_despite_another_clock(event_log, cursor):
     records = event_log.list_after(cursor)
     assert [record.event for record in records] == EVENTS[:2]
     assert event_log.list_after(records[-1].cursor) == []
 
 
-def test_cursor_of_an_earlier_process_hides_no_event_that_comes_later():
+def test_cursor_of_an_earlier_process_hides_no_later_event():
     log = EventLog(1_000)
     assert log.list_after(1_001) == []
     log.append(EVENTS)

@@ -9,7 +9,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from tests.brokers.remote.test_rest_client import FakeBrokerServer, run_http_server
+from tests.brokers.remote.rest_servers import FakeBrokerServer, run_http_server
 from tests.support.conditions import wait_until
 
 CANARY = AlpacaCredentials("PK1", "canary-of-a-secret")

@@ -34,13 +34,13 @@ def test_circuit_opens_after_as_many_failures_in_a_row_as_their_kind_needs(kind)
 
 def test_open_circuit_is_half_open_once_an_attempt_is_due():
     circuit = record_failure(Circuit(), FailureKind.NOT_REACHED, NOW)
-    due = circuit.next_attempt_at
-    assert due is not None
-    assert begin_attempt(circuit, due - timedelta(microseconds=1)) == circuit
-    attempt = begin_attempt(circuit, due)
+    next_attempt_at = circuit.next_attempt_at
+    assert next_attempt_at is not None
+    assert begin_attempt(circuit, next_attempt_at - timedelta(microseconds=1)) == circuit
+    attempt = begin_attempt(circuit, next_attempt_at)
     assert (attempt.state, attempt.next_attempt_at) == (CircuitState.HALF_OPEN, None)
-    assert begin_attempt(attempt, due) == attempt
-    assert begin_attempt(Circuit(), due) == Circuit()
+    assert begin_attempt(attempt, next_attempt_at) == attempt
+    assert begin_attempt(Circuit(), next_attempt_at) == Circuit()
 
 
 def test_failed_attempts_wait_longer_up_to_a_limit():

@@ -45,7 +45,7 @@ def sum_quantities(fills):
         ([], [build_fill("A1"), build_fill("A2", 6)], 4, ["A1"]),  # the second came after the order was read
     ],
 )
-def test_missing_fills_are_found_whatever_their_names(applied, reported, filled, missing):
+def test_missing_fills_are_found_under_any_execution_id(applied, reported, filled, missing):
     missing_fills = select_missing_fills(applied, reported, Decimal(filled))
     assert [fill.execution_id for fill in missing_fills] == missing
 

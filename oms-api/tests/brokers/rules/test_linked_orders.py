@@ -38,13 +38,13 @@ def test_other_pairs_are_refused(orders):
 def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
     assert is_watched(broker, TARGET, is_exit=False) is expected
     assert not is_watched(broker, STOP, is_exit=False)
-    pair = [order._replace(time_in_force=choose_exit_time(broker, order)) for order in (TARGET, STOP)]
-    assert find_linked_refusal(broker, pair) is None
-    assert (find_linked_refusal(broker, [pair[0], pair[0]]) is None) is not expected
+    exits = [order._replace(time_in_force=choose_exit_time(broker, order)) for order in (TARGET, STOP)]
+    assert find_linked_refusal(broker, exits) is None
+    assert (find_linked_refusal(broker, [exits[0], exits[0]]) is None) is not expected
 
 
 @pytest.mark.parametrize(
-    ("words", "pairing", "carries"),
+    ("order_text", "pairing", "carries"),
     [
         ("SELL 10 LIMIT limit 120 GTC", Pairing.TOGETHER, True),
         ("SELL 10 STOP stop 80 DAY", Pairing.TOGETHER, False),
@@ -55,8 +55,8 @@ def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
         ("SELL 10 LIMIT limit 120 IOC", Pairing.EMULATED, False),
     ],
 )
-def test_alpaca_links_whole_shares_for_a_day_or_longer(words, pairing, carries):
-    share = parse_order_text(words)
+def test_alpaca_links_whole_shares_for_a_day_or_longer(order_text, pairing, carries):
+    share = parse_order_text(order_text)
     table = TABLES["alpaca"]
     assert (table.get_pairing(share), table.can_carry_exits(share)) == (pairing, carries)
     for other in (share._replace(symbol="BTC/USD"), share._replace(extended_hours=True)):
@@ -66,7 +66,7 @@ def test_alpaca_links_whole_shares_for_a_day_or_longer(words, pairing, carries):
 
 
 @pytest.mark.parametrize(
-    ("broker", "words", "time_in_force"),
+    ("broker", "order_text", "time_in_force"),
     [
         ("zerodha", "SELL 10 STOP stop 80 GTC", "DAY"),
         ("alpaca", "SELL 10 STOP stop 80 GTC", "GTC"),
@@ -74,8 +74,8 @@ def test_alpaca_links_whole_shares_for_a_day_or_longer(words, pairing, carries):
         ("zerodha", "SELL 1.5 STOP stop 80 GTC", "GTC"),  # no time in force makes it possible
     ],
 )
-def test_exit_is_sent_for_a_day_where_the_broker_takes_it_only_so(broker, words, time_in_force):
-    assert choose_exit_time(broker, parse_order_text(words)) == time_in_force
+def test_exit_is_sent_for_a_day_if_the_broker_accepts_only_day_exits(broker, order_text, time_in_force):
+    assert choose_exit_time(broker, parse_order_text(order_text)) == time_in_force
 
 
 def test_exit_that_the_broker_cannot_execute_is_named():

@@ -94,13 +94,13 @@ def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quot
 
 
 @given(books, quotes, settings)
-def test_portfolio_fills_at_most_the_quoted_size_of_a_side(book, quote, how):
+def test_fills_of_a_portfolio_never_exceed_the_quoted_size(book, quote, how):
     by_id = {order.id: order for order in book}
-    taken: Counter[tuple[int, Side]] = Counter()
+    filled: Counter[tuple[int, Side]] = Counter()
     for fill in list_fills(compute_fills(book, quote, NOON, how)):
         order = by_id[fill.order_id]
-        taken[order.portfolio_id, order.side] += fill.quantity
-    for (_, side), quantity in taken.items():
+        filled[order.portfolio_id, order.side] += fill.quantity
+    for (_, side), quantity in filled.items():
         size = quote.ask_size if side is Side.BUY else quote.bid_size
         if size is not None:
             assert quantity <= size * (how.participation or 1)
@@ -124,10 +124,10 @@ def test_portfolio_fills_at_most_its_share_of_the_bar_volume(book, bar, how):
     if bar.volume is None or how.participation is None:
         return
     by_id = {order.id: order for order in book}
-    taken: Counter[int] = Counter()
+    filled: Counter[int] = Counter()
     for fill in list_fills(match_bar(book, bar, how)):
-        taken[by_id[fill.order_id].portfolio_id] += fill.quantity
-    assert all(quantity <= bar.volume * how.participation for quantity in taken.values())
+        filled[by_id[fill.order_id].portfolio_id] += fill.quantity
+    assert all(quantity <= bar.volume * how.participation for quantity in filled.values())
 
 
 @given(books, quotes, settings)
@@ -149,7 +149,7 @@ def test_ioc_and_fok_never_outlive_the_quote(book, quote):
         if not active or order.time_in_force not in {TimeInForce.IOC, TimeInForce.FOK}:
             continue
         fill = told_of.get(("Executed", order.id))
-        done = isinstance(fill, Executed) and fill.quantity == order.leaves
-        assert done != (("Lapsed", order.id) in told_of)
+        is_filled = isinstance(fill, Executed) and fill.quantity == order.leaves
+        assert is_filled != (("Lapsed", order.id) in told_of)
         if order.time_in_force is TimeInForce.FOK:
-            assert fill is None or done
+            assert fill is None or is_filled

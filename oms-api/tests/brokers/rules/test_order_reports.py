@@ -18,33 +18,33 @@ from app.brokers.rules.order_reports import (
     require_list,
 )
 from app.brokers.rules.values import OrderType
-from tests.brokers.rules.test_order_tracking import build_report
+from tests.brokers.order_reports import build_report
 
 
-@pytest.mark.parametrize("given", ["1.50", 2, Decimal("0.1")])
-def test_amount_is_exact(given):
-    assert parse_amount(given) == parse_optional_amount(given) == Decimal(given)
+@pytest.mark.parametrize("amount", ["1.50", 2, Decimal("0.1")])
+def test_amount_is_exact(amount):
+    assert parse_amount(amount) == parse_optional_amount(amount) == Decimal(amount)
     assert parse_optional_amount(None) is None
 
 
 @pytest.mark.parametrize(
-    "given",
+    "amount",
     [
         *(None, 1.5, True, "", "much", "NaN", "Infinity", [1]),
         *("1e400", "1e999999999", "-1e16", 10**400, "1e-999999999", "0." + "1" * 200),
     ],
 )
-def test_text_that_is_not_an_amount_is_rejected(given):
+def test_text_that_is_not_an_amount_is_rejected(amount):
     with pytest.raises(ValueError, match="not an amount"):
-        parse_amount(given)
+        parse_amount(amount)
 
 
-@pytest.mark.parametrize("given", ["-1", "-0.00000001"])
-def test_order_and_its_fills_have_no_quantity_below_zero(given):
+@pytest.mark.parametrize("amount", ["-1", "-0.00000001"])
+def test_order_and_its_fills_have_no_quantity_below_zero(amount):
     with pytest.raises(ValueError, match="below zero"):
-        parse_quantity(given)
+        parse_quantity(amount)
     with pytest.raises(ValueError, match="not above zero"):
-        parse_positive_amount(given)
+        parse_positive_amount(amount)
 
 
 def test_order_may_have_filled_nothing_but_a_fill_has_a_quantity():
@@ -54,10 +54,10 @@ def test_order_may_have_filled_nothing_but_a_fill_has_a_quantity():
     assert parse_positive_amount("0.5") == Decimal("0.5")
 
 
-@pytest.mark.parametrize("given", ["", "a\x00b", "a\ud800", "a\n", "x" * 101])
-def test_name_that_cannot_be_stored_is_refused(given):
+@pytest.mark.parametrize("name", ["", "a\x00b", "a\ud800", "a\n", "x" * 101])
+def test_name_that_cannot_be_stored_is_refused(name):
     with pytest.raises(ValueError, match="not a name"):
-        parse_name(given)
+        parse_name(name)
 
 
 def test_name_is_text():
@@ -91,7 +91,7 @@ def test_time_is_of_utc(text):
     assert parse_time(text) == datetime(2026, 11, 27, 15, tzinfo=UTC)
 
 
-def test_reported_order_has_what_is_left_and_the_level_of_its_trail():
+def test_reported_order_has_leaves_quantity_and_trail_level():
     limit = build_report("partially_filled", "4").build_order(7)
     assert (limit.id, limit.portfolio_id, limit.leaves) == ("A", 7, Decimal(6))
     assert (limit.limit_price, limit.stop_price, limit.trail_level) == (Decimal(95), None, None)

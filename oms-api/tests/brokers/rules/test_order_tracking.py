@@ -1,31 +1,17 @@
 """Reports that arrive twice, late and out of order become each event exactly once."""
 
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.rules.order_reports import FillReport, OrderReport, Update
+from app.brokers.rules.order_reports import Update
 from app.brokers.rules.order_tracking import MAX_INCOMPLETE_READINGS, OrderTracker, build_end
-from app.brokers.rules.values import Accepted, Canceled, Executed, OrderType, TimeInForce
-from app.ledger.rules.accounting import Side
+from app.brokers.rules.values import Accepted, Canceled, Executed
 from tests.brokers.market import format_events
-
-NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
-
-
-def build_report(status="new", filled="0", order_id="A", **changes):
-    return OrderReport(
-        f"broker-{order_id}", order_id, "AAPL", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, Decimal(10),
-        Decimal(filled), status, NOW, NOW + timedelta(seconds=1), Decimal(95), None, None, None, None, None,
-    )._replace(**changes)  # fmt: skip
-
-
-def build_fill(execution_id, quantity, order_id="A"):
-    return FillReport(execution_id, f"broker-{order_id}", Decimal(quantity), Decimal(95), NOW)
+from tests.brokers.order_reports import NOW, build_fill, build_report
 
 
 def update_tracker(event, order, execution=None, previous=None, reason=None):
@@ -101,7 +87,7 @@ def test_end_does_not_wait_for_ever_for_fills_that_no_reading_lists():
     assert format_events(readings[-1]) == ["A expired"]
 
 
-def test_rejection_after_a_part_ends_what_is_left_once_the_part_is_known():
+def test_rejection_after_a_partial_fill_cancels_the_remainder():
     tracker: Any = OrderTracker()
     tracker.apply_report(build_report())
     rejected = build_report("rejected", "4", reason="No margin")
@@ -208,7 +194,7 @@ def test_refused_cancel_of_an_order_that_is_filled_is_not_reported():
     assert tracker.apply_update(update_tracker("order_cancel_rejected", build_report("filled", "10"))) == []
 
 
-def test_bust_takes_an_execution_back_once():
+def test_bust_is_applied_once():
     tracker: Any = OrderTracker()
     tracker.apply_update(LIFE[1])
     bust = update_tracker(

@@ -11,7 +11,7 @@ TICK = Decimal("0.01")
 
 
 @pytest.mark.parametrize(
-    ("side", "level", "before", "after", "moved"),
+    ("side", "level", "before", "after", "new_stop"),
     [
         ("SELL", "114", {"percent": 5}, {"percent": 4}, "115.20"),
         ("SELL", "114", {"percent": 5}, {"percent": 10}, "108"),
@@ -31,11 +31,11 @@ TICK = Decimal("0.01")
         "no stop price",
     ],
 )
-def test_trailing_stop_price_is_computed_from_the_extreme(side, level, before, after, moved):
+def test_trailing_stop_price_is_computed_from_the_extreme(side, level, before, after, new_stop):
     old, new = (
         TrailDistance(**{name: Decimal(value) for name, value in values.items()})
         for values in (before, after)
     )
-    given = None if level is None else Decimal(level)
-    expected = None if moved is None else Decimal(moved)
-    assert replace_trail_level(Side(side), given, old, new, TICK) == expected
+    current_level = None if level is None else Decimal(level)
+    expected = None if new_stop is None else Decimal(new_stop)
+    assert replace_trail_level(Side(side), current_level, old, new, TICK) == expected

@@ -24,7 +24,7 @@ class Broadcast(ABC):
         self.sent = 0
 
     @abstractmethod
-    def wrap(self, data: dict[str, Any]) -> dict[str, Any]:
+    def wrap(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Return the frame of an event."""
 
     @abstractmethod
@@ -40,10 +40,10 @@ class Broadcast(ABC):
         """The number of connections that get events."""
         return len(self._queues)
 
-    def publish(self, data: dict[str, Any]) -> None:
+    def publish(self, payload: dict[str, Any]) -> None:
         """Send an event to every listener, unless a fault prevents it. Any thread may call this."""
         with self._lock:
-            self._waiting.append(data)
+            self._waiting.append(payload)
             self.flush()
 
     def flush(self) -> None:

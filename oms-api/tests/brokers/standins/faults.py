@@ -47,11 +47,11 @@ class StreamFaults:
         """Take the events to send now out of `waiting`, and return them."""
         if self.is_held or (self.swaps and len(waiting) < 2):
             return []
-        taken, waiting[:] = list(waiting), []
-        if self.swaps and len(taken) > 1:
+        released, waiting[:] = list(waiting), []
+        if self.swaps and len(released) > 1:
             self.swaps -= 1
-            taken.reverse()
-        return [copy for update in taken for copy in [update] * self._count_copies()]
+            released.reverse()
+        return [copy for update in released for copy in [update] * self._count_copies()]
 
     def _count_copies(self) -> int:
         if self.is_mute:
@@ -110,3 +110,11 @@ class Faults:
         with self._lock:
             self._requests.clear()
         self.stream, self.orders = StreamFaults(), OrderFaults()
+
+
+def set_fields(faults: Any, fields: dict[str, Any]) -> None:
+    """Set fields of faults by name. Raises ValueError if a field does not exist."""
+    for name, value in fields.items():
+        if not hasattr(faults, name):
+            raise ValueError(f"there is no fault {name}")
+        setattr(faults, name, value)

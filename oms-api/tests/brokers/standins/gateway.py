@@ -68,8 +68,8 @@ class Gateway(ABC):
 
         async def add(message: Any) -> None:
             if message["type"] == "http.response.start" and self.requests_left is not None:
-                left = str(self.requests_left).encode()
-                message["headers"] = [*message["headers"], (b"x-ratelimit-remaining", left)]
+                remaining = str(self.requests_left).encode()
+                message["headers"] = [*message["headers"], (b"x-ratelimit-remaining", remaining)]
             await send(message)
 
         return add

@@ -67,10 +67,10 @@ def test_account_clock_and_assets_are_read(client):
 
 
 def test_order_is_submitted_found_replaced_and_cancelled(client):
-    mine = f"sdk-{uuid.uuid4()}"
-    submitted = client.submit_order(build_limit_order(client_order_id=mine))
+    own_id = f"sdk-{uuid.uuid4()}"
+    submitted = client.submit_order(build_limit_order(client_order_id=own_id))
     assert submitted.limit_price == "150.5"
-    assert client.get_order_by_client_id(mine).id == submitted.id
+    assert client.get_order_by_client_id(own_id).id == submitted.id
     replaced = client.replace_order_by_id(submitted.id, ReplaceOrderRequest(qty=12, limit_price=151.25))
     assert (replaced.replaces, replaced.qty, replaced.limit_price) == (submitted.id, "12", "151.25")
     assert client.get_order_by_id(submitted.id).replaced_by == replaced.id
@@ -103,10 +103,10 @@ def test_every_order_type_is_accepted(client):
 
 
 def test_refusals_have_code_and_message(client):
-    mine = f"sdk-{uuid.uuid4()}"
-    client.submit_order(build_limit_order(client_order_id=mine))
+    own_id = f"sdk-{uuid.uuid4()}"
+    client.submit_order(build_limit_order(client_order_id=own_id))
     with pytest.raises(APIError) as again:
-        client.submit_order(build_limit_order(client_order_id=mine))
+        client.submit_order(build_limit_order(client_order_id=own_id))
     assert (again.value.status_code, again.value.message) == (422, "client_order_id must be unique")
     with pytest.raises(APIError) as missing:
         client.get_open_position("TSLA")
@@ -188,10 +188,10 @@ def test_exit_of_a_position_cancels_the_other_one(client, alpaca):
     alpaca.exchange.fill(str(bought.id), "10", "150")
     assert read_legs(client, bought) == {"stop": "new"}
     client.cancel_order_by_id(bought.legs[0].id)
-    pair = client.submit_order(build_linked_order(OrderClass.OCO, OrderSide.SELL, price=None))
-    assert (pair.status.value, pair.legs[0].status.value) == ("pending_new", "held")
-    stop = client.replace_order_by_id(pair.legs[0].id, ReplaceOrderRequest(stop_price=95.0))
-    alpaca.exchange.fill(str(pair.id), "10", "200")
+    linked_order = client.submit_order(build_linked_order(OrderClass.OCO, OrderSide.SELL, price=None))
+    assert (linked_order.status.value, linked_order.legs[0].status.value) == ("pending_new", "held")
+    stop = client.replace_order_by_id(linked_order.legs[0].id, ReplaceOrderRequest(stop_price=95.0))
+    alpaca.exchange.fill(str(linked_order.id), "10", "200")
     assert client.get_order_by_id(stop.id).status == "canceled"
 
 
@@ -213,10 +213,10 @@ def test_linked_orders_that_alpaca_does_not_take_are_refused(client, fields):
 
 
 def test_quotes_and_bars_are_read(alpaca):
-    data = StockHistoricalDataClient(KEY_ID, SECRET_KEY, url_override=alpaca.url)
-    quotes = data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols=["AAPL"]))
+    data_client = StockHistoricalDataClient(KEY_ID, SECRET_KEY, url_override=alpaca.url)
+    quotes = data_client.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols=["AAPL"]))
     assert (quotes["AAPL"].bid_price, quotes["AAPL"].ask_price) == (189.98, 190.02)
     alpaca.market_data.add_bar("AAPL", "1Min", "2026-11-27T15:00:00Z", "99/101/98.5/100", "1500")
     request = StockBarsRequest(symbol_or_symbols="AAPL", timeframe=TimeFrame.Minute)
-    (bar,) = data.get_stock_bars(request)["AAPL"]
+    (bar,) = data_client.get_stock_bars(request)["AAPL"]
     assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (99, 101, 98.5, 100, 1500)

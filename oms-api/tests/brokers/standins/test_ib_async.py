@@ -106,8 +106,8 @@ def test_limit_order_rests_is_changed_and_canceled(tws):
         order.lmtPrice = 125.5
         ib.placeOrder(APPLE, order)
         await wait_for(lambda: tws.exchange.orders[0].limit_price == "125.5")
-        *_, found = await ib.reqAllOpenOrdersAsync()
-        assert found.order.lmtPrice == 125.5
+        *_, open_trade = await ib.reqAllOpenOrdersAsync()
+        assert open_trade.order.lmtPrice == 125.5
         ib.cancelOrder(order)
         await wait_for(lambda: trade.orderStatus.status == "Cancelled")
 
@@ -116,9 +116,9 @@ def test_limit_order_rests_is_changed_and_canceled(tws):
 
 def test_stop_order_and_forex_are_taken(tws):
     async def steps(ib):
-        pair = Forex("EURUSD")
-        bought = ib.placeOrder(pair, MarketOrder("BUY", 20_000))
-        stop = ib.placeOrder(pair, StopOrder("SELL", 20_000, 1.05))
+        currency_pair = Forex("EURUSD")
+        bought = ib.placeOrder(currency_pair, MarketOrder("BUY", 20_000))
+        stop = ib.placeOrder(currency_pair, StopOrder("SELL", 20_000, 1.05))
         tws.quote("EURUSD", "1.08500", "1.08505")
         await wait_for(lambda: bought.orderStatus.status == "Filled")
         tws.quote("EURUSD", "1.04", "1.0401")
@@ -140,7 +140,7 @@ def test_next_connection_reads_executions_and_completed_orders(tws):
 
     async def read(ib):
         assert [fill.execution.orderRef for fill in ib.fills()] == ["first"]
-        assert [one.order.orderRef for one in ib.openTrades()] == ["rests"]
+        assert [open_trade.order.orderRef for open_trade in ib.openTrades()] == ["rests"]
         (completed,) = await ib.reqCompletedOrdersAsync(apiOnly=False)
         assert (completed.order.orderRef, completed.orderStatus.status) == ("first", "Filled")
         assert completed.order.filledQuantity == 10
@@ -166,8 +166,12 @@ def test_client_id_in_use_is_refused(tws):
     async def steps(_):
         second, errors = IB(), []
         second.errorEvent += lambda *args: errors.append(args[1])
-        with pytest.raises((ConnectionError, TimeoutError)):
-            await second.connectAsync("127.0.0.1", tws.port, 1, timeout=2)
+        connecting = asyncio.create_task(second.connectAsync("127.0.0.1", tws.port, 1, timeout=WAIT_SECONDS))
+        await wait_for(lambda: errors or connecting.done())
+        connecting.cancel()
+        with pytest.raises((ConnectionError, asyncio.CancelledError)):
+            await connecting
+        second.disconnect()
         assert errors == [326]
 
     run_with_client(steps, tws)

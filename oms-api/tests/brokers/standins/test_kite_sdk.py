@@ -107,7 +107,7 @@ def test_charges_are_computed(client):
 def test_ticker_reports_every_status_of_an_order(kite, client):
     updates = []
     ticker = KiteTicker(API_KEY, ACCESS_TOKEN, root=kite.url.replace("http", "ws", 1) + "/")
-    ticker.on_order_update = lambda _, data: updates.append((data["status"], data["filled_quantity"]))
+    ticker.on_order_update = lambda _, update: updates.append((update["status"], update["filled_quantity"]))
     ticker.connect(threaded=True)  # Twisted's reactor runs once in a process, so this is the only such test
     wait_until(lambda: kite.ticker.listeners)
     place_order(client, price=1530)

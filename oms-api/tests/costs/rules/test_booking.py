@@ -38,8 +38,8 @@ def build_trade(quantity="3", price="100", **changes):
     return ChargedTrade(**(fields | changes))
 
 
-def book_charges(one, fee_totals=None, filled=NOTHING_FILLED):
-    return compute_booked_charges(one, filled, fee_totals, TABLE)
+def book_charges(fill, fee_totals=None, filled=NOTHING_FILLED):
+    return compute_booked_charges(fill, filled, fee_totals, TABLE)
 
 
 def test_us_fees_accumulate_over_the_day_of_a_portfolio():

@@ -33,11 +33,11 @@ def build_executions(price, *quantities):
 
 def charge_fills(order, fills, totals=None):
     """Return the charges of each fill of one order, and the totals after the last."""
-    totals, found = totals or ChargeTotals(), []
+    totals, charge_list = totals or ChargeTotals(), []
     for execution in fills:
         charges, totals = compute_fill_charges(order, totals, execution, TABLE)
-        found.append(charges)
-    return found, totals
+        charge_list.append(charges)
+    return charge_list, totals
 
 
 def compute_charges(order, price, quantity):
@@ -160,13 +160,13 @@ def test_each_us_fee_of_a_day_is_rounded_up_to_the_cent_over_its_fills():
 
 
 def test_us_fees_accumulate_over_the_orders_of_a_day():
-    totals, found = ChargeTotals(), []
+    totals, charge_list = ChargeTotals(), []
     for quantity in (3, 3, 4):
         charges, totals = charge_fills(
             charge_us_order(), build_executions(100, quantity), totals._replace(order=OrderTotals())
         )
-        found.append(str(charges[0].regulatory))
-    assert found == ["0.02", "0.01", "0.01"]
+        charge_list.append(str(charges[0].regulatory))
+    assert charge_list == ["0.02", "0.01", "0.01"]
 
 
 def test_us_purchase_pays_only_the_cat_fee_which_counts_for_the_day():

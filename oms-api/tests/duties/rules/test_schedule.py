@@ -47,7 +47,7 @@ def test_lag_is_measured_from_the_last_success():
     assert compute_lag(failing, MINUTE, NOON + 3 * MINUTE) == 2 * MINUTE
 
 
-def test_next_run_is_now_if_due_or_asked_for_and_else_the_next_slot():
+def test_next_run_is_now_if_due_or_requested_and_otherwise_the_next_slot():
     started = NEVER._replace(started_at=NOON)
     assert compute_next_run(None, MINUTE, NOON) == NOON
     assert compute_next_run(started, MINUTE, NOON) == NOON + MINUTE
@@ -57,8 +57,8 @@ def test_next_run_is_now_if_due_or_asked_for_and_else_the_next_slot():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "description"),
     [(2, "every 2 s"), (60, "every 1 min"), (90, "every 90 s"), (3600, "every 1 h"), (86400, "every 1 d")],
 )
-def test_schedule_is_described_in_words(seconds, words):
-    assert describe_period(timedelta(seconds=seconds)) == words
+def test_schedule_is_described_in_words(seconds, description):
+    assert describe_period(timedelta(seconds=seconds)) == description

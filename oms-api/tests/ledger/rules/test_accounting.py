@@ -164,7 +164,7 @@ def test_position_with_fills_in_two_currencies_has_no_currency():
 
 
 @pytest.mark.parametrize(
-    ("held", "listed", "currency"),
+    ("position_currency", "listed", "currency"),
     [
         (FLAT, None, None),
         (FLAT, "INR", None),
@@ -174,8 +174,10 @@ def test_position_with_fills_in_two_currencies_has_no_currency():
         (Position(currency="EUR"), "USD", "USD"),
     ],
 )
-def test_fill_currency_is_the_position_currency_or_else_the_instrument_currency(held, listed, currency):
-    assert find_fill_currency(held, listed, "INR") == currency
+def test_fill_currency_is_the_position_currency_or_else_the_instrument_currency(
+    position_currency, listed, currency
+):
+    assert find_fill_currency(position_currency, listed, "INR") == currency
 
 
 @pytest.mark.parametrize(

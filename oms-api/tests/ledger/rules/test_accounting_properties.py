@@ -15,7 +15,7 @@ quantities = st.integers(1, 10**14).map(lambda units: units * UNIT)
 values = st.integers(1, 10**16).map(lambda units: units * UNIT)
 round_quantities = st.integers(1, 20).map(Decimal)  # small and whole, so that closes are often exact
 sizes, worths = st.one_of(quantities, round_quantities), st.one_of(values, round_quantities)
-fills = st.tuples(st.sampled_from(Side), sizes, worths).map(lambda facts: Fill(*facts))
+fills = st.tuples(st.sampled_from(Side), sizes, worths).map(lambda parts: Fill(*parts))
 histories = st.lists(fills, max_size=30)
 
 

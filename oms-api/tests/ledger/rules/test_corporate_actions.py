@@ -77,7 +77,7 @@ def test_split_multiplies_quantity_and_keeps_cost_and_pnl(fills, ratio):
 
 
 @given(earlier, later, ratios)
-def test_late_row_gives_what_an_early_one_would(fills, since, ratio):
+def test_late_row_has_the_result_of_an_early_row(fills, since, ratio):
     assert replay_steps([*fills, *since, build_split(ratio)]) == replay_steps(
         [*fills, build_split(ratio), *since]
     )
@@ -122,7 +122,7 @@ def test_position_before_an_action_leaves_out_later_fills():
     assert replay_before(steps, Timestamp("2026-11-20T12:30")).quantity == 15
 
 
-def test_of_two_actions_at_one_instant_the_earlier_row_goes_first():
+def test_actions_at_one_instant_are_applied_in_row_order():
     first, second = build_split(), build_split(Ratio(Decimal(1), Decimal(3)))
     assert sort_steps([first, second]) == [first, second]
 
@@ -140,17 +140,22 @@ def test_split_that_leaves_nothing_realizes_the_cost():
 
 def test_transfer_moves_quantity_and_cost_to_the_new_symbol():
     bought = build_fill("BUY", "10", "200", "2026-11-20T11")
-    moved = Fill(Side.BUY, Decimal(10), Decimal(200), at=MIDDLE)
-    left = replay_steps([bought, TransferOut(MIDDLE)])
-    assert (left.quantity, left.cost, left.realized_pnl, left.closed_at) == (ZERO, ZERO, ZERO, MIDDLE)
+    transfer_in = Fill(Side.BUY, Decimal(10), Decimal(200), at=MIDDLE)
+    remaining = replay_steps([bought, TransferOut(MIDDLE)])
+    assert (remaining.quantity, remaining.cost, remaining.realized_pnl, remaining.closed_at) == (
+        ZERO,
+        ZERO,
+        ZERO,
+        MIDDLE,
+    )
     assert replay_steps([TransferOut(MIDDLE)]) == FLAT
     sold = build_fill("SELL", "4", "100", "2026-11-20T13")
-    arrived = replay_steps([sold, TransferIn(MIDDLE, moved)])  # recorded late: the sale closes
+    arrived = replay_steps([sold, TransferIn(MIDDLE, transfer_in)])  # recorded late: the sale closes
     assert (arrived.quantity, arrived.cost, arrived.realized_pnl) == tuple(map(Decimal, (6, 120, 20)))
 
 
 @pytest.mark.parametrize(
-    ("held", "ratio", "expected"),
+    ("quantity", "ratio", "expected"),
     [
         ("100", ("1", "3"), "0.33333333"),
         ("-100", ("1", "3"), "-0.33333333"),
@@ -159,8 +164,8 @@ def test_transfer_moves_quantity_and_cost_to_the_new_symbol():
         ("1", ("1", "10"), "0.1"),
     ],
 )
-def test_fraction_is_paid_for_instruments_in_whole_units(held, ratio, expected):
-    assert find_fraction(Decimal(held), Ratio(*map(Decimal, ratio))) == Decimal(expected)
+def test_fraction_is_paid_for_instruments_in_whole_units(quantity, ratio, expected):
+    assert find_fraction(Decimal(quantity), Ratio(*map(Decimal, ratio))) == Decimal(expected)
 
 
 def test_longs_receive_less_withholding_and_shorts_pay_gross():
@@ -213,13 +218,13 @@ def test_fraction_is_priced_by_the_action_or_at_the_average_cost():
         new_units=Decimal(3),
         old_units=Decimal(2),
     )
-    held = Position(Decimal(5), Decimal(500))
+    position = Position(Decimal(5), Decimal(500))
     half = Decimal("0.5")
-    assert compute_fraction_price(action, held, half) == (Decimal("66.66666666"), Decimal("33.33333333"))
-    assert compute_fraction_price(action._replace(cash_in_lieu_price=Decimal(60)), held, half) == (
+    assert compute_fraction_price(action, position, half) == (Decimal("66.66666666"), Decimal("33.33333333"))
+    assert compute_fraction_price(action._replace(cash_in_lieu_price=Decimal(60)), position, half) == (
         Decimal(60), Decimal(30),
     )  # fmt: skip
-    abroad = held._replace(currency="USD", local_cost=Decimal(60))
+    abroad = position._replace(currency="USD", local_cost=Decimal(60))
     assert compute_fraction_price(action, abroad, half) == (Decimal(8), Decimal(4))
     assert compute_fraction_price(action, Position(Decimal(5), Decimal(0)), half) == (
         Decimal("0.00000001"), Decimal(0),

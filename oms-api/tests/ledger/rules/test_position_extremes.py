@@ -36,13 +36,13 @@ def to_decimals(*numbers):
 
 def build_row(sequence, seconds, quantity, price, before=None, charges=1, is_trade=True):
     """Return a ledger row that sets the position to `quantity` by a trade at `price`."""
-    held = before or PositionState()
-    cost, realized = held.cost + (quantity - held.quantity) * price, held.realized_pnl
-    if held.quantity * quantity < 0 or abs(quantity) < abs(held.quantity):  # closes: at average cost
-        kept = quantity if held.quantity * quantity > 0 else 0
-        released = held.cost * (held.quantity - kept) / held.quantity
-        realized += (held.quantity - kept) * price - released
-        cost = quantity * price if held.quantity * quantity < 0 else held.cost - released
+    state = before or PositionState()
+    cost, realized = state.cost + (quantity - state.quantity) * price, state.realized_pnl
+    if state.quantity * quantity < 0 or abs(quantity) < abs(state.quantity):  # closes: at average cost
+        kept_quantity = quantity if state.quantity * quantity > 0 else 0
+        released = state.cost * (state.quantity - kept_quantity) / state.quantity
+        realized += (state.quantity - kept_quantity) * price - released
+        cost = quantity * price if state.quantity * quantity < 0 else state.cost - released
     return LedgerRow(
         *(sequence, to_instant(seconds), is_trade, Decimal(price), Decimal(charges)),
         PositionState(*to_decimals(quantity, cost, realized)),
@@ -156,7 +156,7 @@ quantities = st.lists(st.sampled_from([-50, 0, 50, 100, 150]), min_size=1, max_s
     st.booleans(),
 )
 @example([50, 100], [(60, 15)], [1], True)  # a price at the instant of the last extension
-def test_extremes_equal_those_of_each_tick_however_the_record_was_extended(targets, ticks, stops, on_minutes):
+def test_extremes_equal_a_computation_tick_by_tick(targets, ticks, stops, on_minutes):
     ticks = sorted(ticks)
     rows, holding = [], PositionState()
     for number, quantity in enumerate(targets):
@@ -191,6 +191,6 @@ def test_extremes_equal_those_of_each_tick_however_the_record_was_extended(targe
         assert stepwise == at_once
 
 
-def is_opening(rows, one):
-    place = rows.index(one)
-    return place == 0 or rows[place - 1].holding.quantity * one.holding.quantity <= 0
+def is_opening(rows, row):
+    place = rows.index(row)
+    return place == 0 or rows[place - 1].holding.quantity * row.holding.quantity <= 0

@@ -98,10 +98,10 @@ def test_ascii_names_are_case_insensitive(text):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("STRASSE", "Straße"), ("É", "e\u0301"), ("ΣΑΣ", "σας"), ("a\u200db", "ab")]
+    ("first", "second"), [("STRASSE", "Straße"), ("É", "e\u0301"), ("ΣΑΣ", "σας"), ("a\u200db", "ab")]
 )
-def test_names_in_other_scripts_are_case_insensitive(one, other):
-    assert name_key(one) == name_key(other)
+def test_names_in_other_scripts_are_case_insensitive(first, second):
+    assert name_key(first) == name_key(second)
 
 
 @pytest.mark.parametrize(

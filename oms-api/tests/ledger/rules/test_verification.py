@@ -9,7 +9,7 @@ import pytest
 
 from app.ledger.rules.accounting import FLAT
 from app.ledger.rules.amounts import parse_row_amounts
-from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
+from app.ledger.rules.chain import GENESIS, TradeRow, compute_row_hash
 from app.ledger.rules.event_payloads import build_trade_payload
 from app.ledger.rules.ledger_state import LedgerState, ReversedTrade
 from app.ledger.rules.verification import Check, check_row
@@ -26,7 +26,7 @@ def find_problems(row: TradeRow) -> list[tuple[StrEnum, str]]:
 def rechain_row(**changes) -> TradeRow:
     """Return a row as a careful forger leaves it: changed, and hashed again."""
     row = build_trade_row()._replace(**changes)
-    return row._replace(hash=hash_of(row[:-1], GENESIS))
+    return row._replace(hash=compute_row_hash(row[:-1], GENESIS))
 
 
 @pytest.mark.parametrize("name", ["sequence", "trades_after", "buys_after"])
@@ -123,10 +123,10 @@ def test_verification_reports_a_row_in_another_currency_than_its_position():
     state = LedgerState(cash=OPENING)
     state.advance(first, parse_row_amounts(first))
     second = first._replace(sequence=2, currency="USD")
-    named = {
+    rows_by_check = {
         (finding.check, finding.field) for finding in check_row(second, parse_row_amounts(second), state)
     }
-    assert (Check.POSITION, "currency") in named
+    assert (Check.POSITION, "currency") in rows_by_check
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_bar_is_built_from_quotes():
 
 
 @pytest.mark.parametrize(
-    ("said", "price"),
+    ("quote_fields", "price"),
     [
         (build_quote("100", bid="90", ask="91"), "100"),
         (build_quote(None, bid="90", ask="91"), "90.5"),
@@ -63,8 +63,8 @@ def test_bar_is_built_from_quotes():
         (build_quote(None, ask="91"), "91"),
     ],
 )
-def test_bar_price_is_the_last_price_then_midpoint_then_single_side(said, price):
-    assert get_traded_price(said) == Decimal(price)
+def test_bar_price_is_the_last_price_then_midpoint_then_single_side(quote_fields, price):
+    assert get_traded_price(quote_fields) == Decimal(price)
 
 
 def test_quote_without_a_price_raises_an_error():

@@ -22,7 +22,7 @@ def build_last_prices(**prices):
 
 
 @pytest.mark.parametrize(
-    ("pair", "quotes", "rate"),
+    ("currency_pair", "quotes", "rate"),
     [
         ("USD/INR", build_last_prices(USD_INR="83.5"), "83.50000000"),
         ("INR/USD", build_last_prices(USD_INR="83.5"), "0.01197605"),  # 1 / 83.5
@@ -43,8 +43,8 @@ def build_last_prices(**prices):
         ("USD/INR", build_last_prices(USD_INR="83.123456785"), "83.12345678"),  # half-even
     ],
 )
-def test_rate_is_from_the_pair_then_its_inverse_then_through_usd(pair, quotes, rate):
-    currency, _, base = pair.partition("/")
+def test_rate_is_from_the_pair_then_its_inverse_then_through_usd(currency_pair, quotes, rate):
+    currency, _, base = currency_pair.partition("/")
     assert find_rate(currency, base, quotes) == (None if rate is None else Decimal(rate))
 
 

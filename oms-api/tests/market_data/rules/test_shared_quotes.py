@@ -16,9 +16,9 @@ def test_quote_round_trips():
     assert parse_quote(serialize_quote(QUOTE)) == QUOTE
 
 
-@pytest.mark.parametrize(("one", "other"), [(QUOTE, None), (None, QUOTE)])
-def test_only_quote_is_the_newer(one, other):
-    assert pick_newer(one, other) is QUOTE
+@pytest.mark.parametrize(("first", "second"), [(QUOTE, None), (None, QUOTE)])
+def test_only_quote_is_the_newer(first, second):
+    assert pick_newer(first, second) is QUOTE
 
 
 def test_newer_quote_is_picked_in_any_order():

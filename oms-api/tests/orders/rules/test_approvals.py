@@ -18,13 +18,13 @@ from app.orders.rules.approvals import (
     build_rejection,
     build_request_payload,
     find_approval_event,
-    forgets_fills,
     has_moved,
     is_approver,
     is_covered,
     is_own,
     is_rejection,
     is_worse,
+    loses_fills,
     parse_policy,
 )
 from app.orders.rules.order_factory import Placement, build_order_from_ticket
@@ -156,8 +156,8 @@ def test_user_cannot_decide_on_their_own_order(placed, creator, own):
 
 
 @given(AMOUNTS.filter(bool), AMOUNTS.filter(bool), st.decimals(0, 50, places=2))
-def test_price_move_beyond_the_percentage_of_the_seen_price_is_detected(seen, price, percent):
-    assert has_moved(seen, price, percent) == (abs(price - seen) > seen * percent / 100)
+def test_price_move_beyond_the_percentage_of_the_seen_price_is_detected(seen_price, price, percent):
+    assert has_moved(seen_price, price, percent) == (abs(price - seen_price) > seen_price * percent / 100)
 
 
 def test_unknown_price_is_not_compared():
@@ -167,9 +167,9 @@ def test_unknown_price_is_not_compared():
 
 def test_approved_replacement_keeps_the_filled_quantity_of_its_original():
     denied = build_order(denial="{}", replaces="O0")
-    assert forgets_fills(denied, ["INITIALIZED", "DENIED"])
-    assert not forgets_fills(denied, ["INITIALIZED", "AWAITING_APPROVAL", "DENIED"])
-    assert not forgets_fills(denied._replace(replaces=None), ["DENIED"])
+    assert loses_fills(denied, ["INITIALIZED", "DENIED"])
+    assert not loses_fills(denied, ["INITIALIZED", "AWAITING_APPROVAL", "DENIED"])
+    assert not loses_fills(denied._replace(replaces=None), ["DENIED"])
 
 
 def test_approval_rejection_is_distinct_from_a_risk_denial():

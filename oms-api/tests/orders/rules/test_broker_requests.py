@@ -142,7 +142,7 @@ def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, exp
     assert not is_watched(target._replace(role=Role.ENTRY), Instrument("AAPL"))
 
 
-def test_exit_of_a_position_replaces_other_exits_and_that_of_an_entry_does_not():
+def test_only_exits_of_a_position_replace_other_exits():
     exit_order = build_exit_order("alpaca")
     assert replaces_exits(exit_order._replace(parent_id=None))
     assert not replaces_exits(exit_order._replace(parent_id="O1"))
@@ -204,11 +204,11 @@ def test_exit_that_cannot_be_linked_leaves_all_to_the_fill():
 )
 def test_take_profit_is_sent_with_the_stop_of_its_pair(broker, target, stop, expected):
     _, first, second = build_group(broker)
-    pair = [first._replace(status=target), second._replace(status=stop)]
-    assert [order.id for order in choose_linked(pair[0], pair, Instrument("AAPL"))] == expected
-    assert choose_linked(pair[1], pair, Instrument("AAPL")) == []
-    worked = pair[0]._replace(accepted_at=AT)
-    assert choose_linked(worked, pair, Instrument("AAPL")) == []
+    pair_orders = [first._replace(status=target), second._replace(status=stop)]
+    assert [order.id for order in choose_linked(pair_orders[0], pair_orders, Instrument("AAPL"))] == expected
+    assert choose_linked(pair_orders[1], pair_orders, Instrument("AAPL")) == []
+    worked = pair_orders[0]._replace(accepted_at=AT)
+    assert choose_linked(worked, pair_orders, Instrument("AAPL")) == []
 
 
 def test_order_that_waits_for_its_entry_proves_nothing():

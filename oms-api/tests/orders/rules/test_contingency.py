@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from app.orders.rules.contingency import (
     can_only_close,
+    compute_part_size,
     find_reduction,
     find_yielding_orders,
     list_latest_exits,
-    part_size,
     plan_reductions,
     select_opening_orders,
 )
@@ -29,8 +29,8 @@ def build_order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", 
     )
 
 
-def list_reductions(found):
-    return [(order.id, keeps) for order, keeps in found]
+def list_reductions(reductions):
+    return [(order.id, keeps) for order, keeps in reductions]
 
 
 def test_orders_within_the_position_are_not_reduced():
@@ -52,14 +52,14 @@ def test_latest_exits_are_found_without_denied_replacements():
 
 
 def test_sibling_orders_with_a_shared_quantity_count_once():
-    pair = [build_order("a", 6, group="A"), build_order("b", 6, Role.STOP_LOSS, group="A")]
-    assert plan_reductions(pair, Decimal(6)) == []
-    assert list_reductions(plan_reductions(pair, Decimal(4))) == [("a", 4), ("b", 4)]
+    pair_orders = [build_order("a", 6, group="A"), build_order("b", 6, Role.STOP_LOSS, group="A")]
+    assert plan_reductions(pair_orders, Decimal(6)) == []
+    assert list_reductions(plan_reductions(pair_orders, Decimal(4))) == [("a", 4), ("b", 4)]
 
 
 def test_only_the_oversized_sibling_is_reduced():
-    pair = [build_order("a", 6, group="A"), build_order("b", 3, Role.STOP_LOSS, group="A")]
-    assert list_reductions(plan_reductions(pair, Decimal(4))) == [("a", 4)]
+    pair_orders = [build_order("a", 6, group="A"), build_order("b", 3, Role.STOP_LOSS, group="A")]
+    assert list_reductions(plan_reductions(pair_orders, Decimal(4))) == [("a", 4)]
 
 
 def test_orders_are_reduced_in_the_given_sequence():
@@ -68,11 +68,11 @@ def test_orders_are_reduced_in_the_given_sequence():
 
 
 @given(st.lists(st.integers(1, 9), max_size=6), st.integers(0, 30))
-def test_reduced_orders_cover_exactly_the_remaining_position(sizes, left):
+def test_reduced_orders_cover_exactly_the_remaining_position(sizes, remaining):
     orders = [build_order(str(number), size, group=str(number)) for number, size in enumerate(sizes)]
-    kept = {str(number): Decimal(size) for number, size in enumerate(sizes)}
-    kept |= {order.id: keeps for order, keeps in plan_reductions(orders, Decimal(left))}
-    assert sum(kept.values()) == min(sum(sizes), left)
+    kept_quantities = {str(number): Decimal(size) for number, size in enumerate(sizes)}
+    kept_quantities |= {order.id: keeps for order, keeps in plan_reductions(orders, Decimal(remaining))}
+    assert sum(kept_quantities.values()) == min(sum(sizes), remaining)
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_exits_and_closing_orders_reduce_each_other(of, other, yields):
 
 def test_orders_of_other_side_product_or_same_order_are_not_reduced():
     close = build_order("a", 5, Role.CLOSING)
-    others = [build_order("b", 5, side="BUY"), build_order("c", 5, product="MIS"), build_order("a", 5)]
-    assert find_yielding_orders(close, others) == []
+    other_orders = [build_order("b", 5, side="BUY"), build_order("c", 5, product="MIS"), build_order("a", 5)]
+    assert find_yielding_orders(close, other_orders) == []
 
 
 @pytest.mark.parametrize(
-    ("role", "side", "quantity", "held", "is_exit"),
+    ("role", "side", "quantity", "position", "is_exit"),
     [
         (Role.STOP_LOSS, "SELL", 20, 10, True),
         (Role.EITHER, "SELL", 10, 10, True),
@@ -112,12 +112,12 @@ def test_orders_of_other_side_product_or_same_order_are_not_reduced():
         (None, "SELL", 1, 10, False),
     ],
 )
-def test_order_is_recognized_as_closing_only(role, side, quantity, held, is_exit):
-    assert can_only_close(build_order("a", quantity, role, side=side), Decimal(held)) is is_exit
+def test_order_is_recognized_as_closing_only(role, side, quantity, position, is_exit):
+    assert can_only_close(build_order("a", quantity, role, side=side), Decimal(position)) is is_exit
 
 
 @pytest.mark.parametrize(
-    ("quantity", "delta", "found"),
+    ("quantity", "delta", "expected"),
     [
         (6, -4, ("SELL", 10, 6)),
         (-5, -15, ("SELL", 10, 0)),
@@ -129,8 +129,8 @@ def test_order_is_recognized_as_closing_only(role, side, quantity, held, is_exit
         (0, 0, None),
     ],
 )
-def test_quantity_closed_by_a_trade_is_computed(quantity, delta, found):
-    assert find_reduction(Decimal(quantity), Decimal(delta)) == found
+def test_quantity_closed_by_a_trade_is_computed(quantity, delta, expected):
+    assert find_reduction(Decimal(quantity), Decimal(delta)) == expected
 
 
 def test_halt_cancels_orders_that_could_open_or_increase_a_position():
@@ -166,5 +166,5 @@ def test_halt_cancels_orders_that_could_open_or_increase_a_position():
     ],
 )
 def test_close_is_split_into_parts_of_the_maximum_order_quantity(quantity, most, lot, size):
-    given = None if most is None else Decimal(most)
-    assert part_size(Decimal(quantity), given, Decimal(lot)) == size
+    limit = None if most is None else Decimal(most)
+    assert compute_part_size(Decimal(quantity), limit, Decimal(lot)) == size

@@ -6,15 +6,16 @@ import pytest
 
 from app.orders.rules.order_factory import Placement, build_order_from_ticket
 from app.orders.rules.protection import (
-    entry_prices,
     fills_at_once,
     find_nearest_exit_price,
+    find_triggering_price,
+    find_unprofitable_price,
     get_trigger_price,
     is_tightened,
-    reached_stop,
+    list_entry_prices,
     round_to_tick,
     sort_for_sending,
-    unprofitable_target,
+    sort_pairs_for_sending,
 )
 from app.orders.rules.values import Role
 from app.risk.rules.values import Prices
@@ -44,7 +45,7 @@ def build_order(role=None, **terms):
     ],
 )
 def test_entry_fill_price_is_its_own_price_or_the_quote(terms, prices, levels):
-    assert entry_prices(build_order(**terms), prices) == levels
+    assert list_entry_prices(build_order(**terms), prices) == levels
 
 
 def test_sell_limit_fills_immediately_when_the_bid_reaches_it():
@@ -57,12 +58,12 @@ def test_stop_is_triggered_by_the_last_price_or_else_by_its_quote_side():
     assert get_trigger_price(build_order(side="SELL"), NO_LAST) == 99
 
 
-def test_reached_stop_returns_a_stop_price_that_is_already_triggered():
+def test_find_triggering_price_returns_a_stop_price_that_is_already_triggered():
     stop = build_order(side="SELL", type="STOP", stop_price="95")
-    assert reached_stop(stop, LEVELS) == 95
-    assert reached_stop(stop, LEVELS[:1]) is None
-    assert reached_stop(stop._replace(is_triggered=True), LEVELS) is None
-    assert reached_stop(build_order(), LEVELS) is None
+    assert find_triggering_price(stop, LEVELS) == 95
+    assert find_triggering_price(stop, LEVELS[:1]) is None
+    assert find_triggering_price(stop._replace(is_triggered=True), LEVELS) is None
+    assert find_triggering_price(build_order(), LEVELS) is None
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,10 @@ def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, li
     stop = build_order(side="SELL", type="STOP", stop_price=stop_price)
     assert sort_for_sending([stop, target], QUOTE)[-1].type == last
     assert sort_for_sending([stop, target], Prices()) == [stop, target]
+    alone, shared = target._replace(id="A"), {"role": Role.EITHER, "group_id": "T"}
+    pair = [target._replace(id="T", **shared), stop._replace(id="S", **shared)]
+    released = sort_pairs_for_sending([pair[0], alone, pair[1]], QUOTE)
+    assert released == [*sort_for_sending(pair, QUOTE), alone]
 
 
 @pytest.mark.parametrize(
@@ -93,9 +98,9 @@ def test_nearest_valid_exit_price_is_beyond_all_reference_prices(is_above, tick,
 
 def test_take_profit_without_profit_is_detected():
     target = build_order(Role.TAKE_PROFIT, side="SELL", type="LIMIT", limit_price="101")
-    assert unprofitable_target(target, LEVELS) == 101
-    assert unprofitable_target(target, LEVELS[1:]) is None
-    assert unprofitable_target(target._replace(role=None), LEVELS) is None
+    assert find_unprofitable_price(target, LEVELS) == 101
+    assert find_unprofitable_price(target, LEVELS[1:]) is None
+    assert find_unprofitable_price(target._replace(role=None), LEVELS) is None
 
 
 @pytest.mark.parametrize(

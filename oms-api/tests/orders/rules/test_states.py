@@ -8,7 +8,7 @@ import pytest
 from app.orders.errors import InvalidTransition
 from app.orders.rules.states import (
     NEXT,
-    diagram,
+    format_diagram,
     get_resting_status,
     get_status_after_fill,
     require_transition,
@@ -119,4 +119,4 @@ def test_partially_filled_order_is_reported_by_fix_precedence(status):
 
 def test_documented_state_diagram_matches_the_table():
     page = Path(__file__).parents[4] / "docs" / "order-states.md"
-    assert diagram() in page.read_text()
+    assert format_diagram() in page.read_text()

@@ -24,7 +24,7 @@ from app.orders.rules.trading_sessions import (
     takes_quote,
     waits_for_session,
 )
-from app.orders.rules.values import Role, Status, TimeInForce, changed
+from app.orders.rules.values import Role, Status, TimeInForce, replace_fields
 from app.timestamps import Timestamp, format_timestamp
 from tests.orders.writer_harness import build_ticket
 
@@ -47,7 +47,7 @@ def build_order(**changes):
 
 def build_opening_order(placed):
     order = build_order(time_in_force="OPG")
-    return changed(order, ends_at=find_session_end(order, XNYS, placed))
+    return replace_fields(order, ends_at=find_session_end(order, XNYS, placed))
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,11 @@ def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
 
 def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     opening_order = build_opening_order(parse_time("2026-11-27T12:00Z"))
-    taken = [
+    allowed = [
         takes_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
         for quoted in ("2026-11-27T14:29:59Z", "2026-11-27T14:30Z", "2026-11-30T14:30Z")
     ]
-    assert taken == [False, True, False]
+    assert allowed == [False, True, False]
     assert not takes_quote(
         build_order(time_in_force="CLS"), XNYS, datetime.fromisoformat(parse_time("2026-11-27T15:00Z"))
     )
@@ -121,7 +121,7 @@ def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     [("2026-11-27T17:59:59Z", True), ("2026-11-27T18:00Z", False), ("2026-11-25T20:59Z", False)],
 )
 def test_closing_price_belongs_to_the_ending_session(quoted, is_last):
-    order = changed(build_order(time_in_force="CLS"), ends_at=parse_time("2026-11-27T18:00Z"))
+    order = replace_fields(build_order(time_in_force="CLS"), ends_at=parse_time("2026-11-27T18:00Z"))
     assert is_closing_price(order, XNYS, datetime.fromisoformat(parse_time(quoted))) is is_last
     assert not is_closing_price(order, XNYS, datetime(2028, 1, 3, 15, tzinfo=UTC))
 
@@ -152,15 +152,15 @@ def test_orders_that_a_closed_session_denies():
     assert is_deniable(build_order())
     assert not is_deniable(build_order(time_in_force="OPG"))
     assert not any(
-        is_deniable(changed(build_order(), role=role))
+        is_deniable(replace_fields(build_order(), role=role))
         for role in (Role.CLOSING, Role.STOP_LOSS, Role.FOLLOWER)
     )
 
 
 def test_child_order_waits_for_its_parent_not_for_the_session():
-    held = changed(build_order(), status=Status.HELD)
-    assert waits_for_session(held)
-    assert not waits_for_session(changed(held, parent_id="O0"))
+    held_order = replace_fields(build_order(), status=Status.HELD)
+    assert waits_for_session(held_order)
+    assert not waits_for_session(replace_fields(held_order, parent_id="O0"))
     assert not waits_for_session(build_order())
 
 

@@ -66,10 +66,13 @@ def test_deposit_is_not_a_return():
 def test_withdrawal_is_not_a_drawdown():
     days = build_points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
     index = compute_index(days)
-    found = require_value(find_max_drawdown(days.instants, require_value(index)))
-    assert (round(found.share, 12), found.peak_at, found.trough_at, found.recovered_at) == (
-        *(0.05, *days.instants[2:]),
-    )
+    max_drawdown = require_value(find_max_drawdown(days.instants, require_value(index)))
+    assert (
+        round(max_drawdown.share, 12),
+        max_drawdown.peak_at,
+        max_drawdown.trough_at,
+        max_drawdown.recovered_at,
+    ) == (*(0.05, *days.instants[2:]),)
     assert [round(require_value(drawdown), 12) for drawdown in list_drawdowns(days)] == [0, 0, 0, 0.05, 0]
 
 
@@ -155,11 +158,11 @@ def test_index_and_drawdowns_equal_a_naive_computation(days):
     """Every day earns a share of the equity, and then a flow arrives."""
     equity, flows, level = 1000.0, 0.0, 1.0
     rows, levels = [(Decimal(1000), Decimal(0), True)], [1.0]
-    for share, wanted, is_close in days:
+    for share, expected_share, is_close in days:
         earned = Decimal(share) / 10_000 * Decimal(str(round(equity, 8)))
         current = Decimal(str(round(equity, 8))) + earned
         level *= float(current) / equity
-        flow = Decimal(wanted) if current + wanted > 1 else Decimal(0)
+        flow = Decimal(expected_share) if current + expected_share > 1 else Decimal(0)
         equity, flows = float(current + flow), flows + float(flow)
         rows.append((Decimal(str(round(equity, 8))), Decimal(str(flows)), is_close))
         equity = round(equity, 8)
@@ -167,7 +170,7 @@ def test_index_and_drawdowns_equal_a_naive_computation(days):
     drawn = build_points(*rows)
     index = require_value(compute_index(drawn))
     assert [float(value) for value in index] == pytest.approx(levels, rel=1e-6)
-    worst = [1 - one / max(levels[: place + 1]) for place, one in enumerate(levels)]
+    worst = [1 - index_level / max(levels[: place + 1]) for place, index_level in enumerate(levels)]
     assert [float(require_value(value)) for value in list_drawdowns(drawn)] == pytest.approx(worst, abs=1e-6)
     drawdown = find_max_drawdown(drawn.instants, index)
     assert float(drawdown.share if drawdown else 0) == pytest.approx(max(worst), abs=1e-6)

@@ -20,21 +20,26 @@ def build_position(quantity, price):
 
 @given(QUANTITIES, PRICES, QUANTITIES, PRICES)
 def test_position_after_adoption_is_the_brokers(quantity, price, their_quantity, their_price):
-    ours, theirs = build_position(quantity, price), build_position(their_quantity, their_price)
-    trade = build_adoption_trade(ours, theirs)
+    own_position, broker_position = (
+        build_position(quantity, price),
+        build_position(their_quantity, their_price),
+    )
+    trade = build_adoption_trade(own_position, broker_position)
     if trade is None:
-        assert ours.quantity == theirs.quantity
+        assert own_position.quantity == broker_position.quantity
         return
-    before = Position(ours.quantity, ours.cost)
+    before = Position(own_position.quantity, own_position.cost)
     after = apply_fill(before, Fill(trade.side, trade.quantity, trade.value))
-    assert after.quantity == theirs.quantity
+    assert after.quantity == broker_position.quantity
     assert trade.value >= 0
-    if ours.quantity * theirs.quantity >= 0 and abs(theirs.quantity) < abs(ours.quantity):
+    if own_position.quantity * broker_position.quantity >= 0 and abs(broker_position.quantity) < abs(
+        own_position.quantity
+    ):
         assert abs(after.realized_pnl) < Decimal("0.0001")  # what it takes away realizes nothing
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "value"),
+    ("own_position", "broker_position", "value"),
     [
         ((0, 0), (10, 100), 1_000),
         ((10, 100), (15, 110), 650),  # the cost is theirs afterwards
@@ -45,7 +50,7 @@ def test_position_after_adoption_is_the_brokers(quantity, price, their_quantity,
         ((10, 100), (-5, 90), 1_450),  # closes at our cost, opens at theirs
     ],
 )
-def test_value_of_an_adoption(ours, theirs, value):
-    trade = build_adoption_trade(build_position(*ours), build_position(*theirs))
+def test_value_of_an_adoption(own_position, broker_position, value):
+    trade = build_adoption_trade(build_position(*own_position), build_position(*broker_position))
     assert trade is not None
     assert trade.value == value

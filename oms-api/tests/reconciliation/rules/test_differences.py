@@ -23,7 +23,7 @@ def build_position(quantity, price="100"):
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "kind", "figures"),
+    ("own_positions", "broker_positions", "kind", "figures"),
     [
         ("10", "10", None, None),
         ("10", "9.5", IssueType.QUANTITY_MISMATCH, ("10", "9.5")),
@@ -33,9 +33,9 @@ def build_position(quantity, price="100"):
         ("0", None, None, None),
     ],
 )
-def test_positions_are_compared_by_signed_quantity(ours, theirs, kind, figures):
-    own = {} if ours is None else {"AAPL": build_position(ours)}
-    other = {} if theirs is None else {"AAPL": build_position(theirs)}
+def test_positions_are_compared_by_signed_quantity(own_positions, broker_positions, kind, figures):
+    own = {} if own_positions is None else {"AAPL": build_position(own_positions)}
+    other = {} if broker_positions is None else {"AAPL": build_position(broker_positions)}
     differences = compare_positions(own, other)
     assert [(difference.type, (difference.ours, difference.theirs)) for difference in differences] == (
         [] if kind is None else [(kind, figures)]
@@ -43,7 +43,7 @@ def test_positions_are_compared_by_signed_quantity(ours, theirs, kind, figures):
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "differs"),
+    ("own_cost", "broker_cost", "differs"),
     [
         ("100", "100.01", False),  # a cent a unit
         ("100", "100.10", False),  # a tenth of a percent
@@ -51,8 +51,8 @@ def test_positions_are_compared_by_signed_quantity(ours, theirs, kind, figures):
         ("1", "1.02", True),
     ],
 )
-def test_average_cost_may_differ_by_rounding(ours, theirs, differs):
-    own, other = {"AAPL": build_position("-10", ours)}, {"AAPL": build_position("-10", theirs)}
+def test_average_cost_may_differ_by_rounding(own_cost, broker_cost, differs):
+    own, other = {"AAPL": build_position("-10", own_cost)}, {"AAPL": build_position("-10", broker_cost)}
     differences = compare_positions(own, other)
     assert [(difference.type, difference.severity) for difference in differences] == (
         [(IssueType.PRICE_MISMATCH, "warning")] if differs else []

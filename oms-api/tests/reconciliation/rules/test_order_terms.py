@@ -10,7 +10,7 @@ from tests.brokers.market import NOON, parse_order_text
 
 
 @pytest.mark.parametrize(
-    ("words", "changes"),
+    ("order_text", "changes"),
     [
         ("BUY 10 MARKET", {}),
         ("SELL 1.5 STOP_LIMIT stop 95.5 limit 95.25 GTC", {"product": "MIS"}),
@@ -18,14 +18,20 @@ from tests.brokers.market import NOON, parse_order_text
         ("SELL 10 TRAILING_STOP trail 2", {}),
     ],
 )
-def test_terms_are_read_as_they_were_written(words, changes):
-    given = parse_order_text(words, **changes)
-    assert describe_order(given) == words + (" DAY" if given.time_in_force is TimeInForce.DAY else "")
-    ticket = parse_ticket("AAPL", format_terms(given), "Placed by telephone")
-    assert (ticket.side, ticket.type, ticket.quantity) == (given.side, given.kind, given.quantity)
-    assert (ticket.limit_price, ticket.stop_price) == (given.limit_price, given.stop_price)
-    assert (ticket.trail_amount, ticket.product) == (given.trail_amount, given.product)
-    assert (ticket.expires_at is None) == (given.expires_at is None)
+def test_terms_are_read_as_they_were_written(order_text, changes):
+    parsed_order = parse_order_text(order_text, **changes)
+    assert describe_order(parsed_order) == order_text + (
+        " DAY" if parsed_order.time_in_force is TimeInForce.DAY else ""
+    )
+    ticket = parse_ticket("AAPL", format_terms(parsed_order), "Placed by telephone")
+    assert (ticket.side, ticket.type, ticket.quantity) == (
+        parsed_order.side,
+        parsed_order.kind,
+        parsed_order.quantity,
+    )
+    assert (ticket.limit_price, ticket.stop_price) == (parsed_order.limit_price, parsed_order.stop_price)
+    assert (ticket.trail_amount, ticket.product) == (parsed_order.trail_amount, parsed_order.product)
+    assert (ticket.expires_at is None) == (parsed_order.expires_at is None)
     assert ticket.reason == "Adopted from the broker: Placed by telephone"
 
 

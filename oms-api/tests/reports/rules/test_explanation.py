@@ -47,9 +47,13 @@ def test_documented_example_splits_prices_and_rates():
         build_trade(-167_000, currency="USD", local_cash=-2000, rate="83.5"),
         build_trade(70_560, currency="USD", local_cash=840, rate="84"),
     ]
-    held = {"USD": CurrencyValue(Decimal(1230), Decimal(104_550), Decimal(85))}
+    currency_values = {"USD": CurrencyValue(Decimal(1230), Decimal(104_550), Decimal(85))}
     parts = explain_day(
-        build_day_edge(1_000_000), build_day_edge(1_008_110, 0, held), {"USD": Decimal(85)}, trades, []
+        build_day_edge(1_000_000),
+        build_day_edge(1_008_110, 0, currency_values),
+        {"USD": Decimal(85)},
+        trades,
+        [],
     )
     assert (parts.price, parts.currency, parts.total) == to_decimals(5950, 2160, 8110)
 
@@ -155,18 +159,18 @@ def test_parts_of_random_days_add_up_and_equal_a_naive_computation(seed):
     ]
     local = [multiply(quantity, price) for quantity, price in zip(foreign, foreign_prices, strict=True)]
     values = [multiply(amount, rate) for amount, rate in zip(local, rates, strict=True)]
-    held = [multiply(quantity, price) for quantity, price in zip(home, home_prices, strict=True)]
+    home_values = [multiply(quantity, price) for quantity, price in zip(home, home_prices, strict=True)]
     cash = home_cash - charges + multiply(local_cash, at_rate) + interest + fee + flow
     start, end = (
         DayEdge(equity, flows, {"USD": CurrencyValue(local[at], values[at], rates[at])})
         for at, equity, flows in (
-            (0, held[0] + values[0], ZERO),
-            (1, held[1] + values[1] + cash, flow),
+            (0, home_values[0] + values[0], ZERO),
+            (1, home_values[1] + values[1] + cash, flow),
         )
     )
     parts = explain_day(start, end, {"USD": rates[1]}, trades, movements)
     assert parts.total == end.equity - start.equity - flow
     assert (parts.interest, parts.fees, parts.adjustments) == (interest, fee - charges, ZERO)
     earned_abroad = multiply(local[1] - local[0] + local_cash, rates[1])
-    assert parts.price == held[1] - held[0] + home_cash + earned_abroad
+    assert parts.price == home_values[1] - home_values[0] + home_cash + earned_abroad
     assert parts.currency == values[1] - values[0] + multiply(local_cash, at_rate) - earned_abroad

@@ -18,9 +18,9 @@ def list_lots(*trades):
 
 def test_oldest_lot_is_closed_first():
     lots = list_lots(("BUY", 100, 10, 1), ("BUY", 100, 20, 2), ("SELL", 150, 30, 3))
-    (left,) = lots.open
-    assert (left.quantity, left.value, left.charges, left.trade_id) == (50, 1000, 1, "T1")
-    assert left.unit_cost == 20
+    (open_lot,) = lots.open
+    assert (open_lot.quantity, open_lot.value, open_lot.charges, open_lot.trade_id) == (50, 1000, 1, "T1")
+    assert open_lot.unit_cost == 20
     assert [(lot.quantity, lot.cost, lot.proceeds, lot.realized_pnl, lot.charges) for lot in lots.closed] == [
         (100, 1000, 3000, 2000, 3),
         (50, 1000, 1500, 500, 2),

@@ -58,8 +58,8 @@ ROWS = [
     ],
 )
 def test_rows_are_summed_by_group_and_currency(grouping, sums):
-    found = sum_by(grouping, ROWS)
-    assert {tuple(key): totals.realized_pnl for key, totals in found.items()} == sums
+    totals_by_group = sum_by(grouping, ROWS)
+    assert {tuple(key): totals.realized_pnl for key, totals in totals_by_group.items()} == sums
 
 
 def test_reversal_returns_pnl_and_charges_and_is_not_a_trade():

@@ -33,7 +33,7 @@ def test_order_within_all_limits_passes():
 
 
 @pytest.mark.parametrize(
-    ("state", "side", "position", "quantity", "orders", "told"),
+    ("state", "side", "position", "quantity", "orders", "denial"),
     [
         (TradingState.HALTED, "SELL", 100, "1", (), ("HALTED", "0")),
         (TradingState.REDUCING, "BUY", 100, "1", (), ("REDUCING", "0")),
@@ -55,18 +55,18 @@ def test_order_within_all_limits_passes():
         (TradingState.REDUCING, "SELL", 100, "100", [build_working_order("BUY", "40", "80")], PASSES),
     ],
 )
-def test_kill_switch_denies_orders(state, side, position, quantity, orders, told):
+def test_kill_switch_denies_orders(state, side, position, quantity, orders, denial):
     candidate = build_order(side=side, quantity=quantity)
     assert (
         get_code_and_quantity(
             build_risk_input(order=candidate, position=position, orders=orders, state=state)
         )
-        == told
+        == denial
     )
 
 
 @pytest.mark.parametrize(
-    ("issues", "side", "quantity", "told"),
+    ("issues", "side", "quantity", "denial"),
     [
         (0, "BUY", "1", PASSES),
         (1, "BUY", "1", ("RECONCILIATION_BREAK", "0")),
@@ -74,10 +74,11 @@ def test_kill_switch_denies_orders(state, side, position, quantity, orders, told
         (2, "SELL", "101", ("RECONCILIATION_BREAK", "100")),
     ],
 )
-def test_critical_issues_with_the_broker_stop_openings(issues, side, quantity, told):
+def test_critical_issues_with_the_broker_stop_openings(issues, side, quantity, denial):
     candidate = build_order(side=side, quantity=quantity)
     assert (
-        get_code_and_quantity(build_risk_input(order=candidate, position=100, critical_issues=issues)) == told
+        get_code_and_quantity(build_risk_input(order=candidate, position=100, critical_issues=issues))
+        == denial
     )
 
 
@@ -87,7 +88,7 @@ def test_halt_denial_names_its_scope():
 
 
 @pytest.mark.parametrize(
-    ("permission", "told"),
+    ("permission", "denial"),
     [
         (Permission(), PASSES),
         (Permission(frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({"NONE"})), PASSES),
@@ -96,8 +97,8 @@ def test_halt_denial_names_its_scope():
         (Permission(products=frozenset({"CNC"})), ("NOT_PERMITTED", "0")),
     ],
 )
-def test_permission_lists_deny_unlisted_orders(permission, told):
-    assert get_code_and_quantity(build_risk_input(permission=permission)) == told
+def test_permission_lists_deny_unlisted_orders(permission, denial):
+    assert get_code_and_quantity(build_risk_input(permission=permission)) == denial
 
 
 def test_permission_denial_lists_permitted_actions():
@@ -133,7 +134,7 @@ def test_unknown_restricted_and_untradable_instruments_are_denied(instrument, co
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "denial"),
     [
         (build_order(type="LIMIT", limit_price="100.05"), PASSES),
         (build_order(type="LIMIT", limit_price="100.051"), ("TICK_SIZE", "0")),
@@ -143,8 +144,8 @@ def test_unknown_restricted_and_untradable_instruments_are_denied(instrument, co
         (build_order(quantity="0"), ("LOT_SIZE", "0")),
     ],
 )
-def test_price_off_tick_and_quantity_off_lot_are_denied(asked, told):
-    assert get_code_and_quantity(build_risk_input(order=asked)) == told
+def test_price_off_tick_and_quantity_off_lot_are_denied(asked, denial):
+    assert get_code_and_quantity(build_risk_input(order=asked)) == denial
 
 
 def test_closed_session_denies_orders_that_do_not_wait():
@@ -191,7 +192,7 @@ def test_order_quantity_limit_counts_fills_of_the_replaced_order():
 
 
 @pytest.mark.parametrize(
-    ("side", "quantity", "position", "told"),
+    ("side", "quantity", "position", "denial"),
     [
         ("BUY", "0.00000001", "0", ("VALUE_TOO_SMALL", "0")),
         ("SELL", "0.00000001", "0", ("VALUE_TOO_SMALL", "0")),
@@ -202,7 +203,7 @@ def test_order_quantity_limit_counts_fills_of_the_replaced_order():
         ("BUY", "0.0000001", "0", PASSES),
     ],
 )
-def test_order_whose_value_rounds_to_zero_is_denied(side, quantity, position, told):
+def test_order_whose_value_rounds_to_zero_is_denied(side, quantity, position, denial):
     candidate = build_order(side=side, quantity=quantity, type="LIMIT", limit_price="0.1")
     coin = Tradable(Decimal("0.00000001"), Decimal("0.00000001"))
     prices = Prices(Decimal("0.1"), Decimal("0.1"), Decimal("0.1"))
@@ -210,7 +211,7 @@ def test_order_whose_value_rounds_to_zero_is_denied(side, quantity, position, to
         get_code_and_quantity(
             build_risk_input(order=candidate, position=position, instrument=coin, prices=prices)
         )
-        == told
+        == denial
     )
 
 
@@ -297,7 +298,7 @@ def test_stop_order_needs_no_reference_price():
 
 
 @pytest.mark.parametrize(
-    ("side", "position", "quantity", "orders", "told"),
+    ("side", "position", "quantity", "orders", "denial"),
     [
         ("BUY", 0, "99", (), PASSES),
         ("BUY", 0, "100", (), ("MAX_POSITION_VALUE", "99")),
@@ -312,16 +313,16 @@ def test_stop_order_needs_no_reference_price():
         ("BUY", -5000, "4000", (), PASSES),
     ],
 )
-def test_position_limit_counts_working_orders(side, position, quantity, orders, told):
+def test_position_limit_counts_working_orders(side, position, quantity, orders, denial):
     candidate = build_order(side=side, quantity=quantity)
     situation = build_risk_input(
         order=candidate, position=position, orders=orders, max_position_value="10000"
     )
-    assert get_code_and_quantity(situation) == told
+    assert get_code_and_quantity(situation) == denial
 
 
 @pytest.mark.parametrize(
-    ("side", "position", "quantity", "other_exposure", "told"),
+    ("side", "position", "quantity", "other_exposure", "denial"),
     [
         ("BUY", 0, "50", [build_position("50", "99")], PASSES),
         ("BUY", 0, "51", [build_position("50", "99")], ("MAX_GROSS_EXPOSURE", "50")),
@@ -330,16 +331,16 @@ def test_position_limit_counts_working_orders(side, position, quantity, orders, 
         ("SELL", 20, "200", [build_position("80", "100")], ("MAX_GROSS_EXPOSURE", "40")),
     ],
 )
-def test_gross_exposure_limit_denies_larger_exposure(side, position, quantity, other_exposure, told):
+def test_gross_exposure_limit_denies_larger_exposure(side, position, quantity, other_exposure, denial):
     candidate = build_order(side=side, quantity=quantity)
     situation = build_risk_input(
         order=candidate, position=position, other_exposure=other_exposure, max_gross_exposure="10000"
     )
-    assert get_code_and_quantity(situation) == told
+    assert get_code_and_quantity(situation) == denial
 
 
 @pytest.mark.parametrize(
-    ("side", "position", "quantity", "other_exposure", "told"),
+    ("side", "position", "quantity", "other_exposure", "denial"),
     [
         ("BUY", 0, "100", [build_position("-100", "100")], PASSES),
         ("BUY", 0, "100", (), ("MAX_NET_EXPOSURE", "49")),
@@ -348,12 +349,12 @@ def test_gross_exposure_limit_denies_larger_exposure(side, position, quantity, o
         ("SELL", 0, "60", [build_position("20", "100")], PASSES),
     ],
 )
-def test_net_exposure_limit_denies_larger_exposure(side, position, quantity, other_exposure, told):
+def test_net_exposure_limit_denies_larger_exposure(side, position, quantity, other_exposure, denial):
     candidate = build_order(side=side, quantity=quantity)
     situation = build_risk_input(
         order=candidate, position=position, other_exposure=other_exposure, max_net_exposure="5000"
     )
-    assert get_code_and_quantity(situation) == told
+    assert get_code_and_quantity(situation) == denial
 
 
 @pytest.mark.parametrize(
@@ -374,7 +375,7 @@ def test_firm_exposure_limit_always_applies(limit, side, code):
 
 
 @pytest.mark.parametrize(
-    ("asked", "position", "orders", "short_selling", "told"),
+    ("asked", "position", "orders", "short_selling", "denial"),
     [
         (build_order(side="SELL"), 0, (), True, PASSES),
         (build_order(side="SELL"), 0, (), False, ("SHORT_SELLING", "0")),
@@ -390,13 +391,13 @@ def test_firm_exposure_limit_always_applies(limit, side, code):
         (build_order(product="CNC"), 0, (), False, PASSES),
     ],
 )
-def test_short_sale_is_denied_when_forbidden(asked, position, orders, short_selling, told):
+def test_short_sale_is_denied_when_forbidden(asked, position, orders, short_selling, denial):
     situation = build_risk_input(order=asked, position=position, orders=orders, short_selling=short_selling)
-    assert get_code_and_quantity(situation) == told
+    assert get_code_and_quantity(situation) == denial
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "denial"),
     [
         ({"cash": 1010}, PASSES),  # 10 at the ask of 101
         ({"cash": 1009}, ("BUYING_POWER", "9")),
@@ -417,19 +418,19 @@ def test_short_sale_is_denied_when_forbidden(asked, position, orders, short_sell
         ({"cash": 0, "position": -9}, ("BUYING_POWER", "9")),
     ],
 )
-def test_order_above_buying_power_is_denied(asked, told):
-    assert get_code_and_quantity(build_risk_input(**asked)) == told
+def test_order_above_buying_power_is_denied(asked, denial):
+    assert get_code_and_quantity(build_risk_input(**asked)) == denial
 
 
 def test_mutually_exclusive_orders_count_once():
-    pair = [
+    pair_orders = [
         build_working_order("BUY", "10", "90", exclusive_id="G1"),
         build_working_order("BUY", "10", "95", exclusive_id="G1"),
     ]
-    assert get_code_and_quantity(build_risk_input(cash=1960, orders=pair)) is PASSES  # 950 and 1010
-    assert get_code_and_quantity(build_risk_input(cash=1959, orders=pair)) == ("BUYING_POWER", "9")
+    assert get_code_and_quantity(build_risk_input(cash=1960, orders=pair_orders)) is PASSES  # 950 and 1010
+    assert get_code_and_quantity(build_risk_input(cash=1959, orders=pair_orders)) == ("BUYING_POWER", "9")
     third = build_order(exclusive_id="G1")
-    assert get_code_and_quantity(build_risk_input(cash=1010, orders=pair, order=third)) is PASSES
+    assert get_code_and_quantity(build_risk_input(cash=1010, orders=pair_orders, order=third)) is PASSES
 
 
 @pytest.mark.parametrize(
@@ -485,7 +486,7 @@ def test_open_order_limit_denies_further_orders():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "denial"),
     [
         ({"max_daily_loss": "500", "pnl_of_day": Decimal(-499)}, PASSES),
         ({"max_daily_loss": "500", "pnl_of_day": Decimal(-500)}, ("MAX_DAILY_LOSS", "0")),
@@ -504,8 +505,8 @@ def test_open_order_limit_denies_further_orders():
         ),
     ],
 )
-def test_loss_limit_allows_only_reducing_orders(changes, told):
-    assert get_code_and_quantity(build_risk_input(**changes)) == told
+def test_loss_limit_allows_only_reducing_orders(changes, denial):
+    assert get_code_and_quantity(build_risk_input(**changes)) == denial
 
 
 @pytest.mark.parametrize(
@@ -550,7 +551,7 @@ def test_order_without_an_exchange_rate_is_denied():
 
 
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "denial"),
     [
         ({"max_order_value": "5000"}, ("MAX_ORDER_VALUE", "9")),
         ({"max_position_value": "5000"}, ("MAX_POSITION_VALUE", "9")),
@@ -560,13 +561,13 @@ def test_order_without_an_exchange_rate_is_denied():
         ({"max_price": "102", "price_collar_percent": "2"}, PASSES),  # prices are the instrument's
     ],
 )
-def test_values_are_in_the_portfolio_currency(limits, told):
+def test_values_are_in_the_portfolio_currency(limits, denial):
     """10 at 101 are 1,010, and 5,050 at a rate of 5."""
-    assert get_code_and_quantity(build_risk_input(rate=Decimal(5), **limits)) == told
+    assert get_code_and_quantity(build_risk_input(rate=Decimal(5), **limits)) == denial
 
 
 @pytest.mark.parametrize(
-    ("amount", "prices", "told"),
+    ("amount", "prices", "reason"),
     [
         (None, Prices(None, None, Decimal(100)), PASSES),
         ("99", Prices(None, None, Decimal(100)), PASSES),
@@ -575,10 +576,10 @@ def test_values_are_in_the_portfolio_currency(limits, told):
         ("99", Prices(), PASSES),
     ],
 )
-def test_trail_amount_must_be_smaller_than_the_price(amount, prices, told):
+def test_trail_amount_must_be_smaller_than_the_price(amount, prices, reason):
     trail = build_order(side="SELL", type="TRAILING_STOP", trail_amount=amount and Decimal(amount))
     denial = check_trail(build_risk_input(order=trail, prices=prices), Decimal(10))
-    assert (denial and denial.code) == told
+    assert (denial and denial.code) == reason
 
 
 def test_exit_ignores_limits_and_switches_but_not_its_own_terms():
@@ -595,7 +596,7 @@ SILENT = Decimal(31)
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "denial"),
     [
         (build_order(), ("STALE_QUOTE", "0")),
         (build_order(side="SELL"), ("STALE_QUOTE", "0")),
@@ -612,18 +613,18 @@ SILENT = Decimal(31)
         (build_order(side="SELL", is_closing=True), PASSES),
     ],
 )
-def test_stale_quote_denies_opening_orders(asked, told):
-    assert get_code_and_quantity(build_risk_input(order=asked, feed_silence=SILENT)) == told
+def test_stale_quote_denies_opening_orders(asked, denial):
+    assert get_code_and_quantity(build_risk_input(order=asked, feed_silence=SILENT)) == denial
     for silence in (None, Decimal(30)):
         assert get_code_and_quantity(build_risk_input(order=asked, feed_silence=silence)) is PASSES
 
 
 @pytest.mark.parametrize(
-    ("quantity", "told"), [("5", PASSES), ("6", ("STALE_QUOTE", "5"))], ids=["reduces", "goes through zero"]
+    ("quantity", "denial"), [("5", PASSES), ("6", ("STALE_QUOTE", "5"))], ids=["reduces", "goes through zero"]
 )
-def test_stale_quote_allows_reducing_orders(quantity, told):
+def test_stale_quote_allows_reducing_orders(quantity, denial):
     candidate = build_order(side="SELL", quantity=quantity)
-    assert get_code_and_quantity(build_risk_input(order=candidate, position=5, feed_silence=SILENT)) == told
+    assert get_code_and_quantity(build_risk_input(order=candidate, position=5, feed_silence=SILENT)) == denial
 
 
 def test_stale_quote_denial_contains_the_age():

@@ -86,17 +86,19 @@ def test_order_without_a_price_is_valued_at_the_mark():
 
 
 def test_larger_order_of_an_exclusive_pair_counts_on_each_side():
-    pair = [
+    pair_orders = [
         build_working_order("SELL", "10", "120", exclusive_id="G1"),
         build_working_order("SELL", "10", "80", exclusive_id="G1"),
         build_working_order("BUY", "10", "70", exclusive_id="G1"),
     ]
-    for orders in (pair, pair[::-1]):
+    for orders in (pair_orders, pair_orders[::-1]):
         book = build_symbol_book(Decimal(0), Decimal(100), orders, QUOTED)
         assert [book.sell_quantity, book.sell_value, book.buy_value] == [10, 1200, 700]
         assert book.shorting_value == 1200
     assert (
-        build_symbol_book(Decimal(0), Decimal(100), pair, QUOTED, build_order(exclusive_id="G1")).sell_value
+        build_symbol_book(
+            Decimal(0), Decimal(100), pair_orders, QUOTED, build_order(exclusive_id="G1")
+        ).sell_value
         == 0
     )
 
@@ -113,9 +115,9 @@ def test_book_of_a_sum_can_be_replaced(several, previous, current):
 
 
 @given(st.lists(books, max_size=5), books)
-def test_exposure_totals_can_be_added_and_subtracted(several, one):
-    assert subtract_totals(sum_totals([*several, one]), sum_totals([one])) == sum_totals(several)
-    assert add_totals(sum_totals(several), sum_totals([one])) == sum_totals([one, *several])
+def test_exposure_totals_can_be_added_and_subtracted(several, exposure):
+    assert subtract_totals(sum_totals([*several, exposure]), sum_totals([exposure])) == sum_totals(several)
+    assert add_totals(sum_totals(several), sum_totals([exposure])) == sum_totals([exposure, *several])
     assert sum_totals([]) == NOTHING
 
 
@@ -124,8 +126,8 @@ def test_gross_and_net_exposure_assume_the_worst_case_of_working_orders(position
     totals = sum_totals([build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)])
     outcomes = {Decimal(position) * 100}
     for order in orders:
-        moved = order.leaves * order.limit_price * (1 if order.side == "BUY" else -1)
-        outcomes |= {outcome + moved for outcome in outcomes}
+        signed_value = order.leaves * order.limit_price * (1 if order.side == "BUY" else -1)
+        outcomes |= {outcome + signed_value for outcome in outcomes}
     assert totals.net_high == max(outcomes)
     assert totals.net_low == min(outcomes)
     assert totals.gross == max(abs(outcome) for outcome in outcomes)
@@ -155,7 +157,7 @@ def test_exposure_scales_with_the_exchange_rate(position, orders, rate):
         (-10, "BUY", None, (10, 7, 0, 7)),
     ],
 )
-def test_exits_count_only_beyond_what_other_orders_close(position, side, judged, expected):
+def test_exits_count_only_beyond_the_quantity_that_other_orders_close(position, side, judged, expected):
     orders = [build_working_order(side, "10", "100", is_exit=True), build_working_order(side, "3", "100")]
     book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, judged)
     quantity, exits = (

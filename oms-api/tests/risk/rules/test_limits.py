@@ -117,7 +117,7 @@ def test_missing_user_or_strategy_has_no_limit():
 
 
 @pytest.mark.parametrize(
-    ("code", "set_", "label", "held"),
+    ("code", "set_", "label", "is_valid"),
     [
         ("MAX_ORDER_VALUE", 50, 99, 50),
         ("MAX_ORDER_VALUE", 50, 9, 9),
@@ -130,14 +130,18 @@ def test_missing_user_or_strategy_has_no_limit():
         ("REPEATED_EXECUTIONS", 0, 3, 3),
     ],
 )
-def test_label_limit_can_only_narrow(code, set_, label, held):
+def test_label_limit_can_only_narrow(code, set_, label, is_valid):
     subject = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
     rows = [build_limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
     rows += [] if set_ is None else [build_limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
     places = list_limited_scopes(index_limits(rows))
-    assert getattr(select_limits(*rows, subject=drop_unlimited_names(subject, places)), code.lower()) == held
+    assert (
+        getattr(select_limits(*rows, subject=drop_unlimited_names(subject, places)), code.lower()) == is_valid
+    )
     person = subject._replace(key=None)
-    own = label if set_ is None or code == "MIN_PRICE" else held  # a person's own parameter wins, no cap does
+    own = (
+        label if set_ is None or code == "MIN_PRICE" else is_valid
+    )  # a person's own parameter wins, no cap does
     assert getattr(select_limits(*rows, subject=drop_unlimited_names(person, places)), code.lower()) == own
 
 

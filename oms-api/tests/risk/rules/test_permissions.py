@@ -11,8 +11,8 @@ from app.risk.rules.values import EVERYTHING, Permission
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum", key="key:algo")
 
 
-def build_list_entry(scope, key, words, code=LimitCode.ALLOWED_SYMBOLS):
-    return SetLimit(scope, key, key, code, Decimal(0), words=words)
+def build_list_entry(scope, key, symbols, code=LimitCode.ALLOWED_SYMBOLS):
+    return SetLimit(scope, key, key, code, Decimal(0), words=symbols)
 
 
 def test_amount_limits_are_not_permission_lists():

@@ -10,7 +10,7 @@ TENANT, PORTFOLIO, STRATEGY = SwitchScope
 
 
 @pytest.mark.parametrize(
-    ("states", "strategy", "told"),
+    ("states", "strategy", "expected_state"),
     [
         ({(TENANT, ""): REDUCING}, None, (REDUCING, TENANT)),
         ({(TENANT, ""): REDUCING, (PORTFOLIO, "growth"): HALTED}, None, (HALTED, PORTFOLIO)),
@@ -20,8 +20,8 @@ TENANT, PORTFOLIO, STRATEGY = SwitchScope
         ({(STRATEGY, "momentum"): HALTED}, None, (ACTIVE, TENANT)),
     ],
 )
-def test_order_is_subject_to_the_strictest_matching_switch(states, strategy, told):
-    assert Switches(states).get_state("growth", strategy) == told
+def test_order_is_subject_to_the_strictest_matching_switch(states, strategy, expected_state):
+    assert Switches(states).get_state("growth", strategy) == expected_state
 
 
 def test_switch_defaults_to_active():

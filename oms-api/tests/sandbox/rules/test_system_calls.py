@@ -20,14 +20,14 @@ def run_filter(machine, number, *arguments, audit_code=None):
     """Run the program as the kernel does, and return its decision."""
     architecture = ARCHITECTURES[machine]
     code = architecture.audit_code if audit_code is None else audit_code
-    data = struct.pack("<IIQ6Q", number, code, 0, *arguments, *[0] * (6 - len(arguments)))
+    call_record = struct.pack("<IIQ6Q", number, code, 0, *arguments, *[0] * (6 - len(arguments)))
     program = list(struct.iter_unpack("<HBBI", build_filter(machine) or b""))
     position = value = 0
     while True:
         operation, if_true, if_false, operand = program[position]
         position += 1
         if operation == LOAD:
-            (value,) = struct.unpack_from("<I", data, operand)
+            (value,) = struct.unpack_from("<I", call_record, operand)
         elif operation == RETURN:
             return operand
         else:

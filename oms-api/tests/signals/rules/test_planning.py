@@ -38,7 +38,7 @@ def build_request(**changes):
     return SignalRequest(**(none | fields | changes))  # type: ignore[arg-type]  # by name
 
 
-def test_strategy_gives_what_the_signal_leaves_out():
+def test_strategy_supplies_missing_fields_of_a_signal():
     plan = plan_signal(build_request(), "momentum", RULES, None)
     assert plan == ("momentum", SignalMode.APPROVE, TEN, "Growth", ("AAPL",))
     own = plan_signal(build_request(size=CLOSE, portfolio="Income"), "momentum", RULES, "Default")

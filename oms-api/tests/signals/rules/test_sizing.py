@@ -20,10 +20,10 @@ QUANTITIES = st.integers(-1000, 1000).map(Decimal)
 @given(QUANTITIES, QUANTITIES, QUANTITIES)
 def test_order_takes_position_and_working_orders_to_the_target(target, position, working):
     sized = size_to_target(target, position, working)
-    moved = Decimal(0)
+    signed_quantity = Decimal(0)
     if sized is not None:
-        moved = (sized.quantity or Decimal(0)) * (1 if sized.side == "BUY" else -1)
-    assert position + working + moved == target
+        signed_quantity = (sized.quantity or Decimal(0)) * (1 if sized.side == "BUY" else -1)
+    assert position + working + signed_quantity == target
     assert (sized is None) == (position + working == target)
 
 

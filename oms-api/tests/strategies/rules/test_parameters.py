@@ -38,9 +38,9 @@ WHOLE = DESCRIBED[0]
 
 def test_descriptions_survive_and_values_equal_the_class():
     assert [parameter.describe() for parameter in list_parameters(build_parameters(DESCRIBED))] == DESCRIBED
-    given = {"fast": "20", "ratio": 1, "is_long": "false", "mode": "b"}
-    expected = vars(Mine(**given))
-    assert parse_parameters(DESCRIBED, given) == expected
+    values = {"fast": "20", "ratio": 1, "is_long": "false", "mode": "b"}
+    expected = vars(Mine(**values))
+    assert parse_parameters(DESCRIBED, values) == expected
     assert parse_parameters(DESCRIBED, {}) == vars(Mine())
     assert serialize_parameters(expected) == '{"fast":20,"is_long":false,"mode":"b","ratio":"1"}'
     parameters = describe_parameters(DESCRIBED)
@@ -48,7 +48,7 @@ def test_descriptions_survive_and_values_equal_the_class():
 
 
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("values", "field"),
     [
         ({"fast": 0}, "parameters.fast"),
         ({"fast": 51}, "parameters.fast"),
@@ -57,9 +57,9 @@ def test_descriptions_survive_and_values_equal_the_class():
         ({"speed": 1}, "parameters.speed"),
     ],
 )
-def test_wrong_value_is_refused_by_field(given, field):
+def test_wrong_value_is_refused_by_field(values, field):
     with pytest.raises(Invalid) as caught:
-        parse_parameters(DESCRIBED, given)
+        parse_parameters(DESCRIBED, values)
     assert [error.field for error in caught.value.errors] == [field]
 
 

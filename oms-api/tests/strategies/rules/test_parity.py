@@ -9,8 +9,8 @@ AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
 ORDER = ComparedOrder("AAPL", "BUY", Decimal(1), None, None, AT)
 
 
-def list_kinds(ours, replayed):
-    return [difference.kind for difference in compare_orders(ours, replayed, "because")]
+def list_kinds(recorded, replayed):
+    return [difference.kind for difference in compare_orders(recorded, replayed, "because")]
 
 
 def test_same_orders_have_no_differences():

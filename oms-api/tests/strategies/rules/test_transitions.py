@@ -11,13 +11,13 @@ ERROR = StrategyStatus.ERROR
 @pytest.mark.parametrize("action", list(StrategyAction))
 @pytest.mark.parametrize("status", list(StrategyStatus))
 def test_action_gives_its_status_or_is_refused(action, status):
-    wanted = {"start": "ACTIVE", "pause": "PAUSED", "stop": "INACTIVE"}[action]
+    target_status = {"start": "ACTIVE", "pause": "PAUSED", "stop": "INACTIVE"}[action]
     if action is StrategyAction.PAUSE and status in {ERROR, StrategyStatus.INACTIVE}:
         with pytest.raises(IllegalAction):
             find_next_status(action, status)
     elif action is StrategyAction.START and status is ERROR:
         with pytest.raises(IllegalAction, match="acknowledge_error"):
             find_next_status(action, status)
-        assert find_next_status(action, status, acknowledges_error=True) == wanted
+        assert find_next_status(action, status, acknowledges_error=True) == target_status
     else:
-        assert find_next_status(action, status) == wanted
+        assert find_next_status(action, status) == target_status

@@ -36,8 +36,8 @@ def test_new_endpoint_gets_one_request_and_more_once_it_has_answered(endpoint_qu
     first = endpoint_queue.take(NOON)
     assert endpoint_queue.take(NOON) is None
     endpoint_queue.finish(first, OK, None, NOON)
-    taken = [endpoint_queue.take(NOON) for _ in range(MAX_CONCURRENT)]
-    assert [taken_delivery and taken_delivery.id for taken_delivery in taken] == [2, 3, 4, 5, 6, 7, 8, 9]
+    deliveries = [endpoint_queue.take(NOON) for _ in range(MAX_CONCURRENT)]
+    assert [taken_delivery and taken_delivery.id for taken_delivery in deliveries] == [2, 3, 4, 5, 6, 7, 8, 9]
     assert endpoint_queue.take(NOON) is None
     assert endpoint_queue.is_sending
 
@@ -100,9 +100,9 @@ def test_deliveries_without_their_event_are_listed_to_be_loaded(endpoint_queue):
     endpoint_queue.add([build_delivery(2, "B"), build_delivery(1, "A"), build_delivery(3, "A")])
     assert [job.id for job in endpoint_queue.list_unloaded(NOON)] == [1, 2]
     assert endpoint_queue.list_unloaded(NOON - SECOND) == []
-    taken = endpoint_queue.take(NOON)
-    endpoint_queue.put_back(taken)
-    assert endpoint_queue.take(NOON) is taken
+    deliveries = endpoint_queue.take(NOON)
+    endpoint_queue.put_back(deliveries)
+    assert endpoint_queue.take(NOON) is deliveries
 
 
 def test_queue_size_is_bounded(endpoint_queue):
@@ -117,21 +117,21 @@ def test_queue_size_is_bounded(endpoint_queue):
 def test_random_answers_keep_the_order_of_each_order_and_lose_nothing(endpoint_queue):
     generator = random.Random(7)
     endpoint_queue.add([build_delivery(number, f"O{number % 5}") for number in range(1, 150)])
-    done: dict[str, list[int]] = {}
+    attempts: dict[str, list[int]] = {}
     sending, at = [], NOON
     while endpoint_queue.waiting:
         at += SECOND
-        while (taken := endpoint_queue.take(at)) is not None:
-            sending.append(taken)
+        while (deliveries := endpoint_queue.take(at)) is not None:
+            sending.append(deliveries)
         ended = sending.pop(generator.randrange(len(sending))) if sending else None
         if ended is not None and generator.random() < 0.3:
             ended.next_attempt_at = at + SECOND
             endpoint_queue.finish(ended, FAILED, ended.next_attempt_at, at)
         elif ended is not None:
             endpoint_queue.finish(ended, OK, None, at)
-            done.setdefault(ended.subject, []).append(ended.id)
-    assert sum(len(numbers) for numbers in done.values()) == 149
-    assert all(numbers == sorted(numbers) for numbers in done.values())
+            attempts.setdefault(ended.subject, []).append(ended.id)
+    assert sum(len(numbers) for numbers in attempts.values()) == 149
+    assert all(numbers == sorted(numbers) for numbers in attempts.values())
 
 
 @pytest.mark.parametrize(

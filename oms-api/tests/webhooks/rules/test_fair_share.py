@@ -7,21 +7,21 @@ from app.webhooks.rules.fair_share import SharedSlots, interleave
 
 
 def take_all_slots(slots, tenant_id):
-    taken = 0
+    slot_count = 0
     while slots.has_room(tenant_id):
         slots.take(tenant_id)
-        taken += 1
-    return taken
+        slot_count += 1
+    return slot_count
 
 
 @given(limit=st.integers(2, 200), tenants=st.integers(1, 20))
 def test_tenants_that_take_all_they_can_leave_a_slot_for_the_next_one(limit, tenants):
     slots = SharedSlots(limit)
-    taken = [take_all_slots(slots, tenant_id) for tenant_id in range(tenants)]
-    assert sum(taken) <= limit
+    slot_counts = [take_all_slots(slots, tenant_id) for tenant_id in range(tenants)]
+    assert sum(slot_counts) <= limit
     if 2**tenants < limit:
         assert slots.has_room(tenants)
-    assert taken[0] == (limit + 1) // 2
+    assert slot_counts[0] == (limit + 1) // 2
 
 
 def test_released_slots_are_free_again():

@@ -8,7 +8,7 @@ ENDPOINT = Endpoint("wh_1", 1, "https://h.example/", ("order.*",), 1, 0, "s", No
 
 
 @pytest.mark.parametrize(
-    ("event_type", "data", "subject"),
+    ("event_type", "payload", "subject"),
     [
         ("order.filled", {"order_id": "O1", "portfolio_id": 4}, "O1"),
         ("position.changed", {"portfolio_id": 4, "symbol": "AAPL"}, "4/AAPL"),
@@ -16,8 +16,8 @@ ENDPOINT = Endpoint("wh_1", 1, "https://h.example/", ("order.*",), 1, 0, "s", No
         ("kill_switch.halted", {}, "kill_switch"),
     ],
 )
-def test_subject_of_an_event(event_type, data, subject):
-    assert get_subject(event_type, data) == subject
+def test_subject_of_an_event(event_type, payload, subject):
+    assert get_subject(event_type, payload) == subject
 
 
 def test_endpoint_receives_its_event_types_and_no_tests_of_others():

@@ -46,14 +46,14 @@ def build_approval_request(order: Order) -> Message:
 def build_decided_message(order: Order) -> Message:
     """Return the message of a request for approval after its end. It has no buttons."""
     ended = next((event for event in order.events if event.previous == AWAITING_APPROVAL), None)
-    who = format_mention(ended.actor) if ended else ""
+    approver = format_mention(ended.actor) if ended else ""
     reason = format_reason(ended) if ended else ""
     outcome = {
-        "DENIED": f"Rejected by {who}",
+        "DENIED": f"Rejected by {approver}",
         "EXPIRED": "Expired",
-        "CANCELED": f"Canceled by {who}",
-        "REPLACED": f"Changed by {who}",
-    }.get(ended.current if ended else "", f"Approved by {who}")
+        "CANCELED": f"Canceled by {approver}",
+        "REPLACED": f"Changed by {approver}",
+    }.get(ended.current if ended else "", f"Approved by {approver}")
     state = format_status(order.status)
     text = (
         f"*{outcome}*{reason}\n{format_order(order)} in {format_literal(order.portfolio)} · "

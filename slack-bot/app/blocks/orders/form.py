@@ -131,8 +131,8 @@ def update_order_lines(view: Json, symbol_line: str, preview: str) -> Json:
         fields.PREVIEW: build_section(preview, fields.PREVIEW),
     }
     blocks = [updated.get(block.get("block_id"), block) for block in view["blocks"]]
-    kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
-    return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
+    copied_fields = ("type", "callback_id", "title", "submit", "close", "private_metadata")
+    return {name: view[name] for name in copied_fields if view.get(name)} | {"blocks": blocks}
 
 
 def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, preview: str) -> list[Json]:

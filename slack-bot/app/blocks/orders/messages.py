@@ -132,8 +132,8 @@ def format_leg_change(leg: Order) -> str:
 
 def format_mention(actor: str) -> str:
     """Return a person of Slack as a mention, and any other actor as text."""
-    kind, _, rest = actor.partition(":")
-    return f"<@{escape(rest.rpartition(':')[2])}>" if kind == "slack" else escape(actor)
+    kind, _, identifier = actor.partition(":")
+    return f"<@{escape(identifier.rpartition(':')[2])}>" if kind == "slack" else escape(actor)
 
 
 def format_reason(event: OrderEvent) -> str:
@@ -175,29 +175,29 @@ def _format_role(leg: Order) -> str:
 def _format_change(order: Order, event: OrderEvent, fills: dict[str, Fill]) -> str:
     if event.execution_id and (fill := fills.get(event.execution_id)):
         return f"Filled {format_grouped(fill.quantity)} at {format_money(fill.price)}"
-    who, why = format_mention(event.actor), format_reason(event)
+    actor, reason = format_mention(event.actor), format_reason(event)
     if event.previous == AWAITING_APPROVAL:
-        return _format_decision(order, event, who, why)
+        return _format_decision(order, event, actor, reason)
     return {
         "AWAITING_APPROVAL": "Awaiting approval",
         "TRIGGERED": "Triggered",
-        "CANCELED": f"Canceled by {who}{why}",
-        "REPLACED": f"Changed by {who}{why}",
-        "EXPIRED": f"Expired{why}",
-        "DENIED": f"Denied{why}",
-        "REJECTED": f"Rejected by the broker{why}",
+        "CANCELED": f"Canceled by {actor}{reason}",
+        "REPLACED": f"Changed by {actor}{reason}",
+        "EXPIRED": f"Expired{reason}",
+        "DENIED": f"Denied{reason}",
+        "REJECTED": f"Rejected by the broker{reason}",
     }.get(event.current, "")
 
 
-def _format_decision(order: Order, event: OrderEvent, who: str, why: str) -> str:
+def _format_decision(order: Order, event: OrderEvent, actor: str, reason: str) -> str:
     """Return the line about the end of a wait for approval. It mentions the person who asked."""
     if event.current in ("CANCELED", "REPLACED"):
-        return f"{STATUS_NAMES[event.current]} by {who}{why}"
-    outcome = {"EXPIRED": "expired", "DENIED": f"was rejected by {who}"}.get(
-        event.current, f"was approved by {who}"
+        return f"{STATUS_NAMES[event.current]} by {actor}{reason}"
+    outcome = {"EXPIRED": "expired", "DENIED": f"was rejected by {actor}"}.get(
+        event.current, f"was approved by {actor}"
     )
     subject = f"{format_mention(order.actor)}, your order" if order.actor else "The order"
-    return f"{subject} {outcome}{why}"
+    return f"{subject} {outcome}{reason}"
 
 
 def _confirm_close(order: Order) -> Json:

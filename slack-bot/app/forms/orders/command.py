@@ -92,12 +92,14 @@ class _Reader:
 
     def _take_name(self) -> str:
         """Return the words of a portfolio's name: a quoted name, or the words up to the next keyword."""
-        words: list[str] = []
-        while self.tokens and (not words or normalize_punctuation(self.tokens[0]).casefold() not in KEYWORDS):
-            words.append(self.tokens.pop(0))
-            if normalize_punctuation(words[0])[:1] == '"':
+        name_words: list[str] = []
+        while self.tokens and (
+            not name_words or normalize_punctuation(self.tokens[0]).casefold() not in KEYWORDS
+        ):
+            name_words.append(self.tokens.pop(0))
+            if normalize_punctuation(name_words[0])[:1] == '"':
                 break
-        return " ".join(words)
+        return " ".join(name_words)
 
     def _read_amount(self, entry: str, token: str) -> None:
         if not self.tokens or normalize_punctuation(self.tokens[0]).casefold() in KEYWORDS:

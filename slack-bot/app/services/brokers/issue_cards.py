@@ -22,18 +22,18 @@ log = logging.getLogger(__name__)
 CARD = "reconciliation.card"  # type of the stored cards
 
 
-def show_issue(services: Services, data: Mapping[str, Any], event_id: str) -> None:
+def show_issue(services: Services, payload: Mapping[str, Any], event_id: str) -> None:
     """Post the card of an issue, or edit the one that is there. Return at once.
 
     The card is stored first. If Slack does not take it, or the bot is killed, it is sent later.
     """
-    issue_id = str(data.get("issue_id") or "")
+    issue_id = str(payload.get("issue_id") or "")
     order_message = services.order_messages.find(issue_id, MessageKind.ISSUE)
-    portfolio = str(data.get("portfolio_name") or "")
+    portfolio = str(payload.get("portfolio_name") or "")
     channel = order_message.channel if order_message else find_report_channel(services, portfolio)
     if not issue_id or not channel:
         return
-    claim, card = _store_card(services, issue_id, channel, data, event_id), build_issue_card(data)
+    claim, card = _store_card(services, issue_id, channel, payload, event_id), build_issue_card(payload)
 
     def send() -> None:
         try:
@@ -60,7 +60,7 @@ def send_card(services: Services, notification: Notification) -> None:
 
 
 def _store_card(
-    services: Services, issue_id: str, channel: str, data: Mapping[str, Any], event_id: str
+    services: Services, issue_id: str, channel: str, payload: Mapping[str, Any], event_id: str
 ) -> DeliveryClaim | None:
     """Store a card instead of earlier ones of the issue. Return the right to send it."""
     now = time.time()
@@ -70,7 +70,7 @@ def _store_card(
         user="",
         channel=channel,
         event_type=CARD,
-        text=json.dumps(data),
+        text=json.dumps(payload),
         created_at=now,
         due_at=now + CLAIM_SECONDS,
         thread=issue_id,

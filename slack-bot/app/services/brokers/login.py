@@ -23,4 +23,4 @@ def create_session(services: Services, submission: FormSubmission) -> tuple[str,
     return "Logged in", f"{format_literal(connection)} is logged in until {until} UTC."
 
 
-LOGIN = FormAction(create_session, "the log-in at brokers")
+LOGIN = FormAction(create_session, "the login at brokers")

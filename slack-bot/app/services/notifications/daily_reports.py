@@ -40,9 +40,9 @@ def store_report(services: Services, channel: str, report: DailyReport, event_id
     services.notifications.add(Notification(key, services.team, "", channel, REPORT, text, now, now))
 
 
-def start_uploads(services: Services, due: Iterable[Notification]) -> None:
+def start_uploads(services: Services, notifications: Iterable[Notification]) -> None:
     """Claim the reports that are due, and upload them on the threads for exports."""
-    for pending in due:
+    for pending in notifications:
         if not services.notifications.claim(pending, time.time() + CLAIM_SECONDS):
             continue
         try:

@@ -80,9 +80,9 @@ def deliver_notifications(services: Services) -> None:
     """Apply preferences to new notifications, and send those that are due: one message a recipient."""
     with services.notification_pace.lock:
         _schedule(services, services.notifications.list_new())
-        due = services.notifications.list_due(time.time())
-        start_uploads(services, filter(_is_report, due))
-        messages = sorted(filterfalse(_is_report, due), key=_get_place)
+        due_notifications = services.notifications.list_due(time.time())
+        start_uploads(services, filter(_is_report, due_notifications))
+        messages = sorted(filterfalse(_is_report, due_notifications), key=_get_place)
         for (recipient, _), rows in groupby(messages, key=_get_place):
             _send_all(services, recipient, list(rows))
 
@@ -150,12 +150,13 @@ def _can_receive(services: Services, person: Person, notification: Notification)
     return name is not None
 
 
-def _send_all(services: Services, recipient: str, due: list[Notification]) -> None:
+def _send_all(services: Services, recipient: str, notifications: list[Notification]) -> None:
     if not services.notification_pace.is_ready(recipient):
         return
     until = time.time() + CLAIM_SECONDS
     rows = _send_single(
-        services, [notification for notification in due if services.notifications.claim(notification, until)]
+        services,
+        [notification for notification in notifications if services.notifications.claim(notification, until)],
     )
     if not rows:
         return
@@ -201,15 +202,15 @@ def _is_final(error: SlackError) -> bool:
     return isinstance(error, SlackRefused) and not error.is_about_token
 
 
-def _send_single(services: Services, due: Iterable[Notification]) -> list[Notification]:
+def _send_single(services: Services, notifications: Iterable[Notification]) -> list[Notification]:
     """Send those that each have a message of their own. Return the others."""
-    others = []
-    for notification in due:
+    grouped_notifications = []
+    for notification in notifications:
         if send := SENDERS.get(notification.event_type):
             _send_alone(services, notification, send)
         else:
-            others.append(notification)
-    return others
+            grouped_notifications.append(notification)
+    return grouped_notifications
 
 
 def _send_alone(services: Services, notification: Notification, send: Send) -> None:

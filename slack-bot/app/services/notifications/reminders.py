@@ -17,16 +17,16 @@ from app.services.failure_messages import MAYBE_REPEATED
 REMINDER = "approval.reminder"
 
 
-def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -> None:
+def add_reminder(services: Services, created_at: str, payload: Mapping[str, Any]) -> None:
     """Store the reminder of a request for approval. It is due after half of the time to the expiry."""
     try:
         requested_at, expires = (
             datetime.fromisoformat(str(instant)).timestamp()
-            for instant in (created_at, data.get("expires_at"))
+            for instant in (created_at, payload.get("expires_at"))
         )
     except ValueError:
         return
-    order_id = str(data.get("order_id") or "")
+    order_id = str(payload.get("order_id") or "")
     services.notifications.add(
         Notification(
             key=f"{services.team}:{order_id}:reminder",
@@ -35,7 +35,7 @@ def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -
             channel=order_id,
             event_type=REMINDER,
             text=describe_reminder(
-                [str(approver) for approver in data.get("approvers") or ()], str(data["expires_at"])
+                [str(approver) for approver in payload.get("approvers") or ()], str(payload["expires_at"])
             ),
             created_at=time.time(),
             due_at=requested_at + (expires - requested_at) / 2,

@@ -26,10 +26,10 @@ FORM_SECONDS = 5.0  # between the event of a request and its message, if a form 
 
 
 def request_approval(
-    services: Services, data: Mapping[str, Any], requester: Person | None, request_id: str
+    services: Services, payload: Mapping[str, Any], requester: Person | None, request_id: str
 ) -> None:
-    """Store that a request for approval is owed, and post it soon. `data` is that of the event."""
-    order_id = str(data.get("order_id") or "")
+    """Store that a request for approval is owed, and post it soon. `payload` is that of the event."""
+    order_id = str(payload.get("order_id") or "")
     channel = services.approvals_channel or find_report_channel(services)
     is_foreign = requester is not None and requester.team != services.team
     if not order_id or not channel or is_foreign or is_requested(services, order_id):

@@ -143,7 +143,7 @@ def _send(services: Services, origin: Origin, context: DecisionContext, reason: 
 def _build_refusal(context: DecisionContext, error: OmsError, reason: str, request_id: str) -> Json:
     """Return the form with the reason why the decision did not count. A moved price can be confirmed."""
     if isinstance(error, OmsRejected) and error.kind == PRICE_MOVED:
-        fields = error.facts
+        fields = error.members
         price_seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
         body = (
             f"*The price has moved* from {escape(price_seen)} to {escape(price)}. "
@@ -151,7 +151,7 @@ def _build_refusal(context: DecisionContext, error: OmsError, reason: str, reque
         )
         return _update(build_decision_form(replace(context, price_seen=price), body, reason))
     sentence = failure_messages.describe_failed_action(error, request_id)
-    denial = parse_denial(error.facts) if isinstance(error, OmsRejected) else None
+    denial = parse_denial(error.members) if isinstance(error, OmsRejected) else None
     body = f"{sentence}\n{format_denial(denial)}" if denial else sentence
     return _update(build_decision_form(context, body, reason))
 

@@ -43,7 +43,7 @@ NO_ACCESS = "You have no access to this order."
 NOT_OPEN = "This order is no longer open, so it cannot be changed. Its message shows the current status."
 
 
-class OrderFacts(NamedTuple):
+class OrderFormData(NamedTuple):
     """The data of the OMS that the form shows. `problem` states why there is no preview."""
 
     instruments: list[Instrument] | None = None
@@ -68,7 +68,7 @@ def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> No
         context = context.with_next_revision()  # Slack keeps entries whose block stays
     is_typing = services.open_forms.has_keystrokes(opened.view_id)
     if not is_typing and (filled != order_draft or filled.symbol):
-        _show_facts(services, origin, opened.view_id, opened.hash, filled, context)
+        _show_lines(services, origin, opened.view_id, opened.hash, filled, context)
 
 
 def open_form_for_order(services: Services, origin: Origin, order_id: str, *, is_change: bool) -> None:
@@ -107,7 +107,7 @@ def redraw_choice(
     form = build_order_form(draft, context, lines=get_shown_order_lines(view))
     view_hash = _redraw(services, forms, origin, view, form)
     if view_hash is not None:
-        _show_facts(services, origin, str(view["id"]), view_hash, draft, context)
+        _show_lines(services, origin, str(view["id"]), view_hash, draft, context)
 
 
 def apply_proposal(
@@ -125,7 +125,7 @@ def apply_proposal(
     form = build_order_form(filled, context, banner, lines=get_shown_order_lines(view))
     view_hash = _redraw(services, forms, origin, view, form)
     if view_hash is not None:
-        _show_facts(services, origin, str(view["id"]), view_hash, filled, context, banner)
+        _show_lines(services, origin, str(view["id"]), view_hash, filled, context, banner)
 
 
 def _redraw(
@@ -146,7 +146,7 @@ def _redraw(
         return updated_hash
 
 
-def _show_facts(
+def _show_lines(
     services: Services,
     origin: Origin,
     view_id: str,
@@ -156,45 +156,45 @@ def _show_facts(
     banner: str = "",
 ) -> None:
     """Show the quote and the preview of entries that the bot has just drawn, below the banner."""
-    order_facts = _load_draft_facts(services, origin, draft)
-    form = build_order_form(draft, context, banner, lines=_format_lines(draft, order_facts))
+    form_data = _load_draft_data(services, origin, draft)
+    form = build_order_form(draft, context, banner, lines=_format_lines(draft, form_data))
     update_opened_view(services, origin, view_id, form, view_hash)
 
 
-def _load_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> OrderFacts:
+def _load_form_data(services: Services, origin: Origin, view: dict[str, Any] | None) -> OrderFormData:
     """Return the instrument, the quote, the cash and the preview of the current entries."""
     if view is None:
-        return OrderFacts()
+        return OrderFormData()
     context = OrderContext.load(str(view.get("private_metadata", "")))
-    return _load_draft_facts(services, origin, read_order_draft(view["state"]["values"], context))
+    return _load_draft_data(services, origin, read_order_draft(view["state"]["values"], context))
 
 
-def _load_draft_facts(services: Services, origin: Origin, draft: OrderDraft) -> OrderFacts:
-    order_facts = OrderFacts()
+def _load_draft_data(services: Services, origin: Origin, draft: OrderDraft) -> OrderFormData:
+    form_data = OrderFormData()
     try:
-        order_facts = _load_symbol(services, origin, draft.symbol.strip())
+        form_data = _load_symbol(services, origin, draft.symbol.strip())
         ticket = parse_order_draft(draft)
         cash = services.orders.get_cash(origin.person, ticket.portfolio, request_id=origin.request_id)
         preview = services.orders.preview(origin.person, ticket, request_id=origin.request_id)
     except InvalidEntries:
-        return order_facts
+        return form_data
     except OmsError as error:
         log.info("No preview", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
-        return order_facts._replace(problem=_describe(error))
-    return order_facts._replace(cash=cash, preview=preview)
+        return form_data._replace(problem=_describe(error))
+    return form_data._replace(cash=cash, preview=preview)
 
 
-def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFacts:
+def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFormData:
     if not typed:
-        return OrderFacts()
+        return OrderFormData()
     person, request_id = origin.person, origin.request_id
     instruments = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
     try:
         symbol = parse_symbol(typed)
     except InvalidName:
-        return OrderFacts(instruments)
+        return OrderFormData(instruments)
     quote = services.oms.get_quote(person, symbol, request_id=request_id)
-    return OrderFacts(instruments, quote, find_day_change(services, origin, symbol, quote))
+    return OrderFormData(instruments, quote, find_day_change(services, origin, symbol, quote))
 
 
 def _describe(error: OmsError) -> str:
@@ -203,25 +203,23 @@ def _describe(error: OmsError) -> str:
     return "There is no preview at the moment."
 
 
-def _build_lines(view: dict[str, Any], order_facts: OrderFacts, always: bool) -> dict[str, Any] | None:
+def _build_lines(view: dict[str, Any], form_data: OrderFormData, always: bool) -> dict[str, Any] | None:
     context = OrderContext.load(str(view.get("private_metadata", "")))
     draft = read_order_draft(view["state"]["values"], context)
-    lines = _format_lines(draft, order_facts)
+    lines = _format_lines(draft, form_data)
     if not always and lines == get_shown_order_lines(view):
         return None
     return update_order_lines(view, *lines)
 
 
-def _format_lines(draft: OrderDraft, order_facts: OrderFacts) -> tuple[str, str]:
-    symbol = build_symbol_line(draft.symbol, order_facts.instruments)
-    market = (symbol, format_quote(order_facts.quote), format_day_change(order_facts.change))
+def _format_lines(draft: OrderDraft, form_data: OrderFormData) -> tuple[str, str]:
+    symbol = build_symbol_line(draft.symbol, form_data.instruments)
+    market = (symbol, format_quote(form_data.quote), format_day_change(form_data.change))
     symbol_line = escape(" · ".join(part for part in market if part))
     preview = (
-        build_preview(order_facts.preview, order_facts.cash)
-        if order_facts.preview
-        else escape(order_facts.problem)
+        build_preview(form_data.preview, form_data.cash) if form_data.preview else escape(form_data.problem)
     )
     return symbol_line, preview or PREVIEW_PROMPT
 
 
-ORDER_LINES = LineUpdate(_load_facts, _build_lines)
+ORDER_LINES = LineUpdate(_load_form_data, _build_lines)

@@ -78,21 +78,21 @@ def save_order_message(services: Services, origin: Origin, order: Order, channel
 
 
 class OrderChange(Protocol):
-    """An event of the OMS about an order. `data` names the order, its parent, and the order it replaces."""
+    """An event about an order. `payload` names the order, its parent, and the order it replaces."""
 
     @property
     def id(self) -> str:
         """The id of the event."""
 
     @property
-    def data(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """The order after the change."""
 
 
 def update_order_message(services: Services, event: OrderChange) -> None:
     """Update the messages of the order of an event, or of the order whose exit or successor it is."""
     for name in ("order_id", "parent_id", "replaces"):
-        order_id = str(event.data.get(name) or "")
+        order_id = str(event.payload.get(name) or "")
         if order_id and (is_published(services, order_id) or is_requested(services, order_id)):
             refresh_order(services, order_id, event.id, always=False)
 

@@ -148,7 +148,7 @@ def _handle_refusal(submitted: SubmittedOrder, error: OmsError) -> Outcome:
     """
     if not isinstance(error, OmsRejected):
         return submission_results.build_refused_outcome(submitted, error, submitted.context)
-    denial = parse_denial(error.facts) if error.is_denial else None
+    denial = parse_denial(error.members) if error.is_denial else None
     if denial is None:
         return submission_results.build_refused_outcome(submitted, error, submitted.context.with_denial())
     context = replace(submitted.context, is_outcome_unknown=False).with_denial()

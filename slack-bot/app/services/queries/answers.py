@@ -17,7 +17,7 @@ from app.blocks.portfolio_reports import (
 )
 from app.blocks.preference_forms import build_settings_reply
 from app.blocks.replies import Reply, build_sentence_reply
-from app.blocks.risk_reports import QuoteLine, RiskFacts, build_quotes_reply, build_risk_reply
+from app.blocks.risk_reports import QuoteLine, RiskReport, build_quotes_reply, build_risk_reply
 from app.blocks.strategy_reports import build_strategies_reply
 from app.blocks.text import format_literal
 from app.errors import OmsError, format_log_name
@@ -130,8 +130,10 @@ def _answer_risk(client: PortfolioClient, command: TextCommand) -> Reply:
     if unknown := _find_unknown_portfolio(client, command):
         return unknown
     currency, exposures = client.list_exposures(command.portfolio)
-    risk_facts = RiskFacts(currency, exposures, client.list_switches(), client.list_limits(limit=MAX_LIMITS))
-    return build_risk_reply(risk_facts)
+    risk_report = RiskReport(
+        currency, exposures, client.list_switches(), client.list_limits(limit=MAX_LIMITS)
+    )
+    return build_risk_reply(risk_report)
 
 
 def _answer_approvals(client: PortfolioClient, _command: TextCommand) -> Reply:

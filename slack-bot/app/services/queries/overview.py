@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from app.blocks.messages import format_local_time
-from app.blocks.overview_view import OverviewFacts, build_overview, build_overview_notice
+from app.blocks.overview_view import Overview, build_overview, build_overview_notice
 from app.blocks.text import Json
 from app.delivery.reply_sender import BuildView
 from app.delivery.send_queue import SendJob
@@ -46,8 +46,8 @@ def publish_overview(services: Services, person: Person, request_id: str) -> Non
     services.stored_viewers.save(StoredViewer(person.user, tab.value, active_at))
     extra = {"request_id": request_id, "person": person.actor, "tab": tab.value}
     try:
-        overview_facts = read_facts(services, PortfolioClient(services.oms, person, request_id), tab)
-        build: BuildView = partial(build_overview, overview_facts)
+        overview = load_overview(services, PortfolioClient(services.oms, person, request_id), tab)
+        build: BuildView = partial(build_overview, overview)
     except OmsError as error:
         log.info("Overview not read", extra=extra | {"fault": format_log_name(error)})
         notice = build_overview_notice(describe_read_failure(error, request_id))
@@ -105,7 +105,7 @@ def queue_changed_overviews(services: Services, event_type: str, request_id: str
         queue_overview(services, person, request_id)
 
 
-def read_facts(services: Services, client: PortfolioClient, tab: Tab) -> OverviewFacts:
+def load_overview(services: Services, client: PortfolioClient, tab: Tab) -> Overview:
     """Return the values of a tab. A tab that the person may not see becomes the first one.
 
     Raises `OmsError`.
@@ -113,38 +113,36 @@ def read_facts(services: Services, client: PortfolioClient, tab: Tab) -> Overvie
     member = client.get_member()
     current_tab = tab if tab in list_tabs(member) else Tab.OVERVIEW
     at = format_local_time(services.now().isoformat())
-    overview_facts = OverviewFacts(member, current_tab, client.list_switches(), shown_at=at)
-    return _READERS[current_tab](client, overview_facts)
+    overview = Overview(member, current_tab, client.list_switches(), shown_at=at)
+    return _READERS[current_tab](client, overview)
 
 
-def _read_summary(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
+def _read_summary(client: PortfolioClient, overview: Overview) -> Overview:
     values, is_cut = list_values(client, client.list_portfolio_names(limit=MAX_NAMES))
-    return replace(overview_facts, portfolios=values, is_cut=is_cut)
+    return replace(overview, portfolios=values, is_cut=is_cut)
 
 
-def _read_positions(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
-    return replace(overview_facts, positions=read_positions(client))
+def _read_positions(client: PortfolioClient, overview: Overview) -> Overview:
+    return replace(overview, positions=read_positions(client))
 
 
-def _read_orders(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
+def _read_orders(client: PortfolioClient, overview: Overview) -> Overview:
     order_summaries = client.list_orders(TextCommand(Verb.ORDERS), limit=MAX_ORDERS + 1)
-    return replace(
-        overview_facts, orders=order_summaries[:MAX_ORDERS], is_cut=len(order_summaries) > MAX_ORDERS
-    )
+    return replace(overview, orders=order_summaries[:MAX_ORDERS], is_cut=len(order_summaries) > MAX_ORDERS)
 
 
-def _read_approvals(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
-    return replace(overview_facts, approvals=client.list_approvals(limit=MAX_APPROVALS))
+def _read_approvals(client: PortfolioClient, overview: Overview) -> Overview:
+    return replace(overview, approvals=client.list_approvals(limit=MAX_APPROVALS))
 
 
-def _read_activity(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
+def _read_activity(client: PortfolioClient, overview: Overview) -> Overview:
     trades = client.list_trades(TextCommand(Verb.TRADES), limit=MAX_ACTIVITY)
     orders = client.list_orders(TextCommand(Verb.ORDERS, is_all=True), limit=MAX_ACTIVITY)
-    return replace(overview_facts, trades=trades, orders=orders)
+    return replace(overview, trades=trades, orders=orders)
 
 
-def _read_settings(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
-    return replace(overview_facts, preferences=client.get_preferences())
+def _read_settings(client: PortfolioClient, overview: Overview) -> Overview:
+    return replace(overview, preferences=client.get_preferences())
 
 
 _READERS = {

@@ -49,19 +49,21 @@ def request_backtest(services: Services, submission: FormSubmission) -> tuple[st
     return "Backtest requested", REQUESTED.format(name=format_literal(strategy))
 
 
-def send_backtest_result(services: Services, person: Person, data: Mapping[str, Any], event_id: str) -> None:
+def send_backtest_result(
+    services: Services, person: Person, payload: Mapping[str, Any], event_id: str
+) -> None:
     """Notify a person the result of a backtest. Return at once.
 
     A sentence is stored first. If the bot is killed before it has sent the numbers, the person gets it.
     """
-    text, key = describe_backtest_event(data), f"{event_id}:{person.user}"
+    text, key = describe_backtest_event(payload), f"{event_id}:{person.user}"
     to = Recipient(person.user, "", "", event_id)
-    if data.get("status") == FAILED:
+    if payload.get("status") == FAILED:
         send_note(services, to, text, key)
         return
     to = store_note(services, to, text, key)
     try:
-        backtest_id = str(data.get("backtest_id") or "")
+        backtest_id = str(payload.get("backtest_id") or "")
         services.query_workers.submit(event_id, _send_result, services, person, backtest_id, to)
     except QueueFull:
         services.message_sender.send_privately(to, build_notice(text))
@@ -96,9 +98,9 @@ def _read_day(entries: Mapping[str, str], block_id: str) -> date:
 
 
 def _read_symbols(entries: Mapping[str, str]) -> tuple[str, ...]:
-    words = entries.get(action_ids.BACKTEST_SYMBOLS, "").replace(",", " ").split()
+    symbols = entries.get(action_ids.BACKTEST_SYMBOLS, "").replace(",", " ").split()
     try:
-        return tuple(dict.fromkeys(map(parse_symbol, words)))
+        return tuple(dict.fromkeys(map(parse_symbol, symbols)))
     except InvalidName as error:
         raise InvalidEntries({action_ids.BACKTEST_SYMBOLS: str(error)}) from None
 

@@ -17,22 +17,24 @@ from app.services.settings.slack_settings import find_report_channel
 log = logging.getLogger(__name__)
 
 
-def show_strategy_event(services: Services, event_type: str, data: Mapping[str, Any], event_id: str) -> None:
+def show_strategy_event(
+    services: Services, event_type: str, payload: Mapping[str, Any], event_id: str
+) -> None:
     """Add a line to the thread of a strategy, and show its status in the first message. Return at once.
 
     The line is stored first. If the bot is killed before it is posted, it is posted later.
     """
-    name, portfolio = str(data.get("name") or ""), str(data.get("portfolio_name") or "")
+    name, portfolio = str(payload.get("name") or ""), str(payload.get("portfolio_name") or "")
     message = _find_message(services, name)
     channel = message.channel if message else find_report_channel(services, portfolio)
     if not name or not channel:
         return
-    line = describe_strategy_event(event_type, data)
+    line = describe_strategy_event(event_type, payload)
     claim = store_thread_line(services, channel, _build_key(services, name), line, event_id)
 
     def send() -> None:
         try:
-            thread_ts = _show_status(services, name, channel, data)
+            thread_ts = _show_status(services, name, channel, payload)
             send_with_claim(
                 claim, lambda: services.slack.post(channel, build_notice(line), thread_ts=thread_ts), event_id
             )
@@ -50,10 +52,10 @@ def show_strategy_event(services: Services, event_type: str, data: Mapping[str, 
         log_abandoned()
 
 
-def _show_status(services: Services, name: str, channel: str, data: Mapping[str, Any]) -> str:
+def _show_status(services: Services, name: str, channel: str, payload: Mapping[str, Any]) -> str:
     """Edit the first message of the thread, or post it. Return its timestamp. Raises `SlackError`."""
-    message, order_message = build_strategy_message(data), _find_message(services, name)
-    if order_message is not None and not data.get("status"):
+    message, order_message = build_strategy_message(payload), _find_message(services, name)
+    if order_message is not None and not payload.get("status"):
         return order_message.ts
     if order_message and services.slack.edit_message(order_message.channel, order_message.ts, message):
         return order_message.ts

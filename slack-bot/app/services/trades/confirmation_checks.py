@@ -144,11 +144,11 @@ def _find_nearest_portfolios(services: Services, submitted: TradeSubmission) -> 
         submitted.ticket.portfolio,
     )
     try:
-        first, others = (
+        first, all_names = (
             services.oms.list_portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)
             for part in (name[:2], "")
         )
     except OmsError as error:  # ask the question without suggestions
         log.info("No nearest portfolios", extra={"request_id": request_id, "fault": format_log_name(error)})
         return []
-    return find_nearest_names(name, [*first, *others])
+    return find_nearest_names(name, [*first, *all_names])

@@ -15,7 +15,7 @@ from app.services.origin import Origin
 from app.services.settings.preferences import fill_trade_draft, read_preferences
 from app.services.settings.slack_settings import get_channel_portfolio
 from app.services.trades.admission import check_admission
-from app.services.trades.live_price import load_market_facts
+from app.services.trades.live_price import load_symbol_lookup
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ def _check_and_load(services: Services, origin: Origin, opened: OpenedView, draf
     if not check_admission(services, origin, opened.view_id):
         return
     if draft.symbol:
-        market_facts = load_market_facts(services, origin, draft.symbol)
-        updated = update_lines(view, draft, market_facts)
+        symbol_lookup = load_symbol_lookup(services, origin, draft.symbol)
+        updated = update_lines(view, draft, symbol_lookup)
         is_current = get_shown_lines(updated) == get_shown_lines(view)
         if not is_current and not services.open_forms.has_keystrokes(opened.view_id):
             update_opened_view(services, origin, opened.view_id, updated, opened.hash)

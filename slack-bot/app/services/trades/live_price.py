@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from app.blocks.trade_form import MarketFacts, build_lines, get_shown_lines, update_lines
+from app.blocks.trade_form import SymbolLookup, build_lines, get_shown_lines, update_lines
 from app.errors import OmsError, SlackError, format_log_name
 from app.forms.submission import read_draft
 from app.forms.text import InvalidName, parse_symbol
@@ -22,7 +22,7 @@ MAX_MATCHES = 20
 class LineUpdate(NamedTuple):
     """How the lines of a kind of form are updated.
 
-    `load` returns the facts about the entries of a view (None without one). `build` returns the updated view,
+    `load` returns the data about the entries of a view (None without one). `build` returns the updated view,
     None if its lines are current. With `always`, the lines of the view are not compared.
     """
 
@@ -42,18 +42,18 @@ def update_lines_when_idle(
     form = forms.get(view_id)
     while not services.stopping.is_set():
         with form.lock:
-            left, view = _pause_left(services, form), form.view
-        if left > 0:
+            pause_seconds, view = _pause_left(services, form), form.view
+        if pause_seconds > 0:
             with run_outside():
-                services.stopping.wait(left)
+                services.stopping.wait(pause_seconds)
             continue
-        line_facts = update.load(
+        line_values = update.load(
             services, origin, view
         )  # without the lock: a keystroke must not wait for the OMS
         with form.lock:
             if _pause_left(services, form) <= 0:
                 form.has_waiter = False
-                _draw(services, form, origin, line_facts, update)
+                _draw(services, form, origin, line_values, update)
                 return
 
 
@@ -61,45 +61,45 @@ def _pause_left(services: Services, form: OpenForm) -> float:
     return form.active_at + services.waits.typing_pause - time.monotonic()
 
 
-def _load_market_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
+def _load_typed_symbol(services: Services, origin: Origin, view: dict[str, Any] | None) -> SymbolLookup:
     typed = read_draft(view["state"]["values"]).symbol if view else ""
-    return load_market_facts(services, origin, typed.strip())
+    return load_symbol_lookup(services, origin, typed.strip())
 
 
-def load_market_facts(services: Services, origin: Origin, typed: str) -> MarketFacts:
+def load_symbol_lookup(services: Services, origin: Origin, typed: str) -> SymbolLookup:
     """Return the quote of a typed symbol and the instruments that match it."""
     if not typed:
-        return MarketFacts()
+        return SymbolLookup()
     person, request_id = origin.person, origin.request_id
     try:
         instruments = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
         quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
     except InvalidName:
-        return MarketFacts(None, instruments)
+        return SymbolLookup(None, instruments)
     except OmsError as error:
         log.info("No quote", extra={"request_id": request_id, "fault": format_log_name(error)})
-        return MarketFacts()
-    return MarketFacts(quote, instruments)
+        return SymbolLookup()
+    return SymbolLookup(quote, instruments)
 
 
 def _build_price_lines(
-    view: dict[str, Any], market_facts: MarketFacts, always: bool
+    view: dict[str, Any], symbol_lookup: SymbolLookup, always: bool
 ) -> dict[str, Any] | None:
     draft = read_draft(view["state"]["values"])
-    if not always and get_shown_lines(view) == build_lines(draft, market_facts):
+    if not always and get_shown_lines(view) == build_lines(draft, symbol_lookup):
         return None
-    return update_lines(view, draft, market_facts)
+    return update_lines(view, draft, symbol_lookup)
 
 
-PRICE_LINES = LineUpdate(_load_market_facts, _build_price_lines)
+PRICE_LINES = LineUpdate(_load_typed_symbol, _build_price_lines)
 
 
-def _draw(services: Services, form: OpenForm, origin: Origin, line_facts: Any, update: LineUpdate) -> None:
+def _draw(services: Services, form: OpenForm, origin: Origin, line_values: Any, update: LineUpdate) -> None:
     view, form.view = form.view, None
     if view is None:
         return
     # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.
-    updated = update.build(view, line_facts, bool(form.newer_hash))
+    updated = update.build(view, line_values, bool(form.newer_hash))
     if updated is None:
         return
     current_hash = form.latest(str(view.get("hash", "")))

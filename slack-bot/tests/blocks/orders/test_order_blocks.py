@@ -146,16 +146,16 @@ def test_thread_names_changes_and_cuts_long_lists():
 
 
 @pytest.mark.parametrize(
-    ("last", "said", "outcome"),
+    ("last", "change_line", "outcome"),
     [
         ("EXPIRED", "<@U1>, your order expired", "Expired"),
         ("DENIED", "<@U1>, your order was rejected by <@U2>", "Rejected by <@U2>"),
         ("CANCELED", "Canceled by <@U2>", "Canceled by <@U2>"),
     ],
 )
-def test_end_of_a_wait_is_reported(last, said, outcome):
+def test_end_of_a_wait_is_reported(last, change_line, outcome):
     order = build_order(status=last, events=(build_event(1, "AWAITING_APPROVAL", last, "slack:T1:U2"),))
-    assert format_changes(order, 0) == [said]
+    assert format_changes(order, 0) == [change_line]
     message = build_decided_message(order)
     check_message(message.text, list(message.blocks))
     assert message.text.split("*")[1] == outcome
@@ -216,7 +216,7 @@ def test_review_and_decision_form_are_valid_blocks(is_known):
         ),
     ],
 )
-def test_denial_by_a_kill_switch_says_where_its_reason_is(code, largest, passing, limits):
+def test_denial_by_a_kill_switch_names_the_command_that_shows_its_reason(code, largest, passing, limits):
     denial = Denial(code, "Trading is stopped.", code, "BUY", Decimal(largest))
     start = "*Denied, because trading is stopped*: Trading is stopped."
     assert format_denial(denial) == f"{start}{passing} `/desk risk` shows who stopped it, and why."
@@ -224,14 +224,14 @@ def test_denial_by_a_kill_switch_says_where_its_reason_is(code, largest, passing
 
 
 @pytest.mark.parametrize(
-    ("denial", "price", "said"),
+    ("denial", "price", "expected_text"),
     [
         (None, None, "there is no price yet"),
         (None, Decimal(410), "Needs the approval of another person."),
         (DENIAL, Decimal(410), "Denied by max order quantity"),
     ],
 )
-def test_preview_shows_estimates_and_checks(denial, price, said):
+def test_preview_shows_estimates_and_checks(denial, price, expected_text):
     checks = tuple(Check(f"check_{n}", True, Decimal(1000 - n), "", "") for n in range(30))
     preview = Preview(
         "MSFT",
@@ -247,7 +247,7 @@ def test_preview_shows_estimates_and_checks(denial, price, said):
         checks,
     )
     text = build_preview(preview, PortfolioCash("Growth", Decimal(1), "USD", Decimal(2)))
-    assert said in text
+    assert expected_text in text
     assert "It opens <!date^1796049000^{date_short_pretty} at {time}|2026-11-30 14:30:00 UTC>" in text
     assert (
         "Largest quantity within limits: 971 (check 29), 972 (check 28), 973 (check 27), 974 (check 26)"

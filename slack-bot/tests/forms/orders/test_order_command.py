@@ -72,7 +72,7 @@ def test_every_word_has_its_meaning(line, entries):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "reported"),
     [
         ("buy 50 MSFT AAPL", "“AAPL”: symbol is already MSFT"),
         ("buy sell MSFT", "“sell”: side is already BUY"),
@@ -85,9 +85,9 @@ def test_every_word_has_its_meaning(line, entries):
         ("buy 5 MSFT limit 1,125", "Limit price 1,125 is read as 1125"),
     ],
 )
-def test_unknown_words_are_reported(line, said):
+def test_unknown_words_are_reported(line, reported):
     draft = parse_draft(line)
-    assert said in draft.read_as
+    assert reported in draft.read_as
     assert draft.symbol == "MSFT"
 
 

@@ -10,7 +10,7 @@ from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import build_problem
-from tests.handlers.orders.test_order_messages import click_button, list_buttons
+from tests.handlers.message_buttons import click_button, list_buttons
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
 
@@ -129,9 +129,9 @@ def test_second_approver_sees_the_first_decision(workspace: Workspace, order_id)
 
 
 def test_moved_price_is_shown_and_confirmed_by_approving_again(workspace: Workspace, order_id):
-    moved = build_problem(409, "The price has moved.", kind="price-moved")
-    moved.body |= {"price_seen": "410.00", "price": "421.00", "max_move_percent": "1"}
-    workspace.oms.queue_responses("approve", moved)
+    price_moved = build_problem(409, "The price has moved.", kind="price-moved")
+    price_moved.body |= {"price_seen": "410.00", "price": "421.00", "max_move_percent": "1"}
+    workspace.oms.queue_responses("approve", price_moved)
     view = submit_decision(workspace, open_decision(workspace, order_id))["view"]
     check_view(view)
     assert "from 410.00 to 421.00" in view["blocks"][0]["text"]["text"]
@@ -162,10 +162,10 @@ def test_form_that_opens_too_late_is_reported_to_its_user(workspace: Workspace, 
 def test_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace, order_id):
     view = open_decision(workspace, order_id)
     object.__setattr__(workspace.bot.services, "waits", replace(workspace.bot.services.waits, submission=0.1))
-    moved = build_problem(409, "The price has moved.", kind="price-moved")
-    moved.body |= {"price_seen": "410.00", "price": "421.00"}
-    moved.slow = 1.0
-    workspace.oms.queue_responses("approve", moved)
+    price_moved = build_problem(409, "The price has moved.", kind="price-moved")
+    price_moved.body |= {"price_seen": "410.00", "price": "421.00"}
+    price_moved.slow = 1.0
+    workspace.oms.queue_responses("approve", price_moved)
     body = submit_decision(workspace, view)
     check_view(body["view"])
     assert body["view"]["title"]["text"] == "Working…"

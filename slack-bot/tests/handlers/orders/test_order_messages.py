@@ -13,6 +13,7 @@ from support.conditions import wait_until
 from tests import factories
 from tests.conftest import WAITS, Workspace, close_bot, create_test_bot
 from tests.fakes import build_problem
+from tests.handlers.message_buttons import click_button, list_buttons
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
 
@@ -36,35 +37,9 @@ def find_row(workspace: Workspace, order_id, kind=MessageKind.ORDER):
     return workspace.bot.services.order_messages.find(order_id, kind)
 
 
-def send_change(workspace: Workspace, **data):
-    event = Event(f"E{next(NUMBERS)}", "order.changed", "2026-11-29T10:00:00.000000Z", data)
+def send_change(workspace: Workspace, **payload):
+    event = Event(f"E{next(NUMBERS)}", "order.changed", "2026-11-29T10:00:00.000000Z", payload)
     assert workspace.bot.receiver.handle_once(event)
-
-
-def click_button(workspace: Workspace, action, value, by="U1", channel="C1"):
-    message = {
-        "ts": "1.0",
-        "text": "BUY",
-        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "BUY"}}],
-    }
-    payload = factories.build_interaction(
-        "block_actions",
-        container={"type": "message", "message_ts": "1.0", "channel_id": channel},
-        channel={"id": channel},
-        message=message | {"blocks": [*message["blocks"], {"type": "actions", "elements": []}]},
-        response_url=workspace.slack.response_url,
-        actions=[{"type": "button", "action_id": action, "block_id": "order_actions", "value": value}],
-    )
-    assert workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}}).status_code == 200
-
-
-def list_buttons(message):
-    return [
-        element["text"]["text"]
-        for block in message["blocks"]
-        if block["type"] == "actions"
-        for element in block["elements"]
-    ]
 
 
 def test_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Workspace, order_id):
@@ -151,7 +126,7 @@ def test_repeated_delivery_of_a_click_acts_once(workspace: Workspace, order_id):
     assert len(workspace.oms.list_requests("cancel_order")) == 1
 
 
-def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(workspace: Workspace, order_id):
+def test_form_of_a_change_has_the_terms_and_sends_only_changed_fields(workspace: Workspace, order_id):
     click_button(workspace, "order_change", order_id)
     opened = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(opened)

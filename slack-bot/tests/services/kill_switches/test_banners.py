@@ -144,18 +144,18 @@ def test_bot_killed_after_the_oms_response_posts_the_banner_after_its_restart(
 
 
 @pytest.mark.parametrize(
-    "found",
+    "stored_switch",
     [
         {"state": "ACTIVE"},
         {"state": "HALTED", "set_by": "slack:T1:U2"},
         {"state": "HALTED", "minutes_ago": 5},
     ],
 )
-def test_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, found):
+def test_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, stored_switch):
     with pytest.raises(Killed):
         change_switch(workspace, Killed())
     release_rows(workspace)
-    set_switch(workspace, **found)
+    set_switch(workspace, **stored_switch)
     recover_banners(workspace.bot.services, time.time())
     assert list_rows(workspace), "the OMS may still make it"
     recover_banners(workspace.bot.services, time.time() + 30)

@@ -12,8 +12,7 @@ from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_message
-
-TICKET = {"portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "MARKET"}
+from tests.services.orders.pending_orders import ORDER_BODY
 
 
 @pytest.fixture
@@ -25,18 +24,18 @@ def approval_workspace(workspace: Workspace):
 def place_order(workspace: Workspace, actor="", client_order_id="s-1"):
     """Place an order over the API. It waits for approval."""
     orders = workspace.oms.orders
-    order = orders.add(TICKET | {"client_order_id": client_order_id}, actor)
+    order = orders.add(ORDER_BODY | {"client_order_id": client_order_id}, actor)
     orders.move(order["id"], "AWAITING_APPROVAL", actor)
     return str(order["id"])
 
 
 def request_approval(workspace: Workspace, order_id, by="key:strategy-1", event_id="E1"):
-    data = {"order_id": order_id, "requested_by": by, "approvers": ["role:risk"], "expires_at": ""}
-    send_event(workspace, event_id, "approval.requested", data)
+    payload = {"order_id": order_id, "requested_by": by, "approvers": ["role:risk"], "expires_at": ""}
+    send_event(workspace, event_id, "approval.requested", payload)
 
 
-def send_event(workspace: Workspace, event_id, event_type, data):
-    assert workspace.bot.receiver.handle_once(Event(event_id, event_type, "2026-11-29T10:00:00Z", data))
+def send_event(workspace: Workspace, event_id, event_type, payload):
+    assert workspace.bot.receiver.handle_once(Event(event_id, event_type, "2026-11-29T10:00:00Z", payload))
 
 
 def find_message(workspace: Workspace, order_id):
@@ -109,8 +108,8 @@ def test_requester_in_slack_is_notified(approval_workspace: Workspace, kind, tex
     order_id = place_order(approval_workspace, actor="slack:T1:U1")
     request_approval(approval_workspace, order_id, by="slack:T1:U1")
     wait_until(lambda: find_message(approval_workspace, order_id))
-    data = {"order_id": order_id, "decided_by": "slack:T1:U2", "reason": ""}
-    send_event(approval_workspace, "E2", f"approval.{kind}", data)
+    payload = {"order_id": order_id, "decided_by": "slack:T1:U2", "reason": ""}
+    send_event(approval_workspace, "E2", f"approval.{kind}", payload)
     body = approval_workspace.slack.wait_for("chat.postMessage", 2)[1].body
     assert (body["channel"], body["text"].startswith(text)) == ("D-U1", True)
 
@@ -175,8 +174,10 @@ def test_nothing_is_posted_without_a_channel_or_for_another_workspace(workspace:
 
 def test_message_of_a_change_follows_the_order_after_a_crash(workspace: Workspace):
     services, orders = workspace.bot.services, workspace.oms.orders
-    previous = orders.add(TICKET | {"client_order_id": "T1:V1:0"}, "slack:T1:U1")
-    successor = orders.add(TICKET | {"client_order_id": "T1:V2:0"}, "slack:T1:U1", replaces=previous["id"])
+    previous = orders.add(ORDER_BODY | {"client_order_id": "T1:V1:0"}, "slack:T1:U1")
+    successor = orders.add(
+        ORDER_BODY | {"client_order_id": "T1:V2:0"}, "slack:T1:U1", replaces=previous["id"]
+    )
     orders.move(previous["id"], "REPLACED", "slack:T1:U1")
     previous["replaced_by"] = successor["id"]
     services.order_messages.save(OrderMessage(previous["id"], MessageKind.ORDER, "C1", "5.0", "T1", "U1"))

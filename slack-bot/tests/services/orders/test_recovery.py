@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from app.delivery.order_messages import MessageKind
-from app.delivery.pending_orders import PendingOrder, PendingOrderStore, PendingState
+from app.delivery.pending_orders import PendingOrderStore, PendingState
 from app.forms.portfolio_values import PositionKey
 from app.services.notifications.delivery import deliver_notifications
 from app.services.orders.closes import CLOSE_PREFIX
@@ -17,22 +17,19 @@ from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.order_factories import build_order_state
-
-KEY = "T1:V1:0"
-PENDING = PendingOrder(KEY, 1000.0, "T1", "U1", "C1", "req-1", "BUY 50 MSFT in Growth", PendingState.UNKNOWN)
-TICKET = {"portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "MARKET"}
+from tests.services.orders.pending_orders import ORDER_BODY, ORDER_KEY, PENDING_ORDER
 
 
 def add_pending_order(workspace: Workspace, status="ACCEPTED"):
     orders = workspace.oms.orders
-    order = orders.add(TICKET | {"client_order_id": KEY}, "slack:T1:U1")
+    order = orders.add(ORDER_BODY | {"client_order_id": ORDER_KEY}, "slack:T1:U1")
     orders.move(order["id"], status, "slack:T1:U1")
     return order["id"]
 
 
 def test_order_without_a_message_gets_it_after_the_restart(workspace: Workspace):
     add_pending_order(workspace)
-    workspace.bot.services.pending_orders.add(PENDING)
+    workspace.bot.services.pending_orders.add(PENDING_ORDER)
     recover_orders(workspace.bot.services, 1030.0)
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert (posted["channel"], "BUY 50 MSFT" in posted["text"]) == ("C1", True)
@@ -44,7 +41,7 @@ def test_order_without_a_message_gets_it_after_the_restart(workspace: Workspace)
 
 def test_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
     add_pending_order(workspace)
-    workspace.bot.services.pending_orders.add(replace(PENDING, state=PendingState.INTERRUPTED))
+    workspace.bot.services.pending_orders.add(replace(PENDING_ORDER, state=PendingState.INTERRUPTED))
     recover_orders(workspace.bot.services, 1030.0)
     assert "you may see it twice" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
 
@@ -53,7 +50,7 @@ def test_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
 def test_order_that_was_not_placed_is_reported_to_its_user(workspace: Workspace, status):
     if status:
         add_pending_order(workspace, status)
-    workspace.bot.services.pending_orders.add(PENDING)
+    workspace.bot.services.pending_orders.add(PENDING_ORDER)
     recover_orders(workspace.bot.services, 1030.0)
     body = workspace.slack.wait_for("chat.postMessage")[0].body
     assert body["channel"] == "D-U1"
@@ -64,7 +61,7 @@ def test_order_that_was_not_placed_is_reported_to_its_user(workspace: Workspace,
 def test_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
     services = workspace.bot.services
     monkeypatch.setattr(services.send_queue, "put", lambda *_, **__: None)  # the bot is killed first
-    services.pending_orders.add(PENDING)
+    services.pending_orders.add(PENDING_ORDER)
     recover_orders(services, 1030.0)
     assert services.pending_orders.list_unresolved() == []
     clock = time.time
@@ -78,7 +75,7 @@ def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
     workspace: Workspace, monkeypatch
 ):
     services, order_id = workspace.bot.services, add_pending_order(workspace, "AWAITING_APPROVAL")
-    services.pending_orders.add(PENDING)
+    services.pending_orders.add(PENDING_ORDER)
     with monkeypatch.context() as killed:
         killed.setattr(services.send_queue, "put", lambda *_, **__: None)
         recover_orders(services, 1030.0)
@@ -95,22 +92,22 @@ def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
 
 def test_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
     orders, services = workspace.oms.orders, workspace.bot.services
-    ticket = TICKET | {"side": "SELL", "client_order_id": "of-the-oms"}
+    ticket = ORDER_BODY | {"side": "SELL", "client_order_id": "of-the-oms"}
     orders.move(orders.add(ticket, "slack:T1:U1")["id"], "FILLED", "slack:T1:U1")
-    key = f"{CLOSE_PREFIX}{KEY}|{PositionKey('Growth', 'MSFT').dump()}"
-    services.pending_orders.add(replace(PENDING, key=key))
+    key = f"{CLOSE_PREFIX}{ORDER_KEY}|{PositionKey('Growth', 'MSFT').dump()}"
+    services.pending_orders.add(replace(PENDING_ORDER, key=key))
     recover_orders(services, 1030.0)
     assert "SELL 50 MSFT" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
     wait_until(lambda: not services.pending_orders.list_unresolved())
 
 
 def test_oms_has_time_to_record_an_order(workspace: Workspace):
-    workspace.bot.services.pending_orders.add(PENDING)
+    workspace.bot.services.pending_orders.add(PENDING_ORDER)
     recover_orders(workspace.bot.services, 1005.0)
     workspace.oms.default_responses["find_order"] = Response(500)
     recover_orders(workspace.bot.services, 1030.0)
     assert workspace.slack.list_requests("chat.postMessage") == []
-    assert workspace.bot.services.pending_orders.list_unresolved() == [PENDING]
+    assert workspace.bot.services.pending_orders.list_unresolved() == [PENDING_ORDER]
 
 
 def test_placed_order_and_a_denied_one_leave_nothing_pending(workspace: Workspace):
@@ -126,8 +123,8 @@ def test_rows_of_an_earlier_process_are_adopted(tmp_path):
     first = create_storage(open_database(url))
     store = PendingOrderStore(first)
     now = time.time()
-    store.add(replace(PENDING, key="a", submitted_at=now, state=PendingState.SUBMITTED))
-    store.add(replace(PENDING, key="b", submitted_at=now + 1, state=PendingState.POSTING))
+    store.add(replace(PENDING_ORDER, key="a", submitted_at=now, state=PendingState.SUBMITTED))
+    store.add(replace(PENDING_ORDER, key="b", submitted_at=now + 1, state=PendingState.POSTING))
     assert store.list_unresolved() == []
     first.database.close()
     second = create_storage(open_database(url))

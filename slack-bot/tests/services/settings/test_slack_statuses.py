@@ -19,7 +19,7 @@ def test_people_who_are_active_again_get_access_back_although_the_event_is_lost(
     assert reported == [{"person": "slack:T1:U2", "status": "active"}]
 
 
-def test_bots_share_what_was_reported(workspace: Workspace):
+def test_bots_share_reported_statuses(workspace: Workspace):
     """Another bot reported that the person is active, so a second deactivation is a change for this bot."""
     services = workspace.bot.services
     person = {"id": "U2", "team_id": "T1", "deleted": True}

@@ -15,7 +15,7 @@ from app.services.settings.workspace_claim import run_workspace_claim
 from tests import factories
 from tests.conftest import WAITS
 from tests.fakes import Response, build_problem
-from tests.oms_client.test_statement import KEY
+from tests.oms_client.statement_keys import STATEMENT_KEY
 
 CLAIM = "/workspaces:claim"
 CLAIMED = Response(201, {"team_id": "T1", "tenant": "alpha"})
@@ -24,7 +24,7 @@ CLAIMED = Response(201, {"team_id": "T1", "tenant": "alpha"})
 @pytest.fixture
 def services(slack, oms):
     settings = factories.build_settings(
-        slack.api_url, oms.url, oms_api_key=KEY, bot_statement_secret="s" * 40
+        slack.api_url, oms.url, oms_api_key=STATEMENT_KEY, bot_statement_secret="s" * 40
     )
     waits = replace(WAITS, claim_every=0.01)
     services = Services(

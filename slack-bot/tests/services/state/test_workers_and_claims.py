@@ -18,15 +18,15 @@ def test_work_beyond_the_capacity_is_refused_at_once():
     with pytest.raises(QueueFull):
         workers.submit("req-1", release.wait)
     release.set()
-    assert all(each.result(2) for each in running)
-    assert workers.submit("req-1", lambda: 3).result(2) == 3
+    assert all(each.result(60) for each in running)
+    assert workers.submit("req-1", lambda: 3).result(60) == 3
     workers.stop()
 
 
 def test_failure_is_logged_with_its_request_id(caplog):
     workers = Workers("test", threads=1, waiting=0)
     with pytest.raises(ZeroDivisionError):
-        workers.submit("req-9", lambda: 1 / 0).result(2)
+        workers.submit("req-9", lambda: 1 / 0).result(60)
     workers.stop()
     assert [getattr(record, "request_id", "") for record in caplog.records] == ["req-9"]
 

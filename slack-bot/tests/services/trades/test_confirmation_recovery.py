@@ -9,22 +9,19 @@ import pytest
 from app.services.trades.confirmation_recovery import recover_confirmations, run_recovery
 from support.conditions import wait_until
 from tests.conftest import Workspace
-from tests.delivery.test_confirmation_store import OWED as STORED
+from tests.delivery.pending_confirmations import CONFIRMATION as STORED
 from tests.fakes import Response, build_problem
+from tests.services.trades.trade_requests import TRADE_REQUEST
 
-BODY = {
-    "symbol": "AAPL", "quantity": "100", "gmv": "17500",
-    "side": "BUY", "portfolio_name": "Growth", "user_id": "U1",
-}  # fmt: skip
 NOW = 5000.0
-OWED = replace(STORED, submitted_at=NOW - 60)
+CONFIRMATION = replace(STORED, submitted_at=NOW - 60)
 
 
 @pytest.fixture
 def workspace_after_crash(workspace: Workspace):
     """Provide a bot whose previous process ended while a trade was being sent."""
-    workspace.bot.services.confirmations.add(OWED)
-    workspace.bot.services.confirmations.release(OWED.key, is_unknown=True)
+    workspace.bot.services.confirmations.add(CONFIRMATION)
+    workspace.bot.services.confirmations.release(CONFIRMATION.key, is_unknown=True)
     return workspace
 
 
@@ -44,7 +41,7 @@ def list_posts(workspace: Workspace, count=1):
 def test_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redrawn(
     workspace_after_crash: Workspace,
 ):
-    workspace_after_crash.oms.record(OWED.key, BODY)
+    workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
     for _ in range(3):
         run_due_recovery(workspace_after_crash)
     ((channel, text),) = list_posts(workspace_after_crash)
@@ -56,11 +53,11 @@ def test_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redrawn
 
 
 def test_confirmation_names_its_trade_in_the_metadata(workspace_after_crash: Workspace):
-    workspace_after_crash.oms.record(OWED.key, BODY)
+    workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
     run_due_recovery(workspace_after_crash)
     list_posts(workspace_after_crash)
     metadata = workspace_after_crash.slack.list_requests("chat.postMessage")[0].body["metadata"]
-    payload = {"trade_id": workspace_after_crash.oms.trades[OWED.key]["trade_id"]}
+    payload = {"trade_id": workspace_after_crash.oms.trades[CONFIRMATION.key]["trade_id"]}
     assert metadata == {"event_type": "trade_confirmed", "event_payload": payload}
 
 
@@ -74,10 +71,10 @@ def test_trade_that_was_not_recorded_is_reported_to_its_user_only(workspace_afte
 
 
 def test_trade_that_the_oms_may_still_be_recording_is_waited_for(workspace_after_crash: Workspace):
-    run_due_recovery(workspace_after_crash, now=OWED.submitted_at + 19)
+    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 19)
     assert workspace_after_crash.slack.calls == []
-    workspace_after_crash.oms.record(OWED.key, BODY)
-    run_due_recovery(workspace_after_crash, now=OWED.submitted_at + 19.5)
+    workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
+    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 19.5)
     assert list_posts(workspace_after_crash)[0][0] == "C1"
 
 
@@ -85,7 +82,7 @@ def test_trade_that_the_oms_may_still_be_recording_is_waited_for(workspace_after
     "trouble", [Response(503), Response(drop=True), build_problem(403, "no", kind="person-refused")]
 )
 def test_confirmation_stays_pending_while_the_oms_is_down(workspace_after_crash: Workspace, trouble):
-    workspace_after_crash.oms.record(OWED.key, BODY)
+    workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
     workspace_after_crash.oms.queue_responses("find", trouble)
     run_due_recovery(workspace_after_crash)
     assert workspace_after_crash.slack.calls == []
@@ -94,7 +91,7 @@ def test_confirmation_stays_pending_while_the_oms_is_down(workspace_after_crash:
 
 
 def test_pending_confirmation_is_dropped_after_a_day(workspace_after_crash: Workspace, caplog):
-    run_due_recovery(workspace_after_crash, now=OWED.submitted_at + 24 * 3600 + 1)
+    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 24 * 3600 + 1)
     assert workspace_after_crash.bot.services.confirmations.list_unresolved() == []
     assert workspace_after_crash.slack.calls == []
     assert "Confirmations given up" in caplog.text
@@ -104,10 +101,12 @@ def test_recovered_confirmation_is_sent_by_response_url_if_the_bot_is_not_in_the
     workspace_after_crash: Workspace,
 ):
     url, key = workspace_after_crash.slack.response_url, "T1:V2:0"
-    fresh = replace(OWED, key=key, root_view_id="V2", response_url=url, response_url_expires_at=NOW + 60)
+    fresh = replace(
+        CONFIRMATION, key=key, root_view_id="V2", response_url=url, response_url_expires_at=NOW + 60
+    )
     workspace_after_crash.bot.services.confirmations.add(fresh)
     workspace_after_crash.bot.services.confirmations.release(key, is_unknown=True)
-    workspace_after_crash.oms.record(key, BODY)
+    workspace_after_crash.oms.record(key, TRADE_REQUEST)
     workspace_after_crash.slack.queue_responses(
         "chat.postMessage", *[Response(body={"ok": False, "error": "not_in_channel"})] * 2
     )
@@ -116,7 +115,7 @@ def test_recovered_confirmation_is_sent_by_response_url_if_the_bot_is_not_in_the
 
 
 def test_repeated_press_and_the_recovery_confirm_once(workspace_after_crash: Workspace):
-    workspace_after_crash.oms.record(OWED.key, BODY)
+    workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
     assert workspace_after_crash.submit() == {"response_action": "clear"}
     run_due_recovery(workspace_after_crash)
     assert [channel for channel, _ in list_posts(workspace_after_crash)] == ["C1"], (
@@ -125,7 +124,7 @@ def test_repeated_press_and_the_recovery_confirm_once(workspace_after_crash: Wor
 
 
 def test_repeated_submission_after_a_recovery_is_answered_privately(workspace_after_crash: Workspace):
-    workspace_after_crash.oms.record(OWED.key, BODY)
+    workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
     run_due_recovery(workspace_after_crash)
     assert workspace_after_crash.submit() == {"response_action": "clear"}
     assert [channel for channel, _ in list_posts(workspace_after_crash, 2)] == ["C1", "D-U1"]
@@ -135,7 +134,7 @@ def test_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(wo
     workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(workspace.bot.services.confirmations.list_unresolved)
-    workspace.oms.record("T1:V1:0", BODY)
+    workspace.oms.record("T1:V1:0", TRADE_REQUEST)
     run_due_recovery(workspace, time.time())
     assert list_posts(workspace)[0][0] == "C1"
 
@@ -153,13 +152,13 @@ def test_sent_confirmation_is_not_pending(workspace: Workspace, answer):
 
 
 def test_error_in_one_recovery_does_not_end_the_others(workspace_after_crash: Workspace, monkeypatch, caplog):
-    workspace_after_crash.bot.services.confirmations.add(replace(OWED, key="T1:V2:0"))
+    workspace_after_crash.bot.services.confirmations.add(replace(CONFIRMATION, key="T1:V2:0"))
     workspace_after_crash.bot.services.confirmations.release("T1:V2:0", is_unknown=True)
     find_trade, calls = workspace_after_crash.bot.services.oms.find_trade, []
 
-    def broken_once(*arguments, **named):
+    def broken_once(*arguments, **keywords):
         calls.append(1)
-        return find_trade(*arguments, **named) if len(calls) > 1 else 1 / 0
+        return find_trade(*arguments, **keywords) if len(calls) > 1 else 1 / 0
 
     monkeypatch.setattr(workspace_after_crash.bot.services.oms, "find_trade", broken_once)
     run_due_recovery(workspace_after_crash)
@@ -168,9 +167,9 @@ def test_error_in_one_recovery_does_not_end_the_others(workspace_after_crash: Wo
 
 
 def test_recovery_runs_until_the_bot_stops(workspace: Workspace):
-    workspace.bot.services.confirmations.add(replace(OWED, submitted_at=time.time() - 1))
-    workspace.bot.services.confirmations.release(OWED.key, is_unknown=True)
-    workspace.oms.record(OWED.key, BODY)
+    workspace.bot.services.confirmations.add(replace(CONFIRMATION, submitted_at=time.time() - 1))
+    workspace.bot.services.confirmations.release(CONFIRMATION.key, is_unknown=True)
+    workspace.oms.record(CONFIRMATION.key, TRADE_REQUEST)
     thread = threading.Thread(target=run_recovery, args=(workspace.bot.services,))
     thread.start()
     assert list_posts(workspace)[0][0] == "C1"
@@ -183,10 +182,12 @@ def test_result_without_a_channel_or_an_open_form_is_sent_as_a_direct_message(
     workspace_after_crash: Workspace,
 ):
     key = "T1:V3:0"
-    workspace_after_crash.bot.services.confirmations.add(replace(OWED, key=key, channel="", view_id="V3"))
+    workspace_after_crash.bot.services.confirmations.add(
+        replace(CONFIRMATION, key=key, channel="", view_id="V3")
+    )
     workspace_after_crash.bot.services.confirmations.release(key, is_unknown=True)
     workspace_after_crash.slack.refuse("views.update", "not_found")
-    workspace_after_crash.oms.record(key, BODY)
-    workspace_after_crash.oms.record(OWED.key, BODY)
+    workspace_after_crash.oms.record(key, TRADE_REQUEST)
+    workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
     run_due_recovery(workspace_after_crash)
     assert sorted(channel for channel, _ in list_posts(workspace_after_crash, 2)) == ["C1", "D-U1"]

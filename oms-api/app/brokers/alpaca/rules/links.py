@@ -22,6 +22,7 @@ class Links:
 
     def __init__(self) -> None:
         self._legs: dict[str, dict[bool, str]] = {}  # by their primary, the stop and the other one
+        self._ended: dict[str, dict[bool, str]] = {}  # likewise, legs that ended before this process began
         self._links: dict[str, OrderLink] = {}  # by the id of the leg
         self._broker_ids: dict[str, str] = {}  # of legs, by our id
         self._names: dict[str, str] = {}  # our ids of legs, by Alpaca's
@@ -32,7 +33,8 @@ class Links:
     def add(self, links: Iterable[OrderLink]) -> None:
         """Note legs that were, or are about to be, sent."""
         for link in links:
-            self._legs.setdefault(link.primary_id, {})[link.is_stop] = link.leg_id
+            legs = self._ended if link.has_ended else self._legs
+            legs.setdefault(link.primary_id, {})[link.is_stop] = link.leg_id
             self._links[link.leg_id] = link
 
     def remove(self, primary_id: str) -> None:
@@ -43,9 +45,11 @@ class Links:
 
     def move(self, primary_id: str, successor_id: str) -> None:
         """Let the legs of a replaced order be those of its successor."""
-        moved = [self._links[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)]
+        moved_links = [
+            self._links[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)
+        ]
         self.remove(primary_id)
-        self.add(moved)
+        self.add(moved_links)
 
     def find_primary(self, leg_id: str) -> str | None:
         """Return the order that a leg was sent with, None for an order that is not a leg."""
@@ -63,19 +67,28 @@ class Links:
     def list_group(self, order_id: str) -> list[str]:
         """Return the orders that were sent together with an order, and the order itself."""
         primary_id = self.find_primary(order_id) or order_id
-        return [primary_id, *self.list_legs(primary_id)]
+        return list(dict.fromkeys([primary_id, *self.list_legs(primary_id), order_id]))
 
     def list_held(self, order_ids: Iterable[str]) -> list[OrderReport]:
         """Return the latest reports of the legs that are held beside other orders of their groups."""
-        given = set(order_ids)
-        groups = {self.find_primary(order_id) or order_id for order_id in given}
+        given_ids = set(order_ids)
+        groups = {self.find_primary(order_id) or order_id for order_id in given_ids}
         legs = {leg for primary_id in sorted(groups) for leg in self.list_legs(primary_id)}
-        return [self._translate_hold(self._held[leg]) for leg in sorted(legs - given) if leg in self._held]
+        return [
+            self._translate_hold(self._held[leg]) for leg in sorted(legs - given_ids) if leg in self._held
+        ]
 
     def list_unreported(self) -> list[OrderLink]:
         """Return the links of the legs whose ids at Alpaca are not known, the oldest first."""
         unreported = [link for link in self._links.values() if link.leg_id not in self._broker_ids]
         return sorted(unreported, key=lambda link: link.created_at)
+
+    def forget_unreported_ended(self) -> None:
+        """Forget the legs that have ended here and that Alpaca did not report when they were read."""
+        for link in self.list_unreported():
+            if link.has_ended:
+                del self._links[link.leg_id]
+                del self._ended[link.primary_id][link.is_stop]
 
     def is_unknown_leg(self, report: OrderReport) -> bool:
         """Return whether a report is that of a linked order which cannot be named yet."""
@@ -85,8 +98,8 @@ class Links:
     def name_reports(self, report: OrderReport) -> list[OrderReport]:
         """Return a report and those of its legs, each under our id."""
         self._record_legs(report)
-        named = [self.name_report(leg) for leg in report.legs]
-        return [self.name_report(report._replace(legs=())), *named]
+        named_legs = [self.name_report(leg) for leg in report.legs]
+        return [self.name_report(report._replace(legs=())), *named_legs]
 
     def name_report(self, report: OrderReport) -> OrderReport:
         """Return a report under our id, and its status in our words.
@@ -99,12 +112,12 @@ class Links:
         name = self._names.get(report.broker_id)
         if name is None:
             return report
-        named = report._replace(order_id=name)
-        if named.status == WAITING:
-            self._held[name] = named
-            return self._translate_hold(named)
+        named_report = report._replace(order_id=name)
+        if named_report.status == WAITING:
+            self._held[name] = named_report
+            return self._translate_hold(named_report)
         self._held.pop(name, None)
-        return named
+        return named_report
 
     def _is_replaced_by_stop(self, report: OrderReport) -> bool:
         successor = self._links.get(self._names.get(report.replaced_by or "", ""))
@@ -117,13 +130,15 @@ class Links:
     def _record_legs(self, report: OrderReport) -> None:
         """Note Alpaca's ids of the legs, and whether they wait for their entry."""
         primary_id = self._names.get(report.broker_id, report.order_id)
-        legs = self._legs.get(primary_id, {})
+        legs, ended = self._legs.get(primary_id, {}), self._ended.get(primary_id, {})
         is_entry = report.order_class in {OrderClass.BRACKET, OrderClass.OTO}
         renamed = {leg.kind in STOPS for leg in report.legs if not _CHOSEN_BY_ALPACA.fullmatch(leg.order_id)}
         for leg in report.legs:
             is_stop = leg.kind in STOPS
             if _CHOSEN_BY_ALPACA.fullmatch(leg.order_id) is None:
                 self._note(leg.order_id, leg.broker_id)  # its replacement has our id
+            elif is_stop in ended:
+                self._note(ended[is_stop], leg.broker_id)  # a working leg of its kind is its replacement
             elif is_stop not in renamed and is_stop in legs:
                 self._note(legs[is_stop], leg.broker_id)
             if is_entry and report.status != "filled" and primary_id not in self._filled:

@@ -1,4 +1,7 @@
-"""Orders as Alpaca's requests. Amounts are texts without an exponent."""
+"""Build the requests that send and replace orders at Alpaca.
+
+Amounts are decimal strings without an exponent.
+"""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -12,7 +15,7 @@ _PRICES = ("limit_price", "stop_price", "trail_percent")
 
 
 class OrderClass(StrEnum):
-    """Alpaca's names of linked orders."""
+    """Alpaca's classes of linked orders."""
 
     BRACKET = "bracket"  # an entry, a take-profit and a stop-loss
     OTO = "oto"  # an entry and one exit
@@ -37,7 +40,7 @@ def build_order(order: BrokerOrder) -> Body:
 
 
 def build_replacement(successor: BrokerOrder, leaves: Decimal, *, is_linked: bool = False) -> Body:
-    """Return the body of PATCH /v2/orders/{id}. Of linked orders Alpaca changes the prices only.
+    """Return the body of PATCH /v2/orders/{id}. For linked orders, Alpaca changes only the prices.
 
     Alpaca creates a new order of the quantity in the request. Fills of the old order do not count towards it,
     so the request has the unfilled quantity `leaves`.
@@ -54,7 +57,10 @@ def build_replacement(successor: BrokerOrder, leaves: Decimal, *, is_linked: boo
 
 
 def _build_links(order: BrokerOrder) -> Body:
-    """Return the fields of the linked orders. They have no ids, and the order's time in force."""
+    """Return the fields of the linked orders.
+
+    Linked orders have no ids of their own. They have the order's time in force.
+    """
     if not order.linked:
         return {}
     is_pair = any(linked_order.side == order.side for linked_order in order.linked)

@@ -24,9 +24,9 @@ def find_contract(symbol: str, asset_class: str, currency: str, exchange: str) -
     if asset_class in _STOCK_CLASSES:
         primary = exchange if exchange in _PRIMARY_EXCHANGES else ""
         return ContractTerms(symbol.replace(".", " "), STOCK, "SMART", currency, primary)
-    pair = symbol.replace("/", "")
-    if asset_class == FOREX_CLASS and len(pair) == _PAIR_LENGTH and pair.isalpha():
-        return ContractTerms(pair[:_CURRENCY_LENGTH], FOREX, "IDEALPRO", pair[_CURRENCY_LENGTH:])
+    currencies = symbol.replace("/", "")
+    if asset_class == FOREX_CLASS and len(currencies) == _PAIR_LENGTH and currencies.isalpha():
+        return ContractTerms(currencies[:_CURRENCY_LENGTH], FOREX, "IDEALPRO", currencies[_CURRENCY_LENGTH:])
     return None
 
 

@@ -61,8 +61,8 @@ class IbkrOrderTracker:
     @property
     def orders(self) -> list[IbkrTrackedOrder]:
         """All orders, oldest first."""
-        found = {id(tracked): tracked for tracked in self._by_id.values()}
-        return sorted(found.values(), key=lambda tracked_order: tracked_order.perm_id)
+        orders_by_identity = {id(tracked): tracked for tracked in self._by_id.values()}
+        return sorted(orders_by_identity.values(), key=lambda tracked_order: tracked_order.perm_id)
 
     def add_chains(self, chains: Iterable[ReplacementChain]) -> None:
         """Note the replacements of orders that IBKR knows under their first id."""
@@ -108,12 +108,12 @@ class IbkrOrderTracker:
 
     def apply_status(self, report: StatusReport, at: datetime) -> list[BrokerEvent]:
         """Return the new events of a status. That of an unknown order is left for the order's own report."""
-        own = self._by_venue_id.get(report.venue_id) if report.client_id == self._client_id else None
-        tracked = own or self._by_perm_id.get(report.perm_id)
+        own_order = self._by_venue_id.get(report.venue_id) if report.client_id == self._client_id else None
+        tracked = own_order or self._by_perm_id.get(report.perm_id)
         return [] if tracked is None else self._apply_state(tracked, report, at)
 
     def apply_fill(self, fill: IbkrFillReport, at: datetime) -> list[BrokerEvent]:
-        """Return the new events of an execution. A correction takes the executions before it back."""
+        """Return the new events of an execution. A correction reverses the executions before it."""
         tracked = self._identify(fill.ref, fill.venue_id, fill.client_id, fill.perm_id)
         fill_report = tracked.fills.get(fill.base_id)
         if fill_report is not None and fill.number <= fill_report.number:
@@ -127,8 +127,8 @@ class IbkrOrderTracker:
         if fill.quantity:
             events.append(build_execution(owner, fill))
         self._by_execution[fill.execution_id] = tracked
-        waiting = self._charges.pop(fill.execution_id, None)
-        charged = [] if waiting is None else self.apply_charge(waiting, at)
+        waiting_charge = self._charges.pop(fill.execution_id, None)
+        charged = [] if waiting_charge is None else self.apply_charge(waiting_charge, at)
         return events + charged + self._report_end(tracked, at)
 
     def apply_charge(self, report: ChargeReport, at: datetime) -> list[BrokerEvent]:
@@ -170,10 +170,10 @@ class IbkrOrderTracker:
     def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of exits that are open while their entry is not, after all were read."""
         read = set(open_venue_ids)
-        waiting = [order for order in self.orders if order.is_waiting and order.venue_id in read]
+        waiting_orders = [order for order in self.orders if order.is_waiting and order.venue_id in read]
         return [
             event
-            for order in waiting
+            for order in waiting_orders
             if order.parent_venue_id not in read
             for event in self._accept(order, at)
         ]
@@ -183,10 +183,10 @@ class IbkrOrderTracker:
         """The orders whose end waits for fills."""
         return list(self._held.values())
 
-    def note_reading(self, held: Iterable[IbkrTrackedOrder], at: datetime) -> list[BrokerEvent]:
+    def note_reading(self, held_orders: Iterable[IbkrTrackedOrder], at: datetime) -> list[BrokerEvent]:
         """Return the ends that wait no more. All executions were read since these ends were held."""
         events: list[BrokerEvent] = []
-        for tracked in held:
+        for tracked in held_orders:
             if tracked.held_end is not None:
                 tracked.held_end = tracked.held_end.count_reading()
                 events += self._report_end(tracked, at)
@@ -258,8 +258,10 @@ class IbkrOrderTracker:
     def _accept_exits(self, entry: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of the exits that waited for an entry."""
         exits = [order for order in self.orders if order.is_waiting and not order.is_closed]
-        mine = [order for order in exits if entry.venue_id and order.parent_venue_id == entry.venue_id]
-        return [event for order in mine for event in self._accept(order, at)]
+        exits_of_entry = [
+            order for order in exits if entry.venue_id and order.parent_venue_id == entry.venue_id
+        ]
+        return [event for order in exits_of_entry for event in self._accept(order, at)]
 
     def _accept(self, tracked: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         if tracked.is_accepted:
@@ -278,12 +280,12 @@ class IbkrOrderTracker:
 
     def _report_end(self, tracked: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that waits for no fill any more."""
-        held = tracked.held_end
-        if held is None or tracked.must_wait:
+        held_end = tracked.held_end
+        if held_end is None or tracked.must_wait:
             return []
         self._close(tracked, Canceled(tracked.order_id, at))
         tracked.is_cancel_requested = False
-        return [held.event, *self._refuse(tracked, _ENDED, at)]
+        return [held_end.event, *self._refuse(tracked, _ENDED, at)]
 
     def _close(self, tracked: IbkrTrackedOrder, end: Canceled | Lapsed | Rejected | None = None) -> None:
         tracked.close(end)

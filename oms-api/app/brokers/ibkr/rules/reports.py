@@ -60,7 +60,9 @@ class IbkrOrderReport(NamedTuple):
     oca_group: str = ""
     oca_type: str = ""
 
-    def build_order(self, order_id: str, filled: Decimal, portfolio_id: int, at: datetime) -> BrokerOrder:
+    def build_order(
+        self, order_id: str, filled_quantity: Decimal, portfolio_id: int, at: datetime
+    ) -> BrokerOrder:
         """Return the order in our words."""
         return BrokerOrder(
             order_id,
@@ -69,7 +71,7 @@ class IbkrOrderReport(NamedTuple):
             self.side,
             self.kind,
             self.quantity,
-            max(self.quantity - filled, ZERO),
+            max(self.quantity - filled_quantity, ZERO),
             at,
             limit_price=self.limit_price,
             stop_price=self.stop_price,
@@ -83,8 +85,14 @@ class IbkrOrderReport(NamedTuple):
 
     def has_terms_of(self, order: BrokerOrder) -> bool:
         """Return whether IBKR works the order with the quantity and the prices of `order`."""
-        mine = (self.quantity, self.limit_price, self.stop_price, self.trail_amount, self.trail_percent)
-        others = (
+        reported_terms = (
+            self.quantity,
+            self.limit_price,
+            self.stop_price,
+            self.trail_amount,
+            self.trail_percent,
+        )
+        order_terms = (
             order.quantity,
             order.limit_price,
             order.stop_price,
@@ -92,7 +100,7 @@ class IbkrOrderReport(NamedTuple):
             order.trail_percent,
         )
         is_same_end = self.expires_at in {None, order.expires_at}  # None: TWS wrote it in another form
-        return mine == others and is_same_end and self.time_in_force is order.time_in_force
+        return reported_terms == order_terms and is_same_end and self.time_in_force is order.time_in_force
 
     def is_changed_to(self, order: BrokerOrder, previous: "IbkrOrderReport | None") -> bool:
         """Return whether IBKR works the order as changed to `order`; `previous` is the report before.

@@ -101,10 +101,10 @@ class IbkrTrackedOrder:
     @property
     def must_wait(self) -> bool:
         """Whether the end of the order waits for fills."""
-        held = self.held_end
-        if held is None or held.readings >= MAX_INCOMPLETE_READINGS:
+        held_end = self.held_end
+        if held_end is None or held_end.readings >= MAX_INCOMPLETE_READINGS:
             return False
-        return not held.is_filled_known or self.has_missing_fills
+        return not held_end.is_filled_known or self.has_missing_fills
 
     def hold_end(self, at: datetime, *, is_filled_known: bool) -> None:
         """Note that the order ends: canceled on request, at the time it was good for, or by IBKR."""
@@ -142,8 +142,8 @@ class IbkrTrackedOrder:
 
     def list_charges(self) -> list[Charged]:
         """Return the charges of the executions, without those of corrected ones."""
-        found = (self.charges.get(fill.execution_id) for fill in self.fills.values() if fill.quantity)
-        return [charged for charged in found if charged is not None]
+        charges = (self.charges.get(fill.execution_id) for fill in self.fills.values() if fill.quantity)
+        return [charged for charged in charges if charged is not None]
 
     def build_state(self, order_id: str, portfolio_id: int, at: datetime) -> OrderState | None:
         """Return the state of the order under one of its ids, None if only its executions are known."""

@@ -17,6 +17,7 @@ from app.orders.service.approval.deciders import find_decider, require_decider
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
 from app.orders.service.batch.order_results import build_result, find_repeated_change, find_repeated_request
+from app.orders.service.broker.pair_swaps import is_watched_order, sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import DecideApproval, RequestOverride
 from app.orders.service.contingent_orders.groups import (
@@ -59,7 +60,7 @@ def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResu
     Raises NoSuchOrder, NotAwaitingApproval, PriceMoved.
     """
     origin = command.origin
-    order = context.order_for(origin, command.order_id)
+    order = context.get_visible_order(origin, command.order_id)
     repeated = find_repeated_change(context, origin, order)
     if repeated is not None:
         return repeated
@@ -102,7 +103,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     earlier_result = find_repeated_request(context, origin)
     if earlier_result is not None:
         return earlier_result
-    denied = context.order_for(origin, command.order_id)
+    denied = context.get_visible_order(origin, command.order_id)
     code = _require_overridable(context, denied)
     count_order_message(context, origin, denied)
     order = store_order(context, _copy_order(context, denied, origin))
@@ -138,7 +139,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
             deny_order(context, one, denial, at, request_key=_find_request_key(command, order, one))
             cancel_open_orders(context, orders, at, "risk", reason="The other order of the group was denied.")
             return
-    for one in orders:
+    for one in sort_pairs(context, orders):
         if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:
             continue  # a fill of the other canceled it
         prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
@@ -149,7 +150,13 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
 
 
 def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
-    """Send an approved order. A replacement with nothing left to fill becomes FILLED."""
+    """Send an approved order. A replacement with nothing left to fill becomes FILLED.
+
+    One that we watch, because its broker links no orders, is HELD while the other one of its pair rests.
+    """
+    if order.leaves_quantity and is_watched_order(context, order):
+        context.order_store.change_status(order, Status.HELD, at, actor, **details)
+        return
     if order.leaves_quantity:
         send_order(context, order, at, actor, **details)
         return

@@ -37,17 +37,19 @@ def verify_approvals(connection: Connection, verdict: Verdict) -> None:
         for request in requests
     ]
     published = [
-        _build_key(event.tenant_id, event.type, event.at, event.facts)
+        _build_key(event.tenant_id, event.type, event.at, event.payload)
         for event in events
         if event.type == REQUESTED
     ]
     _add_findings(verdict, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, published))
     audited = [
-        _build_key(act.tenant_id, act.action, act.at, {"order_id": act.target} | dict(act.after or {}))
-        for act in list_actions(connection, "approval.")
+        _build_key(
+            entry.tenant_id, entry.action, entry.at, {"order_id": entry.target} | dict(entry.after or {})
+        )
+        for entry in list_actions(connection, "approval.")
     ]
     masked = [
-        _build_key(event.tenant_id, event.type, event.at, mask_secrets(event.facts)) for event in events
+        _build_key(event.tenant_id, event.type, event.at, mask_secrets(event.payload)) for event in events
     ]
     _add_findings(verdict, "event", find_unmatched(OrderCheck.APPROVAL, "event", masked, audited))
     expected = list(
@@ -67,24 +69,24 @@ def _iterate_expected_keys(
         kind = find_approval_event(event.from_status, event.to_status, event.actor)
         if kind is None:
             continue
-        by: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
+        person: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
         request = requests.get((event.tenant_id, event.order_id))
         if request is None or request.requested_at > event.at:
-            by = "nobody: there was no request"
-        yield (event.tenant_id, kind, event.at, event.order_id, portfolio_id, by)
+            person = "nobody: there was no request"
+        yield (event.tenant_id, kind, event.at, event.order_id, portfolio_id, person)
 
 
 def _build_event_key(event: RiskEvent) -> Key:
-    payload = event.facts
-    by = payload.get("requested_by" if event.type == REQUESTED else "decided_by")
+    payload = event.payload
+    person = payload.get("requested_by" if event.type == REQUESTED else "decided_by")
     where = (payload.get("order_id"), payload.get("portfolio_id"))
-    return (event.tenant_id, event.type, event.at, *where, by)
+    return (event.tenant_id, event.type, event.at, *where, person)
 
 
 def _build_key(tenant_id: int, kind: str, at: Timestamp, payload: dict[str, Any]) -> Key:
     return (tenant_id, kind, at, orjson.dumps(payload, option=orjson.OPT_SORT_KEYS).decode())
 
 
-def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+def _add_findings(verdict: Verdict, location: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.add_findings(f"approval {place}", [finding])
+        verdict.add_findings(f"approval {location}", [finding])

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -39,7 +38,7 @@ from app.orders.service.submission_queue import CommittedOrder
 from app.risk.queries.losses import BaselineReader
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.losses import LossBaseline
-from app.risk.rules.switches import ALL_ACTIVE, SwitchScope, get_strictest_state
+from app.risk.rules.switches import ALL_ACTIVE, ScopedTradingState, SwitchScope, get_strictest_state
 from app.risk.rules.values import Limits, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
@@ -68,13 +67,6 @@ class BatchServices:
     signals: "SignalHandler[BatchContext] | None" = None
 
 
-class ScopedTradingState(NamedTuple):
-    """A trading state, and the scope of the kill switch that sets it."""
-
-    state: TradingState
-    scope: SwitchScope
-
-
 _ALL_ACTIVE = ScopedTradingState(TradingState.ACTIVE, SwitchScope.TENANT)
 
 
@@ -90,7 +82,7 @@ class BatchContext:
         services: BatchServices,
         now: datetime,
         loaded: LoadedState | None = None,
-        rate_counts: dict[int, int] | None = None,
+        message_counts: dict[int, int] | None = None,
     ) -> None:
         self.ledger = ledger  # portfolios and positions, and their changes
         self.order_store = OrderStore(ledger)  # orders, and their changes
@@ -114,7 +106,9 @@ class BatchContext:
         # The current command: the id of its request, None for a quote, and its messages in this attempt.
         self.request_id: str | None = None
         self._command, self._messages = 0, 0
-        self._rate_counts = {} if rate_counts is None else rate_counts  # by command, over all attempts
+        self._message_counts = (
+            {} if message_counts is None else message_counts
+        )  # by command, over all attempts
 
     def get_enforcement(self, portfolio_key: PortfolioKey) -> Enforcement:
         """Return how a portfolio enforces trading sessions."""
@@ -138,9 +132,9 @@ class BatchContext:
     def count_order_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
         """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
         self._messages += 1
-        if self._messages > self._rate_counts.get(self._command, 0):
+        if self._messages > self._message_counts.get(self._command, 0):
             self.services.message_rate.take(sender, per_minute)
-            self._rate_counts[self._command] = self._messages
+            self._message_counts[self._command] = self._messages
 
     def find_quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""
@@ -203,7 +197,7 @@ class BatchContext:
             or self.ledger.get_portfolio(portfolio_key).name_key in origin.portfolios
         )
 
-    def order_for(self, origin: Origin, order_id: str) -> Order:
+    def get_visible_order(self, origin: Origin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
         order = self.order_store.get(origin.tenant_id, order_id)
         if not self.sees(origin, order.portfolio_key):
@@ -216,11 +210,11 @@ class BatchContext:
         switches = self.loaded.switches.get(order.tenant_id, ALL_ACTIVE)
         if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
             return _ALL_ACTIVE  # the usual case
-        state, scope = switches.get_state(portfolio.name_key, order.strategy)
-        own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
-        if get_strictest_state(state, own) is not state:
-            return ScopedTradingState(own, SwitchScope.PORTFOLIO)
-        return ScopedTradingState(state, scope)
+        scoped = switches.get_state(portfolio.name_key, order.strategy)
+        portfolio_state = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
+        if get_strictest_state(scoped.state, portfolio_state) is not scoped.state:
+            return ScopedTradingState(portfolio_state, SwitchScope.PORTFOLIO)
+        return scoped
 
     def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:
         """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
@@ -232,7 +226,7 @@ class BatchContext:
     def flush(self) -> None:
         """Write all changes of the batch."""
         self.order_store.renew_stamps()
-        self.ledger.flush(*self.order_store.writes(), *self.writes)
+        self.ledger.flush(*self.order_store.list_writes(), *self.writes)
         self.order_store.note_row_version(get_row_version(self.connection))
         if self.audit_entries:
             record_entries(self.connection, self.audit_entries)

@@ -2,26 +2,31 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from app.brokers.queries import StoredConnection
 from app.instruments.rules import Instrument, InstrumentKey
+from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey
-from app.market_data.rules.values import Quote
+from app.ledger.service.corporate_actions import ActionInputs
+from app.market_data.rules.values import MarkOverride, Quote
 from app.orders.errors import NoSuchOrder
 from app.orders.queries.book import RepeatKey
 from app.orders.rules.approvals import ApprovalRequest
-from app.orders.rules.rows import ExecutionRow, OrderEvent
+from app.orders.rules.broker_requests import BrokerRequest
+from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch.open_orders import RecentOrders
 from app.orders.service.commands import CommandOnOrder, ReviewApprovals, get_order_key
 from app.orders.service.internal_commands import ExpireOrders
+from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import LatchSubject
-from app.risk.rules.switches import Switches
+from app.risk.rules.losses import LossBaseline
+from app.risk.rules.switches import Switches, SwitchScope
 from app.risk.rules.values import Totals
 
-ExecutionKey = tuple[int, str, str]  # tenant id, broker and execution id
 # Plain tuples of a tenant id and a symbol are faster than `InstrumentKey`.
 SymbolKey = tuple[int, str]
 
@@ -53,6 +58,10 @@ class LoadedState:
     unmatched: dict[InstrumentKey, str] = field(default_factory=dict)
     symbols_with_unmatched_quotes: Collection[InstrumentKey] = ()
     last_trade_prices: dict[PositionKey, Decimal] = field(default_factory=dict)  # see `exposure`
+    last_rates: dict[PositionKey, Decimal | None] = field(default_factory=dict)  # see `currency_conversion`
+    stored_quotes: dict[InstrumentKey, Quote | None] = field(default_factory=dict)  # see `restate_prices`
+    stored_marks: dict[InstrumentKey, MarkOverride | None] = field(default_factory=dict)
+    closing_quotes: dict[OrderKey, Quote | None] = field(default_factory=dict)  # see `match_at_close`
     # Executions of earlier batches by (tenant id, symbol, time of the quote).
     consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = field(default_factory=dict)
 
@@ -60,7 +69,11 @@ class LoadedState:
     switches: dict[int, Switches] = field(default_factory=dict)  # by tenant
     broker_connections: dict[tuple[int, str], StoredConnection | None] = field(default_factory=dict)
     unlocked_totals: dict[int, dict[str, Totals]] = field(default_factory=dict)  # see `aggregates`
-    switched_by_losses: dict[PortfolioKey, bool] = field(default_factory=dict)  # see `current_losses`
+    # The name keys of the portfolios that a loss limit switched today, by tenant: see `current_losses`.
+    switched_by_losses: dict[int, set[str]] = field(default_factory=dict)
+    loss_baselines: dict[PortfolioKey, LossBaseline] = field(default_factory=dict)  # see `loss_limits`
+    # All kill switches ever set, by tenant, scope and name key: see `loss_limits`.
+    switch_changes: dict[int, dict[tuple[SwitchScope, str], SwitchChange]] = field(default_factory=dict)
     firm_currencies: dict[int, str] = field(default_factory=dict)  # by tenant
     # The ids of the orders that a holder executed lately: see `execution_latch`.
     recent_executions: dict[tuple[int, LatchSubject], set[str]] = field(default_factory=dict)
@@ -72,6 +85,12 @@ class LoadedState:
     histories: dict[OrderKey, list[OrderEvent]] = field(default_factory=dict)  # see `order_records`
     executions: dict[OrderKey, list[ExecutionRow]] = field(default_factory=dict)
     executed_orders: dict[ExecutionKey, str | None] = field(default_factory=dict)
+    broker_charges: dict[ExecutionKey, Decimal | None] = field(default_factory=dict)  # see `broker_charges`
+    broker_requests: dict[OrderKey, list[BrokerRequest]] = field(default_factory=dict)
+    # Of corporate actions by id.
+    action_inputs: dict[tuple[PortfolioKey, str], ActionInputs] = field(default_factory=dict)
+    # By portfolio, symbol and time: see `load_adoption`.
+    adoptions: dict[tuple[PortfolioKey, str, datetime], TradeRow | None] = field(default_factory=dict)
     overridden: dict[OrderKey, bool] = field(default_factory=dict)  # whether a denied order has an override
     # The orders that a cancellation has canceled in a portfolio, None if it was not there yet.
     canceled_orders: dict[tuple[str, PortfolioKey], list[str] | None] = field(default_factory=dict)
@@ -85,7 +104,7 @@ class LoadedState:
                 if name:
                     self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
-    def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
+    def list_locked_portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
 

@@ -111,11 +111,11 @@ def _find_portfolios(connection: Connection, plan: LoadedState, commands: Sequen
             plan.portfolio_keys |= intraday_keys
         elif isinstance(command, ReviewApprovals):
             origin = command.origin
-            waiting = approvals.list_waiting_requests(
+            requests = approvals.list_waiting_requests(
                 connection, origin.tenant_id, origin.portfolios, command.limit
             )
-            plan.waiting[command] = waiting
-            plan.portfolio_keys |= {request.portfolio_key for request in waiting}
+            plan.waiting[command] = requests
+            plan.portfolio_keys |= {request.portfolio_key for request in requests}
         elif isinstance(command, CheckLosses):
             limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
             plan.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
@@ -148,17 +148,17 @@ def _find_portfolios_by_symbol(
     quotes = [command for command in commands if isinstance(command, MatchQuote)]
     plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
     arrived = {quote.instrument_key: quote for quote in quotes if quote.portfolio_keys is None}
-    released = {
+    released_instruments = {
         InstrumentKey(command.tenant_id, symbol)
         for command in commands
         if isinstance(command, ReleaseOrders)
         for symbol in command.symbols
     }
-    counts = queries.count_open_orders(connection, sorted(arrived.keys() | released))
+    counts = queries.count_open_orders(connection, sorted(arrived.keys() | released_instruments))
     total = 0
     for key, portfolios in counts.items():
         count = sum(number for _, number in portfolios)
-        if key not in released and arrived[key].is_new and total + count > MAX_MATCHES:
+        if key not in released_instruments and arrived[key].is_new and total + count > MAX_MATCHES:
             plan.unmatched[key] = arrived[key].at
         else:
             total += count

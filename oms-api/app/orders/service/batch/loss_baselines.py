@@ -22,14 +22,16 @@ def read_loss_baselines(
     last = find_baselines(connection, tenant_id, portfolio_ids)
     highest = find_highest_closes(connection, tenant_id, portfolio_ids)
     return {
-        portfolio_id: _since_close(baseline, last[portfolio_id], highest[portfolio_id])
+        portfolio_id: _compute_baseline_since_close(baseline, last[portfolio_id], highest[portfolio_id])
         if portfolio_id in highest
         else baseline
         for portfolio_id, baseline in opening.items()
     }
 
 
-def _since_close(opening: LossBaseline, last: Baseline, highest: HighestClose) -> LossBaseline:
+def _compute_baseline_since_close(
+    opening: LossBaseline, last: Baseline, highest: HighestClose
+) -> LossBaseline:
     flows = opening.total_equity - highest.opening_cash
     peak = highest.equity - highest.flows - highest.opening_cash
     return LossBaseline(last.equity + flows - last.flows, opening.total_equity, max(peak, ZERO))

@@ -26,7 +26,7 @@ class OpenOrders:
     row_versions: dict[str, str] = field(default_factory=dict)
     first_end: str = NEVER
 
-    def copied(self) -> "OpenOrders":
+    def copy(self) -> "OpenOrders":
         """Return a copy that can change independently."""
         by_symbol = {symbol: dict(ids) for symbol, ids in self.by_symbol.items() if ids}
         return OpenOrders(self.stamp, dict(self.orders), by_symbol, dict(self.row_versions), self.first_end)
@@ -85,7 +85,7 @@ class OpenOrders:
         if version is not None and order_id in self.orders:
             self.row_versions[order_id] = version
 
-    def overdue(self, at: Timestamp) -> list[Order]:
+    def list_overdue(self, at: Timestamp) -> list[Order]:
         """Return the orders that expire at `at` (canonical text) or before, oldest first."""
         if self.first_end > at:
             return []

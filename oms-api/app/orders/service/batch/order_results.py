@@ -67,8 +67,10 @@ def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Ord
     if not orders:
         return None
     visible = [order for order in orders if context.sees(origin, order.portfolio_key)]
-    same = [one for one in visible if one.request_hash == origin.request_hash]
-    return min(same or visible, key=lambda order: order.id, default=None)  # ids increase with time
+    orders_of_request = [order for order in visible if order.request_hash == origin.request_hash]
+    return min(
+        orders_of_request or visible, key=lambda order: order.id, default=None
+    )  # ids increase with time
 
 
 def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:

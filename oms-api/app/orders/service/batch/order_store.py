@@ -18,7 +18,7 @@ from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.event_payloads import add_event_fields, build_shared_fields, get_event_type
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import require_transition
-from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, changed
+from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, replace_fields
 from app.orders.service.batch.open_orders import OpenOrders
 from app.timestamps import Timestamp
 
@@ -37,7 +37,7 @@ class OrderStore:
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
         self._new: dict[tuple[int, str], None] = {}
-        self._read: set[tuple[str, OrderColumnValue]] = set()  # columns and names of relatives that were read
+        self._read: set[tuple[str, OrderColumnValue]] = set()  # columns, and values for which rows were read
         self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
         self._last_published: Order | None = None  # the order of the last event
         self._last_payload: dict[str, Any] = {}  # of that event, which the next one may reuse
@@ -82,14 +82,21 @@ class OrderStore:
 
     def load_relatives(self, orders: Iterable[Order]) -> None:
         """Load the groups, the child orders and the parents of orders."""
-        linked = [order for order in orders if order.group_id or order.role in PARENT_ROLES]
-        groups = {OrderColumnValue(order.tenant_id, order.group_id) for order in linked if order.group_id}
+        related_orders = [order for order in orders if order.group_id or order.role in PARENT_ROLES]
+        groups = {
+            OrderColumnValue(order.tenant_id, order.group_id) for order in related_orders if order.group_id
+        }
         self._read_relatives("group_id", groups)
         parents = {
-            OrderColumnValue(order.tenant_id, order.id) for order in linked if order.role in PARENT_ROLES
+            OrderColumnValue(order.tenant_id, order.id)
+            for order in related_orders
+            if order.role in PARENT_ROLES
         }
-        parents |= {OrderColumnValue(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
+        parents |= {
+            OrderColumnValue(order.tenant_id, order.parent_id) for order in related_orders if order.parent_id
+        }
         self._read_relatives("parent_id", parents)
+        self.load_parents(related_orders)
 
     def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:
         """Read the orders that have one of the names in `column`, unless they were read before.
@@ -99,7 +106,7 @@ class OrderStore:
         unread = {name for name in names if (column, name) not in self._read and name not in self._new}
         if unread:
             self._read |= {(column, name) for name in unread}
-            self.take(queries.orders_by_name(self._connection, column, sorted(unread)))
+            self.take(queries.list_orders_by_name(self._connection, column, sorted(unread)))
 
     def get(self, tenant_id: int, order_id: str) -> Order:
         """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
@@ -115,7 +122,10 @@ class OrderStore:
             return read_order
         if (open_order := self._find_open(tenant_id, order_id)) is not None:
             return open_order
-        self.take(queries.find_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
+        name = ("id", OrderColumnValue(tenant_id, order_id))
+        if name not in self._read:
+            self._read.add(name)
+            self.take(queries.find_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
     def _find_open(self, tenant_id: int, order_id: str) -> Order | None:
@@ -159,7 +169,7 @@ class OrderStore:
         self._read_relatives(column, [OrderColumnValue(tenant_id, name)])
         related = dict(self.open_orders[order.portfolio_key].orders)
         related.update({order.id: order for order in self._orders.values() if order.tenant_id == tenant_id})
-        return [one for one in related.values() if getattr(one, column) == name]
+        return [related_order for related_order in related.values() if getattr(related_order, column) == name]
 
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
         """Add a new order and the first row of its history."""
@@ -180,7 +190,7 @@ class OrderStore:
 
     def replace(self, order: Order, **fields: Any) -> Order:
         """Change fields of an order without a history row, such as a trail level or a link."""
-        altered = changed(order, **fields)
+        altered = replace_fields(order, **fields)
         self._store(altered, order)
         return altered
 
@@ -215,7 +225,7 @@ class OrderStore:
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
             stamp = renew_stamp(self._ledger.get_portfolio(portfolio_key).orders_stamp)
             self.open_orders[portfolio_key].stamp = stamp
-            self._ledger.stamp(portfolio_key, stamp)
+            self._ledger.set_orders_stamp(portfolio_key, stamp)
 
     def _is_kept(self, key: tuple[int, str]) -> bool:
         """Return whether the order is open, or was before the batch."""
@@ -226,7 +236,7 @@ class OrderStore:
         for order in self.changed:
             self.open_orders[order.portfolio_key].note_row_version(order.id, version)
 
-    def writes(self) -> list[BulkWrite]:
+    def list_writes(self) -> list[BulkWrite]:
         """Return the statements that write the batch's orders."""
         changed_keys = [key for key in self._changed if key not in self._new]
         return [
@@ -251,7 +261,7 @@ class OrderStore:
         **fields: Any,
     ) -> Order:
         count = order.event_count + 1
-        updated = changed(order, status=to_status, event_count=count, updated_at=at, **fields)
+        updated = replace_fields(order, status=to_status, event_count=count, updated_at=at, **fields)
         portfolio_key = self._store(updated, order)
         event = OrderEvent(
             updated.tenant_id,
@@ -286,6 +296,6 @@ class OrderStore:
         self._changed.setdefault(key, before)
         if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders
             self._copied.add(portfolio_key)
-            self.open_orders[portfolio_key] = self.open_orders[portfolio_key].copied()
+            self.open_orders[portfolio_key] = self.open_orders[portfolio_key].copy()
         self.open_orders[portfolio_key].put(order)
         return portfolio_key

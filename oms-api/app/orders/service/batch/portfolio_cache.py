@@ -158,7 +158,8 @@ class PortfolioCache:
     def __init__(self) -> None:
         self.prices = PriceVersions()
         self._portfolios: VersionedCache[PortfolioKey, CachedPortfolio] = VersionedCache(
-            MAX_CACHED_ROWS, lambda one: 1 + len(one.positions) + len(one.open_orders.orders)
+            MAX_CACHED_ROWS,
+            lambda portfolio: 1 + len(portfolio.positions) + len(portfolio.open_orders.orders),
         )
 
     def take(self, connection: Connection, state: PortfolioState) -> CachedPortfolio:

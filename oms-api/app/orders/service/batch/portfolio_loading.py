@@ -39,15 +39,19 @@ def load_portfolios(
 def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKey]) -> None:
     """Take positions, open orders and exposures from the cache, and read later changes."""
     ledger, cache = context.ledger, context.services.portfolios
-    cached = {key: cache.take(context.connection, ledger.get_portfolio(key)) for key in keys}
-    read = ledger.load_all_positions({key: (one.positions, one.last_sequence) for key, one in cached.items()})
-    changed = _load_open_orders(context, {key: one.open_orders for key, one in cached.items()})
+    cached_portfolios = {key: cache.take(context.connection, ledger.get_portfolio(key)) for key in keys}
+    read = ledger.load_all_positions(
+        {key: (portfolio.positions, portfolio.last_sequence) for key, portfolio in cached_portfolios.items()}
+    )
+    changed = _load_open_orders(
+        context, {key: portfolio.open_orders for key, portfolio in cached_portfolios.items()}
+    )
     for position_key in read:
         changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
-    for key, one in cached.items():
-        if one.exposure is not None and one.exposure.marks_version == context.marks_version:
-            one.exposure.stale |= changed.get(key, set())
-            context.exposures[key] = one.exposure
+    for key, portfolio in cached_portfolios.items():
+        if portfolio.exposure is not None and portfolio.exposure.marks_version == context.marks_version:
+            portfolio.exposure.stale |= changed.get(key, set())
+            context.exposures[key] = portfolio.exposure
 
 
 def _load_open_orders(
@@ -61,7 +65,7 @@ def _load_open_orders(
     for portfolio_key, cached_orders in cached.items():
         stamp = context.ledger.get_portfolio(portfolio_key).orders_stamp
         if cached_orders.stamp != stamp:
-            loaded[portfolio_key] = cached_orders.copied()
+            loaded[portfolio_key] = cached_orders.copy()
             loaded[portfolio_key].stamp = stamp
             outdated.append(portfolio_key)
     context.order_store.open_orders.update(loaded)
@@ -108,11 +112,11 @@ def _load_currency_pairs(
     context: BatchContext, keys: Sequence[PortfolioKey], instruments: Set[InstrumentKey]
 ) -> None:
     """Load the quotes that convert the currencies of instruments and positions to the portfolios' own."""
-    listed = context.loaded.instruments
+    instruments_by_key = context.loaded.instruments
     traded = {
-        (instrument.tenant_id, listed[instrument].currency)
+        (instrument.tenant_id, instruments_by_key[instrument].currency)
         for instrument in instruments
-        if listed[instrument].is_listed
+        if instruments_by_key[instrument].is_listed
     }
     for key in keys:
         exposure = context.exposures.get(key)
@@ -144,24 +148,24 @@ def _load_switches(context: BatchContext, tenants: Iterable[int]) -> None:
 
 def create_cache_update(context: BatchContext) -> Callable[[], None]:
     """Return a function that caches the written state of the portfolios. Call it after the commit."""
-    ledger, cache, updates = context.ledger, context.services.portfolios, []
+    ledger, cache, cache_entries = context.ledger, context.services.portfolios, []
     for portfolio_key in context.order_store.portfolio_keys:
         state, exposure = ledger.get_portfolio(portfolio_key), context.exposures.get(portfolio_key)
         if exposure is not None:
             exposure.stale = context.order_store.dirty.get(portfolio_key, set())
             exposure.marks_version = context.marks_version
             exposure.prices_version = cache.prices.version
-        written = CachedPortfolio(
+        cached_portfolio = CachedPortfolio(
             ledger.get_positions(portfolio_key),
             state.last_sequence,
             state.last_hash,
             context.order_store.open_orders[portfolio_key],
             exposure,
         )
-        updates.append((portfolio_key, get_version(context.connection, state), written))
+        cache_entries.append((portfolio_key, get_version(context.connection, state), cached_portfolio))
 
     def update() -> None:
-        for one in updates:
-            cache.put(*one)
+        for cache_entry in cache_entries:
+            cache.put(*cache_entry)
 
     return update

@@ -45,11 +45,12 @@ class OrderBatchHandler:
     ) -> BatchResult[Outcome]:
         """Process the commands in order; see `group_commit.Handler`.
 
-        `retained` holds the rate-limit counts of each command, so that a retry does not count twice."""
+        `retained` holds the rate-limit counts of each command, so that a retry does not count twice.
+        """
         try:
             if all(isinstance(command, LedgerCommand) for command in commands):
-                recorded = self._record_trades(connection, cast("Sequence[LedgerCommand]", commands))
-                return cast("BatchResult[Outcome]", recorded)
+                result = self._record_trades(connection, cast("Sequence[LedgerCommand]", commands))
+                return cast("BatchResult[Outcome]", result)
             return self._process_batch(connection, commands, retained)
         except Exception:
             self._ledger_handler.forget()
@@ -72,14 +73,15 @@ class OrderBatchHandler:
         return replace(result, on_commit=run_after_commit)
 
     def _process_batch(
-        self, connection: Connection, commands: Sequence[Command], rate_counts: dict[int, int]
+        self, connection: Connection, commands: Sequence[Command], message_counts: dict[int, int]
     ) -> BatchResult[Outcome]:
         """Load the state, decide on the commands, and write what they changed."""
-        identities = [id(command) for command in commands]  # by which `rate_counts` counts
+        # The keys of `message_counts`. Take them now, because `load_batch` replaces commands.
+        command_ids = [id(command) for command in commands]
         context, commands = load_batch(
-            self._ledger_handler, self._services, connection, commands, rate_counts
+            self._ledger_handler, self._services, connection, commands, message_counts
         )
-        outcomes = execute_all(context, commands, identities)
+        outcomes = execute_all(context, commands, command_ids)
         arrived_quotes = [
             (command.tenant_id, command.quote)
             for command, outcome in zip(commands, outcomes, strict=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from itertools import starmap
+from itertools import chain, starmap
 from typing import TypeGuard, cast
 
 from sqlalchemy import Connection
@@ -46,6 +46,7 @@ from app.orders.service.internal_commands import (
     ExpireOrders,
     FinishQuote,
     MatchQuote,
+    ReleaseOrders,
     SquareOff,
 )
 from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
@@ -59,7 +60,7 @@ def load_batch(
     services: BatchServices,
     connection: Connection,
     commands: Sequence[Command],
-    rate_counts: dict[int, int],
+    message_counts: dict[int, int],
 ) -> tuple[BatchContext, Sequence[Command]]:
     """Lock and load what the commands need. Return the commands with symbols in the place of aliases.
 
@@ -76,7 +77,7 @@ def load_batch(
     batch = ledger_handler.load(connection, ledger, loaded.portfolio_names, loaded.portfolio_keys, tenants)
     commands, instruments = _resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
-    context = BatchContext(batch, services, max(map(get_time, commands)), loaded, rate_counts)
+    context = BatchContext(batch, services, max(map(get_time, commands)), loaded, message_counts)
     context.signals = signals
     if signals is not None:
         signals.load(connection)
@@ -92,7 +93,12 @@ def load_batch(
     orders_named_by_commands = context.order_store.load_orders(loaded.portfolios_by_order)
     orders_to_match = _list_orders_to_match(context, uncommon_commands)
     context.order_store.load_relatives(
-        [*orders_named_by_commands, *orders_to_match, *_list_orders_to_end(context, uncommon_commands)]
+        [
+            *chain.from_iterable(loaded.orders_by_request_key.values()),
+            *orders_named_by_commands,
+            *orders_to_match,
+            *_list_orders_to_end(context, uncommon_commands),
+        ]
     )
     changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
@@ -112,12 +118,16 @@ def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
 
 
 def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
-    """Return the open orders in the symbols of arrived quotes."""
+    """Return the open orders in the symbols of arrived quotes, and in those whose orders are released."""
     orders_to_match: list[Order] = []
     for command in commands:
         if isinstance(command, MatchQuote):
             for key in command.portfolio_keys or context.loaded.list_portfolios(*command.instrument_key):
                 orders_to_match += context.order_store.list_open_orders_of_symbol(key, command.quote.symbol)
+        elif isinstance(command, ReleaseOrders):
+            for symbol in command.symbols:
+                for key in context.loaded.list_portfolios(command.tenant_id, symbol):
+                    orders_to_match += context.order_store.list_open_orders_of_symbol(key, symbol)
     return orders_to_match
 
 
@@ -131,12 +141,12 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
             name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
             keys |= context.ledger.list_portfolio_keys([name])
         elif isinstance(command, CancelHalted):
-            keys.update(context.loaded.portfolios(command.tenant_id))
+            keys.update(context.loaded.list_locked_portfolios(command.tenant_id))
         elif isinstance(command, SquareOff):
             keys.update(context.loaded.intraday[command.tenant_id])
         elif isinstance(command, ExpireOrders):
             for key in context.loaded.overdue[command]:
-                overdue += context.order_store.open_orders[key].overdue(command.at)
+                overdue += context.order_store.open_orders[key].list_overdue(command.at)
     return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
 
 
@@ -175,12 +185,12 @@ def _resolve_aliases(
     switch closes never use an alias.
     """
     instruments = _list_instruments(commands)
-    others = {
+    other_instruments = {
         InstrumentKey(get_tenant_id(command), command.symbol)
         for command in commands
         if type(command) is not PlaceOrder and _may_use_alias(command) and command.symbol is not None
     }
-    symbols = find_symbols_by_alias(connection, sorted(instruments | others))
+    symbols = find_symbols_by_alias(connection, sorted(instruments | other_instruments))
     if symbols:
         commands = [_replace_names(command, symbols) for command in commands]
         instruments = _list_instruments(commands)

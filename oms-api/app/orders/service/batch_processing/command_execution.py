@@ -63,31 +63,26 @@ from app.orders.service.internal_commands import (
     SquareOff,
 )
 from app.orders.service.market_events.corporate_actions import apply_corporate_action
-from app.orders.service.market_events.quote_processing import (
-    apply_quote,
-)
+from app.orders.service.market_events.quote_processing import apply_quote
 from app.orders.service.market_events.session_release import release_orders
-from app.orders.service.market_events.square_off import square_off
+from app.orders.service.market_events.square_off import close_intraday_positions
 from app.orders.service.risk_checks.loss_limits import check_losses
 
-_COMMANDS_AFTER_EXPIRY = (
-    CancelOrder,
-    ReplaceOrder,
-    DecideApproval,
-)  # if the order is overdue, it expires before these commands run
+# If the order is overdue, it expires before these commands run.
+_COMMANDS_AFTER_EXPIRY = (CancelOrder, ReplaceOrder, DecideApproval)
 
 
 def execute_all(
-    context: BatchContext, commands: Sequence[Command], identities: Sequence[int]
+    context: BatchContext, commands: Sequence[Command], command_ids: Sequence[int]
 ) -> list[Outcome | OmsError]:
     """Return the outcomes of the commands, in their order.
 
-    Messages are counted by `identities`, which stay the same when the batch is retried.
+    Messages are counted by `command_ids`, which stay the same if the batch is retried.
     """
     outcomes = []
-    for identity, command in zip(identities, commands, strict=True):
+    for command_id, command in zip(command_ids, commands, strict=True):
         request_id = None if isinstance(command, InternalCommand) else command.origin.request_id
-        context.begin(identity, request_id)
+        context.begin(command_id, request_id)
         if isinstance(command, _COMMANDS_AFTER_EXPIRY) and context.loaded.has_order(command):
             expire_order(context, command.origin, command.order_id)
         outcomes.append(execute_command(context, command))
@@ -112,12 +107,12 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
 
 
 def _record_trade(context: BatchContext, command: LedgerCommand) -> RecordedTrade | OmsError:
-    recorded = record_command(context.ledger, command)
-    if isinstance(recorded, RecordedTrade):
-        apply_trade_to_orders(context, recorded)
-        row = recorded.row
+    outcome = record_command(context.ledger, command)
+    if isinstance(outcome, RecordedTrade):
+        apply_trade_to_orders(context, outcome)
+        row = outcome.row
         context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)
-    return recorded
+    return outcome
 
 
 def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:
@@ -162,7 +157,7 @@ _COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome | OmsEr
     FinishQuote: _finish_quote,
     ExpireOrders: _expire,
     ReleaseOrders: release_orders,
-    SquareOff: square_off,
+    SquareOff: close_intraday_positions,
     CheckLosses: check_losses,
     CancelHalted: cancel_all_halted,
 }

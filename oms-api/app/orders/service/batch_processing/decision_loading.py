@@ -1,37 +1,32 @@
 """Load what the rarer commands read while they are decided, so that deciding runs no statement."""
 
 from collections.abc import Sequence, Set
-from decimal import Decimal
 
-from app.brokers.rules.values import Busted, Charged, Executed
-from app.costs.rules.values import Schedule
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, TradeKey
 from app.ledger.service.commands import RecordTrade, ReverseTrade
-from app.ledger.service.reversals import load_reversed_trades
 from app.market_data.rules.values import Quote
-from app.orders.rules.contingency import EXIT_ROLES, find_reduction
-from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status
+from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.contingency import EXIT_ROLES
+from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.approval.approval_decisions import load_override
 from app.orders.service.approval.deciders import find_decider, load_key_creators
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.loaded_state import ExecutionKey
 from app.orders.service.batch.order_records import (
-    list_executions,
-    load_executed_orders,
-    load_executions,
     load_histories,
 )
+from app.orders.service.batch_processing.report_loading import OrderAction, load_report_inputs
 from app.orders.service.broker.broker_orders import load_broker_connection
+from app.orders.service.broker_reports.busts import ExecutionChange
 from app.orders.service.changes.order_changes import load_canceled_orders
 from app.orders.service.commands import (
-    BustExecution,
+    AdoptOrder,
+    ApplyCorporateAction,
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
     Command,
     CommandOnOrder,
-    CorrectExecution,
     DecideApproval,
     PlaceGroup,
     PlaceOrder,
@@ -45,21 +40,23 @@ from app.orders.service.commands import (
     get_tenant_id,
     list_tickets,
 )
-from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
 from app.orders.service.execution.filling import find_successor
-from app.orders.service.execution.matching import load_consumed_liquidity
-from app.orders.service.internal_commands import ApplyBrokerReport, MatchQuote, ReleaseOrders
+from app.orders.service.execution.matching import load_closing_quote, load_consumed_liquidity
+from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
+from app.orders.service.market_events.corporate_actions import load_corporate_action
 from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
 from app.orders.service.risk_checks.approvals import load_requests
+from app.orders.service.risk_checks.currency_conversion import load_booking_rates
 from app.orders.service.risk_checks.current_losses import load_firm_profits, load_losses
 from app.orders.service.risk_checks.duplicate_orders import load_recent_orders
 from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
+from app.orders.service.risk_checks.loss_limits import load_loss_checks
 from app.risk.rules.latches import list_latch_subjects
+from app.timestamps import format_timestamp
 
 # Built once: to build a union on each call is slow.
-_ExecutionChange = BustExecution | CorrectExecution
-_Reducing = ClosePosition | RecordTrade
-_Reporting = _ExecutionChange | ApplyBrokerReport
+_Reducing = ClosePosition | RecordTrade | SetExits
+_Reporting = ExecutionChange | ApplyBrokerReport
 _Deciding = DecideApproval | ReviewApprovals
 _Placing = PlaceOrder | PlaceGroup
 _Resent = ReplaceOrder | DecideApproval
@@ -67,7 +64,6 @@ _RiskChecked = (
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ReplaceOrder | ClosePosition | SetExits
     | DecideApproval | RequestOverride | ReviewApprovals | ReleaseOrders
 )  # fmt: skip
-_OrderAction = tuple[CommandOnOrder, Order]  # a command, and the order that it names
 
 
 def load_decision_inputs(
@@ -90,10 +86,13 @@ def load_decision_inputs(
     ]
     held_orders = [order for order in matched if order.status is Status.HELD]
     load_recent_orders(context, commands, held_orders)
-    _load_approvals(context, uncommon_commands, actions)
+    _load_approvals(context, uncommon_commands, actions, matched)
     _load_histories(context, actions)
-    _load_executions(context, actions, matched)
-    _load_busted_trades(context, actions)
+    if uncommon_commands:
+        load_report_inputs(context, actions, matched)
+        load_booking_rates(context, [*matched, *(order for _, order in actions)])
+        _load_command_inputs(context, uncommon_commands)
+        _load_closing_quotes(context)
     _load_entries(context, placed, uncommon_commands, actions)
     load_consumed_liquidity(context, _list_matched_quotes(context, uncommon_commands, instruments, matched))
     _load_broker_connections(context, commands, held_orders)
@@ -101,10 +100,33 @@ def load_decision_inputs(
     _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
 
 
+def _load_command_inputs(context: BatchContext, uncommon_commands: Sequence[Command]) -> None:
+    for command in uncommon_commands:
+        if isinstance(command, CheckLosses):
+            load_loss_checks(context, command)
+        elif isinstance(command, ApplyCorporateAction):
+            load_corporate_action(context, command)
+        elif isinstance(command, AdoptOrder):
+            order = context.order_store.find(command.origin.tenant_id, command.order_id)
+            context.order_store.load_relatives([] if order is None else [order])
+
+
+def _load_closing_quotes(context: BatchContext) -> None:
+    """Load the last quotes before the end of the closing auction orders that expire."""
+    now = format_timestamp(context.now)
+    for portfolio_key in context.loaded.portfolio_keys:
+        for order in context.order_store.open_orders[portfolio_key].list_overdue(now):
+            if order.time_in_force is TimeInForce.CLS:
+                load_closing_quote(context, order)
+
+
 def _load_approvals(
-    context: BatchContext, uncommon_commands: Sequence[Command], actions: Sequence[_OrderAction]
+    context: BatchContext,
+    uncommon_commands: Sequence[Command],
+    actions: Sequence[OrderAction],
+    matched: Sequence[Order],
 ) -> None:
-    """Load the requests for approval of orders that wait, and who may decide on them."""
+    """Load the requests for approval of orders that wait or are released, and who may decide on them."""
     waiting = [
         order
         for command, order in actions
@@ -122,19 +144,21 @@ def _load_approvals(
         for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
             order = context.order_store.find(request.tenant_id, request.order_id)
             waiting += [] if order is None else [order]
-    load_requests(context, waiting)
+    parents = [one for one in (*waiting, *matched) if context.get_portfolio(one).approval is not None]
+    children = [child for one in parents for child in context.order_store.list_children(one)]
+    load_requests(context, [*waiting, *parents, *children])
     if deciding:
         load_key_creators(context, waiting)
 
 
-def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
+def _load_histories(context: BatchContext, actions: Sequence[OrderAction]) -> None:
     """Load the histories that show whether an order was changed under the same key, and how it ended."""
     orders = []
     for command, order in actions:
         is_open = order.status not in FINAL_STATUSES and order.status not in PENDING_STATUSES
         if isinstance(command, DecideApproval):
             orders += [] if is_open and command.origin.idempotency_key is None else [order]
-        elif isinstance(command, _ExecutionChange) and command.origin.idempotency_key:
+        elif isinstance(command, ExecutionChange) and command.origin.idempotency_key:
             orders.append(find_successor(context, order))
         elif isinstance(command, RequestOverride):
             load_override(context, order)
@@ -143,55 +167,11 @@ def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> N
     load_histories(context, orders)
 
 
-def _load_executions(
-    context: BatchContext, actions: Sequence[_OrderAction], matched: Sequence[Order]
-) -> None:
-    """Load the executions of the orders that may be filled further, or of which one is changed."""
-    keys: list[ExecutionKey] = []
-    orders = [order for order in matched if order.status is Status.PARTIALLY_FILLED]
-    for command, order in actions:
-        if isinstance(command, _ExecutionChange):
-            orders.append(order)
-        elif isinstance(command, ApplyBrokerReport) and isinstance(
-            command.event, Executed | Busted | Charged
-        ):
-            keys.append((order.tenant_id, order.broker, command.event.execution_id))
-            orders += (
-                context.order_store.list_replacement_chain(order) if _is_charged_by_order(order) else [order]
-            )
-    load_executed_orders(context, keys)
-    load_executions(context, [order for order in orders if order.filled_quantity])
-
-
-def _is_charged_by_order(order: Order) -> bool:
-    return order.cost_schedule == Schedule.ZERODHA and bool(order.replaces)
-
-
-def _load_busted_trades(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
-    """Load the trades of executions that are busted or corrected, and the exits that they ended."""
-    trade_keys = [
-        TradeKey(row.tenant_id, row.trade_id)
-        for command, order in actions
-        if isinstance(command, _ExecutionChange)
-        for row in list_executions(context, [order])
-        if row.execution_id == command.execution_id
-    ]
-    if not trade_keys:
-        return
-    load_reversed_trades(context.ledger, trade_keys)
-    exits: list[Order] = []
-    for row in filter(None, map(context.ledger.originals.get, trade_keys)):
-        if find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
-            exits += load_recent_exits(context, row.position_key, row.created_at)
-    context.order_store.load_relatives(exits)
-    load_histories(context, [exit_order for exit_order in exits if exit_order.status is Status.CANCELED])
-
-
 def _load_entries(
     context: BatchContext,
     placed: Sequence[PlaceOrder],
     uncommon_commands: Sequence[Command],
-    actions: Sequence[_OrderAction],
+    actions: Sequence[OrderAction],
 ) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
     store, originals = context.order_store, context.ledger.originals
@@ -218,6 +198,9 @@ def _load_entries(
         for order in store.list_open_orders_of_symbol(*key)
     ]
     store.load_parents([order for order in open_orders if order.role in EXIT_ROLES])
+    at_broker = [order for order in open_orders if order.group_id is not None and is_remote(order)]
+    store.load_relatives(at_broker)
+    load_histories(context, at_broker)
 
 
 def _list_matched_quotes(
@@ -249,7 +232,7 @@ def _load_broker_connections(
     """Load the connections of the portfolios whose orders may be sent to a broker."""
     remote = [
         portfolio
-        for portfolio in context.ledger.locked_portfolios()
+        for portfolio in context.ledger.list_locked_portfolios()
         if portfolio.broker_connection is not None
     ]
     if remote and (held_orders or any(isinstance(command, _RiskChecked) for command in commands)):
@@ -271,7 +254,7 @@ def _load_limited_values(
         return
     checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
     for tenant_id in sorted(limited & (checked | {order.tenant_id for order in held_orders})):
-        for portfolio_key in context.loaded.portfolios(tenant_id):
+        for portfolio_key in context.loaded.list_locked_portfolios(tenant_id):
             load_losses(context, portfolio_key)
         load_firm_totals(context, tenant_id)
         load_firm_profits(context, tenant_id)

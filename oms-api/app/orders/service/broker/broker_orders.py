@@ -29,16 +29,19 @@ from app.timestamps import Timestamp
 _RETURNING = frozenset({ConnectionStatus.NEW, ConnectionStatus.DOWN})  # connected again without a person
 
 
-def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Order] = ()) -> Denial | None:
+def find_broker_denial(
+    context: BatchContext, order: Order, linked_orders: Sequence[Order] = ()
+) -> Denial | None:
     """Return why the order's broker cannot take it now, None if it can. The paper market always can.
 
-    `linked` are the exits of a bracket, or the orders of a pair. All are checked before the first is sent.
+    `linked_orders` are the exits of a bracket, or the orders of a pair. All are checked before the first is
+    sent.
     """
     if order.broker == PAPER:
         return None
     instrument = context.find_instrument(order.tenant_id, order.symbol)
     group_denial = find_linked_refusal(
-        order.broker, [build_broker_order(linked_order, instrument) for linked_order in linked]
+        order.broker, [build_broker_order(linked_order, instrument) for linked_order in linked_orders]
     )
     if group_denial is not None:
         return Denial("BROKER_GROUPS", group_denial, None, order.broker, None)
@@ -104,9 +107,9 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
     if is_sent_with_pair(context, order):
         return
     name = context.get_portfolio(order).broker_connection or ""
-    linked = list_linked(context, order)
-    mark_sent_with_entry(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
-    is_stored = bool(linked) or order.role in SHARING  # it depends on other orders when it is sent
+    linked_orders = list_linked(context, order)
+    mark_sent_with_entry(context, linked_orders if order.role is Role.ENTRY else [], at, order.placed_by)
+    is_stored = bool(linked_orders) or order.role in SHARING  # it depends on other orders when it is sent
     if is_stored or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return

@@ -37,7 +37,7 @@ def is_sent_with_pair(context: BatchContext, order: Order) -> bool:
     """Return whether a stop is sent in the request of the other exit of its pair."""
     if order.role is not Role.STOP_LOSS or not is_paired(context, order):
         return False
-    targets = [one for one in context.order_store.list_group(order) if one.role is Role.TAKE_PROFIT]
+    targets = [member for member in context.order_store.list_group(order) if member.role is Role.TAKE_PROFIT]
     return any(order in list_linked(context, target) for target in targets)
 
 
@@ -49,9 +49,9 @@ def is_paired(context: BatchContext, order: Order) -> bool:
     return get_pairing(order, instrument) is Pairing.TOGETHER
 
 
-def mark_sent_with_entry(context: BatchContext, linked: Sequence[Order], at: Timestamp, actor: str) -> None:
+def mark_sent_with_entry(context: BatchContext, exits: Sequence[Order], at: Timestamp, actor: str) -> None:
     """Record that exits are sent with their entry."""
-    for leg in linked:
+    for leg in exits:
         if leg.status is Status.HELD:
             context.order_store.record_change(leg, at, actor, reason=SENT_WITH_ENTRY)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.orders.rules.broker_requests import is_remote, is_watched
 from app.orders.rules.contingency import find_siblings
-from app.orders.rules.protection import sort_for_sending
+from app.orders.rules.protection import sort_pairs_for_sending
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Order, Status
 from app.orders.service.batch.batch_context import BatchContext
@@ -43,12 +43,15 @@ def waits_for_quote(context: BatchContext, order: Order) -> bool:
     return order.status is Status.HELD and is_watched_order(context, order)
 
 
-def sort_pair(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
-    """Return the orders of a pair as they are sent. The paper market gets them as they are."""
+def sort_pairs(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
+    """Return orders of one symbol as they are sent, of a pair the one that the market has reached last.
+
+    The paper market gets them as they are.
+    """
     if not any(is_remote(order) for order in orders):
         return list(orders)
     prices = context.find_symbol_state(orders[0].tenant_id, orders[0].symbol).prices
-    return sort_for_sending(orders, prices)
+    return sort_pairs_for_sending(orders, prices)
 
 
 def list_cancel_requests(context: BatchContext, order: Order) -> list[OrderEvent]:

@@ -28,27 +28,36 @@ def book_broker_charges(context: BatchContext, order: Order, event: Charged, at:
     NoRate and AmountTooLarge.
     """
     execution = find_execution(context, order, event.execution_id)
-    if _find_booked(context, execution) is not None:
+    if load_broker_charge(context, execution) is not None:
         return
     estimated = sum(parse_components(execution.charges).values(), ZERO)
     amount = _convert(context, order, event.amount, event.currency) - estimated
     reason = f"{order.broker} charged {event.amount:f} {event.currency} for {event.execution_id}"
     _append(context, order, execution, -amount, reason, at, _get_key(execution))
+    context.loaded.broker_charges[execution.key] = -amount or None
 
 
 def refund_broker_charges(context: BatchContext, order: Order, execution_id: str, at: Timestamp) -> None:
     """Return what was booked beyond the charges of an execution's trade, after the trade was reversed."""
     for execution in list_executions(context, [order]):
-        booked = _find_booked(context, execution) if execution.execution_id == execution_id else None
+        if execution.execution_id != execution_id:
+            continue
+        booked = load_broker_charge(context, execution)
         if booked is not None:
             reason = f"{order.broker} took {execution_id} back"
             _append(context, order, execution, -booked, reason, at, f"{_get_key(execution)}:refund")
 
 
-def _find_booked(context: BatchContext, execution: ExecutionRow) -> Decimal | None:
-    context.ledger.flush()  # so that the query also reads the rows of this batch
-    place = (execution.tenant_id, execution.portfolio_id, execution.symbol, execution.executed_at[:10])
-    return find_movement_amount(context.connection, *place, _get_key(execution))
+def load_broker_charge(context: BatchContext, execution: ExecutionRow) -> Decimal | None:
+    """Load what was booked beyond the charges of an execution's trade, None if nothing, and return it."""
+    charges = context.loaded.broker_charges
+    if execution.key not in charges:
+        is_new = execution in context.order_store.executions
+        place = (execution.tenant_id, execution.portfolio_id, execution.symbol, execution.executed_at[:10])
+        charges[execution.key] = (
+            None if is_new else find_movement_amount(context.connection, *place, _get_key(execution))
+        )
+    return charges[execution.key]
 
 
 def _get_key(execution: ExecutionRow) -> str:

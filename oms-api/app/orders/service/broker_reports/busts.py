@@ -1,7 +1,7 @@
 """Bust an execution that its venue canceled: add rows to the ledger and to the executions.
 
 An adoption makes our position equal to the broker's. A fill or a bust from before it, which is booked after
-it, would count twice: `reverse_adoption` takes the adoption back. Where it contained more than that, the next
+it, would count twice: `reverse_adoption` reverses the adoption. Where it contained more than that, the next
 comparison shows the rest.
 """
 
@@ -18,7 +18,7 @@ from app.ledger.errors import AlreadyReversed, MixesCurrencies
 from app.ledger.queries.reversals import find_adoption
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.keys import TradeKey
+from app.ledger.rules.keys import TradeKey, is_adoption_key
 from app.ledger.service.commands import Origin
 from app.ledger.service.reversals import (
     build_reversal_entry,
@@ -55,14 +55,14 @@ def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult
     AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     origin = command.origin
-    order, at = context.order_for(origin, command.order_id), format_timestamp(origin.at)
+    order, at = context.get_visible_order(origin, command.order_id), format_timestamp(origin.at)
     if find_repeated_change(context, origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     original, trade = reverse_trade(context, command, execution)
     record_bust(context, order, execution, trade, command, request_key=origin.idempotency_key)
     reduce_competing_orders(context, trade, at)
-    restore_exits_of(context, order, original, trade, f"{execution.execution_id} was busted")
+    restore_exits_of_order(context, order, original, trade, f"{execution.execution_id} was busted")
     return build_answer(context, order)
 
 
@@ -74,7 +74,7 @@ def record_bust(
     command: ExecutionChange,
     **fields: Any,
 ) -> Order:
-    """Add the execution that takes another one back, and return the order that it counts for."""
+    """Add the execution that reverses another one, and return the order that it counts for."""
     bust = execution._replace(
         execution_id=get_bust_id(execution.execution_id),
         quantity=_negate(execution.quantity),
@@ -99,7 +99,7 @@ def record_bust(
     )
 
 
-def restore_exits_of(
+def restore_exits_of_order(
     context: BatchContext, order: Order, original: TradeRow, trade: TradeRow, reason: str
 ) -> None:
     """Restore the exits if `trade` reversed a fill that had reduced the position."""
@@ -115,9 +115,11 @@ def build_answer(context: BatchContext, order: Order) -> OrderResult:
     (view,) = result.orders
     known_ids = {leg.id for leg in view.legs} | {order.id}
     exits = [
-        one
-        for one in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
-        if one.role in EXIT_ROLES and one.product == order.product and one.id not in known_ids
+        exit_order
+        for exit_order in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        if exit_order.role in EXIT_ROLES
+        and exit_order.product == order.product
+        and exit_order.id not in known_ids
     ]
     return result._replace(orders=(view._replace(legs=(*view.legs, *exits)),))
 
@@ -187,6 +189,24 @@ _PROMPT = timedelta(seconds=2)  # no position is adopted so soon after a fill
 _LOG = logging.getLogger(__name__)
 
 
+def load_adoption(
+    context: BatchContext, order: Order, reported_at: datetime, at: Timestamp
+) -> TradeRow | None:
+    """Load the adoption that contains an execution of `reported_at`, with what its reversal depends on."""
+    if not is_remote(order) or datetime.fromisoformat(at) - reported_at < _PROMPT:
+        return None
+    key = (order.portfolio_key, order.symbol, reported_at)
+    adoptions, ledger = context.loaded.adoptions, context.ledger
+    adoption = adoptions.get(key)
+    new_keys = [row.idempotency_key for row in ledger.list_new_trades(order.position_key)]
+    is_reversed = adoption is not None and adoption.trade_key in ledger.reversals
+    if key not in adoptions or is_reversed or any(map(is_adoption_key, new_keys)):
+        ledger.flush()  # so that the query also reads the rows of this batch
+        adoption = adoptions[key] = find_adoption(context.connection, *order.portfolio_key, *key[1:])
+        load_reversed_trades(ledger, [] if adoption is None else [adoption.trade_key])
+    return adoption
+
+
 def reverse_adoption(
     context: BatchContext, order: Order, reported_at: datetime, at: Timestamp, execution_id: str
 ) -> None:
@@ -195,16 +215,11 @@ def reverse_adoption(
     `reported_at` is the broker's time of it. An adoption that cannot be reversed stays: the next comparison
     finds that the quantities differ.
     """
-    now = datetime.fromisoformat(at)
-    if not is_remote(order) or now - reported_at < _PROMPT:
-        return
-    context.ledger.flush()
-    adoption = find_adoption(
-        context.connection, order.tenant_id, order.portfolio_id, order.symbol, reported_at
-    )
+    adoption = load_adoption(context, order, reported_at, at)
     if adoption is None:
         return
-    origin = Origin(order.tenant_id, order.broker, None, now, None, None, order.broker)
+    instant = datetime.fromisoformat(at)
+    origin = Origin(order.tenant_id, order.broker, None, instant, None, None, order.broker)
     reason = f"The adopted position contained {execution_id}, which is booked now."
     try:
         reversal = append_reversal(context, origin, adoption, reason)

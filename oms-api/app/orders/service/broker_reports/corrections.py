@@ -22,7 +22,7 @@ from app.orders.service.broker_reports.busts import (
     build_answer,
     find_execution,
     record_bust,
-    restore_exits_of,
+    restore_exits_of_order,
     reverse_trade,
 )
 from app.orders.service.changes.order_changes import get_actor
@@ -56,18 +56,18 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
     Exits grow or shrink with the position. Raises Invalid, NoRate, RateUnknown, AmountTooLarge, and what
     `bust_execution` raises.
     """
-    order = context.order_for(command.origin, command.order_id)
+    order = context.get_visible_order(command.origin, command.order_id)
     if find_repeated_change(context, command.origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     event = _build_event(command, execution)
-    corrected, booked = _book(context, order, execution, event, command)
+    corrected, correction = _book(context, order, execution, event, command)
     at = format_timestamp(command.origin.at)
-    if booked.difference > 0:
-        apply_fill_to_group(context, corrected, booked.difference, at)
-    reduce_competing_orders(context, booked.trade, at, corrected)
+    if correction.difference > 0:
+        apply_fill_to_group(context, corrected, correction.difference, at)
+    reduce_competing_orders(context, correction.trade, at, corrected)
     reason = f"{execution.execution_id} was corrected"
-    restore_exits_of(context, order, booked.original, booked.trade, reason)
+    restore_exits_of_order(context, order, correction.original, correction.trade, reason)
     return build_answer(context, order)
 
 
@@ -76,18 +76,18 @@ def _build_event(command: CorrectExecution, execution: ExecutionRow) -> Executed
     quantity = command.quantity or Decimal(execution.quantity)
     price = command.price or Decimal(execution.price)
     if (format_fixed(quantity), format_fixed(price)) == (execution.quantity, execution.price):
-        raise _invalid("quantity", "Must differ from the execution, or `price` must.", "unchanged")
+        raise _build_field_error("quantity", "Must differ from the execution, or `price` must.", "unchanged")
     value = multiply(quantity, price)
     if not value:
-        raise _invalid("quantity", "The value must be at least 0.00000001.", "too_small")
+        raise _build_field_error("quantity", "The value must be at least 0.00000001.", "too_small")
     correction_id = get_correction_id(execution.execution_id)
     if len(get_bust_id(correction_id)) > MAX_ID_LENGTH:
-        raise _invalid("execution_id", "Is too long to be corrected; bust it instead.", "too_long")
+        raise _build_field_error("execution_id", "Is too long to be corrected; bust it instead.", "too_long")
     at = datetime.fromisoformat(execution.executed_at)
     return Executed(command.order_id, correction_id, quantity, price, value, at)
 
 
-def _invalid(field: str, message: str, code: str) -> Invalid:
+def _build_field_error(field: str, message: str, code: str) -> Invalid:
     return Invalid(
         "The execution cannot be corrected like this; see `errors`.", [FieldError(field, message, code)]
     )

@@ -24,10 +24,11 @@ from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.service.commands import Origin
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.rows import ExecutionKey
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import find_executed_order
+from app.orders.service.batch.order_records import find_executed_order, find_order_of_execution
 from app.orders.service.batch.order_results import build_result
 from app.orders.service.broker.linked_exits import release_at_broker
 from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
@@ -84,7 +85,8 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
     match event:
         case Executed():
             return (
-                find_executed_order(context, (order.tenant_id, order.broker, event.execution_id)) is not None
+                find_executed_order(context, ExecutionKey(order.tenant_id, order.broker, event.execution_id))
+                is not None
             )
         case Accepted():
             return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING_STATUSES
@@ -162,23 +164,15 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     if order.status not in PENDING_STATUSES:
         raise InvalidTransition(order.id, order.status, "a refused request")
     is_accepted = order.accepted_at is not None
-    back = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
-    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
-
-
-def _find_executed_order(context: BatchContext, order: Order, execution_id: str) -> Order:
-    """Return the order under which an execution is booked, `order` itself if it is not booked.
-
-    A broker that keeps the id of a replaced order reports a fill of its successor under the first order's id
-    again after a restart.
-    """
-    order_id = find_executed_order(context, (order.tenant_id, order.broker, execution_id))
-    return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
+    resting_status = get_resting_status(
+        order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted
+    )
+    context.order_store.change_status(order, resting_status, at, order.broker, broker_reason=reason)
 
 
 def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
     """Book the broker's charges. Raises InvalidTransition if the execution is not booked, or was reversed."""
-    order = _find_executed_order(context, order, event.execution_id)
+    order = find_order_of_execution(context, order, event.execution_id)
     try:
         book_broker_charges(context, order, event, at)
     except (NotFound, Conflict) as error:
@@ -187,7 +181,7 @@ def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) 
 
 def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
     """Reverse an execution that the broker reversed. Raises InvalidTransition if it is not booked."""
-    order = _find_executed_order(context, order, event.execution_id)
+    order = find_order_of_execution(context, order, event.execution_id)
     origin = Origin(
         tenant_id=order.tenant_id,
         source=order.broker,

@@ -27,7 +27,7 @@ from app.orders.rules.values import (
     Status,
     Ticket,
     TimeInForce,
-    changed,
+    replace_fields,
 )
 from app.orders.service.approval.approval_decisions import expire_request
 from app.orders.service.batch.batch_context import BatchContext
@@ -60,7 +60,9 @@ _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_valu
 def cancel_requested_order(context: BatchContext, command: CancelOrder) -> OrderResult:
     """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
-    order = _as_of_now(context, context.order_for(origin, command.order_id), format_timestamp(origin.at))
+    order = _expire_if_due(
+        context, context.get_visible_order(origin, command.order_id), format_timestamp(origin.at)
+    )
     key = origin.idempotency_key
     if order.status in FINAL_STATUSES:
         repeated = find_repeated_change(context, origin, order)
@@ -125,11 +127,11 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     successor, it is stored as DENIED and the order stays open.
     """
     origin, changes = command.origin, command.changes
-    named_order = context.order_for(origin, command.order_id)
+    named_order = context.get_visible_order(origin, command.order_id)
     earlier_result = find_repeated_request(context, origin, changes.client_order_id)
     if earlier_result is not None:
         return earlier_result
-    order = _as_of_now(context, named_order, format_timestamp(origin.at))
+    order = _expire_if_due(context, named_order, format_timestamp(origin.at))
     if order.status in FINAL_STATUSES:
         raise OrderIsFinal(order.id, order.status)
     if order.status in PENDING_STATUSES:
@@ -142,29 +144,29 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     if is_at_broker(order):
         return _replace_at_broker(context, order, command)
     count_order_message(context, origin, order)
-    successor = store_order(context, _successor(context, order, command))
-    denial = _denial(context, order, successor)
+    successor = store_order(context, _build_successor(context, order, command))
+    denial = _find_replacement_denial(context, order, successor)
     if denial is not None:
         deny_order(context, successor, denial, successor.created_at)
         nothing = dict.fromkeys(_CARRIED, ZERO)
         context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
         return build_result(context, order.tenant_id, [successor.id])
-    _supersede(context, order, successor, format_timestamp(origin.at), get_actor(origin))
+    _replace_order(context, order, successor, format_timestamp(origin.at), get_actor(origin))
     return build_result(context, order.tenant_id, [successor.id])
 
 
 def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrder) -> OrderResult:
     """Ask the order's broker for the replacement. The order is PENDING_REPLACE until the broker answers."""
     origin = command.origin
-    successor = _successor(context, order, command)
+    successor = _build_successor(context, order, command)
     needs_approval = find_required_request(context, successor) is not None
     require_replaceable(
         context, order, successor, needs_approval=needs_approval and is_worse(order, successor)
     )
     count_order_message(context, origin, order)
-    denial = _denial(context, order, successor)
+    denial = _find_replacement_denial(context, order, successor)
     if denial is not None:
-        unfilled = changed(successor, **dict.fromkeys(_CARRIED, ZERO))
+        unfilled = replace_fields(successor, **dict.fromkeys(_CARRIED, ZERO))
         deny_order(context, store_order(context, unfilled), denial, successor.created_at)
         return build_result(context, order.tenant_id, [successor.id])
     request_replacement(
@@ -177,19 +179,21 @@ def expire_orders(
     context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
 ) -> None:
     """Expire the orders of the portfolios that are due, at most `limit`."""
-    overdue = chain.from_iterable(context.order_store.open_orders[key].overdue(at) for key in portfolio_keys)
+    overdue = chain.from_iterable(
+        context.order_store.open_orders[key].list_overdue(at) for key in portfolio_keys
+    )
     for stale_order in islice(overdue, limit):
-        _as_of_now(context, context.order_store.get_current(stale_order), at)
+        _expire_if_due(context, context.order_store.get_current(stale_order), at)
 
 
 def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
     """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
     if order is not None and context.sees(origin, order.portfolio_key):
-        _as_of_now(context, order, format_timestamp(origin.at))
+        _expire_if_due(context, order, format_timestamp(origin.at))
 
 
-def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
+def _expire_if_due(context: BatchContext, order: Order, at: Timestamp) -> Order:
     """Return the order, expired if it is due at `at`, or if nobody approved it in time."""
     if order.status is Status.AWAITING_APPROVAL:
         order = expire_request(context, order, at)
@@ -210,7 +214,7 @@ def get_actor(origin: Origin) -> str:
     return origin.actor or origin.source
 
 
-def _denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+def _find_replacement_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return the reason why the successor may not replace the order: by risk, or by its group's exits."""
     if not successor.leaves_quantity:
         return None
@@ -230,7 +234,7 @@ def _is_judged_now(context: BatchContext, order: Order) -> bool:
     return not waits
 
 
-def _supersede(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:
+def _replace_order(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:
     previous, is_held = order, order.status is Status.HELD
     if not is_held and order.status is not Status.AWAITING_APPROVAL:
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor)
@@ -247,20 +251,20 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
         send_order(context, successor)
 
 
-def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
+def _build_successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
     origin, changes = command.origin, command.changes
     at = format_timestamp(origin.at)
     order_id = context.services.order_ids.generate(origin.tenant_id, origin.at, order.id)
     fields: dict[str, Any] = {name: value for name, value in changes._asdict().items() if value is not None}
-    if _trails(changes):  # the trail may change from an amount to a percentage or back
+    if _changes_trail(changes):  # the trail may change from an amount to a percentage or back
         fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
     if changes.quantity is not None:  # a smaller quantity completes the order
         fields["quantity"] = max(changes.quantity, order.filled_quantity)
     if changes.time_in_force is not None:
         fields["time_in_force"] = TimeInForce(changes.time_in_force)
         fields.setdefault("expires_at", None)
-    if _times(changes):
-        terms = changed(order, **fields)
+    if _changes_expiry(changes):
+        terms = replace_fields(order, **fields)
         fields["ends_at"] = get_expiry(terms.time_in_force, terms.expires_at, at)
     successor = copy_order(
         order,
@@ -279,20 +283,20 @@ def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Or
         **fields,
     )
     _check(successor, at)
-    if _trails(changes):
-        successor = changed(successor, trail_level=_trail_level(context, order, successor))
-    return set_session_end(context, successor) if _times(changes) else successor
+    if _changes_trail(changes):
+        successor = replace_fields(successor, trail_level=_compute_trail_level(context, order, successor))
+    return set_session_end(context, successor) if _changes_expiry(changes) else successor
 
 
-def _times(changes: OrderChanges) -> bool:
+def _changes_expiry(changes: OrderChanges) -> bool:
     return changes.time_in_force is not None or changes.expires_at is not None
 
 
-def _trails(changes: OrderChanges) -> bool:
+def _changes_trail(changes: OrderChanges) -> bool:
     return changes.trail_amount is not None or changes.trail_percent is not None
 
 
-def _trail_level(context: BatchContext, order: Order, changed: Order) -> Decimal | None:
+def _compute_trail_level(context: BatchContext, order: Order, changed: Order) -> Decimal | None:
     instrument = context.find_instrument(order.tenant_id, order.symbol)
     before = TrailDistance(order.trail_amount, order.trail_percent)
     after = TrailDistance(changed.trail_amount, changed.trail_percent)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import format_plain_amount
 from app.orders.errors import MoreThanHeld, NothingToClose
-from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
+from app.orders.rules.contingency import SHARING, compute_part_size, find_yielding_orders
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_results import build_result, find_repeated_request
@@ -54,14 +54,14 @@ def close_in_portfolio(
         and command.quantity > abs(position_quantity)
     ):
         raise MoreThanHeld(command.symbol, format_plain_amount(abs(position_quantity)))
-    made = _against(context, command, portfolio_key, position_quantity)
+    made = _build_closing_order(context, command, portfolio_key, position_quantity)
     if not command.ignores_halt:
         count_order_message(context, origin, made)
     exits = find_yielding_orders(
         made, context.order_store.list_open_orders_of_symbol(portfolio_key, made.symbol)
     )
     is_whole = made.quantity == abs(position_quantity) and command.strategy is None
-    rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
+    rivals = _list_competing_orders(context, portfolio_key, made, exits) if is_whole else []
     order = store_order(context, made)
     denial = None if command.ignores_halt else find_denial(context, order, *exits, *rivals)
     if denial is not None:
@@ -69,11 +69,11 @@ def close_in_portfolio(
     else:
         at, actor = order.created_at, order.placed_by
         cancel_open_orders(context, rivals, at, actor, reason="The position is closed.")
-        send_order(context, _in_parts(context, order))
+        send_order(context, _split_into_parts(context, order))
     return build_result(context, order.tenant_id, [order.id])
 
 
-def _against(
+def _build_closing_order(
     context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey, position_quantity: Decimal
 ) -> Order:
     origin = command.origin
@@ -94,33 +94,35 @@ def _against(
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
 
-def _in_parts(context: BatchContext, order: Order) -> Order:
+def _split_into_parts(context: BatchContext, order: Order) -> Order:
     """Return the first order to send, cut to the maximum order quantity. The other parts are held."""
-    size = part_size(
+    size = compute_part_size(
         order.quantity,
         find_limits(context, order).max_order_quantity,
         context.find_instrument(order.tenant_id, order.symbol).lot_size,
     )
     if size == order.quantity:
         return order
-    left, at = order.quantity - size, order.created_at
+    remaining_quantity, at = order.quantity - size, order.created_at
     reason = f"Closed in parts of at most {format_plain_amount(size)}"
     first = context.order_store.record_change(order, at, order.placed_by, quantity=size, reason=reason)
     base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
-    while left:
+    while remaining_quantity:
         part_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at))
-        part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
+        part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, remaining_quantity))
         store_held_order(context, part)
-        left -= part.quantity
+        remaining_quantity -= part.quantity
     return first
 
 
-def _rivals(
+def _list_competing_orders(
     context: BatchContext, portfolio_key: PortfolioKey, closing: Order, exits: list[Order]
 ) -> list[Order]:
     """Return orders that would close the position again, and entries that would continue without exits."""
     rivals = [
-        order for order in context.order_store.list_open_orders(portfolio_key) if _closes_too(order, closing)
+        order
+        for order in context.order_store.list_open_orders(portfolio_key)
+        if _is_competing(order, closing)
     ]
     for exit_order in exits:
         entry = context.order_store.find_parent(exit_order) if exit_order.status is not Status.HELD else None
@@ -129,7 +131,7 @@ def _rivals(
     return rivals
 
 
-def _closes_too(order: Order, closing: Order) -> bool:
+def _is_competing(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
     is_leg_to_come = order.status is Status.HELD and order.parent_id is not None
     return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits

@@ -41,21 +41,21 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
         raise NothingToClose(command.symbol)
     current_exits = _list_exits(context, command, portfolio_key, position_quantity)
     new_exits = _build_exits(context, command, portfolio_key, position_quantity)
-    if sorted(map(_terms, current_exits)) == sorted(map(_terms, new_exits)):
+    if sorted(map(_list_terms, current_exits)) == sorted(map(_list_terms, new_exits)):
         return build_result(context, origin.tenant_id, [exit_order.id for exit_order in current_exits])
     for order in new_exits or current_exits[:1]:
         count_order_message(context, origin, order)
-    added = [store_order(context, order) for order in new_exits]
-    for order in added:
-        denial = find_broker_denial(context, order, added) or exit_denial(context, order, current_exits)
+    added_exits = [store_order(context, order) for order in new_exits]
+    for order in added_exits:
+        denial = find_broker_denial(context, order, added_exits) or exit_denial(context, order, current_exits)
         if denial is not None:
             deny_order(context, order, denial, order.created_at)
-            cancel_unsent(context, added, order.created_at)
-            return build_result(context, origin.tenant_id, [one.id for one in added])
+            cancel_unsent(context, added_exits, order.created_at)
+            return build_result(context, origin.tenant_id, [exit_order.id for exit_order in added_exits])
     at, actor = format_timestamp(origin.at), get_actor(origin)
     cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were replaced.")
-    send_pair(context, *added)
-    return build_result(context, origin.tenant_id, [one.id for one in added])
+    send_pair(context, *added_exits)
+    return build_result(context, origin.tenant_id, [exit_order.id for exit_order in added_exits])
 
 
 def _list_exits(
@@ -116,7 +116,7 @@ def _build_exits(
     return [new_exits[0]._replace(idempotency_key=origin.idempotency_key), *new_exits[1:]]
 
 
-def _terms(order: Order) -> tuple[str, ...]:
+def _list_terms(order: Order) -> tuple[str, ...]:
     """Return the terms by which exits are compared."""
     terms = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
     return tuple(map(str, terms))

@@ -78,16 +78,22 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
         accept_exits_sent_with_entry(context, sent_legs if entry.status is Status.FILLED else [], at)
         return
     protected_quantity = compute_exit_quantity(entry, children)
-    waiting = [
+    held_exits = [
         child for child in children if child.status is Status.HELD and child.group_id == entry.group_id
     ]
-    if waiting and not any(child.status in WORKING_STATUSES | FINAL_STATUSES for child in children):
+    if held_exits and not any(child.status in WORKING_STATUSES | FINAL_STATUSES for child in children):
         fields = {"quantity": protected_quantity, "reason": f"{entry.id} filled"}
-        sized = [context.order_store.record_change(order, at, GROUPS, **fields) for order in waiting]
-        send_exits(context, sized, at)
+        resized_exits = [
+            context.order_store.record_change(order, at, GROUPS, **fields) for order in held_exits
+        ]
+        send_exits(context, resized_exits, at)
         return
     latest = list_latest_exits(children)
-    legs = [one for one in latest if one.status not in FINAL_STATUSES or was_ended_by_group(context, one)]
+    legs = [
+        exit_order
+        for exit_order in latest
+        if exit_order.status not in FINAL_STATUSES or was_ended_by_group(context, exit_order)
+    ]
     if legs:
         uncovered = protected_quantity - _sum_covered(children)
         add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
@@ -105,19 +111,21 @@ def _sum_covered(exits: Iterable[Order]) -> Decimal:
     return sum(groups.values(), ZERO)
 
 
-def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
+def continue_pair(context: BatchContext, ended_order: Order, at: Timestamp) -> None:
     """Do what follows from the end of an order at a broker that shares its quantity, or closes a position."""
-    if is_broker_entry(ended):
-        trim_kept_exits(context, ended, at)
-        restore_exits_sent_with_entry(context, ended, at)
-    if not is_remote(ended) or ended.role not in SHARING | {Role.CLOSING}:
+    if is_broker_entry(ended_order):
+        trim_kept_exits(context, ended_order, at)
+        restore_exits_sent_with_entry(context, ended_order, at)
+    if not is_remote(ended_order) or ended_order.role not in SHARING | {Role.CLOSING}:
         return
-    if is_paired(context, ended) or (ended.accepted_at is None and was_sent_with_entry(context, ended)):
-        continue_linked(context, ended, at)
+    if is_paired(context, ended_order) or (
+        ended_order.accepted_at is None and was_sent_with_entry(context, ended_order)
+    ):
+        continue_linked(context, ended_order, at)
         return
-    rest = ended.quantity - ended.filled_quantity
-    if ended.status is not Status.FILLED and rest > ZERO:
-        _continue_emulated(context, ended, rest, at)
+    unfilled_quantity = ended_order.quantity - ended_order.filled_quantity
+    if ended_order.status is not Status.FILLED and unfilled_quantity > ZERO:
+        _continue_emulated(context, ended_order, unfilled_quantity, at)
 
 
 def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -138,84 +146,100 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
             cancel_order(context, order, at, GROUPS, reason=WITHDRAWN)
 
 
-def _continue_emulated(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp) -> None:
-    reason = find_cancel_reason(context, ended)
-    if reason == RESIZED or _ended_with_the_day(context, ended):
-        _renew(context, ended, rest, at, is_held=reason != RESIZED)
+def _continue_emulated(
+    context: BatchContext, ended_order: Order, unfilled_quantity: Decimal, at: Timestamp
+) -> None:
+    reason = find_cancel_reason(context, ended_order)
+    if reason == RESIZED or _ended_with_the_day(context, ended_order):
+        _renew(context, ended_order, unfilled_quantity, at, is_held=reason != RESIZED)
     elif reason == WITHDRAWN:
-        stop, left = _find_stop(context, ended), _limit_rest(context, ended, rest)
-        add_exits(context, [ended] if stop is None else [stop, ended], left, at, f"{ended.id} did not fill")
-    elif ended.status is Status.REJECTED and ended.role is Role.TAKE_PROFIT:
-        _return_stop(context, ended, rest, at)
-    elif ended.role in EXIT_ROLES or reason == SWAPPED:
-        _send_watched(context, ended, at)
+        stop, exit_quantity = (
+            _find_stop(context, ended_order),
+            _limit_rest(context, ended_order, unfilled_quantity),
+        )
+        add_exits(
+            context,
+            [ended_order] if stop is None else [stop, ended_order],
+            exit_quantity,
+            at,
+            f"{ended_order.id} did not fill",
+        )
+    elif ended_order.status is Status.REJECTED and ended_order.role is Role.TAKE_PROFIT:
+        _return_stop(context, ended_order, unfilled_quantity, at)
+    elif ended_order.role in EXIT_ROLES or reason == SWAPPED:
+        _send_watched(context, ended_order, at)
 
 
-def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
+def _send_watched(context: BatchContext, ended_stop: Order, at: Timestamp) -> None:
     """Send the take-profit whose stop has ended, for what the position leaves to close."""
     for sibling in find_siblings(
-        ended, context.order_store.list_open_orders_of_symbol(ended.portfolio_key, ended.symbol)
+        ended_stop,
+        context.order_store.list_open_orders_of_symbol(ended_stop.portfolio_key, ended_stop.symbol),
     ):
         if sibling.status is not Status.HELD:
             continue
         quantity = sibling.leaves_quantity
-        if ended.role in EXIT_ROLES:
-            quantity = min(quantity, get_closable_quantity(context, ended))
+        if ended_stop.role in EXIT_ROLES:
+            quantity = min(quantity, get_closable_quantity(context, ended_stop))
         if quantity:
             release_order(context, sibling, at, quantity=quantity)
         else:
             cancel_order(context, sibling, at, GROUPS, reason="The position is closed.")
 
 
-def _return_stop(context: BatchContext, target: Order, rest: Decimal, at: Timestamp) -> None:
+def _return_stop(context: BatchContext, target: Order, unfilled_quantity: Decimal, at: Timestamp) -> None:
     """Send the stop again whose place a take-profit took that the broker rejected, or never received."""
     stop = _find_stop(context, target)
     if stop is not None and find_cancel_reason(context, stop) == SWAPPED:
-        left = _limit_rest(context, target, rest)
-        add_exits(context, [stop], left, at, f"{target.id} was rejected")
+        exit_quantity = _limit_rest(context, target, unfilled_quantity)
+        add_exits(context, [stop], exit_quantity, at, f"{target.id} was rejected")
 
 
-def _limit_rest(context: BatchContext, ended: Order, rest: Decimal) -> Decimal:
+def _limit_rest(context: BatchContext, ended_order: Order, unfilled_quantity: Decimal) -> Decimal:
     """Return what an order left, for an exit at most what the position leaves to close."""
-    return rest if ended.role is Role.EITHER else min(rest, get_closable_quantity(context, ended))
+    if ended_order.role is Role.EITHER:
+        return unfilled_quantity
+    return min(unfilled_quantity, get_closable_quantity(context, ended_order))
 
 
-def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *, is_held: bool) -> None:
+def _renew(
+    context: BatchContext, ended_order: Order, unfilled_quantity: Decimal, at: Timestamp, *, is_held: bool
+) -> None:
     """Place an order again with what it left, in its group. One of a new day is sent with the next quote."""
-    left = _limit_rest(context, ended, rest)
-    if not left or _has_pair_filled(context, ended):
+    exit_quantity = _limit_rest(context, ended_order, unfilled_quantity)
+    if not exit_quantity or _has_pair_filled(context, ended_order):
         return
-    copied = copy_exit(context, ended, left, at)
-    added = context.order_store.add(copied, copied.placed_by, f"Continues {ended.id}")
+    copy = copy_exit(context, ended_order, exit_quantity, at)
+    successor = context.order_store.add(copy, copy.placed_by, f"Continues {ended_order.id}")
     if is_held:
-        context.order_store.change_status(added, Status.HELD, at, GROUPS)
+        context.order_store.change_status(successor, Status.HELD, at, GROUPS)
     else:
-        release_order(context, added, at)
+        release_order(context, successor, at)
 
 
-def _has_pair_filled(context: BatchContext, ended: Order) -> bool:
+def _has_pair_filled(context: BatchContext, ended_order: Order) -> bool:
     """Return whether the other order of the pair has filled: it closed what the ended one would close.
 
     Exits of an earlier part of the entry do not count.
     """
-    group = context.order_store.list_group(ended)
-    pair = [order for order in group if order.role is Role.EITHER] + list_latest_exits(group)
-    return any(order.status is Status.FILLED for order in pair)
+    group = context.order_store.list_group(ended_order)
+    exclusive_orders = [order for order in group if order.role is Role.EITHER] + list_latest_exits(group)
+    return any(order.status is Status.FILLED for order in exclusive_orders)
 
 
-def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
+def _ended_with_the_day(context: BatchContext, ended_order: Order) -> bool:
     """Return whether a broker ended an exit that it took for a day only, though it is good till canceled."""
-    if ended.role not in EXIT_ROLES or ended.status not in {Status.EXPIRED, Status.CANCELED}:
+    if ended_order.role not in EXIT_ROLES or ended_order.status not in {Status.EXPIRED, Status.CANCELED}:
         return False
-    if ended.accepted_at is None or was_cancel_requested(context, ended):
+    if ended_order.accepted_at is None or was_cancel_requested(context, ended_order):
         return False
-    worked = context.now - datetime.fromisoformat(ended.accepted_at)
-    instrument = context.find_instrument(ended.tenant_id, ended.symbol)
-    return worked >= _MIN_TIME and is_sent_for_a_day(ended, instrument)
+    working_time = context.now - datetime.fromisoformat(ended_order.accepted_at)
+    instrument = context.find_instrument(ended_order.tenant_id, ended_order.symbol)
+    return working_time >= _MIN_TIME and is_sent_for_a_day(ended_order, instrument)
 
 
 def _find_stop(context: BatchContext, order: Order) -> Order | None:
     """Return the last stop of the order's pair, None if it has none. One that was denied is none."""
-    pair = [one for one in context.order_store.list_group(order) if one.role in SHARING]
-    stops = [order for order in pair if order.type in STOPS and order.status is not Status.DENIED]
+    exclusive_orders = [member for member in context.order_store.list_group(order) if member.role in SHARING]
+    stops = [order for order in exclusive_orders if order.type in STOPS and order.status is not Status.DENIED]
     return max(stops, key=lambda order: order.id, default=None)

@@ -66,12 +66,12 @@ def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
             trim_accepted(context, order, at)
 
 
-def _trim(context: BatchContext, order: Order, left: Decimal, at: Timestamp) -> Order:
-    if order.status not in WORKING_STATUSES or order.leaves_quantity <= left:
+def _trim(context: BatchContext, order: Order, closable_quantity: Decimal, at: Timestamp) -> Order:
+    if order.status not in WORKING_STATUSES or order.leaves_quantity <= closable_quantity:
         return order
-    if not left:
+    if not closable_quantity:
         return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
-    return _reduce(context, order, left, at)
+    return _reduce(context, order, closable_quantity, at)
 
 
 def reduce_competing_orders(
@@ -94,35 +94,48 @@ def reduce_competing_orders(
     if not position_orders:
         return
     cause = row.trade_id if order is None else order.id
-    exits = [one for one in position_orders if _is_exit(one, reduction, order)]
-    _reduce_all(context, exits, reduction.left, at, cause)
-    others = _list_other_orders(context, reduction, position_orders, order)
-    _reduce_all(context, others, reduction.left, at, cause)
-    for kept in (
-        [exit_order for exit_order in exits if exit_order.status is Status.HELD] if not reduction.left else []
-    ):
-        _cancel_held(context, kept, at, cause)
+    exits = [
+        position_order for position_order in position_orders if _is_exit(position_order, reduction, order)
+    ]
+    _reduce_all(context, exits, reduction.remaining, at, cause)
+    other_orders = _list_other_orders(context, reduction, position_orders, order)
+    _reduce_all(context, other_orders, reduction.remaining, at, cause)
+    if reduction.remaining:
+        return
+    for exit_order in exits:
+        if exit_order.status is Status.HELD:
+            _cancel_held(context, exit_order, at, cause)
 
 
-def _is_exit(one: Order, reduction: Reduction, order: Order | None) -> bool:
+def _is_exit(candidate: Order, reduction: Reduction, filled_order: Order | None) -> bool:
     """Return whether an order is reduced as an exit. After a close, all OCO orders are, of any size."""
-    position_quantity = reduction.previous if one.side == "SELL" else -reduction.previous
-    is_close = order is not None and order.role is Role.CLOSING
-    return can_only_close(one, position_quantity) or (is_close and one.role in SHARING)
+    position_quantity = reduction.previous if candidate.side == "SELL" else -reduction.previous
+    is_close = filled_order is not None and filled_order.role is Role.CLOSING
+    return can_only_close(candidate, position_quantity) or (is_close and candidate.role in SHARING)
 
 
 def _list_other_orders(
-    context: BatchContext, reduction: Reduction, position_orders: list[Order], order: Order | None
+    context: BatchContext, reduction: Reduction, position_orders: list[Order], filled_order: Order | None
 ) -> list[Order]:
     """Return the orders that an exit's fill reduces.
 
     These are closing orders, and orders that may not reverse the position. After other fills a closing order
     is reduced only when it is about to fill: see `trim_to_position`.
     """
-    if order is None or order.role is Role.CLOSING or not _is_exit(order, reduction, order):
+    if filled_order is None or filled_order.role is Role.CLOSING:
         return []
-    others = [one for one in position_orders if not _is_exit(one, reduction, order)]
-    return [one for one in others if one.role is Role.CLOSING or not _can_open(context, one)]
+    if not _is_exit(filled_order, reduction, filled_order):
+        return []
+    other_orders = [
+        position_order
+        for position_order in position_orders
+        if not _is_exit(position_order, reduction, filled_order)
+    ]
+    return [
+        position_order
+        for position_order in other_orders
+        if position_order.role is Role.CLOSING or not _can_open(context, position_order)
+    ]
 
 
 def _can_open(context: BatchContext, order: Order) -> bool:
@@ -132,15 +145,18 @@ def _can_open(context: BatchContext, order: Order) -> bool:
     return order.side == "BUY" or can_go_short(find_limits(context, order), order.product)
 
 
-def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: Timestamp, cause: str) -> None:
-    for stale_order, kept_quantity in plan_reductions(_sort_by_need(context, orders), left):
-        one = context.order_store.get_current(stale_order)  # the cancellation of another may have canceled it
-        if one.status in FINAL_STATUSES:
+def _reduce_all(
+    context: BatchContext, orders: list[Order], closable_quantity: Decimal, at: Timestamp, cause: str
+) -> None:
+    for stale_order, kept_quantity in plan_reductions(_sort_by_need(context, orders), closable_quantity):
+        # Canceling another order may have canceled this one.
+        order = context.order_store.get_current(stale_order)
+        if order.status in FINAL_STATUSES:
             continue
         if kept_quantity:
-            _reduce(context, one, kept_quantity, at)
+            _reduce(context, order, kept_quantity, at)
         else:
-            _cancel(context, one, at, cause)
+            _cancel(context, order, at, cause)
 
 
 def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
@@ -159,17 +175,18 @@ def _resize_at_broker(
         order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
     ):
         if sibling.status is Status.HELD and not is_held_at_broker(context, sibling):
-            left = sibling.filled_quantity + size - order.filled_quantity
-            context.order_store.record_change(sibling, at, GROUPS, quantity=left, reason=reason)
+            reduced_quantity = sibling.filled_quantity + size - order.filled_quantity
+            context.order_store.record_change(sibling, at, GROUPS, quantity=reduced_quantity, reason=reason)
     resized = context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)
     return cancel_order(context, resized, at, GROUPS, reason=RESIZED)
 
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
     """Return the working orders, those whose entries have ended first, then oldest first."""
-    working = [order for order in orders if order.status in WORKING_STATUSES]
+    working_orders = [order for order in orders if order.status in WORKING_STATUSES]
     return sorted(
-        working, key=lambda one: (_open_entry(context, one) is not None, one.group_id or "", one.id)
+        working_orders,
+        key=lambda order: (_open_entry(context, order) is not None, order.group_id or "", order.id),
     )
 
 

@@ -20,7 +20,7 @@ from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
-from app.orders.service.broker.pair_swaps import is_watched_order, sort_pair
+from app.orders.service.broker.pair_swaps import is_watched_order, sort_pairs
 from app.orders.service.contingent_orders.groups import GROUPS, release_order
 from app.timestamps import Timestamp
 
@@ -63,26 +63,28 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
     """
     position_quantity = context.ledger.get_position(reversed_reduction.position_key).quantity
     groups = _list_groups(context, reversed_reduction, "SELL" if position_quantity > 0 else "BUY")
-    covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
-    room, left = abs(position_quantity) - sum(covered.values(), ZERO), reversed_reduction.quantity
-    restored: list[Order] = []
+    covered = {name: _compute_covered_quantity(legs) for name, legs in groups.items()}
+    uncovered_quantity = abs(position_quantity) - sum(covered.values(), ZERO)
+    restorable_quantity = reversed_reduction.quantity
+    restored_exits: list[Order] = []
     for name, legs in groups.items():
-        target = covered[name] + min(max(room, ZERO), left)
+        target = covered[name] + min(max(uncovered_quantity, ZERO), restorable_quantity)
         entry = context.order_store.find_parent(legs[0])
         if entry is not None:
             target = min(target, compute_exit_quantity(entry, context.order_store.list_children(entry)))
         if target > covered[name]:
-            room, left = room - target + covered[name], left - target + covered[name]
+            uncovered_quantity -= target - covered[name]
+            restorable_quantity -= target - covered[name]
             if is_remote(legs[0]):  # the quantity of an order at a broker does not grow
-                lost = [
+                legs_to_copy = [
                     leg for leg in legs if leg.status in OPEN_STATUSES or was_ended_by_group(context, leg)
                 ]
                 growth = target - covered[name]
-                restored += add_exits(context, lost, growth, at, reversed_reduction.reason)
+                restored_exits += add_exits(context, legs_to_copy, growth, at, reversed_reduction.reason)
                 continue
-            current = (_restore_leg(context, leg, target, reversed_reduction, at) for leg in legs)
-            restored += [leg for leg in current if leg is not None]
-    return restored
+            restored_legs = (_restore_leg(context, leg, target, reversed_reduction, at) for leg in legs)
+            restored_exits += [leg for leg in restored_legs if leg is not None]
+    return restored_exits
 
 
 def _list_groups(
@@ -116,7 +118,7 @@ def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp)
     return recent_exits
 
 
-def _covered_quantity(legs: Iterable[Order]) -> Decimal:
+def _compute_covered_quantity(legs: Iterable[Order]) -> Decimal:
     """Return the quantity that all working exits of a group protect."""
     return min((leg.leaves_quantity for leg in legs if leg.status in WORKING_STATUSES), default=ZERO)
 
@@ -137,8 +139,8 @@ def _restore_leg(
         return None
     successor = copy_exit(context, leg, target, at)
     reason = f"{reversed_reduction.reason}: continues {leg.id}"
-    added = context.order_store.add(successor, successor.placed_by, reason)
-    return release_order(context, added, at)
+    added_exit = context.order_store.add(successor, successor.placed_by, reason)
+    return release_order(context, added_exit, at)
 
 
 def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestamp) -> Order:
@@ -165,23 +167,23 @@ def add_exits(
     if quantity <= ZERO:
         return []
     group_id: str | None = None
-    added: list[Order] = []
+    added_exits: list[Order] = []
     for leg in legs:
         copied = copy_exit(context, leg, quantity, at)
         group_id = group_id or copied.id
         copied = copied._replace(group_id=group_id)
-        added.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
+        added_exits.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
     if is_held:
-        for one in added:
-            context.order_store.change_status(one, Status.HELD, at, GROUPS)
+        for added_exit in added_exits:
+            context.order_store.change_status(added_exit, Status.HELD, at, GROUPS)
     else:
-        send_exits(context, added, at)
-    return added
+        send_exits(context, added_exits, at)
+    return added_exits
 
 
 def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
     """Send exits to their broker. One of an emulated pair that is watched is HELD."""
-    for stale_order in sort_pair(context, orders):
+    for stale_order in sort_pairs(context, orders):
         order = context.order_store.get_current(stale_order)
         if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
             release_order(context, order, at)

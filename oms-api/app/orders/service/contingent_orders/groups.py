@@ -27,9 +27,9 @@ def finalize_order(
     context: BatchContext, order: Order, to: Status, at: Timestamp, actor: str, **fields: Any
 ) -> Order:
     """End an order and apply its end to its group. `fields` are the fields of the history row."""
-    ended = context.order_store.change_status(order, to, at, actor, **fields)
-    apply_end_to_group(context, ended, at)
-    return ended
+    final_order = context.order_store.change_status(order, to, at, actor, **fields)
+    apply_end_to_group(context, final_order, at)
+    return final_order
 
 
 def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> Order:
@@ -58,22 +58,22 @@ def cancel_open_orders(
     context: BatchContext, orders: Iterable[Order], at: Timestamp, actor: str, *, reason: str | None
 ) -> list[str]:
     """Cancel the orders, without those that their group has canceled meanwhile. Return their ids."""
-    canceled = []
+    canceled_ids = []
     for stale_order in orders:
         order = context.order_store.get_current(stale_order)
         if order.status not in FINAL_STATUSES:
             cancel_order(context, order, at, actor, reason=reason)
-            canceled.append(order.id)
-    return canceled
+            canceled_ids.append(order.id)
+    return canceled_ids
 
 
 def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> None:
     """Mark a replacement with nothing left to fill as FILLED."""
     sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **fields)
-    filled = context.order_store.change_status(
+    filled_order = context.order_store.change_status(
         sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
     )
-    apply_fill_to_group(context, filled, ZERO, at)
+    apply_fill_to_group(context, filled_order, ZERO, at)
 
 
 def deny_order(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
@@ -119,18 +119,20 @@ def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: 
     from the next quote on. Other orders pass the risk checks again. While a kill switch is not ACTIVE, an
     order that does not pass stays held.
     """
-    released = order._replace(**fields)
-    if _only_reduces(context, released):
-        fields |= round_to_tick(released, context.find_instrument(order.tenant_id, order.symbol).tick_size)
+    order_to_send = order._replace(**fields)
+    if _only_reduces(context, order_to_send):
+        fields |= round_to_tick(
+            order_to_send, context.find_instrument(order.tenant_id, order.symbol).tick_size
+        )
         return _send_released(context, order, at, **fields)
-    denial = find_denial(context, released)
+    denial = find_denial(context, order_to_send)
     if denial is not None and context.get_trading_state(order).state is not TradingState.ACTIVE:
-        if released == order:
+        if order_to_send == order:
             return order
         return context.order_store.record_change(order, at, GROUPS, reason=denial.message, **fields)
     if denial is not None:
         return deny_order(context, order, denial, at, **fields)
-    request = None if _was_approved(context, order) else find_required_request(context, released, at)
+    request = None if _was_approved(context, order) else find_required_request(context, order_to_send, at)
     if request is not None:
         return await_approval(context, context.order_store.replace(order, **fields), request)
     return _send_released(context, order, at, **fields)
@@ -144,7 +146,11 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
     if context.get_portfolio(order).approval is None:
         return False
     parent = context.order_store.find_parent(order) if order.replaces is None else None
-    return any(load_request(context, one) is not None for one in (order, parent) if one is not None)
+    return any(
+        load_request(context, related_order) is not None
+        for related_order in (order, parent)
+        if related_order is not None
+    )
 
 
 def _send_released(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
@@ -196,9 +202,11 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
     parts = _list_waiting_parts(context, order) if order.status is Status.FILLED else []
     if not parts:
         return
-    left = get_closable_quantity(context, order)
-    if left:
-        context.arrivals.append(release_order(context, parts[0], at, quantity=min(parts[0].quantity, left)))
+    closable_quantity = get_closable_quantity(context, order)
+    if closable_quantity:
+        context.arrivals.append(
+            release_order(context, parts[0], at, quantity=min(parts[0].quantity, closable_quantity))
+        )
     else:
         # This cancels the other parts too.
         cancel_order(context, parts[0], at, GROUPS, reason="The position is closed.")

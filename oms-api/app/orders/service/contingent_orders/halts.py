@@ -42,7 +42,7 @@ def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str 
 
 def cancel_all_halted(context: BatchContext, command: CancelHalted) -> OrderResult:
     """Cancel what a halt forbids in all portfolios of the tenant that have orders."""
-    for portfolio_key in context.loaded.portfolios(command.tenant_id):
+    for portfolio_key in context.loaded.list_locked_portfolios(command.tenant_id):
         cancel_halted(context, list_halted(context, portfolio_key), command.at)
     return NO_ORDERS
 

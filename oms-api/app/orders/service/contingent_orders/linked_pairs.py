@@ -10,7 +10,7 @@ from decimal import Decimal
 from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
 from app.orders.rules.contingency import compute_exit_quantity, list_latest_exits
-from app.orders.rules.protection import get_trigger_price, reached_stop
+from app.orders.rules.protection import find_triggering_price, get_trigger_price
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import was_sent_with_entry
@@ -34,31 +34,41 @@ _NOT_SENT = "The other order of the pair ended before the broker had both."
 _STOP_REACHED = "The market reached the stop before the entry had filled completely."
 
 
-def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
+def continue_linked(context: BatchContext, ended_exit: Order, at: Timestamp) -> None:
     """Do what follows from the end of an exit that its broker links with others.
 
     Exits that the broker got with their entry are sent again once the entry has ended too: only then is it
     known what they close.
     """
-    exits = list_latest_exits(context.order_store.list_group(ended))
+    exits = list_latest_exits(context.order_store.list_group(ended_exit))
     unsent = [
         exit_order
         for exit_order in exits
         if exit_order.status in WORKING_STATUSES and not exit_order.filled_quantity
     ]
-    is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
-    if unsent and is_unsent and not was_sent_with_entry(context, ended):
+    is_unsent = ended_exit.role is Role.TAKE_PROFIT and ended_exit.accepted_at is None
+    if unsent and is_unsent and not was_sent_with_entry(context, ended_exit):
         for order in unsent:
             finalize_order(context, order, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
         return
-    if any(exit_order.status not in FINAL_STATUSES for exit_order in exits) or ended.status is Status.FILLED:
+    if (
+        any(exit_order.status not in FINAL_STATUSES for exit_order in exits)
+        or ended_exit.status is Status.FILLED
+    ):
         return
-    if was_sent_with_entry(context, ended) and _has_open_entry(context, ended):
+    if was_sent_with_entry(context, ended_exit) and _has_open_entry(context, ended_exit):
         return
-    kept = [exit_order for exit_order in exits if not _was_canceled_by_person(context, exit_order)]
-    if len(kept) < len(exits) or any(_is_cause(context, exit_order) for exit_order in exits):
-        is_held = ended.status is Status.EXPIRED
-        add_exits(context, kept, _find_rest(context, exits), at, f"{ended.id} ended", is_held=is_held)
+    continued_exits = [exit_order for exit_order in exits if not _was_canceled_by_person(context, exit_order)]
+    if len(continued_exits) < len(exits) or any(_is_cause(context, exit_order) for exit_order in exits):
+        is_held = ended_exit.status is Status.EXPIRED
+        add_exits(
+            context,
+            continued_exits,
+            _find_rest(context, exits),
+            at,
+            f"{ended_exit.id} ended",
+            is_held=is_held,
+        )
 
 
 def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
@@ -78,7 +88,7 @@ def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
     entry = context.order_store.find_parent(leg)
     prices = context.find_symbol_state(leg.tenant_id, leg.symbol).prices
     price = get_trigger_price(leg, prices)
-    is_reached = price is not None and reached_stop(leg, [price]) is not None
+    is_reached = price is not None and find_triggering_price(leg, [price]) is not None
     if entry is not None and entry.status in WORKING_STATUSES and leg.type in STOPS and is_reached:
         cancel_order(context, entry, at, GROUPS, reason=_STOP_REACHED)
 
@@ -92,35 +102,41 @@ def _was_canceled_by_person(context: BatchContext, order: Order) -> bool:
     return any(event.actor != GROUPS for event in list_cancel_requests(context, order))
 
 
-def _is_cause(context: BatchContext, ended: Order) -> bool:
+def _is_cause(context: BatchContext, ended_exit: Order) -> bool:
     """Return whether an exit ended for a reason for which it is sent again."""
-    entry = context.order_store.find_parent(ended)
+    entry = context.order_store.find_parent(ended_exit)
     if (
         entry is not None
         and entry.status in FINAL_STATUSES - {Status.FILLED}
-        and was_sent_with_entry(context, ended)
+        and was_sent_with_entry(context, ended_exit)
     ):
         return True  # the entry ended after a part
-    if find_cancel_reason(context, ended) == RESIZED:
+    if find_cancel_reason(context, ended_exit) == RESIZED:
         return True
-    return ended.time_in_force is TimeInForce.GTC and _ended_with_the_day(context, ended)
+    return ended_exit.time_in_force is TimeInForce.GTC and _ended_with_the_day(context, ended_exit)
 
 
-def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
+def _ended_with_the_day(context: BatchContext, ended_exit: Order) -> bool:
     """Return whether a broker ended an exit with the day of its entry, though it is good till canceled."""
-    if ended.status is Status.EXPIRED:
+    if ended_exit.status is Status.EXPIRED:
         return True
-    entry = context.order_store.find_parent(ended)
-    if entry is None or entry.time_in_force is not TimeInForce.DAY or was_cancel_requested(context, ended):
+    entry = context.order_store.find_parent(ended_exit)
+    if (
+        entry is None
+        or entry.time_in_force is not TimeInForce.DAY
+        or was_cancel_requested(context, ended_exit)
+    ):
         return False
-    worked = context.now - datetime.fromisoformat(ended.accepted_at or ended.created_at)
-    return worked >= _MIN_TIME and was_sent_with_entry(context, ended)
+    working_time = context.now - datetime.fromisoformat(ended_exit.accepted_at or ended_exit.created_at)
+    return working_time >= _MIN_TIME and was_sent_with_entry(context, ended_exit)
 
 
 def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:
     """Return what exits that have ended leave to close."""
-    rest = min(exit_order.quantity - exit_order.filled_quantity for exit_order in exits)
+    unfilled_quantity = min(exit_order.quantity - exit_order.filled_quantity for exit_order in exits)
     entry = context.order_store.find_parent(exits[0])
     if entry is not None:
-        rest = min(rest, compute_exit_quantity(entry, context.order_store.list_children(entry)))
-    return max(min(rest, get_closable_quantity(context, exits[0])), ZERO)
+        unfilled_quantity = min(
+            unfilled_quantity, compute_exit_quantity(entry, context.order_store.list_children(entry))
+        )
+    return max(min(unfilled_quantity, get_closable_quantity(context, exits[0])), ZERO)

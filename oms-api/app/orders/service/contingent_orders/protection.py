@@ -6,15 +6,15 @@ from decimal import Decimal
 from app.money import format_plain_amount, multiply
 from app.orders.rules.contingency import EXIT_ROLES, can_only_close, compute_exit_quantity
 from app.orders.rules.protection import (
-    entry_prices,
     fills_at_once,
     find_nearest_exit_price,
+    find_triggering_price,
+    find_unprofitable_price,
     get_trigger_price,
     is_tightened,
-    reached_stop,
-    unprofitable_target,
+    list_entry_prices,
 )
-from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
+from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, replace_fields
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.contingent_orders.groups import get_closable_quantity
 from app.orders.service.risk_checks.risk_evaluation import build_risk_input, find_denial
@@ -39,7 +39,7 @@ def find_legs_denial(
 def build_legs(entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> list[Order]:
     """Return the exits of a bracket as orders for the checks, not stored."""
     return [
-        changed(
+        replace_fields(
             entry,
             id="",
             side=ticket.side,
@@ -58,16 +58,16 @@ def build_legs(entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> list[Order]
 def find_follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:
     """Return the risk denial of the second order of an OTO pair, as if the first had filled."""
     denial = evaluate_order(
-        _assume_fill(context, first, build_risk_input(context, second), second)
-    ) or _side_denial(context, first, second)
+        _apply_hypothetical_fill(context, first, build_risk_input(context, second), second)
+    ) or _find_side_denial(context, first, second)
     return denial and _add_order_name(denial, second)
 
 
 def find_pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of an OCO stop order that the market has already reached."""
     prices = context.find_symbol_state(order.tenant_id, order.symbol).prices
-    watched = get_trigger_price(order, prices)
-    return None if watched is None else _reached(context, order, [watched])
+    trigger_price = get_trigger_price(order, prices)
+    return None if trigger_price is None else _find_stop_denial(context, order, [trigger_price])
 
 
 def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Order]) -> Denial | None:
@@ -81,15 +81,15 @@ def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Ord
 def change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return the denial of the successor of an exit, or of an order that has exits."""
     if is_exit_change(context, order, successor):
-        return _exit_change_denial(context, order, successor)
+        return _find_exit_change_denial(context, order, successor)
     if order.role is Role.CLOSING:
-        return _size_denial(order, successor, _most(context, order, None))
+        return _find_size_denial(order, successor, _compute_max_quantity(context, order, None))
     entry = context.order_store.find_parent(order) if order.role is Role.FOLLOWER else None
     if entry is not None and order.status is Status.HELD:
         return find_follower_denial(context, entry, successor)
     is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
     for leg in context.order_store.list_children(order) if is_entry else []:
-        denial = _side_denial(context, successor, leg) if leg.status is Status.HELD else None
+        denial = _find_side_denial(context, successor, leg) if leg.status is Status.HELD else None
         if denial is not None:
             return _add_order_name(denial, leg)
     return None
@@ -112,87 +112,93 @@ def is_exit_change(context: BatchContext, order: Order, successor: Order) -> boo
 def _find_leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
     risk = build_risk_input(context, leg)
     risk = risk._replace(book=risk.book._replace(orders=risk.book.orders + number))
-    denial = evaluate_exit(risk) or _side_denial(context, entry, leg)
+    denial = evaluate_exit(risk) or _find_side_denial(context, entry, leg)
     return denial and _add_order_name(denial, leg)
 
 
-def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | None:
+def _find_side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | None:
     """Return the denial of an exit that its entry's fill would trigger at once, or that makes no profit."""
     if (leg.symbol, leg.product) != (entry.symbol, entry.product) or leg.side == entry.side:
         return None
     prices = context.find_symbol_state(entry.tenant_id, entry.symbol).prices
-    levels = entry_prices(entry, prices)
-    watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
-    denial = _reached(context, leg, levels if watched is None else [*levels, watched])
-    level = unprofitable_target(leg, levels)
+    levels = list_entry_prices(entry, prices)
+    trigger_price = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
+    denial = _find_stop_denial(context, leg, levels if trigger_price is None else [*levels, trigger_price])
+    level = find_unprofitable_price(leg, levels)
     if denial is not None or level is None:
         return denial
     entry_price = format_plain_amount(level)
-    message = f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {entry_price}."
-    nearest = find_nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
+    message = (
+        f"There is no profit at {_format_price(leg.limit_price)}, because the entry fills at {entry_price}."
+    )
+    nearest = find_nearest_exit_price(levels, _get_tick_size(context, leg), is_above=leg.side == "SELL")
     return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
 
 
-def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> Denial | None:
-    level = reached_stop(order, levels)
+def _find_stop_denial(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> Denial | None:
+    level = find_triggering_price(order, levels)
     if level is None:
         return None
     is_above = order.side == "BUY"
     side = "above" if is_above else "below"
     entry_price = format_plain_amount(level)
-    message = f"The stop at {_text(order.stop_price)} must be {side} {entry_price}, else it fills at once."
-    nearest = find_nearest_exit_price(levels, _tick(context, order), is_above=is_above)
+    message = (
+        f"The stop at {_format_price(order.stop_price)} must be {side} {entry_price}, else it fills at once."
+    )
+    nearest = find_nearest_exit_price(levels, _get_tick_size(context, order), is_above=is_above)
     return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
 
 
-def _tick(context: BatchContext, order: Order) -> Decimal:
+def _get_tick_size(context: BatchContext, order: Order) -> Decimal:
     return context.find_instrument(order.tenant_id, order.symbol).tick_size
 
 
-def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+def _find_exit_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     entry = context.order_store.find_parent(order)
-    denial = _size_denial(order, successor, _most(context, order, entry))
+    denial = _find_size_denial(order, successor, _compute_max_quantity(context, order, entry))
     if denial is not None:
         return denial
-    denial = _halt_denial(context, order, successor) or evaluate_exit(
+    denial = _find_halt_denial(context, order, successor) or evaluate_exit(
         build_risk_input(context, successor, order), is_change=True
     )
     if denial is not None:
         return denial
     if order.status is Status.HELD:
-        return None if entry is None else _side_denial(context, entry, successor)
+        return None if entry is None else _find_side_denial(context, entry, successor)
     return find_pair_denial(context, successor)
 
 
-def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
-    if successor.quantity <= max(most, order.quantity):
+def _find_size_denial(order: Order, successor: Order, max_quantity: Decimal) -> Denial | None:
+    if successor.quantity <= max(max_quantity, order.quantity):
         return None
-    quantity = format_plain_amount(most)
+    quantity = format_plain_amount(max_quantity)
     message = f"An exit may have at most the quantity that its entry filled or can still fill: {quantity}."
     if order.role is Role.CLOSING:
         message = f"A closing order may have at most the quantity of the position: {quantity}."
-    return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
+    return Denial("REDUCE_ONLY", message, max_quantity, successor.quantity, max_quantity)
 
 
-def _halt_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+def _find_halt_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return the denial of a change that a halt forbids: any change of an exit but a tightening."""
     if context.get_trading_state(order).state is not TradingState.HALTED or is_tightened(order, successor):
         return None
     return find_denial(context, successor, order)
 
 
-def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
+def _compute_max_quantity(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
     """Return the largest total quantity that an exit may have."""
-    left = get_closable_quantity(context, order)
+    closable_quantity = get_closable_quantity(context, order)
     if entry is None:
-        return order.filled_quantity + left
+        return order.filled_quantity + closable_quantity
     if order.status is Status.HELD:
         return entry.quantity
     protected_quantity = compute_exit_quantity(entry, context.order_store.list_children(entry))
-    return order.filled_quantity + min(protected_quantity, left)
+    return order.filled_quantity + min(protected_quantity, closable_quantity)
 
 
-def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:
+def _apply_hypothetical_fill(
+    context: BatchContext, first: Order, risk: RiskInput, second: Order
+) -> RiskInput:
     """Return the second order's risk input with the position and cash after the first order's fill."""
     sign = 1 if first.side == "BUY" else -1
     prices: Prices = context.find_symbol_state(first.tenant_id, first.symbol).prices
@@ -210,5 +216,5 @@ def _add_order_name(denial: Denial, leg: Order) -> Denial:
     return denial if name is None else denial._replace(message=f"{name}: {denial.message}")
 
 
-def _text(price: Decimal | None) -> str:
+def _format_price(price: Decimal | None) -> str:
     return "" if price is None else format_plain_amount(price)

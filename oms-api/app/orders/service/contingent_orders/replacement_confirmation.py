@@ -7,7 +7,6 @@ import orjson
 from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Replaced
 from app.orders.errors import InvalidTransition
-from app.orders.queries.broker_requests import list_requests_of_order
 from app.orders.rules.broker_requests import get_pairing, is_remote
 from app.orders.rules.contingency import SHARING, find_siblings
 from app.orders.rules.order_factory import copy_order
@@ -16,7 +15,7 @@ from app.orders.rules.rows import parse_order_row
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history
+from app.orders.service.batch.order_records import list_history, load_broker_requests
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
 from app.orders.service.broker.linked_exits import was_sent_with_entry
 from app.orders.service.broker.pair_swaps import RESIZED, list_cancel_requests
@@ -42,27 +41,33 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
     if is_cancelled:
         is_accepted = order.accepted_at is not None
-        back = get_resting_status(
+        resting_status = get_resting_status(
             order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted
         )
-        order = context.order_store.change_status(order, back, at, order.broker)
+        order = context.order_store.change_status(order, resting_status, at, order.broker)
     if order.status is not Status.PENDING_REPLACE:
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
     context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     adopt_children(context, order, successor)
-    added = context.order_store.add(_continue(order, successor, at), successor.placed_by)
-    sent = context.order_store.change_status(added, Status.SUBMITTED, at, added.placed_by)
-    back = get_resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
-    working = context.order_store.change_status(sent, back, at, sent.broker, accepted_at=at)
+    added_order = context.order_store.add(_continue(order, successor, at), successor.placed_by)
+    submitted_order = context.order_store.change_status(
+        added_order, Status.SUBMITTED, at, added_order.placed_by
+    )
+    resting_status = get_resting_status(
+        submitted_order.filled_quantity, is_triggered=submitted_order.is_triggered
+    )
+    working_order = context.order_store.change_status(
+        submitted_order, resting_status, at, submitted_order.broker, accepted_at=at
+    )
     if is_cancelled:
-        crossed = list_cancel_requests(context, order)[-1]
-        request_cancel(context, working, at, crossed.actor, reason=crossed.reason)
-    elif event.quantity is not None and event.quantity > working.quantity:
-        _request_reduction(context, working, at)
+        cancel_request = list_cancel_requests(context, order)[-1]
+        request_cancel(context, working_order, at, cancel_request.actor, reason=cancel_request.reason)
+    elif event.quantity is not None and event.quantity > working_order.quantity:
+        _request_reduction(context, working_order, at)
 
 
 def _find_requested_successor(context: BatchContext, order: Order, successor_id: str) -> Order:
-    for request in list_requests_of_order(context.connection, order.tenant_id, order.id):
+    for request in load_broker_requests(context, order):
         if request.successor_id == successor_id and request.successor is not None:
             return parse_order_row(orjson.loads(request.successor))
     raise InvalidTransition(order.id, order.status, Status.REPLACED)
@@ -82,20 +87,23 @@ def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
     )
 
 
-def confirm_reductions(context: BatchContext, filled: Order, executed_at: datetime, at: Timestamp) -> None:
+def confirm_reductions(
+    context: BatchContext, filled_order: Order, executed_at: datetime, at: Timestamp
+) -> None:
     """Ask the broker again for the quantity of orders that a fill reduced, if they crossed it.
 
     A broker that links orders reduces them when the fill happens. A change that it applied afterwards may
     have set the former quantity again, although the fill was reported later. A new order that it received
     afterwards has the former quantity: it is canceled, and sent again with the rest.
     """
-    if not is_remote(filled) or filled.role not in SHARING:
+    if not is_remote(filled_order) or filled_order.role not in SHARING:
         return
-    instrument = context.find_instrument(filled.tenant_id, filled.symbol)
-    if get_pairing(filled, instrument) is not Pairing.NATIVE:
+    instrument = context.find_instrument(filled_order.tenant_id, filled_order.symbol)
+    if get_pairing(filled_order, instrument) is not Pairing.NATIVE:
         return
     for sibling in find_siblings(
-        filled, context.order_store.list_open_orders_of_symbol(filled.portfolio_key, filled.symbol)
+        filled_order,
+        context.order_store.list_open_orders_of_symbol(filled_order.portfolio_key, filled_order.symbol),
     ):
         if sibling.status not in _RESTING or executed_at > datetime.fromisoformat(sibling.accepted_at or at):
             continue

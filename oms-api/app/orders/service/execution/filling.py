@@ -80,12 +80,12 @@ def apply_execution(
     """
     context.order_store.add_execution(row)
     successor = find_successor(context, order)
-    filled = successor.filled_quantity + Decimal(row.quantity)
-    status = get_status_after_fill(successor.status, successor.quantity, filled)
+    filled_quantity = successor.filled_quantity + Decimal(row.quantity)
+    status = get_status_after_fill(successor.status, successor.quantity, filled_quantity)
     changes: dict[str, Any] = {
         "execution_id": row.execution_id,
         "reason": row.note,
-        "filled_quantity": filled,
+        "filled_quantity": filled_quantity,
         "filled_value": successor.filled_value + Decimal(row.value),
         **fields,
     }

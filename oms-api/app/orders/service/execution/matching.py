@@ -63,21 +63,23 @@ def match_open_orders(context: BatchContext, orders: Sequence[Order], quote: Quo
 def match_at_close(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Match a CLS order at the last price of its session, after the close. What does not fill expires."""
     calendars = find_calendars(context, order)
-    quote = _find_last_quote(context, order)
+    quote = load_closing_quote(context, order)
     if calendars is None or quote is None or order.status not in WORKING_STATUSES:
         return
     if is_closing_price(order, calendars.regular, quote.at):
         _run_matching(context, [order], quote, at)
 
 
-def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
-    """Return the last quote before the order's end."""
+def load_closing_quote(context: BatchContext, order: Order) -> Quote | None:
+    """Load the last quote before the order's end, and return it."""
     end = _parse_instant(order.ends_at or order.created_at)
-    quote = context.find_quote(order.tenant_id, order.symbol)
+    quote, key = context.find_quote(order.tenant_id, order.symbol), order.instrument_key
     if quote is None or quote.at < end:
         return quote
-    key = order.instrument_key
-    return context.services.market.find_quotes(context.connection, [key], end - _MICROSECOND).get(key)
+    if order.key not in context.loaded.closing_quotes:
+        quotes = context.services.market.find_quotes(context.connection, [key], end - _MICROSECOND)
+        context.loaded.closing_quotes[order.key] = quotes.get(key)
+    return context.loaded.closing_quotes[order.key]
 
 
 def _run_matching(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:

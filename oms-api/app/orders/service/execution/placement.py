@@ -20,7 +20,7 @@ from app.orders.rules.order_factory import (
 )
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.tickets import validate_expiry
-from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
+from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, replace_fields
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_results import build_result, find_repeated_placement
 from app.orders.service.broker.broker_orders import (
@@ -28,7 +28,7 @@ from app.orders.service.broker.broker_orders import (
     find_broker_hold_reason,
     request_submission,
 )
-from app.orders.service.broker.pair_swaps import sort_pair
+from app.orders.service.broker.pair_swaps import sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder, PlaceGroup, PlaceOrder
 from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
@@ -57,7 +57,7 @@ def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
     portfolio_key = context.get_portfolio_key(command)
     order = build_order(context, origin, portfolio_key, command.ticket)
     count_order_message(context, origin, order)
-    order = changed(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
+    order = replace_fields(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     legs = build_exit_tickets(order, command.ticket)
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
@@ -183,8 +183,8 @@ def send_order(
     if rejection_reason is not None:
         finalize_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=rejection_reason)
         return
-    resting = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-    accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)
+    resting_status = get_resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+    accepted = context.order_store.change_status(sent, resting_status, at, sent.broker, accepted_at=at)
     match_new_order(context, accepted, at)
 
 
@@ -241,7 +241,7 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
 
     One that we watch, because its broker links no orders, is HELD while the other rests at the broker.
     """
-    for order in sort_pair(context, orders):
+    for order in sort_pairs(context, orders):
         waiting = context.order_store.get(order.tenant_id, order.id)
         instrument = context.find_instrument(order.tenant_id, order.symbol)
         if waiting.status is Status.INITIALIZED and len(orders) > 1 and is_watched(waiting, instrument):

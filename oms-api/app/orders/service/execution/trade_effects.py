@@ -24,17 +24,17 @@ def apply_trades_to_orders(
 
     Return a function that updates the caches. Call it after the commit.
     """
-    reduced = [
+    trades = [
         outcome
         for outcome in outcomes
         if isinstance(outcome, RecordedTrade) and _may_concern_orders(batch, outcome)
     ]
-    if not reduced:
+    if not trades:
         return _leave_caches
-    now = max(datetime.fromisoformat(one.row.created_at) for one in reduced)
+    now = max(datetime.fromisoformat(trade.row.created_at) for trade in trades)
     context = BatchContext(batch, services, now)
-    for recorded in _with_open_orders(context, reduced):
-        apply_trade_to_orders(context, recorded)
+    for trade in _select_trades_with_orders(context, trades):
+        apply_trade_to_orders(context, trade)
     context.flush()
     return create_cache_update(context)
 
@@ -43,13 +43,13 @@ def _leave_caches() -> None:
     """Change nothing: the next batch reads what the trades changed."""
 
 
-def apply_trade_to_orders(context: BatchContext, recorded: RecordedTrade) -> None:
+def apply_trade_to_orders(context: BatchContext, recorded_trade: RecordedTrade) -> None:
     """Reduce the exits of the position that a trade or a reversal reduced.
 
-    A reversal that takes a reduction back restores them.
+    The reversal of a trade that reduced the position restores them.
     """
-    row = recorded.row
-    if not _may_concern_orders(context.ledger, recorded):
+    row = recorded_trade.row
+    if not _may_concern_orders(context.ledger, recorded_trade):
         return
     portfolio_key = row.portfolio_key
     if portfolio_key not in context.order_store.portfolio_keys:
@@ -67,30 +67,34 @@ def _restore_exits(context: BatchContext, row: TradeRow) -> None:
         restore_exits(context, reversed_reduction, row.created_at)
 
 
-def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
+def _may_concern_orders(batch: LedgerBatch, recorded_trade: RecordedTrade) -> bool:
     """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
-    row = recorded.row
-    if recorded.replayed or not batch.get_portfolio(row.portfolio_key).orders_stamp:
+    row = recorded_trade.row
+    if recorded_trade.replayed or not batch.get_portfolio(row.portfolio_key).orders_stamp:
         return False
     if row.kind == REVERSAL:
         return True
     return find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
 
 
-def _with_open_orders(context: BatchContext, reduced: Iterable[RecordedTrade]) -> list[RecordedTrade]:
+def _select_trades_with_orders(
+    context: BatchContext, reductions: Iterable[RecordedTrade]
+) -> list[RecordedTrade]:
     """Return the trades that may change orders: those in symbols with open ones, and reversals."""
     effects = []
-    for one in reduced:
-        if one.row.kind == REVERSAL:
-            effects.append(one)
+    for recorded_trade in reductions:
+        if recorded_trade.row.kind == REVERSAL:
+            effects.append(recorded_trade)
             continue
-        portfolio_key = one.row.portfolio_key
+        portfolio_key = recorded_trade.row.portfolio_key
         state = context.ledger.get_portfolio(portfolio_key)
         cached_orders = context.services.portfolios.find_open_orders(context.connection, state)
         if cached_orders is not None:
-            has_orders = bool(cached_orders.by_symbol.get(one.row.symbol))
+            has_orders = bool(cached_orders.by_symbol.get(recorded_trade.row.symbol))
         else:
-            has_orders = bool(list_open_orders_in_symbol(context.connection, portfolio_key, one.row.symbol))
+            has_orders = bool(
+                list_open_orders_in_symbol(context.connection, portfolio_key, recorded_trade.row.symbol)
+            )
         if has_orders:
-            effects.append(one)
+            effects.append(recorded_trade)
     return effects

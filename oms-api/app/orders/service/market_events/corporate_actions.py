@@ -8,7 +8,14 @@ from typing import Any
 from app.ledger.errors import NoRate
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms, Ratio
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
+from app.ledger.service.corporate_actions import (
+    Booking,
+    book_action,
+    get_sequences,
+    read_action_inputs,
+    reverse_action,
+)
+from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.split_adjustments import (
     RestatedOrder,
@@ -19,13 +26,13 @@ from app.orders.rules.split_adjustments import (
     restore_order,
 )
 from app.orders.rules.states import get_resting_status
-from app.orders.rules.values import Order, OrderType, Status
+from app.orders.rules.values import Order, OrderKey, OrderType, Status
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history
+from app.orders.service.batch.order_records import list_history, load_histories
 from app.orders.service.command_results import CorporateActionResult
 from app.orders.service.commands import ApplyCorporateAction
 from app.orders.service.contingent_orders.groups import cancel_open_orders
-from app.orders.service.price_restatement import ACTOR, restate_prices
+from app.orders.service.price_restatement import ACTOR, load_stored_prices, restate_prices
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp, format_timestamp
 
@@ -39,13 +46,13 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     A repeat changes nothing. Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and AmountTooLarge.
     """
     action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
-    booking = Booking(
-        context.ledger,
-        context.ledger.get_portfolio(portfolio_key),
-        command.origin,
-        action,
-        partial(_find_rate, context, portfolio_key, action.symbol),
-    )
+    portfolio = context.ledger.get_portfolio(portfolio_key)
+    find_rate = partial(_find_rate, context, portfolio_key, action.symbol)
+    inputs = context.loaded.action_inputs[portfolio_key, action.id]
+    if inputs.sequences != get_sequences(portfolio):  # an earlier command of the batch changed the ledger
+        context.ledger.flush()
+        inputs = read_action_inputs(context.ledger, portfolio, action)
+    booking = Booking(context.ledger, portfolio, command.origin, action, find_rate, inputs)
     change_count = context.change_count
     if command.is_reversal:
         reverse_action(booking)
@@ -58,6 +65,23 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
         _restate_orders(context, portfolio_key, command)
         restate_prices(context, command)
     return CorporateActionResult(context.change_count != change_count)
+
+
+def load_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> None:
+    """Load what an action depends on: the ledger, open orders in its symbol, rates and stored prices."""
+    action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
+    portfolio = context.ledger.get_portfolio(portfolio_key)
+    inputs = read_action_inputs(context.ledger, portfolio, action)
+    context.loaded.action_inputs[portfolio_key, action.id] = inputs
+    currencies = {context.ledger.get_position(key).currency for key in inputs.steps} | {action.currency}
+    for currency in sorted(filter(None, currencies - {portfolio.base_currency})):
+        find_current_rate(context, portfolio_key, currency)
+    orders = context.order_store.list_open_orders_of_symbol(portfolio_key, action.symbol)
+    context.order_store.load_relatives(orders)
+    replaced = {OrderKey(order.tenant_id, order.replaces) for order in orders if order.replaces}
+    context.order_store.load_orders(replaced)
+    load_histories(context, orders)
+    load_stored_prices(context, command)
 
 
 def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, currency: str) -> Decimal:
@@ -185,15 +209,17 @@ def _replace_trailing_stop(
         carried_value=order.filled_value,
         replaces=order.id,
     )
-    added = store.add(successor, successor.placed_by, action_reason)
+    added_order = store.add(successor, successor.placed_by, action_reason)
     if order.status is Status.HELD:
         store.change_status(order, Status.REPLACED, at, ACTOR, reason=action_reason, replaced_by=order_id)
-        store.change_status(added, Status.HELD, at, ACTOR)
+        store.change_status(added_order, Status.HELD, at, ACTOR)
     else:
         pending = store.change_status(order, Status.PENDING_REPLACE, at, ACTOR, reason=action_reason)
         store.change_status(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
-        sent = store.change_status(added, Status.SUBMITTED, at, ACTOR)
-        resting = get_resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
-        store.change_status(sent, resting, at, sent.broker, accepted_at=at)
-    for child in store.list_children(order):
+        submitted_order = store.change_status(added_order, Status.SUBMITTED, at, ACTOR)
+        resting_status = get_resting_status(
+            submitted_order.filled_quantity, is_triggered=submitted_order.is_triggered
+        )
+        store.change_status(submitted_order, resting_status, at, submitted_order.broker, accepted_at=at)
+    for child in store.list_children(order) if order.role in PARENT_ROLES else ():
         store.replace(child, parent_id=order_id)

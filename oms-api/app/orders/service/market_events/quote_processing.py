@@ -16,7 +16,7 @@ from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
 from app.orders.service.batch.portfolio_loading import load_portfolios
 from app.orders.service.broker.linked_exits import is_held_at_broker
-from app.orders.service.broker.pair_swaps import waits_for_quote
+from app.orders.service.broker.pair_swaps import sort_pairs, waits_for_quote
 from app.orders.service.changes.order_changes import expire_orders
 from app.orders.service.command_results import NO_ORDERS, Outcome, QuoteStored
 from app.orders.service.contingent_orders.broker_exits import watch_pair
@@ -31,7 +31,7 @@ from app.timestamps import Timestamp, format_timestamp
 
 def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
     """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
-    portfolio_keys = {state.key for state in batch.locked_portfolios() if state.orders_stamp}
+    portfolio_keys = {state.key for state in batch.list_locked_portfolios() if state.orders_stamp}
     if not portfolio_keys:
         return portfolio_keys
     tenants = find_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in portfolio_keys})
@@ -76,8 +76,10 @@ def apply_quote(context: BatchContext, command: MatchQuote) -> Outcome:
             raise PreviousQuoteUnmatched
         if key in loaded.unmatched:
             return QuoteStored()
-    named = command.portfolio_keys
-    process_quote(context, command, loaded.list_portfolios(*key) if named is None else list(named))
+    portfolio_keys = command.portfolio_keys
+    process_quote(
+        context, command, loaded.list_portfolios(*key) if portfolio_keys is None else list(portfolio_keys)
+    )
     return NO_ORDERS
 
 
@@ -123,7 +125,8 @@ def _release_held_orders(
     context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
 ) -> None:
     """Try again to release exits and followers whose release a kill switch prevented, and watch pairs."""
-    for stale_order in context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol):
+    open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol)
+    for stale_order in sort_pairs(context, open_orders):
         order = context.order_store.get_current(stale_order)
         watch_pair(context, order, at)
         if order.status is Status.HELD and not waits_for_quote(context, order):

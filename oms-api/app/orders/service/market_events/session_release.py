@@ -4,7 +4,7 @@ from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import find_broker_hold_reason
-from app.orders.service.broker.pair_swaps import waits_for_quote
+from app.orders.service.broker.pair_swaps import sort_pairs, waits_for_quote
 from app.orders.service.changes.order_changes import expire_orders
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.contingent_orders.groups import (
@@ -29,7 +29,8 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
     expire_orders(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:
-            for stale_order in context.order_store.list_open_orders_of_symbol(portfolio_key, symbol):
+            open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
+            for stale_order in sort_pairs(context, open_orders):
                 _release_if_due(context, context.order_store.get_current(stale_order), command.at)
     return NO_ORDERS
 
@@ -44,19 +45,21 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.role is Role.CLOSING:
         _release_closing_order(context, order, at)
         return
-    released = release_order(context, order, at)
-    if released.status in WORKING_STATUSES:
-        match_new_order(context, released, at)
-    elif released.status is Status.DENIED and order.role is Role.EITHER:
+    released_order = release_order(context, order, at)
+    if released_order.status in WORKING_STATUSES:
+        match_new_order(context, released_order, at)
+    elif released_order.status is Status.DENIED and order.role is Role.EITHER:
         orders = context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
-        siblings = [one for one in orders if one.group_id == order.group_id]
+        siblings = [sibling for sibling in orders if sibling.group_id == order.group_id]
         cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} was denied")
 
 
 def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Release a closing order for at most what is left of the position."""
-    left = get_closable_quantity(context, order)
-    if not left:
+    closable_quantity = get_closable_quantity(context, order)
+    if not closable_quantity:
         cancel_order(context, order, at, GROUPS, reason="The position is closed.")
         return
-    match_new_order(context, release_order(context, order, at, quantity=min(order.quantity, left)), at)
+    match_new_order(
+        context, release_order(context, order, at, quantity=min(order.quantity, closable_quantity)), at
+    )

@@ -19,7 +19,7 @@ _REASON = "Squared off"
 _BEGINNING = Timestamp("1970-01-01T00:00:00Z")
 
 
-def square_off(context: BatchContext, command: SquareOff) -> OrderResult:
+def close_intraday_positions(context: BatchContext, command: SquareOff) -> OrderResult:
     """Cancel the tenant's intraday orders that are due for square-off, and close their positions.
 
     Orders and positions that began after the last square-off of their instrument are left alone.

@@ -34,7 +34,7 @@ class FirmTotals(NamedTuple):
     currency pair without a rate.
     """
 
-    others: Totals = NOTHING
+    other_totals: Totals = NOTHING
     rate: Decimal | None = None
     missing: str | None = None
 
@@ -51,14 +51,14 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: Limits) -> 
     has_value, has_count = _find_firm_limits(limits)
     if not has_value and not has_count:
         return _NO_TOTALS
-    tenant_id, own = order.tenant_id, order.portfolio_key
+    tenant_id, own_key = order.tenant_id, order.portfolio_key
     _load_unlocked_totals(context, tenant_id)
     totals: dict[str, Totals] = dict(context.loaded.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
-        if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
+        if portfolio_key.tenant_id == tenant_id and portfolio_key != own_key:
             base = context.ledger.get_portfolio(portfolio_key).base_currency
             totals[base] = add_totals(totals.get(base, NOTHING), get_exposure(context, portfolio_key).total)
-    converted = _in_one_currency(context, order, totals)
+    converted = _convert_to_firm_currency(context, order, totals)
     return converted if has_value else converted._replace(missing=None)  # a count of orders needs no rate
 
 
@@ -90,7 +90,7 @@ def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
 def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
     if tenant_id not in context.loaded.unlocked_totals:
         _lock(context)
-        totals = _unlocked_totals(context, tenant_id)
+        totals = _compute_unlocked_totals(context, tenant_id)
         context.loaded.unlocked_totals[tenant_id] = totals
         firm = get_firm_currency(context, tenant_id)
         locked = context.order_store.portfolio_keys
@@ -101,18 +101,18 @@ def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
             find_conversion_rate(context, tenant_id, base, firm)
 
 
-def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
+def _convert_to_firm_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
     tenant_id, firm = order.tenant_id, context.loaded.firm_currencies[order.tenant_id]
-    own = context.get_portfolio(order).base_currency
-    rate = None if own == firm else find_conversion_rate(context, tenant_id, own, firm)
-    missing = f"{own}/{firm}" if rate is None and own != firm else None
-    others = totals.pop(firm, NOTHING)
+    own_currency = context.get_portfolio(order).base_currency
+    rate = None if own_currency == firm else find_conversion_rate(context, tenant_id, own_currency, firm)
+    missing = f"{own_currency}/{firm}" if rate is None and own_currency != firm else None
+    firm_totals = totals.pop(firm, NOTHING)
     for base, total in totals.items():
         to_firm = find_conversion_rate(context, tenant_id, base, firm)
-        others = add_totals(others, convert_totals(total, to_firm or ZERO))
+        firm_totals = add_totals(firm_totals, convert_totals(total, to_firm or ZERO))
         if to_firm is None and total != NOTHING:
             missing = missing or f"{base}/{firm}"
-    return FirmTotals(others, rate, missing)
+    return FirmTotals(firm_totals, rate, missing)
 
 
 def _lock(context: BatchContext) -> None:
@@ -126,17 +126,19 @@ def _lock(context: BatchContext) -> None:
         context.connection.execute(statement, {"class": _LOCK_CLASS, "tenant": tenant_id})
 
 
-def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
+def _compute_unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
     """Return the totals of the portfolios that the batch has not locked, by currency."""
     firm = load_firm_books(context.connection, tenant_id)
     bases = {
         PortfolioKey(tenant_id, portfolio_id): base for portfolio_id, base in firm.base_currencies.items()
     }
-    others = bases.keys() - context.order_store.portfolio_keys
-    positions = {key: position for key, position in firm.positions.items() if key.portfolio_key in others}
+    unlocked_keys = bases.keys() - context.order_store.portfolio_keys
+    positions = {
+        key: position for key, position in firm.positions.items() if key.portfolio_key in unlocked_keys
+    }
     orders: dict[PositionKey, list[Order]] = {}
     for order in firm.orders:
-        if order.portfolio_key in others:
+        if order.portfolio_key in unlocked_keys:
             orders.setdefault(order.position_key, []).append(order)
     position_keys = positions.keys() | orders.keys()
     context.load_quotes(
@@ -144,14 +146,14 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
     )
     load_last_trade_prices(context, positions)
     totals: dict[str, Totals] = {}
-    for portfolio_key, book in _books(context, bases, positions, orders, position_keys):
+    for portfolio_key, book in _iterate_books(context, bases, positions, orders, position_keys):
         totals[bases[portfolio_key]] = add_totals(
             totals.get(bases[portfolio_key], NOTHING), compute_totals(book)
         )
     return totals
 
 
-def _books(
+def _iterate_books(
     context: BatchContext,
     bases: dict[PortfolioKey, str],
     positions: dict[PositionKey, Position],
@@ -161,8 +163,8 @@ def _books(
     for position_key in position_keys:
         tenant_id, symbol = position_key.instrument_key
         portfolio_key, position = position_key.portfolio_key, positions.get(position_key, FLAT)
-        working = list_working_orders(orders.get(position_key, []), position)
+        working_orders = list_working_orders(orders.get(position_key, []), position)
         rate = find_valuation_rate(context, tenant_id, bases[portfolio_key], symbol, position)
         mark = find_mark(context, position_key, position)
         prices = context.find_symbol_state(tenant_id, symbol).prices
-        yield portfolio_key, build_symbol_book(position.quantity, mark, working, prices, rate=rate)
+        yield portfolio_key, build_symbol_book(position.quantity, mark, working_orders, prices, rate=rate)

@@ -104,7 +104,7 @@ def await_approval(context: BatchContext, order: Order, request: ApprovalRequest
     context.loaded.approval_requests[order.key] = request
     context.writes.append(queries.insert_requests([request]))
     at = request.requested_at
-    waiting = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
+    waiting_order = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
     name = order.actor or f"key:{order.source}"
     publish_approval_event(
         context,
@@ -114,7 +114,7 @@ def await_approval(context: BatchContext, order: Order, request: ApprovalRequest
         at,
         Actor(order.placed_by, name, order.source),
     )
-    return waiting
+    return waiting_order
 
 
 def load_requests(context: BatchContext, orders: Iterable[Order]) -> None:
@@ -122,7 +122,8 @@ def load_requests(context: BatchContext, orders: Iterable[Order]) -> None:
     missing = sorted({order.key for order in orders} - context.loaded.approval_requests.keys())
     if missing:
         context.loaded.approval_requests.update(dict.fromkeys(missing))
-        for request in queries.find_requests(context.connection, missing):
+        stored = [key for key in missing if not context.order_store.is_new(key)]
+        for request in queries.find_requests(context.connection, stored) if stored else ():
             context.loaded.approval_requests[OrderKey(request.tenant_id, request.order_id)] = request
 
 

@@ -1,5 +1,6 @@
 """Convert amounts from an instrument's currency to its portfolio's."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from app.instruments.rules import InstrumentKey
@@ -17,9 +18,9 @@ def find_trading_currency(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, position: Position
 ) -> str | None:
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
-    listed = context.find_instrument(portfolio_key.tenant_id, symbol)
+    instrument = context.find_instrument(portfolio_key.tenant_id, symbol)
     base = context.ledger.portfolios[portfolio_key].base_currency
-    return find_fill_currency(position, listed.currency if listed.is_listed else None, base)
+    return find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
 
 
 def find_conversion_rate(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
@@ -52,8 +53,8 @@ def find_valuation_rate(
     Without a current rate, the rate of the position's cost is used; zero if it is flat, so that no new order
     passes.
     """
-    listed = context.find_instrument(tenant_id, symbol)
-    currency = find_fill_currency(position, listed.currency if listed.is_listed else None, base)
+    instrument = context.find_instrument(tenant_id, symbol)
+    currency = find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
     if currency is None:
         return None
     rate = find_conversion_rate(context, tenant_id, currency, base)
@@ -66,12 +67,27 @@ def find_booking_rate(context: BatchContext, order: Order, currency: str, positi
     It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
     recorded even without a current rate. Raises NoRate if there never was one.
     """
-    portfolio_key = order.portfolio_key
-    rate = find_current_rate(context, portfolio_key, currency) or get_cost_rate(position)
-    rate = rate or find_last_rate(context.connection, *portfolio_key, order.symbol)
+    rate = find_current_rate(context, order.portfolio_key, currency) or get_cost_rate(position)
+    rate = rate or load_last_rate(context, order)
     if rate is None:
         raise NoRate(order.symbol, currency, context.get_portfolio(order).base_currency)
     return rate
+
+
+def load_last_rate(context: BatchContext, order: Order) -> Decimal | None:
+    """Load the rate of the last stored trade in the order's symbol, and return it; None if there is none."""
+    last_rates, key = context.loaded.last_rates, order.position_key
+    if key not in last_rates:
+        last_rates[key] = find_last_rate(context.connection, *order.portfolio_key, order.symbol)
+    return last_rates[key]
+
+
+def load_booking_rates(context: BatchContext, orders: Iterable[Order]) -> None:
+    """Load the rates for the fills of orders whose currency has no current rate."""
+    for order in orders:
+        position = context.get_position(order)
+        if find_missing_rate(context, order, position) is not None and get_cost_rate(position) is None:
+            load_last_rate(context, order)
 
 
 def get_cost_rate(position: Position) -> Decimal | None:

@@ -15,10 +15,10 @@ from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.aggregates import get_firm_currency
 from app.orders.service.risk_checks.currency_conversion import find_conversion_rate
-from app.orders.service.risk_checks.loss_limits import compute_equity
-from app.risk.queries.losses import list_portfolio_cash, was_set_by_loss_limit
+from app.orders.service.risk_checks.loss_limits import compute_equity, load_portfolios_switched_by_losses
+from app.risk.queries.losses import list_portfolio_cash
 from app.risk.rules.limits import Subject
-from app.risk.rules.losses import LossBaseline, find_breach, get_day_start
+from app.risk.rules.losses import LossBaseline, find_breach
 from app.risk.rules.values import Limits, TradingState
 
 
@@ -82,13 +82,7 @@ def _get_baseline(context: BatchContext, key: PortfolioKey) -> LossBaseline | No
 
 def _was_switched(context: BatchContext, portfolio: PortfolioState) -> bool:
     """Return whether a loss limit has switched the portfolio today."""
-    switched = context.loaded.switched_by_losses
-    if portfolio.key not in switched:
-        since = get_day_start(context.now)
-        switched[portfolio.key] = was_set_by_loss_limit(
-            context.connection, portfolio.tenant_id, portfolio.name_key, since
-        )
-    return switched[portfolio.key]
+    return portfolio.name_key in load_portfolios_switched_by_losses(context, portfolio.tenant_id)
 
 
 def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) -> Decimal | None:

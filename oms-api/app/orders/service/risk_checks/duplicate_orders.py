@@ -30,7 +30,11 @@ def get_seconds_since_same_order(context: BatchContext, order: Order, within: De
         return None
     at = datetime.fromisoformat(order.created_at)
     recent = _list_recent_orders(context, order, order.actor, timedelta(seconds=float(within)))
-    ages = [_age(one, at) for one in recent if _is_same(one, order) and not _is_ahead(one, at)]
+    ages = [
+        _compute_age(recent_order, at)
+        for recent_order in recent
+        if _is_same(recent_order, order) and not _is_ahead(recent_order, at)
+    ]
     return min(ages, default=None)
 
 
@@ -82,15 +86,15 @@ def _list_recent_orders(context: BatchContext, order: Order, actor: str, within:
     return [*context.loaded.recent_orders[key].orders, *context.order_store.created]
 
 
-def _is_same(one: Order, order: Order) -> bool:
-    if one.id == order.id or one.status in _PASSED_OVER or one.replaces:
+def _is_same(recent_order: Order, order: Order) -> bool:
+    if recent_order.id == order.id or recent_order.status in _PASSED_OVER or recent_order.replaces:
         return False
-    return all(getattr(one, name) == getattr(order, name) for name in _SAME)
+    return all(getattr(recent_order, name) == getattr(order, name) for name in _SAME)
 
 
-def _is_ahead(one: Order, at: datetime) -> bool:
-    return datetime.fromisoformat(one.created_at) > at + _MAX_AHEAD
+def _is_ahead(order: Order, at: datetime) -> bool:
+    return datetime.fromisoformat(order.created_at) > at + _MAX_AHEAD
 
 
-def _age(one: Order, at: datetime) -> Decimal:
-    return Decimal(str(max((at - datetime.fromisoformat(one.created_at)).total_seconds(), 0.0)))
+def _compute_age(order: Order, at: datetime) -> Decimal:
+    return Decimal(str(max((at - datetime.fromisoformat(order.created_at)).total_seconds(), 0.0)))

@@ -19,7 +19,7 @@ def find_latch(context: BatchContext, order: Order) -> Latch | None:
         return None  # the fast path
     tenant_id, controls = order.tenant_id, context.services.controls
     latches = (
-        context.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
+        context.latched.get((tenant_id, holder)) or controls.find_latch(tenant_id, holder)
         for holder in list_holders(order)
     )
     return next(filter(None, latches), None)
@@ -55,19 +55,19 @@ def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -
     """Load the orders that a holder executed within the last minute, after the last release of its latch."""
     if key not in context.loaded.recent_executions and context.services.controls.counts_executions(key[0]):
         since = format_timestamp(context.now - WINDOW)
-        released = queries.find_release_time(context.connection, *key)
-        executed = find_executed_order_ids(context.connection, *key, max(since, released or since))
-        context.loaded.recent_executions[key] = executed
+        release_time = queries.find_release_time(context.connection, *key)
+        executed_order_ids = find_executed_order_ids(
+            context.connection, *key, max(since, release_time or since)
+        )
+        context.loaded.recent_executions[key] = executed_order_ids
 
 
 def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:
     tenant_id, holder = key
     latch_id = context.services.latch_ids.generate(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, holder, len(context.loaded.recent_executions.pop(key)), most, at)
-    if not queries.set_latch(context.connection, tenant_id, latch):  # another process has set it
-        latch = queries.list_active_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)
-        context.latched[key] = latch
-        return
+    # The insert fails if another process sets a latch meanwhile. The writer then tries the batch again.
+    context.writes.append(queries.build_latch_insert(tenant_id, latch))
     context.latched[key] = latch
     context.services.controls.forget(tenant_id)
     values = serialize_latch_values(latch)

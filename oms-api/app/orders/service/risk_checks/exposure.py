@@ -41,7 +41,7 @@ def get_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure
                 key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)
             }
     for holding_key in holding_keys_to_revalue:
-        _revalue(context, portfolio_key, exposure, holding_key)
+        _update_valuation(context, portfolio_key, exposure, holding_key)
     return exposure
 
 
@@ -57,8 +57,8 @@ def build_book(
         return SymbolExposure(position.quantity, mark, rate=rate)
     prices = context.find_symbol_state(position_key.tenant_id, symbol).prices
     market = build_charged_market(context, portfolio_key, symbol, position, rate)
-    working = list_working_orders(orders, position, prices, mark, market)
-    return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
+    working_orders = list_working_orders(orders, position, prices, mark, market)
+    return build_symbol_book(position.quantity, mark, working_orders, prices, candidate, rate)
 
 
 def _has_new_rate(
@@ -69,15 +69,15 @@ def _has_new_rate(
     return rate != exposure.valuations[holding_key].book.rate
 
 
-def _revalue(
+def _update_valuation(
     context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> None:
     symbol, product = holding_key
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
-    counted = [
+    counted_orders = [
         order for order in open_orders if order.product == product and order.status in EXPOSURE_STATUSES
     ]
-    book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted)
+    book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted_orders)
     exposure.put(holding_key, Valuation(book, compute_totals(book)))
 
 
@@ -92,7 +92,7 @@ def list_working_orders(
 
     Buys have an estimate of their charges in `market`, at the price that they are valued at.
     """
-    working = [
+    orders_and_terms = [
         (
             order,
             WorkingOrder(
@@ -112,14 +112,16 @@ def list_working_orders(
         if order.status in EXPOSURE_STATUSES
     ]
     if market is None:
-        return [one for _, one in working]
+        return [working_order for _, working_order in orders_and_terms]
     return [
-        one._replace(
-            charges=estimate_charges(order, market, one.leaves, find_order_price(one, prices) or mark_price)
+        working_order._replace(
+            charges=estimate_charges(
+                order, market, working_order.leaves, find_order_price(working_order, prices) or mark_price
+            )
         )
         if order.side == "BUY" and order.cost_schedule != Schedule.NONE
-        else one
-        for order, one in working
+        else working_order
+        for order, working_order in orders_and_terms
     ]
 
 

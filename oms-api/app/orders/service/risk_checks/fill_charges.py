@@ -61,8 +61,8 @@ def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) ->
     """
     if order.cost_schedule == Schedule.NONE:
         return NO_CHARGES
-    filled = _filled_that_day(context, order, trade)
-    return compute_booked_charges(trade, filled, context.get_portfolio(order).fee_totals, load_rates())
+    earlier_fills = _sum_fills_of_day(context, order, trade)
+    return compute_booked_charges(trade, earlier_fills, context.get_portfolio(order).fee_totals, load_rates())
 
 
 def estimate_charges(
@@ -84,27 +84,27 @@ def estimate_charges(
         rate=market.rate,
         at=datetime.fromisoformat(order.created_at),
     )
-    filled = OrderTotals(order.filled_quantity, order.filled_value)
+    earlier_fills = OrderTotals(order.filled_quantity, order.filled_value)
     try:
-        return compute_booked_charges(trade, filled, None, load_rates()).total
+        return compute_booked_charges(trade, earlier_fills, None, load_rates()).total
     except RateUnknown:
         return ZERO
 
 
-def _filled_that_day(context: BatchContext, order: Order, trade: ChargedTrade) -> OrderTotals:
+def _sum_fills_of_day(context: BatchContext, order: Order, trade: ChargedTrade) -> OrderTotals:
     """Return what the order filled before on the trading day of a new fill."""
     if trade.exchange not in MARKETS or order.cost_schedule == _BY_DAY_ALONE:
         return OrderTotals()
     quantity = value = ZERO
     day = find_trading_day(trade.exchange, trade.at)
-    for row in list_unbusted(_earlier_executions(context, order)):
+    for row in list_unbusted(_list_earlier_executions(context, order)):
         if find_trading_day(trade.exchange, datetime.fromisoformat(row.executed_at)) == day:
             quantity += Decimal(row.quantity)
             value += Decimal(row.value)
     return OrderTotals(quantity, value)
 
 
-def _earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRow]:
+def _list_earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRow]:
     """Return the executions that count with the order's next one, those of this batch included.
 
     For Zerodha a chain of replacements is one order; for IBKR each replacement is a separate order.

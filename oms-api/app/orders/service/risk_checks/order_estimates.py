@@ -36,7 +36,9 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
     sign, quantity = 1 if order.side == "BUY" else -1, risk.order.quantity
     value = None if price is None else multiply(quantity, price)
     worth = None if price is None or risk.no_rate else compute_order_value(quantity, price, risk.book.rate)
-    charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
+    charges = (
+        None if worth is None or value is None else _estimate_charges(context, order, value, risk.book.rate)
+    )
     is_complete = worth is not None and charges is not None
     exposures = sum_exposures(context, order.portfolio_key)
     cash = context.get_portfolio(order).cash
@@ -67,7 +69,9 @@ def serialize_estimate(estimate: OrderEstimate) -> str:
     return orjson.dumps(texts).decode()
 
 
-def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal | None) -> Decimal | None:
+def _estimate_charges(
+    context: BatchContext, order: Order, value: Decimal, rate: Decimal | None
+) -> Decimal | None:
     """Return the charges of the order if one execution filled it, None where a rate is unknown."""
     currency = find_trading_currency(context, order.portfolio_key, order.symbol, context.get_position(order))
     execution = ChargedExecution(order.leaves_quantity, value)

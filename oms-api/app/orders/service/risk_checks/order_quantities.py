@@ -23,11 +23,12 @@ def resolve_quantity(context: BatchContext, tenant_id: int, ticket: Ticket) -> D
     if not price:
         return ZERO
     return round_down_to_step(
-        _largest_quantity(ticket.notional, price), context.find_instrument(tenant_id, ticket.symbol).lot_size
+        _compute_max_quantity(ticket.notional, price),
+        context.find_instrument(tenant_id, ticket.symbol).lot_size,
     )
 
 
-def _largest_quantity(notional: Decimal, price: Decimal) -> Decimal:
+def _compute_max_quantity(notional: Decimal, price: Decimal) -> Decimal:
     nearest = divide(notional, price)
     return nearest if nearest * price <= notional else nearest - Decimal("0.00000001")
 

@@ -67,8 +67,8 @@ def build_risk_input(
     state, scope = context.get_trading_state(order)
     candidate = _build_candidate(order)
     exposure = get_exposure(context, order.portfolio_key)
-    valued = exposure.valuations.get(order.holding_key)
-    book = _book_of_others(context, order, excluded, candidate, valued)
+    valuation = exposure.valuations.get(order.holding_key)
+    book = _book_of_others(context, order, excluded, candidate, valuation)
     missing_rate = (
         None if book.rate is None else find_missing_rate(context, order, context.get_position(order))
     )
@@ -84,8 +84,8 @@ def build_risk_input(
         limits=limits,
         cash=portfolio.cash,
         charges=_build_charge_estimate(context, order, candidate, symbol.prices, book.rate),
-        other_exposure=subtract_totals(exposure.total, valued.totals) if valued else exposure.total,
-        firm=firm.others,
+        other_exposure=subtract_totals(exposure.total, valuation.totals) if valuation else exposure.total,
+        firm=firm.other_totals,
         firm_rate=firm.rate,
         portfolio_name_key=portfolio.name_key,
         state=state,
@@ -175,21 +175,21 @@ def _book_of_others(
     order: Order,
     excluded: Sequence[Order],
     candidate: Candidate,
-    valued: Valuation | None,
+    valuation: Valuation | None,
 ) -> SymbolExposure:
     """Return the book of the order's position with the other open orders in it.
 
-    `valued` is the current valuation of the position. Its book is reused if the position has no open orders.
+    The book of `valuation`, the current one of the position, is reused if the position has no open orders.
     """
-    if valued is not None and valued.book.position and not valued.book.orders:
-        return valued.book
-    without = {order.id, *[one.id for one in excluded]}
-    others = [
-        one
-        for one in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
-        if one.product == order.product and one.id not in without
+    if valuation is not None and valuation.book.position and not valuation.book.orders:
+        return valuation.book
+    excluded_ids = {order.id, *[other_order.id for other_order in excluded]}
+    other_orders = [
+        other_order
+        for other_order in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        if other_order.product == order.product and other_order.id not in excluded_ids
     ]
-    return build_book(context, order.position_key, others, candidate)
+    return build_book(context, order.position_key, other_orders, candidate)
 
 
 def _build_charge_estimate(

@@ -23,7 +23,7 @@ from app.orders.rules.trading_sessions import (
     is_deniable,
     takes_quote,
 )
-from app.orders.rules.values import Order, Status, changed
+from app.orders.rules.values import Order, Status, replace_fields
 from app.orders.service.batch.batch_context import BatchContext
 from app.timestamps import Timestamp, format_timestamp
 
@@ -57,7 +57,7 @@ def set_session_end(context: BatchContext, order: Order) -> Order:
         ends_at = find_session_end(order, calendars.get_calendar(order), order.created_at)
     except SessionsUnknown:
         return order  # the risk check denies it
-    return changed(order, ends_at=ends_at)
+    return replace_fields(order, ends_at=ends_at)
 
 
 def find_order_hold(context: BatchContext, order: Order, at: Timestamp) -> Hold | None:

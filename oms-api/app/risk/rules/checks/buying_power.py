@@ -34,13 +34,13 @@ def compute_remaining_buying_power(risk: RiskInput) -> Decimal:
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that the buying power does not cover. Reducing a position needs none."""
     order, price = risk.order, find_order_price(risk.order, risk.prices)
-    free = get_reducible_quantity(risk.book, order.side)
-    if price is None or quantity <= free:
+    free_cash = get_reducible_quantity(risk.book, order.side)
+    if price is None or quantity <= free_cash:
         return None
     if order.side == "BUY":
         needed = compute_order_value(quantity, price, risk.book.rate) + risk.charges(quantity)
     else:
-        needed = multiply(SHORTING_MARGIN, compute_order_value(quantity - free, price, risk.book.rate))
+        needed = multiply(SHORTING_MARGIN, compute_order_value(quantity - free_cash, price, risk.book.rate))
     power = compute_remaining_buying_power(risk)
     if needed <= power:
         return None

@@ -15,8 +15,8 @@ from app.risk.rules.values import Denial, RiskInput
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could raise the portfolio's, or the firm's, gross exposure above its limit."""
-    most, firm_most = risk.limits.max_gross_exposure, risk.limits.firm_gross_exposure
-    if most is None and firm_most is None:
+    limit, firm_limit = risk.limits.max_gross_exposure, risk.limits.firm_gross_exposure
+    if limit is None and firm_limit is None:
         return None
     price = find_order_price(risk.order, risk.prices)
     if price is None or quantity <= get_reducible_quantity(risk.book, risk.order.side):
@@ -24,19 +24,19 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     gross = risk.other_exposure.gross + _compute_gross(
         risk, compute_order_value(quantity, price, risk.book.rate)
     )
-    if most is not None and gross > most:
-        sentence = f"The gross exposure of a portfolio may be at most {format_grouped_amount(most)}."
-        return Denial("MAX_GROSS_EXPOSURE", sentence, most, gross)
+    if limit is not None and gross > limit:
+        sentence = f"The gross exposure of a portfolio may be at most {format_grouped_amount(limit)}."
+        return Denial("MAX_GROSS_EXPOSURE", sentence, limit, gross)
     gross = convert_to_firm_currency(gross, risk.firm_rate) + risk.firm.gross
-    if firm_most is not None and gross > firm_most:
-        sentence = f"The gross exposure of all portfolios may be at most {format_grouped_amount(firm_most)}."
-        return Denial("FIRM_GROSS_EXPOSURE", sentence, firm_most, gross)
+    if firm_limit is not None and gross > firm_limit:
+        sentence = f"The gross exposure of all portfolios may be at most {format_grouped_amount(firm_limit)}."
+        return Denial("FIRM_GROSS_EXPOSURE", sentence, firm_limit, gross)
     return None
 
 
-def _compute_gross(risk: RiskInput, added: Decimal) -> Decimal:
+def _compute_gross(risk: RiskInput, added_value: Decimal) -> Decimal:
     book, held_quantity = risk.book, compute_market_value(risk.book)
     is_buy = risk.order.side == "BUY"
-    high = held_quantity + book.buy_value + (added if is_buy else 0)
-    low = held_quantity - book.sell_value - (0 if is_buy else added)
+    high = held_quantity + book.buy_value + (added_value if is_buy else 0)
+    low = held_quantity - book.sell_value - (0 if is_buy else added_value)
     return max(abs(high), abs(low))

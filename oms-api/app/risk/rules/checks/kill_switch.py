@@ -13,11 +13,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     if risk.state is TradingState.HALTED:
         return Denial("HALTED", f"Trading is halted for this {risk.state_scope}.", "HALTED", risk.order.side)
-    room = get_reducible_quantity(risk.book, risk.order.side)
-    if quantity <= room:
+    reducible_quantity = get_reducible_quantity(risk.book, risk.order.side)
+    if quantity <= reducible_quantity:
         return None
     sentence = (
         f"Only orders that reduce a position pass for this {risk.state_scope}; "
-        f"{format_grouped_amount(room)} can be reduced."
+        f"{format_grouped_amount(reducible_quantity)} can be reduced."
     )
-    return Denial("REDUCING", sentence, room, quantity)
+    return Denial("REDUCING", sentence, reducible_quantity, quantity)

@@ -12,16 +12,15 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     limits = risk.limits
     day = None if risk.pnl_of_day is None else -risk.pnl_of_day
     firm_day = None if risk.firm_pnl_of_day is None else -risk.firm_pnl_of_day
-    for code, words, most, loss in (
+    for code, description, limit, loss in (
         ("MAX_DAILY_LOSS", "The loss of the day", limits.max_daily_loss, day),
         ("MAX_DRAWDOWN", "The drawdown", limits.max_drawdown, risk.drawdown),
         ("FIRM_DAILY_LOSS", "The loss of the day of all portfolios", limits.firm_daily_loss, firm_day),
     ):
-        if most is None or loss is None or loss < most:
+        if limit is None or loss is None or loss < limit:
             continue
         if quantity > get_reducible_quantity(risk.book, risk.order.side):
-            sentence = (
-                f"{words} has reached {format_grouped_amount(most)}: only orders that reduce a position pass."
-            )
-            return Denial(code, sentence, most, loss)
+            reached = f"{description} has reached {format_grouped_amount(limit)}"
+            sentence = f"{reached}: only orders that reduce a position pass."
+            return Denial(code, sentence, limit, loss)
     return None

@@ -14,21 +14,21 @@ from app.risk.rules.values import Denial, RiskInput
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could move the portfolio's, or the firm's, net exposure beyond its limit."""
-    most, firm_most = risk.limits.max_net_exposure, risk.limits.firm_net_exposure
-    if most is None and firm_most is None:
+    limit, firm_limit = risk.limits.max_net_exposure, risk.limits.firm_net_exposure
+    if limit is None and firm_limit is None:
         return None
     price = find_order_price(risk.order, risk.prices)
     if price is None:
         return None
     net = _compute_net(risk) + compute_order_value(quantity, price, risk.book.rate)
-    if most is not None and net > most:
-        sentence = f"The net exposure of a portfolio may be at most {format_grouped_amount(most)}."
-        return Denial("MAX_NET_EXPOSURE", sentence, most, net)
-    others = risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
-    net = convert_to_firm_currency(net, risk.firm_rate) + others
-    if firm_most is not None and net > firm_most:
-        sentence = f"The net exposure of all portfolios may be at most {format_grouped_amount(firm_most)}."
-        return Denial("FIRM_NET_EXPOSURE", sentence, firm_most, net)
+    if limit is not None and net > limit:
+        sentence = f"The net exposure of a portfolio may be at most {format_grouped_amount(limit)}."
+        return Denial("MAX_NET_EXPOSURE", sentence, limit, net)
+    other_exposure = risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
+    net = convert_to_firm_currency(net, risk.firm_rate) + other_exposure
+    if firm_limit is not None and net > firm_limit:
+        sentence = f"The net exposure of all portfolios may be at most {format_grouped_amount(firm_limit)}."
+        return Denial("FIRM_NET_EXPOSURE", sentence, firm_limit, net)
     return None
 
 

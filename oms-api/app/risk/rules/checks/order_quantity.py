@@ -8,9 +8,9 @@ from app.risk.rules.values import Denial, RiskInput
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a quantity above the limit. What a replaced order has filled counts."""
-    most, total = risk.limits.max_order_quantity, quantity + risk.order.filled_quantity
-    if most is None or total <= most:
+    limit, total = risk.limits.max_order_quantity, quantity + risk.order.filled_quantity
+    if limit is None or total <= limit:
         return None
     return Denial(
-        "MAX_ORDER_QUANTITY", f"An order may have at most {format_grouped_amount(most)} units.", most, total
+        "MAX_ORDER_QUANTITY", f"An order may have at most {format_grouped_amount(limit)} units.", limit, total
     )

@@ -18,12 +18,12 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
             "NO_REFERENCE_PRICE",
             f"There is no price of {risk.order.symbol} to value the order; publish a quote.",
         )
-    most = risk.limits.max_order_value
-    if most is None:
+    limit = risk.limits.max_order_value
+    if limit is None:
         return None
     value = compute_order_value(quantity + risk.order.filled_quantity, price, risk.book.rate)
-    if value <= most:
+    if value <= limit:
         return None
     return Denial(
-        "MAX_ORDER_VALUE", f"An order may be worth at most {format_grouped_amount(most)}.", most, value
+        "MAX_ORDER_VALUE", f"An order may be worth at most {format_grouped_amount(limit)}.", limit, value
     )

@@ -14,10 +14,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     if risk.limits.permission is EVERYTHING:
         return None
     order = risk.order
-    refused = find_refusal(risk.limits.permission, order.symbol, order.side, order.product)
-    if refused is None:
+    refusal = find_refusal(risk.limits.permission, order.symbol, order.side, order.product)
+    if refusal is None:
         return None
-    what, requested, granted = refused
+    what, requested, granted = refusal
     return Denial(
         "NOT_PERMITTED", f"You may not trade this {what}: {requested}.", ",".join(granted), requested
     )

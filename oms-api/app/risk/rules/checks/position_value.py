@@ -14,22 +14,22 @@ from app.risk.rules.values import Denial, RiskInput
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could raise the position's value above the limit. Reducing it is allowed."""
-    most, order, book = risk.limits.max_position_value, risk.order, risk.book
-    if most is None:
+    limit, order, book = risk.limits.max_position_value, risk.order, risk.book
+    if limit is None:
         return None
     price = find_order_price(order, risk.prices)
     if price is None or quantity <= get_reducible_quantity(book, order.side):
         return None
-    held_quantity, added = compute_market_value(book), compute_order_value(quantity, price, book.rate)
+    held_quantity, added_value = compute_market_value(book), compute_order_value(quantity, price, book.rate)
     value = (
-        held_quantity + book.buy_value + added
+        held_quantity + book.buy_value + added_value
         if order.side == "BUY"
-        else book.sell_value + added - held_quantity
+        else book.sell_value + added_value - held_quantity
     )
-    if value <= most:
+    if value <= limit:
         return None
     sentence = (
-        f"The position in {order.symbol} may be worth at most {format_grouped_amount(most)}, "
+        f"The position in {order.symbol} may be worth at most {format_grouped_amount(limit)}, "
         "working orders counted."
     )
-    return Denial("MAX_POSITION_VALUE", sentence, most, value)
+    return Denial("MAX_POSITION_VALUE", sentence, limit, value)

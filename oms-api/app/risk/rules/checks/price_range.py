@@ -8,7 +8,7 @@ from app.risk.rules.values import Denial, RiskInput
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
     """Deny limit and stop prices outside the price range."""
-    least, most = risk.limits.min_price, risk.limits.max_price
+    least, limit = risk.limits.min_price, risk.limits.max_price
     for price in (risk.order.limit_price, risk.order.stop_price):
         if price is None:
             continue
@@ -16,8 +16,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
             return Denial(
                 "PRICE_RANGE", f"A price must be at least {format_grouped_amount(least)}.", least, price
             )
-        if most is not None and price > most:
+        if limit is not None and price > limit:
             return Denial(
-                "PRICE_RANGE", f"A price must be at most {format_grouped_amount(most)}.", most, price
+                "PRICE_RANGE", f"A price must be at most {format_grouped_amount(limit)}.", limit, price
             )
     return None

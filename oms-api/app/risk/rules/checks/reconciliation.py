@@ -11,11 +11,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that does not reduce a position while the books and the broker's differ critically."""
     if not risk.critical_issues:
         return None
-    room = get_reducible_quantity(risk.book, risk.order.side)
-    if quantity <= room:
+    reducible_quantity = get_reducible_quantity(risk.book, risk.order.side)
+    if quantity <= reducible_quantity:
         return None
     sentence = (
         "The positions differ from those at the broker: only orders that reduce a position pass, and "
-        f"{format_grouped_amount(room)} can be reduced."
+        f"{format_grouped_amount(reducible_quantity)} can be reduced."
     )
-    return Denial("RECONCILIATION_BREAK", sentence, room, quantity)
+    return Denial("RECONCILIATION_BREAK", sentence, reducible_quantity, quantity)

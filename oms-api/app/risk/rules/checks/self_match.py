@@ -10,14 +10,14 @@ from app.risk.rules.values import Denial, RiskInput
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
     """Deny a price that reaches an own limit order on the other side. Untriggered stops do not count."""
     order, book = risk.order, risk.book
-    own = book.lowest_offer if order.side == "BUY" else book.highest_bid
-    if own is None or is_waiting(order):
+    own_price = book.lowest_offer if order.side == "BUY" else book.highest_bid
+    if own_price is None or is_waiting(order):
         return None
     price = find_order_price(order, risk.prices)
-    if price is None or (price < own if order.side == "BUY" else price > own):
+    if price is None or (price < own_price if order.side == "BUY" else price > own_price):
         return None
     sentence = (
-        f"The order could trade with your own at {format_grouped_amount(own)}; "
+        f"The order could trade with your own at {format_grouped_amount(own_price)}; "
         "cancel that one, or change the price."
     )
-    return Denial("SELF_MATCH", sentence, own, price)
+    return Denial("SELF_MATCH", sentence, own_price, price)

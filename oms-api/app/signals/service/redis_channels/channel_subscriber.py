@@ -36,39 +36,39 @@ class ChannelSubscriber:
 
     async def listen(self, redis: Any) -> None:
         """Wait for the lease, and receive messages until it is lost. Raises RedisError and Unavailable."""
-        if not await self._acquire():
+        if not await self._acquire_lease():
             await redis.ping()
             await asyncio.sleep(STANDBY_SECONDS)
             return
         try:
             async with aclosing(redis.pubsub(ignore_subscribe_messages=True)) as pubsub:
                 await pubsub.subscribe(CHANNEL)
-                await self._receive(pubsub)
+                await self._receive_messages(pubsub)
         finally:
-            await self._release()
+            await self._release_lease()
 
-    async def _receive(self, pubsub: Any) -> None:
+    async def _receive_messages(self, pubsub: Any) -> None:
         renewed_at = monotonic_seconds()
         while True:
             if monotonic_seconds() - renewed_at >= RENEW_SECONDS:
-                if not await self._renew():
+                if not await self._renew_lease():
                     return
                 renewed_at = monotonic_seconds()
             messages = await _take_messages(pubsub)
             if messages:
-                await self._accept(messages)
+                await self._accept_messages(messages)
 
-    async def _accept(self, messages: list[bytes]) -> None:
+    async def _accept_messages(self, messages: list[bytes]) -> None:
         try:
-            await self._store(messages)
+            await self._store_signals(messages)
         except Exception:  # noqa: BLE001  # logged; the other messages must not be lost
             if len(messages) == 1:
                 _LOG.exception("a signal of the channel failed")
             else:
                 for message in messages:
-                    await self._accept([message])
+                    await self._accept_messages([message])
 
-    async def _store(self, messages: list[bytes]) -> None:
+    async def _store_signals(self, messages: list[bytes]) -> None:
         for _ in range(MAX_TRIES):
             try:
                 refusals = await self._intake.accept(messages)
@@ -82,7 +82,7 @@ class ChannelSubscriber:
             await asyncio.sleep(RETRY_SECONDS)
         _LOG.error("%d signals of the channel are lost: they could not be stored", len(messages))
 
-    async def _acquire(self) -> bool:
+    async def _acquire_lease(self) -> bool:
         now = self._now()
         return await self._transactions.run(
             lambda connection: queries.acquire_lease(
@@ -90,13 +90,13 @@ class ChannelSubscriber:
             )
         )
 
-    async def _renew(self) -> bool:
+    async def _renew_lease(self) -> bool:
         until = self._now() + LEASE
         return await self._transactions.run(
             lambda connection: queries.renew_lease(connection, LEASE_NAME, self._holder, until)
         )
 
-    async def _release(self) -> None:
+    async def _release_lease(self) -> None:
         now = self._now()
         await self._transactions.run(
             lambda connection: queries.release_lease(connection, LEASE_NAME, self._holder, now, 0, None)

@@ -49,10 +49,12 @@ class ChannelWatch:
         self._metrics.set_channel(SignalChannel.REDIS, is_up=not is_down)
         if is_down != self._was_down:
             tenant_id = (await self._intake.find_caller()).tenant_id
-            await self._transactions.run(lambda connection: self._publish(connection, tenant_id, problem))
+            await self._transactions.run(
+                lambda connection: self._publish_state(connection, tenant_id, problem)
+            )
             self._was_down = is_down
 
-    def _publish(self, connection: Connection, tenant_id: int, problem: ChannelProblem | None) -> None:
+    def _publish_state(self, connection: Connection, tenant_id: int, problem: ChannelProblem | None) -> None:
         now, is_down = self._now(), problem is not None
         if not mark_state(connection, _STATE, now, is_on=is_down):
             return

@@ -64,10 +64,10 @@ class SignalIntake:
                 refusals[index] = outcome
             elif isinstance(outcome, BaseException):
                 raise outcome
-        self._report(refusals)
+        self._report_refusals(refusals)
         return refusals
 
-    def _report(self, refusals: Sequence[OmsError | None]) -> None:
+    def _report_refusals(self, refusals: Sequence[OmsError | None]) -> None:
         for refusal in refusals:
             if refusal is not None and not isinstance(refusal, Unavailable):
                 self._metrics.count_refusal(SignalChannel.REDIS)

@@ -41,7 +41,7 @@ class SignalReceiver:
         """Receive signals until canceled."""
         await asyncio.gather(
             self._connect_repeatedly("stream", self._read_stream),
-            self._connect_repeatedly("channel", self._listen),
+            self._connect_repeatedly("channel", self._receive_signals),
             self._watch.run(),
         )
 
@@ -79,7 +79,7 @@ class SignalReceiver:
             report_success()
             await reader.read_once()
 
-    async def _listen(self, redis: "Redis", report_success: Callable[[], None]) -> None:
+    async def _receive_signals(self, redis: "Redis", report_success: Callable[[], None]) -> None:
         await redis.ping()
         while True:
             report_success()

@@ -52,84 +52,88 @@ class StreamReader:
     async def read_once(self) -> None:
         """Claim entries of dead consumers if that is due, and read new ones. Raises RedisError."""
         if monotonic_seconds() - self._claimed_at >= CLAIM_SECONDS:
-            await self._claim()
+            await self._claim_entries()
             self._claimed_at = monotonic_seconds()
-        found = await self._redis.xreadgroup(
+        streams = await self._redis.xreadgroup(
             GROUP, self._consumer, {STREAM: ">"}, count=BATCH, block=BLOCK_MILLISECONDS
         )
-        for _, entries in found or ():
-            await self._handle(read_entries(entries))
+        for _, entries in streams or ():
+            await self._handle_entries(read_entries(entries))
 
-    async def _claim(self) -> None:
+    async def _claim_entries(self) -> None:
         start: bytes = b"0-0"
         while True:
             start, entries, *_ = await self._redis.xautoclaim(
                 STREAM, GROUP, self._consumer, CLAIM_AFTER_MILLISECONDS, start, BATCH
             )
-            await self._handle(read_entries(entries))
+            await self._handle_entries(read_entries(entries))
             if start == b"0-0":
                 break
         for consumer in await self._redis.xinfo_consumers(STREAM, GROUP):
             if not consumer["pending"] and consumer["idle"] > FORGET_AFTER_MILLISECONDS:
                 await self._redis.xgroup_delconsumer(STREAM, GROUP, consumer["name"])
 
-    async def _handle(self, entries: Sequence[StreamEntry]) -> None:
+    async def _handle_entries(self, entries: Sequence[StreamEntry]) -> None:
         if not entries:
             return
         try:
-            await self._store(entries)
+            await self._store_signals(entries)
         except RedisError:
             raise
         except Exception:  # noqa: BLE001  # logged; the other entries and the next delivery must be tried
             if len(entries) > 1:  # find the one that fails
                 for entry in entries:
-                    await self._handle([entry])
+                    await self._handle_entries([entry])
                 return
             _LOG.exception("a signal of the stream failed")
             await self._handle_failure(entries[0])
 
-    async def _store(self, entries: Sequence[StreamEntry]) -> None:
+    async def _store_signals(self, entries: Sequence[StreamEntry]) -> None:
         """Store the signals of entries with their orders, and acknowledge them.
 
         While the database is not available, wait: that is not a failure of an entry.
         """
-        waiting = list(entries)
+        waiting_entries = list(entries)
         while True:
             try:
-                refusals = await self._intake.accept([entry.message for entry in waiting])
+                refusals = await self._intake.accept([entry.message for entry in waiting_entries])
             except Unavailable as error:
                 _LOG.warning("signals of the stream wait: %s", error.detail)
             else:
-                waiting = await self._finish(list(zip(waiting, refusals, strict=True)))
-            if not waiting:
+                waiting_entries = await self._acknowledge_entries(
+                    list(zip(waiting_entries, refusals, strict=True))
+                )
+            if not waiting_entries:
                 return
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _finish(self, results: Sequence[tuple[StreamEntry, OmsError | None]]) -> list[StreamEntry]:
+    async def _acknowledge_entries(
+        self, results: Sequence[tuple[StreamEntry, OmsError | None]]
+    ) -> list[StreamEntry]:
         """Acknowledge stored entries, bury refused ones, and return those to try again."""
-        stored = [entry.id for entry, refusal in results if refusal is None]
-        if stored:
-            await self._redis.xack(STREAM, GROUP, *stored)
-        waiting = []
+        stored_ids = [entry.id for entry, refusal in results if refusal is None]
+        if stored_ids:
+            await self._redis.xack(STREAM, GROUP, *stored_ids)
+        waiting_entries = []
         for entry, refusal in results:
             if isinstance(refusal, (WriteRefused, Unexpected)):
                 _LOG.error("a signal of the stream failed: %s", refusal.detail)
                 await self._handle_failure(entry)
             elif isinstance(refusal, Unavailable):
-                waiting.append(entry)
+                waiting_entries.append(entry)
             elif refusal is not None:
-                await self._bury(entry, describe_refusal(refusal))
-        return waiting
+                await self._move_to_dead_letters(entry, describe_refusal(refusal))
+        return waiting_entries
 
     async def _handle_failure(self, entry: StreamEntry) -> None:
         """Leave the entry to be claimed again, unless it was delivered often enough."""
-        pending = await self._redis.xpending_range(STREAM, GROUP, entry.id, entry.id, 1)
-        if pending and is_hopeless(pending[0]["times_delivered"]):
-            await self._bury(
+        pending_entries = await self._redis.xpending_range(STREAM, GROUP, entry.id, entry.id, 1)
+        if pending_entries and is_hopeless(pending_entries[0]["times_delivered"]):
+            await self._move_to_dead_letters(
                 entry, f"It failed {MAX_DELIVERIES} times; the log of the service has the error."
             )
 
-    async def _bury(self, entry: StreamEntry, reason: str) -> None:
+    async def _move_to_dead_letters(self, entry: StreamEntry, reason: str) -> None:
         fields = {"data": entry.message, "reason": reason, "entry_id": entry.id}
         async with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.xadd(DEAD_STREAM, fields, maxlen=MAX_DEAD, approximate=True)

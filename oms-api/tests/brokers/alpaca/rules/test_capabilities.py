@@ -9,12 +9,12 @@ from app.brokers.alpaca.rules.capabilities import (
 )
 from app.brokers.alpaca.rules.requests import build_order
 from app.brokers.alpaca.rules.responses import parse_order
-from tests.brokers.alpaca.rules.test_messages import ORDER
+from tests.brokers.alpaca.messages import ALPACA_ORDER
 from tests.brokers.market import parse_order_text
 
 
 @pytest.mark.parametrize(
-    ("words", "symbol"),
+    ("order_text", "symbol"),
     [
         ("BUY 10 MARKET", "AAPL"),
         ("BUY 10 TRAILING_STOP percent 5 GTC", "AAPL"),
@@ -24,12 +24,12 @@ from tests.brokers.market import parse_order_text
         ("BUY 0.5 MARKET IOC", "BTC/USD"),
     ],
 )
-def test_possible_order_is_not_refused(words, symbol):
-    assert find_refusal(parse_order_text(words, symbol=symbol)) is None
+def test_possible_order_is_not_refused(order_text, symbol):
+    assert find_refusal(parse_order_text(order_text, symbol=symbol)) is None
 
 
 @pytest.mark.parametrize(
-    ("words", "symbol", "refusal"),
+    ("order_text", "symbol", "refusal"),
     [
         (
             "BUY 10 MARKET GTD",
@@ -55,12 +55,12 @@ def test_possible_order_is_not_refused(words, symbol):
         ),
     ],
 )
-def test_impossible_order_is_refused(words, symbol, refusal):
-    assert find_refusal(parse_order_text(words, symbol=symbol)) == refusal
+def test_impossible_order_is_refused(order_text, symbol, refusal):
+    assert find_refusal(parse_order_text(order_text, symbol=symbol)) == refusal
 
 
 @pytest.mark.parametrize(
-    ("words", "refusal"),
+    ("order_text", "refusal"),
     [
         ("BUY 10 LIMIT limit 6", None),
         ("BUY 20 LIMIT limit 5", None),
@@ -69,9 +69,9 @@ def test_impossible_order_is_refused(words, symbol, refusal):
         ("BUY 10 LIMIT limit 5 GTD", "Alpaca has no GTD orders"),
     ],
 )
-def test_replacement_can_change_price_and_quantity_only(words, refusal):
+def test_replacement_can_change_price_and_quantity_only(order_text, refusal):
     current = parse_order_text("BUY 10 LIMIT limit 5", symbol="AAPL")
-    replacement_refusal = find_replacement_refusal(current, parse_order_text(words, symbol="AAPL"))
+    replacement_refusal = find_replacement_refusal(current, parse_order_text(order_text, symbol="AAPL"))
     assert replacement_refusal is None if refusal is None else (replacement_refusal or "").startswith(refusal)
 
 
@@ -103,6 +103,6 @@ def test_extended_hours_need_a_limit_order_that_lasts():
     [("0", "10", None), ("0", "12", "only the prices"), ("2", "10", "in part")],
 )
 def test_linked_order_keeps_its_quantity(filled, quantity, problem):
-    report = parse_order(ORDER | {"filled_qty": filled})
+    report = parse_order(ALPACA_ORDER | {"filled_qty": filled})
     refusal = find_linked_replacement_refusal(report, parse_order_text(f"SELL {quantity} STOP stop 80"))
     assert refusal is None if problem is None else problem in (refusal or "")

@@ -5,10 +5,10 @@ import pytest
 from app.brokers.alpaca.rules.links import Links, build_links
 from app.brokers.alpaca.rules.responses import parse_order
 from app.brokers.rules.linked_orders import OrderLink
-from tests.brokers.alpaca.rules.test_messages import ORDER
+from tests.brokers.alpaca.messages import ALPACA_ORDER
 from tests.brokers.market import NOON, parse_order_text
 
-_SALE = ORDER | {"side": "sell", "filled_qty": "0", "stop_price": None, "trail_price": None}
+_SALE = ALPACA_ORDER | {"side": "sell", "filled_qty": "0", "stop_price": None, "trail_price": None}
 TARGET = _SALE | {"id": "b1", "client_order_id": f"{1:032x}", "type": "limit", "limit_price": "120"}
 STOP = _SALE | {"id": "b2", "client_order_id": f"{2:032x}", "type": "stop", "stop_price": "80"}
 
@@ -58,14 +58,14 @@ def test_legs_of_a_filled_entry_and_of_a_pair_do_not_wait(links):
         ("T", "new"),
         ("S", "new"),
     ]
-    pair = Links()
-    pair.add([OrderLink("E", "S", is_stop=True, created_at=NOON)])
-    assert describe_orders(pair.name_reports(build_order("oco", [build_leg(STOP)]))) == [
+    pair_links = Links()
+    pair_links.add([OrderLink("E", "S", is_stop=True, created_at=NOON)])
+    assert describe_orders(pair_links.name_reports(build_order("oco", [build_leg(STOP)]))) == [
         ("E", "new"),
         ("S", "new"),
     ]
-    assert pair.list_group("S") == ["E", "S"]
-    assert describe_orders(pair.list_held(["E"])) == [("S", "new")]
+    assert pair_links.list_group("S") == ["E", "S"]
+    assert describe_orders(pair_links.list_held(["E"])) == [("S", "new")]
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,30 @@ def test_target_that_its_stop_replaced_is_canceled(links, replaced_by, status):
 def test_replaced_leg_is_known_by_our_id_and_its_predecessor_is_not_taken_for_it(links):
     successor = build_leg(STOP, "new", id="b3", client_order_id="S2")
     legs = [build_leg(TARGET, "new"), build_leg(STOP, "replaced"), successor]
-    named = dict(zip(("b0", "b1", "b2", "b3"), links.name_reports(build_order(legs=legs)), strict=True))
-    assert (named["b1"].order_id, named["b3"].order_id) == ("T", "S2")
-    assert named["b2"].order_id == STOP["client_order_id"]
+    reports = dict(zip(("b0", "b1", "b2", "b3"), links.name_reports(build_order(legs=legs)), strict=True))
+    assert (reports["b1"].order_id, reports["b3"].order_id) == ("T", "S2")
+    assert reports["b2"].order_id == STOP["client_order_id"]
     assert links.find_broker_id("S2") == "b3"
+
+
+def test_leg_that_has_ended_here_is_known_beside_its_replacement(links):
+    links.add([OrderLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
+    assert [link.leg_id for link in links.list_unreported()] == ["T", "S", "S1"]
+    successor = build_leg(STOP, "new", id="b3", client_order_id="S")
+    legs = [build_leg(TARGET, "new"), build_leg(STOP, "replaced"), successor]
+    named = links.name_reports(build_order(legs=legs))
+    assert [report.order_id for report in named] == ["E", "T", "S1", "S"]
+    assert (links.find_broker_id("S1"), links.find_broker_id("S")) == ("b2", "b3")
+    assert links.list_group("S1") == ["E", "T", "S", "S1"]
+    links.forget_unreported_ended()
+    assert links.find_primary("S1") == "E"
+
+
+def test_ended_leg_that_was_read_in_vain_is_not_read_again(links):
+    links.add([OrderLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
+    links.forget_unreported_ended()
+    assert [link.leg_id for link in links.list_unreported()] == ["T", "S"]
+    assert links.find_primary("S1") is None
 
 
 def test_order_from_another_program_keeps_its_id(links):

@@ -17,33 +17,13 @@ from app.brokers.alpaca.rules.responses import (
     parse_update,
 )
 from app.brokers.rules.order_reports import MalformedResponse, parse_amount, parse_time
+from tests.brokers.alpaca.messages import ALPACA_ORDER
 from tests.brokers.malformed_values import find_escapes
 from tests.brokers.market import parse_order_text
 
-ORDER = {
-    "id": "7b08df51-c1ac-453c-99f9-323a5f075f0d",
-    "client_order_id": "O1",
-    "created_at": "2026-11-27T15:00:00.123456789Z",
-    "submitted_at": "2026-11-27T15:00:00.123456789Z",
-    "updated_at": "2026-11-27T15:00:01Z",
-    "symbol": "AAPL",
-    "side": "sell",
-    "type": "trailing_stop",
-    "time_in_force": "gtc",
-    "status": "partially_filled",
-    "qty": "10",
-    "filled_qty": "2.5",
-    "limit_price": None,
-    "stop_price": "181.45",
-    "trail_price": "2",
-    "trail_percent": None,
-    "replaces": None,
-    "replaced_by": None,
-}
-
 
 def test_broker_order_is_parsed_to_our_terms():
-    report = parse_order(ORDER)
+    report = parse_order(ALPACA_ORDER)
     broker_order = report.build_order(7)
     assert report.is_open
     assert not report.is_waiting
@@ -64,7 +44,7 @@ def test_broker_order_is_parsed_to_our_terms():
 @pytest.mark.parametrize("missing", ["id", "client_order_id", "side", "status", "filled_qty"])
 def test_order_without_a_required_field_is_malformed(missing):
     with pytest.raises(MalformedResponse):
-        parse_order({name: value for name, value in ORDER.items() if name != missing})
+        parse_order({name: value for name, value in ALPACA_ORDER.items() if name != missing})
 
 
 @pytest.mark.parametrize(
@@ -72,20 +52,20 @@ def test_order_without_a_required_field_is_malformed(missing):
 )
 def test_order_with_an_unknown_value_is_malformed(changes):
     with pytest.raises(MalformedResponse):
-        parse_order(ORDER | changes)
+        parse_order(ALPACA_ORDER | changes)
 
 
-@pytest.mark.parametrize("given", [1.1, True, None, "Infinity", "ten", []])
-def test_amounts_are_never_floats(given):
+@pytest.mark.parametrize("amount", [1.1, True, None, "Infinity", "ten", []])
+def test_amounts_are_never_floats(amount):
     with pytest.raises(ValueError, match="not an amount"):
-        parse_amount(given)
+        parse_amount(amount)
 
 
 def test_activity_has_the_execution_id_of_the_stream():
     fill = parse_activity(
         {
             "id": "20261127150001000::88b5a5e1-9d7c-4a55-8b5e-4b3b0c1f8a11",
-            "order_id": ORDER["id"],
+            "order_id": ALPACA_ORDER["id"],
             "qty": "0.1",
             "price": "181.005",
             "transaction_time": "2026-11-27T15:00:01Z",
@@ -96,13 +76,13 @@ def test_activity_has_the_execution_id_of_the_stream():
 
 
 def test_update_without_a_price_has_no_fill():
-    update = parse_update({"event": "new", "order": ORDER, "execution_id": "1"})
+    update = parse_update({"event": "new", "order": ALPACA_ORDER, "execution_id": "1"})
     assert update.fill is None
     assert update.at == datetime(2026, 11, 27, 15, 0, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    "update", [{}, {"event": "fill"}, {"event": "fill", "order": ORDER, "price": "1", "qty": "1"}]
+    "update", [{}, {"event": "fill"}, {"event": "fill", "order": ALPACA_ORDER, "price": "1", "qty": "1"}]
 )
 def test_update_without_a_required_field_is_malformed(update):
     with pytest.raises(MalformedResponse):
@@ -161,7 +141,7 @@ def test_order_is_sent_with_texts():
 
 
 @pytest.mark.parametrize(
-    ("words", "leaves", "fields"),
+    ("order_text", "leaves", "fields"),
     [
         ("SELL 10 LIMIT limit 5", "6", {"qty": "6", "limit_price": "5"}),
         ("SELL 10 TRAILING_STOP trail 2", "10", {"qty": "10", "trail": "2"}),
@@ -169,8 +149,8 @@ def test_order_is_sent_with_texts():
         ("SELL 0.5 LIMIT limit 5", "0.5", {"limit_price": "5"}),
     ],
 )
-def test_replacement_has_the_unfilled_quantity_if_it_is_whole(words, leaves, fields):
-    body = build_replacement(parse_order_text(words, "O2", symbol="AAPL"), Decimal(leaves))
+def test_replacement_has_the_unfilled_quantity_if_it_is_whole(order_text, leaves, fields):
+    body = build_replacement(parse_order_text(order_text, "O2", symbol="AAPL"), Decimal(leaves))
     assert body == {"client_order_id": "O2", "time_in_force": "day"} | fields
 
 
@@ -216,10 +196,11 @@ def test_only_the_prices_of_linked_orders_are_replaced():
 
 def test_legs_are_parsed_with_their_order():
     report = parse_order(
-        ORDER | {"order_class": "bracket", "legs": [ORDER | {"id": "2", "order_class": "bracket"}]}
+        ALPACA_ORDER
+        | {"order_class": "bracket", "legs": [ALPACA_ORDER | {"id": "2", "order_class": "bracket"}]}
     )
     assert (report.order_class, [leg.broker_id for leg in report.legs]) == ("bracket", ["2"])
-    assert parse_order(ORDER | {"order_class": "simple", "legs": None}).order_class == ""
+    assert parse_order(ALPACA_ORDER | {"order_class": "simple", "legs": None}).order_class == ""
 
 
 ACTIVITY = {
@@ -228,15 +209,15 @@ ACTIVITY = {
 }  # fmt: skip
 POSITION = {"symbol": "AAPL", "qty": "1", "cost_basis": "10", "side": "long", "asset_class": "us_equity"}
 UPDATE = {
-    "event": "fill", "order": ORDER, "price": "10", "qty": "1", "execution_id": "e1", "timestamp": None,
-    "previous_execution_id": None, "reason": None,
+    "event": "fill", "order": ALPACA_ORDER, "price": "10", "qty": "1", "execution_id": "e1",
+    "timestamp": None, "previous_execution_id": None, "reason": None,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("parse", "message"),
     [
-        (parse_order, ORDER | {"legs": [ORDER]}),
+        (parse_order, ALPACA_ORDER | {"legs": [ALPACA_ORDER]}),
         (parse_update, UPDATE),
         (parse_activity, ACTIVITY),
         (lambda json: parse_position(json, 1), POSITION),
@@ -256,14 +237,14 @@ def test_fill_that_cannot_be_is_malformed(change):
 
 
 def test_long_client_order_id_of_another_program_gives_way_to_the_id_of_alpaca():
-    assert parse_order(ORDER | {"client_order_id": "x" * 128}).order_id == (
+    assert parse_order(ALPACA_ORDER | {"client_order_id": "x" * 128}).order_id == (
         "7b08df51c1ac453c99f9323a5f075f0d"
     )
 
 
 def test_legs_have_no_legs():
-    deep: dict[str, Any] = dict(ORDER)
+    deep: dict[str, Any] = dict(ALPACA_ORDER)
     for _ in range(300):
-        deep = ORDER | {"legs": [deep]}
+        deep = ALPACA_ORDER | {"legs": [deep]}
     [leg] = parse_order(deep).legs
     assert leg.legs == ()

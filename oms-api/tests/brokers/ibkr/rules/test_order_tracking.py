@@ -6,22 +6,11 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
-from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, IbkrOrderReport, StatusReport
+from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, StatusReport
 from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, ReplacementChain
-from app.brokers.rules.values import Canceled, Lapsed, OrderType, TimeInForce
-from app.ledger.rules.accounting import Side
+from app.brokers.rules.values import Canceled, Lapsed
+from tests.brokers.ibkr.messages import CLIENT_ID, TEN, report_open_order
 from tests.brokers.market import NOON, format_events, parse_order_text
-
-CLIENT_ID = 7
-TEN = Decimal(10)
-
-
-def report_open_order(status="Submitted", ref="A", venue_id=1, client_id=CLIENT_ID, perm_id=100, **changes):
-    order_report = IbkrOrderReport(
-        venue_id, client_id, perm_id, ref, "AAPL", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, TEN,
-        Decimal(95), None, None, None, None, status,
-    )  # fmt: skip
-    return order_report._replace(**changes)
 
 
 def report_status(name, filled="0", perm_id=100, client_id=CLIENT_ID, venue_id=1):
@@ -253,7 +242,7 @@ def test_correction_replaces_the_execution(tracker, working_order):
     assert working_order.list_executions() == []
 
 
-def test_correction_that_is_the_first_report_takes_the_earlier_ones_back(tracker, working_order):
+def test_correction_as_first_report_busts_earlier_executions(tracker, working_order):
     events = tracker.apply_fill(report_fill("x.03"), NOON)
     assert format_events(events) == ["A busted", "A busted", "A 10 @ 95"]
     assert [event.execution_id for event in events] == ["x.01", "x.02", "x.03"]
@@ -266,7 +255,7 @@ def test_charge_is_reported_once_and_after_its_execution(tracker, working_order)
     assert tracker.apply_charge(charge, NOON) == []
 
 
-def test_charges_are_listed_without_those_of_corrected_executions(tracker, working_order):
+def test_charges_of_corrected_executions_are_not_listed(tracker, working_order):
     tracker.apply_fill(report_fill(), NOON)
     (charged,) = tracker.apply_charge(ChargeReport("x.01", Decimal("1.25"), "USD"), NOON)
     assert working_order.list_charges() == [charged]

@@ -21,7 +21,7 @@ from app.brokers.ibkr.rules.reports import (
 )
 from app.brokers.rules.connections import is_live_gateway
 from app.brokers.rules.values import Account, OrderType, TimeInForce
-from tests.brokers.ibkr.rules.test_order_tracking import report_open_order
+from tests.brokers.ibkr.messages import report_open_order
 from tests.brokers.market import NOON, parse_order_text
 
 PAIR = {"symbol": "EURUSD", "asset_class": "fx"}
@@ -52,7 +52,7 @@ def test_symbol_of_a_contract_is_ours():
 
 
 @pytest.mark.parametrize(
-    ("words", "changes", "reason"),
+    ("order_text", "changes", "reason"),
     [
         ("BUY 10 MARKET", {"asset_class": "crypto"}, "asset class"),
         ("BUY 10 LIMIT limit 5", {"extended_hours": True, "time_in_force": TimeInForce.FOK}, "regular hours"),
@@ -64,18 +64,18 @@ def test_symbol_of_a_contract_is_ours():
         ("BUY 1.5 MARKET", PAIR, "no fractions"),
     ],
 )
-def test_order_that_ibkr_cannot_execute_is_refused(words, changes, reason):
-    refusal = find_refusal(parse_order_text(words, **changes))
+def test_order_that_ibkr_cannot_execute_is_refused(order_text, changes, reason):
+    refusal = find_refusal(parse_order_text(order_text, **changes))
     assert refusal is not None
     assert reason in refusal
 
 
 @pytest.mark.parametrize(
-    "words",
+    "order_text",
     ["SELL 10 TRAILING_STOP trail 1 GTC", "BUY 10 MARKET CLS", "BUY 1.5 MARKET", "BUY 10 LIMIT limit 5 GTD"],
 )
-def test_other_orders_are_sent(words):
-    assert find_refusal(parse_order_text(words)) is None
+def test_other_orders_are_sent(order_text):
+    assert find_refusal(parse_order_text(order_text)) is None
 
 
 def test_end_and_extended_hours_are_fields_of_the_order():
@@ -122,7 +122,7 @@ def test_reason_is_the_text_of_ibkr(text, reason):
 
 
 @pytest.mark.parametrize(
-    ("words", "terms"),
+    ("order_text", "terms"),
     [
         ("BUY 10 LIMIT limit 95.50 GTC", {"orderType": "LMT", "tif": "GTC", "lmtPrice": "95.5"}),
         ("SELL 10 STOP_LIMIT stop 90 limit 89", {"orderType": "STP LMT", "auxPrice": "90", "lmtPrice": "89"}),
@@ -133,8 +133,8 @@ def test_reason_is_the_text_of_ibkr(text, reason):
         ("BUY 10 MARKET OPG", {"orderType": "MKT", "tif": "OPG"}),
     ],
 )
-def test_order_is_sent_in_the_terms_of_the_api(words, terms):
-    built = build_terms(parse_order_text(words), "DU1", "A")
+def test_order_is_sent_in_the_terms_of_the_api(order_text, terms):
+    built = build_terms(parse_order_text(order_text), "DU1", "A")
     assert built == built | terms | {"account": "DU1", "orderRef": "A", "totalQuantity": "10"}
 
 
@@ -145,9 +145,9 @@ def test_terms_of_the_api_are_parsed_to_ours():
     assert parse_time_in_force("DTC", "LMT") is TimeInForce.DAY
 
 
-@pytest.mark.parametrize("given", [None, "", 0.0, 1.7976931348623157e308, float("inf")])
-def test_absent_amount_is_none(given):
-    assert parse_optional(given) is None
+@pytest.mark.parametrize("amount", [None, "", 0.0, 1.7976931348623157e308, float("inf")])
+def test_absent_amount_is_none(amount):
+    assert parse_optional(amount) is None
 
 
 def test_amount_is_the_decimal_that_was_sent():
@@ -163,7 +163,7 @@ def test_execution_that_cannot_be_is_refused(quantity, price):
         parse_fill(quantity, price)
 
 
-def test_execution_of_nothing_takes_one_back():
+def test_quantity_and_price_of_a_fill_are_parsed():
     assert parse_fill(0.0, 0.0) == (Decimal(0), Decimal(0))
     assert parse_fill(5.0, 1.08505) == (Decimal(5), Decimal("1.08505"))
 

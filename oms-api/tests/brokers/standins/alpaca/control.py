@@ -11,6 +11,7 @@ from tests.brokers.standins.alpaca.exchange import Exchange
 from tests.brokers.standins.alpaca.market_data import MarketData
 from tests.brokers.standins.alpaca.serialization import format_amount
 from tests.brokers.standins.alpaca.stream import Stream
+from tests.brokers.standins.faults import set_fields
 
 
 class Control:
@@ -42,12 +43,12 @@ class Control:
 
     def set_stream_faults(self, **fields: Any) -> None:
         """Set fields of the stream's faults, and send what is no longer held back."""
-        _set_fields(self._exchange.faults.stream, fields)
+        set_fields(self._exchange.faults.stream, fields)
         self._stream.flush()
 
     def set_order_faults(self, **fields: Any) -> None:
         """Set fields of the faults of orders."""
-        _set_fields(self._exchange.faults.orders, fields)
+        set_fields(self._exchange.faults.orders, fields)
 
     def add_resting_orders(self, symbol: str, count: int) -> None:
         """Add limit orders that nothing reaches."""
@@ -94,10 +95,3 @@ class Control:
             return JSONResponse({"result": action(**fields)})
         except (TypeError, ValueError, ArithmeticError, StopIteration) as error:
             return JSONResponse({"message": str(error)}, 422)
-
-
-def _set_fields(faults: Any, fields: dict[str, Any]) -> None:
-    for name, value in fields.items():
-        if not hasattr(faults, name):
-            raise ValueError(f"there is no fault {name}")
-        setattr(faults, name, value)

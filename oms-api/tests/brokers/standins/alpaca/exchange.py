@@ -222,8 +222,8 @@ class Exchange:
         validate_order(current)
         return current
 
-    def _check_client_order_id(self, given: Any) -> str:
-        client_order_id = str(given) if given else _generate_id()
+    def _check_client_order_id(self, requested_id: Any) -> str:
+        client_order_id = str(requested_id) if requested_id else _generate_id()
         if len(client_order_id) > MAX_CLIENT_ORDER_ID_LENGTH:
             refuse("client_order_id must be no more than 128 characters")
         if client_order_id in self._by_client_order_id:
@@ -369,18 +369,22 @@ class Exchange:
             self._publish(event, order, execution)
 
     def _publish(self, event: str, order: Order, execution: Execution | None = None, **extra: Any) -> None:
-        data = {"event": event, "timestamp": format_time(order.at), "order": serialize_order(order)} | extra
-        data["execution_id"] = _generate_id() if execution is None else execution.id
+        payload = {
+            "event": event,
+            "timestamp": format_time(order.at),
+            "order": serialize_order(order),
+        } | extra
+        payload["execution_id"] = _generate_id() if execution is None else execution.id
         if execution is not None:
             position = self.positions.get(order.asset.symbol)
-            data |= {
+            payload |= {
                 "price": format_amount(execution.price),
                 "qty": format_amount(execution.qty),
                 "position_qty": format_amount(position.qty if position else ZERO),
             }
-        self.published.append(data)
+        self.published.append(payload)
         for listener in self.listeners:
-            listener(data)
+            listener(payload)
 
 
 def _generate_id() -> str:

@@ -21,21 +21,25 @@ _STOPS = frozenset({"stop", "stop_limit"})
 def build_linked(body: Mapping[str, Any], asset: Asset, client_order_id: str, at: Any) -> Order:
     """Return the order of a request, with its legs. Raises AlpacaError."""
     kind = str(body.get("order_class") or "")
-    given = {name: body[name] for name in ("take_profit", "stop_loss") if body.get(name)}
+    exit_terms = {name: body[name] for name in ("take_profit", "stop_loss") if body.get(name)}
     if kind in {"", "simple"}:
-        if given:
+        if exit_terms:
             refuse("take_profit and stop_loss require an order class", code=_UNPROCESSABLE)
         return build_order(body, asset, _generate_id(), client_order_id, at)
-    if kind not in {"bracket", "oco", "oto"} or set(given) != _LEGS.get(kind, set(given)) or not given:
+    if (
+        kind not in {"bracket", "oco", "oto"}
+        or set(exit_terms) != _LEGS.get(kind, set(exit_terms))
+        or not exit_terms
+    ):
         refuse(f"{kind} orders require other legs", code=_UNPROCESSABLE)
-    if kind == "oto" and len(given) != 1:
+    if kind == "oto" and len(exit_terms) != 1:
         refuse("oto orders require exactly one of take_profit or stop_loss", code=_UNPROCESSABLE)
     if kind == "oco":
-        body = {**body, "limit_price": given.pop("take_profit").get("limit_price")}
+        body = {**body, "limit_price": exit_terms.pop("take_profit").get("limit_price")}
     order = build_order(body, asset, _generate_id(), client_order_id, at)
     order.order_class = kind
     _check_terms(order)
-    order.legs = [_build_leg(order, name, terms) for name, terms in given.items()]
+    order.legs = [_build_leg(order, name, terms) for name, terms in exit_terms.items()]
     _check_prices(order)
     return order
 

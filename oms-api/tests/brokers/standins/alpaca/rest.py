@@ -25,23 +25,23 @@ Credentials = tuple[str, str]
 
 def build_routes(exchange: Exchange) -> list[Route]:
     """Return the routes. The one by client order id precedes the one by id."""
-    rest = _Rest(exchange)
+    routes = _Rest(exchange)
     return [
-        Route("/v2/account", rest.get_account),
-        Route("/v2/account/activities", rest.list_activities),
-        Route("/v2/account/activities/FILL", rest.list_activities),
-        Route("/v2/orders", rest.list_orders, methods=["GET"]),
-        Route("/v2/orders", rest.submit_order, methods=["POST"]),
-        Route("/v2/orders", rest.cancel_all, methods=["DELETE"]),
-        Route("/v2/orders:by_client_order_id", rest.get_by_client_order_id),
-        Route("/v2/orders/{order_id}", rest.get_order, methods=["GET"]),
-        Route("/v2/orders/{order_id}", rest.replace_order, methods=["PATCH"]),
-        Route("/v2/orders/{order_id}", rest.cancel_order, methods=["DELETE"]),
-        Route("/v2/positions", rest.list_positions),
-        Route("/v2/positions/{name:path}", rest.get_position),
-        Route("/v2/assets", rest.list_assets),
-        Route("/v2/assets/{name:path}", rest.get_asset),
-        Route("/v2/clock", rest.get_clock),
+        Route("/v2/account", routes.get_account),
+        Route("/v2/account/activities", routes.list_activities),
+        Route("/v2/account/activities/FILL", routes.list_activities),
+        Route("/v2/orders", routes.list_orders, methods=["GET"]),
+        Route("/v2/orders", routes.submit_order, methods=["POST"]),
+        Route("/v2/orders", routes.cancel_all, methods=["DELETE"]),
+        Route("/v2/orders:by_client_order_id", routes.get_by_client_order_id),
+        Route("/v2/orders/{order_id}", routes.get_order, methods=["GET"]),
+        Route("/v2/orders/{order_id}", routes.replace_order, methods=["PATCH"]),
+        Route("/v2/orders/{order_id}", routes.cancel_order, methods=["DELETE"]),
+        Route("/v2/positions", routes.list_positions),
+        Route("/v2/positions/{name:path}", routes.get_position),
+        Route("/v2/assets", routes.list_assets),
+        Route("/v2/assets/{name:path}", routes.get_asset),
+        Route("/v2/clock", routes.get_clock),
     ]
 
 
@@ -207,9 +207,11 @@ class AlpacaGateway(Gateway):
 
     @override
     def find_refusal(self, headers: dict[str, str], path: str) -> Response | None:
-        given = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
+        credentials = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
         return (
-            None if given == self._credentials else _build_error(401, 40110000, "request is not authorized")
+            None
+            if credentials == self._credentials
+            else _build_error(401, 40110000, "request is not authorized")
         )
 
     @override

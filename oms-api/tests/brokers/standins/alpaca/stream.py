@@ -21,8 +21,8 @@ class Stream(Broadcast):
         exchange.listeners.append(self.publish)
 
     @override
-    def wrap(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"stream": "trade_updates", "data": data}
+    def wrap(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"stream": "trade_updates", "data": payload}
 
     @override
     async def send_frame(self, websocket: WebSocket, message: Any) -> None:
@@ -36,17 +36,18 @@ class Stream(Broadcast):
             if message["type"] == "websocket.disconnect":
                 return
             request = json.loads(message.get("text") or message.get("bytes") or "null")
-            data = request.get("data") or {}
+            credentials = request.get("data") or {}
             if request.get("action") in {"auth", "authenticate"}:
                 is_authorized = self._authorize(
-                    request.get("key") or data.get("key_id"), request.get("secret") or data.get("secret_key")
+                    request.get("key") or credentials.get("key_id"),
+                    request.get("secret") or credentials.get("secret_key"),
                 )
                 status = "authorized" if is_authorized else "unauthorized"
                 queue.put_nowait(
                     {"stream": "authorization", "data": {"action": "authenticate", "status": status}}
                 )
             elif request.get("action") == "listen" and is_authorized:
-                self._listen(queue, data.get("streams") or [])
+                self._listen(queue, credentials.get("streams") or [])
             else:
                 error = {"error_message": "access key verification failed"}
                 queue.put_nowait({"action": "error", "data": error})

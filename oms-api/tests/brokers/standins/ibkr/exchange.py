@@ -82,15 +82,15 @@ class Exchange:
 
     def submit(self, order: Order, *, is_matched: bool = True) -> None:
         """Take an order, or change the one of the same id."""
-        known = self.find(order.client_id, order.id)
-        if known is None and not order.is_transmitted:
+        earlier_order = self.find(order.client_id, order.id)
+        if earlier_order is None and not order.is_transmitted:
             self.untransmitted.append(order)
             return
-        if known is None and order.parent_id:
+        if earlier_order is None and order.parent_id:
             self._transmit(order)
-        if known is not None:
+        if earlier_order is not None:
             self._cross()
-            order = self._modify(known, order)
+            order = self._modify(earlier_order, order)
         elif self._is_orphan(order):
             self.reject(order, "The parent order does not work.")
         elif oca_groups.is_filled(self.orders, order):
@@ -149,8 +149,8 @@ class Exchange:
 
     def report_executions(self) -> None:
         """Report the executions that were held back, and hold back no others."""
-        held, self.held_executions, self.holds_executions = self.held_executions, [], False
-        for execution in held:
+        executions, self.held_executions, self.holds_executions = self.held_executions, [], False
+        for execution in executions:
             self._report(execution)
 
     def _report(self, execution: Execution) -> None:
@@ -172,8 +172,8 @@ class Exchange:
 
     def _transmit(self, last: Order) -> None:
         """Let the orders work that wait for the last one of their group."""
-        mine = [order for order in self.untransmitted if order.client_id == last.client_id]
-        for order in [resting for resting in mine if last.parent_id in {resting.id, resting.parent_id}]:
+        own_orders = [order for order in self.untransmitted if order.client_id == last.client_id]
+        for order in [resting for resting in own_orders if last.parent_id in {resting.id, resting.parent_id}]:
             self.untransmitted.remove(order)
             order.is_transmitted = True
             self.submit(order, is_matched=False)

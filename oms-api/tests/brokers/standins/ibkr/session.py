@@ -171,8 +171,10 @@ class Session:
 
     def list_executions(self, fields: list[str]) -> None:
         reference = int(fields[2])
-        held = {one.id for one in self.exchange.held_executions}
-        for execution in [candidate for candidate in self.exchange.executions if candidate.id not in held]:
+        held_ids = {held.id for held in self.exchange.held_executions}
+        for execution in [
+            candidate for candidate in self.exchange.executions if candidate.id not in held_ids
+        ]:
             self.send(build_execution(reference, execution))
         self.send([55, 1, reference])
         for execution in self.exchange.executions:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.brokers.standins.faults import set_fields
 from tests.brokers.standins.kite.exchange import Exchange
 from tests.brokers.standins.kite.rest import Sessions
 from tests.brokers.standins.kite.stream import Ticker
@@ -74,10 +75,3 @@ class Control:
             return JSONResponse({"result": action(**fields)})
         except (TypeError, ValueError, ArithmeticError, KeyError, KiteError) as error:
             return JSONResponse({"message": str(error)}, 422)
-
-
-def set_fields(faults: Any, fields: dict[str, Any]) -> None:
-    for name, value in fields.items():
-        if not hasattr(faults, name):
-            raise ValueError(f"there is no fault {name}")
-        setattr(faults, name, value)

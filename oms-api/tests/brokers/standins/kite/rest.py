@@ -105,8 +105,10 @@ class Rest:
 
     async def create_session(self, request: Request) -> Response:
         token = self._sessions.create(await read_form(request))
-        data = {"user_id": USER_ID, "access_token": token, "login_time": "2026-11-27 08:30:00"}
-        return answer({**data, "api_key": self._sessions.api_key, "public_token": "x", "refresh_token": ""})
+        session = {"user_id": USER_ID, "access_token": token, "login_time": "2026-11-27 08:30:00"}
+        return answer(
+            {**session, "api_key": self._sessions.api_key, "public_token": "x", "refresh_token": ""}
+        )
 
     async def get_profile(self, _request: Request) -> Response:
         return answer({"user_id": USER_ID, "user_type": "paper", "broker": "ZERODHA", "exchanges": ["NSE"]})
@@ -218,8 +220,8 @@ class KiteGateway(Gateway):
         )
 
 
-def answer(data: Any) -> Response:
-    return JSONResponse({"status": "success", "data": data})
+def answer(body: Any) -> Response:
+    return JSONResponse({"status": "success", "data": body})
 
 
 def build_error(status: int, kind: str, message: str) -> Response:

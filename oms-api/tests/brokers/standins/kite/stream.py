@@ -46,8 +46,8 @@ class Ticker(Broadcast):
         self.is_silent = False
 
     @override
-    def wrap(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "order", "id": "", "data": {"user_id": USER_ID, **data}}
+    def wrap(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "order", "id": "", "data": {"user_id": USER_ID, **payload}}
 
     @override
     async def receive(self, websocket: WebSocket, queue: "asyncio.Queue[Any]") -> None:

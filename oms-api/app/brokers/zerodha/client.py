@@ -1,0 +1,119 @@
+"""Kite's REST interface. Requests are forms, answers are JSON in an envelope."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from typing_extensions import override
+
+from app.brokers.errors import OutcomeOpen, SessionNeeded
+from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
+from app.brokers.remote.rest_client import (
+    Parameters,
+    Request,
+    RequestRefused,
+    RestClient,
+    RestTimeouts,
+    get_message,
+)
+from app.brokers.zerodha.rules.sessions import VERSION
+
+LABEL = "Zerodha"
+# Kite takes 10 orders and cancels a second, and 10 queries. 2 at once and 8 a second are never more.
+BURST, BURST_SECONDS = 2, 0.25
+_FORBIDDEN = 403
+_TOKEN = "TokenException"  # noqa: S105  # the name of an error
+# Kite answers so if its order management was slow. The order may exist.
+_DOUBTS = ("timed out", "check the order book", "check the orderbook")
+
+
+@dataclass(frozen=True, slots=True)
+class KiteCredentials:
+    """An API key, its secret, and the token of today's session. They are left out of the representation."""
+
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    access_token: str | None = field(default=None, repr=False)
+
+
+class KiteClient(RestClient):
+    """Sends requests to Kite. Thread-safe."""
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: KiteCredentials,
+        budget: RequestBudget | None = None,
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
+        query_budget: RequestBudget | None = None,
+    ) -> None:
+        self._has_session = credentials.access_token is not None
+        headers = {"X-Kite-Version": VERSION}
+        if self._has_session:
+            headers["Authorization"] = f"token {credentials.api_key}:{credentials.access_token}"
+        budgets = (
+            budget or _create_budget(),
+            query_budget or _create_budget(),
+        )
+        super().__init__(LABEL, base_url, headers, budgets[0], timeouts, budgets[1])
+
+    def post_order(self, form: Parameters) -> str:
+        """Send an order and return Kite's id. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        return self._get_order_id(Request("POST", "/orders/regular", Priority.ORDER, form=form))
+
+    def cancel_order(self, broker_id: str) -> None:
+        """Ask for a cancel. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        self.request(Request("DELETE", f"/orders/regular/{broker_id}", Priority.CANCEL))
+
+    def post_query(self, path: str, body: Any) -> Any:
+        """Return what Kite computes. Raises BrokerUnavailable or RequestRefused."""
+        return self.request(Request("POST", path, Priority.QUERY, body))
+
+    def post_session(self, form: Parameters) -> Any:
+        """Return a new session. Raises BrokerUnavailable or RequestRefused."""
+        request = Request("POST", "/session/token", Priority.QUERY, form=form)
+        return self.parse(request, self.send(request))
+
+    def get_text(self, path: str) -> str:
+        """Return a resource that is not JSON, and that needs no session."""
+        request = Request("GET", path, Priority.QUERY)
+        response = self.send(request)
+        if response.status_code != httpx.codes.OK:
+            raise self.build_failure(request, f"status {response.status_code}")
+        return response.text
+
+    @override
+    def request(self, request: Request) -> Any:
+        if not self._has_session:
+            raise SessionNeeded(LABEL)
+        return super().request(request)
+
+    @override
+    def parse(self, request: Request, response: httpx.Response) -> Any:
+        """Return the data in Kite's envelope, or raise what the answer means."""
+        parsed = super().parse(request, response)
+        if not isinstance(parsed, dict) or "data" not in parsed:
+            raise self.build_failure(request, "an answer without data")
+        return parsed["data"]
+
+    @override
+    def build_refusal(self, request: Request, status: int, fields: Mapping[str, Any]) -> Exception:
+        kind = str(fields.get("error_type") or "")
+        message = get_message(fields, f"{LABEL} answered with status {status}.")
+        if status == _FORBIDDEN and kind == _TOKEN and self._has_session:
+            return SessionNeeded(LABEL)
+        if not request.is_query and any(doubt in message.lower() for doubt in _DOUBTS):
+            return OutcomeOpen(f"The outcome of the request is unknown: {message}")
+        return RequestRefused(status, kind, message)
+
+    def _get_order_id(self, request: Request) -> str:
+        response = self.request(request)
+        order_id = response.get("order_id") if isinstance(response, dict) else None
+        if not order_id:
+            raise OutcomeOpen("Kite's answer has no order id.")
+        return str(order_id)
+
+
+def _create_budget() -> RequestBudget:
+    return RequestBudget(LocalTokenBucket(BURST, window_seconds=BURST_SECONDS), label=LABEL)

@@ -1,0 +1,36 @@
+"""Record the statements that run while the writer decides on commands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import local
+from unittest import mock
+
+from sqlalchemy import Engine, event
+
+from app.orders.service.batch_processing import batch_handler
+from app.orders.service.batch_processing.command_execution import execute_all
+
+
+@contextmanager
+def record_decision_statements() -> Iterator[list[str]]:
+    """Collect the SQL that the decisions of this process run, on all of its threads."""
+    statements: list[str] = []
+    thread = local()
+
+    def execute(*arguments):
+        thread.is_deciding = True
+        try:
+            return execute_all(*arguments)
+        finally:
+            thread.is_deciding = False
+
+    def note(_connection, _cursor, statement, *_):
+        if getattr(thread, "is_deciding", False):
+            statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        with mock.patch.object(batch_handler, "execute_all", execute):
+            yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
