@@ -12,7 +12,10 @@ Condition = ColumnExpressionArgument[bool]
 
 
 class RecordTable(Generic[Record]):
-    """The statements that all tables of records share. `values` are columns that equal a value."""
+    """The statements that all tables of records share. `values` are columns that equal a value.
+
+    A record that is only read may have some of the columns.
+    """
 
     def __init__(self, model: type[DeclarativeBase], record: type[Record]) -> None:
         self._model = model

@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection, Table, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.database import build_insert_missing, execute_writes
+from app.database import RecordTable, build_insert_missing, execute_writes
 from app.duties.models import DutyRow, DutyRunRow
 from app.duties.rules.schedule import DutyState
 
@@ -27,13 +27,13 @@ class DutyRun(NamedTuple):
     holder: str
 
 
-_RUN = tuple(getattr(DutyRunRow, name) for name in DutyRun._fields)
-_STATE = tuple(getattr(DutyRow, name) for name in DutyState._fields)
+RUNS = RecordTable(DutyRunRow, DutyRun)
+DUTIES = RecordTable(DutyRow, DutyState)
 
 
 def list_duties(connection: Connection) -> list[DutyState]:
     """Return the state of all duties that ever ran, by name."""
-    return [DutyState._make(row) for row in connection.execute(select(*_STATE).order_by(DutyRow.name))]
+    return DUTIES.read(connection, DUTIES.select().order_by(DutyRow.name))
 
 
 def mark_state(connection: Connection, name: str, now: datetime, *, is_on: bool) -> bool:
@@ -41,10 +41,8 @@ def mark_state(connection: Connection, name: str, now: datetime, *, is_on: bool)
     execute_writes(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
     is_other = DutyRow.holder.is_(None) if is_on else DutyRow.holder.is_not(None)
     values = {"holder": "on" if is_on else None, "started_at": now}
-    return (
-        connection.execute(update(DutyRow).where(DutyRow.name == name, is_other).values(**values)).rowcount
-        == 1
-    )
+    statement = update(DutyRow).where(DutyRow.name == name, is_other).values(**values)
+    return connection.execute(statement).rowcount == 1
 
 
 def is_leased(connection: Connection, name: str, now: datetime) -> bool:
@@ -179,8 +177,7 @@ def request_run(connection: Connection, name: str, now: datetime) -> None:
 
 def list_runs(connection: Connection, name: str, limit: int) -> list[DutyRun]:
     """Return the last runs of a duty, newest first."""
-    statement = select(*_RUN).where(DutyRunRow.name == name).order_by(DutyRunRow.id.desc()).limit(limit)
-    return [DutyRun._make(row) for row in connection.execute(statement)]
+    return RUNS.read(connection, RUNS.select(name=name).order_by(DutyRunRow.id.desc()).limit(limit))
 
 
 def prune_runs(connection: Connection, name: str, kept_count: int) -> None:
