@@ -31,8 +31,8 @@ from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_t
 from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
 from app.database import ALL_TENANTS, snapshot, unit_of_work
-from app.duties.service.process_lease import build_holder_name
 from app.events.service.outbox import publish_event
+from app.jobs.service.process_lease import build_holder_name
 from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market

@@ -17,9 +17,9 @@ from app.brokers.service.account_checks import ConnectionRefused
 from app.clock import Now
 from app.database import Readers, set_all_tenants_scope
 from app.database.failures import format_reason
-from app.duties.service.process_lease import ProcessLease
 from app.errors import OmsError
 from app.group_commit import GroupCommit
+from app.jobs.service.process_lease import ProcessLease
 from app.order_routing.queries import transaction
 from app.order_routing.service.broker_session import (
     RECONCILE_INTERVAL,

@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.clock import Now
 from app.database import ALL_TENANTS, Readers, snapshot, unit_of_work
 from app.database.failures import format_reason
-from app.duties.service.process_lease import RENEW_SECONDS, ProcessLease
 from app.errors import OmsError
+from app.jobs.service.process_lease import RENEW_SECONDS, ProcessLease
 from app.market_data.service import Market
 from app.orders.service.order_service import OrderService
 from app.strategies.errors import CodeChanged, MessageLimitExceeded
@@ -177,7 +177,7 @@ class _StrategyThread:
     """The thread of a strategy."""
 
     def __init__(self, host: StrategyHost, listed_strategy: ListedStrategy, gateway: OrderGateway) -> None:
-        self._host, self._listed, self._gateway = host, listed_strategy, gateway
+        self._host, self._listed_strategy, self._gateway = host, listed_strategy, gateway
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run_session, name=f"strategy-{listed_strategy.strategy.name}", daemon=True
@@ -199,9 +199,11 @@ class _StrategyThread:
 
     def _run_session(self) -> None:
         try:
-            run_session(self._host, self._listed, self._gateway, self._stop.wait)
+            run_session(self._host, self._listed_strategy, self._gateway, self._stop.wait)
         except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError) as error:
-            _LOG.warning("the strategy %s starts again: %s", self._listed.strategy.name, type(error).__name__)
+            _LOG.warning(
+                "the strategy %s starts again: %s", self._listed_strategy.strategy.name, type(error).__name__
+            )
             self._stop.wait(RETRY_SECONDS)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Now, monotonic_seconds
 from app.database.failures import format_reason
-from app.duties.service.process_lease import ProcessLease
+from app.jobs.service.process_lease import ProcessLease
 from app.webhooks.service.dispatcher import POLL_SECONDS, Dispatcher
 from app.webhooks.service.host_lookups import LOOKUP_THREADS
 

@@ -9,8 +9,8 @@ from redis.exceptions import RedisError
 
 from app.clock import Now
 from app.database.transactions import Transactions
-from app.duties.service.process_lease import build_holder_name
 from app.errors import OmsError
+from app.jobs.service.process_lease import build_holder_name
 from app.signals.rules.redis_messages import compute_pause
 from app.signals.service.redis_channels.channel_state import ChannelState
 from app.signals.service.redis_channels.channel_subscriber import ChannelSubscriber

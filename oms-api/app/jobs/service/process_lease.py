@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from app.clock import Now, monotonic_seconds
 from app.database import unit_of_work
-from app.duties import queries
+from app.jobs import queries
 
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 4.0

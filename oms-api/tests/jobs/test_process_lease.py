@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.duties.service import process_lease
-from app.duties.service.process_lease import LEASE, RENEW_SECONDS, ProcessLease
+from app.jobs.service import process_lease
+from app.jobs.service.process_lease import LEASE, RENEW_SECONDS, ProcessLease
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
