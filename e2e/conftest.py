@@ -1,6 +1,8 @@
 """Fixtures: a browser, databases, and a deployment of the whole product."""
 
 import os
+import time
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -10,16 +12,24 @@ import browser as browsers
 from deployment import LOOPBACK, build_sqlite_url, run_deployment
 from slack_page import SlackPage
 from support.any_database import deselect_repeated
+from support.clock import compute_wait_for_next_day
 from support.postgres import Databases, PostgresServer
 
 TIMEOUT_MILLISECONDS = 60_000  # for a slow machine
 expect.set_options(timeout=TIMEOUT_MILLISECONDS)
+DAY_END_SECONDS = 60.0  # in which a test that places day orders may not begin
 
 
 def pytest_collection_modifyitems(config, items):
     """Deselect the PostgreSQL half of tests marked `any_database`, unless LONG_TESTS is set."""
     if not os.environ.get("LONG_TESTS"):
         deselect_repeated(config, items, "deployment")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Begin no test at the end of a UTC day: its day orders would expire."""
+    time.sleep(compute_wait_for_next_day(datetime.now(UTC), DAY_END_SECONDS))
 
 
 @pytest.fixture(scope="session")

@@ -47,12 +47,10 @@ def test_corrected_trade_is_confirmed_and_recorded(slack, deployment):
 
     (trade,) = deployment.trades(portfolio="Opening Book")
     expect(confirmation).to_contain_text(trade["trade_id"])
-    assert (trade["symbol"], trade["side"], trade["price"], trade["gmv"]) == (
-        "QQNEW",
-        "BUY",
-        "175.00",
-        "17500.00",
-    )
+    assert trade["symbol"] == "QQNEW"
+    assert trade["side"] == "BUY"
+    assert trade["price"] == "175.00"
+    assert trade["gmv"] == "17500.00"
     assert deployment.position("Opening Book", "QQNEW") == Decimal(100)
 
 

@@ -24,7 +24,7 @@ from app.identity.queries.tenants import TenantRow, find_tenant
 from app.identity.rules.access import Caller, Scope
 from app.jobs.service import Lease
 from app.ledger.service.cash_figures import CashReader
-from app.ledger.service.exits import ExitsReader
+from app.ledger.service.positions import ExitsReader
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
 from app.money import format_money

@@ -20,6 +20,7 @@ from app.migrate import migrate
 from app.verify import format_report, verify_database
 from tests.support.any_database import deselect_repeated
 from tests.support.clock import compute_wait_for_next_day
+from tests.support.decisions import record_decision_statements
 from tests.support.postgres import Databases, PostgresServer, get_database_name
 from tests.support.redis import RedisServer, run_redis_server
 from tests.support.service import ApiClient, Service, run_service
@@ -182,6 +183,14 @@ def serve(database_url: str) -> Callable[..., AbstractContextManager[Service]]:
         return run_service(database_url, **changes)
 
     return run
+
+
+@pytest.fixture
+def decides_on_loaded_state():
+    """Check that no command of the test runs a statement while it is decided."""
+    with record_decision_statements() as statements:
+        yield
+    assert statements == []
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What tests trade with: bodies, rows and commands that are good unless a test changes them."""
+"""Builders of valid request bodies, rows and commands, with changes of a test."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -8,7 +8,7 @@ from app.buffered_transport import BufferedTransport
 
 
 class Pipe:
-    """What a transport would send."""
+    """A transport that records the sent bytes."""
 
     def __init__(self):
         self.sent = []

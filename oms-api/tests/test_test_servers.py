@@ -1,4 +1,4 @@
-"""What a killed test run leaves behind: neither servers nor their folders."""
+"""A killed test run leaves neither servers nor their folders behind."""
 
 import os
 import signal

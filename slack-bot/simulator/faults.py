@@ -37,7 +37,7 @@ class CallFault:
 
 @dataclass
 class DeliveryFault:
-    """What happens to the next deliveries.
+    """Faults of the next deliveries.
 
     ``delay_seconds`` delays the request. ``lose`` sends no request. ``drop`` closes the connection before the
     answer.

@@ -132,7 +132,8 @@ async def enable_live(
 ) -> Response:  # fmt: skip
     """Allow orders to a live account.
 
-    Another administrator than the one who created the connection must do this. The tenant must have a limit.
+    The request must come from an administrator who did not create the connection. The tenant must have a risk
+    limit (`PUT /limits`).
     """
     return await change_requests.execute(caller, None, connections.enable_live, connection_name)
 

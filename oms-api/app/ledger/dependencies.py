@@ -6,7 +6,7 @@ from fastapi import Depends
 
 from app.http.app_state import Component
 from app.ledger.service.cash_figures import CashReader
-from app.ledger.service.exits import ExitsReader
+from app.ledger.service.positions import ExitsReader
 from app.ledger.service.trade_guard import Guard
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer

@@ -36,8 +36,8 @@ from app.http.problems import Problem
 from app.http.request_models import RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.rules.accounting import compute_average_cost
+from app.ledger.rules.amounts import compute_charges_percentage
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.charge_ratios import compute_charges_percentage
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.rules.tickets import ReportedTrade, find_portfolio_name_error
 from app.money import ZERO, format_fixed, parse_plain, shorten_amount, shorten_quantity

@@ -131,7 +131,7 @@ def lock_users(engine):
 
 
 def test_new_slack_user_gets_a_retry_error_when_the_database_is_locked(serve):
-    with serve(database_timeout_seconds=0.5) as service:
+    with serve(database_timeout_seconds=2.0) as service:
         api = service.create_client("act_as")
         api.claim_workspace("TBUSY")
         person = {"X-On-Behalf-Of": "slack:TBUSY:U1"}

@@ -43,7 +43,10 @@ def test_entry_contains_the_action(trail_engine):
 def test_unknown_values_are_null(trail_engine):
     list_written_entries(trail_engine, build_entry(address=None, request_id=None, before=None, after=None))
     (row,), head = read_trail(trail_engine)
-    assert (row.address, row.request_id, row.before, row.after) == (None, None, None, None)
+    assert row.address is None
+    assert row.request_id is None
+    assert row.before is None
+    assert row.after is None
     assert_unbroken([row], head)
 
 

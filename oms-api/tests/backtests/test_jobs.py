@@ -96,10 +96,10 @@ def test_same_backtest_has_the_same_hashes_and_another_parameter_shows_in_the_co
     first, second = run_jobs(api, job_runner), run_jobs(api, job_runner)
     other = run_jobs(api, job_runner, parameters={"fast": 2, "slow": 30})
     same = api.get("/backtests/compare", ids=f"{first['id']},{second['id']}").json()
-    assert (same["same_code"], same["same_data"], same["same_result"], same["differences"]) == (
-        *(True, True, True),
-        {},
-    )
+    assert same["same_code"] is True
+    assert same["same_data"] is True
+    assert same["same_result"] is True
+    assert same["differences"] == {}
     differs = api.get("/backtests/compare", ids=f"{first['id']},{other['id']}").json()
     assert (differs["same_data"], differs["same_result"]) == (True, False)
     assert "orders" in differs["differences"]

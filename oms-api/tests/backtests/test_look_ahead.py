@@ -65,7 +65,7 @@ class Reader(Strategy):
 
     def __init__(self):
         super().__init__()
-        self.seen = []
+        self.observations = []
 
     @override
     def on_start(self, context):
@@ -84,7 +84,7 @@ class Reader(Strategy):
         values = [repr(value.value) for value in self.series]
         histories = [context.history(symbol, COUNT) for symbol in context.symbols]
         prices = [context.price(symbol) for symbol in context.symbols]
-        self.seen.append(
+        self.observations.append(
             (context.now, tuple(bar), bar.close, values, histories, prices, tuple(self.peek.closes))
         )
 
@@ -114,7 +114,7 @@ def test_shuffled_future_is_not_seen(symbols, seed, cut, shuffle, size):
     for lines in (list_lines(symbols, seed), list_lines(symbols, seed, cut, shuffle)):
         reader = Reader()
         run_backtest(reader, lines, size=size * len(symbols))
-        calls.append(reader.seen)
+        calls.append(reader.observations)
     first_bar = COUNT - len(calls[0]) // len(symbols)
     past = (cut - first_bar) * len(symbols)
     assert calls[0][:past] == calls[1][:past]
@@ -124,7 +124,7 @@ def test_shuffled_future_is_not_seen(symbols, seed, cut, shuffle, size):
 def test_bar_holds_no_other_bars():
     reader = Reader()
     run_backtest(reader, list_lines(["AAPL"], 1))
-    assert all(type(value) in {int, str} for value in reader.seen[0][1])
+    assert all(type(value) in {int, str} for value in reader.observations[0][1])
 
 
 def test_own_indicators_take_blocks_and_others_one_bar():
@@ -137,5 +137,5 @@ def test_own_indicators_take_blocks_and_others_one_bar():
 def test_own_indicator_has_the_value_of_each_bar():
     reader = Reader()
     run_backtest(reader, list_lines(["AAPL"], 3), size=7)
-    for _, _, close, values, *_ in reader.seen:
+    for _, _, close, values, *_ in reader.observations:
         assert Decimal(values[0]) == close

@@ -1,4 +1,4 @@
-"""A strategy in the sandbox has the same results, and one that misbehaves harms nobody."""
+"""A strategy in the sandbox has the same results, and a hostile strategy causes no damage."""
 
 import logging
 import sys

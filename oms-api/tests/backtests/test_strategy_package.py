@@ -57,7 +57,10 @@ def extend_in_parts(indicator, prices, size):
 
 def test_parameters_are_parsed_from_text_and_have_defaults():
     strategy = Example(count="7", is_short="yes")
-    assert (strategy.count, strategy.size, strategy.is_short, strategy.kind) == (7, Decimal("0.5"), True, "a")
+    assert strategy.count == 7
+    assert strategy.size == Decimal("0.5")
+    assert strategy.is_short is True
+    assert strategy.kind == "a"
     descriptions = [parameter.describe() for parameter in list_parameters(Example)]
     assert descriptions[0][:6] == ("count", "a whole number", "3", "A count.", "1", "9")
     assert descriptions[3].choices == ("a", "b")

@@ -69,12 +69,10 @@ def connect(service):
 def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
     caplog.set_level(logging.DEBUG)
     body = assert_ok(api.post("/broker-connections", BODY), 201)
-    assert (body["name"], body["broker"], body["live"], body["status"]) == (
-        "paper",
-        "alpaca",
-        False,
-        "new",
-    )
+    assert body["name"] == "paper"
+    assert body["broker"] == "alpaca"
+    assert body["live"] is False
+    assert body["status"] == "new"
     assert body["base_url"] == "https://paper-api.alpaca.markets"
     listed = assert_ok(api.get("/broker-connections"))
     assert [item["name"] for item in listed] == ["paper"]
@@ -139,7 +137,10 @@ def test_test_answers_the_account(api, connect):
     assert_ok(api.post("/broker-connections", BODY), 201)
     connected = connect(AnsweringBroker())
     body = assert_ok(api.post("/broker-connections/paper:test"))
-    assert (body["ok"], body["account"], body["paper"], body["error"]) == (True, "PA1", True, None)
+    assert body["ok"] is True
+    assert body["account"] == "PA1"
+    assert body["paper"] is True
+    assert body["error"] is None
     assert connected[0].credentials == CREDENTIALS
     connect(AnsweringBroker(number=None))
     body = assert_ok(api.post("/broker-connections/paper:test"))

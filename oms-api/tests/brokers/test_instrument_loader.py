@@ -1,8 +1,11 @@
 """The instruments of a broker are loaded for its tenants. What a person set is left alone."""
 
+from functools import partial
+
 import pytest
 
 from app.brokers.adapters import INSTRUMENT_DUMPS
+from app.brokers.errors import BrokerUnavailable
 from app.brokers.service.instrument_loader import InstrumentLoader
 from app.clock import utc_now
 from app.database import connect_engine
@@ -10,6 +13,7 @@ from app.orders.queries.index_lookups import find_currencies_in_use
 from app.webhooks.rules.addresses import AddressPolicy
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 from tests.brokers.standins.kite.values import Listing
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.jobs import EndlessLease
 
 pytestmark = pytest.mark.any_database
@@ -29,10 +33,21 @@ def load_instruments(api, service, kite, monkeypatch):
     credentials = {"api_key": API_KEY, "api_secret": API_SECRET}
     body = {"name": "kite", "broker": "zerodha", "base_url": kite.url, "credentials": credentials}
     assert api.post("/broker-connections", body).status_code == 201
-    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
-    loader = InstrumentLoader(engine, INSTRUMENT_DUMPS, POLICY, find_currencies_in_use, utc_now)
+    engine = connect_engine(service.database_url, 1, WAIT_SECONDS, tenant_scoped=True)
+    dumps = {"zerodha": partial(fetch_from_stand_in, kite)}
+    loader = InstrumentLoader(engine, dumps, POLICY, find_currencies_in_use, utc_now)
     yield lambda: loader.load(EndlessLease())
     engine.dispose()
+
+
+def fetch_from_stand_in(kite, base_url):
+    """Fetch the dump of the stand-in, which must answer. Connections of other tests have no dump."""
+    if base_url != kite.url:
+        raise BrokerUnavailable("It is the address of another test.")
+    try:
+        return INSTRUMENT_DUMPS["zerodha"](base_url)
+    except BrokerUnavailable as error:
+        raise AssertionError("the stand-in did not answer") from error
 
 
 def get_terms(api, symbol):

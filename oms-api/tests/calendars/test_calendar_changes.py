@@ -1,4 +1,4 @@
-"""The operator sets the sessions of a date: for every process, audited, and for nobody else."""
+"""The operator sets the sessions of a date: for every process of the tenant only, and audited."""
 
 from datetime import UTC, datetime
 

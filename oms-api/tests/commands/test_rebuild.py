@@ -8,12 +8,13 @@ from sqlalchemy import Engine, text
 
 from app import rebuild as command
 from app.command_line import CANNOT
-from app.database import snapshot, unit_of_work
+from app.database import connect_engine, snapshot, unit_of_work
 from app.ledger.queries import audit
 from app.ledger.service.rebuilding import LedgerCorrupted, read_ahead, rebuild_portfolio
 from app.verify import verify_database
 from tests.commands.histories import alter_row, record_history
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import WAIT_SECONDS
 
 CORRUPTIONS = (
     "UPDATE portfolios SET cash = '{amount}' WHERE id = {id}",
@@ -83,13 +84,14 @@ def test_trades_recorded_between_read_and_lock_are_included(engine):
     assert read_projections(engine) == whole
 
 
-def test_rebuild_is_safe_while_trades_are_recorded(engine):
+def test_rebuild_is_safe_while_trades_are_recorded(engine, database_url):
     record_history(engine, seed=1, batches=2)
+    patient = connect_engine(database_url, timeout_seconds=WAIT_SECONDS)  # for the locks of the rebuild
     failures: list[BaseException] = []
 
     def trade() -> None:
         try:
-            record_history(engine, seed=2, batches=15)
+            record_history(patient, seed=2, batches=15)
         except BaseException as error:  # noqa: BLE001  # handed to the test's own thread
             failures.append(error)
 
@@ -98,6 +100,7 @@ def test_rebuild_is_safe_while_trades_are_recorded(engine):
     while trader.is_alive():
         assert command.rebuild_all(engine) == command.REBUILT
     trader.join()
+    patient.dispose()
     assert not failures
     assert verify_database(engine).clean
 

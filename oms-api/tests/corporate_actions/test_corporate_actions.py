@@ -19,6 +19,8 @@ from app.verify import verify_database
 from tests.identity.administration import assert_ok, list_audit_entries
 from tests.support.service import Service, build_settings
 
+pytestmark = pytest.mark.usefixtures("decides_on_loaded_state")
+
 SPLIT = {"kind": "split", "symbol": "AAPL", "new_units": "2", "old_units": "1", "reason": "Announced"}
 EARLIER = {"backdated": True, "backdated_reason": "Found late"}
 

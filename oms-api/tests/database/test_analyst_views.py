@@ -57,10 +57,10 @@ def test_view_of_issues_shows_their_age(api):
         times = (now - timedelta(hours=3), now, None, None)
         insert_issue(connection, Issue(api.tenant_id, "ri_1", "paper", home, *label, *times))
     (issue,) = read_view(api.service, "v_reconciliation_issues", api.tenant_id)
-    assert (issue["portfolio_name"], issue["ours"], issue["theirs"], issue["owner"]) == (
-        *("Growth", "10", "9"),
-        "bob",
-    )
+    assert issue["portfolio_name"] == "Growth"
+    assert issue["ours"] == "10"
+    assert issue["theirs"] == "9"
+    assert issue["owner"] == "bob"
     assert float(issue["hours_unresolved"]) == pytest.approx(3, abs=0.1)
 
 

@@ -49,9 +49,9 @@ def connection():
 
 
 def test_records_are_read_with_their_enums(connection):
-    found = NOTES.find(connection, tenant_id=1, id=2)
-    assert found == ROWS[1]
-    assert type(found.kind) is Kind
+    note = NOTES.find(connection, tenant_id=1, id=2)
+    assert note == ROWS[1]
+    assert type(note.kind) is Kind
     assert NOTES.find(connection, NoteRow.kind == "long", tenant_id=1, id=2) is None
     assert NOTES.read(connection, NOTES.select(kind="long").order_by(NoteRow.tenant_id)) == [ROWS[0], ROWS[2]]
     assert NOTES.count(connection, NoteRow.id > 0, tenant_id=1) == 2

@@ -70,7 +70,7 @@ class Halt:
 
 @dataclass
 class Journal:
-    """What was meant and heard, by all clients."""
+    """The requests and responses of all clients."""
 
     intents: list[Intent] = field(default_factory=list)
     halts: list[Halt] = field(default_factory=list)
@@ -103,7 +103,7 @@ class Client:
             connection.close()
 
     def send(self, kind: str, method: str, path: str, body: Any = None, key: str | None = None) -> Intent:
-        """Send it, again where nobody answered or it was not placed, and note what was said."""
+        """Send it, and again without an answer or a placement. Record the response."""
         intent = Intent(kind, path, body, sent_at=now())
         with self.journal.lock:
             self.journal.intents += [] if kind in {"quote", "listing", "portfolio", "read"} else [intent]

@@ -33,7 +33,7 @@ _LEAVE_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Day:
-    """What became of a day: faults, none when all is well, and figures."""
+    """The result of a day: its faults and figures."""
 
     faults: list[str]
     tickets: int

@@ -19,7 +19,7 @@ class Intent:
 
     @property
     def kind(self) -> str:
-        """What the ledger calls it."""
+        """The name of the trade in the ledger."""
         return "reversal" if self.path.endswith(":reverse") else "trade"
 
     @property
@@ -77,7 +77,7 @@ class Journal:
             self.slowest = max(self.slowest, seconds)
 
     def take_reversible(self) -> str | None:
-        """Return a trade that was acknowledged and that nobody is undoing."""
+        """Return an acknowledged trade that no request reverses."""
         with self._lock:
             return self._reversible.pop() if self._reversible else None
 

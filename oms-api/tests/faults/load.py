@@ -77,7 +77,7 @@ class Sender:
         self.connection = Connection(port)
 
     def send(self, intent: Intent) -> Answer | None:
-        """Send a trade or reversal; None where the connection broke, and nobody knows."""
+        """Send a trade or a reversal. Return None if the connection broke and the outcome is unknown."""
         answer = self._call(intent.path, intent.body, intent.key)
         if answer:
             status, headers, body = answer

@@ -52,7 +52,7 @@ class PostgresProcess(PostgresServer):
         options = [part for name, value in server_options.items() for part in ("-c", f"{name}={value}")]
         with (self.home / "server.log").open("ab") as log:
             self._postmaster = subprocess.Popen(
-                [str(self._programs / "postgres"), "-D", str(self._data), *options], cwd="/",
+                [str(self._programs / "postgres"), "-D", str(self._data_folder), *options], cwd="/",
                 user=self._user, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
@@ -164,7 +164,7 @@ class OmsProcess:
         return wait_until(is_ready, seconds, "the service is ready")
 
     def readiness(self) -> int:
-        """Return the status of /health/ready, 0 where nobody answers."""
+        """Return the status of /health/ready, 0 without an answer."""
         try:
             with Connection(self.port) as connection:
                 return connection.call("GET", "/health/ready")[0]

@@ -26,7 +26,8 @@ from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 
 
 def replace_attribute(owner: Any, name: str, replacement: Any) -> None:
-    """Put a fault in the place of a part of the service."""
+    """Put a fault in the place of a part of the service, which must exist."""
+    assert hasattr(owner, name), f"{owner} has no {name}"
     setattr(owner, name, replacement)
 
 
@@ -84,7 +85,7 @@ def _around_commit(number: int, before: bool) -> None:
         if not before:
             tick()
 
-    replace_attribute(BatchWriter, "_commit", staticmethod(dying))
+    replace_attribute(BatchWriter, "_commit_transaction", staticmethod(dying))
 
 
 def answer_before_commit(number: int) -> None:
@@ -92,17 +93,17 @@ def answer_before_commit(number: int) -> None:
 
     def run(self: Any) -> None:
         answered = 0
-        connection = self._writing._connected()
+        connection = self._writing._get_connection()
         transaction = connection.begin()
-        while batch := self._next_batch():
+        while batch := self._take_batch():
             result = self._writing._handler.handle(connection, [item.command for item in batch], {})
-            self._answer(batch, result.outcomes)
+            self._answer_items(batch, result.outcomes)
             answered += len(batch)
             if answered < number:
                 transaction.commit()
                 transaction = connection.begin()
 
-    replace_attribute(GroupCommit, "_run", run)
+    replace_attribute(GroupCommit, "_write_batches", run)
 
 
 def drop_every(number: int) -> None:
@@ -131,17 +132,17 @@ def forget_keys(_: int) -> None:
 
     def run(self: Any) -> None:
         unanswered: list[Any] = []
-        connection = self._writing._connected()
-        while batch := self._next_batch():
+        connection = self._writing._get_connection()
+        while batch := self._take_batch():
             with connection.begin():
                 result = self._writing._handler.handle(connection, [item.command for item in batch], {})
             committed = unanswered + list(zip(batch, result.outcomes, strict=True))
             unanswered = [entry for entry in committed if isinstance(entry[0].command, RecordTrade)][-1:]
             answered = [entry for entry in committed if entry not in unanswered]
-            self._answer([item for item, _ in answered], [outcome for _, outcome in answered])
+            self._answer_items([item for item, _ in answered], [outcome for _, outcome in answered])
 
     replace_attribute(OrderBatchHandler, "handle", forgetting)
-    replace_attribute(GroupCommit, "_run", run)
+    replace_attribute(GroupCommit, "_write_batches", run)
 
 
 def step_clock(_: int) -> None:
@@ -162,7 +163,7 @@ def slow_commit(number: int) -> None:
         time.sleep(number / 1000)
         commit(*arguments)
 
-    replace_attribute(BatchWriter, "_commit", staticmethod(slow))
+    replace_attribute(BatchWriter, "_commit_transaction", staticmethod(slow))
 
 
 def slow_reads(number: int) -> None:

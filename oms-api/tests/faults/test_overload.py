@@ -41,7 +41,9 @@ def test_locked_portfolio_is_rejected_in_time_and_others_continue(
                 wait_for_refusals(journal, 30, PROMISED_SECONDS)
                 stuck, free = count_acknowledged(journal, "Growth"), count_acknowledged(journal, "Hedge")
                 wait_until(
-                    lambda: count_acknowledged(journal, "Hedge") >= free + 100, 5, "100 trades elsewhere"
+                    lambda: count_acknowledged(journal, "Hedge") >= free + 100,
+                    PROMISED_SECONDS,
+                    "100 trades elsewhere",
                 )
                 assert count_acknowledged(journal, "Growth") == stuck
             wait_for_more(journal, 10)

@@ -89,7 +89,7 @@ def send_slowly(client: socket.socket, piece: bytes) -> bytes:
 
 
 def is_silent(client: socket.socket, seconds: float) -> bool:
-    """Tell whether nothing came, and nobody hung up; poll, for select knows no more than 1,024 files."""
+    """Return whether the connection is open without data. Use `poll`: `select` supports only 1,024 files."""
     waiting = select.poll()
     waiting.register(client, select.POLLIN)
     return not waiting.poll(seconds * 1000)

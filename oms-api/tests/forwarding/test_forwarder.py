@@ -23,16 +23,16 @@ class Worker:
     def __init__(self, directory):
         self.outcomes: list[str] = []
         self.served: list[bytes] = []
-        self.held: list[ForwardedCycle] | None = None
+        self.held_cycles: list[ForwardedCycle] | None = None
         keys = {("POST", PATH): lambda request: request.body or None}
         self.forwarder = Forwarder(WorkerSlots(directory, 2), keys, self.outcomes.append)
 
     def serve(self, cycle):
         self.served.append(cycle.body)
-        if self.held is None:
+        if self.held_cycles is None:
             cycle.respond(cycle, 201, b"x-served: yes\r\n", cycle.body)
         else:
-            self.held.append(cycle)
+            self.held_cycles.append(cycle)
 
     async def start(self):
         await self.forwarder.start(self.serve)
@@ -42,7 +42,7 @@ class Request:
     """A request of a client of a worker, and what became of it."""
 
     def __init__(self, body):
-        self.done = asyncio.get_running_loop().create_future()
+        self.result_future = asyncio.get_running_loop().create_future()
         self._body = body
 
     def send(self, worker):
@@ -58,11 +58,11 @@ class Request:
         self._set_result((status, fields, body))
 
     def _set_result(self, result):
-        assert not self.done.done(), "two results of one request"
-        self.done.set_result(result)
+        assert not self.result_future.done(), "two results of one request"
+        self.result_future.set_result(result)
 
     async def result(self):
-        return await asyncio.wait_for(self.done, WAIT_SECONDS)
+        return await asyncio.wait_for(self.result_future, WAIT_SECONDS)
 
 
 async def until(condition):
@@ -85,7 +85,7 @@ async def two_workers(directory):
         yield first, second
     finally:
         for worker in (first, second):
-            for cycle in worker.held or ():
+            for cycle in worker.held_cycles or ():
                 cycle.respond(cycle, 503, b"", b"")
             await worker.forwarder.close()
 
@@ -116,25 +116,25 @@ def test_requests_that_follow_one_another_are_sent_together(tmp_path, monkeypatc
     monkeypatch.setattr(peer_connection, "MAX_GATHERED", 3)
 
     async def scenario(first, second):
-        second.held = []
+        second.held_cycles = []
         requests = [Request(KEYS_BY_SLOT[1]) for _ in range(4)]
         assert requests[0].send(first)
-        await until(lambda: len(second.held) == 1)
+        await until(lambda: len(second.held_cycles) == 1)
         assert all(request.send(first) for request in requests[1:3])
         await asyncio.sleep(0.05)
-        assert len(second.held) == 1
+        assert len(second.held_cycles) == 1
         assert requests[3].send(first)
-        await until(lambda: len(second.held) == 4)
+        await until(lambda: len(second.held_cycles) == 4)
 
     run(tmp_path, scenario)
 
 
 def test_a_gathered_request_is_sent_without_others(tmp_path):
     async def scenario(first, second):
-        second.held = []
+        second.held_cycles = []
         for number in (1, 2):
             assert Request(KEYS_BY_SLOT[1]).send(first)
-            await until(lambda count=number: len(second.held) == count)
+            await until(lambda count=number: len(second.held_cycles) == count)
 
     run(tmp_path, scenario)
 
@@ -151,10 +151,10 @@ def test_a_worker_serves_its_own_partition_and_requests_without_one(tmp_path):
 
 def test_the_outcome_of_a_request_is_unknown_when_its_worker_ends(tmp_path):
     async def scenario(first, second):
-        second.held = []
+        second.held_cycles = []
         request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
-        await until(lambda: second.held)
+        await until(lambda: second.held_cycles)
         for connection in tuple(second.forwarder._listener.connections):
             connection._transport.abort()
         assert await request.result() == "unknown"
@@ -170,7 +170,7 @@ def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch, li
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.05)
 
     async def scenario(first, second):
-        second.held = []
+        second.held_cycles = []
         if limit == "SILENCE_SECONDS":
             for connection in second.forwarder._listener.connections:
                 connection._transport.pause_reading()
@@ -187,13 +187,13 @@ def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
 
     async def scenario(first, second):
-        second.held = []
+        second.held_cycles = []
         request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
         await asyncio.sleep(0.6)
-        second.held[0].respond(None, 201, b"", b"late")
+        second.held_cycles[0].respond(None, 201, b"", b"late")
         assert await request.result() == (201, b"", b"late")
-        second.held = None
+        second.held_cycles = None
 
     run(tmp_path, scenario)
 
@@ -203,35 +203,35 @@ def test_worker_that_pauses_itself_keeps_the_connection(tmp_path, monkeypatch):
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
 
     async def scenario(first, second):
-        second.held = []
+        second.held_cycles = []
         request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
         connection = first.forwarder._connections[1]
-        await until(lambda: second.held)
+        await until(lambda: second.held_cycles)
         await until(lambda: connection._asked_at is None)  # no reply is awaited
         time.sleep(0.2)  # noqa: ASYNC251  # the pause
         await asyncio.sleep(0.01)  # the check that is late
-        second.held[0].respond(None, 201, b"", b"late")
+        second.held_cycles[0].respond(None, 201, b"", b"late")
         assert await request.result() == (201, b"", b"late")
-        second.held = None
+        second.held_cycles = None
 
     run(tmp_path, scenario)
 
 
 def test_stopping_worker_answers_accepted_requests_and_declines_others(tmp_path):
     async def scenario(first, second):
-        second.held = []
+        second.held_cycles = []
         early, late = Request(KEYS_BY_SLOT[1]), Request(KEYS_BY_SLOT[1])
         assert early.send(first)
-        await until(lambda: second.held)
+        await until(lambda: second.held_cycles)
         closing = asyncio.create_task(second.forwarder._listener.close(20))
         await asyncio.sleep(0)
         if late.send(first):
             assert await late.result() == "here"
-        second.held[0].respond(None, 201, b"", b"done")
+        second.held_cycles[0].respond(None, 201, b"", b"done")
         assert await early.result() == (201, b"", b"done")
         await closing
-        assert len(second.held) == 1
+        assert len(second.held_cycles) == 1
 
     run(tmp_path, scenario)
 

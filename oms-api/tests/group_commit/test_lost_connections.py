@@ -12,7 +12,7 @@ from tests.group_commit.note_writer import NoteHandler, read_notes, run_writer, 
 
 
 class DiskFull(psycopg2.OperationalError):
-    """What PostgreSQL answers when it has no room, the connection intact."""
+    """The error of PostgreSQL without disk space. The connection stays intact."""
 
     pgcode = "53100"
 

@@ -18,16 +18,16 @@ from tests.factories import NOON
 
 
 class Export:
-    """Gives three pieces, or pieces without end; may fail."""
+    """An export of three or more chunks. It fails after `fails_after` chunks."""
 
-    def __init__(self, pieces=3, fails_after=None):
-        self.pieces, self.fails_after, self.piece_count = pieces, fails_after, 0
+    def __init__(self, chunks=3, fails_after=None):
+        self.chunks, self.fails_after, self.chunk_count = chunks, fails_after, 0
 
     async def read(self):
-        if self.piece_count == self.fails_after:
+        if self.chunk_count == self.fails_after:
             raise Unavailable("The database does not answer.")
-        self.piece_count += 1
-        return b"line\n" * 2 if self.piece_count <= self.pieces else b""
+        self.chunk_count += 1
+        return b"line\n" * 2 if self.chunk_count <= self.chunks else b""
 
 
 def serve_export(export, leaves_after=None):
@@ -72,9 +72,9 @@ def test_export_is_sent_as_lines_of_an_attachment():
 
 
 def test_export_stops_reading_after_a_client_disconnect():
-    export = Export(pieces=1_000_000)
+    export = Export(chunks=1_000_000)
     serve_export(export, leaves_after=5)
-    assert export.piece_count < 20
+    assert export.chunk_count < 20
 
 
 def test_failed_export_is_not_terminated_as_complete():

@@ -37,7 +37,7 @@ HOME = Path(command.__file__).parents[2]
 
 
 class Typed(io.StringIO):
-    """What is typed at a terminal, or comes through a pipe."""
+    """Standard input from a terminal or a pipe."""
 
     def __init__(self, arguments: str, *, terminal: bool = False) -> None:
         super().__init__(arguments)

@@ -25,7 +25,7 @@ class AuthenticatorHarness:
     """An authenticator over a store of one key, with clocks that are set by hand."""
 
     def __init__(self, monkeypatch) -> None:
-        self.found: StoredKey | None = StoredKey(
+        self.stored_key: StoredKey | None = StoredKey(
             parse_key_id(KEY) or "", 3, "desk", hash_key(KEY), "trade", None, None
         )
         self.looked_up: list[str] = []
@@ -42,7 +42,7 @@ class AuthenticatorHarness:
 
     async def find(self, key_id: str) -> StoredKey | None:
         self.looked_up.append(key_id)
-        return self.found
+        return self.stored_key
 
     def call(self, key: str | None):
         return asyncio.run(self.authenticator.authenticate(key))
@@ -102,22 +102,22 @@ def test_valid_key_is_cached_for_half_a_second(harness):
 
 def test_revoked_key_is_rejected_within_a_second(harness):
     harness.call(KEY)
-    harness.found = replace(harness.found, revoked_at=NOON)
+    harness.stored_key = replace(harness.stored_key, revoked_at=NOON)
     harness.seconds += 0.5
     with pytest.raises(NoValidKey):
         harness.call(KEY)
 
 
 def test_rejected_key_is_not_cached(harness):
-    stored_key, harness.found = harness.found, None
+    stored_key, harness.stored_key = harness.stored_key, None
     with pytest.raises(NoValidKey):
         harness.call(KEY)
-    harness.found = stored_key
+    harness.stored_key = stored_key
     assert harness.call(KEY).name == "desk"
 
 
 def test_expired_key_is_rejected(harness):
-    harness.found = replace(harness.found, expires_at=NOON + timedelta(hours=1))
+    harness.stored_key = replace(harness.stored_key, expires_at=NOON + timedelta(hours=1))
     assert harness.call(KEY)
     harness.now += timedelta(hours=1)
     harness.seconds += 1
@@ -140,7 +140,7 @@ def test_key_cache_size_is_bounded(harness, monkeypatch):
     monkeypatch.setattr("app.identity.service.authenticator._MAX_CACHED", 1)
     other = make_key(random.Random(2).choice)
     harness.call(KEY)
-    harness.found = StoredKey(parse_key_id(other) or "", 4, "other", hash_key(other), "read", None, None)
+    harness.stored_key = StoredKey(parse_key_id(other) or "", 4, "other", hash_key(other), "read", None, None)
     assert harness.call(other).name == "other"
 
 

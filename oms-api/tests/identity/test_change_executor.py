@@ -153,7 +153,7 @@ def test_concurrent_requests_without_a_key_get_one_success_and_conflicts(fresh_s
 
 
 class LosesAnswers:
-    """Transactions whose first COMMIT, or first statement, comes to nothing that anybody hears of."""
+    """Transactions whose first COMMIT, or first statement, has an unknown outcome."""
 
     def __init__(self, inner, *, commits):
         self.inner, self.commits, self.lost = inner, commits, False

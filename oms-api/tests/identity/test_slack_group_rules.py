@@ -1,4 +1,4 @@
-"""Which role the user groups of a person give."""
+"""The role that a person gets from user groups."""
 
 import pytest
 

@@ -28,7 +28,7 @@ class Fleet:
     """Worker processes, of which one after another is killed and replaced."""
 
     def __init__(self, database_url, journal, log):
-        self._given = build_environment(
+        self._environment = build_environment(
             DATABASE_URL=database_url, DUTIES="worker", LOG_LEVEL="ERROR", EQUITY_INTERVAL_SECONDS="5",
             JOURNAL=str(journal),
         )  # fmt: skip
@@ -38,7 +38,7 @@ class Fleet:
 
     def _start(self):
         command = [sys.executable, "-m", "tests.jobs.fleet_worker"]
-        return start_guarded(command, cwd=HOME, env=self._given, stdout=self._log, stderr=self._log)
+        return start_guarded(command, cwd=HOME, env=self._environment, stdout=self._log, stderr=self._log)
 
     def kill_one(self, chance):
         """Kill a worker that has run a job. On a busy machine, one needs a minute until it does."""

@@ -1,4 +1,4 @@
-"""Background jobs over REST: schedule, runs, and runs that somebody asks for."""
+"""Background jobs over REST: schedule, runs and requested runs."""
 
 import os
 import socket

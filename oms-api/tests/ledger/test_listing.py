@@ -19,7 +19,8 @@ def api_with_trades(api):
         for side in ("BUY", "SELL")
         for user in ("U1", "U2")
     ]
-    api.post("/trades:batch", {"trades": trades})
+    response = api.post("/trades:batch", {"trades": trades})
+    assert [outcome["status"] for outcome in response.json()["outcomes"]] == [201] * len(trades)
     return api
 
 

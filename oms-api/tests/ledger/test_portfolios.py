@@ -167,12 +167,10 @@ def test_portfolio_before_the_first_trade_has_only_opening_cash(api):
     first = datetime.fromisoformat(api.record_trade()["created_at"])
     for moment in ("0", (first - timedelta(microseconds=1)).isoformat(), "0001-01-01T00:00:00Z"):
         book = api.get_portfolio(as_of=moment)
-        assert (book["cash"], book["last_sequence"], book["total_trades"], book["positions"]) == (
-            "1000000.00",
-            0,
-            0,
-            {},
-        )
+        assert book["cash"] == "1000000.00"
+        assert book["last_sequence"] == 0
+        assert book["total_trades"] == 0
+        assert book["positions"] == {}
 
 
 def test_last_sequence_number_gives_the_current_portfolio(api):

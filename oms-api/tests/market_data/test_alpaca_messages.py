@@ -52,10 +52,11 @@ def test_bars_begin_at_multiples_of_their_length(is_by_symbol):
     bars = [{"t": "2026-11-27T05:00:00Z", "o": 99, "h": 101, "l": 98, "c": 100, "v": 0}]
     (bar,) = parse_bars({"bars": {"SPY": bars} if is_by_symbol else bars}, "SPY", Interval.DAY)
     assert bar.start == datetime(2026, 11, 27, tzinfo=UTC)
-    assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (
-        *map(Decimal, (99, 101, 98, 100)),
-        None,
-    )
+    assert bar.open == Decimal(99)
+    assert bar.high == Decimal(101)
+    assert bar.low == Decimal(98)
+    assert bar.close == Decimal(100)
+    assert bar.volume is None
 
 
 @pytest.mark.parametrize("bars", [None, {}, "bars", [None], [{"t": AT, "o": 1, "h": 1, "l": 1}]])

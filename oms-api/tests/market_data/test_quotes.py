@@ -36,7 +36,10 @@ def test_newest_quote_replaces_earlier_ones(api):
     api.put("/quotes/AAPL", AAPL)
     api.put("/quotes/AAPL", {"last": "105.5"})
     body = api.get("/quotes/AAPL").json()
-    assert (body["bid"], body["ask"], body["last"], body["mid"]) == (None, None, "105.50", None)
+    assert body["bid"] is None
+    assert body["ask"] is None
+    assert body["last"] == "105.50"
+    assert body["mid"] is None
 
 
 def test_symbol_without_a_given_quote_has_the_source_quote(api):

@@ -93,7 +93,10 @@ def test_bars_match_the_walk(source, interval):
 def test_minute_bar_covers_the_prices_of_its_seconds(source):
     (bar,) = source.get_bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
     lasts = [source.get_quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)]
-    assert (bar.open, bar.high, bar.low, bar.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
+    assert bar.open == lasts[0]
+    assert bar.high == max(lasts)
+    assert bar.low == min(lasts)
+    assert bar.close == lasts[-1]
 
 
 def test_longer_bars_match_the_shorter_bars_within(source):

@@ -291,7 +291,7 @@ class Saboteur:
     """Cuts the connections at random, and kills the processes that hold them."""
 
     def __init__(self, installation: Installation, draw: random.Random) -> None:
-        self.installation, self.draw, self.done = installation, draw, dict[str, int]()
+        self.installation, self.draw, self.action_counts = installation, draw, dict[str, int]()
         self._repairs: list[tuple[float, Callable[[], None]]] = []
         self._actions: list[Callable[[], None]] = [
             *(self.cut_alpaca, self.fail_alpaca, self.fail_alpaca, self.distort_alpaca, self.stop_alpaca),
@@ -325,7 +325,7 @@ class Saboteur:
         self.installation.tws.cut()
 
     def _run(self, action: Callable[[], None]) -> None:
-        self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
+        self.action_counts[action.__name__] = self.action_counts.get(action.__name__, 0) + 1
         action()
 
     def _repair_later(self, repair: Callable[[], None]) -> None:

@@ -32,8 +32,8 @@ from tests.orders.writer_harness import WriterHarness
 NAME = "paper"
 LIMIT: dict[str, Any] = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 DOWN = "down"  # not reached
-LOST = "lost"  # not received, and nobody knows
-UNANSWERED = "unanswered"  # received, and nobody knows
+LOST = "lost"  # not received, and the sender has no answer
+UNANSWERED = "unanswered"  # received, and the sender has no answer
 KILLED_BEFORE = "killed before"  # the OMS dies before it sends
 KILLED_AFTER = "killed after"  # the OMS dies before it reads the answer
 

@@ -1,4 +1,4 @@
-"""What a broker charges is booked once, beyond what the cost schedule estimated."""
+"""Charges of a broker are booked once, less the estimate of the cost schedule."""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from app.brokers.rules.values import Busted, Charged
 from app.orders.service.commands import AdoptOrder
 from tests.orders.writer_harness import build_ticket
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.usefixtures("decides_on_loaded_state")]
 RECONCILED = 301  # seconds, longer than the interval
 
 

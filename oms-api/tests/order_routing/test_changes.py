@@ -14,7 +14,7 @@ from app.timestamps import format_timestamp
 from app.verify import verify_database
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LOST, UNANSWERED
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.usefixtures("decides_on_loaded_state")]
 
 
 def test_cancel_waits_for_the_broker(routing):

@@ -215,7 +215,9 @@ def test_pair_does_not_return_to_a_position_that_was_closed_meanwhile(routing, p
     routing.harness.publish_quote("120", "121", "120")
     routing.run_session()
     routing.broker.faults["cancel"] = [LOST]
-    routing.harness.publish_quote("110", "111", "110")  # the target is withdrawn, which nobody knows yet
+    routing.harness.publish_quote(
+        "110", "111", "110"
+    )  # the target is withdrawn, but the OMS does not know it yet
     routing.run_session(1)
     fill_order(routing, sale, "10", "150")
     run_until_known(routing, LOST)

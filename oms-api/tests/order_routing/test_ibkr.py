@@ -370,19 +370,19 @@ def test_fill_of_an_exit_that_has_ended_here_is_booked_once_by_the_next_process(
     if is_replaced:
         routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
         run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
-    ours = list_exits(routing)["stop_loss"]
-    routing.harness.cancel(ours)
-    run_until(routing, lambda: find_status(routing, ours) is Status.CANCELED)
+    own_stop = list_exits(routing)["stop_loss"]
+    routing.harness.cancel(own_stop)
+    run_until(routing, lambda: find_status(routing, own_stop) is Status.CANCELED)
     routing.broker.close()
-    tws.call(lambda: tws.exchange.fill(stop, "4", "80"))  # it crossed the cancel; nobody reads it
+    tws.call(lambda: tws.exchange.fill(stop, "4", "80"))  # it crossed the cancel, and no process reads it
     for _ in range(2):
         restart_process(routing)
         run_until(routing, lambda: len(routing.list_executions()) == 2)
     rows = routing.harness.query("SELECT order_id, note FROM executions WHERE note IS NOT NULL")
-    assert [tuple(row) for row in rows] == [(ours.id, "late")]
-    assert routing.harness.get_order(ours).filled_quantity == 4
-    [(held,)] = routing.harness.query("SELECT quantity FROM positions")
-    assert Decimal(str(held)) == count_held(tws) == 6
+    assert [tuple(row) for row in rows] == [(own_stop.id, "late")]
+    assert routing.harness.get_order(own_stop).filled_quantity == 4
+    [(position_quantity,)] = routing.harness.query("SELECT quantity FROM positions")
+    assert Decimal(str(position_quantity)) == count_held(tws) == 6
 
 
 def list_sent(tws, *, since=0):
@@ -460,17 +460,17 @@ def place_pair(routing):
     return routing.harness.place_pair("OCO", limit, stop)
 
 
-def release_at_the_open(routing, tws, pair, bid):
+def release_at_the_open(routing, tws, pair_orders, bid):
     routing.harness.now = routing.harness.now.replace(hour=14, minute=30)  # New York opens
     quote_everywhere(routing, tws, bid)
-    assert {find_status(routing, order) for order in pair} == {Status.HELD}
+    assert {find_status(routing, order) for order in pair_orders} == {Status.HELD}
     routing.harness.release_orders()
 
 
-def approve(routing, tws, pair, bid):
+def approve(routing, tws, pair_orders, bid):
     quote_everywhere(routing, tws, bid)
     origin = routing.harness.build_origin()._replace(actor="slack:T1:U9")
-    routing.harness.run(DecideApproval(origin, pair[0].id, True, "Because", None, "approver"))
+    routing.harness.run(DecideApproval(origin, pair_orders[0].id, True, "Because", None, "approver"))
 
 
 WAITING_PAIRS = [
@@ -487,9 +487,9 @@ def test_order_of_a_released_pair_that_the_market_has_reached_is_sent_last(
     routing.harness.list_instrument()
     with unit_of_work(routing.harness.engine) as connection:
         connection.execute(text(f"UPDATE portfolios SET {change}"))  # noqa: S608
-    pair = place_pair(routing)
-    assert {order.status for order in pair} == {status}
-    release(routing, tws, pair, bid)
+    pair_orders = place_pair(routing)
+    assert {order.status for order in pair_orders} == {status}
+    release(routing, tws, pair_orders, bid)
     run_until(routing, lambda: len(tws.exchange.orders) == 2)
     assert [order.kind for order in tws.exchange.orders] == sent
     run_until(routing, lambda: routing.list_open_requests() == [])

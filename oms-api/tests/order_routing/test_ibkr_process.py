@@ -99,7 +99,7 @@ def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     process.kill()
     process.wait(60)
     tws.faults.clear()
-    tws.quote("AAPL", "94", "95")  # fills the replaced order while nobody listens
+    tws.quote("AAPL", "94", "95")  # fills the replaced order while the OMS does not listen
     start_process()
     successor = {"id": replaced["replaced_by"]}
     wait_for_status(api, unknown, "FILLED")

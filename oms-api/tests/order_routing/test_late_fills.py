@@ -28,7 +28,11 @@ def find_order(routing, role):
 
 def fill_and_report(routing, alpaca, order, kind, quantity, price):
     """Fill a part of an order, and book it before the session goes on."""
-    resting = next(one for one in alpaca.exchange.orders.values() if one.type == kind and one.is_open)
+    resting = next(
+        broker_order
+        for broker_order in alpaca.exchange.orders.values()
+        if broker_order.type == kind and broker_order.is_open
+    )
     execution_id = alpaca.exchange.fill(resting.id, quantity, price)
     units, value = Decimal(quantity), multiply(Decimal(quantity), Decimal(price))
     fill = Executed(order.id, execution_id, units, Decimal(price), value, routing.harness.now)
@@ -59,7 +63,11 @@ def overfilled(request, routing, alpaca):
     alpaca.faults.stream.is_held = True
     sale = routing.place_order(side="SELL", quantity="4", limit_price="110")
     routing.run_session(1)
-    resting = next(one for one in alpaca.exchange.orders.values() if one.client_order_id == sale.id)
+    resting = next(
+        broker_order
+        for broker_order in alpaca.exchange.orders.values()
+        if broker_order.client_order_id == sale.id
+    )
     sold = alpaca.exchange.fill(resting.id, "4", "110")
     value = multiply(Decimal(4), Decimal(110))
     routing.harness.report_broker_event(

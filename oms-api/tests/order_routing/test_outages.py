@@ -1,4 +1,4 @@
-"""What becomes of orders while their broker is down: refused or held, as the portfolio says."""
+"""While a broker is down, orders are refused or held, as the portfolio is set."""
 
 import pytest
 from sqlalchemy import text

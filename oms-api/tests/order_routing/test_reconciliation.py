@@ -64,12 +64,10 @@ def test_position_that_differs_is_one_issue_until_it_agrees(routing):
     run_reconciliation(routing)
     run_reconciliation(routing)
     [issue] = list_issues(routing)
-    assert (issue.type, issue.severity, issue.ours, issue.theirs) == (
-        "missing_position",
-        "critical",
-        None,
-        "7",
-    )
+    assert issue.type == "missing_position"
+    assert issue.severity == "critical"
+    assert issue.ours is None
+    assert issue.theirs == "7"
     set_broker_position(routing, 0)
     run_reconciliation(routing)
     assert list_issues(routing) == []
@@ -242,12 +240,10 @@ def test_other_average_cost_is_a_warning(routing):
     set_broker_position(routing, 4, 400)
     run_reconciliation(routing)
     [issue] = list_issues(routing)
-    assert (issue.type, issue.severity, issue.ours, issue.theirs) == (
-        "price_mismatch",
-        "warning",
-        "90",
-        "100",
-    )
+    assert issue.type == "price_mismatch"
+    assert issue.severity == "warning"
+    assert issue.ours == "90"
+    assert issue.theirs == "100"
     assert routing.place_order().status is Status.SUBMITTED
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.values import Protection, Status, Target
+from app.orders.service.broker_request_notifier import MAX_ORDERS, RESERVED_SECONDS, SubmissionQueue
 from app.orders.service.internal_commands import ApplyBrokerReport
-from app.orders.service.submission_queue import MAX_ORDERS, RESERVED_SECONDS, SubmissionQueue
 from app.timestamps import format_timestamp
 from tests.order_routing.scripted_broker import DOWN
 

@@ -123,7 +123,7 @@ def test_every_book_agrees_with_its_broker_after_all_connections_were_cut(tmp_pa
         installation.wait_until_connected()
         close_all_orders(installation)
         broker_books = get_books_of_brokers(installation)
-        print(f"faults: {saboteur.done}")
+        print(f"faults: {saboteur.action_counts}")
         executions = {name: figures[2] for name, figures in broker_books.items()}
         wait_for(
             lambda: {name: figures[2] for name, figures in get_our_books(installation).items()} == executions,

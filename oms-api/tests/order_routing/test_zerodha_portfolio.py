@@ -21,7 +21,7 @@ def standin():
 
 @pytest.fixture
 def trading(serve, standin):
-    """Provide a portfolio that trades at the stand-in, where nobody has logged in today."""
+    """Provide a portfolio that trades at the stand-in, without a login today."""
     with serve(broker_sessions="on", environment="development") as service:
         api = ApiClient(service, 1, BOOTSTRAP_KEY)
         credentials = {"api_key": API_KEY, "api_secret": API_SECRET}

@@ -28,7 +28,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
     "OrderStore": {"_ledger", "_connection", "_orders", "dirty"},
     "BatchContext": {
         *("ledger", "services", "connection", "order_store", "loaded", "request_id", "_command", "_messages"),
-        *("_rate_counts", "exposures", "_symbol_states", "limits"),
+        *("_message_counts", "exposures", "_symbol_states", "limits"),
     },
     "LoadedState": {
         *("unlocked_totals", "consumed_liquidity", "recent_executions", "recent_orders", "quotes"),
@@ -36,7 +36,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
     },
     "LedgerBatch": {
         *("connection", "guard", "get_reserved_quantity", "originals"),
-        *("_ids", "_listed", "_rates", "_cached_rates", "_ledgers"),
+        *("_ids", "_instruments", "_rates", "_cached_rates", "_ledgers"),
     },
 }
 

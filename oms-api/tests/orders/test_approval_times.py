@@ -1,4 +1,4 @@
-"""What nobody decides on expires, and a late fill counts for the replacement that waits."""
+"""Requests without a decision expire, and a late fill counts for the waiting replacement."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -194,7 +194,7 @@ def test_reported_trade_uses_given_charges_or_else_the_schedule(zerodha_api):
     assert (reported_trade["charges"], reported_trade["position"]["avg_cost"]) == ("7.50", "1000.00")
     scheduled = zerodha_api.sell("10", "1000", symbol="INFY")
     assert Decimal(scheduled["charges"]) > 7
-    assert zerodha_api.buy("10", "1000", symbol="OTHER")["charges"] == "0.00"  # nobody says where it trades
+    assert zerodha_api.buy("10", "1000", symbol="OTHER")["charges"] == "0.00"  # its exchange is unknown
     assert zerodha_api.buy("10", "1000", symbol="INFY", charges="0")["charges"] == "0.00"
     assert zerodha_api.get_portfolio(as_of=reported_trade["sequence"])["charges"] == "7.50"
     assert zerodha_api.get_portfolio(as_of="0")["charges"] == "0.00"

@@ -339,7 +339,8 @@ def test_batch_fails_if_another_process_sets_its_latch_meanwhile(harness, bracke
     harness.restart()
     with monkeypatch.context() as patch:
         patch.setattr(
-            "app.risk.service.controls.list_active_latches", lambda _, ids: {one: {} for one in ids}
+            "app.risk.service.controls.list_active_latches",
+            lambda _, ids: {portfolio_id: {} for portfolio_id in ids},
         )
         with pytest.raises(IntegrityError):
             harness.run(place_order(harness, quantity="11"))
@@ -371,7 +372,7 @@ def test_decisions_on_adopted_orders_run_no_statement(harness, bracket_entry):
         for order_id in (bracket_entry.id, "O-unknown")
     ]
     with record_decision_statements() as statements:
-        known, unknown = harness.run(*commands)
-        assert known.orders[0].order.id == bracket_entry.id
-        assert isinstance(unknown, NotAtBroker)
+        adopted, refused = harness.run(*commands)
+        assert adopted.orders[0].order.id == bracket_entry.id
+        assert isinstance(refused, NotAtBroker)
         assert statements == []

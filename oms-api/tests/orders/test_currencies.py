@@ -111,9 +111,10 @@ def test_firm_gross_exposure_is_in_the_tenant_currency(rupee_api, currency, limi
     rupee_api.buy("10", "100", portfolio_name="Dollars")
     put_limit(rupee_api, "MAX_GROSS_EXPOSURE", limit)
     denial = get_denial(post_order(rupee_api, quantity="11"))
-    assert (denial["code"], denial["limit"], denial["asked"], denial["largest_passing"]) == (
-        *("FIRM_GROSS_EXPOSURE", limit, asked, "10"),
-    )
+    assert denial["code"] == "FIRM_GROSS_EXPOSURE"
+    assert denial["limit"] == limit
+    assert denial["asked"] == asked
+    assert denial["largest_passing"] == "10"
     assert post_order(rupee_api, quantity="10").status_code == 201
     denial = get_denial(post_order(rupee_api, portfolio_name="Dollars", quantity="1"))
     assert (denial["limit"], denial["asked"]) == (

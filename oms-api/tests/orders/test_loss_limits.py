@@ -19,6 +19,8 @@ from app.timestamps import format_timestamp
 from app.verify import check_database
 from tests.support.conditions import wait_until
 
+pytestmark = pytest.mark.usefixtures("decides_on_loaded_state")
+
 
 def set_limit(harness, code, value, scope=LimitScope.PORTFOLIO, name="Growth"):
     limit = SetLimit(

@@ -110,7 +110,7 @@ def test_process_discards_positions_changed_by_another_process(serve):
 
 
 def test_process_discards_working_orders_changed_by_another_process(serve):
-    """What rests in another symbol, from either process, is not there to be spent: 4 × 20 × 9,500."""
+    """Resting orders in another symbol, of either process, reduce the buying power by 4 × 20 × 9,500."""
     with serve() as first, serve() as second:
         here = first.create_client()
         there = replace(here, service=second)

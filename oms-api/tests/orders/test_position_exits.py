@@ -35,9 +35,10 @@ def get_quantity(api):
 
 def test_stop_loss_and_take_profit_cover_the_whole_position(api_with_position):
     target, stop = put_exits(api_with_position, BOTH)
-    assert (target["role"], target["type"], target["side"], target["quantity"]) == (
-        *("take_profit", "LIMIT", "SELL", "100"),
-    )
+    assert target["role"] == "take_profit"
+    assert target["type"] == "LIMIT"
+    assert target["side"] == "SELL"
+    assert target["quantity"] == "100"
     assert (stop["role"], stop["type"], stop["time_in_force"]) == ("stop_loss", "STOP", "GTC")
     assert get_levels(api_with_position) == ("95.00", "108.00")
 

@@ -8,31 +8,50 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from app.brokers.rules.values import BrokerEvent, Canceled, Executed, Expired
 from app.errors import OmsError
-from app.ledger.rules.accounting import Side
+from app.ledger.rules.accounting import Side, replay_fills
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
-from app.ledger.service.portfolio_state import build_portfolio
+from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.portfolio_state import ReversalInputs, build_portfolio
+from app.ledger.service.reversals import build_fill_of_trade
 from app.market_data.rules.values import Quote
+from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_views import OrderChanges
+from app.orders.rules.rows import ExecutionKey
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Protection, Role, Target
 from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
+    BustExecution,
     CancelAll,
+    CancelInPortfolio,
     CancelOrder,
     ClosePosition,
     Command,
+    CorrectExecution,
+    DecideApproval,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    RequestOverride,
     SetExits,
 )
-from app.orders.service.internal_commands import ExpireOrders, MatchQuote
+from app.orders.service.internal_commands import (
+    ApplyBrokerReport,
+    CancelHalted,
+    CheckLosses,
+    ExpireOrders,
+    FinishQuote,
+    MatchQuote,
+    ReleaseOrders,
+    SquareOff,
+)
 from app.orders.service.risk_checks.exposure import get_exposure
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.losses import LossBaseline
 from app.timestamps import format_timestamp
 from tests.orders.batch_state import build_context, build_services, capture_state
 from tests.orders.writer_harness import build_ticket
@@ -99,6 +118,8 @@ class Decisions(RuleBasedStateMachine):
         context, loaded = self.context, self.context.loaded
         self.now = context.now = self.now + timedelta(seconds=1)
         loaded.portfolios_by_order = {order.key: self.portfolio_key for order in self.orders}
+        for order in self.orders:
+            loaded.approval_requests.setdefault(order.key, None)
         before = capture_state(context)
         (outcome,) = execute_all(context, [command], [id(command)])
         if isinstance(outcome, OmsError) or isinstance(command, PreviewOrder):
@@ -187,6 +208,93 @@ class Decisions(RuleBasedStateMachine):
         outcome = self.decide(RecordTrade(origin, "AAPL", "", side, value, *GROWTH, None))
         assert isinstance(outcome, RecordedTrade)
         self.reported.append((side.sign * value.quantity, -side.sign * value.gmv))
+
+    @rule(number=NUMBERS, is_bust=st.booleans())
+    def take_execution_back(self, number: int, is_bust: bool) -> None:
+        """Bust or correct an execution whose trade, and what its reversal depends on, is loaded."""
+        executions = self.context.order_store.executions
+        if not executions:
+            return
+        row = executions[number % len(executions)]
+        self.load_reversal(row.trade_id)
+        origin = self.build_origin()
+        if is_bust:
+            self.decide(BustExecution(origin, row.order_id, row.execution_id, "Error"))
+        else:
+            quantity = abs(Decimal(row.quantity)) / 2
+            command = CorrectExecution(origin, row.order_id, row.execution_id, quantity, None, "Error")
+            self.decide(command)
+
+    @rule(number=NUMBERS)
+    def reverse_trade(self, number: int) -> None:
+        rows = [row for row in self.context.ledger._pending.trades if row.order_id is None]
+        if rows:
+            row = rows[number % len(rows)]
+            self.load_reversal(row.trade_id)
+            outcome = self.decide(ReverseTrade(self.build_origin(), row.trade_id, "Error"))
+            if isinstance(outcome, RecordedTrade):
+                cash = Decimal(outcome.row.cash_delta)
+                self.reported.append((Decimal(outcome.row.quantity_delta), cash))
+
+    def load_reversal(self, trade_id: str) -> None:
+        ledger = self.context.ledger
+        rows = [row for row in ledger._pending.trades if row.symbol == "AAPL"]
+        reversed_ids = {row.reverses for row in rows}
+        kept = [row for row in rows if row.reverses is None and row.trade_id not in {*reversed_ids, trade_id}]
+        after = replay_fills([build_fill_of_trade(row) for row in kept])
+        [original] = [row for row in rows if row.trade_id == trade_id]
+        key = original.trade_key
+        ledger.originals[key] = original
+        ledger.reversal_inputs[key] = ReversalInputs(ledger.get_position(original.position_key), after, None)
+        self.context.loaded.recent_exits[original.position_key, original.created_at] = []
+
+    @rule(number=NUMBERS, quantity=QUANTITIES, price=PRICES)
+    def report_execution(self, number: int, quantity: int, price: int) -> None:
+        """Report a fill within the quantity of an order without a role, whatever its status."""
+        leaves = {order.id: order.leaves_quantity for order in self.orders if order.role is None}
+        order_id = self.pick_order_id(number)
+        filled = min(Decimal(quantity), leaves.get(order_id, Decimal(0)))
+        if filled:
+            amounts = (filled, Decimal(price), filled * price)
+            self.report(order_id, Executed(order_id, f"E{self.now:%H%M%S%f}", *amounts, self.now))
+
+    @rule(number=NUMBERS, kind=st.sampled_from([Canceled, Expired]))
+    def report_end(self, number: int, kind: type[Canceled | Expired]) -> None:
+        order_id = self.pick_order_id(number)
+        self.report(order_id, kind(order_id, self.now))
+
+    def report(self, order_id: str, event: BrokerEvent) -> None:
+        loaded = self.context.loaded
+        if isinstance(event, Executed):
+            loaded.executed_orders[ExecutionKey(TENANT, "paper", event.execution_id)] = None
+        for order in self.orders:
+            loaded.recent_exits[order.position_key, order.created_at] = []
+        self.decide(ApplyBrokerReport(TENANT, order_id, event, format_timestamp(self.now)))
+
+    @rule(kind=st.sampled_from([ReleaseOrders, SquareOff, CancelHalted, CheckLosses, FinishQuote]))
+    def run_duty(self, kind: Any) -> None:
+        loaded, at = self.context.loaded, format_timestamp(self.now)
+        loaded.intraday[TENANT] = loaded.portfolios_with_loss_limits[TENANT] = [self.portfolio_key]
+        loaded.switch_changes[TENANT], loaded.switched_by_losses[TENANT] = {}, set()
+        loaded.loss_baselines[self.portfolio_key] = LossBaseline(OPENING_CASH, OPENING_CASH, Decimal(0))
+        values = {ReleaseOrders: (("AAPL",), at), FinishQuote: ("AAPL", at)}.get(kind, (at,))
+        assert not isinstance(self.decide(kind(TENANT, *values)), OmsError)
+
+    @rule(symbol=st.none() | SYMBOLS)
+    def cancel_in_portfolio(self, symbol: str | None) -> None:
+        values: dict[str, Any] = dict.fromkeys(StoredCancellation._fields)
+        values |= {"tenant_id": TENANT, "symbol": symbol, "id": f"C{self.now:%H%M%S%f}"}
+        cancellation = StoredCancellation(**values | {"created_at": format_timestamp(self.now)})
+        self.context.loaded.canceled_orders[cancellation.id, self.portfolio_key] = None
+        self.decide(CancelInPortfolio(self.build_origin(), self.portfolio_key.portfolio_id, cancellation))
+
+    @rule(number=NUMBERS, is_granted=st.booleans())
+    def decide_on_an_order(self, number: int, is_granted: bool) -> None:
+        """No order waits for approval, and a denied one is placed again only once."""
+        order_id = self.pick_order_id(number)
+        self.decide(DecideApproval(self.build_origin(), order_id, is_granted, "Because", None, "approver"))
+        self.context.loaded.overridden = {order.key: True for order in self.orders}
+        self.decide(RequestOverride(self.build_origin(request_text=order_id), order_id, "Block", 30))
 
     @rule(hours=st.sampled_from([1, 40]))
     def expire_orders(self, hours: int) -> None:

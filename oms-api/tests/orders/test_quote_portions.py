@@ -43,15 +43,15 @@ class Writer:
     """Carries out commands at once, one in a transaction; it dies after `left` of them."""
 
     def __init__(self, harness, executions_left=None):
-        self.harness, self.left, self.sent = harness, executions_left, []
+        self.harness, self.executions_left, self.sent = harness, executions_left, []
 
     def submit_all(self, commands):
         return [self._run(command) for command in commands]
 
     async def _run(self, command):
-        if self.left == 0:
+        if self.executions_left == 0:
             raise ConnectionError("killed")
-        self.left = None if self.left is None else self.left - 1
+        self.executions_left = None if self.executions_left is None else self.executions_left - 1
         self.sent.append(command)
         (outcome,) = self.harness.run(command)
         if isinstance(outcome, OmsError):

@@ -4,6 +4,8 @@ import pytest
 
 from tests.identity.administration import assert_ok
 
+pytestmark = pytest.mark.usefixtures("decides_on_loaded_state")
+
 
 @pytest.fixture(scope="module")
 def service(verified_service):

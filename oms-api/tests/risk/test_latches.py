@@ -71,9 +71,10 @@ def test_strategy_is_latched_only_in_its_symbol(quoted_api):
     put_limit(quoted_api, "REPEATED_EXECUTIONS", "3")
     execute_orders(quoted_api, 3, strategy="momentum")
     body = get_denial(post_order(quoted_api, strategy="momentum", side="SELL"))
-    assert (body["code"], body["limit"], body["asked"], body["largest_passing"]) == (
-        *("REPEATED_EXECUTION", "3", "3", "0"),
-    )
+    assert body["code"] == "REPEATED_EXECUTION"
+    assert body["limit"] == "3"
+    assert body["asked"] == "3"
+    assert body["largest_passing"] == "0"
     execute_orders(quoted_api, 1, strategy="momentum", symbol="MSFT")
     execute_orders(quoted_api, 1, strategy="carry")
     execute_orders(quoted_api, 1)

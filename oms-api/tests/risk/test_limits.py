@@ -69,9 +69,10 @@ def test_limit_applies_to_the_next_order_and_its_denial_names_it(api):
     response = post_order(api, quantity="100")
     assert response.status_code == 422, response.text
     denial = response.json()["denial"]
-    assert (denial["code"], denial["limit"], denial["asked"], denial["largest_passing"]) == (
-        *("MAX_ORDER_QUANTITY", "60", "100", "60"),
-    )
+    assert denial["code"] == "MAX_ORDER_QUANTITY"
+    assert denial["limit"] == "60"
+    assert denial["asked"] == "100"
+    assert denial["largest_passing"] == "60"
     assert post_order(api, quantity="60").status_code == 201
     put_limit(api, "MAX_ORDER_QUANTITY", "200", "instrument", "aapl")
     assert post_order(api, quantity="100").status_code == 422  # of all caps that match, the smallest holds

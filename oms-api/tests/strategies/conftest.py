@@ -1,4 +1,4 @@
-"""What tests of the host of strategies share."""
+"""Fixtures for the host of strategies."""
 
 import asyncio
 

@@ -147,12 +147,10 @@ def test_statistics_count_the_round_trips_of_the_strategy_alone(registered_api):
     registered_api.place_order(side="BUY", quantity="3")
     registered_api.place_order(side="SELL", quantity="10", strategy="trend")
     statistics = registered_api.get("/strategies/trend").json()["statistics"]
-    assert (statistics["trades"], statistics["wins"], statistics["losses"], statistics["win_rate"]) == (
-        1,
-        1,
-        0,
-        1.0,
-    )
+    assert statistics["trades"] == 1
+    assert statistics["wins"] == 1
+    assert statistics["losses"] == 0
+    assert statistics["win_rate"] == 1.0
     assert statistics["pnl_net"] == "80.00"
     registered_api.place_order(side="SELL", quantity="3")
     manual = registered_api.get("/strategies/manual").json()["statistics"]

@@ -20,8 +20,8 @@ class SetClock:
         self.at = datetime.fromisoformat(at).replace(tzinfo=UTC)
 
 
-def compute_wait_for_next_day(now: datetime) -> float:
-    """Return the seconds until the UTC day is over if it ends soon, else 0."""
+def compute_wait_for_next_day(now: datetime, within_seconds: float = DAY_END_SECONDS) -> float:
+    """Return the seconds until the UTC day is over if it ends within so many, else 0."""
     next_day = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    left = (next_day - now).total_seconds()
-    return left if left < DAY_END_SECONDS else 0.0
+    remaining_seconds = (next_day - now).total_seconds()
+    return remaining_seconds if remaining_seconds < within_seconds else 0.0

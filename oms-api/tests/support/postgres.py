@@ -85,13 +85,13 @@ class PostgresServer:
         self._settings = settings or {}
         self._user = _SERVANT if os.geteuid() == 0 else None
         self._programs = _programs(self.home if self._user else None)
-        self._data = self.home / "data"
-        self._data.mkdir(mode=0o700)
+        self._data_folder = self.home / "data"
+        self._data_folder.mkdir(mode=0o700)
         if self._user:
             self.home.chmod(0o755)
-            shutil.chown(self._data, self._user)
+            shutil.chown(self._data_folder, self._user)
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--username=postgres"]
-        self._call("initdb", "-D", str(self._data), *options)
+        self._call("initdb", "-D", str(self._data_folder), *options)
 
     @property
     def url(self) -> str:
@@ -101,7 +101,7 @@ class PostgresServer:
     @property
     def pid(self) -> int:
         """The process id of the postmaster."""
-        return int((self._data / "postmaster.pid").read_text().split()[0])
+        return int((self._data_folder / "postmaster.pid").read_text().split()[0])
 
     def start(self) -> None:
         """Start, and wait until connections are taken."""
@@ -112,9 +112,9 @@ class PostgresServer:
         }
         server_options |= {"max_connections": "200"} | self._settings
         options = " ".join(f"-c {name}='{value}'" for name, value in server_options.items())
-        log = self._data / "server.log"
+        log = self._data_folder / "server.log"
         wait = ["-w", "-t", str(START_SECONDS), "-l", str(log)]
-        self._call("pg_ctl", "-D", str(self._data), *wait, "-o", options, "start")
+        self._call("pg_ctl", "-D", str(self._data_folder), *wait, "-o", options, "start")
 
     def stop(self) -> None:
         """Stop; connections are cut."""
@@ -133,12 +133,12 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop and delete everything."""
-        if (self._data / "postmaster.pid").exists():
+        if (self._data_folder / "postmaster.pid").exists():
             self._stop("immediate")  # a checkpoint would sync the files of hundreds of databases first
         self.folder.remove()
 
     def _stop(self, mode: str) -> None:
-        self._call("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
+        self._call("pg_ctl", "-D", str(self._data_folder), "-w", "-m", mode, "stop")
 
     def _call(self, program: str, *arguments: str) -> None:
         # pg_ctl's child keeps the standard streams open: a pipe would never end.

@@ -1,4 +1,4 @@
-"""What the process has done that others are forked from: imported the service, and analyzed its routes."""
+"""A process that has imported the service and analyzed its routes. Other processes are forked from it."""
 
 import gc
 

@@ -80,7 +80,7 @@ class Service:
 
 @dataclass(frozen=True)
 class ApiClient:
-    """What a member of one tenant does over REST."""
+    """A REST client of a member of one tenant."""
 
     service: Service
     tenant_id: int

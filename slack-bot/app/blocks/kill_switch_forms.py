@@ -39,7 +39,7 @@ MAX_LISTED = 20
 
 
 class OpenRisk(NamedTuple):
-    """What is open now: working orders, exits among them, and positions. `is_cut`: there are more."""
+    """The open orders, with exits among them, and positions. `is_cut`: there are more."""
 
     orders: int
     exits: int

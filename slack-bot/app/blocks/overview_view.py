@@ -47,7 +47,7 @@ MAX_SELECT_CHARACTERS = 50_000  # of the options that open a position; Slack acc
 
 @dataclass(frozen=True)
 class Overview:
-    """What the tab shows. Only the values of that tab are read."""
+    """The values that the tab shows. Only the values of that tab are read."""
 
     member: Member
     tab: Tab

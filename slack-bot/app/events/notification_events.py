@@ -8,7 +8,7 @@ from app.blocks.notifications import (
     describe_summary,
 )
 from app.delivery.message_sender import Recipient
-from app.delivery.order_messages import MessageKind
+from app.delivery.posted_messages import MessageKind
 from app.events.registry import Event
 from app.forms.alerts import TO_OWNER
 from app.forms.portfolio_values import AlertSummary
@@ -52,7 +52,7 @@ def notify_of_alert(services: Services, event: Event) -> None:
 
 def notify_of_order(services: Services, event: Event) -> None:
     """Notify the person who placed the order in Slack."""
-    order_message = services.order_messages.find(str(event.payload.get("order_id") or ""), MessageKind.ORDER)
+    order_message = services.posted_messages.find(str(event.payload.get("order_id") or ""), MessageKind.ORDER)
     if order_message is not None:
         text = describe_order_event(event.type, event.payload)
         notify_person(services, Person(order_message.team, order_message.user), event.type, text, event.id)
@@ -74,7 +74,7 @@ def notify_of_decision(services: Services, event: Event) -> None:
     """Notify the person who placed the order what was decided."""
     order_id = str(event.payload.get("order_id") or "")
     text = describe_approval_event(event.type, event.payload)
-    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    order_message = services.posted_messages.find(order_id, MessageKind.ORDER)
     if order_message is None:
         _notify_requester(services, order_id, text, event.id)
     elif event.type != EXPIRED:  # the expiry of the order itself is notified
@@ -119,6 +119,6 @@ def find_person(actor: str) -> Person | None:
 
 def _notify_requester(services: Services, order_id: str, text: str, event_id: str) -> None:
     """Notify a person in Slack about an order that was placed elsewhere, which no thread shows."""
-    request = services.order_messages.find(order_id, MessageKind.APPROVAL)
+    request = services.posted_messages.find(order_id, MessageKind.APPROVAL)
     if request is not None and request.user:
         send_note(services, Recipient(request.user, "", "", event_id), text, f"{event_id}:{request.user}")

@@ -1,4 +1,4 @@
-"""What a person can type, by what the person may do."""
+"""The commands that a person can type, by the scopes of the person."""
 
 from typing import NamedTuple
 

@@ -13,7 +13,7 @@ Constraint = str | re.Pattern[str] | Mapping[str, str]
 
 
 class RequestKind(StrEnum):
-    """What Slack sends, and what names the handler."""
+    """The kinds of requests from Slack, and the field that names the handler."""
 
     COMMAND = "command"
     EVENT = "event"  # by the type of the event

@@ -13,9 +13,9 @@ from app.delivery.event_store import EventStore
 from app.delivery.file_sender import FileSender
 from app.delivery.message_sender import MessageSender
 from app.delivery.notification_store import NotificationStore
-from app.delivery.order_messages import OrderMessageStore
 from app.delivery.pending_banners import PendingBannerStore
 from app.delivery.pending_orders import PendingOrderStore
+from app.delivery.posted_messages import PostedMessageStore
 from app.delivery.reply_sender import ReplySender
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.send_queue import SendQueue
@@ -144,9 +144,9 @@ class Services:
         return EventStore(self.storage, lambda: self.team)
 
     @cached_property
-    def order_messages(self) -> OrderMessageStore:
-        """The messages of orders in the workspace."""
-        return OrderMessageStore(self.storage, lambda: self.team)
+    def posted_messages(self) -> PostedMessageStore:
+        """The messages that the bot posted in the workspace."""
+        return PostedMessageStore(self.storage, lambda: self.team)
 
     @cached_property
     def pending_orders(self) -> PendingOrderStore:

@@ -1,4 +1,7 @@
-"""The tables of the bot, in the SQL that SQLite and PostgreSQL share. Times are Unix seconds."""
+"""The tables of the bot, in the SQL that SQLite and PostgreSQL share.
+
+Times are Unix seconds, except `event_claims.created_at`: the time of an event of the OMS, as text.
+"""
 
 # The key of databases of earlier versions has no team: workspaces of one tenant show the same orders.
 MESSAGES_KEY = "CONSTRAINT order_messages_by_team PRIMARY KEY (team, order_id, kind)"

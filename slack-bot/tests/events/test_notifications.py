@@ -1,11 +1,11 @@
-"""Who is told about an event, when, and in how many messages."""
+"""The recipients of an event, the time of the notification, and the number of messages."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.services.notifications.delivery import deliver_notifications
@@ -66,7 +66,7 @@ def advance_clock(monkeypatch, seconds):
 
 
 def place_order(workspace: Workspace, kind=MessageKind.ORDER):
-    workspace.bot.services.order_messages.save(OrderMessage("O1", kind, "C1", "1.0", "T1", "U1"))
+    workspace.bot.services.posted_messages.save(PostedMessage("O1", kind, "C1", "1.0", "T1", "U1"))
 
 
 @pytest.mark.parametrize(("target", "channel"), [("me", "D-U1"), ("C7", "C7")])

@@ -15,12 +15,10 @@ from tests import factories
 
 def test_filled_form_becomes_a_ticket():
     ticket = parse_draft(read_draft(factories.build_state(symbol=" aapl ", quantity="1,000", note=" why ")))
-    assert (ticket.symbol, ticket.quantity, ticket.side, ticket.note) == (
-        "AAPL",
-        Decimal(1000),
-        Side.BUY,
-        "why",
-    )
+    assert ticket.symbol == "AAPL"
+    assert ticket.quantity == Decimal(1000)
+    assert ticket.side == Side.BUY
+    assert ticket.note == "why"
     assert ticket.price == Decimal("17.5")
 
 

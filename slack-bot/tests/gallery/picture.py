@@ -12,7 +12,7 @@ Surface = Literal["message", "modal", "home"]
 
 
 class Picture(NamedTuple):
-    """What Slack gets: a view, or the text and the blocks of a message.
+    """The content that Slack receives: a view, or the text and the blocks of a message.
 
     `builder` is the function of `app.blocks` whose result it shows.
     """

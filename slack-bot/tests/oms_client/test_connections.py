@@ -19,7 +19,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.seen: list[tuple[Any, ...]] = []
+        self.requests: list[tuple[Any, ...]] = []
         self.closed_connections = threading.Semaphore(0)
 
     @override
@@ -34,7 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self):
-        self.server.seen.append((self.command, self.path, self.client_address, self.headers.get("X-One")))
+        self.server.requests.append((self.command, self.path, self.client_address, self.headers.get("X-One")))
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
         body = b'{"a": 1}'
@@ -73,7 +73,7 @@ def test_connection_is_used_again(client, server):
     for _ in range(2):
         response = client.request("GET", "/x", seconds=10.0, params={"q": "a b"})
     assert (response.status_code, response.json()) == (200, {"a": 1})
-    (first, second) = server.seen
+    (first, second) = server.requests
     assert first == second == ("GET", "/base/x?q=a+b", first[2], "1")
 
 
@@ -82,7 +82,7 @@ def test_connection_that_the_server_closed_is_replaced(client, server):
     for method in ("GET", "POST", "POST"):
         assert client.request(method, "/x", seconds=10.0, body={}).status_code == 200
         assert server.closed_connections.acquire(timeout=60.0)
-    assert len({address for _, _, address, _ in server.seen}) == 3
+    assert len({address for _, _, address, _ in server.requests}) == 3
 
 
 def test_request_is_never_sent_again(client, server, monkeypatch):
@@ -93,7 +93,7 @@ def test_request_is_never_sent_again(client, server, monkeypatch):
         with pytest.raises(HttpError):
             client.request(method, "/x", seconds=10.0, body={})
         client.request("GET", "/x", seconds=10.0)
-    assert len(server.seen) == 3
+    assert len(server.requests) == 3
 
 
 def test_request_without_a_connection_is_not_sent(server):
@@ -114,4 +114,4 @@ def test_proxy_of_the_environment_gets_the_request(server, monkeypatch):
     client = Connections("http://oms.example", {}, 5.0)
     assert client.request("GET", "/x", seconds=10.0).status_code == 200
     client.close()
-    assert server.seen[0][1] == "http://oms.example/x"
+    assert server.requests[0][1] == "http://oms.example/x"

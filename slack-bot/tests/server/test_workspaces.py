@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.delivery.installation import InstallationCache
-from app.delivery.order_messages import MessageKind
+from app.delivery.posted_messages import MessageKind
 from app.errors import OmsForbidden
 from app.events.registry import Event
 from app.oms_client import Person
@@ -224,7 +224,7 @@ def test_workspaces_of_one_tenant_each_update_their_message_of_an_order(three_wo
     )
     three_workspaces.slack.wait_for("chat.postMessage", 2)
     for services in everyone:
-        wait_until(lambda: services.order_messages.find(order["id"], MessageKind.APPROVAL))  # noqa: B023
+        wait_until(lambda: services.posted_messages.find(order["id"], MessageKind.APPROVAL))  # noqa: B023
     orders.move(order["id"], "DENIED", "slack:T1:U3", "Too large")
     send_to_all(three_workspaces, "order.denied", {"order_id": order["id"]})
     edited = three_workspaces.slack.wait_for("chat.update", 2)

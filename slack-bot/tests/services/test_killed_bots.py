@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.blocks.messages import build_notice
-from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.forms.orders.approvals import DecisionContext
 from app.forms.trade_buttons import ReversalContext
 from app.oms_client.daily_reports import DailyReport
@@ -59,8 +59,8 @@ def add_waiting_order(workspace: PortfolioWorkspace, *kinds: MessageKind) -> str
     workspace.oms.rows[f"/orders/{order['id']}"] = order
     workspace.oms.results[f"POST /orders/{order['id']}/approve"] = Response(body=order)
     for kind in kinds:
-        workspace.bot.services.order_messages.save(
-            OrderMessage(order["id"], kind, "C1", "5.0", "T1", "U1", sequence=1)
+        workspace.bot.services.posted_messages.save(
+            PostedMessage(order["id"], kind, "C1", "5.0", "T1", "U1", sequence=1)
         )
     return str(order["id"])
 
@@ -105,7 +105,7 @@ def test_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots, m
     decide_order(first, order_id)
     first.slack.wait_for(method)
     expire_lease(first.bot.services.storage)
-    store = second.bot.services.order_messages
+    store = second.bot.services.posted_messages
 
     def is_shown() -> bool:
         refresh_open_orders(second.bot.services)

@@ -12,7 +12,7 @@ import pytest
 
 from app.blocks.messages import build_notice
 from app.delivery.message_sender import Recipient
-from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.delivery.reply_sender import ReplyAddress
 from app.errors import SlackError
 from app.forms.text_commands import parse_text_command
@@ -124,15 +124,15 @@ def place_order(workspace: PortfolioWorkspace, status="ACCEPTED"):
 
 
 def show_order(workspace: PortfolioWorkspace, order, kind=MessageKind.ORDER):
-    store = workspace.bot.services.order_messages
-    store.save(OrderMessage(order.id, kind, "C1", "5.0", "T1", "U1", sequence=1))
+    store = workspace.bot.services.posted_messages
+    store.save(PostedMessage(order.id, kind, "C1", "5.0", "T1", "U1", sequence=1))
     return store
 
 
 def post_order(workspace: PortfolioWorkspace) -> Reached:
     services, order = workspace.bot.services, place_order(workspace)
     publish_order(services, build_origin(), order, "C1")
-    return lambda: services.order_messages.find(order.id, MessageKind.ORDER) is not None
+    return lambda: services.posted_messages.find(order.id, MessageKind.ORDER) is not None
 
 
 def edit_order(workspace: PortfolioWorkspace) -> Reached:
@@ -155,7 +155,7 @@ def request_approval(workspace: PortfolioWorkspace) -> Reached:
 
     def is_asked() -> bool:
         recover_orders(services, time.time())
-        return services.order_messages.find(order.id, MessageKind.APPROVAL) is not None
+        return services.posted_messages.find(order.id, MessageKind.APPROVAL) is not None
 
     return is_asked
 
@@ -282,7 +282,7 @@ ISSUE = {
 
 def show_card(workspace: PortfolioWorkspace) -> Reached:
     services = workspace.bot.services
-    services.order_messages.save(OrderMessage("ri_2", MessageKind.ISSUE, "C1", "5.0", "T1", ""))
+    services.posted_messages.save(PostedMessage("ri_2", MessageKind.ISSUE, "C1", "5.0", "T1", ""))
     for issue_id in ("ri_1", "ri_2"):
         show_issue(services, ISSUE | {"issue_id": issue_id}, f"E{next(NUMBERS)}")
     wait_until(lambda: is_repeated(workspace, "Cash differs"))  # the first attempts, one of which fails
@@ -297,8 +297,8 @@ def show_strategy(workspace: PortfolioWorkspace) -> Reached:
 
 
 def edit_strategy(workspace: PortfolioWorkspace) -> Reached:
-    message = OrderMessage("T1:trend", MessageKind.STRATEGY, "C1", "5.0", "T1", "")
-    workspace.bot.services.order_messages.save(message)
+    message = PostedMessage("T1:trend", MessageKind.STRATEGY, "C1", "5.0", "T1", "")
+    workspace.bot.services.posted_messages.save(message)
     return show_strategy(workspace)
 
 

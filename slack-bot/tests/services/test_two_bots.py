@@ -9,8 +9,8 @@ import pytest
 from app.blocks.messages import build_notice
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventClaim, EventStore
-from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageClaim, OrderMessageStore
 from app.delivery.pending_orders import PendingOrderStore, PendingState
+from app.delivery.posted_messages import MessageKind, PostedMessage, PostedMessageClaim, PostedMessageStore
 from app.forms.overview_tabs import Tab
 from app.oms_client import Person
 from app.services.kill_switches.banners import replace_banner, show_banner
@@ -104,19 +104,19 @@ def test_order_message_is_posted_by_one_bot(storages):
 
 
 def test_message_is_edited_by_one_bot_at_a_time(storages):
-    first, second = (OrderMessageStore(storage, lambda: "T1") for storage in storages)
-    order_message = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3)
+    first, second = (PostedMessageStore(storage, lambda: "T1") for storage in storages)
+    order_message = PostedMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3)
     first.save(order_message)
-    assert first.claim("O1") is first.claim("O1") is OrderMessageClaim.NEW
-    assert second.claim("O1") is OrderMessageClaim.TAKEN
+    assert first.claim("O1") is first.claim("O1") is PostedMessageClaim.NEW
+    assert second.claim("O1") is PostedMessageClaim.TAKEN
     second.release("O1")
-    assert second.claim("O1") is OrderMessageClaim.TAKEN
+    assert second.claim("O1") is PostedMessageClaim.TAKEN
     first.release("O1")
-    assert second.claim("O1") is OrderMessageClaim.NEW
+    assert second.claim("O1") is PostedMessageClaim.NEW
     expire_lease(storages[1])
-    assert first.claim("O1") is OrderMessageClaim.INTERRUPTED
+    assert first.claim("O1") is PostedMessageClaim.INTERRUPTED
     first.save(replace(order_message, sequence=4))
-    assert second.claim("O1") is OrderMessageClaim.NEW
+    assert second.claim("O1") is PostedMessageClaim.NEW
 
 
 def test_event_is_handled_by_one_bot_and_again_if_that_bot_stops(storages):

@@ -12,12 +12,10 @@ def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
         build_option("Growth")
     ]
     fields = bot.last.fields
-    assert (fields["type"], fields["value"], fields["block_id"], fields["action_id"]) == (
-        "block_suggestion",
-        "gr",
-        "book",
-        "a",
-    )
+    assert fields["type"] == "block_suggestion"
+    assert fields["value"] == "gr"
+    assert fields["block_id"] == "book"
+    assert fields["action_id"] == "a"
     assert fields["view"]["id"] == view["id"]
     assert fields["container"] == {"type": "view", "view_id": view["id"]}
     page.do("submit", values={"book": {"a": "Growth"}})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg2
 
-from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageStore
+from app.delivery.posted_messages import MessageKind, PostedMessage, PostedMessageStore
 from app.storage.connection import open_database
 from app.storage.database import Database
 from app.storage.storage import create_storage
@@ -24,9 +24,9 @@ def check_messages(open_it) -> None:
     for round_number in range(2):
         database: Database = open_it()
         storage = create_storage(database)
-        first, second = OrderMessageStore(storage, lambda: "T1"), OrderMessageStore(storage, lambda: "T2")
+        first, second = PostedMessageStore(storage, lambda: "T1"), PostedMessageStore(storage, lambda: "T2")
         if round_number == 0:
-            second.save(OrderMessage("O1", MessageKind.ORDER, "C2", "2.0", "T2", "U2"))
+            second.save(PostedMessage("O1", MessageKind.ORDER, "C2", "2.0", "T2", "U2"))
         messages = [store.find("O1", MessageKind.ORDER) for store in (first, second)]
         assert [(each.channel, each.sequence) for each in messages if each] == [("C1", 3), ("C2", 0)]
         storage.close()

@@ -7,8 +7,8 @@ import pytest
 
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventClaim, EventStore
-from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageClaim, OrderMessageStore
 from app.delivery.pending_orders import PendingOrderStore, PendingState
+from app.delivery.posted_messages import MessageKind, PostedMessage, PostedMessageClaim, PostedMessageStore
 from app.storage import postgres
 from app.storage.bot_registry import BotRegistry
 from app.storage.claimed_ids import ClaimedIds
@@ -45,11 +45,11 @@ def test_every_store_is_shared_by_two_bots_and_passes_on_claims_of_a_dead_bot(st
     pending = [PendingOrderStore(storage) for storage in storages]
     pending[0].add(PENDING_ORDER)
     assert pending[0].set_state(PENDING_ORDER.key, PendingState.POSTING)
-    messages = [OrderMessageStore(storage, lambda: "T1") for storage in storages]
-    messages[0].save(OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"}))
+    messages = [PostedMessageStore(storage, lambda: "T1") for storage in storages]
+    messages[0].save(PostedMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"}))
     assert (messages[0].claim("O1"), messages[1].claim("O1")) == (
-        OrderMessageClaim.NEW,
-        OrderMessageClaim.TAKEN,
+        PostedMessageClaim.NEW,
+        PostedMessageClaim.TAKEN,
     )
     events = [EventStore(storage, lambda: "T1") for storage in storages]
     assert events[0].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.NEW
@@ -64,7 +64,7 @@ def test_every_store_is_shared_by_two_bots_and_passes_on_claims_of_a_dead_bot(st
     assert not claim.begin()
     (adopted,) = pending[1].list_unresolved("T1")
     assert pending[1].claim(adopted)
-    assert messages[1].claim("O1") is OrderMessageClaim.INTERRUPTED
+    assert messages[1].claim("O1") is PostedMessageClaim.INTERRUPTED
     messages[1].record_check(messages[1].list_open(5)[0])
     assert events[1].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.NEW
     events[1].add("e1", "2026-11-29T10:00:00Z")

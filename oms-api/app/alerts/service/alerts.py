@@ -1,4 +1,4 @@
-"""Create, list and delete the alerts of a caller."""
+"""Create and delete the alerts of a caller."""
 
 from datetime import datetime
 from decimal import Decimal

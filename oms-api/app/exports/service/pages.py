@@ -10,7 +10,7 @@ from app.exports.queries import ExportFilter
 from app.exports.rules.tables import Cell, Column
 from app.identity.rules.access import Caller
 from app.ledger.service.cash_figures import CashReader
-from app.ledger.service.exits import ExitsReader
+from app.ledger.service.positions import ExitsReader
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
 

@@ -21,9 +21,8 @@ from app.ledger.dependencies import ExitsDep
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.marked_positions import HeldPositionOut, serialize_held_position
 from app.ledger.rules.marks import MarkedPosition
-from app.ledger.service.exits import add_exit_prices
 from app.ledger.service.position_records import add_records
-from app.ledger.service.positions import get_marked_position, list_positions_at_marks
+from app.ledger.service.positions import add_exit_prices, get_marked_position, list_positions_at_marks
 from app.market_data.dependencies import MarketDep
 from app.text import name_key
 

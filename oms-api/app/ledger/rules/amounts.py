@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.money import ZERO, multiply
+from app.money import ZERO, compute_share, format_fixed, multiply
 
 
 class Amounts(NamedTuple):
@@ -123,3 +123,21 @@ def _is_locally_formed(row: TradeRow) -> bool:
     if row.currency is None:
         return not any(text is not None for text in _list_local_texts(row))
     return _LOCALLY_FORMED.fullmatch(" ".join((row.currency, *_list_local_texts(row)))) is not None
+
+
+_HUNDRED = Decimal(100)
+_NONE = format_fixed(ZERO)
+
+
+def compute_charges_percentage(row: TradeRow) -> str:
+    """Return the charges in percent of the value, to 8 decimals, as canonical text.
+
+    Both are in the portfolio's currency. A reversal has the negative percentage of its trade, a row without
+    charges or without a value zero.
+    """
+    if row.charges == _NONE:  # most rows
+        return _NONE
+    value = Decimal(row.gmv)
+    if row.fx_rate is not None:
+        value = multiply(value, Decimal(row.fx_rate))
+    return format_fixed(compute_share(Decimal(row.charges), _HUNDRED, value)) if value else _NONE

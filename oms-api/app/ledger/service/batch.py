@@ -82,9 +82,7 @@ class LedgerBatch:
         self._locked: list[PortfolioKey] = []
         self._ledgers = LockedLedgers(connection, cache)
         self._positions: dict[tuple[int, int, str, str], Position] = {}
-        self._listed: dict[InstrumentKey, str] = {}  # currencies of listed instruments
-        self._exchanges: dict[InstrumentKey, str] = {}  # of the same instruments
-        self._symbols: dict[InstrumentKey, str] = {}  # symbols of instruments by alias
+        self._instruments: dict[InstrumentKey, queries.LoadedPosition] = {}  # listed ones, also by alias
         # Of portfolios whose positions are all loaded.
         self._complete_positions: dict[PortfolioKey, Held] = {}
         self._pending = PendingRows()
@@ -112,28 +110,19 @@ class LedgerBatch:
 
     def load_positions(self, keys: Iterable[PositionKey]) -> None:
         """Load the positions that the batch may change. For an alias, load the position of its instrument."""
-        renamed = self._load_positions(keys)
-        if renamed:
-            self._load_positions(renamed)
-
-    def _load_positions(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
-        """Load positions. Return the keys with instruments' symbols for those that name an alias."""
         missing = set(keys) - self._positions.keys()
-        for loaded in queries.load_positions(self.connection, self._replace_cached(missing)):
-            instrument_key = loaded.key.instrument_key
+        self._read_positions(missing)
+        names = ((key, self.get_symbol(key.tenant_id, key.symbol)) for key in missing)
+        renamed = [key._replace(symbol=name) for key, name in names if name != key.symbol]
+        if renamed:
+            self._read_positions(renamed)
+
+    def _read_positions(self, keys: Iterable[PositionKey]) -> None:
+        for loaded in queries.load_positions(self.connection, self._replace_cached(keys)):
             if loaded.position is not None:
                 self._positions[loaded.key] = loaded.position
-            if loaded.listed_currency is not None:
-                self._listed[instrument_key] = loaded.listed_currency
-            if loaded.exchange is not None:
-                self._exchanges[instrument_key] = loaded.exchange
-            if loaded.instrument_symbol is not None:
-                self._symbols[instrument_key] = loaded.instrument_symbol
-        return [
-            key._replace(symbol=self._symbols[key.instrument_key])
-            for key in (missing if self._symbols else ())
-            if key.instrument_key in self._symbols
-        ]
+            if loaded.exchange is not None or loaded.instrument_symbol is not None:
+                self._instruments[loaded.key.instrument_key] = loaded
 
     def _replace_cached(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
         """Add the cached positions. Return the keys of the others, and of the instruments of all."""
@@ -149,7 +138,8 @@ class LedgerBatch:
 
     def get_symbol(self, tenant_id: int, symbol: str) -> str:
         """Return the instrument's symbol: the given one, unless it is a loaded alias."""
-        return self._symbols.get(InstrumentKey(tenant_id, symbol), symbol) if self._symbols else symbol
+        loaded = self._instruments.get(InstrumentKey(tenant_id, symbol)) if self._instruments else None
+        return symbol if loaded is None else loaded.instrument_symbol or symbol
 
     def load_all_positions(self, cached: Mapping[PortfolioKey, tuple[Held, int]]) -> set[PositionKey]:
         """Load every position of the portfolios, and return the keys of those that were read.
@@ -197,12 +187,14 @@ class LedgerBatch:
 
     def get_currency(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
-        listed_currency = self._listed.get(key.instrument_key) if self._listed else None
+        loaded = self._instruments.get(key.instrument_key) if self._instruments else None
+        listed_currency = None if loaded is None else loaded.listed_currency
         return find_fill_currency(self.get_position(key), listed_currency, portfolio.base_currency)
 
     def get_exchange(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
-        return self._exchanges.get(InstrumentKey(tenant_id, symbol), "") if self._exchanges else ""
+        loaded = self._instruments.get(InstrumentKey(tenant_id, symbol)) if self._instruments else None
+        return "" if loaded is None else loaded.exchange or ""
 
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
         """Append a row to the ledger's hash chain and update the projections."""
@@ -246,8 +238,8 @@ class LedgerBatch:
             portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value,
             format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash),
             portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason,
-    origin.source, origin.actor, origin.request_id, origin.idempotency_key,
-    format_timestamp(origin.at),
+            origin.source, origin.actor, origin.request_id, origin.idempotency_key,
+            format_timestamp(origin.at),
         )  # fmt: skip
         row = build_cash_row(values, portfolio.cash_hash)
         portfolio.cash_hash = row.hash

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.ledger.errors import BeforeCorporateAction, MixesCurrencies, TradedAfterSymbolChange
 from app.ledger.queries import corporate_actions as queries
-from app.ledger.rules.accounting import MIXED, Fill, Position, Side
+from app.ledger.rules.accounting import MIXED, Fill, Position, Side, build_fill
 from app.ledger.rules.cash import CashKind, CashRow
 from app.ledger.rules.chain import TradeRow, hash_request
 from app.ledger.rules.corporate_actions import (
@@ -33,9 +33,9 @@ from app.ledger.rules.corporate_actions import (
 from app.ledger.rules.keys import PositionKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
-from app.ledger.service.portfolio_state import CashEntry, Entry, PortfolioState
+from app.ledger.service.portfolio_state import CashEntry, Entry, PortfolioState, build_trade_entry
 from app.ledger.service.reversals import build_reversal_entry, restate_price
-from app.money import ZERO, divide, format_fixed, multiply, shorten_quantity
+from app.money import ZERO, divide, format_fixed, shorten_quantity
 from app.timestamps import BEFORE_ALL
 
 FindRate = Callable[[str], Decimal]
@@ -178,8 +178,8 @@ def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
     entry = _build_entry(action, key, position, restate_price(price, *action.ratio), ZERO, fx_rate)
     rows = [_append(booking, key, entry, after)]
     if fraction:
-        entry = _build_fraction_entry(action, key, position, fraction, rate)
-        sale = FractionSale(action.effective_at, fill_of(entry))
+        fill, entry = _build_fraction_entry(action, key, position, fraction, rate)
+        sale = FractionSale(action.effective_at, fill)
         rows.append(_append(booking, key, entry, replay_steps([*steps, split, sale])))
     return rows
 
@@ -196,37 +196,15 @@ def _build_fraction_entry(
     position: Position,
     fraction: Decimal,
     rate: Decimal | None,
-) -> Entry:
-    """Return the entry of the cash in lieu of a fraction: a trade that closes it, without charges."""
+) -> tuple[Fill, Entry]:
+    """Return the fill and the entry of the cash in lieu of a fraction: a trade without charges."""
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
     price, gmv = compute_fraction_price(action, position, quantity)
-    value = gmv if rate is None else multiply(gmv, rate)
-    return Entry(
-        kind="trade",
-        symbol=key.symbol,
-        product=key.product,
-        side=side.value,
-        quantity=quantity,
-        price=price,
-        gmv=gmv,
-        charges=ZERO,
-        cash_delta=-side.sign * value,
-        trades=1,
-        buys=1 if side is Side.BUY else 0,
-        note=f"Cash in lieu of a fraction, corporate action {action.id}",
-        reverses=None,
-        currency=position.currency,
-        fx_rate=rate,
-        executed_at=action.effective_at,
+    fill = build_fill(side, quantity, gmv, position.currency, rate, action.effective_at)
+    note = f"Cash in lieu of a fraction, corporate action {action.id}"
+    return fill, build_trade_entry(
+        key.symbol, key.product, fill, price, rate, note=note, executed_at=action.effective_at
     )
-
-
-def fill_of(entry: Entry) -> Fill:
-    """Return the fill of a trade's entry."""
-    value, side = abs(entry.cash_delta), Side(entry.side)
-    if entry.fx_rate is None:
-        return Fill(side, entry.quantity, value, at=entry.executed_at)
-    return Fill(side, entry.quantity, value, entry.gmv, entry.currency, entry.executed_at)
 
 
 def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
@@ -240,16 +218,16 @@ def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
     fill = Fill(
         side, abs(position.quantity), abs(position.cost), abs(position.local_cost), position.currency, at
     )
-    arrived = replay_steps([*booking.list_steps(new_key), TransferIn(at, fill)])
-    _require_one_currency(arrived, action.id)
+    new_position = replay_steps([*booking.list_steps(new_key), TransferIn(at, fill)])
+    _require_one_currency(new_position, action.id)
     price, fx_rate = _find_price(booking, key, position)
     cost = abs(position.cost if position.currency is None else position.local_cost)
     outgoing = _build_entry(action, key, position._replace(quantity=-position.quantity), price, cost, fx_rate)
     incoming = _build_entry(action, new_key, position, price, cost, fx_rate)
-    left = replay_steps([*steps, TransferOut(at)])
+    previous_position = replay_steps([*steps, TransferOut(at)])
     return [
-        _append(booking, key, outgoing, left, queries.OUTGOING),
-        _append(booking, new_key, incoming, arrived, queries.INCOMING),
+        _append(booking, key, outgoing, previous_position, queries.OUTGOING),
+        _append(booking, new_key, incoming, new_position, queries.INCOMING),
     ]
 
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.column_values import convert_instant, parse_decimal
+from app.costs.rules.booking import NO_CHARGES, BookedCharges
 from app.costs.rules.markets import MARKETS
 from app.ledger.queries.books import STATE
-from app.ledger.rules.accounting import Position
+from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, compute_row_hash
 from app.ledger.rules.keys import PortfolioKey, PositionKey
@@ -102,6 +103,42 @@ class Entry(NamedTuple):
     executed_at: Timestamp | None = None
     backdated_reason: str | None = None
     fee_totals: str | None = None
+
+
+_SIDE_TEXTS = {side: side.value for side in Side}  # faster than the attribute
+
+
+def build_trade_entry(
+    symbol: str,
+    product: str,
+    fill: Fill,
+    price: Decimal,
+    rate: Decimal | None,
+    charges: BookedCharges = NO_CHARGES,
+    **fields: Any,
+) -> Entry:
+    """Return the entry of a trade. `price` is in the currency of the fill, and `rate` converts it.
+
+    `fields` are further fields of the entry.
+    """
+    return Entry(
+        kind="trade",
+        symbol=symbol,
+        product=product,
+        side=_SIDE_TEXTS[fill.side],
+        quantity=fill.quantity,
+        price=price,
+        gmv=fill.value if rate is None else fill.local_value,
+        charges=charges.total,
+        cash_delta=-fill.side.sign * fill.value - charges.total,
+        trades=1,
+        buys=1 if fill.side is Side.BUY else 0,
+        reverses=None,
+        currency=fill.currency,
+        fx_rate=rate,
+        fee_totals=charges.fee_totals,
+        **fields,
+    )
 
 
 class CashEntry(NamedTuple):

@@ -1,6 +1,6 @@
 """Read positions with their marks and values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +14,15 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.equity import compute_rate_of_cost
-from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, compute_valuation
+from app.ledger.rules.marks import (
+    NO_EXITS,
+    Exits,
+    HeldPosition,
+    Mark,
+    MarkedPosition,
+    PositionNameKey,
+    compute_valuation,
+)
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import CLOSE, OVERRIDE, Quote
 from app.market_data.rules.values import compute_mark as mark_of
@@ -111,3 +119,20 @@ def _find_rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Deci
         return None
     rate = find_rate(held_position.currency, held_position.base_currency, quotes)
     return compute_rate_of_cost(held_position.cost, held_position.local_cost) if rate is None else rate
+
+
+ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[PositionNameKey, Exits]]
+
+
+def add_exit_prices(
+    connection: Connection, tenant_id: int, marked_positions: Sequence[MarkedPosition], read: ExitsReader
+) -> list[MarkedPosition]:
+    """Return the positions with their stop-loss and take-profit prices. Flat positions have none."""
+    held_positions = [
+        marked_position.holding for marked_position in marked_positions if marked_position.holding.quantity
+    ]
+    exits = read(connection, tenant_id, held_positions) if held_positions else {}
+    return [
+        marked_position._replace(exits=exits.get(marked_position.holding.name_key, NO_EXITS))
+        for marked_position in marked_positions
+    ]

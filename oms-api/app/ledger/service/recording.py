@@ -26,7 +26,7 @@ from app.ledger.errors import (
     TradingHalted,
 )
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, build_fill, compute_closed_quantity
+from app.ledger.rules.accounting import Position, apply_fill, build_fill, compute_closed_quantity
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
@@ -35,7 +35,7 @@ from app.ledger.service.command_loading import build_request_key, load_commands
 from app.ledger.service.commands import Command, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.ledger_cache import LedgerCache
-from app.ledger.service.portfolio_state import Entry, PortfolioState
+from app.ledger.service.portfolio_state import PortfolioState, build_trade_entry
 from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO
@@ -176,7 +176,18 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     trade, at = command.trade, command.executed_at or format_timestamp(command.origin.at)
     fill = build_fill(command.side, trade.quantity, trade.gmv, currency, rate, at)
     charged = _build_charged_trade(batch, command, portfolio, currency, rate)
-    entry = _build_trade_entry(command, fill, rate, _compute_charges(command, portfolio, charged))
+    charges = _compute_charges(command, portfolio, charged)
+    entry = build_trade_entry(
+        symbol,
+        command.product,
+        fill,
+        trade.price,
+        rate,
+        charges,
+        note=command.note,
+        executed_at=command.executed_at,
+        backdated_reason=command.backdated_reason,
+    )
     row = batch.append(portfolio, command.origin, entry, apply_fill(position, fill))
     if charged is not None:
         book_dp_charge(batch, portfolio, command.origin, command.symbol, charged, position)
@@ -249,32 +260,6 @@ def refuse_by_switch(
         # A command of this batch may have switched the portfolio itself.
         scope = batch.switch_scopes.get(portfolio.key, "portfolio")
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
-
-
-def _build_trade_entry(
-    command: RecordTrade, fill: Fill, rate: Decimal | None, charges: BookedCharges
-) -> Entry:
-    trade = command.trade
-    return Entry(
-        kind=command.kind,
-        symbol=command.symbol,
-        product=command.product,
-        side=command.side.value,
-        quantity=trade.quantity,
-        price=trade.price,
-        gmv=trade.gmv,
-        charges=charges.total,
-        cash_delta=-command.side.sign * fill.value - charges.total,
-        trades=1,
-        buys=1 if command.side is Side.BUY else 0,
-        note=command.note,
-        reverses=None,
-        currency=fill.currency,
-        fx_rate=rate,
-        executed_at=command.executed_at,
-        backdated_reason=command.backdated_reason,
-        fee_totals=charges.fee_totals,
-    )
 
 
 def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:

@@ -13,7 +13,6 @@ from app.ledger.queries import audit
 from app.ledger.queries.cash import list_cash_movements
 from app.ledger.queries.corporate_actions import find_booking_action, replay_position
 from app.ledger.rules.accounting import Position
-from app.ledger.rules.action_verification import check_action_row
 from app.ledger.rules.amounts import parse_row_amounts
 from app.ledger.rules.balance import Balance
 from app.ledger.rules.cash import CashRow
@@ -29,7 +28,7 @@ from app.ledger.rules.projections import (
     check_holdings,
     check_portfolio,
 )
-from app.ledger.rules.verification import Check, Finding, check_row
+from app.ledger.rules.verification import Check, Finding, check_action_row, check_row
 from app.ledger.service.event_verification import (
     CashFact,
     build_cash_fact,

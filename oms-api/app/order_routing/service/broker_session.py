@@ -27,7 +27,7 @@ from app.order_routing.service.missed_reports import MissedReports
 from app.order_routing.service.order_links import load_links
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
-from app.orders.service.submission_queue import SubmissionQueue
+from app.orders.service.broker_request_notifier import SubmissionQueue
 
 STATUS_INTERVAL = timedelta(seconds=1)
 RECONNECT_INTERVAL = timedelta(seconds=1)  # until the stream is asked again whether it is logged in

@@ -30,7 +30,7 @@ from app.orders.rules.broker_requests import (
     is_too_late,
     return_to_new,
 )
-from app.orders.service.submission_queue import SubmissionQueue
+from app.orders.service.broker_request_notifier import SubmissionQueue
 
 LOOK_INTERVAL = timedelta(seconds=0.1)  # between two looks for requests that nobody told of
 LONG_LOOK_INTERVAL = timedelta(seconds=1)  # where other processes tell of theirs

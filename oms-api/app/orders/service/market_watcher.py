@@ -8,6 +8,7 @@ causes is in `order_jobs`.
 import asyncio
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -88,29 +89,7 @@ class MarketWatcher:
         """Send the quotes and releases that are due to the writer, and wait for their outcomes."""
         at = self._now()
         checks_losses = at >= self._next_loss_check
-
-        def read(connection: Connection) -> _MarketState:
-            self._market.overrides.refresh(set_all_tenants_scope(connection), at)
-            keys = queries.list_symbols_with_orders(connection)
-            quotes = self._market.find_quotes(connection, keys, at)
-            # A stale quote counts as none, so it is checked again once its feed is back.
-            alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-            halts, tenants_with_orders = (
-                load_halts(connection, at - HALT_GRACE),
-                {key.tenant_id for key in keys},
-            )
-            halts = {
-                tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in tenants_with_orders
-            }
-            kept_back, opened_symbols = (
-                find_symbols_with_held_orders(connection),
-                self._find_opened(connection, at),
-            )
-            limited = find_tenants_with_loss_limits(connection) if checks_losses else []
-            unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-            return _MarketState(alive, kept_back, opened_symbols, halts, limited, unmatched)
-
-        state = await self._readers.run(read)
+        state = await self._readers.run(partial(self._read_state, at, checks_losses))
         self._market.follow(at)
         now = format_timestamp(at)
         commands: list[Command] = [
@@ -126,14 +105,27 @@ class MarketWatcher:
             await self._matcher.finish(key)
         due_quotes = self._select_due_quotes(state.quotes, state.kept_back)
         await self._matcher.match(
-            [
-                MatchQuote(key.tenant_id, quote, format_timestamp(at), is_new=False)
-                for key, quote in due_quotes.items()
-            ]
+            [MatchQuote(key.tenant_id, quote, now, is_new=False) for key, quote in due_quotes.items()]
         )
         self._halts = state.halts
         if checks_losses:
             self._next_loss_check = at + LOSS_INTERVAL
+
+    def _read_state(self, at: datetime, checks_losses: bool, connection: Connection) -> _MarketState:
+        self._market.overrides.refresh(set_all_tenants_scope(connection), at)
+        keys = queries.list_symbols_with_orders(connection)
+        quotes = self._market.find_quotes(connection, keys, at)
+        # A stale quote counts as none, so it is checked again once its feed is back.
+        alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
+        halts, tenant_ids = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
+        halts = {tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in tenant_ids}
+        kept_back, opened_symbols = (
+            find_symbols_with_held_orders(connection),
+            self._find_opened(connection, at),
+        )
+        limited = find_tenants_with_loss_limits(connection) if checks_losses else []
+        unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
+        return _MarketState(alive, kept_back, opened_symbols, halts, limited, unmatched)
 
     def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
         """Return by tenant the symbols with orders that wait for their session, where it is open now."""

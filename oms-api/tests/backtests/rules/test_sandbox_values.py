@@ -1,4 +1,4 @@
-"""What goes to the process of a sandboxed strategy, and comes from it, is the same on both sides."""
+"""Values that are sent to a sandboxed strategy, or received from it, are equal in both processes."""
 
 from array import array
 from decimal import Decimal
@@ -42,7 +42,10 @@ def test_submission_is_parsed_as_it_was_packed(ticket):
 
 def test_cancellation_and_replacement_are_parsed_as_they_were_packed():
     cancel = parse_command(pack_cancellation(AT, "O1"), SYMBOLS)
-    assert (cancel.kind, cancel.at, cancel.order_id, cancel.ticket) == (CommandKind.CANCEL, AT, "O1", None)
+    assert cancel.kind == CommandKind.CANCEL
+    assert cancel.at == AT
+    assert cancel.order_id == "O1"
+    assert cancel.ticket is None
     replace = parse_command(pack_replacement(AT, "O1", MARKET), SYMBOLS)
     assert (replace.kind, replace.order_id) == (CommandKind.REPLACE, "O1")
     assert replace.changes == {"quantity": Decimal(10), "limit_price": None, "stop_price": None}

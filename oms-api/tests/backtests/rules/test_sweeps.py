@@ -1,4 +1,4 @@
-"""Which sets of parameters a sweep runs, and which days are in and out of sample."""
+"""The parameter sets of a sweep, and its days in and out of sample."""
 
 from decimal import Decimal
 

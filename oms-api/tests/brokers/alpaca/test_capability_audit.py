@@ -1,4 +1,4 @@
-"""What the table of Alpaca allows is taken by the stand-in, and nothing else is sent."""
+"""The stand-in accepts the orders that the table of Alpaca allows. Other orders are not sent."""
 
 import pytest
 

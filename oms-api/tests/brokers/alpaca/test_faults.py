@@ -54,7 +54,7 @@ def test_order_that_is_not_answered_in_time_is_followed_by_the_stream(alpaca):
     broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=1.0))
     broker.list_events()  # starts the stream
     wait_until(broker.stream.is_ready.is_set)
-    alpaca.faults.add("hang", method="POST", seconds=2.0)
+    alpaca.faults.add("hang", method="POST", seconds=30.0)
     with pytest.raises(OutcomeOpen):
         broker.submit(build_limit_order(price="101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
@@ -150,9 +150,9 @@ def test_duplicated_and_swapped_events_count_once(alpaca, broker):
 
 
 def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
+    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)  # from now on
     alpaca.faults.stream.is_mute = True
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")

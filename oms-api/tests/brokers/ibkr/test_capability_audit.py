@@ -1,4 +1,4 @@
-"""What the table of IBKR allows is taken by the stand-in of TWS, and nothing else is sent."""
+"""The stand-in of TWS accepts the orders that the table of IBKR allows. Other orders are not sent."""
 
 import pytest
 

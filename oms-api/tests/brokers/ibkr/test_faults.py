@@ -161,7 +161,7 @@ def test_client_id_in_use_is_shown_until_it_is_free(broker, create_broker):
 
 def test_tws_that_does_not_list_completed_orders_is_used(tws, create_broker):
     tws.faults.add("drop", message=99, times=100)
-    broker = create_broker(response=0.5)
+    broker = create_broker(response=2.0)
     assert broker.get_account().number == "DU1234567"
 
 
@@ -192,7 +192,7 @@ def test_cancel_that_tws_dropped_is_sent_again(tws, create_broker, monkeypatch):
     tws.faults.add("pace", message=CANCEL_ORDER)
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")
-    assert count_requests(tws, CANCEL_ORDER) == 2
+    assert count_requests(tws, CANCEL_ORDER) >= 2
 
 
 def test_replaced_order_has_the_id_of_its_successor_and_keeps_its_own_at_ibkr(tws, create_broker):

@@ -1,4 +1,4 @@
-"""What a stream did not report is read, also if a reading fails or does not reach far enough back."""
+"""Events that a stream did not report are read, also after a failed or incomplete reading."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,6 +11,7 @@ from app.brokers.remote import rest_client
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
 from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, RestTimeouts
 from tests.brokers.remote.rest_servers import FakeBrokerServer, run_http_server
+from tests.support.conditions import WAIT_SECONDS
 
 
 @pytest.fixture
@@ -17,13 +19,19 @@ def answers() -> FakeBrokerServer:
     return FakeBrokerServer()
 
 
-@pytest.fixture
-def client(answers: FakeBrokerServer) -> Iterator[RestClient]:
-    budget = RequestBudget(LocalTokenBucket())
+@contextmanager
+def run_client(answers: FakeBrokerServer, timeouts: RestTimeouts) -> Iterator[RestClient]:
+    """Run a server with these answers, and yield a client of it."""
     with run_http_server(answers) as url:
-        client = RestClient("Broker", url, {}, budget, RestTimeouts(response=30, reading=0.2))
+        client = RestClient("Broker", url, {}, RequestBudget(LocalTokenBucket()), timeouts)
         yield client
         client.close()
+
+
+@pytest.fixture
+def client(answers: FakeBrokerServer) -> Iterator[RestClient]:
+    with run_client(answers, RestTimeouts(response=WAIT_SECONDS, reading=WAIT_SECONDS)) as client:
+        yield client
 
 
 ORDER = Request("POST", "/orders", Priority.ORDER, {})
@@ -53,9 +61,10 @@ def test_answer_that_is_too_large_is_not_kept(client, answers, monkeypatch):
     assert_not_understood(client)
 
 
-def test_answer_that_drips_is_given_up(client, answers):
+def test_answer_that_drips_is_given_up(answers):
     answers.parts, answers.pause = [b'"', *[b"a"] * 20, b'"'], 0.05
-    assert_not_understood(client)
+    with run_client(answers, RestTimeouts(response=WAIT_SECONDS, reading=0.2)) as client:
+        assert_not_understood(client)
 
 
 def test_deep_answer_is_not_understood(client, answers):

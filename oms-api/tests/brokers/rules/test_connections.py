@@ -1,4 +1,4 @@
-"""Which addresses, credentials and accounts a connection may have."""
+"""The addresses, credentials and accounts that a connection may have."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which fills are missing, when two sources of a broker name the same fill differently."""
+"""Missing fills are found although two sources of a broker name a fill differently."""
 
 from decimal import Decimal
 from typing import NamedTuple

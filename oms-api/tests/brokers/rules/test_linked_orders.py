@@ -1,4 +1,4 @@
-"""Which pairs of orders can be emulated, and which order of a pair rests at the broker."""
+"""The pairs of orders that can be emulated, and the order of a pair that rests at the broker."""
 
 import pytest
 

@@ -219,4 +219,8 @@ def test_quotes_and_bars_are_read(alpaca):
     alpaca.market_data.add_bar("AAPL", "1Min", "2026-11-27T15:00:00Z", "99/101/98.5/100", "1500")
     request = StockBarsRequest(symbol_or_symbols="AAPL", timeframe=TimeFrame.Minute)
     (bar,) = data_client.get_stock_bars(request)["AAPL"]
-    assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (99, 101, 98.5, 100, 1500)
+    assert bar.open == 99
+    assert bar.high == 101
+    assert bar.low == 98.5
+    assert bar.close == 100
+    assert bar.volume == 1500

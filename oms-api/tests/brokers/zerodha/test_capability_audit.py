@@ -1,4 +1,4 @@
-"""What the table of Kite allows is taken by the stand-in, and nothing else is sent."""
+"""The stand-in accepts the orders that the table of Kite allows. Other orders are not sent."""
 
 from app.brokers.zerodha.rules.capabilities import find_refusal
 from tests.brokers.capability_audit import build_orders, check_capabilities

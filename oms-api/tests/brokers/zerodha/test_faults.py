@@ -187,9 +187,9 @@ def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
 
 
 def test_frames_that_the_socket_lost_are_read(kite, broker, monkeypatch):
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
+    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)  # from now on
     kite.faults.stream.is_mute = True
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")

@@ -23,7 +23,7 @@ def allow_loopback(service, monkeypatch):
 
 @pytest.fixture
 def kite_connection(api, kite, allow_loopback):
-    """Create a connection to the stand-in, which nobody has logged in yet."""
+    """Create a connection to the stand-in, without a login yet."""
     created = api.post("/broker-connections", {**BODY, "base_url": kite.url})
     assert created.status_code == 201, created.text
     return api

@@ -1,4 +1,4 @@
-"""Which rows of a chain a run verifies, and which errors of rows it finds."""
+"""The rows of a chain that a run verifies, and the errors that it finds."""
 
 import pytest
 from hypothesis import given

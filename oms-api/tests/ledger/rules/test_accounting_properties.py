@@ -32,7 +32,7 @@ def test_quantity_equals_bought_minus_sold(history):
 
 @given(histories)
 def test_money_is_conserved_at_every_step(history):
-    """What was paid is either still in the position or was realized, to the last digit."""
+    """The paid amount equals the cost of the position plus the realized part, exactly."""
     position, paid = FLAT, Decimal(0)
     for fill in history:
         position = apply_fill(position, fill)

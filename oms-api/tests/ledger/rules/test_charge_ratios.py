@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.ledger.rules.charge_ratios import compute_charges_percentage
+from app.ledger.rules.amounts import compute_charges_percentage
 from tests.factories import build_trade_row
 
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay_fills
-from app.ledger.rules.action_verification import check_action_row
 from app.ledger.rules.corporate_actions import (
     ActionKind,
     CashDividend,
@@ -28,6 +27,7 @@ from app.ledger.rules.corporate_actions import (
     replay_steps,
     sort_steps,
 )
+from app.ledger.rules.verification import check_action_row
 from app.timestamps import Timestamp
 from tests.factories import build_trade_row
 
@@ -142,12 +142,10 @@ def test_transfer_moves_quantity_and_cost_to_the_new_symbol():
     bought = build_fill("BUY", "10", "200", "2026-11-20T11")
     transfer_in = Fill(Side.BUY, Decimal(10), Decimal(200), at=MIDDLE)
     remaining = replay_steps([bought, TransferOut(MIDDLE)])
-    assert (remaining.quantity, remaining.cost, remaining.realized_pnl, remaining.closed_at) == (
-        ZERO,
-        ZERO,
-        ZERO,
-        MIDDLE,
-    )
+    assert remaining.quantity == ZERO
+    assert remaining.cost == ZERO
+    assert remaining.realized_pnl == ZERO
+    assert remaining.closed_at == MIDDLE
     assert replay_steps([TransferOut(MIDDLE)]) == FLAT
     sold = build_fill("SELL", "4", "100", "2026-11-20T13")
     arrived = replay_steps([sold, TransferIn(MIDDLE, transfer_in)])  # recorded late: the sale closes

@@ -16,7 +16,7 @@ PINNED = [-15_995_983, -16_063_220, -852_571]
 
 
 def test_walk_matches_recorded_values():
-    """A change here changes every simulated price that anybody has seen."""
+    """A change of these values changes all simulated prices of users."""
     assert [compute_deviation(KEY, second) for second in (0, 1, 1_790_000_000)] == PINNED
 
 

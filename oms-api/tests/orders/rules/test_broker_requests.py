@@ -1,4 +1,4 @@
-"""Which request goes to a broker next, and what the broker's state of an order proves."""
+"""The next request to a broker, and the conclusions from the broker's state of an order."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -108,7 +108,10 @@ def test_request_that_was_stored_as_being_sent_returns_to_new():
     terms = build_ticket()
     order = build_order_from_ticket("O1", Placement(1, 7, "key", None, AT), terms, Decimal(10), OrderLinks())
     sending = build_sending_request(order, "env-alpaca")
-    assert (sending.kind, sending.status, sending.attempts, sending.sent_at) == (SUBMIT, SENDING, 1, NOW)
+    assert sending.kind == SUBMIT
+    assert sending.status == SENDING
+    assert sending.attempts == 1
+    assert sending.sent_at == NOW
     returned = return_to_new(sending)
     assert (returned.status, returned.attempts, returned.sent_at) == (NEW, 0, None)
 

@@ -76,9 +76,9 @@ def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, li
     assert sort_for_sending([stop, target], QUOTE)[-1].type == last
     assert sort_for_sending([stop, target], Prices()) == [stop, target]
     alone, shared = target._replace(id="A"), {"role": Role.EITHER, "group_id": "T"}
-    pair = [target._replace(id="T", **shared), stop._replace(id="S", **shared)]
-    released = sort_pairs_for_sending([pair[0], alone, pair[1]], QUOTE)
-    assert released == [*sort_for_sending(pair, QUOTE), alone]
+    pair_orders = [target._replace(id="T", **shared), stop._replace(id="S", **shared)]
+    released = sort_pairs_for_sending([pair_orders[0], alone, pair_orders[1]], QUOTE)
+    assert released == [*sort_for_sending(pair_orders, QUOTE), alone]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which reported charges must still be booked."""
+"""The reported charges that are not booked yet."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What counts as a difference between our books and a broker's."""
+"""Differences between our books and the books of a broker are reported, except rounding."""
 
 from decimal import Decimal
 

@@ -19,7 +19,10 @@ def list_lots(*trades):
 def test_oldest_lot_is_closed_first():
     lots = list_lots(("BUY", 100, 10, 1), ("BUY", 100, 20, 2), ("SELL", 150, 30, 3))
     (open_lot,) = lots.open
-    assert (open_lot.quantity, open_lot.value, open_lot.charges, open_lot.trade_id) == (50, 1000, 1, "T1")
+    assert open_lot.quantity == 50
+    assert open_lot.value == 1000
+    assert open_lot.charges == 1
+    assert open_lot.trade_id == "T1"
     assert open_lot.unit_cost == 20
     assert [(lot.quantity, lot.cost, lot.proceeds, lot.realized_pnl, lot.charges) for lot in lots.closed] == [
         (100, 1000, 3000, 2000, 3),
@@ -33,13 +36,19 @@ def test_oldest_lot_is_closed_first():
 
 def test_short_lot_is_closed_by_buying_back():
     (closed,) = list_lots(("SELL", 10, 100, 1), ("BUY", 10, 90, 1)).closed
-    assert (closed.side, closed.cost, closed.proceeds, closed.realized_pnl) == (Side.SELL, 900, 1000, 100)
+    assert closed.side == Side.SELL
+    assert closed.cost == 900
+    assert closed.proceeds == 1000
+    assert closed.realized_pnl == 100
 
 
 def test_trade_through_zero_closes_lots_and_opens_one():
     lots = list_lots(("BUY", 100, 10), ("SELL", 150, 9, 3))
     (opened,) = lots.open
-    assert (opened.side, opened.quantity, opened.value, opened.charges) == (Side.SELL, 50, 450, 1)
+    assert opened.side == Side.SELL
+    assert opened.quantity == 50
+    assert opened.value == 450
+    assert opened.charges == 1
     assert [lot.realized_pnl for lot in lots.closed] == [-100]
 
 

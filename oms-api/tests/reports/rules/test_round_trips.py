@@ -27,12 +27,10 @@ def build_dollar_fill(trade_id, side, price, rate):
 
 def test_round_trip_averages_its_entries_and_exits():
     (trip,) = list_trips(("BUY", 100, 10, 1), ("BUY", 100, 12, 1), ("SELL", 50, 14, 1), ("SELL", 150, 11, 1))
-    assert (trip.side, trip.quantity, trip.entry_price, trip.exit_price) == (
-        Side.BUY,
-        200,
-        11,
-        Decimal("11.75"),
-    )
+    assert trip.side == Side.BUY
+    assert trip.quantity == 200
+    assert trip.entry_price == 11
+    assert trip.exit_price == Decimal("11.75")
     assert (trip.realized_pnl, trip.charges, trip.net_pnl) == to_decimals(150, 4, 146)
     assert (trip.opened_at[14:16], trip.closed_at[14:16]) == ("00", "03")
     assert (trip.opening_trade_id, trip.closing_trade_id, trip.trades) == ("T0", "T3", 4)
@@ -40,8 +38,14 @@ def test_round_trip_averages_its_entries_and_exits():
 
 def test_trade_through_zero_ends_one_round_trip_and_starts_the_next():
     first, second = list_trips(("BUY", 50, 11, 2), ("SELL", 150, 9, 3), ("BUY", 100, 8, 1))
-    assert (first.side, first.quantity, first.realized_pnl, first.charges) == (Side.BUY, 50, -100, 3)
-    assert (second.side, second.quantity, second.realized_pnl, second.charges) == (Side.SELL, 100, 100, 3)
+    assert first.side == Side.BUY
+    assert first.quantity == 50
+    assert first.realized_pnl == -100
+    assert first.charges == 3
+    assert second.side == Side.SELL
+    assert second.quantity == 100
+    assert second.realized_pnl == 100
+    assert second.charges == 3
     assert first.closing_trade_id == second.opening_trade_id == "T1"
 
 

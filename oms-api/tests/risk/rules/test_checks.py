@@ -112,9 +112,10 @@ def test_latch_denial_contains_its_numbers():
     denial = get_denial(
         build_risk_input(latch=Latch("L1", holder, 7, 5, Timestamp("2026-11-20T12:00:00.000000Z")))
     )
-    assert (denial.code, denial.limit, denial.asked, denial.largest_passing) == (
-        *("REPEATED_EXECUTION", Decimal(5), Decimal(7), Decimal(0)),
-    )
+    assert denial.code == "REPEATED_EXECUTION"
+    assert denial.limit == Decimal(5)
+    assert denial.asked == Decimal(7)
+    assert denial.largest_passing == Decimal(0)
     assert denial.message == (
         "The strategy 'momentum' executed 7 orders in AAPL within a minute; the limit is 5, and a person "
         "must release latch L1."

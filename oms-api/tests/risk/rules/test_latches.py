@@ -1,4 +1,4 @@
-"""Which strategy or key holds an automatic order."""
+"""The strategy or key whose automatic orders a latch stops."""
 
 import pytest
 

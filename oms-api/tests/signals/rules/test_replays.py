@@ -1,4 +1,4 @@
-"""Which messages of a hook are the same, and what a template reads."""
+"""Equal messages of a hook are recognized, and templates read their fields."""
 
 from datetime import timedelta
 

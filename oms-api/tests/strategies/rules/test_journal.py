@@ -71,7 +71,10 @@ def test_missing_input_breaks_the_chain():
 def test_payloads_are_read_as_they_were_written():
     quote = Quote("AAPL", Decimal(1), None, Decimal("1.5"), None, None, AT, "manual")
     read = parse_quote(serialize_quote(quote))
-    assert (read.bid, read.ask, read.last, read.at) == (Decimal(1), None, Decimal("1.5"), AT)
+    assert read.bid == Decimal(1)
+    assert read.ask is None
+    assert read.last == Decimal("1.5")
+    assert read.at == AT
     prices = (Decimal(1), Decimal(2), Decimal("0.5"), Decimal("1.25"))
     bars = [Bar("AAPL", AT, prices[0], prices[1], prices[2], prices[3], Decimal(7))]
     columns = parse_bars(serialize_bars("AAPL", 60, bars))

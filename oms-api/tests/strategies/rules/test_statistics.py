@@ -29,7 +29,10 @@ def test_round_trips_are_net_of_charges_and_ratios_are_of_days():
         build_fill(Side.BUY, 1, 100, 2, book=("2",)),  # still open
     ]
     statistics = compute_statistics(fills, CAPITAL)
-    assert (statistics.trades, statistics.wins, statistics.losses, statistics.win_rate) == (2, 1, 1, 0.5)
+    assert statistics.trades == 2
+    assert statistics.wins == 1
+    assert statistics.losses == 1
+    assert statistics.win_rate == 0.5
     assert statistics.pnl_net == Decimal(495)
     assert round(statistics.max_drawdown or 0.0, 8) == 0.005
     assert (statistics.sharpe or 0.0) > 0

@@ -7,10 +7,10 @@ from app.streams.rules.frames import build_event_frame, build_item_frame, build_
 
 def test_event_has_its_id_and_data():
     frame = json.loads(build_event_frame("orders", "x1", "order.filled", "2026-11-20T15:04:05Z", '{"a":"é"}'))
-    assert (frame["channel"], frame["id"], frame["type"], frame["data"]) == (
-        *("orders", "x1", "order.filled"),
-        {"a": "é"},
-    )
+    assert frame["channel"] == "orders"
+    assert frame["id"] == "x1"
+    assert frame["type"] == "order.filled"
+    assert frame["data"] == {"a": "é"}
 
 
 def test_names_with_quotation_marks_are_escaped():

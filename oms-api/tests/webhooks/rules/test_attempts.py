@@ -1,4 +1,4 @@
-"""What follows from the result of an attempt."""
+"""The next step after each result of an attempt."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Which delivery of an endpoint is sent next."""
+"""The next delivery of an endpoint."""
 
 import random
 from datetime import timedelta

@@ -10,7 +10,7 @@ from app.blocks.messages import Message, add_hint
 from app.blocks.reconciliation import build_issue_card
 from app.delivery.message_sender import DeliveryClaim, send_with_claim
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
-from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError, SlackRateLimited
 from app.services.dependencies import Services
@@ -28,9 +28,9 @@ def show_issue(services: Services, payload: Mapping[str, Any], event_id: str) ->
     The card is stored first. If Slack does not take it, or the bot is killed, it is sent later.
     """
     issue_id = str(payload.get("issue_id") or "")
-    order_message = services.order_messages.find(issue_id, MessageKind.ISSUE)
+    issue_message = services.posted_messages.find(issue_id, MessageKind.ISSUE)
     portfolio = str(payload.get("portfolio_name") or "")
-    channel = order_message.channel if order_message else find_report_channel(services, portfolio)
+    channel = issue_message.channel if issue_message else find_report_channel(services, portfolio)
     if not issue_id or not channel:
         return
     claim, card = _store_card(services, issue_id, channel, payload, event_id), build_issue_card(payload)
@@ -80,10 +80,10 @@ def _store_card(
 
 
 def _send(services: Services, issue_id: str, channel: str, card: Message, hint: str = "") -> None:
-    current = services.order_messages.find(issue_id, MessageKind.ISSUE)
+    current = services.posted_messages.find(issue_id, MessageKind.ISSUE)
     if current and services.slack.edit_message(current.channel, current.ts, card):
         return
     ts = services.slack.post(channel, add_hint(card, hint) if hint else card)
-    services.order_messages.save(
-        OrderMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)
+    services.posted_messages.save(
+        PostedMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)
     )

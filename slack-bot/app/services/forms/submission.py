@@ -72,7 +72,7 @@ class FormResult:
 
 @dataclass(frozen=True)
 class FormAction:
-    """What a form does. `perform` returns a title and a text. `permission`: what a role has to include."""
+    """The action of a form. `perform` returns a title and a text. `permission` names the required rights."""
 
     perform: Callable[[Services, FormSubmission], tuple[str, str]]
     permission: str

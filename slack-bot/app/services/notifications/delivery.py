@@ -11,7 +11,7 @@ from app.blocks.messages import add_hint
 from app.blocks.notifications import build_notification
 from app.delivery.message_sender import INVITE_HINT
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
-from app.delivery.order_messages import MessageKind
+from app.delivery.posted_messages import MessageKind
 from app.errors import (
     OmsError,
     OmsForbidden,
@@ -177,7 +177,7 @@ def _send_all(services: Services, recipient: str, notifications: list[Notificati
 def _find_thread(services: Services, notification: Notification) -> str | None:
     if not notification.thread:
         return None
-    first = services.order_messages.find(notification.thread, MessageKind.STRATEGY)
+    first = services.posted_messages.find(notification.thread, MessageKind.STRATEGY)
     return first.ts if first is not None and first.channel == notification.channel else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from app.blocks.messages import add_hint, build_notice
 from app.blocks.notifications import describe_reminder
 from app.delivery.notification_store import Notification
-from app.delivery.order_messages import MessageKind
+from app.delivery.posted_messages import MessageKind
 from app.forms.orders.order import AWAITING_APPROVAL
 from app.oms_client import Person
 from app.services.dependencies import Services
@@ -49,7 +49,7 @@ def send_reminder(services: Services, reminder: Notification) -> None:
     Raises `OmsError` or `SlackError`: then it is tried again later.
     """
     order_id = reminder.channel
-    request = services.order_messages.find(order_id, MessageKind.APPROVAL)
+    request = services.posted_messages.find(order_id, MessageKind.APPROVAL)
     if request is None or not request.is_open:
         return
     order = services.orders.get(Person.find(request.team, request.user), order_id, request_id=reminder.key)

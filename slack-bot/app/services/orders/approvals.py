@@ -14,8 +14,8 @@ from app.blocks.orders.approvals import (
 )
 from app.blocks.orders.form import format_denial
 from app.blocks.text import Json, escape
-from app.delivery.order_messages import MessageKind, OrderMessage
 from app.delivery.pending_orders import PendingOrder
+from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.errors import OmsError, OmsRejected, format_log_name
 from app.forms.orders.approvals import DecisionContext
 from app.forms.orders.order import AWAITING_APPROVAL, Order
@@ -77,8 +77,8 @@ def queue_request(services: Services, pending: PendingOrder, order: Order, *, hi
 
 def save_request(services: Services, pending: PendingOrder, order_id: str, channel: str, ts: str) -> None:
     """Store which message asks for the approval of an order."""
-    services.order_messages.save(
-        OrderMessage(order_id, MessageKind.APPROVAL, channel, ts, pending.team, pending.user)
+    services.posted_messages.save(
+        PostedMessage(order_id, MessageKind.APPROVAL, channel, ts, pending.team, pending.user)
     )
 
 

@@ -14,7 +14,7 @@ from app.blocks.orders.messages import (
     format_leg_change,
     format_leg_state,
 )
-from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageClaim
+from app.delivery.posted_messages import MessageKind, PostedMessage, PostedMessageClaim
 from app.errors import OmsError, SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
@@ -32,12 +32,12 @@ MAX_SUCCESSORS = 20  # changes of one order that are followed at once
 
 def is_published(services: Services, order_id: str) -> bool:
     """Return whether the order has a message."""
-    return services.order_messages.find(order_id, MessageKind.ORDER) is not None
+    return services.posted_messages.find(order_id, MessageKind.ORDER) is not None
 
 
 def is_requested(services: Services, order_id: str) -> bool:
     """Return whether the request for approval of an order was posted."""
-    return services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
+    return services.posted_messages.find(order_id, MessageKind.APPROVAL) is not None
 
 
 def publish_order(
@@ -62,9 +62,9 @@ def publish_order(
 
 def save_order_message(services: Services, origin: Origin, order: Order, channel: str, ts: str) -> None:
     """Store which message shows an order."""
-    services.order_messages.save(
-        OrderMessage(
-            order_id=order.id,
+    services.posted_messages.save(
+        PostedMessage(
+            subject_id=order.id,
             kind=MessageKind.ORDER,
             channel=channel,
             ts=ts,
@@ -102,7 +102,7 @@ def refresh_order(services: Services, order_id: str, request_id: str, *, always:
 
     The order is read at once. Only a call to Slack waits for its turn in the channel.
     """
-    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    order_message = services.posted_messages.find(order_id, MessageKind.ORDER)
     if order_message is None:
         _refresh_request(services, order_id, request_id)
         return
@@ -119,7 +119,7 @@ def refresh_order(services: Services, order_id: str, request_id: str, *, always:
 
 def _refresh_request(services: Services, order_id: str, request_id: str) -> None:
     """Queue the update of a request for approval whose order was not placed in Slack and has no message."""
-    request = services.order_messages.find(order_id, MessageKind.APPROVAL)
+    request = services.posted_messages.find(order_id, MessageKind.APPROVAL)
     if request is None or not request.is_open:
         return
 
@@ -131,12 +131,12 @@ def _refresh_request(services: Services, order_id: str, request_id: str) -> None
     _queue_once(services, f"channel:{request.channel}", f"request:{order_id}", update, request_id)
 
 
-def _queue_update(services: Services, order_message: OrderMessage, request_id: str) -> None:
+def _queue_update(services: Services, order_message: PostedMessage, request_id: str) -> None:
     def update() -> None:
-        _update(services, order_message.order_id, request_id)
+        _update(services, order_message.subject_id, request_id)
 
     _queue_once(
-        services, f"channel:{order_message.channel}", f"update:{order_message.order_id}", update, request_id
+        services, f"channel:{order_message.channel}", f"update:{order_message.subject_id}", update, request_id
     )
 
 
@@ -163,7 +163,7 @@ def _queue_once(
 
 def _has_changed(services: Services, order_id: str, request_id: str) -> bool:
     """Return whether the order has changed since its message was updated."""
-    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    order_message = services.posted_messages.find(order_id, MessageKind.ORDER)
     order = order_message and _load(
         services, Person(order_message.team, order_message.user), order_id, request_id
     )
@@ -174,28 +174,28 @@ def _has_changed(services: Services, order_id: str, request_id: str) -> bool:
 
 def refresh_open_orders(services: Services) -> None:
     """Update the messages of the open orders that were checked longest ago."""
-    for order_message in services.order_messages.list_open(MAX_CHECKED):
-        services.order_messages.record_check(order_message)
-        if order_message.kind is MessageKind.ORDER or not is_published(services, order_message.order_id):
-            refresh_order(services, order_message.order_id, "order-refresh", always=False)
+    for order_message in services.posted_messages.list_open(MAX_CHECKED):
+        services.posted_messages.record_check(order_message)
+        if order_message.kind is MessageKind.ORDER or not is_published(services, order_message.subject_id):
+            refresh_order(services, order_message.subject_id, "order-refresh", always=False)
 
 
 def _update(services: Services, order_id: str, request_id: str) -> None:
     """Edit the message of an order, unless another bot is editing it. The refresh shows later changes."""
-    claim = services.order_messages.claim(order_id)
-    if claim is OrderMessageClaim.TAKEN:
+    claim = services.posted_messages.claim(order_id)
+    if claim is PostedMessageClaim.TAKEN:
         return
     try:
-        _update_claimed(services, order_id, request_id, may_repeat=claim is OrderMessageClaim.INTERRUPTED)
+        _update_claimed(services, order_id, request_id, may_repeat=claim is PostedMessageClaim.INTERRUPTED)
     except SlackUnreachable as error:  # the refresh tries again
         log.warning("Order message not updated", extra={"request_id": request_id, "fault": str(error)})
     finally:
-        services.order_messages.release(order_id)
+        services.posted_messages.release(order_id)
 
 
 def _update_claimed(services: Services, order_id: str, request_id: str, *, may_repeat: bool) -> None:
     """Edit the message of an order, and post its changes since the last update in the thread."""
-    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    order_message = services.posted_messages.find(order_id, MessageKind.ORDER)
     if order_message is None:
         return
     order = _load(services, Person(order_message.team, order_message.user), order_id, request_id)
@@ -205,7 +205,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
     current = _follow_changes(services, order_message, order, request_id)
     updated = replace(
         order_message,
-        order_id=current.id,
+        subject_id=current.id,
         sequence=_find_last_sequence(current),
         legs=_list_leg_states(current),
         is_open=current.is_open,
@@ -216,7 +216,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
         message = add_hint(message, failure_messages.MAYBE_REPEATED) if may_repeat else message
         _post_in_thread(services, order_message, message, request_id)
     if current.id != order_id:
-        services.order_messages.save(
+        services.posted_messages.save(
             replace(
                 order_message,
                 sequence=_find_last_sequence(order),
@@ -224,12 +224,12 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
                 is_open=False,
             )
         )
-    services.order_messages.save(updated)
+    services.posted_messages.save(updated)
     for changed in {order.id: order, current.id: current}.values():
         _update_approval(services, changed, request_id)
 
 
-def _list_changes(order: Order, order_message: OrderMessage) -> list[str]:
+def _list_changes(order: Order, order_message: PostedMessage) -> list[str]:
     legs = [
         format_leg_change(leg)
         for leg in order.legs
@@ -238,7 +238,7 @@ def _list_changes(order: Order, order_message: OrderMessage) -> list[str]:
     return format_changes(order, order_message.sequence) + legs
 
 
-def _follow_changes(services: Services, order_message: OrderMessage, order: Order, request_id: str) -> Order:
+def _follow_changes(services: Services, order_message: PostedMessage, order: Order, request_id: str) -> Order:
     """Return the order that replaced this one, the order itself if none did."""
     person = Person(order_message.team, order_message.user)
     for _ in range(MAX_SUCCESSORS):
@@ -249,7 +249,7 @@ def _follow_changes(services: Services, order_message: OrderMessage, order: Orde
     return order
 
 
-def _edit(services: Services, order_message: OrderMessage, message: Message, request_id: str) -> None:
+def _edit(services: Services, order_message: PostedMessage, message: Message, request_id: str) -> None:
     try:
         services.slack.update_message(order_message.channel, order_message.ts, message)
     except (SlackRateLimited, SlackUnreachable):  # an edit may be repeated
@@ -259,13 +259,13 @@ def _edit(services: Services, order_message: OrderMessage, message: Message, req
 
 
 def _post_in_thread(
-    services: Services, order_message: OrderMessage, message: Message, request_id: str
+    services: Services, order_message: PostedMessage, message: Message, request_id: str
 ) -> None:
     """Post in the thread of a message. If Slack refuses it, as in an archived channel, it is given up."""
     try:
         services.slack.post(order_message.channel, message, order_message.ts)
     except SlackUnreachable:  # Slack may have it: the next attempt marks it
-        services.order_messages.interrupt(order_message.order_id)
+        services.posted_messages.interrupt(order_message.subject_id)
         raise
     except SlackRefused as error:
         log.warning("Order change not posted", extra={"request_id": request_id, "fault": str(error)})
@@ -273,11 +273,11 @@ def _post_in_thread(
 
 def _update_approval(services: Services, order: Order, request_id: str) -> None:
     """Show the decision on the request for approval, once there is one."""
-    request = services.order_messages.find(order.id, MessageKind.APPROVAL)
+    request = services.posted_messages.find(order.id, MessageKind.APPROVAL)
     if request is None or not request.is_open or order.status == AWAITING_APPROVAL:
         return
     _edit(services, request, build_decided_message(order), request_id)
-    services.order_messages.save(replace(request, is_open=False))
+    services.posted_messages.save(replace(request, is_open=False))
 
 
 def _load(services: Services, person: Person | None, order_id: str, request_id: str) -> Order | None:

@@ -1,4 +1,4 @@
-"""Who looks at the overview, on which tab, and whose overview waits to be redrawn."""
+"""The viewers of the overview, their tabs, and the overviews that wait for a redraw."""
 
 import threading
 import time

@@ -28,13 +28,13 @@ class Submission:
     key: str
     waiting_view: Json
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _done: threading.Event = field(default_factory=threading.Event)
+    _finished: threading.Event = field(default_factory=threading.Event)
     _outcome: Outcome | None = None
     _late_since: float | None = None
 
     def wait(self, seconds: float) -> Outcome | None:
         """Return the outcome, or None after the timeout. In that case, the worker redraws the form."""
-        self._done.wait(seconds)
+        self._finished.wait(seconds)
         with self._lock:
             if self._outcome is None and self._late_since is None:
                 self._late_since = time.monotonic()
@@ -49,7 +49,7 @@ class Submission:
         """Set the outcome. Return whether the form has to be redrawn."""
         with self._lock:
             self._outcome = outcome
-            self._done.set()
+            self._finished.set()
             return self._late_since is not None
 
 

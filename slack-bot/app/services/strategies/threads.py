@@ -7,7 +7,7 @@ from typing import Any
 from app.blocks.messages import build_notice
 from app.blocks.strategy_threads import build_strategy_message, describe_strategy_event
 from app.delivery.message_sender import send_with_claim
-from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError, SlackRateLimited
 from app.services.dependencies import Services
@@ -61,14 +61,14 @@ def _show_status(services: Services, name: str, channel: str, payload: Mapping[s
         return order_message.ts
     ts = services.slack.post(channel, message)
     key = _build_key(services, name)
-    services.order_messages.save(
-        OrderMessage(key, MessageKind.STRATEGY, channel, ts, services.team, "", is_open=False)
+    services.posted_messages.save(
+        PostedMessage(key, MessageKind.STRATEGY, channel, ts, services.team, "", is_open=False)
     )
     return ts
 
 
-def _find_message(services: Services, name: str) -> OrderMessage | None:
-    return services.order_messages.find(_build_key(services, name), MessageKind.STRATEGY)
+def _find_message(services: Services, name: str) -> PostedMessage | None:
+    return services.posted_messages.find(_build_key(services, name), MessageKind.STRATEGY)
 
 
 def _build_key(services: Services, name: str) -> str:

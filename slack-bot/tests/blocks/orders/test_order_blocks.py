@@ -85,7 +85,10 @@ def test_form_that_changes_an_order_keeps_its_fixed_terms():
         for name in ("quantity", "limit_price", "time_in_force")
     }
     read = read_order_draft(state, OrderContext.load(metadata))
-    assert (read.symbol, read.side, read.portfolio, read.type) == ("MSFT", "BUY", "Growth", "LIMIT")
+    assert read.symbol == "MSFT"
+    assert read.side == "BUY"
+    assert read.portfolio == "Growth"
+    assert read.type == "LIMIT"
     assert read.limit_price == "409"
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.delivery.order_messages import MessageKind
+from app.delivery.posted_messages import MessageKind
 from app.services.orders.messages import refresh_order
 from support.conditions import wait_until
 from tests import factories
@@ -29,7 +29,7 @@ def order_id(workspace: Workspace):
     workspace.submit(build_order_state(type="LIMIT", limit_price="410"), callback_id="order_form")
     workspace.slack.wait_for("chat.postMessage", 2)
     (placed,) = workspace.oms.orders.orders
-    store = workspace.bot.services.order_messages
+    store = workspace.bot.services.posted_messages
     wait_until(lambda: all(store.find(placed, kind) for kind in (MessageKind.ORDER, MessageKind.APPROVAL)))
     return placed
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageStore
+from app.delivery.posted_messages import MessageKind, PostedMessage, PostedMessageStore
 from app.events.registry import Event
 from app.services.orders.messages import refresh_open_orders
 from app.storage.connection import open_database
@@ -34,7 +34,7 @@ def order_id(workspace: Workspace):
 
 
 def find_row(workspace: Workspace, order_id, kind=MessageKind.ORDER):
-    return workspace.bot.services.order_messages.find(order_id, kind)
+    return workspace.bot.services.posted_messages.find(order_id, kind)
 
 
 def send_change(workspace: Workspace, **payload):
@@ -228,14 +228,14 @@ def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, or
 def test_messages_of_orders_survive_a_restart(tmp_path):
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     first = create_storage(open_database(url))
-    order_message = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
-    OrderMessageStore(first, lambda: "T1").save(order_message)
+    order_message = PostedMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
+    PostedMessageStore(first, lambda: "T1").save(order_message)
     first.close()
     second = create_storage(open_database(url))
-    assert OrderMessageStore(second, lambda: "T1").find("O1", MessageKind.ORDER) == order_message
-    assert OrderMessageStore(second, lambda: "T1").list_open(5) == [order_message]
-    assert OrderMessageStore(second, lambda: "T2").find("O1", MessageKind.ORDER) is None
-    assert OrderMessageStore(second, lambda: "T2").list_open(5) == []
+    assert PostedMessageStore(second, lambda: "T1").find("O1", MessageKind.ORDER) == order_message
+    assert PostedMessageStore(second, lambda: "T1").list_open(5) == [order_message]
+    assert PostedMessageStore(second, lambda: "T2").find("O1", MessageKind.ORDER) is None
+    assert PostedMessageStore(second, lambda: "T2").list_open(5) == []
     second.close()
 
 

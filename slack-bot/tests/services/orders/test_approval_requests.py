@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.events.registry import Event
 from app.services.orders.messages import refresh_open_orders
 from app.services.orders.recovery import recover_orders
@@ -39,7 +39,7 @@ def send_event(workspace: Workspace, event_id, event_type, payload):
 
 
 def find_message(workspace: Workspace, order_id):
-    return workspace.bot.services.order_messages.find(order_id, MessageKind.APPROVAL)
+    return workspace.bot.services.posted_messages.find(order_id, MessageKind.APPROVAL)
 
 
 def list_posts(workspace: Workspace):
@@ -180,7 +180,7 @@ def test_message_of_a_change_follows_the_order_after_a_crash(workspace: Workspac
     )
     orders.move(previous["id"], "REPLACED", "slack:T1:U1")
     previous["replaced_by"] = successor["id"]
-    services.order_messages.save(OrderMessage(previous["id"], MessageKind.ORDER, "C1", "5.0", "T1", "U1"))
+    services.posted_messages.save(PostedMessage(previous["id"], MessageKind.ORDER, "C1", "5.0", "T1", "U1"))
     services.storage.database.execute(
         """INSERT INTO pending_orders
         (key, submitted_at, team, "user", channel, request_id, order_text, state, owner)
@@ -189,8 +189,8 @@ def test_message_of_a_change_follows_the_order_after_a_crash(workspace: Workspac
     recover_orders(services, 30.0)
     edited = workspace.slack.wait_for("chat.update")[0].body
     assert (edited["channel"], edited["ts"]) == ("C1", "5.0")
-    wait_until(lambda: services.order_messages.find(successor["id"], MessageKind.ORDER))
-    order_message = services.order_messages.find(successor["id"], MessageKind.ORDER)
+    wait_until(lambda: services.posted_messages.find(successor["id"], MessageKind.ORDER))
+    order_message = services.posted_messages.find(successor["id"], MessageKind.ORDER)
     assert order_message is not None
     assert order_message.ts == "5.0"
     assert not services.storage.database.execute("SELECT key FROM pending_orders")

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.delivery.order_messages import MessageKind
 from app.delivery.pending_orders import PendingOrderStore, PendingState
+from app.delivery.posted_messages import MessageKind
 from app.forms.portfolio_values import PositionKey
 from app.services.notifications.delivery import deliver_notifications
 from app.services.orders.closes import CLOSE_PREFIX
@@ -87,7 +87,7 @@ def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
     wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
     services.send_queue.close(60.0)
     assert len(workspace.slack.list_requests("chat.postMessage")) == 2
-    assert services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
+    assert services.posted_messages.find(order_id, MessageKind.APPROVAL) is not None
 
 
 def test_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):

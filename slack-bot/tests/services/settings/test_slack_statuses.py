@@ -1,4 +1,4 @@
-"""Who is deactivated in Slack, and who is active again, is reported by several bots."""
+"""Several bots report the people who are deactivated or active again in Slack."""
 
 from app.services.settings.slack_statuses import report_changes, report_status
 from tests.conftest import Workspace

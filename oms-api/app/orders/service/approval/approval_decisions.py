@@ -13,11 +13,14 @@ from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.approval.deciders import find_decider, require_decider
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history
-from app.orders.service.batch.order_results import build_result, find_repeated_change, find_repeated_request
-from app.orders.service.broker.pair_swaps import is_watched_order, sort_pairs
+from app.orders.service.batch.order_records import (
+    build_result,
+    find_repeated_change,
+    find_repeated_request,
+    list_history,
+)
+from app.orders.service.broker.linked_exits import is_watched_order, sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import DecideApproval, RequestOverride
 from app.orders.service.contingent_orders.groups import (
@@ -34,9 +37,11 @@ from app.orders.service.risk_checks.approvals import (
     Actor,
     await_approval,
     build_request,
+    find_decider,
     get_reference,
     load_request,
     publish_approval_event,
+    require_decider,
 )
 from app.orders.service.risk_checks.risk_evaluation import (
     build_risk_input,

@@ -5,12 +5,11 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.order_views import ApprovalView
 from app.orders.rules.values import Order, Status
 from app.orders.service.approval.approval_decisions import find_current_denial
-from app.orders.service.approval.deciders import find_decider, require_decider
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_results import build_result
+from app.orders.service.batch.order_records import build_result
 from app.orders.service.command_results import WaitingApprovals
 from app.orders.service.commands import ReviewApprovals
-from app.orders.service.risk_checks.approvals import get_reference
+from app.orders.service.risk_checks.approvals import find_decider, get_reference, require_decider
 from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate
 from app.orders.service.risk_checks.risk_evaluation import build_risk_input
 

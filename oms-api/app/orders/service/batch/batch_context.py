@@ -25,16 +25,14 @@ from app.market_data.service import Market
 from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
-from app.orders.rules.values import Order, OrderKey
-from app.orders.service.batch.loaded_state import LoadedState, SymbolKey
+from app.orders.rules.values import Order
+from app.orders.service.batch.loaded_state import LoadedState, SymbolKey, SymbolState, build_symbol_state
 from app.orders.service.batch.loss_baselines import read_loss_baselines
 from app.orders.service.batch.order_store import OrderStore
 from app.orders.service.batch.portfolio_cache import Exposure, PortfolioCache, RecentValues
-from app.orders.service.batch.symbol_state import SymbolState, build_symbol_state
-from app.orders.service.broker_request_notifier import BrokerRequestNotifier
+from app.orders.service.broker_request_notifier import BrokerRequestNotifier, CommittedOrder
 from app.orders.service.commands import PortfolioRequest
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
-from app.orders.service.submission_queue import CommittedOrder
 from app.risk.queries.losses import BaselineReader
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.losses import LossBaseline
@@ -96,11 +94,11 @@ class BatchContext:
         self.audit_entries: list[AuditEntry] = []  # written last
         self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # see `execution_latch`
         self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
-        self.committed_orders: list[CommittedOrder] = []  # for sessions of this process: `submission_queue`
+        self.committed_orders: list[CommittedOrder] = []  # for sessions of this process
         self.signals: SignalBatch[BatchContext] | None = None
         # What follows from the loaded state.
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
-        self.limits: dict[OrderKey, Limits] = {}  # of orders of the batch
+        self.limits: dict[tuple[int, str], Limits] = {}  # of orders of the batch
         self.marks_version = str(services.market.overrides.version)
         self._symbol_states: dict[SymbolKey, SymbolState] = {}
         # The current command: the id of its request, None for a quote, and its messages in this attempt.

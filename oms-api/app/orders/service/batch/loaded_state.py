@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.brokers.queries import StoredConnection
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey
 from app.ledger.service.corporate_actions import ActionInputs
-from app.market_data.rules.values import MarkOverride, Quote
+from app.market_data.rules.values import MarkOverride, Quote, compute_mark
 from app.orders.errors import NoSuchOrder
 from app.orders.queries.book import RepeatKey
 from app.orders.rules.approvals import ApprovalRequest
@@ -25,7 +25,48 @@ from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import LatchSubject
 from app.risk.rules.losses import LossBaseline
 from app.risk.rules.switches import Switches, SwitchScope
-from app.risk.rules.values import Totals
+from app.risk.rules.values import Prices, Totals, Tradable
+
+_NO_PRICES = Prices()
+
+
+class SymbolState(NamedTuple):
+    """The instrument and the quote of a symbol, their terms and prices for the risk rules, and the mark.
+
+    The mark is what a person set, else the mid or last of the quote; None without either.
+    """
+
+    instrument: Instrument
+    quote: Quote | None
+    tradable: Tradable
+    prices: Prices
+    mark: Decimal | None
+
+
+def build_symbol_state(
+    instrument: Instrument, quote: Quote | None, override: MarkOverride | None
+) -> SymbolState:
+    """Return the state of a symbol. `override` is the mark that a person set."""
+    tradable = Tradable(
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
+        is_tradable=instrument.is_tradable,
+        is_restricted=instrument.is_restricted,
+        asset_class=instrument.asset_class,
+    )
+    current = get_mark(quote) if override is None else override.price
+    return SymbolState(instrument, quote, tradable, get_prices(quote), current)
+
+
+def get_mark(quote: Quote | None) -> Decimal | None:
+    """Return the mark that a quote gives: mid, else last; None without one."""
+    return None if quote is None else compute_mark(quote)
+
+
+def get_prices(quote: Quote | None) -> Prices:
+    """Return the quote's prices as input for the risk rules."""
+    return Prices(quote.bid, quote.ask, quote.last) if quote else _NO_PRICES
+
 
 # Plain tuples of a tenant id and a symbol are faster than `InstrumentKey`.
 SymbolKey = tuple[int, str]
@@ -69,7 +110,7 @@ class LoadedState:
     switches: dict[int, Switches] = field(default_factory=dict)  # by tenant
     broker_connections: dict[tuple[int, str], StoredConnection | None] = field(default_factory=dict)
     unlocked_totals: dict[int, dict[str, Totals]] = field(default_factory=dict)  # see `aggregates`
-    # The name keys of the portfolios that a loss limit switched today, by tenant: see `current_losses`.
+    # The name keys of the portfolios that a loss limit switched today, by tenant: see `loss_limits`.
     switched_by_losses: dict[int, set[str]] = field(default_factory=dict)
     loss_baselines: dict[PortfolioKey, LossBaseline] = field(default_factory=dict)  # see `loss_limits`
     # All kill switches ever set, by tenant, scope and name key: see `loss_limits`.
@@ -80,7 +121,7 @@ class LoadedState:
     recent_orders: dict[RepeatKey, RecentOrders] = field(default_factory=dict)
 
     approval_requests: dict[OrderKey, ApprovalRequest | None] = field(default_factory=dict)
-    person_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `deciders`
+    person_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `find_decider`
     key_creators: dict[tuple[int, str], str | None] = field(default_factory=dict)
     histories: dict[OrderKey, list[OrderEvent]] = field(default_factory=dict)  # see `order_records`
     executions: dict[OrderKey, list[ExecutionRow]] = field(default_factory=dict)

@@ -90,21 +90,26 @@ def load_batch(
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
     )
-    orders_named_by_commands = context.order_store.load_orders(loaded.portfolios_by_order)
-    orders_to_match = _list_orders_to_match(context, uncommon_commands)
-    context.order_store.load_relatives(
-        [
-            *chain.from_iterable(loaded.orders_by_request_key.values()),
-            *orders_named_by_commands,
-            *orders_to_match,
-            *_list_orders_to_end(context, uncommon_commands),
-        ]
-    )
-    changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
-    loaded.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
-    load_decision_inputs(context, commands, instruments, orders_to_match)
+    _load_orders(context, commands, uncommon_commands, instruments)
     match_unmatched_quotes(context)
     return context, commands
+
+
+def _load_orders(
+    context: BatchContext,
+    commands: Sequence[Command],
+    uncommon_commands: Sequence[Command],
+    instruments: set[InstrumentKey],
+) -> None:
+    """Load the orders that commands name, match or end, with their groups, and what is decided on them."""
+    loaded, store = context.loaded, context.order_store
+    named = store.load_orders(loaded.portfolios_by_order)
+    matched = _list_orders_to_match(context, uncommon_commands)
+    repeated = chain.from_iterable(loaded.orders_by_request_key.values())
+    store.load_relatives([*repeated, *named, *matched, *_list_orders_to_end(context, uncommon_commands)])
+    changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
+    loaded.symbols_with_unmatched_quotes = lock_quotes(context.connection, sorted(changed_quotes))
+    load_decision_inputs(context, commands, instruments, matched)
 
 
 def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:

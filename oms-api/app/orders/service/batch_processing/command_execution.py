@@ -64,8 +64,7 @@ from app.orders.service.internal_commands import (
 )
 from app.orders.service.market_events.corporate_actions import apply_corporate_action
 from app.orders.service.market_events.quote_processing import apply_quote
-from app.orders.service.market_events.session_release import release_orders
-from app.orders.service.market_events.square_off import close_intraday_positions
+from app.orders.service.market_events.session_events import close_intraday_positions, release_orders
 from app.orders.service.risk_checks.loss_limits import check_losses
 
 # If the order is overdue, it expires before these commands run.

@@ -10,7 +10,6 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.approval.approval_decisions import load_override
-from app.orders.service.approval.deciders import find_decider, load_key_creators
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import (
     load_histories,
@@ -45,12 +44,11 @@ from app.orders.service.execution.matching import load_closing_quote, load_consu
 from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
 from app.orders.service.market_events.corporate_actions import load_corporate_action
 from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
-from app.orders.service.risk_checks.approvals import load_requests
+from app.orders.service.risk_checks.approvals import find_decider, load_key_creators, load_requests
 from app.orders.service.risk_checks.currency_conversion import load_booking_rates
-from app.orders.service.risk_checks.current_losses import load_firm_profits, load_losses
 from app.orders.service.risk_checks.duplicate_orders import load_recent_orders
 from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
-from app.orders.service.risk_checks.loss_limits import load_loss_checks
+from app.orders.service.risk_checks.loss_limits import load_firm_profits, load_loss_checks, load_losses
 from app.risk.rules.latches import list_latch_subjects
 from app.timestamps import format_timestamp
 

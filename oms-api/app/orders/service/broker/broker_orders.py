@@ -22,7 +22,7 @@ from app.orders.rules.rows import serialize_order_row
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import is_sent_with_pair, list_linked, mark_sent_with_entry
-from app.orders.service.submission_queue import CommittedOrder
+from app.orders.service.broker_request_notifier import CommittedOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
 

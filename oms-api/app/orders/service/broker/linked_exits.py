@@ -1,7 +1,7 @@
-"""Exits that a broker got in one request with their entry, or with the other exit of their pair.
+"""Pairs of exits at a broker: those that it got in one request, and those of which one rests at a time.
 
-The exits of such an entry exist at the broker before it fills. They are HELD here until the broker works
-them: once the entry has filled completely.
+The exits of an entry that a broker got with it exist there before it fills. They are HELD here until the
+broker works them: once the entry has filled completely.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,11 @@ from app.orders.rules.broker_requests import (
     choose_linked,
     get_pairing,
     is_remote,
+    is_watched,
 )
-from app.orders.rules.contingency import EXIT_ROLES
+from app.orders.rules.contingency import EXIT_ROLES, find_siblings
+from app.orders.rules.protection import sort_pairs_for_sending
+from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
@@ -99,3 +102,56 @@ def release_at_broker(
     """Mark a HELD exit as accepted at its broker. Nothing is sent."""
     sent = context.order_store.change_status(leg, Status.SUBMITTED, at, actor, reason=reason)
     return context.order_store.change_status(sent, Status.ACCEPTED, at, actor, accepted_at=at)
+
+
+SWAPPED = "The market reached the other order of the pair, which is sent in its place."
+WITHDRAWN = "The market left the limit: the stop of the pair is sent in its place."
+RESIZED = "The order is sent again with its new quantity."
+REASONS = frozenset({SWAPPED, WITHDRAWN, RESIZED})
+
+
+def find_cancel_reason(context: BatchContext, order: Order) -> str | None:
+    """Return the one of the reasons above for which an order was last canceled, None for any other."""
+    requests = list_cancel_requests(context, order)
+    return requests[-1].reason if requests and requests[-1].reason in REASONS else None
+
+
+def was_cancel_requested(context: BatchContext, order: Order) -> bool:
+    """Return whether anybody asked the broker to cancel an order."""
+    return bool(list_cancel_requests(context, order))
+
+
+def is_watched_order(context: BatchContext, order: Order) -> bool:
+    """Return whether we watch the price of an order, while the other one of its pair rests at the broker."""
+    if not is_watched(order, context.find_instrument(order.tenant_id, order.symbol)):
+        return False
+    return bool(
+        find_siblings(
+            order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
+        )
+    )
+
+
+def waits_for_quote(context: BatchContext, order: Order) -> bool:
+    """Return whether an order is HELD because we watch its price."""
+    return order.status is Status.HELD and is_watched_order(context, order)
+
+
+def sort_pairs(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
+    """Return orders of one symbol as they are sent, of a pair the one that the market has reached last.
+
+    The paper market gets them as they are.
+    """
+    if not any(is_remote(order) for order in orders):
+        return list(orders)
+    prices = context.find_symbol_state(orders[0].tenant_id, orders[0].symbol).prices
+    return sort_pairs_for_sending(orders, prices)
+
+
+def list_cancel_requests(context: BatchContext, order: Order) -> list[OrderEvent]:
+    """Return the changes in the history of an order by which its cancel was requested, oldest first.
+
+    Changes of an order whose cancel is pending, such as a part that fills, are left out.
+    """
+    history = list_history(context, order)
+    return [event for event in history if event.to_status == Status.PENDING_CANCEL != event.from_status]

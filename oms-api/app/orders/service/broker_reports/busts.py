@@ -34,8 +34,7 @@ from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_executions
-from app.orders.service.batch.order_results import build_result, find_repeated_change
+from app.orders.service.batch.order_records import build_result, find_repeated_change, list_executions
 from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution, CorrectExecution

@@ -31,7 +31,7 @@ from app.orders.rules.values import (
 )
 from app.orders.service.approval.approval_decisions import expire_request
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_results import build_result, find_repeated_change, find_repeated_request
+from app.orders.service.batch.order_records import build_result, find_repeated_change, find_repeated_request
 from app.orders.service.broker.broker_orders import adopt_children, request_replacement, require_replaceable
 from app.orders.service.broker.linked_exits import find_open_entry
 from app.orders.service.command_results import OrderResult
@@ -48,7 +48,7 @@ from app.orders.service.contingent_orders.protection import change_denial, is_ex
 from app.orders.service.execution.matching import match_at_close, match_released_orders
 from app.orders.service.execution.placement import send_or_request_approval, send_order, store_order
 from app.orders.service.risk_checks.approvals import find_required_request
-from app.orders.service.risk_checks.order_quantities import find_quantity_denial
+from app.orders.service.risk_checks.order_estimates import find_quantity_denial
 from app.orders.service.risk_checks.risk_evaluation import count_order_message, find_denial
 from app.orders.service.risk_checks.trading_sessions import set_session_end
 from app.risk.rules.values import Denial, TradingState

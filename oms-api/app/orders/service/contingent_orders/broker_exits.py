@@ -23,17 +23,15 @@ from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, GroupKind, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import (
-    accept_exits_sent_with_entry,
-    is_paired,
-    was_sent_with_entry,
-)
-from app.orders.service.broker.pair_swaps import (
     RESIZED,
     SWAPPED,
     WITHDRAWN,
+    accept_exits_sent_with_entry,
     find_cancel_reason,
+    is_paired,
     waits_for_quote,
     was_cancel_requested,
+    was_sent_with_entry,
 )
 from app.orders.service.contingent_orders.exit_quantities import trim_kept_exits
 from app.orders.service.contingent_orders.exit_restoration import (

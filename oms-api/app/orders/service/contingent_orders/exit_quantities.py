@@ -18,8 +18,7 @@ from app.orders.rules.contingency import (
 )
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.broker.linked_exits import is_held_at_broker, was_sent_with_entry
-from app.orders.service.broker.pair_swaps import RESIZED
+from app.orders.service.broker.linked_exits import RESIZED, is_held_at_broker, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import (
     GROUPS,
     cancel_open_orders,

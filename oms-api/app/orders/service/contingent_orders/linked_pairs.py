@@ -13,12 +13,12 @@ from app.orders.rules.contingency import compute_exit_quantity, list_latest_exit
 from app.orders.rules.protection import find_triggering_price, get_trigger_price
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.broker.linked_exits import was_sent_with_entry
-from app.orders.service.broker.pair_swaps import (
+from app.orders.service.broker.linked_exits import (
     RESIZED,
     find_cancel_reason,
     list_cancel_requests,
     was_cancel_requested,
+    was_sent_with_entry,
 )
 from app.orders.service.contingent_orders.exit_restoration import add_exits
 from app.orders.service.contingent_orders.groups import (

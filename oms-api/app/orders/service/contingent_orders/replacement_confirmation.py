@@ -17,8 +17,7 @@ from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Sta
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history, load_broker_requests
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
-from app.orders.service.broker.linked_exits import was_sent_with_entry
-from app.orders.service.broker.pair_swaps import RESIZED, list_cancel_requests
+from app.orders.service.broker.linked_exits import RESIZED, list_cancel_requests, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import GROUPS, cancel_order
 from app.timestamps import Timestamp
 

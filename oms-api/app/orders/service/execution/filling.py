@@ -12,7 +12,7 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import MAX_AHEAD
 from app.ledger.service.commands import Origin
 from app.ledger.service.dp_charges import book_dp_charge
-from app.ledger.service.portfolio_state import Entry
+from app.ledger.service.portfolio_state import build_trade_entry
 from app.money import format_fixed
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
@@ -137,26 +137,8 @@ def record_trade(
     charged = build_charged_trade(context, order, execution, currency, rate, traded_at)
     charges = compute_charges(context, order, charged)
     origin = _build_origin(context, order, at)
-    entry = Entry(
-        kind="trade",
-        symbol=order.symbol,
-        product=order.product,
-        side=order.side,
-        quantity=event.quantity,
-        price=event.price,
-        gmv=event.value,
-        charges=charges.total,
-        cash_delta=-side.sign * fill.value - charges.total,
-        trades=1,
-        buys=1 if side is Side.BUY else 0,
-        note=order.reason,
-        reverses=None,
-        order_id=order.id,
-        currency=currency,
-        fx_rate=rate,
-        executed_at=executed_at,
-        fee_totals=charges.fee_totals,
-    )
+    fields = {"note": order.reason, "order_id": order.id, "executed_at": executed_at}
+    entry = build_trade_entry(order.symbol, order.product, fill, event.price, rate, charges, **fields)
     portfolio = context.get_portfolio(order)
     trade = context.ledger.append(portfolio, origin, entry, after)
     book_dp_charge(context.ledger, portfolio, origin, order.symbol, charged, position)

@@ -22,13 +22,13 @@ from app.orders.rules.states import get_resting_status
 from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, replace_fields
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_results import build_result, find_repeated_placement
+from app.orders.service.batch.order_records import build_result, find_repeated_placement
 from app.orders.service.broker.broker_orders import (
     find_broker_denial,
     find_broker_hold_reason,
     request_submission,
 )
-from app.orders.service.broker.pair_swaps import sort_pairs
+from app.orders.service.broker.linked_exits import sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder, PlaceGroup, PlaceOrder
 from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
@@ -40,7 +40,7 @@ from app.orders.service.contingent_orders.protection import (
 )
 from app.orders.service.execution.matching import match_new_order
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request
-from app.orders.service.risk_checks.order_quantities import find_quantity_denial, resolve_quantity
+from app.orders.service.risk_checks.order_estimates import find_quantity_denial, resolve_quantity
 from app.orders.service.risk_checks.risk_evaluation import count_order_message, find_denial
 from app.orders.service.risk_checks.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial

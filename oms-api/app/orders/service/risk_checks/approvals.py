@@ -1,4 +1,4 @@
-"""Requests for approval: find the orders that need one, store the requests, and publish their events."""
+"""Find the orders that need an approval, and who may decide; store the requests, and publish their events."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.audit.service import AuditEntry, mask_secrets
+from app.identity.queries.people import find_key_creator, list_person_names
+from app.ledger.service.commands import Origin
+from app.orders.errors import NotAnApprover, OwnOrder
 from app.orders.queries import approvals as queries
 from app.orders.rules import approvals as rules
-from app.orders.rules.approvals import ApprovalPolicy, ApprovalRequest
+from app.orders.rules.approvals import ApprovalPolicy, ApprovalRequest, Decider
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order, OrderKey, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
@@ -156,3 +159,28 @@ def publish_approval_event(
 def get_reference(context: BatchContext, order: Order) -> Any:
     """Return the order's current reference price: mid, else last, None without a quote."""
     return get_reference_price(context.find_symbol_state(order.tenant_id, order.symbol).prices)
+
+
+def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
+    """Return the caller with all names of the person, since `approvers` may contain any of them."""
+    key = (origin.tenant_id, origin.actor or "")
+    if key not in context.loaded.person_names:
+        context.loaded.person_names[key] = list_person_names(context.connection, *key)
+    return Decider(context.loaded.person_names[key], role)
+
+
+def require_decider(context: BatchContext, order: Order, request: ApprovalRequest, decider: Decider) -> None:
+    """Raise OwnOrder or NotAnApprover if the person may not decide on the order."""
+    load_key_creators(context, [order])
+    creator = None if order.actor else context.loaded.key_creators[order.tenant_id, order.source]
+    if rules.is_own(order, request, decider, creator):
+        raise OwnOrder(order.id)
+    if not rules.is_approver(request, decider):
+        raise NotAnApprover(order.id, ", ".join(orjson.loads(request.approvers)))
+
+
+def load_key_creators(context: BatchContext, orders: Iterable[Order]) -> None:
+    """Load who created the API keys that placed orders for no person."""
+    for key in {(order.tenant_id, order.source) for order in orders if not order.actor}:
+        if key not in context.loaded.key_creators:
+            context.loaded.key_creators[key] = find_key_creator(context.connection, *key)

@@ -86,7 +86,7 @@ def load_booking_rates(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the rates for the fills of orders whose currency has no current rate."""
     for order in orders:
         position = context.get_position(order)
-        if find_missing_rate(context, order, position) is not None and get_cost_rate(position) is None:
+        if get_cost_rate(position) is None and find_missing_rate(context, order) is not None:
             load_last_rate(context, order)
 
 
@@ -97,9 +97,9 @@ def get_cost_rate(position: Position) -> Decimal | None:
     return divide(position.cost, position.local_cost) or None
 
 
-def find_missing_rate(context: BatchContext, order: Order, position: Position) -> str | None:
+def find_missing_rate(context: BatchContext, order: Order) -> str | None:
     """Return the currency pair whose missing rate prevents valuing the order, None if there is a rate."""
-    portfolio_key = order.portfolio_key
+    portfolio_key, position = order.portfolio_key, context.get_position(order)
     currency = find_trading_currency(context, portfolio_key, order.symbol, position)
     if currency is None or find_current_rate(context, portfolio_key, currency) is not None:
         return None

@@ -1,4 +1,4 @@
-"""Estimate what an order would do: its price, value and charges, and the portfolio after it."""
+"""Size an order, and estimate what it would do: its price, value and charges, and the portfolio after it."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -8,15 +8,28 @@ import orjson
 from app.costs.errors import RateUnknown
 from app.costs.rules.values import ChargedExecution
 from app.ledger.rules.keys import PortfolioKey
-from app.money import ZERO, format_fixed, multiply, shorten_amount, shorten_quantity
+from app.money import (
+    ZERO,
+    divide,
+    format_fixed,
+    multiply,
+    round_down_to_step,
+    shorten_amount,
+    shorten_quantity,
+)
 from app.orders.rules.order_views import OrderEstimate
-from app.orders.rules.values import Order, OrderType
+from app.orders.rules.values import Order, OrderType, Ticket
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import find_trading_currency
 from app.orders.service.risk_checks.exposure import get_exposure
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
-from app.risk.rules.exposure import compute_market_value, compute_order_value, find_order_price
-from app.risk.rules.values import RiskInput
+from app.risk.rules.exposure import (
+    compute_market_value,
+    compute_order_value,
+    find_order_price,
+    get_touch_price,
+)
+from app.risk.rules.values import Denial, Prices, RiskInput
 
 
 class Exposures(NamedTuple):
@@ -80,3 +93,36 @@ def _estimate_charges(
         return compute_charges(context, order, trade).total
     except RateUnknown:
         return None
+
+
+_NO_QUANTITY = "NO_QUANTITY"
+
+
+def resolve_quantity(context: BatchContext, tenant_id: int, ticket: Ticket) -> Decimal:
+    """Return the ticket's quantity.
+
+    For a notional it is notional / ask, rounded down to the lot size; zero without a price.
+    """
+    if ticket.quantity is not None or ticket.notional is None:
+        return ticket.quantity or ZERO
+    quote = context.find_quote(tenant_id, ticket.symbol)
+    price = get_touch_price("BUY", Prices(quote.bid, quote.ask, quote.last)) if quote else None
+    if not price:
+        return ZERO
+    return round_down_to_step(
+        _compute_max_quantity(ticket.notional, price),
+        context.find_instrument(tenant_id, ticket.symbol).lot_size,
+    )
+
+
+def _compute_max_quantity(notional: Decimal, price: Decimal) -> Decimal:
+    nearest = divide(notional, price)
+    return nearest if nearest * price <= notional else nearest - Decimal("0.00000001")
+
+
+def find_quantity_denial(order: Order) -> Denial | None:
+    """Return the denial of an order whose notional gives no quantity, None for any other order."""
+    if order.quantity:
+        return None
+    message = "The notional is less than one lot, or there is no price; send a larger notional or a quantity."
+    return Denial(_NO_QUANTITY, message, asked=order.notional)

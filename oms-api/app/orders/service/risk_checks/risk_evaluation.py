@@ -11,17 +11,17 @@ from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.money import format_plain_amount
 from app.orders.rules.contingency import find_oco_group_id
-from app.orders.rules.values import Order, OrderKey, Role
+from app.orders.rules.trading_sessions import Hold
+from app.orders.rules.values import Order, Role
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.portfolio_cache import Valuation
 from app.orders.service.broker.broker_orders import count_critical_issues
 from app.orders.service.risk_checks.aggregates import compute_firm_totals
 from app.orders.service.risk_checks.currency_conversion import find_missing_rate
-from app.orders.service.risk_checks.current_losses import find_current_losses, find_firm_pnl_of_day
 from app.orders.service.risk_checks.duplicate_orders import get_seconds_since_same_order
 from app.orders.service.risk_checks.execution_latch import count_execution, find_latch
 from app.orders.service.risk_checks.exposure import build_book, build_charged_market, get_exposure
 from app.orders.service.risk_checks.fill_charges import estimate_charges
+from app.orders.service.risk_checks.loss_limits import find_current_losses, find_firm_pnl_of_day
 from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
 from app.risk.rules.exposure import find_order_price, subtract_totals
@@ -33,6 +33,7 @@ from app.risk.rules.values import (
     Prices,
     RiskInput,
     SymbolExposure,
+    Totals,
     charge_nothing,
 )
 from app.text import label_key
@@ -63,19 +64,12 @@ def build_risk_input(
 ) -> RiskInput:
     """Return the input of the risk checks. Its totals contain neither the order nor the orders `excluded`."""
     portfolio, limits = context.get_portfolio(order), find_limits(context, order)
-    symbol, market = context.find_symbol_state(order.tenant_id, order.symbol), context.services.market
+    symbol, candidate = context.find_symbol_state(order.tenant_id, order.symbol), _build_candidate(order)
     state, scope = context.get_trading_state(order)
-    candidate = _build_candidate(order)
-    exposure = get_exposure(context, order.portfolio_key)
-    valuation = exposure.valuations.get(order.holding_key)
-    book = _book_of_others(context, order, excluded, candidate, valuation)
-    missing_rate = (
-        None if book.rate is None else find_missing_rate(context, order, context.get_position(order))
-    )
-    firm = compute_firm_totals(context, order, limits)
-    hold = find_current_hold(context, order)
+    book, other_exposure = _sum_others(context, order, excluded, candidate)
+    firm, losses = compute_firm_totals(context, order, limits), find_current_losses(context, order, limits)
+    hold, seconds = find_current_hold(context, order), limits.repeat_order_seconds
     session_hold = find_session_refusal(context, order, hold)
-    losses = find_current_losses(context, order, limits)
     return RiskInput(
         order=candidate,
         instrument=symbol.tradable,
@@ -84,7 +78,7 @@ def build_risk_input(
         limits=limits,
         cash=portfolio.cash,
         charges=_build_charge_estimate(context, order, candidate, symbol.prices, book.rate),
-        other_exposure=subtract_totals(exposure.total, valuation.totals) if valuation else exposure.total,
+        other_exposure=other_exposure,
         firm=firm.other_totals,
         firm_rate=firm.rate,
         portfolio_name_key=portfolio.name_key,
@@ -93,18 +87,15 @@ def build_risk_input(
         latch=find_latch(context, order),
         is_person=order.actor is not None,
         confirm_repeat=confirm_repeat,
-        same_order_seconds=None
-        if confirm_repeat
-        else get_seconds_since_same_order(context, order, limits.repeat_order_seconds),
+        same_order_seconds=None if confirm_repeat else get_seconds_since_same_order(context, order, seconds),
         pnl_of_day=losses.pnl_of_day,
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
-        no_rate=missing_rate or firm.missing,
+        no_rate=(None if book.rate is None else find_missing_rate(context, order)) or firm.missing,
         session_refusal=session_hold and session_hold.reason,
         closed_until=session_hold and session_hold.opens_at,
-        # An order that is held until the open is checked again at its release.
-        feed_silence=_find_feed_silence(context, symbol.quote) if hold is None else None,
-        max_feed_silence=market.max_silence_seconds,
+        feed_silence=_find_feed_silence(context, symbol.quote, hold),
+        max_feed_silence=context.services.market.max_silence_seconds,
         waived=_find_waived_codes(context, order),
         critical_issues=count_critical_issues(context, order),
     )
@@ -131,7 +122,7 @@ def _build_subject(context: BatchContext, order: Order, instrument: Instrument) 
 
 def find_limits(context: BatchContext, order: Order) -> Limits:
     """Return the limits that apply to the order. They do not change within a batch."""
-    key = OrderKey(order.tenant_id, order.id)
+    key = (order.tenant_id, order.id)
     limits = context.limits.get(key)
     if limits is None:
         instrument = context.find_instrument(order.tenant_id, order.symbol)
@@ -165,31 +156,33 @@ def _format_value(value: Decimal | str | None) -> str | None:
     return format_plain_amount(value) if isinstance(value, Decimal) else value
 
 
-def _find_feed_silence(context: BatchContext, quote: Quote | None) -> Decimal | None:
-    span = None if quote is None else context.services.market.compute_silence(quote, context.now)
+def _find_feed_silence(context: BatchContext, quote: Quote | None, hold: Hold | None) -> Decimal | None:
+    """Return the age of the quote. An order that is held until the open is checked again at its release."""
+    if quote is None or hold is not None:
+        return None
+    span = context.services.market.compute_silence(quote, context.now)
     return None if span is None else Decimal(int(span.total_seconds()))
 
 
-def _book_of_others(
-    context: BatchContext,
-    order: Order,
-    excluded: Sequence[Order],
-    candidate: Candidate,
-    valuation: Valuation | None,
-) -> SymbolExposure:
-    """Return the book of the order's position with the other open orders in it.
+def _sum_others(
+    context: BatchContext, order: Order, excluded: Sequence[Order], candidate: Candidate
+) -> tuple[SymbolExposure, Totals]:
+    """Return the book of the order's position with its other open orders, and the totals of other positions.
 
-    The book of `valuation`, the current one of the position, is reused if the position has no open orders.
+    The book of the current valuation is reused if the position has no open orders.
     """
+    exposure = get_exposure(context, order.portfolio_key)
+    valuation = exposure.valuations.get(order.holding_key)
+    totals = exposure.total if valuation is None else subtract_totals(exposure.total, valuation.totals)
     if valuation is not None and valuation.book.position and not valuation.book.orders:
-        return valuation.book
+        return valuation.book, totals
     excluded_ids = {order.id, *[other_order.id for other_order in excluded]}
     other_orders = [
         other_order
         for other_order in context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         if other_order.product == order.product and other_order.id not in excluded_ids
     ]
-    return build_book(context, order.position_key, other_orders, candidate)
+    return build_book(context, order.position_key, other_orders, candidate), totals
 
 
 def _build_charge_estimate(

@@ -1,4 +1,4 @@
-"""What Alpaca cannot execute is refused with a sentence that says what to do."""
+"""Orders that Alpaca cannot execute are refused with a remedy."""
 
 import pytest
 

@@ -93,8 +93,8 @@ def test_leg_that_has_ended_here_is_known_beside_its_replacement(links):
     assert [link.leg_id for link in links.list_unreported()] == ["T", "S", "S1"]
     successor = build_leg(STOP, "new", id="b3", client_order_id="S")
     legs = [build_leg(TARGET, "new"), build_leg(STOP, "replaced"), successor]
-    named = links.name_reports(build_order(legs=legs))
-    assert [report.order_id for report in named] == ["E", "T", "S1", "S"]
+    reports = links.name_reports(build_order(legs=legs))
+    assert [report.order_id for report in reports] == ["E", "T", "S1", "S"]
     assert (links.find_broker_id("S1"), links.find_broker_id("S")) == ("b2", "b3")
     assert links.list_group("S1") == ["E", "T", "S", "S1"]
     links.forget_unreported_ended()

@@ -27,12 +27,10 @@ def test_broker_order_is_parsed_to_our_terms():
     broker_order = report.build_order(7)
     assert report.is_open
     assert not report.is_waiting
-    assert (broker_order.id, broker_order.portfolio_id, broker_order.quantity, broker_order.leaves) == (
-        "O1",
-        7,
-        Decimal(10),
-        Decimal("7.5"),
-    )
+    assert broker_order.id == "O1"
+    assert broker_order.portfolio_id == 7
+    assert broker_order.quantity == Decimal(10)
+    assert broker_order.leaves == Decimal("7.5")
     assert (broker_order.stop_price, broker_order.trail_level, broker_order.trail_amount) == (
         None,
         Decimal("181.45"),
@@ -103,9 +101,10 @@ def test_update_without_a_required_field_is_malformed(update):
 )
 def test_position_is_signed(fields, symbol, quantity, cost):
     holding = parse_position(fields, 7)
-    assert (holding.portfolio_id, holding.symbol, holding.quantity, holding.cost) == (
-        7, symbol, Decimal(quantity), Decimal(cost),
-    )  # fmt: skip
+    assert holding.portfolio_id == 7
+    assert holding.symbol == symbol
+    assert holding.quantity == Decimal(quantity)
+    assert holding.cost == Decimal(cost)
 
 
 @pytest.mark.parametrize(("number", "is_paper"), [("PA3XYZ", True), ("123456789", False)])

@@ -1,4 +1,4 @@
-"""What the stand-in stores: assets, orders, executions and quotes."""
+"""The values of the stand-in: assets, orders, executions and quotes."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

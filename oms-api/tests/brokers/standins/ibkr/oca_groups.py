@@ -1,4 +1,4 @@
-"""What TWS does with the OCA groups of orders, as users have measured it: its documentation says nothing."""
+"""The behavior of TWS for OCA groups, as users measured it. Its documentation does not describe it."""
 
 from collections.abc import Iterable
 

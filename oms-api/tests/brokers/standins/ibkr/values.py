@@ -10,7 +10,7 @@ OPEN = ("PreSubmitted", "Submitted", "PendingCancel")
 
 
 class Contract(NamedTuple):
-    """What is traded. `symbol` of a forex pair is its first currency."""
+    """An instrument. `symbol` of a forex pair is its first currency."""
 
     symbol: str
     sec_type: str

@@ -24,9 +24,9 @@ class StandIn(LoopbackServer):
         self.exchange = Exchange(self.faults)
         self.sessions = Sessions(api_key, api_secret, ACCESS_TOKEN)
         self.ticker = Ticker(self.exchange, self.sessions)
-        self.rest = Rest(self.exchange, self.sessions)
+        self.routes = Rest(self.exchange, self.sessions)
         routes = [
-            *self.rest.build_routes(),
+            *self.routes.build_routes(),
             *Control(self.exchange, self.ticker, self.sessions).build_routes(),
             WebSocketRoute("/", self.ticker.serve),
         ]
@@ -45,5 +45,5 @@ class StandIn(LoopbackServer):
         self.sessions.clear()
         self.ticker.clear()
         self.exchange.clear()
-        self.rest.clear()
+        self.routes.clear()
         self.gateway.requests.clear()

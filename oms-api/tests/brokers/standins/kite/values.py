@@ -1,4 +1,4 @@
-"""What the stand-in stores: instruments, orders, trades and quotes, and their JSON."""
+"""The values of the stand-in and their JSON: instruments, orders, trades and quotes."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone

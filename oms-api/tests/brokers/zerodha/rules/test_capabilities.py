@@ -1,4 +1,4 @@
-"""What Kite cannot execute is refused before it is sent."""
+"""Orders that Kite cannot execute are refused before they are sent."""
 
 import pytest
 

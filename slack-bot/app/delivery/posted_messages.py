@@ -1,4 +1,4 @@
-"""Store which message in Slack shows which order, so that later changes edit that message."""
+"""Store which message in Slack shows an order, an issue or a strategy, so that later changes edit it."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from app.storage.storage import Storage
 
 
 class MessageKind(StrEnum):
-    """What a message is about, as stored."""
+    """The kind of the subject of a message, as stored."""
 
     ORDER = "order"
     APPROVAL = "approval"
@@ -22,7 +22,7 @@ class MessageKind(StrEnum):
 INTERRUPTED = "interrupted"  # instead of the id of a bot
 
 
-class OrderMessageClaim(Enum):
+class PostedMessageClaim(Enum):
     """Whether a bot may edit a message."""
 
     NEW = auto()
@@ -31,14 +31,15 @@ class OrderMessageClaim(Enum):
 
 
 @dataclass(frozen=True)
-class OrderMessage:
-    """The message of an order, and the person who placed the order.
+class PostedMessage:
+    """A message of the bot. `subject_id` is the id of its order, issue or strategy.
 
+    `user` is the person who placed the order.
     `sequence` is that of the last change of the order that the message shows. `legs` are the exits that it
     shows, by order id, as texts of their state.
     """
 
-    order_id: str
+    subject_id: str
     kind: MessageKind
     channel: str
     ts: str
@@ -49,8 +50,8 @@ class OrderMessage:
     is_open: bool = True
 
 
-class OrderMessageStore:
-    """Store the messages of orders. `get_team` returns the workspace; those of others are not found.
+class PostedMessageStore:
+    """Store the messages that the bot posted. `get_team` returns the workspace, whose messages are found.
 
     Bots that share the store claim a message before they edit it, so that each change is shown once.
     """
@@ -61,13 +62,13 @@ class OrderMessageStore:
         self._is_dead = storage.bots.is_dead("owner")
         self._get_team = get_team
 
-    def save(self, message: OrderMessage) -> None:
-        """Add or replace the message of an order. This ends a claim of it."""
+    def save(self, message: PostedMessage) -> None:
+        """Add or replace a message. This ends a claim of it."""
         legs = json.dumps(message.legs, separators=(",", ":"))
         execute_or_log(
             self._database,
             _SAVE,
-            message.order_id,
+            message.subject_id,
             message.kind.value,
             message.channel,
             message.ts,
@@ -79,25 +80,25 @@ class OrderMessageStore:
             time.time(),
         )
 
-    def find(self, order_id: str, kind: MessageKind) -> OrderMessage | None:
-        """Return the message of an order, None if there is none in this workspace."""
-        rows = execute_or_log(self._database, _FIND, order_id, kind.value, self._get_team()) or []
+    def find(self, subject_id: str, kind: MessageKind) -> PostedMessage | None:
+        """Return the message about a subject, None if there is none in this workspace."""
+        rows = execute_or_log(self._database, _FIND, subject_id, kind.value, self._get_team()) or []
         return next(map(_build_message, rows), None)
 
-    def list_open(self, limit: int) -> list[OrderMessage]:
+    def list_open(self, limit: int) -> list[PostedMessage]:
         """Return messages of orders that can still change, those checked longest ago first."""
         return [
             _build_message(row)
             for row in execute_or_log(self._database, _LIST_OPEN, self._get_team(), limit) or []
         ]
 
-    def record_check(self, message: OrderMessage) -> None:
+    def record_check(self, message: PostedMessage) -> None:
         """Record that the order was checked now."""
         execute_or_log(
-            self._database, _TOUCH, time.time(), message.order_id, message.kind.value, message.team
+            self._database, _TOUCH, time.time(), message.subject_id, message.kind.value, message.team
         )
 
-    def claim(self, order_id: str) -> OrderMessageClaim:
+    def claim(self, order_id: str) -> PostedMessageClaim:
         """Take the right to edit the message of an order until it is saved or released."""
         keys = (order_id, self._get_team())
         take = f"UPDATE order_messages SET owner = ? WHERE {_IS_ORDER} AND"
@@ -105,9 +106,9 @@ class OrderMessageStore:
             self._database, f"{take} owner IN ('', ?) RETURNING 1", self._bot, *keys, self._bot
         )
         if rows is None or rows:
-            return OrderMessageClaim.NEW
+            return PostedMessageClaim.NEW
         rows = execute_or_log(self._database, f"{take} {self._is_dead} RETURNING 1", self._bot, *keys)
-        return OrderMessageClaim.INTERRUPTED if rows else OrderMessageClaim.TAKEN
+        return PostedMessageClaim.INTERRUPTED if rows else PostedMessageClaim.TAKEN
 
     def interrupt(self, order_id: str) -> None:
         """Record that it is unknown whether Slack has the change: its repetition is marked."""
@@ -120,10 +121,10 @@ class OrderMessageStore:
         execute_or_log(self._database, statement, order_id, self._get_team(), self._bot)
 
 
-def _build_message(row: tuple[object, ...]) -> OrderMessage:
-    order_id, kind, channel, ts, team, user, sequence, legs, is_open = row
-    return OrderMessage(
-        order_id=str(order_id),
+def _build_message(row: tuple[object, ...]) -> PostedMessage:
+    subject_id, kind, channel, ts, team, user, sequence, legs, is_open = row
+    return PostedMessage(
+        subject_id=str(subject_id),
         kind=MessageKind(str(kind)),
         channel=str(channel),
         ts=str(ts),
