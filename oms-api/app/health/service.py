@@ -19,9 +19,11 @@ from app.ledger.service.valuation import Valuer, value_statements
 from app.metrics import Metrics
 from app.sandbox.rules.layers import Layer
 from app.sandbox.service.check import list_available_layers
-from app.signals.queries.signals import count_pending_signals
+from app.signals.models import IS_RECEIVED
+from app.signals.queries.signals import SIGNALS
 from app.text import name_key
-from app.webhooks.queries.deliveries import count_pending_deliveries
+from app.webhooks.models import IS_PENDING
+from app.webhooks.queries.deliveries import DELIVERIES
 
 
 class PortfolioGauges(NamedTuple):
@@ -92,6 +94,6 @@ def count_pending(connection: Connection) -> dict[str, int]:
     """Return the numbers of pending signals and webhook deliveries of all tenants."""
     set_all_tenants_scope(connection)
     return {
-        "signals": count_pending_signals(connection),
-        "webhook_deliveries": count_pending_deliveries(connection),
+        "signals": SIGNALS.count(connection, IS_RECEIVED),
+        "webhook_deliveries": DELIVERIES.count(connection, IS_PENDING),
     }

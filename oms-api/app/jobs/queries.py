@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection, Table, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.database import build_insert_missing, execute_writes
+from app.database import RecordTable, build_insert_missing, execute_writes
 from app.jobs.models import JobRow, JobRunRow
 from app.jobs.rules.schedule import JobState
 
@@ -27,13 +27,13 @@ class JobRun(NamedTuple):
     holder: str
 
 
-_RUN = tuple(getattr(JobRunRow, name) for name in JobRun._fields)
-_STATE = tuple(getattr(JobRow, name) for name in JobState._fields)
+RUNS = RecordTable(JobRunRow, JobRun)
+JOBS = RecordTable(JobRow, JobState)
 
 
 def list_jobs(connection: Connection) -> list[JobState]:
     """Return the state of all jobs that ever ran, by name."""
-    return [JobState._make(row) for row in connection.execute(select(*_STATE).order_by(JobRow.name))]
+    return JOBS.read(connection, JOBS.select().order_by(JobRow.name))
 
 
 def mark_state(connection: Connection, name: str, now: datetime, *, is_on: bool) -> bool:
@@ -41,9 +41,8 @@ def mark_state(connection: Connection, name: str, now: datetime, *, is_on: bool)
     execute_writes(connection, build_insert_missing(_JOBS, ("name",), [(name,)]))
     is_other = JobRow.holder.is_(None) if is_on else JobRow.holder.is_not(None)
     values = {"holder": "on" if is_on else None, "started_at": now}
-    return (
-        connection.execute(update(JobRow).where(JobRow.name == name, is_other).values(**values)).rowcount == 1
-    )
+    statement = update(JobRow).where(JobRow.name == name, is_other).values(**values)
+    return connection.execute(statement).rowcount == 1
 
 
 def is_leased(connection: Connection, name: str, now: datetime) -> bool:
@@ -178,8 +177,7 @@ def request_run(connection: Connection, name: str, now: datetime) -> None:
 
 def list_runs(connection: Connection, name: str, limit: int) -> list[JobRun]:
     """Return the last runs of a job, newest first."""
-    statement = select(*_RUN).where(JobRunRow.name == name).order_by(JobRunRow.id.desc()).limit(limit)
-    return [JobRun._make(row) for row in connection.execute(statement)]
+    return RUNS.read(connection, RUNS.select(name=name).order_by(JobRunRow.id.desc()).limit(limit))
 
 
 def prune_runs(connection: Connection, name: str, kept_count: int) -> None:

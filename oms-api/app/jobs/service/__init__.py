@@ -7,9 +7,6 @@ therefore be idempotent.
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -26,6 +23,7 @@ from app.database.failures import format_reason
 from app.errors import OmsError
 from app.jobs import queries
 from app.jobs.rules.schedule import JobReport, JobState, compute_lag, get_slot, is_due
+from app.jobs.service.process_lease import build_holder_name
 from app.timestamps import format_timestamp
 
 POLL_SECONDS = 1.0
@@ -100,7 +98,7 @@ class JobRunner:
         self, engine: Engine, jobs: Sequence[Job], now: Now, observe: RunObserver | None = None
     ) -> None:
         self._engine, self._jobs, self._now, self._observe = engine, jobs, now, observe
-        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._holder = build_holder_name()
         urgent, normal = ([job for job in jobs if job.is_urgent is is_urgent] for is_urgent in (True, False))
         self._lanes = [lane for lane in (urgent, normal) if lane]
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="jobs")
