@@ -199,7 +199,7 @@ class Decisions(RuleBasedStateMachine):
 
     @rule(portfolio=PORTFOLIOS)
     def cancel_all(self, portfolio: tuple[str, str]) -> None:
-        self.decide(CancelAll(self.build_origin(), portfolio[1], portfolio[0], None, None, None, None))
+        self.decide(CancelAll(self.build_origin(), *portfolio, None, None, None, None))
 
     @rule(side=st.sampled_from(Side), quantity=QUANTITIES, price=PRICES)
     def record_trade(self, side: Side, quantity: int, price: int) -> None:
