@@ -1,4 +1,4 @@
-"""What the programs of an installation share: the database that they open, and how they report failures."""
+"""Functions of all command-line programs: open the database, run the work, and report failures."""
 
 import sys
 from collections.abc import Callable, Iterator

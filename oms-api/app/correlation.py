@@ -1,4 +1,4 @@
-"""What the current code works for, which every log line names: a request, a run of a job, or a delivery.
+"""The request, job run or delivery that the current code works for. Every log line names it.
 
 W3C Trace Context: https://www.w3.org/TR/trace-context/
 """
@@ -25,13 +25,13 @@ def set_correlation(**ids: str | None) -> None:
 class correlate:  # noqa: N801  # a context manager, four times as fast as one by a generator
     """Name what the code of the block works for."""
 
-    __slots__ = ("_facts", "_token")
+    __slots__ = ("_log_fields", "_token")
 
     def __init__(self, **ids: str | None) -> None:
-        self._facts = {name: value for name, value in ids.items() if value is not None}
+        self._log_fields = {name: value for name, value in ids.items() if value is not None}
 
     def __enter__(self) -> None:
-        self._token = _CURRENT.set(self._facts)
+        self._token = _CURRENT.set(self._log_fields)
 
     def __exit__(self, *_: object) -> None:
         _CURRENT.reset(self._token)

@@ -125,7 +125,7 @@ class OrderRecord(Base):
 
 
 class OrderEventRecord(Base):
-    """One change of an order, append-only, and in `following` those that followed in the same transaction.
+    """A change of an order, append-only, and in `following` the changes after it in the same transaction.
 
     It holds the statuses, time, actor, reason, the broker's message and the execution. A change that keeps
     the status is recorded too, with the same status twice: for example a fill while a request is pending, or

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class MovementKind(StrEnum):
-    """What moved cash. The names are those of the cash ledger; the cash for a fraction is a trade there."""
+    """The kind of a cash movement, named as in the cash ledger. The cash for a fraction is a trade there."""
 
     DIVIDEND = "dividend"
     WITHHOLDING = "withholding"

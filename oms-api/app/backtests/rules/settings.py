@@ -27,7 +27,7 @@ class FeeKind(StrEnum):
 
 
 class CostTerms(NamedTuple):
-    """What fills cost: a dated schedule of the service, or a simple fee."""
+    """The costs of fills: a dated schedule of the service, or a simple fee."""
 
     schedule: Schedule = Schedule.NONE
     flat_fee: Decimal = ZERO
@@ -48,7 +48,7 @@ class InstrumentTerms(NamedTuple):
 
 
 class BacktestSettings(NamedTuple):
-    """What a backtest does with the orders of a strategy.
+    """The rules by which a backtest handles the orders of a strategy.
 
     `product` is that of orders which name none. `limits` are set limits by code, for the portfolio; without
     `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of the

@@ -31,7 +31,7 @@ class DayReturn(NamedTuple):
 
 
 class SetResult(NamedTuple):
-    """What a set of parameters earned."""
+    """The result of a set of parameters."""
 
     parameters: Parameters
     returns: Sequence[DayReturn]

@@ -81,7 +81,7 @@ def parse_rates(text: str) -> list[CarryRate]:
 def find_percent(rates: Sequence[CarryRate], kind: CarryRateKind, day: date, currency: str) -> Decimal:
     """Return the rate of a day: the latest one of the currency, else the latest one of all currencies.
 
-    Of two rates with the same date, the one that is listed later applies. Without a rate it is zero.
+    Of two rates with the same date, the rate that is listed later applies. Without a rate it is zero.
     """
     for rate_currency in (currency, None):
         carry_rates = [

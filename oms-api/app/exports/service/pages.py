@@ -1,4 +1,4 @@
-"""What the exports are read with, and the form in which each is read."""
+"""The services that exports read from, and the pages in which they are read."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

@@ -74,7 +74,7 @@ def find_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Colle
 
 
 def build_matched_write(key: InstrumentKey, since: str) -> BulkWrite:
-    """Return the write that ends the wait of a quote, if it is still the one that has waited since then."""
+    """Return the write that ends the wait of a quote, if it is still the quote that has waited since then."""
     return build_update(_QUOTES, ("unmatched_since",), (*_KEY, "unmatched_since"), [(None, *key, since)])
 
 

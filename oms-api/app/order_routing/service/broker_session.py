@@ -104,7 +104,7 @@ class BrokerSession:
         self._sender.save_progress()
 
     def run_step(self, *, is_idle: bool = True) -> bool:
-        """Read events, send requests and do the other duties of a session. Return whether there was work.
+        """Read events, send requests and do the other tasks of a session. Return whether there was work.
 
         Raises ConnectionChanged or NotApplied.
 
@@ -232,7 +232,7 @@ class BrokerSession:
             self._next_reconciliation = now + interval
 
     def _require_unchanged(self, now: datetime) -> None:
-        """Notice that a person corrected the connection or logged in, without waiting for the next try."""
+        """Detect that a person corrected the connection or logged in, before the next attempt."""
         if now < self._next_status:
             return
         self._next_status, stored = now + STATUS_INTERVAL, self._stored

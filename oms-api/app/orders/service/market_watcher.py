@@ -2,7 +2,7 @@
 
 It handles events that no request triggers: simulated prices, and an order and a quote that two processes
 store at the same time. Correctness does not depend on it, nor on the number of processes that run it. Changes
-that only the clock causes are in `order_duties`.
+that only the clock causes are in `order_jobs`.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ _PRELOADED = (
 
 
 class ChildEnvironment(NamedTuple):
-    """What the program of a child gets: its pipes, the strategy, its limits, and what it prints."""
+    """The environment of a child's program: its pipes, the strategy, its limits, and what it prints."""
 
     channel: ChildChannel
     source: StrategySource

@@ -1,4 +1,4 @@
-"""What a child may use."""
+"""The resources that a child may use."""
 
 from typing import NamedTuple
 

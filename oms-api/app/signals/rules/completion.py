@@ -1,4 +1,4 @@
-"""What became of a signal, by its order."""
+"""The status of a signal by the status of its order."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -12,7 +12,7 @@ MAX_DELAY = timedelta(seconds=10)  # from an input to the order that it caused
 
 
 class DifferenceKind(StrEnum):
-    """What differs.
+    """The kind of a difference.
 
     MISSING: the replay gives it, and it did not happen. EXTRA: it happened, and the replay does not give it.
     """

@@ -1,4 +1,4 @@
-"""What the API shows of strategies."""
+"""The fields of strategies in responses of the API."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

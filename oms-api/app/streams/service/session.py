@@ -47,7 +47,7 @@ class Socket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fanouts:
-    """What connections subscribe to."""
+    """The sources to which connections subscribe."""
 
     events: EventFanout
     quotes: QuoteFanout

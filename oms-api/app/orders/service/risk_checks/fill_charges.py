@@ -22,7 +22,7 @@ _BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, no
 
 
 class ChargedMarket(NamedTuple):
-    """Where an order is charged: the exchange, the currency of its prices, and the portfolio's rate of it."""
+    """The market that charges an order: its exchange, its currency, and the portfolio's rate of that."""
 
     exchange: str
     currency: str
