@@ -1,4 +1,4 @@
-"""Assigns the orders and trades of a portfolio to a worker process; see `forwarding`."""
+"""Assigns the orders of a portfolio to a worker process; see `forwarding`."""
 
 import orjson
 
@@ -8,7 +8,6 @@ from app.forwarding import Forwarder, WorkerSlots
 from app.forwarding.forwarder import PartitionKey
 from app.identity.dependencies import Authentication
 from app.identity.rules.access import Operation
-from app.ledger.routes.recording import TRADE_PATH
 from app.metrics import Metrics
 from app.orders.routes.order_entry import ORDERS_PATH
 
@@ -18,22 +17,19 @@ def build_forwarder(settings: Settings, authentication: Authentication, metrics:
     slots = WorkerSlots.from_environment(settings.web_concurrency)
     if slots is None:
         return None
-    partition_keys = {
-        ("POST", ORDERS_PATH): build_portfolio_key(authentication, Operation.PLACE_ORDER),
-        ("POST", TRADE_PATH): build_portfolio_key(authentication, Operation.REPORT_TRADE),
-    }
+    partition_keys = {("POST", ORDERS_PATH): build_portfolio_key(authentication)}
     return Forwarder(slots, partition_keys, metrics.count_forwarded)
 
 
-def build_portfolio_key(authentication: Authentication, operation: Operation) -> PartitionKey:
-    """Return a function that returns the tenant and the portfolio of a request, as one text.
+def build_portfolio_key(authentication: Authentication) -> PartitionKey:
+    """Return a function that returns the tenant and the portfolio of an order, as one text.
 
     It returns None if the caller is not known without a query, or the body has no portfolio.
     """
 
     def find_portfolio(request: RequestInfo) -> bytes | None:
         try:
-            caller = authentication.find_authorized(request, operation)
+            caller = authentication.find_authorized(request, Operation.PLACE_ORDER)
             name = None if caller is None else orjson.loads(request.body)["portfolio_name"]
         except Exception:  # noqa: BLE001  # this worker meets the same error, and responds
             return None

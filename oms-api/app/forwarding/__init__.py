@@ -1,6 +1,6 @@
 """Forwarding of direct requests between the worker processes of a server.
 
-Each portfolio is assigned to one worker process. A worker forwards the orders and trades of another worker's
+Each portfolio is assigned to one worker process. A worker forwards the orders of another worker's
 portfolios over a Unix socket. Workers therefore seldom wait for each other's row locks, and a worker's
 cache of a portfolio stays current. Locks and versions in the database still make every write correct: a
 worker that cannot reach the other one serves the request itself.
