@@ -33,7 +33,7 @@ class FileEntry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a backup contains.
+    """The manifest of a backup: its contents.
 
     `heads` are the ends of all hash chains at the moment of the backup, by "ledger" and "audit". `sequences`
     are the last values of the database's counters.

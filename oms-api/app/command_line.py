@@ -1,4 +1,4 @@
-"""What the programs of an installation share: the database that they open, and how they report failures."""
+"""Functions that the command-line programs share: they open the database and report failures."""
 
 import sys
 from collections.abc import Callable, Iterator

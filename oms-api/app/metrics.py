@@ -11,7 +11,7 @@ _SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class OrderMetrics:
-    """What this process did with orders and trades. Label values are words of the code."""
+    """Metrics of the orders and trades of this process. Label values are constants of the code."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)
@@ -40,7 +40,7 @@ class OrderMetrics:
 
 
 class SignalMetrics:
-    """What this process did with signals."""
+    """Metrics of the signals of this process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)

@@ -51,7 +51,7 @@ class ReportTargets(NamedTuple):
 
 
 class ReportSources(NamedTuple):
-    """What reports are read with."""
+    """The data sources of reports."""
 
     market: Market
     exits: ExitsReader

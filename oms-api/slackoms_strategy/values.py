@@ -1,4 +1,4 @@
-"""What a strategy sees: bars, quotes, orders, fills and positions. Amounts are decimals, instants UTC."""
+"""The data of a strategy: bars, quotes, orders, fills and positions. Amounts are decimals, instants UTC."""
 
 from array import array
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Side(StrEnum):
 
     @property
     def opposite(self) -> "Side":
-        """The other side."""
+        """The opposite side."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 

@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Handlers(NamedTuple):
-    """What to do with the result of a forwarded request.
+    """The callbacks for the result of a forwarded request.
 
     `lost` is called if the connection ends before the response, when the outcome is unknown.
     """
@@ -45,8 +45,8 @@ class _PendingRequest(NamedTuple):
 class PeerConnection(asyncio.Protocol):
     """A connection to the worker of another slot.
 
-    A request is sent at the end of the event loop's iteration if the other worker has none. Others are
-    gathered for GATHER_SECONDS: that worker is writing, and takes what has arrived after its commit.
+    A request is sent at the end of the event loop's iteration if the other worker has none. Further requests
+    are gathered for GATHER_SECONDS: that worker is writing, and reads them after its commit.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the metrics read: how the background jobs do, what waits, and the value of portfolios."""
+"""Figures for the metrics: the state of background jobs, the sizes of queues, and portfolio values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -85,7 +85,7 @@ class RateLimiter:
         return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
-        """Return what was taken since the last call."""
+        """Return the tokens taken since the last call, by bucket."""
         drained = [Taken(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
         for bucket, _ in drained:
             bucket.taken = 0

@@ -1,4 +1,4 @@
-"""What a sandboxed strategy did with its orders, as JSON values: the service does the same again.
+"""The order commands of a sandboxed strategy as JSON values. The service executes the same commands.
 
 A command is a list without its trailing nulls: `["S", at, symbol, side, type, quantity, …]` submits an
 order, `["C", at, order_id]` cancels one, and `["R", at, order_id, quantity, limit_price, stop_price]`
@@ -26,7 +26,7 @@ _SUBMIT_FIELDS, _REPLACE_FIELDS = 14, 4
 
 
 class CommandKind(StrEnum):
-    """What a command does."""
+    """The kind of a command: submit, cancel or replace an order."""
 
     SUBMIT = "S"
     CANCEL = "C"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class MovementKind(StrEnum):
-    """What moved cash. The names are those of the cash ledger; the cash for a fraction is a trade there."""
+    """The cause of a cash movement, named as in the cash ledger, where cash for a fraction is a trade."""
 
     DIVIDEND = "dividend"
     WITHHOLDING = "withholding"

@@ -27,7 +27,7 @@ class FeeKind(StrEnum):
 
 
 class CostTerms(NamedTuple):
-    """What fills cost: a dated schedule of the service, or a simple fee."""
+    """The costs of fills: a dated schedule of the service, or a simple fee."""
 
     schedule: Schedule = Schedule.NONE
     flat_fee: Decimal = ZERO
@@ -48,11 +48,11 @@ class InstrumentTerms(NamedTuple):
 
 
 class BacktestSettings(NamedTuple):
-    """What a backtest does with the orders of a strategy.
+    """The settings of a backtest: interval, cash, costs, instruments and the handling of orders.
 
-    `product` is that of orders which name none. `limits` are set limits by code, for the portfolio; without
-    `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of the
-    exchange. `actions` are the splits and dividends to book, `carry_rates` the yearly rates of interest
+    `product` is the product of orders that name none. `limits` are set limits by code, for the portfolio;
+    without `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of
+    the exchange. `actions` are the splits and dividends to book, `carry_rates` the yearly rates of interest
     and borrow fees. `base_currency` is that of the portfolio, `currencies` are those in which symbols are
     quoted, where they differ from that of the exchange. `rate_symbols` are currency pairs whose bars the
     strategy does not receive.

@@ -31,7 +31,7 @@ class DayReturn(NamedTuple):
 
 
 class SetResult(NamedTuple):
-    """What a set of parameters earned."""
+    """The returns and the net P&L of a set of parameters."""
 
     parameters: Parameters
     returns: Sequence[DayReturn]

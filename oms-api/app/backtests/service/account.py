@@ -37,7 +37,7 @@ _NO_FILLS = OrderTotals()
 
 
 class ChargeCalculator:
-    """Computes what fills cost. Fees of a day accumulate over all orders, as in the service."""
+    """Computes the charges of fills. Fees of a day accumulate over all orders, as in the service."""
 
     def __init__(self, settings: BacktestSettings, rates: RateTable) -> None:
         self.terms, self._base = settings.costs, settings.currency
@@ -94,7 +94,7 @@ class ChargeCalculator:
     def estimate(
         self, order: BacktestOrder, quantity: Decimal, price: Decimal, at: datetime, rate: Decimal | None
     ) -> Decimal:
-        """Return what filling a quantity at a price costs, as the live risk checks estimate it."""
+        """Return the charges of a fill of a quantity at a price, as the live risk checks estimate them."""
         terms, value = self.terms, multiply(quantity, price)
         if terms.schedule is Schedule.NONE:
             return terms.flat_fee + multiply(convert_amount(value, rate), terms.fee_rate)
@@ -140,7 +140,7 @@ class BacktestAccount:
 
     @property
     def earned(self) -> list[Decimal]:
-        """What each closed round trip earned, net of charges."""
+        """The P&L of each closed round trip, net of charges."""
         return [pnl for tracker in self._trips.values() for pnl in tracker.earned]
 
     def get_position(self, key: HoldingKey) -> Position:

@@ -1,4 +1,4 @@
-"""What the context of a strategy needs of its account and orders, in a backtest and on paper or live."""
+"""The account and the orders that a strategy context uses, in a backtest and on paper or live."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -35,7 +35,7 @@ _new_bar: Callable[[type[Bar], tuple[Any, ...]], Bar] = tuple.__new__
 
 
 class BacktestRun(NamedTuple):
-    """What a backtest computed. `result_hash` is that of its orders, fills and equity."""
+    """The result of a backtest. `result_hash` is the hash of its orders, fills and equity."""
 
     account: BacktestAccount
     points: Sequence[EquityPoint]
@@ -219,7 +219,7 @@ class BacktestEngine:
         """End the instant of some bars of several symbols."""
 
     def _advance_feeds(self, order: Sequence[str]) -> Iterator[tuple[BarFeed, int]]:
-        """Yield the feed and the start of each bar. The caller makes it the current one by `_show_bar`."""
+        """Yield the feed and the start of each bar. The caller shows the bar by `_show_bar`."""
         positions = dict.fromkeys(order, 0)
         for symbol in order:
             feed = self._feeds[symbol]

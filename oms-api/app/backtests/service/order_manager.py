@@ -89,9 +89,9 @@ class OrderManager:
             self._close_order(order, Status.CANCELED, at, "Canceled by the strategy.")
 
     def replace(self, order_id: str, ticket: Ticket, at: int) -> BacktestOrder:
-        """Replace an open order by one with another total quantity or other prices.
+        """Replace an open order by an order with another total quantity or other prices.
 
-        A denied replacement leaves it as it is. Raises ValueError.
+        A denied replacement does not change the open order. Raises ValueError.
         """
         previous = self.find(order_id)
         if previous is None:
@@ -271,7 +271,7 @@ class OrderManager:
             self._exits.cut(open_orders, order.product, self._account.get_order_position(order).quantity, now)
 
     def _reduce_exit(self, order: BacktestOrder, quantity: Decimal, at: int) -> None:
-        """Change the total quantity of a working exit; one that has nothing left is canceled."""
+        """Change the total quantity of a working exit. Cancel the exit if no quantity is left."""
         order.quantity = quantity
         if order.leaves > ZERO:
             self._book.add(order.build_broker_order(order.accepted_at or datetime.fromtimestamp(at, UTC)))

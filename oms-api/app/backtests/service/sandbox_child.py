@@ -86,7 +86,7 @@ class _NoRecorder(Recorder):
 
 
 def prepare(options: Mapping[str, Any]) -> Program:
-    """Load what the engine needs, and return the program for the strategy."""
+    """Load the settings and the rate tables, and return the program for the strategy."""
     settings = parse_settings(options["settings"])
     tables, parameters = load_tables(settings), dict(options["parameters"])
 

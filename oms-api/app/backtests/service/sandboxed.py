@@ -106,7 +106,7 @@ class SandboxedBacktest:
         return frame
 
     def _receive_frame(self, child: Child, kind: str) -> Frame:
-        """Return the next frame, which must be of a kind. Log what the strategy printed."""
+        """Return the next frame, which must be of a kind. Log the output of the strategy."""
         frame = child.receive()
         if frame.kind != kind:
             raise InvalidFrame(f"It sent {frame.kind[:20]!r} when {kind!r} was expected.")
@@ -115,7 +115,7 @@ class SandboxedBacktest:
         return frame
 
     def _compare_claim(self, frame: Frame) -> None:
-        """Compare what the child claims with what was matched here."""
+        """Compare the totals that the child reports with the totals of the orders matched in this process."""
         claimed, computed = frame.fields.get("claim"), self._replay.build_claim()
         if claimed != computed:
             at = format_instant(self._replay.instant)

@@ -1,4 +1,4 @@
-"""What happens between the bars of a backtest at a known instant, such as a split."""
+"""Events between the bars of a backtest at a known instant, such as a split."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
@@ -36,7 +36,7 @@ class ScheduledEvent(NamedTuple):
 class ScheduledEvents:
     """Runs events in time order. Each source yields its own events in time order.
 
-    An event runs before the first bar that begins at its instant or later. What it changes is reported to the
+    An event runs before the first bar that begins at its instant or later. Its changes are reported to the
     strategy at the end of that bar. `next_at` is the instant of the next event.
     """
 

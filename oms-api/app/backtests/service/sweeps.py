@@ -19,7 +19,7 @@ from app.money import format_money
 
 
 class SweepTask(NamedTuple):
-    """What all sets of parameters have in common. The bars are in memory once, and shared by the workers."""
+    """The input that all sets of parameters share. The workers share one copy of the bars in memory."""
 
     strategy: str
     is_trusted: bool

@@ -17,7 +17,7 @@ class ClosedTrip(NamedTuple):
 
 
 class TripStatistics(NamedTuple):
-    """What closed round trips earned. Amounts are net of charges; None without such a round trip."""
+    """Statistics of closed round trips. Amounts are net of charges; None without such a round trip."""
 
     round_trips: int
     win_rate: Decimal | None
@@ -28,7 +28,7 @@ class TripStatistics(NamedTuple):
 
 
 def summarize_trips(trip_pnls: Sequence[Decimal]) -> TripStatistics:
-    """Return the statistics of what round trips earned. One without profit is neither a win nor a loss."""
+    """Return the statistics of the P&L of round trips. A P&L of zero is neither a win nor a loss."""
     wins = [pnl for pnl in trip_pnls if pnl > 0]
     losses = [pnl for pnl in trip_pnls if pnl < 0]
     total_profit, total_loss = sum(wins, ZERO), sum(losses, ZERO)

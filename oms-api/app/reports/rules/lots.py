@@ -14,7 +14,7 @@ from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class Lot(NamedTuple):
-    """What is left of an opening trade, in the portfolio's currency.
+    """The open quantity of an opening trade, in the portfolio's currency.
 
     `charges` is its part of the trade's charges.
     """

@@ -1,4 +1,4 @@
-"""What a strategy prints and logs. It is kept up to a limit, and sent with the next answer."""
+"""The output and log of a strategy. It is kept up to a limit, and sent with the next answer."""
 
 from io import TextIOBase
 

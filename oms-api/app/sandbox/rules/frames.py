@@ -1,7 +1,7 @@
 """Frames between the service and a child: a kind, fields as JSON, and a binary body.
 
 A frame is the lengths of its two parts as 32-bit integers, a JSON array `[kind, fields]`, and the body.
-Nothing in it can run code. What a child sends is not trusted: its size, its form and its numbers are checked.
+Nothing in it can run code. Frames of a child are not trusted: their size, form and numbers are checked.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a child may use."""
+"""The limits of a child process: memory, processor time, elapsed time and log size."""
 
 from typing import NamedTuple
 

@@ -14,7 +14,7 @@ CheckTime = Callable[[], float]  # returns the seconds to wait at most; raises C
 
 
 class ParentChannel:
-    """Writes frames to a child, and reads its frames. It reads while it writes, so that both never wait."""
+    """Writes frames to a child, and reads its frames. It reads while it writes, to avoid a deadlock."""
 
     def __init__(self, incoming: int, outgoing: int, max_bytes: int) -> None:
         self._incoming, self._outgoing, self._max_bytes = incoming, outgoing, max_bytes
@@ -54,7 +54,7 @@ class ParentChannel:
             self._read_available()
 
     def _read_available(self) -> bool:
-        """Read what there is. Return false at the end of the pipe."""
+        """Read the available bytes. Return false at the end of the pipe."""
         try:
             chunk = os.read(self._incoming, _READ_BYTES)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""What became of a signal, by its order."""
+"""The completion of a signal: its ticket, and its outcome, which follows from its order."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -24,7 +24,7 @@ class CancelAction(NamedTuple):
 
 
 class ReplaceAction(NamedTuple):
-    """Replace an order by one with the id `changes.client_order_id`."""
+    """Replace an order by a new order with the id `changes.client_order_id`."""
 
     order_id: str
     changes: OrderChanges

@@ -12,7 +12,7 @@ FIRST_HASH = "0" * 64
 
 
 class InputKind(StrEnum):
-    """What a strategy receives.
+    """The kind of an input that a strategy receives.
 
     START has the code, parameters, bars of the past and saved state. BARS has the bars of one start, ORDER a
     new status of an own order. STOP is the last input of a run.
@@ -73,7 +73,7 @@ def link_inputs(
 
 
 def compute_hash(previous: str, journal_input: JournalInput) -> str:
-    """Return the hash of an input after the one with the hash `previous`."""
+    """Return the hash of an input. `previous` is the hash of the input before it."""
     fields = (
         previous,
         journal_input.tenant_id,

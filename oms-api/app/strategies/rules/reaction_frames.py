@@ -1,7 +1,7 @@
 """Inputs and reactions of a strategy as JSON values, between the host and the process of the strategy.
 
-What the process sends is not trusted. Order ids are not sent: both sides derive them from the input. The host
-sets the name of the strategy. The actions are the commands of backtests, without a time.
+The data of the process is not trusted. Order ids are not sent: both sides derive them from the input. The
+host sets the name of the strategy. The actions are the commands of backtests, without a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ _NO_TIME = 0
 
 
 class ActionScope(NamedTuple):
-    """What the orders of a strategy may name: its own name and its symbols. `prefix` begins their ids."""
+    """The values that orders of a strategy may have: its name and its symbols. `prefix` begins their ids."""
 
     strategy: str
     symbols: Mapping[str, None]
@@ -105,7 +105,7 @@ def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
 
 
 def _complete_ticket(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
-    """Return a ticket with what the strategy does not decide. Raises InvalidCommand."""
+    """Return a ticket with the fields that the host sets. Raises InvalidCommand."""
     if errors := find_shape_errors(ticket):
         raise InvalidCommand(f"{errors[0].field}: {errors[0].message}")
     if ticket.product not in _PRODUCTS:

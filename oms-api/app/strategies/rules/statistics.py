@@ -33,7 +33,7 @@ class StrategyFill(NamedTuple):
 
 
 class StrategyStatistics(NamedTuple):
-    """What the closed round trips of a strategy earned, net of charges.
+    """Statistics of the closed round trips of a strategy, net of charges.
 
     `max_drawdown` is a share of the peak of capital and earnings; None where there is nothing to compute.
     """
@@ -75,7 +75,7 @@ def compute_statistics(fills: Iterable[StrategyFill], capital: Decimal) -> Strat
 
 
 def _list_earnings(fills: Iterable[StrategyFill]) -> list[_Earning]:
-    """Return what each closed round trip earned, and when it closed."""
+    """Return the P&L of each closed round trip, and when it closed."""
     positions: defaultdict[object, Position] = defaultdict(lambda: FLAT)
     trackers: defaultdict[object, TripTracker] = defaultdict(TripTracker)
     earnings: list[_Earning] = []

@@ -1,4 +1,4 @@
-"""Collects what a running strategy has not received yet: order updates, bars and quotes."""
+"""Collects the inputs that a running strategy has not received yet: order updates, bars and quotes."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ BAR_DELAY = timedelta(milliseconds=500)  # a quote may reach the database that m
 
 
 class Tracked:
-    """What a strategy knows of an order: its id, and how many of its events and fills were delivered."""
+    """The delivery state of an order: its id, and how many of its events and fills were delivered."""
 
     __slots__ = ("event_count", "fills", "order_id")
 

@@ -1,4 +1,4 @@
-"""What the API shows of strategies."""
+"""The API representation of strategies."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

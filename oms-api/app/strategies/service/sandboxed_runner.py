@@ -83,7 +83,7 @@ class SandboxedRunner:
 
 
 class _LogBudget:
-    """Logs what a strategy prints, up to a limit in each minute."""
+    """Logs the output of a strategy, up to a limit in each minute."""
 
     def __init__(self, name: str) -> None:
         self._name = name

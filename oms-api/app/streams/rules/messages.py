@@ -21,7 +21,7 @@ _FIELDS = {
 
 
 class ChannelKind(StrEnum):
-    """What a channel carries."""
+    """The kind of data of a channel."""
 
     ORDERS = "orders"
     POSITIONS = "positions"

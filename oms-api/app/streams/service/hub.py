@@ -1,4 +1,4 @@
-"""What the connections of a process share."""
+"""The objects that the stream connections of a process share."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass

@@ -56,7 +56,7 @@ class Outbox:
             self.put(frame or build_item_frame(kind, list(items.items())))
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Let the connection be closed. What waits is dropped."""
+        """Let the connection be closed. Drop the waiting messages."""
         if not self.closed.done():
             self.closed.set_result(StreamClosed(code, reason))
         self._frames.clear()

@@ -47,7 +47,7 @@ class Socket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fanouts:
-    """What connections subscribe to."""
+    """The sources that connections subscribe to: events, quotes and portfolio values."""
 
     events: EventFanout
     quotes: QuoteFanout

@@ -34,7 +34,7 @@ class PortfolioText(NamedTuple):
 
 
 class _Client:
-    """What one connection wants: the name keys of portfolios, and what it was sent last."""
+    """The subscription of a connection: the name keys of portfolios, and the values that were sent last."""
 
     def __init__(self, tenant_id: int, portfolios: frozenset[str] | None) -> None:
         self.tenant_id, self.portfolios = tenant_id, portfolios
