@@ -15,7 +15,7 @@ from tests.support.service import build_settings
 pytestmark = pytest.mark.any_database
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
-# What is taken as it stands, without people and tenants around it.
+# Routes of trading, without those of people and tenants.
 TRADING = tuple(
     f"/api/v1/{name}"
     for name in (

@@ -85,7 +85,7 @@ class Members:
         return f"slack:{self.team}:U{role.value.upper()}"
 
     def headers(self, role: Role) -> dict[str, str]:
-        """Return what the bot sends for that person."""
+        """Return the headers that the bot sends for that person."""
         return {"X-API-Key": self.key, "X-On-Behalf-Of": self.person(role)}
 
 

@@ -37,7 +37,7 @@ SETTINGS = BacktestSettings(
 
 @pytest.fixture
 def write_strategy(tmp_path, monkeypatch):
-    """Return what writes the body of a strategy's `on_bar` to a separate module."""
+    """Return a function that writes the body of a strategy's `on_bar` to a separate module."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(body, head=""):

@@ -85,7 +85,7 @@ class Exchange:
         victim.start()
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill the services that still run."""
         for oms in self._running:
             oms.remove()
 

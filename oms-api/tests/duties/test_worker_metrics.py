@@ -22,7 +22,7 @@ def fail_job(_):
 
 @pytest.fixture
 def metrics_of_runs(engine):
-    """Provide the metrics of a worker that has run two jobs, one of which fails."""
+    """Provide the metrics of a worker that has run two jobs. One job fails."""
     metrics = Metrics()
     duties = [Duty("good", PERIOD, lambda _: None), Duty("bad", PERIOD, fail_job)]
     runner = DutyRunner(engine, duties, lambda: NOON, metrics.count_duty_run)

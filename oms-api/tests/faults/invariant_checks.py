@@ -66,7 +66,7 @@ FLAT: Position = (0, 0, 0)
 
 
 def find_faults(journal: Journal, database_url: str) -> list[str]:
-    """Return what is wrong, nothing when all is well."""
+    """Return the violated invariants."""
     tables = _read(database_url, ("trades", "portfolios", "positions", "events"))
     faults = [f"unexpected answer: {answer}" for answer in journal.unexpected]
     faults += _check_journal(journal, tables["trades"])

@@ -87,6 +87,6 @@ class Journal:
             return [intent for intent in self.intents.values() if intent.unresolved]
 
     def acknowledged(self) -> list[Intent]:
-        """Return what was acknowledged."""
+        """Return the acknowledged requests."""
         with self._lock:
             return [intent for intent in self.intents.values() if intent.acknowledged]

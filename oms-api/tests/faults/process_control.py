@@ -186,7 +186,7 @@ class OmsProcess:
         assert self.process.wait(seconds) == -signal.SIGKILL, self.log()[-3000:]
 
     def log(self) -> str:
-        """Return what it logged."""
+        """Return the log of the process."""
         return self._logs.read_text(errors="replace")
 
     def remove(self) -> None:

@@ -84,7 +84,7 @@ class ScriptedBroker(PaperBroker):
         return [] if self.is_silent else super().list_events(after)
 
     def list_execution_charges(self) -> Sequence[Charged]:
-        """Return what the broker charged for all executions."""
+        """Return the charges of the broker for all executions."""
         return self.charges
 
     def report(self, *events: BrokerEvent) -> None:

@@ -1,6 +1,6 @@
-"""Exits that we emulate, over the adapters of Alpaca and Kite: at most the position rests at the broker.
+"""Emulated exits, over the adapters of Alpaca and Kite: at most the position works at the broker.
 
-`test_emulated_exits` has all cases, on a scripted broker. These run through the real protocols.
+`test_emulated_exits` has all cases, on a scripted broker. These tests use the real protocols.
 """
 
 import random

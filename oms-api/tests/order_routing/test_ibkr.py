@@ -662,8 +662,8 @@ def trade_brackets_at_random(draw, routing, tws, count):
 def move_price(routing, tws, bid):
     """Quote a price to both sides. No quote lets exits sell more than is held.
 
-    Exits that TWS keeps have the quantity of their entry until they are cut, and one that joined its pair
-    after a fill has its former quantity until it is canceled. The price waits for both.
+    Exits that TWS keeps have the quantity of their entry until they are cut. An exit that joined its
+    pair after a fill has its former quantity until it is canceled. The price waits for both.
     """
 
     def quote():

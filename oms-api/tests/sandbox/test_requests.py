@@ -27,7 +27,7 @@ class Mine(Strategy):
 
 @pytest.fixture
 def start_child(tmp_path, monkeypatch):
-    """Return what starts a child with the code in a package."""
+    """Return a function that starts a child with the code in a package."""
     folder = tmp_path / "answering_code"
     folder.mkdir()
     (folder / "__init__.py").write_text("", encoding="utf-8")

@@ -67,7 +67,7 @@ class Installation:
         return str(webhook.get("secret", ""))
 
     def keep_running(self) -> None:
-        """Start what has ended."""
+        """Start the programs and services that have ended."""
         for program in self.programs:
             program.keep_running()
         for service in self.services:

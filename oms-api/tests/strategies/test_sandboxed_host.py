@@ -1,4 +1,4 @@
-"""Strategies on paper in a sandbox: the same results, and one that misbehaves harms nobody."""
+"""Strategies on paper in a sandbox: the same results, and no harm from a faulty strategy."""
 
 import logging
 import os

@@ -25,7 +25,7 @@ _NEW_TENANT = """
 """
 
 
-# What a portfolio shows of the present alone.
+# The figures of a portfolio that depend on the current prices or time.
 VALUES = {
     *("equity", "gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl"),
     *("buying_power", "settled_cash", "unsettled_cash"),

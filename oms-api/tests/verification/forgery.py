@@ -51,7 +51,7 @@ def connect_without_guards(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
-    """Undo what is done inside."""
+    """Roll back the changes of the block."""
     connection.exec_driver_sql("SAVEPOINT forged")
     try:
         yield

@@ -27,7 +27,7 @@ from tests.verification.workspace import fill_tables
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
 DOCUMENT = Path(__file__).parents[3] / "docs" / "runbooks" / "verify-and-rebuild.md"
 EVERY_COLUMN = {name: {column.name for column in table.c} for name, table in TABLES.items()}
-# What cannot be proven, by table; DELETED stands for a row that is gone.
+# The columns that verification cannot prove, by table. DELETED stands for a deleted row.
 DELETED = "a deleted row"
 UNPROVEN: dict[str, set[str]] = {
     "admin_requests": EVERY_COLUMN["admin_requests"] | {DELETED},

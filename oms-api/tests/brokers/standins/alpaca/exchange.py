@@ -151,7 +151,7 @@ class Exchange:
                 return asset
         raise AlpacaError(404, _NOT_FOUND, f"asset not found for {name}")
 
-    # What a test or a demo makes happen
+    # Actions of a test or a demo
 
     def quote(
         self, symbol: str, bid: str, ask: str, bid_size: str | None = None, ask_size: str | None = None

@@ -160,7 +160,7 @@ class Exchange:
             self.charge(execution)
 
     def _cross(self) -> None:
-        """Fill what crosses a request on its way."""
+        """Apply the fills that happen while a request is on its way."""
         crossing, self.crossing = self.crossing, {}
         for order in [resting for resting in self.orders if resting.ref in crossing and resting.is_open]:
             quantity = min(Decimal(crossing[order.ref]), order.remaining)
