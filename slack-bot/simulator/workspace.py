@@ -14,7 +14,7 @@ SYSTEM_USER_ID = "USLACKBOT"
 
 @dataclass(frozen=True)
 class Team:
-    """A workspace: the app's own, or one that shares a channel with it."""
+    """A workspace: the app's own, or a workspace that shares a channel with it."""
 
     id: str
     name: str

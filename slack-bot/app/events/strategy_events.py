@@ -13,7 +13,7 @@ def show_strategy(services: Services, event: Event) -> None:
 
 
 def answer_backtest(services: Services, event: Event) -> None:
-    """Send the result of a backtest to the person who asked for it. Others are of programs."""
+    """Send the result of a backtest to the person who requested it. Programs get none."""
     person = find_person(str(event.payload.get("actor") or ""))
     if person is not None and person.team == services.team:
         send_backtest_result(services, person, event.payload, event.id)

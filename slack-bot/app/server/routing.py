@@ -25,7 +25,7 @@ Next = Callable[[], BoltResponse]
 
 
 def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltResponse | None:
-    """Answer a request in the workspace that it belongs to. None for requests that belong to none."""
+    """Answer a request in its workspace. Return None for requests without a workspace."""
     if req.body.get("type") == "url_verification" or "ssl_check" in req.body:
         return None
     team = req.context.team_id

@@ -182,7 +182,7 @@ def _find_thread(services: Services, notification: Notification) -> str | None:
 
 
 def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
-    """Keep what is sent later. What a channel refuses goes to its owner, else it is given up."""
+    """Keep messages to send later. A message that its channel refuses goes to its owner, or is given up."""
     if isinstance(error, SlackRateLimited | SlackRefused):
         for notification in rows:
             services.notifications.retract(notification.key)
@@ -203,7 +203,7 @@ def _is_final(error: SlackError) -> bool:
 
 
 def _send_single(services: Services, notifications: Iterable[Notification]) -> list[Notification]:
-    """Send those that each have a message of their own. Return the others."""
+    """Send the notifications that need a separate message. Return the others."""
     grouped_notifications = []
     for notification in notifications:
         if send := SENDERS.get(notification.event_type):
