@@ -40,7 +40,7 @@ class ParentChannel:
         """Return the next frame. Raises InvalidFrame, and ChildKilled if the child has ended."""
         while not self._frames:
             if self._poll.poll(1000 * check_time()) and not self._read_available():
-                raise ChildKilled("It ended by itself.")
+                raise ChildKilled("The strategy process exited unexpectedly.")
         return self._frames.popleft()
 
     def _wait_to_write(self, seconds: float) -> None:
@@ -74,5 +74,5 @@ class ParentChannel:
             text, body = bytes(self._buffer[HEADER.size : middle]), bytes(self._buffer[middle:end])
             del self._buffer[:end]
             if len(self._frames) >= _MAX_WAITING_FRAMES:
-                raise ChildKilled("It sent answers that nobody asked for.")
+                raise ChildKilled("The strategy process sent more answers than requested.")
             self._frames.append(parse_frame(text, body))

@@ -22,5 +22,5 @@ def send_request(child: Child, fields: Mapping[str, Any]) -> Reply:
     reply_fields, log = frame.fields.get("fields"), frame.fields.get("log")
     if frame.kind != "reply" or not isinstance(reply_fields, dict) or not isinstance(log, str):
         child.kill()
-        raise InvalidFrame("It sent something else than a reply.")
+        raise InvalidFrame("The strategy process sent a message that is not a reply.")
     return Reply(reply_fields, log)

@@ -64,13 +64,15 @@ def parse_reaction(fields: Mapping[str, Any], sequence: int, scope: ActionScope)
     """Return the reaction to an input. Raises InvalidFrame, and MessageLimitExceeded for too many actions."""
     actions, state = fields.get("actions"), fields.get("state")
     if fields.get("sequence") != sequence or not isinstance(actions, list) or not isinstance(state, str):
-        raise InvalidFrame("It sent something else than a reaction to its input.")
+        raise InvalidFrame("The strategy process sent a message that is not a reaction to its input.")
     if len(actions) > MAX_ACTIONS:
-        raise MessageLimitExceeded(f"It wanted {len(actions)} orders at once; at most {MAX_ACTIONS} may be.")
+        raise MessageLimitExceeded(
+            f"The strategy sent {len(actions)} order commands at once; at most {MAX_ACTIONS} are allowed."
+        )
     try:
         parsed_actions = _parse_actions(actions, scope)
     except InvalidCommand as error:
-        raise InvalidFrame(f"It sent a wrong command: {error}.") from None
+        raise InvalidFrame(f"The strategy process sent an invalid command: {error}.") from None
     _require_state(state)
     return Reaction(tuple(parsed_actions), state)
 
@@ -117,11 +119,15 @@ def _complete_ticket(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
 def _require_state(state: str) -> None:
     """Raise InvalidFrame unless a state can be stored, and given to the strategy at its next start."""
     if len(state) > MAX_STATE_BYTES:
-        raise InvalidFrame(f"Its state has {len(state)} bytes; at most {MAX_STATE_BYTES} are allowed.")
+        raise InvalidFrame(
+            f"The state of the strategy has {len(state)} bytes; at most {MAX_STATE_BYTES} are allowed."
+        )
     try:
         saved = orjson.loads(state)
         orjson.dumps([[saved]])  # it is stored inside of other values
     except (ValueError, TypeError):
-        raise InvalidFrame("It sent a state that is not JSON.") from None
+        raise InvalidFrame("The strategy process sent a state that is not JSON.") from None
     if not isinstance(saved, dict) or saved.keys() != {"state", "account", "orders"}:
-        raise InvalidFrame("It sent a state that is not that of a strategy.")
+        raise InvalidFrame(
+            "The strategy process sent a state whose fields are not `state`, `account` and `orders`."
+        )
