@@ -95,7 +95,7 @@ def add_ibkr(
 
 
 def show_reports(programs: list[Program], bot: Mapping[str, str]) -> None:
-    """Let the bot post what it reports of brokers in a channel of the simulator, unless one is set.
+    """Let the bot post its broker reports in a channel of the simulator, unless a channel is set.
 
     `bot` holds the values of its `.env`.
     """

@@ -34,7 +34,7 @@ DONE, FAILED, CANNOT = 0, 1, 2
 
 
 class CompletedRun(NamedTuple):
-    """A finished run: what it computed, its result, and how long it took."""
+    """A finished run: the run of the engine, its result as JSON values, and its duration in seconds."""
 
     run: BacktestRun
     result: dict[str, Any]

@@ -16,7 +16,7 @@ TEXT_FIELDS = ("title", "submit", "close")
 
 @dataclass
 class View:
-    """An open form or a home tab. ``content`` is what the app sent, with all ids filled in."""
+    """An open form or a home tab. ``content`` is the content that the app sent, with all ids filled in."""
 
     id: str
     user: str

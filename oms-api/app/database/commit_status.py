@@ -1,4 +1,4 @@
-"""Find out what became of a transaction whose COMMIT got no response (PostgreSQL)."""
+"""Find the commit status of a transaction whose COMMIT got no response (PostgreSQL)."""
 
 from enum import StrEnum
 from typing import Any

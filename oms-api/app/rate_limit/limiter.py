@@ -93,7 +93,7 @@ class RateLimiter:
         return drained
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Set the shared `level`, less what was taken here since."""
+        """Set the shared `level`, less the tokens taken here since."""
         bucket.refill(self._clock())
         bucket.level = min(bucket.level, level - bucket.taken)
 

@@ -52,7 +52,7 @@ class Pool(Protocol):
     """Buckets of one process that are shared with other processes."""
 
     def start_recording(self) -> None:
-        """Start to record what is taken."""
+        """Start to record the taken tokens."""
 
     @property
     def has_touched(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
-CLAIM_SECONDS = 30.0  # after a crash or a failure, what was not sent is sent again
+CLAIM_SECONDS = 30.0  # after a crash or a failure, unsent notifications are sent again
 
 
 @dataclass(frozen=True)

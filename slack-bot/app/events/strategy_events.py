@@ -8,7 +8,7 @@ from app.services.strategies.threads import show_strategy_event
 
 
 def show_strategy(services: Services, event: Event) -> None:
-    """Show in the channel for reports what happened to a strategy."""
+    """Show an event of a strategy in the channel for reports."""
     show_strategy_event(services, event.type, event.payload, event.id)
 
 

@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def encrypt_stored_secrets(bot: Bot) -> None:
-    """Encrypt with the first key what later keys of the setting have encrypted. Raises `ConfigError`."""
+    """Encrypt secrets of other keys of the setting with its first key. Raises `ConfigError`."""
     try:
         if count := bot.services.installations.encrypt_again():
             log.info("Workspaces encrypted with the current key", extra={"count": count})

@@ -115,7 +115,7 @@ class InstallationStore:
         return [self._build(row) for row in self._database.execute(f"{_SELECT} ORDER BY installed_at, team")]
 
     def encrypt_again(self) -> int:
-        """Encrypt with the current key what earlier keys have encrypted. Return the number of workspaces."""
+        """Encrypt secrets of earlier keys with the current key. Return the number of workspaces."""
         count = 0
         for team, token, key in self._database.execute("SELECT team, bot_token, oms_key FROM installations"):
             if self._keys.is_current(token) and self._keys.is_current(key):

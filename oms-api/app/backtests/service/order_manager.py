@@ -99,7 +99,7 @@ class OrderManager:
         if errors := find_shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         quantity = ticket.quantity or ZERO
-        if previous.parent_id is not None:  # an exit never grows beyond what it protects
+        if previous.parent_id is not None:  # an exit never grows beyond the quantity that it protects
             quantity = min(quantity, previous.quantity)
         order = self._create_order(ticket, quantity, at, previous.parent_id)
         order.filled_quantity, order.filled_value = previous.filled_quantity, previous.filled_value
@@ -204,7 +204,7 @@ class OrderManager:
     def _apply_event(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
         """Apply an event of the market at the start of a bar. The strategy is notified at the bar's end."""
         order = self.open[symbol].get(event.order_id)
-        if order is None:  # an earlier fill of the bar has closed what this exit protects
+        if order is None:  # an earlier fill of the bar has closed the position of this exit
             return
         if isinstance(event, Executed) and event.quantity > order.leaves:
             event = event._replace(quantity=order.leaves, value=multiply(order.leaves, event.price))
@@ -261,7 +261,7 @@ class OrderManager:
                     self.open[symbol][working_order.id].quantity = working_order.quantity
 
     def _release_exits(self, order: BacktestOrder, now: int) -> None:
-        """Let the exits of a filled entry work, and cut exits to what is left of the position."""
+        """Let the exits of a filled entry work, and reduce exits to the open position."""
         open_orders = self.open.get(order.ticket.symbol, {})
         if order.has_exits:
             for exit_order in self._exits.grow(order, open_orders, now):

@@ -51,7 +51,7 @@ class SandboxedStrategyCode(NamedTuple):
 
 
 class SandboxedBacktest:
-    """Runs one strategy once. `program` is what the child runs beside the strategy."""
+    """Runs one strategy once. `program` is the program that the child runs beside the strategy."""
 
     def __init__(
         self, symbols: Sequence[str], settings: BacktestSettings, recorder: Recorder,

@@ -10,7 +10,7 @@ from app.performance.rules.values import CONTEXT
 
 
 class ClosedTrip(NamedTuple):
-    """A round trip: when it closed, and what it earned net of charges."""
+    """A round trip: when it closed, and its P&L net of charges."""
 
     closed_at: datetime
     net_pnl: Decimal

@@ -1,4 +1,4 @@
-"""Historical value at risk: what the current positions would have lost on each of the last days."""
+"""Historical value at risk: the loss of the current positions at the price changes of the last days."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date

@@ -34,7 +34,7 @@ class ParentChannel:
             except BlockingIOError:
                 self._wait_to_write(check_time())
             except BrokenPipeError:
-                return  # what the child sent last states why it has ended
+                return  # the last frame of the child states why it has ended
 
     def receive(self, check_time: CheckTime) -> Frame:
         """Return the next frame. Raises InvalidFrame, and ChildKilled if the child has ended."""

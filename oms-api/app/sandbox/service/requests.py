@@ -9,7 +9,7 @@ from app.sandbox.service.children import Child
 
 
 class Reply(NamedTuple):
-    """The answer of a child: its fields, which are not trusted, and what the strategy printed and logged."""
+    """The answer of a child: its fields, which are not trusted, and the output and log of the strategy."""
 
     fields: Mapping[str, Any]
     log: str

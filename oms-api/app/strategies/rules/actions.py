@@ -34,7 +34,7 @@ Action = PlaceAction | CancelAction | ReplaceAction
 
 
 class Reaction(NamedTuple):
-    """The actions of a strategy after an input, in order, and what it needs to go on from there as JSON."""
+    """The actions of a strategy after an input, in order, and its state after them as JSON."""
 
     actions: tuple[Action, ...]
     state: str

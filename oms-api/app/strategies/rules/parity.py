@@ -1,4 +1,4 @@
-"""Differences between what a strategy did and what the replay of its journal gives."""
+"""Differences between the live run of a strategy and the replay of its journal."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -126,7 +126,7 @@ def _compare_terms(
 def compare_fill(
     order_id: str, live_fill: ComparedFill, candidates: Iterable[ComparedFill]
 ) -> list[ParityDifference]:
-    """Return the differences of a fill from what matching gives; `candidates` are by the quotes of then."""
+    """Return the differences of a fill from the matched fills `candidates`, at the quotes of its time."""
     replayed_fills = list(candidates)
     if live_fill in replayed_fills:
         return []

@@ -56,7 +56,7 @@ NO_STATISTICS = StrategyStatistics(0, 0, 0, None, ZERO, None, None)
 
 
 def compute_statistics(fills: Iterable[StrategyFill], capital: Decimal) -> StrategyStatistics:
-    """Return the statistics of fills in time order. `capital` is what the returns are measured against."""
+    """Return the statistics of fills in time order. `capital` is the base of the returns."""
     earnings = _list_earnings(fills)
     if not earnings:
         return NO_STATISTICS

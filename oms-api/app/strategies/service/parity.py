@@ -44,7 +44,7 @@ class NoJournal(Exception):
 
 
 class ParityReport(NamedTuple):
-    """How many orders and fills were compared, and what differs."""
+    """The numbers of compared orders and fills, and the differences."""
 
     orders: int
     fills: int

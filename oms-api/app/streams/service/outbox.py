@@ -64,7 +64,7 @@ class Outbox:
         self._is_drained.set()
 
     async def drain(self) -> None:
-        """Wait until less than half of what may wait is waiting, or the connection is closed."""
+        """Wait until at most half of the limits is waiting, or the connection is closed."""
         await self._is_drained.wait()
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The result of an attempt to deliver an event, and what to do next."""
+"""The result of an attempt to deliver an event, and the decision after it."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime

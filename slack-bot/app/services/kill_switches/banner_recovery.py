@@ -1,4 +1,4 @@
-"""Post the banners that bots left when they were killed or did not learn what the OMS did."""
+"""Post the banners that bots left when they were killed or the result of the OMS was unknown."""
 
 import logging
 from datetime import datetime

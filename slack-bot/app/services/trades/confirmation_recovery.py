@@ -1,4 +1,4 @@
-"""Send confirmations that are still owed, after asking the OMS what it recorded."""
+"""Send pending confirmations, after reading the recorded trades from the OMS."""
 
 import logging
 import time

@@ -81,7 +81,7 @@ class StreamReader:
         except RedisError:
             raise
         except Exception:  # noqa: BLE001  # logged; the other entries and the next delivery must be tried
-            if len(entries) > 1:  # find the one that fails
+            if len(entries) > 1:  # find the entry that fails
                 for entry in entries:
                     await self._handle_entries([entry])
                 return
