@@ -287,7 +287,7 @@ def test_documented_examples_are_accepted(document, api):
 
 
 def send_body(api, method, path, body):
-    """Send a body to what a desk has: a trade, and an order that waits."""
+    """Send a body to a path with the ids of an existing trade, portfolio or working order."""
     trade = api.record_trade()
     here = {
         "trade_id": trade["trade_id"],

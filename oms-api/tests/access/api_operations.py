@@ -23,7 +23,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @dataclass(frozen=True)
 class Call:
-    """An operation: how it is asked, and what the document says of it."""
+    """An operation: its request, and its description in the OpenAPI document."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""Compare an adapter's table with its venue: the venue takes what the table allows, and gets nothing else."""
+"""Compare an adapter's table with its venue: the venue gets only allowed orders, and accepts them."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence

@@ -33,7 +33,7 @@ class BrokerSetup(NamedTuple):
 
 
 def list_event_types(stage: BrokerSetup, order_id: str) -> list[type]:
-    """Return the kinds of what the broker said of an order, in order."""
+    """Return the kinds of the broker's reports of an order, in order."""
     return [
         type(broker_event.event)
         for broker_event in stage.broker.list_events()

@@ -1,4 +1,4 @@
-"""The job that verifies hash chains finds forged rows, and stores what it has verified."""
+"""The job that verifies hash chains finds forged rows, and stores its progress."""
 
 from contextlib import contextmanager
 from datetime import timedelta

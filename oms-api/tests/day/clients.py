@@ -36,7 +36,7 @@ EXPECTED = {
 
 @dataclass
 class Intent:
-    """A request, written down before it is sent, and what was said to it in the end."""
+    """A request, recorded before it is sent, and its final response."""
 
     kind: str
     path: str
@@ -234,7 +234,7 @@ class Quoter(Actor):
 
 
 class Switcher(Actor):
-    """Turns kill switches, and back; what it leaves in the end is ACTIVE."""
+    """Sets kill switches, and sets them back. In the end, all are ACTIVE."""
 
     @override
     def act(self) -> None:

@@ -170,7 +170,7 @@ class _Book:
         self._at, self._trade_id = row["created_at"], row["trade_id"]
 
     def _remove_field(self, reversal: Row) -> Position:
-        """Replay the symbol up to the reversal, without what was undone by then."""
+        """Replay the symbol up to the reversal, without the trades that are reversed by then."""
         past = [row for row in self._rows[: reversal["sequence"]] if row["symbol"] == reversal["symbol"]]
         undone = {row["reverses"] for row in past}
         position = FLAT

@@ -39,7 +39,7 @@ class Journal:
         self._reversible: list[str] = []
 
     def record_intent(self, key: str, path: str, body: dict[str, Any]) -> Intent:
-        """Write down what is about to be sent."""
+        """Record a request before it is sent."""
         intent = Intent(key, path, body)
         with self._lock:
             assert key not in self.intents, f"{key} is used twice by the client"

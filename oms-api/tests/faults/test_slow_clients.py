@@ -77,7 +77,7 @@ def read_rest(client: socket.socket) -> bytes:
 
 
 def send_slowly(client: socket.socket, piece: bytes) -> bytes:
-    """Send the same piece again and again until the server answers or hangs up; return what it said."""
+    """Send the same piece again and again until the server responds or closes. Return its response."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     try:
         while is_silent(client, 0.02):

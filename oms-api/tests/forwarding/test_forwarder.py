@@ -39,7 +39,7 @@ class Worker:
 
 
 class Request:
-    """A request of a client of a worker, and what became of it."""
+    """A request of a client of a worker, and its result."""
 
     def __init__(self, body):
         self.result_future = asyncio.get_running_loop().create_future()

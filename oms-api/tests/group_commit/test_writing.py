@@ -143,7 +143,7 @@ def test_transient_failure_costs_one_more_transaction(engine):
         submit_all(writer, ["next"])
     assert handler.batches == [works, works, ["next"]]
     first, second, third = handler.retained
-    assert first is second  # what a handler keeps between the attempts
+    assert first is second  # the data that a handler keeps between the attempts
     assert third is not first
 
 

@@ -1,4 +1,4 @@
-"""The OMS in processes of its own at the stand-ins of three brokers, and what cuts its connections."""
+"""The OMS in separate processes at the stand-ins of three brokers, and faults that cut its connections."""
 
 import random
 import secrets
@@ -37,7 +37,7 @@ FINAL = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "DENIED", "REPLA
 
 
 class Account(NamedTuple):
-    """A portfolio, its broker, what it trades there, and the fields of its orders."""
+    """A portfolio, its broker, its symbol, and the fields of its orders."""
 
     portfolio: str
     currency: str

@@ -187,7 +187,7 @@ class RoutingHarness:
         return self.harness.get_order(order)
 
     def list_executions(self) -> list[tuple[Any, ...]]:
-        """Return (execution id, quantity) of what is booked."""
+        """Return (execution id, quantity) of the booked executions."""
         return self.harness.query("SELECT execution_id, quantity FROM executions ORDER BY execution_id")
 
     def list_open_requests(self) -> list[tuple[Any, ...]]:

@@ -22,7 +22,7 @@ FAULTS = ("cut_before", "cut_after", "status", "status_after")
 
 @dataclass
 class Venue:
-    """The OMS at a stand-in, and what both have."""
+    """The OMS at a stand-in, and the state of both."""
 
     routing: RoutingHarness
     stand_in: Any

@@ -690,7 +690,7 @@ def list_uncut_exits(orders):
 
 
 def list_larger_exits(orders):
-    """Return the exits with more left to sell than the other one of their OCA group."""
+    """Return the exits with a larger leaves quantity than the other exit of their OCA group."""
     pairs = permutations([order for order in orders if order.is_open and order.oca_group], 2)
     return [
         order

@@ -160,7 +160,7 @@ class FailingIntake:
 
 
 def read_repeatedly(redis_server, intake, monkeypatch):
-    """Let a consumer read several times, which claims what others left pending at once."""
+    """Let a consumer read several times, which immediately claims entries that others left pending."""
     changes = {"CLAIM_AFTER_MILLISECONDS": 0, "BLOCK_MILLISECONDS": 1, "CLAIM_SECONDS": 0.0}
     for name, value in (changes | {"RETRY_SECONDS": 0.01}).items():
         monkeypatch.setattr(stream_reader, name, value)

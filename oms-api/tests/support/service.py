@@ -194,7 +194,7 @@ class ApiClient:
         return body
 
     def get_recorded_values(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
-        """Return a portfolio without what only the present has."""
+        """Return a portfolio without the figures of current prices or time."""
         portfolio = self.get_portfolio(name, **params)
         return {field: portfolio[field] for field in portfolio if field not in VALUES}
 

@@ -179,7 +179,7 @@ def list_unnoticed_columns(
 ) -> set[str]:
     """Return the columns of rows that can be forged unnoticed.
 
-    If `is_brief` is true, each is forged once, and what cannot be proven is left alone.
+    If `is_brief` is true, each column is forged once, and unproven columns are left out.
     """
     tables = set()
     left_alone = UNPROVEN.get(table.name, set()) if is_brief else set()

@@ -1,4 +1,4 @@
-"""Each check: what it denies, what it passes, and the numbers of its denial."""
+"""Each check: denied orders, passing orders, and the numbers of a denial."""
 
 from decimal import Decimal
 

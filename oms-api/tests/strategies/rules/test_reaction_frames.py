@@ -1,4 +1,4 @@
-"""Reactions of a strategy's process: what it sends back is what it did, and anything else is refused."""
+"""Reactions of a strategy process: valid reactions are parsed, and everything else is refused."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

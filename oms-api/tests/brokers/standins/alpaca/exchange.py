@@ -1,4 +1,4 @@
-"""The state of the stand-in: orders, executions, positions, cash and quotes, and what changes them."""
+"""The state of the stand-in: orders, executions, positions, cash and quotes, and their changes."""
 
 import threading
 import uuid

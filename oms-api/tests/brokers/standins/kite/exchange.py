@@ -1,4 +1,4 @@
-"""The state of the stand-in: orders, trades, positions, cash and quotes, and what changes them."""
+"""The state of the stand-in: orders, trades, positions, cash and quotes, and their changes."""
 
 import itertools
 import threading
