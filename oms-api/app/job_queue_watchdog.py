@@ -34,7 +34,7 @@ class JobQueueWatchdog:
         self._received_at = monotonic_seconds()
 
     def start(self, queues: Iterable[str]) -> None:
-        """Check in a thread of its own until the process ends. The worker reads these queues."""
+        """Check in a separate thread until the process ends. The worker reads these queues."""
         self._queues = tuple(queues)
         self.note_receipt()
         threading.Thread(target=self._check_forever, name="watchdog", daemon=True).start()

@@ -85,7 +85,7 @@ class PeerConnection(asyncio.Protocol):
         return True
 
     def _gather(self, frame: bytes) -> None:
-        """Send a frame soon, together with those that follow."""
+        """Send a frame soon, together with the frames after it."""
         self._unsent.append(frame)
         count = len(self._unsent)
         if count == MAX_GATHERED or len(self._pending) == 1:

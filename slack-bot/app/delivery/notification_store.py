@@ -120,7 +120,7 @@ class NotificationStore:
 
 @dataclass
 class NotificationClaim:
-    """The right to send one notification at once, outside the queue of those that are due."""
+    """The right to send one notification at once, outside the queue of due notifications."""
 
     store: NotificationStore
     key: str

@@ -40,7 +40,7 @@ class PendingOrderStore:
         self._is_dead = storage.bots.is_dead("owner")
 
     def add(self, pending: PendingOrder) -> None:
-        """Store an order before it is sent. An order that another bot has stored stays as it is."""
+        """Store an order before it is sent. An order that another bot has stored does not change."""
         self._run(_ADD, *astuple(pending), self._bot)
 
     def add_if_absent(self, pending: PendingOrder) -> None:

@@ -253,7 +253,7 @@ class BacktestEngine:
         self._curve.append(EquityPoint(at, account.cash, net, gross, account.charges, is_close))
 
     def _dispatch_notices(self) -> None:
-        """Report fills and new statuses to the strategy, and those that its reactions cause."""
+        """Report fills and new statuses to the strategy, also the reports that its reactions cause."""
         notices, context, strategy = self._orders.notices, self._context, self._strategy
         count = 0
         while notices:

@@ -32,7 +32,7 @@ class Outbox:
         self.closed: asyncio.Future[StreamClosed] = asyncio.get_running_loop().create_future()
 
     def put(self, frame: str) -> None:
-        """Send a frame after those that wait. Close the connection if too much waits."""
+        """Send a frame after the waiting frames. Close the connection if too much waits."""
         if self.closed.done():
             return
         self._frames.append(frame)

@@ -309,7 +309,7 @@ class Dispatcher:
         return new
 
     async def _load_missing_events(self) -> None:
-        """Load the events of deliveries that are due, since only those that are new have one."""
+        """Load the events of due deliveries. Only new deliveries have their event in memory."""
         now = self._now()
         due_deliveries = [
             delivery for queue in self._queues.values() for delivery in queue.list_unloaded(now)

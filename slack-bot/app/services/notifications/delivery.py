@@ -38,7 +38,7 @@ SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
 Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
-SENDERS: dict[str, Send] = {  # each sends a message of its own
+SENDERS: dict[str, Send] = {  # each sends a separate message
     REMINDER: send_reminder,
     CARD: send_card,
     REVERSAL: send_reversal,
@@ -77,7 +77,7 @@ def run_notifications(services: Services) -> None:
 
 
 def deliver_notifications(services: Services) -> None:
-    """Apply preferences to new notifications, and send those that are due: one message a recipient."""
+    """Apply preferences to new notifications, and send the due notifications: one message a recipient."""
     with services.notification_pace.lock:
         _schedule(services, services.notifications.list_new())
         due_notifications = services.notifications.list_due(time.time())
