@@ -29,7 +29,7 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How the price of an order is determined."""
+    """The type of an order, which determines its price."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
@@ -39,7 +39,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order works."""
+    """The time for which an order works."""
 
     DAY = "DAY"
     GTC = "GTC"

@@ -70,7 +70,7 @@ def _refuse(req: BoltRequest, context: BoltContext) -> BoltResponse:
 
 
 def _answer_unconnected(workspace: Workspace, req: BoltRequest) -> BoltResponse:
-    """Help, and say what is missing. Nothing else works without an OMS key."""
+    """Answer with help and the missing step. Other requests need an OMS key."""
     sentence = failure_messages.describe_unconnected_workspace(workspace.services.team)
     if "command" in req.body:
         return build_refusal(req.body, f"{sentence}\n{HELP}")
