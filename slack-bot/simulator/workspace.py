@@ -51,7 +51,7 @@ class Channel:
 
     @property
     def has_bot(self) -> bool:
-        """Whether the bot is a member."""
+        """Whether the bot is a member of the channel."""
         return BOT_USER_ID in self.members
 
     def is_open_to(self, team: Team) -> bool:

@@ -31,7 +31,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """How tests name it."""
+        """The name of the operation in tests."""
         return f"{self.method.upper()} {self.path.removeprefix('/api/v1')}"
 
     @property

@@ -84,7 +84,7 @@ class Journal:
 
     @property
     def tickets(self) -> int:
-        """How many tickets were handed in."""
+        """The number of submitted tickets."""
         return self.counts["tickets"]
 
 
