@@ -26,7 +26,7 @@ def is_stuck(waiting_count: int, silence_seconds: float, running_count: int) -> 
 
 
 class JobQueueWatchdog:
-    """Compares the length of the queues with the messages that this worker receives."""
+    """Ends the worker if it receives no message while messages wait in its queues."""
 
     def __init__(self, redis_url: str, queues: Iterable[str], end: Callable[[], None] | None = None) -> None:
         self._client = redis.Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)

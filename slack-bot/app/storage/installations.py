@@ -100,7 +100,7 @@ class InstallationStore:
         return self._build(rows[0]) if rows else None
 
     def find_version(self, team: str) -> tuple[int, float] | None:
-        """Return the version and time of an installation, which change with it. None for no installation."""
+        """Return the version and time of an installation, which change with it, or None."""
         statement = "SELECT version, installed_at FROM installations WHERE team = ?"
         rows = self._database.execute(statement, team)
         return (rows[0][0], rows[0][1]) if rows else None
