@@ -17,10 +17,10 @@ from app.background_jobs import ORDER_EXPIRY
 from app.config import Settings
 from app.database import Readers, connect_engine, set_tenant_scope
 from app.database.timeouts import response_timeout
-from app.duties.service import DutyRunner
 from app.ids import generate_row_id
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
+from app.jobs.service import JobRunner
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
@@ -72,8 +72,8 @@ def _measure_close(url: str, database: str, orders: int) -> list[Line]:
 
 
 def _close_session(components: Components) -> float:
-    expiry = [duty for duty in components.duty_runner.duties if duty.name == ORDER_EXPIRY]
-    runner = DutyRunner(components.engine, expiry, components.now)
+    expiry = [job for job in components.job_runner.jobs if job.name == ORDER_EXPIRY]
+    runner = JobRunner(components.engine, expiry, components.now)
     components.writer.start()
     started, processor_start = perf_counter(), process_time()
     runner.run_due()

@@ -21,8 +21,8 @@ from typing_extensions import override
 from app.carry.service import CarryService
 from app.config import Settings
 from app.database import connect_engine, set_tenant_scope, unit_of_work
-from app.duties.service import Lease
 from app.identity.rules.access import FIRST_TENANT
+from app.jobs.service import Lease
 from app.ledger.queries.books import load_portfolio_ids
 from app.main import create_app
 from app.performance.service.snapshots import SnapshotService
@@ -59,7 +59,7 @@ _SETTINGS: tuple[dict[str, Any], ...] = (
 
 
 class _Lease(Lease):
-    """A lease that needs no renewal: nobody else runs these duties at a time in the past."""
+    """A lease that needs no renewal: nobody else runs these jobs at a time in the past."""
 
     def __init__(self) -> None:
         """Need no database."""

@@ -15,14 +15,14 @@ class FileWatcher:
     def __init__(self, folders: Iterable[Path], interval_seconds: float = 0.0) -> None:
         self._folders, self._interval_seconds = list(folders), interval_seconds
         self._read_at = time.monotonic()
-        self._known = self._read_times()
+        self._known_times = self._read_times()
 
     def find_changes(self) -> list[Path]:
         """Return the files that were written, added or deleted since the previous call, sorted."""
         if time.monotonic() - self._read_at < self._interval_seconds:
             return []
         current, self._read_at = self._read_times(), time.monotonic()
-        previous, self._known = self._known, current
+        previous, self._known_times = self._known_times, current
         names = previous.keys() | current.keys()
         return sorted(Path(name) for name in names if previous.get(name) != current.get(name))
 

@@ -15,7 +15,6 @@ from app.costs.dependencies import COST_RATES
 from app.costs.service import load_rates
 from app.day_close.dependencies import DAY_CLOSER
 from app.day_close.service.signing import DayCloser
-from app.duties.dependencies import DUTY_RUNNER
 from app.events.dependencies import FEED, OPAQUE_IDS
 from app.health.dependencies import HEALTH_COMPONENTS
 from app.http.dependencies import CHANGES, CURSORS, EXPORTS, NOW, READERS
@@ -27,6 +26,7 @@ from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.change_executor import ChangeExecutor
 from app.identity.service.logins import LoginService
 from app.instruments.dependencies import FIND_CURRENCIES_IN_USE, IS_SYMBOL_IN_USE
+from app.jobs.dependencies import JOB_RUNNER
 from app.ledger.dependencies import CASH_READER, EXITS, GUARD, TRADE_SERVICE, VALUER
 from app.market_data.dependencies import MARKET, PUBLISH_QUOTE
 from app.orders.dependencies import CANCELLATIONS, ORDER_SERVICE
@@ -68,7 +68,7 @@ def list_state(components: Components) -> State:
         CHANGES.provide(components.changes),
         CURSORS.provide(Cursors(components.settings.oms_api_key)),
         NOW.provide(components.now),
-        DUTY_RUNNER.provide(components.duty_runner),
+        JOB_RUNNER.provide(components.job_runner),
         HEALTH_COMPONENTS.provide(components.create_health_components()),
         *_list_access(components),
         *_list_trading(components),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import AuditTrail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
-from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
+from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_job_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
@@ -33,9 +33,6 @@ from app.database.changes import ChangeWriter
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
-from app.duties.queries import is_leased
-from app.duties.rules.schedule import DutyReport
-from app.duties.service import DutyRunner
 from app.events.service.feed import EventFeed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
@@ -53,6 +50,9 @@ from app.identity.dependencies import Authentication
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import LoginSessions
 from app.identity.service.throttle import Throttle
+from app.jobs.queries import is_leased
+from app.jobs.rules.schedule import JobReport
+from app.jobs.service import JobRunner
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
@@ -141,7 +141,7 @@ class Components:
     order_service: OrderService
     cancellations: Cancellations
     valuer: Valuer
-    duty_runner: DutyRunner
+    job_runner: JobRunner
     delivery_runner: DeliveryRunner
     cash_reader: CashReader
     corporate_actions: CorporateActions
@@ -156,7 +156,7 @@ class Components:
     def build_managed_components(self) -> ManagedComponents:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
-        duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
+        jobs = [self.job_runner.run] if self.settings.duties == "embedded" else []
         deliveries = [self.delivery_runner.run] if self.settings.duties != "worker" else []
         backtests = [] if self.settings.duties == "worker" else [BacktestRunner(self.engine, self.now).run]
         hosts = [self._create_strategy_host().run] if self.settings.strategy_host == "embedded" else []
@@ -171,7 +171,7 @@ class Components:
             self.access_log,
             database_file=self.database_file,
             first_to_close=(
-                self.duty_runner.close,
+                self.job_runner.close,
                 self.passwords.close,
                 self.transactions.close,
                 self.changes.close,
@@ -187,7 +187,7 @@ class Components:
                 *self.streams.background_tasks,
                 SubscribedQuotes(self.readers, self.market).run,
                 *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
-                *duties,
+                *jobs,
                 *deliveries,
                 *backtests,
                 *hosts,
@@ -256,7 +256,7 @@ class Components:
             self.now,
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
-            self.duty_runner.report,
+            self.job_runner.report,
             self._describe_feed,
             self._describe_webhooks,
             describe_broker_connections,
@@ -298,12 +298,12 @@ class Components:
             backlog.endpoints, backlog.due_count, max(age, 0.0), backlog.last_error, has_process=has_process
         )
 
-    def _describe_alerts(self, reports: Sequence[DutyReport]) -> ComponentHealth:
-        state, duty = self.price_alerts.state, None
+    def _describe_alerts(self, reports: Sequence[JobReport]) -> ComponentHealth:
+        state, job = self.price_alerts.state, None
         age = None if state.checked_at is None else (self.now() - state.checked_at).total_seconds()
         for report in reports:
-            duty = report if report.state.name == PORTFOLIO_ALERTS else duty
-        return describe_alerts(age, state.last_error, state.pending, duty)
+            job = report if report.state.name == PORTFOLIO_ALERTS else job
+        return describe_alerts(age, state.last_error, state.pending, job)
 
 
 def describe_broker_connections(connection: Connection) -> ComponentHealth:
@@ -382,7 +382,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
         valuer=Valuer(market.find_marks, find_baselines),
-        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now, metrics),
+        job_runner=create_job_runner(settings, engine, market, calendars, writer, now, metrics),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),

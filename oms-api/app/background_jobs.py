@@ -1,4 +1,4 @@
-"""Creates the background jobs of an installation: duties under leases, and the delivery of webhooks."""
+"""Creates the background work of an installation: jobs under leases, and the delivery of webhooks."""
 
 from datetime import timedelta
 
@@ -16,9 +16,9 @@ from app.carry.service import CarryService
 from app.chain_verification.service import VERIFY_CHAINS, ChainVerifier
 from app.clock import Now
 from app.config import Settings
-from app.duties.service import Duty, DutyRunner, RunHistory
 from app.group_commit import GroupCommit
 from app.http.opaque_ids import OpaqueIds
+from app.jobs.service import Job, JobRunner, RunHistory
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.position_records import PositionRecords
 from app.ledger.service.settlement import Settlements
@@ -33,7 +33,7 @@ from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
 from app.orders.service.levels import find_exits
-from app.orders.service.order_duties import OrderDuties
+from app.orders.service.order_jobs import OrderJobs
 from app.performance.queries import find_baselines
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
@@ -64,7 +64,7 @@ ORDER_EXPIRY = "order and approval expiry"
 PORTFOLIO_ALERTS = "portfolio alerts"
 
 
-def create_duty_runner(
+def create_job_runner(
     settings: Settings,
     engine: Engine,
     market: Market,
@@ -72,28 +72,28 @@ def create_duty_runner(
     writer: GroupCommit[Command, Outcome],
     now: Now,
     metrics: Metrics | None = None,
-) -> DutyRunner:
-    """Return the runner of all duties of the service."""
-    duties = create_order_duties(engine, writer, calendars, now)
-    duties += create_duties(settings, engine, market, calendars, now)
-    return DutyRunner(engine, duties, now, None if metrics is None else metrics.count_duty_run)
+) -> JobRunner:
+    """Return the runner of all jobs of the service."""
+    jobs = create_order_jobs(engine, writer, calendars, now)
+    jobs += create_jobs(settings, engine, market, calendars, now)
+    return JobRunner(engine, jobs, now, None if metrics is None else metrics.count_job_run)
 
 
-def create_order_duties(
+def create_order_jobs(
     engine: Engine, writer: GroupCommit[Command, Outcome], calendars: Calendars, now: Now
-) -> list[Duty]:
-    """Return the duties of orders, which need a writer."""
-    orders = OrderDuties(engine, writer, calendars, now)
+) -> list[Job]:
+    """Return the jobs of orders, which need a writer."""
+    orders = OrderJobs(engine, writer, calendars, now)
     return [
-        Duty(ORDER_EXPIRY, EXPIRY_PERIOD, orders.expire, is_urgent=True),
-        Duty("intraday square-off", CLOSE_CHECK_PERIOD, orders.square_off, is_urgent=True),
+        Job(ORDER_EXPIRY, EXPIRY_PERIOD, orders.expire, is_urgent=True),
+        Job("intraday square-off", CLOSE_CHECK_PERIOD, orders.square_off, is_urgent=True),
     ]
 
 
-def create_duties(
+def create_jobs(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
-) -> list[Duty]:
-    """Return the other duties of the service."""
+) -> list[Job]:
+    """Return the other jobs of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.find_past_marks, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
@@ -107,52 +107,52 @@ def create_duties(
         engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
     )
     return [
-        Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
-        Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
-        Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
-        Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
-        Duty(
+        Job("equity snapshots", interval, snapshots.take_interval_snapshots),
+        Job("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
+        Job("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
+        Job("prune equity snapshots", PRUNE_PERIOD, retention.prune),
+        Job(
             "position records",
             timedelta(seconds=settings.mark_interval_seconds),
             PositionRecords(engine, market, now).update,
         ),
-        Duty("roll up bars", BAR_PERIOD, BarRollup(engine, now).roll_up),
-        Duty("prune ticks", PRUNE_PERIOD, ticks.prune),
-        Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
-        Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
-        Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
-        Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
-        Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
-        Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
-        Duty("broker logins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
-        Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
-        Duty("strategy parity", DRIFT_PERIOD, DriftWatch(engine, parity, now).check),
-        Duty("prune strategy journals", PRUNE_PERIOD, JournalRetention(engine, JOURNAL_AGE, now).prune),
-        Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
-        Duty(
+        Job("roll up bars", BAR_PERIOD, BarRollup(engine, now).roll_up),
+        Job("prune ticks", PRUNE_PERIOD, ticks.prune),
+        Job("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
+        Job("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
+        Job(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
+        Job("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
+        Job("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Job("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
+        Job("broker logins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
+        Job("broker instruments", INSTRUMENT_PERIOD, instruments.load),
+        Job("strategy parity", DRIFT_PERIOD, DriftWatch(engine, parity, now).check),
+        Job("prune strategy journals", PRUNE_PERIOD, JournalRetention(engine, JOURNAL_AGE, now).prune),
+        Job("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
+        Job(
             VERIFY_CHAINS,
             timedelta(hours=settings.chain_verification_hours),
             ChainVerifier(engine, now).verify,
         ),
-        *_create_backup_duties(settings, now),
-        *_create_report_duties(settings, engine, market, calendars, now),
+        *_create_backup_jobs(settings, now),
+        *_create_report_jobs(settings, engine, market, calendars, now),
     ]
 
 
-def _create_backup_duties(settings: Settings, now: Now) -> list[Duty]:
-    """Return the duty that backs up the database, if BACKUP_FOLDER is set."""
+def _create_backup_jobs(settings: Settings, now: Now) -> list[Job]:
+    """Return the job that backs up the database, if BACKUP_FOLDER is set."""
     if settings.backup_folder is None:
         return []
     retention = timedelta(days=settings.backup_retention_days)
     keys = create_backup_keys(settings)
     job = BackupJob(get_migration_url(settings), settings.backup_folder, keys, retention, now)
-    return [Duty("back up", timedelta(hours=settings.backup_interval_hours), job.run)]
+    return [Job("back up", timedelta(hours=settings.backup_interval_hours), job.run)]
 
 
-def _create_report_duties(
+def _create_report_jobs(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
-) -> list[Duty]:
-    """Return the duty that reports each day, if REPORTS_FOLDER, REPORTS_URL or REPORTS_SLACK is set."""
+) -> list[Job]:
+    """Return the job that reports each day, if REPORTS_FOLDER, REPORTS_URL or REPORTS_SLACK is set."""
     targets = ReportTargets(
         settings.reports_folder,
         settings.reports_url,
@@ -165,7 +165,7 @@ def _create_report_duties(
     cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
     sources = ReportSources(market, find_exits, cash_reader, Valuer(market.find_marks, find_baselines))
     sender = WebhookSender(create_address_policy(settings), now)
-    return [Duty("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
+    return [Job("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
 
 
 def create_delivery_runner(

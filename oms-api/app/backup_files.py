@@ -33,7 +33,7 @@ class FileEntry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """The manifest of a backup: its contents.
+    """The contents of a backup.
 
     `heads` are the ends of all hash chains at the moment of the backup, by "ledger" and "audit". `sequences`
     are the last values of the database's counters.
@@ -56,21 +56,21 @@ class BackupWriter:
         self._path, self._keys, self._context = path, keys, context
         self._file = path.open("xb")
         self._packer = zlib.compressobj(wbits=_GZIP)
-        self._hash, self._pending, self._frames, self.bytes = hashlib.sha256(), bytearray(), 0, 0
+        self._hash, self._pending_bytes, self._frames, self.bytes = hashlib.sha256(), bytearray(), 0, 0
 
     def write(self, content: bytes) -> int:
         """Append data."""
-        self._pending += self._packer.compress(content)
-        while len(self._pending) >= FRAME_BYTES:
-            self._write_frame(bytes(self._pending[:FRAME_BYTES]))
-            del self._pending[:FRAME_BYTES]
+        self._pending_bytes += self._packer.compress(content)
+        while len(self._pending_bytes) >= FRAME_BYTES:
+            self._write_frame(bytes(self._pending_bytes[:FRAME_BYTES]))
+            del self._pending_bytes[:FRAME_BYTES]
         return len(content)
 
     def close(self) -> FileEntry:
         """Finish the file and return its entry."""
-        self._pending += self._packer.flush()
-        if self._pending:
-            self._write_frame(bytes(self._pending))
+        self._pending_bytes += self._packer.flush()
+        if self._pending_bytes:
+            self._write_frame(bytes(self._pending_bytes))
         self._write_frame(b"")
         self._file.close()
         return FileEntry(self._path.name, self._hash.hexdigest(), self.bytes)

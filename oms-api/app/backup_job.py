@@ -9,8 +9,8 @@ from app.backup import write_backup
 from app.backup_files import MANIFEST
 from app.clock import Now
 from app.database import connect_engine
-from app.duties.service import Lease
 from app.encryption import EncryptionKeys
+from app.jobs.service import Lease
 
 _NAME = "%Y%m%dT%H%M%SZ"
 _PATTERN = re.compile(r"\d{8}T\d{6}Z")

@@ -25,29 +25,29 @@ class BufferedTransport:
         self._transport = transport
         self._loop = loop
         self._close_seconds = close_seconds
-        self._held = b""
+        self._buffer = b""
 
     def __getattr__(self, name: str) -> Any:  # all other attributes are the transport's
         return getattr(self._transport, name)
 
     def write(self, content: bytes) -> None:
         """Send `content` together with the pending content. The first write of an iteration is held back."""
-        if self._held:
-            whole, self._held = self._held + content, b""
+        if self._buffer:
+            whole, self._buffer = self._buffer + content, b""
             self._transport.write(whole)
         elif content:
-            self._held = content
+            self._buffer = content
             self._loop.call_soon(self.flush)
 
     def write_now(self, content: bytes) -> None:
         """Send the pending content and `content`, which is a whole response, without delay."""
-        buffered, self._held = self._held, b""
+        buffered, self._buffer = self._buffer, b""
         self._transport.write(buffered + content)
 
     def flush(self) -> None:
         """Send the pending content."""
-        if self._held:
-            buffered, self._held = self._held, b""
+        if self._buffer:
+            buffered, self._buffer = self._buffer, b""
             self._transport.write(buffered)
 
     def close(self) -> None:

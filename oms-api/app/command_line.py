@@ -1,4 +1,4 @@
-"""Functions that the command-line programs share: they open the database and report failures."""
+"""Functions of all command-line programs: open the database, run the work, and report failures."""
 
 import sys
 from collections.abc import Callable, Iterator

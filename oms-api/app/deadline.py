@@ -13,7 +13,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._waiting: dict[asyncio.Task[Any], float] = {}
+        self._waiting_tasks: dict[asyncio.Task[Any], float] = {}
         self._watch: asyncio.TimerHandle | None = None
 
     async def wait_for(self, work: Awaitable[Found]) -> Found:
@@ -21,29 +21,29 @@ class Deadline:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None, "a coroutine runs in a task"  # noqa: S101  # for the type checker
-        self._waiting[task] = loop.time()
+        self._waiting_tasks[task] = loop.time()
         if self._watch is None:
             self._watch = loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._cancel_if_late, loop)
         try:
             return await work
         except asyncio.CancelledError:
-            if task in self._waiting or task.uncancel():
+            if task in self._waiting_tasks or task.uncancel():
                 raise  # the task was canceled for another reason
             raise TimeoutError from None
         finally:
-            self._waiting.pop(task, None)
+            self._waiting_tasks.pop(task, None)
 
     def _cancel_if_late(self, loop: asyncio.AbstractEventLoop) -> None:
         began_before = loop.time() - self.seconds
         late = []
-        for task, began in self._waiting.items():  # the oldest wait comes first
+        for task, began in self._waiting_tasks.items():  # the oldest wait comes first
             if began > began_before:
                 break
             late.append(task)
         for task in late:
-            del self._waiting[task]
+            del self._waiting_tasks[task]
             task.cancel()
-        repeats = bool(self._waiting)
+        repeats = bool(self._waiting_tasks)
         self._watch = (
             loop.call_later(self.seconds / _CHECKS_PER_TIMEOUT, self._cancel_if_late, loop)
             if repeats

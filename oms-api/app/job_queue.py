@@ -18,11 +18,11 @@ import celery
 from celery import signals
 
 from app.config import ConfigurationError, Settings, load_settings
-from app.duties.service import DutyRunner
 from app.error_reports import configure_error_reports
 from app.job_queue_watchdog import JobQueueWatchdog
+from app.jobs.service import JobRunner
 from app.logs import configure_logging
-from app.worker import open_duty_runner
+from app.worker import open_job_runner
 
 QUEUE, URGENT_QUEUE = "slackoms", "slackoms-urgent"
 ENQUEUE, RUN = "slackoms.enqueue_due_jobs", "slackoms.run_job"
@@ -37,15 +37,15 @@ class ProcessRunner:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._process_id: int | None = None
-        self._runner: DutyRunner | None = None
+        self._runner: JobRunner | None = None
         self._resources = ExitStack()
 
-    def get(self) -> DutyRunner:
+    def get(self) -> JobRunner:
         """Return the runner. The first call in a process creates it."""
         if self._runner is None or self._process_id != os.getpid():
             self._process_id, self._resources = os.getpid(), ExitStack()
             configure_error_reports(self._settings)
-            _, self._runner = self._resources.enter_context(open_duty_runner(self._settings))
+            _, self._runner = self._resources.enter_context(open_job_runner(self._settings))
         return self._runner
 
     def close(self) -> None:

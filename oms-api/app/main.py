@@ -24,7 +24,6 @@ from app.config import ConfigurationError, Settings, load_settings
 from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
-from app.duties import routes as job_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.error_reports import configure_error_reports
 from app.events import routes as event_routes
@@ -40,6 +39,7 @@ from app.identity.routes import api_keys, roles, slack_settings, tenants, users,
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
+from app.jobs import routes as job_routes
 from app.ledger.routes import cash, export, managing, positions, reading, recording
 from app.logs import AccessLog, configure_logging
 from app.market_data.routes import prices as price_routes

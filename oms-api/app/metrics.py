@@ -11,7 +11,7 @@ _SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class OrderMetrics:
-    """Metrics of the orders and trades of this process. Label values are constants of the code."""
+    """Metrics of the orders and trades that this process handled. Label values are words of the code."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)
@@ -40,7 +40,7 @@ class OrderMetrics:
 
 
 class SignalMetrics:
-    """Metrics of the signals of this process."""
+    """Metrics of the signals that this process handled."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)
@@ -102,12 +102,12 @@ class ChainMetrics:
             "oms_chains_verified_timestamp_seconds",
             "When all hash chains were verified last, in seconds since 1970; 0 if never",
         )
-        self._broken = gauge("oms_chains_broken", "Hash chains that are broken")
+        self._broken_chains = gauge("oms_chains_broken", "Hash chains that are broken")
 
     def set_state(self, verified_at: float, broken_count: int) -> None:
         """Set when all chains were verified last, in seconds since 1970, and how many are broken."""
         self._verified_at.set(verified_at)
-        self._broken.set(broken_count)
+        self._broken_chains.set(broken_count)
 
 
 class PortfolioMetrics:
@@ -150,14 +150,12 @@ class Metrics:
         self._audit_drops = counter(
             "oms_audit_acts_dropped", "Actions that were not written to the audit trail"
         )
-        self._duty_lag = gauge("oms_duty_lag_seconds", "How late a background job is", ("duty",))
-        self._duty_duration = gauge(
+        self._job_lag = gauge("oms_duty_lag_seconds", "How late a background job is", ("duty",))
+        self._job_duration = gauge(
             "oms_duty_duration_seconds", "Time of the last run of a background job", ("duty",)
         )
-        self._duty_failed = gauge(
-            "oms_duty_failed", "1 if the last run of a background job failed", ("duty",)
-        )
-        self._duty_runs = counter("oms_duty_runs", "Runs of background jobs", ("duty", "outcome"))
+        self._job_failed = gauge("oms_duty_failed", "1 if the last run of a background job failed", ("duty",))
+        self._job_runs = counter("oms_duty_runs", "Runs of background jobs", ("duty", "outcome"))
         self.chains = ChainMetrics(self.registry)
         self._websockets = gauge("oms_websocket_connections", "Authenticated WebSockets that are open")
         self.orders = OrderMetrics(self.registry)
@@ -165,8 +163,8 @@ class Metrics:
         self.requests = RequestMetrics(self.registry)
         self.portfolios = PortfolioMetrics(self.registry)
         ProcessCollector(registry=self.registry)  # processor time, memory and open files; Linux only
-        self._pending = gauge("oms_pending", "Work that is stored and not done yet", ("kind",))
-        self._degraded = gauge(
+        self._pending_work = gauge("oms_pending", "Work that is stored and not done yet", ("kind",))
+        self._degraded_components = gauge(
             "oms_component_degraded", "1 if a component of the service is degraded or down", ("component",)
         )
         self._charge_differences = counter(
@@ -174,29 +172,29 @@ class Metrics:
             "Orders whose charges differ from what the broker computes",
             ("broker",),
         )
-        self._forwarded = counter(
+        self._forwarded_requests = counter(
             "oms_forwarded_requests",
             "Requests that this process forwarded to the one of their portfolio",
             ("outcome",),
         )
-        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._metrics_by_labels: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is the template ("/api/v1/trades/{trade_id}"), never the path as sent."""
         key = (method, route, status)
-        children = self._known.get(key)
+        children = self._metrics_by_labels.get(key)
         if children is None:
             children = (
                 self._requests.labels(method, route, str(status)),
                 self._latency.labels(method, route),
             )
-            self._known[key] = children
+            self._metrics_by_labels[key] = children
         children[0].inc()
         children[1].observe(seconds)
 
     def count_forwarded(self, outcome: str) -> None:
         """Count a forwarded request: "answered", "declined" or "lost"."""
-        self._forwarded.labels(outcome).inc()
+        self._forwarded_requests.labels(outcome).inc()
 
     def record_batch(self, size: int, seconds: float) -> None:
         """Count a batch of the writer."""
@@ -219,24 +217,24 @@ class Metrics:
         """Start to report the number of open WebSockets."""
         self._websockets.set_function(lambda: float(count()))
 
-    def set_duty(self, name: str, lag_seconds: float, duration_seconds: float, *, has_failed: bool) -> None:
+    def set_job(self, name: str, lag_seconds: float, duration_seconds: float, *, has_failed: bool) -> None:
         """Set the state of a background job."""
-        self._duty_lag.labels(name).set(lag_seconds)
-        self._duty_duration.labels(name).set(duration_seconds)
-        self._duty_failed.labels(name).set(has_failed)
+        self._job_lag.labels(name).set(lag_seconds)
+        self._job_duration.labels(name).set(duration_seconds)
+        self._job_failed.labels(name).set(has_failed)
 
-    def count_duty_run(self, name: str, seconds: float, has_failed: bool) -> None:
+    def count_job_run(self, name: str, seconds: float, has_failed: bool) -> None:
         """Count a run of a background job in this process."""
-        self._duty_runs.labels(name, "failed" if has_failed else "succeeded").inc()
-        self._duty_duration.labels(name).set(seconds)
+        self._job_runs.labels(name, "failed" if has_failed else "succeeded").inc()
+        self._job_duration.labels(name).set(seconds)
 
     def set_component(self, name: str, *, is_degraded: bool) -> None:
         """Set whether a component of the service is degraded or down."""
-        self._degraded.labels(name).set(is_degraded)
+        self._degraded_components.labels(name).set(is_degraded)
 
     def set_pending(self, kind: str, count: int) -> None:
         """Set the number of pending signals or webhook deliveries."""
-        self._pending.labels(kind).set(count)
+        self._pending_work.labels(kind).set(count)
 
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

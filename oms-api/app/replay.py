@@ -41,7 +41,7 @@ class PublishFailed(Exception):
 
 
 class FileSummary(NamedTuple):
-    """The summary of a checked file: its number of rows, and the length of its bars."""
+    """The content of a checked file. `length` is that of its bars."""
 
     rows: int
     length: timedelta
@@ -89,17 +89,17 @@ class ProgressBar:
     def __init__(self, stream: TextIO, rows: int, unit: str = "rows") -> None:
         self._stream, self._rows, self._unit = stream, rows, unit
         self._is_terminal = stream.isatty()
-        self._started = self._drawn = monotonic_seconds()
+        self._started_at = self._drawn_at = monotonic_seconds()
         self._tenth = 0
 
     def draw(self, row: int, at: datetime | None = None) -> None:
         """Draw the progress after `row` rows, whose prices are of the time `at`, if there is one time."""
         now, tenth = monotonic_seconds(), row * 10 // self._rows
-        is_due = now - self._drawn >= REFRESH_SECONDS if self._is_terminal else tenth > self._tenth
+        is_due = now - self._drawn_at >= REFRESH_SECONDS if self._is_terminal else tenth > self._tenth
         if row < self._rows and not is_due:
             return
-        self._drawn, self._tenth = now, tenth
-        line = format_progress(row, self._rows, at, now - self._started, self._unit)
+        self._drawn_at, self._tenth = now, tenth
+        line = format_progress(row, self._rows, at, now - self._started_at, self._unit)
         self._stream.write(f"\r{line}" if self._is_terminal else f"{line}\n")
         self._stream.flush()
 

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Engine
 
 from app.clock import Now
 from app.database import ALL_TENANTS, execute_writes, set_tenant_scope, snapshot, unit_of_work
-from app.duties.service import Lease
 from app.events.service.outbox import build_event_insert
 from app.exports.queries import ExportFilter
 from app.exports.service.csv_export import CsvExport
@@ -23,6 +22,7 @@ from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XlsxExport
 from app.identity.queries.tenants import TenantRow, find_tenant
 from app.identity.rules.access import Caller, Scope
+from app.jobs.service import Lease
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.positions import ExitsReader
 from app.ledger.service.valuation import Valuer
@@ -51,7 +51,7 @@ class ReportTargets(NamedTuple):
 
 
 class ReportSources(NamedTuple):
-    """The data sources of reports."""
+    """The services that reports read from."""
 
     market: Market
     exits: ExitsReader
@@ -158,6 +158,6 @@ def _write_xlsx(connection: Connection, source: Source, path: Path) -> None:
         while not export.write_page(connection):
             continue
         export.finish()
-        read_piece: Callable[[], bytes] = export.read
-        while piece := read_piece():
-            file.write(piece)
+        read_chunk: Callable[[], bytes] = export.read
+        while chunk := read_chunk():
+            file.write(chunk)

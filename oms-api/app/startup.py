@@ -74,7 +74,7 @@ def lifespan(
         if parts.sharing is not None:
             parts.sharing.start()
         parts.trail.start()
-        background_tasks = [asyncio.create_task(duty()) for duty in parts.background_tasks]
+        background_tasks = [asyncio.create_task(job()) for job in parts.background_tasks]
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
         if forwarding is not None:
             await forwarding.forwarder.start(forwarding.serve)

@@ -12,14 +12,14 @@ from threading import Event, Thread
 from sqlalchemy import Engine
 
 from app.assembly import create_market, create_writer
-from app.background_jobs import create_delivery_runner, create_duty_runner
+from app.background_jobs import create_delivery_runner, create_job_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.command_line import CannotWork, open_database, require_tables, run_program
 from app.config import Settings, load_settings
-from app.duties.service import DutyRunner
 from app.error_reports import configure_error_reports
+from app.jobs.service import JobRunner
 from app.logs import configure_logging
 from app.metrics import Metrics
 from app.worker_metrics import MetricsServer, WorkerMetrics
@@ -28,16 +28,14 @@ STOPPED = 0
 
 
 @contextmanager
-def open_duty_runner(
-    settings: Settings, metrics: Metrics | None = None
-) -> Iterator[tuple[Engine, DutyRunner]]:
-    """Yield the runner of the duties with its engine, which are closed at the end. Raises CannotWork."""
+def open_job_runner(settings: Settings, metrics: Metrics | None = None) -> Iterator[tuple[Engine, JobRunner]]:
+    """Yield the runner of the jobs with its engine, which are closed at the end. Raises CannotWork."""
     with open_database(settings) as (engine, readers):
         require_tables(engine)
         calendars = Calendars.load()
         market = create_market(settings, engine, readers, calendars)
         writer = create_writer(settings, engine, market, calendars, metrics)
-        runner = create_duty_runner(settings, engine, market, calendars, writer, SteadyClock(), metrics)
+        runner = create_job_runner(settings, engine, market, calendars, writer, SteadyClock(), metrics)
         if metrics is not None:
             metrics.watch_queue(lambda: writer.depth)
         writer.start()
@@ -49,9 +47,9 @@ def open_duty_runner(
 
 
 def run(settings: Settings, stop: Event) -> None:
-    """Run the duties of an installation until `stop` is set. Raises CannotWork."""
+    """Run the jobs of an installation until `stop` is set. Raises CannotWork."""
     metrics = Metrics()
-    with open_duty_runner(settings, metrics) as (engine, runner):
+    with open_job_runner(settings, metrics) as (engine, runner):
         delivery_runner = create_delivery_runner(settings, engine, SteadyClock(), metrics)
         backtests = Thread(target=BacktestRunner(engine, SteadyClock()).run_until, args=(stop,))
         delivery_runner.start()

@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
 from app.database.failures import format_reason
-from app.duties.service import DutyRunner
-from app.health.service import count_pending, read_broken_chains, set_chain_metrics, set_duty_metrics
+from app.health.service import count_pending, read_broken_chains, set_chain_metrics, set_job_metrics
+from app.jobs.service import JobRunner
 from app.metrics import Metrics
 
 REQUEST_SECONDS = 10.0
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 class WorkerMetrics:
     """The metrics of a worker, with job states and queue sizes, which are read at each request."""
 
-    def __init__(self, metrics: Metrics, engine: Engine, runner: DutyRunner) -> None:
+    def __init__(self, metrics: Metrics, engine: Engine, runner: JobRunner) -> None:
         self._metrics, self._engine, self._runner = metrics, engine, runner
 
     def render(self) -> bytes:
@@ -36,7 +36,7 @@ class WorkerMetrics:
     def _read_reports(self) -> None:
         with self._engine.connect() as connection:
             reports = self._runner.report(connection)
-            set_duty_metrics(self._metrics, reports)
+            set_job_metrics(self._metrics, reports)
             set_chain_metrics(self._metrics, reports, read_broken_chains(connection))
             for kind, count in count_pending(connection).items():
                 self._metrics.set_pending(kind, count)

@@ -192,7 +192,7 @@ class _Extreme(PriceIndicator):
     def __init__(self, length: int, delay: int = 0) -> None:
         self.length = length
         self.lookback = length + delay
-        self._delayed: list[int | None] = [None] * delay
+        self._delayed_values: list[int | None] = [None] * delay
         self._window: deque[tuple[int, int]] = deque()  # bar number and price, the most extreme first
         self._count = 0
         self._places = 0
@@ -202,11 +202,13 @@ class _Extreme(PriceIndicator):
         factor = 10 ** (columns.places - self._places)
         if factor != 1:
             self._window = deque((number, price * factor) for number, price in self._window)
-            self._delayed = [None if price is None else price * factor for price in self._delayed]
+            self._delayed_values = [
+                None if price is None else price * factor for price in self._delayed_values
+            ]
             self._places = columns.places
         size = len(columns.closes)
-        values = [*self._delayed, *map(self._update, self._select_prices(columns))]
-        self._delayed = values[size:]
+        values = [*self._delayed_values, *map(self._update, self._select_prices(columns))]
+        self._delayed_values = values[size:]
         return values[:size]
 
     def _select_prices(self, columns: BarColumns) -> Iterable[int]:

@@ -12,20 +12,20 @@ from sqlalchemy import text
 from app import __version__
 from app.database import unit_of_work
 from app.database.files import DatabaseFile
-from app.duties.rules.schedule import DutyReport, DutyState
 from app.health.rules import (
     ComponentHealth,
     describe_alerts,
     describe_brokers,
     describe_chains,
     describe_connection,
-    describe_duties,
     describe_feed,
+    describe_jobs,
     describe_redis,
     describe_sandbox,
     describe_webhooks,
     summarize_components,
 )
+from app.jobs.rules.schedule import JobReport, JobState
 from app.sandbox.rules.layers import Layer
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.service import ApiClient
@@ -221,7 +221,7 @@ def test_every_component_is_reported(service, path):
 
 
 @pytest.mark.any_database
-def test_duties_without_a_worker_are_reported(serve):
+def test_jobs_without_a_worker_are_reported(serve):
     with serve() as service:
         headers = {"X-API-Key": service.create_key("read")}
 
@@ -234,7 +234,7 @@ def test_duties_without_a_worker_are_reported(serve):
             )
 
         assert statuses() == ("degraded", "degraded", "degraded")
-        assert service.app.state.duty_runner.run_due()
+        assert service.app.state.job_runner.run_due()
         assert statuses() == ("ok", "ok", "ok")
         exposition = service.client.get("/metrics", headers=headers).text
         assert 'oms_duty_lag_seconds{duty="day closes"} 0.0' in exposition
@@ -274,8 +274,8 @@ def test_state_of_webhooks_and_alerts_depends_on_waiting_items():
     assert describe_webhooks(0, 0, 0.0, None, has_process=False).status == "off"
     failing = describe_webhooks(3, 5, 61.0, "No response within 10 s.", has_process=True)
     assert failing == ("ok", 61.0, "No response within 10 s.", 5)
-    late = DutyReport(DutyState("portfolio alerts", None, None, NOON, NOON, 5, None), 61.0)
-    failed = DutyReport(DutyState("portfolio alerts", None, None, NOON, NOON, 5, "no price"), 0.0)
+    late = JobReport(JobState("portfolio alerts", None, None, NOON, NOON, 5, None), 61.0)
+    failed = JobReport(JobState("portfolio alerts", None, None, NOON, NOON, 5, "no price"), 0.0)
     assert describe_alerts(1.0, None, 0, None) == ("ok", 1.0, None, 0)
     assert describe_alerts(1.0, None, 2, late) == ("degraded", 61.0, None, 2)
     assert describe_alerts(1.0, None, 0, failed) == ("degraded", 1.0, "no price", 0)
@@ -284,11 +284,11 @@ def test_state_of_webhooks_and_alerts_depends_on_waiting_items():
 
 
 def test_service_state_is_derived_from_its_components():
-    late = DutyReport(DutyState("closes", None, None, NOON, NOON, 5, None), 61.0)
-    failed = DutyReport(DutyState("closes", None, None, NOON, None, 5, "no price"), 1.0)
-    assert describe_duties([])[:3] == ("ok", 0.0, None)
-    assert describe_duties([late])[:3] == ("degraded", 61.0, None)
-    assert describe_duties([failed])[:3] == ("degraded", 1.0, "closes: no price")
+    late = JobReport(JobState("closes", None, None, NOON, NOON, 5, None), 61.0)
+    failed = JobReport(JobState("closes", None, None, NOON, None, 5, "no price"), 1.0)
+    assert describe_jobs([])[:3] == ("ok", 0.0, None)
+    assert describe_jobs([late])[:3] == ("degraded", 61.0, None)
+    assert describe_jobs([failed])[:3] == ("degraded", 1.0, "closes: no price")
     assert [describe_feed(silence, 30).status for silence in (None, 30.0, 31.0)] == ["ok", "ok", "degraded"]
     assert describe_redis("off", is_used=False).status == "off"
     away = describe_redis("off", "TimeoutError", 2.5, is_used=True)
@@ -311,8 +311,8 @@ def test_the_sandbox_is_off_where_layers_are_missing():
 
 
 def test_chains_are_degraded_while_one_is_broken_or_their_verification_is_late():
-    good = DutyReport(DutyState("verify chains", None, None, NOON, NOON, 5, None), 0.0)
-    failed = DutyReport(good.state._replace(error="no database"), 0.0)
+    good = JobReport(JobState("verify chains", None, None, NOON, NOON, 5, None), 0.0)
+    failed = JobReport(good.state._replace(error="no database"), 0.0)
     assert describe_chains(good, 5.0, 0)[:3] == ("ok", 5.0, None)
     assert describe_chains(good._replace(lag_seconds=61.0), 90_061.0, 0)[:3] == ("degraded", 90_061.0, None)
     assert describe_chains(failed, 5.0, 0)[:3] == ("degraded", 5.0, "no database")

@@ -32,6 +32,13 @@ class WatchedPortfolio(NamedTuple):
     is_live: bool
 
 
+class PortfolioAlert(NamedTuple):
+    """An alert of a portfolio, and the portfolio."""
+
+    alert: Alert
+    portfolio: WatchedPortfolio
+
+
 def list_alerts(connection: Connection, caller: Caller, limit: int, before: str | None) -> list[ListedAlert]:
     """Return the alerts of a caller, newest first. `before` is the id of the last alert seen.
 
@@ -68,12 +75,12 @@ def list_price_alerts(connection: Connection, since: datetime | None, now: datet
     return ALERTS.read(connection, statement.where(is_wanted))
 
 
-def list_portfolio_alerts(connection: Connection, now: datetime) -> list[tuple[Alert, WatchedPortfolio]]:
+def list_portfolio_alerts(connection: Connection, now: datetime) -> list[PortfolioAlert]:
     """Return the active alerts of portfolios, of every tenant that the connection sees, by portfolio.
 
     Alerts whose owners are not active, or may not see the portfolio, are left out.
     """
-    return [_build_watched(row) for row in connection.execute(_select_portfolio_alerts(now))]
+    return [_build_portfolio_alert(row) for row in connection.execute(_select_portfolio_alerts(now))]
 
 
 def apply_to_row(connection: Connection, transition: Transition, now: datetime) -> Alert | None:
@@ -117,6 +124,8 @@ def _select_portfolio_alerts(now: datetime) -> Select[Any]:
     )
 
 
-def _build_watched(row: Any) -> tuple[Alert, WatchedPortfolio]:
-    alert, (name, key, kind) = ALERTS.build(row[:-3]), row[-3:]
-    return alert, WatchedPortfolio(alert.tenant_id, alert.portfolio_id or 0, name, key, kind == "live")
+def _build_portfolio_alert(row: Any) -> PortfolioAlert:
+    *alert_values, name, name_key, kind = row
+    alert = ALERTS.build(alert_values)
+    portfolio = WatchedPortfolio(alert.tenant_id, alert.portfolio_id or 0, name, name_key, kind == "live")
+    return PortfolioAlert(alert, portfolio)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select
 
 from app.backtests.models import IS_UNFINISHED, BacktestFileRow, BacktestRow
 from app.backtests.rules.jobs import Backtest, BacktestStatus
@@ -66,8 +66,8 @@ def update_claimed(connection: Connection, backtest: Backtest, changes: Mapping[
 
 def insert_file(connection: Connection, backtest: Backtest, name: str, content: bytes) -> None:
     """Store a file of a backtest."""
-    of_it = {"tenant_id": backtest.tenant_id, "backtest_id": backtest.id}
-    connection.execute(insert(BacktestFileRow).values(**of_it, name=name, content=content))
+    backtest_key = {"tenant_id": backtest.tenant_id, "backtest_id": backtest.id}
+    connection.execute(insert(BacktestFileRow).values(**backtest_key, name=name, content=content))
 
 
 def find_file(connection: Connection, tenant_id: int, backtest_id: str, name: str) -> bytes | None:
@@ -77,5 +77,5 @@ def find_file(connection: Connection, tenant_id: int, backtest_id: str, name: st
     return connection.execute(select(row.content).where(*is_match)).scalar_one_or_none()
 
 
-def _is_free(now: datetime) -> Any:  # a condition
+def _is_free(now: datetime) -> ColumnElement[bool]:
     return or_(BacktestRow.leased_until.is_(None), BacktestRow.leased_until <= now)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, or_, select, update
 
+from app.database import RecordTable
 from app.ledger.models import Portfolio
 
 
@@ -20,12 +21,14 @@ class CarryPortfolio(NamedTuple):
     created_at: datetime
 
 
+_PORTFOLIOS = RecordTable(Portfolio, CarryPortfolio)
+
+
 def list_carry_portfolios(connection: Connection, after: int, limit: int) -> list[CarryPortfolio]:
     """Return portfolios that have rates now or had some, after the id `after`, by id."""
-    columns = (getattr(Portfolio, name) for name in CarryPortfolio._fields)
     has_rates = or_(Portfolio.carry_rates.is_not(None), Portfolio.accrued_until.is_not(None))
-    statement = select(*columns).where(Portfolio.id > after, has_rates).order_by(Portfolio.id).limit(limit)
-    return [CarryPortfolio._make(row) for row in connection.execute(statement)]
+    query = _PORTFOLIOS.select().where(Portfolio.id > after, has_rates)
+    return _PORTFOLIOS.read(connection, query.order_by(Portfolio.id).limit(limit))
 
 
 def find_accrued_until(connection: Connection, tenant_id: int, portfolio_id: int) -> datetime | None:

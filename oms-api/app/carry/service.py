@@ -24,9 +24,9 @@ from app.carry.rules.accrual import (
 )
 from app.clock import Now
 from app.database import ALL_TENANTS, snapshot, unit_of_work
-from app.duties.service import Lease
 from app.errors import OmsError
 from app.ids import SortableIds
+from app.jobs.service import Lease
 from app.ledger.queries.reading import find_book
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.equity import OpenPosition

@@ -1,4 +1,4 @@
-"""Verifies the hash chains of the audit log and of the ledger: a duty."""
+"""Verifies the hash chains of the audit log and of the ledger: a job."""
 
 import logging
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from app.chain_verification.rules.segments import (
 )
 from app.clock import Now
 from app.database import ALL_TENANTS, snapshot, unit_of_work
-from app.duties.service import Lease
 from app.events.service.outbox import publish_event
+from app.jobs.service import Lease
 
 VERIFY_CHAINS = "verify chains"
 CHUNK = 1_000  # rows in a snapshot, some 1 MB

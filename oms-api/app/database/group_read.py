@@ -11,39 +11,39 @@ from sqlalchemy import Connection
 
 from app.database.readers import Readers
 
-Key = TypeVar("Key", bound=Hashable)
+KeyT = TypeVar("KeyT", bound=Hashable)
 Answer = TypeVar("Answer")
 
 MAX_KEYS = 50
 
 
-class GroupRead(Generic[Key, Answer]):
+class GroupRead(Generic[KeyT, Answer]):
     """Answers keys by `read`, with one statement for all waiting callers. For one event loop."""
 
     def __init__(
-        self, readers: Readers, read: Callable[[Connection, Sequence[Key]], dict[Key, Answer]]
+        self, readers: Readers, read: Callable[[Connection, Sequence[KeyT]], dict[KeyT, Answer]]
     ) -> None:
         self._readers = readers
-        self._read = read
-        self._waiting: dict[Key, asyncio.Future[Answer | None]] = {}
+        self._read_keys = read
+        self._waiting_futures: dict[KeyT, asyncio.Future[Answer | None]] = {}
         self._drain: asyncio.Task[None] | None = None
 
-    async def get(self, key: Key) -> Answer | None:
+    async def get(self, key: KeyT) -> Answer | None:
         """Return the value of `key`, or None. Raises the errors of the readers."""
-        future = self._waiting.get(key)
+        future = self._waiting_futures.get(key)
         if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            future = self._waiting_futures[key] = asyncio.get_running_loop().create_future()
         if self._drain is None:
             self._drain = asyncio.create_task(self._answer_all())
         return await asyncio.shield(future)  # a canceled caller does not cancel the query of the others
 
-    def _build_query(self, keys: Sequence[Key]) -> Callable[[Connection], dict[Key, Answer]]:
-        return lambda connection: self._read(connection, keys)
+    def _build_query(self, keys: Sequence[KeyT]) -> Callable[[Connection], dict[KeyT, Answer]]:
+        return lambda connection: self._read_keys(connection, keys)
 
     async def _answer_all(self) -> None:
-        while self._waiting:
-            keys = list(self._waiting)[:MAX_KEYS]
-            futures = {key: self._waiting.pop(key) for key in keys}
+        while self._waiting_futures:
+            keys = list(self._waiting_futures)[:MAX_KEYS]
+            futures = {key: self._waiting_futures.pop(key) for key in keys}
             try:
                 values = await self._readers.run_single(self._build_query(keys))
             except Exception as error:  # noqa: BLE001  # raised to the callers; the next query may succeed
@@ -54,7 +54,7 @@ class GroupRead(Generic[Key, Answer]):
         self._drain = None
 
 
-def _fail_futures(futures: dict[Key, "asyncio.Future[Answer | None]"], error: Exception) -> None:
+def _fail_futures(futures: dict[KeyT, "asyncio.Future[Answer | None]"], error: Exception) -> None:
     for future in futures.values():
         future.set_exception(error)
         # retrieve the exception, or asyncio reports it as never retrieved if no caller waits any more

@@ -12,7 +12,10 @@ Condition = ColumnExpressionArgument[bool]
 
 
 class RecordTable(Generic[Record]):
-    """The statements that all tables of records share. `values` are columns that equal a value."""
+    """The statements that all tables of records share. `values` are columns that equal a value.
+
+    A record that is only read may have some of the columns.
+    """
 
     def __init__(self, model: type[DeclarativeBase], record: type[Record]) -> None:
         self._model = model
@@ -30,7 +33,7 @@ class RecordTable(Generic[Record]):
 
     def select(self, **values: Any) -> Select[Any]:
         """Return the query of `columns`."""
-        return select(*self.columns).filter_by(**values)
+        return select(*self.columns).where(*self._build_conditions(values))
 
     def read(self, connection: Connection, query: Select[Any]) -> list[Record]:
         """Return the records of a query of `columns`."""
@@ -46,7 +49,9 @@ class RecordTable(Generic[Record]):
 
     def count(self, connection: Connection, *conditions: Condition, **values: Any) -> int:
         """Return the number of rows."""
-        query = select(func.count()).select_from(self._model).where(*conditions).filter_by(**values)
+        query = (
+            select(func.count()).select_from(self._model).where(*conditions, *self._build_conditions(values))
+        )
         return connection.execute(query).scalar_one()
 
     def insert(self, connection: Connection, record: Record) -> None:
@@ -56,12 +61,15 @@ class RecordTable(Generic[Record]):
 
     def update(self, connection: Connection, changes: Mapping[str, Any], **values: Any) -> bool:
         """Update columns of the rows. Return whether there was exactly one."""
-        statement = update(self._model).filter_by(**values).values(**changes)
+        statement = update(self._model).where(*self._build_conditions(values)).values(**changes)
         return connection.execute(statement).rowcount == 1
 
     def delete(self, connection: Connection, **values: Any) -> bool:
         """Delete the rows. Return whether there was exactly one."""
-        return connection.execute(delete(self._model).filter_by(**values)).rowcount == 1
+        return connection.execute(delete(self._model).where(*self._build_conditions(values))).rowcount == 1
+
+    def _build_conditions(self, values: Mapping[str, Any]) -> list[Condition]:
+        return [getattr(self._model, name) == value for name, value in values.items()]
 
 
 def _is_enum(kind: Any) -> bool:

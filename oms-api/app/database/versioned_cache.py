@@ -3,17 +3,17 @@
 from collections.abc import Callable, Hashable
 from typing import Generic, NamedTuple, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
 
 
-class _Entry(NamedTuple, Generic[Value]):
+class _Entry(NamedTuple, Generic[ValueT]):
     version: str
-    value: Value
+    value: ValueT
     weight: int
 
 
-class VersionedCache(Generic[Key, Value]):
+class VersionedCache(Generic[KeyT, ValueT]):
     """Values by key, each valid for one version. For one thread.
 
     The version is stored in a row that the reader has locked. A writer in any process that changes the source
@@ -21,22 +21,22 @@ class VersionedCache(Generic[Key, Value]):
     in no row, so a value that a failed batch stored is never found.
     """
 
-    def __init__(self, max_weight: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
-        self._entries: dict[Key, _Entry[Value]] = {}
+    def __init__(self, max_weight: int, weigh: Callable[[ValueT], int] = lambda _: 1) -> None:
+        self._entries: dict[KeyT, _Entry[ValueT]] = {}
         self._max_weight, self._weigh = max_weight, weigh
         self._weight = 0
 
-    def get(self, key: Key, version: str) -> Value | None:
+    def get(self, key: KeyT, version: str) -> ValueT | None:
         """Return the value of that version, or None."""
         entry = self._entries.get(key)
         return entry.value if entry is not None and entry.version == version else None
 
-    def get_version(self, key: Key) -> str | None:
+    def get_version(self, key: KeyT) -> str | None:
         """Return the version of the value of `key`, None if there is no value."""
         entry = self._entries.get(key)
         return None if entry is None else entry.version
 
-    def take(self, key: Key, version: str) -> Value | None:
+    def take(self, key: KeyT, version: str) -> ValueT | None:
         """Remove the value, whatever its version, and return it if it has that version.
 
         The caller changes it and puts it back under the next version.
@@ -45,7 +45,7 @@ class VersionedCache(Generic[Key, Value]):
         self._remove_entry(key)
         return value
 
-    def put(self, key: Key, version: str, value: Value) -> None:
+    def put(self, key: KeyT, version: str, value: ValueT) -> None:
         """Store a value. Above the maximum, all other values are removed."""
         self._remove_entry(key)
         weight = self._weigh(value)
@@ -59,7 +59,7 @@ class VersionedCache(Generic[Key, Value]):
         self._entries.clear()
         self._weight = 0
 
-    def _remove_entry(self, key: Key) -> None:
+    def _remove_entry(self, key: KeyT) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._weight -= entry.weight

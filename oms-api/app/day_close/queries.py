@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from app.column_values import format_canonical
-from app.database import build_insert, execute_writes
+from app.database import RecordTable, build_insert, execute_writes
 from app.database.bulk import BulkWrite
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
 from app.day_close.rules.values import DayClose, DayFigures, OpenBreak, SignedDay
@@ -58,11 +58,14 @@ class StatementTrade(NamedTuple):
     realized_pnl: str
 
 
+_PORTFOLIOS = RecordTable(Portfolio, ClosedPortfolio)
+_ORDERS = RecordTable(OrderRecord, OpenOrder)
+
+
 def list_portfolios(connection: Connection, tenant_id: int) -> list[ClosedPortfolio]:
     """Return the portfolios of a tenant by name."""
-    columns = (getattr(Portfolio, name) for name in ClosedPortfolio._fields)
-    statement = select(*columns).where(Portfolio.tenant_id == tenant_id).order_by(Portfolio.name_key)
-    return [ClosedPortfolio._make(row) for row in connection.execute(statement)]
+    query = _PORTFOLIOS.select(tenant_id=tenant_id).order_by(Portfolio.name_key)
+    return _PORTFOLIOS.read(connection, query)
 
 
 def list_visible_ids(connection: Connection, tenant_id: int, keys: Iterable[str]) -> set[int]:
@@ -83,14 +86,8 @@ def list_open_orders(
     connection: Connection, tenant_id: int, portfolio_id: int, limit: int
 ) -> list[OpenOrder]:
     """Return the oldest open orders of a portfolio."""
-    columns = (getattr(OrderRecord, name) for name in OpenOrder._fields)
-    statement = (
-        select(*columns)
-        .where(OrderRecord.tenant_id == tenant_id, OrderRecord.portfolio_id == portfolio_id, IS_OPEN)
-        .order_by(OrderRecord.id)
-        .limit(limit)
-    )
-    return [OpenOrder._make(row) for row in connection.execute(statement)]
+    query = _ORDERS.select(tenant_id=tenant_id, portfolio_id=portfolio_id).where(IS_OPEN)
+    return _ORDERS.read(connection, query.order_by(OrderRecord.id).limit(limit))
 
 
 def count_trades(connection: Connection, tenant_id: int, portfolio_id: int, first: int, last: int) -> int:

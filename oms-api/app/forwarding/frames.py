@@ -82,11 +82,11 @@ class FrameReader:
     """Splits received data into frames."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._incomplete_frame = b""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Return the frames that `chunk` completes. Raises InvalidFrame if a frame is too long."""
-        chunk = self._rest + chunk if self._rest else chunk
+        chunk = self._incomplete_frame + chunk if self._incomplete_frame else chunk
         start = 0
         while len(chunk) - start >= _LENGTH.size:
             length = _LENGTH.unpack_from(chunk, start)[0]
@@ -97,4 +97,4 @@ class FrameReader:
                 break
             yield chunk[start:end]
             start = end
-        self._rest = chunk[start:]
+        self._incomplete_frame = chunk[start:]

@@ -56,7 +56,7 @@ class PeerConnection(asyncio.Protocol):
         self._reader = FrameReader()
         self._is_ready = False
         self._number = 0
-        self._pending: dict[int, _PendingRequest] = {}
+        self._pending_requests: dict[int, _PendingRequest] = {}
         self._unsent: list[bytes] = []
         self._check: asyncio.TimerHandle | None = None
         self._asked_at: float | None = None  # when it was asked for a reply, if nothing has arrived since
@@ -78,7 +78,7 @@ class PeerConnection(asyncio.Protocol):
         frame = encode_request(self._number, method, path, address, headers, body)
         if frame is None:
             return False
-        self._pending[self._number] = _PendingRequest(handlers, self._loop.time())
+        self._pending_requests[self._number] = _PendingRequest(handlers, self._loop.time())
         self._gather(frame)
         if self._check is None:
             self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
@@ -88,7 +88,7 @@ class PeerConnection(asyncio.Protocol):
         """Send a frame soon, together with the frames after it."""
         self._unsent.append(frame)
         count = len(self._unsent)
-        if count == MAX_GATHERED or len(self._pending) == 1:
+        if count == MAX_GATHERED or len(self._pending_requests) == 1:
             self._loop.call_soon(self._flush_frames)
         elif count == 1:
             self._loop.call_later(GATHER_SECONDS, self._flush_frames)
@@ -104,9 +104,9 @@ class PeerConnection(asyncio.Protocol):
         The silence begins with the question, because an earlier pause may be one of this process.
         """
         self._check = None
-        if not self._pending:
+        if not self._pending_requests:
             return
-        since = next(iter(self._pending.values())).sent_at
+        since = next(iter(self._pending_requests.values())).sent_at
         now = self._loop.time()
         if self._asked_at is None:
             self._asked_at = now
@@ -141,14 +141,14 @@ class PeerConnection(asyncio.Protocol):
             self.close()
 
     def _resolve_request(self, response: ResponseFrame) -> None:
-        request = self._pending.pop(response.number, None)
+        request = self._pending_requests.pop(response.number, None)
         if request is not None:
             request.handlers.answered(response)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_ready = False
-        lost_requests, self._pending = self._pending, {}
+        lost_requests, self._pending_requests = self._pending_requests, {}
         for request in lost_requests.values():
             request.handlers.lost()
         if not self.closed.done():

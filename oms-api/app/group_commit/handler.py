@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 from app.errors import OmsError
 
 Command_contra = TypeVar("Command_contra", contravariant=True)
-Outcome = TypeVar("Outcome")
+OutcomeT = TypeVar("OutcomeT")
 CommitCheck = Callable[[Connection], bool]
 Retained = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class BatchResult(Generic[Outcome]):
+class BatchResult(Generic[OutcomeT]):
     """The outcomes of a batch, in the order of its commands: a value, or the OmsError that refuses it.
 
     `is_recorded` returns whether the batch was committed: a batch is committed as a whole, so one of its rows
@@ -24,18 +24,18 @@ class BatchResult(Generic[Outcome]):
     `on_commit` is called in the writer's thread after the commit, unless its response was lost.
     """
 
-    outcomes: list[Outcome | OmsError]
+    outcomes: list[OutcomeT | OmsError]
     is_recorded: CommitCheck
-    is_repeated: Callable[[Outcome], bool] = lambda _: False
+    is_repeated: Callable[[OutcomeT], bool] = lambda _: False
     on_commit: Callable[[], None] = lambda: None
 
 
-class Handler(Protocol[Command_contra, Outcome]):
+class Handler(Protocol[Command_contra, OutcomeT]):
     """Processes commands in the transaction."""
 
     def handle(
         self, connection: Connection, commands: Sequence[Command_contra], retained: Retained
-    ) -> BatchResult[Outcome]:
+    ) -> BatchResult[OutcomeT]:
         """Write the commands in the given order. Never commit.
 
         An error that refuses a command after a change is raised: the transaction is rolled back, and the

@@ -15,9 +15,9 @@ from app.errors import NotPlaced, OmsError, OutcomeUnknown
 from app.group_commit.handler import Gauges, Handler
 from app.group_commit.writing import BatchWriter
 
-Command = TypeVar("Command")
-Outcome = TypeVar("Outcome")
-AnyFuture = asyncio.Future[Outcome] | Future[Outcome]
+CommandT = TypeVar("CommandT")
+OutcomeT = TypeVar("OutcomeT")
+AnyFuture = asyncio.Future[OutcomeT] | Future[OutcomeT]
 
 ANSWER_SECONDS = 14.0  # maximum time that a caller waits
 TIMEOUT_CHECK_SECONDS = 0.5
@@ -27,11 +27,11 @@ _TOO_SLOW = "The database did not answer in time; send it again with the same ke
 
 
 @dataclass(slots=True)
-class _Item(Generic[Command, Outcome]):
+class _Item(Generic[CommandT, OutcomeT]):
     """A command with the future of its outcome: that of an event loop, or of a thread that waits for it."""
 
-    command: Command
-    future: AnyFuture[Outcome]
+    command: CommandT
+    future: AnyFuture[OutcomeT]
     loop: asyncio.AbstractEventLoop | None
     since: float
 
@@ -41,7 +41,7 @@ class _Item(Generic[Command, Outcome]):
         return self.loop is None
 
 
-class GroupCommit(Generic[Command, Outcome]):
+class GroupCommit(Generic[CommandT, OutcomeT]):
     """A bounded queue and its one writer thread.
 
     Callers that are answered together tend to send their next commands together. If several are expected, the
@@ -55,23 +55,23 @@ class GroupCommit(Generic[Command, Outcome]):
     def __init__(
         self,
         engine: Engine,
-        handler: Handler[Command, Outcome],
+        handler: Handler[CommandT, OutcomeT],
         queue_limit: int,
         batch_limit: int,
         gauges: Gauges | None = None,
-        lock_group: Callable[[Command], Hashable] = lambda _: None,
+        lock_group: Callable[[CommandT], Hashable] = lambda _: None,
     ) -> None:
         self._writing = BatchWriter(engine, handler, lock_group)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._gauges = gauges
-        self._queue: deque[_Item[Command, Outcome]] = deque()
+        self._queue: deque[_Item[CommandT, OutcomeT]] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._wakes_at = 1  # number of queued items that wakes the writer
         self._expected_items = 0  # size of the last batch plus the queue when it was answered
         self._linger_seconds = 0.0
-        self._current_batch: list[_Item[Command, Outcome]] = []
+        self._current_batch: list[_Item[CommandT, OutcomeT]] = []
         self._watched_loops: set[asyncio.AbstractEventLoop] = set()
         self._thread = threading.Thread(target=self._write_batches, name="group-commit", daemon=True)
 
@@ -102,50 +102,50 @@ class GroupCommit(Generic[Command, Outcome]):
             * len(commands),
         )
 
-    def submit(self, command: Command) -> "asyncio.Future[Outcome]":
+    def submit(self, command: CommandT) -> "asyncio.Future[OutcomeT]":
         """Queue `command`. The future (of the running loop) resolves after its commit.
 
         Raises NotPlaced when the queue is full or closing.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
+        future: asyncio.Future[OutcomeT] = loop.create_future()
         self._queue_items((_Item(command, future, loop, time.monotonic()),))
         self._watch_timeouts(loop)
         return future
 
-    def submit_all(self, commands: Sequence[Command]) -> "list[asyncio.Future[Outcome]]":
+    def submit_all(self, commands: Sequence[CommandT]) -> "list[asyncio.Future[OutcomeT]]":
         """Queue the commands next to each other and in order, all of them or none."""
         loop, now = asyncio.get_running_loop(), time.monotonic()
-        futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in commands]
+        futures: list[asyncio.Future[OutcomeT]] = [loop.create_future() for _ in commands]
         pairs = zip(commands, futures, strict=True)
         self._queue_items([_Item(command, future, loop, now) for command, future in pairs])
         self._watch_timeouts(loop)
         return futures
 
-    def write(self, command: Command) -> Outcome:
+    def write(self, command: CommandT) -> OutcomeT:
         """Queue `command` and wait for its outcome, in a thread without an event loop.
 
         Raises NotPlaced like `submit`, OutcomeUnknown after ANSWER_SECONDS, and the error that refuses the
         command.
         """
-        future: Future[Outcome] = Future()
+        future: Future[OutcomeT] = Future()
         self._queue_items([_Item(command, future, None, time.monotonic())])
         try:
             return future.result(ANSWER_SECONDS)
         except TimeoutError:
             raise OutcomeUnknown(_TOO_SLOW) from None
 
-    def write_all(self, commands: Sequence[Command]) -> list[Outcome | OmsError]:
+    def write_all(self, commands: Sequence[CommandT]) -> list[OutcomeT | OmsError]:
         """Queue commands next to each other and in order, and wait for them in a thread.
 
         Return the outcome of each, or the error that refuses it. Raises NotPlaced like `submit`, and
         OutcomeUnknown after ANSWER_SECONDS.
         """
-        futures: list[Future[Outcome]] = [Future() for _ in commands]
+        futures: list[Future[OutcomeT]] = [Future() for _ in commands]
         now = time.monotonic()
         pairs = zip(commands, futures, strict=True)
         self._queue_items([_Item(command, future, None, now) for command, future in pairs])
-        outcomes: list[Outcome | OmsError] = []
+        outcomes: list[OutcomeT | OmsError] = []
         for future in futures:
             outcome = _wait_for(future, now + ANSWER_SECONDS)
             outcomes.append(outcome)
@@ -156,7 +156,7 @@ class GroupCommit(Generic[Command, Outcome]):
             self._watched_loops.add(loop)
             loop.call_later(TIMEOUT_CHECK_SECONDS, self._expire_overdue, loop)
 
-    def _queue_items(self, items: Sequence[_Item[Command, Outcome]]) -> None:
+    def _queue_items(self, items: Sequence[_Item[CommandT, OutcomeT]]) -> None:
         with self._wake:
             if self._closing:
                 raise NotPlaced("The service is stopping, and this was not recorded; send the request again.")
@@ -207,7 +207,7 @@ class GroupCommit(Generic[Command, Outcome]):
             self._current_batch = []
         self._writing.drop_connection()
 
-    def _take_batch(self) -> list[_Item[Command, Outcome]]:
+    def _take_batch(self) -> list[_Item[CommandT, OutcomeT]]:
         with self._wake:
             while not self._queue and not self._closing:
                 self._wake.wait()
@@ -228,11 +228,11 @@ class GroupCommit(Generic[Command, Outcome]):
         self._wakes_at = 1
 
     def _answer_items(
-        self, items: Sequence[_Item[Command, Outcome]], outcomes: Sequence[Outcome | OmsError]
+        self, items: Sequence[_Item[CommandT, OutcomeT]], outcomes: Sequence[OutcomeT | OmsError]
     ) -> None:
         """Resolve the futures in their loops, with one call per loop instead of one per item."""
         loops: dict[
-            asyncio.AbstractEventLoop | None, list[tuple[AnyFuture[Outcome], Outcome | OmsError]]
+            asyncio.AbstractEventLoop | None, list[tuple[AnyFuture[OutcomeT], OutcomeT | OmsError]]
         ] = {}
         for item, outcome in zip(items, outcomes, strict=True):
             loops.setdefault(item.loop, []).append((item.future, outcome))
@@ -243,7 +243,7 @@ class GroupCommit(Generic[Command, Outcome]):
                 loop.call_soon_threadsafe(_resolve_futures, answers)
 
 
-def _resolve_futures(answers: list[tuple[AnyFuture[Outcome], Outcome | OmsError]]) -> None:
+def _resolve_futures(answers: list[tuple[AnyFuture[OutcomeT], OutcomeT | OmsError]]) -> None:
     for future, outcome in answers:
         if future.done():
             continue  # the client has disconnected
@@ -253,7 +253,7 @@ def _resolve_futures(answers: list[tuple[AnyFuture[Outcome], Outcome | OmsError]
             future.set_result(outcome)
 
 
-def _wait_for(future: "Future[Outcome]", deadline: float) -> Outcome | OmsError:
+def _wait_for(future: "Future[OutcomeT]", deadline: float) -> OutcomeT | OmsError:
     try:
         return future.result(max(deadline - time.monotonic(), 0.0))
     except OmsError as error:

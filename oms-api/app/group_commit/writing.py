@@ -15,8 +15,8 @@ from app.database.locks import LockContention, is_file_locked, is_row_locked, se
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected, WriteRefused
 from app.group_commit.handler import BatchResult, Handler, Retained
 
-Command = TypeVar("Command")
-Outcome = TypeVar("Outcome")
+CommandT = TypeVar("CommandT")
+OutcomeT = TypeVar("OutcomeT")
 
 RECOVERY_SECONDS = 6.0
 RETRY_SECONDS = 5.0  # maximum time to retry parts of a failed batch
@@ -37,7 +37,7 @@ class StillRunning(Exception):
     """Raised while a transaction whose connection was lost has not ended."""
 
 
-class BatchWriter(Generic[Command, Outcome]):
+class BatchWriter(Generic[CommandT, OutcomeT]):
     """Write batches through one connection; for one thread.
 
     `lock_group` returns a key that commands share if they lock the same rows. If another session holds such a
@@ -45,7 +45,7 @@ class BatchWriter(Generic[Command, Outcome]):
     """
 
     def __init__(
-        self, engine: Engine, handler: Handler[Command, Outcome], lock_group: Callable[[Command], Hashable]
+        self, engine: Engine, handler: Handler[CommandT, OutcomeT], lock_group: Callable[[CommandT], Hashable]
     ) -> None:
         self._engine = engine
         self._handler = handler
@@ -55,7 +55,7 @@ class BatchWriter(Generic[Command, Outcome]):
         self._retained: Retained = {}  # what the handler keeps between the attempts at a batch
         self._planned_at = 0.0
 
-    def write(self, commands: list[Command]) -> list[Outcome | OmsError]:
+    def write(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         """Write the commands. Groups that recently waited for a lock are written separately."""
         self._retained = {}
         is_contended = (
@@ -73,7 +73,7 @@ class BatchWriter(Generic[Command, Outcome]):
         )
         return [next(separate_outcomes if is_locked else joint_outcomes) for is_locked in is_contended]
 
-    def _write_jointly(self, commands: list[Command]) -> list[Outcome | OmsError]:
+    def _write_jointly(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         try:
             return self._write_commands(commands)
         except LostAtCommit as lost:
@@ -85,10 +85,10 @@ class BatchWriter(Generic[Command, Outcome]):
                 else self._handle_failure(commands, error)
             )
 
-    def _write_by_lock_group(self, commands: list[Command]) -> list[Outcome | OmsError]:
+    def _write_by_lock_group(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         """Write each lock group in its own transaction, which waits only briefly for locks."""
         deadline = time.monotonic() + RETRY_SECONDS
-        outcomes: list[Outcome | OmsError] = [_refuse_as_slow()] * len(commands)
+        outcomes: list[OutcomeT | OmsError] = [_refuse_as_slow()] * len(commands)
         groups: dict[Hashable, list[int]] = {}
         for index, command in enumerate(commands):
             groups.setdefault(self._get_lock_group(command), []).append(index)
@@ -100,7 +100,7 @@ class BatchWriter(Generic[Command, Outcome]):
                 outcomes[index] = outcome
         return outcomes
 
-    def _write_lock_group(self, lock_group: Hashable, commands: list[Command]) -> list[Outcome | OmsError]:
+    def _write_lock_group(self, lock_group: Hashable, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         if self._contention.is_closed(lock_group):
             return [_refuse_as_locked()] * len(commands)
         try:
@@ -114,7 +114,7 @@ class BatchWriter(Generic[Command, Outcome]):
         self._contention.open(lock_group)
         return outcomes
 
-    def _handle_failure(self, commands: list[Command], error: Exception) -> list[Outcome | OmsError]:
+    def _handle_failure(self, commands: list[CommandT], error: Exception) -> list[OutcomeT | OmsError]:
         """Return the outcomes of commands whose transaction failed before COMMIT."""
         if len(commands) == 1 and isinstance(error, OmsError):
             return [error]
@@ -125,7 +125,7 @@ class BatchWriter(Generic[Command, Outcome]):
             return [_refuse_as_locked()] * len(commands)
         return self._write_halves(commands, time.monotonic() + RETRY_SECONDS)
 
-    def _write_halves(self, commands: list[Command], deadline: float) -> list[Outcome | OmsError]:
+    def _write_halves(self, commands: list[CommandT], deadline: float) -> list[OutcomeT | OmsError]:
         """Retry the commands; if they fail again, try each half on its own, in the given order.
 
         One failing command costs two transactions for each doubling of the batch. A retry may succeed, for
@@ -150,14 +150,14 @@ class BatchWriter(Generic[Command, Outcome]):
         ]
 
     @staticmethod
-    def _refuse_as_lost(commands: list[Command]) -> list[Outcome | OmsError]:
+    def _refuse_as_lost(commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         _LOG.warning("database lost before commit", extra={"items": len(commands)})
         return [
             NotPlaced("The database cannot be reached, and this was not recorded; send it again in a moment.")
         ] * len(commands)
 
     @staticmethod
-    def _build_refusals(error: Exception) -> list[Outcome | OmsError]:
+    def _build_refusals(error: Exception) -> list[OutcomeT | OmsError]:
         if isinstance(error, OmsError):  # a refusal that needed a rollback
             return [error]
         if is_row_locked(error) or is_file_locked(error):
@@ -172,8 +172,8 @@ class BatchWriter(Generic[Command, Outcome]):
         return [Unexpected()]
 
     def _write_commands(
-        self, commands: list[Command], *, has_short_lock_timeout: bool = False
-    ) -> list[Outcome | OmsError]:
+        self, commands: list[CommandT], *, has_short_lock_timeout: bool = False
+    ) -> list[OutcomeT | OmsError]:
         try:
             connection = self._get_connection()
             with connection.begin() as transaction:
@@ -194,7 +194,7 @@ class BatchWriter(Generic[Command, Outcome]):
         return result.outcomes
 
     @staticmethod
-    def _update_caches(result: BatchResult[Outcome]) -> None:
+    def _update_caches(result: BatchResult[OutcomeT]) -> None:
         """Call `on_commit`. The commands are committed, so no error may reach the caller."""
         try:
             result.on_commit()
@@ -214,7 +214,7 @@ class BatchWriter(Generic[Command, Outcome]):
 
     @staticmethod
     def _commit_transaction(
-        commit: Callable[[], None], result: BatchResult[Outcome], transaction_id: str | None
+        commit: Callable[[], None], result: BatchResult[OutcomeT], transaction_id: str | None
     ) -> None:
         try:
             commit()
@@ -223,9 +223,9 @@ class BatchWriter(Generic[Command, Outcome]):
                 raise LostAtCommit(result, transaction_id) from error
             raise
 
-    def _resolve_commit(self, lost_commit: LostAtCommit) -> list[Outcome | OmsError]:
+    def _resolve_commit(self, lost_commit: LostAtCommit) -> list[OutcomeT | OmsError]:
         """Find out whether a lost COMMIT was carried out, once its transaction has ended."""
-        outcomes: list[Outcome | OmsError] = lost_commit.result.outcomes
+        outcomes: list[OutcomeT | OmsError] = lost_commit.result.outcomes
         _LOG.warning(
             "connection lost at commit; looking for what was recorded", extra={"items": len(outcomes)}
         )
@@ -234,12 +234,12 @@ class BatchWriter(Generic[Command, Outcome]):
             try:
                 if self._is_committed(lost_commit):
                     return outcomes
-                lost_command = NotPlaced(
+                not_placed = NotPlaced(
                     "The database connection was lost, and this was not recorded; send it again in a moment."
                 )
                 is_repeated = lost_commit.result.is_repeated
                 return [
-                    outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else lost_command
+                    outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else not_placed
                     for outcome in outcomes
                 ]
             except Exception as error:  # noqa: BLE001  # retried until the deadline

@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
-from app.duties.rules.schedule import DutyReport
 from app.health.rules import ComponentHealth
 from app.health.service import PortfolioGauges
 from app.http.app_state import Component
+from app.jobs.rules.schedule import JobReport
 from app.metrics import Metrics
 from app.rate_limit import RateLimits
 from app.signals.service.redis_channels.channel_state import ChannelState
@@ -26,7 +26,7 @@ class HealthComponents:
     describes its row-level security, and `find_file_problem` states why its file cannot be written.
     `describe_connections` returns the components of a tenant's connections to brokers.
     `list_portfolio_values` returns those of METRICS_PORTFOLIOS. `signal_channel` has why no signals arrive
-    over Redis. `has_worker` is true if only `python -m app.worker` or Celery runs the duties,
+    over Redis. `has_worker` is true if only `python -m app.worker` or Celery runs the jobs,
     `uses_sandbox` if STRATEGY_SANDBOX is on.
     """
 
@@ -38,11 +38,11 @@ class HealthComponents:
     now: Now
     rate_limits: Callable[[], RateLimits]
     find_file_problem: Callable[[], str | None]
-    report_duties: Callable[[Connection], list[DutyReport]]
+    report_jobs: Callable[[Connection], list[JobReport]]
     describe_feed: Callable[[], ComponentHealth]
     describe_webhooks: Callable[[Connection], ComponentHealth]
     describe_brokers: Callable[[Connection], ComponentHealth]
-    describe_alerts: Callable[[Sequence[DutyReport]], ComponentHealth]
+    describe_alerts: Callable[[Sequence[JobReport]], ComponentHealth]
     describe_connections: Callable[[Connection, int], dict[str, ComponentHealth]]
     list_portfolio_values: Callable[[Connection], Sequence[PortfolioGauges]]
     signal_channel: ChannelState

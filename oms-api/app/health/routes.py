@@ -9,13 +9,12 @@ from sqlalchemy import Connection
 
 from app import __version__
 from app.chain_verification.queries import ChainState
-from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, HealthComponentsDep
 from app.health.rules import (
     ComponentHealth,
     describe_chains,
-    describe_duties,
+    describe_jobs,
     describe_redis,
     describe_sandbox,
     summarize_components,
@@ -28,11 +27,12 @@ from app.health.service import (
     find_sandbox_layers,
     read_broken_chains,
     set_chain_metrics,
-    set_duty_metrics,
+    set_job_metrics,
 )
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.jobs.rules.schedule import JobReport
 from app.metrics import CONTENT_TYPE, Metrics
 from app.timestamps import format_timestamp
 
@@ -149,8 +149,8 @@ async def metrics(
 
     You need a key of the first tenant with the scope `read`, because the metrics cover all tenants.
     """
-    reports = await _report_duties(components) or ()
-    set_duty_metrics(components.metrics, reports)
+    reports = await _report_jobs(components) or ()
+    set_job_metrics(components.metrics, reports)
     chains = await _read_in_time(components, read_broken_chains)
     if chains is not None:
         set_chain_metrics(components.metrics, reports, chains)
@@ -191,25 +191,25 @@ def _serialize_component(component: ComponentHealth) -> dict[str, Any]:
 
 async def _describe_components(components: HealthComponents) -> dict[str, ComponentHealth]:
     """Return the state of each component, in the order of the document."""
-    reports = await _report_duties(components)
+    reports = await _report_jobs(components)
     webhooks = await _read_in_time(components, components.describe_webhooks) if reports is not None else None
     brokers = await _read_in_time(components, components.describe_brokers) if reports is not None else None
     chains = await _read_in_time(components, read_broken_chains) if reports is not None else None
     problem = components.find_file_problem()
     if reports is None or problem is not None:
-        database, duties = (
+        database, jobs = (
             ComponentHealth("down", None, problem or _DETAILS["database"]),
             ComponentHealth("down"),
         )
     else:
-        database, duties = ComponentHealth("ok"), describe_duties(reports)
+        database, jobs = ComponentHealth("ok"), describe_jobs(reports)
     is_writing = components.writer_is_alive()
     return {
         "database": database,
         "writer": ComponentHealth("ok") if is_writing else ComponentHealth("down", None, _DETAILS["writer"]),
         "market_data": components.describe_feed(),
-        "duties": duties,
-        "worker": duties if components.has_worker else ComponentHealth("off"),
+        "duties": jobs,
+        "worker": jobs if components.has_worker else ComponentHealth("off"),
         "redis": _describe_redis(components),
         "webhooks": webhooks or ComponentHealth("down"),
         "alerts": components.describe_alerts(reports or ()),
@@ -219,7 +219,7 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
 
 
 def _describe_chains(
-    components: HealthComponents, reports: Sequence[DutyReport], chains: ChainState | None
+    components: HealthComponents, reports: Sequence[JobReport], chains: ChainState | None
 ) -> ComponentHealth:
     if chains is None:
         return ComponentHealth("down")
@@ -236,9 +236,9 @@ def _describe_redis(components: HealthComponents) -> ComponentHealth:
     return describe_redis(components.rate_limits(), reason, age, is_used=components.has_redis)
 
 
-async def _report_duties(components: HealthComponents) -> list[DutyReport] | None:
-    """Return the reports of the duties, None if the database does not answer."""
-    return await _read_in_time(components, components.report_duties)
+async def _report_jobs(components: HealthComponents) -> list[JobReport] | None:
+    """Return the reports of the jobs, None if the database does not answer."""
+    return await _read_in_time(components, components.report_jobs)
 
 
 async def _read_in_time(components: HealthComponents, read: Callable[[Connection], T]) -> T | None:

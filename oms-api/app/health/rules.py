@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from app.duties.rules.schedule import DutyReport
+from app.jobs.rules.schedule import JobReport
 from app.sandbox.rules.layers import Layer, find_missing_layers
 
 ComponentStatus = Literal["ok", "degraded", "down", "off"]
-MAX_LAG_SECONDS = 60.0  # a duty that is later is run by no process
+MAX_LAG_SECONDS = 60.0  # a job that is later is run by no process
 _VITAL = ("database", "writer")
 _CONNECTION_STATUSES: dict[str, ComponentStatus] = {"connected": "ok", "down": "down", "refused": "down"}
 
@@ -21,20 +21,20 @@ class ComponentHealth(NamedTuple):
     backlog: int | None = None
 
 
-def describe_duties(reports: Sequence[DutyReport]) -> ComponentHealth:
-    """Return the component of the duties: degraded if one failed last time, or is late."""
+def describe_jobs(reports: Sequence[JobReport]) -> ComponentHealth:
+    """Return the component of the jobs: degraded if one failed last time, or is late."""
     age = max((report.lag_seconds for report in reports), default=0.0)
     errors = [
-        f"{duty_report.state.name}: {duty_report.state.error}"
-        for duty_report in reports
-        if duty_report.state.error is not None
+        f"{job_report.state.name}: {job_report.state.error}"
+        for job_report in reports
+        if job_report.state.error is not None
     ]
     is_late = age > MAX_LAG_SECONDS or any(report.state.started_at is None for report in reports)
     return ComponentHealth("degraded" if errors or is_late else "ok", round(age, 3), next(iter(errors), None))
 
 
 def describe_alerts(
-    price_age_seconds: float | None, last_error: str | None, backlog: int, portfolios: DutyReport | None
+    price_age_seconds: float | None, last_error: str | None, backlog: int, portfolios: JobReport | None
 ) -> ComponentHealth:
     """Return the component of alerts: price alerts of this process, portfolio alerts of the lease holder.
 
@@ -61,7 +61,7 @@ def describe_webhooks(
 
 
 def describe_chains(
-    report: DutyReport | None, age_seconds: float | None, broken_count: int
+    report: JobReport | None, age_seconds: float | None, broken_count: int
 ) -> ComponentHealth:
     """Return the component of the hash chains: degraded if any is broken, or their verification is late.
 

@@ -25,7 +25,7 @@ class ComponentOut(BaseModel):
     status: ComponentStatus = Field(examples=["ok"], description="`off`: it is not in use")
     age_seconds: float | None = Field(
         examples=[0.25],
-        description="How late the duties are, how long the price feed has been silent, how long the oldest "
+        description="How late the jobs are, how long the price feed has been silent, how long the oldest "
         "delivery has waited, how long ago the hash chains were verified, or since when the broker has not "
         "responded, in seconds; null where nothing ages",
     )

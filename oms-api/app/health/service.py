@@ -1,4 +1,4 @@
-"""Figures for the metrics: the state of background jobs, the sizes of queues, and portfolio values."""
+"""Read the figures of the metrics: states of background jobs, backlogs, and values of portfolios."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from app.chain_verification.queries import ChainState, read_chain_state
 from app.chain_verification.service import VERIFY_CHAINS
 from app.database import set_all_tenants_scope, set_tenant_scope
-from app.duties.rules.schedule import DutyReport
 from app.identity.queries.tenants import find_tenant
+from app.jobs.rules.schedule import JobReport
 from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import PortfolioStatement
@@ -19,9 +19,11 @@ from app.ledger.service.valuation import Valuer, value_statements
 from app.metrics import Metrics
 from app.sandbox.rules.layers import Layer
 from app.sandbox.service.check import list_available_layers
-from app.signals.queries.signals import count_pending_signals
+from app.signals.models import IS_RECEIVED
+from app.signals.queries.signals import SIGNALS
 from app.text import name_key
-from app.webhooks.queries.deliveries import count_pending_deliveries
+from app.webhooks.models import IS_PENDING
+from app.webhooks.queries.deliveries import DELIVERIES
 
 
 class PortfolioGauges(NamedTuple):
@@ -59,11 +61,11 @@ def list_portfolio_values(
     return portfolio_values
 
 
-def set_duty_metrics(metrics: Metrics, reports: Iterable[DutyReport]) -> None:
+def set_job_metrics(metrics: Metrics, reports: Iterable[JobReport]) -> None:
     """Set the metrics of the background jobs."""
     for report in reports:
         state = report.state
-        metrics.set_duty(
+        metrics.set_job(
             state.name,
             report.lag_seconds,
             (state.duration_ms or 0) / 1000,
@@ -71,7 +73,7 @@ def set_duty_metrics(metrics: Metrics, reports: Iterable[DutyReport]) -> None:
         )
 
 
-def find_chain_report(reports: Iterable[DutyReport]) -> DutyReport | None:
+def find_chain_report(reports: Iterable[JobReport]) -> JobReport | None:
     """Return the report of the job that verifies the hash chains."""
     return next((report for report in reports if report.state.name == VERIFY_CHAINS), None)
 
@@ -81,7 +83,7 @@ def read_broken_chains(connection: Connection) -> ChainState:
     return read_chain_state(set_all_tenants_scope(connection))
 
 
-def set_chain_metrics(metrics: Metrics, reports: Iterable[DutyReport], state: ChainState) -> None:
+def set_chain_metrics(metrics: Metrics, reports: Iterable[JobReport], state: ChainState) -> None:
     """Set the metrics of the hash chains."""
     report = find_chain_report(reports)
     verified_at = None if report is None else report.state.finished_at
@@ -92,6 +94,6 @@ def count_pending(connection: Connection) -> dict[str, int]:
     """Return the numbers of pending signals and webhook deliveries of all tenants."""
     set_all_tenants_scope(connection)
     return {
-        "signals": count_pending_signals(connection),
-        "webhook_deliveries": count_pending_deliveries(connection),
+        "signals": SIGNALS.count(connection, IS_RECEIVED),
+        "webhook_deliveries": DELIVERIES.count(connection, IS_PENDING),
     }

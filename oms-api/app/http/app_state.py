@@ -6,10 +6,10 @@ from starlette.requests import HTTPConnection
 
 from app.direct_routes import RequestInfo
 
-Value = TypeVar("Value")
+ValueT = TypeVar("ValueT")
 
 
-class Component(Generic[Value]):
+class Component(Generic[ValueT]):
     """The key of a component of the application. `assembly` provides the component, and routes depend on it.
 
     `Depends` of a component returns its value, which has the type of the key.
@@ -18,16 +18,16 @@ class Component(Generic[Value]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def __call__(self, connection: HTTPConnection) -> Value:
+    async def __call__(self, connection: HTTPConnection) -> ValueT:
         """Return the component. A FastAPI dependency."""
         return self.get(connection)
 
-    def get(self, connection: HTTPConnection) -> Value:
+    def get(self, connection: HTTPConnection) -> ValueT:
         """Return the component of the application that serves the connection."""
-        value: Value = getattr(connection.app.state, self.name)
+        value: ValueT = getattr(connection.app.state, self.name)
         return value
 
-    def provide(self, value: Value) -> tuple[str, Value]:
+    def provide(self, value: ValueT) -> tuple[str, ValueT]:
         """Return the name and the value to store in the application's state."""
         return self.name, value
 

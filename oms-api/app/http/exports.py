@@ -58,14 +58,14 @@ class Exports:
 
         try:
             async with self._reading:
-                read_piece = await begin()
+                read_chunk = await begin()
         except BaseException:
             release()
             raise
 
         async def read_in_turn() -> bytes:
             async with self._reading:
-                return await read_piece()
+                return await read_chunk()
 
         return stream_lines(read_in_turn, file_name, release, media_type)
 
@@ -89,22 +89,22 @@ class _Export(StreamingResponse):
 
 
 def stream_lines(
-    read_piece: Read,
+    read_chunk: Read,
     file_name: str,
     release: Callable[[], None] = lambda: None,
     media_type: str = JSON_LINES,
 ) -> StreamingResponse:
-    """Stream the results of repeated `read_piece` calls until one is empty.
+    """Stream the results of repeated `read_chunk` calls until one is empty.
 
-    No database connection is held while the client receives. If `read_piece` fails, the connection closes, so
+    No database connection is held while the client receives. If `read_chunk` fails, the connection closes, so
     that the client detects the incomplete response.
     """
 
-    async def pieces() -> AsyncIterator[bytes]:
-        while piece := await read_piece():
-            yield piece
+    async def generate_chunks() -> AsyncIterator[bytes]:
+        while chunk := await read_chunk():
+            yield chunk
 
-    return _Export(pieces(), file_name, release, media_type)
+    return _Export(generate_chunks(), file_name, release, media_type)
 
 
 def describe_lines(text: str, example: str) -> dict[str, Any]:

@@ -10,25 +10,25 @@ from app.direct_routes import DirectRoute, JsonResponse, PendingResponse, Reques
 from app.errors import OmsError
 from app.http.idempotency import check_key
 
-Operation = TypeVar("Operation")
-Operation_contra = TypeVar("Operation_contra", contravariant=True)
-Caller = TypeVar("Caller")
-Command = TypeVar("Command")
-Outcome = TypeVar("Outcome")
+OperationT = TypeVar("OperationT")
+OperationT_contra = TypeVar("OperationT_contra", contravariant=True)
+CallerT = TypeVar("CallerT")
+CommandT = TypeVar("CommandT")
+OutcomeT = TypeVar("OutcomeT")
 
 
-class Authorizer(Protocol[Operation_contra, Caller]):
+class Authorizer(Protocol[OperationT_contra, CallerT]):
     """Authorizes the caller of a direct route."""
 
-    def find_authorized(self, request: RequestInfo, operation: Operation_contra) -> Caller | None:
+    def find_authorized(self, request: RequestInfo, operation: OperationT_contra) -> CallerT | None:
         """Return the caller without a query, or None if that is not possible or the caller is refused."""
 
-    def count(self, request: RequestInfo, caller: Caller) -> None:
+    def count(self, request: RequestInfo, caller: CallerT) -> None:
         """Count the request against the caller's rate limit. Raises OverLimit."""
 
 
 @dataclass(frozen=True, slots=True)
-class WriteEndpoint(Generic[Operation, Caller, Command, Outcome]):
+class WriteEndpoint(Generic[OperationT, CallerT, CommandT, OutcomeT]):
     """An endpoint whose command the writer executes.
 
     `operation` is the permission that the caller needs. `parse` validates a request, `submit` queues its
@@ -36,17 +36,17 @@ class WriteEndpoint(Generic[Operation, Caller, Command, Outcome]):
     detailed one.
     """
 
-    operation: Operation
-    parse: Callable[[Caller, RequestInfo, str | None], Command]
-    submit: Callable[[Command], "asyncio.Future[Outcome]"]
-    build: Callable[[Outcome], JsonResponse]
-    enrich_error: Callable[[Command, OmsError], Awaitable[OmsError]] | None = None
+    operation: OperationT
+    parse: Callable[[CallerT, RequestInfo, str | None], CommandT]
+    submit: Callable[[CommandT], "asyncio.Future[OutcomeT]"]
+    build: Callable[[OutcomeT], JsonResponse]
+    enrich_error: Callable[[CommandT, OmsError], Awaitable[OmsError]] | None = None
 
-    def start(self, caller: Caller, request: RequestInfo, key: str | None) -> PendingResponse:
+    def start(self, caller: CallerT, request: RequestInfo, key: str | None) -> PendingResponse:
         """Validate and queue an authorized request. Raises an OmsError if it is refused."""
         return self._queue_command(self.parse(caller, request, check_key(key)))
 
-    def build_direct_route(self, authorizer: Authorizer[Operation, Caller]) -> DirectRoute:
+    def build_direct_route(self, authorizer: Authorizer[OperationT, CallerT]) -> DirectRoute:
         """Return the direct route of the endpoint: authorize, validate, count and queue."""
 
         def start(request: RequestInfo) -> PendingResponse | None:
@@ -60,12 +60,12 @@ class WriteEndpoint(Generic[Operation, Caller, Command, Outcome]):
             try:
                 return self._queue_command(command)
             except OmsError as error:
-                refused: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+                refused: asyncio.Future[OutcomeT] = asyncio.get_running_loop().create_future()
                 refused.set_exception(error)
                 return PendingResponse(refused, self.build)
 
         return start
 
-    def _queue_command(self, command: Command) -> PendingResponse:
+    def _queue_command(self, command: CommandT) -> PendingResponse:
         enrich_error = None if self.enrich_error is None else partial(self.enrich_error, command)
         return PendingResponse(self.submit(command), self.build, enrich_error)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Table, delete, func, select
 
@@ -29,6 +29,13 @@ _TERMS = (
     "name",
     "sector",
 )
+
+
+class StoredInstrument(NamedTuple):
+    """An instrument, and the time its terms were set."""
+
+    terms: Instrument
+    updated_at: Timestamp
 
 
 def find_instruments(
@@ -105,12 +112,14 @@ def list_instruments(
     return [_build_instrument(tuple(row)) for row in connection.execute(query)]
 
 
-def list_all_instruments(connection: Connection) -> dict[InstrumentKey, tuple[Instrument, Timestamp]]:
+def list_all_instruments(connection: Connection) -> dict[InstrumentKey, StoredInstrument]:
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
     return {
-        InstrumentKey(tenant_id, symbol): (_build_instrument((symbol, *terms)), convert_instant(updated_at))
+        InstrumentKey(tenant_id, symbol): StoredInstrument(
+            _build_instrument((symbol, *terms)), convert_instant(updated_at)
+        )
         for tenant_id, symbol, *terms, updated_at in rows
     }
 

@@ -231,7 +231,7 @@ class PositionRow(Base):
 class PositionRecordRow(Base):
     """The figures of a position through time: charges, highest and lowest price, maximum drawdown.
 
-    `rules.position_extremes.PositionRecord` documents the fields. A duty computes them from the ledger and
+    `rules.position_extremes.PositionRecord` documents the fields. A job computes them from the ledger and
     from bars, and computes a deleted row again.
     """
 

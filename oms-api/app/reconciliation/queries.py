@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from app.brokers.models import BrokerConnectionRow
 from app.column_values import format_canonical
-from app.database.bulk import execute_writes
+from app.database import RecordTable, execute_writes
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.ledger.models import CashMovement, Portfolio, PositionRow
@@ -79,6 +79,8 @@ class StoredPosition(NamedTuple):
     local_cost: Decimal | None
 
 
+_PORTFOLIOS = RecordTable(Portfolio, ComparedPortfolio)
+_POSITIONS = RecordTable(PositionRow, StoredPosition)
 _STORED = Issue._fields[:-1]
 _COLUMNS = (*(getattr(ReconciliationIssueRow, name) for name in _STORED), Portfolio.name)
 _IS_HOME = (Portfolio.tenant_id == ReconciliationIssueRow.tenant_id) & (
@@ -148,10 +150,7 @@ def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
 
 def find_compared_portfolio(connection: Connection, tenant_id: int, name: str) -> ComparedPortfolio | None:
     """Return the portfolio that trades over a connection."""
-    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
-    columns = (Portfolio.id, Portfolio.cash, Portfolio.name, Portfolio.name_key, Portfolio.base_currency)
-    row = connection.execute(select(*columns).where(*conditions)).one_or_none()
-    return None if row is None else ComparedPortfolio._make(row)
+    return _PORTFOLIOS.find(connection, tenant_id=tenant_id, broker_connection=name)
 
 
 def list_held_amounts(connection: Connection, tenant_id: int, portfolio_id: int) -> dict[str, HeldAmount]:
@@ -169,11 +168,9 @@ def list_positions(
     connection: Connection, tenant_id: int, portfolio_id: int
 ) -> dict[str, list[StoredPosition]]:
     """Return the positions of a portfolio by symbol, one for each product, without flat ones."""
-    columns = [getattr(PositionRow, name) for name in StoredPosition._fields]
-    conditions = (PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == portfolio_id)
+    query = _POSITIONS.select(tenant_id=tenant_id, portfolio_id=portfolio_id)
     positions: dict[str, list[StoredPosition]] = {}
-    for row in connection.execute(select(*columns).where(*conditions)):
-        position = StoredPosition._make(row)
+    for position in _POSITIONS.read(connection, query):
         if position.quantity:
             positions.setdefault(position.symbol, []).append(position)
     return positions

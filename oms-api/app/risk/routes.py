@@ -161,8 +161,8 @@ async def set_kill_switch(
     headers = {REPLAYED: "true"} if stopped.applied.replayed else {}
     content = build_kill_switch_result(
         stopped.applied.change,
-        stopped.settled,
-        stopped.unsettled,
+        stopped.applied_portfolios,
+        stopped.pending_portfolios,
         stopped.canceled,
         stopped.flattened,
         stopped.unconfirmed,

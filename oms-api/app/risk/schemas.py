@@ -238,9 +238,10 @@ class KillSwitchResultOut(SwitchOut):
     """A kill switch that was set. This service executes no order that it forbids; see also `unconfirmed`."""
 
     portfolios: int = Field(description="Number of portfolios in which the new state is in effect")
-    unsettled: list[str] = Field(
+    pending_portfolios: list[str] = Field(
         description="Portfolios in which the change is not finished. The service repeats it until it is"
     )
+    unsettled: list[str] = Field(description="Former name of `pending_portfolios`, for one release")
     canceled: list[str] = Field(description="IDs of the canceled orders")
     flattened: dict[str, Any] | None = Field(
         description="Canceled orders, closing orders and remaining positions; null without `flatten`"
@@ -315,16 +316,19 @@ def serialize_switch(change: SwitchChange) -> dict[str, Any]:
 
 def build_kill_switch_result(
     change: SwitchChange,
-    settled: int,
-    unsettled: list[str],
+    applied_portfolios: int,
+    pending_portfolios: list[str],
     canceled: list[str],
     flattened: dict[str, Any] | None,
     unconfirmed: Sequence[UnconfirmedCancel],
 ) -> dict[str, Any]:
     """Return the change as `KillSwitchResultOut` describes it."""
-    fields = {"portfolios": settled, "unsettled": unsettled, "canceled": canceled, "flattened": flattened}
     return {
         **serialize_switch(change),
-        **fields,
+        "portfolios": applied_portfolios,
+        "pending_portfolios": pending_portfolios,
+        "unsettled": pending_portfolios,
+        "canceled": canceled,
+        "flattened": flattened,
         "unconfirmed": [unconfirmed_cancel._asdict() for unconfirmed_cancel in unconfirmed],
     }

@@ -64,7 +64,7 @@ class StrategyRow(Base):
 
 
 class StrategyVersionRow(Base):
-    """A version of a strategy: the hash of its code, parameters, symbols and interval. It never changes."""
+    """A version of a strategy: code by its hash, parameters, symbols and interval. It never changes."""
 
     __tablename__ = "strategy_versions"
     __table_args__ = (_build_strategy_key(),)
@@ -82,7 +82,7 @@ class StrategyVersionRow(Base):
 
 
 class StrategyStateRow(Base):
-    """The state from which a strategy continues after a restart.
+    """The state with which a strategy continues after a restart.
 
     `state` is the JSON of `context.state` after the input `processed`. `sequence` and `hash` are those of the
     last input of its journal.

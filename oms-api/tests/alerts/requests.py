@@ -10,8 +10,8 @@ from app.database.transactions import Transactions
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from tests.support.conditions import WAIT_SECONDS
-from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
+from tests.support.jobs import EndlessLease
 
 PRICE = {"kind": "price", "symbol": "AAPL", "above": "100"}
 
@@ -54,12 +54,12 @@ def run_second_watcher(service):
 
 
 def check_portfolios(api, times=1):
-    """Run the duty of portfolio alerts."""
+    """Run the job of portfolio alerts."""
     engine = connect_engine(api.service.database_url, readers=1, tenant_scoped=True)
     try:
-        duty = PortfolioAlerts(engine, api.service.app.state.valuer, utc_now)
+        job = PortfolioAlerts(engine, api.service.app.state.valuer, utc_now)
         for _ in range(times):
-            duty.check(EndlessLease())
+            job.check(EndlessLease())
     finally:
         engine.dispose()
 

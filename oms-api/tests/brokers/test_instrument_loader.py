@@ -14,7 +14,7 @@ from app.webhooks.rules.addresses import AddressPolicy
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 from tests.brokers.standins.kite.values import Listing
 from tests.support.conditions import WAIT_SECONDS
-from tests.support.duties import EndlessLease
+from tests.support.jobs import EndlessLease
 
 pytestmark = pytest.mark.any_database
 POLICY = AddressPolicy(allows_loopback=True)

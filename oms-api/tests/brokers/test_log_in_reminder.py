@@ -8,8 +8,8 @@ from app.brokers.queries import find_connection, update_connection
 from app.brokers.service.log_in_reminder import LogInReminder
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.webhooks.rules.addresses import AddressPolicy
-from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
+from tests.support.jobs import EndlessLease
 
 pytestmark = pytest.mark.any_database
 OPENS_AT = datetime(2026, 11, 30, 3, 45, tzinfo=UTC)  # a Monday, 09:15 in India

@@ -12,7 +12,7 @@ from app.database import connect_engine
 from app.ledger.service.batch import LedgerBatch
 from app.performance.rules.closes import get_pnl_date
 from app.verify import verify_database
-from tests.support.duties import EndlessLease, book_carry, run_carry_service, take_snapshots
+from tests.support.jobs import EndlessLease, book_carry, run_carry_service, take_snapshots
 
 CLOSE = datetime(2036, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

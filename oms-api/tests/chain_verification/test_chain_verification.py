@@ -10,10 +10,10 @@ from typing_extensions import override
 from app.chain_verification.service import VERIFY_CHAINS, ChainsBroken, ChainVerifier
 from app.clock import utc_now
 from app.database import connect_engine
-from app.duties.service import Duty, DutyRunner
+from app.jobs.service import Job, JobRunner
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
+from tests.support.jobs import EndlessLease
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
@@ -170,8 +170,8 @@ def test_run_after_a_killed_one_continues_where_it_ended(api):
 def run_job(api):
     """Run the job as the service does, and return health and metrics after it."""
     with scoped_engine(api) as engine:
-        duty = Duty(VERIFY_CHAINS, timedelta(hours=24), ChainVerifier(engine, utc_now).verify)
-        runner = DutyRunner(engine, [duty], utc_now)
+        job = Job(VERIFY_CHAINS, timedelta(hours=24), ChainVerifier(engine, utc_now).verify)
+        runner = JobRunner(engine, [job], utc_now)
         try:
             assert runner.run_due() == [VERIFY_CHAINS]
         finally:

@@ -17,7 +17,7 @@ from app.encryption import EncryptionKeys, derive_key_ring
 from app.restore import CannotRestore, find_differences, restore_backup
 from tests.faults.process_control import verify_books
 from tests.support.clock import SetClock
-from tests.support.duties import EndlessLease
+from tests.support.jobs import EndlessLease
 from tests.support.processes import HOME
 from tests.support.service import build_settings, run_service
 
@@ -144,7 +144,7 @@ def test_scheduled_backups_are_kept_for_the_retention_and_rests_of_killed_runs_d
 @pytest.mark.any_database
 def test_backups_are_a_job_where_a_folder_is_named(serve, tmp_path):
     with serve(backup_folder=tmp_path / "backups") as service:
-        assert "back up" in service.app.state.duty_runner.run_due()
+        assert "back up" in service.app.state.job_runner.run_due()
         assert len(list((tmp_path / "backups").glob("*/manifest.json"))) == 1
 
 

@@ -1,4 +1,4 @@
-"""`python -m app.worker` runs duties until it is stopped."""
+"""`python -m app.worker` runs jobs until it is stopped."""
 
 import time
 from threading import Event, Thread
@@ -20,7 +20,7 @@ def count_finished(engine):
         return connection.execute(statement).scalar_one()
 
 
-def test_worker_runs_due_duties_and_stops(database_url, engine):
+def test_worker_runs_due_jobs_and_stops(database_url, engine):
     stop = Event()
 
     def stop_after_a_round():

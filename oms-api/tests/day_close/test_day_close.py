@@ -13,7 +13,7 @@ from app.performance.queries.closes import StoredClose
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.clock import SetClock
-from tests.support.duties import take_snapshots
+from tests.support.jobs import take_snapshots
 from tests.support.service import ApiClient, run_service
 from tests.verification.forgery import connect_without_guards
 

@@ -11,7 +11,7 @@ from app.ledger.models import PositionRecordRow
 from app.ledger.queries import position_records as queries
 from app.ledger.service import position_records
 from app.ledger.service.position_records import PositionRecords
-from tests.support.duties import EndlessLease
+from tests.support.jobs import EndlessLease
 
 MINUTE = timedelta(minutes=1)
 

@@ -18,7 +18,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import bar_rollup
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.service.bars import read_bars
-from tests.support.duties import EndlessLease
+from tests.support.jobs import EndlessLease
 
 pytestmark = pytest.mark.any_database
 
@@ -42,7 +42,7 @@ class BrokenLease(EndlessLease):
 
 @pytest.fixture
 def scoped_engine(engine):
-    """Provide the service's kind of engine with the tenant scope that duties set."""
+    """Provide the service's kind of engine with the tenant scope that jobs set."""
     scoped = connect_engine(engine.url.render_as_string(hide_password=False), tenant_scoped=True)
     yield scoped
     scoped.dispose()

@@ -11,8 +11,8 @@ from app.instruments.rules import InstrumentKey
 from app.market_data.service import Market
 from app.market_data.service.feed_watch import FeedWatch
 from app.market_data.sources.manual import ManualSource
-from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
+from tests.support.jobs import EndlessLease
 
 pytestmark = pytest.mark.any_database
 

@@ -14,7 +14,7 @@ from app.timestamps import format_timestamp
 from app.verify import check_database
 from tests.risk.risk_requests import post_order, put_limit, set_quote
 from tests.support.conditions import wait_until
-from tests.support.duties import take_snapshots
+from tests.support.jobs import take_snapshots
 
 HOUR = timedelta(hours=1)
 

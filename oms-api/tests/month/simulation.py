@@ -13,7 +13,7 @@ from app.database import connect_engine
 from app.performance.service.snapshots import SnapshotService
 from tests.month.naive import SPLIT_RATIO, Quotes
 from tests.support.clock import SetClock
-from tests.support.duties import EndlessLease
+from tests.support.jobs import EndlessLease
 from tests.support.service import ApiClient, Service, run_service
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 30)

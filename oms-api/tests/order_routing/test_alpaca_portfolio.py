@@ -45,7 +45,7 @@ def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):
         "alpaca",
         "10",
     )
-    assert (stopped["unsettled"], stopped["canceled"]) == (["Growth"], [])
+    assert (stopped["pending_portfolios"], stopped["canceled"]) == (["Growth"], [])
     events = trading.get("/events", type="cancellation.unconfirmed").json()
     assert [event["data"]["orders"] for event in events] == [[unconfirmed]]
     standin.faults.clear()

@@ -135,7 +135,7 @@ def test_kill_switch_needs_no_broker(routing):
     routing.broker.faults["events"], routing.broker.faults["account"] = [DOWN], [DOWN] * 3
     routing.run_session(1)
     (result,) = routing.harness.run(
-        CancelAll(routing.harness.build_origin(), "growth", "Growth", None, None, None, "Stop")
+        CancelAll(routing.harness.build_origin(), "Growth", "growth", None, None, None, "Stop")
     )
     assert [view.order.status for view in result.orders] == [Status.PENDING_CANCEL]
     routing.run_session(20)  # the broker is asked less often the longer it is down

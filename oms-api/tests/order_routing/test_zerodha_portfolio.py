@@ -97,7 +97,7 @@ def test_kill_switch_names_the_orders_that_wait_for_the_log_in(trading, standin)
     stopped = trading.post("/kill-switch", halt).json()
     unconfirmed = {(row["order_id"], row["broker"], row["leaves"]) for row in stopped["unconfirmed"]}
     assert unconfirmed == {(resting, "zerodha", "10"), (filled, "zerodha", "10")}
-    assert (stopped["unsettled"], stopped["canceled"]) == (["India"], [])
+    assert (stopped["pending_portfolios"], stopped["canceled"]) == (["India"], [])
     (event,) = trading.get("/events", type="cancellation.unconfirmed").json()
     assert event["data"]["orders"] == stopped["unconfirmed"]
     at_kite = next(iter(standin.exchange.list_by_tag(build_tag(filled))))

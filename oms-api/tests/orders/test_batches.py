@@ -152,7 +152,7 @@ def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(harness):
         build_record_trade(harness): (1, "growth"),
         CancelOrder(harness.build_origin(), "O1", None): (1, "/O1"),
         ReplaceOrder(harness.build_origin(), "O1", OrderChanges()): (1, "/O1"),
-        CancelAll(harness.build_origin(), "growth", "Growth", None, None, None, None): (1, "growth"),
+        CancelAll(harness.build_origin(), "Growth", "growth", None, None, None, None): (1, "growth"),
         ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", None, None): (1, "growth"),
         MatchQuote(1, quote, BEFORE_ALL, False): (1, "/AAPL"),
         ExpireOrders(1, BEFORE_ALL): (1, ""),

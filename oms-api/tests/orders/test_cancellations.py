@@ -62,7 +62,7 @@ def resume_cancellation(api, monkeypatch):
 def test_orders_of_all_portfolios_are_cancelled(trader):
     body = cancel_all(trader).json()
     assert sorted(order["portfolio_name"] for order in body["orders"]) == sorted(BOOKS)
-    assert body["unsettled"] == []
+    assert body["pending_portfolios"] == []
     assert set(list_statuses(trader).values()) == {"CANCELED"}
 
 
@@ -79,8 +79,8 @@ def test_interrupted_cancellation_is_named_and_resumed(trader, break_after_first
     break_after_first()
     body = cancel_all(trader).json()
     portfolio_names = [order["portfolio_name"] for order in body["orders"]]
-    assert sorted(portfolio_names + body["unsettled"]) == list(BOOKS)
-    later = trader.place_order(**RESTING, portfolio_name=body["unsettled"][0])
+    assert sorted(portfolio_names + body["pending_portfolios"]) == list(BOOKS)
+    later = trader.place_order(**RESTING, portfolio_name=body["pending_portfolios"][0])
     monkeypatch.undo()
     resume_cancellation(trader, monkeypatch)
     assert trader.get_order(later["id"])["status"] == "ACCEPTED"  # it was placed after the request
@@ -121,7 +121,11 @@ def test_key_of_another_caller_is_a_new_request(trader):
 def test_slow_cancellation_continues_after_its_response(trader, monkeypatch):
     service = trader.service.app.state.cancellations
     monkeypatch.setattr(service, "_answer_seconds", 0)
-    assert cancel_all(trader).json() == {"orders": [], "unsettled": list(BOOKS)}
+    assert cancel_all(trader).json() == {
+        "orders": [],
+        "pending_portfolios": list(BOOKS),
+        "unsettled": list(BOOKS),
+    }
     portal = trader.service.client.portal
 
     async def wait():

@@ -99,7 +99,7 @@ def list_commands(harness, entry):
     yield publish_quote(harness, "112")  # fills take-profits, which cancels the stops
     yield close_position(harness)
     yield ExpireOrders(harness.tenant, format_timestamp(harness.now))
-    yield CancelAll(harness.build_origin(), "growth", "Growth", None, None, None, None)
+    yield CancelAll(harness.build_origin(), "Growth", "growth", None, None, None, None)
 
 
 def test_decisions_on_ordinary_commands_run_no_statement(harness, bracket_entry):

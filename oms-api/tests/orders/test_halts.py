@@ -45,7 +45,7 @@ def test_halt_cancels_opening_orders_and_keeps_exits(market, side, opposite, leg
     beyond = market.place_order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="3")
     result = set_switch(market, "HALTED")
     assert result["canceled"] == sorted(order["id"] for order in (more, bracket, beyond))
-    assert (result["unsettled"], result["flattened"]) == ([], None)
+    assert (result["pending_portfolios"], result["flattened"]) == ([], None)
     assert [get_status(market, order) for order in (more, bracket, beyond)] == ["CANCELED"] * 3
     assert {leg["status"] for leg in list_exits(market, bracket).values()} == {"CANCELED"}
     assert get_status(market, reduces) == "ACCEPTED"

@@ -127,7 +127,7 @@ def test_repeated_gtd_order_after_expiry_returns_the_same_order(market):
     first = market.post("/orders", {**ticket_body, "expires_at": end}).json()
 
     def is_expired():
-        market.service.app.state.duty_runner.run_due()
+        market.service.app.state.job_runner.run_due()
         return market.get_order(first["id"])["status"] == "EXPIRED"
 
     wait_until(is_expired)

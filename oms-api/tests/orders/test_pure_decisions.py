@@ -199,7 +199,7 @@ class Decisions(RuleBasedStateMachine):
 
     @rule(portfolio=PORTFOLIOS)
     def cancel_all(self, portfolio: tuple[str, str]) -> None:
-        self.decide(CancelAll(self.build_origin(), portfolio[1], portfolio[0], None, None, None, None))
+        self.decide(CancelAll(self.build_origin(), *portfolio, None, None, None, None))
 
     @rule(side=st.sampled_from(Side), quantity=QUANTITIES, price=PRICES)
     def record_trade(self, side: Side, quantity: int, price: int) -> None:
@@ -272,7 +272,7 @@ class Decisions(RuleBasedStateMachine):
         self.decide(ApplyBrokerReport(TENANT, order_id, event, format_timestamp(self.now)))
 
     @rule(kind=st.sampled_from([ReleaseOrders, SquareOff, CancelHalted, CheckLosses, FinishQuote]))
-    def run_duty(self, kind: Any) -> None:
+    def run_job(self, kind: Any) -> None:
         loaded, at = self.context.loaded, format_timestamp(self.now)
         loaded.intraday[TENANT] = loaded.portfolios_with_loss_limits[TENANT] = [self.portfolio_key]
         loaded.switch_changes[TENANT], loaded.switched_by_losses[TENANT] = {}, set()

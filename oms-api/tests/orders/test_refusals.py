@@ -137,7 +137,7 @@ def make_commands(harness):
             ReplaceOrder(harness.build_origin(), order_command.id, OrderChanges(quantity=Decimal(2))),
             ReplaceOrder(harness.build_origin(), own_order.id, OrderChanges(client_order_id="mine")),
             ReplaceOrder(harness.build_origin(), own_order.id, OrderChanges(limit_price=Decimal(-1))),
-            CancelAll(harness.build_origin(), "nowhere", "Nowhere", None, None, None, None),
+            CancelAll(harness.build_origin(), "Nowhere", "nowhere", None, None, None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "MSFT", "", None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
             SetExits(harness.build_origin(), "Growth", "growth", "MSFT", "", None, None),

@@ -111,12 +111,12 @@ def test_market_watcher_checks_again_when_the_feed_returns(engine, harness, feed
             return [asyncio.sleep(0) for _ in commands]
 
     readers, writer = Readers(engine, 1), cast("Any", Writer())
-    duty = MarketWatcher(readers, writer, Market(feed, readers), lambda: harness.now, Calendars.load())
+    job = MarketWatcher(readers, writer, Market(feed, readers), lambda: harness.now, Calendars.load())
     quotes = []
     for seconds, is_heard in ((1, False), (60, False), (0, True)):
         harness.advance_clock(seconds=seconds)
         feed.heard = harness.now if is_heard else feed.heard
-        asyncio.run(duty.check())
+        asyncio.run(job.check())
         quotes.append([work.quote.symbol for work in works])
         works.clear()
     readers.close()

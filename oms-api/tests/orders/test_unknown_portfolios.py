@@ -108,7 +108,7 @@ def test_order_after_a_rejected_trade_finds_no_portfolio(harness):
         build_place_order(harness),
         PreviewOrder(harness.build_origin(), build_ticket(), "New", "new"),
         ClosePosition(harness.build_origin(), "New", "new", "AAPL", "", None, None),
-        CancelAll(harness.build_origin(), "new", "New", None, None, None, None),
+        CancelAll(harness.build_origin(), "New", "new", None, None, None, None),
     )
     assert isinstance(refused, AmountTooLarge)
     assert [type(other) for other in other_results] == [NoSuchPortfolio] * 4

@@ -151,7 +151,7 @@ class WriterHarness:
         return Quote(symbol, prices[0], prices[1], prices[2], None, None, self.now, "manual")
 
     def check_quote_again(self, bid: str, ask: str, last: str, symbol: str = "AAPL") -> None:
-        """Look at the quote that stands, as the market duty does."""
+        """Look at the quote that stands, as the market job does."""
         quote = self.build_quote(symbol, bid, ask, last)
         self.run(MatchQuote(self.tenant, quote, format_timestamp(self.now), is_new=False))
 

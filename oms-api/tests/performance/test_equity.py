@@ -15,7 +15,7 @@ from app.ledger.models import Portfolio
 from app.performance.models import EquitySnapshot
 from app.performance.rules.closes import MAX_MISSED_CLOSES
 from app.performance.service import snapshots as snapshot_service
-from tests.support.duties import EndlessLease, run_snapshot_service, take_snapshots
+from tests.support.jobs import EndlessLease, run_snapshot_service, take_snapshots
 from tests.support.service import run_service
 
 TOMORROW = datetime(2036, 1, 1, tzinfo=UTC)

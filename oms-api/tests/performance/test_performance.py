@@ -14,7 +14,7 @@ from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
 from app.performance.service.retention import SnapshotRetention
 from app.timestamps import format_timestamp
-from tests.support.duties import EndlessLease
+from tests.support.jobs import EndlessLease
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ZERO = Decimal(0)

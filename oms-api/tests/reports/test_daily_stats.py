@@ -10,7 +10,7 @@ from app.reports import queries
 from app.reports.service.daily_stats import STORING_DELAY, DailyStatistics
 from app.verify import verify_database
 from tests.support.clock import SetClock
-from tests.support.duties import EndlessLease, store_daily_stats
+from tests.support.jobs import EndlessLease, store_daily_stats
 from tests.support.service import run_service
 
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")

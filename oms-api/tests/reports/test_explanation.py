@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.duties import book_carry, take_snapshots
+from tests.support.jobs import book_carry, take_snapshots
 
 CLOSE = datetime(2036, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -8,10 +8,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from app.background_jobs import create_duties
+from app.background_jobs import create_jobs
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
-from app.duties.service import DutyRunner
+from app.jobs.service import JobRunner
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.webhooks.rules.attempts import AttemptResult
@@ -23,13 +23,13 @@ from tests.support.service import ApiClient, build_settings, run_service
 
 @contextmanager
 def run_reports(url, clock, **targets):
-    """Yield the engine and the runner of the duty "daily reports" with the targets."""
+    """Yield the engine and the runner of the job "daily reports" with the targets."""
     settings = build_settings(url, price_source="manual", **targets)
     engine = connect_engine(url, readers=1, tenant_scoped=True)
     readers = Readers(engine, 1)
     market = Market(ManualSource(), readers, timedelta(seconds=30), Calendars.load())
-    duties = create_duties(settings, engine, market, Calendars.load(), clock)
-    runner = DutyRunner(engine, [duty for duty in duties if duty.name == "daily reports"], clock)
+    jobs = create_jobs(settings, engine, market, Calendars.load(), clock)
+    runner = JobRunner(engine, [job for job in jobs if job.name == "daily reports"], clock)
     yield engine, runner
     runner.close()
     readers.close()

@@ -231,7 +231,11 @@ def test_halt_is_answered_while_a_portfolio_is_locked(service, api, backend):
             {"t": api.tenant_id},
         )
         response = set_switch(api, "HALTED")  # it would not be answered while the lock is held
-        assert (response.status_code, response.json()["unsettled"], response.json()["portfolios"]) == (
+        assert (
+            response.status_code,
+            response.json()["pending_portfolios"],
+            response.json()["portfolios"],
+        ) == (
             200,
             ["Held"],
             1,
@@ -256,7 +260,7 @@ def test_orders_of_a_locked_portfolio_are_cancelled_when_it_is_unlocked(service,
             {"t": api.tenant_id},
         )
         body = set_switch(api, "HALTED").json()
-        assert "Held" in body["unsettled"]
+        assert "Held" in body["pending_portfolios"]
         assert ids["Held"] not in body["canceled"]
         wait_until(lambda: api.get_order(ids["Free"])["status"] == "CANCELED")
         assert api.get_order(ids["Held"])["status"] == "ACCEPTED"
@@ -282,9 +286,9 @@ def test_strategy_halt_waits_for_running_batches(service, api, backend):
             text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
             {"t": api.tenant_id},
         )
-        assert set_switch(api, "HALTED", "strategy", "momentum").json()["unsettled"] == ["Held"]
+        assert set_switch(api, "HALTED", "strategy", "momentum").json()["pending_portfolios"] == ["Held"]
         holding.rollback()
-    assert set_switch(api, "HALTED", "strategy", "momentum").json()["unsettled"] == []
+    assert set_switch(api, "HALTED", "strategy", "momentum").json()["pending_portfolios"] == []
 
 
 def test_halt_reaches_a_portfolio_that_is_being_created(service, api, backend):
@@ -300,7 +304,7 @@ def test_halt_reaches_a_portfolio_that_is_being_created(service, api, backend):
         copy = f"INSERT INTO portfolios ({', '.join(columns)}) SELECT {copied} {here}"
         maker.execute(text(copy), {"t": api.tenant_id})
         holder.execute(text(f"SELECT 1 {here} FOR UPDATE"), {"t": api.tenant_id})
-        assert set_switch(api, "HALTED").json()["unsettled"] == ["Held"]
+        assert set_switch(api, "HALTED").json()["pending_portfolios"] == ["Held"]
         maker.commit()
         holder.rollback()
     wait_until(lambda: read_state(service, api, "Late") == "HALTED")

@@ -80,7 +80,7 @@ class Load:
 def set_switch(client, state, scope, name):
     response = client.post("/kill-switch", json={"scope": scope, "name": name, "state": state})
     assert response.status_code == 200, response.text
-    assert response.json()["unsettled"] == []
+    assert response.json()["pending_portfolios"] == []
 
 
 def read_reached(engine):

@@ -28,8 +28,8 @@ from tests.strategies.support import (
     run_inputs,
     use_catalog,
 )
-from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
+from tests.support.jobs import EndlessLease
 from tests.support.service import build_settings
 
 COUNTER = "tests.strategies.examples:Counter"

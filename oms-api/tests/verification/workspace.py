@@ -18,7 +18,7 @@ from app.strategies.models import StrategyInputRow, StrategyStateRow
 from app.strategies.rules.journal import NO_HEAD, InputKind, NewInput, link_inputs
 from app.timestamps import format_timestamp
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.duties import roll_up_bars, store_daily_stats, take_snapshots
+from tests.support.jobs import roll_up_bars, store_daily_stats, take_snapshots
 from tests.support.service import ApiClient, Service
 
 PASSWORD = "violet kettle marches north"
@@ -55,14 +55,14 @@ def fill_tables(service: Service) -> None:
     signal = {"symbol": "AAPL", "side": "buy", "strategy": "momentum", "price": "1", "id": "s-1"}
     _assert_ok(api.post("/signals", signal))
     _run_strategy(api)
-    duties = ["order and approval expiry", "intraday square-off"]
-    duties += ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
-    duties += ["position records", "roll up bars", "prune ticks"]
-    duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
-    duties += ["stale price feed", "interest and borrow fees", "daily statistics", "broker logins"]
-    duties += ["broker instruments", "strategy parity", "prune strategy journals", "prune job history"]
-    duties += ["verify chains"]
-    assert service.app.state.duty_runner.run_due() == duties
+    jobs = ["order and approval expiry", "intraday square-off"]
+    jobs += ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    jobs += ["position records", "roll up bars", "prune ticks"]
+    jobs += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
+    jobs += ["stale price feed", "interest and borrow fees", "daily statistics", "broker logins"]
+    jobs += ["broker instruments", "strategy parity", "prune strategy journals", "prune job history"]
+    jobs += ["verify chains"]
+    assert service.app.state.job_runner.run_due() == jobs
     take_snapshots(service, _TOMORROW)
     roll_up_bars(service, _TOMORROW)
     store_daily_stats(service, _TOMORROW)

@@ -5,17 +5,14 @@ import os
 import sys
 import threading
 import time
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from sqlalchemy import text
 from standardwebhooks import Webhook
 from typing_extensions import override
 
-from app.webhooks.service import delivery_runner
 from app.webhooks.service.delivery_runner import DeliveryRunner
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.conditions import wait_until
@@ -46,24 +43,6 @@ def test_second_worker_waits_and_takes_over_when_the_first_stops(tenant, dispatc
         for runner in runners:
             runner.close()
     assert list_trade_events(endpoints) == [first, second, third], "each event is sent by one of them"
-
-
-@pytest.mark.any_database
-def test_lease_of_a_dead_worker_ends_and_the_dead_one_notices(hooks, dispatching_tenant):
-    dead, alive = (
-        DeliveryRunner(dispatching_tenant.engine, dispatching_tenant.create, dispatching_tenant.clock)
-        for _ in range(2)
-    )
-    assert dead._acquire_lease()
-    assert not alive._acquire_lease()
-    assert dead._renew_lease()
-    dispatching_tenant.clock.ahead = delivery_runner.LEASE + timedelta(seconds=1)
-    assert alive._acquire_lease()
-    assert not dead._renew_lease()
-    with hooks.engine.begin() as connection:  # so that no other test waits for its end
-        connection.execute(
-            text("DELETE FROM duties WHERE name = :name"), {"name": delivery_runner.LEASE_NAME}
-        )
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from app.encryption import EncryptionKeys, derive_key_ring, parse_key_ring
 from app.identity.service.authenticator import CACHE_SECONDS
 from app.webhooks.service.maintenance import WebhookMaintenance
 from tests.factories import BOOTSTRAP_KEY, NOON
-from tests.support.duties import EndlessLease
+from tests.support.jobs import EndlessLease
 
 pytestmark = pytest.mark.any_database
 

@@ -122,8 +122,8 @@ def describe_result(portfolio: str, result: KillSwitchResult) -> str:
     lines = [f"*Trading of {describe_scope(portfolio)}* is {escape(result.state)}."]
     if result.canceled:
         lines.append(f"Canceled: {format_count(len(result.canceled), 'order')}.")
-    if result.unsettled:
-        names = ", ".join(map(format_literal, result.unsettled[:MAX_LISTED]))
+    if result.pending_portfolios:
+        names = ", ".join(map(format_literal, result.pending_portfolios[:MAX_LISTED]))
         lines.append(f"Not finished yet: {names}. New orders are already denied there.")
     if result.unconfirmed:
         orders = _list_orders(result.unconfirmed)

@@ -62,9 +62,9 @@ class FormContext:
 
     def _list_values(self) -> dict[str, Any]:
         values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
-        unsettled = {"unsettled": True} if self.is_outcome_unknown else {}
+        unknown_outcome = {"unsettled": True} if self.is_outcome_unknown else {}
         confirmed = {"confirmed": list(self.confirmed)} if self.confirmed else {}
-        return values | unsettled | confirmed
+        return values | unknown_outcome | confirmed
 
     @classmethod
     def _parse(cls, values: dict[str, Any]) -> Self:

@@ -175,7 +175,7 @@ class KillSwitchResult:
 
     state: str
     canceled: tuple[str, ...]
-    unsettled: tuple[str, ...]
+    pending_portfolios: tuple[str, ...]
     unclosed: tuple[str, ...]  # positions whose closing orders wait for a price
     unconfirmed: tuple[str, ...] = ()  # orders that their brokers have not canceled yet
 

@@ -149,7 +149,7 @@ def parse_switch_result(body: Any) -> KillSwitchResult:
         return KillSwitchResult(
             state=_parse_text(body["state"]),
             canceled=_parse_texts(body["canceled"]),
-            unsettled=_parse_texts(body["unsettled"]),
+            pending_portfolios=_parse_texts(body.get("pending_portfolios", body.get("unsettled"))),
             unclosed=tuple(f"{row['symbol']} in {row['portfolio_name']}" for row in unclosed_positions),
             unconfirmed=tuple(describe_unconfirmed_cancel(row) for row in body.get("unconfirmed") or ()),
         )

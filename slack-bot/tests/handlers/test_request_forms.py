@@ -13,8 +13,8 @@ from tests.limits import check_view
 KEY = "/Growth/AAPL"
 HALTED = {
     "scope": "tenant", "name": None, "state": "HALTED", "reason": "Bad prices", "set_by": "slack:T1:U1",
-    "set_at": "2026-11-29T10:00:00.000000Z", "portfolios": 2, "unsettled": [], "canceled": ["O1", "O2"],
-    "flattened": None,
+    "set_at": "2026-11-29T10:00:00.000000Z", "portfolios": 2, "pending_portfolios": [],
+    "canceled": ["O1", "O2"], "flattened": None,
 }  # fmt: skip
 
 

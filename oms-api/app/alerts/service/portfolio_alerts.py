@@ -1,21 +1,21 @@
-"""Evaluate the alerts of portfolios: a duty, so that one process does it at a time."""
+"""Evaluate the alerts of portfolios: a job, so that one process does it at a time."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 
 from sqlalchemy import Connection, Engine
 
 from app.alerts import queries
-from app.alerts.queries import WatchedPortfolio
+from app.alerts.queries import PortfolioAlert, WatchedPortfolio
 from app.alerts.rules.conditions import Alert, AlertKind, Transition, find_transition
 from app.alerts.rules.portfolio_values import PortfolioFigures, PortfolioLimits, compute_alert_values
 from app.alerts.service.firing import record_transitions
 from app.clock import Now
 from app.database import ALL_TENANTS, snapshot, unit_of_work
-from app.duties.service import Lease
+from app.jobs.service import Lease
 from app.ledger.queries.reading import find_books
 from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
@@ -37,19 +37,15 @@ class PortfolioAlerts:
         """Value the portfolios that have alerts, and record the transitions."""
         with snapshot(self._engine, ALL_TENANTS) as connection:
             watched = queries.list_portfolio_alerts(connection, self._now())
-        for tenant_id, tenant_alerts in groupby(
-            watched, lambda alert_and_portfolio: alert_and_portfolio[0].tenant_id
-        ):
-            by_portfolio = [list(group) for _, group in groupby(tenant_alerts, itemgetter(1))]
+        for tenant_id, tenant_alerts in groupby(watched, lambda item: item.portfolio.tenant_id):
+            by_portfolio = [list(group) for _, group in groupby(tenant_alerts, attrgetter("portfolio"))]
             for start in range(0, len(by_portfolio), MAX_PORTFOLIOS):
                 self._check_portfolios(tenant_id, by_portfolio[start : start + MAX_PORTFOLIOS])
                 lease.renew()
 
-    def _check_portfolios(
-        self, tenant_id: int, by_portfolio: Sequence[list[tuple[Alert, WatchedPortfolio]]]
-    ) -> None:
+    def _check_portfolios(self, tenant_id: int, by_portfolio: Sequence[list[PortfolioAlert]]) -> None:
         now = self._now()
-        portfolios = [alerts[0][1] for alerts in by_portfolio]
+        portfolios = [alerts[0].portfolio for alerts in by_portfolio]
         with snapshot(self._engine, tenant_id) as connection:
             values = self._compute_values(connection, tenant_id, portfolios, now)
         transitions = [

@@ -54,10 +54,10 @@ class PriceAlerts:
         self._market, self._now = market, now
         self._lock = Lock()  # quotes arrive in several threads
         self._book = ThresholdBook()
-        self._pending: deque[Transition] = deque()
+        self._pending_transitions: deque[Transition] = deque()
         self._loaded_at: datetime | None = None
         self._read_until: datetime | None = None
-        self._followed: frozenset[InstrumentKey] = frozenset()
+        self._followed_symbols: frozenset[InstrumentKey] = frozenset()
         self._unsubscribe: Callable[[], None] | None = None
         self._wake: Callable[[], object] = lambda: None
         self._checked_at: datetime | None = None
@@ -66,7 +66,7 @@ class PriceAlerts:
     @property
     def state(self) -> WatchState:
         """How the process watches."""
-        return WatchState(self._checked_at, self._last_error, len(self._pending))
+        return WatchState(self._checked_at, self._last_error, len(self._pending_transitions))
 
     async def run(self) -> None:
         """Watch until canceled."""
@@ -106,7 +106,7 @@ class PriceAlerts:
             return
         with self._lock:
             transitions = self._book.apply_price(InstrumentKey(tenant_id, quote.symbol), price, quote.at)
-            self._pending.extend(transitions)
+            self._pending_transitions.extend(transitions)
         if transitions:
             self._wake()
 
@@ -133,7 +133,8 @@ class PriceAlerts:
         """
         with self._lock:
             pending_keys = {
-                AlertKey(transition.alert.tenant_id, transition.alert.id) for transition in self._pending
+                AlertKey(transition.alert.tenant_id, transition.alert.id)
+                for transition in self._pending_transitions
             }
             keys = set()
             for alert in alerts:
@@ -148,22 +149,22 @@ class PriceAlerts:
     def _follow_symbols(self) -> None:
         with self._lock:
             symbols = frozenset(self._book.symbols)
-        if symbols == self._followed:
+        if symbols == self._followed_symbols:
             return
         previous = self._unsubscribe
         self._unsubscribe = self._market.subscribe(symbols, self.apply_quote)
-        self._followed = symbols
+        self._followed_symbols = symbols
         if previous is not None:
             previous()
 
     async def _store_pending(self) -> None:
-        while self._pending:
+        while self._pending_transitions:
             with self._lock:
-                batch = list(islice(self._pending, MAX_TRANSITIONS))
+                batch = list(islice(self._pending_transitions, MAX_TRANSITIONS))
             lost_alerts = await self._transactions.run(partial(self._record_transitions, batch=batch))
             with self._lock:
                 for _ in batch:
-                    self._pending.popleft()
+                    self._pending_transitions.popleft()
             await self._reload_alerts(lost_alerts)
 
     def _record_transitions(self, connection: Connection, batch: list[Transition]) -> set[AlertKey]:

@@ -26,7 +26,7 @@ _SUBMIT_FIELDS, _REPLACE_FIELDS = 14, 4
 
 
 class CommandKind(StrEnum):
-    """The kind of a command: submit, cancel or replace an order."""
+    """The kind of a command."""
 
     SUBMIT = "S"
     CANCEL = "C"

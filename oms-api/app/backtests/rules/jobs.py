@@ -150,10 +150,10 @@ class _SettingsReader:
     """Reads settings by name, and notes which were read."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._left = dict(settings)
+        self._unparsed_settings = dict(settings)
 
     def read_amount(self, name: str) -> Decimal | None:
-        value = self._left.pop(name, None)
+        value = self._unparsed_settings.pop(name, None)
         if value is None:
             return None
         amount = None if isinstance(value, bool) else parse_plain(str(value))
@@ -162,26 +162,26 @@ class _SettingsReader:
         return amount
 
     def read_text(self, name: str) -> str:
-        value = self._left.pop(name, "")
+        value = self._unparsed_settings.pop(name, "")
         if not isinstance(value, str):
             raise InvalidSetting(f"settings.{name}", "Must be text.")
         return value
 
     def read_flag(self, name: str, *, default: bool) -> bool:
-        value = self._left.pop(name, default)
+        value = self._unparsed_settings.pop(name, default)
         if not isinstance(value, bool):
             raise InvalidSetting(f"settings.{name}", "Must be true or false.")
         return value
 
     def read_slippage(self) -> Slippage:
         try:
-            return Slippage(self._left.pop("slippage", Slippage.NONE))
+            return Slippage(self._unparsed_settings.pop("slippage", Slippage.NONE))
         except ValueError:
             message = f"Must be one of {', '.join(Slippage)}."
             raise InvalidSetting("settings.slippage", message) from None
 
     def read_limits(self) -> dict[Any, Decimal]:
-        value = self._left.pop("limits", {})
+        value = self._unparsed_settings.pop("limits", {})
         if not isinstance(value, dict):
             raise InvalidSetting("settings.limits", "Must be an object of values by code.")
         try:
@@ -190,7 +190,7 @@ class _SettingsReader:
             raise InvalidSetting("settings.limits", f"{error}.") from None
 
     def read_carry_rates(self) -> tuple[CarryRate, ...]:
-        value = self._left.pop("carry_rates", {})
+        value = self._unparsed_settings.pop("carry_rates", {})
         if not isinstance(value, dict):
             raise InvalidSetting("settings.carry_rates", "Must be an object of percents by kind.")
         try:
@@ -206,7 +206,7 @@ class _SettingsReader:
             raise InvalidSetting("settings.base_currency", f"{error}.") from None
 
     def read_currencies(self) -> dict[str, str]:
-        value = self._left.pop("currencies", {})
+        value = self._unparsed_settings.pop("currencies", {})
         if not isinstance(value, dict):
             raise InvalidSetting("settings.currencies", "Must be an object of currencies by symbol.")
         try:
@@ -221,5 +221,5 @@ class _SettingsReader:
             raise InvalidSetting("settings.rates", f"{error}.") from None
 
     def require_all_read(self) -> None:
-        for name in self._left:
+        for name in self._unparsed_settings:
             raise InvalidSetting(f"settings.{name}", "There is no such setting.")

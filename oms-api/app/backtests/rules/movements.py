@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class MovementKind(StrEnum):
-    """The cause of a cash movement, named as in the cash ledger, where cash for a fraction is a trade."""
+    """The kind of a cash movement, named as in the cash ledger. The cash for a fraction is a trade there."""
 
     DIVIDEND = "dividend"
     WITHHOLDING = "withholding"

@@ -48,7 +48,7 @@ class InstrumentTerms(NamedTuple):
 
 
 class BacktestSettings(NamedTuple):
-    """The settings of a backtest: interval, cash, costs, instruments and the handling of orders.
+    """The rules by which a backtest handles the orders of a strategy.
 
     `product` is the product of orders that name none. `limits` are set limits by code, for the portfolio;
     without `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of

@@ -31,7 +31,7 @@ class DayReturn(NamedTuple):
 
 
 class SetResult(NamedTuple):
-    """The returns and the net P&L of a set of parameters."""
+    """The result of a set of parameters."""
 
     parameters: Parameters
     returns: Sequence[DayReturn]

@@ -11,19 +11,19 @@ class TripTracker:
 
     def __init__(self) -> None:
         self.earned: list[Decimal] = []
-        self._open = ZERO  # realized so far less charges
+        self._open_pnl = ZERO  # realized so far less charges
 
     def book(self, previous: Position, current: Position, signed_quantity: Decimal, charges: Decimal) -> None:
         """Add a fill of the signed quantity. The charges of one through zero are split by quantity."""
         realized_pnl = current.realized_pnl - previous.realized_pnl
         closed_quantity = compute_closed_quantity(previous.quantity, signed_quantity)
         if current.quantity * previous.quantity >= 0 and current.quantity:
-            self._open += realized_pnl - charges
+            self._open_pnl += realized_pnl - charges
             return
         closing = (
             charges
             if closed_quantity == abs(signed_quantity)
             else compute_share(charges, closed_quantity, abs(signed_quantity))
         )
-        self.earned.append(self._open + realized_pnl - closing)
-        self._open = closing - charges
+        self.earned.append(self._open_pnl + realized_pnl - closing)
+        self._open_pnl = closing - charges

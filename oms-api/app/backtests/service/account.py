@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.movements import BacktestCashMovement, MovementKind
@@ -115,6 +116,13 @@ class ChargeCalculator:
         )  # fmt: skip
 
 
+class Exposure(NamedTuple):
+    """The sum of the values of positions, with their signs (net) and without (gross)."""
+
+    net: Decimal
+    gross: Decimal
+
+
 class BacktestAccount:
     """Cash and positions after the fills so far. `get_price` returns the last price of a symbol."""
 
@@ -136,7 +144,7 @@ class BacktestAccount:
     @property
     def equity(self) -> Decimal:
         """Cash and the market value of all positions."""
-        return self.cash + self.measure_exposure()[0]
+        return self.cash + self.measure_exposure().net
 
     @property
     def earned(self) -> list[Decimal]:
@@ -233,12 +241,12 @@ class BacktestAccount:
             else multiply(value, self._currency_rates.require(position.currency))
         )
 
-    def measure_exposure(self) -> tuple[Decimal, Decimal]:
-        """Return the sum of the positions' values at the last prices, with and without their signs."""
+    def measure_exposure(self) -> Exposure:
+        """Return the exposure of the positions at the last prices."""
         net = gross = ZERO
         for key, position in self.positions.items():
             if position.quantity:
                 value = self.value_position(key, position)
                 net += value
                 gross += abs(value)
-        return net, gross
+        return Exposure(net, gross)

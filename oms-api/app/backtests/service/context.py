@@ -173,7 +173,7 @@ class BacktestContext:
 
     def list_open_orders(self, symbol: str | None = None) -> Sequence[OrderState]:
         """See `Context`."""
-        orders_by_symbol = self._orders.open
+        orders_by_symbol = self._orders.orders_by_symbol
         names = orders_by_symbol if symbol is None else (symbol,)
         orders = [order for name in names for order in orders_by_symbol.get(name, {}).values()]
         return [

@@ -1,4 +1,4 @@
-"""The account and the orders that a strategy context uses, in a backtest and on paper or live."""
+"""The account and the orders that a strategy's context uses, in a backtest and on paper or live."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -43,10 +43,10 @@ class StrategyOrder(Protocol):
 
 
 class StrategyOrders(Protocol):
-    """The orders of a strategy. `open` has the open ones by symbol and id."""
+    """The orders of a strategy. `orders_by_symbol` has the open ones by symbol and id."""
 
     @property
-    def open(self) -> Mapping[str, Mapping[str, StrategyOrder]]:
+    def orders_by_symbol(self) -> Mapping[str, Mapping[str, StrategyOrder]]:
         """The open orders by symbol and id."""
 
     def submit(self, ticket: Ticket, at: int) -> StrategyOrder:

@@ -35,7 +35,7 @@ _new_bar: Callable[[type[Bar], tuple[Any, ...]], Bar] = tuple.__new__
 
 
 class BacktestRun(NamedTuple):
-    """The result of a backtest. `result_hash` is the hash of its orders, fills and equity."""
+    """The result of a backtest. `result_hash` is that of its orders, fills and equity."""
 
     account: BacktestAccount
     points: Sequence[EquityPoint]
@@ -69,7 +69,7 @@ class BacktestEngine:
             settings, self._account, recorder, self._find_price, tables.calendars
         )
         for symbol in self._feeds:
-            self._orders.open[symbol] = {}
+            self._orders.orders_by_symbol[symbol] = {}
         visible_feeds = {symbol: feed for symbol, feed in self._feeds.items() if symbol not in self._hidden}
         self._context = BacktestContext(settings, self._account, self._orders, visible_feeds)
         self._context.owner = type(strategy)
@@ -175,7 +175,7 @@ class BacktestEngine:
             columns.volumes[first:stop], *terms, strict=False,
         )  # fmt: skip
         context, on_bar = self._context, self._strategy.on_bar
-        open_orders, notices = self._orders.open[feed.symbol], self._orders.notices
+        open_orders, notices = self._orders.orders_by_symbol[feed.symbol], self._orders.notices
         ready = feed.warm_up - feed.seen - 1  # the index of the first bar after the warm-up
         for index, row in enumerate(rows, first):
             feed.index = index
@@ -203,7 +203,7 @@ class BacktestEngine:
             for feed in feeds:
                 self._show_bar(feed)
             for feed in feeds:
-                if self._orders.open[feed.symbol]:
+                if self._orders.orders_by_symbol[feed.symbol]:
                     self._orders.match(feed, end)
             self._dispatch_notices()
             for feed in feeds:
@@ -249,8 +249,8 @@ class BacktestEngine:
 
     def _add_point(self, *, is_close: bool) -> None:
         account, at = self._account, self._context.seconds
-        net, gross = account.measure_exposure()
-        self._curve.append(EquityPoint(at, account.cash, net, gross, account.charges, is_close))
+        exposure = account.measure_exposure()
+        self._curve.append(EquityPoint(at, account.cash, *exposure, account.charges, is_close))
 
     def _dispatch_notices(self) -> None:
         """Report fills and new statuses to the strategy, also the reports that its reactions cause."""

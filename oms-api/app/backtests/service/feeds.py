@@ -52,7 +52,17 @@ class BarFeed:
     `floats` and `prices` are the declared indicators with their values in this block.
     """
 
-    __slots__ = ("_earlier", "_split", "columns", "floats", "index", "prices", "seen", "symbol", "warm_up")
+    __slots__ = (
+        "_earlier",
+        "_last_split",
+        "columns",
+        "floats",
+        "index",
+        "prices",
+        "seen",
+        "symbol",
+        "warm_up",
+    )
 
     def __init__(self, symbol: str, warm_up: int) -> None:
         self.symbol = symbol
@@ -63,7 +73,7 @@ class BarFeed:
         self.floats: list[tuple[Series, Sequence[float]]] = []
         self.prices: list[tuple[PriceSeries, Sequence[int | None]]] = []
         self._earlier: deque[BarColumns] = deque()
-        self._split: tuple[int, Ratio] | None = None  # with the number of the bar before it
+        self._last_split: tuple[int, Ratio] | None = None  # with the number of the bar before it
 
     def declare(self, series: Series | PriceSeries) -> None:
         """Add an indicator. It lengthens the warm-up to its own."""
@@ -98,10 +108,10 @@ class BarFeed:
 
     def restate(self, ratio: Ratio) -> None:
         """Divide the last price by the ratio of a split, until the next bar."""
-        number, earlier = self.seen + self.index, self._split
+        number, earlier = self.seen + self.index, self._last_split
         if earlier is not None and earlier[0] == number:  # of the same instant
             ratio = Ratio(ratio.new_units * earlier[1].new_units, ratio.old_units * earlier[1].old_units)
-        self._split = (number, ratio)
+        self._last_split = (number, ratio)
 
     def find_price(self) -> Decimal | None:
         """Return the close of the current bar, None before the first."""
@@ -111,9 +121,9 @@ class BarFeed:
         elif columns is None or index < 0:
             return None
         price = Decimal(columns.closes[index]).scaleb(-columns.places)
-        if self._split is None or self._split[0] != self.seen + self.index:
+        if self._last_split is None or self._last_split[0] != self.seen + self.index:
             return price
-        return compute_share(price, self._split[1].old_units, self._split[1].new_units)
+        return compute_share(price, self._last_split[1].old_units, self._last_split[1].new_units)
 
     def find_price_at(self, start: int | None) -> Decimal | None:
         """Return the open of the current bar if it begins then, else its close; None before the first."""

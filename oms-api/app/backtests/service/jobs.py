@@ -2,9 +2,6 @@
 
 import gzip
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -35,6 +32,7 @@ from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
 from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.events.service.outbox import publish_event
+from app.jobs.service.process_lease import build_holder_name
 from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market
@@ -63,7 +61,7 @@ class BacktestJobs:
 
     def __init__(self, engine: Engine, market: Market, policy: SandboxPolicy, now: Now) -> None:
         self._engine, self._market, self._policy, self._now = engine, market, policy, now
-        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._holder = build_holder_name()
 
     def run_next(self) -> Backtest | None:
         """Run the oldest backtest that waits, and return it; None if there is none."""

@@ -50,9 +50,9 @@ class OrderManager:
         self._settings, self._account, self._recorder = settings, account, recorder
         self._find_price = find_price
         self.has_fill_handler = self.has_order_handler = True  # whether the strategy handles them
-        self.open: dict[str, dict[str, BacktestOrder]] = {}
+        self.orders_by_symbol: dict[str, dict[str, BacktestOrder]] = {}
         self.notices: deque[Notice] = deque()
-        self.risk = RiskEvaluator(settings, account, self.open, find_price)
+        self.risk = RiskEvaluator(settings, account, self.orders_by_symbol, find_price)
         self._book = PaperOrderBook()
         self._exits = ExitManager(self._create_order, self._reduce_exit)
         self._instruments: dict[str, Instrument] = {}
@@ -123,13 +123,18 @@ class OrderManager:
     def find(self, order_id: str) -> BacktestOrder | None:
         """Return an open order, or None."""
         return next(
-            (orders_by_id[order_id] for orders_by_id in self.open.values() if order_id in orders_by_id), None
+            (
+                orders_by_id[order_id]
+                for orders_by_id in self.orders_by_symbol.values()
+                if order_id in orders_by_id
+            ),
+            None,
         )
 
     def match(self, feed: BarFeed, now: int) -> None:
         """Match the open orders of a symbol against its current bar, which ends now."""
         bar, start = feed.build_market_bar(), feed.start
-        for order in list(self.open[feed.symbol].values()):
+        for order in list(self.orders_by_symbol[feed.symbol].values()):
             if order.ends_at is not None and bar.start >= order.ends_at:
                 self._remove_from_market(order)
                 self._close_order(order, Status.EXPIRED, start, _EXPIRED)
@@ -142,7 +147,7 @@ class OrderManager:
 
     def cancel_product(self, symbol: str, product_name: str, at: int) -> None:
         """Cancel the open orders of a symbol and product, because it is squared off."""
-        for order in list(self.open.get(symbol, {}).values()):
+        for order in list(self.orders_by_symbol.get(symbol, {}).values()):
             if order.product == product_name:
                 self._remove_from_market(order)
                 self._close_order(order, Status.CANCELED, at, _SQUARED_OFF)
@@ -158,7 +163,7 @@ class OrderManager:
 
     def restate(self, symbol: str, ratio: Ratio, at: int) -> None:
         """Restate the open orders of a symbol after a split. They match from the next bar on."""
-        for order in list(self.open.get(symbol, {}).values()):
+        for order in list(self.orders_by_symbol.get(symbol, {}).values()):
             if restate_after_split(order, ratio, self._exits):
                 order.updated_at, order.accepted_at = at, datetime.fromtimestamp(at, UTC)
                 self._book.add(order.build_broker_order(order.accepted_at))
@@ -169,7 +174,7 @@ class OrderManager:
 
     def close(self) -> None:
         """Record the orders that are still open."""
-        for orders_by_id in self.open.values():
+        for orders_by_id in self.orders_by_symbol.values():
             for order in orders_by_id.values():
                 self._recorder.record_order(order)
 
@@ -197,14 +202,14 @@ class OrderManager:
             level = None if price is None else advance_trail(order.build_broker_order(instant), price)
             order.trail_level = level
         order.move(Status.ACCEPTED, at)
-        self.open.setdefault(order.ticket.symbol, {})[order.id] = order
+        self.orders_by_symbol.setdefault(order.ticket.symbol, {})[order.id] = order
         self._book.add(order.build_broker_order(order.accepted_at))
         self._notify_strategy(order)
 
     def _apply_event(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
         """Apply an event of the market at the start of a bar. The strategy is notified at the bar's end."""
-        order = self.open[symbol].get(event.order_id)
-        if order is None:  # an earlier fill of the bar has closed the position of this exit
+        order = self.orders_by_symbol[symbol].get(event.order_id)
+        if order is None:  # an earlier fill of the bar closed its position
             return
         if isinstance(event, Executed) and event.quantity > order.leaves:
             event = event._replace(quantity=order.leaves, value=multiply(order.leaves, event.price))
@@ -212,7 +217,9 @@ class OrderManager:
         self._change_order(order, event, at)
         for follower in followers:
             if isinstance(follower, Canceled):
-                self._close_order(self.open[symbol][follower.order_id], Status.CANCELED, at, _GROUP_FILLED)
+                self._close_order(
+                    self.orders_by_symbol[symbol][follower.order_id], Status.CANCELED, at, _GROUP_FILLED
+                )
         if isinstance(event, Executed):
             self._update_group(order, symbol)
             self._release_exits(order, now)
@@ -258,11 +265,11 @@ class OrderManager:
         if order.group is not None:
             for working_order in self._book.list_orders(symbol):
                 if working_order.group == order.group:
-                    self.open[symbol][working_order.id].quantity = working_order.quantity
+                    self.orders_by_symbol[symbol][working_order.id].quantity = working_order.quantity
 
     def _release_exits(self, order: BacktestOrder, now: int) -> None:
         """Let the exits of a filled entry work, and reduce exits to the open position."""
-        open_orders = self.open.get(order.ticket.symbol, {})
+        open_orders = self.orders_by_symbol.get(order.ticket.symbol, {})
         if order.has_exits:
             for exit_order in self._exits.grow(order, open_orders, now):
                 exit_order.move(Status.SUBMITTED, now)
@@ -295,6 +302,6 @@ class OrderManager:
 
     def _close_order(self, order: BacktestOrder, status: Status, at: int, reason: str | None = None) -> None:
         order.move(status, at, reason)
-        self.open.get(order.ticket.symbol, {}).pop(order.id, None)
+        self.orders_by_symbol.get(order.ticket.symbol, {}).pop(order.id, None)
         self._recorder.record_order(order)
         self._notify_strategy(order)

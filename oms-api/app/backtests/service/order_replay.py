@@ -49,7 +49,7 @@ class OrderReplay(BacktestEngine):
     def _play_bars(self, feed: BarFeed, first: int, stop: int) -> None:
         columns, seconds, commands = feed.columns, self._seconds, self._commands
         assert columns is not None  # noqa: S101  # the block is loaded
-        starts, open_orders, index = columns.starts, self._orders.open[feed.symbol], first
+        starts, open_orders, index = columns.starts, self._orders.orders_by_symbol[feed.symbol], first
         while index < stop:
             if not open_orders:
                 next_start = commands[0].at - seconds if commands else starts[stop - 1]

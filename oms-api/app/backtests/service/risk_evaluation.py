@@ -44,12 +44,12 @@ class RiskEvaluator:
         find_price: FindPrice,
     ) -> None:
         self._settings, self._account = settings, account
-        self._open, self._find_price = open_orders, find_price
+        self._open_orders, self._find_price = open_orders, find_price
         self._rows = settings.list_limits()
         self._limits: dict[str, Limits] = {}
         self._tradable: dict[str, Tradable] = {}
         self._instruments: dict[str, Instrument] = {}
-        self._sent: deque[int] = deque()
+        self._order_times: deque[int] = deque()
         self._day_equity = self._peak_equity = account.opening_cash
 
     def start_day(self) -> None:
@@ -61,11 +61,11 @@ class RiskEvaluator:
         most = self._get_limits(instrument).messages_per_minute
         if most is None or not self._settings.has_risk_checks:
             return None
-        while self._sent and self._sent[0] <= at - _MINUTE_SECONDS:
-            self._sent.popleft()
-        if len(self._sent) >= most:
+        while self._order_times and self._order_times[0] <= at - _MINUTE_SECONDS:
+            self._order_times.popleft()
+        if len(self._order_times) >= most:
             return Denial("MESSAGES_PER_MINUTE", f"At most {most:f} messages a minute are allowed.", most)
-        self._sent.append(at)
+        self._order_times.append(at)
         return None
 
     def find_denial(
@@ -123,7 +123,7 @@ class RiskEvaluator:
             other.build_working_order(
                 ZERO if price is None else self._estimate_charges(other, price, at, rate, other.leaves)
             )
-            for other in self._open.get(key.symbol, {}).values()
+            for other in self._open_orders.get(key.symbol, {}).values()
             if other is not order and other is not excluded and other.product == key.product
             for price in (find_order_price(other.build_candidate(), prices),)
         ]
@@ -132,12 +132,12 @@ class RiskEvaluator:
     def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
         """Return the totals of the portfolio's other symbols and products."""
         positions = self._account.positions
-        if len(self._open) == 1 and (not positions or (len(positions) == 1 and key in positions)):
+        if len(self._open_orders) == 1 and (not positions or (len(positions) == 1 and key in positions)):
             return NOTHING
         keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
             HoldingKey(symbol, backtest_order.product)
-            for symbol, orders_by_id in self._open.items()
+            for symbol, orders_by_id in self._open_orders.items()
             for backtest_order in orders_by_id.values()
         }
         total = NOTHING

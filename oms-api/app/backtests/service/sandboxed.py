@@ -60,7 +60,7 @@ class SandboxedBacktest:
         self._symbols, self._settings, self._program = sorted(symbols), settings, program
         self._limits = limits or SandboxLimits()
         self._replay = OrderReplay(symbols, settings, recorder)
-        self._known = dict.fromkeys(symbols)
+        self._known_symbols = dict.fromkeys(symbols)
 
     def run(self, code: SandboxedStrategyCode, blocks: Iterable[BarBlock]) -> SandboxedRun:
         """Run the strategy. Raises InvalidBacktest, and StrategyFailed."""
@@ -101,7 +101,7 @@ class SandboxedBacktest:
     def _take_commands(self, child: Child) -> Frame:
         frame = self._receive_frame(child, "orders")
         self._replay.add_commands(
-            [parse_command(command, self._known) for command in _get_field(frame, "commands", list)]
+            [parse_command(command, self._known_symbols) for command in _get_field(frame, "commands", list)]
         )
         return frame
 

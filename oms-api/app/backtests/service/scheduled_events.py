@@ -1,4 +1,4 @@
-"""Events between the bars of a backtest at a known instant, such as a split."""
+"""Events between the bars of a backtest at known instants, such as splits."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time

@@ -19,7 +19,7 @@ from app.money import format_money
 
 
 class SweepTask(NamedTuple):
-    """The input that all sets of parameters share. The workers share one copy of the bars in memory."""
+    """The inputs that all sets of parameters share. The bars are in memory once; all workers use them."""
 
     strategy: str
     is_trusted: bool

@@ -72,7 +72,7 @@ class AlpacaBroker(RemoteBroker):
                 return self._state.reject(order.id, refused.message, at)
             self.find(order.id)
             return ()
-        return self._apply(_parse_outcome(response))
+        return self._apply(_parse_outcome(response, order.id))
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
         """Request the cancellation of an order. The stream reports the result."""
@@ -118,7 +118,7 @@ class AlpacaBroker(RemoteBroker):
             if isinstance(error, BrokerUnavailable):
                 raise
             return self._state.record([Refused(order_id, error.message, at)])
-        return self._apply(_parse_outcome(response))
+        return self._apply(_parse_outcome(response, successor.id))
 
     @override
     def find(self, order_id: str) -> OrderState | None:
@@ -195,8 +195,11 @@ class AlpacaBroker(RemoteBroker):
         return [responses.parse_position(position, self._portfolio_id) for position in response]
 
 
-def _parse_outcome(answer: object) -> OrderReport:
+def _parse_outcome(answer: object, order_id: str) -> OrderReport:
     try:
-        return responses.parse_order(answer)  # type: ignore[arg-type]
+        report = responses.parse_order(answer)  # type: ignore[arg-type]
     except MalformedResponse as error:
         raise OutcomeOpen(f"Alpaca's answer was not understood: {error}.") from None
+    if report.order_id != order_id:
+        raise OutcomeOpen("Alpaca answered with another order.")
+    return report

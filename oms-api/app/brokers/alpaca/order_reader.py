@@ -1,7 +1,7 @@
 """Reads orders and executions at Alpaca, page by page."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +38,9 @@ class AlpacaOrderReader:
 
     def find_by_broker_id(self, broker_id: str) -> OrderReport | None:
         """Return the order of Alpaca's id, or None."""
-        return self._find(f"/v2/orders/{broker_id}", {"nested": "true"})
+        return self._find(
+            f"/v2/orders/{broker_id}", {"nested": "true"}, lambda report: report.broker_id == broker_id
+        )
 
     def list_open(self) -> list[OrderReport]:
         """Return the open orders, oldest first, and the legs that Alpaca holds, which its list leaves out."""
@@ -89,16 +91,24 @@ class AlpacaOrderReader:
 
     def _find_by_client_id(self, order_id: str) -> OrderReport | None:
         return self._find(
-            "/v2/orders:by_client_order_id", {"client_order_id": format_client_order_id(order_id)}
+            "/v2/orders:by_client_order_id",
+            {"client_order_id": format_client_order_id(order_id)},
+            lambda report: report.order_id == order_id,
         )
 
-    def _find(self, path: str, parameters: dict[str, str]) -> OrderReport | None:
+    def _find(
+        self, path: str, parameters: dict[str, str], is_wanted: Callable[[OrderReport], bool]
+    ) -> OrderReport | None:
+        """Return an order. A 404 without Alpaca's code, of a proxy for example, proves nothing."""
         try:
-            return self._linked.name_reports([parse_order(self._client.get(path, parameters))])[0]
+            report = parse_order(self._client.get(path, parameters))
         except RequestRefused as error:
-            if error.is_not_found:
+            if error.is_not_found and error.code is not None:
                 return None
             raise
+        if not is_wanted(report):
+            raise MalformedResponse("another order")
+        return self._linked.name_reports([report])[0]
 
     def _list(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
         listed_ids: set[str] = set()

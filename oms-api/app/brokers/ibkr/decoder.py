@@ -1,11 +1,14 @@
-"""A decoder that parses faster than that of ib_async, which lists the fields of an order each time."""
+"""A decoder that reports messages that it cannot read, and lists the fields of a class of ib_async once."""
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ib_async.decoder import Decoder
 from typing_extensions import override
+
+_LOG = logging.getLogger(__name__)
 
 
 class _Field(NamedTuple):
@@ -21,12 +24,23 @@ _PARSERS: dict[type, Callable[[str], Any]] = {
 }
 
 
-class FieldCachingDecoder(Decoder):
-    """Looks up the fields of a class once."""
+class StrictDecoder(Decoder):
+    """Looks up the fields of a class once. The decoder of ib_async only logs what it cannot read."""
 
     def __init__(self, receiver: Any) -> None:
         super().__init__(receiver, 0)
         self._fields: dict[type, tuple[_Field, ...]] = {}
+        self._receiver = receiver
+
+    @override
+    def interpret(self, fields: list[str]) -> None:
+        """Call the receiver with a message. One that cannot be read is named by its number alone."""
+        number = fields[0] if fields else ""
+        try:
+            self.handlers[int(number)](fields)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the others are read
+            _LOG.warning("a message of TWS was not understood: %.20r, %s", number, type(error).__name__)
+            self._receiver.receive_malformed(number)
 
     @override
     def parse(self, obj: Any) -> None:

@@ -16,14 +16,15 @@ from ib_async.contract import Contract
 from ib_async.order import Order
 
 from app.brokers.errors import BrokerUnavailable
-from app.brokers.ibkr.decoder import FieldCachingDecoder
-from app.brokers.ibkr.messages import MessageReceiver, RequestFailed
+from app.brokers.ibkr.decoder import StrictDecoder
+from app.brokers.ibkr.messages import MalformedAnswer, MessageReceiver, RequestFailed
 from app.brokers.ibkr.rules.contracts import ContractTerms
 from app.clock import monotonic_seconds
 
 MAX_REQUESTS_PER_SECOND = 45  # TWS takes 50
 HEARTBEAT_SECONDS = 5.0
 _FIRST_WAIT_SECONDS, _MAX_WAIT_SECONDS = 0.5, 15.0
+_NO_LOGIN = "nothing at {}:{} answers as TWS does: check the address"
 _Result = TypeVar("_Result")
 _LOG = logging.getLogger(__name__)
 logging.getLogger("ib_async.client").setLevel(logging.CRITICAL)  # this module logs lost connections itself
@@ -130,8 +131,8 @@ class Gateway:
     ) -> list[Any]:
         """Send a request and return the rows of its answer, one request at a time.
 
-        `end` is the request that ends a subscription. Without an answer to a vital request, the connection is
-        given up, because a late answer would be taken for that of the next request.
+        `end` is the request that ends a subscription. Without an answer to a vital request, or with one that
+        is not understood, the connection is given up: the rest could be taken for the answer to the next one.
         """
         async with self._queries:
             number = self.create_number() if numbered else None
@@ -143,6 +144,9 @@ class Gateway:
             except TimeoutError:
                 if is_vital:
                     self.drop(f"no answer to {name}")
+                raise
+            except MalformedAnswer as error:
+                self.drop(f"TWS did not answer: {error}")
                 raise
             if end is not None:
                 self.send(end, *(sent[:1] if numbered else ()))
@@ -176,6 +180,7 @@ class Gateway:
         if not self._lost.is_set():
             self.last_error = problem
         self._lost.set()
+        self._receiver.fail(ConnectionError(problem))  # no answer will arrive
 
     def _stop(self) -> None:
         # Before Python 3.12, `wait_for` can lose a cancellation. The gateway would then keep its client ID.
@@ -203,7 +208,7 @@ class Gateway:
                 wait = _FIRST_WAIT_SECONDS
                 await self._watch()
             except (OSError, TimeoutError, RequestFailed) as error:
-                self._note_error(f"{error or type(error).__name__}")
+                self._note_error(str(error) or type(error).__name__)
             except Exception:  # noqa: BLE001  # it must be tried again after any failure
                 _LOG.exception("the connection with TWS failed")
             finally:
@@ -216,7 +221,7 @@ class Gateway:
         await self._owner.prepare()
         self._client = Client(self._receiver)  # type: ignore[no-untyped-call]
         self._client.MaxRequests = MAX_REQUESTS_PER_SECOND
-        self._client.decoder = FieldCachingDecoder(self._receiver)
+        self._client.decoder = StrictDecoder(self._receiver)
         self._receiver.begin(self)
         connect = asyncio.ensure_future(
             self._client.connectAsync(host, port, client_id, self.timeouts.connect)
@@ -224,6 +229,8 @@ class Gateway:
         loss = asyncio.ensure_future(self._lost.wait())
         try:
             await asyncio.wait({connect, loss}, return_when=asyncio.FIRST_COMPLETED)
+            if connect.done() and isinstance(connect.exception(), TimeoutError):
+                raise ConnectionError(_NO_LOGIN.format(host, port))  # it is the cause of the loss
             if loss.done():
                 raise ConnectionError(self.last_error)
             await connect
@@ -239,7 +246,7 @@ class Gateway:
         try:
             await self._owner.synchronize()
         except (OSError, TimeoutError, RequestFailed) as error:
-            self.drop(f"{error or type(error).__name__}")
+            self.drop(str(error) or type(error).__name__)
             return
         self.last_error = None
         self.is_ready.set()

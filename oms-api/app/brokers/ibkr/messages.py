@@ -20,11 +20,14 @@ from app.brokers.ibkr.rules.reports import (
     parse_optional,
     parse_time_in_force,
 )
+from app.brokers.rules.order_reports import parse_name
 from app.brokers.rules.values import OrderType
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
 
 _OTHER_TYPE = OrderType.LIMIT  # shown for order types that only a person in TWS can send
+_ANSWERS = {"5": "open orders", "11": "executions", "61": "positions", "63": "account"}  # by the message
+_REPORTS = frozenset({"3", "5", "11"})  # messages about orders and executions
 _UNSET = 1e300  # an absent amount is the largest float
 _LOG = logging.getLogger(__name__)
 Report = IbkrOrderReport | StatusReport | IbkrFillReport | ChargeReport
@@ -32,6 +35,10 @@ Report = IbkrOrderReport | StatusReport | IbkrFillReport | ChargeReport
 
 class RequestFailed(Exception):
     """Raised when TWS answered a request with an error."""
+
+
+class MalformedAnswer(RequestFailed):
+    """Raised when a part of an answer was not understood. The rest of it may still arrive."""
 
 
 class ReportListener(Protocol):
@@ -42,6 +49,9 @@ class ReportListener(Protocol):
 
     def receive_message(self, venue_id: int, code: int, text: str) -> None:
         """Apply a message about an order."""
+
+    def request_reading(self) -> None:
+        """Let orders and executions be read again."""
 
 
 class ConnectionKeeper(Protocol):
@@ -102,6 +112,18 @@ class MessageReceiver:
             answer.set_result(self._rows.pop(key, []))
 
     # Messages
+
+    def receive_malformed(self, message: str) -> None:
+        """Receive the number of a message that cannot be read.
+
+        An answer that lacks a row fails. Orders and executions are read again, as a report may be missing.
+        """
+        key = _ANSWERS.get(message)
+        answer = self._answers.pop(key, None) if key is not None else None
+        if answer is not None and not answer.done():
+            answer.set_exception(MalformedAnswer(f"its {key} were not understood"))
+        elif message in _REPORTS:
+            self._listener.request_reading()
 
     def connectAck(self) -> None:  # noqa: N802  # here and below: a name of the API
         """Receive the end of the handshake."""
@@ -175,7 +197,8 @@ class MessageReceiver:
             return
         quantity, price = parse_fill(execution.shares, execution.price)
         fill = IbkrFillReport(
-            execution.execId, execution.orderId, execution.clientId, execution.permId, execution.orderRef,
+            parse_name(execution.execId), execution.orderId, execution.clientId, execution.permId,
+            execution.orderRef,
             quantity, price, execution.time.astimezone(UTC),
         )  # fmt: skip
         self._listener.receive(fill)

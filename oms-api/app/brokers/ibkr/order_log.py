@@ -29,6 +29,7 @@ class OrderLog:
         self._changed = threading.Condition(threading.RLock())
         self.losses = 0  # of the connection
         self.on_held_end: Callable[[], None] = lambda: None  # called in the thread of the connection
+        self._is_reading_requested = False
         self._absent: dict[str, tuple[datetime, int]] = {}  # since when, and how often read since
 
     # Reports
@@ -58,6 +59,11 @@ class OrderLog:
             self._record(self.tracker.apply_message(venue_id, code, text, self._now()))
         self._notify_held_end()
 
+    def request_reading(self) -> None:
+        """Let orders and executions be read again, because a report could not be read."""
+        with self._changed:
+            self._is_reading_requested = True
+
     def finish_reading(self, open_reports: Sequence[IbkrOrderReport]) -> None:
         """Note which orders were read. One that stays absent has ended.
 
@@ -65,6 +71,7 @@ class OrderLog:
         """
         at = self._now()
         with self._changed:
+            self._is_reading_requested = False
             self._record(self.tracker.release_waiting((report.venue_id for report in open_reports), at))
             absent = {*self.tracker.list_absent(report.perm_id for report in open_reports)}
             absent |= {order_id for order_id in self._absent if self.tracker.find(order_id) is None}
@@ -97,7 +104,8 @@ class OrderLog:
         """Whether orders or executions are missing."""
         with self._changed:
             is_missing = any(order.has_missing_fills for order in self.tracker.orders)
-            return bool(self._absent) or is_missing or self.tracker.has_undecided_exits
+            is_requested = self._is_reading_requested or bool(self._absent)
+            return is_requested or is_missing or self.tracker.has_undecided_exits
 
     def add_chains(self, chains: Sequence[ReplacementChain]) -> None:
         """Note the replacements of earlier processes."""

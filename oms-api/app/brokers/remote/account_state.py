@@ -18,6 +18,7 @@ READ_SECONDS = 60.0
 MAX_QUESTIONS = 5  # about an order that the broker does not know
 _MAX_SINGLE_READS = 10
 _OVERLAP = timedelta(minutes=1)
+_CLOCK_SKEW = timedelta(minutes=1)  # by which a broker's clock may be ahead
 
 
 class OrderReader(Protocol):
@@ -110,6 +111,7 @@ class AccountState:
         Return the successor of a replacement that must be canceled: the replaced order filled more than the
         request took into account, so that the successor is too large.
         """
+        update = update._replace(order=self._limit_time(update.order))
         with self._lock:
             self.last_event_at = self._now()
             self._awaited.pop(update.order.order_id, None)
@@ -244,11 +246,17 @@ class AccountState:
                 self._tracker.untrack(order_id)
 
     def _apply(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> Sequence[BrokerEvent]:
-        fills = list(fills)
+        fills, reports = list(fills), [self._limit_time(report) for report in reports]
         with self._lock:
             if fills:
-                self._fills_since = max(self._fills_since, fills[-1].at - _OVERLAP)
+                last = min(fills[-1].at, self._now())
+                self._fills_since = max(self._fills_since, last - _OVERLAP)
             return self.log.append(self._tracker.apply_reading(reports, fills))
+
+    def _limit_time(self, report: OrderReport) -> OrderReport:
+        """Return a report that is not later than now: a wrong time would hide all later ones."""
+        latest = self._now() + _CLOCK_SKEW
+        return report if report.changed_at <= latest else report._replace(changed_at=latest)
 
     def _find_excess(self, tracked: TrackedOrder, report: OrderReport) -> TrackedOrder | None:
         assumed = tracked.assumed_filled

@@ -23,8 +23,9 @@ MAX_CONNECTIONS = 8
 KEEP_ALIVE_SECONDS = 75.0  # orders are read once a minute, so a connection is open when an order is sent
 READING_SECONDS = 60.0  # for a whole answer, however slowly it arrives
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024  # the largest list of instruments has about 10 MB
-TOO_MANY, UNAUTHORIZED = 429, 401
-_DEFAULT_RETRY_SECONDS = 3.0
+TOO_MANY, UNAUTHORIZED, NO_CONTENT = 429, 401, 204
+_GATEWAY_TIMEOUT = 408  # of a proxy, which may have forwarded the request
+_DEFAULT_RETRY_SECONDS, _MAX_RETRY_SECONDS = 3.0, 60.0
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _QUERIES = frozenset({"GET"})
 _TOO_LARGE, _TOO_SLOW = "a response that is too large", "a response that took too long"
@@ -136,11 +137,13 @@ class RestClient:
     def parse(self, request: Request, response: httpx.Response) -> Any:
         """Return the JSON of an answer, or raise what the answer means."""
         status = response.status_code
-        if status >= 500:
+        if status >= 500 or status == _GATEWAY_TIMEOUT:
             raise self.build_failure(request, f"status {status}")
         if status == UNAUTHORIZED or 300 <= status < 400:
             reason = "Check the credentials" if status == UNAUTHORIZED else "Check the address"
             raise BrokerUnavailable(f"{self.label} answered {status} and did nothing. {reason}.")
+        if request.is_query and not response.content and status != NO_CONTENT:
+            raise self.build_failure(request, "an empty response")
         try:
             parsed = json.loads(response.content, parse_float=Decimal) if response.content else None
         except (ValueError, RecursionError):  # an array of a thousand arrays, for example
@@ -201,4 +204,5 @@ def get_message(fields: Mapping[str, Any], default: str) -> str:
 
 def _parse_retry_after(response: httpx.Response) -> float:
     text = response.headers.get("retry-after", "")
-    return float(text[:6]) if text.isascii() and text.isdigit() else _DEFAULT_RETRY_SECONDS
+    seconds = float(text[:6]) if text.isascii() and text.isdigit() else _DEFAULT_RETRY_SECONDS
+    return min(seconds, _MAX_RETRY_SECONDS)

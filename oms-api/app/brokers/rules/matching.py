@@ -36,7 +36,7 @@ _ALL = Decimal(1)
 _TWO = Decimal(2)
 _NO_USE: Used = {}
 
-_Seen = tuple[BrokerOrder, PriceEffect]
+_PricedOrder = tuple[BrokerOrder, PriceEffect]
 
 
 def compute_fills(
@@ -53,16 +53,16 @@ def compute_fills(
     """
     buying, selling = get_offer(quote, _BUY, settings), get_offer(quote, _SELL, settings)
     latest = at - settings.latency
-    line, moves = _select_orders(
+    priced_orders, moves = _select_orders(
         (order, match_at_quote(order, buying if order.side is _BUY else selling))
         for order in orders
         if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
     )
-    if not line:
+    if not priced_orders:
         return moves
     volumes = {_BUY: buying.size, _SELL: selling.size}
     supply = Liquidity(volumes, settings.participation or _ALL, used, by_side=True)
-    return moves + _MatchingRun(at, settings, get_half_spread(quote, settings), supply).serve(line)
+    return moves + _MatchingRun(at, settings, get_half_spread(quote, settings), supply).serve(priced_orders)
 
 
 def match_bar(
@@ -71,15 +71,15 @@ def match_bar(
     """Return the events of matching `orders` against `bar`. Skip orders that arrived after it began."""
     start = bar.start
     latest = start - settings.latency
-    line, moves = _select_orders(
+    priced_orders, moves = _select_orders(
         (order, match_on_bar(order, bar, settings))
         for order in orders
         if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
     )
-    if not line:
+    if not priced_orders:
         return moves
     supply = Liquidity({_BUY: bar.volume, _SELL: bar.volume}, settings.participation, _NO_USE, by_side=False)
-    return moves + _MatchingRun(start, settings, settings.spread / _TWO, supply).serve(line)
+    return moves + _MatchingRun(start, settings, settings.spread / _TWO, supply).serve(priced_orders)
 
 
 def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
@@ -87,24 +87,26 @@ def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[Mar
     return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
 
 
-def _select_orders(orders_and_looks: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
+def _select_orders(
+    orders_with_effects: Iterable[_PricedOrder],
+) -> tuple[list[_PricedOrder], list[MarketEvent]]:
     """Return the orders that trade, trigger or end, in price-time priority, and the moved trailing stops."""
-    line: list[_Seen] = []
+    priced_orders: list[_PricedOrder] = []
     moves: list[MarketEvent] = []
-    for order, effect in orders_and_looks:
+    for order, effect in orders_with_effects:
         if effect is NOTHING and order.time_in_force not in _AT_ONCE:
             continue  # the usual case
         if effect.price is not None or effect.triggers or _ends_now(order):
-            line.append((order, effect))
+            priced_orders.append((order, effect))
         elif effect.level is not None:
             moves.append(TrailMoved(order.id, effect.level))
-    if len(line) > 1:
-        line.sort(key=_place)
-    return line, moves
+    if len(priced_orders) > 1:
+        priced_orders.sort(key=_get_priority)
+    return priced_orders, moves
 
 
-def _place(order_and_look: _Seen) -> tuple[int, Decimal, datetime, str]:
-    order, effect = order_and_look
+def _get_priority(order_with_effect: _PricedOrder) -> tuple[int, Decimal, datetime, str]:
+    order, effect = order_with_effect
     return effect.rank, effect.key, order.accepted_at, order.id
 
 
@@ -127,8 +129,8 @@ class _MatchingRun:
         self._filled_by_group: dict[str, Decimal] = {}  # the filled quantity of each group
         self._ended: set[str] = set()  # parents whose child orders have filled
 
-    def serve(self, line: list[_Seen]) -> list[MarketEvent]:
-        for order, effect in line:
+    def serve(self, priced_orders: list[_PricedOrder]) -> list[MarketEvent]:
+        for order, effect in priced_orders:
             leaves = (
                 order.leaves - self._filled_by_group.get(order.group, ZERO) if order.group else order.leaves
             )

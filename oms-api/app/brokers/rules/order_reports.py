@@ -1,5 +1,6 @@
 """Orders and fills as brokers report them, in the same words for every broker."""
 
+import re
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from app.money import ZERO
 
 _ENDS = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 MAX_NAME_LENGTH, MAX_REASON_LENGTH = 100, 500
+_ORDER_NUMBER = re.compile(r"[0-9A-Za-z_-]{1,100}")
 _MAX_DIGITS = 16  # before the point, as in the database
 _MAX_DECIMALS = 64
 
@@ -163,6 +165,14 @@ def parse_name(value: Any) -> str:
     if not (name.isprintable() and 0 < len(name) <= MAX_NAME_LENGTH):
         raise ValueError("not a name")
     return name
+
+
+def parse_order_number(value: Any) -> str:
+    """Parse a broker's id of an order, which becomes a part of addresses. Raises ValueError."""
+    number = str(value)
+    if _ORDER_NUMBER.fullmatch(number) is None:
+        raise ValueError("not the id of an order")
+    return number
 
 
 def clean_reason(value: Any) -> str | None:

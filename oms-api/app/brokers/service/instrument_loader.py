@@ -1,4 +1,4 @@
-"""Load the instruments of brokers into those of the tenants that have a connection: a duty."""
+"""Load the instruments of brokers into those of the tenants that have a connection: a job."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,11 +17,11 @@ from app.brokers.rules.connections import (
 )
 from app.clock import Now
 from app.database import set_all_tenants_scope, set_tenant_scope, unit_of_work
-from app.duties.service import Lease
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.rules import Instrument, InstrumentKey, get_trading_currency
 from app.instruments.service import FindCurrencies
+from app.jobs.service import Lease
 
 Dumps = Mapping[str, Callable[[str], dict[str, Instrument]]]  # by broker; raises BrokerUnavailable
 _LOG = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Remind people before the market opens to log in at brokers whose sessions end every day: a duty."""
+"""Remind people before the market opens to log in at brokers whose sessions end every day: a job."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -12,9 +12,9 @@ from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.database import set_all_tenants_scope, unit_of_work
-from app.duties.queries import mark_state
-from app.duties.service import Lease
 from app.events.service.outbox import publish_event
+from app.jobs.queries import mark_state
+from app.jobs.service import Lease
 from app.timestamps import format_optional_timestamp
 
 LOG_IN_NEEDED = "broker_connection.log_in_needed"

@@ -17,6 +17,7 @@ from app.brokers.remote.rest_client import (
     RestTimeouts,
     get_message,
 )
+from app.brokers.rules.order_reports import parse_order_number
 from app.brokers.zerodha.rules.sessions import VERSION
 
 LABEL = "Zerodha"
@@ -93,7 +94,7 @@ class KiteClient(RestClient):
     def parse(self, request: Request, response: httpx.Response) -> Any:
         """Return the data in Kite's envelope, or raise what the answer means."""
         parsed = super().parse(request, response)
-        if not isinstance(parsed, dict) or "data" not in parsed:
+        if not isinstance(parsed, dict) or "data" not in parsed or parsed.get("status") == "error":
             raise self.build_failure(request, "an answer without data")
         return parsed["data"]
 
@@ -109,10 +110,10 @@ class KiteClient(RestClient):
 
     def _get_order_id(self, request: Request) -> str:
         response = self.request(request)
-        order_id = response.get("order_id") if isinstance(response, dict) else None
-        if not order_id:
-            raise OutcomeOpen("Kite's answer has no order id.")
-        return str(order_id)
+        try:
+            return parse_order_number(response["order_id"])
+        except (KeyError, ValueError, TypeError):
+            raise OutcomeOpen("Kite's answer has no order id.") from None
 
 
 def _create_budget() -> RequestBudget:

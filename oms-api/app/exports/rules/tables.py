@@ -11,7 +11,7 @@ Cell = str | int | float | bool | None
 
 
 class CellKind(StrEnum):
-    """The kind of the cells of a column.
+    """The kind of values in a column.
 
     `MONEY` and `QUANTITY` are canonical text with 8 decimals, `AMOUNT` is an amount as the API sends it, and
     `NUMBER` an integer or a float. `FLAG` is a truth value. `TEXT` is any text. `ID` is text that never

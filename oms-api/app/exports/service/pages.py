@@ -1,4 +1,4 @@
-"""The context that exports are read with, and the pages in which each export is read."""
+"""The services that exports read from, and the pages in which they are read."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

@@ -64,7 +64,7 @@ class XlsxExport:
         self._file.seek(0)
 
     def read(self) -> bytes:
-        """Return the next piece of the complete workbook, nothing at its end."""
+        """Return the next chunk of the complete workbook, nothing at its end."""
         return self._file.read(PIECE_BYTES)
 
     def close(self) -> None:

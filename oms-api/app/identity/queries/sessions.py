@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
+from app.database import RecordTable
 from app.identity.models import Login, Session, Tenant, User
 from app.identity.queries.people import find_granted_portfolios
 from app.identity.rules.access import Role
@@ -69,6 +70,9 @@ class OpenSession(NamedTuple):
     created_at: datetime
     rotated_at: datetime
     expires_at: datetime
+
+
+_OPEN_SESSIONS = RecordTable(Session, OpenSession)
 
 
 def find_login(connection: Connection, slug: str, email: str) -> FoundLogin | None:
@@ -238,11 +242,8 @@ def list_sessions(
     """Return the active sessions of `owner`, most recently used first."""
     tenant_id, user_id = owner
     live = (Session.revoked_at.is_(None), Session.expires_at > now, Session.rotated_at > unused_since)
-    columns = (getattr(Session, name) for name in OpenSession._fields)
-    statement = select(*columns).where(Session.tenant_id == tenant_id, Session.user_id == user_id, *live)
-    return [
-        OpenSession._make(row) for row in connection.execute(statement.order_by(Session.rotated_at.desc()))
-    ]
+    query = _OPEN_SESSIONS.select(tenant_id=tenant_id, user_id=user_id).where(*live)
+    return _OPEN_SESSIONS.read(connection, query.order_by(Session.rotated_at.desc()))
 
 
 def delete_old_sessions(connection: Connection, owner: UserKey, before: datetime, most: int) -> int:

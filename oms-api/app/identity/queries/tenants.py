@@ -5,8 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
+from app.database import RecordTable
 from app.identity.models import Tenant
 from app.ids import generate_tenant_id
 
@@ -29,6 +30,9 @@ class TenantRow(NamedTuple):
     created_at: datetime
 
 
+_TENANTS = RecordTable(Tenant, TenantRow)
+
+
 def lock_tenant(connection: Connection, tenant_id: int) -> None:
     """Lock the tenant against other administrative changes until the transaction ends.
 
@@ -41,13 +45,12 @@ def lock_tenant(connection: Connection, tenant_id: int) -> None:
 
 def find_tenant(connection: Connection, slug: str) -> TenantRow | None:
     """Return the tenant of that slug, for any caller."""
-    row = connection.execute(_TENANTS.where(Tenant.slug == slug)).one_or_none()
-    return TenantRow._make(row) if row else None
+    return _TENANTS.find(connection, slug=slug)
 
 
 def get_tenant(connection: Connection, tenant_id: int) -> TenantRow:
     """Return a tenant by its id."""
-    return TenantRow._make(connection.execute(_TENANTS.where(Tenant.id == tenant_id)).one())
+    return TenantRow._make(connection.execute(_TENANTS.select(id=tenant_id)).one())
 
 
 def get_base_currency(connection: Connection, tenant_id: int) -> str:
@@ -69,10 +72,8 @@ def list_active_tenants(connection: Connection) -> list[int]:
 
 def list_tenants(connection: Connection, limit: int, after: str | None) -> list[TenantRow]:
     """Return all tenants by slug, after the slug `after`."""
-    statement = _TENANTS.order_by(Tenant.slug).limit(limit)
-    if after is not None:
-        statement = statement.where(Tenant.slug > after)
-    return [TenantRow._make(row) for row in connection.execute(statement)]
+    query = _TENANTS.select().order_by(Tenant.slug).limit(limit)
+    return _TENANTS.read(connection, query if after is None else query.where(Tenant.slug > after))
 
 
 def store_tenant(connection: Connection, slug: str, name: str, now: datetime) -> int:
@@ -84,7 +85,4 @@ def store_tenant(connection: Connection, slug: str, name: str, now: datetime) ->
 
 def update_tenant(connection: Connection, tenant_id: int, changes: dict[str, Any]) -> None:
     """Update columns of a tenant."""
-    connection.execute(update(Tenant).where(Tenant.id == tenant_id).values(**changes))
-
-
-_TENANTS = select(*(getattr(Tenant, name) for name in TenantRow._fields))
+    _TENANTS.update(connection, changes, id=tenant_id)

@@ -18,8 +18,8 @@ _MAX_CACHED = 10_000
 BOOTSTRAP = Caller(FIRST_TENANT, "bootstrap", "bootstrap", frozenset(Scope))
 BOT_KEY_NAME = "slack-bot"
 
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
 
 
 def list_environment_keys(bootstrap_keys: tuple[str, ...], bot_key: str | None) -> dict[str, Caller]:
@@ -34,18 +34,18 @@ def list_environment_keys(bootstrap_keys: tuple[str, ...], bot_key: str | None) 
     return keys
 
 
-class ExpiringCache(Generic[Key, Value]):
+class ExpiringCache(Generic[KeyT, ValueT]):
     """A cache whose values expire CACHE_SECONDS after they were queried."""
 
     def __init__(self) -> None:
-        self._entries: dict[Key, tuple[Value, float]] = {}
+        self._entries: dict[KeyT, tuple[ValueT, float]] = {}
 
-    def get(self, key: Key) -> Value | None:
+    def get(self, key: KeyT) -> ValueT | None:
         """Return the cached value, or None."""
         entry = self._entries.get(key)
         return entry[0] if entry and entry[1] > monotonic_seconds() else None
 
-    def put(self, key: Key, value: Value, asked_at: float) -> None:
+    def put(self, key: KeyT, value: ValueT, asked_at: float) -> None:
         """Cache `value`, which was queried at `asked_at` (monotonic seconds)."""
         if len(self._entries) >= _MAX_CACHED:
             self.clear()
@@ -55,7 +55,7 @@ class ExpiringCache(Generic[Key, Value]):
         """Remove all values."""
         self._entries.clear()
 
-    def remove(self, key: Key) -> None:
+    def remove(self, key: KeyT) -> None:
         """Remove the value of one key."""
         self._entries.pop(key, None)
 

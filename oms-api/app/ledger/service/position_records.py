@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine
 
 from app.clock import EPOCH, Now
 from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
-from app.duties.service import Lease
 from app.instruments.rules import InstrumentKey
+from app.jobs.service import Lease
 from app.ledger.queries import position_records as queries
 from app.ledger.queries.position_records import RecordedPosition
 from app.ledger.rules.keys import PositionKey, RateKey
@@ -43,7 +43,7 @@ _MINUTE, _DAY = Interval.MINUTE.length, Interval.DAY.length
 
 
 class PositionRecords:
-    """Stores the figures of the positions of all tenants: a duty."""
+    """Stores the figures of the positions of all tenants: a job."""
 
     def __init__(self, engine: Engine, market: Market, now: Now) -> None:
         self._engine, self._market, self._now = engine, market, now

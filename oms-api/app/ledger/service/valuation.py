@@ -25,7 +25,7 @@ from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote, compute_mark
 from app.money import ZERO
 
-Key = TypeVar("Key", bound=Hashable)
+KeyT = TypeVar("KeyT", bound=Hashable)
 # Returns, by portfolio id, the equity at the last close of its P&L day. Those without a close have none.
 BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, Baseline]]
 QuoteReader = Callable[[Connection, Sequence[InstrumentKey], datetime], Mapping[InstrumentKey, Quote]]
@@ -42,9 +42,9 @@ def value_statements(
     connection: Connection,
     valuer: Valuer,
     tenant_id: int,
-    statements: Mapping[Key, PortfolioStatement],
+    statements: Mapping[KeyT, PortfolioStatement],
     at: datetime,
-) -> dict[Key, PortfolioValue]:
+) -> dict[KeyT, PortfolioValue]:
     """Return the current value of each portfolio, by the keys of `statements`."""
     positions = [
         position

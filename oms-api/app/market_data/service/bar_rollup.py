@@ -1,4 +1,4 @@
-"""Roll ticks up into bars, and delete old ticks. These are duties, which run in one process at a time.
+"""Roll ticks up into bars, and delete old ticks. These are jobs, which run in one process at a time.
 
 Both can be interrupted at any point and run again: a bar is always computed from all ticks of its minute, and
 a daily bar from all bars of its day.
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine
 
 from app.clock import EPOCH, Now
 from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
-from app.duties.service import Lease
 from app.instruments.rules import InstrumentKey
+from app.jobs.service import Lease
 from app.market_data.queries import list_quoted_symbols
 from app.market_data.queries.bars import (
     build_bar_write,

@@ -1,14 +1,14 @@
-"""Publish events when the price feed becomes stale, and when it is fresh again: a duty."""
+"""Publish events when the price feed becomes stale, and when it is fresh again: a job."""
 
 import orjson
 from sqlalchemy import Engine
 
 from app.clock import Now
 from app.database import execute_writes, set_all_tenants_scope, unit_of_work
-from app.duties.queries import mark_state
-from app.duties.service import Lease
 from app.events.service.outbox import build_event_insert
 from app.identity.queries.tenants import list_active_tenants
+from app.jobs.queries import mark_state
+from app.jobs.service import Lease
 from app.market_data.service import Market
 from app.timestamps import format_timestamp
 

@@ -12,7 +12,7 @@ from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
 from app.market_data.errors import NoSubscription, TooManySubscriptions
 from app.market_data.queries import subscriptions as queries
-from app.market_data.queries.subscriptions import Subscription
+from app.market_data.queries.subscriptions import SUBSCRIPTIONS, Subscription
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.periodic_tasks import repeat
@@ -29,7 +29,7 @@ def add_subscriptions(
     lock_tenant(connection, tenant_id)
     symbols = {find_symbol(connection, tenant_id, name) for name in names}
     queries.insert_subscriptions(connection, tenant_id, sorted(symbols), added_by, at)
-    if queries.count_subscriptions(connection, tenant_id) > MAX_SUBSCRIPTIONS:
+    if SUBSCRIPTIONS.count(connection, tenant_id=tenant_id) > MAX_SUBSCRIPTIONS:
         raise TooManySubscriptions(MAX_SUBSCRIPTIONS)
     return [
         subscription
@@ -41,7 +41,7 @@ def add_subscriptions(
 def remove_subscription(connection: Connection, tenant_id: int, name: str) -> str:
     """End the subscription of a symbol or alias, and return its symbol. Raises NoSubscription."""
     symbol = find_symbol(connection, tenant_id, name)
-    if not queries.delete_subscription(connection, InstrumentKey(tenant_id, symbol)):
+    if not SUBSCRIPTIONS.delete(connection, tenant_id=tenant_id, symbol=symbol):
         raise NoSubscription(symbol)
     return symbol
 

@@ -32,8 +32,8 @@ from app.orders.rules.broker_requests import (
 )
 from app.orders.service.broker_request_notifier import SubmissionQueue
 
-LOOK_INTERVAL = timedelta(seconds=0.1)  # between two looks for requests that nobody told of
-LONG_LOOK_INTERVAL = timedelta(seconds=1)  # where other processes tell of theirs
+POLL_INTERVAL = timedelta(seconds=0.1)  # between two queries for requests without a notification
+LONG_POLL_INTERVAL = timedelta(seconds=1)  # if other processes notify this one of their requests
 MAX_UNMARKED = 20  # requests that are done
 ApplyEvents = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
@@ -75,8 +75,8 @@ class RequestSender:
         self._broker, self._apply, self._now = broker, apply, now
         self._resolver = RequestResolver(broker, now)
         self._queue = queue or SubmissionQueue()
-        self._is_backlogged = True  # whether the last look at the database found requests
-        self._next_look = EPOCH
+        self._is_backlogged = True  # whether the last query found requests
+        self._next_poll = EPOCH
         self._applied_requests: list[_AppliedRequest] = []  # whose events are applied, to be marked
 
     def send_next(self) -> bool:
@@ -88,7 +88,7 @@ class RequestSender:
         queue = self._queue
         if not queue.has_stored_requests and self._send_from_queue():
             return True
-        if not (queue.has_stored_requests or self._is_backlogged or self._now() >= self._next_look):
+        if not (queue.has_stored_requests or self._is_backlogged or self._now() >= self._next_poll):
             return False
         return self._send_stored() or self._send_from_queue()
 
@@ -122,7 +122,7 @@ class RequestSender:
     def _send_stored(self) -> bool:
         """Process the next request of the database that is due. Return False if there is none."""
         sending, queue, now = None, self._queue, self._now()
-        queue.has_stored_requests = False  # before the look, so that none is missed
+        queue.has_stored_requests = False  # before the query, so that none is missed
         with open_transaction(self._engine, self._tenant_id) as connection:
             self._mark_applied(connection)
             undone_requests = self._list_unqueued_requests(connection)
@@ -132,7 +132,7 @@ class RequestSender:
                 sending = begin_request(connection, request, self._now())
         self._applied_requests.clear()
         self._is_backlogged = bool(undone_requests)
-        self._next_look = now + (LONG_LOOK_INTERVAL if self._is_woken() else LOOK_INTERVAL)
+        self._next_poll = now + (LONG_POLL_INTERVAL if self._is_woken() else POLL_INTERVAL)
         if not undone_requests:
             queue.open()
         if request is None:

@@ -2,9 +2,6 @@
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,12 +14,12 @@ from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, find_connection, list_connections, update_session_state
 from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.service.account_checks import ConnectionRefused
-from app.clock import Now, monotonic_seconds
-from app.database import Readers, set_all_tenants_scope, unit_of_work
+from app.clock import Now
+from app.database import Readers, set_all_tenants_scope
 from app.database.failures import format_reason
-from app.duties import queries as leases
 from app.errors import OmsError
 from app.group_commit import GroupCommit
+from app.jobs.service.process_lease import ProcessLease
 from app.order_routing.queries import open_transaction
 from app.order_routing.service.broker_session import (
     RECONCILE_INTERVAL,
@@ -38,8 +35,6 @@ from app.orders.service.commands import Command
 
 LOOK_SECONDS = 1.0  # between two looks at the list of connections
 IDLE_SECONDS = 0.1  # between two steps without anything to do, unless a request wakes the session
-LEASE = timedelta(seconds=15)
-RENEW_SECONDS = 4.0
 RETRY_SECONDS = 1.0
 REFUSED_SECONDS = 15.0  # until a refused connection is tried again, unless it changes
 _LOG = logging.getLogger(__name__)
@@ -111,7 +106,7 @@ class SessionRunner:
 
     def run_session(self, stored: StoredConnection, run: RunCommands, stop: threading.Event) -> None:
         """Run the session of a connection until it changes, `stop` is set, or the lease is lost."""
-        lease = _Lease(self._engine, stored, self._now)
+        lease = ProcessLease(self._engine, f"broker {stored.id}", self._now)
         try:
             while not lease.keep():
                 if stop.wait(RETRY_SECONDS):
@@ -125,7 +120,7 @@ class SessionRunner:
             lease.release()
 
     def _run_with_lease(
-        self, stored: StoredConnection, run: RunCommands, stop: threading.Event, lease: "_Lease"
+        self, stored: StoredConnection, run: RunCommands, stop: threading.Event, lease: ProcessLease
     ) -> None:
         with open_transaction(self._engine, stored.tenant_id) as connection:
             current = find_connection(connection, stored.tenant_id, stored.name)  # another process had it
@@ -159,36 +154,6 @@ class SessionRunner:
             update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes)
 
 
-class _Lease:
-    """The right to run a connection's session."""
-
-    def __init__(self, engine: Engine, stored: StoredConnection, now: Now) -> None:
-        self._engine, self._now = engine, now
-        self._name = f"broker {stored.id}"
-        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._renewed_at: float | None = None
-
-    def keep(self) -> bool:
-        """Take or extend the lease if that is due. Return whether this process has it."""
-        monotonic_now, now = monotonic_seconds(), self._now()
-        if self._renewed_at is not None and monotonic_now - self._renewed_at < RENEW_SECONDS:
-            return True
-        with unit_of_work(self._engine) as connection:
-            if self._renewed_at is None:
-                until = now + LEASE
-                has_it = leases.acquire_lease(connection, self._name, self._holder, now, now, until)
-            else:
-                has_it = leases.renew_lease(connection, self._name, self._holder, now + LEASE)
-        self._renewed_at = monotonic_now if has_it else None
-        return has_it
-
-    def release(self) -> None:
-        """Give the lease back, so that another process can go on at once."""
-        if self._renewed_at is not None:
-            with unit_of_work(self._engine) as connection:
-                leases.release_lease(connection, self._name, self._holder, self._now(), 0, None)
-
-
 class _SessionThread:
     """A thread that runs one connection."""
 
@@ -216,7 +181,9 @@ class _SessionThread:
         self._thread.join(10.0)
 
 
-def _run_steps(session: BrokerSession, wake: threading.Event, stop: threading.Event, lease: _Lease) -> None:
+def _run_steps(
+    session: BrokerSession, wake: threading.Event, stop: threading.Event, lease: ProcessLease
+) -> None:
     """Run steps while this process has the lease."""
     is_idle = True
     while not stop.is_set() and lease.keep():

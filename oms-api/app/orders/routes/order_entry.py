@@ -35,6 +35,7 @@ from app.orders.schemas.responses import (
     OrderOut,
     OrdersOut,
     PreviewOut,
+    serialize_cancellation,
     serialize_order,
     serialize_preview,
 )
@@ -168,16 +169,16 @@ async def cancel_all(
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
-    The request is stored, then the orders are canceled portfolio by portfolio. `unsettled` lists the
+    The request is stored, then the orders are canceled portfolio by portfolio. `pending_portfolios` lists the
     portfolios whose orders were not all canceled within five seconds. The service continues with them, even
     after a restart: do not send the request again for them.
     """
     if body.portfolio_name is not None:
         views = (await service.cancel_all(request, **body.model_dump())).orders
-        return build_json_response({"orders": list(map(serialize_order, views)), "unsettled": []}, 200)
+        return build_json_response(serialize_cancellation(views, []), 200)
     filter_ = CancellationFilter(body.symbol, body.side, body.strategy)
     result = await cancellations.cancel_all(request, filter_, body.reason)
-    content = {"orders": [serialize_order(view) for view in result.orders], "unsettled": result.unsettled}
+    content = serialize_cancellation(result.orders, result.pending_portfolios)
     return build_json_response(content, 200, _REPLAY if result.replayed else None)
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-Key = TypeVar("Key")
+KeyT = TypeVar("KeyT")
 
 
-def split_by_orders(counts: Iterable[tuple[Key, int]], most: int) -> Iterator[tuple[Key, ...]]:
+def split_by_orders(counts: Iterable[tuple[KeyT, int]], most: int) -> Iterator[tuple[KeyT, ...]]:
     """Yield portions of the keys, in order, with at most `most` orders each.
 
     A key that has more is a portion by itself.
     """
-    portion: list[Key] = []
+    portion: list[KeyT] = []
     total = 0
     for key, count in counts:
         if portion and total + count > most:

@@ -1,5 +1,6 @@
 """Response bodies of the order routes: the models describe the plain dicts that are sent."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -142,6 +143,7 @@ class OrdersOut(BaseModel):
 class CanceledOut(OrdersOut):
     """The orders that a request canceled, and the portfolios in which it is still canceling."""
 
+    pending_portfolios: list[str]
     unsettled: list[str]
 
 
@@ -187,6 +189,15 @@ class PreviewOut(BaseModel):
     )
     denial: DenialOut | None
     checks: list[CheckOut]
+
+
+def serialize_cancellation(views: Sequence[OrderView], pending_portfolios: Sequence[str]) -> dict[str, Any]:
+    """Return canceled orders, and the portfolios that are not finished, as `CanceledOut` describes them."""
+    return {
+        "orders": [serialize_order(view) for view in views],
+        "pending_portfolios": pending_portfolios,
+        "unsettled": pending_portfolios,
+    }
 
 
 def serialize_order(view: OrderView) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class CancellationResult(NamedTuple):
     """The canceled orders, by id, and the names of the portfolios that are not done yet."""
 
     orders: list[OrderView]
-    unsettled: list[str]
+    pending_portfolios: list[str]
     replayed: bool
 
 
@@ -92,8 +92,10 @@ class Cancellations:
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait({task}, timeout=self._answer_seconds)
         orders = [view for result in results.values() for view in result.orders]
-        unsettled = [portfolio.name for portfolio in portfolios if portfolio not in results]
-        return CancellationResult(sorted(orders, key=_get_id), sorted(unsettled), stored.id != asked.id)
+        pending_portfolios = [portfolio.name for portfolio in portfolios if portfolio not in results]
+        return CancellationResult(
+            sorted(orders, key=_get_id), sorted(pending_portfolios), stored.id != asked.id
+        )
 
     async def run(self) -> None:
         """Resume unfinished cancellations repeatedly, until canceled."""

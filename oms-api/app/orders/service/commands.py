@@ -134,8 +134,8 @@ class CancelAll(NamedTuple):
     """
 
     origin: Origin
-    portfolio_name_key: str
     portfolio_name: str
+    portfolio_name_key: str
     symbol: str | None
     side: str | None
     strategy: str | None

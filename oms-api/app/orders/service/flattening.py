@@ -43,15 +43,17 @@ class Flattening:
         """Cancel the orders that a kill switch cancels and close the positions that it closes.
 
         Portfolios in `locked` are skipped, because another transaction locks them. So are all but `only`, if
-        given. Cancellations that take longer than `seconds` continue and are reported as unsettled. For a
-        strategy, only the part of each position that its own executions built is closed.
+        given. Cancellations that take longer than `seconds` continue, and their portfolios are returned as
+        pending. For a strategy, only the part of each position that its own executions built is closed.
         """
         # The idempotency key identifies the request for the switch, not each order.
         request = request._replace(idempotency_key=None)
-        canceled_ids, unsettled, unconfirmed = await self._cancel(request, stop, locked, only, seconds)
+        canceled_ids, pending_portfolios, unconfirmed = await self._cancel(
+            request, stop, locked, only, seconds
+        )
         if stop.exits is not ExitPolicy.FLATTEN:
-            return KillSwitchEffect(canceled_ids, unsettled, None, unconfirmed)
-        skipped_portfolios = {*locked, *unsettled}
+            return KillSwitchEffect(canceled_ids, pending_portfolios, None, unconfirmed)
+        skipped_portfolios = {*locked, *pending_portfolios}
         positions = [
             position
             for position in await self._list_positions(request, stop)
@@ -68,7 +70,7 @@ class Flattening:
         ]
         remaining_positions = [_serialize(position) for position in await self._list_positions(request, stop)]
         flattened = {"canceled": canceled_ids, "closed": closing_order_ids, "left": remaining_positions}
-        return KillSwitchEffect(canceled_ids, unsettled, flattened, unconfirmed)
+        return KillSwitchEffect(canceled_ids, pending_portfolios, flattened, unconfirmed)
 
     async def _cancel(
         self,
@@ -97,7 +99,7 @@ class Flattening:
             await asyncio.wait(tasks, timeout=seconds)
         canceled_ids: list[str] = []
         unconfirmed: list[UnconfirmedCancel] = []
-        unsettled = [name for name in names if name in locked]
+        pending_portfolios = [name for name in names if name in locked]
         for task, name in tasks.items():
             if not task.done():
                 task.add_done_callback(_discard)
@@ -106,11 +108,11 @@ class Flattening:
                 canceled_ids += [order.id for order in orders if order.status in FINAL_STATUSES]
                 open_orders = [order for order in orders if order.status not in FINAL_STATUSES]
                 if open_orders:
-                    unsettled.append(name)  # their broker has not confirmed it yet
+                    pending_portfolios.append(name)  # their broker has not confirmed it yet
                 unconfirmed += [_describe(order, name) for order in open_orders]
             elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
-                unsettled.append(name)
-        return sorted(canceled_ids), sorted(unsettled), tuple(sorted(unconfirmed))
+                pending_portfolios.append(name)
+        return sorted(canceled_ids), sorted(pending_portfolios), tuple(sorted(unconfirmed))
 
     async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""

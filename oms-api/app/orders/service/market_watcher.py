@@ -2,7 +2,7 @@
 
 It handles what no request triggers: simulated prices, and orders and quotes that crossed between two
 processes. Correctness does not depend on it, nor on the number of processes that run it. What the clock alone
-causes is in `order_duties`.
+causes is in `order_jobs`.
 """
 
 import asyncio

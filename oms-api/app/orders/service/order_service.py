@@ -189,7 +189,7 @@ class OrderService:
         portfolio_name_key = _require_visible_portfolio(request, portfolio_name)
         origin = self._build_origin(request, "cancel-all")
         return await self._submit_for_orders(
-            CancelAll(origin, portfolio_name_key, portfolio_name, symbol, side, strategy, reason, keeps_exits)
+            CancelAll(origin, portfolio_name, portfolio_name_key, symbol, side, strategy, reason, keeps_exits)
         )
 
     async def close(

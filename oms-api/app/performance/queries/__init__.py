@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import aliased
 
-from app.database import build_insert_missing
+from app.database import RecordTable, build_insert_missing
 from app.database.bulk import BulkWrite, Row
 from app.ledger.models import CashMovement, Portfolio, PositionRow
 from app.ledger.rules.cash import FLOWS
@@ -112,6 +112,9 @@ class PortfolioTotals(NamedTuple):
     moved_cash: Decimal
     realized_pnl: Decimal
     last_created_at: datetime | None
+
+
+_TOTALS = RecordTable(Portfolio, PortfolioTotals)
 
 
 def list_portfolios_to_close(
@@ -206,11 +209,8 @@ def find_last_closes(
 def _list_totals(
     connection: Connection, after: int | None, limit: int, *conditions: ColumnElement[bool]
 ) -> list[PortfolioTotals]:
-    columns = (getattr(Portfolio, name) for name in PortfolioTotals._fields)
-    statement = select(*columns).where(*conditions).order_by(Portfolio.id).limit(limit)
-    if after is not None:
-        statement = statement.where(Portfolio.id > after)
-    return [PortfolioTotals._make(row) for row in connection.execute(statement)]
+    query = _TOTALS.select().where(*conditions).order_by(Portfolio.id).limit(limit)
+    return _TOTALS.read(connection, query if after is None else query.where(Portfolio.id > after))
 
 
 def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> BulkWrite:

@@ -4,8 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from app.database import RecordTable
 from app.performance.models import EquitySnapshot
 from app.performance.queries import INTERVAL
 
@@ -25,22 +26,15 @@ class StoredClose(NamedTuple):
     currencies: str | None
 
 
-_COLUMNS = tuple(getattr(EquitySnapshot, name) for name in StoredClose._fields)
+_CLOSES = RecordTable(EquitySnapshot, StoredClose)
 
 
 def find_last_close(
     connection: Connection, tenant_id: int, portfolio_id: int, until: datetime | None = None
 ) -> StoredClose | None:
     """Return the last close of a portfolio, at an instant or before if one is given, or None."""
-    row = EquitySnapshot
-    statement = (
-        select(*_COLUMNS)
-        .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id)
-        .where(row.kind != INTERVAL, row.kind == "close")
-        .order_by(row.at.desc())
-        .limit(1)
-    )
+    query = _CLOSES.select(tenant_id=tenant_id, portfolio_id=portfolio_id, kind="close")
+    query = query.where(EquitySnapshot.kind != INTERVAL)  # so that the partial index serves it
     if until is not None:
-        statement = statement.where(row.at <= until)
-    last_row = connection.execute(statement).first()
-    return None if last_row is None else StoredClose._make(last_row)
+        query = query.where(EquitySnapshot.at <= until)
+    return next(iter(_CLOSES.read(connection, query.order_by(EquitySnapshot.at.desc()).limit(1))), None)

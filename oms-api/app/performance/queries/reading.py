@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Text, bindparam, func, select
 from sqlalchemy import cast as cast_column
 
+from app.database import RecordTable
 from app.ledger.models import Portfolio, Trade
 from app.ledger.queries.reversals import is_unreversed
 from app.money import multiply
@@ -36,6 +37,9 @@ class PortfolioTerms(NamedTuple):
     calendar: str | None
 
 
+_TERMS = RecordTable(Portfolio, PortfolioTerms)
+
+
 class TradedValue(NamedTuple):
     """When a trade was recorded, and its value in the portfolio's currency."""
 
@@ -45,8 +49,7 @@ class TradedValue(NamedTuple):
 
 def find_portfolio_terms(connection: Connection, tenant_id: int, name_key: str) -> PortfolioTerms | None:
     """Return a portfolio by its name key, or None."""
-    row = connection.execute(_TERMS, {"tenant_id": tenant_id, "name_key": name_key}).one_or_none()
-    return None if row is None else PortfolioTerms._make(row)
+    return _TERMS.find(connection, tenant_id=tenant_id, name_key=name_key)
 
 
 def read_equity_curve(
@@ -208,8 +211,3 @@ def _read_series(
         list(map(float, gross_exposures)),
         charges,
     )
-
-
-_TERMS = select(*(getattr(Portfolio, name) for name in PortfolioTerms._fields)).where(
-    Portfolio.tenant_id == bindparam("tenant_id"), Portfolio.name_key == bindparam("name_key")
-)

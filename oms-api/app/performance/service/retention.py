@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from app.clock import Now
 from app.database import ALL_TENANTS, snapshot, unit_of_work
-from app.duties.service import Lease
+from app.jobs.service import Lease
 from app.performance import queries
 from app.performance.queries import OldSnapshots
 

@@ -36,22 +36,22 @@ class DailyCloses:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._lock = Lock()
-        self._cached: dict[InstrumentKey, _ClosesOfDay] = {}
+        self._closes_by_key: dict[InstrumentKey, _ClosesOfDay] = {}
 
     def read(self, connection: Connection, tenant_id: int, symbol: str, now: datetime) -> Closes:
         """Return the closes of the days before today, by date."""
         today = get_bar_start(now, Interval.DAY)
         key = InstrumentKey(tenant_id, symbol)
         with self._lock:
-            cached = self._cached.get(key)
+            cached = self._closes_by_key.get(key)
         if cached is not None and cached.day == today:
             return cached.closes
         bars = self._market.read_bars(connection, tenant_id, symbol, Interval.DAY, today - _LOOKBACK, today)
         closes = {bar.start.date(): bar.close for bar in bars}
         with self._lock:
-            if len(self._cached) >= _MAX_CACHED:
-                self._cached.clear()
-            self._cached[key] = _ClosesOfDay(today, closes)
+            if len(self._closes_by_key) >= _MAX_CACHED:
+                self._closes_by_key.clear()
+            self._closes_by_key[key] = _ClosesOfDay(today, closes)
         return closes
 
 

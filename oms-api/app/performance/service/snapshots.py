@@ -17,9 +17,9 @@ from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
 from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
 from app.database.bulk import Row
-from app.duties.rules.schedule import get_slot
-from app.duties.service import Lease
 from app.events.service.outbox import build_event_insert
+from app.jobs.rules.schedule import get_slot
+from app.jobs.service import Lease
 from app.ledger.models import PositionRow
 from app.ledger.queries.reading import find_book
 from app.ledger.queries.valuation import list_open_positions, sum_flows

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from app.audit.rules.actions import ActionDifference
 from app.clock import EPOCH, Now
 from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
-from app.duties.service import Lease
+from app.jobs.service import Lease
 from app.money import format_fixed
 from app.reports import queries
 from app.reports.queries import ReportFilter, StoredDayTotals, StoredUntil

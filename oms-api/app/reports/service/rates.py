@@ -19,24 +19,26 @@ class Rates:
         self.base = get_base_currency(connection, tenant_id)
         self._source = (connection, market, tenant_id)
         self._now = now
-        self._known: dict[str, UsedRate | None] = {self.base: UsedRate(self.base, Decimal(1), 0.0)}
+        self._rates_by_currency: dict[str, UsedRate | None] = {
+            self.base: UsedRate(self.base, Decimal(1), 0.0)
+        }
 
     @property
     def used(self) -> list[UsedRate]:
         """The rates of other currencies, by currency."""
-        used_rates = [rate for _, rate in sorted(self._known.items()) if rate is not None]
+        used_rates = [rate for _, rate in sorted(self._rates_by_currency.items()) if rate is not None]
         return [rate for rate in used_rates if rate.currency != self.base]
 
     @property
     def missing(self) -> list[str]:
         """The currencies without a rate."""
-        return sorted(currency for currency, rate in self._known.items() if rate is None)
+        return sorted(currency for currency, rate in self._rates_by_currency.items() if rate is None)
 
     def get(self, currency: str) -> UsedRate | None:
         """Return the rate of a currency, None if the quotes do not give one."""
-        if currency not in self._known:
-            self._known[currency] = self._find_rate(currency)
-        return self._known[currency]
+        if currency not in self._rates_by_currency:
+            self._rates_by_currency[currency] = self._find_rate(currency)
+        return self._rates_by_currency[currency]
 
     def _find_rate(self, currency: str) -> UsedRate | None:
         connection, market, tenant_id = self._source

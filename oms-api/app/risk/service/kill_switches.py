@@ -49,12 +49,13 @@ class Stop(NamedTuple):
 class KillSwitchEffect(NamedTuple):
     """The effect on orders.
 
-    `canceled` are order ids, `unsettled` the names of portfolios whose orders are not canceled yet, and
-    `flattened` what was canceled, closed and left. `unconfirmed` are the orders that brokers still have.
+    `canceled` are order ids, and `pending_portfolios` the names of portfolios whose orders are not canceled
+    yet. `flattened` lists the canceled and closing orders, and the positions that remain. `unconfirmed` are
+    the orders that brokers still have.
     """
 
     canceled: list[str]
-    unsettled: list[str]
+    pending_portfolios: list[str]
     flattened: dict[str, Any] | None
     unconfirmed: tuple[UnconfirmedCancel, ...] = ()
 
@@ -83,14 +84,14 @@ class StopOrders(Protocol):
 class StopResult(NamedTuple):
     """The result of a change of a kill switch.
 
-    `settled` is the number of portfolios that obey it. `unsettled` are the names of portfolios that another
-    session locks (so that nobody can trade in them) or whose orders are not canceled yet. `unconfirmed` are
-    the orders among them that a broker has not canceled yet.
+    `applied_portfolios` is the number of portfolios that obey it. `pending_portfolios` are the names of
+    portfolios that another session locks (so that nobody can trade in them) or whose orders are not canceled
+    yet. `unconfirmed` are the orders among them that a broker has not canceled yet.
     """
 
     applied: AppliedChange
-    settled: int
-    unsettled: list[str]
+    applied_portfolios: int
+    pending_portfolios: list[str]
     canceled: list[str]
     flattened: dict[str, Any] | None
     unconfirmed: tuple[UnconfirmedCancel, ...] = ()
@@ -115,11 +116,13 @@ class KillSwitches:
         """Set a switch and return when nothing that began before is in progress. With `exits`, cancel orders.
 
         It takes effect and returns within a second, even while another session locks some portfolios. These
-        are settled as soon as they are free. Raises the errors of `kill_switch_activation.set_state`.
+        follow as soon as they are free. Raises the errors of `kill_switch_activation.set_state`.
         """
         caller, started = request.caller, monotonic_seconds()
         tenant_id = caller.tenant_id
-        applied, settled, locked = await self._set_and_apply(caller, change, entry, started + PROBE_SECONDS)
+        applied, applied_portfolios, locked = await self._set_and_apply(
+            caller, change, entry, started + PROBE_SECONDS
+        )
         self.controls.forget(tenant_id)
         names, effect = [name for _, name in locked], NO_EFFECT
         stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(applied) else None
@@ -127,14 +130,23 @@ class KillSwitches:
             remaining_seconds = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else remaining_seconds
             effect = await self.stop_orders(request, stop, names, None, seconds)
-        unsettled = sorted({*names, *effect.unsettled})
-        if unsettled:
-            retry = asyncio.create_task(self._retry(request, applied.change, locked, stop, unsettled))
+        pending_portfolios = sorted({*names, *effect.pending_portfolios})
+        if pending_portfolios:
+            retry = asyncio.create_task(
+                self._retry(request, applied.change, locked, stop, pending_portfolios)
+            )
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
         if effect.unconfirmed:
             await self._publish(tenant_id, applied.change, effect.unconfirmed)
-        return StopResult(applied, settled, unsettled, effect.canceled, effect.flattened, effect.unconfirmed)
+        return StopResult(
+            applied,
+            applied_portfolios,
+            pending_portfolios,
+            effect.canceled,
+            effect.flattened,
+            effect.unconfirmed,
+        )
 
     async def _publish(
         self, tenant_id: int, change: SwitchChange, unconfirmed: Sequence[UnconfirmedCancel]
@@ -160,9 +172,9 @@ class KillSwitches:
 
         def set_and_apply(connection: Connection) -> tuple[AppliedChange, int]:
             applied = set_state(connection, tenant_id, change, caller)
-            settled = apply_states(connection, tenant_id)
+            portfolio_ids = apply_states(connection, tenant_id)
             record_entries(connection, [] if applied.replayed else [entry])
-            return applied, len(settled)
+            return applied, len(portfolio_ids)
 
         def set_switch(connection: Connection) -> AppliedChange:
             applied = set_state(connection, tenant_id, change, caller)
@@ -178,11 +190,11 @@ class KillSwitches:
             return *await self._run_twice(set_and_apply, tenant_id), []
         except NotPlaced:
             applied = await self._run_twice(set_switch, tenant_id)
-            portfolios, settled = await self.changes.run(apply_to_free_portfolios, tenant_id)
-            skipped = [portfolio for portfolio in portfolios if portfolio.id not in settled]
+            portfolios, applied_ids = await self.changes.run(apply_to_free_portfolios, tenant_id)
+            skipped = [portfolio for portfolio in portfolios if portfolio.id not in applied_ids]
             locked = await self._apply_one_by_one(tenant_id, skipped, deadline)
             if not locked:
-                await self._is_settled(tenant_id)  # includes portfolios that were being created
+                await self._is_applied(tenant_id)  # includes portfolios that were being created
             return applied, len(portfolios) - len(locked), locked
 
     async def _run_twice(self, write: Callable[[Connection], T], tenant_id: int) -> T:
@@ -198,11 +210,11 @@ class KillSwitches:
         locked: list[PortfolioName] = []
         for portfolio in portfolios:
             is_late = bool(locked) and monotonic_seconds() > deadline
-            if is_late or not await self._is_settled(tenant_id, portfolio.id):
+            if is_late or not await self._is_applied(tenant_id, portfolio.id):
                 locked.append(portfolio)
         return locked
 
-    async def _is_settled(self, tenant_id: int, portfolio_id: int | None = None) -> bool:
+    async def _is_applied(self, tenant_id: int, portfolio_id: int | None = None) -> bool:
         try:
             await self.changes.run(
                 lambda connection: apply_states(connection, tenant_id, portfolio_id), tenant_id
@@ -217,7 +229,7 @@ class KillSwitches:
         change: SwitchChange,
         locked: Sequence[PortfolioName],
         stop: Stop | None,
-        unsettled: list[str],
+        pending_portfolios: list[str],
     ) -> None:
         """Apply the state to locked portfolios as soon as they are free, and to portfolios created meanwhile.
 
@@ -226,11 +238,13 @@ class KillSwitches:
         for _ in range(MAX_RETRIES):
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                locked, unsettled = await self._apply_again(request, change, locked, stop, unsettled)
-                if not unsettled and await self._is_settled(request.caller.tenant_id):
+                locked, pending_portfolios = await self._apply_again(
+                    request, change, locked, stop, pending_portfolios
+                )
+                if not pending_portfolios and await self._is_applied(request.caller.tenant_id):
                     return
             except OmsError as error:
-                _LOG.warning("the kill switch is not settled yet: %s", error.detail)
+                _LOG.warning("the kill switch is not in effect everywhere yet: %s", error.detail)
 
     async def _apply_again(
         self,
@@ -238,9 +252,9 @@ class KillSwitches:
         change: SwitchChange,
         locked: Sequence[PortfolioName],
         stop: Stop | None,
-        unsettled: list[str],
+        pending_portfolios: list[str],
     ) -> tuple[list[PortfolioName], list[str]]:
-        """Return the portfolios that are still locked, and the names of all that are not settled."""
+        """Return the portfolios that are still locked, and the names of all that are not finished."""
         still = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]
         if (
@@ -249,8 +263,8 @@ class KillSwitches:
             or not await self._is_latest_change(request.caller.tenant_id, change)
         ):
             return still, names
-        effect = await self.stop_orders(request, stop, names, unsettled, FLATTEN_SECONDS)
-        return still, sorted({*names, *effect.unsettled})
+        effect = await self.stop_orders(request, stop, names, pending_portfolios, FLATTEN_SECONDS)
+        return still, sorted({*names, *effect.pending_portfolios})
 
     async def _is_latest_change(self, tenant_id: int, change: SwitchChange) -> bool:
         return await self.changes.run(

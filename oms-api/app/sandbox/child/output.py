@@ -1,4 +1,4 @@
-"""The output and log of a strategy. It is kept up to a limit, and sent with the next answer."""
+"""The output and the log of a strategy. It is stored up to a limit, and sent with the next answer."""
 
 from io import TextIOBase
 
@@ -12,7 +12,7 @@ class LogBuffer(TextIOBase):
         super().__init__()
         self._max_bytes = max_bytes
         self._parts: list[str] = []
-        self._size = self._dropped = 0
+        self._size = self._dropped_characters = 0
 
     @override
     def writable(self) -> bool:
@@ -22,7 +22,7 @@ class LogBuffer(TextIOBase):
     def write(self, text: str) -> int:
         """Keep a text, or count it if there is too much."""
         if self._size + len(text) > self._max_bytes:
-            self._dropped += len(text)
+            self._dropped_characters += len(text)
         else:
             self._parts.append(text)
             self._size += len(text)
@@ -30,10 +30,10 @@ class LogBuffer(TextIOBase):
 
     def take(self) -> str:
         """Return the kept text, and clear it."""
-        if not self._size and not self._dropped:
+        if not self._size and not self._dropped_characters:
             return ""
-        omission = f"\n… and {self._dropped} more characters\n" if self._dropped else ""
+        omission = f"\n… and {self._dropped_characters} more characters\n" if self._dropped_characters else ""
         text = "".join(self._parts) + omission
         self._parts.clear()
-        self._size = self._dropped = 0
+        self._size = self._dropped_characters = 0
         return text

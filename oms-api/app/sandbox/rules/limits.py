@@ -1,4 +1,4 @@
-"""The limits of a child process: memory, processor time, elapsed time and log size."""
+"""The resources that a child may use."""
 
 from typing import NamedTuple
 

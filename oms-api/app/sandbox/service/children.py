@@ -33,7 +33,7 @@ _DEFAULT_LIMITS = SandboxLimits()
 
 
 class SandboxSpec(NamedTuple):
-    """The specification of a child: the strategy and the program that runs it.
+    """The program of a child.
 
     `program` is a function `module:name` of this application. It gets the options, and returns
     the function to run with the strategy. With `requires_layers`, a machine with too few layers of protection

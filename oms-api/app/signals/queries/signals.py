@@ -6,19 +6,19 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Select, Table, select
 
-from app.database import build_insert, build_insert_missing, build_update, find_matching_rows
+from app.database import RecordTable, build_insert, build_insert_missing, build_update, find_matching_rows
 from app.database.bulk import BulkWrite, Row, Value
 from app.ledger.models import Portfolio
 from app.money import format_fixed
 from app.orders.models import OrderRecord
 from app.signals.models import IS_RECEIVED, SignalRow
-from app.signals.rules.values import Signal, SignalChannel, SignalMode, SignalStatus, SizeKind
+from app.signals.rules.values import Signal
 from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", SignalRow.__table__)
-_COLUMNS = tuple(getattr(SignalRow, name) for name in Signal._fields)
+SIGNALS = RecordTable(SignalRow, Signal)
 _INSERTED = Signal._fields[1:]  # without the number, which the database gives
 _OUTCOME = ("status", "outcome_reason", "order_ids", "completed_at", "latency_ms")
 
@@ -53,8 +53,8 @@ def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[Si
     if not find_matching_rows(connection, _TABLE, ("id",), ("tenant_id", "id"), sorted(keys)):
         return {}  # as nearly always, in a prepared statement
     tenant_ids, ids = {key.tenant_id for key in keys}, {key.signal_id for key in keys}
-    statement = select(*_COLUMNS).where(SignalRow.tenant_id.in_(tenant_ids), SignalRow.id.in_(ids))
-    signals = [_build_signal(tuple(row)) for row in connection.execute(statement)]
+    statement = select(*SIGNALS.columns).where(SignalRow.tenant_id.in_(tenant_ids), SignalRow.id.in_(ids))
+    signals = SIGNALS.read(connection, statement)
     return {SignalKey(signal.tenant_id, signal.id): signal for signal in signals}
 
 
@@ -109,19 +109,12 @@ def list_pending_signals(connection: Connection, before: datetime, limit: int) -
     """Return signals of all tenants in scope that were received before an instant and not acted on."""
     statement = _select_signals().where(IS_RECEIVED, SignalRow.received_at < before)
     rows = connection.execute(statement.order_by(SignalRow.number).limit(limit))
-    return [ListedSignal(_build_signal(tuple(row)[:-1]), row[-1], {}) for row in rows]
-
-
-def count_pending_signals(connection: Connection) -> int:
-    """Return the number of signals of all tenants in scope that were not acted on."""
-    return int(
-        connection.execute(select(func.count()).select_from(SignalRow).where(IS_RECEIVED)).scalar_one()
-    )
+    return [ListedSignal(SIGNALS.build(tuple(row)[:-1]), row[-1], {}) for row in rows]
 
 
 def _select_signals() -> Select[Any]:
     is_portfolio = (Portfolio.tenant_id == SignalRow.tenant_id) & (Portfolio.id == SignalRow.portfolio_id)
-    return select(*_COLUMNS, Portfolio.name).join(Portfolio, is_portfolio)
+    return select(*SIGNALS.columns, Portfolio.name).join(Portfolio, is_portfolio)
 
 
 def _select_visible(tenant_id: int, portfolios: frozenset[str] | None) -> Select[Any]:
@@ -131,7 +124,7 @@ def _select_visible(tenant_id: int, portfolios: frozenset[str] | None) -> Select
 
 def _list_signals(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[ListedSignal]:
     rows = [tuple(row) for row in connection.execute(statement)]
-    signals = [(_build_signal(row[:-1]), str(row[-1])) for row in rows]
+    signals = [(SIGNALS.build(row[:-1]), str(row[-1])) for row in rows]
     ids = {order_id for signal, _ in signals for order_id in signal.order_ids.split()}
     orders = select(OrderRecord.id, OrderRecord.status)
     is_order_of_signals = (OrderRecord.tenant_id == tenant_id, OrderRecord.id.in_(ids))
@@ -146,16 +139,6 @@ def _list_signals(connection: Connection, tenant_id: int, statement: Select[Any]
         )
         for signal, name in signals
     ]
-
-
-def _build_signal(row: tuple[Any, ...]) -> Signal:
-    signal = Signal._make(row)
-    return signal._replace(
-        channel=SignalChannel(signal.channel),
-        size_kind=SizeKind(signal.size_kind),
-        mode=SignalMode(signal.mode),
-        status=SignalStatus(signal.status),
-    )
 
 
 def _build_row(signal: Signal) -> Row:

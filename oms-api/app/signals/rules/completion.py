@@ -1,4 +1,4 @@
-"""The completion of a signal: its ticket, and its outcome, which follows from its order."""
+"""The status of a signal by the status of its order."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -15,7 +15,7 @@ _STOPPED_MESSAGE = "The strategy does not run; start it with `POST /strategies/{
 
 
 class SignalPlan(NamedTuple):
-    """The values that the order of a signal needs besides the signal's own fields.
+    """The inputs of a signal's order besides the signal's own fields.
 
     `symbols` are those that its strategy may trade, None for all.
     """

@@ -57,9 +57,9 @@ class SignalBatch:
 
     def __init__(self, commands: list[PlaceSignal], metrics: SignalMetrics, now: Now) -> None:
         self._commands, self._metrics, self._now = commands, metrics, now
-        self._stored: dict[SignalKey, Signal] = {}
-        self._inserted: list[Signal] = []
-        self._updated: list[Signal] = []
+        self._stored_signals: dict[SignalKey, Signal] = {}
+        self._inserted_signals: list[Signal] = []
+        self._updated_signals: list[Signal] = []
 
     @property
     def commands(self) -> Sequence[PlaceSignal]:
@@ -68,7 +68,7 @@ class SignalBatch:
 
     def load(self, connection: Connection) -> None:
         """Read which of the signals are stored. The keys of their orders are locked."""
-        self._stored = queries.find_signals(connection, set(map(_get_key, self._commands)))
+        self._stored_signals = queries.find_signals(connection, set(map(_get_key, self._commands)))
 
     def process(self, context: BatchContext, command: PlaceSignal) -> SignalProcessed:
         """Place the order of a signal. A repeat returns the stored signal.
@@ -76,7 +76,7 @@ class SignalBatch:
         Raises SignalIdReused if the id belongs to another signal, and Invalid if it cannot become an order.
         """
         key, signal = _get_key(command), command.signal
-        stored_signal = self._stored.get(key)
+        stored_signal = self._stored_signals.get(key)
         if stored_signal is not None:
             _require_same(stored_signal, signal)
             if stored_signal.is_complete:
@@ -84,8 +84,8 @@ class SignalBatch:
         elif isinstance(signal.plan, Invalid):
             raise signal.plan
         completed_signal = self._act_on_signal(context, command, stored_signal)
-        self._stored[key] = completed_signal
-        (self._inserted if stored_signal is None else self._updated).append(completed_signal)
+        self._stored_signals[key] = completed_signal
+        (self._inserted_signals if stored_signal is None else self._updated_signals).append(completed_signal)
         payload, at = (
             completion.build_signal_payload(completed_signal),
             completed_signal.completed_at or self._now(),
@@ -97,12 +97,15 @@ class SignalBatch:
 
     def list_writes(self) -> Sequence[BulkWrite]:
         """Return the statements that store the processed signals."""
-        writes = [queries.build_signal_insert(self._inserted)] if self._inserted else []
-        return [*writes, *([queries.build_outcome_update(self._updated)] if self._updated else [])]
+        writes = [queries.build_signal_insert(self._inserted_signals)] if self._inserted_signals else []
+        return [
+            *writes,
+            *([queries.build_outcome_update(self._updated_signals)] if self._updated_signals else []),
+        ]
 
     def find_commit_check(self) -> CommitCheck | None:
         """Return a function that checks whether the batch was committed, None if it stores no signal."""
-        if not (changed_signals := [*self._inserted, *self._updated]):
+        if not (changed_signals := [*self._inserted_signals, *self._updated_signals]):
             return None
         last = changed_signals[-1]
 
@@ -117,7 +120,7 @@ class SignalBatch:
     def count_committed(self) -> None:
         """Count the stored signals in the metrics, after the commit."""
         now = self._now()
-        for signal in (*self._inserted, *self._updated):
+        for signal in (*self._inserted_signals, *self._updated_signals):
             latency = completion.compute_latency_ms(signal.received_at, now)
             self._metrics.count(signal.channel, signal.status, latency)
 

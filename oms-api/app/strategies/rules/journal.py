@@ -12,7 +12,7 @@ FIRST_HASH = "0" * 64
 
 
 class InputKind(StrEnum):
-    """The kind of an input that a strategy receives.
+    """The kind of an input of a strategy.
 
     START has the code, parameters, bars of the past and saved state. BARS has the bars of one start, ORDER a
     new status of an own order. STOP is the last input of a run.

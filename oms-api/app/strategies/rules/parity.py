@@ -12,7 +12,7 @@ MAX_DELAY = timedelta(seconds=10)  # from an input to the order that it caused
 
 
 class DifferenceKind(StrEnum):
-    """The kind of a difference between the live run and the replay.
+    """The kind of a difference.
 
     MISSING: only the replay has the order or fill. EXTRA: only the live run has it.
     """

@@ -35,7 +35,7 @@ _NO_TIME = 0
 
 
 class ActionScope(NamedTuple):
-    """The values that orders of a strategy may have: its name and its symbols. `prefix` begins their ids."""
+    """The names that a strategy's orders may contain: its own and its symbols. `prefix` begins their ids."""
 
     strategy: str
     symbols: Mapping[str, None]

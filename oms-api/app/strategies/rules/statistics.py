@@ -33,7 +33,7 @@ class StrategyFill(NamedTuple):
 
 
 class StrategyStatistics(NamedTuple):
-    """Statistics of the closed round trips of a strategy, net of charges.
+    """The P&L of a strategy's closed round trips, net of charges.
 
     `max_drawdown` is a share of the peak of capital and earnings; None where there is nothing to compute.
     """

@@ -8,7 +8,7 @@ MANUAL = "manual"  # the strategy of orders that name none; every tenant has it
 
 
 class StrategyKind(StrEnum):
-    """The source of the decisions of a strategy: code that the service runs, or signals from outside."""
+    """The source of a strategy's decisions: code in this service, or signals from outside."""
 
     CODE = "code"
     SIGNALS = "signals"
@@ -73,7 +73,7 @@ class Strategy(NamedTuple):
 
 
 class StrategyVersion(NamedTuple):
-    """The code, parameters, symbols and interval of a strategy from one change to the next."""
+    """The version of a strategy from one change to the next."""
 
     tenant_id: int
     strategy: str

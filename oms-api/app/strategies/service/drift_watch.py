@@ -7,9 +7,9 @@ from sqlalchemy import Connection, Engine
 
 from app.clock import Now
 from app.database import ALL_TENANTS, set_tenant_scope, snapshot, unit_of_work
-from app.duties.service import Lease
 from app.errors import OmsError
 from app.events.service.outbox import publish_event
+from app.jobs.service import Lease
 from app.strategies.queries.registry import ListedStrategy, list_started_strategies
 from app.strategies.service.parity import NoJournal, ParityChecker, ParityReport
 

@@ -7,24 +7,20 @@ strategy is no longer active, the strategy's open entry orders are canceled.
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.clock import Now, monotonic_seconds
+from app.clock import Now
 from app.database import ALL_TENANTS, Readers, snapshot, unit_of_work
 from app.database.failures import format_reason
-from app.duties import queries as leases
 from app.errors import OmsError
+from app.jobs.service.process_lease import RENEW_SECONDS, ProcessLease
 from app.market_data.service import Market
 from app.orders.service.order_service import OrderService
 from app.strategies.errors import CodeChanged, MessageLimitExceeded
@@ -46,8 +42,6 @@ from app.strategies.service.session import JournalConflict, StrategySession
 from app.strategies.service.status_changes import publish_status
 
 LEASE_NAME = "strategy host"
-LEASE = timedelta(seconds=15)
-RENEW_SECONDS = 4.0
 CHECK_SECONDS = 0.5  # between two reads of the list of strategies
 IDLE_SECONDS = 0.1  # between two reads of a strategy's new inputs
 RETRY_SECONDS = 2.0  # before a strategy restarts after its session lost the database
@@ -78,10 +72,8 @@ class StrategyHost:
     ) -> None:
         self._engine, self._readers, self._market = engine, readers, market
         self._orders, self._runners, self._now = orders, runners, now
-        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._lease = ProcessLease(engine, LEASE_NAME, now, RENEW_SECONDS)
         self._threads: dict[RunKey, _StrategyThread] = {}
-        self._has_lease = False
-        self._next_renewal = 0.0  # a monotonic time
 
     async def run(self) -> None:
         """Run the strategies until canceled."""
@@ -157,24 +149,10 @@ class StrategyHost:
 
     def _list_active(self) -> list[ListedStrategy]:
         """Return the active strategies, or none if this process does not have the lease."""
-        now = self._now()
-        if monotonic_seconds() >= self._next_renewal:
-            self._hold_lease(now)
-        if not self._has_lease:
+        if not self._lease.keep():
             return []
         with snapshot(self._engine, ALL_TENANTS) as connection:
             return list(list_active_strategies(connection))
-
-    def _hold_lease(self, now: datetime) -> None:
-        """Renew the lease, or take it if it is free."""
-        self._next_renewal = monotonic_seconds() + RENEW_SECONDS
-        with unit_of_work(self._engine) as connection:
-            if self._has_lease:
-                self._has_lease = leases.renew_lease(connection, LEASE_NAME, self._holder, now + LEASE)
-            else:
-                self._has_lease = leases.acquire_lease(
-                    connection, LEASE_NAME, self._holder, now, now, now + LEASE
-                )
 
     async def _cancel_entries(self, key: RunKey) -> None:
         """Cancel the strategy's entry orders after its last callback, unless the strategy is still active."""
@@ -189,11 +167,8 @@ class StrategyHost:
             thread.stop()
         for thread in self._threads.values():
             thread.join()
-        if not self._has_lease:
-            return
         try:
-            with unit_of_work(self._engine) as connection:
-                leases.release_lease(connection, LEASE_NAME, self._holder, self._now(), 0, None)
+            self._lease.release()
         except SQLAlchemyError as error:
             _LOG.warning("the lease of the strategies was not released: %s", format_reason(error))
 
@@ -202,7 +177,7 @@ class _StrategyThread:
     """The thread of a strategy."""
 
     def __init__(self, host: StrategyHost, listed_strategy: ListedStrategy, gateway: OrderGateway) -> None:
-        self._host, self._listed, self._gateway = host, listed_strategy, gateway
+        self._host, self._listed_strategy, self._gateway = host, listed_strategy, gateway
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run_session, name=f"strategy-{listed_strategy.strategy.name}", daemon=True
@@ -224,9 +199,11 @@ class _StrategyThread:
 
     def _run_session(self) -> None:
         try:
-            run_session(self._host, self._listed, self._gateway, self._stop.wait)
+            run_session(self._host, self._listed_strategy, self._gateway, self._stop.wait)
         except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError) as error:
-            _LOG.warning("the strategy %s starts again: %s", self._listed.strategy.name, type(error).__name__)
+            _LOG.warning(
+                "the strategy %s starts again: %s", self._listed_strategy.strategy.name, type(error).__name__
+            )
             self._stop.wait(RETRY_SECONDS)
 
 

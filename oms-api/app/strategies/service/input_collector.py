@@ -23,7 +23,7 @@ BAR_DELAY = timedelta(milliseconds=500)  # a quote may reach the database that m
 
 
 class Tracked:
-    """The delivery state of an order: its id, and how many of its events and fills were delivered."""
+    """The order id and the numbers of its events and fills that the strategy received."""
 
     __slots__ = ("event_count", "fills", "order_id")
 

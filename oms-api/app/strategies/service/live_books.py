@@ -53,7 +53,7 @@ class LiveOrders:
 
     def __init__(self, strategy: str) -> None:
         self._strategy = strategy
-        self.open: dict[str, dict[str, LiveOrder]] = {}
+        self.orders_by_symbol: dict[str, dict[str, LiveOrder]] = {}
         self.actions: list[Action] = []
         self.prefix = ""
         self._count = 0
@@ -89,14 +89,19 @@ class LiveOrders:
     def find(self, order_id: str) -> LiveOrder | None:
         """Return an open order, or None."""
         return next(
-            (orders_by_id[order_id] for orders_by_id in self.open.values() if order_id in orders_by_id), None
+            (
+                orders_by_id[order_id]
+                for orders_by_id in self.orders_by_symbol.values()
+                if order_id in orders_by_id
+            ),
+            None,
         )
 
     def apply(self, state: OrderState) -> None:
         """Replace an order by its new state, or remove it if it is no longer open."""
         live_order = self.find(state.id)
         if not state.is_open:
-            self.open.get(state.symbol, {}).pop(state.id, None)
+            self.orders_by_symbol.get(state.symbol, {}).pop(state.id, None)
             return
         self._add_order(LiveOrder(state, _build_ticket(state) if live_order is None else live_order.ticket))
 
@@ -104,7 +109,7 @@ class LiveOrders:
         """Return the open orders as JSON values."""
         return [
             serialize_order(order.state)
-            for orders_by_id in self.open.values()
+            for orders_by_id in self.orders_by_symbol.values()
             for order in orders_by_id.values()
         ]
 
@@ -114,7 +119,7 @@ class LiveOrders:
             self.apply(parse_order(payload))
 
     def _add_order(self, order: LiveOrder) -> LiveOrder:
-        self.open.setdefault(order.state.symbol, {})[order.id] = order
+        self.orders_by_symbol.setdefault(order.state.symbol, {})[order.id] = order
         return order
 
     def _create_id(self) -> str:

@@ -131,7 +131,7 @@ class _Replay:
     def __init__(self, runners: RunnerFactory, strategy: Strategy) -> None:
         self._runners, self._strategy = runners, strategy
         self._runner: StrategyRunner | None = None
-        self._pending: list[JournalInput] = []
+        self._pending_inputs: list[JournalInput] = []
         self._sides: dict[str, tuple[str, str]] = {}  # symbols and sides of the orders that it heard of
         self.orders: dict[str, ComparedOrder] = {}
         self.cause = "The strategy is not deterministic: the same inputs gave other orders."
@@ -148,7 +148,7 @@ class _Replay:
             self._deliver_input(journal_input)
         else:
             self._deliver_input(journal_input)
-        self._pending.append(journal_input)
+        self._pending_inputs.append(journal_input)
 
     def close(self) -> None:
         """End the process of the strategy, if there is one."""
@@ -169,7 +169,7 @@ class _Replay:
             self.cause = f"The code cannot be started: {describe_end(error)}"
         self._deliver_input(journal_input)
         first = payload["repeats_from"]
-        for repeated_input in self._pending if first is not None else ():
+        for repeated_input in self._pending_inputs if first is not None else ():
             if repeated_input.sequence >= first and repeated_input.kind not in _NOT_REPEATED:
                 self._deliver_input(repeated_input)
 

@@ -1,4 +1,4 @@
-"""The API representation of strategies."""
+"""The fields of strategies in responses of the API."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from app.clock import Now
 from app.database import ALL_TENANTS, unit_of_work
-from app.duties.service import Lease
+from app.jobs.service import Lease
 from app.strategies.queries.journal import delete_inputs
 
 

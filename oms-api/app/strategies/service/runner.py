@@ -24,7 +24,7 @@ _SECOND = timedelta(seconds=1)
 
 
 class RunnerSpec(NamedTuple):
-    """The strategy to run: its id, its name, the values of its parameters, and its symbols."""
+    """The strategy to run: its id and name, the values of its parameters, and its symbols."""
 
     strategy_id: str
     name: str

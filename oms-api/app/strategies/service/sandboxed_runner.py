@@ -87,18 +87,18 @@ class _LogBudget:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._end = self._left = 0.0
+        self._end = self._remaining_seconds = 0.0
 
     def write(self, text: str) -> None:
         """Log lines of a strategy without control characters."""
         if not text:
             return
         if monotonic_seconds() >= self._end:
-            self._end, self._left = monotonic_seconds() + _MINUTE, MAX_LOG_CHARACTERS
-        if self._left <= 0:
+            self._end, self._remaining_seconds = monotonic_seconds() + _MINUTE, MAX_LOG_CHARACTERS
+        if self._remaining_seconds <= 0:
             return
-        for line in text[: int(self._left)].splitlines():
+        for line in text[: int(self._remaining_seconds)].splitlines():
             _LOG.info("%s: %s", self._name, replace_unprintable(line))
-        self._left -= len(text)
-        if self._left <= 0:
+        self._remaining_seconds -= len(text)
+        if self._remaining_seconds <= 0:
             _LOG.warning("%s prints more than %d characters a minute", self._name, MAX_LOG_CHARACTERS)

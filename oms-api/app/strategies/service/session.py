@@ -45,12 +45,12 @@ class StrategySession:
         gateway: OrderGateway,
         now: Now,
     ) -> None:
-        self._engine, self._listed, self.runner = engine, listed_strategy, runner
+        self._engine, self._listed_strategy, self.runner = engine, listed_strategy, runner
         self._collector, self._gateway, self._now = collector, gateway, now
         self._strategy = listed_strategy.strategy
         self._head = NO_HEAD
-        self._saved: dict[str, Any] = {}
-        self._refused: list[NewInput] = []
+        self._saved_state: dict[str, Any] = {}
+        self._refused_inputs: list[NewInput] = []
 
     def start(self) -> None:
         """Restore the state, call `on_start`, and deliver again the inputs that were not processed."""
@@ -60,7 +60,7 @@ class StrategySession:
             pending_inputs = list(
                 queries.iterate_inputs(connection, state.tenant_id, state.strategy, state.processed)
             )
-            self._collector.restore(connection, self._saved["tracked"], pending_inputs)
+            self._collector.restore(connection, self._saved_state["tracked"], pending_inputs)
             first = self._build_start(connection, pending_inputs, now)
         (started,) = self._append_inputs([first])
         self._process_input(started, saves=not pending_inputs)
@@ -74,8 +74,8 @@ class StrategySession:
         """Deliver new inputs, and return whether there were any."""
         now = self._now()
         with snapshot(self._engine, self._strategy.tenant_id) as connection:
-            inputs = [*self._refused, *self._collector.collect(connection, now)]
-        self._refused = []
+            inputs = [*self._refused_inputs, *self._collector.collect(connection, now)]
+        self._refused_inputs = []
         return bool(self.deliver(inputs))
 
     def deliver(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
@@ -101,7 +101,7 @@ class StrategySession:
             content = orjson.dumps({"saved": build_empty_state(cash), "tracked": {}}).decode()
             state = SavedState(strategy.tenant_id, strategy.name, content, 0, *NO_HEAD, now)
             queries.put_state(connection, state)
-        self._head, self._saved = state.head, orjson.loads(state.state)
+        self._head, self._saved_state = state.head, orjson.loads(state.state)
         return state
 
     def _build_start(
@@ -117,7 +117,7 @@ class StrategySession:
             "interval": strategy.interval,
             "seed": strategy.run,
             "seconds": int((now - EPOCH).total_seconds()),
-            "saved": self._saved["saved"],
+            "saved": self._saved_state["saved"],
             "repeats_from": pending_inputs[0].sequence if pending_inputs else None,
             "history": self._collector.read_history(connection, now),
         }
@@ -140,14 +140,14 @@ class StrategySession:
             self._execute_action(action)
         if journal_input.kind is InputKind.ORDER:
             self._untrack_closed_order(orjson.loads(journal_input.payload))
-        self._saved = {"saved": orjson.loads(reaction.state), "tracked": self._collector.serialize()}
+        self._saved_state = {"saved": orjson.loads(reaction.state), "tracked": self._collector.serialize()}
         if saves:
             self._save_state(
                 self._head.sequence if journal_input.kind is InputKind.START else journal_input.sequence
             )
 
     def _save_state(self, processed: int) -> None:
-        strategy, content = self._strategy, orjson.dumps(self._saved).decode()
+        strategy, content = self._strategy, orjson.dumps(self._saved_state).decode()
         state = SavedState(strategy.tenant_id, strategy.name, content, processed, *self._head, self._now())
         with unit_of_work(self._engine, strategy.tenant_id) as connection:
             if not queries.update_state(connection, state):
@@ -155,7 +155,7 @@ class StrategySession:
 
     def _execute_action(self, action: Action) -> None:
         order_id = None if isinstance(action, PlaceAction) else self._find_order_id(action.order_id)
-        name = self._listed.portfolio_name or ""
+        name = self._listed_strategy.portfolio_name or ""
         result = self._gateway.execute(self._strategy.tenant_id, name, action, order_id)
         self._collector.track(result.orders)
         if result.refusal is not None:
@@ -182,7 +182,7 @@ class StrategySession:
             "time_in_force": str(ticket.time_in_force), "reason": result.refusal, "parent_id": None,
             "event_count": 0,
         }  # fmt: skip
-        self._refused.append(NewInput(InputKind.ORDER, self._now(), orjson.dumps(payload).decode()))
+        self._refused_inputs.append(NewInput(InputKind.ORDER, self._now(), orjson.dumps(payload).decode()))
 
     def _untrack_closed_order(self, payload: dict[str, Any]) -> None:
         if payload["status"] in _FINAL:

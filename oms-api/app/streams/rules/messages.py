@@ -21,7 +21,7 @@ _FIELDS = {
 
 
 class ChannelKind(StrEnum):
-    """The kind of data of a channel."""
+    """The kind of items in a channel."""
 
     ORDERS = "orders"
     POSITIONS = "positions"

@@ -1,4 +1,4 @@
-"""The objects that the stream connections of a process share."""
+"""The services that all connections of a process share."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass

@@ -36,9 +36,9 @@ class QuoteFanout:
         self._market, self._readers, self._serialize, self._now = market, readers, serialize, now
         self._symbols: dict[Outbox, frozenset[InstrumentKey]] = {}
         self._groups: dict[frozenset[InstrumentKey], set[Outbox]] = {}
-        self._subscribed: frozenset[InstrumentKey] = frozenset()
+        self._subscribed_keys: frozenset[InstrumentKey] = frozenset()
         self._unsubscribe: Callable[[], None] | None = None
-        self._changed: dict[InstrumentKey, Quote] = {}
+        self._changed_quotes: dict[InstrumentKey, Quote] = {}
         self._lock = Lock()
 
     async def run(self) -> None:
@@ -85,14 +85,14 @@ class QuoteFanout:
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Send a quote at the next flush. It may be called in any thread."""
         with self._lock:
-            self._changed[InstrumentKey(tenant_id, quote.symbol)] = quote
+            self._changed_quotes[InstrumentKey(tenant_id, quote.symbol)] = quote
 
     def flush(self) -> None:
         """Send the last quote of each symbol that has changed."""
-        if not self._changed:
+        if not self._changed_quotes:
             return
         with self._lock:
-            changed_quotes, self._changed = self._changed, {}
+            changed_quotes, self._changed_quotes = self._changed_quotes, {}
         texts = self._serialize_all(changed_quotes)
         for keys, outboxes in self._groups.items():
             items = {key.symbol: texts[key] for key in texts.keys() & keys}
@@ -119,9 +119,9 @@ class QuoteFanout:
     def _update_market_subscription(self) -> None:
         """Subscribe to the market's quotes of all symbols that a connection has."""
         instrument_keys = frozenset[InstrumentKey]().union(*self._groups)
-        if instrument_keys == self._subscribed:
+        if instrument_keys == self._subscribed_keys:
             return
-        previous, self._subscribed = self._unsubscribe, instrument_keys
+        previous, self._subscribed_keys = self._unsubscribe, instrument_keys
         self._unsubscribe = (
             self._market.subscribe(instrument_keys, self.apply_quote) if instrument_keys else None
         )

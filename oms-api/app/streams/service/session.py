@@ -47,7 +47,7 @@ class Socket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fanouts:
-    """The sources that connections subscribe to: events, quotes and portfolio values."""
+    """The sources to which connections subscribe."""
 
     events: EventFanout
     quotes: QuoteFanout

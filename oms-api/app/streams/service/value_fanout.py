@@ -34,12 +34,12 @@ class PortfolioText(NamedTuple):
 
 
 class _Client:
-    """The subscription of a connection: the name keys of portfolios, and the values that were sent last."""
+    """The subscription of a connection: the name keys of portfolios, and the last text sent for each."""
 
     def __init__(self, tenant_id: int, portfolios: frozenset[str] | None) -> None:
         self.tenant_id, self.portfolios = tenant_id, portfolios
-        self.wanted: set[str] = set()
-        self.sent: dict[str, str] = {}
+        self.wanted_keys: set[str] = set()
+        self.sent_texts: dict[str, str] = {}
 
 
 class ValueFanout:
@@ -65,15 +65,15 @@ class ValueFanout:
         existing_keys = await self._readers.read(tenant_id, find_books, [key for key in keys if key])
         visible = {key for key in existing_keys if portfolios is None or key in portfolios}
         client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
-        client.wanted |= visible | ({_ALL} & keys.keys())
+        client.wanted_keys |= visible | ({_ALL} & keys.keys())
         return [name for key, name in keys.items() if key and key not in visible]
 
     def remove(self, outbox: Outbox, names: Iterable[str]) -> None:
         """Send the values of these portfolios no more."""
         client = self._clients.get(outbox)
         if client is not None:
-            client.wanted -= {name_key(name) for name in names}
-            client.sent.clear()
+            client.wanted_keys -= {name_key(name) for name in names}
+            client.sent_texts.clear()
 
     def unsubscribe_all(self, outbox: Outbox) -> None:
         """Send no more values to a connection."""
@@ -81,12 +81,12 @@ class ValueFanout:
 
     async def flush(self) -> None:
         """Value the portfolios that a client subscribed to, and send each connection the changed values."""
-        for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted}:
+        for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted_keys}:
             keys = {
                 key
                 for client in self._clients.values()
                 if client.tenant_id == tenant_id
-                for key in client.wanted
+                for key in client.wanted_keys
             }
             texts = await self._readers.read(tenant_id, self._read_values, keys)
             for outbox, client in self._clients.items():
@@ -109,10 +109,10 @@ class ValueFanout:
 def _send_changes(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> None:
     changed_texts = {}
     for key, (name, text) in texts.items():
-        is_wanted = key in client.wanted or _ALL in client.wanted
+        is_wanted = key in client.wanted_keys or _ALL in client.wanted_keys
         is_visible = client.portfolios is None or key in client.portfolios
-        if is_wanted and is_visible and client.sent.get(key) != text:
-            client.sent[key] = changed_texts[name] = text
+        if is_wanted and is_visible and client.sent_texts.get(key) != text:
+            client.sent_texts[key] = changed_texts[name] = text
     if changed_texts:
         outbox.put_items(ChannelKind.PNL, changed_texts)
 

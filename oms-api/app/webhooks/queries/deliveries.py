@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from app.webhooks.models import IS_PENDING, WebhookDeliveryRow
+from app.database import RecordTable
+from app.webhooks.models import WebhookDeliveryRow
 from app.webhooks.rules.attempts import DeliveryStatus
 
 
@@ -39,39 +40,17 @@ class NewDelivery(NamedTuple):
     subject: str
 
 
-_COLUMNS = tuple(getattr(WebhookDeliveryRow, name) for name in StoredDelivery._fields)
-
-
-def count_pending_deliveries(connection: Connection) -> int:
-    """Return the number of pending deliveries of all tenants in scope."""
-    statement = select(func.count()).select_from(WebhookDeliveryRow).where(IS_PENDING)
-    return int(connection.execute(statement).scalar_one())
+DELIVERIES = RecordTable(WebhookDeliveryRow, StoredDelivery)
 
 
 def list_deliveries(
     connection: Connection, tenant_id: int, webhook_id: str, below: int | None, limit: int
 ) -> list[StoredDelivery]:
     """Return the deliveries of a webhook with ids below `below`, newest first."""
-    statement = select(*_COLUMNS).where(
-        WebhookDeliveryRow.tenant_id == tenant_id, WebhookDeliveryRow.webhook_id == webhook_id
-    )
+    query = DELIVERIES.select(tenant_id=tenant_id, webhook_id=webhook_id)
     if below is not None:
-        statement = statement.where(WebhookDeliveryRow.id < below)
-    rows = connection.execute(statement.order_by(WebhookDeliveryRow.id.desc()).limit(limit))
-    return [StoredDelivery._make(row) for row in rows]
-
-
-def find_delivery(
-    connection: Connection, tenant_id: int, webhook_id: str, delivery_id: int
-) -> StoredDelivery | None:
-    """Return a delivery of a webhook."""
-    condition = (
-        WebhookDeliveryRow.tenant_id == tenant_id,
-        WebhookDeliveryRow.webhook_id == webhook_id,
-        WebhookDeliveryRow.id == delivery_id,
-    )
-    row = connection.execute(select(*_COLUMNS).where(*condition)).one_or_none()
-    return StoredDelivery._make(row) if row else None
+        query = query.where(WebhookDeliveryRow.id < below)
+    return DELIVERIES.read(connection, query.order_by(WebhookDeliveryRow.id.desc()).limit(limit))
 
 
 def insert_deliveries(connection: Connection, deliveries: list[NewDelivery], now: datetime) -> list[int]:
@@ -90,23 +69,17 @@ def insert_deliveries(connection: Connection, deliveries: list[NewDelivery], now
 
 def make_due(connection: Connection, tenant_id: int, webhook_id: str, now: datetime) -> None:
     """Let the pending deliveries of a webhook be sent now."""
-    condition = (
-        WebhookDeliveryRow.tenant_id == tenant_id,
-        WebhookDeliveryRow.webhook_id == webhook_id,
-        WebhookDeliveryRow.status == DeliveryStatus.PENDING.value,
-        WebhookDeliveryRow.next_attempt_at > now,
+    statement = update(WebhookDeliveryRow).where(WebhookDeliveryRow.next_attempt_at > now)
+    pending = statement.filter_by(
+        tenant_id=tenant_id, webhook_id=webhook_id, status=DeliveryStatus.PENDING.value
     )
-    connection.execute(update(WebhookDeliveryRow).where(*condition).values(next_attempt_at=now))
+    connection.execute(pending.values(next_attempt_at=now))
 
 
 def restart_attempts(connection: Connection, tenant_id: int, webhook_id: str, now: datetime) -> None:
     """Let the pending deliveries of a webhook be sent now, as if for the first time."""
-    condition = (
-        WebhookDeliveryRow.tenant_id == tenant_id,
-        WebhookDeliveryRow.webhook_id == webhook_id,
-        WebhookDeliveryRow.status == DeliveryStatus.PENDING.value,
-    )
-    connection.execute(update(WebhookDeliveryRow).where(*condition).values(next_attempt_at=now, attempt=0))
+    changes, pending = {"next_attempt_at": now, "attempt": 0}, DeliveryStatus.PENDING.value
+    DELIVERIES.update(connection, changes, tenant_id=tenant_id, webhook_id=webhook_id, status=pending)
 
 
 def delete_completed_deliveries(connection: Connection, before: datetime, limit: int) -> int:

@@ -28,7 +28,7 @@ class EndpointQueue:
         self._failures = 0
         self._paused_until: datetime | None = None
         self._by_subject: dict[str, deque[Delivery]] = {}
-        self._sending: dict[str, Delivery] = {}
+        self._deliveries_in_progress: dict[str, Delivery] = {}
         self._count = 0
 
     @property
@@ -44,7 +44,7 @@ class EndpointQueue:
     @property
     def is_sending(self) -> bool:
         """Whether a request is running."""
-        return bool(self._sending)
+        return bool(self._deliveries_in_progress)
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
         """Add deliveries, in the order of their events."""
@@ -68,43 +68,45 @@ class EndpointQueue:
                     and known_deliveries[delivery.id].attempt > delivery.attempt
                 ):
                     deliveries[position] = known_deliveries[delivery.id]
-        for subject, sending in previous._sending.items():
+        for subject, sending in previous._deliveries_in_progress.items():
             deliveries = self._by_subject.get(subject, deque())
             for position, delivery in enumerate(deliveries):
                 if delivery.id == sending.id:
                     deliveries[position] = sending
-                    self._sending[subject] = sending
+                    self._deliveries_in_progress[subject] = sending
 
     def take(self, now: datetime) -> Delivery | None:
         """Return the delivery to send now, marked as being sent.
 
         Return None if there is none or the endpoint pauses. The caller reports its result to `finish`.
         """
-        if len(self._sending) >= (MAX_CONCURRENT if self.is_proven else 1):
+        if len(self._deliveries_in_progress) >= (MAX_CONCURRENT if self.is_proven else 1):
             return None
         if self._paused_until is not None and now < self._paused_until:
             return None
         due_deliveries = [
             deliveries[0]
             for subject, deliveries in self._by_subject.items()
-            if subject not in self._sending and deliveries[0].next_attempt_at <= now
+            if subject not in self._deliveries_in_progress and deliveries[0].next_attempt_at <= now
         ]
         if not due_deliveries:
             return None
         delivery = min(due_deliveries, key=lambda item: (item.event_number, item.id))
-        self._sending[delivery.subject] = delivery
+        self._deliveries_in_progress[delivery.subject] = delivery
         return delivery
 
     def put_back(self, delivery: Delivery) -> None:
         """Mark a delivery as waiting again, because it was not sent."""
-        self._sending.pop(delivery.subject, None)
+        self._deliveries_in_progress.pop(delivery.subject, None)
 
     def list_unloaded(self, now: datetime) -> list[Delivery]:
         """Return the deliveries that could be sent now if their events were loaded, a few at a time."""
         if self._paused_until is not None and now < self._paused_until:
             return []
         first = (
-            deliveries[0] for subject, deliveries in self._by_subject.items() if subject not in self._sending
+            deliveries[0]
+            for subject, deliveries in self._by_subject.items()
+            if subject not in self._deliveries_in_progress
         )
         due_deliveries = [
             delivery for delivery in first if delivery.event is None and delivery.next_attempt_at <= now
@@ -117,8 +119,8 @@ class EndpointQueue:
         self, delivery: Delivery, result: AttemptResult, next_attempt_at: datetime | None, now: datetime
     ) -> None:
         """Record the result of a request. Without `next_attempt_at` the delivery is complete."""
-        if self._sending.get(delivery.subject) is delivery:
-            del self._sending[delivery.subject]
+        if self._deliveries_in_progress.get(delivery.subject) is delivery:
+            del self._deliveries_in_progress[delivery.subject]
             if next_attempt_at is None:
                 self.remove(delivery)
         self.is_proven = result.is_success

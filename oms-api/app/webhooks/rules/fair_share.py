@@ -17,21 +17,21 @@ class SharedSlots:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._used: Counter[int] = Counter()
+        self._used_slots: Counter[int] = Counter()
 
     def has_room(self, tenant_id: int) -> bool:
         """Return whether the tenant may take another slot."""
-        return self._used[tenant_id] < self._limit - self._used.total()
+        return self._used_slots[tenant_id] < self._limit - self._used_slots.total()
 
     def take(self, tenant_id: int) -> None:
         """Take a slot for the tenant."""
-        self._used[tenant_id] += 1
+        self._used_slots[tenant_id] += 1
 
     def release(self, tenant_id: int) -> None:
         """Release a slot of the tenant."""
-        self._used[tenant_id] -= 1
-        if not self._used[tenant_id]:
-            del self._used[tenant_id]
+        self._used_slots[tenant_id] -= 1
+        if not self._used_slots[tenant_id]:
+            del self._used_slots[tenant_id]
 
 
 def interleave(groups: Iterable[Iterable[T]]) -> Iterator[T]:

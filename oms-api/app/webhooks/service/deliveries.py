@@ -16,7 +16,7 @@ from app.timestamps import format_optional_timestamp, format_timestamp
 from app.webhooks.errors import NoSuchDelivery, WebhookDisabled
 from app.webhooks.queries import deliveries as queries
 from app.webhooks.queries import webhooks as webhook_queries
-from app.webhooks.queries.deliveries import NewDelivery, StoredDelivery
+from app.webhooks.queries.deliveries import DELIVERIES, NewDelivery, StoredDelivery
 from app.webhooks.queries.webhooks import StoredWebhook
 from app.webhooks.rules.values import TEST_EVENT
 from app.webhooks.service.webhooks import get_webhook
@@ -49,7 +49,9 @@ class WebhookDeliveries:
         """Send the event of a delivery again as a new delivery. The event keeps its ID."""
         webhook = get_webhook(connection, request.caller, webhook_id)
         number = self._decode_delivery_id(webhook.tenant_id, delivery_id)
-        earlier_delivery = queries.find_delivery(connection, webhook.tenant_id, webhook.id, number)
+        earlier_delivery = DELIVERIES.find(
+            connection, tenant_id=webhook.tenant_id, webhook_id=webhook.id, id=number
+        )
         if earlier_delivery is None:
             raise NoSuchDelivery(delivery_id)
         return self._add_delivery(
@@ -97,7 +99,7 @@ class WebhookDeliveries:
         new = NewDelivery(webhook.tenant_id, webhook.id, number, event_type, subject)
         [delivery_id] = queries.insert_deliveries(connection, [new], now)
         webhook_queries.update_webhook(connection, webhook, {})
-        stored_delivery = queries.find_delivery(connection, webhook.tenant_id, webhook.id, delivery_id)
+        stored_delivery = DELIVERIES.find(connection, tenant_id=webhook.tenant_id, id=delivery_id)
         assert stored_delivery is not None, "inserted above"  # noqa: S101  # for the type checker
         return ChangeResult(self.serialize(stored_delivery), (), 202)
 

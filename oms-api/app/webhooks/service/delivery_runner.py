@@ -6,27 +6,20 @@ the lease has expired; deliveries without a stored result are sent again with th
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Now, monotonic_seconds
-from app.database import unit_of_work
 from app.database.failures import format_reason
-from app.duties import queries
+from app.jobs.service.process_lease import ProcessLease
 from app.webhooks.service.dispatcher import POLL_SECONDS, Dispatcher
 from app.webhooks.service.host_lookups import LOOKUP_THREADS
 
 LEASE_NAME = "webhook deliveries"
-LEASE = timedelta(seconds=15)
-RENEW_SECONDS = 4.0
 IDLE_SECONDS = 0.5
 CLOSE_SECONDS = 3.0
 _LOG = logging.getLogger(__name__)
@@ -36,8 +29,7 @@ class DeliveryRunner:
     """Delivers events while this process has the lease."""
 
     def __init__(self, engine: Engine, create_dispatcher: Callable[[], Dispatcher], now: Now) -> None:
-        self._engine, self._create_dispatcher, self._now = engine, create_dispatcher, now
-        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._create_dispatcher, self._lease = create_dispatcher, ProcessLease(engine, LEASE_NAME, now)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -68,7 +60,7 @@ class DeliveryRunner:
         asyncio.get_running_loop().set_default_executor(dns_threads)
         while not self._stop.is_set():
             try:
-                has_lease = self._acquire_lease()
+                has_lease = self._lease.keep()
             except SQLAlchemyError as error:
                 _LOG.warning("webhooks are not delivered: %s", format_reason(error))
                 has_lease = False
@@ -80,19 +72,17 @@ class DeliveryRunner:
     async def _deliver_events(self) -> None:
         """Deliver until the lease is lost or the process stops."""
         dispatcher = self._create_dispatcher()
-        started = renewed_at = monotonic_seconds()
+        started = monotonic_seconds()
         while not self._stop.is_set():
             is_idle = dispatcher.is_idle
             try:
-                if monotonic_seconds() - renewed_at >= RENEW_SECONDS:
-                    if not self._renew_lease():
-                        break
-                    renewed_at = monotonic_seconds()
+                if not self._lease.keep():
+                    break
                 await dispatcher.run_cycle()
             except Exception as error:  # noqa: BLE001  # the deliveries must go on after any failure
                 _log_failure(error)
                 is_idle = True
-            if monotonic_seconds() - renewed_at > LEASE.total_seconds():
+            if self._lease.is_expired:
                 break  # the database did not answer: another process may deliver now
             await asyncio.sleep(IDLE_SECONDS if is_idle else POLL_SECONDS)
         await self._release_lease(dispatcher, started)
@@ -100,20 +90,9 @@ class DeliveryRunner:
     async def _release_lease(self, dispatcher: Dispatcher, started: float) -> None:
         try:
             await dispatcher.close(CLOSE_SECONDS)
-            with unit_of_work(self._engine) as connection:
-                duration_ms = int((monotonic_seconds() - started) * 1000)
-                queries.release_lease(connection, LEASE_NAME, self._holder, self._now(), duration_ms, None)
+            self._lease.release(int((monotonic_seconds() - started) * 1000))
         except SQLAlchemyError as error:
             _log_failure(error)
-
-    def _acquire_lease(self) -> bool:
-        now = self._now()
-        with unit_of_work(self._engine) as connection:
-            return queries.acquire_lease(connection, LEASE_NAME, self._holder, now, now, now + LEASE)
-
-    def _renew_lease(self) -> bool:
-        with unit_of_work(self._engine) as connection:
-            return queries.renew_lease(connection, LEASE_NAME, self._holder, self._now() + LEASE)
 
 
 def _log_failure(error: Exception) -> None:

@@ -30,7 +30,7 @@ PAGE_ROWS = 500
 
 
 class DispatchChanges(NamedTuple):
-    """The changes of one transaction: results, new deliveries, and cursors of endpoints."""
+    """Changes to store in one transaction: results, new deliveries, and cursors of endpoints."""
 
     updates: Sequence[DeliveryUpdate] = ()
     disablings: Sequence[Disabling] = ()

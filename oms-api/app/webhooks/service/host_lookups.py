@@ -36,14 +36,14 @@ class HostLookups:
     def __init__(self, resolve: Resolve = resolve_host, limit: int = MAX_TENANT_LOOKUPS) -> None:
         self._resolve = resolve
         self._slots: defaultdict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limit))
-        self._running: dict[LookupKey, asyncio.Task[list[str]]] = {}
+        self._running_lookups: dict[LookupKey, asyncio.Task[list[str]]] = {}
 
     async def find_addresses(self, key: LookupKey) -> list[str]:
         """Return the addresses of a host. Raises OSError."""
-        lookup = self._running.get(key)
+        lookup = self._running_lookups.get(key)
         if lookup is None:
             lookup = asyncio.create_task(self._find_addresses(key))
-            self._running[key] = lookup
+            self._running_lookups[key] = lookup
             lookup.add_done_callback(lambda future: self._remove_lookup(key, future))
         return await asyncio.shield(lookup)
 
@@ -52,6 +52,6 @@ class HostLookups:
             return await self._resolve(key.host, key.port)
 
     def _remove_lookup(self, key: LookupKey, lookup: asyncio.Task[list[str]]) -> None:
-        del self._running[key]
+        del self._running_lookups[key]
         if not lookup.cancelled():
             lookup.exception()  # its caller may have given up

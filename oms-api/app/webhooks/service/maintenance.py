@@ -1,4 +1,4 @@
-"""Duties of webhooks: delete old deliveries, and encrypt secrets again after the keys have changed."""
+"""Jobs of webhooks: delete old deliveries, and encrypt secrets again after the keys have changed."""
 
 from datetime import timedelta
 
@@ -6,8 +6,8 @@ from sqlalchemy import Engine
 
 from app.clock import Now
 from app.database import ALL_TENANTS, unit_of_work
-from app.duties.service import Lease
 from app.encryption import DecryptionFailed, EncryptionKeys
+from app.jobs.service import Lease
 from app.webhooks.queries.deliveries import delete_completed_deliveries
 from app.webhooks.queries.webhooks import list_secrets, update_secrets
 from app.webhooks.service.webhooks import get_secret_context
@@ -17,7 +17,7 @@ CHUNK = 5_000
 
 
 class WebhookMaintenance:
-    """The duties for all tenants."""
+    """The jobs for all tenants."""
 
     def __init__(self, engine: Engine, keys: EncryptionKeys, now: Now) -> None:
         self._engine, self._keys, self._now = engine, keys, now

@@ -78,3 +78,15 @@ def test_fill_that_is_older_than_a_reading_is_read_with_its_order(state, reader,
     state.check_silence()
     events = format_events(state.log.list_since(1))
     assert events == ["A 4 @ 95"] + (["A lapsed"] if status == "canceled" else [])
+
+
+def test_time_in_the_future_hides_no_later_report(state, reader):
+    far = NOW + timedelta(days=365_000)
+    state.apply_report(build_report(filled="1")._replace(changed_at=far))
+    reader.fills = [build_fill("E1", "1")._replace(at=far)]
+    state.synchronize()
+    reader.report = build_report("canceled", "4")._replace(changed_at=NOW + timedelta(minutes=2))
+    reader.fills = [*reader.fills, build_fill("E2", "3")]
+    state.synchronize()
+    assert format_events(state.log.list_since(1)) == ["A 1 @ 95", "A 3 @ 95", "A lapsed"]
+    assert state.track("A").report.status == "canceled"

@@ -72,6 +72,31 @@ def test_deep_answer_is_not_understood(client, answers):
     assert_not_understood(client)
 
 
+def test_empty_answer_to_a_query_is_no_empty_list(client, answers):
+    answers.parts = []
+    with pytest.raises(BrokerUnavailable):
+        client.get("/orders")
+    assert client.request(ORDER) is None
+
+
+def test_time_out_of_a_proxy_leaves_the_outcome_open(client, answers):
+    answers.status = 408
+    assert_not_understood(client)
+
+
+def test_broker_does_not_stop_the_requests_for_days(client, answers, monkeypatch):
+    blocked = []
+
+    def block(seconds):
+        blocked.append(seconds)
+        answers.status = 200
+
+    monkeypatch.setattr(client.budget, "block", block)
+    answers.status, answers.headers = 429, {"Retry-After": "999999"}
+    assert client.get("/orders") == {}
+    assert blocked == [60]
+
+
 def test_reason_of_a_refusal_can_be_stored(client, answers):
     answers.status, answers.parts = 422, [b'{"message":"no\\u0000 \\ud800 funds"}']
     with pytest.raises(RequestRefused, match=r"^no    funds$"):

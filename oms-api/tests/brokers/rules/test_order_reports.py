@@ -12,6 +12,7 @@ from app.brokers.rules.order_reports import (
     parse_amount,
     parse_name,
     parse_optional_amount,
+    parse_order_number,
     parse_positive_amount,
     parse_quantity,
     parse_time,
@@ -58,6 +59,13 @@ def test_order_may_have_filled_nothing_but_a_fill_has_a_quantity():
 def test_name_that_cannot_be_stored_is_refused(name):
     with pytest.raises(ValueError, match="not a name"):
         parse_name(name)
+
+
+@pytest.mark.parametrize("given", ["", ".", "..", "?x", "../account", "a/b", "a b", "\u0661", "x" * 101, [1]])
+def test_id_that_would_change_an_address_is_refused(given):
+    assert parse_order_number(151220000000000) == "151220000000000"
+    with pytest.raises(ValueError, match="not the id of an order"):
+        parse_order_number(given)
 
 
 def test_name_is_text():

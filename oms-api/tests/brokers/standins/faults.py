@@ -13,7 +13,8 @@ class RequestFault:
 
     `latency` waits `seconds`. `hang` carries out the request, then waits `seconds` before it answers.
     `cut_before` and `cut_after` cut the connection before or after the request is carried out. `status`
-    answers with `status` and carries out nothing; `status_after` carries the request out first.
+    answers with `status` and carries out nothing; `status_after` carries the request out first. Both have the
+    text `body`, if it is set, in the place of an error of the broker.
     """
 
     kind: str
@@ -23,6 +24,7 @@ class RequestFault:
     seconds: float = 0.0
     status: int = 500
     retry_after: str | None = None
+    body: bytes | None = None
 
     def matches(self, method: str, path: str) -> bool:
         return self.times > 0 and self.method in {"", method} and path.startswith(self.path)

@@ -106,7 +106,7 @@ def _cut(receive: Receive) -> None:
 
 def build_fault_response(fault: RequestFault, build: Callable[[RequestFault], Response]) -> Response:
     """Return the error of a fault, with the seconds to wait if the fault has them."""
-    response = build(fault)
+    response = build(fault) if fault.body is None else Response(fault.body, fault.status)
     if fault.retry_after is not None:
         response.headers["retry-after"] = fault.retry_after
     return response

@@ -68,7 +68,7 @@ def _execute(services: Services, submitted: SubmittedOrder, submission: Submissi
         outcome = submission_results.build_unknown_order_outcome(submitted)
     log.info(
         "Order submission ended",
-        extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown},
+        extra=extra | {"placed": outcome.is_recorded, "unknown": outcome.is_unknown},
     )
 
     def release() -> None:

@@ -47,9 +47,7 @@ def execute_submission(services: Services, submitted: TradeSubmission, submissio
         outcome = submission_results.build_unknown_outcome(
             submitted.ticket, submitted.context, submitted.origin.request_id
         )
-    log.info(
-        "Submission ended", extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown}
-    )
+    log.info("Submission ended", extra=extra | {"placed": outcome.is_recorded, "unknown": outcome.is_unknown})
     report_outcome(
         services,
         submitted,

@@ -338,9 +338,9 @@ def test_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: 
 
 
 def test_order_that_an_earlier_submission_may_place_stays_pending_after_a_refusal(workspace: Workspace):
-    unsettled = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "unsettled": True})
+    metadata = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "unsettled": True})
     workspace.oms.queue_responses("place_order", build_problem(503, "Full.", kind="not-placed"))
-    view = submit_form(workspace, private_metadata=unsettled)["view"]
+    view = submit_form(workspace, private_metadata=metadata)["view"]
     assert "It is still unknown whether it was placed before" in get_banner(view)
     services = workspace.bot.services
     [pending] = services.pending_orders.list_unresolved(services.team)

@@ -16,6 +16,7 @@ from app.brokers.rules.order_reports import (
     parse_amount,
     parse_name,
     parse_optional_amount,
+    parse_order_number,
     parse_positive_amount,
     parse_quantity,
     parse_time,
@@ -35,7 +36,7 @@ def parse_order(json: Json) -> OrderReport:
     """Parse an order. Raises MalformedResponse."""
     try:
         return OrderReport(
-            broker_id=parse_name(json["id"]),
+            broker_id=parse_order_number(json["id"]),
             order_id=_parse_order_name(json),
             symbol=parse_name(json["symbol"]),
             side=Side(json["side"].upper()),
@@ -50,8 +51,8 @@ def parse_order(json: Json) -> OrderReport:
             stop_price=parse_optional_amount(json.get("stop_price")),
             trail_amount=parse_optional_amount(json.get("trail_price")),
             trail_percent=parse_optional_amount(json.get("trail_percent")),
-            replaces=_parse_optional_name(json.get("replaces")),
-            replaced_by=_parse_optional_name(json.get("replaced_by")),
+            replaces=_parse_optional_number(json.get("replaces")),
+            replaced_by=_parse_optional_number(json.get("replaced_by")),
             order_class=_parse_class(json.get("order_class")),
             legs=tuple(parse_order({**leg, "legs": None}) for leg in json.get("legs") or ()),
         )
@@ -67,6 +68,10 @@ def _parse_order_name(json: Json) -> str:
 
 def _parse_optional_name(value: Any) -> str | None:
     return None if value is None else parse_name(value)
+
+
+def _parse_optional_number(value: Any) -> str | None:
+    return None if value is None else parse_order_number(value)
 
 
 def _parse_class(name: str | None) -> str:
@@ -94,7 +99,7 @@ def parse_activity(json: Json) -> FillReport:
     try:
         return FillReport(
             parse_name(json["id"]).rpartition("::")[2],
-            parse_name(json["order_id"]),
+            parse_order_number(json["order_id"]),
             parse_positive_amount(json["qty"]),
             parse_positive_amount(json["price"]),
             parse_time(json["transaction_time"]),

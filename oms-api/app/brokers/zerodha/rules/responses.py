@@ -16,6 +16,7 @@ from app.brokers.rules.order_reports import (
     convert_to_utc,
     parse_amount,
     parse_name,
+    parse_order_number,
     parse_positive_amount,
     parse_quantity,
 )
@@ -45,7 +46,7 @@ def parse_order(json: Json, resolve: ResolveId) -> OrderReport:
         filled_quantity = parse_quantity(json.get("filled_quantity") or 0)
         submitted_at = parse_time(json["order_timestamp"])
         return OrderReport(
-            broker_id=parse_name(json["order_id"]),
+            broker_id=parse_order_number(json["order_id"]),
             order_id=parse_name(resolve(json)),
             symbol=parse_name(json["tradingsymbol"]),
             side=Side(json["transaction_type"]),
@@ -71,7 +72,7 @@ def parse_order(json: Json, resolve: ResolveId) -> OrderReport:
 def parse_trade(json: Json) -> FillReport:
     """Parse a trade. The exchange's number counts per exchange and day, so the order's id precedes it."""
     try:
-        broker_id = str(json["order_id"])
+        broker_id = parse_order_number(json["order_id"])
         at = json.get("fill_timestamp") or json["exchange_timestamp"]
         return FillReport(
             parse_name(f"{broker_id}-{json['trade_id']}"),

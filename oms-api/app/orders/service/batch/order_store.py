@@ -188,7 +188,7 @@ class OrderStore:
         """Change an order but not its status, and add an order event. `fields`: see `change_status`."""
         return self._record_status(order, order.status, order.status, at, actor, **fields)
 
-    def replace(self, order: Order, **fields: Any) -> Order:
+    def update_fields(self, order: Order, **fields: Any) -> Order:
         """Change fields of an order without a history row, such as a trail level or a link."""
         altered = replace_fields(order, **fields)
         self._store(altered, order)

@@ -23,24 +23,24 @@ from app.risk.rules.values import NOTHING, SymbolExposure, Totals
 
 MAX_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
 MAX_VALUES = 5_000
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
 
 
-class Recent(NamedTuple, Generic[Value]):
+class Recent(NamedTuple, Generic[ValueT]):
     """A value, and when it was read."""
 
-    value: Value
+    value: ValueT
     read_at: datetime
 
 
-class RecentValues(Generic[Key, Value]):
+class RecentValues(Generic[KeyT, ValueT]):
     """The values of MAX_VALUES keys, each at most MAX_AGE old and of one version."""
 
     def __init__(self) -> None:
-        self._cache: VersionedCache[Key, Recent[Value]] = VersionedCache(MAX_VALUES)
+        self._cache: VersionedCache[KeyT, Recent[ValueT]] = VersionedCache(MAX_VALUES)
 
-    def get(self, key: Key, version: str, now: datetime, read: Callable[[], Value]) -> Value:
+    def get(self, key: KeyT, version: str, now: datetime, read: Callable[[], ValueT]) -> ValueT:
         """Return the value of the key, which is read if it is not known."""
         recent = self._cache.get(key, version)
         if recent is None or not timedelta(0) <= now - recent.read_at < MAX_AGE:

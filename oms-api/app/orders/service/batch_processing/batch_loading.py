@@ -103,10 +103,12 @@ def _load_orders(
 ) -> None:
     """Load the orders that commands name, match or end, with their groups, and what is decided on them."""
     loaded, store = context.loaded, context.order_store
-    named = store.load_orders(loaded.portfolios_by_order)
+    named_orders = store.load_orders(loaded.portfolios_by_order)
     matched = _list_orders_to_match(context, uncommon_commands)
     repeated = chain.from_iterable(loaded.orders_by_request_key.values())
-    store.load_relatives([*repeated, *named, *matched, *_list_orders_to_end(context, uncommon_commands)])
+    store.load_relatives(
+        [*repeated, *named_orders, *matched, *_list_orders_to_end(context, uncommon_commands)]
+    )
     changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(context.connection, sorted(changed_quotes))
     load_decision_inputs(context, commands, instruments, matched)

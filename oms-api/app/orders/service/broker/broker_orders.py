@@ -156,7 +156,7 @@ def adopt_children(context: BatchContext, order: Order, successor: Order) -> Non
     for child in context.order_store.list_children(order):
         is_planned = child.role in EXIT_ROLES and child.status is Status.HELD
         quantity = successor.quantity if is_planned else child.quantity
-        context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
+        context.order_store.update_fields(child, parent_id=successor.id, quantity=quantity)
 
 
 def _store_request(

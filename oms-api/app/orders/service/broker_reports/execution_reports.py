@@ -107,7 +107,7 @@ def _apply(context: BatchContext, order: Order, command: ApplyBrokerReport) -> N
         case Triggered():
             _trigger(context, order, at)
         case TrailMoved():
-            context.order_store.replace(order, trail_level=event.level)
+            context.order_store.update_fields(order, trail_level=event.level)
         case Canceled():
             _close(context, order, Status.CANCELED, at)
         case Expired():
@@ -153,7 +153,7 @@ def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in PENDING_STATUSES:
-        context.order_store.replace(order, is_triggered=True)
+        context.order_store.update_fields(order, is_triggered=True)
     else:
         context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
 

@@ -149,7 +149,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     if denial is not None:
         deny_order(context, successor, denial, successor.created_at)
         nothing = dict.fromkeys(_CARRIED, ZERO)
-        context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
+        context.order_store.update_fields(context.order_store.get(order.tenant_id, successor.id), **nothing)
         return build_result(context, order.tenant_id, [successor.id])
     _replace_order(context, order, successor, format_timestamp(origin.at), get_actor(origin))
     return build_result(context, order.tenant_id, [successor.id])

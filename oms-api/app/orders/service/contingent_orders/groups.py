@@ -133,7 +133,7 @@ def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: 
         return deny_order(context, order, denial, at, **fields)
     request = None if _was_approved(context, order) else find_required_request(context, order_to_send, at)
     if request is not None:
-        return await_approval(context, context.order_store.replace(order, **fields), request)
+        return await_approval(context, context.order_store.update_fields(order, **fields), request)
     return _send_released(context, order, at, **fields)
 
 

@@ -118,7 +118,7 @@ def apply_broker_events(
             case Triggered():
                 _trigger(context, order, at)
             case TrailMoved():
-                context.order_store.replace(order, trail_level=event.level)
+                context.order_store.update_fields(order, trail_level=event.level)
             case Lapsed():
                 to = Status.EXPIRED if order.time_in_force in AT_AUCTION else Status.CANCELED
                 finalize_order(context, order, to, at, order.broker, broker_reason=event.reason)
@@ -187,7 +187,7 @@ def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in {Status.SUBMITTED, Status.ACCEPTED}:
         context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
     else:
-        context.order_store.replace(order, is_triggered=True)
+        context.order_store.update_fields(order, is_triggered=True)
 
 
 def load_consumed_liquidity(context: BatchContext, quotes: Iterable[tuple[int, Quote]]) -> None:

@@ -222,4 +222,4 @@ def _replace_trailing_stop(
         )
         store.change_status(submitted_order, resting_status, at, submitted_order.broker, accepted_at=at)
     for child in store.list_children(order) if order.role in PARENT_ROLES else ():
-        store.replace(child, parent_id=order_id)
+        store.update_fields(child, parent_id=order_id)

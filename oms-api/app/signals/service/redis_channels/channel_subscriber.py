@@ -11,8 +11,8 @@ from typing import Any
 
 from app.clock import Now, monotonic_seconds
 from app.database.transactions import Transactions
-from app.duties import queries
 from app.errors import Unavailable
+from app.jobs import queries
 from app.signals.rules.redis_messages import CHANNEL
 from app.signals.service.redis_channels.intake import SignalIntake
 

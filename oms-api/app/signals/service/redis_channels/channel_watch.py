@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import set_tenant_scope
 from app.database.transactions import Transactions
-from app.duties.queries import mark_state
 from app.errors import OmsError
 from app.events.service.outbox import publish_event
+from app.jobs.queries import mark_state
 from app.metrics import SignalMetrics
 from app.signals.rules.values import SignalChannel
 from app.signals.service.redis_channels.channel_state import ChannelProblem, ChannelState

@@ -2,9 +2,6 @@
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +10,7 @@ from redis.exceptions import RedisError
 from app.clock import Now
 from app.database.transactions import Transactions
 from app.errors import OmsError
+from app.jobs.service.process_lease import build_holder_name
 from app.signals.rules.redis_messages import compute_pause
 from app.signals.service.redis_channels.channel_state import ChannelState
 from app.signals.service.redis_channels.channel_subscriber import ChannelSubscriber
@@ -36,7 +34,7 @@ class SignalReceiver:
         transactions: Transactions, now: Now,
     ) -> None:  # fmt: skip
         self._url, self._intake, self._state, self._watch = redis_url, intake, state, watch
-        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._holder = build_holder_name()
         self._subscriber = ChannelSubscriber(transactions, intake, self._holder, now)
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Any number of processes run duties, and each duty runs in one at a time."""
+"""Any number of processes run jobs, and each job runs in one at a time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
-from app.duties.service import LEASE, Duty, DutyRunner, Lease, LeaseLost
 from app.errors import Unavailable
+from app.jobs.service import LEASE, Job, JobRunner, Lease, LeaseLost
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -30,11 +30,11 @@ def clock():
 
 @pytest.fixture
 def create_process(engine, clock):
-    """`process(work)` returns a runner of one duty, as another process would have."""
+    """`process(work)` returns a runner of one job, as another process would have."""
     runners = []
 
     def start(work, name="count"):
-        runners.append(DutyRunner(engine, [Duty(name, MINUTE, work)], clock))
+        runners.append(JobRunner(engine, [Job(name, MINUTE, work)], clock))
         return runners[-1]
 
     yield start
@@ -48,7 +48,7 @@ def run_and_report(runner, engine):
     return report
 
 
-def test_two_processes_run_a_duty_once_in_a_slot(create_process, clock):
+def test_two_processes_run_a_job_once_in_a_slot(create_process, clock):
     runs = []
     first, second = (create_process(lambda _, name=name: runs.append(name)) for name in ("one", "other"))
     assert (first.run_due(), second.run_due(), first.run_due()) == (["count"], [], [])
@@ -57,7 +57,7 @@ def test_two_processes_run_a_duty_once_in_a_slot(create_process, clock):
     assert runs == ["one", "other"]
 
 
-def test_running_duty_is_not_started_by_another_process(create_process, clock):
+def test_running_job_is_not_started_by_another_process(create_process, clock):
     def work(_):
         clock.at += MINUTE - SECOND
         assert other.run_due() == []
@@ -66,7 +66,7 @@ def test_running_duty_is_not_started_by_another_process(create_process, clock):
     assert create_process(work).run_due() == ["count"]
 
 
-def test_duty_of_a_killed_process_is_run_by_another(create_process, engine, clock):
+def test_job_of_a_killed_process_is_run_by_another(create_process, engine, clock):
     def die(_):
         raise KeyboardInterrupt  # as a kill: nothing of the runner follows
 
@@ -106,7 +106,7 @@ def test_process_with_an_expired_lease_changes_nothing_more(create_process, engi
         (ValueError("no price"), "ValueError: no price"),
     ],
 )
-def test_failed_duty_is_recorded_and_runs_again_in_the_next_slot(
+def test_failed_job_is_recorded_and_runs_again_in_the_next_slot(
     create_process, engine, clock, failure, message
 ):
     def fail(_):
@@ -136,7 +136,7 @@ def test_database_error_is_reported_without_parameters(create_process, engine):
     assert "canary" not in error
 
 
-def test_duties_do_not_run_without_a_database(create_process, engine):
+def test_jobs_do_not_run_without_a_database(create_process, engine):
     runner = create_process(pytest.fail)
     with unit_of_work(engine) as connection:
         connection.execute(text("ALTER TABLE duties RENAME TO elsewhere"))

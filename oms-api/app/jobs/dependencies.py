@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.duties.service import DutyRunner
 from app.http.app_state import Component
+from app.jobs.service import JobRunner
 
-DUTY_RUNNER = Component[DutyRunner]("duty_runner")
-DutyRunnerDep = Annotated[DutyRunner, Depends(DUTY_RUNNER)]
+JOB_RUNNER = Component[JobRunner]("job_runner")
+JobRunnerDep = Annotated[JobRunner, Depends(JOB_RUNNER)]

@@ -1,4 +1,4 @@
-"""The tables of duties and of their runs."""
+"""The tables of jobs and of their runs."""
 
 from datetime import datetime
 
@@ -8,12 +8,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Base, Instant, Serial
 
 
-class DutyRow(Base):
+class JobRow(Base):
     """A recurring job with its lease and its last run. It belongs to the installation, not to a tenant.
 
     `holder` is the process of the last run. While it runs, `leased_until` is set. `finished_at` is the end of
     the last run that succeeded; `error` belongs to the last run. `requested_at` is when a run was requested
-    that has not started yet. A state that a duty has found is a row too: see `mark_state`.
+    that has not started yet. A state that a job has found is a row too: see `mark_state`.
     """
 
     __tablename__ = "duties"
@@ -28,8 +28,8 @@ class DutyRow(Base):
     requested_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
-class DutyRunRow(Base):
-    """A run of a duty. A slot of a duty runs once."""
+class JobRunRow(Base):
+    """A run of a job. A slot of a job runs once."""
 
     __tablename__ = "duty_runs"
     __table_args__ = (

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
-from app.duties import queries
-from app.duties.service import Duty, DutyRunner, RunHistory
+from app.jobs import queries
+from app.jobs.service import Job, JobRunner, RunHistory
 from tests.factories import BOOTSTRAP_KEY, NOON
-from tests.support.duties import EndlessLease
+from tests.support.jobs import EndlessLease
 from tests.support.service import ApiClient
 
 MINUTE = timedelta(minutes=1)
@@ -30,7 +30,7 @@ def find_job(operator, name):
 
 
 def test_requested_job_runs_at_once_and_is_in_the_history(operator, service):
-    runner = service.app.state.duty_runner
+    runner = service.app.state.job_runner
     runner.run_due()
     before = find_job(operator, "prune ticks")
     assert (before["schedule"], before["last_run"]["status"]) == ("every 1 h", "succeeded")
@@ -60,7 +60,7 @@ def test_failure_and_slot_are_recorded_and_a_slot_runs_once(engine):
     def fail(_):
         raise ValueError("no price")
 
-    runner = DutyRunner(engine, [Duty("count", MINUTE, fail)], lambda: at[0])
+    runner = JobRunner(engine, [Job("count", MINUTE, fail)], lambda: at[0])
     assert runner.run_due() == ["count"]
     with unit_of_work(engine) as connection:
         (run,) = queries.list_runs(connection, "count", 10)
@@ -74,9 +74,9 @@ def test_failure_and_slot_are_recorded_and_a_slot_runs_once(engine):
 
 @pytest.mark.any_database
 def test_only_the_last_runs_are_kept(engine, monkeypatch):
-    monkeypatch.setattr("app.duties.service.KEPT_RUNS", 2)
+    monkeypatch.setattr("app.jobs.service.KEPT_RUNS", 2)
     at = [NOON]
-    runner = DutyRunner(engine, [Duty("count", MINUTE, lambda _: None)], lambda: at[0])
+    runner = JobRunner(engine, [Job("count", MINUTE, lambda _: None)], lambda: at[0])
     for _ in range(4):
         runner.run_due()
         at[0] += MINUTE
@@ -100,7 +100,7 @@ def list_slots(engine):
 @pytest.mark.any_database
 def test_request_is_run_although_the_process_has_read_an_older_state(engine):
     """Another process runs the slot, and a person requests a run, before this process comes to the job."""
-    other = DutyRunner(engine, [Duty("count", MINUTE, lambda _: None)], lambda: NOON)
+    other = JobRunner(engine, [Job("count", MINUTE, lambda _: None)], lambda: NOON)
 
     def let_others_act(_):
         assert other.run_due() == ["count"]
@@ -113,8 +113,8 @@ def test_request_is_run_although_the_process_has_read_an_older_state(engine):
         with unit_of_work(engine) as connection:
             connection.execute(text("DELETE FROM duties"))
             connection.execute(text("DELETE FROM duty_runs"))
-        jobs = [Duty("first", MINUTE, let_others_act), Duty("count", MINUTE, lambda _: None)]
-        runner = DutyRunner(engine, jobs, lambda: NOON)
+        jobs = [Job("first", MINUTE, let_others_act), Job("count", MINUTE, lambda _: None)]
+        runner = JobRunner(engine, jobs, lambda: NOON)
         assert runner.run_due() == ["first", "count"]
         requested = [NOON + MINUTE / 4, NOON + MINUTE / 2] if is_run_twice else [NOON + MINUTE / 4]
         assert list_slots(engine) == [NOON, *requested]
@@ -126,7 +126,7 @@ def test_request_is_run_although_the_process_has_read_an_older_state(engine):
 @pytest.mark.any_database
 def test_two_requests_at_once_are_run_once_by_one_of_the_processes(engine):
     runs: list[object] = []
-    runners = [DutyRunner(engine, [Duty("count", MINUTE, runs.append)], lambda: NOON) for _ in range(4)]
+    runners = [JobRunner(engine, [Job("count", MINUTE, runs.append)], lambda: NOON) for _ in range(4)]
     runners[0].run_due()
     requests = [Thread(target=request_run, args=(engine, NOON + MINUTE / 4)) for _ in range(2)]
     for thread in requests:
@@ -155,13 +155,13 @@ def test_slot_that_ran_before_does_not_count_as_a_success(engine):
     def fail(_):
         raise ZeroDivisionError("no rows")
 
-    runner = DutyRunner(engine, [Duty("count", MINUTE, fail)], lambda: NOON)
+    runner = JobRunner(engine, [Job("count", MINUTE, fail)], lambda: NOON)
     runner.run_due()
     with unit_of_work(engine) as connection:
         connection.execute(text("UPDATE duties SET started_at = NULL"))
     assert runner.run_due() == []
     with engine.connect() as connection:
-        (state,) = queries.list_duties(connection)
+        (state,) = queries.list_jobs(connection)
     assert (state.finished_at, state.leased_until) == (None, None)
     assert state.error == "ZeroDivisionError: no rows"
     runner.close()
@@ -177,9 +177,9 @@ def test_hanging_job_blocks_neither_urgent_jobs_nor_other_processes(engine):
         assert go_on.wait(60)
 
     def create(name, work):
-        jobs = [Duty("count", MINUTE, work), Duty("next", MINUTE, lambda _: ran.append(f"{name} next"))]
-        jobs.append(Duty("expiry", MINUTE, lambda _: ran.append(f"{name} expiry"), is_urgent=True))
-        return DutyRunner(engine, jobs, lambda: at[0])
+        jobs = [Job("count", MINUTE, work), Job("next", MINUTE, lambda _: ran.append(f"{name} next"))]
+        jobs.append(Job("expiry", MINUTE, lambda _: ran.append(f"{name} expiry"), is_urgent=True))
+        return JobRunner(engine, jobs, lambda: at[0])
 
     stuck, other, stop = create("stuck", hang), create("other", lambda _: ran.append("other count")), Event()
     thread = Thread(target=stuck.run_until, args=(stop,))

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from app.config import ConfigurationError
-from app.duties import queries
-from app.duties.service import LEASE, RESEND, Duty, DutyRunner
 from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
 from app.job_queue_watchdog import SILENCE_SECONDS, JobQueueWatchdog, is_stuck
+from app.jobs import queries
+from app.jobs.service import LEASE, RESEND, Job, JobRunner
 from tests.factories import NOON
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.guarded_programs import start_guarded
@@ -25,14 +25,14 @@ MINUTE = timedelta(minutes=1)
 
 
 class Runs:
-    """A duty that counts its runs, in runners as several processes have them."""
+    """A job that counts its runs, in runners as several processes have them."""
 
     def __init__(self, engine):
         self.engine, self.at, self.slots = engine, [NOON], []
         self.on_run = lambda: None
 
     def create(self):
-        return DutyRunner(self.engine, [Duty("count", MINUTE, self._run)], lambda: self.at[0])
+        return JobRunner(self.engine, [Job("count", MINUTE, self._run)], lambda: self.at[0])
 
     def _run(self, _):
         self.slots.append(self.at[0])
@@ -131,9 +131,9 @@ def test_urgent_jobs_have_a_separate_queue(monkeypatch):
 
 
 @pytest.mark.any_database
-def test_runner_enqueues_urgent_duties_apart(engine):
-    duties = [Duty("slow", MINUTE, print), Duty("quick", MINUTE, print, is_urgent=True)]
-    runner = DutyRunner(engine, duties, lambda: NOON)
+def test_runner_enqueues_urgent_jobs_apart(engine):
+    jobs = [Job("slow", MINUTE, print), Job("quick", MINUTE, print, is_urgent=True)]
+    runner = JobRunner(engine, jobs, lambda: NOON)
     assert len(runner.enqueue_due(is_urgent=True)) == len(runner.enqueue_due(is_urgent=False)) == 1
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT name FROM duty_runs ORDER BY id")).scalars().all()

@@ -1,4 +1,4 @@
-"""When a duty is due. Time is divided into slots of its period, and a duty runs once in each slot."""
+"""When a job is due. Time is divided into slots of its period, and a job runs once in each slot."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -7,8 +7,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_TIME = timedelta(0)
 
 
-class DutyState(NamedTuple):
-    """The lease and the last run of a duty.
+class JobState(NamedTuple):
+    """The lease and the last run of a job.
 
     `finished_at` is the end of the last run that succeeded. `error` states why the last run failed, or is
     None. `requested_at` is when a run was requested that has not started yet.
@@ -24,10 +24,10 @@ class DutyState(NamedTuple):
     requested_at: datetime | None = None
 
 
-class DutyReport(NamedTuple):
-    """A duty for health checks and metrics. The lag is 0 while it runs on time."""
+class JobReport(NamedTuple):
+    """A job for health checks and metrics. The lag is 0 while it runs on time."""
 
-    state: DutyState
+    state: JobState
     lag_seconds: float
 
 
@@ -36,8 +36,8 @@ def get_slot(period: timedelta, at: datetime) -> datetime:
     return _EPOCH + (at - _EPOCH) // period * period
 
 
-def is_due(state: DutyState | None, period: timedelta, now: datetime) -> bool:
-    """Return whether the duty is due: not started in this slot or requested, and run by no process."""
+def is_due(state: JobState | None, period: timedelta, now: datetime) -> bool:
+    """Return whether the job is due: not started in this slot or requested, and run by no process."""
     if state is None:
         return True
     if state.leased_until is not None and state.leased_until > now:
@@ -47,8 +47,8 @@ def is_due(state: DutyState | None, period: timedelta, now: datetime) -> bool:
     return state.started_at is None or state.started_at < get_slot(period, now)
 
 
-def compute_lag(state: DutyState, period: timedelta, now: datetime) -> timedelta:
-    """Return how much later than planned the duty is: the time since its last success, less its period.
+def compute_lag(state: JobState, period: timedelta, now: datetime) -> timedelta:
+    """Return how much later than planned the job is: the time since its last success, less its period.
 
     If it never succeeded, it is the time since it started last.
     """
@@ -57,8 +57,8 @@ def compute_lag(state: DutyState, period: timedelta, now: datetime) -> timedelta
     return _NO_TIME if state.started_at is None else max(now - state.started_at, _NO_TIME)
 
 
-def compute_next_run(state: DutyState | None, period: timedelta, now: datetime) -> datetime:
-    """Return when the duty runs next: now if it is due, else at the start of the next slot."""
+def compute_next_run(state: JobState | None, period: timedelta, now: datetime) -> datetime:
+    """Return when the job runs next: now if it is due, else at the start of the next slot."""
     return now if is_due(state, period, now) else get_slot(period, now) + period
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.database import set_all_tenants_scope, snapshot
-from app.duties.service import Lease
 from app.group_commit import GroupCommit
+from app.jobs.service import Lease
 from app.orders.queries.due_orders import (
     count_overdue_orders,
     find_intraday_portfolios,
@@ -24,7 +24,7 @@ from app.orders.service.internal_commands import MAX_EXPIRIES, ExpireOrders, Squ
 from app.timestamps import Timestamp, format_timestamp
 
 
-class OrderDuties:
+class OrderJobs:
     """The jobs of the process that has their lease."""
 
     def __init__(

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.duties.queries import DutyRun
+from app.jobs.queries import JobRun
 from app.timestamps import format_timestamp
 
 _AT = "2026-11-20T15:04:05.123456Z"
@@ -50,14 +50,14 @@ class JobRequestOut(BaseModel):
     requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
 
 
-def serialize_run(run: DutyRun) -> dict[str, Any]:
+def serialize_run(run: JobRun) -> dict[str, Any]:
     """Return a run as `JobRunOut` describes it."""
     fields = run._asdict()
     fields["process"] = ":".join(fields.pop("holder").split(":")[:2])
     return fields | {"slot": format_timestamp(run.slot), "started_at": format_timestamp(run.started_at)}
 
 
-def serialize_job(name: str, schedule: str, next_run_at: datetime, runs: list[DutyRun]) -> dict[str, Any]:
+def serialize_job(name: str, schedule: str, next_run_at: datetime, runs: list[JobRun]) -> dict[str, Any]:
     """Return a job as `JobOut` describes it."""
     serialized_runs = list(map(serialize_run, runs))
     fields = {"name": name, "schedule": schedule, "next_run_at": format_timestamp(next_run_at)}

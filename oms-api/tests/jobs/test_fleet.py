@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app.verify import format_report, verify_database
-from tests.duties.fleet_worker import LEASE_SECONDS, PERIODS
+from tests.jobs.fleet_worker import LEASE_SECONDS, PERIODS
 from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, build_environment
 from tests.support.service import run_service
@@ -37,7 +37,7 @@ class Fleet:
         self.processes = [self._start() for _ in range(WORKERS)]
 
     def _start(self):
-        command = [sys.executable, "-m", "tests.duties.fleet_worker"]
+        command = [sys.executable, "-m", "tests.jobs.fleet_worker"]
         return start_guarded(command, cwd=HOME, env=self._environment, stdout=self._log, stderr=self._log)
 
     def kill_one(self, chance):

@@ -7,7 +7,7 @@ from urllib.request import urlopen
 import pytest
 
 from app.database import connect_engine
-from app.duties.service import Duty, DutyRunner
+from app.jobs.service import Job, JobRunner
 from app.metrics import Metrics
 from app.worker_metrics import MetricsServer, WorkerMetrics
 from tests.factories import NOON
@@ -24,8 +24,8 @@ def fail_job(_):
 def metrics_of_runs(engine):
     """Provide the metrics of a worker that has run two jobs. One job fails."""
     metrics = Metrics()
-    duties = [Duty("good", PERIOD, lambda _: None), Duty("bad", PERIOD, fail_job)]
-    runner = DutyRunner(engine, duties, lambda: NOON, metrics.count_duty_run)
+    jobs = [Job("good", PERIOD, lambda _: None), Job("bad", PERIOD, fail_job)]
+    runner = JobRunner(engine, jobs, lambda: NOON, metrics.count_job_run)
     assert runner.run_due() == ["good", "bad"]
     yield metrics, runner
     runner.close()

@@ -1,4 +1,4 @@
-"""Duties that a test runs itself, at a time that it chooses."""
+"""Jobs that a test runs itself, at a time that it chooses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from app.carry.service import CarryService
 from app.database import connect_engine
-from app.duties.service import Lease
+from app.jobs.service import Lease
 from app.market_data.service.bar_rollup import BarRollup
 from app.performance.service.snapshots import WRITE_DELAY, SnapshotService
 from app.reports.service.daily_stats import STORING_DELAY, DailyStatistics

@@ -1,7 +1,7 @@
-"""Every duty of the service survives a process that dies between its work and the end of its lease.
+"""Every job of the service survives a process that dies between its work and the end of its lease.
 
 The next process repeats the work, which must change nothing that the first one committed.
-`tests/orders/test_order_duties.py` gives the duties of orders something to do.
+`tests/orders/test_order_jobs.py` gives the jobs of orders something to do.
 """
 
 from contextlib import contextmanager
@@ -10,17 +10,17 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from app.assembly import create_writer
-from app.background_jobs import create_duties, create_order_duties
+from app.background_jobs import create_jobs, create_order_jobs
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
-from app.duties.service import LEASE, Duty, DutyRunner
+from app.jobs.service import LEASE, Job, JobRunner
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from tests.support.clock import SetClock
 from tests.support.service import build_settings, run_service
 
 DATE = "2026-11-20"
-DUTY_TABLES = frozenset({"duties", "duty_runs", "chain_verifications"})  # who ran what, when and how far
+JOB_TABLES = frozenset({"duties", "duty_runs", "chain_verifications"})  # who ran what, when and how far
 
 
 class Killed(BaseException):
@@ -34,7 +34,7 @@ def clock():
 
 @pytest.fixture(scope="module")
 def timed_service(backend, new_database, clock):
-    """Provide a service with a desk of which every duty has something to do."""
+    """Provide a service with a desk of which every job has something to do."""
     clock.set(f"{DATE}T12:00")
     with run_service(new_database(backend), now=clock, price_source="manual") as service:
         api = service.create_client()
@@ -50,22 +50,22 @@ def timed_service(backend, new_database, clock):
 
 
 @contextmanager
-def duty_process(service, clock):
-    """Provide the registered duties, on an engine that sees all tenants as that of a worker does."""
+def job_process(service, clock):
+    """Provide the registered jobs, on an engine that sees all tenants as that of a worker does."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     market, calendars = Market(ManualSource(), Readers(engine, 1)), Calendars.load()
     settings = build_settings(service.database_url, price_source="manual")
     writer = create_writer(settings, engine, market, calendars)
     writer.start()
-    duties = create_order_duties(engine, writer, calendars, clock)
-    yield engine, duties + create_duties(settings, engine, market, calendars, clock)
+    jobs = create_order_jobs(engine, writer, calendars, clock)
+    yield engine, jobs + create_jobs(settings, engine, market, calendars, clock)
     writer.close()
     engine.dispose()
 
 
 @pytest.fixture(scope="module")
 def read_tables(timed_service):
-    """`contents()` returns all rows of all tables but those of the duties themselves."""
+    """`contents()` returns all rows of all tables but those of the jobs themselves."""
     tables = MetaData()
     tables.reflect(timed_service.engine)
 
@@ -74,7 +74,7 @@ def read_tables(timed_service):
             return {
                 table.name: sorted(map(repr, connection.execute(select(table))))
                 for table in tables.sorted_tables
-                if table.name not in DUTY_TABLES
+                if table.name not in JOB_TABLES
             }
 
     return read
@@ -82,58 +82,58 @@ def read_tables(timed_service):
 
 @pytest.fixture
 def two_processes(timed_service, clock):
-    """Provide the engine and the duties of two processes that share no memory."""
-    with duty_process(timed_service, clock) as first, duty_process(timed_service, clock) as other:
+    """Provide the engine and the jobs of two processes that share no memory."""
+    with job_process(timed_service, clock) as first, job_process(timed_service, clock) as other:
         yield first, other
 
 
-def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, two_processes, clock):
+def test_repeated_job_changes_nothing_that_a_killed_process_did(read_tables, two_processes, clock):
     clock.set("2026-11-21T00:05:30")
     at = clock()
-    (engine, duties), (other_engine, again) = two_processes
+    (engine, jobs), (other_engine, again) = two_processes
     changed = set()
-    for duty, repeated in zip(duties, again, strict=True):
+    for job, repeated in zip(jobs, again, strict=True):
         before = read_tables()
 
-        def work_and_crash(lease, duty: Duty = duty):
-            duty.run(lease)
+        def work_and_crash(lease, job: Job = job):
+            job.run(lease)
             raise Killed
 
-        def repeat(lease, repeated: Duty = repeated):
+        def repeat(lease, repeated: Job = repeated):
             clock.at = at
             repeated.run(lease)
 
         with pytest.raises(Killed):
-            DutyRunner(engine, [duty._replace(run=work_and_crash)], clock).run_due()
+            JobRunner(engine, [job._replace(run=work_and_crash)], clock).run_due()
         tables = read_tables()
-        changed |= {duty.name} if tables != before else set()
-        survivor = DutyRunner(other_engine, [repeated._replace(run=repeat)], clock)
+        changed |= {job.name} if tables != before else set()
+        survivor = JobRunner(other_engine, [repeated._replace(run=repeat)], clock)
         assert survivor.run_due() == []  # the dead process still has the lease
-        clock.at += max(LEASE, duty.period)
-        assert survivor.run_due() == [duty.name]
-        assert read_tables() == tables, duty.name
+        clock.at += max(LEASE, job.period)
+        assert survivor.run_due() == [job.name]
+        assert read_tables() == tables, job.name
     assert changed >= {"equity snapshots", "flow snapshots", "day closes", "position records", "roll up bars"}
     assert "daily statistics" in changed
 
 
-def test_two_concurrent_runs_of_a_duty_have_the_result_of_one_run(read_tables, two_processes, clock):
+def test_two_concurrent_runs_of_a_job_have_the_result_of_one_run(read_tables, two_processes, clock):
     """A process that was too slow loses its lease, and both do the work."""
-    clock.set("2026-11-23T00:00:30")  # every duty is due again after the test before
+    clock.set("2026-11-23T00:00:30")  # every job is due again after the test before
     at = clock()
-    (engine, duties), (other_engine, again) = two_processes
-    for duty, repeated in zip(duties, again, strict=True):
+    (engine, jobs), (other_engine, again) = two_processes
+    for job, repeated in zip(jobs, again, strict=True):
 
-        def work(lease, repeated: Duty = repeated):
+        def work(lease, repeated: Job = repeated):
             clock.at = at
             repeated.run(lease)
 
-        other = DutyRunner(other_engine, [repeated._replace(run=work)], clock)
+        other = JobRunner(other_engine, [repeated._replace(run=work)], clock)
 
-        def race(lease, duty: Duty = duty, other: DutyRunner = other):
-            clock.at += max(LEASE, duty.period)
-            assert other.run_due() == [duty.name]
+        def race(lease, job: Job = job, other: JobRunner = other):
+            clock.at += max(LEASE, job.period)
+            assert other.run_due() == [job.name]
             tables = read_tables()
-            duty.run(lease)
-            assert read_tables() == tables, duty.name
+            job.run(lease)
+            assert read_tables() == tables, job.name
 
-        assert DutyRunner(engine, [duty._replace(run=race)], clock).run_due() == [duty.name]
+        assert JobRunner(engine, [job._replace(run=race)], clock).run_due() == [job.name]

@@ -1,11 +1,11 @@
-"""A duty runs once in each slot of its period."""
+"""A job runs once in each slot of its period."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.duties.rules.schedule import (
-    DutyState,
+from app.jobs.rules.schedule import (
+    JobState,
     compute_lag,
     compute_next_run,
     describe_period,
@@ -15,7 +15,7 @@ from app.duties.rules.schedule import (
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
-NEVER = DutyState("x", None, None, None, None, None, None)
+NEVER = JobState("x", None, None, None, None, None, None)
 
 
 def test_slots_are_multiples_of_the_period():
@@ -34,16 +34,16 @@ def test_slots_are_multiples_of_the_period():
         (NEVER._replace(started_at=NOON - MINUTE, leased_until=NOON + SECOND), True),
     ],
 )
-def test_duty_is_due_once_in_a_slot_unless_leased(state, expected):
+def test_job_is_due_once_in_a_slot_unless_leased(state, expected):
     assert is_due(state, MINUTE, NOON + SECOND) is expected
 
 
 def test_lag_is_measured_from_the_last_success():
     assert compute_lag(NEVER, MINUTE, NOON) == timedelta(0)
     assert compute_lag(NEVER._replace(started_at=NOON), MINUTE, NOON + SECOND) == SECOND
-    duty_state = NEVER._replace(started_at=NOON, finished_at=NOON)
-    assert compute_lag(duty_state, MINUTE, NOON + SECOND) == timedelta(0)
-    failing = duty_state._replace(started_at=NOON + MINUTE, error="no")
+    job_state = NEVER._replace(started_at=NOON, finished_at=NOON)
+    assert compute_lag(job_state, MINUTE, NOON + SECOND) == timedelta(0)
+    failing = job_state._replace(started_at=NOON + MINUTE, error="no")
     assert compute_lag(failing, MINUTE, NOON + 3 * MINUTE) == 2 * MINUTE
 
 

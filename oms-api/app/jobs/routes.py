@@ -6,17 +6,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Connection
 
-from app.duties import queries
-from app.duties.dependencies import DutyRunnerDep
-from app.duties.errors import NoSuchJob
-from app.duties.rules.schedule import compute_next_run, describe_period
-from app.duties.schemas import JobRequestOut, JobsOut, serialize_job
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
+from app.jobs import queries
+from app.jobs.dependencies import JobRunnerDep
+from app.jobs.errors import NoSuchJob
+from app.jobs.rules.schedule import compute_next_run, describe_period
+from app.jobs.schemas import JobRequestOut, JobsOut, serialize_job
 from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -28,7 +28,7 @@ SHOWN_RUNS = 10
 
 
 @router.get("", summary="List background jobs", **document_responses(200, JobsOut))
-async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now: ClockDep) -> Response:
+async def list_jobs(_: Watcher, runner: JobRunnerDep, readers: ReadersDep, now: ClockDep) -> Response:
     """List the background jobs with their schedule, next run, last runs and errors.
 
     You need a key of the first tenant with the scope `read`, because the jobs work for all tenants.
@@ -36,15 +36,15 @@ async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now:
     at = now()
 
     def read(connection: Connection) -> list[dict[str, Any]]:
-        states = {state.name: state for state in queries.list_duties(connection)}
+        states = {state.name: state for state in queries.list_jobs(connection)}
         return [
             serialize_job(
-                duty.name,
-                describe_period(duty.period),
-                compute_next_run(states.get(duty.name), duty.period, at),
-                queries.list_runs(connection, duty.name, SHOWN_RUNS),
+                job.name,
+                describe_period(job.period),
+                compute_next_run(states.get(job.name), job.period, at),
+                queries.list_runs(connection, job.name, SHOWN_RUNS),
             )
-            for duty in runner.duties
+            for job in runner.jobs
         ]
 
     return build_json_response({"items": await readers.run(read)})
@@ -54,10 +54,10 @@ async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now:
     "/{job_name}:run", summary="Request a run of a job", **document_responses(202, JobRequestOut, 404, 409)
 )
 async def run_job(
-    caller: Requester, job_name: JobName, runner: DutyRunnerDep, change_requests: ChangeRequestsDep
+    caller: Requester, job_name: JobName, runner: JobRunnerDep, change_requests: ChangeRequestsDep
 ) -> Response:
     """Run a job as soon as possible, in addition to its schedule. If it is running, it runs once more."""
-    names = {duty.name: duty.name for duty in runner.duties}
+    names = {job.name: job.name for job in runner.jobs}
     names |= {name.replace(" ", "-"): name for name in names}
     name = names.get(job_name)
     if name is None:

@@ -5,17 +5,17 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-import app.duties.service
+import app.jobs.service
 import app.worker
 from app.correlation import get_correlation
-from app.duties.service import Duty, DutyRunner, Lease
+from app.jobs.service import Job, JobRunner, Lease
 
 PERIODS = {"each second": 1, "every two seconds": 2, "every five seconds": 5}
 LEASE_SECONDS = 3
 
 
-def add_counters(create_duty_runner, journal: Path):
-    """Return `create_duty_runner` with the counting jobs added."""
+def add_counters(create_job_runner, journal: Path):
+    """Return `create_job_runner` with the counting jobs added."""
 
     def count(_: Lease) -> None:
         correlation = get_correlation()
@@ -25,16 +25,16 @@ def add_counters(create_duty_runner, journal: Path):
         os.close(descriptor)
 
     def create(settings, engine, market, calendars, writer, now, metrics):
-        runner = create_duty_runner(settings, engine, market, calendars, writer, now, metrics)
-        counters = [Duty(name, timedelta(seconds=seconds), count) for name, seconds in PERIODS.items()]
-        return DutyRunner(engine, [*counters, *runner.duties], now)
+        runner = create_job_runner(settings, engine, market, calendars, writer, now, metrics)
+        counters = [Job(name, timedelta(seconds=seconds), count) for name, seconds in PERIODS.items()]
+        return JobRunner(engine, [*counters, *runner.jobs], now)
 
     return create
 
 
 if __name__ == "__main__":
-    app.duties.service.LEASE = timedelta(seconds=LEASE_SECONDS)
-    vars(app.duties.service)["POLL_SECONDS"] = 0.2
-    create = add_counters(vars(app.worker)["create_duty_runner"], Path(os.environ["JOURNAL"]))
-    vars(app.worker)["create_duty_runner"] = create
+    app.jobs.service.LEASE = timedelta(seconds=LEASE_SECONDS)
+    vars(app.jobs.service)["POLL_SECONDS"] = 0.2
+    create = add_counters(vars(app.worker)["create_job_runner"], Path(os.environ["JOURNAL"]))
+    vars(app.worker)["create_job_runner"] = create
     sys.exit(app.worker.main())

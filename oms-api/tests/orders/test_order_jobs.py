@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from app.background_jobs import EXPIRY_PERIOD, ORDER_EXPIRY, create_order_duties
+from app.background_jobs import EXPIRY_PERIOD, ORDER_EXPIRY, create_order_jobs
 from app.calendars.service import Calendars
 from app.database import set_tenant_scope, unit_of_work
-from app.duties.service import LEASE, DutyRunner
+from app.jobs.service import LEASE, JobRunner
 from app.ledger.queries.books import PORTFOLIOS
 from app.orders.rules.values import Status
-from app.orders.service import order_duties
+from app.orders.service import order_jobs
 from app.orders.service.batch import lock_plan
 from app.orders.service.batch_processing import command_execution
 from app.orders.service.internal_commands import ExpireOrders, SquareOff
@@ -29,7 +29,7 @@ class Killed(BaseException):
 
 
 class Process:
-    """A process that runs the duties of orders, with the commands that its writer received.
+    """A process that runs the jobs of orders, with the commands that its writer received.
 
     `before_write` is called with the number of the commands before.
     """
@@ -37,8 +37,8 @@ class Process:
     def __init__(self, harness: Any, before_write: Callable[[int], None] = lambda _: None) -> None:
         self._rig, self._before_write = harness, before_write
         self.commands: list[Any] = []
-        duties = create_order_duties(harness.engine, cast("Any", self), Calendars.load(), lambda: harness.now)
-        self.runner = DutyRunner(harness.engine, duties, lambda: harness.now)
+        jobs = create_order_jobs(harness.engine, cast("Any", self), Calendars.load(), lambda: harness.now)
+        self.runner = JobRunner(harness.engine, jobs, lambda: harness.now)
 
     def write(self, command: Any) -> None:
         """Stand in for the writer."""
@@ -54,7 +54,7 @@ class Process:
 @pytest.fixture
 def small_batches(monkeypatch):
     """Let a command expire at most two orders."""
-    for module in (command_execution, lock_plan, order_duties):
+    for module in (command_execution, lock_plan, order_jobs):
         monkeypatch.setattr(module, "MAX_EXPIRIES", 2)
 
 

@@ -1,4 +1,4 @@
-"""Errors of duties."""
+"""Errors of jobs."""
 
 from app.errors import NotFound
 

@@ -1,1 +1,0 @@
-"""Business rules of duties, without I/O."""

@@ -1,0 +1,1 @@
+"""Business rules of jobs, without I/O."""
