@@ -66,7 +66,7 @@ class Lease:
 class Job(NamedTuple):
     """A recurring job. `run` is idempotent; it runs once in each `period`.
 
-    An urgent job never waits for one that is not urgent.
+    An urgent job never waits for a job that is not urgent.
     """
 
     name: str
@@ -168,7 +168,7 @@ class JobRunner:
         return True
 
     def report(self, connection: Connection) -> list[JobReport]:
-        """Return the state and the lag of each job. One that never ran has no times."""
+        """Return the state and the lag of each job. A job that never ran has no times."""
         states = {state.name: state for state in queries.list_jobs(connection)}
         now, reports = self._now(), []
         for job in self._jobs:
