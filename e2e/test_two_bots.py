@@ -18,7 +18,7 @@ REPEATED = "you may see it twice"
 
 
 @pytest.fixture
-def pair(tmp_path, postgres_databases):
+def two_bots(tmp_path, postgres_databases):
     """Provide the product with two bots, whose messages survive one of them."""
     front, back = find_free_ports(2)
     database = postgres_databases.new()

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.rows import EVENT_COLUMNS, OrderEvent, pack_order_history, unpack_order_history
+from app.orders.rules.rows import (
+    EVENT_COLUMNS,
+    ExecutionKey,
+    ExecutionRow,
+    OrderEvent,
+    pack_order_history,
+    unpack_order_history,
+)
 from app.timestamps import Timestamp
 
 TEXTS = st.none() | st.text(max_size=5)
@@ -43,3 +50,9 @@ def test_invalid_packed_changes_are_rejected(following):
     (row,) = pack_order_history(build_history([("A", "HELD", None, None, None, None)]))
     with pytest.raises((TypeError, ValueError)):
         unpack_order_history((*row[:-1], following))
+
+
+def test_execution_is_identified_by_tenant_broker_and_id():
+    terms = ("O1", 7, "AAPL", "BUY", "10", "99", "990", "T1", None, Timestamp("now"))
+    execution = ExecutionRow(1, "alpaca", "X1", *terms)
+    assert execution.key == ExecutionKey(1, "alpaca", "X1")
