@@ -84,7 +84,7 @@ def measure() -> list[Line]:
 def compare_revisions(revision: str, rounds: int, seconds: float) -> list[Line]:
     """Return the line of trades: the rate of this tree divided by that of `revision`.
 
-    Both run on PostgreSQL, alternating.
+    The two trees run on PostgreSQL, alternating.
     """
     with scratch() as folder, postgres(folder) as server:
         earlier = folder / "earlier"

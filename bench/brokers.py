@@ -1,4 +1,4 @@
-"""How fast orders reach a broker and its fills are booked, against the stand-in of Alpaca on loopback.
+"""The speed of orders to a broker and of booking its fills, against the stand-in of Alpaca on loopback.
 
 Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.brokers`. The service and the
 stand-in are separate processes, on PostgreSQL. Market orders are placed one after another, fewer than

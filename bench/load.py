@@ -156,7 +156,7 @@ def generate_reads(key: str, path: str) -> Iterator[bytes]:
     )
 
 
-# What is posted, and the status of its responses
+# The generator of the requests, and the expected status of the responses
 POSTED: dict[str, tuple[Callable[[str, int], Iterator[bytes]], bytes]] = {
     "trades": (generate_trades, b"201"),
     "batches": (generate_batches, b"200"),
@@ -215,7 +215,7 @@ def _send_request(line: Connection, request: bytes) -> None:
 
 
 def _read_available(line: Connection) -> bool:
-    """Read what is available. Return whether the response is complete."""
+    """Read the available bytes. Return whether the response is complete."""
     arrived = line.socket.recv(_RECEIVE_BYTES)
     if not arrived:
         raise ConnectionError("the service hung up")

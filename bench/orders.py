@@ -1,7 +1,7 @@
 """`POST /orders` at market, filled at the simulated quote, on PostgreSQL, compared with pgbench.
 
-Both are measured in the same run. pgbench writes one trade per transaction. An order writes its row, its
-events, the execution, the trade, the position, the portfolio and the outbox.
+The service and pgbench are measured in the same run. pgbench writes one trade per transaction. An order
+writes its row, its events, the execution, the trade, the position, the portfolio and the outbox.
 """
 
 from bench.cases import CORES, MANY_PORTFOLIOS, Bounds, Case

@@ -108,7 +108,7 @@ def postgres(folder: Path) -> Iterator[Server]:
 
 
 def _fill_write_ahead_log(server: Server) -> None:
-    """Fill the write-ahead log once, so that the server reuses its files like one that has run for a while.
+    """Fill the write-ahead log once, so that the server reuses its files like a server in long use.
 
     A new server first fills each file with zeros, which delays all commits by about 50 ms every 2 s.
     """

@@ -1,4 +1,4 @@
-"""The pre-trade checks alone: an order that passes all of them with every limit set, and one that is denied.
+"""The pre-trade checks alone: an order that passes all checks with every limit set, and a denied order.
 
 It also measures how long it takes to build their input of positions and working orders. Needs the service's
 package on its path: `PYTHONPATH=oms-api python -m bench.risk`. With `--profile` it prints a profile.

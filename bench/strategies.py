@@ -1,4 +1,4 @@
-"""How long a bar takes from its delivery to a strategy until its order is accepted by the paper broker.
+"""The time from the delivery of a bar to a strategy until the paper broker accepts its order.
 
 The service runs in this process, without HTTP for the strategy, on PostgreSQL. A strategy places one order at
 each bar; the next bar is delivered when the host has saved the state after the one before. The same strategy

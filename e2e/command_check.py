@@ -18,7 +18,7 @@ SUBSTITUTION = re.compile(r"^\w+=\"?\$\((.*)\)\"?$", re.DOTALL)
 
 
 def check_command(command: str, folder: Path) -> tuple[Path, str]:
-    """Return the folder after the command, and what is wrong with it. Empty if nothing is wrong.
+    """Return the folder after the command, and its error. The error is empty for a valid command.
 
     `folder` is the folder that the command runs in.
     """

@@ -80,7 +80,7 @@ class Gallery:
         return self.page.locator(f'[data-testid="message"][data-ts="{ts}"]')
 
     def find_faults(self, shown: Mapping[str, Locator]) -> list[str]:
-        """Return what cannot be read on a phone, light and dark, by the name of the picture.
+        """Return the texts that cannot be read on a phone, light and dark, by the name of the picture.
 
         If SCREENSHOTS is set, also look at the width of a screen, and save screenshots.
         """

@@ -41,7 +41,7 @@ def read_lock(path: Path) -> dict[str, Requirement]:
 
 
 def find_missing(lock: dict[str, Requirement], required: list[Requirement]) -> set[str]:
-    """Return what `required` and its extras need, but the lock lacks or pins to another version."""
+    """Return the dependencies of `required` that the lock lacks or pins to another version."""
     missing, visited, queue = set(), set(), [(requirement, "") for requirement in required]
     while queue:
         requirement, extra = queue.pop()

@@ -1,4 +1,4 @@
-"""`docker-compose.prod.yml` and what it mounts are consistent. No container engine is needed."""
+"""`docker-compose.prod.yml` and its mounted files are consistent. No container engine is needed."""
 
 import re
 import shutil

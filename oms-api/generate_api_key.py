@@ -38,7 +38,7 @@ MOST_DAYS = 3650
 
 
 class NotMigrated(Exception):
-    """The database schema is not the one of this version."""
+    """The database schema is not of this version."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -43,7 +43,7 @@ PEOPLE = ("U0AVACHEN01", "U0BENOKAF02", "U0ZOENUNE03", "U0DEVPATE04")
 
 @dataclass(frozen=True)
 class Line:
-    """How a portfolio trades one symbol: initial price, price step, usual size and share of buys."""
+    """The trading of one symbol in a portfolio: initial price, price step, usual size and share of buys."""
 
     symbol: str
     price: Decimal

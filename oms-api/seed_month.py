@@ -150,7 +150,7 @@ class _Month:
         return placed_count + 1
 
     async def _buy_before_the_split(self) -> int:
-        """Buy what a split concerns, at a quote that is set: the simulated prices do not know of splits."""
+        """Buy the symbol of the split, at a quote that is set: the simulated prices ignore splits."""
         quote = {"bid": "25.10", "ask": "25.12", "last": "25.11"}
         await self.client.request("PUT", f"/quotes/{_SPLIT['symbol']}", quote)
         await self._place_order(symbol=_SPLIT["symbol"], type="MARKET", time_in_force="DAY", quantity="60")

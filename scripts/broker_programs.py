@@ -95,7 +95,7 @@ def add_ibkr(
 
 
 def show_reports(programs: list[Program], bot: Mapping[str, str]) -> None:
-    """Let the bot post what it reports of brokers in a channel of the simulator, unless one is set.
+    """Let the bot post its broker reports in a channel of the simulator, unless a channel is set.
 
     `bot` holds the values of its `.env`.
     """
@@ -127,7 +127,7 @@ def connect_kite(oms: Service, kite: Program) -> None:
 
 
 def create_portfolio(oms: Service, demo: DemoPortfolio) -> None:
-    """Create a portfolio that trades over a connection, as soon as there is one. What exists is kept.
+    """Create a portfolio that trades over a connection, once that exists. Keep an existing portfolio.
 
     Raises OSError if the OMS does not answer, and TimeoutError if the connection never appears.
     """
@@ -171,6 +171,6 @@ def _build_command(name: str, port: int, seed: str) -> list[str]:
 
 
 def _select_variables(environment: Mapping[str, str], access: Mapping[str, str]) -> dict[str, str]:
-    """Return what the stand-in needs, without the keys of the services."""
+    """Return the variables that the stand-in needs, without the keys of the services."""
     inherited = {name: environment[name] for name in ("PATH", "HOME", "LANG") if name in environment}
     return {**inherited, **access, "PYTHONUNBUFFERED": "1"}

@@ -135,7 +135,7 @@ def find_all(root: Path) -> list[Finding]:
 
 
 def compare(count: int, limit: int) -> str | None:
-    """Return what to do if the count differs from the limit, or None."""
+    """Return the remedy if the count differs from the limit, or None."""
     summary = f"{count} names or spellings are not standard terms"
     if count > limit:
         return f"{summary}; {limit} are allowed. List them with --list, and rename the new ones."

@@ -79,7 +79,7 @@ def ensure_compose_file(root: Path = ROOT) -> list[Path]:
 
 
 def ensure_production_file(root: Path = ROOT) -> list[Path]:
-    """Create the `.env` of docker compose, or add what it lacks, for `docker-compose.prod.yml`."""
+    """Create the `.env` of docker compose, or add missing values, for `docker-compose.prod.yml`."""
     written_paths = ensure_compose_file(root)
     names = ("redis_password", "grafana_password", "flower_password")
     rings = ("webhook_keys", "broker_keys", "backup_keys")

@@ -258,7 +258,7 @@ def _find_assigned_texts(module: Module, function: Function, use: ast.Name) -> l
         if isinstance(line, ast.AugAssign):
             found_texts = [a + b for a in found_texts for b in texts]
         elif module.blocks[line] in _find_enclosing_blocks(module, use):
-            found_texts = texts  # replaces what was assigned before
+            found_texts = texts  # replaces the texts assigned before
         elif not _leaves_function(module.blocks[line]):
             found_texts += texts
     return found_texts

@@ -108,7 +108,8 @@ def list_programs(
 def choose_bot_secrets(environment: Values, bot: Values, oms: Values) -> tuple[str, str]:
     """Return the key of the bot and the secret with which it claims its workspace.
 
-    Values that are not set are new in each start. Both are empty if the bot's settings name a separate key.
+    Values that are not set are generated at each start. Both values are empty if the bot's settings name a
+    separate key.
     """
     own = environment.get("OMS_API_KEY") or oms.get("OMS_API_KEY")
     current = environment.get("OMS_API_KEY") or bot.get("OMS_API_KEY")
@@ -184,9 +185,9 @@ def wait_until_healthy(programs: list[Program]) -> None:
 
 
 def keep_running(programs: list[Program], watchers: Mapping[str, FileWatcher] | None = None) -> None:
-    """Restart programs that crash until a stop is requested. Skip one that was started manually instead.
+    """Restart programs that crash until a stop is requested. Skip programs that were started manually.
 
-    `watchers` by the name of a program find changes of its files, after which it is restarted too.
+    `watchers` by the name of a program find changes of its files. Then the program is restarted too.
     """
     while True:
         now = time.monotonic()

@@ -39,7 +39,7 @@ def describe_exit(returncode: int) -> str:
 class Program:
     """A program: its command, run in `folder` with `environment`, listening on a local `port`.
 
-    `port` is 0 for one that does not listen. `has_health` is whether it answers `GET /health` there.
+    `port` is 0 for a program that does not listen. `has_health` is whether it answers `GET /health` there.
     """
 
     name: str

@@ -246,7 +246,7 @@ class Components:
         )
 
     def create_health_components(self) -> HealthComponents:
-        """Return what the health checks examine."""
+        """Return the components that the health checks examine."""
         return HealthComponents(
             self.readers,
             is_current,

@@ -34,7 +34,7 @@ DONE, FAILED, CANNOT = 0, 1, 2
 
 
 class CompletedRun(NamedTuple):
-    """A finished run: what it computed, its result, and how long it took."""
+    """A finished run: the run of the engine, its result as JSON values, and its duration in seconds."""
 
     run: BacktestRun
     result: dict[str, Any]
@@ -94,7 +94,7 @@ def open_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
 
 
 def _prepare_strategy(namespace: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:
-    """Return what runs the strategy: in a sandbox, unless its code is of this project or trusted."""
+    """Return the runner of the strategy: in a sandbox, unless its code is trusted or of this project."""
     parameters = dict(namespace.param)
     sandbox = namespace.sandbox or ("off" if is_own_code(namespace.strategy) else "on")
     if sandbox == "on":
@@ -110,7 +110,7 @@ def write_results(folder: Path, outcome: CompletedRun) -> None:
 
 
 def build_summary(outcome: CompletedRun) -> dict[str, Any]:
-    """Return what `--json` prints."""
+    """Return the summary that `--json` prints."""
     statistics, seconds = outcome.result["statistics"], outcome.seconds
     return {
         "bars": outcome.run.bars,

@@ -28,7 +28,7 @@ def run_queued_backtests(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Run what waits, and return the exit status."""
+    """Run the queued backtests, and return the exit status."""
 
     def work() -> int:
         settings = load_settings()

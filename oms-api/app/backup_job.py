@@ -55,6 +55,6 @@ class BackupJob:
                 shutil.rmtree(path)
 
     def _list_folders(self) -> list[Path]:
-        """Return the folders of backups, the oldest first. Other files of the folder are left alone."""
+        """Return the folders of backups, the oldest first. Other files of the folder are ignored."""
         folders = (path for path in self._folder.iterdir() if _PATTERN.fullmatch(path.name) and path.is_dir())
         return sorted(folders)

@@ -18,12 +18,12 @@ _CURRENT: ContextVar[Mapping[str, str]] = ContextVar("correlation")
 
 
 def set_correlation(**ids: str | None) -> None:
-    """Name what the current task works for. Log lines of the task and of its threads show it."""
+    """Set the correlation ids of the current task. Log lines of the task and of its threads show them."""
     _CURRENT.set({name: value for name, value in ids.items() if value is not None})
 
 
-class correlate:  # noqa: N801  # a context manager, four times as fast as one by a generator
-    """Name what the code of the block works for."""
+class correlate:  # noqa: N801  # as a context manager, a class is four times as fast as a generator
+    """Set the correlation ids of the code in the block."""
 
     __slots__ = ("_log_fields", "_token")
 
@@ -38,7 +38,7 @@ class correlate:  # noqa: N801  # a context manager, four times as fast as one b
 
 
 def get_correlation() -> Mapping[str, str | int]:
-    """Return what the current code works for, else the process and the thread."""
+    """Return the correlation ids of the current code, else the process and the thread."""
     ids = _CURRENT.get(None)
     return ids or {"process": os.getpid(), "thread": threading.current_thread().name}
 

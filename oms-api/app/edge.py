@@ -278,7 +278,7 @@ class Edge:
 
 
 class _ResponseSender:
-    """The connection to the client. Adds the common headers and records what was sent."""
+    """The connection to the client. Adds the common headers and records the progress of the response."""
 
     def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request: RequestInfo) -> None:
         self._send = send

@@ -1,12 +1,12 @@
 """Runs the background jobs by Celery: `celery --app app.job_queue worker`, and `beat`, with DUTIES=celery.
 
 The tables `duties` and `duty_runs` remain the truth. Each second beat sends the task `enqueue_due_jobs`,
-which stores a run of each job that is due, and then sends `run_job` with the id of its row. A message that is
-lost is sent again; one that arrives twice runs once. So Redis may lose everything, and any number of beats
-may run.
+which stores a run of each job that is due, and then sends `run_job` with the id of its row. A lost
+message is sent again, and a message that arrives twice runs once. So Redis may lose everything, and any
+number of beats may run.
 
-Urgent jobs have a separate queue. A worker reads both queues; `--queues slackoms-urgent` starts one that
-only reads that of the urgent jobs, so that they never wait for long ones.
+Urgent jobs have a separate queue. A worker reads both queues; `--queues slackoms-urgent` starts a worker that
+reads only the queue of urgent jobs, so that they never wait for long jobs.
 """
 
 import os

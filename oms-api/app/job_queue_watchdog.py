@@ -26,7 +26,7 @@ def is_stuck(waiting_count: int, silence_seconds: float, running_count: int) -> 
 
 
 class JobQueueWatchdog:
-    """Compares what waits in the queues with what this worker receives."""
+    """Ends the worker if it receives no message while messages wait in its queues."""
 
     def __init__(self, redis_url: str, queues: Iterable[str], end: Callable[[], None] | None = None) -> None:
         self._client = redis.Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)
@@ -34,7 +34,7 @@ class JobQueueWatchdog:
         self._received_at = monotonic_seconds()
 
     def start(self, queues: Iterable[str]) -> None:
-        """Check in a thread of its own until the process ends. The worker reads these queues."""
+        """Check in a separate thread until the process ends. The worker reads these queues."""
         self._queues = tuple(queues)
         self.note_receipt()
         threading.Thread(target=self._check_forever, name="watchdog", daemon=True).start()

@@ -37,7 +37,7 @@ def is_storable(amount: Decimal) -> bool:
 
 
 def find_amount_error(amount: Decimal) -> str | None:
-    """Return what is wrong with an amount that is not above zero or cannot be stored exactly, or None."""
+    """Return the error of an amount that is not above zero or cannot be stored exactly, or None."""
     if amount <= 0:
         return "Must be positive."
     return None if is_storable(amount) else "At most 8 decimals, and 16 digits before the point."

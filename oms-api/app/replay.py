@@ -173,7 +173,7 @@ def publish_prices(
 def _list_steps(path: Path, length: timedelta) -> Iterator[tuple[int, list[Quote]]]:
     """Yield rows whose quotes are played together, with the number of rows so far.
 
-    These are all bars of one start, whose quotes are mixed by time, or one tick.
+    A group is all bars of one start, whose quotes are mixed by time, or one tick.
     """
     row, start, waiting_quotes = 0, None, list[Quote]()
     with path.open(newline="", encoding="utf-8") as lines:

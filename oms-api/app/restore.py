@@ -94,7 +94,7 @@ def _load_postgresql(folder: Path, manifest: Manifest, url: str, keys: Encryptio
 def _load_tables(
     connection: Connection, folder: Path, manifest: Manifest, keys: EncryptionKeys | None
 ) -> None:
-    """Replace what the migrations inserted by the rows of the backup, with triggers and policies off."""
+    """Replace the rows of the migrations by the rows of the backup, with triggers and policies off."""
     tables = [(entry, entry.table) for entry in manifest.files if entry.table is not None]
     forced = _list_forced_tables(connection)
     for _, table in tables:

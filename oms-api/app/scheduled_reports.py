@@ -38,7 +38,7 @@ REPORT_READY = "report.ready"
 
 
 class ReportTargets(NamedTuple):
-    """Where reports go. `folder` and `url` may be None; `slugs` are the tenants that are reported.
+    """The destinations of reports. `folder` and `url` may be None; `slugs` are the tenants that are reported.
 
     `is_to_slack` states whether the Slack bot of each tenant uploads the files.
     """

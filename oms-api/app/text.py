@@ -68,7 +68,7 @@ def label_key(label: str) -> str:
 def list_spellings(label: str) -> list[str]:
     """Return the forms in which a label may be stored.
 
-    These are that of `label_key`, and the label as typed, stored by earlier versions.
+    These are the form of `label_key`, and the label as typed, which earlier versions stored.
     """
     return sorted({label, label_key(label)})
 

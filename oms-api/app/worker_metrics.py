@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class WorkerMetrics:
-    """The metrics of a worker, with the state of the jobs and what waits, which are read at each request."""
+    """The metrics of a worker, with job states and queue sizes, which are read at each request."""
 
     def __init__(self, metrics: Metrics, engine: Engine, runner: JobRunner) -> None:
         self._metrics, self._engine, self._runner = metrics, engine, runner

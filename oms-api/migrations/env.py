@@ -1,4 +1,4 @@
-"""How Alembic runs here: on the connection that `app.migrate` hands it."""
+"""Runs Alembic on the connection that `app.migrate` passes to it."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""What a strategy can do: place orders, and read its portfolio, prices and indicators."""
+"""The context of a strategy: it places orders, and reads the portfolio, prices and indicators."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -83,7 +83,7 @@ class Context(Protocol):
         self, order_id: str, *, quantity: Amount | None = None, limit_price: Amount | None = None,
         stop_price: Amount | None = None,
     ) -> OrderState:  # fmt: skip
-        """Replace an open order by one with another total quantity or other prices, and return the new one.
+        """Replace an open order by an order with another total quantity or prices. Return the new order.
 
         A denied replacement leaves the old order as it is. Raises ValueError if the order is not open.
         """

@@ -17,7 +17,7 @@ class InvalidParameter(ValueError):
 
 
 class ParameterDescription(NamedTuple):
-    """What a form or a guide shows of a parameter. Amounts are text; None means no bound."""
+    """The description of a parameter in a form or a guide. Amounts are text; None means no bound."""
 
     name: str
     type: str
@@ -62,7 +62,7 @@ class Parameter(Generic[T]):
         return converted
 
     def describe(self) -> ParameterDescription:
-        """Return what a form shows."""
+        """Return the description that a form shows."""
         bounds = (None if bound is None else str(bound) for bound in (self.minimum, self.maximum))
         minimum, maximum = bounds
         choices = tuple(map(str, self.choices))

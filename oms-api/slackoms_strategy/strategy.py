@@ -25,7 +25,7 @@ class Strategy:
         vars(self).update(parse_parameters(type(self), parameters))
 
     def on_start(self, context: Context) -> None:
-        """Start: declare indicators here. `context.state` has what was stored before."""
+        """Start: declare indicators here. `context.state` has the stored state."""
 
     def on_bar(self, context: Context, bar: Bar) -> None:
         """React to a bar that has ended. Bars of other symbols with the same start are known, too."""

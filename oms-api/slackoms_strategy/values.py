@@ -1,4 +1,4 @@
-"""What a strategy sees: bars, quotes, orders, fills and positions. Amounts are decimals, instants UTC."""
+"""The data of a strategy: bars, quotes, orders, fills and positions. Amounts are decimals, instants UTC."""
 
 from array import array
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ class Side(StrEnum):
 
     @property
     def opposite(self) -> "Side":
-        """The other side."""
+        """The opposite side."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
 class OrderType(StrEnum):
-    """How the price of an order is determined."""
+    """The type of an order, which determines its price."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
@@ -39,7 +39,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order works."""
+    """The time for which an order works."""
 
     DAY = "DAY"
     GTC = "GTC"

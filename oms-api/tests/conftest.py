@@ -1,4 +1,4 @@
-"""Both databases, migrated once and copied for whoever needs one of its own, and the service on them."""
+"""Both databases, migrated once and copied for tests that need a separate one, and the service on them."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ BACKENDS = ("sqlite", "postgresql")
 
 Databases.statement_context = staticmethod(partial(response_timeout, STATEMENT_SECONDS))
 
-# Each HTTP client reads the trusted certificates, which takes 40 ms. Those of tests need none: here are none.
+# Each HTTP client reads the trusted certificates, which takes 40 ms. Clients of tests need no certificates.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 

@@ -10,7 +10,7 @@ from tests.factories import NOON
 
 
 class Clocks:
-    """A wall clock that is `off` by some time, and one that counts seconds."""
+    """A wall clock that is wrong by `off`, and a monotonic clock in seconds."""
 
     def __init__(self):
         self.seconds, self.off = 0.0, timedelta(0)

@@ -1,4 +1,4 @@
-"""Trade ids: unique, ordered by time, ascending past what other processes wrote."""
+"""Trade ids: unique, ordered by time, ascending beyond the ids of other processes."""
 
 import logging
 import re

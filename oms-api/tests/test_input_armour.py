@@ -16,7 +16,8 @@ from tests.factories import BOOTSTRAP_KEY
 pytestmark = pytest.mark.any_database
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
 OPEN_OBJECTS = {"parameters"}  # their names are known only where the strategy is
-# All routes read their bodies by the same code. These kinds are tested at each route, the others at some.
+# All routes read their bodies by the same code. These kinds of bodies are tested at each route, the other
+# kinds at some.
 EVERYWHERE = {"empty", "half", "array", "null", "NUL", "overflow", "object", "NaN as text"}
 SOME = 7
 
@@ -65,7 +66,7 @@ NUMBERS = {
 
 
 def list_whole_bodies(good: bytes, name: bytes) -> dict[str, bytes]:
-    """Return what is no JSON object; `good` is a body as it should be, `name` one of its fields."""
+    """Return bodies that are no JSON object. `good` is a valid body, `name` one of its fields."""
     remaining = good[1:]
     return {
         "empty": b"",
@@ -105,7 +106,7 @@ def list_whole_bodies(good: bytes, name: bytes) -> dict[str, bytes]:
 
 
 def build_valid_parameter(schema):
-    """Return what a parameter may hold by its schema, so that it is the body that is refused."""
+    """Return a valid value of a parameter, so that only the body can be refused."""
     if schema.get("format") == "date":
         return "2026-11-27"
     judge = jsonschema.Draft202012Validator(schema)
@@ -190,7 +191,7 @@ def send_body(service, person_headers):
 
 
 def find_fault(answer, *expected):
-    """Return what is wrong with an answer that should be a problem, or None. A batch tells of each item."""
+    """Return the fault of a response that must be a problem, or None. A batch has an outcome per item."""
     if answer.status_code == 200 and all(
         outcome["status"] in expected for outcome in answer.json()["outcomes"]
     ):

@@ -31,7 +31,7 @@ moderate = st.integers(-(10**18), 10**18).map(lambda units: Decimal(units).scale
 
 
 def round_half_even(exact: Fraction) -> Decimal:
-    """Round to 8 places, ties to the even digit: what Python's own `round` does to a fraction."""
+    """Round to 8 places, ties to the even digit, as Python's `round` does for a fraction."""
     return Decimal(round(exact / UNIT)).scaleb(-8)
 
 

@@ -15,7 +15,7 @@ from tests.support.service import build_settings
 pytestmark = pytest.mark.any_database
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
-# What is taken as it stands, without people and tenants around it.
+# Routes of trading, without those of people and tenants.
 TRADING = tuple(
     f"/api/v1/{name}"
     for name in (
@@ -287,7 +287,7 @@ def test_documented_examples_are_accepted(document, api):
 
 
 def send_body(api, method, path, body):
-    """Send a body to what a desk has: a trade, and an order that waits."""
+    """Send a body to a path with the ids of an existing trade, portfolio or working order."""
     trade = api.record_trade()
     here = {
         "trade_id": trade["trade_id"],

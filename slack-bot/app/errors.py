@@ -108,7 +108,7 @@ class IdempotencyKeyTaken(OmsError):
 
 
 class DenialReason(Enum):
-    """Why the OMS refuses a person."""
+    """The reason why the OMS refuses a person."""
 
     KEY = auto()  # the bot's API key is wrong, expired or revoked; its operator must fix it
     ACTING = auto()  # the API key is valid but may not act for people; its operator must fix it

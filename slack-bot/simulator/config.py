@@ -80,7 +80,7 @@ def _parse_port(text: str) -> int:
 
 
 def _load_oms(url: str, key: str) -> tuple[str, str]:
-    """Return the address and the key of the OMS. Both are empty unless both are set."""
+    """Return the address and the key of the OMS. The result is empty texts unless both are set."""
     return (_parse_url("OMS_API_URL", _with_scheme(url)), key) if url and key else ("", "")
 
 

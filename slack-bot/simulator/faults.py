@@ -12,7 +12,7 @@ Fault = TypeVar("Fault", "CallFault", "DeliveryFault")
 
 @dataclass
 class CallFault:
-    """How the next calls of one Web API method fail.
+    """The fault of the next calls of one Web API method.
 
     ``error`` is Slack's code; ``ratelimited`` becomes a 429 with ``retry_after`` seconds. ``status`` is a
     plain HTTP status. ``slow_seconds`` delays the call; ``drop`` closes the connection. With ``after``, the

@@ -33,11 +33,11 @@ class Message:
 
     @property
     def from_bot(self) -> bool:
-        """Whether the app posted it."""
+        """Whether the app posted the message."""
         return self.user == workspace.BOT_USER_ID
 
     def is_visible_to(self, user: str) -> bool:
-        """Whether that person sees it."""
+        """Whether that person sees the message."""
         return self.only_for in (None, user)
 
     def payload(self) -> dict[str, Any]:

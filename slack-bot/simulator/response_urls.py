@@ -16,7 +16,7 @@ PREFIX = "/response"
 
 @dataclass
 class ResponseUrl:
-    """Where an answer is posted. ``message_ts`` is the message that was clicked, if any."""
+    """The target of an answer. ``message_ts`` is the message that was clicked, if any."""
 
     channel: str
     user: str

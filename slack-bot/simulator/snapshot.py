@@ -28,7 +28,7 @@ def serialize_workspace(workspace_state: WorkspaceState) -> Json:
 
 
 def screen(workspace_state: WorkspaceState, person: Person, channel: Channel) -> Json:
-    """Return what a person sees while a channel is open."""
+    """Return the visible state of a person while a channel is open."""
     joined = [each for each in workspace_state.channels.values() if person.id in each.members]
     messages = workspace_state.messages.visible(channel.id, person.id)[-MAX_MESSAGES:]
     home = workspace_state.views.homes.get(person.id)

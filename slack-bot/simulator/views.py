@@ -16,7 +16,7 @@ TEXT_FIELDS = ("title", "submit", "close")
 
 @dataclass
 class View:
-    """An open form or a home tab. ``content`` is what the app sent, with all ids filled in."""
+    """An open form or a home tab. ``content`` is the content that the app sent, with all ids filled in."""
 
     id: str
     user: str
@@ -128,7 +128,7 @@ class Views:
         return home
 
     def close(self, view: View) -> None:
-        """Close one form. Those below it stay open."""
+        """Close one form. The forms below it stay open."""
         self._stacks[view.user] = [other for other in self._stacks.get(view.user, []) if other.id != view.id]
 
     def clear(self, user: str) -> None:

@@ -14,7 +14,7 @@ SYSTEM_USER_ID = "USLACKBOT"
 
 @dataclass(frozen=True)
 class Team:
-    """A workspace: the app's own, or one that shares a channel with it."""
+    """A workspace: the app's own, or a workspace that shares a channel with it."""
 
     id: str
     name: str
@@ -51,7 +51,7 @@ class Channel:
 
     @property
     def has_bot(self) -> bool:
-        """Whether the bot is a member."""
+        """Whether the bot is a member of the channel."""
         return BOT_USER_ID in self.members
 
     def is_open_to(self, team: Team) -> bool:

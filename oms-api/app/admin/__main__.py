@@ -29,7 +29,7 @@ DONE, REFUSED, CANNOT = 0, 1, 2
 
 
 class NotMigrated(Exception):
-    """Raised when the database schema is not the one of this version."""
+    """Raised when the database schema is not of this version."""
 
 
 class NoPassword(Exception):

@@ -14,7 +14,7 @@ class UnreadableCredentials(Exception):
 
 
 async def encrypt_broker_credentials(command_context: CommandContext, _: Namespace) -> CommandResult:
-    """Encrypt with the first key of BROKER_KEYS what another key encrypted, for all tenants.
+    """Encrypt again, for all tenants, the secrets that are not encrypted with the first key of BROKER_KEYS.
 
     Raises UnreadableCredentials after those that can be decrypted are encrypted again.
     """

@@ -37,7 +37,7 @@ class StrategyStopped(StrategyFailed):
 
     def __init__(self, reason: str) -> None:
         super().__init__(Failure("Stopped", reason))
-        self.args = (f"The strategy's process was stopped. {reason}",)
+        self.args = (reason,)
 
     @override
     def __reduce__(self) -> tuple[type[Exception], tuple[Failure | str]]:

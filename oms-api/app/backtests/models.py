@@ -21,7 +21,7 @@ IS_UNFINISHED = text("status IN ('queued', 'running')")
 
 
 class BacktestRow(Base):
-    """A backtest: what was asked for, and what became of it.
+    """A backtest: its request, its status and its result.
 
     `progress` is in thousandths. `statistics` is JSON. `leased_until` is the end of the lease of the process
     that runs it.

@@ -86,7 +86,7 @@ class CalendarDayIn(FrozenRequestModel):
         return tuple(LocalHours(hours_in.open, hours_in.close) for hours_in in self.sessions)
 
     def override(self, market: MarketIdentifier, day: date) -> CalendarOverride:
-        """Return what the operator sets."""
+        """Return the override of the calendar on that day."""
         return CalendarOverride(market, day, self.kind, self.to_hours(), self.name, self.source)
 
 

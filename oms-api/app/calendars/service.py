@@ -18,7 +18,7 @@ from app.calendars.sources import ReleasedCalendars
 
 
 class DayChange(NamedTuple):
-    """A date that was set: its row before, None if there was none, and what it is now."""
+    """A date that was set: its previous row, None if there was none, and its current value."""
 
     previous: dict[str, Any] | None
     updated: CalendarOverride
@@ -93,7 +93,7 @@ def serialize_override(override: CalendarOverride) -> dict[str, Any]:
 
 
 def verify_calendars(connection: Connection) -> Iterator[ActionDifference]:
-    """Yield each date that differs from what the operator last set according to the audit log."""
+    """Yield each date that differs from the last value of the operator in the audit log."""
     stored_rows = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
     expected = {
         act.target: (number, act) for number, act in enumerate(list_actions(connection, "calendar.set"), 1)

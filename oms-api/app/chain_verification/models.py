@@ -9,10 +9,10 @@ from app.database import Base, Instant
 
 
 class ChainVerificationRow(Base):
-    """How far a hash chain is verified. `rules.segments.Checkpoint` documents the sequences and hashes.
+    """The verification progress of a hash chain.
 
-    `portfolio_id` is 0 for an audit log. `checked_at` is the end of the last run; `failure` is why the chain
-    was broken then.
+    `rules.segments.Checkpoint` documents the sequences and hashes. `portfolio_id` is 0 for an
+    audit log. `checked_at` is the end of the last run; `failure` states why the chain was broken then.
     """
 
     __tablename__ = "chain_verifications"

@@ -44,7 +44,7 @@ class ChainVerifier:
     def verify(self, lease: Lease) -> None:
         """Verify all chains. Raises ChainsBroken after all of them were read, if one is broken.
 
-        A run that was killed has stored what it verified, and the next one continues there.
+        A run that was killed has stored its progress, and the next run continues there.
         """
         with snapshot(self._engine, ALL_TENANTS) as connection:
             heads, checkpoints = queries.list_heads(connection), queries.list_checkpoints(connection)

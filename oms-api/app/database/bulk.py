@@ -74,7 +74,7 @@ def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) 
 
 
 def execute_writes(connection: Connection, *writes: BulkWrite) -> None:
-    """Run `writes` in order, on PostgreSQL in one round trip. Skip those without rows.
+    """Run `writes` in order, on PostgreSQL in one round trip. Skip writes without rows.
 
     Keep the number of the transaction: see `database.commit_status`.
     """

@@ -1,4 +1,4 @@
-"""Find out what became of a transaction whose COMMIT got no response (PostgreSQL)."""
+"""Find the commit status of a transaction whose COMMIT got no response (PostgreSQL)."""
 
 from enum import StrEnum
 from typing import Any
@@ -40,7 +40,7 @@ def take_transaction_number(connection: Connection) -> str | None:
 
 
 def find_commit_status(connection: Connection, number: str | None) -> CommitStatus:
-    """Return what became of the transaction with that number.
+    """Return the commit status of the transaction with that number.
 
     After a crash or a fail-over that lost the transaction, its number was never given, or is given again:
     COMMITTED may then be true of another transaction.

@@ -112,7 +112,7 @@ def _create_sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: flo
 class _FileGuard:
     """Lets connections open only the file that the first of them opened or created.
 
-    SQLite would put an empty file in the place of one that was moved, and later work on it.
+    If the file was moved, SQLite would create an empty file in its place, and use it.
     """
 
     def __init__(self, file: Path) -> None:

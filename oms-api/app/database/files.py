@@ -23,7 +23,7 @@ class DatabaseFile:
     def find_problem(self) -> str | None:
         """Return a sentence that states why writes would fail or be lost, or None.
 
-        It names no path, since it is public. The first file found is the one that must stay in place.
+        It names no path, since it is public. The first file found must stay in place.
         """
         if self._path is None:
             return None

@@ -1,6 +1,7 @@
 """Column types that keep amounts exact and times timezone-aware on both databases.
 
-SQLite's own NUMERIC is binary floating point and its date types drop the time zone. Both are TEXT there.
+SQLite's own NUMERIC is binary floating point and its date types drop the time zone. On SQLite, these types
+store amounts and times as TEXT.
 """
 
 from datetime import UTC, datetime

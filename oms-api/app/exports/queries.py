@@ -49,7 +49,7 @@ def list_trades(
 ) -> Sequence[Any]:
     """Return trades with the columns of the export, newest first.
 
-    `after` is the id of the last trade of the page before. `only_charged` leaves out those without charges.
+    `after` is the id of the last trade of the page before. `only_charged` leaves out trades without charges.
     """
     conditions = list_period_conditions(filters.since, filters.until)
     if only_charged:

@@ -45,8 +45,8 @@ class _PendingRequest(NamedTuple):
 class PeerConnection(asyncio.Protocol):
     """A connection to the worker of another slot.
 
-    A request is sent at the end of the event loop's iteration if the other worker has none. Others are
-    gathered for GATHER_SECONDS: that worker is writing, and takes what has arrived after its commit.
+    A request is sent at the end of the event loop's iteration if the other worker has none. Further requests
+    are gathered for GATHER_SECONDS: that worker is writing, and reads them after its commit.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class PeerConnection(asyncio.Protocol):
         return True
 
     def _gather(self, frame: bytes) -> None:
-        """Send a frame soon, together with those that follow."""
+        """Send a frame soon, together with the frames after it."""
         self._unsent.append(frame)
         count = len(self._unsent)
         if count == MAX_GATHERED or len(self._pending_requests) == 1:

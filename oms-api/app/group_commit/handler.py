@@ -1,4 +1,4 @@
-"""Define what a writer calls: the handler of its transactions, and the metrics of its batches."""
+"""Define the interfaces that a writer calls: the handler of its transactions and its batch metrics."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

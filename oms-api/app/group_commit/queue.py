@@ -90,7 +90,7 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         self._thread.start()
 
     def close(self, seconds: float = 15.0) -> None:
-        """Accept no more commands, write the queue, and wait for the writer. Refuse what it did not reach."""
+        """Accept no more commands, and wait for the writer. Refuse the commands that it did not write."""
         with self._wake:
             self._closing = True
             self._wake.notify()

@@ -107,7 +107,7 @@ async def ready(components: HealthComponentsDep) -> Response:
 async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
 
-    `brokers` counts the connections of all tenants. Those of your tenant follow by name.
+    `brokers` counts the connections of all tenants. The connections of your tenant follow by name.
 
     It also states whether the hash chains are intact, and in which layers of protection strategies run.
 

@@ -36,7 +36,7 @@ def describe_jobs(reports: Sequence[JobReport]) -> ComponentHealth:
 def describe_alerts(
     price_age_seconds: float | None, last_error: str | None, backlog: int, portfolios: JobReport | None
 ) -> ComponentHealth:
-    """Return the component of alerts: of prices in this process, and of portfolios in the one with the lease.
+    """Return the component of alerts: price alerts of this process, portfolio alerts of the lease holder.
 
     `price_age_seconds` is the time since alerts of prices were checked last, None before the first time.
     """

@@ -129,7 +129,7 @@ def json_body(
 def describe_body(
     model: type[BaseModel], example: dict[str, Any], *, is_required: bool = True
 ) -> dict[str, Any]:
-    """Return what the OpenAPI document says of an operation with this body.
+    """Return the OpenAPI description of an operation with this body.
 
     Raises ValueError if another model has the same name, because the document lists models by name.
     """

@@ -44,7 +44,7 @@ class CsvSender:
 
 
 def send_as_accepted(scope: Scope, send: Send) -> Send:
-    """Return the sender of the responses to a request: one that converts lists if the client prefers CSV."""
+    """Return the sender of the responses to a request. It converts lists if the client prefers CSV."""
     if scope["type"] != "http" or scope["method"] != "GET":
         return send
     accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")

@@ -46,7 +46,7 @@ class Exports:
         media_type: str = JSON_LINES,
         close: Callable[[], None] = lambda: None,
     ) -> StreamingResponse:
-        """Stream what the function returned by `begin` reads. Raises TooMany if no slot is left.
+        """Stream the pieces that the function returned by `begin` reads. Raises TooMany if no slot is left.
 
         `close` is called when the export ends or fails.
         """

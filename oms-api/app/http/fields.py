@@ -104,7 +104,7 @@ PositiveAmount = Annotated[Amount, BeforeValidator(_check_negative), AfterValida
 
 
 def require_storable(amount: Decimal) -> Decimal:
-    """Return the amount. A pydantic error rejects one that the database cannot store exactly."""
+    """Return the amount. Raises a pydantic error if the database cannot store it exactly."""
     if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     return amount

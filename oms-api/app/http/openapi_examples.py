@@ -12,7 +12,7 @@ _NULL = {"type": "null"}
 
 
 def complete_document(document: Schema) -> None:
-    """Add what is missing: descriptions and examples of fields and parameters, and examples of answers."""
+    """Add missing descriptions and examples of fields and parameters, and missing examples of responses."""
     schemas: dict[str, Schema] = document["components"]["schemas"]
     for model, schema in schemas.items():
         for name, field in schema.get("properties", {}).items():

@@ -37,7 +37,7 @@ class InstrumentRow(Base):
 
 
 class InstrumentAliasRow(Base):
-    """An alias of an instrument. What is sent under `alias` is recorded under `symbol`."""
+    """An alias of an instrument. Orders and trades of `alias` are recorded under `symbol`."""
 
     __tablename__ = "instrument_aliases"
     __table_args__ = (

@@ -89,8 +89,8 @@ def get_trading_currency(terms: Instrument, base: str) -> str:
 def get_unlisted_terms(symbol: str) -> Instrument:
     """Return the terms of an unlisted symbol.
 
-    One with a slash is crypto, and so is a known coin against USD, USDT, USDC, EUR or INR with or without a
-    separator ("BTCUSDT", "ETH-EUR").
+    A symbol with a slash is crypto, and so is a known coin against USD, USDT, USDC, EUR or INR with or
+    without a separator ("BTCUSDT", "ETH-EUR").
     """
     is_crypto = "/" in symbol or _COIN_PAIR.fullmatch(symbol) is not None
     return Instrument(symbol, asset_class="crypto" if is_crypto else "equity")

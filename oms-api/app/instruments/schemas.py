@@ -71,7 +71,7 @@ class InstrumentIn(FrozenRequestModel):
 
 
 class InstrumentOut(BaseModel):
-    """An instrument. One that is not `listed` has the smallest tick and lot size."""
+    """An instrument. An instrument that is not `listed` has the smallest tick and lot size."""
 
     symbol: str = Field(examples=["RELIANCE"])
     name: str = Field(examples=["Reliance Industries"], description="Name; empty if none was set")

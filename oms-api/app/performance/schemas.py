@@ -20,7 +20,7 @@ _NET = "net of charges, in `base_currency`; null without such a round trip"
 
 
 class HistoryQuery(RequestModel):
-    """How far back the curve reaches, and the distance of its points."""
+    """The period of the curve, and the distance of its points."""
 
     period: CurvePeriod = Field(CurvePeriod.MONTH, description="A month is 30 days, a year 365")
     interval: CurveInterval | None = Field(

@@ -85,7 +85,7 @@ class RateLimiter:
         return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
-        """Return what was taken since the last call."""
+        """Return the tokens taken since the last call, by bucket."""
         drained = [Taken(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
         for bucket, _ in drained:
             bucket.taken = 0
@@ -93,7 +93,7 @@ class RateLimiter:
         return drained
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Set the shared `level`, less what was taken here since."""
+        """Set the shared `level`, less the tokens taken here since."""
         bucket.refill(self._clock())
         bucket.level = min(bucket.level, level - bucket.taken)
 

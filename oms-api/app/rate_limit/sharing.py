@@ -52,14 +52,14 @@ class Pool(Protocol):
     """Buckets of one process that are shared with other processes."""
 
     def start_recording(self) -> None:
-        """Start to record what is taken."""
+        """Start to record the taken tokens."""
 
     @property
     def has_touched(self) -> bool:
         """Return whether anything was taken since the last `drain`."""
 
     def drain(self) -> list[Taken]:
-        """Return what was taken since the last call."""
+        """Return the tokens taken since the last call, by bucket."""
 
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share."""
@@ -110,10 +110,10 @@ class Sharing:
             await self._redis.aclose()
 
     async def exchange(self) -> None:
-        """Send what was taken and receive the shared levels. With nothing to send, check the connection.
+        """Send the taken tokens and receive the shared levels. With nothing to send, check the connection.
 
-        What was sent is dropped if the exchange fails: the process's own buckets already count it, and it may
-        have arrived.
+        If the exchange fails, the sent counts are dropped: the process's own buckets already include them,
+        and they may have arrived.
         """
         uses = [(pool, count) for pool in self._pools for count in pool.drain()]
         for start in range(0, max(1, len(uses)), _MAX_BUCKETS_PER_CALL):

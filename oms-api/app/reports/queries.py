@@ -302,5 +302,5 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
 
 
 def build_day_insert(rows: Sequence[Row]) -> BulkWrite:
-    """Return the statement that stores days. Those that are already stored do not change."""
+    """Return the statement that stores days. Days that are already stored do not change."""
     return build_insert_missing(_DAILY_STATS, ("tenant_id", "portfolio_id", *StoredDayTotals._fields), rows)

@@ -185,7 +185,7 @@ async def _read_entry_point(readers: Readers, caller: Caller, name: str) -> str 
 async def _halt_strategy(
     status_request: StatusRequest, request: ChangeRequest, services: _Services
 ) -> Response:
-    """Pause or stop a strategy, and cancel its entries; a repeat cancels what is left of them."""
+    """Pause or stop a strategy, and cancel its entries. A repeat cancels the entries that are still open."""
     changes = StatusChanges(
         await _inspect_strategy(services.inspector, services.readers, request.caller, status_request.name)
     )

@@ -160,7 +160,7 @@ class StrategyPatch(FrozenRequestModel):
 
 
 class StartIn(FrozenRequestModel):
-    """Why a strategy is started."""
+    """The reason for starting a strategy."""
 
     reason: Note | None = Field(None, description="Why", examples=["Checked the backtest"])
     acknowledge_error: StrictBool = Field(
@@ -169,7 +169,7 @@ class StartIn(FrozenRequestModel):
 
 
 class ReasonIn(FrozenRequestModel):
-    """Why a strategy is paused or stopped."""
+    """The reason for pausing or stopping a strategy."""
 
     reason: Note | None = Field(None, description="Why", examples=["Unusual prices"])
 

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class CloseCode(IntEnum):
-    """Why the service closes a connection. Codes from 4000 on are the application's (RFC 6455)."""
+    """The reason why the service closes a connection. Codes from 4000 on are the application's (RFC 6455)."""
 
     UNAVAILABLE = 1013
     UNAUTHENTICATED = 4001

@@ -36,7 +36,7 @@ class WebSocketConnection:
         self._websocket = websocket
 
     async def receive(self) -> str | None:
-        """Return the next message. Return "" for one that is not text, and None after the end."""
+        """Return the next message: "" if it is not text, and None after the end."""
         message = await self._websocket.receive()
         return None if message["type"] == "websocket.disconnect" else message.get("text") or ""
 

@@ -60,7 +60,7 @@ class WebhookRow(Base):
 class WebhookDeliveryRow(Base):
     """An event that is sent to an endpoint. `attempts` is a JSON list of the attempts.
 
-    `event_number` is its number in the outbox. `subject` is what the event is about, such as an order.
+    `event_number` is its number in the outbox. `subject` is the subject of the event, such as an order.
     """
 
     __tablename__ = "webhook_deliveries"

@@ -1,4 +1,4 @@
-"""Who may do what: people, sessions, grants, the audit trail, and the wall between tenants."""
+"""Access control: people, sessions, grants, the audit trail, and row-level security of tenants."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,7 +62,7 @@ _NEW = (
 
 
 def upgrade() -> None:
-    """Add what is new, and on PostgreSQL put every table of a tenant behind row-level security."""
+    """Add tables and columns. On PostgreSQL, enable row-level security on every table of tenants."""
     for table, columns in _ADDED.items():
         for column, definition in columns.items():
             op.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")

@@ -1,4 +1,4 @@
-"""What completes orders, risk and the books: latches, and what the other topics below add."""
+"""Additions to orders, risk and the ledger: latches, and the other topics below."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -77,6 +77,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables. What is not cancelled yet stays open."""
+    """Drop the tables. Orders that are not canceled yet stay open."""
     op.drop_table("portfolio_cancellations")
     op.drop_table("cancellations")

@@ -39,7 +39,7 @@ class Breakout(Strategy):
             context.order(symbol, Side.BUY, self.quantity, reason="breakout")
 
     def on_fill(self, context: Context, fill: Fill) -> None:
-        """Protect what was bought with a trailing stop that survives the day."""
+        """Protect the position with a trailing stop that stays valid after the day."""
         if fill.side is Side.BUY:
             percent: Decimal = self.trail_percent
             context.order(

@@ -23,7 +23,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @dataclass(frozen=True)
 class Call:
-    """An operation: how it is asked, and what the document says of it."""
+    """An operation: its request, and its description in the OpenAPI document."""
 
     method: str
     path: str
@@ -31,7 +31,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """How tests name it."""
+        """The name of the operation in tests."""
         return f"{self.method.upper()} {self.path.removeprefix('/api/v1')}"
 
     @property
@@ -85,7 +85,7 @@ class Members:
         return f"slack:{self.team}:U{role.value.upper()}"
 
     def headers(self, role: Role) -> dict[str, str]:
-        """Return what the bot sends for that person."""
+        """Return the headers that the bot sends for that person."""
         return {"X-API-Key": self.key, "X-On-Behalf-Of": self.person(role)}
 
 

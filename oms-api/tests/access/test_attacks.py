@@ -123,7 +123,7 @@ def test_every_denied_request_is_audited(serve):
 
 @contextmanager
 def lock_users(engine):
-    """Another session holds what a newcomer would be written to."""
+    """Lock the table `users` in another session, so that no new person can be written."""
     with unit_of_work(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))

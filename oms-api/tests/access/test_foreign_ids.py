@@ -145,7 +145,7 @@ def list_operations_with_ids(service):
 
 
 def strip_ids(answer, values: list[str]) -> tuple[int, dict[str, str], str]:
-    """Return what a caller could learn, without the ids themselves and the request's."""
+    """Return the status, headers and body without the given ids and the request id."""
     headers = {
         name: text for name, text in answer.headers.items() if name not in {"x-request-id", "ratelimit"}
     }

@@ -7,7 +7,7 @@ from tests.support.service import run_service
 
 
 class Bot:
-    """A desk, and what its bot asks for people."""
+    """A tenant, and the requests of its bot for people."""
 
     def __init__(self, service) -> None:
         self.service, self.api = service, service.create_client()

@@ -38,7 +38,7 @@ class Member:
         self.quantity, self.number = quantity, number
 
     def work(self) -> list[str]:
-        """Return what was seen that is not the desk's own."""
+        """Return the visible trades and quantities that are not of the tenant."""
         with self.client:
             return [strange for turn in range(ROUNDS) for strange in self._run_round(turn)]
 

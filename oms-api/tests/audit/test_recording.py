@@ -190,7 +190,7 @@ def wait_until_blocked(url):
 
 
 def run_together(*works, times):
-    """Run each work so many times in a separate thread; return what they raised."""
+    """Run each function so many times in a separate thread. Return the exceptions."""
     failures, begin = [], threading.Barrier(len(works))
 
     def repeat(work):

@@ -30,7 +30,7 @@ class Clock:
 
 
 class Noted:
-    """A trail with its clock, its database, and what it dropped."""
+    """A trail with its clock, its database, and the numbers of its dropped entries."""
 
     def __init__(self, engine, **how):
         self.engine, self.clock = engine, Clock()

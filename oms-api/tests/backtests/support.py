@@ -28,7 +28,7 @@ def build_blocks(lines: Sequence[str], size: int = 10_000) -> list[BarBlock]:
 
 
 class Scripted(Strategy):
-    """Runs a function at some bars, by their number from 0, and keeps what it hears."""
+    """Runs a function at some bars, by their number from 0, and records its callbacks."""
 
     def __init__(self, steps: dict[int, Step]) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def run_backtest(
 
 
 def run_steps(lines: Sequence[str], steps: dict[int, Step], **settings: Any) -> Scripted:
-    """Run steps, and return the strategy with what it heard."""
+    """Run steps, and return the strategy with its recorded callbacks."""
     strategy = Scripted(steps)
     run_backtest(strategy, lines, **settings)
     return strategy

@@ -1,4 +1,4 @@
-"""Whatever a strategy does, exits never exceed the position that they protect."""
+"""For random actions of a strategy, exits never exceed the position that they protect."""
 
 from datetime import timedelta
 from decimal import Decimal

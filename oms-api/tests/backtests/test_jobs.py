@@ -32,7 +32,7 @@ BACKTEST = {
 
 @pytest.fixture
 def job_runner(service):
-    """Provide what runs the jobs, on simulated bars. Other tests' backtests are run first."""
+    """Provide the job runner on simulated bars, after it has run the backtests of other tests."""
     readers = Readers(service.engine, 1)
     jobs = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), POLICY, utc_now)
     while jobs.run_next():

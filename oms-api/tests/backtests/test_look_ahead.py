@@ -53,7 +53,7 @@ class PeekPrice(PriceIndicator):
 
 
 class PeekMean(SimpleMovingAverage):
-    """Returns the last close of what it gets."""
+    """Returns the last of the given closes."""
 
     @override
     def extend(self, columns: BarColumns):

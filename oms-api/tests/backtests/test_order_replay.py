@@ -123,6 +123,6 @@ def test_blocks_round_trip():
 
 def test_errors_of_strategies_pass_from_the_workers_of_a_sweep():
     failed = StrategyFailed(Failure("ValueError", "no", "mine.py", 3, "on_bar"))
-    for error in (failed, StrategyStopped("It ended by itself.")):
+    for error in (failed, StrategyStopped("The strategy process exited unexpectedly.")):
         copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # as the pool of workers does
         assert (type(copy), str(copy), copy.failure) == (type(error), str(error), error.failure)

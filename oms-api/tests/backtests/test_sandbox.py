@@ -37,7 +37,7 @@ SETTINGS = BacktestSettings(
 
 @pytest.fixture
 def write_strategy(tmp_path, monkeypatch):
-    """Return what writes the body of a strategy's `on_bar` to a separate module."""
+    """Return a function that writes the body of a strategy's `on_bar` to a separate module."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(body, head=""):
@@ -121,7 +121,7 @@ def test_a_process_that_cannot_be_interrupted_is_killed(write_strategy):
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ("os._exit(0)", "It ended by itself"),
+        ("os._exit(0)", "The strategy process exited unexpectedly"),
         ("for descriptor in range(3, 10):\n    try: os.write(descriptor, b'\\x80\\x04' * 4096)\n"
          "    except OSError: pass", "bytes at once; at most"),
         ("engine = sys.modules['app.backtests.service.engine'].BacktestEngine\n"
@@ -163,7 +163,7 @@ def test_killed_child_returns_no_answer(write_strategy):
         SandboxSpec(find_source(write_strategy("pass")), "app.sandbox.child.attempts:prepare", options)
     ) as child:
         child.kill()
-        with pytest.raises(ChildKilled, match="It has ended"):
+        with pytest.raises(ChildKilled, match="The strategy process has ended"):
             child.receive()
         with pytest.raises(ChildKilled):
             child.send(Frame("stop", {}))

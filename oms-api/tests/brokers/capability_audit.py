@@ -1,4 +1,4 @@
-"""Compare an adapter's table with its venue: the venue takes what the table allows, and gets nothing else."""
+"""Compare an adapter's table with its venue: the venue gets only allowed orders, and accepts them."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ def check_capabilities(
     find_refusal: Callable[[BrokerOrder], str | None],
     count_requests: Callable[[], int],
 ) -> None:
-    """Submit the orders. Those that the table refuses must not be sent, and the others must be taken."""
+    """Submit orders. Orders that the table refuses must not be sent; the broker must accept the others."""
     allowed = {item.id for item in orders if find_refusal(item) is None}
     assert allowed
     assert len(allowed) < len(orders)

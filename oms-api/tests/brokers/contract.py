@@ -1,7 +1,7 @@
 """The contract of a broker. A broker's tests inherit from `BrokerContract` and add the broker and its market.
 
-`stage` has the broker, an order that it takes and works without filling, one that it fills at once, and a way
-to let the first one fill.
+`stage` has the broker, an order that it accepts and works without a fill, an order that it fills at once, and
+a function that lets the first order fill.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class BrokerSetup(NamedTuple):
 
 
 def list_event_types(stage: BrokerSetup, order_id: str) -> list[type]:
-    """Return the kinds of what the broker said of an order, in order."""
+    """Return the kinds of the broker's reports of an order, in order."""
     return [
         type(broker_event.event)
         for broker_event in stage.broker.list_events()

@@ -1,4 +1,4 @@
-"""The instruments of a broker are loaded for its tenants. What a person set is left alone."""
+"""The instruments of a broker are loaded for its tenants. Values that a person set do not change."""
 
 from functools import partial
 

@@ -22,7 +22,7 @@ JUBILEE = {
 
 @pytest.fixture(scope="module")
 def own_service(backend, new_database):
-    """Provide a separate service: what the operator sets is for all of its tenants."""
+    """Provide a separate service: calendars of the operator apply to all of its tenants."""
     with run_service(new_database(backend)) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""The job that verifies hash chains finds forged rows, and stores what it has verified."""
+"""The job that verifies hash chains finds forged rows, and stores its progress."""
 
 from contextlib import contextmanager
 from datetime import timedelta
@@ -105,7 +105,7 @@ FORGERIES = [
     ("UPDATE cash_movements SET reason = 'x'", "cash", 1, "hash is"),
     ("UPDATE audit_log SET actor = 'nobody' WHERE sequence = 2", "audit", 2, "hash is"),
 ]
-SHORTER = [  # only what was verified before shows that the end is missing
+SHORTER = [  # only an earlier verification shows that the end is missing
     (
         "UPDATE portfolios SET last_sequence = 2, total_trades = 2, total_buys = 2 WHERE name = 'Growth'",
         *("ledger", 3, "ends at 2"),

@@ -124,7 +124,7 @@ def remove_rows(connection: Connection, **columns: str) -> None:
 
 
 def forge_chain(connection: Connection, portfolio_id: int) -> None:
-    """Give every row of a book the hash that what it says now calls for: the work of a careful forger."""
+    """Compute the hashes of all rows of a portfolio again, as a careful forger does."""
     last = GENESIS
     for row in list(audit.iterate_rows_after(connection, 1, portfolio_id, 0)):
         last = compute_row_hash(row[:-1], last)

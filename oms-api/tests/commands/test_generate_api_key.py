@@ -51,7 +51,7 @@ def test_program_needs_no_settings(tmp_path):
 def test_created_key_is_shown_once_and_stored_hashed(configured_database, engine, capsys):
     assert command.main(["--store", "desk-bot", "--scopes", "trade read"]) == command.DONE
     out = capsys.readouterr().out
-    key = next((word for word in out.split() if parse_key_id(word)), "")  # beside what other threads log
+    key = next((word for word in out.split() if parse_key_id(word)), "")  # beside other log lines
     assert key, out
     with engine.connect() as connection:
         stored = find_key(connection, parse_key_id(key) or "")

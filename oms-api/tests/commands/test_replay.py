@@ -63,7 +63,7 @@ def bars(price_file):
 
 
 class Stub(HTTPServer):
-    """A server that answers with `answers` in turn, then 200, and keeps what it received."""
+    """A server that responds with `answers` in turn, then 200, and records its requests."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), StubHandler)

@@ -20,7 +20,7 @@ def trail(engine):
 
 
 def find_after_tampering(engine, *statements):
-    """Return what is found after the database's owner has changed the trail; nothing of it stays."""
+    """Return the findings after the owner of the database has changed the trail. Roll back the change."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         if connection.dialect.name == "sqlite":
             for verb in ("update", "delete"):

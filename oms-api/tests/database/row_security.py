@@ -1,4 +1,4 @@
-"""The tables that row-level security protects, and what a connection sees of them."""
+"""The tables that row-level security protects, and the rows of them that a connection sees."""
 
 from sqlalchemy import Connection, Table, select
 

@@ -246,7 +246,7 @@ def rewrite_ledger(engine, hash_version):
 
 
 def forget_execution_times(connection):
-    """Take out of the events what the version before did not write."""
+    """Remove the fields of events that the previous version did not write."""
     for number, payload in connection.execute(
         text("SELECT id, payload FROM events WHERE type = 'trade.recorded'")
     ).all():

@@ -85,7 +85,7 @@ def test_tenant_scope_ends_with_its_transaction(two_tenants, tenant_scoped):
     set_tenant_scope(tenant_scoped, [tenant.tenant_id])
     assert find_visible_tenants(tenant_scoped, trades) == {tenant.tenant_id}
     tenant_scoped.commit()
-    with tenant_scoped.connection.cursor() as plain:  # past what SQLAlchemy would add
+    with tenant_scoped.connection.cursor() as plain:  # without the statements of SQLAlchemy
         plain.execute("SELECT count(*), current_setting('app.tenants', true) FROM trades")
         assert plain.fetchone() == (0, "")
 

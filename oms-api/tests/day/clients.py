@@ -26,7 +26,7 @@ from tests.faults.load import Connection
 PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 _OPEN = {"ACCEPTED", "TRIGGERED", "PARTIALLY_FILLED", "HELD"}
-# What the service may say to each kind of request; a 422 is a denial, and bears the order's id.
+# The expected status codes of each kind of request. A 422 is a denial, and has the order's id.
 EXPECTED = {
     "order": {201, 422}, "pair": {201, 422}, "cancel": {200, 409}, "replace": {200, 409, 422},
     "close": {201, 404, 409, 422}, "switch": {200}, "quote": {200}, "sweep": {200}, "read": {200},
@@ -36,7 +36,7 @@ EXPECTED = {
 
 @dataclass
 class Intent:
-    """A request, written down before it is sent, and what was said to it in the end."""
+    """A request, recorded before it is sent, and its final response."""
 
     kind: str
     path: str
@@ -84,7 +84,7 @@ class Journal:
 
     @property
     def tickets(self) -> int:
-        """How many tickets were handed in."""
+        """The number of submitted tickets."""
         return self.counts["tickets"]
 
 
@@ -121,7 +121,7 @@ class Client:
         return intent
 
     def quote(self, symbol: str, body: Any) -> None:
-        """Say what a symbol is quoted at, and remember what a pair was."""
+        """Set the quote of a symbol, and record the rate of a currency pair."""
         if symbol in PAIRS:
             self.journal.rates[symbol].add(body["last"])
         self.send("quote", "PUT", f"/api/v1/quotes/{symbol}", body)
@@ -234,7 +234,7 @@ class Quoter(Actor):
 
 
 class Switcher(Actor):
-    """Turns kill switches, and back; what it leaves in the end is ACTIVE."""
+    """Sets kill switches, and sets them back. In the end, all are ACTIVE."""
 
     @override
     def act(self) -> None:

@@ -23,7 +23,7 @@ Corner = tuple[str, str]  # portfolio, symbol
 
 
 def find_faults(client: Client, journal: Journal) -> list[str]:
-    """Return what is wrong, nothing when all is well."""
+    """Return the violated invariants."""
     orders = {order["id"]: order for order in _load_all(client, "/orders")}
     journal.stands.update(order["status"] for order in orders.values())
     trades = list(_load_all(client, "/trades"))
@@ -135,7 +135,7 @@ def _check_order(order: Row, orders: dict[str, Row]) -> Iterator[str]:
 
 
 def _list_carry(order: Row, orders: dict[str, Row]) -> Decimal:
-    """Return what an order's predecessors had filled; a replacement that was denied replaces nothing."""
+    """Return the filled quantity of the order that this order replaced: 0 if the replacement was denied."""
     before = orders.get(order["replaces"] or "")
     return (
         Decimal(before["filled_quantity"]) if before and before["replaced_by"] == order["id"] else Decimal(0)
@@ -143,7 +143,7 @@ def _list_carry(order: Row, orders: dict[str, Row]) -> Decimal:
 
 
 def _check_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
-    """Compare what orders filled with what the ledger holds, by portfolio, symbol and side."""
+    """Compare filled quantities of orders with the ledger, by portfolio, symbol and side."""
     filled: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     for order in orders.values():
         place = (order["portfolio_name"], order["symbol"], order["side"])

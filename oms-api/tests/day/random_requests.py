@@ -6,7 +6,7 @@ from typing import Any
 
 PORTFOLIOS = [f"Desk {number:02d}" for number in range(40)]
 SYMBOLS = [f"SYM{number:02d}" for number in range(24)]
-# What is traded in another currency than the portfolios' dollars, and the pairs that tell their rates.
+# Symbols in other currencies than the portfolios' dollars, and the currency pairs of their rates.
 FOREIGN = {"SYM20": "INR", "SYM21": "JPY", "SYM22": "INR", "SYM23": "XAG"}
 PAIRS = {"USD/INR": 8_350, "USD/JPY": 15_000, "XAG/USD": 3_000}
 STRATEGIES = (None, None, None, "Momentum", "Pairs")
@@ -39,7 +39,7 @@ def create_opening_prices() -> Prices:
 
 
 def get_terms(currency: str) -> Body:
-    """Return what a symbol is listed with that is traded in that currency."""
+    """Return the listing terms of a symbol that is traded in that currency."""
     return {"tick_size": "0.01", "lot_size": "0.5", "currency": currency}
 
 
@@ -89,7 +89,7 @@ def make_pair(random: Random, prices: Prices, name: str) -> Body:
 
 
 def make_change(random: Random, order: Body) -> Body:
-    """Return what replaces an order: another quantity, and where it has one another limit."""
+    """Return a replacement of an order: another quantity, and sometimes another limit price."""
     changes: Body = {"quantity": random.choice(("1", "3", "7"))}
     if order.get("limit_price") and random.random() < 0.7:
         cents = round(float(order["limit_price"]) * 100)

@@ -85,7 +85,7 @@ class Exchange:
         victim.start()
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill the services that still run."""
         for oms in self._running:
             oms.remove()
 
@@ -163,7 +163,7 @@ def _inject_fault(
 
 
 def _check_invariants(client: Client, prices: dict[str, int]) -> None:
-    """Let prices jump to both sides, then cancel what has not matched."""
+    """Let prices jump to both sides, then cancel the unmatched orders."""
     for percent in (-4, 4):
         for symbol in SYMBOLS:
             client.quote(symbol, build_jumped_quote(prices[symbol], percent))

@@ -1,4 +1,4 @@
-"""POST /day-close/{date}: a day is signed off once, with its figures and what was open."""
+"""POST /day-close/{date}: a day is signed off once, with its figures and its breaks."""
 
 import csv
 import io

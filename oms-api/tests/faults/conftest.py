@@ -35,7 +35,7 @@ class FaultSetup:
         return OmsProcess(database_url or self.database_url, self.logs, fault, **environment)
 
     def assert_books_consistent(self, journal: Journal) -> None:
-        """Neither the judge nor the operator's own proof finds a fault, and no answer took too long."""
+        """Assert that invariant checks and the verify command find no fault, and no response was slow."""
         assert find_faults(journal, self.database_url) == []
         verify_books(self.database_url)
         assert journal.slowest < PROMISED_SECONDS, f"an answer took {journal.slowest:.1f} s"

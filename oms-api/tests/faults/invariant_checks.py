@@ -66,7 +66,7 @@ FLAT: Position = (0, 0, 0)
 
 
 def find_faults(journal: Journal, database_url: str) -> list[str]:
-    """Return what is wrong, nothing when all is well."""
+    """Return the violated invariants."""
     tables = _read(database_url, ("trades", "portfolios", "positions", "events"))
     faults = [f"unexpected answer: {answer}" for answer in journal.unexpected]
     faults += _check_journal(journal, tables["trades"])
@@ -170,7 +170,7 @@ class _Book:
         self._at, self._trade_id = row["created_at"], row["trade_id"]
 
     def _remove_field(self, reversal: Row) -> Position:
-        """Replay the symbol up to the reversal, without what was undone by then."""
+        """Replay the symbol up to the reversal, without the trades that are reversed by then."""
         past = [row for row in self._rows[: reversal["sequence"]] if row["symbol"] == reversal["symbol"]]
         undone = {row["reverses"] for row in past}
         position = FLAT

@@ -39,7 +39,7 @@ class Journal:
         self._reversible: list[str] = []
 
     def record_intent(self, key: str, path: str, body: dict[str, Any]) -> Intent:
-        """Write down what is about to be sent."""
+        """Record a request before it is sent."""
         intent = Intent(key, path, body)
         with self._lock:
             assert key not in self.intents, f"{key} is used twice by the client"
@@ -87,6 +87,6 @@ class Journal:
             return [intent for intent in self.intents.values() if intent.unresolved]
 
     def acknowledged(self) -> list[Intent]:
-        """Return what was acknowledged."""
+        """Return the acknowledged requests."""
         with self._lock:
             return [intent for intent in self.intents.values() if intent.acknowledged]

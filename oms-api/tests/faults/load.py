@@ -70,7 +70,7 @@ class Connection:
 
 
 class Sender:
-    """Sends intents over one connection and writes down what is answered."""
+    """Sends intents over one connection and records the responses."""
 
     def __init__(self, journal: Journal, port: int) -> None:
         self.journal = journal

@@ -120,7 +120,7 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 
 class OmsProcess:
-    """The service as a separate process; `fault` names what `tests.faults.sabotaged_service` does to it."""
+    """The service as a separate process; `fault` names the fault of `tests.faults.sabotaged_service`."""
 
     def __init__(self, database_url: str, logs: Path, fault: str = "", **environment: str) -> None:
         self.home = HERE  # the folder of its source
@@ -186,7 +186,7 @@ class OmsProcess:
         assert self.process.wait(seconds) == -signal.SIGKILL, self.log()[-3000:]
 
     def log(self) -> str:
-        """Return what it logged."""
+        """Return the log of the process."""
         return self._logs.read_text(errors="replace")
 
     def remove(self) -> None:

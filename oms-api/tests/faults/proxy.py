@@ -12,7 +12,7 @@ _CHUNK = 65536
 
 
 class NetworkFault(Enum):
-    """Where the network breaks."""
+    """The place where the network breaks."""
 
     NOWHERE = "it does not"
     BEFORE_COMMIT = "the connection is cut; COMMIT never reaches the server"

@@ -39,7 +39,7 @@ class Load:
     def __init__(self, oms: OmsProcess) -> None:
         self._oms = oms
         self._stop = threading.Event()
-        self.recorded: dict[str, str | None] = {}  # None: no answer, or one that does not say 201
+        self.recorded: dict[str, str | None] = {}  # None: no response, or a status other than 201
         self.slowest = 0.0
         self.unexpected: list[object] = []
 

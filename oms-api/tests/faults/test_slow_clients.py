@@ -69,7 +69,7 @@ def connect_client(service: Process, sent: bytes = b"") -> socket.socket:
 
 
 def read_rest(client: socket.socket) -> bytes:
-    """Return what comes until the server closes the connection."""
+    """Return the bytes that arrive until the server closes the connection."""
     received = b""
     while piece := client.recv(65536):
         received += piece
@@ -77,7 +77,7 @@ def read_rest(client: socket.socket) -> bytes:
 
 
 def send_slowly(client: socket.socket, piece: bytes) -> bytes:
-    """Send the same piece again and again until the server answers or hangs up; return what it said."""
+    """Send the same piece again and again until the server responds or closes. Return its response."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     try:
         while is_silent(client, 0.02):
@@ -215,7 +215,7 @@ def is_held(client: socket.socket) -> bool:
 
 
 def test_client_that_does_not_read_is_disconnected(service_with_short_timeouts):
-    """The answers are larger than what the system keeps for one that does not read."""
+    """The responses are larger than the socket buffers of a client that does not read."""
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect_client(service_with_short_timeouts, request * 100) as client:
         assert not is_silent(client, PATIENCE_SECONDS)  # it answers, and nobody reads that

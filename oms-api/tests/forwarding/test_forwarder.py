@@ -39,7 +39,7 @@ class Worker:
 
 
 class Request:
-    """A request of a client of a worker, and what became of it."""
+    """A request of a client of a worker, and its result."""
 
     def __init__(self, body):
         self.result_future = asyncio.get_running_loop().create_future()
@@ -111,7 +111,7 @@ def test_a_request_is_answered_by_the_worker_of_its_partition(tmp_path):
 
 
 def test_requests_that_follow_one_another_are_sent_together(tmp_path, monkeypatch):
-    """The first one is sent immediately. The others wait for each other while it has no answer."""
+    """The first request is sent immediately. Later requests are gathered until it has a response."""
     monkeypatch.setattr(peer_connection, "GATHER_SECONDS", 30)
     monkeypatch.setattr(peer_connection, "MAX_GATHERED", 3)
 

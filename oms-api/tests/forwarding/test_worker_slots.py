@@ -1,4 +1,4 @@
-"""Each worker process has its own slot, and the next process gets the slot of one that ended."""
+"""Each worker process has its own slot, and the next process gets the slot of a process that ended."""
 
 import os
 import stat

@@ -99,7 +99,7 @@ def run_writer(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
 
 
 def read_notes(engine) -> list[str]:
-    """Return what was written, in order."""
+    """Return the written notes, in order."""
     order = "rowid" if engine.dialect.name == "sqlite" else "ctid"
     with engine.connect() as connection:
         return list(connection.execute(text(f"SELECT note FROM notes ORDER BY {order}")).scalars())  # noqa: S608  # ours

@@ -18,7 +18,7 @@ def patient_writer(monkeypatch):
 
 
 def serve_callers(engine, callers, **limits):
-    """Let callers come to a writer and return the batches that it made of what they brought."""
+    """Let callers send commands to a writer, and return its batches."""
     handler = NoteHandler()
     with run_writer(engine, handler, **limits) as writer:
 

@@ -131,7 +131,7 @@ def test_one_failing_command_costs_a_logarithmic_number_of_transactions(engine, 
 
 
 def test_transient_failure_costs_one_more_transaction(engine):
-    """Another process bound a key meanwhile: the second look finds it."""
+    """Another process stored the key in the meantime: the second transaction finds it."""
     handler = NoteHandler()
     works = ["once", *map(str, range(100))]
     with run_writer(engine, handler, batch_limit=250) as writer:
@@ -143,7 +143,7 @@ def test_transient_failure_costs_one_more_transaction(engine):
         submit_all(writer, ["next"])
     assert handler.batches == [works, works, ["next"]]
     first, second, third = handler.retained
-    assert first is second  # what a handler keeps between the attempts
+    assert first is second  # the data that a handler keeps between the attempts
     assert third is not first
 
 

@@ -26,7 +26,7 @@ TRADE, TICKET = build_trade_body(gmv=None, price="175"), build_ticket_body()
 
 @st.composite
 def draw_bodies(draw: st.DrawFn, model: type[BaseModel], good: dict[str, str]) -> bytes:
-    """Draw a body: the good one with some fields left out, repeated, replaced or added, in any order."""
+    """Draw a body: the good body with some fields left out, repeated, replaced or added, in any order."""
     names = [*model.model_fields, "qty", "SYMBOL", "symb\\u006fl"]
     fields = [(name, json.dumps(value)) for name, value in good.items() if draw(st.integers(0, 9))]
     changed = draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(VALUES)), max_size=3))

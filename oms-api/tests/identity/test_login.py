@@ -249,7 +249,7 @@ def test_known_addresses_persist_across_restarts_and_processes(
 
 
 def count_queries_of_refusal(services, credentials):
-    """Return how many queries a refused login makes, and what its refusal says."""
+    """Return the number of queries of a refused login, its sentence, and the seconds to wait."""
     queries: list[str] = []
     listen = lambda *args: queries.append(args[2])  # noqa: E731  # to be taken off again
     event.listen(services.engine, "before_cursor_execute", listen)

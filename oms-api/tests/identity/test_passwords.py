@@ -143,7 +143,7 @@ def test_password_rejection_names_the_field_and_the_reason():
     assert "iloveyou2" not in str(caught.value)
 
 
-# How they are hashed
+# Hashing of passwords
 
 
 def test_password_matches_only_its_own_hash(password_checker):

@@ -38,7 +38,7 @@ def log_out(services, caller, client=LAPTOP):
 
 
 def count_statements(services, work):
-    """Return how many statements the work takes, and what it gives."""
+    """Return the result of the function, and the number of its statements."""
     statements = []
 
     def listen(*arguments):

@@ -164,7 +164,7 @@ def test_clients_are_distinguished_by_network_and_user_agent():
 
 
 def exchange_counts(*pools):
-    """Do what Redis does for one bucket of each name: add up what was taken everywhere."""
+    """Emulate Redis for one bucket of each name: add up the tokens that all pools took."""
     drained = [(pool, drained_tokens) for pool in pools for drained_tokens in pool.drain()]
     for name in {drained_tokens.bucket.name for _, drained_tokens in drained}:
         of_bucket = [

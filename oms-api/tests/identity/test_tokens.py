@@ -344,7 +344,7 @@ def test_oversized_refresh_token_is_rejected():
         verify_refresh_token("oms-refresh." + "1" * 1_000_000, RING)
 
 
-# What a refresh token means now
+# The validity of a refresh token
 
 
 STATE = SessionState(4, "c" * 64, NOON, NOON + timedelta(days=30), revoked=False)

@@ -82,7 +82,7 @@ def read_tables(timed_service):
 
 @pytest.fixture
 def two_processes(timed_service, clock):
-    """Provide the engine and the jobs of two processes, which do not know what the other remembers."""
+    """Provide the engine and the jobs of two processes that share no memory."""
     with job_process(timed_service, clock) as first, job_process(timed_service, clock) as other:
         yield first, other
 

@@ -22,7 +22,7 @@ def fail_job(_):
 
 @pytest.fixture
 def metrics_of_runs(engine):
-    """Provide the metrics of a worker that has run two jobs, one of which fails."""
+    """Provide the metrics of a worker that has run two jobs. One job fails."""
     metrics = Metrics()
     jobs = [Job("good", PERIOD, lambda _: None), Job("bad", PERIOD, fail_job)]
     runner = JobRunner(engine, jobs, lambda: NOON, metrics.count_job_run)

@@ -1,4 +1,4 @@
-"""Cash that is deposited, withdrawn and transferred: what moved it, what is settled, what can be spent."""
+"""Deposits, withdrawals and transfers of cash: movements, settled cash, and buying power."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor

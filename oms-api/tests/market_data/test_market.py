@@ -22,7 +22,7 @@ OTHER_AAPL, OTHER_MSFT = InstrumentKey(2, "AAPL"), InstrumentKey(2, "MSFT")  # o
 
 
 class Followed(SimulatedSource):
-    """Remembers what it is to follow."""
+    """Records the symbols that it must follow."""
 
     def __init__(self):
         super().__init__("seed")

@@ -20,7 +20,7 @@ from tests.support.processes import run_process
 
 
 class Feed(ManualSource):
-    """A feed that quotes what is followed at the price that the test sets."""
+    """A feed that quotes the followed symbols at the price that the test sets."""
 
     name = "feed"
 

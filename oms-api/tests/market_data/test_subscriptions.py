@@ -22,7 +22,7 @@ PATH = "/market-data/subscriptions"
 
 
 class SilentSource(ManualSource):
-    """A price source that answered last a minute ago. It notes what it follows."""
+    """A price source that answered last a minute ago. It records the symbols that it follows."""
 
     name = "silent"
 

@@ -1,4 +1,4 @@
-"""The OMS in processes of its own at the stand-ins of three brokers, and what cuts its connections."""
+"""The OMS in separate processes at the stand-ins of three brokers, and faults that cut its connections."""
 
 import random
 import secrets
@@ -37,7 +37,7 @@ FINAL = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "DENIED", "REPLA
 
 
 class Account(NamedTuple):
-    """A portfolio, its broker, what it trades there, and the fields of its orders."""
+    """A portfolio, its broker, its symbol, and the fields of its orders."""
 
     portfolio: str
     currency: str
@@ -234,7 +234,7 @@ class Trader:
             self._replace(account, self.draw.choice(recent))
 
     def _cancel_all(self, account: Account) -> None:
-        """Cancel what rests far from the price, which our own market orders would meet."""
+        """Cancel the working orders far from the price, which our own market orders would match."""
         for order in self.installation.get("/orders", open="true", portfolio=account.portfolio):
             self.installation.send("POST", f"/orders/{order['id']}/cancel", {})
 
@@ -301,7 +301,7 @@ class Saboteur:
         ]
 
     def act(self) -> None:
-        """Repair what is due, then break something."""
+        """Run the due repairs, then inject a fault."""
         now = time.monotonic()
         due_repairs = [repair for at, repair in self._repairs if at <= now]
         self._repairs = [(at, repair) for at, repair in self._repairs if at > now]

@@ -10,7 +10,7 @@ from tests.order_routing.scripted_broker import RoutingHarness
 def set_exits(
     routing: RoutingHarness, take_profit: int | None, stop_loss: int | None, limit: int | None = None
 ) -> None:
-    """Set the exits; `limit` is that of the stop-loss. None removes an exit."""
+    """Set the exits. `limit` is the limit price of the stop-loss. None removes an exit."""
     target = None if take_profit is None else Target(Decimal(take_profit))
     stop = (
         None

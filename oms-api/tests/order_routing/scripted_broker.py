@@ -84,7 +84,7 @@ class ScriptedBroker(PaperBroker):
         return [] if self.is_silent else super().list_events(after)
 
     def list_execution_charges(self) -> Sequence[Charged]:
-        """Return what the broker charged for all executions."""
+        """Return the charges of the broker for all executions."""
         return self.charges
 
     def report(self, *events: BrokerEvent) -> None:
@@ -187,7 +187,7 @@ class RoutingHarness:
         return self.harness.get_order(order)
 
     def list_executions(self) -> list[tuple[Any, ...]]:
-        """Return (execution id, quantity) of what is booked."""
+        """Return (execution id, quantity) of the booked executions."""
         return self.harness.query("SELECT execution_id, quantity FROM executions ORDER BY execution_id")
 
     def list_open_requests(self) -> list[tuple[Any, ...]]:

@@ -51,7 +51,7 @@ def fill_order(routing, order, quantity, price="90"):
 
 
 def check_protection(routing, quantity):
-    """Check that what rests at the broker closes the position, and no more."""
+    """Check that the working orders at the broker close the position, and no more."""
     resting = [order for order in routing.broker.open_orders() if order.side == "SELL"]
     assert sum(order.leaves for order in resting) == quantity
 

@@ -1,6 +1,6 @@
-"""Exits that we emulate, over the adapters of Alpaca and Kite: at most the position rests at the broker.
+"""Emulated exits, over the adapters of Alpaca and Kite: at most the position works at the broker.
 
-`test_emulated_exits` has all cases, on a scripted broker. These run through the real protocols.
+`test_emulated_exits` has all cases, on a scripted broker. These tests use the real protocols.
 """
 
 import random
@@ -22,7 +22,7 @@ FAULTS = ("cut_before", "cut_after", "status", "status_after")
 
 @dataclass
 class Venue:
-    """The OMS at a stand-in, and what both have."""
+    """The OMS at a stand-in, and the state of both."""
 
     routing: RoutingHarness
     stand_in: Any

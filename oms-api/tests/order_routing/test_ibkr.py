@@ -662,8 +662,8 @@ def trade_brackets_at_random(draw, routing, tws, count):
 def move_price(routing, tws, bid):
     """Quote a price to both sides. No quote lets exits sell more than is held.
 
-    Exits that TWS keeps have the quantity of their entry until they are cut, and one that joined its pair
-    after a fill has its former quantity until it is canceled. The price waits for both.
+    Exits that TWS keeps have the quantity of their entry until they are cut. An exit that joined its
+    pair after a fill has its former quantity until it is canceled. The price waits for both.
     """
 
     def quote():
@@ -690,7 +690,7 @@ def list_uncut_exits(orders):
 
 
 def list_larger_exits(orders):
-    """Return the exits with more left to sell than the other one of their OCA group."""
+    """Return the exits with a larger leaves quantity than the other exit of their OCA group."""
     pairs = permutations([order for order in orders if order.is_open and order.oca_group], 2)
     return [
         order

@@ -62,7 +62,7 @@ def list_open_orders(installation: Installation) -> list[dict[str, str]]:
 
 
 def close_all_orders(installation: Installation) -> None:
-    """Cancel what is open, until nothing is."""
+    """Cancel open orders until none is open."""
 
     def is_over() -> bool:
         installation.move_prices()

@@ -8,7 +8,7 @@ def list_exits(api, order):
 
 
 def list_exit_leaves(api, order):
-    """Return what the take-profit and the stop-loss may still fill."""
+    """Return the leaves quantities of the take-profit and the stop-loss."""
     return tuple(list_exits(api, order)[role]["leaves_quantity"] for role in ("take_profit", "stop_loss"))
 
 

@@ -1,4 +1,4 @@
-"""Orders that wait for approval: what waits, who decides, and what has changed meanwhile."""
+"""Orders that wait for approval: their conditions, their approvers, and changes in the meantime."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

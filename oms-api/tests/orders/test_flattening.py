@@ -162,5 +162,5 @@ def test_interrupted_flatten_continues_under_its_idempotency_key(market, monkeyp
     assert len(post_flatten(market, key="F")["closed"]) == 1
     market.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE"})
     market.buy("10", "100")
-    assert post_flatten(market, key="F") is None  # what was bought on purpose since is kept
+    assert post_flatten(market, key="F") is None  # a position that was bought on purpose since then is kept
     assert market.get("/positions").json()[0]["quantity"] == "10"

@@ -23,7 +23,7 @@ KITE = {
 
 
 def list_messages(answer):
-    """Return what is said of each field of a refused request."""
+    """Return the message for each field of a refused request."""
     assert answer.status_code == 422, answer.text
     return {error["field"]: error["message"] for error in answer.json()["errors"]}
 

@@ -1,4 +1,4 @@
-"""HALTED cancels what opens or increases a position; exits stay, and may be tightened."""
+"""HALTED cancels orders that open or increase a position. Exits stay, and may be tightened."""
 
 import asyncio
 from contextlib import nullcontext

@@ -203,7 +203,7 @@ def subtract_counts(connection, before):
 
 
 def count_reads(connection):
-    """Return by table what this session has read and the server has not added up yet."""
+    """Return the reads of this session by table that the server has not added up yet."""
     rows = "coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
     row_counts = connection.execute(text(f"SELECT relname, {rows} FROM pg_stat_xact_user_tables"))  # noqa: S608  # ours
     return dict(tuple(row) for row in row_counts)

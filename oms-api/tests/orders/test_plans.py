@@ -97,7 +97,7 @@ def _insert(connection, table, columns, count, exact):
 
 
 def explain_first_statement(connection, statement_part):
-    """Return what a list finds, and how the database goes about its first statement."""
+    """Return the rows of a list, and the query plan of its first statement."""
     statements = []
 
     def note(_connection, _cursor, statement, parameters, *_rest):

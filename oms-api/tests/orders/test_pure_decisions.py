@@ -109,12 +109,12 @@ class Decisions(RuleBasedStateMachine):
         return self.context.order_store.created
 
     def pick_order_id(self, number: int) -> str:
-        """Return the id of one of the last orders, or one that does not exist."""
+        """Return the id of one of the last orders, or an unknown id."""
         ids = [order.id for order in self.orders][-8:]
         return ids[number] if number < len(ids) else "O-unknown"
 
     def decide(self, command: Command) -> Any:
-        """Load what the command needs, and decide. A command that is refused must not change the state."""
+        """Load the state for the command, and decide. A refused command must not change the state."""
         context, loaded = self.context, self.context.loaded
         self.now = context.now = self.now + timedelta(seconds=1)
         loaded.portfolios_by_order = {order.key: self.portfolio_key for order in self.orders}

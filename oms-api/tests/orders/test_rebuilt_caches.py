@@ -47,7 +47,7 @@ def test_running_process_reloads_after_a_rebuild(harness, damage):
 
 
 def test_running_process_reloads_after_a_rebuild_without_findings(harness):
-    """Whoever repaired the row by hand left no version: the next rebuild writes it."""
+    """A manual repair of the row sets no version. The next rebuild writes the version."""
     harness.place_order()
     run_statement(harness, DAMAGES[0])
     harness.restart()

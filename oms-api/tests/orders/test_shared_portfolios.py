@@ -125,7 +125,7 @@ def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared_databa
 
 
 def record_query_results(monkeypatch, module, name, results):
-    """Add what a query returns to `results`."""
+    """Add the rows of a query to `results`."""
     query = getattr(module, name)
 
     def watched(*arguments):

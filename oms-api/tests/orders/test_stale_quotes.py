@@ -50,7 +50,7 @@ def harness(engine, feed):
 
 
 def check_quotes(harness, feed, symbol="AAPL"):
-    """Return what the market watcher does with a symbol that an order waits for."""
+    """Return the outcome of the market watcher for a symbol with a working order."""
     (outcome,) = harness.run(
         MatchQuote(harness.tenant, feed.quotes[symbol], harness.now.isoformat(), is_new=False)
     )

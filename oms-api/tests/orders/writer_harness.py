@@ -175,7 +175,7 @@ class WriterHarness:
         )
 
     def expire_orders(self) -> None:
-        """End what is over by now."""
+        """Expire the due orders."""
         self.run(ExpireOrders(self.tenant, format_timestamp(self.now)))
 
     def close_position(self, symbol: str = "AAPL", quantity: str | None = None, **fields: Any) -> Any:
@@ -202,7 +202,7 @@ class WriterHarness:
             return find_orders_by_id(connection, [order.key])[0]
 
     def query(self, statement: str) -> list[Any]:
-        """Return what a statement finds; `:tenant` in it is this harness's."""
+        """Return the rows of a statement. `:tenant` is the tenant of this harness."""
         parameters = {"tenant": self.tenant} if ":tenant" in statement else {}
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(statement), parameters)]

@@ -26,7 +26,7 @@ def set_switch(
 
 
 def set_quote(api: ApiClient, symbol: str = "AAPL", **changes: Any) -> None:
-    """Say what the symbol can be bought and sold at: 99 and 101 unless changed."""
+    """Set the quote of a symbol: bid 99 and ask 101 unless changed."""
     response = api.put(f"/quotes/{symbol}", {"bid": "99", "ask": "101", "last": "100"} | changes)
     assert response.status_code == 200, response.text
 

@@ -179,7 +179,7 @@ def test_switch_requires_the_risk_role_and_stops_one_tenant_only(service, api):
 
 
 def test_halt_applies_immediately_in_another_process(service, api, serve_another):
-    """The other process has read the switches a moment ago, and obeys the halt on the very next order."""
+    """Another process that has just read the switches applies the halt to its next order."""
     set_quote(api)
     other = serve_another(api)
     assert post_order(other).status_code == 201
@@ -220,7 +220,7 @@ def test_halt_applies_under_load(api):
 
 
 def test_halt_is_answered_while_a_portfolio_is_locked(service, api, backend):
-    """It acts on all the others, names the one that is held, and reaches that one as soon as it is let go."""
+    """The halt applies to all others, names the locked portfolio, and applies to it once it is unlocked."""
     if backend == "sqlite":
         return  # there is one lock there, and nobody can trade while it is held
     api.record_trade(portfolio_name="Held")
@@ -292,7 +292,7 @@ def test_strategy_halt_waits_for_running_batches(service, api, backend):
 
 
 def test_halt_reaches_a_portfolio_that_is_being_created(service, api, backend):
-    """Whoever makes it has read the switches before the turn, and commits after it."""
+    """Its creator has read the switches before the change, and commits after it."""
     if backend == "sqlite":
         return  # there is one lock there
     api.record_trade(portfolio_name="Held")

@@ -62,7 +62,7 @@ def test_no_latch_queries_run_without_a_limit(quoted_api, monkeypatch):
         assert work.statements
         return [statement for statement in work.statements if "latches" in statement or "limits" in statement]
 
-    # Another service of this process may read its own beside one of them.
+    # Another service of this process may read its controls at the same time.
     assert min((read_controls() for _ in range(3)), key=len) == []
 
 
@@ -164,7 +164,7 @@ def test_latch_does_not_block_bracket_exits(quoted_api):
 def test_bracket_exits_are_not_counted(quoted_api):
     put_limit(quoted_api, "REPEATED_EXECUTIONS", "3")
     entry = place_bracket(quoted_api, "104")
-    set_quote(quoted_api, bid="94", ask="95", last="95")  # one that counts
+    set_quote(quoted_api, bid="94", ask="95", last="95")  # an execution that counts
     set_quote(quoted_api, bid="104", ask="106", last="104")  # and its exit
     execute_orders(quoted_api, 1, strategy="momentum")
     assert [leg["status"] for leg in quoted_api.get_order(entry)["legs"]] == ["FILLED"]

@@ -109,6 +109,6 @@ def test_consumption_during_a_synchronization_is_sent_in_the_next_one():
     [(bucket, number)] = rate.drain()
     assert (number, rate.has_touched) == (2, False)
     assert is_passing(rate)
-    rate.update_level(bucket, 3.0)  # of all processes, without the one that was taken meanwhile
+    rate.update_level(bucket, 3.0)  # of all processes, without the token taken in the meantime
     assert send_burst(rate) == 2
     assert [drained.number for drained in rate.drain()] == [3]

@@ -23,7 +23,7 @@ def get_denial(answer):
 
 
 def get_own_name(api):
-    """How lists name the desk's key."""
+    """Return the name of the tenant's key in lists."""
     keys = api.get("/api-keys").json()
     return f"key:{keys[0]['name']}"
 

@@ -38,11 +38,11 @@ def test_missing_layer_is_reported(capsys, monkeypatch):
 
 def test_child_that_does_not_start_is_reported(capsys, monkeypatch):
     def fail():
-        raise SandboxError("It ended by itself.")
+        raise SandboxError("The strategy process exited unexpectedly.")
 
     monkeypatch.setattr("app.sandbox.__main__.run_attempts", fail)
     assert main([]) == CANNOT
-    assert capsys.readouterr().err == "It ended by itself.\n"
+    assert capsys.readouterr().err == "The strategy process exited unexpectedly.\n"
 
 
 def test_a_machine_without_the_kernel_interfaces_offers_fewer_layers(monkeypatch):

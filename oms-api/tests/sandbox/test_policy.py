@@ -1,4 +1,4 @@
-"""Where the machine has too few layers of protection, only the examples and trusted code run."""
+"""On machines with too few layers of protection, only the examples and trusted code run."""
 
 import pytest
 

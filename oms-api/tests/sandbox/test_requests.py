@@ -27,7 +27,7 @@ class Mine(Strategy):
 
 @pytest.fixture
 def start_child(tmp_path, monkeypatch):
-    """Return what starts a child with the code in a package."""
+    """Return a function that starts a child with the code in a package."""
     folder = tmp_path / "answering_code"
     folder.mkdir()
     (folder / "__init__.py").write_text("", encoding="utf-8")
@@ -56,7 +56,7 @@ def test_a_slow_answer_and_a_wrong_one_end_the_child(start_child):
     ):
         send_request(child, {"n": 5})
     with start_child() as child:
-        with pytest.raises(InvalidFrame, match="something else than a reply"):
+        with pytest.raises(InvalidFrame, match="a message that is not a reply"):
             send_request(child, {"n": -1})
         with pytest.raises(ChildKilled):
             send_request(child, {"n": 2})

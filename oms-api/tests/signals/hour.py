@@ -39,7 +39,7 @@ class Installation:
         self.hook_path = ""
 
     def start(self) -> None:
-        """Start everything, and create what the signals need."""
+        """Start all programs, and create the hook, the portfolio and the webhook of the signals."""
         for service in self.services:
             service.start(ready=False)
             service.wait_ready(START_SECONDS)
@@ -61,13 +61,13 @@ class Installation:
         return content
 
     def register_receiver(self) -> str:
-        """Register the receiver, as it does at its start: what is pending is sent at once."""
+        """Register the receiver, as it does at its start: pending events are sent at once."""
         url = f"http://127.0.0.1:{self.receiver_port}/"
         webhook = self.call("PUT", "/webhooks/by-name/receiver", {"url": url, "event_types": ["signal.*"]})
         return str(webhook.get("secret", ""))
 
     def keep_running(self) -> None:
-        """Start what has ended."""
+        """Start the programs and services that have ended."""
         for program in self.programs:
             program.keep_running()
         for service in self.services:

@@ -160,7 +160,7 @@ class FailingIntake:
 
 
 def read_repeatedly(redis_server, intake, monkeypatch):
-    """Let a consumer read several times, which claims what others left pending at once."""
+    """Let a consumer read several times, which immediately claims entries that others left pending."""
     changes = {"CLAIM_AFTER_MILLISECONDS": 0, "BLOCK_MILLISECONDS": 1, "CLAIM_SECONDS": 0.0}
     for name, value in (changes | {"RETRY_SECONDS": 0.01}).items():
         monkeypatch.setattr(stream_reader, name, value)
@@ -188,7 +188,7 @@ def test_entries_of_a_dead_consumer_are_claimed(redis_client, redis_server, monk
 
 
 def test_entry_that_fails_again_and_again_is_given_up(redis_client, redis_server, monkeypatch):
-    """An unexpected error leaves an entry pending; the fifth delivery buries it. Others are not affected."""
+    """An unexpected error leaves an entry pending; the fifth delivery gives it up. Other entries continue."""
     for text in ("good", "poison", "late", "unwritable", "better"):
         redis_client.xadd(STREAM, {"data": text})
     intake = FailingIntake()

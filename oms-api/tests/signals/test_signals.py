@@ -1,4 +1,4 @@
-"""Signals over REST: stored once, ordered once, and shown with what became of them."""
+"""Signals over REST: stored once, ordered once, and shown with their outcome."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

@@ -126,7 +126,7 @@ def test_flood_of_orders_without_a_limit_pauses_the_strategy_too(setup, monkeypa
     monkeypatch.setattr("app.strategies.service.order_gateway.MAX_MESSAGES_PER_MINUTE", 2)
     run_inputs(setup, [build_bar_input(0), build_bar_input(1), build_bar_input(2)])
     assert (setup.shown["status"], setup.shown["reason"]) == (
-        *("PAUSED", "It sent more than 2 messages in a minute."),
+        *("PAUSED", "The strategy sent more than 2 messages in a minute."),
     )
     assert len(setup.orders) == 2
 

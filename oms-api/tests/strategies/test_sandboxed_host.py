@@ -1,4 +1,4 @@
-"""Strategies on paper in a sandbox: the same results, and one that misbehaves harms nobody."""
+"""Strategies on paper in a sandbox: the same results, and no harm from a faulty strategy."""
 
 import logging
 import os
@@ -70,12 +70,12 @@ def test_orders_state_restart_and_replay_equal_a_strategy_in_this_process(api, l
     ("act", "status", "problem"),
     [
         ("fail", "ERROR", "ValueError: no more bars (hostile.py, line "),
-        ("loop", "ERROR", "CallbackTooLong: It used more than 0.3 s of processor time. (hostile.py, line "),
+        ("loop", "ERROR", "CallbackTooLong: A callback used more than 0.3 s of processor time. (hostile.py"),
         ("leak", "ERROR", "MemoryError:  (hostile.py, line "),
-        ("flood", "PAUSED", "It wanted 1100 orders at once; at most 1000 may be."),
-        ("leave", "ERROR", "The strategy's process was stopped. It ended by itself."),
-        ("send_junk", "ERROR", "The strategy's process was stopped. It sent "),
-        ("answer_twice", "ERROR", "It sent something else than a reaction to its input."),
+        ("flood", "PAUSED", "The strategy sent 1100 order commands at once; at most 1000 are allowed."),
+        ("leave", "ERROR", "The strategy process exited unexpectedly."),
+        ("send_junk", "ERROR", "The strategy process sent "),
+        ("answer_twice", "ERROR", "The strategy process sent a message that is not a reaction to its input."),
         ("fill_state", "ERROR", "at most 1000000 are allowed"),
         ("store_object", "ERROR", "InvalidState: `context.state` must hold JSON values only"),
         ("print_without_end", "ERROR", "CallbackTooLong: "),
@@ -119,7 +119,7 @@ def test_another_strategy_and_orders_go_on_while_one_loops(api, loop):
     thread.join()
     session.close()
     assert (counting.orders[0]["status"], placed["status"], is_looping) == ("FILLED", "FILLED", True)
-    assert looping.shown["last_error"] == "The strategy's process was stopped. It ended by itself."
+    assert looping.shown["last_error"] == "The strategy process exited unexpectedly."
 
 
 def test_strategy_cannot_touch_orders_of_others_or_use_their_name(api, loop):
@@ -137,7 +137,7 @@ def test_strategy_cannot_touch_orders_of_others_or_use_their_name(api, loop):
 def test_order_for_another_symbol_ends_the_strategy(api, loop):
     stage = create_strategy_setup(api, loop, ON, "hostile:Thief", "thief", symbol="MSFT")
     run_inputs(stage, [build_bar_input(0)])
-    assert "It sent a wrong command: its symbol is unknown." in stage.shown["last_error"]
+    assert "The strategy process sent an invalid command: its symbol is unknown." in stage.shown["last_error"]
 
 
 def test_latched_strategy_is_paused(api, loop):

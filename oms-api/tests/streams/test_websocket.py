@@ -318,7 +318,7 @@ def test_connections_of_a_key_are_limited(service, api):
 
 
 def authenticate(service, **credentials):
-    """Authenticate by the first message. Return what it is answered, or the code of the refusal."""
+    """Authenticate by the first message. Return the data of the response, or the close code."""
     with service.client.websocket_connect("/api/v1/ws") as socket:
         socket.send_json({"action": "auth", **credentials})
         try:

@@ -1,4 +1,4 @@
-"""Wait for what happens in another thread or process and signals nothing."""
+"""Wait for conditions in another thread or process that sends no signal."""
 
 import time
 from collections.abc import Callable

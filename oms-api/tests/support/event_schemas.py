@@ -20,7 +20,7 @@ VALIDATORS = {
 
 
 def find_undocumented_events(connection: Connection) -> Counter[str]:
-    """Return what is wrong with stored events, with the number of events of each problem."""
+    """Return the problems of stored events, with the number of events of each problem."""
     problems: Counter[str] = Counter()
     rows = connection.execute(select(Event.type, Event.payload, Event.following))
     for row in rows:

@@ -1,6 +1,6 @@
-"""Programs of the service as processes forked from one that has imported it: each start takes seconds less.
+"""Programs of the service, forked from a process that has imported it: each start takes seconds less.
 
-What `python -m` does before the first line of such a program is tested where it is the subject: see
+Other tests cover the work of `python -m` before the first line of such a program: see
 tests/test_startup.py and the end-to-end tests.
 """
 
@@ -75,6 +75,6 @@ def _run(module: str, function: str, environment: dict[str, str], log: str) -> N
 
 
 def _stop_with_run(sentinel: int) -> None:
-    """End this process when the one that started it, which is the test run, has ended in whatever way."""
+    """End this process when the test run that started it has ended for any reason."""
     wait([sentinel])
     os.kill(os.getpid(), signal.SIGKILL)

@@ -51,7 +51,7 @@ class Person:
     email: str
 
     def build_login(self, password: str = PASSWORD, **changes: str) -> Credentials:
-        """Return what the person says to log in."""
+        """Return the credentials of the person."""
         credentials = {"tenant": self.tenant, "email": self.email} | changes
         return Credentials(password=password, **credentials)
 
@@ -140,7 +140,7 @@ def run_session_services(database_url: str, number: int = 1) -> Iterator[list[Se
 
 
 def execute(engine: Engine, statement: str, **parameters: Any) -> None:
-    """Change what the database holds behind the service's back."""
+    """Change the database without the service."""
     with unit_of_work(engine) as connection:
         connection.execute(text(statement), parameters)
 

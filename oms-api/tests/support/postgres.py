@@ -28,14 +28,14 @@ START_SECONDS = 180
 _SERVANT = "nobody"
 _GUARD = Path(__file__).with_name("server_guard.py")
 _LOCK = "owner.lock"
-_MIN_AGE_SECONDS = 60.0  # before which an unlocked folder may be one that is just created
+_MIN_AGE_SECONDS = 60.0  # a younger unlocked folder may be in creation
 _numbers = count(1)
 
 
 class ServerFolder:
-    """A new folder for the data of a server. Both end with this process, even if it is killed.
+    """A new folder for the data of a server. The folder and the server end with this process, even if killed.
 
-    A second process, the guard, sees to that. What a killed guard leaves behind, the next run deletes.
+    A second process, the guard, stops and deletes them. The next run deletes leftovers of a killed guard.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -47,7 +47,7 @@ class ServerFolder:
         self._guard = subprocess.Popen(_guard(self.path), stdin=subprocess.PIPE, start_new_session=True)
 
     def remove(self) -> None:
-        """End what still runs in the folder, and delete it."""
+        """End the processes in the folder, and delete it."""
         self._guard.communicate()
         self._lock.close()
 
@@ -161,7 +161,7 @@ class PostgresServer:
 
 
 class Databases:
-    """Makes databases on a server; `template` is a migrated one that others are copied from.
+    """Makes databases on a server; `template` is the migrated database that they are copied from.
 
     Each statement runs in a context of `statement_context`, which may give it more time.
     """

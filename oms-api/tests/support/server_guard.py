@@ -24,7 +24,7 @@ def stop_server(folder: Path) -> None:
             _send(pid, number)
         time.sleep(0.02)
         number = signal.SIGKILL if time.monotonic() > deadline else number
-    # Those are hundreds of thousands of files, which Python takes several times as long to delete.
+    # The folder has hundreds of thousands of files, which Python takes several times as long to delete.
     subprocess.run(["/bin/rm", "-rf", str(folder)], check=False)
 
 

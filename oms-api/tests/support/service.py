@@ -25,7 +25,7 @@ _NEW_TENANT = """
 """
 
 
-# What a portfolio shows of the present alone.
+# The figures of a portfolio that depend on the current prices or time.
 VALUES = {
     *("equity", "gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl"),
     *("buying_power", "settled_cash", "unsettled_cash"),
@@ -194,7 +194,7 @@ class ApiClient:
         return body
 
     def get_recorded_values(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
-        """Return a portfolio without what only the present has."""
+        """Return a portfolio without the figures of current prices or time."""
         portfolio = self.get_portfolio(name, **params)
         return {field: portfolio[field] for field in portfolio if field not in VALUES}
 

@@ -31,7 +31,7 @@ _JSON = {"payload", "denial", "before", "after", "answer"}
 
 @contextmanager
 def connect_without_guards(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection on which nothing guards the tables; nothing of what it does stays."""
+    """Yield a connection without guards of the tables. Its changes are rolled back."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         if connection.dialect.name == "sqlite":
             connection.execute(text("PRAGMA defer_foreign_keys = ON"))
@@ -51,7 +51,7 @@ def connect_without_guards(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
-    """Undo what is done inside."""
+    """Roll back the changes of the block."""
     connection.exec_driver_sql("SAVEPOINT forged")
     try:
         yield
@@ -60,7 +60,7 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 
 def is_noticed(connection: Connection, table: str) -> bool:
-    """Return whether verification finds something; what is likely to find it is asked first."""
+    """Return whether verification finds a fault. The checks that are likely to find it run first."""
     if table.startswith("audit") and examine_trails(connection).lie:
         return True
     verdict = Verdict()

@@ -27,7 +27,7 @@ from tests.verification.workspace import fill_tables
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
 DOCUMENT = Path(__file__).parents[3] / "docs" / "runbooks" / "verify-and-rebuild.md"
 EVERY_COLUMN = {name: {column.name for column in table.c} for name, table in TABLES.items()}
-# What cannot be proven, by table; DELETED stands for a row that is gone.
+# The columns that verification cannot prove, by table. DELETED stands for a deleted row.
 DELETED = "a deleted row"
 UNPROVEN: dict[str, set[str]] = {
     "admin_requests": EVERY_COLUMN["admin_requests"] | {DELETED},
@@ -179,7 +179,7 @@ def list_unnoticed_columns(
 ) -> set[str]:
     """Return the columns of rows that can be forged unnoticed.
 
-    If `is_brief` is true, each is forged once, and what cannot be proven is left alone.
+    If `is_brief` is true, each column is forged once, and unproven columns are left out.
     """
     tables = set()
     left_alone = UNPROVEN.get(table.name, set()) if is_brief else set()

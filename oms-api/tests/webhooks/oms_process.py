@@ -23,7 +23,7 @@ class Program:
 
     @property
     def has_run(self):
-        """Whether it has run for long enough to do some work."""
+        """Whether the process has run for long enough to do some work."""
         return time.monotonic() - self._started_at > MIN_LIFE_SECONDS
 
     def keep_running(self):

@@ -141,7 +141,7 @@ class Installation:
         return events[::-1]
 
     def kill_one(self, random):
-        """Kill a program, the service or the database, and start it again. None: it is still starting."""
+        """Kill a program, the service or the database, and start it again. Return None if it still starts."""
         number = random.randrange(len(self.programs) + 2)
         is_program = number < len(self.programs)
         if not (self.programs[number].has_run if is_program else self.oms.readiness() == 200):

@@ -113,7 +113,7 @@ def _build_label(switch: KillSwitch) -> str:
 
 
 def describe_scope(portfolio: str) -> str:
-    """Return what a kill switch covers, in mrkdwn."""
+    """Return the scope of a kill switch, in mrkdwn."""
     return format_literal(portfolio) if portfolio else "the whole desk"
 
 

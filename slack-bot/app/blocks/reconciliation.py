@@ -76,12 +76,12 @@ def describe_connection(payload: Mapping[str, Any]) -> str:
 
 
 def build_issue_value(issue_id: str, proposed_action: str) -> str:
-    """Return the value of the buttons: the id of the issue and what is proposed."""
+    """Return the value of the buttons: the id of the issue and the proposal."""
     return f"{issue_id} {proposed_action}"
 
 
 def read_issue_value(value: str) -> tuple[str, str]:
-    """Return the id of the issue and what is proposed, both empty for other text."""
+    """Return the id of the issue and the proposal. For other text, both are empty."""
     issue_id, _, proposed = value.partition(" ")
     return issue_id, proposed
 

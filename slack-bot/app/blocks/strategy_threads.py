@@ -18,7 +18,7 @@ VERBS = {
 
 
 def build_strategy_message(payload: Mapping[str, Any]) -> Message:
-    """Return the message that shows the status. An event without a status gives one without it."""
+    """Return the message that shows the status, if the event has a status."""
     status, portfolio = str(payload.get("status") or ""), str(payload.get("portfolio_name") or "")
     parts = [
         f"*Strategy {_format_name(payload)}*",

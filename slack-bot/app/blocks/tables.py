@@ -59,7 +59,7 @@ def get_text(cell: Cell) -> str:
 
 
 def _share_characters(needs: Sequence[int], total: int) -> list[int]:
-    """Return how many characters each of the tables may have. What a small one does not need, others get."""
+    """Return the maximum characters of each table. Larger tables get the unused share of smaller tables."""
     shares = [0] * len(needs)
     remaining_characters = total
     for assigned_count, number in enumerate(sorted(range(len(needs)), key=needs.__getitem__)):

@@ -1,4 +1,4 @@
-"""Where the banners are that channels see while trading is stopped, for all bots and over a restart."""
+"""The posted banners of stopped trading, shared by all bots and kept over a restart."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

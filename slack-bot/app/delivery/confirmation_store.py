@@ -68,8 +68,8 @@ class ConfirmationStore:
     def add(self, pending: PendingConfirmation) -> None:
         """Store a confirmation before its trade is sent.
 
-        A confirmation of an earlier, unresolved submission of the form stays owed. One that another bot is
-        sending stays as it is.
+        A confirmation of an earlier, unresolved submission of the form stays owed. A confirmation that
+        another bot is sending does not change.
         """
         with self._lock:
             self._unstored.pop(pending.key, None)
@@ -110,9 +110,9 @@ class ConfirmationStore:
         )
 
     def list_unresolved(self, team: str | None = None) -> list[UnresolvedConfirmation]:
-        """Return the confirmations to find in the OMS, oldest first. With `team`, those of a workspace.
+        """Return the confirmations to find in the OMS, oldest first. With `team`, only those of a workspace.
 
-        Those of crashed bots are adopted first.
+        This bot first takes over the confirmations of crashed bots.
         """
         for statement in _ADOPT:
             self._run(f"{statement} AND {self._is_dead}")

@@ -12,7 +12,7 @@ FAILURE_SECONDS = 2.0  # a failed call is not repeated sooner
 
 @dataclass(frozen=True)
 class Installation:
-    """Where the app is installed. `enterprise_id` is empty outside Enterprise Grid."""
+    """The workspace in which the app is installed. `enterprise_id` is empty outside Enterprise Grid."""
 
     team_id: str
     enterprise_id: str = ""

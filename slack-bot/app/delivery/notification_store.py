@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
-CLAIM_SECONDS = 30.0  # after a crash or a failure, what was not sent is sent again
+CLAIM_SECONDS = 30.0  # after a crash or a failure, unsent notifications are sent again
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Notification:
     `key` identifies the event and the recipient, so that a repeated event is sent once. `due_at` is in Unix
     seconds, 0 until the preferences of the person were applied. `attempts` counts the posts whose result is
     unknown, because Slack did not answer or the bot was killed. `thread` is the id of the strategy's message
-    whose thread gets the line. `portfolio` is one that the person has to be allowed to see.
+    whose thread gets the line. `portfolio` is a portfolio that the person must be allowed to see.
     """
 
     key: str
@@ -120,7 +120,7 @@ class NotificationStore:
 
 @dataclass
 class NotificationClaim:
-    """The right to send one notification at once, outside the queue of those that are due."""
+    """The right to send one notification at once, outside the queue of due notifications."""
 
     store: NotificationStore
     key: str

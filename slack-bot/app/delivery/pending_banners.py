@@ -39,7 +39,7 @@ class PendingBanner:
 
 
 class PendingBannerStore:
-    """Store pending banners. `get_team` returns the workspace; those of others are not found."""
+    """Store pending banners. `get_team` returns the workspace. Banners of other workspaces are not found."""
 
     def __init__(self, storage: Storage, get_team: Callable[[], str]):
         self._database = storage.database

@@ -40,7 +40,7 @@ class PendingOrderStore:
         self._is_dead = storage.bots.is_dead("owner")
 
     def add(self, pending: PendingOrder) -> None:
-        """Store an order before it is sent. An order that another bot has stored stays as it is."""
+        """Store an order before it is sent. An order that another bot has stored does not change."""
         self._run(_ADD, *astuple(pending), self._bot)
 
     def add_if_absent(self, pending: PendingOrder) -> None:
@@ -66,9 +66,9 @@ class PendingOrderStore:
         self._run("DELETE FROM pending_orders WHERE key = ? AND owner = ?", key, self._bot)
 
     def list_unresolved(self, team: str | None = None) -> list[PendingOrder]:
-        """Return the orders to find in the OMS, oldest first. With `team`, those of a workspace.
+        """Return the orders to find in the OMS, oldest first. With `team`, only those of a workspace.
 
-        Those of crashed bots are adopted first.
+        This bot first takes over the orders of crashed bots.
         """
         for statement in _ADOPT:
             self._run(f"{statement} AND {self._is_dead}")

@@ -25,7 +25,7 @@ class BuildView(Protocol):
 
 @dataclass(frozen=True)
 class ReplyAddress:
-    """Where a reply goes.
+    """The address of a reply.
 
     A command has a `response_url`. A mention has the `thread_ts` of its thread. `is_direct`: the channel is
     the direct message of the person with the bot. `claim` is set for a reply that must survive a crash.

@@ -17,7 +17,7 @@ class ReportedStatusStore:
         self._get_team = get_team
 
     def is_reported(self, user: str, status: str) -> bool:
-        """Return whether the status of a person is the last one that was reported."""
+        """Return whether the status of a person equals the last reported status."""
         statement = "SELECT 1 FROM reported_statuses WHERE team = ? AND member = ? AND status = ?"
         return bool(execute_or_log(self._database, statement, self._get_team(), user, status))
 

@@ -71,7 +71,7 @@ def notify_of_request(services: Services, event: Event) -> None:
 
 
 def notify_of_decision(services: Services, event: Event) -> None:
-    """Notify the person who placed the order what was decided."""
+    """Notify the person who placed an order about the decision on it."""
     order_id = str(event.payload.get("order_id") or "")
     text = describe_approval_event(event.type, event.payload)
     order_message = services.posted_messages.find(order_id, MessageKind.ORDER)

@@ -16,7 +16,7 @@ NO_REASON = "no reason given"
 
 
 def redraw_overviews(services: Services, event: Event) -> None:
-    """Redraw the overviews that show what an event changed."""
+    """Redraw the overviews whose data an event changed."""
     queue_changed_overviews(services, event.type, event.id)
 
 

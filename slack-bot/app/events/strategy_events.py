@@ -8,12 +8,12 @@ from app.services.strategies.threads import show_strategy_event
 
 
 def show_strategy(services: Services, event: Event) -> None:
-    """Show in the channel for reports what happened to a strategy."""
+    """Show an event of a strategy in the channel for reports."""
     show_strategy_event(services, event.type, event.payload, event.id)
 
 
 def answer_backtest(services: Services, event: Event) -> None:
-    """Send the result of a backtest to the person who asked for it. Others are of programs."""
+    """Send the result of a backtest to the person who requested it. Programs get none."""
     person = find_person(str(event.payload.get("actor") or ""))
     if person is not None and person.team == services.team:
         send_backtest_result(services, person, event.payload, event.id)

@@ -193,7 +193,7 @@ class QuoteDetail:
 
     @property
     def price(self) -> Decimal | None:
-        """The last price, else the middle of bid and ask, else the one that is known."""
+        """The last price, else the middle of bid and ask, else the known side."""
         if self.last is not None:
             return self.last
         if self.bid is not None and self.ask is not None:

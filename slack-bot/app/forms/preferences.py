@@ -32,7 +32,7 @@ NOTIFY_PREFIX = "notify:"
 
 
 class Mode(StrEnum):
-    """How a person is notified of an event: at once, together with others, or not at all."""
+    """The delivery of notifications: at once, together with others, or not at all."""
 
     PING = "ping"
     BUNDLE = "bundle"

@@ -22,7 +22,7 @@ ID_CHARACTERS = 20
 
 
 class Question(NamedTuple):
-    """One confirmation: what to check, why, and the text of the checkbox. All texts are plain."""
+    """A confirmation: the subject, the reason, and the text of the checkbox. All texts are plain."""
 
     id: str
     label: str

@@ -65,7 +65,7 @@ def list_confirmed(state: State) -> list[str]:
 
 
 class FieldParser:
-    """Parse fields, and collect a sentence for each invalid one by its block id."""
+    """Parse fields, and collect an error sentence for each invalid field by its block id."""
 
     def __init__(self) -> None:
         self.errors: dict[str, str] = {}

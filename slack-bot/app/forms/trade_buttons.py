@@ -30,7 +30,7 @@ class ReversalContext:
 
     @classmethod
     def load(cls, text: str) -> "ReversalContext":
-        """Parse a context. Other content returns one that nobody may reverse."""
+        """Parse a context. For invalid content, return a context that nobody may reverse."""
         try:
             return cls(**{name: str(value) for name, value in json.loads(text).items()})
         except (AttributeError, TypeError, ValueError):

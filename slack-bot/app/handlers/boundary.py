@@ -31,8 +31,8 @@ def guard_handler(
     """Return a handler that logs exceptions and acknowledges the request anyway.
 
     Without an acknowledgement, Slack shows an error or repeats the request. `apology` builds the answer from
-    the request id. `refusal` builds the answer to a stranger from a sentence. Either replaces an earlier
-    answer.
+    the request id. `refusal` builds the answer to a stranger from a sentence. Both
+    replace an earlier answer.
     """
 
     def safe(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -78,7 +78,7 @@ def get_request_id(context: BoltContext) -> str:
 def get_origin(body: Body, context: BoltContext) -> Origin:
     """Return the origin of a command or an interaction. Raises `ForeignPerson`.
 
-    The workspace of the person is the one whose bot token and OMS key answer the request.
+    The request is answered with the bot token and the OMS key of the workspace of the person.
     """
     person = get_person(body)
     if person.team != context.team_id:

@@ -1,4 +1,4 @@
-"""Refuse requests of other workspaces than the one that the bot token belongs to."""
+"""Refuse requests of workspaces other than the workspace of the bot token."""
 
 import logging
 from typing import Any

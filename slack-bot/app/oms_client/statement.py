@@ -13,7 +13,7 @@ MINTED_KEY = re.compile(r"oms_([a-z0-9]{12})_[a-z0-9]+", re.ASCII)
 
 
 def get_key_id(api_key: str) -> str:
-    """Return the id of a key that the OMS created, or of one that is set in the environment of the OMS."""
+    """Return the id of an API key: created by the OMS, or set in the environment of the OMS."""
     match = MINTED_KEY.fullmatch(api_key)
     return match[1] if match else hashlib.sha256(api_key.encode()).hexdigest()[:12]
 

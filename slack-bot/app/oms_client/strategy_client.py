@@ -31,7 +31,7 @@ class StrategyClient(PersonClient):
         return [parse_strategy(row) for row in body]
 
     def start_strategy(self, name: str, *, acknowledges_error: bool, idempotency_key: str) -> StrategySummary:
-        """Start a strategy. One whose status is ERROR needs `acknowledges_error`."""
+        """Start a strategy. A strategy with the status ERROR needs `acknowledges_error`."""
         body: dict[str, Any] = {"acknowledge_error": True} if acknowledges_error else {}
         return parse_strategy(self._write("POST", f"{_get_path(name)}:start", body, idempotency_key))
 

@@ -25,7 +25,7 @@ Next = Callable[[], BoltResponse]
 
 
 def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltResponse | None:
-    """Answer a request in the workspace that it belongs to. None for requests that belong to none."""
+    """Answer a request in its workspace. Return None for requests without a workspace."""
     if req.body.get("type") == "url_verification" or "ssl_check" in req.body:
         return None
     team = req.context.team_id
@@ -70,7 +70,7 @@ def _refuse(req: BoltRequest, context: BoltContext) -> BoltResponse:
 
 
 def _answer_unconnected(workspace: Workspace, req: BoltRequest) -> BoltResponse:
-    """Help, and say what is missing. Nothing else works without an OMS key."""
+    """Answer with help and the missing step. Other requests need an OMS key."""
     sentence = failure_messages.describe_unconnected_workspace(workspace.services.team)
     if "command" in req.body:
         return build_refusal(req.body, f"{sentence}\n{HELP}")

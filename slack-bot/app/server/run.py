@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def encrypt_stored_secrets(bot: Bot) -> None:
-    """Encrypt with the first key what later keys of the setting have encrypted. Raises `ConfigError`."""
+    """Encrypt secrets of other keys of the setting with its first key. Raises `ConfigError`."""
     try:
         if count := bot.services.installations.encrypt_again():
             log.info("Workspaces encrypted with the current key", extra={"count": count})
@@ -99,9 +99,9 @@ def serve(bot: Bot) -> None:
 
 
 def load_charts(bot: Bot) -> None:
-    """Load what draws charts before requests are answered: it would take the processor from the first ones.
+    """Load the chart library before the first requests, which its loading would delay.
 
-    What takes longer than five seconds goes on in the background.
+    After five seconds, the loading continues in the background.
     """
     _start_thread("charts", load_matplotlib, bot.services).join(MAX_CHARTS_SECONDS)
 
@@ -109,7 +109,7 @@ def load_charts(bot: Bot) -> None:
 def tune_interpreter() -> None:
     """Set how threads take turns, and exclude the objects of the start from garbage collection.
 
-    These are over 100,000 objects with the charts. A full collection scans them for 50 ms, in
+    There are over 100,000 of these objects with the charts. A full collection scans them for 50 ms, in
     which no request is answered.
     """
     sys.setswitchinterval(SWITCH_SECONDS)

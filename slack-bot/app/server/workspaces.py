@@ -48,7 +48,7 @@ class _Entry:
 
 
 class WorkspaceRegistry:
-    """Find the workspace of a request. What the store says counts within two seconds, in every bot."""
+    """Find the workspace of a request. Every bot applies changes of the store within two seconds."""
 
     def __init__(
         self,

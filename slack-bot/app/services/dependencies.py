@@ -249,7 +249,7 @@ class Services:
         self.storage.close()
 
     def stop_workspace(self, within_seconds: float) -> None:
-        """Stop what only this workspace uses."""
+        """Stop the queues and threads that only this workspace uses."""
         self.stopping.set()
         self.groups_changed.set()  # wakes the thread that waits for it
         self.send_queue.close(within_seconds)

@@ -1,1 +1,1 @@
-"""Store what must survive a restart, in an SQLite file or a PostgreSQL database that several bots share."""
+"""Store persistent state in an SQLite file, or in a PostgreSQL database that several bots share."""

@@ -1,4 +1,4 @@
-"""The bots that use a database. What a crashed bot has claimed passes to the others."""
+"""The bots that use a database. Other bots take over the claims of a crashed bot."""
 
 import secrets
 

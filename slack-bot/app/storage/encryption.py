@@ -20,7 +20,7 @@ class DecryptionFailed(Exception):
 
 
 class KeyRing:
-    """Keys by id. The first one encrypts; the others decrypt what was stored before a rotation."""
+    """Keys by id. The first one encrypts; the others decrypt secrets stored before a rotation."""
 
     def __init__(self, keys: Mapping[str, bytes]):
         self._boxes = {key_id: Aead(key) for key_id, key in keys.items()}

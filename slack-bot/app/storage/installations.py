@@ -45,7 +45,7 @@ class InstallationStore:
         self._keys = keys
 
     def save(self, installed: InstalledWorkspace) -> None:
-        """Store a new installation. Without an OMS key in it, the workspace keeps the one that it has."""
+        """Store a new installation. Without an OMS key in it, the workspace keeps its current key."""
         self._database.execute(
             _SAVE,
             installed.team,
@@ -58,9 +58,9 @@ class InstallationStore:
         )
 
     def save_environment(self, installed: InstalledWorkspace) -> None:
-        """Store the workspace whose token is in the environment, unless it is stored like that already.
+        """Store the workspace whose token is in the environment, unless its token and key are stored already.
 
-        One that was stored with a key that is no longer known is stored again.
+        A workspace whose stored secrets cannot be decrypted is stored again.
         """
         try:
             installed_workspace = self.find(installed.team)
@@ -100,7 +100,7 @@ class InstallationStore:
         return self._build(rows[0]) if rows else None
 
     def find_version(self, team: str) -> tuple[int, float] | None:
-        """Return what changes with every change of a workspace, None if the workspace is not known."""
+        """Return the version and time of an installation, which change with it, or None."""
         statement = "SELECT version, installed_at FROM installations WHERE team = ?"
         rows = self._database.execute(statement, team)
         return (rows[0][0], rows[0][1]) if rows else None
@@ -115,7 +115,7 @@ class InstallationStore:
         return [self._build(row) for row in self._database.execute(f"{_SELECT} ORDER BY installed_at, team")]
 
     def encrypt_again(self) -> int:
-        """Encrypt with the current key what earlier keys have encrypted. Return the number of workspaces."""
+        """Encrypt secrets of earlier keys with the current key. Return the number of workspaces."""
         count = 0
         for team, token, key in self._database.execute("SELECT team, bot_token, oms_key FROM installations"):
             if self._keys.is_current(token) and self._keys.is_current(key):

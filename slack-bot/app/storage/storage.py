@@ -1,4 +1,4 @@
-"""The database of the bot and what its stores share."""
+"""The database of the bot and the parts that its stores share."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Storage:
     bots: BotRegistry
 
     def close(self) -> None:
-        """Pass on what this bot has claimed, and close the database."""
+        """Release the claims of this bot, and close the database."""
         self.bots.retire()
         self.database.close()
 

@@ -1,1 +1,1 @@
-"""Block Kit as data: what is valid, and which values the elements hold."""
+"""Block Kit as data: its validation, and the values of the elements."""

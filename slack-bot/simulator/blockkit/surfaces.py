@@ -1,4 +1,4 @@
-"""Check complete messages and views: their limits, and what must be unique across their blocks."""
+"""Check complete messages and views: their limits, and the ids that must be unique across their blocks."""
 
 import json
 from collections.abc import Iterator

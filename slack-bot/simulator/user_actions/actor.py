@@ -59,7 +59,7 @@ class Actor:
         )
 
     def record_problem(self, reply: Reply, problem: str) -> None:
-        """Record with a delivery what was wrong with its answer."""
+        """Record the fault of an answer with its delivery."""
         entry = self.workspace_state.request_log.find_delivery(reply.delivery_id)
         if entry is not None:
             entry["problem"] = problem

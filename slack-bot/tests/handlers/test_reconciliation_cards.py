@@ -74,7 +74,7 @@ def test_card_is_posted_once_and_edited_when_it_is_resolved(workspace_with_issue
 
 
 def send_due_messages(workspace: Workspace, monkeypatch):
-    """Send what is due half a minute later."""
+    """Send the messages that are due half a minute later."""
     clock = time.time
     with monkeypatch.context() as later:
         later.setattr("app.services.notifications.delivery.time.time", lambda: clock() + 31)

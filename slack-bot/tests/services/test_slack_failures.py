@@ -285,7 +285,7 @@ def show_card(workspace: PortfolioWorkspace) -> Reached:
     services.posted_messages.save(PostedMessage("ri_2", MessageKind.ISSUE, "C1", "5.0", "T1", ""))
     for issue_id in ("ri_1", "ri_2"):
         show_issue(services, ISSUE | {"issue_id": issue_id}, f"E{next(NUMBERS)}")
-    wait_until(lambda: is_repeated(workspace, "Cash differs"))  # the first attempts, one of which fails
+    wait_until(lambda: is_repeated(workspace, "Cash differs"))  # the first attempts; one attempt fails
     return lambda: _deliver(workspace) and len(list_posts(workspace, "Cash differs")) >= 3
 
 

@@ -12,7 +12,7 @@ _INTEGER_BYTES = 8
 
 
 def pack_block(block: BarBlock) -> tuple[dict[str, Any], bytes]:
-    """Return what describes a block, and its bytes. The order of symbols follows the columns."""
+    """Return the description of a block, and its bytes. The order of symbols follows the columns."""
     numbers = {symbol: number for number, symbol in enumerate(block.columns)}
     terms = [
         (

@@ -40,7 +40,7 @@ class BacktestEquityCurve:
         return self._points
 
     def append(self, point: EquityPoint) -> None:
-        """Add a point, and thin the curve when it has too many. It replaces one of the same instant."""
+        """Add a point, and thin the curve when it has too many. It replaces a point of the same instant."""
         if self._points and self._points[-1].at == point.at:
             self._between -= not self._points.pop().is_close
         self._points.append(point)

@@ -50,9 +50,9 @@ class InstrumentTerms(NamedTuple):
 class BacktestSettings(NamedTuple):
     """The rules by which a backtest handles the orders of a strategy.
 
-    `product` is that of orders which name none. `limits` are set limits by code, for the portfolio; without
-    `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of the
-    exchange. `actions` are the splits and dividends to book, `carry_rates` the yearly rates of interest
+    `product` is the product of orders that name none. `limits` are set limits by code, for the portfolio;
+    without `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of
+    the exchange. `actions` are the splits and dividends to book, `carry_rates` the yearly rates of interest
     and borrow fees. `base_currency` is that of the portfolio, `currencies` are those in which symbols are
     quoted, where they differ from that of the exchange. `rate_symbols` are currency pairs whose bars the
     strategy does not receive.

@@ -138,7 +138,7 @@ def build_rows(results: Sequence[SetResult], windows: Sequence[Window], days_a_y
 def compute_walk_forward(
     results: Sequence[SetResult], windows: Sequence[Window], days_a_year: int
 ) -> float | None:
-    """Return the Sharpe ratio of what was out of sample, with the best set of each window before it."""
+    """Return the Sharpe ratio of the out-of-sample returns of the best in-sample set of each window."""
     returns: list[float] = []
     for window in windows:
         ratios = [_compute_in_sample_average(result.returns, [window], days_a_year) for result in results]

@@ -1,4 +1,4 @@
-"""Round trips: what each earned from flat to flat, net of charges."""
+"""Round trips: the P&L of each, from flat to flat, net of charges."""
 
 from decimal import Decimal
 
@@ -7,7 +7,7 @@ from app.money import ZERO, compute_share
 
 
 class TripTracker:
-    """The open round trip of one position, and what the closed ones earned."""
+    """The open round trip of one position, and the P&L of its closed round trips."""
 
     def __init__(self) -> None:
         self.earned: list[Decimal] = []

@@ -38,7 +38,7 @@ _NO_FILLS = OrderTotals()
 
 
 class ChargeCalculator:
-    """Computes what fills cost. Fees of a day accumulate over all orders, as in the service."""
+    """Computes the charges of fills. Fees of a day accumulate over all orders, as in the service."""
 
     def __init__(self, settings: BacktestSettings, rates: RateTable) -> None:
         self.terms, self._base = settings.costs, settings.currency
@@ -95,7 +95,7 @@ class ChargeCalculator:
     def estimate(
         self, order: BacktestOrder, quantity: Decimal, price: Decimal, at: datetime, rate: Decimal | None
     ) -> Decimal:
-        """Return what filling a quantity at a price costs, as the live risk checks estimate it."""
+        """Return the charges of a fill of a quantity at a price, as the live risk checks estimate them."""
         terms, value = self.terms, multiply(quantity, price)
         if terms.schedule is Schedule.NONE:
             return terms.flat_fee + multiply(convert_amount(value, rate), terms.fee_rate)

@@ -39,7 +39,7 @@ _EVERYTHING = Selection()
 
 
 class BarFile:
-    """A file of bars. `digest` is the hash of what was read."""
+    """A file of bars. `digest` is the hash of the content read so far."""
 
     def __init__(self, path: Path, parser: BarParser, chunk_bytes: int) -> None:
         self.path, self._parser, self._chunk_bytes = path, parser, chunk_bytes

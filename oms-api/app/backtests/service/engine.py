@@ -219,7 +219,7 @@ class BacktestEngine:
         """End the instant of some bars of several symbols."""
 
     def _advance_feeds(self, order: Sequence[str]) -> Iterator[tuple[BarFeed, int]]:
-        """Yield the feed and the start of each bar. The caller makes it the current one by `_show_bar`."""
+        """Yield the feed and the start of each bar. The caller shows the bar by `_show_bar`."""
         positions = dict.fromkeys(order, 0)
         for symbol in order:
             feed = self._feeds[symbol]
@@ -253,7 +253,7 @@ class BacktestEngine:
         self._curve.append(EquityPoint(at, account.cash, *exposure, account.charges, is_close))
 
     def _dispatch_notices(self) -> None:
-        """Report fills and new statuses to the strategy, and those that its reactions cause."""
+        """Report fills and new statuses to the strategy, also the reports that its reactions cause."""
         notices, context, strategy = self._orders.notices, self._context, self._strategy
         count = 0
         while notices:

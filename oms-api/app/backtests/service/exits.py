@@ -40,7 +40,7 @@ class ExitManager:
     def grow(
         self, entry: BacktestOrder, open_orders: Mapping[str, BacktestOrder], now: int
     ) -> Iterator[BacktestOrder]:
-        """Grow the exits of an entry to what it has filled. Yield those that are new."""
+        """Grow the exits of an entry to its filled quantity. Yield the new exits."""
         tickets = self.build_tickets(entry)
         if not tickets:
             return

@@ -116,7 +116,7 @@ class BacktestJobs:
         return settings._replace(actions=tuple(actions))
 
     def _prepare_strategy(self, backtest: Backtest, settings: BacktestSettings) -> RunStrategy:
-        """Return what runs the strategy. Raises InvalidBacktest, and what a trusted module raises."""
+        """Return the runner of the strategy. Raises InvalidBacktest, and the errors of a trusted module."""
         if locate_code(backtest.entry_point).code_hash != backtest.code_hash:
             raise InvalidBacktest("The code changed since the backtest was asked for; ask for it again.")
         parameters = orjson.loads(backtest.parameters)

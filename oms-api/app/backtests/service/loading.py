@@ -14,7 +14,7 @@ from slackoms_strategy import InvalidParameter, Strategy
 
 
 class LocatedCode(NamedTuple):
-    """Where the code of a strategy is, and the hash of its module."""
+    """The location of the code of a strategy, and the hash of its module."""
 
     source: StrategySource
     code_hash: str

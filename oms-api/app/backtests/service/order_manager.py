@@ -89,9 +89,9 @@ class OrderManager:
             self._close_order(order, Status.CANCELED, at, "Canceled by the strategy.")
 
     def replace(self, order_id: str, ticket: Ticket, at: int) -> BacktestOrder:
-        """Replace an open order by one with another total quantity or other prices.
+        """Replace an open order by an order with another total quantity or other prices.
 
-        A denied replacement leaves it as it is. Raises ValueError.
+        A denied replacement does not change the open order. Raises ValueError.
         """
         previous = self.find(order_id)
         if previous is None:
@@ -99,7 +99,7 @@ class OrderManager:
         if errors := find_shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         quantity = ticket.quantity or ZERO
-        if previous.parent_id is not None:  # an exit never grows beyond what it protects
+        if previous.parent_id is not None:  # an exit never grows beyond the quantity that it protects
             quantity = min(quantity, previous.quantity)
         order = self._create_order(ticket, quantity, at, previous.parent_id)
         order.filled_quantity, order.filled_value = previous.filled_quantity, previous.filled_value
@@ -209,7 +209,7 @@ class OrderManager:
     def _apply_event(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
         """Apply an event of the market at the start of a bar. The strategy is notified at the bar's end."""
         order = self.orders_by_symbol[symbol].get(event.order_id)
-        if order is None:  # an earlier fill of the bar has closed what this exit protects
+        if order is None:  # an earlier fill of the bar closed its position
             return
         if isinstance(event, Executed) and event.quantity > order.leaves:
             event = event._replace(quantity=order.leaves, value=multiply(order.leaves, event.price))
@@ -268,7 +268,7 @@ class OrderManager:
                     self.orders_by_symbol[symbol][working_order.id].quantity = working_order.quantity
 
     def _release_exits(self, order: BacktestOrder, now: int) -> None:
-        """Let the exits of a filled entry work, and cut exits to what is left of the position."""
+        """Let the exits of a filled entry work, and reduce exits to the open position."""
         open_orders = self.orders_by_symbol.get(order.ticket.symbol, {})
         if order.has_exits:
             for exit_order in self._exits.grow(order, open_orders, now):
@@ -278,7 +278,7 @@ class OrderManager:
             self._exits.cut(open_orders, order.product, self._account.get_order_position(order).quantity, now)
 
     def _reduce_exit(self, order: BacktestOrder, quantity: Decimal, at: int) -> None:
-        """Change the total quantity of a working exit; one that has nothing left is canceled."""
+        """Change the total quantity of a working exit. Cancel the exit if no quantity is left."""
         order.quantity = quantity
         if order.leaves > ZERO:
             self._book.add(order.build_broker_order(order.accepted_at or datetime.fromtimestamp(at, UTC)))

@@ -28,8 +28,8 @@ class BacktestOrder:
     """An order. Its status moves along the table of `orders.rules.states`.
 
     `day`, `day_quantity` and `day_value` are the fills of its last trading day, which charges depend on.
-    `parent_id` is the entry of an exit. `ends_at` is when it expires. One that
-    `is_square_off` closes an intraday position.
+    `parent_id` is the entry of an exit. `ends_at` is when it expires.
+    `is_square_off` marks an order that closes an intraday position.
     """
 
     __slots__ = (

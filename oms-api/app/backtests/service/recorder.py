@@ -42,7 +42,7 @@ class CsvSink:
             self._flush_lines()
 
     def finish(self) -> str:
-        """Write what is left, and return the hash of the file."""
+        """Write the buffered lines, and return the hash of the file."""
         self._flush_lines()
         return self._digest.hexdigest()
 
@@ -118,7 +118,10 @@ class Recorder:
         )
 
     def finish(self) -> str:
-        """Write what is left, and return the hash of the results. Equity includes the movements of cash."""
+        """Write the buffered lines, and return the hash of orders, fills and equity.
+
+        Equity includes the cash movements.
+        """
         digests = [sink.finish() for sink in (self._orders, self._fills, self._equity)]
         self._cash.finish()
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()

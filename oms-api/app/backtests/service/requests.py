@@ -34,7 +34,7 @@ _IDS = SortableIds("B")
 
 
 class StrategyCode(NamedTuple):
-    """The code of a strategy with what its registration says, where it is registered."""
+    """The code of a strategy, with the values of its registration, if it is registered."""
 
     entry_point: str
     code_hash: str

@@ -115,7 +115,7 @@ class RiskEvaluator:
         self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
         excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
     ) -> SymbolExposure:  # fmt: skip
-        """Return the book of a symbol and product, without an order and the one that it replaces."""
+        """Return the exposure of a symbol and product, without an order and the order that it replaces."""
         mark, position = self._find_price(key.symbol), self._account.get_position(key)
         rate = self._account.find_rate_to_value(self._get_instrument(key.symbol), position)
         prices = Prices(last=mark)

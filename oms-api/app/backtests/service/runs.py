@@ -37,7 +37,7 @@ def inspect_strategy(
 
 
 def prepare_trusted(name: str, parameters: Mapping[str, Any], settings: BacktestSettings) -> RunStrategy:
-    """Return what runs a strategy in this process. Raises InvalidBacktest and StrategyFailed."""
+    """Return the runner of a strategy in this process. Raises InvalidBacktest and StrategyFailed."""
     owner = load_strategy(name)
     strategy = create_strategy(owner, parameters)
     code_hash = locate_code(name).code_hash
@@ -53,7 +53,7 @@ def prepare_trusted(name: str, parameters: Mapping[str, Any], settings: Backtest
 def prepare_sandboxed(
     name: str, parameters: Mapping[str, Any], settings: BacktestSettings, limits: SandboxLimits | None = None
 ) -> RunStrategy:
-    """Return what runs a strategy in a sandbox, and none of its code here. Raises InvalidBacktest."""
+    """Return the runner of a strategy whose code runs only in a sandbox. Raises InvalidBacktest."""
     source, code_hash = locate_code(name)
 
     def run(symbols: Sequence[str], recorder: Recorder, blocks: Iterable[BarBlock]) -> FinishedRun:

@@ -1,6 +1,6 @@
 """The program of a sandboxed backtest: the engine runs beside the strategy, in its process, for speed.
 
-It reports what the strategy did with its orders. The service does the same again, and uses only its own
+It reports the order commands of the strategy. The service executes the same commands, and uses only its own
 results.
 """
 
@@ -58,7 +58,7 @@ class ChildEngine(BacktestEngine):
     order_manager = JournaledOrders
 
     def take_answer(self) -> dict[str, Any]:
-        """Return the commands since the last call, and what the service must find with them."""
+        """Return the commands since the last call, and the totals that the service must compute with them."""
         orders = self._orders
         assert isinstance(orders, JournaledOrders)  # noqa: S101  # see `order_manager`
         commands, orders.journal = orders.journal, []
@@ -86,7 +86,7 @@ class _NoRecorder(Recorder):
 
 
 def prepare(options: Mapping[str, Any]) -> Program:
-    """Load what the engine needs, and return the program for the strategy."""
+    """Load the settings and the rate tables, and return the program for the strategy."""
     settings = parse_settings(options["settings"])
     tables, parameters = load_tables(settings), dict(options["parameters"])
 

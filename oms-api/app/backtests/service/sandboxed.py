@@ -51,7 +51,7 @@ class SandboxedStrategyCode(NamedTuple):
 
 
 class SandboxedBacktest:
-    """Runs one strategy once. `program` is what the child runs beside the strategy."""
+    """Runs one strategy once. `program` is the program that the child runs beside the strategy."""
 
     def __init__(
         self, symbols: Sequence[str], settings: BacktestSettings, recorder: Recorder,
@@ -106,20 +106,20 @@ class SandboxedBacktest:
         return frame
 
     def _receive_frame(self, child: Child, kind: str) -> Frame:
-        """Return the next frame, which must be of a kind. Log what the strategy printed."""
+        """Return the next frame, which must be of a kind. Log the output of the strategy."""
         frame = child.receive()
         if frame.kind != kind:
-            raise InvalidFrame(f"It sent {frame.kind[:20]!r} when {kind!r} was expected.")
+            raise InvalidFrame(f"The strategy process sent {frame.kind[:20]!r} when {kind!r} was expected.")
         for line in _get_field(frame, "log", str)[: self._limits.log_bytes].splitlines():
             _LOG.info("%s", replace_unprintable(line))
         return frame
 
     def _compare_claim(self, frame: Frame) -> None:
-        """Compare what the child claims with what was matched here."""
+        """Compare the totals that the child reports with the totals of the orders matched in this process."""
         claimed, computed = frame.fields.get("claim"), self._replay.build_claim()
         if claimed != computed:
             at = format_instant(self._replay.instant)
-            claim = f"Its orders, fills, cash and charges at {at} are {claimed!r:.200}"
+            claim = f"Orders, fills, cash and charges of the strategy process at {at} are {claimed!r:.200}"
             raise StrategyStopped(f"{claim}, but {computed!r} by its commands.")
 
 
@@ -135,10 +135,10 @@ def inspect_sandboxed(
 
 def _parse_description(fields: object) -> ParameterDescription:
     if not isinstance(fields, list) or len(fields) != len(ParameterDescription._fields):
-        raise InvalidFrame("It sent a wrong description of a parameter.")
+        raise InvalidFrame("The strategy process sent an invalid description of a parameter.")
     name, kind, default, description, minimum, maximum, choices = fields
     if not isinstance(choices, list):
-        raise InvalidFrame("It sent a wrong description of a parameter.")
+        raise InvalidFrame("The strategy process sent an invalid description of a parameter.")
     bounds = [None if bound is None else str(bound) for bound in (minimum, maximum)]
     texts = [str(part) for part in (name, kind, default, description)]
     return ParameterDescription(
@@ -160,12 +160,12 @@ def _report_errors() -> Iterator[None]:
     except SandboxError as error:
         raise StrategyStopped(str(error)) from None
     except InvalidCommand as error:
-        raise StrategyStopped(f"It sent a wrong command: {error}.") from None
+        raise StrategyStopped(f"The strategy process sent an invalid command: {error}.") from None
 
 
 def _get_field(frame: Frame, name: str, kind: type[T]) -> T:
     """Return a field of a frame. Raises InvalidFrame if it is not of a kind."""
     value = frame.fields.get(name)
     if not isinstance(value, kind):
-        raise InvalidFrame(f"It sent {frame.kind!r} without {name}.")
+        raise InvalidFrame(f"The strategy process sent {frame.kind!r} without {name}.")
     return value

@@ -36,7 +36,7 @@ class ScheduledEvent(NamedTuple):
 class ScheduledEvents:
     """Runs events in time order. Each source yields its own events in time order.
 
-    An event runs before the first bar that begins at its instant or later. What it changes is reported to the
+    An event runs before the first bar that begins at its instant or later. Its changes are reported to the
     strategy at the end of that bar. `next_at` is the instant of the next event.
     """
 

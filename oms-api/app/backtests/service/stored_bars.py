@@ -23,7 +23,7 @@ Report = Callable[[datetime], None]  # takes the instant up to which bars were r
 
 
 class StoredBars:
-    """The bars of symbols in [since, until), without one that has not ended yet."""
+    """The bars of symbols in [since, until), without a bar that has not ended yet."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ class MarketTable(NamedTuple):
 
 
 def find_hours_error(kind: DayKind, sessions: Sequence[LocalHours]) -> str | None:
-    """Return what is wrong with the sessions of a date of that kind, None if nothing is."""
+    """Return the error in the sessions of a date of that kind, or None."""
     if (kind in WITH_HOURS) != bool(sessions):
         has = "needs" if kind in WITH_HOURS else "has no"
         return f"A date of the kind {kind} {has} sessions."

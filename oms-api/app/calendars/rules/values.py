@@ -31,7 +31,7 @@ class CalendarKey(NamedTuple):
 
 
 class PhaseName(StrEnum):
-    """How orders are matched during a part of a session."""
+    """The way in which orders are matched during a part of a session."""
 
     CONTINUOUS = "continuous"
     CLOSING_AUCTION = "closing_auction"
@@ -104,7 +104,7 @@ class RegularHours(NamedTuple):
 
 
 class SquareOffRule(NamedTuple):
-    """How long before the end of continuous trading intraday positions are closed, from a date on."""
+    """The time before the end of continuous trading when intraday positions are closed, from a date on."""
 
     market: MarketIdentifier
     segment: MarketSegment

@@ -1,4 +1,4 @@
-"""Which rows of a hash chain a run verifies, and how rows are verified.
+"""Selects the rows of a hash chain that a run verifies, and verifies them.
 
 Each run verifies the rows that are new since the last run, and a part of the older ones. So a run is short,
 and each row is read again after about REPEATED_PARTS runs. A short chain is read completely at each run.
@@ -49,7 +49,7 @@ class ChainedRow(Protocol):
 
 
 class Checkpoint(NamedTuple):
-    """How far a chain is verified.
+    """The progress of the verification of a chain.
 
     All rows up to `verified` were verified once. `repeated` is the last one of them that was read again in
     the current round. `failure` is why the chain is broken, None if it is not.

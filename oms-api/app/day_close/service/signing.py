@@ -208,7 +208,7 @@ class _DayFigureCollector:
         yield from list_row_breaks(connection, tenant_id, portfolio.id, rows, close)
         yield from list_state_breaks(portfolio)
         if self.rates.get(book.base_currency) is None:
-            yield FoundBreak("missing_rate", book.base_currency, "It has no rate to the tenant's currency.")
+            yield FoundBreak("missing_rate", book.base_currency, "The currency has no rate to the tenant's.")
 
     def _find_close_before(self, portfolio: ClosedPortfolio, close: StoredClose) -> StoredClose | None:
         """Return the last close of an earlier day."""

@@ -16,7 +16,7 @@ from app.market_data.service import Market
 
 
 class ExportContext(NamedTuple):
-    """The caller, the filters, and what the exports are read with. `at` is the time of the request."""
+    """The caller, the filters and the data sources of exports. `at` is the time of the request."""
 
     caller: Caller
     filters: ExportFilter

@@ -109,7 +109,7 @@ def build_pnl(context: ExportContext) -> Source:
 
 
 def build_cash(context: ExportContext) -> Source:
-    """Return the export of what moved the cash, portfolio by portfolio, newest first."""
+    """Return the export of cash movements, portfolio by portfolio, newest first."""
     filters, reader = context.filters, context.cash_reader
 
     def read_page(

@@ -122,7 +122,7 @@ def list_portfolios_to_close(
 ) -> list[PortfolioTotals]:
     """Return portfolios with the calendar that existed at the close and lack a snapshot of it, by id.
 
-    Those with a later close do not lack it: their calendar changed after it was stored.
+    Portfolios with a later close are left out: their calendar changed after it was stored.
     """
     row = EquitySnapshot
     has_snapshot = (
@@ -214,7 +214,7 @@ def _list_totals(
 
 
 def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> BulkWrite:
-    """Return the statement that stores snapshots. Those that are already stored do not change."""
+    """Return the statement that stores snapshots. Snapshots that are already stored do not change."""
     rows: list[Row] = [
         (
             snapshot.tenant_id,

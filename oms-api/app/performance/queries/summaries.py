@@ -1,4 +1,4 @@
-"""Read what the summary of a day consists of. Every query filters by tenant first."""
+"""Read the rows of the summary of a day. Every query filters by tenant first."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime

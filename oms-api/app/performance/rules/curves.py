@@ -51,7 +51,7 @@ class CurveInterval(StrEnum):
 
 
 class CurvePeriod(StrEnum):
-    """How far back a curve reaches. A month is 30 days, a year 365."""
+    """The period of a curve. A month is 30 days, a year 365."""
 
     DAY = "1D"
     WEEK = "1W"

@@ -39,7 +39,7 @@ def compute_period_sharpe(returns: Sequence[float]) -> float | None:
 
 
 def compute_deflated_sharpe(returns: Sequence[float], expected_maximum: float) -> float | None:
-    """Return the probability that the true Sharpe ratio exceeds the one that luck alone gives.
+    """Return the probability that the true Sharpe ratio exceeds the expected maximum of luck alone.
 
     It allows for the skewness and the kurtosis of the returns. None if it is undefined.
     """

@@ -48,7 +48,7 @@ def list_peaks(equities: Sequence[float], flows: Sequence[float]) -> list[float]
 def extend_peaks(
     peak: float, paid_in: float, equities: Sequence[float], flows: Sequence[float]
 ) -> list[float]:
-    """Return the peaks of points that follow one with this peak and sum of flows."""
+    """Return the peaks of the points after a point with this peak and sum of flows."""
     if flows.count(paid_in) == len(flows):
         return list(accumulate(equities, max, initial=peak))[1:]
     peaks: list[float] = []

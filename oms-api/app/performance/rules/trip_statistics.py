@@ -10,7 +10,7 @@ from app.performance.rules.values import CONTEXT
 
 
 class ClosedTrip(NamedTuple):
-    """A round trip: when it closed, and what it earned net of charges."""
+    """A round trip: when it closed, and its P&L net of charges."""
 
     closed_at: datetime
     net_pnl: Decimal
@@ -28,7 +28,7 @@ class TripStatistics(NamedTuple):
 
 
 def summarize_trips(trip_pnls: Sequence[Decimal]) -> TripStatistics:
-    """Return the statistics of what round trips earned. One without profit is neither a win nor a loss."""
+    """Return the statistics of the P&L of round trips. A P&L of zero is neither a win nor a loss."""
     wins = [pnl for pnl in trip_pnls if pnl > 0]
     losses = [pnl for pnl in trip_pnls if pnl < 0]
     total_profit, total_loss = sum(wins, ZERO), sum(losses, ZERO)

@@ -1,4 +1,4 @@
-"""Historical value at risk: what the current positions would have lost on each of the last days."""
+"""Historical value at risk: the loss of the current positions at the price changes of the last days."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -26,7 +26,7 @@ class Risk(NamedTuple):
 def compute_daily_profits(
     market_values: Mapping[str, Decimal], closes: Mapping[str, Sequence[Decimal]]
 ) -> list[Decimal]:
-    """Return what the market values (by symbol) would have earned on each day that all closes cover.
+    """Return the hypothetical P&L of the market values (by symbol) on each day that all closes cover.
 
     `closes` are daily closes by symbol, in time order, in the portfolio's currency, the last of each of the
     same day. At most MAX_DAYS days are used.

@@ -1,4 +1,4 @@
-"""Keep what statistics need of a portfolio's ledger in memory, until the ledger grows."""
+"""Cache the figures of a portfolio's ledger that statistics need, until the ledger grows."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

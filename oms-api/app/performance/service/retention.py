@@ -1,4 +1,4 @@
-"""Delete old interval snapshots of equity. Those at closes and flows are kept for ever."""
+"""Delete old interval snapshots of equity. Snapshots at closes and flows are kept forever."""
 
 from datetime import datetime, timedelta
 

@@ -62,7 +62,7 @@ def list_daily_profits(
     marked_positions: Sequence[MarkedPosition],
     now: datetime,
 ) -> list[Decimal]:
-    """Return what the positions would have earned on each of the last days, in the portfolio's currency."""
+    """Return the hypothetical P&L of the positions on each of the last days, in the portfolio's currency."""
     values: dict[str, Decimal] = {}
     by_symbol: dict[str, Closes] = {}
     for position, _, valuation, *_ in marked_positions:

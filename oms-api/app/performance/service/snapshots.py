@@ -161,7 +161,7 @@ class SnapshotService:
 def build_snapshot(
     state: PortfolioTotals, exposure: PortfolioExposure, flows: Decimal, at: datetime, kind: str
 ) -> Snapshot:
-    """Return the snapshot of a portfolio. Its charges are what was paid in and earned, less its equity."""
+    """Return the snapshot of a portfolio. Its charges are paid-in cash plus earnings, less equity."""
     equity = state.cash + exposure.net
     paid_in = state.opening_cash + state.moved_cash
     earned_amount = state.realized_pnl + exposure.unrealized_pnl

@@ -109,9 +109,9 @@ def explain_day(
 ) -> Explanation:
     """Return the parts of a day's P&L.
 
-    The P&L of a position in another currency is split: what it earned in its currency, at the rate of the end
+    The P&L of a position in another currency is split: the P&L in its currency, at the rate of the end
     (`rates`), is due to prices, and the rest to the exchange rate. `trades` and `movements` are those of the
-    day. What remains of the P&L after all other parts is due to prices.
+    day. The rest of the P&L after all other parts is due to prices.
     """
     total = end.equity - start.equity - (end.flows - start.flows)
     sums: dict[str, Decimal] = {}

@@ -36,8 +36,8 @@ class Lot(NamedTuple):
 class ClosedLot(NamedTuple):
     """A part of a lot that a later trade closed.
 
-    `cost` is what was paid for the quantity (for a short: what it was bought back for), `proceeds` what it
-    was sold for. `charges` adds up its parts of the charges of both trades.
+    `cost` is the amount paid for the quantity (for a short: to buy it back), `proceeds` the amount of its
+    sale. `charges` adds up its parts of the charges of both trades.
     """
 
     book: BookKey

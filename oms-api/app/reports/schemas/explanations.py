@@ -30,7 +30,7 @@ class ExplanationQuery(RequestModel):
     )
 
     def filter(self, caller: Caller) -> ReportFilter:
-        """Return the filter, limited to what the caller may see."""
+        """Return the filter, limited to the portfolios that the caller may see."""
         key = None if self.portfolio is None else name_key(self.portfolio.strip())
         return ReportFilter(key, portfolios=caller.portfolios)
 

@@ -70,7 +70,7 @@ def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
 
 
 def verify_daily_stats(connection: Connection) -> Iterator[ActionDifference]:
-    """Yield each stored day that differs from the ledger, and each that is missing before a stored one."""
+    """Yield each stored day that differs from the ledger, and each missing day before a stored day."""
     for portfolio, stored_days in queries.iterate_stored_days(connection):
         place = f"daily statistics of portfolio {portfolio.id} of tenant {portfolio.tenant_id}"
         expected: dict[str, StoredDayTotals] = {}

@@ -23,7 +23,7 @@ _FAILED = ctypes.c_void_p(-1).value
 
 
 def prepare(options: Mapping[str, Any]) -> Program:
-    """Return the program that makes all attempts, and says of each why it failed. None: it did not fail."""
+    """Return the program that makes all attempts, and reports why each failed: None if it succeeded."""
     attempts = build_attempts(options["parent"])
 
     def run(environment: ChildEnvironment) -> None:

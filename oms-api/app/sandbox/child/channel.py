@@ -7,7 +7,7 @@ from app.sandbox.rules.frames import HEADER, Frame, pack_frame, parse_frame, par
 
 
 class ChildChannel:
-    """Reads frames of the service, and writes frames to it. Both wait while a pipe is full or empty."""
+    """Reads frames of the service, and writes frames to it. Both operations block."""
 
     def __init__(self, incoming: int, outgoing: int, max_bytes: int) -> None:
         self._incoming, self._outgoing, self._max_bytes = incoming, outgoing, max_bytes

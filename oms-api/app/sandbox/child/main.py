@@ -25,7 +25,7 @@ _PRELOADED = (
 
 
 class ChildEnvironment(NamedTuple):
-    """The environment of a child's program: its pipes, the strategy, its limits, and what it prints."""
+    """The environment of a program in a child: its pipes, the strategy, its limits and its output."""
 
     channel: ChildChannel
     source: StrategySource
@@ -94,5 +94,5 @@ def _list_library_paths() -> list[str]:
 
 
 def _list_readable(source: StrategySource) -> list[Path]:
-    """Return what the strategy can read: its own code, Python's library, and time zones."""
+    """Return the paths that the strategy can read: its own code, Python's library, and time zones."""
     return [Path(source.path), Path(os.__file__).parent, Path("/usr/share/zoneinfo")]

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 
 class LogBuffer(TextIOBase):
-    """Text of a strategy. The oldest is kept, and what exceeds the limit is counted."""
+    """The output of a strategy. The start is kept, and the characters beyond the limit are counted."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__()

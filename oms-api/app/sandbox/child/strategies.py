@@ -54,7 +54,7 @@ class RefusedModules:
 
 
 def load_class(source: StrategySource) -> type[Strategy]:
-    """Return the class of a strategy. Raises InvalidStrategy, and what its module raises."""
+    """Return the class of a strategy. Raises InvalidStrategy, and the errors of its module."""
     sys.meta_path += [StrategyFinder(source), RefusedModules(source)]
     strategy_class = getattr(import_module(source.module), source.class_name, None)
     if not (isinstance(strategy_class, type) and issubclass(strategy_class, Strategy)):

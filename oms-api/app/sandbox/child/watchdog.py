@@ -46,9 +46,9 @@ class ChildWatchdog:
             return
         limits, problem = self._limits, ""
         if time.process_time() - self._used > limits.callback_seconds:
-            problem = f"It used more than {limits.callback_seconds:g} s of processor time."
+            problem = f"A callback used more than {limits.callback_seconds:g} s of processor time."
         elif time.monotonic() - self._started > limits.callback_wall_seconds:
-            problem = f"It took more than {limits.callback_wall_seconds:g} s."
+            problem = f"A callback took more than {limits.callback_wall_seconds:g} s."
         if problem:
             self.stop()  # another tick would interrupt the report of this error
             raise CallbackTooLong(problem)

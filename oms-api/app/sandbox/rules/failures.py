@@ -1,4 +1,4 @@
-"""Describes exceptions of strategies: what, and where in the strategy's own code."""
+"""Describes exceptions of strategies: the error, and its place in the strategy's own code."""
 
 import traceback
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _MAX_LINES = 20
 
 
 def describe_failure(error: BaseException, source: str, callback: str = "") -> Failure:
-    """Return what happened. `source` is the file or the folder of the strategy's code."""
+    """Return the failure of an exception. `source` is the file or the folder of the strategy's code."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if is_inside(frame.filename, source)
     ]

@@ -1,7 +1,7 @@
 """Frames between the service and a child: a kind, fields as JSON, and a binary body.
 
 A frame is the lengths of its two parts as 32-bit integers, a JSON array `[kind, fields]`, and the body.
-Nothing in it can run code. What a child sends is not trusted: its size, its form and its numbers are checked.
+Nothing in it can run code. Frames of a child are not trusted: their size, form and numbers are checked.
 """
 
 import json
@@ -38,7 +38,9 @@ def parse_lengths(header: bytes, max_bytes: int) -> FrameLengths:
     """Return the lengths of a frame. Raises InvalidFrame if it is larger than `max_bytes`."""
     lengths = FrameLengths(*HEADER.unpack(header))
     if sum(lengths) > max_bytes:
-        raise InvalidFrame(f"It sent {sum(lengths)} bytes at once; at most {max_bytes} are allowed.")
+        raise InvalidFrame(
+            f"The strategy process sent {sum(lengths)} bytes at once; at most {max_bytes} are allowed."
+        )
     return lengths
 
 
@@ -47,12 +49,12 @@ def parse_frame(text: bytes, body: bytes) -> Frame:
     try:
         parts = json.loads(text, parse_constant=_refuse_value)
     except (ValueError, RecursionError):
-        raise InvalidFrame("It sent something that is not JSON.") from None
+        raise InvalidFrame("The strategy process sent a message that is not JSON.") from None
     if not (isinstance(parts, list) and len(parts) == 2):
-        raise InvalidFrame("It sent something that is not a message.")
+        raise InvalidFrame("The strategy process sent an invalid message.")
     kind, fields = parts
     if not (isinstance(kind, str) and isinstance(fields, dict)):
-        raise InvalidFrame("It sent something that is not a message.")
+        raise InvalidFrame("The strategy process sent an invalid message.")
     return Frame(kind, fields, body)
 
 

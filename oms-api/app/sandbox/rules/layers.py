@@ -17,7 +17,7 @@ class Layer(StrEnum):
 
 
 def find_missing_layers(layers: Collection[Layer]) -> list[str]:
-    """Return what code that is not trusted needs besides these layers. Empty if they are enough."""
+    """Return the layers that untrusted code needs besides these. Empty if these are enough."""
     missing = []
     if Layer.SECCOMP not in layers:
         missing.append("seccomp")

@@ -1,4 +1,4 @@
-"""Where the code of a strategy is."""
+"""The location of the code of a strategy."""
 
 from typing import NamedTuple
 

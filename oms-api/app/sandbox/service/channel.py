@@ -14,7 +14,7 @@ CheckTime = Callable[[], float]  # returns the seconds to wait at most; raises C
 
 
 class ParentChannel:
-    """Writes frames to a child, and reads its frames. It reads while it writes, so that both never wait."""
+    """Writes frames to a child, and reads its frames. It reads while it writes, to avoid a deadlock."""
 
     def __init__(self, incoming: int, outgoing: int, max_bytes: int) -> None:
         self._incoming, self._outgoing, self._max_bytes = incoming, outgoing, max_bytes
@@ -34,13 +34,13 @@ class ParentChannel:
             except BlockingIOError:
                 self._wait_to_write(check_time())
             except BrokenPipeError:
-                return  # what the child sent last states why it has ended
+                return  # the last frame of the child states why it has ended
 
     def receive(self, check_time: CheckTime) -> Frame:
         """Return the next frame. Raises InvalidFrame, and ChildKilled if the child has ended."""
         while not self._frames:
             if self._poll.poll(1000 * check_time()) and not self._read_available():
-                raise ChildKilled("It ended by itself.")
+                raise ChildKilled("The strategy process exited unexpectedly.")
         return self._frames.popleft()
 
     def _wait_to_write(self, seconds: float) -> None:
@@ -54,7 +54,7 @@ class ParentChannel:
             self._read_available()
 
     def _read_available(self) -> bool:
-        """Read what there is. Return false at the end of the pipe."""
+        """Read the available bytes. Return false at the end of the pipe."""
         try:
             chunk = os.read(self._incoming, _READ_BYTES)
         except BlockingIOError:
@@ -74,5 +74,5 @@ class ParentChannel:
             text, body = bytes(self._buffer[HEADER.size : middle]), bytes(self._buffer[middle:end])
             del self._buffer[:end]
             if len(self._frames) >= _MAX_WAITING_FRAMES:
-                raise ChildKilled("It sent answers that nobody asked for.")
+                raise ChildKilled("The strategy process sent more answers than requested.")
             self._frames.append(parse_frame(text, body))

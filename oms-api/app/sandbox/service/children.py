@@ -159,7 +159,7 @@ class Child:
 
     def _require_alive(self) -> None:
         if self._is_killed:
-            raise ChildKilled("It has ended.")
+            raise ChildKilled("The strategy process has ended.")
 
     @contextlib.contextmanager
     def _kill_after_error(self) -> Iterator[None]:
@@ -183,11 +183,14 @@ class Child:
         """
         if self._time.measure() > self._processor_time_limit:
             raise ChildKilled(
-                f"It was stopped: it used more than {self._max_processor_seconds:g} s of processor time."
+                "The strategy process was stopped: "
+                f"it used more than {self._max_processor_seconds:g} s of processor time."
             )
         remaining_seconds = self._deadline - monotonic_seconds()
         if remaining_seconds <= 0:
-            raise ChildKilled(f"It was stopped: it did not answer within {self._max_elapsed_seconds:g} s.")
+            raise ChildKilled(
+                f"The strategy process was stopped: it did not answer within {self._max_elapsed_seconds:g} s."
+            )
         return min(remaining_seconds, _POLL_SECONDS)
 
 

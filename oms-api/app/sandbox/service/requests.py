@@ -9,7 +9,7 @@ from app.sandbox.service.children import Child
 
 
 class Reply(NamedTuple):
-    """The answer of a child: its fields, which are not trusted, and what the strategy printed and logged."""
+    """The answer of a child: its fields, which are not trusted, and the output and log of the strategy."""
 
     fields: Mapping[str, Any]
     log: str
@@ -22,5 +22,5 @@ def send_request(child: Child, fields: Mapping[str, Any]) -> Reply:
     reply_fields, log = frame.fields.get("fields"), frame.fields.get("log")
     if frame.kind != "reply" or not isinstance(reply_fields, dict) or not isinstance(log, str):
         child.kill()
-        raise InvalidFrame("It sent something else than a reply.")
+        raise InvalidFrame("The strategy process sent a message that is not a reply.")
     return Reply(reply_fields, log)

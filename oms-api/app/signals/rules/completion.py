@@ -26,7 +26,7 @@ def is_expired(expires_at: datetime | None, now: datetime) -> bool:
 
 
 def find_unordered_outcome(signal: Signal, now: datetime) -> SignalOutcome | None:
-    """Return the outcome of a signal that is not ordered: it is too late, or only recorded. Else None."""
+    """Return the outcome of a signal that is not ordered (expired or only recorded), else None."""
     if is_expired(signal.expires_at, now):
         return SignalOutcome(SignalStatus.EXPIRED, EXPIRED_REASON)
     if signal.mode is SignalMode.RECORD:

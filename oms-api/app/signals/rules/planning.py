@@ -1,4 +1,4 @@
-"""Where a signal trades and what its size is, by the rules of its strategy."""
+"""The portfolio and the size of a signal, by the rules of its strategy."""
 
 from typing import NamedTuple
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class SizeKind(StrEnum):
-    """How a signal states its size.
+    """The kind of size of a signal.
 
     QTY is in units, NOTIONAL in the instrument's currency, PERCENT_OF_EQUITY in percent of the portfolio's
     equity. TARGET_POSITION is the signed position to reach. CLOSE closes the position and has no value.
@@ -47,7 +47,7 @@ class SignalStatus(StrEnum):
 
 
 class SignalChannel(StrEnum):
-    """How a signal arrived."""
+    """The channel on which a signal arrived."""
 
     REST = "rest"
     HOOK = "hook"

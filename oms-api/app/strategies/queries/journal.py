@@ -90,7 +90,7 @@ def iterate_inputs(
 def delete_inputs(connection: Connection, before: datetime) -> int:
     """Delete inputs of all tenants that the connection sees, and return their number.
 
-    What is left of a journal has no gaps: an input is kept if a kept one is before it.
+    The remaining journal has no gaps: an input is kept if an earlier input is kept.
     """
     later_input = aliased(StrategyInputRow)
     has_kept_before = exists().where(

@@ -1,4 +1,4 @@
-"""Read what became of the orders of a running strategy."""
+"""Read the status and the fills of the orders of a running strategy."""
 
 from collections.abc import Collection
 from datetime import datetime

@@ -24,7 +24,7 @@ class CancelAction(NamedTuple):
 
 
 class ReplaceAction(NamedTuple):
-    """Replace an order by one with the id `changes.client_order_id`."""
+    """Replace an order by a new order with the id `changes.client_order_id`."""
 
     order_id: str
     changes: OrderChanges
@@ -34,7 +34,7 @@ Action = PlaceAction | CancelAction | ReplaceAction
 
 
 class Reaction(NamedTuple):
-    """The actions of a strategy after an input, in order, and what it needs to go on from there as JSON."""
+    """The actions of a strategy after an input, in order, and its state after them as JSON."""
 
     actions: tuple[Action, ...]
     state: str

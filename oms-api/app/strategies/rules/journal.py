@@ -1,4 +1,4 @@
-"""The journal of what a strategy received: inputs in order, each hashed with the hash of the one before."""
+"""The journal of the inputs of a strategy, in order, each hashed with the hash of the previous input."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ def link_inputs(
 
 
 def compute_hash(previous: str, journal_input: JournalInput) -> str:
-    """Return the hash of an input after the one with the hash `previous`."""
+    """Return the hash of an input. `previous` is the hash of the input before it."""
     fields = (
         previous,
         journal_input.tenant_id,
@@ -88,7 +88,7 @@ def compute_hash(previous: str, journal_input: JournalInput) -> str:
 
 
 class JournalEnd(NamedTuple):
-    """Where a journal ends. `broken` is the first input that does not follow the one before, or None."""
+    """The end of a journal. `broken` is the first input that does not follow the previous input, or None."""
 
     broken: int | None
     head: JournalHead
@@ -113,5 +113,5 @@ def find_end(inputs: Iterable[JournalInput]) -> JournalEnd:
 
 
 def find_break(inputs: Iterable[JournalInput]) -> int | None:
-    """Return the sequence of the first input that does not follow the one before, None if all do."""
+    """Return the sequence of the first input that does not follow the previous input, None if all do."""
     return find_end(inputs).broken

@@ -58,7 +58,7 @@ def serialize_parameters(values: Mapping[str, Any]) -> str:
 
 
 def describe_parameters(descriptions: Sequence[ParameterDescription]) -> list[dict[str, Any]]:
-    """Return what a form shows of each parameter: type, default, range and description."""
+    """Return the fields that a form shows for each parameter: type, default, range and description."""
     return [{**description._asdict(), "choices": list(description.choices)} for description in descriptions]
 
 

@@ -1,4 +1,4 @@
-"""Differences between what a strategy did and what the replay of its journal gives."""
+"""Differences between the live run of a strategy and the replay of its journal."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ MAX_DELAY = timedelta(seconds=10)  # from an input to the order that it caused
 class DifferenceKind(StrEnum):
     """The kind of a difference.
 
-    MISSING: the replay gives it, and it did not happen. EXTRA: it happened, and the replay does not give it.
+    MISSING: only the replay has the order or fill. EXTRA: only the live run has it.
     """
 
     MISSING = "missing"
@@ -61,9 +61,9 @@ class ComparedFill(NamedTuple):
 def compare_orders(
     live_orders: Mapping[str, ComparedOrder], replayed_orders: Mapping[str, ComparedOrder], cause: str
 ) -> list[ParityDifference]:
-    """Return the differences by id. `cause` is that of orders which only one of the two has.
+    """Return the differences by id. `cause` is the cause of orders that only one of the two has.
 
-    What a replaced order differs in already is not repeated for the one that replaces it.
+    Differences of a replaced order are not repeated for its replacement.
     """
     differences_by_order: dict[str, list[ParityDifference]] = {}
     for order_id in live_orders.keys() | replayed_orders.keys():
@@ -126,7 +126,7 @@ def _compare_terms(
 def compare_fill(
     order_id: str, live_fill: ComparedFill, candidates: Iterable[ComparedFill]
 ) -> list[ParityDifference]:
-    """Return the differences of a fill from what matching gives; `candidates` are by the quotes of then."""
+    """Return the differences of a fill from the matched fills `candidates`, at the quotes of its time."""
     replayed_fills = list(candidates)
     if live_fill in replayed_fills:
         return []

@@ -1,7 +1,7 @@
 """Inputs and reactions of a strategy as JSON values, between the host and the process of the strategy.
 
-What the process sends is not trusted. Order ids are not sent: both sides derive them from the input. The host
-sets the name of the strategy. The actions are the commands of backtests, without a time.
+The data of the process is not trusted. Order ids are not sent: both sides derive them from the input. The
+host sets the name of the strategy. The actions are the commands of backtests, without a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,13 +64,15 @@ def parse_reaction(fields: Mapping[str, Any], sequence: int, scope: ActionScope)
     """Return the reaction to an input. Raises InvalidFrame, and MessageLimitExceeded for too many actions."""
     actions, state = fields.get("actions"), fields.get("state")
     if fields.get("sequence") != sequence or not isinstance(actions, list) or not isinstance(state, str):
-        raise InvalidFrame("It sent something else than a reaction to its input.")
+        raise InvalidFrame("The strategy process sent a message that is not a reaction to its input.")
     if len(actions) > MAX_ACTIONS:
-        raise MessageLimitExceeded(f"It wanted {len(actions)} orders at once; at most {MAX_ACTIONS} may be.")
+        raise MessageLimitExceeded(
+            f"The strategy sent {len(actions)} order commands at once; at most {MAX_ACTIONS} are allowed."
+        )
     try:
         parsed_actions = _parse_actions(actions, scope)
     except InvalidCommand as error:
-        raise InvalidFrame(f"It sent a wrong command: {error}.") from None
+        raise InvalidFrame(f"The strategy process sent an invalid command: {error}.") from None
     _require_state(state)
     return Reaction(tuple(parsed_actions), state)
 
@@ -105,7 +107,7 @@ def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
 
 
 def _complete_ticket(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
-    """Return a ticket with what the strategy does not decide. Raises InvalidCommand."""
+    """Return a ticket with the fields that the host sets. Raises InvalidCommand."""
     if errors := find_shape_errors(ticket):
         raise InvalidCommand(f"{errors[0].field}: {errors[0].message}")
     if ticket.product not in _PRODUCTS:
@@ -117,11 +119,15 @@ def _complete_ticket(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
 def _require_state(state: str) -> None:
     """Raise InvalidFrame unless a state can be stored, and given to the strategy at its next start."""
     if len(state) > MAX_STATE_BYTES:
-        raise InvalidFrame(f"Its state has {len(state)} bytes; at most {MAX_STATE_BYTES} are allowed.")
+        raise InvalidFrame(
+            f"The state of the strategy has {len(state)} bytes; at most {MAX_STATE_BYTES} are allowed."
+        )
     try:
         saved = orjson.loads(state)
         orjson.dumps([[saved]])  # it is stored inside of other values
     except (ValueError, TypeError):
-        raise InvalidFrame("It sent a state that is not JSON.") from None
+        raise InvalidFrame("The strategy process sent a state that is not JSON.") from None
     if not isinstance(saved, dict) or saved.keys() != {"state", "account", "orders"}:
-        raise InvalidFrame("It sent a state that is not that of a strategy.")
+        raise InvalidFrame(
+            "The strategy process sent a state whose fields are not `state`, `account` and `orders`."
+        )

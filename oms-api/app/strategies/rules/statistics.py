@@ -56,7 +56,7 @@ NO_STATISTICS = StrategyStatistics(0, 0, 0, None, ZERO, None, None)
 
 
 def compute_statistics(fills: Iterable[StrategyFill], capital: Decimal) -> StrategyStatistics:
-    """Return the statistics of fills in time order. `capital` is what the returns are measured against."""
+    """Return the statistics of fills in time order. `capital` is the base of the returns."""
     earnings = _list_earnings(fills)
     if not earnings:
         return NO_STATISTICS
@@ -75,7 +75,7 @@ def compute_statistics(fills: Iterable[StrategyFill], capital: Decimal) -> Strat
 
 
 def _list_earnings(fills: Iterable[StrategyFill]) -> list[_Earning]:
-    """Return what each closed round trip earned, and when it closed."""
+    """Return the P&L of each closed round trip, and when it closed."""
     positions: defaultdict[object, Position] = defaultdict(lambda: FLAT)
     trackers: defaultdict[object, TripTracker] = defaultdict(TripTracker)
     earnings: list[_Earning] = []

@@ -24,7 +24,7 @@ class BacktestCodeFinder:
         self._inspector, self._readers = inspector, readers
 
     async def prepare(self, caller: Caller, name: str) -> FindCode:
-        """Inspect the code, and return what finds it in the transaction of a request.
+        """Inspect the code, and return the function that finds it in the transaction of a request.
 
         Raises Invalid for the field `strategy`. Only an administrator may name code that is neither
         registered nor an installed entry point.

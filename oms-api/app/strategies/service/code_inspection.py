@@ -86,7 +86,7 @@ class CodeInspector:
         return lookup.cached | await self._inspect_new(lookup.new)
 
     async def inspect_for_display(self, names: Iterable[str | None]) -> Inspected:
-        """Do the same, but leave out what takes too long: a pause must not wait for code that hangs."""
+        """Inspect without code that takes too long: a pause must not wait for code that hangs."""
         lookup = await self._find_results(names)
         if not lookup.new:
             return lookup.cached

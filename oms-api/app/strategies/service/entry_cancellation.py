@@ -1,4 +1,4 @@
-"""Cancel what a strategy that does not run any more could still open."""
+"""Cancel the entry orders of a strategy that has stopped."""
 
 from app.database import Readers
 from app.identity.rules.access import Caller
@@ -13,7 +13,7 @@ REASON = "The strategy does not run any more"
 async def cancel_entries(
     orders: OrderService, readers: Readers, caller: Caller, strategy: str, request_id: str
 ) -> None:
-    """Cancel the open orders of a strategy that could open or increase a position. Exits work on."""
+    """Cancel the open orders of a strategy that could open or increase a position. Exits stay working."""
     names = await readers.read(caller.tenant_id, find_portfolio_names_with_orders, None, strategy)
     request = AuthenticatedRequest(caller, request_id)
     for name in names:

@@ -14,7 +14,7 @@ def describe_end(error: Exception) -> str:
     if isinstance(error, ChildFailed):
         return "\n".join((str(error), *error.failure.lines))
     if isinstance(error, SandboxError):
-        return f"The strategy's process was stopped. {error}"
+        return str(error)
     return describe_failure(error)
 
 

@@ -81,7 +81,8 @@ class OrderGateway:
         orders = tuple(order for view in result.orders for order in (view.order, *view.legs))
         if any(map(_is_latched, orders)):
             raise MessageLimitExceeded(
-                "It executed too often in a symbol; release its latch with `POST /latches/{id}/release`."
+                "The strategy executed too often in a symbol; "
+                "release its latch with `POST /latches/{id}/release`."
             )
         return ActionResult(orders)
 
@@ -90,7 +91,9 @@ class OrderGateway:
             self._minute_end, self._messages = monotonic_seconds() + _MINUTE_SECONDS, 0
         self._messages += 1
         if self._messages > MAX_MESSAGES_PER_MINUTE:
-            raise MessageLimitExceeded(f"It sent more than {MAX_MESSAGES_PER_MINUTE:,} messages in a minute.")
+            raise MessageLimitExceeded(
+                f"The strategy sent more than {MAX_MESSAGES_PER_MINUTE:,} messages in a minute."
+            )
 
     async def _submit_command(self, command: Any) -> OrderResult:  # a PlaceOrder
         outcome = await self._orders.submit(command)

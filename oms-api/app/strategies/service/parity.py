@@ -44,7 +44,7 @@ class NoJournal(Exception):
 
 
 class ParityReport(NamedTuple):
-    """How many orders and fills were compared, and what differs."""
+    """The numbers of compared orders and fills, and the differences."""
 
     orders: int
     fills: int
@@ -137,7 +137,7 @@ class _Replay:
         self.cause = "The strategy is not deterministic: the same inputs gave other orders."
 
     def play(self, journal_input: JournalInput) -> None:
-        """Play an input. Those that were repeated after a restart are played after its START."""
+        """Play an input. Inputs that were repeated after a restart are played after its START."""
         payload = orjson.loads(journal_input.payload)
         if journal_input.kind is InputKind.ORDER:
             self._sides[payload["id"]] = (payload["symbol"], payload["side"])

@@ -132,7 +132,7 @@ class InProcessRunner:
             price_series.raw = integers[feed.index]
 
     def _serialize_state(self) -> str:
-        """Return what the strategy needs to go on as JSON. Raises InvalidState."""
+        """Return the state from which the strategy continues, as JSON. Raises InvalidState."""
         try:
             return orjson.dumps(
                 {
@@ -146,7 +146,7 @@ class InProcessRunner:
 
 
 def build_empty_state(cash: Decimal) -> dict[str, Any]:
-    """Return what a strategy starts with that has never run."""
+    """Return the state of a strategy that has never run."""
     return {"state": {}, "account": {"cash": f"{cash:f}", "positions": []}, "orders": []}
 
 

@@ -1,4 +1,4 @@
-"""Creates what runs a strategy: on paper, live, and in the replay of its journal."""
+"""Creates the runner of a strategy: on paper, live, and in the replay of its journal."""
 
 from app.backtests.errors import InvalidBacktest
 from app.backtests.service.loading import create_strategy, load_strategy
@@ -16,7 +16,7 @@ class RunnerFactory:
         self.catalog, self._limits = catalog, limits
 
     def create(self, code: FoundCode, spec: RunnerSpec) -> StrategyRunner:
-        """Return what runs a strategy. Raises CodeChanged, SandboxError, or what its module raises."""
+        """Return the runner of a strategy. Raises CodeChanged, SandboxError, or the errors of its module."""
         if code.is_sandboxed:
             return self._start_process(code, spec)
         try:

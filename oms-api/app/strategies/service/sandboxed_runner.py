@@ -77,13 +77,13 @@ class SandboxedRunner:
         frame = self._child.receive()
         uses_quotes, log = frame.fields.get("uses_quotes"), frame.fields.get("log")
         if frame.kind != "loaded" or not isinstance(uses_quotes, bool) or not isinstance(log, str):
-            raise InvalidFrame("It sent something else than that it was loaded.")
+            raise InvalidFrame("The strategy process did not report that the strategy is loaded.")
         self._log.write(log)
         return uses_quotes
 
 
 class _LogBudget:
-    """Logs what a strategy prints, up to a limit in each minute."""
+    """Logs the output of a strategy, up to a limit in each minute."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -15,7 +15,7 @@ _IDS = SortableIds("G")
 def ensure_signal_strategy(
     connection: Connection, tenant_id: int, name: str, portfolio_id: int | None, actor: str, now: datetime
 ) -> None:
-    """Create the strategy of signals, ACTIVE, or change its portfolio. One with code stays as it is."""
+    """Create the strategy of signals, ACTIVE, or change its portfolio. Do not change a strategy with code."""
     listed_strategy = queries.find_strategy(connection, tenant_id, name)
     if listed_strategy is None:
         strategy = Strategy(
@@ -39,7 +39,7 @@ def ensure_signal_strategy(
 
 
 def remove_signal_strategy(connection: Connection, tenant_id: int, name: str) -> None:
-    """Delete the strategy of signals. One with code stays."""
+    """Delete the strategy of signals. Do not delete a strategy with code."""
     strategy = queries.find_strategy(connection, tenant_id, name)
     if strategy is not None and strategy.strategy.kind is StrategyKind.SIGNALS:
         STRATEGIES.delete(connection, tenant_id=tenant_id, name=strategy.strategy.name)

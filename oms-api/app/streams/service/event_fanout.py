@@ -55,7 +55,7 @@ class TenantEvents:
             self._task = None
 
     async def join(self, subscription: EventSubscription) -> None:
-        """Send a subscription what it has missed, then all later events. No event is skipped or doubled."""
+        """Send a subscription its missed events, then all later events. No event is skipped or doubled."""
         while subscription.position < self.position and not subscription.outbox.closed.done():
             await self._send_backlog(subscription, self.position)
         # No event is sent between the check above and this line.

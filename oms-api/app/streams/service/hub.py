@@ -24,7 +24,7 @@ MAX_UNAUTHENTICATED = SlotLimits(key=600, tenant=2_000, total=2_000)  # `key` is
 
 @dataclass(frozen=True, slots=True)
 class StreamHub:
-    """The fan-outs, and the slots of connections: authenticated ones, and those that are not yet.
+    """The fan-outs, and the slots of connections: authenticated, and not yet authenticated.
 
     `origins` are those of pages on other hosts that may connect.
     """

@@ -32,7 +32,7 @@ class Outbox:
         self.closed: asyncio.Future[StreamClosed] = asyncio.get_running_loop().create_future()
 
     def put(self, frame: str) -> None:
-        """Send a frame after those that wait. Close the connection if too much waits."""
+        """Send a frame after the waiting frames. Close the connection if too much waits."""
         if self.closed.done():
             return
         self._frames.append(frame)
@@ -56,7 +56,7 @@ class Outbox:
             self.put(frame or build_item_frame(kind, list(items.items())))
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Let the connection be closed. What waits is dropped."""
+        """Let the connection be closed. Drop the waiting messages."""
         if not self.closed.done():
             self.closed.set_result(StreamClosed(code, reason))
         self._frames.clear()
@@ -64,7 +64,7 @@ class Outbox:
         self._is_drained.set()
 
     async def drain(self) -> None:
-        """Wait until less than half of what may wait is waiting, or the connection is closed."""
+        """Wait until at most half of the limits is waiting, or the connection is closed."""
         await self._is_drained.wait()
 
     async def run(self) -> None:

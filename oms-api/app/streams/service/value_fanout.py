@@ -80,7 +80,7 @@ class ValueFanout:
         self._clients.pop(outbox, None)
 
     async def flush(self) -> None:
-        """Value the portfolios that a client subscribed to, and send what each connection has not got."""
+        """Value the portfolios that a client subscribed to, and send each connection the changed values."""
         for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted_keys}:
             keys = {
                 key

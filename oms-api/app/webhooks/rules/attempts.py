@@ -1,4 +1,4 @@
-"""The result of an attempt to deliver an event, and what to do next."""
+"""The result of an attempt to deliver an event, and the decision after it."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -54,7 +54,7 @@ class Decision(NamedTuple):
 
 
 def decide_next_attempt(attempt: int, result: AttemptResult, now: datetime, random_share: float) -> Decision:
-    """Return what to do after attempt number `attempt`. `random_share` from 0 to 1 spreads the retries."""
+    """Return the decision after attempt number `attempt`. `random_share` from 0 to 1 spreads the retries."""
     if result.is_success:
         return Decision(DeliveryStatus.DELIVERED)
     if result.status == GONE:

@@ -38,7 +38,7 @@ class EndpointQueue:
 
     @property
     def has_room(self) -> bool:
-        """Whether further events may be added behind those that are waiting."""
+        """Whether further events may be added behind the waiting events."""
         return not self.has_more and self._count < MAX_WAITING
 
     @property

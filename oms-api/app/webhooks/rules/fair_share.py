@@ -1,4 +1,4 @@
-"""How the endpoints of all tenants share a limited number of slots."""
+"""Fair sharing of a limited number of slots between the endpoints of all tenants."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -35,7 +35,7 @@ class Endpoint:
     previous_until: datetime | None
 
     def is_subscribed_to(self, event_type: str) -> bool:
-        """Return whether the webhook receives events of this type. Tests are sent one by one."""
+        """Return whether the webhook receives events of this type. Test events are sent individually."""
         return event_type != TEST_EVENT and includes_type(self.event_types, event_type)
 
 
@@ -75,7 +75,7 @@ def includes_type(event_types: tuple[str, ...], event_type: str) -> bool:
 
 
 def get_subject(event_type: str, fields: dict[str, Any]) -> str:
-    """Return what the event is about: an order, else a position or portfolio, else the family of the type."""
+    """Return the subject of the event: an order, else a position or portfolio, else the type's family."""
     if fields.get("order_id"):
         return str(fields["order_id"])
     parts = [str(fields[name]) for name in ("portfolio_id", "symbol") if fields.get(name) is not None]

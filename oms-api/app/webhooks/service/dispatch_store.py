@@ -1,4 +1,4 @@
-"""The database of the dispatcher: what it reads and stores, for all tenants. Its functions block."""
+"""The queries and writes of the dispatcher, for all tenants. Its functions block."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -74,7 +74,7 @@ class Dispatcher:
         return not self._queues and not self._updates
 
     async def run_cycle(self) -> None:
-        """Do what is due. Raises SQLAlchemyError; then nothing is lost, and the next call continues."""
+        """Plan and start due deliveries, and store results. Raises SQLAlchemyError; call it again then."""
         if monotonic_seconds() - self._refreshed_at >= REFRESH_SECONDS:
             await self._refresh_endpoints()
         await self._plan_new_events()
@@ -309,7 +309,7 @@ class Dispatcher:
         return new
 
     async def _load_missing_events(self) -> None:
-        """Load the events of deliveries that are due, since only those that are new have one."""
+        """Load the events of due deliveries. Only new deliveries have their event in memory."""
         now = self._now()
         due_deliveries = [
             delivery for queue in self._queues.values() for delivery in queue.list_unloaded(now)

@@ -33,7 +33,7 @@ class WebhookMaintenance:
             lease.renew()
 
     def encrypt_again(self, _: Lease) -> None:
-        """Encrypt secrets with the current key. Those that cannot be decrypted are left alone."""
+        """Encrypt secrets with the current key. Secrets that cannot be decrypted do not change."""
         with unit_of_work(self._engine, ALL_TENANTS) as connection:
             for secrets in list_secrets(connection):
                 context = get_secret_context(secrets.tenant_id, secrets.webhook_id)

@@ -30,7 +30,7 @@ class DeliveryFailed(Exception):
 
 
 class WebhookSender:
-    """Sends requests. The address that was checked is the one that is connected to."""
+    """Sends requests. It connects to the same address that it checked."""
 
     def __init__(
         self,

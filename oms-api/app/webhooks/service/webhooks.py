@@ -30,7 +30,7 @@ def get_owner(caller: Caller) -> str | None:
 
 
 def get_secret_context(tenant_id: int, webhook_id: str) -> str:
-    """Return what the encrypted secrets of a webhook are bound to."""
+    """Return the context to which the encrypted secrets of a webhook are bound."""
     return f"webhook:{tenant_id}:{webhook_id}"
 
 

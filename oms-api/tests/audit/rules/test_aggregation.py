@@ -24,7 +24,7 @@ def build_denial(number=0, **changes):
 
 
 def flush_entries(gathering, now, **how):
-    """Take what is due as if it were written at once; return (entry, count) of each row."""
+    """Take the due entries as if they were written at once. Return (entry, count) of each row."""
     counted_entries = gathering.take(now, **how)
     for key in counted_entries:
         gathering.confirm(key)

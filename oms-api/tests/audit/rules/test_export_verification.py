@@ -1,7 +1,7 @@
 """The verification of an export finds every change of it.
 
-A changed, removed, inserted or swapped line is found, and the first bad line is named. What is cut
-off its end is found by the detached head.
+A changed, removed, inserted or swapped line is found, and the first bad line is named. Lines that
+are cut off at the end are found by the detached head.
 """
 
 import orjson

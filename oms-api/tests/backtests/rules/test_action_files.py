@@ -1,4 +1,4 @@
-"""A file of splits and dividends: its values, and the line of what is wrong."""
+"""A file of splits and dividends: its values, and the lines of its errors."""
 
 from decimal import Decimal
 

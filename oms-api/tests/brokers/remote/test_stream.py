@@ -17,7 +17,7 @@ CANARY = AlpacaCredentials("PK1", "canary-of-a-secret")
 
 @contextmanager
 def run_websocket_server(received: list[str | bytes]) -> Iterator[str]:
-    """Run a WebSocket server that keeps what it receives, and yield its address."""
+    """Run a WebSocket server that records its messages, and yield its address."""
 
     def receive(socket: ServerConnection) -> None:
         received.extend(socket)

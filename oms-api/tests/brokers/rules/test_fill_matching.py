@@ -59,7 +59,7 @@ def test_fill_that_was_taken_back_is_not_applied_again():
     st.randoms(use_true_random=False),
 )
 def test_quantity_is_complete_after_the_missing_ones(fills, draw):
-    """All fills are listed under other ids. Some were applied before, in any order."""
+    """All fills are listed under other ids. Some fills were applied before, in any order."""
     truth = [build_fill(f"E{number}", quantity, price) for number, (quantity, price, _) in enumerate(fills)]
     applied = [fill for fill, (_, _, is_applied) in zip(truth, fills, strict=True) if is_applied]
     draw.shuffle(applied)

@@ -75,7 +75,7 @@ def test_stops_trigger_on_last_price_or_own_side_and_fill_at_bid_or_ask(ticket, 
 
 
 def follow_trail(trail, lasts):
-    """Show a trail one last price after the other; return what it said to each."""
+    """Show a trail one last price after the other; return its answer to each."""
     levels = []
     for last in lasts:
         events = compute_fills([trail], build_quote(None, None, last), NOON)

@@ -29,7 +29,7 @@ class Broadcast(ABC):
 
     @abstractmethod
     async def receive(self, websocket: WebSocket, queue: "asyncio.Queue[Any]") -> None:
-        """Serve what a client sends, until it disconnects."""
+        """Serve the requests of a client until it disconnects."""
 
     @abstractmethod
     async def send_frame(self, websocket: WebSocket, message: Any) -> None:

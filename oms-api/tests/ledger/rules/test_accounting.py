@@ -22,7 +22,7 @@ from tests.factories import build_buy, build_sell
 
 
 def summarize(position: Position) -> tuple[object, ...]:
-    """Return what a statement shows: quantity, average cost, realized P&L."""
+    """Return the figures of a statement: quantity, average cost, realized P&L."""
     return (position.quantity, compute_average_cost(position.quantity, position.cost), position.realized_pnl)
 
 

@@ -1,4 +1,4 @@
-"""The rules of approvals: who must wait, who may decide, and what a decision needs."""
+"""The rules of approvals: orders that must wait, approvers, and the conditions of a decision."""
 
 from decimal import Decimal
 from typing import Any

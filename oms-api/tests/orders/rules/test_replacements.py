@@ -1,4 +1,4 @@
-"""A successor is smaller by what others of its group filled while it was requested."""
+"""A replacement is smaller by the fills of its group since it was requested."""
 
 from decimal import Decimal
 

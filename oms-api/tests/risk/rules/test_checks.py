@@ -1,4 +1,4 @@
-"""Each check: what it denies, what it passes, and the numbers of its denial."""
+"""Each check: denied orders, passing orders, and the numbers of a denial."""
 
 from decimal import Decimal
 
@@ -408,7 +408,7 @@ def test_short_sale_is_denied_when_forbidden(asked, position, orders, short_sell
         # A short of 1000 holds 1500: its proceeds, and half of it again.
         ({"cash": 2510, "other_exposure": [build_position("-10", "100")]}, PASSES),
         ({"cash": 2509, "other_exposure": [build_position("-10", "100")]}, ("BUYING_POWER", "9")),
-        # What is sold short holds half of its value until it is filled.
+        # A short sale reserves half of its value until it is filled.
         ({"cash": 495, "order": build_order(side="SELL")}, PASSES),
         ({"cash": 494, "order": build_order(side="SELL")}, ("BUYING_POWER", "9")),
         ({"cash": 0, "order": build_order(side="SELL"), "position": 10}, PASSES),

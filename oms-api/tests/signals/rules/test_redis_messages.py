@@ -1,4 +1,4 @@
-"""How messages of Redis are tried, without I/O."""
+"""The rules of retries of Redis messages, without I/O."""
 
 from hypothesis import given
 from hypothesis import strategies as st

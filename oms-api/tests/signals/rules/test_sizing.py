@@ -1,4 +1,4 @@
-"""The order of a signal, and what became of it, as plain values."""
+"""The order of a signal and its outcome, as plain values."""
 
 from datetime import timedelta
 from decimal import Decimal

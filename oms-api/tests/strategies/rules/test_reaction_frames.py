@@ -1,4 +1,4 @@
-"""Reactions of a strategy's process: what it sends back is what it did, and anything else is refused."""
+"""Reactions of a strategy process: valid reactions are parsed, and everything else is refused."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -63,9 +63,9 @@ def test_reason_has_no_control_characters():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"sequence": 6}, "something else than a reaction to its input"),
-        ({"actions": None}, "something else than a reaction"),
-        ({"state": {}}, "something else than a reaction"),
+        ({"sequence": 6}, "a message that is not a reaction to its input"),
+        ({"actions": None}, "a message that is not a reaction"),
+        ({"state": {}}, "a message that is not a reaction"),
         ({"actions": [["S", 0, "MSFT", "BUY", "MARKET", "1"]]}, "its symbol is unknown"),
         ({"actions": [["S", 0, "AAPL", "BUY", "LIMIT", "1"]]}, "limit_price: A LIMIT order needs"),
         ({"actions": [["S", 0, "AAPL", "BUY", "MARKET", "NaN"]]}, "an amount is wrong"),
@@ -75,8 +75,8 @@ def test_reason_has_no_control_characters():
         ({"state": "x" * (MAX_STATE_BYTES + 1)}, "at most 1000000 are allowed"),
         ({"state": "{"}, "a state that is not JSON"),
         ({"state": '{"state":' + "[" * 253 + "]" * 253 + "}"}, "a state that is not JSON"),
-        ({"state": "[]"}, "not that of a strategy"),
-        ({"state": "{}"}, "not that of a strategy"),
+        ({"state": "[]"}, "whose fields are not `state`"),
+        ({"state": "{}"}, "whose fields are not `state`"),
     ],
 )
 def test_wrong_reaction_is_refused(changes, problem):
@@ -85,5 +85,5 @@ def test_wrong_reaction_is_refused(changes, problem):
 
 
 def test_too_many_orders_are_refused():
-    with pytest.raises(MessageLimitExceeded, match="It wanted 1001 orders at once"):
+    with pytest.raises(MessageLimitExceeded, match="The strategy sent 1001 order commands at once"):
         parse_frame(actions=[["C", 0, "x"]] * (MAX_ACTIONS + 1))

@@ -87,7 +87,7 @@ def build_decision_form(context: DecisionContext, body: str, reason: str = "") -
 
 
 def format_review(approval: Approval) -> str:
-    """Return what an approver must know, in mrkdwn: the order, and the estimates then and now."""
+    """Return the review for an approver, in mrkdwn: the order, and its previous and current estimates."""
     order = approval.order
     lines = [
         f"*{format_order(order)}* in {format_literal(order.portfolio)} · {format_code(order.id)}",

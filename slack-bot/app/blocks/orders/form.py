@@ -81,7 +81,7 @@ def build_order_question_form(
 
 
 def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
-    """Return the block with one button that fills in the nearest order that passes. None if none does."""
+    """Return the block with one button that fills in the nearest passing order, or None."""
     proposal = find_proposal(denial, draft)
     if proposal is None:
         return None

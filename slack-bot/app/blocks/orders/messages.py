@@ -68,7 +68,7 @@ def format_status(status: str) -> str:
 
 
 def format_order(order: Order) -> str:
-    """Return what an order does, in mrkdwn: BUY 50 MSFT limit 410.00 GTC."""
+    """Return an order as a line of mrkdwn: BUY 50 MSFT limit 410.00 GTC."""
     size = f"{format_grouped(order.quantity)} {escape(order.symbol)}"
     return f"{escape(order.side)} {size} {format_terms(order)} {escape(order.time_in_force)}"
 

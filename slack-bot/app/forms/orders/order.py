@@ -34,7 +34,7 @@ class Fill(NamedTuple):
 
 
 class Denial(NamedTuple):
-    """Why a risk check denied an order, and the nearest quantity or price that passes."""
+    """The denial of an order by a risk check, with the nearest quantity or price that passes."""
 
     code: str
     message: str

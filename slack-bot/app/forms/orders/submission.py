@@ -101,7 +101,7 @@ class _OrderParser(FieldParser):
         return self.field(entry, lambda typed: parse_amount(typed, MAX_PRICE), text)
 
     def size(self, draft: OrderDraft) -> tuple[Decimal | None, Decimal | None]:
-        """Return the quantity and the value, one of which is None."""
+        """Return the quantity and the value. One of them is None, or both if the entries are invalid."""
         if draft.quantity.strip() and draft.value.strip():
             self.errors[fields.VALUE] = "Enter a quantity or a value, not both."
             return None, None

@@ -12,7 +12,7 @@ from app.forms.ticket import Side
 
 
 class OrderType(StrEnum):
-    """How the price of an order is determined."""
+    """The type of an order, which determines its price."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
@@ -22,7 +22,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order stays open."""
+    """The time for which an order stays open."""
 
     DAY = "DAY"
     GTC = "GTC"

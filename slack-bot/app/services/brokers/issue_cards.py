@@ -23,7 +23,7 @@ CARD = "reconciliation.card"  # type of the stored cards
 
 
 def show_issue(services: Services, payload: Mapping[str, Any], event_id: str) -> None:
-    """Post the card of an issue, or edit the one that is there. Return at once.
+    """Post the card of an issue, or edit the existing card. Return at once.
 
     The card is stored first. If Slack does not take it, or the bot is killed, it is sent later.
     """

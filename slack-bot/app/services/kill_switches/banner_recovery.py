@@ -1,4 +1,4 @@
-"""Post the banners that bots left when they were killed or did not learn what the OMS did."""
+"""Post the banners that bots left when they were killed or the result of the OMS was unknown."""
 
 import logging
 from datetime import datetime
@@ -21,7 +21,7 @@ ALL_PORTFOLIOS = "tenant"
 
 
 def recover_banners(services: Services, now: float) -> None:
-    """Post the banners of changes that the OMS has made. Give up those that are too old."""
+    """Post the banners of changes that the OMS has made. Give up banners that are too old."""
     for pending in services.pending_banners.adopt():
         age_seconds = now - pending.created_at
         if age_seconds > MAX_AGE_SECONDS:

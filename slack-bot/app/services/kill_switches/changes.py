@@ -39,7 +39,7 @@ def stop_trading(services: Services, submission: FormSubmission) -> tuple[str, s
 
 
 def resume_trading(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Set a kill switch to ACTIVE. Another person must have stopped trading.
+    """Set a kill switch to ACTIVE. The person who stopped trading may not do so.
 
     Raises `InvalidEntries` or `OmsError`.
     """

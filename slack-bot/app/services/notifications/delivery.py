@@ -38,7 +38,7 @@ SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
 Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
-SENDERS: dict[str, Send] = {  # each sends a message of its own
+SENDERS: dict[str, Send] = {  # each sends a separate message
     REMINDER: send_reminder,
     CARD: send_card,
     REVERSAL: send_reversal,
@@ -77,7 +77,7 @@ def run_notifications(services: Services) -> None:
 
 
 def deliver_notifications(services: Services) -> None:
-    """Apply preferences to new notifications, and send those that are due: one message a recipient."""
+    """Apply preferences to new notifications, and send the due notifications: one message a recipient."""
     with services.notification_pace.lock:
         _schedule(services, services.notifications.list_new())
         due_notifications = services.notifications.list_due(time.time())
@@ -182,7 +182,7 @@ def _find_thread(services: Services, notification: Notification) -> str | None:
 
 
 def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
-    """Keep what is sent later. What a channel refuses goes to its owner, else it is given up."""
+    """Keep messages to send later. A message that its channel refuses goes to its owner, or is given up."""
     if isinstance(error, SlackRateLimited | SlackRefused):
         for notification in rows:
             services.notifications.retract(notification.key)
@@ -203,7 +203,7 @@ def _is_final(error: SlackError) -> bool:
 
 
 def _send_single(services: Services, notifications: Iterable[Notification]) -> list[Notification]:
-    """Send those that each have a message of their own. Return the others."""
+    """Send the notifications that need a separate message. Return the others."""
     grouped_notifications = []
     for notification in notifications:
         if send := SENDERS.get(notification.event_type):

@@ -95,7 +95,7 @@ def _post_request(services: Services, pending: PendingOrder, message: Message) -
 
 
 def _store_request(services: Services, origin: Origin, order: Order, channel: str) -> PendingOrder | None:
-    """Store that a request for approval is owed. None if none is."""
+    """Store the pending approval request of an order. Return None if none is needed."""
     if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
         return None
     person, target = origin.person, services.approvals_channel or channel

@@ -1,4 +1,4 @@
-"""Find what is unusual about an order, so that the person confirms it before it is sent."""
+"""Find unusual values of an order, which the person must confirm before it is sent."""
 
 import time
 from collections.abc import Iterator

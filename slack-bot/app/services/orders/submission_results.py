@@ -44,7 +44,7 @@ def build_order_question_outcome(submitted: SubmittedOrder, questions: list[Ques
 
 
 def build_denied_outcome(submitted: SubmittedOrder, denial: Denial, context: OrderContext) -> Outcome:
-    """Return the outcome of a denied order: the form shows why, and a button with what passes."""
+    """Return the outcome of a denied order: the form shows the reason, and a button with a passing order."""
     sentence = f"{format_denial(denial)} Nothing was ordered."
     proposal = build_proposal(denial, submitted.draft)
     view = build_order_form(

@@ -68,7 +68,7 @@ def _answer_portfolio(client: PortfolioClient, command: TextCommand) -> Reply:
 
 
 def _read_equities(client: PortfolioClient, name: str) -> list[EquityPoint]:
-    """Return the equity through time. Nothing if the OMS does not answer: the portfolio is shown anyway."""
+    """Return the equity over time. It is empty if the OMS does not answer: the portfolio is shown anyway."""
     try:
         return client.get_equity_history(name)
     except OmsError as error:

@@ -37,7 +37,7 @@ NOT_SENT = "Slack did not take the file. Please try again."
 
 
 def send_export(services: Services, person: Person, command: TextCommand, to: ReplyAddress) -> None:
-    """Export what the command names, and send it. Notify the person of the file, or of the failure."""
+    """Export the rows that the command selects, and send the file. Notify the person, also of a failure."""
     reply = _export(services, person, command, to)
     if reply is not None:
         services.reply_sender.send(to, reply)

@@ -83,7 +83,7 @@ def _complete_alert(request: TextRequest) -> TextCommand:
 
 
 def _start_export(services: Services, request: TextRequest) -> None:
-    """Export on a thread of its own pool, because a large file takes long."""
+    """Export on a thread of a separate pool, because a large file takes long."""
     to = request.to
     try:
         services.export_workers.submit(

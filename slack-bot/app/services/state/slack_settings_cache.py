@@ -24,7 +24,7 @@ class SlackSettingsCache:
         self.current = SlackSettings()
 
     def get(self) -> SlackSettings:
-        """Return the settings. If the OMS does not answer, return those that are known."""
+        """Return the settings. If the OMS does not answer, return the last known settings."""
         with self._lock:
             if self._loaded_at is None or self._clock() >= self._loaded_at + MAX_AGE_SECONDS:
                 try:

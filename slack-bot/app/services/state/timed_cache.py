@@ -21,7 +21,7 @@ class TimedCache(Generic[T]):
         self._entries: OrderedDict[str, tuple[T, float]] = OrderedDict()
 
     def get_or_load(self, key: str, load: Callable[[], T]) -> T:
-        """Return the result of `load`, or an earlier one of the same key. An exception is not kept."""
+        """Return the result of `load`, or an earlier result of the same key. An exception is not kept."""
         began = self._clock()
         with self._lock:
             entry = self._entries.get(key)

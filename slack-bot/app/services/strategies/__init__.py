@@ -1,1 +1,1 @@
-"""Start, pause, tune and test strategies, and report what they do."""
+"""Start, pause, tune and test strategies, and report their results."""

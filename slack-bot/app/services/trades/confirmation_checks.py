@@ -1,4 +1,4 @@
-"""Find what is unusual about a trade, so that the person confirms it before it is sent."""
+"""Find unusual values of a trade, which the person must confirm before it is sent."""
 
 import logging
 import time

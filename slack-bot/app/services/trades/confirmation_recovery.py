@@ -1,4 +1,4 @@
-"""Send confirmations that are still owed, after asking the OMS what it recorded."""
+"""Send pending confirmations, after reading the recorded trades from the OMS."""
 
 import logging
 import time
@@ -50,7 +50,7 @@ def run_recovery(services: Services) -> None:
 
 
 def recover_confirmations(services: Services, now: float) -> None:
-    """Look up every unresolved confirmation in the OMS, and send those that are owed."""
+    """Look up every unresolved confirmation in the OMS, and send those of recorded trades."""
     if removed := services.confirmations.remove_submitted_before(now - MAX_AGE_SECONDS):
         log.warning("Confirmations given up", extra={"count": removed})
     for unresolved in services.confirmations.list_unresolved(services.team):

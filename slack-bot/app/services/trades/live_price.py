@@ -20,7 +20,7 @@ MAX_MATCHES = 20
 
 
 class LineUpdate(NamedTuple):
-    """How the lines of a kind of form are updated.
+    """The functions that update the lines of a kind of form.
 
     `load` returns the data about the entries of a view (None without one). `build` returns the updated view,
     None if its lines are current. With `always`, the lines of the view are not compared.

@@ -79,7 +79,7 @@ def _build_redraw(view: Json, notice: str) -> Outcome:
 def _find_field_errors(error: OmsError, ticket: Ticket) -> dict[str, str]:
     """Return the errors by block id. Empty if the OMS reports a field that the form does not have.
 
-    Errors of the price or the GMV are reported at the one that was typed.
+    Errors of the price or the GMV are reported at the typed field.
     """
     if not isinstance(error, OmsRejected):
         return {}

@@ -7,7 +7,7 @@ from app.clock import Now
 
 
 class ChannelProblem(NamedTuple):
-    """Why signals are not received, and since when."""
+    """The reason why signals are not received, and its start time."""
 
     reason: str
     since: datetime

@@ -81,7 +81,7 @@ class StreamReader:
         except RedisError:
             raise
         except Exception:  # noqa: BLE001  # logged; the other entries and the next delivery must be tried
-            if len(entries) > 1:  # find the one that fails
+            if len(entries) > 1:  # find the entry that fails
                 for entry in entries:
                     await self._handle_entries([entry])
                 return
@@ -130,7 +130,7 @@ class StreamReader:
         pending_entries = await self._redis.xpending_range(STREAM, GROUP, entry.id, entry.id, 1)
         if pending_entries and is_hopeless(pending_entries[0]["times_delivered"]):
             await self._move_to_dead_letters(
-                entry, f"It failed {MAX_DELIVERIES} times; the log of the service has the error."
+                entry, f"The signal failed {MAX_DELIVERIES} times; the log of the service has the error."
             )
 
     async def _move_to_dead_letters(self, entry: StreamEntry, reason: str) -> None:

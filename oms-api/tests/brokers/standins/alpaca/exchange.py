@@ -1,4 +1,4 @@
-"""The state of the stand-in: orders, executions, positions, cash and quotes, and what changes them."""
+"""The state of the stand-in: orders, executions, positions, cash and quotes, and their changes."""
 
 import threading
 import uuid
@@ -151,7 +151,7 @@ class Exchange:
                 return asset
         raise AlpacaError(404, _NOT_FOUND, f"asset not found for {name}")
 
-    # What a test or a demo makes happen
+    # Actions of a test or a demo
 
     def quote(
         self, symbol: str, bid: str, ask: str, bid_size: str | None = None, ask_size: str | None = None

@@ -112,7 +112,7 @@ def list_ended_with(order: Order) -> list[Order]:
 
 
 def reduce_sibling(sibling: Order, qty: Decimal) -> None:
-    """Reduce the quantity of an exit by what the other one filled."""
+    """Reduce the quantity of an exit by the fill of the other exit."""
     sibling.qty = (sibling.qty or ZERO) - qty
 
 

@@ -18,7 +18,7 @@ class Match(NamedTuple):
 
 
 def match_order(order: Order, quote: Quote) -> Match:
-    """Return what of the order trades now. Move the level of a trailing stop, and trigger stops."""
+    """Return the quantity of the order that trades now. Move a trailing stop, and trigger stops."""
     is_buy = order.side == "buy"
     price, size = (quote.ask, quote.ask_size) if is_buy else (quote.bid, quote.bid_size)
     if order.time_in_force in _AT_AUCTION or not _is_triggered(order, price):

@@ -24,7 +24,7 @@ Credentials = tuple[str, str]
 
 
 def build_routes(exchange: Exchange) -> list[Route]:
-    """Return the routes. The one by client order id precedes the one by id."""
+    """Return the routes. The route by client order id precedes the route by id."""
     routes = _Rest(exchange)
     return [
         Route("/v2/account", routes.get_account),

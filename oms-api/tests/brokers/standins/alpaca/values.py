@@ -94,7 +94,7 @@ class Order:
 
     @property
     def is_exit(self) -> bool:
-        """Whether it closes the position of its group."""
+        """Whether the order closes the position of its group."""
         return self in self.group
 
 

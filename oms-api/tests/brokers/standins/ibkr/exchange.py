@@ -43,7 +43,7 @@ class Exchange:
         self.cash: dict[str, Decimal] = {"USD": OPENING_CASH}
         self.positions: dict[Contract, tuple[Decimal, Decimal]] = {}  # quantity and its cost
         self.max_fill: Decimal | None = None
-        self.crossing: dict[str, str] = {}  # by reference: what fills when the next cancel or change arrives
+        self.crossing: dict[str, str] = {}  # by reference: fill at the next cancel or change
         self.holds_executions = False  # until `report_executions`, as when a cancel is reported before them
         self.held_executions: list[Execution] = []
         self.keeps_reductions = False  # whether a change of an order counts from the size that it had first
@@ -58,7 +58,7 @@ class Exchange:
         self._perm_ids = itertools.count(last + 1)
 
     def quote(self, name: str, bid: str, ask: str) -> None:
-        """Set the prices of AAPL or EURUSD, and fill what they reach."""
+        """Set the prices of AAPL or EURUSD, and fill the orders that they reach."""
         self.quotes[name] = Quote(Decimal(bid), Decimal(ask))
         for order in [resting for resting in self.orders if resting.contract.name == name]:
             self._match(order)
@@ -81,7 +81,7 @@ class Exchange:
         return next(order for order in self.orders if order.ref == ref)
 
     def submit(self, order: Order, *, is_matched: bool = True) -> None:
-        """Take an order, or change the one of the same id."""
+        """Accept an order, or change the order of the same id."""
         earlier_order = self.find(order.client_id, order.id)
         if earlier_order is None and not order.is_transmitted:
             self.untransmitted.append(order)
@@ -160,7 +160,7 @@ class Exchange:
             self.charge(execution)
 
     def _cross(self) -> None:
-        """Fill what crosses a request on its way."""
+        """Apply the fills that happen while a request is on its way."""
         crossing, self.crossing = self.crossing, {}
         for order in [resting for resting in self.orders if resting.ref in crossing and resting.is_open]:
             quantity = min(Decimal(crossing[order.ref]), order.remaining)

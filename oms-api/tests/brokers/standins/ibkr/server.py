@@ -108,7 +108,7 @@ class StandIn:
         self._call_sessions(Session.cut)
 
     def release(self) -> None:
-        """End `is_held`, and send what was held back."""
+        """End `is_held`, and send the messages that were held back."""
         self.faults.is_held = False
         self._call_sessions(Session.release)
 

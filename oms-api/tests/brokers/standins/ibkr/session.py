@@ -72,13 +72,13 @@ class Session:
                 self._writer.write(build_frame(parts))
 
     def release(self) -> None:
-        """Send what was held back."""
+        """Send the messages that were held back."""
         waiting, self._waiting = self._waiting, []
         for parts in waiting:
             self.send(parts)
 
     def cut(self) -> None:
-        """Close the connection at once. What was not sent is lost."""
+        """Close the connection at once. Unsent messages are lost."""
         self.is_muted = True
         self._writer.transport.abort()
 

@@ -41,7 +41,7 @@ class Control:
         ]
 
     def set_stream_faults(self, **fields: Any) -> None:
-        """Set fields of the stream's faults, and send what is no longer held back."""
+        """Set fields of the stream's faults, and send messages that are no longer held back."""
         set_fields(self._exchange.faults.stream, fields)
         self._ticker.flush()
 

@@ -1,4 +1,4 @@
-"""The state of the stand-in: orders, trades, positions, cash and quotes, and what changes them."""
+"""The state of the stand-in: orders, trades, positions, cash and quotes, and their changes."""
 
 import itertools
 import threading
@@ -101,7 +101,7 @@ class Exchange:
         """Return the orders of a tag."""
         return [order for order in self.orders.values() if order.tag == tag]
 
-    # What a test or a demo makes happen
+    # Actions of a test or a demo
 
     def quote(
         self, symbol: str, bid: str, ask: str, bid_size: str | None = None, ask_size: str | None = None

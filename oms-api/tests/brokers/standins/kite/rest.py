@@ -41,7 +41,7 @@ class Sessions:
         self._request_tokens: set[str] = set()
 
     def create_request_token(self) -> str:
-        """Return what a person gets after a log-in."""
+        """Return the request token of a person after login."""
         token = secrets.token_hex(16)
         self._request_tokens.add(token)
         return token
