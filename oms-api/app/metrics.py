@@ -11,11 +11,14 @@ _SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class OrderMetrics:
-    """Metrics of the orders and trades that this process handled. Label values are words of the code."""
+    """Metrics of the orders and trades that this process handled.
+
+    Label values come from fixed sets in the code, so that the number of series is bounded.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)
-        self._orders = counter("oms_orders", "Orders by the status that they came to", ("type", "status"))
+        self._orders = counter("oms_orders", "Orders by the status that they reached", ("type", "status"))
         self._fills = counter("oms_fills", "Fills of orders")
         self._denials = counter("oms_order_denials", "Orders that a risk check denied", ("code",))
         self._trades = counter(
@@ -47,7 +50,9 @@ class SignalMetrics:
         gauge = partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry, buckets=_SECONDS)
         self._signals = counter("oms_signals", "Signals by channel and outcome", ("channel", "status"))
-        self._latency = histogram("oms_signal_seconds", "Time from arrival to outcome")
+        self._latency = histogram(
+            "oms_signal_seconds", "Time from the arrival of a signal to the commit of its outcome"
+        )
         self._channels = gauge("oms_signal_channel_up", "1 if signals arrive over the channel", ("channel",))
 
     def count(self, channel: str, status: str, latency_ms: int) -> None:
@@ -144,8 +149,8 @@ class Metrics:
         labels = ("method", "route", "status")
         self._requests = counter("oms_http_requests", "Requests answered", labels)
         self._latency = histogram("oms_http_request_seconds", "Time to answer", ("method", "route"))
-        self._batches = histogram("oms_write_batch_size", "Items per commit", buckets=_SIZES)
-        self._commits = histogram("oms_commit_seconds", "Time per batch")
+        self._batches = histogram("oms_write_batch_size", "Commands per batch of the writer", buckets=_SIZES)
+        self._commits = histogram("oms_commit_seconds", "Time to process and commit a batch of the writer")
         self._depth = gauge("oms_write_queue_depth", "Items in the writer's queue")
         self._audit_drops = counter(
             "oms_audit_acts_dropped", "Actions that were not written to the audit trail"
@@ -174,7 +179,7 @@ class Metrics:
         )
         self._forwarded_requests = counter(
             "oms_forwarded_requests",
-            "Requests that this process forwarded to the one of their portfolio",
+            "Requests forwarded to the process that serves their portfolio",
             ("outcome",),
         )
         self._metrics_by_labels: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -201,9 +206,9 @@ class Metrics:
         self._batches.observe(size)
         self._commits.observe(seconds)
 
-    def count_dropped_actions(self, acts: int) -> None:
+    def count_dropped_actions(self, count: int) -> None:
         """Count actions that were not written to the audit trail."""
-        self._audit_drops.inc(acts)
+        self._audit_drops.inc(count)
 
     def count_charge_difference(self, broker: str) -> None:
         """Count an order whose charges differ from what the broker computes."""

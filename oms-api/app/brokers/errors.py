@@ -4,7 +4,10 @@ from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, NotIn
 
 
 class BrokerUnavailable(Exception):
-    """Raised when the broker was not reached. Nothing was sent, and the call may be repeated."""
+    """Raised when the broker changed nothing, so that the call may be repeated.
+
+    The broker was not reached, it refused the credentials, or a query failed.
+    """
 
 
 class RateLimitExceeded(BrokerUnavailable):
@@ -25,9 +28,9 @@ class SessionNeeded(BrokerUnavailable):
 
 
 class OutcomeOpen(Exception):
-    """Raised when the broker was reached but did not respond.
+    """Raised when it is not known whether the broker carried out a request.
 
-    Query the order by `find` before repeating the call.
+    The response is missing, an error, or not understood. Find the order before you repeat the call.
     """
 
 

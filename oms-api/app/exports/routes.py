@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from app.database import Readers
 from app.errors import NotFound
 from app.exports.queries import ExportFilter
-from app.exports.service.csv_export import CsvExport, read_lines
+from app.exports.service.csv_export import CsvExport, read_chunk
 from app.exports.service.pages import ExportContext, Source
 from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XLSX, XlsxExport, require_xlsx
@@ -88,7 +88,7 @@ def _create_csv_reader(source: Source, readers: Readers, tenant_id: int) -> Call
     export = CsvExport(source)
 
     async def begin() -> Read:
-        return lambda: read_lines(export, lambda: readers.run(export.read_page, tenant_id))
+        return lambda: read_chunk(export, lambda: readers.run(export.read_page, tenant_id))
 
     return begin
 

@@ -25,18 +25,19 @@ class ComponentOut(BaseModel):
     status: ComponentStatus = Field(examples=["ok"], description="`off`: it is not in use")
     age_seconds: float | None = Field(
         examples=[0.25],
-        description="How late the jobs are, how long the price feed has been silent, how long the oldest "
-        "delivery has waited, how long ago the hash chains were verified, or since when the broker has not "
-        "responded, in seconds; null where nothing ages",
+        description="Age in seconds; null where nothing ages. `duties`, `worker`: delay of the latest job. "
+        "`market_data`: time since the last price. `webhooks`: wait of the oldest delivery. `alerts`: time "
+        "since the last check. `chains`: time since the last verification. `redis`: time since signals "
+        "stopped. `broker:name`: time since the last response",
     )
     last_error: str | None = Field(
         examples=["The writer has stopped. Restart the service."],
-        description="Problem, or why its last work failed",
+        description="Current problem, or the error of the last run; null: none",
     )
     backlog: int | None = Field(
         None,
         examples=[0],
-        description="Deliveries to webhooks that are due, or firings of alerts to store; absent elsewhere",
+        description="Due deliveries to webhooks, or transitions of alerts to store; absent elsewhere",
     )
     layers: list[str] | None = Field(
         None,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from app.exports.rules.tables import Column
 from app.exports.service import xlsx_export
-from app.exports.service.csv_export import CsvExport, read_lines
+from app.exports.service.csv_export import CsvExport, read_chunk
 from app.exports.service.pages import Page, Source
 from app.exports.service.sources import SOURCES
 from app.http.csv_format import format_columns, format_rows, guard_text
@@ -252,7 +252,7 @@ def test_memory_of_an_export_does_not_grow_with_its_rows():
             async def read():
                 return export_of_pages.read_page(cast("Connection", None))
 
-            while piece := await read_lines(export_of_pages, read):
+            while piece := await read_chunk(export_of_pages, read):
                 sizes.append(len(piece))
 
         tracemalloc.start()

@@ -1,4 +1,4 @@
-"""kill -9 and a freeze of one of two worker processes, which forward orders and trades to each other."""
+"""kill -9 and a freeze of one of two worker processes, which forward orders to each other."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from app.database import connect_engine
-from tests.factories import build_ticket_body, build_trade_body
+from tests.factories import build_ticket_body
 from tests.faults.conftest import FaultSetup
 from tests.faults.load import PROMISED_SECONDS, Connection
 from tests.faults.process_control import (
@@ -27,59 +27,51 @@ from tests.faults.process_control import (
 ANSWERED = re.compile(r'oms_forwarded_requests_total\{outcome="answered"\} ([0-9.]+)')
 PORTFOLIOS = ("Growth", "Income", "Macro", "Hedge")
 CLIENTS = 8
-CREATED = 201
+PLACED = 201
 
 
-class Load:
-    """Clients that place market orders or report trades, each with its own key, and their IDs by key.
-
-    Clients with an even number place orders.
-    """
+class OrderLoad:
+    """Clients that place market orders, each with its own key, and the IDs of the orders by key."""
 
     def __init__(self, oms: OmsProcess) -> None:
         self._oms = oms
         self._stop = threading.Event()
-        self.recorded: dict[str, str | None] = {}  # None: no response, or a status other than 201
+        self.orders: dict[str, str | None] = {}  # None: no answer, or one that does not say 201
         self.slowest = 0.0
         self.unexpected: list[object] = []
 
-    def send(self, connection: Connection, client: int, number: int) -> None:
-        """Send a request of a client, or repeat it."""
-        key, portfolio = f"{client}-{number}", PORTFOLIOS[(client + number) % len(PORTFOLIOS)]
-        path, body, field = (
-            ("trade", build_trade_body(portfolio_name=portfolio, quantity="1", gmv="175"), "trade_id")
-            if client % 2
-            else ("orders", build_ticket_body(portfolio_name=portfolio, quantity="1"), "id")
-        )
+    def place(self, connection: Connection, number: int, key: str) -> None:
+        """Place an order, or repeat its request."""
+        body = build_ticket_body(portfolio_name=PORTFOLIOS[number % len(PORTFOLIOS)], quantity="1")
         started = time.monotonic()
-        self.recorded.setdefault(key, None)
+        self.orders.setdefault(key, None)
         try:
-            status, _, answer = connection.call("POST", f"/api/v1/{path}", body, key)
+            status, _, answer = connection.call("POST", "/api/v1/orders", body, key)
         except ConnectionError:
             time.sleep(0.01)  # its worker ended; the other one takes the next connection
             return
         finally:
             self.slowest = max(self.slowest, time.monotonic() - started)
-        if status == CREATED and self.recorded[key] in {None, answer[field]}:
-            self.recorded[key] = answer[field]
+        if status == PLACED and self.orders[key] in {None, answer["id"]}:
+            self.orders[key] = answer["id"]
         elif status != 503:
             self.unexpected.append((key, status, answer))
 
-    def count_recorded(self) -> int:
-        """Return how many orders and trades were acknowledged."""
-        return sum(row_id is not None for row_id in tuple(self.recorded.values()))
+    def count_placed(self) -> int:
+        """Return how many orders were acknowledged."""
+        return sum(order_id is not None for order_id in tuple(self.orders.values()))
 
-    def wait_for_more(self, count: int) -> None:
-        """Wait until `count` more orders and trades were acknowledged."""
-        goal = self.count_recorded() + count
-        wait_until(lambda: self.count_recorded() >= goal, START_SECONDS, f"{count} more are recorded")
+    def wait_for_more(self, wanted: int) -> None:
+        """Wait until `wanted` more orders were acknowledged."""
+        goal = self.count_placed() + wanted
+        wait_until(lambda: self.count_placed() >= goal, START_SECONDS, f"{wanted} more orders are placed")
 
     def _run_client(self, client: int) -> None:
         with Connection(self._oms.port) as connection:
             for number in count():
                 if self._stop.is_set():
                     return
-                self.send(connection, client, number)
+                self.place(connection, client + number, f"{client}-{number}")
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -103,63 +95,62 @@ def list_workers(oms: OmsProcess) -> list[int]:
 
 
 def has_forwarded(oms: OmsProcess) -> bool:
-    """Return whether the worker that answers has forwarded requests."""
+    """Return whether the worker that answers has forwarded orders."""
     with Connection(oms.port) as connection:
         match = ANSWERED.search(connection.call("GET", "/metrics")[2])
     return match is not None and float(match[1]) > 0
 
 
-def check_records(setup: FaultSetup, oms: OmsProcess, load: Load) -> None:
-    """Repeat every request. Each key must have exactly one order or trade, the acknowledged one."""
+def check_orders(setup: FaultSetup, oms: OmsProcess, load: OrderLoad) -> None:
+    """Repeat every request with its key. Each key must have exactly one order, the acknowledged one."""
     with Connection(oms.port) as connection:
-        for key in load.recorded:
-            send = partial(_is_recorded, load, connection, *map(int, key.split("-")))
-            wait_until(send, START_SECONDS, f"the request with the key {key} is recorded")
+        for key in load.orders:
+            client, _, number = key.partition("-")
+            place = partial(_is_placed, load, connection, int(client) + int(number), key)
+            wait_until(place, START_SECONDS, f"the order of {key} is placed")
     assert load.unexpected == []
     assert load.slowest < PROMISED_SECONDS
     engine = connect_engine(setup.database_url, readers=1)
     with engine.connect() as connected:
-        stored = connected.exec_driver_sql(
-            "SELECT id FROM orders UNION ALL SELECT trade_id FROM trades WHERE order_id IS NULL"
-        ).scalars()
-        assert sorted(stored) == sorted(filter(None, load.recorded.values()))
+        stored = connected.exec_driver_sql("SELECT id FROM orders").scalars().all()
     engine.dispose()
-    assert len(set(load.recorded.values())) == len(load.recorded)
+    assert sorted(stored) == sorted(filter(None, load.orders.values()))
+    assert len(set(stored)) == len(load.orders)
     verify_books(setup.database_url)
 
 
-def _is_recorded(load: Load, connection: Connection, client: int, number: int) -> bool:
-    load.send(connection, client, number)
-    return load.recorded[f"{client}-{number}"] is not None
+def _is_placed(load: OrderLoad, connection: Connection, number: int, key: str) -> bool:
+    load.place(connection, number, key)
+    return load.orders[key] is not None
 
 
-def run_with_fault(setup: FaultSetup, inject: Callable[[OmsProcess, Load], None]) -> None:
-    """Run the load on two workers, and inject a fault after a request was forwarded."""
+def run_with_fault(setup: FaultSetup, inject: Callable[[OmsProcess, OrderLoad], None]) -> None:
+    """Run the load on two workers, and inject a fault after an order was forwarded."""
     oms = setup.oms(WEB_CONCURRENCY="2")
     with run_services(oms):
         wait_until(lambda: len(list_workers(oms)) == 2, START_SECONDS, "two workers run")
         with Connection(oms.port) as connection:
             for name in PORTFOLIOS:
-                assert connection.call("POST", "/api/v1/portfolios", {"name": name})[0] == CREATED
-        load = Load(oms)
+                assert connection.call("POST", "/api/v1/portfolios", {"name": name})[0] == PLACED
+        load = OrderLoad(oms)
         with load.running():
-            wait_until(lambda: has_forwarded(oms), START_SECONDS, "a request was forwarded")
+            wait_until(lambda: has_forwarded(oms), START_SECONDS, "an order was forwarded")
             inject(oms, load)
             load.wait_for_more(60)
-        check_records(setup, oms, load)
+        check_orders(setup, oms, load)
         oms.stop()
 
 
-def test_killed_worker_loses_and_duplicates_no_request(postgres_setup: FaultSetup):
-    def inject(oms: OmsProcess, load: Load) -> None:
+def test_killed_worker_loses_and_duplicates_no_order(postgres_setup: FaultSetup):
+    def inject(oms: OmsProcess, load: OrderLoad) -> None:
         load.wait_for_more(60)
         os.kill(list_workers(oms)[0], signal.SIGKILL)
 
     run_with_fault(postgres_setup, inject)
 
 
-def test_frozen_worker_loses_and_duplicates_no_request(postgres_setup: FaultSetup):
-    def inject(oms: OmsProcess, load: Load) -> None:
+def test_frozen_worker_loses_and_duplicates_no_order(postgres_setup: FaultSetup):
+    def inject(oms: OmsProcess, load: OrderLoad) -> None:
         frozen = list_workers(oms)[0]
         os.kill(frozen, signal.SIGSTOP)
         try:

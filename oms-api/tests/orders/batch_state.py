@@ -32,7 +32,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
     },
     "LoadedState": {
         *("unlocked_totals", "consumed_liquidity", "recent_executions", "recent_orders", "quotes"),
-        *("instruments", "last_trade_prices", "histories", "executions"),
+        *("instruments", "last_trade_prices", "order_events", "executions"),
     },
     "LedgerBatch": {
         *("connection", "guard", "get_reserved_quantity", "originals"),

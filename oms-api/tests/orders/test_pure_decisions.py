@@ -274,8 +274,10 @@ class Decisions(RuleBasedStateMachine):
     @rule(kind=st.sampled_from([ReleaseOrders, SquareOff, CancelHalted, CheckLosses, FinishQuote]))
     def run_job(self, kind: Any) -> None:
         loaded, at = self.context.loaded, format_timestamp(self.now)
-        loaded.intraday[TENANT] = loaded.portfolios_with_loss_limits[TENANT] = [self.portfolio_key]
-        loaded.switch_changes[TENANT], loaded.switched_by_losses[TENANT] = {}, set()
+        loaded.portfolios_with_intraday_positions[TENANT] = loaded.portfolios_with_loss_limits[TENANT] = [
+            self.portfolio_key
+        ]
+        loaded.switch_changes[TENANT], loaded.portfolios_halted_by_losses[TENANT] = {}, set()
         loaded.loss_baselines[self.portfolio_key] = LossBaseline(OPENING_CASH, OPENING_CASH, Decimal(0))
         values = {ReleaseOrders: (("AAPL",), at), FinishQuote: ("AAPL", at)}.get(kind, (at,))
         assert not isinstance(self.decide(kind(TENANT, *values)), OmsError)
@@ -293,14 +295,14 @@ class Decisions(RuleBasedStateMachine):
         """No order waits for approval, and a denied one is placed again only once."""
         order_id = self.pick_order_id(number)
         self.decide(DecideApproval(self.build_origin(), order_id, is_granted, "Because", None, "approver"))
-        self.context.loaded.overridden = {order.key: True for order in self.orders}
+        self.context.loaded.has_override = {order.key: True for order in self.orders}
         self.decide(RequestOverride(self.build_origin(request_text=order_id), order_id, "Block", 30))
 
     @rule(hours=st.sampled_from([1, 40]))
     def expire_orders(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
         command = ExpireOrders(TENANT, format_timestamp(self.now))
-        self.context.loaded.overdue[command] = [self.portfolio_key]
+        self.context.loaded.portfolios_with_overdue_orders[command] = [self.portfolio_key]
         self.decide(command)
 
     @invariant()

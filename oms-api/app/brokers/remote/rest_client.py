@@ -1,4 +1,4 @@
-"""A thin client of a broker's REST interface: exact numbers, bounded waits, no doubt about sent requests.
+"""A thin client of a broker's REST API: exact numbers, bounded waits and no blind repeats.
 
 A request that changes something is sent once. If its outcome is not known, the caller reads the order by our
 id, and never sends it again blindly.
@@ -21,10 +21,10 @@ CONNECT_SECONDS, RESPONSE_SECONDS = 3.0, 10.0
 PATIENCE_SECONDS = 15.0
 MAX_CONNECTIONS = 8
 KEEP_ALIVE_SECONDS = 75.0  # orders are read once a minute, so a connection is open when an order is sent
-READING_SECONDS = 60.0  # for a whole answer, however slowly it arrives
+READING_SECONDS = 60.0  # for a whole response, however slowly it arrives
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024  # the largest list of instruments has about 10 MB
 TOO_MANY, UNAUTHORIZED, NO_CONTENT = 429, 401, 204
-_GATEWAY_TIMEOUT = 408  # of a proxy, which may have forwarded the request
+_REQUEST_TIMEOUT = 408  # a proxy may have forwarded the request
 _DEFAULT_RETRY_SECONDS, _MAX_RETRY_SECONDS = 3.0, 60.0
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _QUERIES = frozenset({"GET"})
@@ -36,9 +36,9 @@ RequestObserver = Callable[[str, str, float], None]  # method, outcome and secon
 
 @dataclass(frozen=True, slots=True)
 class RestTimeouts:
-    """Seconds.
+    """The limits of a request, in seconds.
 
-    `response` limits each wait for a part of an answer, `reading` the time until all of it has arrived, and
+    `response` limits each wait for a part of a response, `reading` the time until all of it has arrived, and
     `patience` how long a request waits for the rate limit, retries included.
     """
 
@@ -61,7 +61,7 @@ class Request:
 
     @property
     def is_query(self) -> bool:
-        """Whether repeating it changes nothing. `priority` states so for a POST that only computes."""
+        """Whether repeating it changes nothing. A POST that only computes has the priority QUERY."""
         return self.method in _QUERIES or self.priority is Priority.QUERY
 
 
@@ -82,7 +82,7 @@ class RequestRefused(Exception):
 
 
 class RestClient:
-    """Sends requests to the broker `label`. Thread-safe. An adapter extends it by its paths and errors."""
+    """Sends requests to the broker `label`. Thread-safe. Adapters add the broker's paths and errors."""
 
     def __init__(
         self,
@@ -119,11 +119,14 @@ class RestClient:
         return self.request(Request("GET", path, Priority.QUERY, parameters=parameters))
 
     def request(self, request: Request) -> Any:
-        """Return the JSON of the answer. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Return the JSON of the response. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
         return self.parse(request, self.send(request))
 
     def send(self, request: Request) -> httpx.Response:
-        """Return the answer to a request, whatever its status except 429."""
+        """Return the response to a request, whatever its status except 429.
+
+        Raises RateLimitExceeded, BrokerUnavailable or OutcomeOpen.
+        """
         deadline = monotonic_seconds() + self._timeouts.patience
         budget = self._query_budget if request.priority is Priority.QUERY else self.budget
         while True:
@@ -135,9 +138,9 @@ class RestClient:
             budget.block(_parse_retry_after(response))
 
     def parse(self, request: Request, response: httpx.Response) -> Any:
-        """Return the JSON of an answer, or raise the error that the answer means."""
+        """Return the JSON of a response, or raise the error that it means."""
         status = response.status_code
-        if status >= 500 or status == _GATEWAY_TIMEOUT:
+        if status >= 500 or status == _REQUEST_TIMEOUT:
             raise self.build_failure(request, f"status {status}")
         if status == UNAUTHORIZED or 300 <= status < 400:
             reason = "Check the credentials" if status == UNAUTHORIZED else "Check the address"
@@ -153,7 +156,7 @@ class RestClient:
         return parsed
 
     def build_failure(self, request: Request, description: str) -> Exception:
-        """Return the error of a request that may have been carried out."""
+        """Return the error of a request without a usable response."""
         if request.is_query:
             return BrokerUnavailable(f"{self.label} did not answer the query: {description}.")
         return OutcomeOpen(f"The outcome of the request is unknown: {description}.")

@@ -14,11 +14,11 @@ from app.http.csv_format import format_columns as join_columns
 from app.http.csv_format import format_rows, guard_text, has_formula
 
 PAGE_ROWS = 10_000
-PAGES = 2  # that are read at once: while the database reads one, the one before is formatted
+MAX_PAGES_PER_CHUNK = 2  # the database reads the second page while the first one is formatted
 
 
 class CsvExport:
-    """Reads the pages of an export as CSV. Each page is a separate snapshot."""
+    """Reads the pages of an export as CSV. The caller decides whether the pages share a snapshot."""
 
     def __init__(self, source: Source, page_rows: int = PAGE_ROWS) -> None:
         self._source = source
@@ -33,8 +33,8 @@ class CsvExport:
 
     def read_page(self, connection: Connection) -> Page | LinesPage:
         """Return the next page, as lines where the database can write them."""
-        where = (connection, self._position, self._page_rows)
-        page = self._source.read_lines(*where) or self._source.read_page(*where)
+        page_request = (connection, self._position, self._page_rows)
+        page = self._source.read_lines(*page_request) or self._source.read_page(*page_request)
         # set at the end, because a read may be retried
         self._position, self._is_over = page.position, page.position is None
         return page
@@ -51,25 +51,31 @@ class CsvExport:
         return format_rows([[column.name for column in self._source.columns]]) + lines
 
     def _format_lines(self, page: LinesPage) -> bytes:
-        """Return the lines of a page, guarded against formulas. Only a page with one is parsed."""
+        """Return the lines of a page, guarded against formulas.
+
+        A page without a formula is returned as it is, because parsing is slow.
+        """
         if not has_formula(page.text, page.rows):
             return f"{page.text}\r\n".encode()
-        is_text = [column.kind is CellKind.TEXT for column in self._source.columns]
+        are_text = [column.kind is CellKind.TEXT for column in self._source.columns]
         return format_rows(
-            [guard_text(cell) if free else cell for cell, free in zip(row, is_text, strict=True)]
+            [guard_text(cell) if is_text else cell for cell, is_text in zip(row, are_text, strict=True)]
             for row in csv.reader(io.StringIO(page.text, newline=""))
         )
 
 
-async def read_lines(export: CsvExport, read_page: Callable[[], Awaitable[Page | LinesPage]]) -> bytes:
-    """Return the lines of the next pages, nothing at the end. `read_page` calls the export's in a thread."""
+async def read_chunk(export: CsvExport, read_page: Callable[[], Awaitable[Page | LinesPage]]) -> bytes:
+    """Return the CSV of the next one or two pages, nothing after the last one. Empty pages are skipped.
+
+    `read_page` runs `export.read_page` in a thread.
+    """
     lines: list[bytes] = []
     while not export.is_over and not any(lines):
         page: Page | LinesPage | None = await read_page()
-        for number in range(PAGES):
+        for number in range(MAX_PAGES_PER_CHUNK):
             if page is None:
                 break
-            is_last = export.is_over or number == PAGES - 1
+            is_last = export.is_over or number == MAX_PAGES_PER_CHUNK - 1
             following = None if is_last else asyncio.ensure_future(read_page())
             lines.append(await asyncio.to_thread(export.format_page, page))
             page = None if following is None else await following

@@ -136,8 +136,8 @@ class SettingsIn(RequestModel):
     )
     enforce_sessions: Sessions | None = Field(
         None,
-        description="Handling of orders outside their sessions. false: accepted; true or `hold`: held "
-        "until the open; `deny`: denied",
+        description="Handling of orders outside their sessions. false: the setting `ENFORCE_SESSIONS` "
+        "applies, and live portfolios hold; true or `hold`: held until the open; `deny`: denied",
         examples=["hold"],
     )
     approval: ApprovalIn | None = Field(None, description="Which orders need approval; null: none")

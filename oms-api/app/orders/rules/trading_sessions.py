@@ -51,7 +51,7 @@ class Hold(NamedTuple):
 def get_enforcement(portfolio: str, environment: str, kind: str) -> Enforcement:
     """Return how sessions are enforced: the portfolio's setting, else the environment's.
 
-    A live portfolio holds orders where neither sets anything.
+    `off` counts as not set. A live portfolio without either holds orders.
     """
     for setting in (portfolio, environment):
         if setting != Enforcement.OFF:

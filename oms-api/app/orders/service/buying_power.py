@@ -20,7 +20,7 @@ from app.market_data.service import Market
 from app.money import ZERO
 from app.orders.queries.book import list_open_orders
 from app.orders.rules.values import Order
-from app.orders.service.batch.loaded_state import get_mark, get_prices
+from app.orders.service.batch.loaded_state import compute_optional_mark, get_prices
 from app.orders.service.risk_checks.currency_conversion import get_cost_rate
 from app.orders.service.risk_checks.exposure import list_working_orders
 from app.orders.service.risk_checks.fill_charges import ChargedMarket
@@ -77,7 +77,7 @@ class BuyingPowerReader:
         quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {key.symbol: quote for key, quote in quotes.items()}
         overrides = find_overrides(connection, symbols, at)
-        unquoted = [key for key in positions if get_mark(by_symbol.get(key.symbol)) is None]
+        unquoted = [key for key in positions if compute_optional_mark(by_symbol.get(key.symbol)) is None]
         last_prices = find_last_prices(connection, sorted(unquoted))
         books: dict[int, list[SymbolExposure]] = {}
         for key, currency in currencies.items():
@@ -90,7 +90,7 @@ class BuyingPowerReader:
             exchange = instruments[key.instrument_key].exchange
             market = ChargedMarket(exchange, currency or bases[key.portfolio_id], rate)
             override, prices = overrides.get(key.instrument_key), get_prices(quote)
-            mark_price = get_mark(quote) if override is None else override.price
+            mark_price = compute_optional_mark(quote) if override is None else override.price
             if mark_price is None and position.quantity:
                 mark_price = last_prices.get(key)
             working_orders = list_working_orders(orders.get(key, []), position, prices, mark_price, market)

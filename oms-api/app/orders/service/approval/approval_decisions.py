@@ -125,7 +125,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
         deny_order(context, order, denial, order.created_at)
     else:
         await_approval(context, order, request)
-        context.loaded.overridden[denied.key] = True
+        context.loaded.has_override[denied.key] = True
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -264,7 +264,7 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
 
 def load_override(context: BatchContext, denied: Order) -> bool:
     """Load whether an override of a denied order is waiting or was granted."""
-    loaded = context.loaded.overridden
+    loaded = context.loaded.has_override
     if denied.key not in loaded:
         loaded[denied.key] = queries.has_live_override(context.connection, *denied.key)
     return loaded[denied.key]

@@ -19,7 +19,7 @@ def review_approvals(context: BatchContext, command: ReviewApprovals) -> Waiting
     origin = command.origin
     decider = find_decider(context, origin, command.role)
     views = []
-    for request in context.loaded.waiting[command]:
+    for request in context.loaded.approvals_to_review[command]:
         order = context.order_store.find(request.tenant_id, request.order_id)
         if order is None or order.status is not Status.AWAITING_APPROVAL:
             continue

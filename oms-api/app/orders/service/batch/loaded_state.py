@@ -54,12 +54,12 @@ def build_symbol_state(
         is_restricted=instrument.is_restricted,
         asset_class=instrument.asset_class,
     )
-    current = get_mark(quote) if override is None else override.price
-    return SymbolState(instrument, quote, tradable, get_prices(quote), current)
+    mark = compute_optional_mark(quote) if override is None else override.price
+    return SymbolState(instrument, quote, tradable, get_prices(quote), mark)
 
 
-def get_mark(quote: Quote | None) -> Decimal | None:
-    """Return the mark that a quote gives: mid, else last; None without one."""
+def compute_optional_mark(quote: Quote | None) -> Decimal | None:
+    """Return the mark of a quote: mid, else last. None if there is no quote, or it has no price."""
     return None if quote is None else compute_mark(quote)
 
 
@@ -68,13 +68,13 @@ def get_prices(quote: Quote | None) -> Prices:
     return Prices(quote.bid, quote.ask, quote.last) if quote else _NO_PRICES
 
 
-# Plain tuples of a tenant id and a symbol are faster than `InstrumentKey`.
+# Plain tuples of a tenant id and a symbol are faster to create than `InstrumentKey`.
 SymbolKey = tuple[int, str]
 
 
 @dataclass(slots=True)
 class LoadedState:
-    """The state that the commands of a batch read, besides the ledger and the orders.
+    """The state that the commands of a batch read, other than the ledger and the order store.
 
     The commands add their own changes to it: a quote that arrives, the keys of their orders, their requests
     for approval and their executions.
@@ -85,18 +85,19 @@ class LoadedState:
     portfolio_keys: set[PortfolioKey] = field(default_factory=set)
     portfolios_by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
     portfolios_by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
-    overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
-    intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    portfolios_with_overdue_orders: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
+    portfolios_with_intraday_positions: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     portfolios_with_loss_limits: dict[int, list[PortfolioKey]] = field(default_factory=dict)
-    waiting: dict[ReviewApprovals, list[ApprovalRequest]] = field(default_factory=dict)
+    approvals_to_review: dict[ReviewApprovals, list[ApprovalRequest]] = field(default_factory=dict)
     expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
     # By tenant id, and idempotency key or "/" + client order id.
     orders_by_request_key: dict[tuple[int, str], list[Order]] = field(default_factory=dict)
 
     quotes: dict[SymbolKey, Quote | None] = field(default_factory=dict)
     instruments: dict[SymbolKey, Instrument] = field(default_factory=dict)
-    # The times of new quotes that are only stored, and the symbols of stored quotes that are not matched yet.
-    unmatched: dict[InstrumentKey, str] = field(default_factory=dict)
+    # New quotes that are only stored, with their times: too many orders to match in this batch.
+    deferred_quote_times: dict[InstrumentKey, str] = field(default_factory=dict)
+    # The symbols whose stored quote is not matched yet.
     symbols_with_unmatched_quotes: Collection[InstrumentKey] = ()
     last_trade_prices: dict[PositionKey, Decimal] = field(default_factory=dict)  # see `exposure`
     last_rates: dict[PositionKey, Decimal | None] = field(default_factory=dict)  # see `currency_conversion`
@@ -110,8 +111,8 @@ class LoadedState:
     switches: dict[int, Switches] = field(default_factory=dict)  # by tenant
     broker_connections: dict[tuple[int, str], StoredConnection | None] = field(default_factory=dict)
     unlocked_totals: dict[int, dict[str, Totals]] = field(default_factory=dict)  # see `aggregates`
-    # The name keys of the portfolios that a loss limit switched today, by tenant: see `loss_limits`.
-    switched_by_losses: dict[int, set[str]] = field(default_factory=dict)
+    # By tenant, the name keys of the portfolios that a loss limit halted today: see `loss_limits`.
+    portfolios_halted_by_losses: dict[int, set[str]] = field(default_factory=dict)
     loss_baselines: dict[PortfolioKey, LossBaseline] = field(default_factory=dict)  # see `loss_limits`
     # All kill switches ever set, by tenant, scope and name key: see `loss_limits`.
     switch_changes: dict[int, dict[tuple[SwitchScope, str], SwitchChange]] = field(default_factory=dict)
@@ -121,9 +122,9 @@ class LoadedState:
     recent_orders: dict[RepeatKey, RecentOrders] = field(default_factory=dict)
 
     approval_requests: dict[OrderKey, ApprovalRequest | None] = field(default_factory=dict)
-    person_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `find_decider`
+    decider_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `find_decider`
     key_creators: dict[tuple[int, str], str | None] = field(default_factory=dict)
-    histories: dict[OrderKey, list[OrderEvent]] = field(default_factory=dict)  # see `order_records`
+    order_events: dict[OrderKey, list[OrderEvent]] = field(default_factory=dict)  # see `order_records`
     executions: dict[OrderKey, list[ExecutionRow]] = field(default_factory=dict)
     executed_orders: dict[ExecutionKey, str | None] = field(default_factory=dict)
     broker_charges: dict[ExecutionKey, Decimal | None] = field(default_factory=dict)  # see `broker_charges`
@@ -131,9 +132,9 @@ class LoadedState:
     # Of corporate actions by id.
     action_inputs: dict[tuple[PortfolioKey, str], ActionInputs] = field(default_factory=dict)
     # By portfolio, symbol and time: see `load_adoption`.
-    adoptions: dict[tuple[PortfolioKey, str, datetime], TradeRow | None] = field(default_factory=dict)
-    overridden: dict[OrderKey, bool] = field(default_factory=dict)  # whether a denied order has an override
-    # The orders that a cancellation has canceled in a portfolio, None if it was not there yet.
+    adopted_trades: dict[tuple[PortfolioKey, str, datetime], TradeRow | None] = field(default_factory=dict)
+    has_override: dict[OrderKey, bool] = field(default_factory=dict)  # whether a denied order has an override
+    # The ids of the orders that a cancellation canceled in a portfolio, None if it has not run there.
     canceled_orders: dict[tuple[str, PortfolioKey], list[str] | None] = field(default_factory=dict)
     # The exits that were open after a time: see `exit_restoration`.
     recent_exits: dict[tuple[PositionKey, str], list[Order]] = field(default_factory=dict)

@@ -107,14 +107,14 @@ def _find_portfolios(connection: Connection, plan: LoadedState, commands: Sequen
     for command in commands:
         if isinstance(command, SquareOff):
             intraday_keys = find_intraday_portfolios(connection, command.tenant_id)
-            plan.intraday[command.tenant_id] = sorted(intraday_keys)
+            plan.portfolios_with_intraday_positions[command.tenant_id] = sorted(intraday_keys)
             plan.portfolio_keys |= intraday_keys
         elif isinstance(command, ReviewApprovals):
             origin = command.origin
             requests = approvals.list_waiting_requests(
                 connection, origin.tenant_id, origin.portfolios, command.limit
             )
-            plan.waiting[command] = requests
+            plan.approvals_to_review[command] = requests
             plan.portfolio_keys |= {request.portfolio_key for request in requests}
         elif isinstance(command, CheckLosses):
             limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
@@ -134,7 +134,7 @@ def _find_overdue(connection: Connection, plan: LoadedState, commands: Sequence[
             requests = approvals.list_expired_requests(connection, tenant_id, at, MAX_EXPIRIES)
             plan.expired_requests[tenant_id] = requests
             plan.portfolio_keys |= {request.portfolio_key for request in requests}
-        plan.overdue[command] = sorted(overdue_keys)
+        plan.portfolios_with_overdue_orders[command] = sorted(overdue_keys)
         plan.portfolio_keys |= overdue_keys
 
 
@@ -159,7 +159,7 @@ def _find_portfolios_by_symbol(
     for key, portfolios in counts.items():
         count = sum(number for _, number in portfolios)
         if key not in released_instruments and arrived[key].is_new and total + count > MAX_MATCHES:
-            plan.unmatched[key] = arrived[key].at
+            plan.deferred_quote_times[key] = arrived[key].at
         else:
             total += count
             plan.portfolios_by_symbol[key] = [portfolio_key for portfolio_key, _ in portfolios]

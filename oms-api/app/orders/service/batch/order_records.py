@@ -21,9 +21,9 @@ from app.orders.service.commands import PlaceGroup, PlaceOrder
 
 def load_histories(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the histories of orders."""
-    missing = _list_unread(context, orders, context.loaded.histories)
+    missing = _list_unread(context, orders, context.loaded.order_events)
     if missing:
-        context.loaded.histories.update(list_histories(context.connection, missing))
+        context.loaded.order_events.update(list_histories(context.connection, missing))
 
 
 def _list_unread(
@@ -39,7 +39,7 @@ def list_history(context: BatchContext, order: Order) -> list[OrderEvent]:
     """Return the order's history, oldest first."""
     load_histories(context, [order])
     new = [event for event in context.order_store.events if (event.tenant_id, event.order_id) == order.key]
-    return context.loaded.histories[order.key] + new
+    return context.loaded.order_events[order.key] + new
 
 
 def load_executions(context: BatchContext, orders: Iterable[Order]) -> None:

@@ -88,7 +88,7 @@ class OrderBatchHandler:
             if isinstance(command, MatchQuote) and command.is_new and not isinstance(outcome, OmsError)
         ]
         if arrived_quotes:
-            context.writes += build_quote_writes(arrived_quotes, context.loaded.unmatched)
+            context.writes += build_quote_writes(arrived_quotes, context.loaded.deferred_quote_times)
         context.writes += context.signals.list_writes() if context.signals else []
         is_recorded = build_commit_check(context, outcomes, arrived_quotes)
         context.flush()

@@ -150,9 +150,9 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
         elif isinstance(command, CancelHalted):
             keys.update(context.loaded.list_locked_portfolios(command.tenant_id))
         elif isinstance(command, SquareOff):
-            keys.update(context.loaded.intraday[command.tenant_id])
+            keys.update(context.loaded.portfolios_with_intraday_positions[command.tenant_id])
         elif isinstance(command, ExpireOrders):
-            for key in context.loaded.overdue[command]:
+            for key in context.loaded.portfolios_with_overdue_orders[command]:
                 overdue += context.order_store.open_orders[key].list_overdue(command.at)
     return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
 

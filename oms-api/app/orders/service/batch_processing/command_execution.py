@@ -120,7 +120,9 @@ def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:
 
 
 def _expire(context: BatchContext, command: ExpireOrders) -> OrderResult:
-    expire_orders(context, context.loaded.overdue.get(command, []), command.at, MAX_EXPIRIES)
+    expire_orders(
+        context, context.loaded.portfolios_with_overdue_orders.get(command, []), command.at, MAX_EXPIRIES
+    )
     expire_requests(context, context.loaded.expired_requests.get(command.tenant_id, []), command.at)
     return NO_ORDERS
 

@@ -142,7 +142,9 @@ def _load_approvals(
     deciding = [command for command in uncommon_commands if isinstance(command, _Deciding)]
     for command in deciding:
         find_decider(context, command.origin, command.role)
-        for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
+        for request in (
+            context.loaded.approvals_to_review[command] if isinstance(command, ReviewApprovals) else ()
+        ):
             order = context.order_store.find(request.tenant_id, request.order_id)
             orders_to_decide += [] if order is None else [order]
     parents = [

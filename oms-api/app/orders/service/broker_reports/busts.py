@@ -195,7 +195,7 @@ def load_adoption(
     if not is_remote(order) or datetime.fromisoformat(at) - reported_at < _PROMPT:
         return None
     key = (order.portfolio_key, order.symbol, reported_at)
-    adoptions, ledger = context.loaded.adoptions, context.ledger
+    adoptions, ledger = context.loaded.adopted_trades, context.ledger
     adoption = adoptions.get(key)
     new_keys = [row.idempotency_key for row in ledger.list_new_trades(order.position_key)]
     is_reversed = adoption is not None and adoption.trade_key in ledger.reversals

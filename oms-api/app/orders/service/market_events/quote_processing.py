@@ -73,7 +73,7 @@ def apply_quote(context: BatchContext, command: MatchQuote) -> Outcome:
     if command.is_new:
         if key in loaded.symbols_with_unmatched_quotes:
             raise PreviousQuoteUnmatched
-        if key in loaded.unmatched:
+        if key in loaded.deferred_quote_times:
             return QuoteStored()
     portfolio_keys = command.portfolio_keys
     process_quote(

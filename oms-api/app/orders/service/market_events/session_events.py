@@ -81,7 +81,7 @@ def close_intraday_positions(context: BatchContext, command: SquareOff) -> Order
     Orders and positions that began after the last square-off of their instrument are left alone.
     """
     at = command.at
-    for portfolio_key in context.loaded.intraday.get(command.tenant_id, []):
+    for portfolio_key in context.loaded.portfolios_with_intraday_positions.get(command.tenant_id, []):
         orders = context.order_store.list_open_orders(portfolio_key)
         due_orders = [order for order in orders if _is_due(context, order, at)]
         cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_REASON)

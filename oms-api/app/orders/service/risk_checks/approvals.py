@@ -164,9 +164,9 @@ def get_reference(context: BatchContext, order: Order) -> Any:
 def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
     """Return the caller with all names of the person, since `approvers` may contain any of them."""
     key = (origin.tenant_id, origin.actor or "")
-    if key not in context.loaded.person_names:
-        context.loaded.person_names[key] = list_person_names(context.connection, *key)
-    return Decider(context.loaded.person_names[key], role)
+    if key not in context.loaded.decider_names:
+        context.loaded.decider_names[key] = list_person_names(context.connection, *key)
+    return Decider(context.loaded.decider_names[key], role)
 
 
 def require_decider(context: BatchContext, order: Order, request: ApprovalRequest, decider: Decider) -> None:

@@ -10,7 +10,7 @@ from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.orders.rules.contingency import can_only_close, find_oco_group_id
 from app.orders.rules.values import EXPOSURE_STATUSES, WORKING_STATUSES, Order
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.loaded_state import get_mark
+from app.orders.service.batch.loaded_state import compute_optional_mark
 from app.orders.service.batch.portfolio_cache import Exposure, Valuation
 from app.orders.service.risk_checks.currency_conversion import (
     find_portfolio_valuation_rate,
@@ -164,7 +164,7 @@ def load_last_trade_prices(context: BatchContext, positions: Mapping[PositionKey
         for key, position in positions.items()
         if position.quantity
         and key not in context.loaded.last_trade_prices
-        and get_mark(context.find_quote(key.tenant_id, key.symbol)) is None
+        and compute_optional_mark(context.find_quote(key.tenant_id, key.symbol)) is None
     ]
     if keys:
         context.loaded.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))

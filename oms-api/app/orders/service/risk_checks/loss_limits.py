@@ -65,7 +65,7 @@ def load_loss_checks(context: BatchContext, command: CheckLosses) -> None:
 
 def load_portfolios_switched_by_losses(context: BatchContext, tenant_id: int) -> set[str]:
     """Load the name keys of the portfolios that a loss limit switched today, and return them."""
-    switched = context.loaded.switched_by_losses
+    switched = context.loaded.portfolios_halted_by_losses
     if tenant_id not in switched:
         since = get_day_start(context.now)
         switched[tenant_id] = find_portfolios_set_by_loss_limits(context.connection, tenant_id, since)
@@ -95,7 +95,7 @@ def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBas
     breach = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown)
     set_before = context.loaded.switch_changes[portfolio.tenant_id].get(_build_switch_key(portfolio))
     switch = set_before and SwitchState(set_before.state, set_before.set_by, set_before.set_at)
-    was_set_today = portfolio.name_key in context.loaded.switched_by_losses[portfolio.tenant_id]
+    was_set_today = portfolio.name_key in context.loaded.portfolios_halted_by_losses[portfolio.tenant_id]
     day_start = format_timestamp(get_day_start(context.now))
     state = find_new_switch_state(breach, switch, day_start, was_set_today=was_set_today)
     if state is not None:
@@ -124,7 +124,7 @@ def _set(
     change = SwitchChange(*switch_key, portfolio.name, state, reason, LOSS_LIMIT_ACTOR, at)
     changes[switch_key] = change
     if state is TradingState.REDUCING:
-        loaded.switched_by_losses[tenant_id].add(portfolio.name_key)
+        loaded.portfolios_halted_by_losses[tenant_id].add(portfolio.name_key)
     states = {**loaded.switches[tenant_id].states, switch_key: state}
     not_active = {key: value for key, value in states.items() if value is not TradingState.ACTIVE}
     switches = loaded.switches[tenant_id] = Switches(not_active)
