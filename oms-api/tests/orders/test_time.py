@@ -111,7 +111,7 @@ def test_expired_entry_ends_its_legs(harness):
 
 
 def test_request_received_before_a_quote_uses_the_quote_size_once(harness):
-    """The request waited in the queue behind the quote: its fill bears the quote's moment."""
+    """The request waited in the queue behind the quote, so its fill has the time of the quote."""
     harness.open_portfolio()
     harness.publish_quote("99", "101", "100", ask_size="10")
     start = harness.now

@@ -44,7 +44,10 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
 
 def is_from_person(event: Mapping[str, Any]) -> bool:
-    """Return whether a message was written by a person: not by this bot or another one, and not an edit."""
+    """Return whether a person wrote the message to the bot: directly, or by a mention.
+
+    Edits and messages of bots do not count.
+    """
     is_direct = event.get("channel_type") == "im" or event.get("type") == "app_mention"
     return is_direct and bool(event.get("user")) and not event.get("bot_id") and not event.get("subtype")
 

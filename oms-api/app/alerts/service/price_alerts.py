@@ -1,9 +1,8 @@
 """Watch the prices of alerts, in the background of each API process.
 
-Every quote that the process receives is compared with the nearest thresholds of its symbol in memory. A
-crossing is then stored under the condition that the row is still in the state that it had in memory, so that
-each crossing counts once however many processes see it. At start, and for alerts that other processes create,
-the current price counts.
+Each quote that is not stale is compared with the nearest thresholds of its symbol, in memory. A crossing is
+stored only if the row is still in the state that this process knows, so that each crossing counts once over
+all processes. A new or reloaded alert is compared with the current price at once.
 """
 
 import asyncio
@@ -129,7 +128,7 @@ class PriceAlerts:
     def _put_alerts(self, alerts: Iterable[Alert]) -> None:
         """Add alerts as they are stored, unless one of their transitions still has to be stored.
 
-        The last price that this process has seen counts for them.
+        They are compared with the last price that this process received.
         """
         with self._lock:
             pending_keys = {
@@ -168,7 +167,7 @@ class PriceAlerts:
             await self._reload_alerts(lost_alerts)
 
     def _record_transitions(self, connection: Connection, batch: list[Transition]) -> set[AlertKey]:
-        """Store transitions, and return the alerts that were in another state."""
+        """Store transitions. Return the alerts that had another state, were deleted, or lost their owner."""
         set_tenant_scope(connection, {transition.alert.tenant_id for transition in batch})
         updated = record_transitions(connection, batch, self._now())
         return {
