@@ -36,6 +36,7 @@ class OrderLoad:
     def __init__(self, oms: OmsProcess) -> None:
         self._oms = oms
         self._stop = threading.Event()
+        self._clients: list[threading.Thread] = []
         self.orders: dict[str, str | None] = {}  # None: no answer, or one that does not say 201
         self.slowest = 0.0
         self.unexpected: list[object] = []
@@ -76,15 +77,20 @@ class OrderLoad:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the clients until the block ends."""
-        clients = [threading.Thread(target=self._run_client, args=(number,)) for number in range(CLIENTS)]
-        for client in clients:
-            client.start()
+        for _ in range(CLIENTS):
+            self.add_client()
         try:
             yield
         finally:
             self._stop.set()
-            for client in clients:
+            for client in self._clients:
                 client.join(60)
+
+    def add_client(self) -> None:
+        """Start a client, which opens a connection of its own."""
+        client = threading.Thread(target=self._run_client, args=(len(self._clients),))
+        self._clients.append(client)
+        client.start()
 
 
 def list_workers(oms: OmsProcess) -> list[int]:
@@ -154,6 +160,7 @@ def test_frozen_worker_loses_and_duplicates_no_order(postgres_setup: FaultSetup)
         frozen = list_workers(oms)[0]
         os.kill(frozen, signal.SIGSTOP)
         try:
+            load.add_client()  # the frozen worker may have every other connection; it takes no new one
             load.wait_for_more(10)
         finally:
             resume_processes([frozen])
