@@ -144,18 +144,18 @@ def build_environment() -> dict[str, str]:
 
 def run_deployment(database_url: str, **settings: str) -> AbstractContextManager[Deployment]:
     """Start OMS, simulator and bot on a new database, and stop them at the end."""
-    return _run(database_url, settings)
+    return _run_programs(database_url, settings)
 
 
 def run_two_bots(
     database_url: str, balancer_port: int, port: int, **settings: str
 ) -> AbstractContextManager[Deployment]:
     """Start the product with a second bot on a port. Slack and the OMS send to a balancer."""
-    return _run(database_url, settings, (balancer_port, port))
+    return _run_programs(database_url, settings, (balancer_port, port))
 
 
 @contextmanager
-def _run(
+def _run_programs(
     database_url: str, settings: Mapping[str, str], second_bot: tuple[int, int] | None = None
 ) -> Iterator[Deployment]:
     key = secrets.token_urlsafe(48)

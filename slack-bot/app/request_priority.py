@@ -30,20 +30,20 @@ class RequestCounter:
     @contextmanager
     def count(self) -> Iterator[None]:
         """Count a request until the block ends."""
-        self._change(1)
+        self._change_count(1)
         try:
             yield
         finally:
-            self._change(-1)
+            self._change_count(-1)
 
     @contextmanager
     def exclude(self) -> Iterator[None]:
         """Do not count a request in this block, in which it waits."""
-        self._change(-1)
+        self._change_count(-1)
         try:
             yield
         finally:
-            self._change(1)
+            self._change_count(1)
 
     def is_busy(self) -> bool:
         """Return whether a request is being answered, or was answered just now."""
@@ -55,7 +55,7 @@ class RequestCounter:
         while self.is_busy() and self._clock() < until:
             time.sleep(POLL_SECONDS)
 
-    def _change(self, by: int) -> None:
+    def _change_count(self, by: int) -> None:
         with self._lock:
             self._running += by
             self._ended_at = self._clock()

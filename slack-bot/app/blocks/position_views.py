@@ -23,7 +23,7 @@ def build_position_view(
     position: Position, trades: Sequence[TradeSummary], orders: Sequence[OrderSummary], *, can_trade: bool
 ) -> Json:
     """Return a position with its exits, working orders and newest trades."""
-    blocks = [build_section(text) for text in (_describe(position), _describe_exits(position))]
+    blocks = [build_section(text) for text in (_describe_position(position), _describe_exits(position))]
     if orders:
         lines = [_describe_order(order) for order in orders]
         blocks.append(build_section("*Working orders*\n" + "\n".join(lines)))
@@ -41,7 +41,7 @@ def _build_buttons(key: str) -> Json:
     )
 
 
-def _describe(position: Position) -> str:
+def _describe_position(position: Position) -> str:
     name = f"{escape(position.symbol)}{f' {escape(position.product)}' if position.product else ''}"
     currency = "" if position.currency == position.base_currency else f" {escape(position.currency)}"
     stale = " (stale)" if position.mark_is_stale else ""
@@ -101,7 +101,7 @@ def build_close_form(
 def build_exits_form(position: Position, context: RequestContext) -> Json:
     """Return the form of the stop-loss and the take-profit of a position."""
     blocks = [
-        build_section(_describe(position)),
+        build_section(_describe_position(position)),
         build_input(
             action_ids.TAKE_PROFIT,
             "Take-profit",

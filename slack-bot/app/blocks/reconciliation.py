@@ -45,7 +45,7 @@ STOPS = "Orders that open positions are denied until it is resolved."
 def build_issue_card(payload: Mapping[str, Any]) -> Message:
     """Return the message of an issue: both sides' figures, the proposed action, its owner, and buttons."""
     lines = [
-        _describe(payload),
+        _describe_issue(payload),
         f"Ours: {_format_figure(payload, 'ours')} · Broker's: {_format_figure(payload, 'theirs')}",
     ]
     if payload.get("status") == "resolved":
@@ -98,7 +98,7 @@ def build_issue_form(issue_id: str, proposed: str, context: RequestContext) -> J
     return build_modal("Resolve difference", blocks, context, submit="Resolve", callback_id=FORM)
 
 
-def _describe(payload: Mapping[str, Any]) -> str:
+def _describe_issue(payload: Mapping[str, Any]) -> str:
     severity = str(payload.get("severity") or "")
     title = TITLES.get(str(payload.get("issue_type")), str(payload.get("issue_type") or ""))
     subjects = [escape(str(payload[name])) for name in ("symbol", "order_id") if payload.get(name)]

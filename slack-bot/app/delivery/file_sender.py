@@ -32,7 +32,7 @@ class FileSender:
 
     def share(self, file: File, channel: str, comment: str, thread_ts: str = "") -> str:
         """Upload a file, and post it in a channel with a comment in mrkdwn. Return the id of the file."""
-        file_id = self._send(file)
+        file_id = self._upload_content(file)
         call_slack(
             "files.completeUploadExternal",
             lambda: self.client.files_completeUploadExternal(
@@ -46,7 +46,7 @@ class FileSender:
 
     def upload(self, file: File) -> str:
         """Upload a file for a block of a later message. Return the id of the file."""
-        file_id = self._send(file)
+        file_id = self._upload_content(file)
         call_slack(
             "files.completeUploadExternal",
             lambda: self.client.files_completeUploadExternal(
@@ -55,7 +55,7 @@ class FileSender:
         )
         return file_id
 
-    def _send(self, file: File) -> str:
+    def _upload_content(self, file: File) -> str:
         response = call_slack(
             "files.getUploadURLExternal",
             lambda: self.client.files_getUploadURLExternal(

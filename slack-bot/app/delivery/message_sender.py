@@ -100,7 +100,7 @@ class MessageSender:
 
     def _send_to_channel(self, to: Recipient, message: Message) -> None:
         try:
-            self._send(to, lambda: self._slack.post(to.channel, message))
+            self._send_claimed(to, lambda: self._slack.post(to.channel, message))
         except SlackRateLimited:
             raise
         except SlackUnreachable as error:
@@ -119,7 +119,7 @@ class MessageSender:
 
     def _send_by_url(self, to: Recipient, url: str, message: Message, *, in_channel: bool) -> None:
         try:
-            self._send(to, lambda: self._slack.respond(url, message, in_channel=in_channel))
+            self._send_claimed(to, lambda: self._slack.respond(url, message, in_channel=in_channel))
         except SlackError as error:
             self._log_failure(to, "response_url", error)
             self._queue_direct(to, self._add_invite_hint(to, message, was_for_channel=in_channel))
@@ -129,13 +129,15 @@ class MessageSender:
 
     def _send_direct(self, to: Recipient, message: Message) -> None:
         try:
-            self._send(to, lambda: self._slack.post(self._slack.open_direct_channel(to.user), message))
+            self._send_claimed(
+                to, lambda: self._slack.post(self._slack.open_direct_channel(to.user), message)
+            )
         except SlackRateLimited:
             raise
         except SlackError as error:
             self._log_failure(to, "direct", error)
 
-    def _send(self, to: Recipient, send: Callable[[], object]) -> None:
+    def _send_claimed(self, to: Recipient, send: Callable[[], object]) -> None:
         send_with_claim(to.claim, send, to.request_id)
 
     def _queue_direct(self, to: Recipient, message: Message) -> None:

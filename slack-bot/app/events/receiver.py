@@ -60,15 +60,15 @@ class EventReceiver:
         if event is None:
             log.warning("Event that cannot be read", extra={"event_id": headers.get("webhook-id", "")})
             return HTTPStatus.BAD_REQUEST
-        if self._handle(event) is EventClaim.TAKEN:
+        if self._claim_and_handle(event) is EventClaim.TAKEN:
             return HTTPStatus.SERVICE_UNAVAILABLE  # if the other bot crashes, the OMS sends it again
         return HTTPStatus.NO_CONTENT
 
     def handle_once(self, event: Event) -> bool:
         """Handle the event. Return False if it was handled before, or another bot handles it."""
-        return self._handle(event) is EventClaim.NEW
+        return self._claim_and_handle(event) is EventClaim.NEW
 
-    def _handle(self, event: Event) -> EventClaim:
+    def _claim_and_handle(self, event: Event) -> EventClaim:
         with self._handling:
             claim = self._store.claim(event.id, event.created_at)
             if claim is EventClaim.NEW:

@@ -34,13 +34,18 @@ def read_draft(state: State) -> Draft:
 def parse_draft(draft: Draft) -> Ticket:
     """Return the ticket of the entries. Raises `InvalidEntries` with every invalid entry."""
     parser = _FormParser()
-    symbol = parser.field(fields.SYMBOL, parse_symbol, draft.symbol)
-    quantity = parser.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
-    price, typed_gmv = parser.amount(fields.PRICE, draft.price), parser.amount(fields.GMV, draft.gmv)
-    gmv = parser.gmv(draft, quantity, price, typed_gmv)
-    side = parser.field(fields.SIDE, parse_side, draft.side)
-    portfolio = parser.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
-    note = parser.field(fields.NOTE, parse_note, draft.note)
+    symbol = parser.parse_field(fields.SYMBOL, parse_symbol, draft.symbol)
+    quantity = parser.parse_field(
+        fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity
+    )
+    price, typed_gmv = (
+        parser.parse_optional_amount(fields.PRICE, draft.price),
+        parser.parse_optional_amount(fields.GMV, draft.gmv),
+    )
+    gmv = parser.compute_gmv(draft, quantity, price, typed_gmv)
+    side = parser.parse_field(fields.SIDE, parse_side, draft.side)
+    portfolio = parser.parse_field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
+    note = parser.parse_field(fields.NOTE, parse_note, draft.note)
     if symbol is None or quantity is None or gmv is None or side is None or portfolio is None or note is None:
         raise InvalidEntries(parser.errors)
     ticket = Ticket(
@@ -70,7 +75,7 @@ class FieldParser:
     def __init__(self) -> None:
         self.errors: dict[str, str] = {}
 
-    def field(self, block_id: str, parse: Callable[[str], T], text: str) -> T | None:
+    def parse_field(self, block_id: str, parse: Callable[[str], T], text: str) -> T | None:
         """Return the parsed text. None if it is invalid."""
         try:
             return parse(text)
@@ -80,14 +85,16 @@ class FieldParser:
 
 
 class _FormParser(FieldParser):
-    def amount(self, block_id: str, text: str) -> Decimal | None:
+    def parse_optional_amount(self, block_id: str, text: str) -> Decimal | None:
         """Return a price or a GMV. None if the entry is empty or invalid."""
         largest = MAX_PRICE if block_id == fields.PRICE else MAX_GMV
         return (
-            self.field(block_id, lambda typed: parse_amount(typed, largest), text) if text.strip() else None
+            self.parse_field(block_id, lambda typed: parse_amount(typed, largest), text)
+            if text.strip()
+            else None
         )
 
-    def gmv(
+    def compute_gmv(
         self, draft: Draft, quantity: Decimal | None, price: Decimal | None, gmv: Decimal | None
     ) -> Decimal | None:
         """Return the GMV of the entries.
@@ -100,7 +107,7 @@ class _FormParser(FieldParser):
         if quantity is None or not self.errors.keys().isdisjoint((fields.PRICE, fields.GMV)):
             return None
         block_id = fields.PRICE if gmv is None else fields.GMV
-        return self.field(block_id, lambda _: resolve_gmv(quantity, price, gmv), "")
+        return self.parse_field(block_id, lambda _: resolve_gmv(quantity, price, gmv), "")
 
 
 def find_amount_block(ticket: Ticket) -> str:

@@ -20,7 +20,7 @@ from app.services.queries.text_requests import TextRequest, answer_request
 
 log = logging.getLogger(__name__)
 
-MORE = "Type `help` to see what you can type."
+HELP_HINT = "Type `help` to see what you can type."
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -73,6 +73,6 @@ def answer_message(services: Services, event: Mapping[str, Any], to: ReplyAddres
         services.reply_sender.send(to, build_sentence_reply(failure_messages.FOREIGN_PERSON))
         return
     except InvalidCommand as error:
-        services.reply_sender.send(to, build_sentence_reply(f"{escape(str(error))} {MORE}"))
+        services.reply_sender.send(to, build_sentence_reply(f"{escape(str(error))} {HELP_HINT}"))
         return
     answer_request(services, TextRequest(person, command, to, event_id))

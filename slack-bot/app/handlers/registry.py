@@ -31,24 +31,24 @@ class HandlerRegistry:
 
     def command(self, name: str) -> Register:
         """Register the handler of a slash command."""
-        return self._register(RequestKind.COMMAND, name)
+        return self._create_register(RequestKind.COMMAND, name)
 
     def event(self, event_type: str) -> Register:
         """Register the handler of a type of events."""
-        return self._register(RequestKind.EVENT, event_type)
+        return self._create_register(RequestKind.EVENT, event_type)
 
     def view(self, callback_id: str) -> Register:
         """Register the handler of a submitted form."""
-        return self._register(RequestKind.VIEW, callback_id)
+        return self._create_register(RequestKind.VIEW, callback_id)
 
     def options(self, action_id: str) -> Register:
         """Register the handler that returns the options of a field."""
-        return self._register(RequestKind.OPTIONS, action_id)
+        return self._create_register(RequestKind.OPTIONS, action_id)
 
     def action(self, constraint: Constraint) -> Register:
         """Register the handler of an element by its action id, by a pattern of it, or by both of its ids."""
         if isinstance(constraint, str):
-            return self._register(RequestKind.ACTION, constraint)
+            return self._create_register(RequestKind.ACTION, constraint)
 
         def register(handler: Handler) -> None:
             self._patterns.append((constraint, handler))
@@ -61,14 +61,14 @@ class HandlerRegistry:
             return self._handlers.get((RequestKind.COMMAND, str(body["command"])))
         kind = body.get("type")
         if kind == "event_callback":
-            return self._handlers.get((RequestKind.EVENT, _read(body.get("event"), "type")))
+            return self._handlers.get((RequestKind.EVENT, _read_text(body.get("event"), "type")))
         if kind == RequestKind.VIEW:
-            return self._handlers.get((RequestKind.VIEW, _read(body.get("view"), "callback_id")))
+            return self._handlers.get((RequestKind.VIEW, _read_text(body.get("view"), "callback_id")))
         if kind == RequestKind.OPTIONS:
-            return self._handlers.get((RequestKind.OPTIONS, _read(body, "action_id")))
+            return self._handlers.get((RequestKind.OPTIONS, _read_text(body, "action_id")))
         return self._find_action(body.get("actions")) if kind == RequestKind.ACTION else None
 
-    def _register(self, kind: RequestKind, name: str) -> Register:
+    def _create_register(self, kind: RequestKind, name: str) -> Register:
         def register(handler: Handler) -> None:
             self._handlers[kind, name] = handler
 
@@ -76,7 +76,7 @@ class HandlerRegistry:
 
     def _find_action(self, actions: Any) -> Handler | None:
         action = actions[0] if isinstance(actions, list) and actions else None
-        action_id, block_id = _read(action, "action_id"), _read(action, "block_id")
+        action_id, block_id = _read_text(action, "action_id"), _read_text(action, "block_id")
         if handler := self._handlers.get((RequestKind.ACTION, action_id)):
             return handler
         handlers = (
@@ -87,7 +87,7 @@ class HandlerRegistry:
         return next(handlers, None) if action is not None else None
 
 
-def _read(part: Any, name: str) -> str:
+def _read_text(part: Any, name: str) -> str:
     return str(part.get(name, "")) if isinstance(part, dict) else ""
 
 

@@ -241,14 +241,16 @@ class OmsClient:
         self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
     ) -> Any:
         """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
-        return self._read(self._build_headers(person, request_id), path, params, **absent)
+        return self._read_json(self._build_headers(person, request_id), path, params, **absent)
 
     def read_as_bot(self, path: str, params: Mapping[str, str], request_id: str, **absent: Any) -> Any:
         """Like `read`, without a person: the bot's own key must allow the call."""
-        return self._read(_build_trace_headers(request_id), path, params, **absent)
+        return self._read_json(_build_trace_headers(request_id), path, params, **absent)
 
-    def _read(self, headers: Mapping[str, str], path: str, params: Mapping[str, str], **absent: Any) -> Any:
-        http_answer = self._get(headers, path, params)
+    def _read_json(
+        self, headers: Mapping[str, str], path: str, params: Mapping[str, str], **absent: Any
+    ) -> Any:
+        http_answer = self._send_read(headers, path, params)
         if absent and http_answer.status_code in (404, 422):
             return absent["absent"]
         return _parse_json(http_answer)
@@ -257,7 +259,7 @@ class OmsClient:
         self, person: Person, path: str, params: Mapping[str, str], request_id: str
     ) -> tuple[Any, str]:
         """Return the JSON of a page, and the cursor of the next one, empty after the last."""
-        http_answer = self._get(self._build_headers(person, request_id), path, params)
+        http_answer = self._send_read(self._build_headers(person, request_id), path, params)
         return _parse_json(http_answer), parse_next_cursor(http_answer.headers.get("Link", ""))
 
     def download(
@@ -267,15 +269,15 @@ class OmsClient:
 
         Raises `OmsError`.
         """
-        return self._download(self._build_headers(person, request_id), path, params, max_bytes)
+        return self._download_file(self._build_headers(person, request_id), path, params, max_bytes)
 
     def download_as_bot(
         self, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
     ) -> bytes | None:
         """Like `download`, without a person: the bot's own key must allow the call."""
-        return self._download(_build_trace_headers(request_id), path, params, max_bytes)
+        return self._download_file(_build_trace_headers(request_id), path, params, max_bytes)
 
-    def _download(
+    def _download_file(
         self, headers: Mapping[str, str], path: str, params: Mapping[str, str], max_bytes: int
     ) -> bytes | None:
         headers = {**headers, "Accept": "text/csv"}
@@ -291,7 +293,7 @@ class OmsClient:
             )
         return http_answer.content if http_answer else None
 
-    def _get(self, headers: Mapping[str, str], path: str, params: Mapping[str, str]) -> HttpAnswer:
+    def _send_read(self, headers: Mapping[str, str], path: str, params: Mapping[str, str]) -> HttpAnswer:
         """Return the answer to a read, unless the OMS refused the caller."""
         try:
             http_answer = self._http.request(

@@ -41,11 +41,13 @@ class EventApi:
     def register(self, url: str, event_types: list[str]) -> Registration:
         """Create or update the webhook of the bot. Raises `OmsError`."""
         body = {"url": url, "event_types": event_types}
-        return _parse_registration(self._call("PUT", f"{WEBHOOKS_PATH}/by-name/{WEBHOOK_NAME}", body))
+        return _parse_registration(self._send_request("PUT", f"{WEBHOOKS_PATH}/by-name/{WEBHOOK_NAME}", body))
 
     def rotate_secret(self, webhook_id: str) -> str:
         """Replace the secret of the webhook and return the new one. Raises `OmsError`."""
-        return _parse_registration(self._call("POST", f"{WEBHOOKS_PATH}/{webhook_id}:rotate", {})).secret
+        return _parse_registration(
+            self._send_request("POST", f"{WEBHOOKS_PATH}/{webhook_id}:rotate", {})
+        ).secret
 
     def list_events(
         self, since: str, event_types: list[str], cursor: str = ""
@@ -58,7 +60,7 @@ class EventApi:
         types = ",".join(event_types)
         if "*" not in event_types and len(types) <= MAX_FILTER_CHARACTERS:
             params["type"] = types
-        response = self._call("GET", EVENTS_PATH, params=params)
+        response = self._send_request("GET", EVENTS_PATH, params=params)
         rows = _parse_json(response)
         if not isinstance(rows, list):
             raise UnreadableResponse("The OMS returned a value that is not a list.")
@@ -69,7 +71,7 @@ class EventApi:
         """Close the connections."""
         self._http.close()
 
-    def _call(
+    def _send_request(
         self, method: str, path: str, body: object = None, params: dict[str, str] | None = None
     ) -> httpx.Response:
         try:

@@ -66,32 +66,32 @@ def serialize_changes(ticket: OrderTicket, previous: Order, *, client_order_id: 
 
 def parse_order(values: Any) -> Order:
     """Parse an order with its exits. Raises `OmsError` if it is invalid."""
-    return _parse(_parse_order, values, "an order")
+    return _parse_response(_parse_order, values, "an order")
 
 
 def parse_orders(rows: Any) -> list[Order]:
     """Parse a list of orders. Raises `OmsError` if it is invalid."""
-    return _parse(lambda values: [_parse_order(row) for row in values], rows, "orders")
+    return _parse_response(lambda values: [_parse_order(row) for row in values], rows, "orders")
 
 
 def parse_preview(values: Any) -> Preview:
     """Parse a preview. Raises `OmsError` if it is invalid."""
-    return _parse(_preview, values, "a preview")
+    return _parse_response(_parse_preview, values, "a preview")
 
 
 def parse_approvals(rows: Any) -> list[Approval]:
     """Parse a list of orders that wait for approval. Raises `OmsError` if it is invalid."""
-    return _parse(lambda values: [_parse_approval(row) for row in values], rows, "approvals")
+    return _parse_response(lambda values: [_parse_approval(row) for row in values], rows, "approvals")
 
 
 def parse_portfolio_cash(values: Any) -> PortfolioCash:
     """Parse the cash of a portfolio. Raises `OmsError` if it is invalid."""
-    return _parse(_parse_portfolio_cash, values, "a portfolio")
+    return _parse_response(_parse_portfolio_cash, values, "a portfolio")
 
 
 def parse_portfolio_cashes(rows: Any) -> list[PortfolioCash]:
     """Parse the summaries of portfolios. Raises `OmsError` if they are invalid."""
-    return _parse(lambda values: [_parse_portfolio_cash(row) for row in values], rows, "portfolios")
+    return _parse_response(lambda values: [_parse_portfolio_cash(row) for row in values], rows, "portfolios")
 
 
 def parse_denial(problem: Mapping[str, Any]) -> Denial | None:
@@ -115,7 +115,7 @@ def _serialize_terms(ticket: OrderTicket) -> Json:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _parse(parse: Callable[[Any], T], values: Any, what: str) -> T:
+def _parse_response(parse: Callable[[Any], T], values: Any, what: str) -> T:
     try:
         return parse(values)
     except UNREADABLE:
@@ -150,7 +150,7 @@ def _parse_order(values: Json) -> Order:
         legs=tuple(_parse_order(leg) for leg in values.get("legs") or ()),
         denial=_parse_denial(values.get("denial")),
         events=tuple(map(_parse_event, values.get("events") or ())),
-        fills=tuple(map(_fill, values.get("fills") or ())),
+        fills=tuple(map(_parse_fill, values.get("fills") or ())),
         **{name: _parse_optional_amount(values.get(name)) for name in optional},  # type: ignore[arg-type]
         **{name: str(values.get(name) or "") for name in texts},  # type: ignore[arg-type]
     )
@@ -167,7 +167,7 @@ def _parse_event(values: Json) -> OrderEvent:
     )
 
 
-def _fill(values: Json) -> Fill:
+def _parse_fill(values: Json) -> Fill:
     return Fill(str(values["execution_id"]), parse_amount(values["quantity"]), parse_amount(values["price"]))
 
 
@@ -184,7 +184,7 @@ def _parse_denial(values: Any) -> Denial | None:
     )
 
 
-def _preview(values: Json) -> Preview:
+def _parse_preview(values: Json) -> Preview:
     return Preview(
         symbol=str(values["symbol"]),
         quantity=parse_amount(values["quantity"]),
@@ -196,11 +196,11 @@ def _preview(values: Json) -> Preview:
         opens_at=str(values.get("opens_at") or ""),
         needs_approval=values.get("needs_approval") is True,
         denial=_parse_denial(values["denial"]),
-        checks=tuple(map(_check, values["checks"])),
+        checks=tuple(map(_parse_check, values["checks"])),
     )
 
 
-def _check(values: Json) -> Check:
+def _parse_check(values: Json) -> Check:
     return Check(
         name=str(values["check"]),
         passes=values["passes"] is True,

@@ -21,13 +21,13 @@ class PersonClient:
         self._person = person
         self._request_id = request_id
 
-    def _read(self, path: str, params: Params | None = None) -> Any:
+    def _read_json(self, path: str, params: Params | None = None) -> Any:
         """Return the JSON of a read. None if the OMS does not know what the path names."""
         return self._oms.read(
             self._person, f"/api/v1{path}", params or {}, request_id=self._request_id, absent=None
         )
 
-    def _write(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
+    def _write_json(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
         http_answer = self._oms.write(
             self._person, method, f"/api/v1{path}", body, key=key, request_id=self._request_id
         )

@@ -53,7 +53,7 @@ UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 def parse_row(kind: type[T], row: Any) -> T:
     """Parse a JSON object by the fields of a dataclass. Raises `OmsError`."""
     try:
-        return _parse(kind, row)
+        return _parse_row(kind, row)
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a row that cannot be read.") from None
 
@@ -75,7 +75,7 @@ def parse_approvals(rows: Any) -> list[ApprovalSummary]:
     try:
         return [
             ApprovalSummary(
-                order=_parse(OrderSummary, row["order"]),
+                order=_parse_row(OrderSummary, row["order"]),
                 requested_by=_parse_text(row["requested_by"]),
                 expires_at=_parse_text(row["expires_at"]),
                 rule=_parse_text(row["rule"]),
@@ -112,7 +112,7 @@ def parse_preferences(body: Any) -> Preferences:
 def parse_strategy(row: Any) -> StrategySummary:
     """Parse a strategy with its statistics. Raises `OmsError`."""
     try:
-        return _parse(StrategySummary, row | row["statistics"])
+        return _parse_row(StrategySummary, row | row["statistics"])
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a strategy that cannot be read.") from None
 
@@ -122,7 +122,7 @@ def parse_parameters(row: Any) -> list[StrategyParameter]:
     try:
         values, definitions = row["parameters"], row["parameter_definitions"]
         return [
-            _parse(
+            _parse_row(
                 StrategyParameter,
                 definition | {"value": _format_value(values.get(definition["name"], definition["default"]))},
             )
@@ -137,7 +137,7 @@ def parse_backtest(row: Any) -> BacktestSummary:
     try:
         statistics = row["statistics"]
         renamed = {"since": row["from"], "until": row["to"], "total_return": statistics["return"]}
-        return _parse(BacktestSummary, row | statistics | renamed)
+        return _parse_row(BacktestSummary, row | statistics | renamed)
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a backtest that cannot be read.") from None
 
@@ -161,6 +161,6 @@ def _format_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _parse(kind: type[T], row: Any) -> T:
+def _parse_row(kind: type[T], row: Any) -> T:
     values = {column.name: _PARSERS[column.type](row[column.name]) for column in fields(kind)}  # type: ignore[arg-type]
     return kind(**values)

@@ -35,7 +35,7 @@ def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltRespon
     first = workspaces.first
     if workspace is None and first is not None and first.services.team != team:
         workspace = first  # it finds out its own id, and refuses requests of others
-    return workspace.dispatcher.dispatch(req) if workspace else _refuse(req, req.context)
+    return workspace.dispatcher.dispatch(req) if workspace else _refuse_workspace(req, req.context)
 
 
 def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegistry) -> App:
@@ -60,7 +60,7 @@ def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegis
     )
 
 
-def _refuse(req: BoltRequest, context: BoltContext) -> BoltResponse:
+def _refuse_workspace(req: BoltRequest, context: BoltContext) -> BoltResponse:
     team = context.team_id if isinstance(context.team_id, str) and ID.fullmatch(context.team_id) else ""
     log.warning("Request of a workspace without the app refused", extra={"team": team})
     is_organization = bool(context.is_enterprise_install)

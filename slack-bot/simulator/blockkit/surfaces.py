@@ -99,12 +99,12 @@ def add_ids(blocks: list[Block]) -> list[Block]:
 def list_interactive(blocks: list[Block]) -> Iterator[tuple[Block, Block]]:
     """Yield each interactive element with its block."""
     for block in blocks:
-        for element in _elements(block):
+        for element in _list_elements(block):
             if isinstance(element, dict) and element.get("type") not in {"image", "plain_text", "mrkdwn"}:
                 yield block, element
 
 
-def _elements(block: Block) -> list[Any]:
+def _list_elements(block: Block) -> list[Any]:
     if block.get("type") == "actions":
         return list(block.get("elements", []))
     return [block[name] for name in ("element", "accessory") if name in block]
@@ -124,7 +124,7 @@ def _check_across(blocks: Any, at: str, findings: Findings) -> None:
     characters = sum(text_length(block.get("rows")) for block in good if block.get("type") == TABLE)
     if characters > LONGEST_TABLE_TEXT:
         findings.add(at, f"tables must have at most {LONGEST_TABLE_TEXT} characters")
-    focused = [element for block in good for element in _elements(block) if _wants_focus(element)]
+    focused = [element for block in good for element in _list_elements(block) if _wants_focus(element)]
     if len(focused) > 1:
         findings.add(at, "only one element can have focus_on_load set to true")
 

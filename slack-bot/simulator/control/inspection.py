@@ -65,7 +65,7 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
     def get_oms_view() -> dict[str, Any]:
         if not simulator.oms_view.is_configured:
             raise ActError("No OMS is configured: set OMS_API_URL and OMS_API_KEY.", 404)
-        return simulator.oms_view.of(simulator.actor(request.args.get("user", "ava")).person)
+        return simulator.oms_view.load_data(simulator.actor(request.args.get("user", "ava")).person)
 
     @routes.get("/log")
     def log() -> dict[str, Any]:

@@ -24,7 +24,7 @@ from app.oms_client.slack_settings import SlackSettings
 from app.services.brokers.issue_cards import show_issue
 from app.services.clicked_message import ClickedMessage
 from app.services.kill_switches.banner_recovery import recover_banners
-from app.services.kill_switches.banners import announce
+from app.services.kill_switches.banners import announce_switch
 from app.services.notifications.daily_reports import store_report
 from app.services.notifications.delivery import deliver_notifications, notify_channel
 from app.services.notifications.reminders import add_reminder
@@ -163,7 +163,7 @@ def request_approval(workspace: PortfolioWorkspace) -> Reached:
 def announce_change(workspace: PortfolioWorkspace, text: str) -> None:
     """Post the banner of a change that the OMS has made."""
     services, is_end = workspace.bot.services, text == "Resumed"
-    with announce(services, build_origin(), "C1", "Growth", build_notice(text), is_end=is_end):
+    with announce_switch(services, build_origin(), "C1", "Growth", build_notice(text), is_end=is_end):
         pass
 
 

@@ -37,7 +37,7 @@ def show_issue(services: Services, payload: Mapping[str, Any], event_id: str) ->
 
     def send() -> None:
         try:
-            send_with_claim(claim, lambda: _send(services, issue_id, channel, card), event_id)
+            send_with_claim(claim, lambda: _show_card(services, issue_id, channel, card), event_id)
         except SlackRateLimited:
             raise
         except SlackError as error:
@@ -56,7 +56,7 @@ def send_card(services: Services, notification: Notification) -> None:
     """Send a card that Slack did not take, or that a bot left when it was killed. Raises `SlackError`."""
     card = build_issue_card(json.loads(notification.text))
     hint = MAYBE_REPEATED if notification.attempts else ""
-    _send(services, notification.thread, notification.channel, card, hint)
+    _show_card(services, notification.thread, notification.channel, card, hint)
 
 
 def _store_card(
@@ -79,7 +79,7 @@ def _store_card(
     return services.notifications.add_and_claim(card)
 
 
-def _send(services: Services, issue_id: str, channel: str, card: Message, hint: str = "") -> None:
+def _show_card(services: Services, issue_id: str, channel: str, card: Message, hint: str = "") -> None:
     current = services.posted_messages.find(issue_id, MessageKind.ISSUE)
     if current and services.slack.edit_message(current.channel, current.ts, card):
         return

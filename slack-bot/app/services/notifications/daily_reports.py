@@ -46,15 +46,15 @@ def start_uploads(services: Services, notifications: Iterable[Notification]) -> 
         if not services.notifications.claim(pending, time.time() + CLAIM_SECONDS):
             continue
         try:
-            services.export_workers.submit(pending.key, _upload, services, pending)
+            services.export_workers.submit(pending.key, _upload_or_postpone, services, pending)
         except QueueFull:
             services.notifications.retract(pending.key)
 
 
-def _upload(services: Services, pending: Notification) -> None:
+def _upload_or_postpone(services: Services, pending: Notification) -> None:
     """Upload a report. Keep it for later if that fails, for up to a day."""
     try:
-        _send(services, pending)
+        _upload_report(services, pending)
     except (OmsError, SlackError) as error:
         extra = {"request_id": pending.key, "fault": format_log_name(error)}
         log.warning("Report not uploaded", extra=extra)
@@ -65,7 +65,7 @@ def _upload(services: Services, pending: Notification) -> None:
     services.notifications.remove(pending.key)
 
 
-def _send(services: Services, pending: Notification) -> None:
+def _upload_report(services: Services, pending: Notification) -> None:
     stored = json.loads(pending.text)
     report = DailyReport(**stored["report"])
     title = f"{get_title(report.report)}, {report.date}"

@@ -115,13 +115,13 @@ def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_
         update_opened_view(services, origin, opened.view_id, form, opened.hash)
 
 
-def decide(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
+def submit_decision(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
     """Send the decision of a submitted form. Return the answer to Slack."""
     context = DecisionContext.load(str(view.get("private_metadata", "")))
     reason = get_entry(view["state"]["values"], REASON).strip()
     key = f"{origin.person.team}:{view['id']}:{context.price_seen or 'decision'}"
     try:
-        _send(services, origin, context, reason, key)
+        _send_decision(services, origin, context, reason, key)
     except OmsError as error:
         log.warning("Not decided", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
         refresh_order(services, context.order_id, origin.request_id)
@@ -130,7 +130,9 @@ def decide(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
     return {"response_action": "clear"}
 
 
-def _send(services: Services, origin: Origin, context: DecisionContext, reason: str, key: str) -> None:
+def _send_decision(
+    services: Services, origin: Origin, context: DecisionContext, reason: str, key: str
+) -> None:
     person, request_id = origin.person, origin.request_id
     if context.is_approval:
         services.orders.approve(
@@ -149,14 +151,14 @@ def _build_refusal(context: DecisionContext, error: OmsError, reason: str, reque
             f"*The price has moved* from {escape(price_seen)} to {escape(price)}. "
             f"Press Approve again if you agree to {escape(price)}."
         )
-        return _update(build_decision_form(replace(context, price_seen=price), body, reason))
+        return _build_update(build_decision_form(replace(context, price_seen=price), body, reason))
     sentence = failure_messages.describe_failed_action(error, request_id)
     denial = parse_denial(error.members) if isinstance(error, OmsRejected) else None
     body = f"{sentence}\n{format_denial(denial)}" if denial else sentence
-    return _update(build_decision_form(context, body, reason))
+    return _build_update(build_decision_form(context, body, reason))
 
 
-def _update(view: Json) -> Json:
+def _build_update(view: Json) -> Json:
     return {"response_action": "update", "view": view}
 
 

@@ -21,7 +21,7 @@ Change = Callable[[StrategyClient, str], StrategySummary]  # the second argument
 
 def start_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
     """Start a strategy, and notify the person its status."""
-    _change(
+    _change_status(
         services,
         origin,
         lambda client, key: client.start_strategy(name, acknowledges_error=False, idempotency_key=key),
@@ -30,7 +30,7 @@ def start_strategy(services: Services, origin: Origin, name: str, _clicked: Clic
 
 def restart_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
     """Start a strategy that failed, and notify the person its status."""
-    _change(
+    _change_status(
         services,
         origin,
         lambda client, key: client.start_strategy(name, acknowledges_error=True, idempotency_key=key),
@@ -39,15 +39,15 @@ def restart_strategy(services: Services, origin: Origin, name: str, _clicked: Cl
 
 def pause_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
     """Pause a strategy, and notify the person its status."""
-    _change(services, origin, lambda client, key: client.pause_strategy(name, idempotency_key=key))
+    _change_status(services, origin, lambda client, key: client.pause_strategy(name, idempotency_key=key))
 
 
 def stop_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
     """Stop a strategy, and tell the person its status."""
-    _change(services, origin, lambda client, key: client.stop_strategy(name, idempotency_key=key))
+    _change_status(services, origin, lambda client, key: client.stop_strategy(name, idempotency_key=key))
 
 
-def _change(services: Services, origin: Origin, change: Change) -> None:
+def _change_status(services: Services, origin: Origin, change: Change) -> None:
     client = StrategyClient(services.oms, origin.person, origin.request_id)
     try:
         sentence = describe_changed(change(client, f"{origin.person.team}:{origin.trigger_id}:strategy"))

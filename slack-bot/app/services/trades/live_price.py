@@ -53,7 +53,7 @@ def update_lines_when_idle(
         with form.lock:
             if _pause_left(services, form) <= 0:
                 form.has_waiter = False
-                _draw(services, form, origin, line_values, update)
+                _draw_lines(services, form, origin, line_values, update)
                 return
 
 
@@ -94,7 +94,9 @@ def _build_price_lines(
 PRICE_LINES = LineUpdate(_load_typed_symbol, _build_price_lines)
 
 
-def _draw(services: Services, form: OpenForm, origin: Origin, line_values: Any, update: LineUpdate) -> None:
+def _draw_lines(
+    services: Services, form: OpenForm, origin: Origin, line_values: Any, update: LineUpdate
+) -> None:
     view, form.view = form.view, None
     if view is None:
         return

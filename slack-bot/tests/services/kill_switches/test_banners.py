@@ -10,7 +10,7 @@ from app.delivery.banner_store import Banner
 from app.errors import OmsRejected, OutcomeUnknown
 from app.oms_client import Person
 from app.services.kill_switches.banner_recovery import recover_banners
-from app.services.kill_switches.banners import announce, replace_banner, show_banner
+from app.services.kill_switches.banners import announce_switch, replace_banner, show_banner
 from app.services.notifications.delivery import deliver_notifications
 from app.services.origin import Origin
 from support.conditions import wait_until
@@ -111,7 +111,7 @@ def change_switch(
 ) -> None:
     """Send a change to the OMS, which answers with an error or not at all."""
     origin, message = Origin("r1", Person("T1", "U1"), ""), RESUMED if is_end else STOPPED
-    with announce(workspace.bot.services, origin, channel, "Growth", message, is_end=is_end):
+    with announce_switch(workspace.bot.services, origin, channel, "Growth", message, is_end=is_end):
         if error:
             raise error
 
