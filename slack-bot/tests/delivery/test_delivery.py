@@ -49,7 +49,8 @@ def test_refused_channel_message_falls_back_to_the_response_url(delivery, slack,
     delivery.urls.remember("V1", slack.response_url)
     delivery.sender.post_to_channel(TO, MESSAGE)
     body = slack.wait_for("respond")[0].body
-    assert (body["response_type"], body["text"]) == ("in_channel", "Done.")
+    assert body["response_type"] == "in_channel"
+    assert body["text"] == "Done."
     assert body["replace_original"] is False
 
 

@@ -244,7 +244,8 @@ def test_requests_of_other_workspaces_reach_nothing(attacked_workspace: Portfoli
         }
         assert send_signed(attacked_workspace, request)[0] == 200, name
     wait_for_work(attacked_workspace)
-    assert (attacked_workspace.oms.calls, attacked_workspace.slack.calls) == ([], [])
+    assert attacked_workspace.oms.calls == []
+    assert attacked_workspace.slack.calls == []
     assert send_signed(attacked_workspace, build_request(RequestKind.COMMAND, "/desk"))[0] == 200
     attacked_workspace.oms.wait_for("GET /positions")
 

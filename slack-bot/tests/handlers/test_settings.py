@@ -68,7 +68,8 @@ def test_form_replaces_the_preferences(trading: PortfolioWorkspace, settings_vie
         "watchlists": {"Tech": ["MSFT", "AAPL"], "Energy": ["XOM"]},
         "notify": body["notify"],
     }
-    assert (body["notify"]["order.filled"], body["notify"]["limit.changed"]) == ("ping", "ping")
+    assert body["notify"]["order.filled"] == "ping"
+    assert body["notify"]["limit.changed"] == "ping"
 
 
 def test_invalid_entries_are_reported_at_their_fields(trading: PortfolioWorkspace, settings_view):

@@ -34,7 +34,8 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
     check_view(view)
     assert submit_reason(workspace, view) == {"response_action": "clear"}
     sent = workspace.oms.list_requests("reverse")[0]
-    assert (sent.path, sent.body) == ("/api/v1/trades/T1X:reverse", {"reason": "Reported twice"})
+    assert sent.path == "/api/v1/trades/T1X:reverse"
+    assert sent.body == {"reason": "Reported twice"}
     assert sent.headers["idempotency-key"] == "T1:T1X:reverse"
     edited = workspace.slack.wait_for("chat.update")[0].body
     assert edited["text"] == "BUY\n*Reversed* by <@U1>: Reported twice"

@@ -33,4 +33,5 @@ def test_only_a_bot_with_the_secret_claims(key, secret, can):
 
 def test_id_of_a_key_is_the_one_that_the_oms_uses():
     """The test of the OMS expects the same ids for the same keys."""
-    assert (get_key_id(STATEMENT_KEY), get_key_id("k" * 40)) == ("k3j9x0q2w7ab", "dc4c5d17d972")
+    assert get_key_id(STATEMENT_KEY) == "k3j9x0q2w7ab"
+    assert get_key_id("k" * 40) == "dc4c5d17d972"

@@ -14,7 +14,9 @@ GOOD = {
 
 def test_setting_without_a_value_has_a_default():
     settings = from_values(GOOD)
-    assert (settings.host, settings.port, settings.environment) == ("127.0.0.1", 3000, "development")
+    assert settings.host == "127.0.0.1"
+    assert settings.port == 3000
+    assert settings.environment == "development"
     assert settings.slack_api_url == SLACK_API_URL
     assert settings.oms_api_url == "https://oms.example.com"
     assert not settings.socket_mode
@@ -115,7 +117,8 @@ def test_environment_wins_over_the_file(tmp_path):
         "".join(f"{name}={value}\n" for name, value in GOOD.items()) + "PORT=3001\nHOST=0.0.0.0\n"
     )
     settings = load({"PORT": "3002"}, file)
-    assert (settings.port, settings.host) == (3002, "0.0.0.0")  # noqa: S104 - the address in a container; the test opens no socket
+    assert settings.port == 3002
+    assert settings.host == "0.0.0.0"  # noqa: S104 - the address in a container; the test opens no socket
 
 
 def test_settings_come_from_the_environment_if_there_is_no_file(tmp_path):

@@ -133,7 +133,9 @@ def test_workspace_that_is_connected_meanwhile_is_served(three_workspaces: Works
 def test_uninstalled_workspace_is_removed(three_workspaces: Workspace, event, team):
     assert deliver_event(three_workspaces, event, team, event_time=1000) == 200
     stored: Any = three_workspaces.bot.services.installations.find(team)
-    assert (stored.is_active, stored.bot_token, stored.oms_key) == (False, "", "")
+    assert not stored.is_active
+    assert stored.bot_token == ""
+    assert stored.oms_key == ""
     three_workspaces.type("AAPL", team_id=team)
     assert three_workspaces.oms.calls == three_workspaces.slack.calls == []
 
@@ -154,7 +156,8 @@ def test_workspace_of_the_environment_is_the_first_of_the_store(three_workspaces
     assert three_workspaces.bot.services.team == ""
     assert store_first(three_workspaces.bot.workspaces)
     stored: Any = three_workspaces.bot.services.installations.find("T1")
-    assert (stored.bot_token, stored.oms_key) == (TOKENS["T1"], KEYS["T1"])
+    assert stored.bot_token == TOKENS["T1"]
+    assert stored.oms_key == KEYS["T1"]
     version = three_workspaces.bot.services.installations.find_version("T1")
     assert store_first(three_workspaces.bot.workspaces)
     assert three_workspaces.bot.services.installations.find_version("T1") == version

@@ -96,13 +96,15 @@ def test_message_is_escaped_and_its_mentions_are_ids(page, bot):
 
 def test_archived_channel_accepts_no_message(page):
     status, body = page.post("/control/say", user="ava", channel="old-desk", text="hello")
-    assert (status, body["error"]) == (422, "old-desk is archived.")
+    assert status == 422
+    assert body["error"] == "old-desk is archived."
 
 
 def test_mentioning_the_bot_is_an_event(page, bot):
     page.send_text("hello @slackoms")
     (request,) = bot.wait_for(1)
-    assert (request.path, request.signed) == ("/slack/events", True)
+    assert request.path == "/slack/events"
+    assert request.signed
     assert request.fields["type"] == "event_callback"
     assert request.fields["event"]["type"] == "app_mention"
     assert request.fields["event"]["user"] == AVA
@@ -113,7 +115,8 @@ def test_mentioning_the_bot_is_an_event(page, bot):
 def test_direct_message_is_an_event(page, bot):
     page.send_text("hello", channel="dm")
     (request,) = bot.wait_for(1)
-    assert (request.fields["event"]["type"], request.fields["event"]["channel_type"]) == ("message", "im")
+    assert request.fields["event"]["type"] == "message"
+    assert request.fields["event"]["channel_type"] == "im"
 
 
 def test_event_is_repeated_three_times_with_its_id(page, bot):
@@ -149,7 +152,8 @@ def test_button_of_a_message_sends_person_action_and_channel(page, bot, slack):
     ts = slack.chat_postMessage(channel=TRADING, text="x", blocks=[acts])["ts"]
     page.do("use", "ben", channel=TRADING, ts=ts, action_id="go")
     payload = bot.last.fields
-    assert (bot.last.path, bot.last.signed) == ("/slack/interactions", True)
+    assert bot.last.path == "/slack/interactions"
+    assert bot.last.signed
     assert payload["type"] == "block_actions"
     assert payload["user"]["username"] == "ben"
     assert payload["container"] == {
@@ -160,7 +164,9 @@ def test_button_of_a_message_sends_person_action_and_channel(page, bot, slack):
     }
     assert payload["message"]["ts"] == ts
     (action,) = payload["actions"]
-    assert (action["action_id"], action["block_id"], action["value"]) == ("go", "acts", "T1")
+    assert action["action_id"] == "go"
+    assert action["block_id"] == "acts"
+    assert action["value"] == "T1"
     assert payload["response_url"]
     assert payload["trigger_id"]
 

@@ -24,11 +24,9 @@ def test_submission_sends_the_view_with_its_state(page, bot, open_form):
     assert submit_form(page)["outcome"] == "closed"
     assert page.form() is None
     payload = bot.last.fields
-    assert (bot.last.path, bot.last.signed, payload["type"]) == (
-        "/slack/interactions",
-        True,
-        "view_submission",
-    )
+    assert bot.last.path == "/slack/interactions"
+    assert bot.last.signed
+    assert payload["type"] == "view_submission"
     assert payload["user"]["id"] == AVA
     assert payload["view"]["id"] == view["id"]
     assert payload["view"]["callback_id"] == "trade"
@@ -61,7 +59,8 @@ def test_invalid_answer_is_reported_in_the_simulator(page, bot, open_form, answe
     open_form()
     bot.will(answer)
     outcome = submit_form(page)
-    assert (outcome["outcome"], outcome["notice"]) == ("failed", CONNECTION_ERROR)
+    assert outcome["outcome"] == "failed"
+    assert outcome["notice"] == CONNECTION_ERROR
     assert page.form()["notice"] == CONNECTION_ERROR
     assert page.log()["deliveries"][-1]["problem"]
 
@@ -77,7 +76,8 @@ def test_update_redraws_the_same_view(page, bot, open_form):
     view = open_form()
     bot.will({"response_action": "update", "view": build_modal(title=build_plain_text("Placing…"))})
     assert submit_form(page)["outcome"] == "updated"
-    assert (page.form()["id"], page.form()["title"]["text"]) == (view["id"], "Placing…")
+    assert page.form()["id"] == view["id"]
+    assert page.form()["title"]["text"] == "Placing…"
 
 
 def test_pushed_view_is_on_top_until_it_is_closed(page, bot, open_form):
@@ -125,7 +125,8 @@ def test_closed_view_is_reported_to_the_bot_only_on_request(page, bot, open_form
     assert bot.last.path == "/slack/commands"
     view = open_form(notify_on_close=True)
     page.do("close")
-    assert (bot.last.fields["type"], bot.last.fields["is_cleared"]) == ("view_closed", False)
+    assert bot.last.fields["type"] == "view_closed"
+    assert bot.last.fields["is_cleared"] is False
     assert bot.last.fields["view"]["id"] == view["id"]
 
 
@@ -166,7 +167,8 @@ def test_form_refuses_the_same_entries_as_slack(page, bot, open_form, element, v
     open_form(build_field_block("b", element))
     sent = len(bot.received)
     outcome = page.do("submit", values={"b": {"a": value}})
-    assert (outcome["outcome"], outcome["sent"]) == ("errors", False)
+    assert outcome["outcome"] == "errors"
+    assert outcome["sent"] is False
     assert sentence in outcome["errors"]["b"]
     assert len(bot.received) == sent
 
@@ -235,14 +237,17 @@ def test_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
     open_form(build_field_block("b", {"type": "conversations_select", "response_url_enabled": True}))
     page.do("submit", values={"b": {"a": TRADING}})
     (url,) = bot.last.fields["response_urls"]
-    assert (url["block_id"], url["action_id"], url["channel_id"]) == ("b", "a", TRADING)
+    assert url["block_id"] == "b"
+    assert url["action_id"] == "a"
+    assert url["channel_id"] == TRADING
     assert page.post(url["response_url"].removeprefix(page.url), text="hi")[0] == 200
 
 
 def test_only_offered_options_can_be_chosen(page, open_form):
     open_form(build_field_block("b", {"type": "static_select", "options": [build_option("a")]}))
     status, body = page.post("/control/submit", user="ava", values={"b": {"a": "z"}})
-    assert (status, body["error"]) == (422, "a offers no option 'z'.")
+    assert status == 422
+    assert body["error"] == "a offers no option 'z'."
     assert page.post("/control/submit", user="ava", values={"c": {"a": "z"}})[0] == 404
 
 

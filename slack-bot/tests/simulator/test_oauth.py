@@ -23,7 +23,8 @@ def test_consent_gives_a_code_that_is_exchanged_once_for_the_bot_token(server, b
     client = WebClient(base_url=f"{server.url}/api/", timeout=60, retry_handlers=[])
     exchange = {"client_id": "1.2", "client_secret": "secret", "code": arguments["code"][0]}
     granted = client.oauth_v2_access(**exchange)
-    assert (granted["access_token"], granted["scope"]) == (TOKEN, "commands,chat:write")
+    assert granted["access_token"] == TOKEN
+    assert granted["scope"] == "commands,chat:write"
     assert granted["team"]["id"].startswith("T")
     with pytest.raises(SlackApiError, match="invalid_code"):
         client.oauth_v2_access(**exchange)

@@ -164,7 +164,8 @@ def test_address_is_parsed_like_in_the_bot(setting, url):
 @pytest.mark.parametrize("alone", [{"OMS_API_URL": "http://127.0.0.1:1"}, {"OMS_API_KEY": KEY}])
 def test_oms_view_needs_both_address_and_key(alone):
     settings = config.load(GOOD | alone)
-    assert (settings.oms_api_url, settings.oms_api_key) == ("", "")
+    assert settings.oms_api_url == ""
+    assert settings.oms_api_key == ""
 
 
 def test_invalid_address_is_named():

@@ -35,7 +35,9 @@ def test_form_names_the_workspaces_of_the_person_and_the_app(page, bot, form_of_
     page.do("submit", "kim", values={"symbol": {"a": "AAPL"}})
     payload = bot.last.fields
     assert payload["type"] == "view_submission"
-    assert (payload["user"]["id"], payload["user"]["team_id"], payload["team"]["id"]) == (KIM, THEIRS, THEIRS)
+    assert payload["user"]["id"] == KIM
+    assert payload["user"]["team_id"] == THEIRS
+    assert payload["team"]["id"] == THEIRS
     assert payload["view"]["app_installed_team_id"] == OURS
 
 

@@ -86,7 +86,8 @@ def test_entries_survive_an_update_that_keeps_the_ids(slack, page, bot, trigger)
 def test_views_stack_up_to_three(slack, page, bot, trigger):
     first = slack.views_open(trigger_id=trigger, view=build_modal())["view"]
     second = slack.views_push(trigger_id=page.trigger(bot), view=build_modal())["view"]
-    assert (second["previous_view_id"], second["root_view_id"]) == (first["id"], first["id"])
+    assert second["previous_view_id"] == first["id"]
+    assert second["root_view_id"] == first["id"]
     slack.views_push(trigger_id=page.trigger(bot), view=build_modal())
     assert (
         get_error(slack.views_push, trigger_id=page.trigger(bot), view=build_modal()) == "push_limit_reached"
@@ -103,7 +104,8 @@ def test_home_tab_is_published_and_replaced(slack, page):
     first = slack.views_publish(user_id=AVA, view=home)["view"]
     assert page.screen()["home"]["id"] == first["id"]
     second = slack.views_publish(user_id=AVA, view=home, hash=first["hash"])["view"]
-    assert (second["id"], second["hash"] != first["hash"]) == (first["id"], True)
+    assert second["id"] == first["id"]
+    assert second["hash"] != first["hash"]
     assert get_error(slack.views_publish, user_id=AVA, view=home, hash=first["hash"]) == "hash_conflict"
     assert get_error(slack.views_publish, user_id="U0", view=home) == "user_not_found"
     assert get_error(slack.views_publish, user_id=AVA, view=build_modal()) == "invalid_arguments"

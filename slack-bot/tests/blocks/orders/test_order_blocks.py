@@ -97,7 +97,9 @@ def test_form_that_changes_an_order_keeps_its_fixed_terms():
 )
 def test_damaged_form_state_is_parsed_as_empty(text):
     context = OrderContext.load(text)
-    assert (context.replaces, context.revision, context.hidden) == ("", 0, ())
+    assert context.replaces == ""
+    assert context.revision == 0
+    assert context.hidden == ()
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,8 @@ def test_denial_names_rule_and_numbers_and_offers_a_passing_quantity_as_a_button
         "response_action": "clear"
     }
     placed = workspace.oms.list_requests("place_order")[-1]
-    assert (placed.body["quantity"], placed.headers["idempotency-key"]) == ("40", "T1:V1:1")
+    assert placed.body["quantity"] == "40"
+    assert placed.headers["idempotency-key"] == "T1:V1:1"
 
 
 @pytest.mark.parametrize(
@@ -344,7 +345,8 @@ def test_order_that_an_earlier_submission_may_place_stays_pending_after_a_refusa
     assert "It is still unknown whether it was placed before" in get_banner(view)
     services = workspace.bot.services
     [pending] = services.pending_orders.list_unresolved(services.team)
-    assert (pending.key, pending.state) == ("T1:V1:0", PendingState.UNKNOWN)
+    assert pending.key == "T1:V1:0"
+    assert pending.state == PendingState.UNKNOWN
 
 
 def test_portfolio_field_offers_existing_portfolios_with_their_cash(workspace: Workspace):

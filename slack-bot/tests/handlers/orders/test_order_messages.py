@@ -47,11 +47,13 @@ def test_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Works
     send_change(workspace, order_id=order_id)
     edited = workspace.slack.wait_for("chat.update")[0].body
     check_message(edited["text"], edited["blocks"])
-    assert (edited["channel"], edited["ts"]) == ("C1", "1.0")
+    assert edited["channel"] == "C1"
+    assert edited["ts"] == "1.0"
     assert "Status: *Partially filled* · filled 20 of 50 at 409.95" in edited["text"]
     assert list_buttons(edited) == ["Cancel", "Change", "Close position"]
     line = workspace.slack.wait_for("chat.postMessage", 2)[1].body
-    assert (line["thread_ts"], line["text"]) == ("1.0", "Filled 20 at 409.95")
+    assert line["thread_ts"] == "1.0"
+    assert line["text"] == "Filled 20 at 409.95"
 
 
 def test_same_event_twice_changes_nothing_more(workspace: Workspace, order_id):
@@ -146,9 +148,11 @@ def test_form_of_a_change_has_the_terms_and_sends_only_changed_fields(workspace:
     assert changed.body == {"limit_price": "409.5", "client_order_id": "T1:V7:0"}
     edited = workspace.slack.wait_for("chat.update")[0].body
     assert "limit 409.50" in edited["text"]
-    assert (edited["channel"], edited["ts"]) == ("C1", "1.0")
+    assert edited["channel"] == "C1"
+    assert edited["ts"] == "1.0"
     line = workspace.slack.wait_for("chat.postMessage", 2)[1].body
-    assert (line["thread_ts"], line["text"]) == ("1.0", "Changed by <@U1>")
+    assert line["thread_ts"] == "1.0"
+    assert line["text"] == "Changed by <@U1>"
 
     successor = list(workspace.oms.orders.orders)[-1]
     wait_until(lambda: find_row(workspace, successor))
