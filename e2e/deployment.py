@@ -59,7 +59,7 @@ class Deployment:
         return Decimal(positions[symbol]["quantity"]) if symbol in positions else Decimal(0)
 
     def get_as_user(self, actor: str, path: str) -> httpx.Response:
-        """Return the answer to a GET request with the API key on behalf of a person."""
+        """Return the response to a GET request with the API key on behalf of a person."""
         headers = {"X-API-Key": self.key, "X-On-Behalf-Of": actor}
         return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, **LOOPBACK)
 
@@ -205,7 +205,7 @@ def build_sqlite_url(folder: Path) -> str:
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until the condition is true. Fail after the timeout.
 
-    The pauses grow, so that a long wait for an answer of the OMS stays below its rate limit.
+    The pauses grow, so that a long wait for a response of the OMS stays below its rate limit.
     """
     deadline, pause = time.monotonic() + seconds, 0.02
     while not condition():

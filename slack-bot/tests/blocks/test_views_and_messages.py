@@ -48,8 +48,8 @@ def index_labels(*names):
 BOOKS = index_labels(*(f"Book {number}" for number in range(101)))
 
 
-def list_options(answer):
-    return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
+def list_options(response):
+    return response["options"] if "options" in response else response["option_groups"][0]["options"]
 
 
 @pytest.mark.parametrize("draft", [Draft(), Draft("AAPL"), LARGEST])

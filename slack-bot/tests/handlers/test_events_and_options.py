@@ -27,8 +27,8 @@ def request_options(workspace: Workspace, typed=""):
         view=factories.build_view(),
         container={"type": "view", "view_id": "V1"},
     )
-    answer = workspace.deliver(payload).get_json()
-    return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
+    response = workspace.deliver(payload).get_json()
+    return response["options"] if "options" in response else response["option_groups"][0]["options"]
 
 
 def test_existing_portfolios_are_offered(workspace: Workspace):

@@ -128,10 +128,10 @@ def test_ids_that_slack_does_not_make_are_not_logged(workspace: Workspace, caplo
     assert "forged" not in str([vars(record) for record in caplog.records])
 
 
-def forget_installation(workspace, *answers):
+def forget_installation(workspace, *responses):
     slack = workspace.bot.services.slack
     slack.installation = InstallationCache(slack._load_installation)
-    workspace.slack.queue_responses("auth.test", *answers)
+    workspace.slack.queue_responses("auth.test", *responses)
 
 
 def test_first_request_reads_the_workspace_of_the_token(workspace: Workspace):

@@ -89,7 +89,7 @@ def test_workspace_is_read_from_slack_once_if_the_event_names_none(trading: Port
     assert "Only members" in trading.slack.wait_for("chat.postEphemeral", 3)[-1].body["text"]
 
 
-def test_refused_channel_answer_is_sent_as_a_direct_message(trading: PortfolioWorkspace):
+def test_refused_channel_reply_is_sent_as_a_direct_message(trading: PortfolioWorkspace):
     trading.slack.refuse("chat.postEphemeral", "not_in_channel")
     trading.mention("quote AAPL")
     assert trading.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"

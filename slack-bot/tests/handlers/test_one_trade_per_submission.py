@@ -13,8 +13,8 @@ from tests.views import NOTHING_RECORDED, build_recorded_trade, get_banner, get_
 
 def test_replayed_delivery_is_answered_like_the_first_and_changes_nothing(workspace: Workspace):
     payload = factories.build_submission()
-    answers = [workspace.deliver(payload).get_json() for _ in range(8)]
-    assert answers == [{"response_action": "clear"}] * 8
+    responses = [workspace.deliver(payload).get_json() for _ in range(8)]
+    assert responses == [{"response_action": "clear"}] * 8
     assert len(workspace.oms.list_requests("place")) == 1
     workspace.bot.services.send_queue.close(60.0)
     assert len(workspace.slack.list_requests("chat.postMessage")) == 1
@@ -73,8 +73,8 @@ def restarted_bot(workspace: Workspace):
 
 
 def test_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(restarted_bot: Workspace):
-    answers = [restarted_bot.submit(EDITED)["view"] for _ in range(2)]
-    for view in answers:
+    responses = [restarted_bot.submit(EDITED)["view"] for _ in range(2)]
+    for view in responses:
         assert "submit" not in view
         assert "had traded already" in get_notice(view)
         assert "BUY 100 AAPL" in get_notice(view)

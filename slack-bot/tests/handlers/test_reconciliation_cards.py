@@ -89,11 +89,11 @@ def list_cards(workspace: Workspace):
     return [call.body["text"] for call in workspace.slack.list_requests("chat.postMessage")]
 
 
-@pytest.mark.parametrize("answer", [Response(503), Response(drop=True)])
+@pytest.mark.parametrize("response", [Response(503), Response(drop=True)])
 def test_card_that_slack_may_have_is_repeated_with_a_mark(
-    workspace_with_issues: Workspace, answer, monkeypatch
+    workspace_with_issues: Workspace, response, monkeypatch
 ):
-    workspace_with_issues.slack.queue_responses("chat.postMessage", answer)
+    workspace_with_issues.slack.queue_responses("chat.postMessage", response)
     report_issue(workspace_with_issues)
     workspace_with_issues.slack.wait_for("chat.postMessage")
     for _ in range(2):

@@ -39,10 +39,10 @@ def test_only_changed_parameters_are_sent(tunable_strategy: PortfolioWorkspace):
     view = open_form(tunable_strategy)
     assert "Bars of the fast average. · A whole number · 1 to 500" in list_texts(view)
     entries = {"parameters.fast": "12", "parameters.share": "1.5", "parameters.short": "true"}
-    answer = tunable_strategy.submit_view(view, **entries)
+    response = tunable_strategy.submit_view(view, **entries)
     body = {"parameters": {"fast": "12", "short": "true"}}
     assert list(tunable_strategy.oms.changes.values()) == [("PATCH", PATH, body)]
-    assert "fast: 10 → 12" in list_texts(answer["view"])
+    assert "fast: 10 → 12" in list_texts(response["view"])
 
 
 def test_values_out_of_range_stay_in_the_form(tunable_strategy: PortfolioWorkspace):

@@ -1,4 +1,4 @@
-"""A submitted form and its answer."""
+"""A submitted form and its response."""
 
 import json
 
@@ -152,11 +152,11 @@ def test_refused_connection_means_not_placed(workspace: Workspace):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [NOTHING_RECORDED, build_problem(503, "Away.", kind="unavailable"), build_problem(429, "Slow down.")],
 )
-def test_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(workspace: Workspace, answer):
-    workspace.oms.queue_responses("place", answer)
+def test_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(workspace: Workspace, response):
+    workspace.oms.queue_responses("place", response)
     assert get_banner(workspace.submit()["view"]).startswith("*Not placed.*")
     assert workspace.oms.list_requests("find") == []
 
@@ -171,7 +171,7 @@ def test_refused_key_is_a_plain_sentence_and_a_reference(workspace: Workspace, s
     assert "secret detail" not in banner
 
 
-def test_answer_error_and_oms_have_the_same_request_id(workspace: Workspace, caplog):
+def test_header_message_oms_call_and_log_have_the_same_request_id(workspace: Workspace, caplog):
     caplog.set_level("INFO")
     workspace.oms.queue_responses("place", NOTHING_RECORDED)
     response = workspace.deliver(factories.build_submission())

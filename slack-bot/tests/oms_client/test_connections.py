@@ -12,7 +12,7 @@ from app.oms_client.connections import Connections, HttpError, RequestNotSent
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Record the requests. `closes`: close a connection after its answer, without saying so."""
+    """Record the requests. `closes`: close a connection after its response, without saying so."""
 
     daemon_threads = True
     closes = False

@@ -107,8 +107,8 @@ def test_unconnected_workspace_gets_help_only(three_workspaces: Workspace):
     text = three_workspaces.type("buy 100 AAPL @ 175 in Growth", team_id="T3").get_json()["text"]
     assert "python -m app.workspaces bind T3 --oms-key-stdin" in text
     assert "`/trade` opens the trade form" in text
-    answer = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
-    assert answer["response_action"] == "push"
+    response = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
+    assert response["response_action"] == "push"
     message = {"type": "message", "channel_type": "im", "user": "U3", "text": "positions", "channel": "D3"}
     assert deliver_event(three_workspaces, message, "T3") == 200
     (call,) = three_workspaces.slack.wait_for("chat.postMessage")
@@ -120,8 +120,8 @@ def test_unconnected_workspace_gets_help_only(three_workspaces: Workspace):
 def test_workspace_that_is_connected_meanwhile_is_served(three_workspaces: Workspace):
     three_workspaces.type("AAPL", team_id="T3")
     assert three_workspaces.bot.services.installations.save_oms_key("T3", "t" * 40)
-    answer = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
-    assert answer == {"response_action": "clear"}
+    response = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
+    assert response == {"response_action": "clear"}
     assert secrets_used(three_workspaces)[1] == {"t" * 40}
 
 

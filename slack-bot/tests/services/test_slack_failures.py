@@ -55,7 +55,7 @@ FAILURES = {code: Response(body={"ok": False, "error": code}) for code in CODES}
 FAILURES |= {
     "429": Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"}),
     "503": Response(503),
-    "no answer": Response(drop=True),
+    "no response": Response(drop=True),
 }
 AVA = Person("T1", "U1")
 ORDER_BODY = {
@@ -432,7 +432,7 @@ OTHER_METHODS = {
 APP = Path(__file__).parents[2] / "app"
 CALL = re.compile(r"services\.(?:slack\.(?!installation|scopes|client)|file_sender\.|reply_sender\.)\w+\(")
 GIVEN_UP = {"reminder"}  # if Slack refuses it: the approvers still have the request
-REPEATABLE = {"429", "503", "no answer"}
+REPEATABLE = {"429", "503", "no response"}
 
 
 COMBINATIONS = [

@@ -19,8 +19,8 @@ def install(server):
     def consent():
         _, page = get_page(f"{server.url}/oauth/v2/authorize?scope=commands&state=s&team={PARTNER}")
         assert "wants access to Partner Fund" in page
-        answer, _ = get_page(f"{server.url}/oauth/v2/authorize/allow?scope=commands&state=s&team={PARTNER}")
-        code = answer.headers["Location"].partition("code=")[2].partition("&")[0]
+        response, _ = get_page(f"{server.url}/oauth/v2/authorize/allow?scope=commands&state=s&team={PARTNER}")
+        code = response.headers["Location"].partition("code=")[2].partition("&")[0]
         client = WebClient(base_url=f"{server.url}/api/", timeout=60, retry_handlers=[])
         granted = client.oauth_v2_access(client_id="1", client_secret="2", code=code)
         assert granted["team"] == {"id": PARTNER, "name": "Partner Fund"}

@@ -38,20 +38,20 @@ def test_private_conversations_keep_their_names(page, bot, channel, name):
     assert bot.last.fields["channel_name"] == name
 
 
-def test_plain_answer_is_shown_to_the_person_alone(page, bot):
+def test_plain_response_is_shown_to_the_person_alone(page, bot):
     bot.will(b"Usage: /trade SYMBOL")
     page.send_text("/trade ???")
     assert page.texts("ava") == ["Usage: /trade SYMBOL"]
     assert page.texts("ben") == []
 
 
-def test_json_answer_may_be_for_the_channel_and_have_blocks(page, bot):
+def test_json_response_may_be_for_the_channel_and_have_blocks(page, bot):
     bot.will({"response_type": "in_channel", "text": "hi", "blocks": [{"type": "divider"}]})
     page.send_text("/trade")
     assert page.messages("ben")[-1]["blocks"][0]["type"] == "divider"
 
 
-def test_answer_with_invalid_blocks_is_dropped_and_logged(page, bot):
+def test_response_with_invalid_blocks_is_dropped_and_logged(page, bot):
     bot.will({"text": "hi", "blocks": [{"type": "carpet"}]})
     page.send_text("/trade")
     assert page.messages() == []

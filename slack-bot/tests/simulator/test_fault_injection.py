@@ -86,7 +86,7 @@ def test_lost_delivery_never_arrives(page, bot):
     assert bot.received == []
 
 
-def test_dropped_delivery_arrives_but_its_answer_does_not(page, bot):
+def test_dropped_delivery_arrives_but_its_response_does_not(page, bot):
     page.rig("faults/deliveries", drop=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert len(bot.wait_for(1)) == 1
@@ -128,7 +128,7 @@ def test_undelivered_request_cannot_be_repeated(page):
     assert page.post("/control/repeat", times=51)[0] == 400
 
 
-def test_log_has_deliveries_with_their_answers(page, bot):
+def test_log_has_deliveries_with_their_responses(page, bot):
     bot.will({"text": "hi"})
     page.send_text("/trade")
     (delivery,) = page.log()["deliveries"]
@@ -188,6 +188,6 @@ def test_state_can_be_inspected(page, slack, trigger):
     ],
 )
 def test_impossible_action_is_an_error_with_a_sentence(page, path, body, status):
-    answered, answer = page.post(f"/control/{path}", **body)
+    answered, response = page.post(f"/control/{path}", **body)
     assert answered == status
-    assert answer["error"]
+    assert response["error"]

@@ -45,7 +45,7 @@ def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_for
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"response_action": "errors", "errors": {"other": "No such block."}},
         {"response_action": "errors", "errors": {}},
@@ -55,9 +55,9 @@ def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_for
         b"closed",
     ],
 )
-def test_invalid_answer_is_reported_in_the_simulator(page, bot, open_form, answer):
+def test_invalid_response_is_reported_in_the_simulator(page, bot, open_form, response):
     open_form()
-    bot.will(answer)
+    bot.will(response)
     outcome = submit_form(page)
     assert outcome["outcome"] == "failed"
     assert outcome["notice"] == CONNECTION_ERROR
@@ -98,7 +98,7 @@ def test_clear_closes_all_views(page, bot, open_form):
     assert page.form() is None
 
 
-def test_empty_answer_closes_the_front_form_only(page, bot, open_form):
+def test_empty_response_closes_the_front_form_only(page, bot, open_form):
     view = open_form()
     bot.will({"response_action": "push", "view": build_modal()})
     submit_form(page)

@@ -15,8 +15,8 @@ def test_consent_gives_a_code_that_is_exchanged_once_for_the_bot_token(server, b
     _, page = get_page(f"{server.url}/oauth/v2/authorize?client_id=1.2&scope=commands,chat:write&state=s%26t")
     assert "<li>chat:write</li>" in page
     link = re.findall('id=allow href="([^"]+)"', page)[0].replace("&amp;", "&")
-    answer, _ = get_page(f"{server.url}{link}")
-    back = urlsplit(answer.headers["Location"])
+    response, _ = get_page(f"{server.url}{link}")
+    back = urlsplit(response.headers["Location"])
     assert f"{back.scheme}://{back.netloc}{back.path}" == f"{bot.url}/slack/oauth_redirect"
     arguments = parse_qs(back.query)
     assert arguments["state"] == ["s&t"]

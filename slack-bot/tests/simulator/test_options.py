@@ -24,10 +24,10 @@ def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
     )
 
 
-@pytest.mark.parametrize("answer", [{"options": [build_option("x" * 151)]}, {"rows": []}, b"no"])
-def test_invalid_options_are_dropped(page, bot, open_form, answer):
+@pytest.mark.parametrize("response", [{"options": [build_option("x" * 151)]}, {"rows": []}, b"no"])
+def test_invalid_options_are_dropped(page, bot, open_form, response):
     open_form(EXTERNAL)
-    bot.will(answer)
+    bot.will(response)
     outcome = page.do("options", block_id="book", action_id="a")
     assert outcome["options"] == []
     assert outcome["problem"]

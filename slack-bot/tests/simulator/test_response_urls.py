@@ -13,7 +13,7 @@ def respond(page, bot):
     return lambda **body: page.post(path, **body)
 
 
-def test_answer_is_private_by_default(page, respond):
+def test_response_is_private_by_default(page, respond):
     assert respond(text="one") == (200, "ok")
     respond(text="two", response_type="in_channel")
     assert page.texts("ava") == ["one", "two"]
@@ -39,7 +39,7 @@ def test_unknown_response_url_is_refused(page):
 @pytest.mark.parametrize(
     "body", [{}, {"text": "x", "blocks": [{"type": "carpet"}]}, {"text": "x", "response_type": "loud"}]
 )
-def test_invalid_answer_is_refused_and_not_counted(respond, body):
+def test_invalid_response_is_refused_and_not_counted(respond, body):
     assert respond(**body)[0] == 400
     assert [respond(text="x")[0] for _ in range(5)] == [200] * 5
 

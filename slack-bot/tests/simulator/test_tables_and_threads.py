@@ -99,7 +99,7 @@ def test_reply_is_in_its_thread_and_commands_are_refused_there(page, bot):
     assert page.messages()[1]["thread_ts"] == root
 
 
-def test_private_answer_appears_in_its_thread(slack, page):
+def test_private_reply_appears_in_its_thread(slack, page):
     root = page.send_text("Prices?")["ts"]
     slack.chat_postEphemeral(channel="C0TRADING01", user="U0AVACHEN01", text="101", thread_ts=root)
     assert page.messages()[-1]["thread_ts"] == root

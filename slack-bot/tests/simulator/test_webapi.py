@@ -62,8 +62,8 @@ def test_form_encoded_and_json_arguments_mean_the_same(slack):
 
 @pytest.mark.parametrize(("body", "error"), [(b"{", "invalid_json"), (b"[]", "json_not_object")])
 def test_body_that_is_not_a_json_object_is_rejected(page, body, error):
-    _, answer = page.send("POST", "/api/auth.test", body, {"Authorization": f"Bearer {TOKEN}"})
-    assert answer == {"ok": False, "error": error}
+    _, response = page.send("POST", "/api/auth.test", body, {"Authorization": f"Bearer {TOKEN}"})
+    assert response == {"ok": False, "error": error}
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_log_has_the_call_but_not_the_token(slack, page, server):
 
 
 def test_view_as_a_string_must_be_json(slack, trigger):
-    answer = get_error(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
-    assert answer == "invalid_arguments"
+    response = get_error(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
+    assert response == "invalid_arguments"
     assert (
         get_error(slack.api_call, "chat.postMessage", data={"channel": TRADING, "blocks": "{"})
         == "invalid_blocks_format"

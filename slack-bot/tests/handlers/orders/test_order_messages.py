@@ -136,14 +136,14 @@ def test_form_of_a_change_has_the_terms_and_sends_only_changed_fields(workspace:
     ids = [block["block_id"] for block in opened["blocks"]]
     assert ids == ["fixed_terms", "quantity", "limit_price", "time_in_force", "reason"]
     shown = {name: build_order_state(limit_price="409.5", time_in_force="GTC")[name] for name in ids[1:]}
-    answer = workspace.submit(
+    response = workspace.submit(
         shown,
         callback_id="order_form",
         private_metadata=opened["private_metadata"],
         id="V7",
         root_view_id="V7",
     )
-    assert answer == {"response_action": "clear"}
+    assert response == {"response_action": "clear"}
     changed = workspace.oms.list_requests("replace_order")[0]
     assert changed.body == {"limit_price": "409.5", "client_order_id": "T1:V7:0"}
     edited = workspace.slack.wait_for("chat.update")[0].body

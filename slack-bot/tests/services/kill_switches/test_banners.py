@@ -100,7 +100,7 @@ def test_banner_that_slack_limits_for_long_is_tried_again_by_the_recovery(report
     assert len(list_posts(workspace)) == 2
 
 
-# The gap between the answer of the OMS and the row of the bot
+# The gap between the response of the OMS and the row of the bot
 
 
 class Killed(BaseException):
@@ -186,7 +186,7 @@ def test_refused_change_leaves_no_banner(workspace: Workspace):
 # Stops from a direct message, which no channel sees
 
 
-def test_stop_from_a_direct_message_survives_a_bot_killed_after_the_answer(workspace: Workspace):
+def test_stop_from_a_direct_message_survives_a_bot_killed_after_the_response(workspace: Workspace):
     with pytest.raises(Killed):
         change_switch(workspace, Killed(), channel="D1")
     release_rows(workspace)
