@@ -127,7 +127,7 @@ def test_simulator_asks_the_bots_oms_with_the_bots_key(where):
     assert {name: environment[name] for name in values} == values
 
 
-def test_oms_of_this_start_is_the_simulators_too():
+def test_simulator_uses_the_oms_that_is_started_with_it():
     programs = index_programs({}, {"OMS_API_KEY": "k" * 40}, PORTS | {"OMS_PORT": 8002})
     assert programs["simulator"].environment["OMS_API_URL"] == "http://127.0.0.1:8002"
 
@@ -140,12 +140,12 @@ def test_each_program_gets_the_addresses_of_the_others():
     assert [programs[name].environment["PORT"] for name in programs] == ["1", "3", "2"]
 
 
-def test_external_oms_stays_the_oms_of_the_bot():
+def test_bot_keeps_its_configured_external_oms():
     programs = index_programs({}, {"OMS_API_URL": "https://oms.example.com"})
     assert "OMS_API_URL" not in programs["slack-bot"].environment  # set in the bot's own file
 
 
-def test_ports_come_from_the_environment_then_the_file_then_the_design():
+def test_ports_come_from_the_environment_then_the_file_then_the_defaults():
     chosen = run.choose_ports({"OMS_PORT": "9001"}, {"PORT": "9002"}, {"PORT": "9003"})
     assert chosen == {"OMS_PORT": 9001, "BOT_PORT": 9003, "SIMULATOR_PORT": 3010}
 

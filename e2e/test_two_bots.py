@@ -50,7 +50,7 @@ def list_fills(deployment):
     return [text for text in list_texts(deployment) if "Filled 5 at" in text]
 
 
-def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(two_bots):
+def test_bot_that_is_killed_in_a_burst_of_fills_loses_no_message(two_bots):
     two_bots.request_as_admin("POST", "/portfolios", name="Pair")
     symbols = [f"PAIR{number}" for number in range(ORDERS)]
     for symbol in symbols:

@@ -112,7 +112,7 @@ def test_form_that_has_traded_asks_no_questions(restarted_bot: Workspace):
     assert "had traded already" in get_notice(restarted_bot.submit(ODD)["view"])
 
 
-def test_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace: Workspace):
+def test_denial_keeps_the_key_while_its_trade_cannot_be_looked_up(workspace: Workspace):
     workspace.oms.queue_responses("place", build_problem(422, "No."))
     workspace.oms.queue_responses("find", Response(500))
     view = workspace.submit()["view"]
@@ -121,7 +121,7 @@ def test_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace: W
 
 
 @pytest.mark.parametrize("looked_up", [Response(500), Response(body=[])])
-def test_taken_key_whose_trade_cannot_be_seen_is_not_known_and_keeps_the_form(
+def test_outcome_is_unknown_if_the_key_is_taken_and_its_trade_cannot_be_seen(
     restarted_bot: Workspace, looked_up
 ):
     restarted_bot.oms.queue_responses("find", looked_up)

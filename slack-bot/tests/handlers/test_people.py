@@ -136,7 +136,7 @@ def test_command_without_a_person_is_refused_privately(workspace: Workspace):
     assert workspace.slack.calls == []
 
 
-def test_form_that_slack_opened_for_another_installation_is_taken_back(workspace: Workspace):
+def test_form_that_slack_opened_for_another_installation_shows_a_refusal(workspace: Workspace):
     view = {"id": "V1", "root_view_id": "V1", "hash": "h1", "app_installed_team_id": "T2"}
     workspace.slack.queue_responses("views.open", Response(body={"ok": True, "view": view}))
     workspace.type("AAPL")
@@ -145,7 +145,7 @@ def test_form_that_slack_opened_for_another_installation_is_taken_back(workspace
     assert workspace.oms.calls == []
 
 
-def test_person_of_the_apps_workspace_is_accepted_when_the_view_names_it(workspace: Workspace):
+def test_person_is_accepted_if_the_view_names_the_workspace_of_the_app(workspace: Workspace):
     assert workspace.deliver(factories.build_submission() | {"team": None} | ELSEWHERE | {
         "view": factories.build_view(app_installed_team_id="T1", state={"values": factories.build_state()})
     }).get_json() == {"response_action": "clear"}  # fmt: skip

@@ -153,7 +153,7 @@ def test_card_that_slack_refuses_is_given_up(workspace_with_issues: Workspace, m
     assert list_pending(workspace_with_issues) == []
 
 
-def test_person_takes_an_issue(workspace_with_issues: Workspace):
+def test_person_assigns_an_issue_to_themselves(workspace_with_issues: Workspace):
     workspace_with_issues.oms.queue_responses(PATH.removeprefix("/api/v1"), Response(200, {"id": "ri_1"}))
     click_button(workspace_with_issues, "issue_take", build_issue_value("ri_1", "adopt"))
     sent = workspace_with_issues.oms.wait_for(PATH.removeprefix("/api/v1"))[0]

@@ -15,7 +15,7 @@ from tests.fakes import Response, build_problem
 from tests.views import build_recorded_trade, get_banner, get_notice
 
 
-def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_response_comes(
+def test_form_of_a_slow_trade_shows_placing_and_then_the_response(
     hasty_workspace: Workspace,
 ):
     hasty_workspace.oms.queue_responses("place", Response(201, {"trade": build_recorded_trade()}, slow=60.0))
@@ -28,7 +28,7 @@ def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_response_c
     assert hasty_workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
-def test_slow_refusal_gives_the_form_back_with_its_entries(hasty_workspace: Workspace):
+def test_slow_refusal_shows_the_form_again_with_its_entries(hasty_workspace: Workspace):
     hasty_workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=60.0))
     hasty_workspace.submit()
     hasty_workspace.oms.released.set()
@@ -174,7 +174,7 @@ def test_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(hasty
     assert json.loads(view["private_metadata"])["attempt"] == 0
 
 
-def test_trade_found_only_by_placing_again_is_confirmed_in_the_channel(hasty_workspace: Workspace):
+def test_trade_that_only_the_second_request_finds_is_confirmed_in_the_channel(hasty_workspace: Workspace):
     body = {
         "symbol": "AAPL",
         "quantity": "100",

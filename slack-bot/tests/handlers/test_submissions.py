@@ -139,7 +139,7 @@ def test_entries_stay_in_a_form_that_is_shown_again(workspace: Workspace):
     assert blocks["portfolio"]["element"]["initial_option"]["value"] == "Growth"
 
 
-def test_key_is_of_the_root_view(workspace: Workspace):
+def test_idempotency_key_contains_the_root_view(workspace: Workspace):
     workspace.submit(id="V9", root_view_id="V7")
     assert workspace.oms.list_requests("place")[0].headers["idempotency-key"] == "T1:V7:0"
 
@@ -189,7 +189,7 @@ def test_price_is_enough_and_makes_the_gmv(workspace: Workspace):
     assert workspace.oms.list_requests("place")[0].body["gmv"] == "17500"
 
 
-def test_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothing_is_asked(
+def test_price_and_gmv_that_do_not_agree_are_refused_before_any_request(
     workspace: Workspace,
 ):
     body = workspace.submit(factories.build_state(gmv="17400", price="175"))
@@ -252,7 +252,7 @@ def test_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: 
         assert body == {"response_action": "clear"}
 
 
-def test_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
+def test_confirming_one_price_does_not_confirm_another(workspace: Workspace):
     body = workspace.submit(
         factories.build_state(quantity="1000", gmv="2") | factories.build_confirmed_price_state("0.001")
     )

@@ -29,7 +29,7 @@ def list_words(message):
 
 
 @pytest.mark.parametrize("text", READS)
-def test_every_verb_that_reads_answers_privately(trading: PortfolioWorkspace, text):
+def test_every_reading_verb_is_answered_privately(trading: PortfolioWorkspace, text):
     message = trading.query(text)
     assert message["response_type"] == "ephemeral"
     check_message(message["text"], message["blocks"])
@@ -37,7 +37,7 @@ def test_every_verb_that_reads_answers_privately(trading: PortfolioWorkspace, te
 
 
 @pytest.mark.parametrize("text", [f"{text} share" for text in READS if text != "help"])
-def test_share_answers_in_the_channel(trading: PortfolioWorkspace, text):
+def test_shared_reply_is_sent_to_the_channel(trading: PortfolioWorkspace, text):
     assert trading.query(text)["response_type"] == "in_channel"
 
 

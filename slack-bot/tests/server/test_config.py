@@ -111,7 +111,7 @@ def test_scheme_of_the_oms_is_optional(setting, url):
     assert from_values(GOOD | {"OMS_API_URL": setting}).oms_api_url == url
 
 
-def test_environment_wins_over_the_file(tmp_path):
+def test_environment_takes_precedence_over_the_file(tmp_path):
     file = tmp_path / ".env"
     file.write_text(
         "".join(f"{name}={value}\n" for name, value in GOOD.items()) + "PORT=3001\nHOST=0.0.0.0\n"

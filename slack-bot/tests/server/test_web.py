@@ -115,7 +115,7 @@ def test_signed_but_malformed_event_is_a_400(workspace: Workspace, body):
     ["plain", "a+b = c & d; 50 %", '"{}[]:,/', "%41", "äöü €", "😀", "line\r\nline\ttab", "=", "==\n", " "],
 )
 @pytest.mark.parametrize("encode", [quote_plus, quote])
-def test_payload_is_decoded_as_a_form_is(text, encode):
+def test_payload_is_decoded_like_a_form(text, encode):
     payload = json.dumps({"text": text}, ensure_ascii=False)
     content = f"payload={encode(payload)}".encode()
     assert parse_request(content, "application/x-www-form-urlencoded", "req-1").body == {"text": text}

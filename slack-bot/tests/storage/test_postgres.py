@@ -93,7 +93,7 @@ def test_every_other_store_works_on_postgresql(storages):
     assert WebhookSecrets(storages[1], keys).find("wh_1") == "whsec_x"
 
 
-def test_of_many_claims_at_once_one_succeeds(storages):
+def test_one_of_many_concurrent_claims_succeeds(storages):
     confirmations = [ConfirmationStore(storage) for storage in storages]
     confirmations[0].add(CONFIRMATION)
     won, start = [], threading.Barrier(16)

@@ -55,7 +55,7 @@ LARGEST_ORDER = build_order(
 @pytest.mark.parametrize("kind", list(OrderType))
 @pytest.mark.parametrize("draft", [OrderDraft(), LARGEST_DRAFT])
 @pytest.mark.parametrize("context", [OrderContext("C1"), OrderContext("C1", 9, True, (), "O" * 32, 99)])
-def test_form_is_one_that_slack_takes(kind, draft, context):
+def test_form_is_valid_for_slack(kind, draft, context):
     question = build_repeated_order_question(LARGEST_ORDER, "2026-11-29 10:00:00 UTC")
     proposal = build_proposal(DENIAL, draft)
     assert proposal
@@ -106,7 +106,7 @@ def test_damaged_form_state_is_parsed_as_empty(text):
     "shown", [build_order(), LARGEST_ORDER, build_order(status="FILLED", filled_quantity=Decimal(50))]
 )
 @pytest.mark.parametrize("working", ["", "Canceling…"])
-def test_message_of_an_order_is_one_that_slack_takes(shown, working):
+def test_order_message_is_valid_for_slack(shown, working):
     message = build_order_message(shown, working)
     check_message(message.text, list(message.blocks))
     assert "<!channel>" not in message.text
@@ -179,7 +179,7 @@ def test_rejection_names_the_approver_once_and_as_a_mention():
     assert f"Status: *Denied* · <@U2> rejected it: {reason}" in build_order_message(rejected).text
 
 
-def test_help_and_other_views_are_ones_that_slack_takes():
+def test_help_and_other_views_are_valid_for_slack():
     check_view(build_loading_view(ORDER_HELP))
     check_message(
         build_approval_request(LARGEST_ORDER).text, list(build_approval_request(LARGEST_ORDER).blocks)

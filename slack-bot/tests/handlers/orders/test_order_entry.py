@@ -380,7 +380,7 @@ def test_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace:
     assert "V1" not in workspace.slack.shown
 
 
-def test_denied_form_keeps_its_lines_and_groups_the_figures(workspace: Workspace):
+def test_denied_form_keeps_its_lines_and_groups_digits_of_numbers(workspace: Workspace):
     workspace.oms.orders.denial = denial_json() | {"limit": "1000000", "asked": "2000000.5 USD"}
     lines = [
         {
