@@ -27,15 +27,15 @@ from app.services.trades.form import open_form
 log = logging.getLogger(__name__)
 
 REVERSAL = "trade.reversal"  # type of the stored reversals
-NOT_AUTHOR = "Only <@{user}>, who reported this trade, can undo it here."
+NOT_AUTHOR = "Only <@{user}>, who reported this trade, can reverse it here."
 TOO_LATE = (
-    "A trade can be undone here for one minute only. To correct this one, report the opposite trade, or ask "
+    "A trade can be reversed here for one minute only. To correct it, report the opposite trade, or ask "
     "an administrator to reverse it."
 )
 
 
 def open_reversal_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
-    """Open the form that asks for the reason, or notify the person why the trade cannot be undone here."""
+    """Open the form that asks for the reason, or notify the person why they cannot reverse the trade here."""
     button = ReversalContext.load(value)
     refusal = find_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
     if refusal:
@@ -54,7 +54,7 @@ def open_form_again(services: Services, origin: Origin, value: str, _clicked: Cl
 
 
 def find_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str:
-    """Return why the person cannot undo the trade. Empty if they can."""
+    """Return why the person cannot reverse the trade. Empty if they can."""
     if origin.user != context.user:
         return NOT_AUTHOR.format(user=context.user) if context.user else TOO_LATE
     return "" if context.is_recent(now) else TOO_LATE
