@@ -10,7 +10,7 @@ from simulator.blockkit.surfaces import Block, add_ids
 from simulator.clock import Clock
 from simulator.errors import SlackError
 
-DEEPEST = 3
+MAX_DEPTH = 3
 TEXT_FIELDS = ("title", "submit", "close")
 
 
@@ -103,7 +103,7 @@ class Views:
         stack = self._stacks.get(user, [])
         if not stack:
             raise SlackError("not_found")
-        if len(stack) >= DEEPEST:
+        if len(stack) >= MAX_DEPTH:
             raise SlackError("push_limit_reached")
         self._refuse_duplicate(content)
         stack.append(self._create_view(user, content, stack[-1], stack[-1].channel))

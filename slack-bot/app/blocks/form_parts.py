@@ -45,9 +45,11 @@ def redraw_with_banner(view: Mapping[str, Any], banner: str, context: RequestCon
     }
 
 
-def build_input(block_id: str, label: str, element: Json, *, optional: bool = False, hint: str = "") -> Json:
+def build_input(
+    block_id: str, label: str, element: Json, *, is_optional: bool = False, hint: str = ""
+) -> Json:
     """Return an entry of a form."""
-    extra = ({"optional": True} if optional else {}) | ({"hint": build_plain_text(hint)} if hint else {})
+    extra = ({"optional": True} if is_optional else {}) | ({"hint": build_plain_text(hint)} if hint else {})
     element = {"action_id": fields.ACTION} | element
     return {
         "type": "input",

@@ -64,7 +64,7 @@ def build_halt_form(
             action_ids.FLATTEN_OK,
             "To flatten, confirm",
             build_checkbox("Yes, close every position at market"),
-            optional=True,
+            is_optional=True,
         ),
         build_input(action_ids.REASON, "Reason", build_reason()),
     ]

@@ -28,7 +28,7 @@ def build_cancel_form(
     initial = options[0] if is_chosen or len(orders) == 1 else None
     blocks = [
         build_input(action_ids.ORDERS, "Orders", build_select(options, initial)),
-        build_input(action_ids.REASON, "Reason", build_reason(), optional=True),
+        build_input(action_ids.REASON, "Reason", build_reason(), is_optional=True),
     ]
     return build_modal(
         "Cancel orders",

@@ -88,10 +88,10 @@ def build_close_form(
             action_ids.QUANTITY,
             "Quantity",
             build_number(quantity, MAX_QUANTITY),
-            optional=True,
+            is_optional=True,
             hint="Units to close. Empty: the whole position",
         ),
-        build_input(action_ids.REASON, "Reason", build_reason(), optional=True),
+        build_input(action_ids.REASON, "Reason", build_reason(), is_optional=True),
     ]
     return build_modal(
         "Close a position", blocks, context, submit="Close at market", callback_id=action_ids.CLOSE_FORM
@@ -106,14 +106,14 @@ def build_exits_form(position: Position, context: RequestContext) -> Json:
             action_ids.TAKE_PROFIT,
             "Take-profit",
             build_number(position.take_profit),
-            optional=True,
+            is_optional=True,
             hint="Limit price that takes the profit. Empty: none",
         ),
         build_input(
             action_ids.STOP_LOSS,
             "Stop-loss",
             build_number(position.stop_loss),
-            optional=True,
+            is_optional=True,
             hint="Stop price that limits the loss. Empty: none. Both replace the current exits",
         ),
     ]

@@ -53,7 +53,7 @@ def _build_order_entries(current: Preferences) -> list[Json]:
             preferences.DEFAULT_PORTFOLIO,
             "Default portfolio",
             portfolio,
-            optional=True,
+            is_optional=True,
             hint="Preselected in forms, unless the command names another portfolio.",
         ),
         build_input(
@@ -82,7 +82,7 @@ def _build_format_entries(current: Preferences) -> list[Json]:
             preferences.QUIET,
             "Quiet hours",
             _build_text(current.quiet_hours.text if current.quiet_hours else "", "22:00 to 07:00", 40),
-            optional=True,
+            is_optional=True,
             hint="In your time zone. Direct messages wait until they end. Leave empty to turn off.",
         ),
     ]
@@ -102,7 +102,11 @@ def _build_watchlists(current: Preferences) -> list[Json]:
     element = _build_text(text, "Tech: AAPL, MSFT", MAX_ENTRY_CHARACTERS) | {"multiline": True}
     return [
         build_input(
-            preferences.WATCHLISTS, "Watchlists", element, optional=True, hint="One list a line: Tech: AAPL"
+            preferences.WATCHLISTS,
+            "Watchlists",
+            element,
+            is_optional=True,
+            hint="One list a line: Tech: AAPL",
         )
     ]
 

@@ -44,7 +44,7 @@ def build_backtest_form(names: Sequence[str], days: tuple[date, date], context: 
             action_ids.BACKTEST_SYMBOLS,
             "Symbols",
             symbols,
-            optional=is_registered,
+            is_optional=is_registered,
             hint=f"{SYMBOLS_EXAMPLE} Leave empty to use the strategy's symbols."
             if is_registered
             else SYMBOLS_EXAMPLE,
@@ -89,7 +89,7 @@ def _build_parameter(parameter: StrategyParameter) -> Json:
         f"{action_ids.PARAMETER_PREFIX}{parameter.name}",
         parameter.name,
         _build_entry(parameter),
-        optional=not (parameter.choices or parameter.is_number or parameter.type == BOOLEAN),
+        is_optional=not (parameter.choices or parameter.is_number or parameter.type == BOOLEAN),
         hint=truncate(hint, MAX_HINT_CHARACTERS),
     )
 

@@ -80,7 +80,7 @@ def build_question_blocks(question: Question) -> list[Json]:
     }
     return [
         build_section(format_question(question), fields.REASON_PREFIX + question.id),
-        build_input(question.id, question.label, element, optional=True),
+        build_input(question.id, question.label, element, is_optional=True),
     ]
 
 
@@ -164,41 +164,45 @@ def _build_entries(draft: Draft) -> list[Json]:
         _build_entry(
             fields.SYMBOL,
             build_text_input(fields.ACTION, draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE,
-            live=True,
+            is_live=True,
         ),
         build_context_line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
         _build_entry(
             fields.QUANTITY,
             build_number_input(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
-            live=True,
+            is_live=True,
         ),
         _build_entry(
             fields.PRICE,
             build_number_input(fields.PRICE_ACTION, draft.price, MAX_PRICE),
-            live=True,
-            optional=True,
+            is_live=True,
+            is_optional=True,
             hint="Per share. Fill in this or the GMV; the other follows.",
         ),
         _build_entry(
             fields.GMV,
             build_number_input(fields.GMV_ACTION, draft.gmv, MAX_GMV),
-            live=True,
-            optional=True,
+            is_live=True,
+            is_optional=True,
             hint="Gross market value: quantity × price per share",
         ),
         build_context_line(fields.PRICE_LINE, lines[fields.PRICE_LINE]),
         _build_entry(fields.SIDE, _build_side_select(draft.side)),
         _build_entry(fields.PORTFOLIO, _build_portfolio_select(draft)),
         _build_entry(
-            fields.NOTE, build_text_input(fields.ACTION, draft.note, "", MAX_NOTE_CHARACTERS), optional=True
+            fields.NOTE,
+            build_text_input(fields.ACTION, draft.note, "", MAX_NOTE_CHARACTERS),
+            is_optional=True,
         ),
     ]
 
 
 def _build_entry(
-    block_id: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+    block_id: str, element: Json, *, is_live: bool = False, is_optional: bool = False, hint: str = ""
 ) -> Json:
-    return build_input(block_id, fields.LABELS[block_id], element, live=live, optional=optional, hint=hint)
+    return build_input(
+        block_id, fields.LABELS[block_id], element, is_live=is_live, is_optional=is_optional, hint=hint
+    )
 
 
 def _build_side_select(initial: str) -> Json:
@@ -208,7 +212,7 @@ def _build_side_select(initial: str) -> Json:
 
 
 def _build_portfolio_select(draft: Draft) -> Json:
-    text = (fields.NEW_PORTFOLIO if draft.new_portfolio else "") + draft.portfolio
+    text = (fields.NEW_PORTFOLIO if draft.is_new_portfolio else "") + draft.portfolio
     element: Json = {
         "type": "external_select",
         "action_id": fields.PORTFOLIO_ACTION,

@@ -8,7 +8,7 @@ from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
 RETENTION_DAYS = 7.0  # the OMS repeats a delivery for three days
-PRUNE_EVERY = 1000  # events
+PRUNE_EVERY_EVENTS = 1000  # events
 
 
 class EventClaim(Enum):
@@ -49,7 +49,7 @@ class EventStore:
         """Store that the event, which the OMS recorded at this time, was handled."""
         self._run_statement(_ADD, self._get_team(), event_id, created_at, self._bot)
         self._added += 1
-        if self._added % PRUNE_EVERY == 0:
+        if self._added % PRUNE_EVERY_EVENTS == 0:
             self._delete_old_events()
 
     def find_cursor(self) -> str | None:

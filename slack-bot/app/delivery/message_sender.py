@@ -78,7 +78,11 @@ class MessageSender:
         """Post in the channel where the command was typed. If that fails, send it to the person."""
         if to.channel:
             self._queue_message(
-                f"channel:{to.channel}", to, lambda: self._send_to_channel(to, message), message, paced=True
+                f"channel:{to.channel}",
+                to,
+                lambda: self._send_to_channel(to, message),
+                message,
+                is_paced=True,
             )
         else:
             self._queue_direct(to, message)
@@ -148,17 +152,17 @@ class MessageSender:
             f"direct:{to.user}",
             to,
             SendJob(lambda: self._send_direct(to, message), log_abandoned),
-            paced=True,
+            is_paced=True,
         )
 
     def _queue_message(
-        self, lane: str, to: Recipient, work: Callable[[], None], message: Message, *, paced: bool = False
+        self, lane: str, to: Recipient, work: Callable[[], None], message: Message, *, is_paced: bool = False
     ) -> None:
-        self._add_job(lane, to, SendJob(work, lambda: self._queue_direct(to, message)), paced=paced)
+        self._add_job(lane, to, SendJob(work, lambda: self._queue_direct(to, message)), is_paced=is_paced)
 
-    def _add_job(self, lane: str, to: Recipient, job: SendJob, *, paced: bool) -> None:
+    def _add_job(self, lane: str, to: Recipient, job: SendJob, *, is_paced: bool) -> None:
         try:
-            self._send_queue.put(lane, job, paced=paced)
+            self._send_queue.put(lane, job, is_paced=is_paced)
         except QueueFull as error:
             self._log_failure(to, lane.partition(":")[0], error)
 

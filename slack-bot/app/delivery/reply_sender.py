@@ -62,7 +62,7 @@ class ReplySender:
             self._log_failure(to, QueueFull("given up"))
 
         try:
-            self._send_queue.put(lane, SendJob(work, log_abandoned), paced=lane.startswith("channel:"))
+            self._send_queue.put(lane, SendJob(work, log_abandoned), is_paced=lane.startswith("channel:"))
         except QueueFull as error:
             self._log_failure(to, error)
 

@@ -71,13 +71,13 @@ class SendQueue:
         """The seconds between two messages of a lane."""
         return self._pace_seconds
 
-    def put(self, lane: str, job: SendJob, *, paced: bool = True) -> None:
+    def put(self, lane: str, job: SendJob, *, is_paced: bool = True) -> None:
         """Queue a job. Raises `QueueFull` when the queue is full."""
         with self._changed:
             if self._waiting >= self._capacity:
                 raise QueueFull("Too many messages wait to be sent.")
             self._waiting += 1
-            self._get_lane(lane, paced=paced).jobs.append(job)
+            self._get_lane(lane, is_paced=is_paced).jobs.append(job)
             self._start_sender()
             self._changed.notify_all()  # notify() could wake the thread in close() instead of a sender
 
@@ -91,9 +91,9 @@ class SendQueue:
             self._changed.notify_all()
             return not self._waiting
 
-    def _get_lane(self, name: str, *, paced: bool) -> _Lane:
+    def _get_lane(self, name: str, *, is_paced: bool) -> _Lane:
         if name not in self._lanes:
-            self._lanes[name] = _Lane(self._pace_seconds if paced else 0.0)
+            self._lanes[name] = _Lane(self._pace_seconds if is_paced else 0.0)
         return self._lanes[name]
 
     def _start_sender(self) -> None:

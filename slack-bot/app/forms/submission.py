@@ -27,7 +27,7 @@ def read_draft(state: State) -> Draft:
         side=get_entry(state, fields.SIDE),
         portfolio=portfolio,
         note=get_entry(state, fields.NOTE),
-        new_portfolio=marked,
+        is_new_portfolio=marked,
     )
 
 
@@ -55,7 +55,7 @@ def parse_draft(draft: Draft) -> Ticket:
         side=side,
         portfolio=portfolio,
         note=note,
-        new_portfolio=draft.new_portfolio,
+        is_new_portfolio=draft.is_new_portfolio,
         typed_price=price,
         is_gmv_typed=typed_gmv is not None,
     )

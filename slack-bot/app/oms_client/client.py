@@ -45,10 +45,10 @@ ON_BEHALF_OF = "X-On-Behalf-Of"
 
 @dataclass(frozen=True)
 class PlaceResult:
-    """A recorded trade. `replayed` is true if an earlier request with the same key recorded it."""
+    """A recorded trade. `is_repeat` is true if an earlier request with the same key recorded it."""
 
     trade: Trade
-    replayed: bool
+    is_repeat: bool
 
 
 class OmsClient:

@@ -10,7 +10,7 @@ from app.errors import OmsError, UnreadableResponse
 from app.oms_client.wire import parse_error
 
 READ_SECONDS = 10.0
-PAGE = 1000
+PAGE_ROWS = 1000
 WEBHOOK_NAME = "slack-bot"
 WEBHOOKS_PATH = "/api/v1/webhooks"
 EVENTS_PATH = "/api/v1/events"
@@ -56,7 +56,7 @@ class EventApi:
 
         The cursor is empty after the last page. Raises `OmsError`.
         """
-        params = {"from": since, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+        params = {"from": since, "limit": str(PAGE_ROWS)} | ({"cursor": cursor} if cursor else {})
         types = ",".join(event_types)
         if "*" not in event_types and len(types) <= MAX_FILTER_CHARACTERS:
             params["type"] = types

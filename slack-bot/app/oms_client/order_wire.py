@@ -15,7 +15,7 @@ UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def serialize_order_ticket(
-    ticket: OrderTicket, *, client_order_id: str = "", confirm_repeat: bool = False
+    ticket: OrderTicket, *, client_order_id: str = "", is_repeat_confirmed: bool = False
 ) -> Json:
     """Return the body of `POST /orders`. The OMS takes the person from the header, not from the body."""
     optional = {
@@ -27,7 +27,7 @@ def serialize_order_ticket(
         "stop_loss": {"stop_price": _format_optional_amount(ticket.stop_loss)} if ticket.stop_loss else None,
         "client_order_id": client_order_id or None,
         "reason": ticket.reason or None,
-        "confirm_repeat": confirm_repeat or None,
+        "confirm_repeat": is_repeat_confirmed or None,
     }
     body = {
         "portfolio_name": ticket.portfolio,

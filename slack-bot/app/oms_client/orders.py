@@ -41,10 +41,10 @@ class OrderClient:
         return parse_preview(_read_json(http_answer))
 
     def place(
-        self, person: Person, ticket: OrderTicket, *, key: str, confirm_repeat: bool, request_id: str
+        self, person: Person, ticket: OrderTicket, *, key: str, is_repeat_confirmed: bool, request_id: str
     ) -> Order:
         """Place an order at most once per `key`, which is also its client order id."""
-        body = serialize_order_ticket(ticket, client_order_id=key, confirm_repeat=confirm_repeat)
+        body = serialize_order_ticket(ticket, client_order_id=key, is_repeat_confirmed=is_repeat_confirmed)
         return self._write_order(person, "POST", ORDERS, body, key=key, request_id=request_id)
 
     def replace(

@@ -16,7 +16,7 @@ from app.forms.strategy_values import (
 from app.oms_client.person_client import PersonClient
 from app.oms_client.rows import parse_backtest, parse_parameters, parse_rows, parse_strategy
 
-PAGE = 1000
+PAGE_ROWS = 1000
 MAX_EQUITY_POINTS = 10_000
 
 
@@ -69,13 +69,13 @@ class StrategyClient(PersonClient):
         """Return the points of the equity curve of a backtest in time order."""
         path = f"/api/v1/backtests/{quote(backtest_id, safe='')}/equity"
         points: list[EquityPoint] = []
-        parameters = {"limit": str(PAGE)}
+        parameters = {"limit": str(PAGE_ROWS)}
         while len(points) < MAX_EQUITY_POINTS:
             rows, cursor = self._oms.read_page(self._person, path, parameters, self._request_id)
             points += parse_rows(EquityPoint, rows)
             if not cursor:
                 break
-            parameters = {"limit": str(PAGE), "cursor": cursor}
+            parameters = {"limit": str(PAGE_ROWS), "cursor": cursor}
         return points
 
 

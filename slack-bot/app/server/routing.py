@@ -13,7 +13,7 @@ from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError
 from app.handlers.events import remove_installation
 from app.handlers.installation_check import build_refusal
-from app.handlers.messages import is_from_person
+from app.handlers.messages import is_addressed_to_bot
 from app.oms_client.person import ID
 from app.server.workspaces import Workspace, WorkspaceRegistry
 from app.services import failure_messages
@@ -87,7 +87,9 @@ def _handle_unconnected_event(
         remove_installation(services, body, str(body.get("event_id", "")))
         return
     channel = str(event.get("channel", ""))
-    if not (channel and is_from_person(event) and services.recent_deliveries.add(str(body.get("event_id")))):
+    if not (
+        channel and is_addressed_to_bot(event) and services.recent_deliveries.add(str(body.get("event_id")))
+    ):
         return
     message = build_notice(f"{sentence}\n{HELP}")
 

@@ -15,6 +15,7 @@ from typing import Any
 from slack_bolt import BoltRequest, BoltResponse
 
 from app.handlers.dispatcher import create_request_id
+from app.request_priority import WsgiApplication
 from app.server.signature import is_signed
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,6 @@ UNREADABLE = (
 
 Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
-WsgiApplication = Callable[[Environment, StartResponse], Iterable[bytes]]
 Dispatch = Callable[[BoltRequest], BoltResponse]
 
 

@@ -43,7 +43,7 @@ TITLES = {
     Verb.BACKTEST: "Backtest",
 }
 EXIT_ROLES = ("take_profit", "stop_loss")
-NEWEST_TRADES = 10
+MAX_NEWEST_ROWS = 10
 NO_KILL_SWITCH = (
     "Your role at this desk does not include the kill switch. Please ask a risk manager or admin."
 )
@@ -134,8 +134,8 @@ def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
     if position is None:
         return build_text_view("Position", _format_no_position(key.symbol))
     command = TextCommand(Verb.ORDERS, (key.symbol,), key.portfolio_name)
-    trades = client.list_trades(command, limit=NEWEST_TRADES)
-    orders = client.list_orders(command, limit=NEWEST_TRADES)
+    trades = client.list_trades(command, limit=MAX_NEWEST_ROWS)
+    orders = client.list_orders(command, limit=MAX_NEWEST_ROWS)
     return build_position_view(position, trades, orders, can_trade=client.get_member().has_scope("trade"))
 
 

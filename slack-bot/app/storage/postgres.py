@@ -12,7 +12,7 @@ from app.storage.database import DatabaseError, Row
 from app.storage.schema import ADDED_COLUMNS, MESSAGES_KEY, TABLES
 
 SCHEMA = "slack_bot"
-CONNECTIONS = 8
+MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 2.0  # a database that does not answer must not delay trades for long
 PAUSE_SECONDS = 1.0  # after a failure, statements fail at once
@@ -40,7 +40,7 @@ class PostgresDatabase:
         self._url = f"{scheme.partition('+')[0]}{separator}{address}"
         self._connections: queue.LifoQueue[Any] = queue.LifoQueue()
         self._failed_at = -PAUSE_SECONDS
-        for _ in range(CONNECTIONS):
+        for _ in range(MAX_CONNECTIONS):
             self._connections.put(None)  # connected when it is needed
         self._create_tables()
 

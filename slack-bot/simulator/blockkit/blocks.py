@@ -18,7 +18,7 @@ from simulator.blockkit.fields import (
 )
 
 BLOCK_ID: dict[str, Check] = {"block_id": string(255)}
-SECTION_LIMIT = 3_000
+MAX_SECTION_CHARACTERS = 3_000
 
 
 def _image_source(image: dict[str, Any], at: str, findings: Findings) -> None:
@@ -46,7 +46,7 @@ def _check_accessory(value: Any, at: str, findings: Findings) -> None:
 
 def _context_part(value: Any, at: str, findings: Findings) -> None:
     is_image = isinstance(value, dict) and value.get("type") == "image"
-    check = _IMAGE.check if is_image else text(SECTION_LIMIT, ANY_TEXT)
+    check = _IMAGE.check if is_image else text(MAX_SECTION_CHARACTERS, ANY_TEXT)
     check(value, at, findings)
 
 
@@ -102,7 +102,7 @@ BLOCKS: dict[str, Shape] = {
         {},
         {
             **BLOCK_ID,
-            "text": text(SECTION_LIMIT, ANY_TEXT),
+            "text": text(MAX_SECTION_CHARACTERS, ANY_TEXT),
             "fields": array(text(2_000, ANY_TEXT), 1, 10),
             "accessory": _check_accessory,
             "expand": boolean,

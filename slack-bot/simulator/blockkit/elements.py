@@ -22,7 +22,7 @@ from simulator.blockkit.fields import (
     text,
 )
 
-LONGEST_INPUT = 3_000
+MAX_INPUT_CHARACTERS = 3_000
 EVERYWHERE = frozenset({"section", "actions", "input"})
 CLICKABLE = frozenset({"section", "actions"})
 FORM_ONLY = frozenset({"input"})
@@ -91,10 +91,10 @@ _TEXT_INPUT = Shape(
     {},
     {
         **TYPED,
-        "initial_value": string(LONGEST_INPUT, 0),
+        "initial_value": string(MAX_INPUT_CHARACTERS, 0),
         "multiline": boolean,
-        "min_length": integer(0, LONGEST_INPUT),
-        "max_length": integer(1, LONGEST_INPUT),
+        "min_length": integer(0, MAX_INPUT_CHARACTERS),
+        "max_length": integer(1, MAX_INPUT_CHARACTERS),
     },
     (_check_lengths,),
 )
@@ -151,8 +151,12 @@ ELEMENTS: dict[str, Element] = {
     "radio_buttons": Element(_build_choice_shape("initial_option", options.CHOICE), EVERYWHERE),
     "plain_text_input": Element(_TEXT_INPUT, FORM_ONLY),
     "number_input": Element(_NUMBER_INPUT, FORM_ONLY),
-    "email_text_input": Element(Shape({}, {**TYPED, "initial_value": string(LONGEST_INPUT, 0)}), FORM_ONLY),
-    "url_text_input": Element(Shape({}, {**TYPED, "initial_value": string(LONGEST_INPUT, 0)}), FORM_ONLY),
+    "email_text_input": Element(
+        Shape({}, {**TYPED, "initial_value": string(MAX_INPUT_CHARACTERS, 0)}), FORM_ONLY
+    ),
+    "url_text_input": Element(
+        Shape({}, {**TYPED, "initial_value": string(MAX_INPUT_CHARACTERS, 0)}), FORM_ONLY
+    ),
     "datepicker": Element(Shape({}, {**PICKER, "initial_date": DATE}), EVERYWHERE),
     "timepicker": Element(Shape({}, {**PICKER, "initial_time": TIME, "timezone": string(100)}), EVERYWHERE),
     "datetimepicker": Element(

@@ -11,7 +11,7 @@ from simulator.assembly import Simulator
 from simulator.errors import ActError
 
 HEARTBEAT_SECONDS = 10.0
-MOST_STREAMS = 16
+MAX_STREAMS = 16
 
 
 class Streams:
@@ -25,7 +25,7 @@ class Streams:
         """Return the lines of one stream. Raises ActError if too many streams are open."""
         workspace_state = self._simulator.workspace_state
         with workspace_state.news:
-            if self._open >= MOST_STREAMS:
+            if self._open >= MAX_STREAMS:
                 raise ActError("Too many pages are open.", 503)
         return self._stream_lines()
 

@@ -247,7 +247,7 @@ def test_existing_name_beyond_the_truncation_is_offered_first_and_not_as_new():
 
 
 def test_portfolio_marked_as_new_stays_marked_when_the_form_is_shown_again():
-    view = build_trade_form(factories.build_ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
+    view = build_trade_form(factories.build_ticket(portfolio="Fresh", is_new_portfolio=True).draft(), CONTEXT)
     chosen = view["blocks"][7]["element"]["initial_option"]
     assert chosen["text"]["text"] == "New portfolio: Fresh"
     assert chosen["value"] == "Fresh"

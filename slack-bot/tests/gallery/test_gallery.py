@@ -88,7 +88,7 @@ def test_each_picture_has_valid_blocks(picture: Picture):
     CHECKS[picture.surface](picture.content)
     if picture.surface == "message":
         assert surfaces.check_message(picture.content["blocks"]) == []
-        assert surfaces.text_length(picture.content["blocks"]) <= surfaces.LONGEST_BLOCKS_TEXT
+        assert surfaces.text_length(picture.content["blocks"]) <= surfaces.MAX_BLOCKS_CHARACTERS
     else:
         assert surfaces.check_view(picture.content, picture.surface) == []
         assert surfaces.view_size(picture.content) <= surfaces.LARGEST_VIEW_BYTES

@@ -39,8 +39,8 @@ def place_trade(client):
 
 def test_trade_is_recorded_once_and_a_repeat_is_recognized(client, oms):
     first, second = place_trade(client), place_trade(client)
-    assert not first.replayed
-    assert second.replayed
+    assert not first.is_repeat
+    assert second.is_repeat
     assert first.trade == second.trade
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") == first.trade
     assert client.get_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price

@@ -19,7 +19,7 @@ def test_setting_without_a_value_has_a_default():
     assert settings.environment == "development"
     assert settings.slack_api_url == SLACK_API_URL
     assert settings.oms_api_url == "https://oms.example.com"
-    assert not settings.socket_mode
+    assert not settings.is_socket_mode
     assert settings.log_format == "console"
     assert settings.bot_database_url.endswith("/slack-bot/bot.db")
     assert from_values(GOOD | {"BOT_DATABASE_URL": "sqlite://"}).bot_database_url == "sqlite://"
@@ -126,4 +126,4 @@ def test_settings_come_from_the_environment_if_there_is_no_file(tmp_path):
 
 
 def test_socket_mode_token_switches_it_on():
-    assert from_values(GOOD | {"SLACK_APP_TOKEN": "xapp-1"}).socket_mode
+    assert from_values(GOOD | {"SLACK_APP_TOKEN": "xapp-1"}).is_socket_mode

@@ -144,7 +144,7 @@ def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, p
         total = builder.build_number(fields.QUANTITY, hint="The total, including what has filled.")
         return [_build_fixed_terms(draft), total, *terms, builder.build_reason()]
     exits = [
-        builder.build_number(name, optional=True, hint=hint)
+        builder.build_number(name, is_optional=True, hint=hint)
         for name, hint in (
             (fields.STOP_LOSS, "Optional: a stop order that closes the position."),
             (fields.TAKE_PROFIT, "Optional: a limit order that closes the position."),
@@ -155,8 +155,8 @@ def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, p
         builder.build_symbol(),
         build_context_line(fields.SYMBOL_LINE, symbol_line),
         builder.build_side(),
-        builder.build_number(fields.QUANTITY, optional=True, hint="Fill in this or the value."),
-        builder.build_number(fields.VALUE, optional=True, hint="In the instrument's currency."),
+        builder.build_number(fields.QUANTITY, is_optional=True, hint="Fill in this or the value."),
+        builder.build_number(fields.VALUE, is_optional=True, hint="In the instrument's currency."),
         *terms,
         *exits,
         builder.build_portfolio(),
@@ -185,7 +185,7 @@ class _EntryBuilder:
             "options": list(options.values()),
             "initial_option": options[getattr(self._draft, entry)],
         }
-        return self._build_input(entry, element, live=True)
+        return self._build_input(entry, element, is_live=True)
 
     def build_symbol(self) -> Json:
         symbol = self._draft.symbol
@@ -196,7 +196,7 @@ class _EntryBuilder:
             "placeholder": build_plain_text("Type a symbol or a name"),
         }
         chosen = build_option(symbol, symbol) if symbol else None
-        return self._build_input(fields.SYMBOL, element | omit_empty("initial_option", chosen), live=True)
+        return self._build_input(fields.SYMBOL, element | omit_empty("initial_option", chosen), is_live=True)
 
     def build_side(self) -> Json:
         chosen = next((choice for side, choice in SIDES.items() if side.value == self._draft.side), None)
@@ -205,12 +205,12 @@ class _EntryBuilder:
             "action_id": fields.LIVE_ACTION,
             "options": list(SIDES.values()),
         }
-        return self._build_input(fields.SIDE, element | omit_empty("initial_option", chosen), live=True)
+        return self._build_input(fields.SIDE, element | omit_empty("initial_option", chosen), is_live=True)
 
-    def build_number(self, entry: str, *, optional: bool = False, hint: str = "") -> Json:
+    def build_number(self, entry: str, *, is_optional: bool = False, hint: str = "") -> Json:
         largest = {fields.QUANTITY: MAX_QUANTITY, fields.VALUE: MAX_GMV}.get(entry, MAX_PRICE)
         element = build_number_input(fields.LIVE_ACTION, getattr(self._draft, entry), largest)
-        return self._build_input(entry, element, live=True, optional=optional, hint=hint)
+        return self._build_input(entry, element, is_live=True, is_optional=is_optional, hint=hint)
 
     def build_price(self, entry: str) -> Json:
         if entry != fields.TRAIL:
@@ -219,7 +219,7 @@ class _EntryBuilder:
             build_text_input(fields.LIVE_ACTION, self._draft.trail, "2.50 or 5%", MAX_TRAIL_CHARACTERS) | LIVE
         )
         return self._build_input(
-            entry, element, live=True, hint="Distance from the best price: per unit, or in %."
+            entry, element, is_live=True, hint="Distance from the best price: per unit, or in %."
         )
 
     def build_expiry(self) -> Json:
@@ -238,17 +238,21 @@ class _EntryBuilder:
             "placeholder": build_plain_text("Choose a portfolio"),
         }
         chosen = build_option(name, name) if name else None
-        return self._build_input(fields.PORTFOLIO, element | omit_empty("initial_option", chosen), live=True)
+        return self._build_input(
+            fields.PORTFOLIO, element | omit_empty("initial_option", chosen), is_live=True
+        )
 
     def build_reason(self) -> Json:
         element = build_text_input(fields.ENTRY_ACTION, self._draft.reason, "", MAX_NOTE_CHARACTERS)
-        return self._build_input(fields.REASON, element, optional=True)
+        return self._build_input(fields.REASON, element, is_optional=True)
 
     def _build_input(
-        self, entry: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+        self, entry: str, element: Json, *, is_live: bool = False, is_optional: bool = False, hint: str = ""
     ) -> Json:
         block_id = fields.build_block_id(entry, self._revision)
-        return build_input(block_id, fields.LABELS[entry], element, live=live, optional=optional, hint=hint)
+        return build_input(
+            block_id, fields.LABELS[entry], element, is_live=is_live, is_optional=is_optional, hint=hint
+        )
 
 
 def format_denial(denial: Denial) -> str:

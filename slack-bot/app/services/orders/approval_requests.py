@@ -45,7 +45,7 @@ def request_approval(
         except OmsError as error:  # the recovery tries again
             log.info("Request not posted yet", extra={"request_id": request_id, "fault": str(error)})
 
-    queue_work(services, f"order:{order_id}", post, request_id, paced=False)
+    queue_work(services, f"order:{order_id}", post, request_id, is_paced=False)
 
 
 def recover_request(services: Services, pending: PendingOrder, now: float) -> None:

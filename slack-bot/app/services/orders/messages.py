@@ -114,7 +114,7 @@ def refresh_order(services: Services, order_id: str, request_id: str, *, always:
         if _has_changed(services, order_id, request_id):
             _queue_update(services, order_message, request_id)
 
-    _queue_once(services, f"order:{order_id}", f"check:{order_id}", check, request_id, paced=False)
+    _queue_once(services, f"order:{order_id}", f"check:{order_id}", check, request_id, is_paced=False)
 
 
 def _refresh_request(services: Services, order_id: str, request_id: str) -> None:
@@ -147,7 +147,7 @@ def _queue_once(
     work: Callable[[], None],
     request_id: str,
     *,
-    paced: bool = True,
+    is_paced: bool = True,
 ) -> None:
     """Queue work in a lane, unless the same work is queued already and has not started."""
     if not services.queued_order_work.add(key):
@@ -157,7 +157,7 @@ def _queue_once(
         services.queued_order_work.remove(key)
         work()
 
-    if not queue_work(services, lane, start, request_id, paced=paced):
+    if not queue_work(services, lane, start, request_id, is_paced=is_paced):
         services.queued_order_work.remove(key)
 
 

@@ -132,7 +132,7 @@ def _send_order(services: Services, submitted: SubmittedOrder) -> Order:
             person,
             submitted.ticket,
             key=submitted.key,
-            confirm_repeat=has_confirmed_repeat(submitted),
+            is_repeat_confirmed=has_confirmed_repeat(submitted),
             request_id=request_id,
         )
     previous = services.orders.get(person, submitted.context.replaces, request_id=request_id)

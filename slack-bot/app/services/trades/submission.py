@@ -80,7 +80,7 @@ def _place_trade(services: Services, submitted: TradeSubmission, submission: Sub
         if isinstance(error, (OmsRejected, IdempotencyKeyTaken)):
             return _handle_denial(services, submitted, error)
         return submission_results.build_failed_outcome(error, submitted.ticket, submitted.context, request_id)
-    return (_report_earlier_trade if result.replayed else _confirm_trade)(services, submitted, result.trade)
+    return (_report_earlier_trade if result.is_repeat else _confirm_trade)(services, submitted, result.trade)
 
 
 def _handle_denial(services: Services, submitted: TradeSubmission, error: OmsError) -> Outcome:
