@@ -78,7 +78,16 @@ class PendingOrderStore:
             self._run_statement(f"{statement} AND {self._is_dead}")
         rows = self._run_statement(_LIST_UNRESOLVED, team, team) or []
         return [
-            PendingOrder(key, submitted_at, team, user, channel, request_id, order_text, PendingState(state))
+            PendingOrder(
+                key=key,
+                submitted_at=submitted_at,
+                team=team,
+                user=user,
+                channel=channel,
+                request_id=request_id,
+                order_text=order_text,
+                state=PendingState(state),
+            )
             for key, submitted_at, team, user, channel, request_id, order_text, state in rows
         ]
 

@@ -62,7 +62,7 @@ def create_bot(settings: Settings, services: Services | None = None) -> Bot:
     bolt.error(refuse_unreadable)
     health = Health(services)
     web = create_web(settings, bolt, health, services, workspaces)
-    return Bot(settings, services, bolt, web, health, workspaces)
+    return Bot(settings=settings, services=services, bolt=bolt, web=web, health=health, workspaces=workspaces)
 
 
 def create_services(settings: Settings) -> Services:

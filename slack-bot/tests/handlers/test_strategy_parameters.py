@@ -103,12 +103,22 @@ def test_many_long_parameters_fit(trading: PortfolioWorkspace):
     ],
 )
 def test_texts_are_checked_by_type_and_range(kind, text, is_valid):
-    strategy_parameter = StrategyParameter("p", kind, "", "-10", "10", (), "1")
+    strategy_parameter = StrategyParameter(
+        name="p", type=kind, description="", minimum="-10", maximum="10", choices=(), value="1"
+    )
     assert (strategy_parameter.find_problem(text) == "") is is_valid
 
 
 def test_small_numbers_are_shown_without_exponent():
-    strategy_parameter = StrategyParameter("quantity", "a number", "", "1E-8", None, (), "1E-7")
+    strategy_parameter = StrategyParameter(
+        name="quantity",
+        type="a number",
+        description="",
+        minimum="1E-8",
+        maximum=None,
+        choices=(),
+        value="1E-7",
+    )
     assert strategy_parameter.range_text == "at least 0.00000001"
     assert strategy_parameter.text == "0.0000001"
     assert strategy_parameter.is_value("0.0000001")

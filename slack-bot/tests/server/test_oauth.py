@@ -136,7 +136,17 @@ def test_refused_installation_is_reported_and_not_stored(open_workspace, slack, 
 
 def test_reinstalled_workspace_keeps_its_key(open_workspace):
     store = open_workspace.bot.services.installations
-    store.save(InstalledWorkspace("T2", "", "", "xoxb-old", "s" * 40, "", 1.0))
+    store.save(
+        InstalledWorkspace(
+            team="T2",
+            enterprise="",
+            name="",
+            bot_token="xoxb-old",
+            oms_key="s" * 40,
+            scopes="",
+            installed_at=1.0,
+        )
+    )
     finish_installation(open_workspace, code="c1", state=get_state(start_installation(open_workspace)))
     assert store.find("T2").bot_token == "xoxb-second"
     assert store.find("T2").oms_key == "s" * 40

@@ -35,8 +35,28 @@ def immediate_refresh(monkeypatch):
 def three_workspaces(workspace: Workspace) -> Iterator[Workspace]:
     """Provide a bot for T1 (token in the environment), T2 (connected) and T3 (not connected)."""
     store = workspace.bot.services.installations
-    store.save(InstalledWorkspace("T2", "", "Second", TOKENS["T2"], KEYS["T2"], "", 1000.0))
-    store.save(InstalledWorkspace("T3", "", "Third", TOKENS["T3"], "", "", 1000.0))
+    store.save(
+        InstalledWorkspace(
+            team="T2",
+            enterprise="",
+            name="Second",
+            bot_token=TOKENS["T2"],
+            oms_key=KEYS["T2"],
+            scopes="",
+            installed_at=1000.0,
+        )
+    )
+    store.save(
+        InstalledWorkspace(
+            team="T3",
+            enterprise="",
+            name="Third",
+            bot_token=TOKENS["T3"],
+            oms_key="",
+            scopes="",
+            installed_at=1000.0,
+        )
+    )
     yield workspace
     workspace.slack.released.set()
     for each in workspace.bot.workspaces.list_all():
@@ -166,7 +186,15 @@ def test_workspace_of_the_environment_is_the_first_of_the_store(three_workspaces
 def test_missing_scopes_of_an_installed_workspace_are_named(three_workspaces: Workspace, caplog):
     scopes = "commands,chat:write"
     three_workspaces.bot.services.installations.save(
-        InstalledWorkspace("T2", "", "Second", TOKENS["T2"], KEYS["T2"], scopes, 2000.0)
+        InstalledWorkspace(
+            team="T2",
+            enterprise="",
+            name="Second",
+            bot_token=TOKENS["T2"],
+            oms_key=KEYS["T2"],
+            scopes=scopes,
+            installed_at=2000.0,
+        )
     )
     assert not find_workspace(three_workspaces, "T2").services.slack.scopes.has("im:history")
     (record,) = [each for each in caplog.records if each.message.startswith("Scopes missing")]

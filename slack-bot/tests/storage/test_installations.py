@@ -13,7 +13,15 @@ from app.storage.storage import create_storage
 
 KEYS = {"k1": b"1" * 32}
 KEY = "oms_" + "k" * 40
-INSTALLED = InstalledWorkspace("T1", "E1", "Desk", "xoxb-canary", "", "chat:write", 1000.0)
+INSTALLED = InstalledWorkspace(
+    team="T1",
+    enterprise="E1",
+    name="Desk",
+    bot_token="xoxb-canary",
+    oms_key="",
+    scopes="chat:write",
+    installed_at=1000.0,
+)
 
 
 @pytest.fixture

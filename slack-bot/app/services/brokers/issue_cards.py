@@ -85,5 +85,13 @@ def _show_card(services: Services, issue_id: str, channel: str, card: Message, h
         return
     ts = services.slack.post(channel, add_hint(card, hint) if hint else card)
     services.posted_messages.save(
-        PostedMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)
+        PostedMessage(
+            subject_id=issue_id,
+            kind=MessageKind.ISSUE,
+            channel=channel,
+            ts=ts,
+            team=services.team,
+            user="",
+            is_open=False,
+        )
     )

@@ -37,7 +37,18 @@ def store_report(services: Services, channel: str, report: DailyReport, event_id
     now, key = time.time(), f"{event_id}:{channel}"
     is_new = ClaimedIds(services.storage).claim(f"report:{services.team}:{report.report}:{report.date}")
     text = json.dumps({"report": asdict(report), "is_new": is_new})
-    services.notifications.add(Notification(key, services.team, "", channel, REPORT, text, now, now))
+    services.notifications.add(
+        Notification(
+            key=key,
+            team=services.team,
+            user="",
+            channel=channel,
+            event_type=REPORT,
+            text=text,
+            created_at=now,
+            due_at=now,
+        )
+    )
 
 
 def start_uploads(services: Services, notifications: Iterable[Notification]) -> None:

@@ -50,7 +50,15 @@ def notify_person(
 ) -> None:
     """Notify a person about an event, if they may see the portfolio. Return at once."""
     key = f"{event_id}:{person.user}"
-    notification = Notification(key, person.team, person.user, "", event_type, text, time.time())
+    notification = Notification(
+        key=key,
+        team=person.team,
+        user=person.user,
+        channel="",
+        event_type=event_type,
+        text=text,
+        created_at=time.time(),
+    )
     _store_and_deliver(services, replace(notification, portfolio=portfolio))
 
 
@@ -63,7 +71,16 @@ def notify_channel(
     now = time.time()
     _store_and_deliver(
         services,
-        Notification(f"{event_id}:{channel}", team, user, channel, event_type, text, now, now + wait),
+        Notification(
+            key=f"{event_id}:{channel}",
+            team=team,
+            user=user,
+            channel=channel,
+            event_type=event_type,
+            text=text,
+            created_at=now,
+            due_at=now + wait,
+        ),
     )
 
 

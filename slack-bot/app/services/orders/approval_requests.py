@@ -36,7 +36,16 @@ def request_approval(
         return
     user = requester.user if requester else ""
     key, state = build_request_key(services.team, order_id), PendingState.ANNOUNCED
-    pending = PendingOrder(key, time.time(), services.team, user, channel, request_id, "", state)
+    pending = PendingOrder(
+        key=key,
+        submitted_at=time.time(),
+        team=services.team,
+        user=user,
+        channel=channel,
+        request_id=request_id,
+        order_text="",
+        state=state,
+    )
     services.pending_orders.add_if_absent(pending)
 
     def post() -> None:

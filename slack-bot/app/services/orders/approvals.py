@@ -78,7 +78,14 @@ def queue_request(services: Services, pending: PendingOrder, order: Order, *, hi
 def save_request(services: Services, pending: PendingOrder, order_id: str, channel: str, ts: str) -> None:
     """Store which message asks for the approval of an order."""
     services.posted_messages.save(
-        PostedMessage(order_id, MessageKind.APPROVAL, channel, ts, pending.team, pending.user)
+        PostedMessage(
+            subject_id=order_id,
+            kind=MessageKind.APPROVAL,
+            channel=channel,
+            ts=ts,
+            team=pending.team,
+            user=pending.user,
+        )
     )
 
 
@@ -100,7 +107,15 @@ def _store_request(services: Services, origin: Origin, order: Order, channel: st
         return None
     person, target = origin.person, services.approvals_channel or channel
     key = build_request_key(person.team, order.id)
-    pending = PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
+    pending = PendingOrder(
+        key=key,
+        submitted_at=time.time(),
+        team=person.team,
+        user=person.user,
+        channel=target,
+        request_id=origin.request_id,
+        order_text="",
+    )
     services.pending_orders.add(pending)
     return pending
 

@@ -43,7 +43,12 @@ def open_reversal_form(services: Services, origin: Origin, value: str, clicked: 
         return
     text = truncate(clicked.text, MAX_TEXT_CHARACTERS)
     context = ReversalContext(
-        button.trade_id, button.user, button.recorded_at, clicked.channel, clicked.ts, text
+        trade_id=button.trade_id,
+        user=button.user,
+        recorded_at=button.recorded_at,
+        channel=clicked.channel,
+        ts=clicked.ts,
+        text=text,
     )
     open_view(services, origin, build_reversal_form(context), failure_messages.CLICK_AGAIN)
 

@@ -198,9 +198,18 @@ def test_review_and_decision_form_are_valid_blocks(is_known):
     estimate = dict.fromkeys(names, "-123456789.12345678") if is_known else {"position_after": "junk"}
     price = Decimal("123456789.12345678") if is_known else None
     approval = Approval(
-        LARGEST_ORDER, "override", "slack:T1:U1", "2026-11-29T10:00:00Z", price, price, estimate, estimate,
-        DENIAL if is_known else None, "r" * 500, "MAX_ORDER_VALUE" if is_known else "",
-    )  # fmt: skip
+        order=LARGEST_ORDER,
+        rule="override",
+        requested_by="slack:T1:U1",
+        expires_at="2026-11-29T10:00:00Z",
+        price_seen=price,
+        price=price,
+        then=estimate,
+        now=estimate,
+        denial=DENIAL if is_known else None,
+        override_reason="r" * 500,
+        waived="MAX_ORDER_VALUE" if is_known else "",
+    )
     for is_approval in (True, False):
         context = DecisionContext("O" * 32, is_approval, "C1", "123456789.12345678")
         check_view(build_decision_form(context, format_review(approval), "r" * 500))
@@ -239,17 +248,17 @@ def test_denial_by_a_kill_switch_names_the_command_that_shows_its_reason(code, l
 def test_preview_shows_estimates_and_checks(denial, price, expected_text):
     checks = tuple(Check(f"check_{n}", True, Decimal(1000 - n), "", "") for n in range(30))
     preview = Preview(
-        "MSFT",
-        Decimal(50),
-        price,
-        price,
-        price,
-        price,
-        Decimal(-50),
-        "2026-11-30T14:30:00Z",
-        True,
-        denial,
-        checks,
+        symbol="MSFT",
+        quantity=Decimal(50),
+        price=price,
+        value=price,
+        charges=price,
+        cash_after=price,
+        position_after=Decimal(-50),
+        opens_at="2026-11-30T14:30:00Z",
+        needs_approval=True,
+        denial=denial,
+        checks=checks,
     )
     text = build_preview(preview, PortfolioCash("Growth", Decimal(1), "USD", Decimal(2)))
     assert expected_text in text

@@ -232,7 +232,16 @@ def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, or
 def test_messages_of_orders_survive_a_restart(tmp_path):
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     first = create_storage(open_database(url))
-    order_message = PostedMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
+    order_message = PostedMessage(
+        subject_id="O1",
+        kind=MessageKind.ORDER,
+        channel="C1",
+        ts="1.0",
+        team="T1",
+        user="U1",
+        sequence=3,
+        legs={"O2": "Held"},
+    )
     PostedMessageStore(first, lambda: "T1").save(order_message)
     first.close()
     second = create_storage(open_database(url))
