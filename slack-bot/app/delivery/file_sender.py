@@ -73,8 +73,8 @@ def _post_content(url: str, content: bytes) -> None:
     headers = {"Content-Type": "application/octet-stream"}
     request = Request(url, data=content, headers=headers, method="POST")  # noqa: S310 - the scheme is checked above
     try:
-        with opener.open(request, timeout=UPLOAD_SECONDS) as answer:
-            status = answer.status
+        with opener.open(request, timeout=UPLOAD_SECONDS) as response:
+            status = response.status
     except NO_ANSWER as error:
         raise SlackUnreachable(f"upload: {type(error).__name__}") from None
     if status != HTTPStatus.OK:

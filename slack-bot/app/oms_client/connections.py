@@ -27,7 +27,7 @@ FAILURES = (OSError, http.client.HTTPException)
 
 
 class HttpError(Exception):
-    """Raised when the request was sent, or a part of it, and there is no complete answer."""
+    """Raised when the request was sent, or a part of it, and there is no complete response."""
 
 
 class RequestNotSent(HttpError):
@@ -35,8 +35,8 @@ class RequestNotSent(HttpError):
 
 
 @dataclass(frozen=True)
-class HttpAnswer:
-    """A complete answer."""
+class HttpResponse:
+    """A complete response."""
 
     status_code: int
     headers: http.client.HTTPMessage
@@ -72,19 +72,19 @@ class Connections:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> HttpAnswer:
-        """Send a request and return the answer. A wait for data ends after `seconds`. Raises `HttpError`."""
+    ) -> HttpResponse:
+        """Send a request. Return the response. A wait for data ends after `seconds`. Raises `HttpError`."""
         target = f"{path}?{urlencode(params)}" if params else path
         with (
             run_outside(),
             self._open_response(method, target, dict(headers or {}), body, seconds) as response,
         ):
-            return HttpAnswer(response.status, response.headers, response.read())
+            return HttpResponse(response.status, response.headers, response.read())
 
     def download(
         self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, seconds: float, limit: int
-    ) -> HttpAnswer | None:
-        """Return a large answer, None if it is larger than `limit` bytes. Raises `HttpError`."""
+    ) -> HttpResponse | None:
+        """Return a large response, None if it is larger than `limit` bytes. Raises `HttpError`."""
         content = bytearray()
         target = f"{path}?{urlencode(params)}"
         with run_outside(), self._open_response("GET", target, dict(headers), None, seconds) as response:
@@ -92,10 +92,10 @@ class Connections:
                 content += piece
                 if len(content) > limit:
                     return None
-            return HttpAnswer(response.status, response.headers, bytes(content))
+            return HttpResponse(response.status, response.headers, bytes(content))
 
     def close(self) -> None:
-        """Close the connections, those in use after their answer."""
+        """Close the idle connections at once, and the others after their response."""
         with self._lock:
             idle, self._idle, self._is_closed = self._idle, deque(), True
         for connection in idle:
@@ -105,7 +105,7 @@ class Connections:
     def _open_response(
         self, method: str, target: str, headers: dict[str, str], body: Any, seconds: float
     ) -> Iterator[http.client.HTTPResponse]:
-        """Provide the answer. Its connection is kept if the answer was read to the end."""
+        """Provide the response. Its connection is kept if the response was read to the end."""
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         extra = {} if content is None else {"Content-Type": "application/json"}
         connection, response = self._send_once(method, target, headers | extra, content, seconds)

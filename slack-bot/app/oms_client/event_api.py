@@ -77,7 +77,7 @@ class EventApi:
         try:
             response = self._http.request(method, path, json=body, params=params)
         except httpx.HTTPError as error:
-            raise OmsError(f"No answer: {type(error).__name__}.") from None
+            raise OmsError(f"No response: {type(error).__name__}.") from None
         if response.status_code not in (200, 201):
             raise parse_error(response.status_code, response.content, response.headers.get("Retry-After", ""))
         return response

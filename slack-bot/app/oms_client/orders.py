@@ -12,7 +12,7 @@ from app.forms.orders.order import Approval, Order, PortfolioCash, Preview
 from app.forms.orders.ticket import OrderTicket
 from app.forms.portfolio_values import PositionKey
 from app.oms_client.client import OmsClient
-from app.oms_client.connections import HttpAnswer
+from app.oms_client.connections import HttpResponse
 from app.oms_client.order_wire import (
     parse_approvals,
     parse_order,
@@ -37,8 +37,8 @@ class OrderClient:
     def preview(self, person: Person, ticket: OrderTicket, *, request_id: str) -> Preview:
         """Return the effect that the ticket would have now."""
         body = serialize_order_ticket(ticket)
-        http_answer = self.oms.write(person, "POST", f"{ORDERS}:preview", body, key="", request_id=request_id)
-        return parse_preview(_read_json(http_answer))
+        response = self.oms.write(person, "POST", f"{ORDERS}:preview", body, key="", request_id=request_id)
+        return parse_preview(_read_json(response))
 
     def place(
         self, person: Person, ticket: OrderTicket, *, key: str, is_repeat_confirmed: bool, request_id: str
@@ -159,16 +159,16 @@ class OrderClient:
     def _write_order(
         self, person: Person, method: str, path: str, body: dict[str, Any], *, key: str, request_id: str
     ) -> Order:
-        http_answer = self.oms.write(person, method, path, body, key=key, request_id=request_id)
+        response = self.oms.write(person, method, path, body, key=key, request_id=request_id)
         try:
-            return parse_order(_read_json(http_answer))
+            return parse_order(_read_json(response))
         except OmsError as error:  # the change was made; its result is looked up
             raise OutcomeUnknown(str(error)) from None
 
 
-def _read_json(http_answer: HttpAnswer) -> Any:
+def _read_json(response: HttpResponse) -> Any:
     try:
-        return http_answer.json()
+        return response.json()
     except ValueError:
         raise OutcomeUnknown("The OMS returned a response that is not JSON.") from None
 

@@ -28,12 +28,12 @@ class PersonClient:
         )
 
     def _write_json(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
-        http_answer = self._oms.write(
+        response = self._oms.write(
             self._person, method, f"/api/v1{path}", body, key=key, request_id=self._request_id
         )
-        if http_answer.status_code == NO_CONTENT:
+        if response.status_code == NO_CONTENT:
             return None
         try:
-            return http_answer.json()
+            return response.json()
         except ValueError:
             raise OutcomeUnknown("The OMS returned a response that is not JSON.") from None

@@ -143,7 +143,7 @@ def parse_backtest(row: Any) -> BacktestSummary:
 
 
 def parse_switch_result(body: Any) -> KillSwitchResult:
-    """Parse the answer to a change of a kill switch. Raises `OmsError`."""
+    """Parse the response to a change of a kill switch. Raises `OmsError`."""
     try:
         unclosed_positions = (body.get("flattened") or {}).get("left") or []
         return KillSwitchResult(

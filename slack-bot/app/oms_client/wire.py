@@ -136,16 +136,16 @@ def parse_quote(body: bytes) -> Quote | None:
 
 
 def has_trade_scope(about: Any) -> bool:
-    """Return whether the answer about a person includes the scope `trade`.
+    """Return whether the response about a person includes the scope `trade`.
 
-    Without scopes in the answer, the bot allows it, and the OMS decides when the trade is sent.
+    Without scopes in the response, the bot allows it, and the OMS decides when the trade is sent.
     """
     scopes = about.get("scopes") if isinstance(about, dict) else None
     return "trade" in scopes if isinstance(scopes, list) else True
 
 
 def parse_refusal(status: int, body: bytes, retry_after: str) -> OmsError | None:
-    """Return why a person was refused (401, 403, 429), None for any other answer."""
+    """Return why a person was refused (401, 403, 429), None for any other response."""
     if status == 401:
         return OmsForbidden(DenialReason.KEY)
     if status == 403:
@@ -164,11 +164,11 @@ def _parse_forbidden(problem: Json) -> OmsError:
 
 
 def parse_placed_trade(content: bytes) -> Trade:
-    """Return the trade of an answer to `POST /trade`. Raises `OutcomeUnknown`."""
+    """Return the trade of a response to `POST /trade`. Raises `OutcomeUnknown`."""
     try:
         return parse_trade(json.loads(content)["trade"])
     except (KeyError, TypeError, ValueError):
-        raise OutcomeUnknown("The OMS answered 201 with a body that cannot be read.") from None
+        raise OutcomeUnknown("The OMS responded with 201 and a body that cannot be read.") from None
 
 
 def parse_first_trade(trades: Any) -> Trade | None:
@@ -190,7 +190,7 @@ def parse_next_cursor(link: str) -> str:
 
 
 def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:
-    """Return the error for an answer to a write that is not 2xx."""
+    """Return the error for a response to a write that is not 2xx."""
     problem = _parse_problem(body)
     detail = str(problem.get("detail") or problem.get("title") or "The trading system refused it.")
     if refusal := parse_refusal(status, body, retry_after):
@@ -202,7 +202,7 @@ def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:
         return IdempotencyKeyTaken(detail)
     if 400 <= status < 500:
         return OmsRejected(detail, _parse_field_problems(problem), status, kind.rpartition("/")[2], problem)
-    return OutcomeUnknown(f"The OMS answered {status}.")
+    return OutcomeUnknown(f"The OMS responded with {status}.")
 
 
 def _parse_seconds(retry_after: str) -> int | None:
