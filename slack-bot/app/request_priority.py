@@ -108,7 +108,7 @@ def pause_background_work() -> None:
 
 
 def _take_turn() -> None:
-    """Wait for the turn. A thread that waits for too long goes on without: it may hold what others need."""
+    """Wait for the turn. A thread that waits too long continues without it: it may hold a needed lock."""
     _thread.has_turn = _turn.acquire(timeout=MAX_PAUSE_SECONDS)
     REQUESTS.wait_until_idle()
 

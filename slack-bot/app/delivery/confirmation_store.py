@@ -68,7 +68,7 @@ class ConfirmationStore:
     def add(self, pending: PendingConfirmation) -> None:
         """Store a confirmation before its trade is sent.
 
-        A confirmation of an earlier, unresolved submission of the form stays owed. A confirmation that
+        A confirmation of an earlier, unresolved submission of the form stays pending. A confirmation that
         another bot is sending does not change.
         """
         with self._lock:
@@ -100,7 +100,7 @@ class ConfirmationStore:
         return ConfirmationClaim(self, key, 0.0) if rows is None else self._build_claim(key, rows)
 
     def claim_pending(self, key: str) -> "ConfirmationClaim | None":
-        """Return the right to send it if an earlier submission of the form left it owed."""
+        """Return the right to send it if an earlier submission of the form left it pending."""
         condition = "state IN ('submitted', 'unknown') AND is_owed = 1"
         return self._build_claim(
             key, self._run_statement(f"{_CLAIM} AND {condition} {_RETURNING}", self._bot, key)

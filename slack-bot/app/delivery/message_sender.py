@@ -20,7 +20,7 @@ MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
 
 
 class DeliveryClaim(Protocol):
-    """The right to send a message that is owed. It records the progress, so that a crash loses nothing."""
+    """The right to send a pending message. It records the progress, so that a crash loses nothing."""
 
     def begin(self) -> bool:
         """Record that the call to Slack starts. Return False if another bot has the right now."""

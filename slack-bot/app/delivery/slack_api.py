@@ -40,7 +40,7 @@ MAX_RETRY_SECONDS = 5.0  # a person waits for the result
 class OpenedView:
     """A form that Slack opened.
 
-    `team` is the workspace of the app, `hash` that of the view. Each is empty if Slack did not return it.
+    `team` is the workspace of the app. `hash` is the hash of the view. Each is empty if Slack sent none.
     """
 
     view_id: str

@@ -98,7 +98,7 @@ def parse_day_bars(rows: Any) -> list[DayBar]:
 
 
 def parse_own_trades(rows: Any, actor: str) -> list[Trade]:
-    """Parse a list of trades. Keep those of this person that are not reversed and no reversal.
+    """Parse a list of trades. Return the trades of this person, without reversals and reversed trades.
 
     Raises OmsError if the list is invalid.
     """

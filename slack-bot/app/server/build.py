@@ -108,7 +108,7 @@ def open_storage(settings: Settings) -> Storage:
                 "belong to one bot."
             )
             raise ConfigError(f"{sentence} ({error})") from None
-        log.warning("Owed confirmations are not kept over a restart", extra={"fault": str(error)})
+        log.warning("Pending confirmations are not kept over a restart", extra={"fault": str(error)})
         return create_storage()
 
 

@@ -182,4 +182,4 @@ def test_default_settings_file_is_optional(monkeypatch, caplog):
 
     monkeypatch.setattr(build, "open_database", refuse)
     build.open_storage(factories.build_settings(bot_database_url=DEFAULT_DATABASE_URL)).close()
-    assert "Owed confirmations are not kept over a restart" in caplog.text
+    assert "Pending confirmations are not kept over a restart" in caplog.text

@@ -1,4 +1,4 @@
-"""Every call to Slack fails once in every way: it is repeated, told to a person, or kept for later."""
+"""Every call to Slack fails once in every way: it is repeated, reported to a person, or kept for later."""
 
 import itertools
 import json

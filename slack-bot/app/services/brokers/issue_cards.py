@@ -62,7 +62,7 @@ def send_card(services: Services, notification: Notification) -> None:
 def _store_card(
     services: Services, issue_id: str, channel: str, payload: Mapping[str, Any], event_id: str
 ) -> DeliveryClaim | None:
-    """Store a card instead of earlier ones of the issue. Return the right to send it."""
+    """Store a card, and remove the earlier cards of the issue. Return the right to send it."""
     now = time.time()
     card = Notification(
         key=f"{event_id}:{channel}",

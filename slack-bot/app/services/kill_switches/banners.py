@@ -43,7 +43,7 @@ def announce_switch(
 ) -> Iterator[None]:
     """Store the banner of a change that the block sends to the OMS, and post it after the block.
 
-    If the answer of the OMS is lost, as when the bot is killed, the recovery finds out whether the OMS has
+    If the response of the OMS is lost, as when the bot is killed, the recovery finds out whether the OMS has
     made the change.
     """
     pending = _build_banner(services, origin, channel, portfolio, message, is_end=is_end)
@@ -63,7 +63,7 @@ def announce_switch(
 
 
 def _has_recipient(pending: PendingBanner) -> bool:
-    """Return whether there is a channel, or else a person who is told that no channel sees the stop."""
+    """Return whether the banner has a channel, or else a person to notify instead."""
     return bool(pending.channel or (pending.user and not pending.is_end))
 
 

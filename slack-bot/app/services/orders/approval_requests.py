@@ -28,7 +28,7 @@ FORM_SECONDS = 5.0  # between the event of a request and its message, if a form 
 def request_approval(
     services: Services, payload: Mapping[str, Any], requester: Person | None, request_id: str
 ) -> None:
-    """Store that a request for approval is owed, and post it soon. `payload` is that of the event."""
+    """Store a pending request for approval, and post it soon. `payload` is the payload of the event."""
     order_id = str(payload.get("order_id") or "")
     channel = services.approvals_channel or find_report_channel(services)
     is_foreign = requester is not None and requester.team != services.team
@@ -58,7 +58,7 @@ def request_approval(
 
 
 def recover_request(services: Services, pending: PendingOrder, now: float) -> None:
-    """Post a request for approval that is still owed. Raises `OmsError`."""
+    """Post a pending request for approval. Raises `OmsError`."""
     order_id = pending.key.rpartition(":")[2]
     person = Person.find(pending.team, pending.user)
     order = services.orders.get(person, order_id, request_id=pending.request_id)

@@ -60,7 +60,7 @@ def publish_approval(
 
 
 def queue_request(services: Services, pending: PendingOrder, order: Order, *, hint: str = "") -> None:
-    """Post a request for approval that is stored as owed."""
+    """Queue a pending request for approval."""
 
     def post() -> None:
         message = build_approval_request(order)

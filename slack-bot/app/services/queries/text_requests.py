@@ -34,7 +34,7 @@ BUTTON_TEXTS = {
 
 @dataclass(frozen=True)
 class TextRequest:
-    """A command in words, who typed it, and where its reply goes.
+    """A command in words, the person who typed it, and the address of its reply.
 
     `delivery_id` is the same in each delivery of the command: Slack repeats an event that is not answered.
     """

@@ -20,7 +20,7 @@ Change = Callable[[StrategyClient, str], StrategySummary]  # the second argument
 
 
 def start_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
-    """Start a strategy, and notify the person its status."""
+    """Start a strategy, and send the person its status."""
     _change_status(
         services,
         origin,
@@ -29,7 +29,7 @@ def start_strategy(services: Services, origin: Origin, name: str, _clicked: Clic
 
 
 def restart_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
-    """Start a strategy that failed, and notify the person its status."""
+    """Start a strategy that failed, and send the person its status."""
     _change_status(
         services,
         origin,
@@ -38,12 +38,12 @@ def restart_strategy(services: Services, origin: Origin, name: str, _clicked: Cl
 
 
 def pause_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
-    """Pause a strategy, and notify the person its status."""
+    """Pause a strategy, and send the person its status."""
     _change_status(services, origin, lambda client, key: client.pause_strategy(name, idempotency_key=key))
 
 
 def stop_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
-    """Stop a strategy, and tell the person its status."""
+    """Stop a strategy, and send the person its status."""
     _change_status(services, origin, lambda client, key: client.stop_strategy(name, idempotency_key=key))
 
 

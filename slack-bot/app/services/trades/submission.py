@@ -98,7 +98,7 @@ def _handle_denial(services: Services, submitted: TradeSubmission, error: OmsErr
         if trade:
             return _report_earlier_trade(services, submitted, trade)
         next_context = submitted.context.with_denial()
-    if isinstance(error, IdempotencyKeyTaken):  # another process sent the trade and owes the confirmation
+    if isinstance(error, IdempotencyKeyTaken):  # another process sent the trade and sends its confirmation
         return replace(
             submission_results.build_unknown_outcome(submitted.ticket, submitted.context, request_id),
             is_unknown=False,
