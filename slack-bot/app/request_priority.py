@@ -55,9 +55,9 @@ class RequestCounter:
         while self.is_busy() and self._clock() < until:
             time.sleep(POLL_SECONDS)
 
-    def _change_count(self, by: int) -> None:
+    def _change_count(self, difference: int) -> None:
         with self._lock:
-            self._running += by
+            self._running += difference
             self._ended_at = self._clock()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.blocks.amounts import format_order_terms, format_rounded, format_signed, format_words
-from app.blocks.form_parts import build_input, build_modal, build_number, build_reason, build_select
+from app.blocks.form_parts import build_entry, build_modal, build_number, build_reason, build_select
 from app.blocks.order_reports import describe_trade
 from app.blocks.orders.messages import format_status
 from app.blocks.replies import build_actions, build_button
@@ -81,17 +81,17 @@ def build_close_form(
         for position in positions
     ]
     blocks = [
-        build_input(
+        build_entry(
             action_ids.POSITION, "Position", build_select(options, options[0] if len(options) == 1 else None)
         ),
-        build_input(
+        build_entry(
             action_ids.QUANTITY,
             "Quantity",
             build_number(quantity, MAX_QUANTITY),
             is_optional=True,
             hint="Units to close. Empty: the whole position",
         ),
-        build_input(action_ids.REASON, "Reason", build_reason(), is_optional=True),
+        build_entry(action_ids.REASON, "Reason", build_reason(), is_optional=True),
     ]
     return build_modal(
         "Close a position", blocks, context, submit="Close at market", callback_id=action_ids.CLOSE_FORM
@@ -102,14 +102,14 @@ def build_exits_form(position: Position, context: RequestContext) -> Json:
     """Return the form of the stop-loss and the take-profit of a position."""
     blocks = [
         build_section(_describe_position(position)),
-        build_input(
+        build_entry(
             action_ids.TAKE_PROFIT,
             "Take-profit",
             build_number(position.take_profit),
             is_optional=True,
             hint="Limit price that takes the profit. Empty: none",
         ),
-        build_input(
+        build_entry(
             action_ids.STOP_LOSS,
             "Stop-loss",
             build_number(position.stop_loss),

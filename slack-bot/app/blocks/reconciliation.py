@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.blocks.amounts import format_figure
-from app.blocks.form_parts import build_choice, build_input, build_modal, build_reason
+from app.blocks.form_parts import build_choice, build_entry, build_modal, build_reason
 from app.blocks.messages import Message
 from app.blocks.order_reports import format_person
 from app.blocks.replies import build_actions, build_button
@@ -92,8 +92,8 @@ def build_issue_form(issue_id: str, proposed: str, context: RequestContext) -> J
     choices = {name: ACTIONS[name] for name in dict.fromkeys(names)}
     blocks = [
         build_section(f"Difference {format_code(issue_id)}. The audit log keeps what you choose, and why."),
-        build_input(ACTION, "What to do", build_choice(choices, next(iter(choices)))),
-        build_input(action_ids.REASON, "Reason", build_reason()),
+        build_entry(ACTION, "What to do", build_choice(choices, next(iter(choices)))),
+        build_entry(action_ids.REASON, "Reason", build_reason()),
     ]
     return build_modal("Resolve difference", blocks, context, submit="Resolve", callback_id=FORM)
 

@@ -42,7 +42,7 @@ def build_data_tables(*tables: Table) -> list[Json]:
     ]
 
 
-def build_lines(*tables: Table) -> list[Json]:
+def build_table_lines(*tables: Table) -> list[Json]:
     """Return the rows as lines of text in sections, and lines that state which tables have more rows."""
     lines = [[_format_line(table.columns, row) for row in table.rows] for table in tables]
     shares = _share_characters([sum(map(len, rows)) + len(rows) for rows in lines], MAX_LINE_CHARACTERS)

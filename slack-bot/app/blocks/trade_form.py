@@ -99,7 +99,7 @@ class SymbolLookup(NamedTuple):
     instruments: Sequence[Instrument] | None = None
 
 
-def build_lines(draft: Draft, symbol_lookup: SymbolLookup = SymbolLookup()) -> dict[str, str]:  # noqa: B008 - immutable
+def build_form_lines(draft: Draft, symbol_lookup: SymbolLookup = SymbolLookup()) -> dict[str, str]:  # noqa: B008 - immutable
     """Return the lines that describe the current entries: by block id, in mrkdwn."""
     return {
         fields.SYMBOL_LINE: escape(build_symbol_line(draft.symbol, symbol_lookup.instruments)),
@@ -122,7 +122,7 @@ def update_lines(view: Json, draft: Draft, symbol_lookup: SymbolLookup = SymbolL
 
     `view` has the form of Slack's payloads. Questions about a price other than the typed price are removed.
     """
-    lines = build_lines(draft, symbol_lookup)
+    lines = build_form_lines(draft, symbol_lookup)
     blocks = [
         build_context_line(block["block_id"], lines[block["block_id"]])
         if block.get("block_id") in lines
@@ -159,7 +159,7 @@ def build_question_form(ticket: Ticket, context: FormContext, questions: Sequenc
 
 
 def _build_entries(draft: Draft) -> list[Json]:
-    lines = build_lines(draft)
+    lines = build_form_lines(draft)
     return [
         _build_entry(
             fields.SYMBOL,

@@ -12,7 +12,7 @@ from typing import Any
 from app.delivery.event_store import EventClaim
 from app.errors import OmsError, OmsForbidden
 from app.events.registry import Event, EventRegistry
-from app.events.webhook_signature import is_signed
+from app.events.webhook_signature import is_event_signed
 from app.oms_client.event_api import EventApi
 from app.services.dependencies import Services
 from app.storage.claimed_ids import ClaimedIds
@@ -129,7 +129,7 @@ class EventReceiver:
     def _has_signature(self, headers: Mapping[str, str], body: bytes) -> bool:
         names = ("webhook-id", "webhook-timestamp", "webhook-signature")
         message_id, timestamp, signatures = (headers.get(name, "") for name in names)
-        return bool(self._secret) and is_signed(
+        return bool(self._secret) and is_event_signed(
             self._secret, message_id, timestamp, signatures, body, self._clock()
         )
 

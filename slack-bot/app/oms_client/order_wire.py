@@ -8,7 +8,7 @@ from app.errors import OmsRejected, UnreadableResponse
 from app.forms.numbers import format_plain
 from app.forms.orders.order import Approval, Check, Denial, Fill, Order, OrderEvent, PortfolioCash, Preview
 from app.forms.orders.ticket import OrderTicket
-from app.oms_client.wire import Json, parse_amount
+from app.oms_client.wire import Json, parse_exact_amount
 
 T = TypeVar("T")
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
@@ -142,11 +142,11 @@ def _parse_order(values: Json) -> Order:
         portfolio=str(values["portfolio_name"]),
         symbol=str(values["symbol"]),
         side=str(values["side"]),
-        quantity=parse_amount(values["quantity"]),
+        quantity=parse_exact_amount(values["quantity"]),
         type=str(values["type"]),
         time_in_force=str(values["time_in_force"]),
-        filled_quantity=parse_amount(values["filled_quantity"]),
-        leaves_quantity=parse_amount(values["leaves_quantity"]),
+        filled_quantity=parse_exact_amount(values["filled_quantity"]),
+        leaves_quantity=parse_exact_amount(values["leaves_quantity"]),
         legs=tuple(_parse_order(leg) for leg in values.get("legs") or ()),
         denial=_parse_denial(values.get("denial")),
         events=tuple(map(_parse_event, values.get("events") or ())),
@@ -168,7 +168,11 @@ def _parse_event(values: Json) -> OrderEvent:
 
 
 def _parse_fill(values: Json) -> Fill:
-    return Fill(str(values["execution_id"]), parse_amount(values["quantity"]), parse_amount(values["price"]))
+    return Fill(
+        str(values["execution_id"]),
+        parse_exact_amount(values["quantity"]),
+        parse_exact_amount(values["price"]),
+    )
 
 
 def _parse_denial(values: Any) -> Denial | None:
@@ -187,12 +191,12 @@ def _parse_denial(values: Any) -> Denial | None:
 def _parse_preview(values: Json) -> Preview:
     return Preview(
         symbol=str(values["symbol"]),
-        quantity=parse_amount(values["quantity"]),
+        quantity=parse_exact_amount(values["quantity"]),
         price=_parse_optional_amount(values["expected_price"]),
         value=_parse_optional_amount(values["expected_value"]),
         charges=_parse_optional_amount(values["expected_charges"]),
         cash_after=_parse_optional_amount(values["cash_after"]),
-        position_after=parse_amount(values["position_after"]),
+        position_after=parse_exact_amount(values["position_after"]),
         opens_at=str(values.get("opens_at") or ""),
         needs_approval=values.get("needs_approval") is True,
         denial=_parse_denial(values["denial"]),
@@ -230,14 +234,14 @@ def _parse_approval(values: Json) -> Approval:
 def _parse_portfolio_cash(values: Json) -> PortfolioCash:
     return PortfolioCash(
         name=str(values["portfolio_name"]),
-        cash=parse_amount(values["cash"]),
+        cash=parse_exact_amount(values["cash"]),
         currency=str(values["base_currency"]),
         buying_power=_parse_optional_amount(values.get("buying_power")),
     )
 
 
 def _parse_optional_amount(value: Any) -> Decimal | None:
-    return None if value is None else parse_amount(value)
+    return None if value is None else parse_exact_amount(value)
 
 
 def _format_optional_amount(value: Decimal | None) -> str | None:

@@ -31,7 +31,7 @@ from app.forms.preferences import Preferences
 from app.forms.text_commands import TextCommand
 from app.oms_client.person_client import Params, PersonClient
 from app.oms_client.rows import (
-    parse_approvals,
+    parse_approval_summaries,
     parse_preferences,
     parse_row,
     parse_rows,
@@ -133,7 +133,7 @@ class PortfolioClient(PersonClient):
 
     def list_approvals(self, *, limit: int) -> list[ApprovalSummary]:
         """Return the orders on which the person may decide, oldest first."""
-        return parse_approvals(self._read_json("/approvals", {"limit": str(limit)}) or [])
+        return parse_approval_summaries(self._read_json("/approvals", {"limit": str(limit)}) or [])
 
     def get_quote(self, symbol: str) -> QuoteDetail | None:
         """Return the newest quote of a symbol, None if there is none."""

@@ -14,7 +14,7 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences, QuietHours
 from app.forms.strategy_values import BacktestSummary, StrategyParameter, StrategySummary
-from app.oms_client.wire import parse_amount
+from app.oms_client.wire import parse_exact_amount
 from app.request_priority import pause_background_work
 
 ROWS_WITHOUT_PAUSE = 10
@@ -40,10 +40,10 @@ _PARSERS: dict[Any, Callable[[Any], Any]] = {
     bool: bool,
     int: int,
     float: float,
-    Decimal: parse_amount,
+    Decimal: parse_exact_amount,
     tuple[str, ...]: _parse_texts,
     str | None: _make_optional(_parse_text),
-    Decimal | None: _make_optional(parse_amount),
+    Decimal | None: _make_optional(parse_exact_amount),
     float | None: _make_optional(float),
     tuple[str, ...] | None: _make_optional(_parse_texts),
 }
@@ -70,7 +70,7 @@ def parse_rows(kind: type[T], rows: Any) -> list[T]:
     return parsed
 
 
-def parse_approvals(rows: Any) -> list[ApprovalSummary]:
+def parse_approval_summaries(rows: Any) -> list[ApprovalSummary]:
     """Parse the orders that wait for a decision. Raises `OmsError`."""
     try:
         return [
@@ -79,8 +79,8 @@ def parse_approvals(rows: Any) -> list[ApprovalSummary]:
                 requested_by=_parse_text(row["requested_by"]),
                 expires_at=_parse_text(row["expires_at"]),
                 rule=_parse_text(row["rule"]),
-                price=_make_optional(parse_amount)(row["now"]["price"]),
-                value=_make_optional(parse_amount)(row["now"]["value"]),
+                price=_make_optional(parse_exact_amount)(row["now"]["price"]),
+                value=_make_optional(parse_exact_amount)(row["now"]["value"]),
                 reason=_make_optional(_parse_text)(row.get("reason")),
             )
             for row in rows

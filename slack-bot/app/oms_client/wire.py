@@ -62,21 +62,21 @@ def parse_trade(values: Json) -> Trade:
         trade_id=str(values["trade_id"]),
         symbol=str(values["symbol"]),
         side=str(values["side"]),
-        quantity=parse_amount(values["quantity"]),
-        price=parse_amount(values["price"]),
-        gmv=parse_amount(values["gmv"]),
+        quantity=parse_exact_amount(values["quantity"]),
+        price=parse_exact_amount(values["price"]),
+        gmv=parse_exact_amount(values["gmv"]),
         portfolio=str(values["portfolio_name"]),
         timestamp=str(values["timestamp"]),
-        position_quantity=parse_amount(position["quantity"]),
-        position_average_cost=parse_amount(position["avg_cost"]),
+        position_quantity=parse_exact_amount(position["quantity"]),
+        position_average_cost=parse_exact_amount(position["avg_cost"]),
     )
 
 
 def parse_holding(values: Json) -> Holding:
     """Parse a position. Raises KeyError, ValueError or TypeError if it is invalid."""
     rate = values.get("fx_rate")
-    amounts = (parse_amount(values["quantity"]), parse_amount(values["avg_cost"]))
-    return Holding(*amounts, Decimal(1) if rate is None else parse_amount(rate))
+    amounts = (parse_exact_amount(values["quantity"]), parse_exact_amount(values["avg_cost"]))
+    return Holding(*amounts, Decimal(1) if rate is None else parse_exact_amount(rate))
 
 
 def parse_instruments(rows: Any) -> list[Instrument]:
@@ -91,7 +91,8 @@ def parse_day_bars(rows: Any) -> list[DayBar]:
     """Parse a list of bars. Raises OmsError if it is invalid."""
     try:
         return [
-            DayBar(str(row["start"]), parse_amount(row["open"]), parse_amount(row["close"])) for row in rows
+            DayBar(str(row["start"]), parse_exact_amount(row["open"]), parse_exact_amount(row["close"]))
+            for row in rows
         ]
     except (KeyError, TypeError, ValueError):
         raise UnreadableResponse("The OMS returned bars that cannot be read.") from None
@@ -112,7 +113,7 @@ def parse_own_trades(rows: Any, actor: str) -> list[Trade]:
         raise UnreadableResponse("The OMS returned trades that cannot be read.") from None
 
 
-def parse_amount(value: Any) -> Decimal:
+def parse_exact_amount(value: Any) -> Decimal:
     """Parse an amount exactly. Raises ValueError or TypeError if it is invalid."""
     if not isinstance(value, str):
         raise TypeError("The OMS sends amounts as strings.")
@@ -129,18 +130,18 @@ def parse_quote(body: bytes) -> Quote | None:
     """Parse a quote with its mid, else its last price. None if it has neither or is invalid."""
     try:
         values = json.loads(body)
-        price = parse_amount(values["mid"] or values["last"])
+        price = parse_exact_amount(values["mid"] or values["last"])
         return Quote(price, float(values["age_seconds"]), str(values["source"])) if price > 0 else None
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def has_trade_scope(about: Any) -> bool:
+def has_trade_scope(person_json: Any) -> bool:
     """Return whether the response about a person includes the scope `trade`.
 
     Without scopes in the response, the bot allows it, and the OMS decides when the trade is sent.
     """
-    scopes = about.get("scopes") if isinstance(about, dict) else None
+    scopes = person_json.get("scopes") if isinstance(person_json, dict) else None
     return "trade" in scopes if isinstance(scopes, list) else True
 
 

@@ -31,7 +31,7 @@ PARTS = {
     "form_parts": {
         "build_checkbox",
         "build_choice",
-        "build_input",
+        "build_entry",
         "build_modal",
         "build_number",
         "build_reason",

@@ -10,7 +10,7 @@ from app.errors import (
     OutcomeUnknown,
     TooManyRequests,
 )
-from app.oms_client.wire import parse_amount, parse_error, parse_trade, serialize_ticket
+from app.oms_client.wire import parse_error, parse_exact_amount, parse_trade, serialize_ticket
 from tests import factories
 from tests.fakes import build_trade_json
 
@@ -21,13 +21,13 @@ def test_amounts_travel_as_strings_and_exactly():
     )
     assert body["quantity"] == "0.00000001"
     assert body["gmv"] == "99999999.12345678"
-    assert parse_amount("99999999.12345678") == Decimal("99999999.12345678")
+    assert parse_exact_amount("99999999.12345678") == Decimal("99999999.12345678")
 
 
 @pytest.mark.parametrize("value", [1.5, 1, None, "x", "NaN", "Infinity", ""])
 def test_inexact_amount_of_the_oms_is_an_error(value):
     with pytest.raises((TypeError, ValueError)):
-        parse_amount(value)
+        parse_exact_amount(value)
 
 
 def test_trade_is_read_with_the_position_after_it():

@@ -65,11 +65,11 @@ class FakeBot:
     def last(self) -> Received:
         return self.received[-1]
 
-    def will(self, body: Any = b"", **about: Any) -> None:
-        """Set the response of the next request without one."""
-        self.responses.append(BotResponse(body, **about))
+    def queue_response(self, body: Any = b"", **fields: Any) -> None:
+        """Queue the response of one of the next requests."""
+        self.responses.append(BotResponse(body, **fields))
 
-    def take(self, request: Received) -> BotResponse:
+    def receive(self, request: Received) -> BotResponse:
         with self._news:
             self.received.append(request)
             self._news.notify_all()
@@ -93,7 +93,7 @@ def _handler(bot: FakeBot) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"])).decode()
             request = Received(self.path, dict(self.headers), raw, _fields(raw))
-            response = bot.take(request)
+            response = bot.receive(request)
             if response.meanwhile:
                 response.meanwhile(request)
             if response.silent:
@@ -160,19 +160,19 @@ class Page:
         finally:
             connection.close()
 
-    def do(self, verb: str, user: str = "ava", **body: Any) -> Any:
+    def act(self, verb: str, user: str = "ava", **body: Any) -> Any:
         """Act as a person. Fail if it is not possible."""
         status, response = self.post(f"/control/{verb}", user=user, **body)
         assert status == 200, response
         return response
 
-    def rig(self, what: str, **body: Any) -> Any:
-        status, response = self.post(f"/control/{what}", **body)
+    def control(self, name: str, **body: Any) -> Any:
+        status, response = self.post(f"/control/{name}", **body)
         assert status == 200, response
         return response
 
     def send_text(self, text: str, channel: str = "trading", user: str = "ava") -> Any:
-        return self.do("say", user, channel=channel, text=text)
+        return self.act("say", user, channel=channel, text=text)
 
     def trigger(self, bot: FakeBot) -> str:
         self.send_text("/trade")

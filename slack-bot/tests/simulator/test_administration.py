@@ -58,9 +58,9 @@ def test_command_in_the_other_workspace_needs_the_app_there(page, bot, install):
 
 def test_events_name_the_workspace_and_an_uninstall_revokes_the_token(page, bot, install):
     partner_client = install()
-    page.do("home", "kim")
+    page.act("home", "kim")
     assert bot.wait_for(1)[-1].fields["team_id"] == PARTNER
-    page.rig("uninstall", team=PARTNER)
+    page.control("uninstall", team=PARTNER)
     event = bot.wait_for(2)[-1].fields
     assert event["event"]["type"] == "app_uninstalled"
     assert event["team_id"] == PARTNER
@@ -70,25 +70,25 @@ def test_events_name_the_workspace_and_an_uninstall_revokes_the_token(page, bot,
 
 
 def test_deactivated_user_is_reported_to_the_bot_and_cannot_act(page, bot, slack):
-    page.rig("person", user="ben", active=False)
+    page.control("person", user="ben", active=False)
     event = bot.wait_for(1)[-1].fields["event"]
     assert event["type"] == "user_change"
     assert event["user"]["id"] == BEN
     assert event["user"]["deleted"] is True
     assert page.post("/control/say", user="ben", channel="trading", text="hello")[0] == 403
     assert [member["id"] for member in slack.users_list()["members"] if member["deleted"]] == [BEN]
-    page.rig("person", user="ben", active=True)
+    page.control("person", user="ben", active=True)
     assert bot.wait_for(2)[-1].fields["event"]["user"]["deleted"] is False
     assert page.send_text("hello", user="ben")["outcome"] == "said"
 
 
 def test_change_of_a_user_group_is_reported_to_the_bot(page, bot, slack):
-    page.rig("group", group="watchers", user="ava", member=True)
+    page.control("group", group="watchers", user="ava", member=True)
     event = bot.wait_for(1)[-1].fields["event"]
     assert event["type"] == "subteam_members_changed"
     assert event["added_users"] == [AVA]
     assert AVA in slack.usergroups_users_list(usergroup=event["subteam_id"])["users"]
-    page.rig("group", group="watchers", user="ava", member=False)
+    page.control("group", group="watchers", user="ava", member=False)
     assert bot.wait_for(2)[-1].fields["event"]["removed_users"] == [AVA]
     assert page.post("/control/group", group="nobody", user="ava")[0] == 404
 

@@ -39,27 +39,27 @@ def test_private_conversations_keep_their_names(page, bot, channel, name):
 
 
 def test_plain_response_is_shown_to_the_person_alone(page, bot):
-    bot.will(b"Usage: /trade SYMBOL")
+    bot.queue_response(b"Usage: /trade SYMBOL")
     page.send_text("/trade ???")
     assert page.texts("ava") == ["Usage: /trade SYMBOL"]
     assert page.texts("ben") == []
 
 
 def test_json_response_may_be_for_the_channel_and_have_blocks(page, bot):
-    bot.will({"response_type": "in_channel", "text": "hi", "blocks": [{"type": "divider"}]})
+    bot.queue_response({"response_type": "in_channel", "text": "hi", "blocks": [{"type": "divider"}]})
     page.send_text("/trade")
     assert page.messages("ben")[-1]["blocks"][0]["type"] == "divider"
 
 
 def test_response_with_invalid_blocks_is_dropped_and_logged(page, bot):
-    bot.will({"text": "hi", "blocks": [{"type": "carpet"}]})
+    bot.queue_response({"text": "hi", "blocks": [{"type": "carpet"}]})
     page.send_text("/trade")
     assert page.messages() == []
     assert "carpet" in page.log()["deliveries"][-1]["problem"]
 
 
 def test_bot_that_does_not_answer_is_reported_as_a_timeout(page, bot, short_timeout):
-    bot.will(silent=True)
+    bot.queue_response(silent=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert page.texts("ava") == ['/trade failed with the error "operation_timeout"']
     assert page.messages("ava")[-1]["ephemeral"] is True
@@ -72,7 +72,7 @@ def test_unreachable_bot_is_reported_as_a_failed_dispatch(page, bot):
 
 @pytest.mark.parametrize("status", [301, 404, 500])
 def test_error_status_of_the_bot_is_reported(page, bot, status):
-    bot.will(b"oh", status=status)
+    bot.queue_response(b"oh", status=status)
     assert page.send_text("/trade")["error"] == "app_http_service_error"
     assert page.texts() == ['/trade failed with the error "app_http_service_error"']
 
@@ -121,12 +121,12 @@ def test_direct_message_is_an_event(page, bot):
 
 def test_event_is_repeated_three_times_with_its_id(page, bot):
     for _ in range(4):
-        bot.will(status=500)
-    page.rig("event", event={"type": "app_uninstalled"})
+        bot.queue_response(status=500)
+    page.control("event", event={"type": "app_uninstalled"})
     bot.wait_for(2)
-    page.rig("clock", advance_seconds=61)
+    page.control("clock", advance_seconds=61)
     bot.wait_for(3)
-    page.rig("clock", advance_seconds=301)
+    page.control("clock", advance_seconds=301)
     requests = bot.wait_for(4)
     assert [request.headers.get("X-Slack-Retry-Num") for request in requests] == [None, "1", "2", "3"]
     assert {request.headers.get("X-Slack-Retry-Reason") for request in requests[1:]} == {"http_error"}
@@ -134,15 +134,15 @@ def test_event_is_repeated_three_times_with_its_id(page, bot):
 
 
 def test_bot_may_refuse_to_be_sent_an_event_again(page, bot):
-    bot.will(status=500, headers={"X-Slack-No-Retry": "1"})
-    page.rig("event", event={"type": "one"})
-    page.rig("event", event={"type": "two"})
+    bot.queue_response(status=500, headers={"X-Slack-No-Retry": "1"})
+    page.control("event", event={"type": "one"})
+    page.control("event", event={"type": "two"})
     requests = bot.wait_for(2)
     assert [request.fields["event"]["type"] for request in requests] == ["one", "two"]
 
 
 def test_opening_the_home_tab_is_an_event(page, bot):
-    page.do("home")
+    page.act("home")
     (request,) = bot.wait_for(1)
     assert request.fields["event"]["type"] == "app_home_opened"
 
@@ -150,7 +150,7 @@ def test_opening_the_home_tab_is_an_event(page, bot):
 def test_button_of_a_message_sends_person_action_and_channel(page, bot, slack):
     acts = {"type": "actions", "block_id": "acts", "elements": [build_button(value="T1", style="danger")]}
     ts = slack.chat_postMessage(channel=TRADING, text="x", blocks=[acts])["ts"]
-    page.do("use", "ben", channel=TRADING, ts=ts, action_id="go")
+    page.act("use", "ben", channel=TRADING, ts=ts, action_id="go")
     payload = bot.last.fields
     assert bot.last.path == "/slack/interactions"
     assert bot.last.signed
@@ -174,7 +174,7 @@ def test_button_of_a_message_sends_person_action_and_channel(page, bot, slack):
 def test_private_message_is_not_sent_back(page, bot, slack):
     acts = [{"type": "actions", "elements": [build_button()]}]
     ts = slack.chat_postEphemeral(channel=TRADING, user=AVA, text="x", blocks=acts)["message_ts"]
-    page.do("use", channel=TRADING, ts=ts, action_id="go")
+    page.act("use", channel=TRADING, ts=ts, action_id="go")
     assert "message" not in bot.last.fields
     assert bot.last.fields["container"]["is_ephemeral"] is True
     status, _ = page.post("/control/use", user="ben", channel=TRADING, ts=ts, action_id="go")
@@ -185,7 +185,7 @@ def test_unanswered_button_shows_a_private_message(page, bot, slack):
     ts = slack.chat_postMessage(
         channel=TRADING, text="x", blocks=[{"type": "actions", "elements": [build_button()]}]
     )["ts"]
-    bot.will(status=500)
-    assert page.do("use", channel=TRADING, ts=ts, action_id="go")["outcome"] == "failed"
+    bot.queue_response(status=500)
+    assert page.act("use", channel=TRADING, ts=ts, action_id="go")["outcome"] == "failed"
     assert page.texts("ava")[-1] == "We had some trouble connecting. Try again?"
     assert page.texts("ben") == ["x"]

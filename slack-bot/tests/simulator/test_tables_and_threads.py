@@ -92,9 +92,9 @@ def test_mention_of_any_case_reaches_the_bot_and_none_in_a_direct_message(page, 
 
 def test_reply_is_in_its_thread_and_commands_are_refused_there(page, bot):
     root = page.send_text("Prices?")["ts"]
-    page.do("say", channel="trading", text="@slackoms quote AAPL", thread_ts=root)
+    page.act("say", channel="trading", text="@slackoms quote AAPL", thread_ts=root)
     assert bot.wait_for(1)[-1].fields["event"]["thread_ts"] == root
-    refused = page.do("say", channel="trading", text="/trade", thread_ts=root)
+    refused = page.act("say", channel="trading", text="/trade", thread_ts=root)
     assert refused["error"] == "not_in_threads"
     assert page.messages()[1]["thread_ts"] == root
 

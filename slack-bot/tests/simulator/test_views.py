@@ -20,7 +20,7 @@ def test_form_opens_for_the_person_of_the_trigger(slack, page, trigger):
 
 
 def test_trigger_expires_after_three_seconds(slack, page, trigger):
-    page.rig("clock", advance_seconds=3.1)
+    page.control("clock", advance_seconds=3.1)
     assert get_error(slack.views_open, trigger_id=trigger, view=build_modal()) == "expired_trigger_id"
 
 
@@ -55,7 +55,7 @@ def test_update_needs_the_latest_hash(slack, trigger):
 
 def test_update_of_a_closed_view_is_not_found(slack, page, trigger):
     view = slack.views_open(trigger_id=trigger, view=build_modal())["view"]
-    page.do("close")
+    page.act("close")
     assert get_error(slack.views_update, view_id=view["id"], view=build_modal()) == "not_found"
 
 
@@ -72,7 +72,7 @@ def test_view_is_found_by_its_unique_external_id(slack, page, bot, trigger):
 def test_entries_survive_an_update_that_keeps_the_ids(slack, page, bot, trigger):
     fields = [build_field_block("symbol", TEXT), build_field_block("side", TEXT, dispatch_action=True)]
     view = slack.views_open(trigger_id=trigger, view=build_modal(*fields))["view"]
-    page.do("use", block_id="side", action_id="a", value="BUY", values={"symbol": {"a": "AAPL"}})
+    page.act("use", block_id="side", action_id="a", value="BUY", values={"symbol": {"a": "AAPL"}})
     redrawn = [
         build_field_block("symbol", TEXT | {"initial_value": "MSFT"}),
         build_field_block("other", TEXT | {"initial_value": "x"}),

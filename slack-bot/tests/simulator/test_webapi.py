@@ -93,7 +93,7 @@ def test_ephemeral_is_for_one_person(slack, page):
 
 
 def test_ephemeral_message_to_a_person_outside_the_channel_is_refused(slack, page):
-    page.rig("membership", channel="trading", user="ben", member=False)
+    page.control("membership", channel="trading", user="ben", member=False)
     assert (
         get_error(slack.chat_postEphemeral, channel=TRADING, user=BEN, text="psst") == "user_not_in_channel"
     )

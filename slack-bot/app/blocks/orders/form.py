@@ -104,14 +104,14 @@ def find_proposal(denial: Denial, draft: OrderDraft) -> tuple[str, str] | None:
         entry = next((name for name in (fields.LIMIT, fields.STOP) if name in prices), None)
         return (entry, format_plain(denial.nearest_price)) if entry else None
     if denial.largest_passing:
-        return fields.QUANTITY, format_plain(_round_like_asked(denial.largest_passing, draft.quantity))
+        return fields.QUANTITY, format_plain(_round_like_typed(denial.largest_passing, draft.quantity))
     return None
 
 
-def _round_like_asked(largest: Decimal, asked: str) -> Decimal:
-    """Return the largest quantity in whole units if whole units were asked for and at least one passes."""
+def _round_like_typed(largest: Decimal, typed: str) -> Decimal:
+    """Return the largest quantity, in whole units if whole units were typed and at least one passes."""
     whole = largest.to_integral_value(ROUND_DOWN)
-    return whole if whole and is_whole_text(asked) else largest
+    return whole if whole and is_whole_text(typed) else largest
 
 
 def get_shown_order_lines(view: Json) -> tuple[str, str]:

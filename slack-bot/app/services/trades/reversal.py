@@ -37,7 +37,7 @@ TOO_LATE = (
 def open_reversal_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
     """Open the form that asks for the reason, or notify the person why they cannot reverse the trade here."""
     button = ReversalContext.load(value)
-    refusal = find_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
+    refusal = find_reversal_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
     if refusal:
         services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(refusal))
         return
@@ -58,7 +58,7 @@ def open_form_again(services: Services, origin: Origin, value: str, _clicked: Cl
     open_form(services, origin, read_again_value(value))
 
 
-def find_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str:
+def find_reversal_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str:
     """Return why the person cannot reverse the trade. Empty if they can."""
     if origin.user != context.user:
         return NOT_AUTHOR.format(user=context.user) if context.user else TOO_LATE
@@ -71,7 +71,7 @@ def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> J
     The person and the minute are checked again, because the form may have been open for long.
     """
     context = ReversalContext.load(str(view.get("private_metadata", "")))
-    refusal = find_refusal(context, origin, datetime.fromtimestamp(time.time(), UTC))
+    refusal = find_reversal_refusal(context, origin, datetime.fromtimestamp(time.time(), UTC))
     if refusal:
         return {"response_action": "update", "view": build_reversal_form(context, refusal)}
     reason = get_entry(view["state"]["values"], REASON).strip()
