@@ -175,7 +175,7 @@ def _run_programs(
         _add_second_bot(programs, *second_bot)
     log: list[str] = []
     for program in programs:
-        program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
+        program.write_line = lambda name, line: log.append(f"{name:<9} | {line}")
     try:
         run.migrate_database(programs[0])
         for program in programs:

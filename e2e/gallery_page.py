@@ -123,7 +123,7 @@ def open_gallery(page: Page) -> Iterator[Gallery]:
     programs = run.list_programs(build_environment(), {}, ports)
     (simulator,) = (program for program in programs if program.name == "simulator")
     simulator.environment = {**simulator.environment, "BOT_URL": f"http://127.0.0.1:{bot.server_port}"}
-    simulator.tell = lambda _name, _line: None
+    simulator.write_line = lambda _name, _line: None
     try:
         simulator.start()
         run.wait_until_healthy([simulator])

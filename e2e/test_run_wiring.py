@@ -170,7 +170,7 @@ def test_pause_before_a_restart_grows_up_to_a_limit(tmp_path):
 
 
 def test_pause_is_reset_after_a_long_run(tmp_path):
-    program = Program("oms-api", [], tmp_path, {}, 1, deaths=5, started_at=100.0)
+    program = Program("oms-api", [], tmp_path, {}, 1, crash_count=5, started_at=100.0)
     assert program.schedule_restart(now=200.0) == 0.5
 
 
@@ -184,7 +184,7 @@ class FakeProgram(Program):
 
     @override
     def start(self):
-        self.deaths += 1
+        self.crash_count += 1
 
 
 def test_only_a_program_whose_files_changed_is_restarted(tmp_path):
@@ -194,16 +194,16 @@ def test_only_a_program_whose_files_changed_is_restarted(tmp_path):
         (tmp_path / program.name / "main.py").touch()
     watchers = {program.name: FileWatcher([tmp_path / program.name]) for program in programs}
     run.restart_changed(programs, watchers)
-    assert [program.deaths for program in programs] == [0, 0]
+    assert [program.crash_count for program in programs] == [0, 0]
     (tmp_path / "oms-api" / "main.py").write_text("changed")
     os.utime(tmp_path / "oms-api" / "main.py", (1, 1))
     (tmp_path / "slack-bot" / "__pycache__" / "main.py").touch()
     run.restart_changed(programs, watchers)
     run.restart_changed(programs, watchers)
-    assert [program.deaths for program in programs] == [1, 0]
+    assert [program.crash_count for program in programs] == [1, 0]
     (tmp_path / "slack-bot" / "main.py").unlink()
     run.restart_changed(programs, watchers)
-    assert [program.deaths for program in programs] == [1, 1]
+    assert [program.crash_count for program in programs] == [1, 1]
 
 
 def test_every_program_of_the_product_is_watched():

@@ -18,7 +18,7 @@ def restart_oms_afterwards(deployment):
     yield deployment
     oms = deployment.programs["oms-api"]
     oms.signal(signal.SIGCONT)
-    if oms.ended() is not None:
+    if oms.get_return_code() is not None:
         deployment.start_oms()
 
 
