@@ -11,11 +11,11 @@ from app.forms.price import resolve_gmv
 from app.forms.text import InvalidName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, MIN_AMOUNT, Draft, Side, Ticket
 
-State = Mapping[str, Any]
+FormState = Mapping[str, Any]
 T = TypeVar("T")
 
 
-def read_draft(state: State) -> Draft:
+def read_draft(state: FormState) -> Draft:
     """Return the entries of a view's `state.values` as texts, without validation."""
     portfolio = get_entry(state, fields.PORTFOLIO)
     marked = _read_option_text(state, fields.PORTFOLIO).startswith(fields.NEW_PORTFOLIO)
@@ -63,7 +63,7 @@ def parse_draft(draft: Draft) -> Ticket:
     return ticket
 
 
-def list_confirmed(state: State) -> list[str]:
+def list_confirmed(state: FormState) -> list[str]:
     """Return the ids of the questions whose checkbox is ticked."""
     block_ids = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
     return [block_id for block_id in block_ids if get_entry(state, block_id)]
@@ -132,19 +132,19 @@ def parse_side(text: str) -> Side:
         raise InvalidName("Choose buy or sell.") from None
 
 
-def get_entry(state: State, block_id: str) -> str:
+def get_entry(state: FormState, block_id: str) -> str:
     """Return the value of one input: typed text, or the value of the chosen option."""
     element = _read_element(state, block_id)
     chosen = element.get("selected_option") or next(iter(element.get("selected_options") or []), None)
     return str(chosen["value"] if chosen else element.get("value") or "")
 
 
-def _read_option_text(state: State, block_id: str) -> str:
+def _read_option_text(state: FormState, block_id: str) -> str:
     """Return the text of the chosen option."""
     chosen = _read_element(state, block_id).get("selected_option") or {}
     return str((chosen.get("text") or {}).get("text", ""))
 
 
-def _read_element(state: State, block_id: str) -> Mapping[str, Any]:
+def _read_element(state: FormState, block_id: str) -> Mapping[str, Any]:
     actions = state.get(block_id)
     return next(iter(actions.values())) if isinstance(actions, Mapping) and actions else {}

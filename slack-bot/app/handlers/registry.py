@@ -8,8 +8,8 @@ from typing import Any
 from slack_bolt import Ack, BoltContext
 
 Handler = Callable[[Ack, dict[str, Any], BoltContext], None]
-Register = Callable[[Handler], None]
-Constraint = str | re.Pattern[str] | Mapping[str, str]
+RegisterHandler = Callable[[Handler], None]
+ActionConstraint = str | re.Pattern[str] | Mapping[str, str]
 
 
 class RequestKind(StrEnum):
@@ -27,25 +27,26 @@ class HandlerRegistry:
 
     def __init__(self) -> None:
         self._handlers: dict[tuple[RequestKind, str], Handler] = {}
-        self._patterns: list[tuple[Constraint, Handler]] = []  # of actions, in the order of registration
+        # Of actions, in the order of registration
+        self._patterns: list[tuple[ActionConstraint, Handler]] = []
 
-    def command(self, name: str) -> Register:
+    def command(self, name: str) -> RegisterHandler:
         """Register the handler of a slash command."""
         return self._create_register(RequestKind.COMMAND, name)
 
-    def event(self, event_type: str) -> Register:
+    def event(self, event_type: str) -> RegisterHandler:
         """Register the handler of a type of events."""
         return self._create_register(RequestKind.EVENT, event_type)
 
-    def view(self, callback_id: str) -> Register:
+    def view(self, callback_id: str) -> RegisterHandler:
         """Register the handler of a submitted form."""
         return self._create_register(RequestKind.VIEW, callback_id)
 
-    def options(self, action_id: str) -> Register:
+    def options(self, action_id: str) -> RegisterHandler:
         """Register the handler that returns the options of a field."""
         return self._create_register(RequestKind.OPTIONS, action_id)
 
-    def action(self, constraint: Constraint) -> Register:
+    def action(self, constraint: ActionConstraint) -> RegisterHandler:
         """Register the handler of an element by its action id, by a pattern of it, or by both of its ids."""
         if isinstance(constraint, str):
             return self._create_register(RequestKind.ACTION, constraint)
@@ -68,7 +69,7 @@ class HandlerRegistry:
             return self._handlers.get((RequestKind.OPTIONS, _read_text(body, "action_id")))
         return self._find_action(body.get("actions")) if kind == RequestKind.ACTION else None
 
-    def _create_register(self, kind: RequestKind, name: str) -> Register:
+    def _create_register(self, kind: RequestKind, name: str) -> RegisterHandler:
         def register(handler: Handler) -> None:
             self._handlers[kind, name] = handler
 
@@ -91,7 +92,7 @@ def _read_text(part: Any, name: str) -> str:
     return str(part.get(name, "")) if isinstance(part, dict) else ""
 
 
-def _is_match(constraint: Constraint, action_id: str, block_id: str) -> bool:
+def _is_match(constraint: ActionConstraint, action_id: str, block_id: str) -> bool:
     if isinstance(constraint, re.Pattern):
         return constraint.search(action_id) is not None
     return isinstance(constraint, Mapping) and constraint == {"action_id": action_id, "block_id": block_id}

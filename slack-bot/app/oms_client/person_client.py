@@ -6,7 +6,7 @@ from app.errors import OutcomeUnknown
 from app.oms_client.client import OmsClient
 from app.oms_client.person import Person
 
-Params = dict[str, str]
+QueryParameters = dict[str, str]
 NO_CONTENT = 204
 
 
@@ -21,7 +21,7 @@ class PersonClient:
         self._person = person
         self._request_id = request_id
 
-    def _read_json(self, path: str, params: Params | None = None) -> Any:
+    def _read_json(self, path: str, params: QueryParameters | None = None) -> Any:
         """Return the JSON of a read. None if the OMS does not know what the path names."""
         return self._oms.read(
             self._person, f"/api/v1{path}", params or {}, request_id=self._request_id, absent=None

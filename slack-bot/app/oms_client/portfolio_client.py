@@ -29,7 +29,7 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences
 from app.forms.text_commands import TextCommand
-from app.oms_client.person_client import Params, PersonClient
+from app.oms_client.person_client import PersonClient, QueryParameters
 from app.oms_client.rows import (
     parse_approval_summaries,
     parse_preferences,
@@ -252,7 +252,7 @@ class PortfolioClient(PersonClient):
         self._write_json("POST", path, {"action": action, "reason": reason}, idempotency_key)
 
 
-def _drop_empty(**values: str) -> Params:
+def _drop_empty(**values: str) -> QueryParameters:
     """Return the values that are not empty."""
     return {name: value for name, value in values.items() if value}
 

@@ -21,7 +21,7 @@ from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
-Next = Callable[[], BoltResponse]
+NextMiddleware = Callable[[], BoltResponse]
 
 
 def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltResponse | None:
@@ -41,7 +41,7 @@ def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltRespon
 def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegistry) -> App:
     """Return the Bolt app that receives requests of Socket Mode, and those that belong to no workspace."""
 
-    def route(req: BoltRequest, next: Next) -> BoltResponse:
+    def route(req: BoltRequest, next: NextMiddleware) -> BoltResponse:
         return route_request(workspaces, req) or next()
 
     def authorize() -> AuthorizeResult:

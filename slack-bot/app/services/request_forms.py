@@ -61,7 +61,7 @@ NOTHING_TO_TEST = (
     "Name an installed one, such as `/desk backtest moving_average_cross`."
 )
 
-Build = Callable[[PortfolioClient], Json]
+LoadView = Callable[[PortfolioClient], Json]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def list_restricting(switches: list[KillSwitch]) -> list[KillSwitch]:
     return [switch for switch in switches if not switch.is_active and switch.scope != "strategy"]
 
 
-def _open_and_fill(services: Services, request: ViewRequest, build: Build) -> None:
+def _open_and_fill(services: Services, request: ViewRequest, build: LoadView) -> None:
     """Open a view at once, because the trigger is valid for only 3 seconds. Then fill it in."""
     origin = request.origin
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
@@ -162,7 +162,7 @@ def _open_and_fill(services: Services, request: ViewRequest, build: Build) -> No
         log.info("View not updated", extra=extra | {"fault": str(error)})
 
 
-def _build_view(services: Services, request: ViewRequest, opened: OpenedView, build: Build) -> Json:
+def _build_view(services: Services, request: ViewRequest, opened: OpenedView, build: LoadView) -> Json:
     origin = request.origin
     if opened.team not in ("", origin.person.team):
         return build_text_view(request.title, failure_messages.FOREIGN_PERSON)

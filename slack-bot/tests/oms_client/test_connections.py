@@ -87,9 +87,8 @@ def test_connection_that_the_server_closed_is_replaced(client, server):
 
 
 def test_request_is_never_sent_again(client, server, monkeypatch):
-    monkeypatch.setattr(
-        connections, "_is_closed_by_server", lambda _: False
-    )  # the server closes at this moment
+    # The server closes at this moment.
+    monkeypatch.setattr(connections, "_is_closed_by_server", lambda _: False)
     server.closes = True
     client.request("GET", "/x", seconds=10.0)
     for method in ("GET", "POST"):

@@ -141,12 +141,12 @@ def edit_order(workspace: PortfolioWorkspace) -> Reached:
     workspace.oms.orders.fill(order.id, "50", "410")
     refresh_order(services, order.id, "r")
 
-    def is_told() -> bool:
+    def is_shown() -> bool:
         refresh_open_orders(services)
         shown = store.find(order.id, MessageKind.ORDER)
         return shown is not None and not shown.is_open and bool(list_posts(workspace, "Filled 50 at"))
 
-    return is_told
+    return is_shown
 
 
 def request_approval(workspace: PortfolioWorkspace) -> Reached:

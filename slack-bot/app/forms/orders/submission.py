@@ -18,7 +18,7 @@ from app.forms.orders.ticket import (
     Trail,
     to_instant,
 )
-from app.forms.submission import FieldParser, State, get_entry, parse_side
+from app.forms.submission import FieldParser, FormState, get_entry, parse_side
 from app.forms.text import InvalidName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY
 
@@ -27,7 +27,7 @@ HIDEABLE = (fields.LIMIT, fields.STOP, fields.TRAIL, fields.EXPIRES)
 FIXED = (fields.TYPE, fields.SYMBOL, fields.SIDE, fields.PORTFOLIO)  # of an order that is changed
 
 
-def read_order_draft(state: State, context: OrderContext) -> OrderDraft:
+def read_order_draft(state: FormState, context: OrderContext) -> OrderDraft:
     """Return the entries of a view's `state.values` as texts, without validation.
 
     Entries that the form does not show are those that an earlier choice has hidden.
@@ -130,6 +130,6 @@ def _parse_moment(seconds: str) -> datetime:
     return moment
 
 
-def _read_moment(state: State, block_id: str) -> str:
+def _read_moment(state: FormState, block_id: str) -> str:
     element: Mapping[str, Any] = next(iter((state.get(block_id) or {}).values()), {})
     return str(element.get("selected_date_time") or "")
