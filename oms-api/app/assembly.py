@@ -55,8 +55,7 @@ from app.jobs.rules.schedule import JobReport
 from app.jobs.service import JobRunner
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import RecordedTrade
+from app.ledger.service.commands import LedgerCommand, RecordedTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService

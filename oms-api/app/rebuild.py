@@ -15,7 +15,7 @@ from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
 from app.ledger.queries.audit import book_keys
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.rebuilding import LedgerCorrupted, Rebuilt, read_ahead, rebuild_portfolio
+from app.ledger.service.rebuilding import LedgerCorrupted, RebuiltPortfolio, read_ahead, rebuild_portfolio
 from app.migrate import get_migration_url, is_current
 
 SCAN_SECONDS = 3600.0  # one response of the server may include a sort of a whole ledger
@@ -26,7 +26,7 @@ class CannotRebuild(Exception):
     """Raised when there is no database to rebuild yet."""
 
 
-def rebuild_book(engine: Engine, key: PortfolioKey) -> Rebuilt:
+def rebuild_book(engine: Engine, key: PortfolioKey) -> RebuiltPortfolio:
     """Rebuild one portfolio. Raises LedgerCorrupted."""
     with snapshot(engine, ALL_TENANTS) as connection:
         state = read_ahead(connection, key)
@@ -74,7 +74,7 @@ def main() -> int:
     return run_program(work, CannotRebuild, NoVisibleRows, message=message)
 
 
-def _format_lines(rebuilt: Rebuilt) -> list[str]:
+def _format_lines(rebuilt: RebuiltPortfolio) -> list[str]:
     return [
         f"{rebuilt.name!r}, {table_name}: {finding.field} was {finding.stored}, is {finding.expected}\n"
         for table_name, findings in rebuilt.differences

@@ -13,7 +13,7 @@ from app.calendars import queries
 from app.calendars.errors import DayNotSettable, SessionsUnknown
 from app.calendars.rules.calendars import Calendar, find_phase
 from app.calendars.rules.overrides import MAX_EXTENSION, CalendarOverride
-from app.calendars.rules.values import Clock, Day, MarketIdentifier, MarketSegment
+from app.calendars.rules.values import Day, MarketClock, MarketIdentifier, MarketSegment
 from app.calendars.sources import ReleasedCalendars
 
 
@@ -64,7 +64,7 @@ class Calendars(ReleasedCalendars):
         """Return a date that was set, with the sessions of the segment SHARES."""
         return self.get_calendar(market).list_days(day, day)[0]
 
-    def read_clock(self, market: MarketIdentifier, segment: MarketSegment, instant: datetime) -> Clock:
+    def read_clock(self, market: MarketIdentifier, segment: MarketSegment, instant: datetime) -> MarketClock:
         """Return the state of the market at the instant. Raises UnknownSegment."""
         calendar = self.get_calendar(market, segment)
         try:
@@ -72,7 +72,7 @@ class Calendars(ReleasedCalendars):
             is_open = phase is not None
         except SessionsUnknown:
             phase, is_open = None, None
-        return Clock(
+        return MarketClock(
             timestamp=instant,
             is_open=is_open,
             phase=None if phase is None else phase.name,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, case, insert, select, union, update
 
 from app.column_values import format_canonical
-from app.corporate_actions.rules.values import NamedPortfolio
+from app.corporate_actions.rules.values import AffectedPortfolio
 from app.ledger.models import CorporateAction, Portfolio, PositionRow
 from app.ledger.queries.corporate_actions import build_action
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
@@ -96,7 +96,7 @@ def mark_reversed(connection: Connection, action: CorporateActionTerms, at: date
     return connection.execute(standing.values(reversed_at=at, reversal_reason=reason)).rowcount == 1
 
 
-def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list[NamedPortfolio]:
+def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list[AffectedPortfolio]:
     """Return the portfolios with a position, flat or not, or an open order in the symbol, by name."""
     holding_portfolios = select(PositionRow.portfolio_id).where(
         PositionRow.tenant_id == tenant_id, PositionRow.symbol == symbol
@@ -112,7 +112,7 @@ def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list
         )
         .order_by(Portfolio.name_key)
     )
-    return [NamedPortfolio._make(row) for row in connection.execute(statement)]
+    return [AffectedPortfolio._make(row) for row in connection.execute(statement)]
 
 
 def list_products(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> list[str]:

@@ -33,7 +33,7 @@ from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
 
-Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
+CorporateActionManager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
 ActionId = Annotated[str, Path(description="ID of the action", json_schema_extra={"maxLength": 32})]
 
 router = APIRouter(tags=["corporate actions"])
@@ -46,7 +46,7 @@ EXAMPLE = {
     "ex_date": "2026-11-23",
     "reason": "Announced on 2026-10-30",
 }
-Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn, EXAMPLE))]
+CorporateActionBody = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn, EXAMPLE))]
 ReversalBody = Annotated[ReversalIn, Depends(json_body(ReversalIn, {"reason": "Wrong ratio"}))]
 
 
@@ -56,7 +56,11 @@ ReversalBody = Annotated[ReversalIn, Depends(json_body(ReversalIn, {"reason": "W
     **document_responses(200, CorporateActionPreviewOut, 409),
 )
 async def preview(
-    caller: Manager, body: Body, readers: ReadersDep, market: MarketDep, now: ClockDep
+    caller: CorporateActionManager,
+    body: CorporateActionBody,
+    readers: ReadersDep,
+    market: MarketDep,
+    now: ClockDep,
 ) -> Response:
     """Compute the changes of positions, cash and open orders without recording anything."""
     draft, at = body.to_draft(), now()
@@ -75,7 +79,8 @@ async def preview(
     **document_responses(201, CorporateActionOut, 409),
 )
 async def create(
-    caller: Manager, body: Body, change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep,
+    caller: CorporateActionManager, body: CorporateActionBody, change_requests: ChangeRequestsDep,
+    corporate_actions: CorporateActionsDep,
     readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
@@ -136,8 +141,9 @@ async def get_corporate_action(
     **document_responses(200, CorporateActionOut, 404, 409),
 )
 async def reverse(
-    caller: Manager, action_id: ActionId, body: ReversalBody, change_requests: ChangeRequestsDep,
-    corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
+    caller: CorporateActionManager, action_id: ActionId, body: ReversalBody,
+    change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep, readers: ReadersDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 

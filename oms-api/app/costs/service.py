@@ -11,7 +11,7 @@ from app.costs.rules.rates import Rate, RateTable, parse_rates
 from app.costs.rules.values import ChargedExecution, Charges, ChargeTotals, OrderTerms
 
 
-class Estimate(NamedTuple):
+class CostEstimate(NamedTuple):
     """The charges of an order filled by one execution, the first of its day.
 
     `dp_charge` is charged separately, once per scrip and day. It is None if the rate of that date is unknown.
@@ -33,11 +33,11 @@ def load_rates() -> RateTable:
     return RateTable(read_rates())
 
 
-def estimate_charges(order: OrderTerms, execution: ChargedExecution, table: RateTable) -> Estimate:
+def estimate_charges(order: OrderTerms, execution: ChargedExecution, table: RateTable) -> CostEstimate:
     """Return the charges of the order. Raises RateUnknown if the table begins after the order's day."""
     rates = find_rates(order, table)
     charges = compute_fill_charges(order, ChargeTotals(), execution, table).charges
-    return Estimate(charges, _find_dp_charge(order, table), tuple(rates.values()))
+    return CostEstimate(charges, _find_dp_charge(order, table), tuple(rates.values()))
 
 
 def _find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:

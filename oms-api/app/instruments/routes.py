@@ -25,7 +25,7 @@ from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 
-Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
+InstrumentLister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 
 router = APIRouter(tags=["instruments"])
 
@@ -87,7 +87,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
     **document_responses(200, InstrumentOut, 404, 409),
 )
 async def put_instrument(
-    caller: Lister, symbol: Annotated[Symbol, Path()],
+    caller: InstrumentLister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn, EXAMPLE))], changes: ChangesDep,
     find_currencies: CurrenciesInUseDep, is_in_use: IsSymbolInUseDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip

@@ -173,5 +173,5 @@ def test_books_with_interest_are_verified(serve, database_url):
             book_carry(service, CLOSE + day * DAY)
         assert len(list_carry_movements(api)) == 4
     engine = connect_engine(database_url)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     engine.dispose()

@@ -52,10 +52,10 @@ def test_randomly_corrupted_projections_are_restored(engine, seed):
     record_history(engine, seed, batches=3)
     whole = read_projections(engine)
     corrupt_projections(engine, random.Random(seed))
-    assert not verify_database(engine).clean
+    assert not verify_database(engine).is_clean
     assert command.rebuild_all(engine) == command.REBUILT
     assert read_projections(engine) == whole
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 def test_rebuild_reports_differences_and_none_the_second_time(engine, capsys):
@@ -102,7 +102,7 @@ def test_rebuild_is_safe_while_trades_are_recorded(engine, database_url):
     trader.join()
     patient.dispose()
     assert not failures
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 def test_tampered_ledger_is_skipped_and_the_others_are_rebuilt(engine, capsys):

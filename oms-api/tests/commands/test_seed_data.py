@@ -39,7 +39,7 @@ def test_seed_creates_portfolios_users_and_trades(configured_database, engine, c
     assert len(rows) > 300
     assert {row.user_id for row in rows if row.kind == "trade"} == set(command.PEOPLE)
     assert [row.kind for row in rows].count("reversal") == 1
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 @pytest.mark.any_database
@@ -64,7 +64,7 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
     assert kinds >= {"deposit", "withdrawal", "interest", "dividend", "withholding"}
     assert ledger_kinds >= {"trade", "split"}
     assert min(closes[name] for name in (seed_month.US, seed_month.INDIA)) >= 18
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     assert seed_month.seed_month(engine, settings, NOON) == 0
 
 
@@ -105,7 +105,7 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
     )
     assert ["MAX_ORDER_QUANTITY" in row.denial for row in rows if row.denial] == [True]
     assert (limits, instruments) == (4, 12)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 @pytest.mark.any_database

@@ -61,8 +61,8 @@ def get_position(api, symbol="AAPL", name="Growth"):
 
 
 def assert_verified(api):
-    verdict = verify_database(api.service.engine)
-    assert verdict.clean, verdict.reported
+    result = verify_database(api.service.engine)
+    assert result.is_clean, result.reported
 
 
 @dataclass

@@ -26,7 +26,7 @@ _TERMS = (
 )  # fmt: skip
 
 
-class Draft(NamedTuple):
+class ActionDraft(NamedTuple):
     """The requested terms of an action, without its id. The fields are those of `CorporateActionTerms`."""
 
     kind: ActionKind
@@ -61,12 +61,12 @@ class Draft(NamedTuple):
         )
 
 
-def list_term_errors(draft: Draft) -> list[FieldError]:
+def list_term_errors(draft: ActionDraft) -> list[FieldError]:
     """Return the errors in the terms of an action of that kind."""
     return [FieldError(field, message, "corporate_action") for field, message in _find_errors(draft)]
 
 
-def _find_errors(draft: Draft) -> Iterator[tuple[str, str]]:
+def _find_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
     required, optional = _REQUIRED[draft.kind], _OPTIONAL[draft.kind]
     for name in _TERMS:
         is_given = getattr(draft, name) is not None
@@ -77,7 +77,7 @@ def _find_errors(draft: Draft) -> Iterator[tuple[str, str]]:
     yield from _find_value_errors(draft)
 
 
-def _find_value_errors(draft: Draft) -> Iterator[tuple[str, str]]:
+def _find_value_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
     if draft.new_units is not None and draft.new_units == draft.old_units:
         yield "new_units", "Must differ from `old_units`."
     if draft.new_symbol == draft.symbol:

@@ -14,13 +14,14 @@ from app.corporate_actions.errors import (
     NoSuchCorporateAction,
 )
 from app.corporate_actions.queries import ActionRecord
-from app.corporate_actions.rules.terms import Draft, list_term_errors
-from app.corporate_actions.service.preview import Rates, preview_action
+from app.corporate_actions.rules.terms import ActionDraft, list_term_errors
+from app.corporate_actions.service.preview import preview_action
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import CorporateActionTerms
+from app.ledger.service.batch import RateLookup
 from app.money import format_optional_fixed
 from app.timestamps import format_timestamp
 
@@ -29,7 +30,7 @@ BOOKED_BY = "corporate action"
 
 
 def build_action(
-    connection: Connection, tenant_id: int, draft: Draft, action_id: str = ""
+    connection: Connection, tenant_id: int, draft: ActionDraft, action_id: str = ""
 ) -> CorporateActionTerms:
     """Return the action that a request describes. Raises InvalidCorporateAction."""
     current_draft = draft._replace(
@@ -46,7 +47,7 @@ def build_action(
 
 
 def create_action(
-    connection: Connection, request: ChangeRequest, draft: Draft, rates: Rates, now: datetime
+    connection: Connection, request: ChangeRequest, draft: ActionDraft, rates: RateLookup, now: datetime
 ) -> ChangeResult:
     """Record an action. Nothing is booked yet.
 

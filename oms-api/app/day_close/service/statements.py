@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.day_close import queries
 from app.day_close.errors import NoSuchDayClose
 from app.day_close.queries import StatementTrade
-from app.day_close.rules.statements import Cell, DayStatement, StatementRows, build_statement
+from app.day_close.rules.statements import DayStatement, StatementCell, StatementRows, build_statement
 from app.day_close.rules.values import DayFigures, SignedDay
 from app.identity.rules.access import Caller
 from app.ledger.queries.cash import list_cash_movements
@@ -68,7 +68,7 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
     )
 
 
-def _format_trade(trade: StatementTrade, base: str) -> list[Cell]:
+def _format_trade(trade: StatementTrade, base: str) -> list[StatementCell]:
     return [
         trade.created_at, trade.trade_id, trade.kind, trade.side, trade.symbol,
         shorten_quantity(trade.quantity), shorten_amount(trade.price), trade.currency or base,
@@ -76,12 +76,12 @@ def _format_trade(trade: StatementTrade, base: str) -> list[Cell]:
     ]  # fmt: skip
 
 
-def _format_movement(row: CashRow) -> list[Cell]:
+def _format_movement(row: CashRow) -> list[StatementCell]:
     amounts = map(shorten_amount, (row.amount, row.balance_after))
     return [row.created_at, row.kind, *amounts, row.symbol, row.reason]
 
 
-def _format_position(holding: Holding, base: str) -> list[Cell]:
+def _format_position(holding: Holding, base: str) -> list[StatementCell]:
     local = shorten_amount(holding.cost if holding.local_cost is None else holding.local_cost)
     quantity, cost = shorten_quantity(holding.quantity), shorten_amount(holding.cost)
     return [holding.symbol, holding.product, quantity, cost, holding.currency or base, local]

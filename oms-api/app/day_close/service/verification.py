@@ -1,18 +1,16 @@
 """Verify day closes: their rows against their digest, the audit log and their events."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
+from app.audit.rules.entries import AuditValues
 from app.day_close import queries
 from app.day_close.rules.values import build_closed_values, compute_digest
 from app.day_close.service.signing import CLOSED
 from app.risk.queries.audit import list_risk_events
-
-AuditValues = dict[str, Any]
 
 
 def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:

@@ -17,7 +17,7 @@ from app.exports.rules.tables import select_values
 from app.exports.service.charges import build_charges
 from app.exports.service.pages import ExportContext, LinesPage, Page, Source
 from app.exports.service.risk import build_risk
-from app.ledger.queries.cash import CashPosition
+from app.ledger.queries.cash import CashCursor
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
 from app.ledger.routes.marked_positions import serialize_held_position
@@ -112,9 +112,7 @@ def build_cash(context: ExportContext) -> Source:
     """Return the export of cash movements, portfolio by portfolio, newest first."""
     filters, reader = context.filters, context.cash_reader
 
-    def read_page(
-        connection: Connection, position: tuple[str, CashPosition | None] | None, limit: int
-    ) -> Page:
+    def read_page(connection: Connection, position: tuple[str, CashCursor | None] | None, limit: int) -> Page:
         """Read rows of one portfolio. The position is its name key and the last row seen."""
         after, before = (None, None) if position is None else position
         book = _find_next_book(connection, filters, after, is_same=before is not None)

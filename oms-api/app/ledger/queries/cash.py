@@ -31,7 +31,7 @@ _TRADE_COLUMNS = (
 )
 
 
-class CashPosition(NamedTuple):
+class CashCursor(NamedTuple):
     """The place of a row among the cash rows of its portfolio.
 
     A trade has the cash sequence 0, so that it precedes the movements that were booked after it.
@@ -88,7 +88,7 @@ def list_movements_between(
 
 
 def list_movements_before(
-    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashCursor | None, limit: int
 ) -> list[CashRow]:
     """Return the newest cash movements of a portfolio, newest first; `before` is the last row seen."""
     statement = (
@@ -107,7 +107,7 @@ def list_movements_before(
 
 
 def list_trades_before(
-    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashCursor | None, limit: int
 ) -> list[TradeCash]:
     """Return the cash of a portfolio's newest trades, newest first; `before` is the last row seen."""
     statement = (

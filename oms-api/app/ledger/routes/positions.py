@@ -40,7 +40,7 @@ register_url_convertor("position_symbol", _PositionSymbolConvertor())
 _LISTED = "positions"
 _SEPARATOR = "\n"  # between the parts of a cursor; no name, symbol or product contains it
 PositionSide = Annotated[Literal["long", "short"], BeforeValidator(to_lower_case)]
-Product = Annotated[str, BeforeValidator(to_upper_case), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
+ProductFilter = Annotated[str, BeforeValidator(to_upper_case), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
 
 
 class PositionsQuery(RequestModel):
@@ -48,7 +48,7 @@ class PositionsQuery(RequestModel):
 
     portfolio: SearchText | None = None
     symbol: Symbol | None = None
-    product: Product | None = None
+    product: ProductFilter | None = None
     side: PositionSide | None = None
     include_closed: bool = Field(
         False, description="`true`: include closed positions, which keep their realized P&L"
@@ -66,7 +66,7 @@ class PositionsQuery(RequestModel):
 class ProductQuery(RequestModel):
     """The product of a position."""
 
-    product: Product | None = None
+    product: ProductFilter | None = None
 
 
 @router.get("/positions", summary="List positions", **document_responses(200, list[HeldPositionOut]))

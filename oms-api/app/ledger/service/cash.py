@@ -12,7 +12,7 @@ from app.ids import SortableIds
 from app.ledger.errors import InvalidCashMovement, NoSuchPortfolio, NotEnoughCash
 from app.ledger.queries import books as book_queries
 from app.ledger.queries import cash as queries
-from app.ledger.queries.cash import CashPosition, TradeCash
+from app.ledger.queries.cash import CashCursor, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, sign_amount
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.ledger.service.batch import LedgerBatch
@@ -53,7 +53,7 @@ class CashMove(NamedTuple):
 class CashListItem(NamedTuple):
     """A row of a cash statement: a movement or a trade. The opening cash is neither."""
 
-    position: CashPosition
+    position: CashCursor
     movement: CashRow | None = None
     trade: TradeCash | None = None
 
@@ -96,7 +96,7 @@ def move_cash(
 
 
 def list_cash(
-    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashCursor | None, limit: int
 ) -> list[CashListItem]:
     """Return the newest cash rows of a portfolio, newest first; the opening cash is the last.
 
@@ -106,11 +106,11 @@ def list_cash(
     movements = queries.list_movements_before(connection, *portfolio, before, limit)
     trades = queries.list_trades_before(connection, *portfolio, before, limit)
     cash_list_items = [
-        CashListItem(CashPosition(row.trade_sequence, row.sequence), movement=row) for row in movements
+        CashListItem(CashCursor(row.trade_sequence, row.sequence), movement=row) for row in movements
     ]
-    cash_list_items += [CashListItem(CashPosition(row.sequence, 0), trade=row) for row in trades]
-    if before != CashPosition(0, 0):
-        cash_list_items.append(CashListItem(CashPosition(0, 0)))
+    cash_list_items += [CashListItem(CashCursor(row.sequence, 0), trade=row) for row in trades]
+    if before != CashCursor(0, 0):
+        cash_list_items.append(CashListItem(CashCursor(0, 0)))
     return sorted(cash_list_items, key=lambda item: item.position, reverse=True)[:limit]
 
 

@@ -10,7 +10,7 @@ from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading
-from app.ledger.queries.cash import CashPosition, TradeCash, find_portfolio_creation, find_portfolio_names
+from app.ledger.queries.cash import CashCursor, TradeCash, find_portfolio_creation, find_portfolio_names
 from app.ledger.queries.reading import PortfolioSummary
 from app.ledger.service.cash import list_cash, serialize_movement
 from app.ledger.service.cash_figures import CashFigures, CashReader
@@ -25,14 +25,14 @@ class CashStatement(NamedTuple):
 
     book: PortfolioSummary
     figures: CashFigures
-    rows: list[tuple[CashPosition, dict[str, Any]]]
+    rows: list[tuple[CashCursor, dict[str, Any]]]
 
 
 def read_cash_statement(
     connection: Connection,
     caller: Caller,
     name: str,
-    page: tuple[CashPosition | None, int],
+    page: tuple[CashCursor | None, int],
     reader: CashReader,
     at: datetime,
 ) -> CashStatement:
@@ -55,10 +55,10 @@ def list_cash_rows(
     connection: Connection,
     caller: Caller,
     book: PortfolioSummary,
-    page: tuple[CashPosition | None, int],
+    page: tuple[CashCursor | None, int],
     settlements: Settlements,
     at: datetime,
-) -> list[tuple[CashPosition, dict[str, Any]]]:
+) -> list[tuple[CashCursor, dict[str, Any]]]:
     """Return a page of a portfolio's rows as responses, newest first, each with its position."""
     tenant_id = caller.tenant_id
     items = list_cash(connection, tenant_id, book.id, *page)

@@ -33,7 +33,7 @@ from app.ledger.rules.corporate_actions import (
 from app.ledger.rules.keys import PositionKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
-from app.ledger.service.portfolio_state import CashEntry, Entry, PortfolioState, build_trade_entry
+from app.ledger.service.portfolio_state import CashEntry, LedgerEntry, PortfolioState, build_trade_entry
 from app.ledger.service.reversals import build_reversal_entry, restate_price
 from app.money import ZERO, divide, format_fixed, shorten_quantity
 from app.timestamps import BEFORE_ALL
@@ -60,7 +60,7 @@ class ActionInputs(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
+class ActionBooking:
     """An action to book or to reverse in one portfolio. `find_rate` is only needed to book."""
 
     batch: LedgerBatch
@@ -101,7 +101,7 @@ def get_sequences(portfolio: PortfolioState) -> tuple[int, int]:
     return portfolio.last_sequence, portfolio.cash_sequence
 
 
-def book_action(booking: Booking) -> list[TradeRow]:
+def book_action(booking: ActionBooking) -> list[TradeRow]:
     """Book an action that has taken effect, and return its ledger rows. A repeat books nothing.
 
     Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and AmountTooLarge.
@@ -117,7 +117,7 @@ def book_action(booking: Booking) -> list[TradeRow]:
     return [row for key in keys for row in book(booking, key)]
 
 
-def reverse_action(booking: Booking) -> list[TradeRow]:
+def reverse_action(booking: ActionBooking) -> list[TradeRow]:
     """Reverse the rows that the action booked in a portfolio, the newest first, and return the reversals.
 
     Raises BeforeCorporateAction if another action acted on one of these rows, MixesCurrencies and
@@ -137,7 +137,7 @@ def reverse_action(booking: Booking) -> list[TradeRow]:
     return reversals
 
 
-def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> Entry:
+def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> LedgerEntry:
     reason = f"Reversed corporate action {action.id}"
     if row.kind != SPLIT:
         return build_reversal_entry(row, reason)
@@ -145,7 +145,7 @@ def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> Entry:
     return build_reversal_entry(row, reason, restate_price(Decimal(row.price), old_units, new_units))
 
 
-def _reverse_movements(booking: Booking) -> None:
+def _reverse_movements(booking: ActionBooking) -> None:
     sums: dict[CashKind, Decimal] = {}
     for row in booking.inputs.movements:
         kind = CashKind(row.kind)
@@ -154,7 +154,7 @@ def _reverse_movements(booking: Booking) -> None:
     _append_movements(booking, amounts, f"Reversed corporate action {booking.action.id}")
 
 
-def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason: str) -> None:
+def _append_movements(booking: ActionBooking, amounts: dict[CashKind, Decimal], reason: str) -> None:
     action = booking.action
     origin = booking.origin._replace(idempotency_key=f"{KEY_PREFIX}{action.id}")
     for kind, amount in amounts.items():
@@ -163,7 +163,7 @@ def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason
             booking.batch.append_cash(booking.portfolio, origin, entry)
 
 
-def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
+def _book_split(booking: ActionBooking, key: PositionKey) -> list[TradeRow]:
     action, steps = booking.action, booking.list_steps(key)
     require_symbol(action, steps, booking.portfolio.name)
     position = replay_before(steps, action.effective_at)
@@ -196,7 +196,7 @@ def _build_fraction_entry(
     position: Position,
     fraction: Decimal,
     rate: Decimal | None,
-) -> tuple[Fill, Entry]:
+) -> tuple[Fill, LedgerEntry]:
     """Return the fill and the entry of the cash in lieu of a fraction: a trade without charges."""
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
     price, gmv = compute_fraction_price(action, position, quantity)
@@ -207,7 +207,7 @@ def _build_fraction_entry(
     )
 
 
-def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
+def _book_symbol_change(booking: ActionBooking, key: PositionKey) -> list[TradeRow]:
     action, at, steps = booking.action, booking.action.effective_at, booking.list_steps(key)
     position = replay_before(steps, at)
     if not position.quantity:
@@ -237,7 +237,7 @@ def require_no_later_fill(action: CorporateActionTerms, steps: list[Step], portf
         raise TradedAfterSymbolChange(action.symbol, portfolio_name)
 
 
-def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
+def _book_dividend(booking: ActionBooking, keys: list[PositionKey]) -> None:
     action, base = booking.action, booking.portfolio.base_currency
     currency, at = action.currency or base, action.effective_at
     quantities = [replay_to_close(booking.list_steps(key), at).quantity for key in keys]
@@ -266,9 +266,9 @@ def _build_entry(
     price: Decimal,
     gmv: Decimal,
     fx_rate: Decimal | None,
-) -> Entry:
+) -> LedgerEntry:
     """Return the entry of a row that moves no cash. `position` is the one before the action."""
-    return Entry(
+    return LedgerEntry(
         kind=SPLIT if action.kind is ActionKind.SPLIT else TRANSFER,
         symbol=key.symbol,
         product=key.product,
@@ -288,7 +288,9 @@ def _build_entry(
     )
 
 
-def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, part: str = "") -> TradeRow:
+def _append(
+    booking: ActionBooking, key: PositionKey, entry: LedgerEntry, after: Position, part: str = ""
+) -> TradeRow:
     """Append a row under a separate key."""
     action_id = booking.action.id
     origin = booking.origin._replace(
@@ -298,7 +300,9 @@ def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, p
     return booking.batch.append(booking.portfolio, origin, entry, after)
 
 
-def _find_price(booking: Booking, key: PositionKey, position: Position) -> tuple[Decimal, Decimal | None]:
+def _find_price(
+    booking: ActionBooking, key: PositionKey, position: Position
+) -> tuple[Decimal, Decimal | None]:
     """Return the last price of the position and the rate of its cost, None in the portfolio's currency."""
     price, last_rate = booking.inputs.last_prices[key]
     if position.currency is None:

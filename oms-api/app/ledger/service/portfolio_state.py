@@ -76,7 +76,7 @@ class PortfolioState:
         )
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """The values of a ledger row that do not come from its portfolio's state. Amounts are decimals.
 
     `price` and `gmv` are in `currency` (None: the portfolio's own), `fx_rate` is the price of one unit of it.
@@ -116,12 +116,12 @@ def build_trade_entry(
     rate: Decimal | None,
     charges: BookedCharges = NO_CHARGES,
     **fields: Any,
-) -> Entry:
+) -> LedgerEntry:
     """Return the entry of a trade. `price` is in the currency of the fill, and `rate` converts it.
 
     `fields` are further fields of the entry.
     """
-    return Entry(
+    return LedgerEntry(
         kind="trade",
         symbol=symbol,
         product=product,
@@ -163,7 +163,7 @@ class ReversalInputs(NamedTuple):
     later_action: TradeRow | None
 
 
-Held = dict[PositionKey, Position]
+PositionsByKey = dict[PositionKey, Position]
 
 
 def build_portfolio(
@@ -217,7 +217,12 @@ def build_portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | 
 
 
 def build_trade_row(
-    state: PortfolioState, origin: Origin, at: Timestamp, entry: Entry, before: Position, after: Position
+    state: PortfolioState,
+    origin: Origin,
+    at: Timestamp,
+    entry: LedgerEntry,
+    before: Position,
+    after: Position,
 ) -> TradeRow:
     """Return the row of a trade, which continues the hash chain of its portfolio."""
     fields = (
@@ -266,7 +271,7 @@ _NOT_LOCAL = (None, None, None, None)
 
 
 def _build_local_amounts(
-    entry: Entry, fx_rate: Decimal, before: Position, after: Position
+    entry: LedgerEntry, fx_rate: Decimal, before: Position, after: Position
 ) -> tuple[str | None, ...]:
     delta = after.local_cost - before.local_cost
     return (entry.currency, format_fixed(fx_rate), format_fixed(delta), format_fixed(after.local_cost))

@@ -15,8 +15,8 @@ from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.equity import compute_rate_of_cost
 from app.ledger.rules.marks import (
-    NO_EXITS,
-    Exits,
+    NO_EXIT_PRICES,
+    ExitPrices,
     HeldPosition,
     Mark,
     MarkedPosition,
@@ -121,7 +121,7 @@ def _find_rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Deci
     return compute_rate_of_cost(held_position.cost, held_position.local_cost) if rate is None else rate
 
 
-ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[PositionNameKey, Exits]]
+ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[PositionNameKey, ExitPrices]]
 
 
 def add_exit_prices(
@@ -133,6 +133,6 @@ def add_exit_prices(
     ]
     exits = read(connection, tenant_id, held_positions) if held_positions else {}
     return [
-        marked_position._replace(exits=exits.get(marked_position.holding.name_key, NO_EXITS))
+        marked_position._replace(exits=exits.get(marked_position.holding.name_key, NO_EXIT_PRICES))
         for marked_position in marked_positions
     ]

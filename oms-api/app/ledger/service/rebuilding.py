@@ -38,13 +38,13 @@ from app.ledger.service.verification import (
 class LedgerCorrupted(Exception):
     """Raised when the ledger itself does not verify. Nothing is rebuilt from it."""
 
-    def __init__(self, lie: Discrepancy) -> None:
-        super().__init__(f"the ledger lies at {lie.place}")
-        self.lie = lie
+    def __init__(self, discrepancy: Discrepancy) -> None:
+        super().__init__(f"the ledger lies at {discrepancy.location}")
+        self.discrepancy = discrepancy
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuiltPortfolio:
     """A rebuilt portfolio and the differences that were repaired: (portfolio or position, its findings)."""
 
     name: str
@@ -60,7 +60,7 @@ def read_ahead(connection: Connection, key: PortfolioKey) -> LedgerState:
     return state
 
 
-def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerState) -> Rebuilt:
+def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerState) -> RebuiltPortfolio:
     """Lock the portfolio, read its ledger from `state` on, and correct different values.
 
     Raises LedgerCorrupted.
@@ -79,7 +79,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     if differences:
         _write(connection, build_projection(portfolio, state), holdings, expected)
     execute_writes(connection, queries.update_stamps([(create_stamp(), *key)]))
-    return Rebuilt(portfolio.name, state.sequence, tuple(differences))
+    return RebuiltPortfolio(portfolio.name, state.sequence, tuple(differences))
 
 
 def _apply_later_rows(

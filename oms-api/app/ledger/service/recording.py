@@ -30,9 +30,9 @@ from app.ledger.rules.accounting import Position, apply_fill, build_fill, comput
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service.batch import LedgerBatch, Rates, find_no_rate
+from app.ledger.service.batch import LedgerBatch, RateLookup, find_no_rate
 from app.ledger.service.command_loading import build_request_key, load_commands
-from app.ledger.service.commands import Command, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.commands import LedgerCommand, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.ledger_cache import LedgerCache
 from app.ledger.service.portfolio_state import PortfolioState, build_trade_entry
@@ -48,7 +48,7 @@ class LedgerBatchHandler:
     """Handler of group commit for the ledger. One instance belongs to one writer thread."""
 
     def __init__(
-        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: Rates = find_no_rate
+        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: RateLookup = find_no_rate
     ) -> None:
         self._ids = ids or SortableIds()
         self._rates = rates
@@ -57,7 +57,7 @@ class LedgerBatchHandler:
         self._cache = LedgerCache()
 
     def handle(
-        self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
+        self, connection: Connection, commands: Sequence[LedgerCommand], _: Retained | None = None
     ) -> BatchResult[RecordedTrade]:
         """Record and reverse trades in order; see `group_commit.Handler`."""
         try:
@@ -70,7 +70,7 @@ class LedgerBatchHandler:
     def load(
         self,
         connection: Connection,
-        commands: Sequence[Command],
+        commands: Sequence[LedgerCommand],
         names: Iterable[PortfolioNameKey] = (),
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
@@ -87,7 +87,7 @@ class LedgerBatchHandler:
         self._cache.clear()
 
 
-def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[RecordedTrade]:
+def record_all(batch: LedgerBatch, commands: Sequence[LedgerCommand]) -> BatchResult[RecordedTrade]:
     """Record and reverse the trades of a loaded batch in order, and write them."""
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
@@ -118,7 +118,7 @@ def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     return None
 
 
-def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsError:
+def record_command(batch: LedgerBatch, command: LedgerCommand) -> RecordedTrade | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
@@ -141,7 +141,9 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
     return recorded_trade
 
 
-def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> RecordedTrade | None:
+def _find_repeated(
+    batch: LedgerBatch, command: LedgerCommand, key: RequestKey | None
+) -> RecordedTrade | None:
     rows = batch.rows_by_request_key.get(key, []) if key else []
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
@@ -154,7 +156,7 @@ def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None)
     return RecordedTrade(oldest, portfolio.name, replayed=True)
 
 
-def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
+def _can_see(batch: LedgerBatch, command: LedgerCommand, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
     names = command.origin.portfolios
     return names is None or batch.get_portfolio(row.portfolio_key).name_key in names

@@ -20,7 +20,7 @@ from app.ledger.rules.tickets import (
     find_execution_time_errors,
     find_trade_errors,
 )
-from app.ledger.service.commands import Command, Origin, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
 from app.money import format_fixed
 from app.text import name_key
 from app.timestamps import format_timestamp
@@ -32,7 +32,7 @@ NO_PRODUCT = ""
 class TradeService:
     """Accepts reports and reversals of trades. One instance serves a process."""
 
-    writer: "GroupCommit[Command, RecordedTrade]"
+    writer: "GroupCommit[LedgerCommand, RecordedTrade]"
     limits: TradeLimits
     now: Now
 
@@ -40,7 +40,7 @@ class TradeService:
         """Queue a trade. The future resolves once it is committed."""
         return self.writer.submit(command)
 
-    async def record_all(self, commands: Sequence[Command]) -> list[RecordedTrade | OmsError]:
+    async def record_all(self, commands: Sequence[LedgerCommand]) -> list[RecordedTrade | OmsError]:
         """Record many trades in order. A refused one returns its error."""
         return [await _await_outcome(future) for future in self.writer.submit_all(commands)]
 

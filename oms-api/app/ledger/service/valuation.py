@@ -27,7 +27,7 @@ from app.money import ZERO
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 # Returns, by portfolio id, the equity at the last close of its P&L day. Those without a close have none.
-BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, Baseline]]
+EquityBaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, Baseline]]
 QuoteReader = Callable[[Connection, Sequence[InstrumentKey], datetime], Mapping[InstrumentKey, Quote]]
 
 
@@ -35,7 +35,7 @@ class Valuer(NamedTuple):
     """The sources of a valuation: quotes, and the equity at the last close."""
 
     read_quotes: QuoteReader
-    read_baselines: BaselineReader
+    read_baselines: EquityBaselineReader
 
 
 def value_statements(

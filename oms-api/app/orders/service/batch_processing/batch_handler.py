@@ -13,8 +13,7 @@ from app.group_commit import BatchResult, CommitCheck, Retained
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service import recording
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import RecordedTrade
+from app.ledger.service.commands import LedgerCommand, RecordedTrade
 from app.ledger.service.recording import LedgerBatchHandler, record_all
 from app.market_data.queries import build_quote_writes, find_quotes
 from app.market_data.rules.values import Quote
