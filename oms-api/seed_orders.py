@@ -213,7 +213,7 @@ def _set_missing_terms(engine: Engine, now: datetime) -> int:
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [FIRST_TENANT])
         keys = [InstrumentKey(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
-        terms_by_key = instruments.find_instruments(connection, keys)
+        terms_by_key = instruments.load_instruments(connection, keys)
         missing = [
             instrument
             for key, instrument in zip(keys, INSTRUMENTS, strict=True)

@@ -333,7 +333,7 @@ def test_unexpected_error_shows_only_its_request_id(serve, monkeypatch, asked):
         def explode(*_):
             raise RuntimeError("canary-in-the-traceback")
 
-        for reading in ("get_statement", "get_statements"):
+        for reading in ("load_statement", "load_statements"):
             monkeypatch.setattr(f"app.ledger.service.reading.{reading}", explode)
         response = api.get(f"/portfolio/x{asked}")
         assert response.status_code == 500

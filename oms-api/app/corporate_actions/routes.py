@@ -19,7 +19,7 @@ from app.corporate_actions.schemas import (
     serialize_preview,
     serialize_record,
 )
-from app.corporate_actions.service.changes import build_action, create_action, get_record, record_reversal
+from app.corporate_actions.service.changes import build_action, create_action, load_record, record_reversal
 from app.corporate_actions.service.preview import preview_action
 from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
@@ -163,4 +163,4 @@ async def reverse(
 
 
 async def _find(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
-    return await readers.read(caller.tenant_id, get_record, action_id)
+    return await readers.read(caller.tenant_id, load_record, action_id)

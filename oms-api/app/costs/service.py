@@ -6,7 +6,7 @@ from importlib import resources
 from typing import NamedTuple
 
 from app.costs.errors import RateUnknown
-from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
+from app.costs.rules.charges import compute_dp_charge, compute_fill_charges, get_rates
 from app.costs.rules.rates import Rate, RateTable, parse_rates
 from app.costs.rules.values import ChargedExecution, Charges, ChargeTotals, OrderTerms
 
@@ -35,13 +35,13 @@ def load_rates() -> RateTable:
 
 def estimate_charges(order: OrderTerms, execution: ChargedExecution, table: RateTable) -> CostEstimate:
     """Return the charges of the order. Raises RateUnknown if the table begins after the order's day."""
-    rates = find_rates(order, table)
+    rates = get_rates(order, table)
     charges = compute_fill_charges(order, ChargeTotals(), execution, table).charges
-    return CostEstimate(charges, _find_dp_charge(order, table), tuple(rates.values()))
+    return CostEstimate(charges, _compute_dp_charge(order, table), tuple(rates.values()))
 
 
-def _find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
+def _compute_dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
     try:
-        return find_dp_charge(order, table)
+        return compute_dp_charge(order, table)
     except RateUnknown:
         return None

@@ -61,7 +61,7 @@ async def list_instruments(
     def read(connection: Connection) -> list[Listing]:
         instruments = queries.list_instruments(connection, tenant_id, part, page.count, page.start)
         keys = [InstrumentKey(tenant_id, terms.symbol) for terms in instruments]
-        aliases = queries.find_aliases(connection, keys)
+        aliases = queries.load_aliases(connection, keys)
         return [Listing(terms, aliases[key]) for key, terms in zip(keys, instruments, strict=True)]
 
     return page.build_response(
@@ -77,7 +77,7 @@ async def list_instruments(
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
     tenant_id = caller.tenant_id
-    listing = await readers.read(tenant_id, service.find_listing, symbol)
+    listing = await readers.read(tenant_id, service.load_listing, symbol)
     return build_json_response(serialize_instrument(*listing))
 
 

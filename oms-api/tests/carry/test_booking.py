@@ -49,7 +49,7 @@ def test_nothing_accrues_before_the_portfolio_was_opened(service, api):
     [opening] = api.get("/portfolios/Growth/cash").json()["rows"]
     opened = datetime.fromisoformat(opening["created_at"])
     book_carry(service, opened)  # the last close was before
-    close = Calendars.load().get_calendar(MarketIdentifier.XNYS).find_session_or_next(opened).close
+    close = Calendars.load().get_calendar(MarketIdentifier.XNYS).get_session_or_next(opened).close
     with run_carry_service(service, close) as carry_service:
         carry_service.book(EndlessLease())
     days = (get_pnl_date(close) - get_pnl_date(opened)).days

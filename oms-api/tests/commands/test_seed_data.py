@@ -9,7 +9,7 @@ from sqlalchemy import text
 import seed_data as command
 import seed_month
 from app.database import snapshot, unit_of_work
-from app.instruments.queries import find_instruments, set_terms
+from app.instruments.queries import load_instruments, set_terms
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
@@ -118,7 +118,7 @@ def test_seed_keeps_existing_instruments_and_limits(configured_database, engine)
     assert command.main() == command.DONE
     with engine.connect() as connection:
         key = InstrumentKey(1, "TCS")
-        assert find_instruments(connection, [key])[key].lot_size == 5
+        assert load_instruments(connection, [key])[key].lot_size == 5
         limit = find_limit(connection, 1, kept_limit)
     assert limit
     assert (limit.value, limit.set_by) == (Decimal(60), "somebody")

@@ -168,13 +168,13 @@ def slow_commit(number: int) -> None:
 
 def slow_reads(number: int) -> None:
     """Take `number` milliseconds for each list of portfolios, a connection in hand."""
-    list_books = reading.list_books
+    list_portfolio_summaries = reading.list_portfolio_summaries
 
     def slow(*arguments: Any) -> Any:
         time.sleep(number / 1000)
-        return list_books(*arguments)
+        return list_portfolio_summaries(*arguments)
 
-    replace_attribute(reading, "list_books", slow)
+    replace_attribute(reading, "list_portfolio_summaries", slow)
 
 
 def main() -> int:

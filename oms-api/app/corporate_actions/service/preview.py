@@ -13,7 +13,7 @@ from app.corporate_actions.rules.values import (
     OpenOrderChange,
     PositionChange,
 )
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.queries.corporate_actions import list_steps
@@ -25,15 +25,15 @@ from app.ledger.rules.corporate_actions import (
     Split,
     Step,
     compute_dividend,
+    compute_fraction,
     compute_fraction_price,
-    find_fraction,
     replay_before,
     replay_steps,
     replay_to_close,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import RateLookup
-from app.ledger.service.corporate_actions import require_no_later_fill, require_symbol
+from app.ledger.service.corporate_actions import require_no_later_fill, require_unchanged_symbol
 from app.money import ZERO, multiply
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
@@ -75,7 +75,7 @@ def _preview_position(
     steps = list_steps(connection, key)
     at = action.effective_at
     if action.kind is ActionKind.SPLIT:
-        require_symbol(action, steps, portfolio.name)
+        require_unchanged_symbol(action, steps, portfolio.name)
     position = (replay_to_close if action.kind is ActionKind.DIVIDEND else replay_before)(steps, at)
     if not position.quantity:
         return None
@@ -109,7 +109,7 @@ def _preview_split(
 ) -> tuple[Position, Decimal]:
     """Return the position after a split, less the fraction that is paid, and the cash for it."""
     split = Split(action.effective_at, action.ratio)
-    fraction = find_fraction(position.quantity, action.ratio)
+    fraction = compute_fraction(position.quantity, action.ratio)
     if not fraction:
         return replay_steps([*steps, split]), ZERO
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
@@ -132,7 +132,7 @@ def _preview_orders(
     if action.kind is ActionKind.SYMBOL_CHANGE:
         return [OpenOrderChange(portfolio, order, None) for order in orders]
     key = InstrumentKey(action.tenant_id, action.symbol)
-    instrument = find_instruments(connection, [key])[key]
+    instrument = load_instruments(connection, [key])[key]
     terms = Terms(instrument.tick_size, instrument.lot_size)
     return [
         OpenOrderChange(portfolio, order, _restate(order, action, terms))

@@ -41,7 +41,7 @@ _DELIVERY = "CNC"
 _NOTHING = ChargeTotals()  # totals that cost nothing, whatever the rates
 
 
-def find_rates(order: OrderTerms, table: RateTable) -> RatesByComponent:
+def get_rates(order: OrderTerms, table: RateTable) -> RatesByComponent:
     """Return the rates of the order, or none if its schedule does not cover it.
 
     Raises RateUnknown if the table begins after the order's day.
@@ -74,7 +74,7 @@ def compute_fill_charges(
 
     Raises RateUnknown.
     """
-    rates = find_rates(order, table)
+    rates = get_rates(order, table)
     after = ChargeTotals(
         OrderTotals(before.order.quantity + execution.quantity, before.order.value + execution.value),
         _add_to_day(before.day, execution, rates),
@@ -85,7 +85,7 @@ def compute_fill_charges(
     )
 
 
-def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
+def compute_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
     """Return the depository charge of a delivery sale.
 
     It applies once per scrip and day beside the fill charges. Raises RateUnknown.

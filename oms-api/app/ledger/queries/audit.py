@@ -29,7 +29,7 @@ MOVED = "position.changed"
 _CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
 AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "CashEvent")
-_BOOK_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
+_LEDGER_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
 class RecordedEvent(NamedTuple):
@@ -53,7 +53,7 @@ class CashEvent(NamedTuple):
 
 def iterate_ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
     """Yield all rows of the ledger, portfolio by portfolio, each in sequence."""
-    return _stream_rows(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER)
+    return _stream_rows(connection, Trade.__table__, TradeRow, order=_LEDGER_ORDER)
 
 
 def iterate_rows_after(
@@ -61,7 +61,7 @@ def iterate_rows_after(
 ) -> Generator[TradeRow, None, None]:
     """Yield the rows of one portfolio after `sequence`, in sequence."""
     condition = f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d} AND sequence > {sequence:d}"
-    return _stream_rows(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, condition=condition)
+    return _stream_rows(connection, Trade.__table__, TradeRow, order=_LEDGER_ORDER, condition=condition)
 
 
 def iterate_portfolio_rows(
@@ -85,7 +85,7 @@ def iterate_portfolio_values(connection: Connection) -> Iterator[dict[str, Any]]
         yield dict(zip(names, map(format_canonical, row), strict=True))
 
 
-def get_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
+def load_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
     """Return one portfolio."""
     (row,) = iterate_portfolio_rows(connection, f"tenant_id = {tenant_id:d} AND id = {portfolio_id:d}")
     return row
@@ -104,14 +104,14 @@ def iterate_holding_rows_of_portfolio(
     return iterate_holding_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
 
 
-def book_keys(connection: Connection) -> list[PortfolioKey]:
+def load_portfolio_keys(connection: Connection) -> list[PortfolioKey]:
     """Return the keys of all portfolios, sorted."""
     columns = (Portfolio.tenant_id, Portfolio.id)
     rows = connection.execute(select(*columns).order_by(*columns))
     return [PortfolioKey(*row) for row in rows]
 
 
-def remove_holding(connection: Connection, row: HoldingRow) -> None:
+def delete_holding(connection: Connection, row: HoldingRow) -> None:
     """Delete a row from the positions table."""
     key = {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
     connection.execute(delete(PositionRow).filter_by(**key))

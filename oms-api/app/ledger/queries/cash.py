@@ -149,7 +149,7 @@ def find_movement_amount(
     return connection.execute(statement).scalars().first()
 
 
-def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:
+def load_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:
     """Return the name and the name key of each portfolio, by id."""
     statement = select(Portfolio.id, Portfolio.name, Portfolio.name_key).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id.in_(ids)
@@ -157,7 +157,7 @@ def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) 
     return {portfolio_id: (name, key) for portfolio_id, name, key in connection.execute(statement)}
 
 
-def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id: int) -> Timestamp:
+def load_portfolio_creation_time(connection: Connection, tenant_id: int, portfolio_id: int) -> Timestamp:
     """Return when a portfolio was created, as canonical text."""
     statement = select(Portfolio.created_at).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id

@@ -64,7 +64,7 @@ def list_recorded_positions(
     return _list(connection, conditions, limit)
 
 
-def find_recorded_positions(
+def load_recorded_positions(
     connection: Connection, tenant_id: int, keys: Sequence[PositionKey]
 ) -> dict[PositionKey, RecordedPosition]:
     """Return positions of a tenant with their records."""

@@ -154,9 +154,9 @@ async def list_cash(
 
 def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "portfolio_name": statement.book.name,
-        "currency": statement.book.base_currency,
-        "cash": shorten_amount(statement.book.cash),
+        "portfolio_name": statement.summary.name,
+        "currency": statement.summary.base_currency,
+        "cash": shorten_amount(statement.summary.cash),
         "settled_cash": shorten_amount(format_fixed(statement.figures.settled)),
         "unsettled_cash": shorten_amount(format_fixed(statement.figures.unsettled)),
         "buying_power": shorten_amount(format_fixed(statement.figures.buying_power)),

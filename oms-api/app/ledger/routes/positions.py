@@ -22,7 +22,7 @@ from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.marked_positions import HeldPositionOut, serialize_held_position
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.service.position_records import add_records
-from app.ledger.service.positions import add_exit_prices, get_marked_position, list_positions_at_marks
+from app.ledger.service.positions import add_exit_prices, list_positions_at_marks, load_marked_position
 from app.market_data.dependencies import MarketDep
 from app.text import name_key
 
@@ -104,7 +104,7 @@ async def get_position(
     at, name = now(), portfolio.strip()
 
     def read(connection: Connection) -> MarkedPosition:
-        marked = get_marked_position(connection, market, caller, name, symbol, query.product, at)
+        marked = load_marked_position(connection, market, caller, name, symbol, query.product, at)
         positions = add_records(connection, market, caller.tenant_id, [marked], at)
         return add_exit_prices(connection, caller.tenant_id, positions, exits)[0]
 

@@ -56,7 +56,7 @@ def parse_row_amounts(row: TradeRow) -> Amounts | None:
     return Amounts(*map(Decimal, texts if row.currency is None else texts + _list_local_texts(row)))
 
 
-def find_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
+def list_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
     """Yield the fields that are not in canonical form: name, value, and the expected form."""
     forms = _FORMS if row.currency is None else _FORMS | _LOCAL_FORMS
     for name, value in zip(COLUMNS, row, strict=True):

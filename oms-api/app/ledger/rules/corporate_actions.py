@@ -186,7 +186,7 @@ def replay_to_close(steps: Iterable[Step], at: Timestamp) -> Position:
     )
 
 
-def find_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
+def compute_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
     """Return the signed fraction of a unit that a split leaves of `held`, to be paid in cash.
 
     A position in whole units stays whole. A position that already has a fraction keeps it.

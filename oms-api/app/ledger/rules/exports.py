@@ -16,7 +16,7 @@ from app.ledger.rules.chain import (
 _EARLIER = 3  # the hash version of the release before
 
 
-def refuse_trade(values: Sequence[Any]) -> str | None:
+def find_row_problem(values: Sequence[Any]) -> str | None:
     """Return why the values cannot be a ledger row, None if they can."""
     row = TradeRow._make(values)
     if row.hash_version not in range(1, HASH_VERSION + 1):
@@ -38,10 +38,10 @@ def _add_later_columns(values: Sequence[Any]) -> list[Any]:
     return [*earlier_values, *(None for _ in LATER[_EARLIER]), hash_version, hash_]
 
 
-LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, hash_covered_values)
+LEDGER = Form("rows of the ledger", COLUMNS, find_row_problem, hash_covered_values)
 EARLIER_LEDGER = Form(
     "rows of the ledger",
     tuple(name for name in COLUMNS if name not in LATER[_EARLIER]),
-    lambda values: refuse_trade(_add_later_columns(values)),
+    lambda values: find_row_problem(_add_later_columns(values)),
     lambda values, predecessor: hash_covered_values(_add_later_columns(values), predecessor),
 )

@@ -60,7 +60,7 @@ def compute_trade_value(quantity: Decimal, gmv: Decimal | None, price: Decimal |
     return TradeValue(quantity, multiply(quantity, known_price), known_price)
 
 
-def find_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) -> list[FieldError]:
+def list_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) -> list[FieldError]:
     """Return the limits that the trade exceeds. `priced_by` ("gmv" or "price") is the field to report."""
     errors = []
     if trade.quantity > limits.max_quantity:
@@ -81,7 +81,7 @@ def find_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) ->
     return errors
 
 
-def find_execution_time_errors(executed_at: datetime | None, now: datetime) -> list[FieldError]:
+def list_execution_time_errors(executed_at: datetime | None, now: datetime) -> list[FieldError]:
     """Return the errors of an execution time that do not depend on earlier trades."""
     if executed_at is None or executed_at - now <= MAX_AHEAD:
         return []

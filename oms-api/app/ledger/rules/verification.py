@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill
-from app.ledger.rules.amounts import Amounts, find_malformed_fields
+from app.ledger.rules.amounts import Amounts, list_malformed_fields
 from app.ledger.rules.chain import HASH_VERSION, TradeRow, compute_row_hash, find_uncovered_column
 from app.ledger.rules.corporate_actions import ACTION_ROWS, SPLIT, ActionKind, CorporateActionTerms
 from app.ledger.rules.ledger_state import REVERSAL, LedgerState, ReversedTrade
@@ -65,7 +65,7 @@ def check_row(
     if amounts is None:
         malformed = [
             Finding(LedgerCheck.FORM, name, repr(value), expected_form)
-            for name, value, expected_form in find_malformed_fields(row)
+            for name, value, expected_form in list_malformed_fields(row)
         ]
         return [*malformed, *_check_chain(row, before)]
     findings = [*_place(row, before), *_check_execution_time(row), *_check_chain(row, before)]

@@ -23,8 +23,8 @@ from app.ledger.rules.corporate_actions import (
     TransferOut,
     build_row_key,
     compute_dividend,
+    compute_fraction,
     compute_fraction_price,
-    find_fraction,
     parse_action_key,
     replay_before,
     replay_steps,
@@ -92,7 +92,7 @@ def read_action_inputs(
         queries.list_action_movements(connection, portfolio.tenant_id, action.id, portfolio.id),
         {row.trade_id: queries.find_later_action(connection, row) for row in rows},
         {key: queries.list_steps_by_trade(connection, key) for key in sorted(keys)},
-        {key: queries.find_last_price(connection, key) for key in sorted(keys)},
+        {key: queries.load_last_price(connection, key) for key in sorted(keys)},
     )
 
 
@@ -165,11 +165,11 @@ def _append_movements(booking: ActionBooking, amounts: dict[CashKind, Decimal], 
 
 def _book_split(booking: ActionBooking, key: PositionKey) -> list[TradeRow]:
     action, steps = booking.action, booking.list_steps(key)
-    require_symbol(action, steps, booking.portfolio.name)
+    require_unchanged_symbol(action, steps, booking.portfolio.name)
     position = replay_before(steps, action.effective_at)
     if not position.quantity:
         return []
-    fraction = find_fraction(position.quantity, action.ratio)
+    fraction = compute_fraction(position.quantity, action.ratio)
     rate = booking.find_rate(position.currency) if fraction and position.currency else None
     split = Split(action.effective_at, action.ratio)
     after = replay_steps([*steps, split])
@@ -184,7 +184,7 @@ def _book_split(booking: ActionBooking, key: PositionKey) -> list[TradeRow]:
     return rows
 
 
-def require_symbol(action: CorporateActionTerms, steps: list[Step], portfolio_name: str) -> None:
+def require_unchanged_symbol(action: CorporateActionTerms, steps: list[Step], portfolio_name: str) -> None:
     """Raise TradedAfterSymbolChange where the position moved to another symbol when a split takes effect."""
     if any(isinstance(step, TransferOut) and step.at >= action.effective_at for step in steps):
         raise TradedAfterSymbolChange(action.symbol, portfolio_name)

@@ -175,8 +175,8 @@ def _rename(connection: Connection, tenant_id: int, key: str, new_name: str, gua
 
 
 def _load_portfolio(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
-    book, _ = reading.find_books(connection, tenant_id, [key])[key]
-    return build_summary(book)
+    summary, _ = reading.load_portfolios_by_name(connection, tenant_id, [key])[key]
+    return build_summary(summary)
 
 
 def _build_target(name: str) -> str:

@@ -22,7 +22,7 @@ from app.ledger.rules.position_extremes import (
     PriceHistory,
     PricePoint,
     RateAt,
-    count_price,
+    extend_extremes,
     extend_record,
     list_precise_minutes,
 )
@@ -90,7 +90,7 @@ def add_records(
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
     keys = {position.holding.name_key: _build_key(tenant_id, position) for position in marked_positions}
-    positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
+    positions = queries.load_recorded_positions(connection, tenant_id, list(keys.values()))
     missing = [position for position in positions.values() if not position.is_current]
     records = {
         key: recorded_position.record
@@ -102,7 +102,7 @@ def add_records(
     for marked_position in marked_positions:
         record, extremes = records[keys[marked_position.holding.name_key]], None
         if marked_position.holding.quantity:
-            extremes = count_price(
+            extremes = extend_extremes(
                 record.extremes, record.holding, marked_position.mark.price, marked_position.rate
             )
         completed.append(marked_position._replace(charges=record.charges, extremes=extremes))

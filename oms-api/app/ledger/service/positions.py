@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
@@ -46,12 +46,12 @@ def list_positions_at_marks(
     The mark is the price that a person set, else mid, else last, else the price of the last trade.
     """
     if filters.symbol is not None:
-        filters = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
+        filters = replace(filters, symbol=load_symbol(connection, tenant_id, filters.symbol))
     positions = list_positions(connection, tenant_id, filters, limit, after)
     return _value_at_marks(connection, market, tenant_id, positions, now)
 
 
-def get_marked_position(
+def load_marked_position(
     connection: Connection,
     market: Market,
     caller: Caller,
@@ -65,7 +65,7 @@ def get_marked_position(
     `product` selects one of several products of a symbol. Raises NoSuchPosition, and Invalid if a product
     must be given.
     """
-    symbol = find_symbol(connection, caller.tenant_id, symbol)
+    symbol = load_symbol(connection, caller.tenant_id, symbol)
     filters = PositionFilter(
         name_key(portfolio), symbol, product, include_closed=True, portfolios=caller.portfolios
     )

@@ -52,9 +52,9 @@ class RebuiltPortfolio:
     differences: tuple[tuple[str, list[Finding]], ...]
 
 
-def read_ahead(connection: Connection, key: PortfolioKey) -> LedgerState:
+def load_ledger_state(connection: Connection, key: PortfolioKey) -> LedgerState:
     """Return the current state of the portfolio's ledger. Raises LedgerCorrupted."""
-    portfolio = audit.get_portfolio_row(connection, *key)
+    portfolio = audit.load_portfolio_row(connection, *key)
     state = LedgerState(Decimal(portfolio.opening_cash))
     _apply_later_rows(connection, portfolio, state, until=portfolio.last_sequence)
     return state
@@ -68,7 +68,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     A new stamp is always written, because a process may have cached wrong values although the rows are right.
     """
     queries.lock_portfolios(connection, [(*key, None)])
-    portfolio = audit.get_portfolio_row(connection, *key)
+    portfolio = audit.load_portfolio_row(connection, *key)
     _apply_later_rows(connection, portfolio, state)
     differences = [("portfolio", check_portfolio(portfolio, state))]
     holdings = list(audit.iterate_holding_rows_of_portfolio(connection, *key))
@@ -118,4 +118,4 @@ def _write(
     keys = {row[:4] for row in expected}
     for row in holdings:
         if row[:4] not in keys:
-            audit.remove_holding(connection, row)
+            audit.delete_holding(connection, row)

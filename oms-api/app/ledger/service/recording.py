@@ -174,7 +174,7 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
         raise NotPermitted(reason)
     _require_order(command, position)
     if portfolio.trading_state != ACTIVE:
-        refuse_by_switch(batch, portfolio, position, command)
+        require_trading_allowed(batch, portfolio, position, command)
     currency = batch.get_currency(portfolio, key)
     rate = None if currency is None else batch.get_rate(command, currency, portfolio.base_currency)
     trade, at = command.trade, command.executed_at or format_timestamp(command.origin.at)
@@ -244,7 +244,7 @@ def _compute_charges(
     return compute_booked_charges(trade, OrderTotals(), portfolio.fee_totals, load_rates())
 
 
-def refuse_by_switch(
+def require_trading_allowed(
     batch: LedgerBatch, portfolio: PortfolioState, position: Position, command: RecordTrade
 ) -> None:
     """Raise TradingHalted unless the trading state allows the trade.

@@ -17,8 +17,8 @@ from app.ledger.rules.tickets import (
     TradeLimits,
     TradeValue,
     compute_trade_value,
-    find_execution_time_errors,
-    find_trade_errors,
+    list_execution_time_errors,
+    list_trade_errors,
 )
 from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
 from app.money import format_fixed
@@ -60,8 +60,8 @@ class TradeService:
         """
         now = self.now()
         trade_value = compute_trade_value(report.quantity, report.gmv, report.price)
-        errors = find_trade_errors(trade_value, self.limits, "price" if report.gmv is None else "gmv")
-        errors += find_execution_time_errors(report.executed_at, now)
+        errors = list_trade_errors(trade_value, self.limits, "price" if report.gmv is None else "gmv")
+        errors += list_execution_time_errors(report.executed_at, now)
         if errors:
             field_errors = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, field_errors)

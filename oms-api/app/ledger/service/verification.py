@@ -53,7 +53,7 @@ _ROW_CHECKS = (
     LedgerCheck.FORM, LedgerCheck.SEQUENCE, LedgerCheck.TIME, LedgerCheck.TRADE_ID, LedgerCheck.CHAIN,
     LedgerCheck.VALUE, LedgerCheck.POSITION, LedgerCheck.CASH, LedgerCheck.COUNTERS, LedgerCheck.TENANT,
 )  # fmt: skip
-_BOOK = attrgetter("tenant_id", "portfolio_id")
+_get_portfolio_key = attrgetter("tenant_id", "portfolio_id")
 
 
 @dataclass(slots=True)
@@ -97,8 +97,8 @@ def verify_ledger(connection: Connection, result: VerificationResult | None = No
     """
     result, comparison = result or VerificationResult(), StreamComparison()
     cash_events: Counter[CashEventKey] = Counter()
-    for book in _iterate_portfolios(connection):
-        _verify_book(connection, book, result, comparison, cash_events)
+    for stored_rows in _iterate_portfolios(connection):
+        _verify_portfolio(connection, stored_rows, result, comparison, cash_events)
     _verify_keys(connection, result)
     verify_events(connection, result, comparison)
     verify_cash_events(connection, result, cash_events)
@@ -125,44 +125,46 @@ def check_rows(
 def _iterate_portfolios(connection: Connection) -> Iterator[StoredPortfolioRows]:
     """Yield the portfolios with their rows and positions, merged by key. Each table is read once."""
     portfolios = audit.iterate_portfolio_rows(connection)
-    rows = groupby(audit.iterate_ledger_rows(connection), _BOOK)
-    holdings = groupby(audit.iterate_holding_rows(connection), _BOOK)
+    rows = groupby(audit.iterate_ledger_rows(connection), _get_portfolio_key)
+    holdings = groupby(audit.iterate_holding_rows(connection), _get_portfolio_key)
     portfolio, group, holding_group = next(portfolios, None), next(rows, None), next(holdings, None)
     while portfolio or group or holding_group:
         keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
         key = PortfolioKey(*min(keys + [part[0] for part in (group, holding_group) if part]))
-        book = StoredPortfolioRows(key, None, iter(()), [])
+        stored_rows = StoredPortfolioRows(key, None, iter(()), [])
         if portfolio and keys[0] == key:
-            book.portfolio, portfolio = portfolio, next(portfolios, None)
+            stored_rows.portfolio, portfolio = portfolio, next(portfolios, None)
         if holding_group and holding_group[0] == key:
-            book.holdings, holding_group = list(holding_group[1]), next(holdings, None)
+            stored_rows.holdings, holding_group = list(holding_group[1]), next(holdings, None)
         owns = group is not None and group[0] == key
         if group and owns:
-            book.rows = group[1]
-        yield book
+            stored_rows.rows = group[1]
+        yield stored_rows
         if owns:
             group = next(rows, None)
 
 
-def _verify_book(
+def _verify_portfolio(
     connection: Connection,
-    book: StoredPortfolioRows,
+    stored_rows: StoredPortfolioRows,
     result: VerificationResult,
     comparison: StreamComparison,
     cash_events: Counter[CashEventKey],
 ) -> None:
-    movements = load_cash_movements(connection, book.portfolio) if book.portfolio else CashMovements()
+    movements = (
+        load_cash_movements(connection, stored_rows.portfolio) if stored_rows.portfolio else CashMovements()
+    )
     cash_events.update(map(build_cash_event_key, movements.rows))
     result.checked[LedgerCheck.CASH_MOVEMENT] += len(movements.rows)
-    state = LedgerState(Decimal(book.portfolio.opening_cash) if book.portfolio else ZERO)
+    state = LedgerState(Decimal(stored_rows.portfolio.opening_cash) if stored_rows.portfolio else ZERO)
     rows = reversals = keys = actions = 0
-    for row, findings in check_rows(connection, book.rows, state, movements):
-        if book.portfolio is None:
+    for row, findings in check_rows(connection, stored_rows.rows, state, movements):
+        if stored_rows.portfolio is None:
             findings.append(
                 Finding(LedgerCheck.TENANT, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
             )
         if findings:
-            result.add_findings(describe_location(row, book.portfolio), findings)
+            result.add_findings(describe_location(row, stored_rows.portfolio), findings)
         comparison.add(build_event_key(row))
         rows += 1
         reversals += row.kind == REVERSAL
@@ -170,14 +172,14 @@ def _verify_book(
         keys += row.idempotency_key is not None
     movements.apply_before(state)
     for movement, movement_findings in movements.findings:
-        name = _format_name(book.key, book.portfolio)
+        name = _format_name(stored_rows.key, stored_rows.portfolio)
         result.add_findings(f"cash movement {movement.sequence} of {name}", movement_findings)
     result.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
     result.checked.update(
         {LedgerCheck.REVERSAL: reversals, LedgerCheck.ACTION: actions, LedgerCheck.KEY: keys}
     )
     result.checked[LedgerCheck.HOLDING] += len(state.holdings)
-    _verify_projections(connection, book, state, result)
+    _verify_projections(connection, stored_rows, state, result)
 
 
 def _replay_action(connection: Connection, row: TradeRow) -> Position:
@@ -191,16 +193,16 @@ def build_replay(connection: Connection, key: PortfolioKey) -> Callable[[Holding
 
 
 def _verify_projections(
-    connection: Connection, book: StoredPortfolioRows, end: LedgerState, result: VerificationResult
+    connection: Connection, stored_rows: StoredPortfolioRows, end: LedgerState, result: VerificationResult
 ) -> None:
-    name = _format_name(book.key, book.portfolio)
-    if book.portfolio:
+    name = _format_name(stored_rows.key, stored_rows.portfolio)
+    if stored_rows.portfolio:
         result.checked[LedgerCheck.PORTFOLIO] += 1
-        findings = check_portfolio(book.portfolio, end)
+        findings = check_portfolio(stored_rows.portfolio, end)
         if findings:
             result.add_findings(f"projections of {name}", findings)
-    expected = build_holdings(*book.key, end, build_replay(connection, book.key))
-    for (symbol, product), findings in check_holdings(book.holdings, expected):
+    expected = build_holdings(*stored_rows.key, end, build_replay(connection, stored_rows.key))
+    for (symbol, product), findings in check_holdings(stored_rows.holdings, expected):
         result.add_findings(f"position {symbol}{product and f' ({product})'} of {name}", findings)
 
 
