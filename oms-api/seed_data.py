@@ -187,7 +187,7 @@ def seed_trades(engine: Engine, now: datetime) -> tuple[int, int]:
         slip = next(trade for trade in reversed(recorded) if name_key(trade.portfolio_name) == "growth")
         undo = recording.handle(connection, [_build_reversal(slip)]).outcomes
     outcomes = [*recorded, *map(_require_recorded, undo)]
-    return sum(not outcome.replayed for outcome in outcomes), len(outcomes)
+    return sum(not outcome.is_replayed for outcome in outcomes), len(outcomes)
 
 
 def _build_reversal(slip: RecordedTrade) -> ReverseTrade:

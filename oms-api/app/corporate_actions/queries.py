@@ -47,7 +47,7 @@ def find_action(connection: Connection, tenant_id: int, action_id: str) -> Actio
     """Return an action, None if there is none with that id."""
     conditions = (CorporateAction.tenant_id == tenant_id, CorporateAction.id == action_id)
     row = connection.execute(_ROW.where(*conditions)).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else _build_record(row)
 
 
 def list_actions(
@@ -60,7 +60,7 @@ def list_actions(
     if before is not None:
         statement = statement.where(CorporateAction.id < before)
     rows = connection.execute(statement.order_by(CorporateAction.id.desc()).limit(limit))
-    return [_record(row) for row in rows]
+    return [_build_record(row) for row in rows]
 
 
 def list_due_actions(connection: Connection, at: datetime) -> list[ActionRecord]:
@@ -72,7 +72,7 @@ def list_due_actions(connection: Connection, at: datetime) -> list[ActionRecord]
     statement = _ROW.where(*is_due, CorporateAction.effective_at <= at)
     is_change = case((CorporateAction.kind == ActionKind.SYMBOL_CHANGE, 1), else_=0)
     order = (CorporateAction.effective_at, is_change, CorporateAction.id)
-    return [_record(row) for row in connection.execute(statement.order_by(*order))]
+    return [_build_record(row) for row in connection.execute(statement.order_by(*order))]
 
 
 def list_stored_facts(connection: Connection) -> Iterator[dict[str, Any]]:
@@ -127,6 +127,6 @@ def _is_action(action: CorporateActionTerms) -> Any:
     return update(CorporateAction).where(*conditions)
 
 
-def _record(row: Any) -> ActionRecord:  # a row of `_ROW`
+def _build_record(row: Any) -> ActionRecord:  # a row of `_ROW`
     width = len(CorporateActionTerms._fields)
     return ActionRecord(build_action(row[:width]), *row[width:])

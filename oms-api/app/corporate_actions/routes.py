@@ -91,10 +91,10 @@ async def create(
     request, draft = change_requests.build(caller, body), body.to_draft()
     result = await change_requests.executor.execute(request, create_action, draft, market.find_rate)
     action_id = orjson.loads(result.body)["id"]
-    action = await _find(readers, caller, action_id)
+    action = await _load_action(readers, caller, action_id)
     if action.booked_at is None and action.reversed_at is None:
         await corporate_actions.book(action)
-        action = await _find(readers, caller, action_id)
+        action = await _load_action(readers, caller, action_id)
     headers = {REPLAYED: "true"} if result.replayed else {}
     return build_json_response(serialize_record(action, format_timestamp(now())), 201, headers)
 
@@ -131,7 +131,7 @@ async def get_corporate_action(
 ) -> Response:
     """Get one corporate action with its status."""
     return build_json_response(
-        serialize_record(await _find(readers, caller, action_id), format_timestamp(now()))
+        serialize_record(await _load_action(readers, caller, action_id), format_timestamp(now()))
     )
 
 
@@ -150,7 +150,7 @@ async def reverse(
     An action that is not yet booked is withdrawn. Orders that it canceled stay canceled.
     """
     request = change_requests.build(caller, body)
-    action = await _find(readers, caller, action_id)
+    action = await _load_action(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)
     result = await change_requests.executor.execute(request, record_reversal, action_id, body.reason)
@@ -158,9 +158,11 @@ async def reverse(
         await corporate_actions.reverse(action, caller.actor)
     headers = {REPLAYED: "true"} if result.replayed else {}
     return build_json_response(
-        serialize_record(await _find(readers, caller, action_id), format_timestamp(now())), 200, headers
+        serialize_record(await _load_action(readers, caller, action_id), format_timestamp(now())),
+        200,
+        headers,
     )
 
 
-async def _find(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
+async def _load_action(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
     return await readers.read(caller.tenant_id, load_record, action_id)

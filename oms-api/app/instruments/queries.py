@@ -126,10 +126,10 @@ def list_all_instruments(connection: Connection) -> dict[InstrumentKey, StoredIn
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:
     """Set the terms of a symbol."""
-    save_terms(connection, tenant_id, [terms], at)
+    set_all_terms(connection, tenant_id, [terms], at)
 
 
-def save_terms(
+def set_all_terms(
     connection: Connection, tenant_id: int, instruments: Sequence[Instrument], at: datetime
 ) -> None:
     """Set the terms of many symbols."""

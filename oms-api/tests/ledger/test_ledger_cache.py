@@ -132,7 +132,7 @@ def test_another_session_with_the_database_knows_no_version(handler, connection)
 
 
 def test_failed_batch_clears_the_cache(handler, connection):
-    handler.forget()
+    handler.clear_caches()
     assert list_known(handler, connection) == set()
 
 

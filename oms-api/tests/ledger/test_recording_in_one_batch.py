@@ -43,7 +43,7 @@ def test_duplicate_requests_in_one_batch_are_recorded_once(engine):
             .outcomes
         )
     assert isinstance(first, RecordedTrade)
-    assert second == first._replace(replayed=True)
+    assert second == first._replace(is_replayed=True)
 
 
 def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):

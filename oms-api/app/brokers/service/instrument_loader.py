@@ -88,7 +88,7 @@ class InstrumentLoader:
                     continue
                 if self._keeps_currency(connection, key, stored[key], terms):
                     changed.append(terms)
-            queries.save_terms(connection, tenant_id, changed, now)
+            queries.set_all_terms(connection, tenant_id, changed, now)
         _LOG.info("%d of %d instruments were added or changed", len(changed), len(dump))
 
     def _keeps_currency(

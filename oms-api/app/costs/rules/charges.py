@@ -46,12 +46,12 @@ def get_rates(order: OrderTerms, table: RateTable) -> RatesByComponent:
 
     Raises RateUnknown if the table begins after the order's day.
     """
-    cached = table.cached
-    if cached is None:
+    cached_rates = table.cached_rates
+    if cached_rates is None:
         return _read_rates(order, table)
-    if order not in cached:
-        cached[order] = _read_rates(order, table)
-    return cached[order]
+    if order not in cached_rates:
+        cached_rates[order] = _read_rates(order, table)
+    return cached_rates[order]
 
 
 def _read_rates(order: OrderTerms, table: RateTable) -> RatesByComponent:

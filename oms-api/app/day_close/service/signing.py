@@ -44,8 +44,8 @@ from app.reports.service.explanations import ProfitExplainer
 from app.reports.service.rates import Rates
 from app.timestamps import format_optional_timestamp, format_timestamp
 
-CLOSED = "day.closed"
-STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored
+DAY_CLOSED = "day.closed"
+MAX_STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored
 _DAY = timedelta(days=1)
 
 
@@ -78,10 +78,10 @@ class DayCloser:
         )  # fmt: skip
         signed = sign_day(unsigned, figures, breaks)
         event = NewEvent(
-            caller.tenant_id, CLOSED, build_closed_payload(signed), format_timestamp(now), day.isoformat()
+            caller.tenant_id, DAY_CLOSED, build_closed_payload(signed), format_timestamp(now), day.isoformat()
         )
         queries.insert_signed_day(connection, signed, build_packed_insert([event]))
-        entry = request.build_audit_entry(now, CLOSED, day.isoformat(), None, build_closed_values(signed))
+        entry = request.build_audit_entry(now, DAY_CLOSED, day.isoformat(), None, build_closed_values(signed))
         return ChangeResult(serialize_day(signed), [entry], 201)
 
 
@@ -113,7 +113,7 @@ class _DayFigureCollector:
         portfolio_breaks: list[tuple[ClosedPortfolio, FoundBreak]] = []
         for portfolio, scheduled_at, close in self._list_closed():
             if scheduled_at is not None and (close is None or close.at < scheduled_at):
-                if self._now - scheduled_at < STORING_TIME:
+                if self._now - scheduled_at < MAX_STORING_TIME:
                     raise CloseNotStored(portfolio.name, format_timestamp(scheduled_at))
                 detail = f"The equity at the close of {format_timestamp(scheduled_at)} was never stored."
                 portfolio_breaks.append((portfolio, FoundBreak("missing_close", "", detail)))

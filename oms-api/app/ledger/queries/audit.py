@@ -24,9 +24,9 @@ from app.ledger.rules.ledger_state import REVERSAL, ReversedTrade
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.timestamps import Timestamp
 
-RECORDED = "trade.recorded"
-MOVED = "position.changed"
-_CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
+TRADE_RECORDED = "trade.recorded"
+POSITION_CHANGED = "position.changed"
+_ROWS_PER_CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
 AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "CashEvent")
 _LEDGER_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
@@ -118,7 +118,7 @@ def delete_holding(connection: Connection, row: HoldingRow) -> None:
 
 
 def iterate_recorded_events(
-    connection: Connection, kind: str = RECORDED
+    connection: Connection, kind: str = TRADE_RECORDED
 ) -> Generator[RecordedEvent, None, None]:
     """Yield all events of that type."""
     for row_id, tenant_id, _, payload, created_at in iterate_events(connection, [kind]):
@@ -230,7 +230,7 @@ def _iterate_unreversed_fills(
 ) -> Iterator[Fill]:
     """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
     fields = _get_holding_fields(original) | {"start": start, "end": end, "trade_id": original.trade_id}
-    options = {"yield_per": _CHUNK}
+    options = {"yield_per": _ROWS_PER_CHUNK}
     yield from map(parse_fill_row, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
 
 
@@ -262,7 +262,7 @@ def _stream_rows(
     statement += f" WHERE {condition}" if condition else ""
     statement += f" ORDER BY {order}" if order else ""
     with connection.exec_driver_sql(statement, execution_options={"stream_results": True}) as result:
-        for part in result.partitions(_CHUNK):
+        for part in result.partitions(_ROWS_PER_CHUNK):
             yield from map(row_type._make, part)
 
 

@@ -37,7 +37,7 @@ _ACTION = (
     "tenant_id", "id", "kind", "symbol", "effective_at", "ex_date", "new_symbol", "new_units", "old_units",
     "amount", "withholding_percent", "cash_in_lieu_price", "currency",
 )  # fmt: skip
-_CHUNK = 10_000
+_ROWS_PER_CHUNK = 10_000
 # Databases use a partial index only for a condition without parameters.
 _IS_ACTION = Trade.kind.in_([literal_column(f"'{kind}'") for kind in sorted(ACTION_ROWS)])
 
@@ -123,7 +123,7 @@ def list_steps_by_trade(
         .where(Trade.trade_id != without, ~is_undone(until))
         .order_by(Trade.sequence)
     )
-    rows = connection.execute(statement, execution_options={"yield_per": _CHUNK}).all()
+    rows = connection.execute(statement, execution_options={"yield_per": _ROWS_PER_CHUNK}).all()
     ids = {parse_action_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROWS}
     actions = load_actions(connection, key.tenant_id, filter(None, ids))
     return dict(_read_steps(connection, key, rows, actions))

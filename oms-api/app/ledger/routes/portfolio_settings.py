@@ -19,7 +19,7 @@ from app.ledger.schemas import CostSchedule, Label, PortfolioName
 from app.ledger.service.trade_guard import BrokerChoice
 from app.money import format_fixed
 
-MAX_LISTED = 100
+MAX_LIST_ITEMS = 100
 _NEEDS_VALUE = ("above_value", "above_equity_share")
 _ONE_HUNDRED = Decimal(100)
 
@@ -77,13 +77,13 @@ class ApprovalIn(FrozenRequestModel):
     instruments: list[Symbol] | None = Field(
         None,
         min_length=1,
-        max_length=MAX_LISTED,
+        max_length=MAX_LIST_ITEMS,
         description="`instruments`: the symbols",
         examples=[["TSLA"]],
     )
     approvers: list[Label] = Field(
         min_length=1,
-        max_length=MAX_LISTED,
+        max_length=MAX_LIST_ITEMS,
         description="Approvers: e-mail addresses, Slack identities, and roles such as `role:risk`",
         examples=[["role:risk", "slack:T0123:U0123"]],
     )
@@ -151,7 +151,7 @@ class SettingsIn(RequestModel):
         description="Slippage of its market orders from the quote, in basis points; null: PAPER_SLIPPAGE",
         examples=["5"],
     )
-    carry_rates: Annotated[list[CarryRateIn], Field(max_length=MAX_LISTED)] | None = Field(
+    carry_rates: Annotated[list[CarryRateIn], Field(max_length=MAX_LIST_ITEMS)] | None = Field(
         None,
         description="Yearly rates of interest and borrow fees with their first dates, booked daily; "
         "null: none",

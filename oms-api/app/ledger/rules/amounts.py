@@ -126,7 +126,7 @@ def _is_locally_formed(row: TradeRow) -> bool:
 
 
 _HUNDRED = Decimal(100)
-_NONE = format_fixed(ZERO)
+_ZERO_TEXT = format_fixed(ZERO)
 
 
 def compute_charges_percentage(row: TradeRow) -> str:
@@ -135,9 +135,9 @@ def compute_charges_percentage(row: TradeRow) -> str:
     Charges and value are in the portfolio's currency. A reversal has the negative percentage of its trade, a
     row without charges or without a value zero.
     """
-    if row.charges == _NONE:  # most rows
-        return _NONE
+    if row.charges == _ZERO_TEXT:  # most rows
+        return _ZERO_TEXT
     value = Decimal(row.gmv)
     if row.fx_rate is not None:
         value = multiply(value, Decimal(row.fx_rate))
-    return format_fixed(compute_share(Decimal(row.charges), _HUNDRED, value)) if value else _NONE
+    return format_fixed(compute_share(Decimal(row.charges), _HUNDRED, value)) if value else _ZERO_TEXT

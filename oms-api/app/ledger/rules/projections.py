@@ -97,7 +97,7 @@ def build_holdings(
     """
     rows = []
     for key, (position, last) in end.holdings.items():
-        timed = replay(key) if key in end.replayed else position
+        timed = replay(key) if key in end.replayed_holdings else position
         rows.append(
             HoldingRow(
                 tenant_id,

@@ -9,7 +9,7 @@ from app.errors import FieldError
 from app.money import ZERO, divide, multiply
 from app.text import remove_joiners
 
-NAME_LENGTH = 100
+MAX_NAME_CHARACTERS = 100
 MAX_AHEAD = timedelta(seconds=60)  # of an execution time: clocks differ a little
 _PATHS = {".", ".."}  # clients resolve these before they send a path
 
@@ -93,8 +93,8 @@ def find_portfolio_name_error(name: str) -> str | None:
     """Return the message that refuses a cleaned portfolio name, or None."""
     if not remove_joiners(name).strip() or name in _PATHS:
         return "Give the portfolio a name."
-    if len(name) > NAME_LENGTH:
-        return f"At most {NAME_LENGTH} characters."
+    if len(name) > MAX_NAME_CHARACTERS:
+        return f"At most {MAX_NAME_CHARACTERS} characters."
     return "A portfolio name cannot contain a slash." if "/" in name else None
 
 

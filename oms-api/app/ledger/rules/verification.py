@@ -56,7 +56,7 @@ def check_row(
     amounts: Amounts | None,
     before: LedgerState,
     reversed_trade: ReversedTrade | None = None,
-    replayed: Position | None = None,
+    replayed_position: Position | None = None,
 ) -> list[Finding]:
     """Return the findings about `row`, given the state before it.
 
@@ -68,12 +68,12 @@ def check_row(
             for name, value, expected_form in list_malformed_fields(row)
         ]
         return [*malformed, *_check_chain(row, before)]
-    findings = [*_place(row, before), *_check_execution_time(row), *_check_chain(row, before)]
+    findings = [*_check_place(row, before), *_check_execution_time(row), *_check_chain(row, before)]
     kind = reversed_trade.original.kind if reversed_trade else row.kind
     findings += [*_check_action_value(row, amounts, kind), *_check_key(row)]
     if row.kind == REVERSAL:
         findings += _check_reversal(row, amounts, reversed_trade)
-    after = replayed or _compute_expected_position(row, amounts, before, reversed_trade)
+    after = replayed_position or _compute_expected_position(row, amounts, before, reversed_trade)
     findings += _check_position(row, amounts, before, after)
     findings += _check_cash(row, amounts, before, reversed_trade)
     return [*findings, *_check_counters(row, amounts, before, _compute_counter_step(row, kind))]
@@ -83,7 +83,7 @@ _MIRRORED = ("symbol", "product", "quantity", "price", "gmv", "currency", "fx_ra
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-def _place(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
+def _check_place(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
     if row.sequence != before.sequence + 1:
         yield Finding(LedgerCheck.SEQUENCE, "sequence", row.sequence, before.sequence + 1)
     if row.created_at < before.created_at:
@@ -248,12 +248,12 @@ def _check_reversal(
     if reversed_trade is None:
         yield Finding(LedgerCheck.REVERSAL, "reverses", row.reverses, "an earlier trade of this portfolio")
         return
-    if reversed_trade.reversed_before:
+    if reversed_trade.earlier_reversal_id:
         yield Finding(
             LedgerCheck.REVERSAL,
             "reverses",
             row.reverses,
-            f"only {reversed_trade.reversed_before} reverses it",
+            f"only {reversed_trade.earlier_reversal_id} reverses it",
         )
     original = reversed_trade.original
     mirrored = {name: getattr(original, name) for name in _MIRRORED}

@@ -24,10 +24,10 @@ from app.ledger.service.pending_rows import PendingRows
 from app.ledger.service.portfolio_state import (
     MAX_AMOUNT,
     CashEntry,
-    LedgerEntry,
     PortfolioState,
     PositionsByKey,
     ReversalInputs,
+    TradeEntry,
     build_state,
     build_trade_row,
 )
@@ -199,7 +199,7 @@ class LedgerBatch:
         return "" if loaded is None else loaded.exchange or ""
 
     def append(
-        self, portfolio: PortfolioState, origin: Origin, entry: LedgerEntry, after: Position
+        self, portfolio: PortfolioState, origin: Origin, entry: TradeEntry, after: Position
     ) -> TradeRow:
         """Append a row to the ledger's hash chain and update the projections."""
         portfolio_key = portfolio.key

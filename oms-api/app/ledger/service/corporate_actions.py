@@ -33,7 +33,7 @@ from app.ledger.rules.corporate_actions import (
 from app.ledger.rules.keys import PositionKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
-from app.ledger.service.portfolio_state import CashEntry, LedgerEntry, PortfolioState, build_trade_entry
+from app.ledger.service.portfolio_state import CashEntry, PortfolioState, TradeEntry, build_trade_entry
 from app.ledger.service.reversals import build_reversal_entry, restate_price
 from app.money import ZERO, divide, format_fixed, shorten_quantity
 from app.timestamps import BEFORE_ALL
@@ -137,7 +137,7 @@ def reverse_action(booking: ActionBooking) -> list[TradeRow]:
     return reversals
 
 
-def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> LedgerEntry:
+def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> TradeEntry:
     reason = f"Reversed corporate action {action.id}"
     if row.kind != SPLIT:
         return build_reversal_entry(row, reason)
@@ -174,13 +174,13 @@ def _book_split(booking: ActionBooking, key: PositionKey) -> list[TradeRow]:
     split = Split(action.effective_at, action.ratio)
     after = replay_steps([*steps, split])
     _require_one_currency(after, action.id)
-    price, fx_rate = _find_price(booking, key, position)
-    entry = _build_entry(action, key, position, restate_price(price, *action.ratio), ZERO, fx_rate)
-    rows = [_append(booking, key, entry, after)]
+    price, fx_rate = _get_price_and_rate(booking, key, position)
+    entry = _build_cashless_entry(action, key, position, restate_price(price, *action.ratio), ZERO, fx_rate)
+    rows = [_append_row(booking, key, entry, after)]
     if fraction:
         fill, entry = _build_fraction_entry(action, key, position, fraction, rate)
         sale = FractionSale(action.effective_at, fill)
-        rows.append(_append(booking, key, entry, replay_steps([*steps, split, sale])))
+        rows.append(_append_row(booking, key, entry, replay_steps([*steps, split, sale])))
     return rows
 
 
@@ -196,7 +196,7 @@ def _build_fraction_entry(
     position: Position,
     fraction: Decimal,
     rate: Decimal | None,
-) -> tuple[Fill, LedgerEntry]:
+) -> tuple[Fill, TradeEntry]:
     """Return the fill and the entry of the cash in lieu of a fraction: a trade without charges."""
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
     price, gmv = compute_fraction_price(action, position, quantity)
@@ -220,14 +220,16 @@ def _book_symbol_change(booking: ActionBooking, key: PositionKey) -> list[TradeR
     )
     new_position = replay_steps([*booking.list_steps(new_key), TransferIn(at, fill)])
     _require_one_currency(new_position, action.id)
-    price, fx_rate = _find_price(booking, key, position)
+    price, fx_rate = _get_price_and_rate(booking, key, position)
     cost = abs(position.cost if position.currency is None else position.local_cost)
-    outgoing = _build_entry(action, key, position._replace(quantity=-position.quantity), price, cost, fx_rate)
-    incoming = _build_entry(action, new_key, position, price, cost, fx_rate)
+    outgoing = _build_cashless_entry(
+        action, key, position._replace(quantity=-position.quantity), price, cost, fx_rate
+    )
+    incoming = _build_cashless_entry(action, new_key, position, price, cost, fx_rate)
     previous_position = replay_steps([*steps, TransferOut(at)])
     return [
-        _append(booking, key, outgoing, previous_position, queries.OUTGOING),
-        _append(booking, new_key, incoming, new_position, queries.INCOMING),
+        _append_row(booking, key, outgoing, previous_position, queries.OUTGOING),
+        _append_row(booking, new_key, incoming, new_position, queries.INCOMING),
     ]
 
 
@@ -259,16 +261,16 @@ def _format_amount(amount: Decimal) -> str:
     return shorten_quantity(format_fixed(amount))
 
 
-def _build_entry(
+def _build_cashless_entry(
     action: CorporateActionTerms,
     key: PositionKey,
     position: Position,
     price: Decimal,
     gmv: Decimal,
     fx_rate: Decimal | None,
-) -> LedgerEntry:
+) -> TradeEntry:
     """Return the entry of a row that moves no cash. `position` is the one before the action."""
-    return LedgerEntry(
+    return TradeEntry(
         kind=SPLIT if action.kind is ActionKind.SPLIT else TRANSFER,
         symbol=key.symbol,
         product=key.product,
@@ -288,8 +290,8 @@ def _build_entry(
     )
 
 
-def _append(
-    booking: ActionBooking, key: PositionKey, entry: LedgerEntry, after: Position, part: str = ""
+def _append_row(
+    booking: ActionBooking, key: PositionKey, entry: TradeEntry, after: Position, part: str = ""
 ) -> TradeRow:
     """Append a row under a separate key."""
     action_id = booking.action.id
@@ -300,7 +302,7 @@ def _append(
     return booking.batch.append(booking.portfolio, origin, entry, after)
 
 
-def _find_price(
+def _get_price_and_rate(
     booking: ActionBooking, key: PositionKey, position: Position
 ) -> tuple[Decimal, Decimal | None]:
     """Return the last price of the position and the rate of its cost, None in the portfolio's currency."""

@@ -50,7 +50,7 @@ class _EventContent(NamedTuple):
 
 
 _PROBED_BUCKETS = 8
-_CHUNK = 2_000  # events compared at once
+_EVENTS_PER_CHUNK = 2_000  # events compared at once
 
 
 def build_event_key(row: TradeRow) -> tuple[int, str, str]:
@@ -162,10 +162,14 @@ def _find_odd_events(connection: Connection, result: VerificationResult, odd: li
         fields = orjson.loads(missing[0][1])
         portfolio = f"portfolio (id {fields['portfolio_id']})"
         location = f"trade {fields['trade_id']}, {portfolio}, sequence {fields['sequence']}"
-        finding = Finding(LedgerCheck.EVENT, audit.RECORDED, "no event with this content", str(missing[0]))
+        finding = Finding(
+            LedgerCheck.EVENT, audit.TRADE_RECORDED, "no event with this content", str(missing[0])
+        )
     else:
         location = f"event {surplus[0][0]}"
-        finding = Finding(LedgerCheck.EVENT, audit.RECORDED, str(surplus[0][1]), "one event for each row")
+        finding = Finding(
+            LedgerCheck.EVENT, audit.TRADE_RECORDED, str(surplus[0][1]), "one event for each row"
+        )
     result.add_findings(location, [finding])
     result.failed[LedgerCheck.EVENT] = max(len(missing), len(surplus), len(odd) // 2)
 
@@ -175,8 +179,8 @@ def _verify_positions(connection: Connection, result: VerificationResult, names:
         LedgerRowKey(row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
         for row in audit.iterate_holding_rows(connection)
     }
-    events = audit.iterate_recorded_events(connection, audit.MOVED)
-    while chunk := list(islice(events, _CHUNK)):
+    events = audit.iterate_recorded_events(connection, audit.POSITION_CHANGED)
+    while chunk := list(islice(events, _EVENTS_PER_CHUNK)):
         keyed_events = [(event, _get_row_key(event)) for event in chunk]
         rows = audit.load_trades_by_key(connection, [key for _, key in keyed_events if key])
         for event, key in keyed_events:
@@ -185,7 +189,10 @@ def _verify_positions(connection: Connection, result: VerificationResult, names:
             newest.pop(key or LedgerRowKey(0, 0, 0), None)
     for key, symbol in newest.items():
         finding = Finding(
-            LedgerCheck.POSITION_EVENT, audit.MOVED, "none", f"an event for sequence {key.sequence}"
+            LedgerCheck.POSITION_EVENT,
+            audit.POSITION_CHANGED,
+            "none",
+            f"an event for sequence {key.sequence}",
         )
         result.add_findings(
             f"position {symbol} of portfolio (id {key.portfolio_id}) of tenant {key.tenant_id}", [finding]
@@ -208,7 +215,10 @@ def _check_position(
     stored, expected = _read_content(event).payload, row and build_position_payload(row, "")
     if row is None or stored != expected:
         finding = Finding(
-            LedgerCheck.POSITION_EVENT, audit.MOVED, event.payload, expected or "a row of the ledger"
+            LedgerCheck.POSITION_EVENT,
+            audit.POSITION_CHANGED,
+            event.payload,
+            expected or "a row of the ledger",
         )
         result.add_findings(f"event {event.id}", [finding])
         return

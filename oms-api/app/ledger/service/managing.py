@@ -118,7 +118,7 @@ def update_portfolio(
     _require_approvers(connection, tenant_id, changes.settings.get("approval"))
     entries = []
     if changes.name is not None and changes.name != previous.name:
-        _rename(connection, tenant_id, key, changes.name, guard)
+        _rename_portfolio(connection, tenant_id, key, changes.name, guard)
         key = name_key(changes.name)
         before, after = {"name": previous.name}, {"name": changes.name}
         entries.append(
@@ -166,7 +166,7 @@ def _require_approvers(connection: Connection, tenant_id: int, approval: str | N
             raise Invalid(f"There is no approver {approver!r}.", errors)
 
 
-def _rename(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> None:
+def _rename_portfolio(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> None:
     new_key = name_key(new_name)
     if new_key != key and queries.find_portfolio_details(connection, tenant_id, new_key) is not None:
         raise PortfolioExists(new_name)

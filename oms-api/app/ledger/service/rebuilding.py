@@ -77,7 +77,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
         differences.append((f"position {symbol}{product and f' ({product})'}", findings))
     differences = [difference for difference in differences if difference[1]]
     if differences:
-        _write(connection, build_projection(portfolio, state), holdings, expected)
+        _write_projections(connection, build_projection(portfolio, state), holdings, expected)
     execute_writes(connection, queries.update_stamps([(create_stamp(), *key)]))
     return RebuiltPortfolio(portfolio.name, state.sequence, tuple(differences))
 
@@ -105,7 +105,7 @@ def _apply_later_rows(
         raise LedgerCorrupted(Discrepancy(location, tuple(findings_of_movement)))
 
 
-def _write(
+def _write_projections(
     connection: Connection, portfolio: PortfolioRow, holdings: list[HoldingRow], expected: list[HoldingRow]
 ) -> None:
     stored = set(holdings)

@@ -62,9 +62,9 @@ class LedgerBatchHandler:
         """Record and reverse trades in order; see `group_commit.Handler`."""
         try:
             batch = self.load(connection, commands)
-            return record_all(batch, commands)
+            return record_commands(batch, commands)
         except Exception:
-            self.forget()
+            self.clear_caches()
             raise
 
     def load(
@@ -81,13 +81,13 @@ class LedgerBatchHandler:
         load_commands(batch, commands, self._portfolio_ids, names, portfolio_keys)
         return batch
 
-    def forget(self) -> None:
+    def clear_caches(self) -> None:
         """Clear the caches, because a restored database may have other ids."""
         self._portfolio_ids.clear()
         self._cache.clear()
 
 
-def record_all(batch: LedgerBatch, commands: Sequence[LedgerCommand]) -> BatchResult[RecordedTrade]:
+def record_commands(batch: LedgerBatch, commands: Sequence[LedgerCommand]) -> BatchResult[RecordedTrade]:
     """Record and reverse the trades of a loaded batch in order, and write them."""
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
@@ -102,15 +102,15 @@ def record_all(batch: LedgerBatch, commands: Sequence[LedgerCommand]) -> BatchRe
 def _is_repeated(outcomes: Iterable[object], outcome: RecordedTrade) -> bool:
     """Return whether the outcome is that of a trade of an earlier batch."""
     earlier_rows = (
-        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
+        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.is_replayed
     )
-    return outcome.replayed and outcome.row not in earlier_rows
+    return outcome.is_replayed and outcome.row not in earlier_rows
 
 
 def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     """Return a function that looks for a recorded trade of the batch, None if there is none."""
     for outcome in outcomes:
-        if isinstance(outcome, RecordedTrade) and not outcome.replayed:
+        if isinstance(outcome, RecordedTrade) and not outcome.is_replayed:
             trade = outcome.row.trade_key
             return lambda connection: bool(
                 queries.load_trades(set_tenant_scope(connection, [trade.tenant_id]), [trade])
@@ -130,7 +130,9 @@ def record_command(batch: LedgerBatch, command: LedgerCommand) -> RecordedTrade 
         if repeated:
             return repeated
         recorded_trade = (
-            _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
+            _record_trade(batch, command)
+            if isinstance(command, RecordTrade)
+            else _reverse_trade(batch, command)
         )
     except OmsError as error:
         if batch.change_count != change_count:
@@ -153,7 +155,7 @@ def _find_repeated(
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(rows_of_request, key=lambda row: row.trade_id)
     portfolio = batch.get_portfolio(oldest.portfolio_key)
-    return RecordedTrade(oldest, portfolio.name, replayed=True)
+    return RecordedTrade(oldest, portfolio.name, is_replayed=True)
 
 
 def _can_see(batch: LedgerBatch, command: LedgerCommand, row: TradeRow) -> bool:
@@ -162,7 +164,7 @@ def _can_see(batch: LedgerBatch, command: LedgerCommand, row: TradeRow) -> bool:
     return names is None or batch.get_portfolio(row.portfolio_key).name_key in names
 
 
-def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
+def _record_trade(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     portfolio = batch.get_portfolio_by_name(command.origin.tenant_id, command.portfolio_name_key)
     symbol = batch.get_symbol(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
@@ -172,7 +174,7 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     reason = batch.guard.find_refusal(command, portfolio)
     if reason is not None:
         raise NotPermitted(reason)
-    _require_order(command, position)
+    _require_execution_order(command, position)
     if portfolio.trading_state != ACTIVE:
         require_trading_allowed(batch, portfolio, position, command)
     currency = batch.get_currency(portfolio, key)
@@ -198,7 +200,7 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     return RecordedTrade(row, portfolio.name)
 
 
-def _require_order(command: RecordTrade, position: Position) -> None:
+def _require_execution_order(command: RecordTrade, position: Position) -> None:
     """Raise ExecutedBeforePrevious where the report's own execution time is before the latest trade's."""
     latest = position.last_executed_at
     if command.executed_at is None or command.backdated_reason is not None or latest is None:
@@ -266,7 +268,7 @@ def require_trading_allowed(
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
-def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
+def _reverse_trade(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
     key = TradeKey(command.origin.tenant_id, command.trade_id)
     original = batch.originals.get(key)
     if original is None or not _can_see(batch, command, original):
@@ -277,12 +279,12 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
         raise AlreadyReversed(command.trade_id, batch.reversals[key])
     if original.order_id is not None and batch.get_portfolio(original.portfolio_key).broker_connection:
         raise FilledAtBroker(command.trade_id, original.order_id)
-    reversal = _book_reversal(batch, command, original)
+    reversal = _append_reversal(batch, command, original)
     batch.reversals[key] = reversal.row.trade_id
     return reversal
 
 
-def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:
+def _append_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:
     inputs = get_reversal_inputs(batch, original)
     require_no_action(original, inputs)
     portfolio = batch.get_portfolio(original.portfolio_key)

@@ -40,7 +40,7 @@ class TradeService:
         """Queue a trade. The future resolves once it is committed."""
         return self.writer.submit(command)
 
-    async def record_all(self, commands: Sequence[LedgerCommand]) -> list[RecordedTrade | OmsError]:
+    async def record_commands(self, commands: Sequence[LedgerCommand]) -> list[RecordedTrade | OmsError]:
         """Record many trades in order. A refused one returns its error."""
         return [await _await_outcome(future) for future in self.writer.submit_all(commands)]
 

@@ -14,7 +14,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service import recording
 from app.ledger.service.commands import LedgerCommand, RecordedTrade
-from app.ledger.service.recording import LedgerBatchHandler, record_all
+from app.ledger.service.recording import LedgerBatchHandler, record_commands
 from app.market_data.queries import build_quote_writes, find_quotes
 from app.market_data.rules.values import Quote
 from app.metrics import Metrics
@@ -52,7 +52,7 @@ class OrderBatchHandler:
                 return cast("BatchResult[Outcome]", result)
             return self._process_batch(connection, commands, retained)
         except Exception:
-            self._ledger_handler.forget()
+            self._ledger_handler.clear_caches()
             raise
 
     def _record_trades(
@@ -61,7 +61,7 @@ class OrderBatchHandler:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
         batch = self._ledger_handler.load(connection, commands)
         match_before_trades(self._services, batch, max(map(get_time, commands)))
-        result = record_all(batch, commands)
+        result = record_commands(batch, commands)
         update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
 
         def run_after_commit() -> None:
@@ -158,7 +158,7 @@ def count_trades(metrics: Metrics | None, outcomes: Iterable[object]) -> None:
     if metrics is None:
         return
     rows = [
-        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
+        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.is_replayed
     ]
     reversals = sum(row.kind == REVERSAL for row in rows)
     metrics.orders.count_trades("reversal", reversals)
