@@ -150,7 +150,17 @@ def list_signed_days(connection: Connection) -> list[SignedDay]:
 
 
 def _build_missing_day(tenant_id: int, date: str) -> DayClose:
-    return DayClose(tenant_id, date, "", "", "", None, "", "", "")
+    return DayClose(
+        tenant_id=tenant_id,
+        date=date,
+        signed_by="",
+        source="",
+        signed_at="",
+        note=None,
+        currency="",
+        rates="",
+        digest="",
+    )
 
 
 def _is_between(tenant_id: int, portfolio_id: int, first: int, last: int) -> list[ColumnElement[bool]]:

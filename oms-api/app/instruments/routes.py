@@ -105,7 +105,13 @@ async def put_instrument(
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(
-            connection, tenant_id, terms, body.aliases, find_currencies, is_in_use, at
+            connection,
+            tenant_id,
+            terms=terms,
+            aliases=body.aliases,
+            find_currencies=find_currencies,
+            is_in_use=is_in_use,
+            at=at,
         )
         before = serialize_instrument(*previous) if previous.terms.is_listed else None
         change = ("instrument.set", updated.terms.symbol, before, serialize_instrument(*updated))

@@ -45,19 +45,19 @@ class ActionDraft(NamedTuple):
     def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> CorporateActionTerms:
         """Return the action under an id."""
         return CorporateActionTerms(
-            tenant_id,
-            action_id,
-            self.kind,
-            self.symbol,
-            effective_at,
-            self.ex_date.isoformat(),
-            self.new_symbol,
-            self.new_units,
-            self.old_units,
-            self.amount,
-            self.withholding_percent,
-            self.cash_in_lieu_price,
-            self.currency,
+            tenant_id=tenant_id,
+            id=action_id,
+            kind=self.kind,
+            symbol=self.symbol,
+            effective_at=effective_at,
+            ex_date=self.ex_date.isoformat(),
+            new_symbol=self.new_symbol,
+            new_units=self.new_units,
+            old_units=self.old_units,
+            amount=self.amount,
+            withholding_percent=self.withholding_percent,
+            cash_in_lieu_price=self.cash_in_lieu_price,
+            currency=self.currency,
         )
 
 

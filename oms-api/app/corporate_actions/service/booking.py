@@ -77,7 +77,15 @@ class CorporateActions:
             named_portfolios = await self.readers.read(
                 action.tenant_id, queries.list_portfolios, action.symbol
             )
-            origin = Origin(action.tenant_id, BOOKED_BY, None, self.now(), None, None, actor)
+            origin = Origin(
+                tenant_id=action.tenant_id,
+                source=BOOKED_BY,
+                user_label=None,
+                at=self.now(),
+                idempotency_key=None,
+                request_hash=None,
+                actor=actor,
+            )
             commands = [
                 ApplyCorporateAction(origin, named_portfolio.id, action, is_reversal)
                 for named_portfolio in named_portfolios

@@ -57,7 +57,16 @@ def create_action(
     action = build_action(connection, caller.tenant_id, draft, IDS.generate(caller.tenant_id, now))
     preview_action(connection, action, rates, now)  # raises the error that would stop the booking
     pay_date = None if draft.pay_date is None else draft.pay_date.isoformat()
-    created = ActionRecord(action, pay_date, draft.reason, caller.actor, now, None, None, None)
+    created = ActionRecord(
+        action=action,
+        pay_date=pay_date,
+        reason=draft.reason,
+        created_by=caller.actor,
+        created_at=now,
+        booked_at=None,
+        reversed_at=None,
+        reversal_reason=None,
+    )
     queries.insert_action(connection, created)
     entry = request.build_audit_entry(
         now, "corporate_action.created", action.id, None, serialize_terms(created)

@@ -90,14 +90,14 @@ def _preview_position(
             dividend = compute_dividend(position.quantity, action, find_rate(action.currency))
             cash = dividend.gross - dividend.withheld
     return PositionChange(
-        portfolio,
-        action.symbol,
-        product_name,
-        before.quantity,
-        compute_average_cost(before.quantity, before.cost),
-        after.quantity,
-        compute_average_cost(after.quantity, after.cost),
-        cash,
+        portfolio=portfolio,
+        symbol=action.symbol,
+        product=product_name,
+        quantity=before.quantity,
+        average=compute_average_cost(before.quantity, before.cost),
+        new_quantity=after.quantity,
+        new_average=compute_average_cost(after.quantity, after.cost),
+        cash=cash,
     )
 
 

@@ -73,8 +73,8 @@ class DayCloser:
         figures, breaks = collector.collect()
         rates = collector.list_rates(figures)
         unsigned = DayClose(
-            caller.tenant_id, day.isoformat(), caller.actor, caller.name, format_timestamp(now), note,
-            collector.rates.base, rates, "",
+            tenant_id=caller.tenant_id, date=day.isoformat(), signed_by=caller.actor, source=caller.name,
+            signed_at=format_timestamp(now), note=note, currency=collector.rates.base, rates=rates, digest="",
         )  # fmt: skip
         signed = sign_day(unsigned, figures, breaks)
         event = NewEvent(

@@ -42,7 +42,7 @@ STATE_COLUMNS = (
     "moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection",
     "when_broker_down",
 )  # fmt: skip
-_PROJECTED = STATE_COLUMNS[4:12]  # cash to last_created_at
+PROJECTED_COLUMNS = STATE_COLUMNS[4:12]  # cash to last_created_at
 _CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash")
 _NEW = (
     "id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl",
@@ -231,7 +231,7 @@ def update_portfolios(rows: Sequence[Row]) -> BulkWrite:
 
     A row is cash to last_created_at as in `STATE_COLUMNS`, then tenant id and id.
     """
-    return build_update(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, PROJECTED_COLUMNS, ("tenant_id", "id"), rows)
 
 
 def update_portfolios_and_stamps(rows: Sequence[Row]) -> BulkWrite:
@@ -240,7 +240,9 @@ def update_portfolios_and_stamps(rows: Sequence[Row]) -> BulkWrite:
     A row is that of `update_portfolios` with the stamp and their fee totals before tenant
     id and id.
     """
-    return build_update(PORTFOLIOS, (*_PROJECTED, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows)
+    return build_update(
+        PORTFOLIOS, (*PROJECTED_COLUMNS, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows
+    )
 
 
 def update_stamps(rows: Sequence[Row]) -> BulkWrite:

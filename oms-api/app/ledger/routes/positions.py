@@ -80,7 +80,9 @@ async def list_positions(
     after = None if page.start is None else _parse_cursor(page.start)
 
     def read(connection: Connection) -> list[MarkedPosition]:
-        marked = list_positions_at_marks(connection, market, tenant_id, filters, at, page.count, after)
+        marked = list_positions_at_marks(
+            connection, market, tenant_id, filters=filters, now=at, limit=page.count, after=after
+        )
         positions = add_records(connection, market, tenant_id, marked, at)
         return add_exit_prices(connection, tenant_id, positions, exits)
 
@@ -104,7 +106,9 @@ async def get_position(
     at, name = now(), portfolio.strip()
 
     def read(connection: Connection) -> MarkedPosition:
-        marked = load_marked_position(connection, market, caller, name, symbol, query.product, at)
+        marked = load_marked_position(
+            connection, market, caller, portfolio=name, symbol=symbol, product=query.product, now=at
+        )
         positions = add_records(connection, market, caller.tenant_id, [marked], at)
         return add_exit_prices(connection, caller.tenant_id, positions, exits)[0]
 

@@ -100,16 +100,19 @@ def build_holdings(
         timed = replay(key) if key in end.replayed_holdings else position
         rows.append(
             HoldingRow(
-                tenant_id,
-                portfolio_id,
-                *key,
-                format_fixed(position.quantity),
-                format_fixed(position.cost),
-                format_fixed(position.realized_pnl),
-                last,
-                position.currency,
-                None if position.currency is None else format_fixed(position.local_cost),
-                *timed.times,
+                tenant_id=tenant_id,
+                portfolio_id=portfolio_id,
+                symbol=key.symbol,
+                product=key.product,
+                quantity=format_fixed(position.quantity),
+                cost=format_fixed(position.cost),
+                realized_pnl=format_fixed(position.realized_pnl),
+                last_sequence=last,
+                currency=position.currency,
+                local_cost=None if position.currency is None else format_fixed(position.local_cost),
+                opened_at=timed.opened_at,
+                closed_at=timed.closed_at,
+                last_executed_at=timed.last_executed_at,
             )
         )
     return rows

@@ -86,13 +86,13 @@ def read_action_inputs(
         keys |= {key._replace(symbol=action.new_symbol) for key in keys}
     keys.update(row.position_key for row in rows)
     return ActionInputs(
-        get_sequences(portfolio),
-        queries.is_reversed(connection, action),
-        rows,
-        queries.list_action_movements(connection, portfolio.tenant_id, action.id, portfolio.id),
-        {row.trade_id: queries.find_later_action(connection, row) for row in rows},
-        {key: queries.list_steps_by_trade(connection, key) for key in sorted(keys)},
-        {key: queries.load_last_price(connection, key) for key in sorted(keys)},
+        sequences=get_sequences(portfolio),
+        is_reversed=queries.is_reversed(connection, action),
+        rows=rows,
+        movements=queries.list_action_movements(connection, portfolio.tenant_id, action.id, portfolio.id),
+        later_actions={row.trade_id: queries.find_later_action(connection, row) for row in rows},
+        steps={key: queries.list_steps_by_trade(connection, key) for key in sorted(keys)},
+        last_prices={key: queries.load_last_price(connection, key) for key in sorted(keys)},
     )
 
 

@@ -235,8 +235,17 @@ def _find_index(bars: Sequence[Bar], start: datetime) -> int:
 
 def _find_close(currency_pair: str, bars: Sequence[Bar], minute: datetime) -> Quote | None:
     index = bisect_right(bars, minute, key=lambda bar: bar.start)
-    return (
-        Quote(currency_pair, None, None, bars[index - 1].close, None, None, minute, "bar") if index else None
+    if not index:
+        return None
+    return Quote(
+        symbol=currency_pair,
+        bid=None,
+        ask=None,
+        last=bars[index - 1].close,
+        bid_size=None,
+        ask_size=None,
+        at=minute,
+        source="bar",
     )
 
 

@@ -109,11 +109,13 @@ def _write_projections(
     connection: Connection, portfolio: PortfolioRow, holdings: list[HoldingRow], expected: list[HoldingRow]
 ) -> None:
     stored = set(holdings)
+    projected = (getattr(portfolio, name) for name in queries.PROJECTED_COLUMNS)
+    moved = (portfolio.moved_cash, portfolio.cash_sequence, portfolio.cash_hash)
     execute_writes(
         connection,
         queries.build_position_upsert([row for row in expected if row not in stored]),
-        queries.update_portfolios([(*portfolio[5:13], portfolio.tenant_id, portfolio.id)]),
-        queries.update_moved_cash([(*portfolio[13:], portfolio.tenant_id, portfolio.id)]),
+        queries.update_portfolios([(*projected, portfolio.tenant_id, portfolio.id)]),
+        queries.update_moved_cash([(*moved, portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in expected}
     for row in holdings:
