@@ -25,8 +25,8 @@ from app.identity.rules.access import FIRST_TENANT
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
-from app.ledger.service.recording import LedgerBatchHandler
 from app.migrate import is_current
 from app.money import format_fixed, to_cents
 from app.text import name_key

@@ -15,7 +15,7 @@ from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
 from app.ledger.queries.audit import load_portfolio_keys
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.rebuilding import (
+from app.ledger.service.projection_rebuild import (
     LedgerCorrupted,
     RebuiltPortfolio,
     load_ledger_state,

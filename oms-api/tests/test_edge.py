@@ -334,7 +334,7 @@ def test_unexpected_error_shows_only_its_request_id(serve, monkeypatch, asked):
             raise RuntimeError("canary-in-the-traceback")
 
         for reading in ("load_statement", "load_statements"):
-            monkeypatch.setattr(f"app.ledger.service.reading.{reading}", explode)
+            monkeypatch.setattr(f"app.ledger.service.portfolio_statements.{reading}", explode)
         response = api.get(f"/portfolio/x{asked}")
         assert response.status_code == 500
         assert "canary" not in response.text

@@ -34,7 +34,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import CashEntry
-from app.ledger.service.reading import load_statement_at_instant
+from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_statement_positions, value_positions
 from app.performance.rules.closes import get_last_close, get_pnl_date, list_missed_closes
 from app.performance.service.snapshots import WRITE_DELAY

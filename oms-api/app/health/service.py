@@ -14,7 +14,7 @@ from app.identity.queries.tenants import find_tenant
 from app.jobs.rules.schedule import JobReport
 from app.ledger.queries.reading import load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.metrics import Metrics
 from app.sandbox.rules.layers import Layer

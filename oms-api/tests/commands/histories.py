@@ -16,8 +16,8 @@ from app.ledger.queries import audit
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import GENESIS, TradeRow, compute_row_hash, hash_request
 from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
-from app.ledger.service.recording import LedgerBatchHandler
 from app.money import to_places
 from app.text import name_key
 from app.timestamps import format_timestamp

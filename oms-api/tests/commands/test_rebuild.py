@@ -10,7 +10,7 @@ from app import rebuild as command
 from app.command_line import CANNOT
 from app.database import connect_engine, snapshot, unit_of_work
 from app.ledger.queries import audit
-from app.ledger.service.rebuilding import LedgerCorrupted, load_ledger_state, rebuild_portfolio
+from app.ledger.service.projection_rebuild import LedgerCorrupted, load_ledger_state, rebuild_portfolio
 from app.verify import verify_database
 from tests.commands.histories import alter_row, record_history
 from tests.factories import BOOTSTRAP_KEY

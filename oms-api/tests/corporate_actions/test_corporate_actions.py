@@ -13,7 +13,7 @@ from app.database import connect_engine, set_tenant_scope
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries import audit
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.rebuilding import load_ledger_state, rebuild_portfolio
+from app.ledger.service.projection_rebuild import load_ledger_state, rebuild_portfolio
 from app.main import create_app
 from app.verify import verify_database
 from tests.identity.administration import assert_ok, list_audit_entries

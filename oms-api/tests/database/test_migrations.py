@@ -21,7 +21,7 @@ from sqlalchemy import event, inspect, text
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
-from app.ledger.queries.books import insert_portfolios
+from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.verification import LedgerCheck
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.migrate import MIGRATIONS, build_alembic_config, is_current, list_earlier_revisions, migrate

@@ -18,7 +18,7 @@ from app import clock
 from app.config import Settings
 from app.group_commit import GroupCommit
 from app.group_commit.writing import BatchWriter
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.queries import reading
 from app.ledger.service import batch
 from app.ledger.service.commands import RecordTrade

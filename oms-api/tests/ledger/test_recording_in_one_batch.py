@@ -11,8 +11,8 @@ from app.ledger.errors import KeyReused, StalePortfolioIds
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
-from app.ledger.service.recording import LedgerBatchHandler
 from app.text import name_key
 
 

@@ -14,7 +14,7 @@ from app.backtests.service.currency_rates import CurrencyRates
 from app.backtests.service.orders import BacktestOrder
 from app.brokers.rules.values import Executed
 from app.costs.errors import RateUnknown
-from app.costs.rules.booking import ChargedTrade, compute_booked_charges
+from app.costs.rules.booked_charges import ChargedTrade, compute_booked_charges
 from app.costs.rules.charges import compute_dp_charge
 from app.costs.rules.markets import MARKETS, get_trading_day
 from app.costs.rules.rates import RateTable

@@ -13,7 +13,7 @@ from app.identity.rules.access import Caller
 from app.ledger.queries.cash import list_cash_movements
 from app.ledger.queries.reading import Holding, load_portfolio_summary, load_sequence_at
 from app.ledger.rules.cash import CashRow
-from app.ledger.service.reading import load_statement_at_instant
+from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
 from app.text import name_key
 

@@ -9,7 +9,7 @@ from app.audit.rules.actions import ActionDifference, find_differences
 from app.audit.rules.entries import AuditValues
 from app.day_close import queries
 from app.day_close.rules.values import build_closed_values, compute_digest
-from app.day_close.service.signing import DAY_CLOSED
+from app.day_close.service.day_closer import DAY_CLOSED
 from app.risk.queries.audit import list_risk_events
 
 

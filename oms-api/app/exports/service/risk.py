@@ -12,7 +12,7 @@ from app.exports.rules.columns import RISK_COLUMNS
 from app.exports.service.pages import ExportContext, Page, Source
 from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import divide, format_money, format_optional_money
 from app.risk.rules.limits import Subject

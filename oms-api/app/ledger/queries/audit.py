@@ -13,7 +13,7 @@ from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.ledger.queries.books import FILL, parse_fill_row
+from app.ledger.queries.batch_statements import FILL, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import has_action_rows, replay_position
 from app.ledger.queries.reversals import is_unreversed

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select
 from app.column_values import format_canonical
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
-from app.ledger.queries.books import FILL, iterate_unreversed_fills, parse_fill_row
+from app.ledger.queries.batch_statements import FILL, iterate_unreversed_fills, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Fill, Position, Side, replay_fills

@@ -11,7 +11,7 @@ from app.http.responses import document_responses
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.queries.exports import load_ledger_heads
-from app.ledger.service.exporting import LedgerExport
+from app.ledger.service.ledger_export import LedgerExport
 from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/trades", tags=["audit"])

@@ -43,9 +43,9 @@ from app.ledger.schemas import (
     serialize_trade,
     serialize_value,
 )
-from app.ledger.service import reading
+from app.ledger.service import portfolio_statements as service
 from app.ledger.service.cash_figures import CashFigures, CashReader
-from app.ledger.service.reading import AsOf, PortfolioStatement
+from app.ledger.service.portfolio_statements import AsOf, PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
@@ -140,7 +140,7 @@ async def list_trades(
 )
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
-    listed_trade = await readers.read(caller.tenant_id, reading.load_trade, trade_id, caller.portfolios)
+    listed_trade = await readers.read(caller.tenant_id, service.load_trade, trade_id, caller.portfolios)
     return build_json_response(_serialize_trade(listed_trade))
 
 
@@ -169,7 +169,7 @@ async def get_portfolio(
         as_of = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
-        portfolio_statement = reading.load_statement(
+        portfolio_statement = service.load_statement(
             connection, caller.tenant_id, portfolio_name, cash_reader, at, as_of
         )
         if as_of is not None:
@@ -202,7 +202,7 @@ async def list_portfolios(
     )
     return page.build_response(
         summaries,
-        lambda summary: reading.build_summary(summary) if query.detail else summary.name,
+        lambda summary: service.build_summary(summary) if query.detail else summary.name,
         lambda last: name_key(last.name),
     )
 
@@ -216,7 +216,7 @@ def build_portfolio_route(
         connection: Connection, keys: Sequence[PortfolioNameKey]
     ) -> dict[PortfolioNameKey, bytes]:
         at = now()
-        statements = reading.load_statements(connection, keys, cash_reader, at)
+        statements = service.load_statements(connection, keys, cash_reader, at)
         values = {
             key: value
             for tenant_id in {key.tenant_id for key in statements}
@@ -275,10 +275,10 @@ def _serialize_statement(statement: PortfolioStatement, value: PortfolioValue | 
         )
         for holding in statement.holdings
     }
-    charges = reading.compute_total_charges(statement)
+    charges = service.compute_total_charges(statement)
     net = Decimal(statement.summary.realized_pnl) - charges
     return {
-        **reading.build_summary(statement.summary),
+        **service.build_summary(statement.summary),
         "charges": shorten_amount(format_fixed(charges)),
         "net_realized_pnl": shorten_amount(format_fixed(net)),
         **serialize_value(value),

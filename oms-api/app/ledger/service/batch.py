@@ -13,7 +13,7 @@ from app.events.rules import NewEvent
 from app.ids import SortableIds
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import AmountTooLarge, NoRate, NoSuchPortfolio, StalePortfolioIds
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, compute_moved_amount
 from app.ledger.rules.chain import TradeRow

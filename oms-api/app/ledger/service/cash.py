@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.ledger.errors import InvalidCashMovement, NoSuchPortfolio, NotEnoughCash
-from app.ledger.queries import books as book_queries
+from app.ledger.queries import batch_statements
 from app.ledger.queries import cash as queries
 from app.ledger.queries.cash import CashCursor, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, sign_amount
@@ -143,7 +143,7 @@ def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashM
     keys = [PortfolioNameKey(caller.tenant_id, name_key(name)) for name in names]
     if len(set(keys)) < len(keys):
         raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
-    portfolio_ids = book_queries.load_portfolio_ids(
+    portfolio_ids = batch_statements.load_portfolio_ids(
         connection, [key for key in keys if caller.sees(key.name_key)]
     )
     if keys[0] not in portfolio_ids:

@@ -5,7 +5,7 @@ from itertools import chain
 
 from app.identity.queries.tenants import find_opening_cash
 from app.ids import generate_row_id
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.queries.canonical import format_trade
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.service.batch import LedgerBatch

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.costs.errors import RateUnknown
-from app.costs.rules.booking import ChargedTrade
+from app.costs.rules.booked_charges import ChargedTrade
 from app.costs.rules.charges import compute_dp_charge
 from app.costs.rules.markets import MARKETS, get_trading_day
 from app.costs.rules.values import OrderTerms, Schedule

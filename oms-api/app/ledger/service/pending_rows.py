@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from app.database.bulk import BulkWrite, Row
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.cash import CashRow, build_cash_payload
 from app.ledger.rules.chain import TradeRow

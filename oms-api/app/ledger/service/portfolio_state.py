@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.column_values import convert_instant, parse_decimal
-from app.costs.rules.booking import NO_CHARGES, BookedCharges
+from app.costs.rules.booked_charges import NO_CHARGES, BookedCharges
 from app.costs.rules.markets import MARKETS
-from app.ledger.queries.books import STATE_COLUMNS
+from app.ledger.queries.batch_statements import STATE_COLUMNS
 from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, compute_row_hash
@@ -28,7 +28,7 @@ class PortfolioState:
     """A locked portfolio as the batch sees it.
 
     `last_created_at` is canonical text. `orders_stamp` changes when an open order changes or projections are
-    repaired: see `renew_stamp`. `cost_schedule` and `fee_totals` are as in `costs.rules.booking`; the
+    repaired: see `renew_stamp`. `cost_schedule` and `fee_totals` are as in `costs.rules.booked_charges`; the
     settings after them as in `ledger.models.Portfolio`.
     """
 

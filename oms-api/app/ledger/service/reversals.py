@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from app.ledger.errors import BeforeCorporateAction, BookedByCorporateAction
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import find_later_action, replay_position
 from app.ledger.rules.accounting import Fill, Side, build_fill, replay_fills

@@ -20,7 +20,7 @@ from app.ledger.rules.equity import (
     value_exposures,
 )
 from app.ledger.rules.keys import PortfolioKey, RateKey
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote, compute_mark
 from app.money import ZERO

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_v
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from app.costs.rules.booking import serialize_charges
+from app.costs.rules.booked_charges import serialize_charges
 from app.http.dependencies import ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep

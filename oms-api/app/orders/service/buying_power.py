@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
-from app.ledger.queries.books import load_positions_of_portfolios
+from app.ledger.queries.batch_statements import load_positions_of_portfolios
 from app.ledger.queries.valuation import load_last_prices
 from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey

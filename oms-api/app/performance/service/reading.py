@@ -12,8 +12,8 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
+from app.ledger.service.portfolio_statements import PortfolioStatement, compute_total_charges
 from app.ledger.service.positions import list_positions_at_marks
-from app.ledger.service.reading import PortfolioStatement, compute_total_charges
 from app.ledger.service.valuation import Valuer, list_statement_positions, value_statements
 from app.market_data.service import Market
 from app.money import ZERO, format_fixed

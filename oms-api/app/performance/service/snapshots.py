@@ -25,7 +25,7 @@ from app.ledger.queries.reading import load_portfolio_summary
 from app.ledger.queries.valuation import list_open_positions, sum_flows
 from app.ledger.rules.equity import NO_EXPOSURE, OpenPosition, PortfolioExposure, value_currencies
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.reading import load_statement_at_instant
+from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_statement_positions, load_marks, value_positions
 from app.money import ZERO
 from app.performance import queries

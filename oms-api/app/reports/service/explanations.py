@@ -15,7 +15,7 @@ from app.ledger.queries.reading import (
 )
 from app.ledger.rules.equity import CurrencyValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, list_statement_positions, load_marks, value_statements
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market

@@ -12,7 +12,7 @@ from app.clock import Now
 from app.database import Readers
 from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_money, shorten_amount
 from app.periodic_tasks import repeat

@@ -12,9 +12,9 @@ from app.errors import OmsError
 from app.group_commit import BatchResult, CommitCheck, Retained
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service import recording
+from app.ledger.service import batch_handler as ledger
+from app.ledger.service.batch_handler import LedgerBatchHandler, record_commands
 from app.ledger.service.commands import LedgerCommand, RecordedTrade
-from app.ledger.service.recording import LedgerBatchHandler, record_commands
 from app.market_data.queries import build_quote_writes, find_quotes
 from app.market_data.rules.values import Quote
 from app.metrics import Metrics
@@ -123,7 +123,7 @@ def build_commit_check(
     if context.order_store.events:
         event = context.order_store.events[-1]
         return lambda connection: is_event_recorded(set_tenant_scope(connection, [event.tenant_id]), event)
-    trade_check = recording.build_commit_check(outcomes)
+    trade_check = ledger.build_commit_check(outcomes)
     if trade_check is not None:
         return trade_check
     signal_check = context.signals.find_commit_check() if context.signals else None

@@ -13,9 +13,9 @@ from app.instruments.queries import load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import LedgerCommand, RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
-from app.ledger.service.recording import LedgerBatchHandler
 from app.ledger.service.trade_guard import ReservedQuantity
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order

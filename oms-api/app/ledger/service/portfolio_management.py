@@ -16,12 +16,12 @@ from app.identity.rules.people import parse_slack_person
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import generate_row_id
 from app.ledger.errors import FixedAtCreation, NoSuchPortfolio, PortfolioExists
-from app.ledger.queries import managing as queries
+from app.ledger.queries import portfolio_management as queries
 from app.ledger.queries import reading
-from app.ledger.queries.managing import PortfolioDetails
+from app.ledger.queries.portfolio_management import PortfolioDetails
 from app.ledger.rules.chain import GENESIS
 from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
-from app.ledger.service.reading import build_summary
+from app.ledger.service.portfolio_statements import build_summary
 from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO, format_fixed, shorten_amount
 from app.text import name_key

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app.database import execute_writes
 from app.ledger.queries import audit
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.projections import (
@@ -110,12 +110,12 @@ def _write_projections(
 ) -> None:
     stored = set(holdings)
     projected = (getattr(portfolio, name) for name in queries.PROJECTED_COLUMNS)
-    moved = (portfolio.moved_cash, portfolio.cash_sequence, portfolio.cash_hash)
+    cash_ledger_end = (portfolio.moved_cash, portfolio.cash_sequence, portfolio.cash_hash)
     execute_writes(
         connection,
         queries.build_position_upsert([row for row in expected if row not in stored]),
         queries.update_portfolios([(*projected, portfolio.tenant_id, portfolio.id)]),
-        queries.update_moved_cash([(*moved, portfolio.tenant_id, portfolio.id)]),
+        queries.update_moved_cash([(*cash_ledger_end, portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in expected}
     for row in holdings:

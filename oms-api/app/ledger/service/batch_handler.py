@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
+from app.costs.rules.booked_charges import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
 from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.database import set_tenant_scope
@@ -25,7 +25,7 @@ from app.ledger.errors import (
     ReversalOfReversal,
     TradingHalted,
 )
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import Position, apply_fill, build_fill, compute_closed_quantity
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
