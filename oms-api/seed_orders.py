@@ -24,11 +24,11 @@ from app.identity.rules.access import FIRST_TENANT
 from app.ids import generate_row_id
 from app.instruments import queries as instruments
 from app.instruments.rules import Instrument, InstrumentKey
-from app.ledger.queries.books import insert_portfolios
+from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.chain import hash_request
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
-from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, compute_mark
 from app.market_data.service import Market
@@ -213,7 +213,7 @@ def _set_missing_terms(engine: Engine, now: datetime) -> int:
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [FIRST_TENANT])
         keys = [InstrumentKey(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
-        terms_by_key = instruments.find_instruments(connection, keys)
+        terms_by_key = instruments.load_instruments(connection, keys)
         missing = [
             instrument
             for key, instrument in zip(keys, INSTRUMENTS, strict=True)

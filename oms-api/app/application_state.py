@@ -14,7 +14,7 @@ from app.corporate_actions.dependencies import CORPORATE_ACTIONS
 from app.costs.dependencies import COST_RATES
 from app.costs.service import load_rates
 from app.day_close.dependencies import DAY_CLOSER
-from app.day_close.service.signing import DayCloser
+from app.day_close.service.day_closer import DayCloser
 from app.events.dependencies import FEED, OPAQUE_IDS
 from app.health.dependencies import HEALTH_COMPONENTS
 from app.http.dependencies import CHANGES, CURSORS, EXPORTS, NOW, READERS

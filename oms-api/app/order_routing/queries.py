@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, Engine, select
 
 from app.brokers.queries import StoredConnection, find_connection
-from app.costs.rules.booking import parse_components
+from app.costs.rules.booked_charges import parse_components
 from app.database import set_tenant_scope, snapshot, unit_of_work
 from app.database.bulk import execute_writes
 from app.events.rules import NewEvent

@@ -79,8 +79,8 @@ def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(harness):
     ]
     harness.place_order(side="SELL", quantity="6")  # all: the open entry would go on without its exit
     assert harness.get_order(open_entry).status is Status.CANCELED
-    verdict = verify_database(harness.engine)
-    assert verdict.clean, list(format_report(verdict, 0))
+    result = verify_database(harness.engine)
+    assert result.is_clean, list(format_report(result, 0))
 
 
 @pytest.mark.parametrize(("size", "remaining"), [("10", "6"), ("20", "20")])
@@ -124,8 +124,8 @@ def test_trade_in_a_batch_of_orders_reduces_the_exits(harness, other):
     )
     harness.run(beside, build_record_trade(harness, "SELL", "4"), build_record_trade(harness, "SELL", "1"))
     assert get_leg(harness, entry, "stop_loss").leaves_quantity == 5
-    verdict = verify_database(harness.engine)
-    assert verdict.clean, list(format_report(verdict, 0))
+    result = verify_database(harness.engine)
+    assert result.is_clean, list(format_report(result, 0))
 
 
 def test_trades_of_one_batch_reduce_exits_to_the_final_position(harness):

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.database.engine import discard_plans
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import TradeFilter, find_books, list_trades
+from app.ledger.queries.reading import TradeFilter, list_trades, load_portfolios_by_name
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
@@ -210,7 +210,7 @@ def count_reads(connection):
 
 
 READS = {
-    "a portfolio": lambda connection: find_books(connection, 1, ["growth"]),
+    "a portfolio": lambda connection: load_portfolios_by_name(connection, 1, ["growth"]),
     "orders of a portfolio": lambda connection: list_orders(
         connection, 1, OrderFilter(portfolio_name_key="growth"), 50, None
     ),

@@ -262,8 +262,8 @@ def test_replacement_quantity_below_the_filled_quantity_becomes_the_filled_quant
     order = harness.place_order(type="LIMIT", limit_price="101", **GTC)
     successor = harness.get_order(harness.replace(order, quantity="3").orders[0].order)
     assert (successor.status, successor.quantity, successor.filled_quantity) == (Status.FILLED, 4, 4)
-    verdict = verify_database(harness.engine)
-    assert verdict.clean, list(format_report(verdict, 0))
+    result = verify_database(harness.engine)
+    assert result.is_clean, list(format_report(result, 0))
 
 
 def test_increased_take_profit_matches_from_the_next_quote(harness):

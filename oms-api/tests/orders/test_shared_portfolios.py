@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.database import connect_engine, unit_of_work
-from app.ledger.queries import books as book_queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.tickets import compute_trade_value
@@ -91,7 +91,7 @@ def test_process_reads_only_changes_of_another_process(shared_database, monkeypa
         resting.append(there.place_order(name, type="LIMIT", limit_price="89"))
     read: dict[str, list[Any]] = {"orders": [], "positions": []}
     record_query_results(monkeypatch, order_queries, "find_orders_by_id", read["orders"])
-    record_query_results(monkeypatch, book_queries, "load_positions_since", read["positions"])
+    record_query_results(monkeypatch, queries, "load_positions_since", read["positions"])
     here.now = there.now
     read_portfolio(here, name)
     changed = [] if is_same_order else resting[-1:]

@@ -14,8 +14,8 @@ from app.events.queries import iterate_events
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.rules.chain import hash_request
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin
-from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources import PriceSource

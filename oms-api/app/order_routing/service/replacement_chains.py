@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import BrokerOrder
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import InstrumentKey
 from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, open_snapshot
 from app.orders.queries.book import find_orders_by_id
@@ -82,4 +82,4 @@ def _parse_pending_successor(
         return None
     successor = parse_order_row(orjson.loads(successor_json))
     key = InstrumentKey(tenant_id, successor.symbol)
-    return build_broker_order(successor, find_instruments(connection, [key])[key])
+    return build_broker_order(successor, load_instruments(connection, [key])[key])

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.brokers.rules.values import BrokerOrder
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.orders.queries import broker_requests as queries
 from app.orders.queries.book import find_orders_by_id, list_order_events
@@ -102,4 +102,4 @@ def _list_linked(connection: Connection, order: Order) -> list[Order]:
 
 def _find_instrument(connection: Connection, order: Order) -> Instrument:
     key = InstrumentKey(order.tenant_id, order.symbol)
-    return find_instruments(connection, [key])[key]
+    return load_instruments(connection, [key])[key]

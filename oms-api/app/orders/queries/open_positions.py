@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select, union_all
 
-from app.ledger.queries.books import parse_position
+from app.ledger.queries.batch_statements import parse_position
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_v
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from app.costs.rules.booking import serialize_charges
+from app.costs.rules.booked_charges import serialize_charges
 from app.http.dependencies import ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
@@ -17,7 +17,7 @@ from app.http.problems import UNKNOWN_FIELD
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.schemas import Symbol
 from app.money import shorten_amount, shorten_quantity
 from app.orders.errors import NoSuchOrder
@@ -123,7 +123,7 @@ async def list_orders(
     def read(connection: Connection) -> list[OrderView]:
         resolved = filters
         if filters.symbol is not None:
-            resolved = filters._replace(symbol=find_symbol(connection, tenant_id, filters.symbol))
+            resolved = filters._replace(symbol=load_symbol(connection, tenant_id, filters.symbol))
         return queries.list_orders(connection, tenant_id, resolved, page.count, page.start)
 
     return page.build_response(

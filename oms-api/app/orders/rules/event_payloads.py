@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.costs.rules.booking import serialize_charges
+from app.costs.rules.booked_charges import serialize_charges
 from app.costs.rules.values import Schedule
 from app.money import divide, format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.rows import ExecutionRow, OrderEvent

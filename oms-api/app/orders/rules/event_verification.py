@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from app.costs.rules.booking import has_components
+from app.costs.rules.booked_charges import has_components
 from app.ledger.rules.verification import Finding
 from app.orders.rules.approvals import is_rejection, loses_fills
 from app.orders.rules.event_payloads import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from app.costs.rules.booking import InvalidCharges, parse_components
+from app.costs.rules.booked_charges import InvalidCharges, parse_components
 from app.ledger.rules.verification import Finding
 from app.money import ZERO, format_fixed
 from app.orders.rules.rows import ExecutionRow, OrderEvent

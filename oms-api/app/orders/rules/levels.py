@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from app.ledger.rules.marks import Exits
+from app.ledger.rules.marks import ExitPrices
 from app.orders.rules.contingency import SHARING
 from app.orders.rules.values import WORKING_STATUSES, Order, OrderType
 
 
-def find_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
+def find_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> ExitPrices:
     """Return the nearest stop-loss and take-profit price of a position of the signed `quantity`.
 
     Only working exits and OCO orders count.
@@ -31,4 +31,4 @@ def find_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
     )
     stops = [price for price in trails if price is not None]
     first, last = (max, min) if side == "SELL" else (min, max)
-    return Exits(first(stops, default=None), last(targets, default=None))
+    return ExitPrices(first(stops, default=None), last(targets, default=None))

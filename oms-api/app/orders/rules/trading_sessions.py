@@ -84,7 +84,7 @@ def find_hold(order: Order, calendar: Calendar, at: Timestamp) -> Hold | None:
 def find_next_open(calendar: Calendar, instant: datetime) -> Hold:
     """Return the hold until the next open."""
     try:
-        return _build_hold(calendar.find_next_open(instant))
+        return _build_hold(calendar.get_next_open(instant))
     except SessionsUnknown:
         return Hold("The market is closed, and its next session is not known.", None)
 
@@ -96,9 +96,9 @@ def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | N
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG:
-        return format_timestamp(calendar.find_next_open(instant) + OPENING)
+        return format_timestamp(calendar.get_next_open(instant) + OPENING)
     if order.time_in_force in _ENDS_AT_CLOSE:
-        return format_timestamp(calendar.find_session_or_next(instant).close)
+        return format_timestamp(calendar.get_session_or_next(instant).close)
     return order.ends_at
 
 

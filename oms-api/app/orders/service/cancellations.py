@@ -19,7 +19,7 @@ from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ids import SortableIds
-from app.instruments.queries import find_symbols_by_alias
+from app.instruments.queries import load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
@@ -157,7 +157,7 @@ def _find_symbol(connection: Connection, asked: StoredCancellation) -> str | Non
     if asked.symbol is None:
         return None
     key = InstrumentKey(asked.tenant_id, asked.symbol)
-    return find_symbols_by_alias(connection, [key]).get(key, asked.symbol)
+    return load_symbols_by_alias(connection, [key]).get(key, asked.symbol)
 
 
 def _build_origin(stored: StoredCancellation, at: datetime) -> Origin:

@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.ledger.rules.corporate_actions import CorporateActionTerms
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import LedgerCommand, Origin
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import OrderChanges

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.ledger.rules.marks import Exits, HeldPosition, PositionNameKey
+from app.ledger.rules.marks import ExitPrices, HeldPosition, PositionNameKey
 from app.orders.queries.reading import list_open_orders_by_symbol
 from app.orders.rules.levels import find_exit_levels
 from app.orders.rules.values import Order
@@ -12,7 +12,7 @@ from app.orders.rules.values import Order
 
 def find_exits(
     connection: Connection, tenant_id: int, positions: Sequence[HeldPosition]
-) -> dict[PositionNameKey, Exits]:
+) -> dict[PositionNameKey, ExitPrices]:
     """Return the exit levels of each position."""
     orders_by_position: dict[PositionNameKey, list[Order]] = {}
     for name_key, order in list_open_orders_by_symbol(

@@ -17,7 +17,7 @@ from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
 from app.database import Readers, set_all_tenants_scope
 from app.group_commit import GroupCommit
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import InstrumentKey
 from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
@@ -138,7 +138,7 @@ class MarketWatcher:
         waiting_instruments = find_symbols_waiting_for_session(connection, at)
         opened_symbols: dict[int, list[str]] = {}
         for key, terms in (
-            find_instruments(connection, waiting_instruments) if waiting_instruments else {}
+            load_instruments(connection, waiting_instruments) if waiting_instruments else {}
         ).items():
             if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
                 opened_symbols.setdefault(key.tenant_id, []).append(key.symbol)

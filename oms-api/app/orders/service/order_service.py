@@ -16,7 +16,7 @@ from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
-from app.ledger.service.reading import find_similar_names
+from app.ledger.service.portfolio_statements import find_similar_names
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, OrderChanges, OrderPreview
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket

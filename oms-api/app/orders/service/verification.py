@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.ledger.rules.verification import Finding
 from app.ledger.service.event_verification import list_all_portfolio_names
-from app.ledger.service.verdict import Verdict
+from app.ledger.service.verification_result import VerificationResult
 from app.orders.queries import audit
 from app.orders.queries.audit import Booked
 from app.orders.rules.approvals import loses_fills
@@ -91,8 +91,8 @@ class _Chains:
 class _OrderVerification:
     """One pass over the orders, each with its rows of the other tables."""
 
-    def __init__(self, connection: Connection, verdict: Verdict) -> None:
-        self._verdict = verdict
+    def __init__(self, connection: Connection, result: VerificationResult) -> None:
+        self._result = result
         self._connection = connection
         self._history = _Groups(audit.iterate_history(connection), self._blame_orphan)
         self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
@@ -114,7 +114,7 @@ class _OrderVerification:
                 self._blame(order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)])
         for tenant_id, trade_id, order_id in audit.iterate_unexecuted_trades(self._connection):
             finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
-            self._verdict.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
+            self._result.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
     def _check_chain(self, links: list[_Link]) -> None:
         filled_amounts = Filled()
@@ -150,7 +150,7 @@ class _OrderVerification:
         other_parents = list_parent_ids(events) - {order.parent_id}
         self._parents += [(order, parent_id) for parent_id in other_parents]
         self._blame(order, findings)
-        checked = self._verdict.checked
+        checked = self._result.checked
         checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
         checked[OrderCheck.TRADE] += len(executions)
         checked[OrderCheck.EVENT] += len(events)
@@ -171,7 +171,7 @@ class _OrderVerification:
             order_payload = _parse_payload(payload)
             if order_payload is None:
                 finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
-                self._verdict.add_findings(f"event {event_id}", [finding])
+                self._result.add_findings(f"event {event_id}", [finding])
             else:
                 yield PublishedEvent(event_id, tenant_id, order_payload["order_id"], kind, order_payload, at)
 
@@ -179,17 +179,17 @@ class _OrderVerification:
         field = {OrderEvent: "order_events", Booked: "executions", PublishedEvent: "events"}[type(row)]
         check = OrderCheck.EVENT if isinstance(row, PublishedEvent) else OrderCheck.HISTORY
         finding = Finding(check, "order_id", row.order_id, f"an order: a row of {field} names it")
-        self._verdict.add_findings(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
+        self._result.add_findings(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
 
     def _blame(self, order: Order, findings: list[Finding]) -> None:
         if findings:
             tenant = "" if order.tenant_id == 1 else f" of tenant {order.tenant_id}"
-            self._verdict.add_findings(f"order {order.id}{tenant}", findings)
+            self._result.add_findings(f"order {order.id}{tenant}", findings)
 
 
-def verify_orders(connection: Connection, verdict: Verdict) -> None:
+def verify_orders(connection: Connection, result: VerificationResult) -> None:
     """Check every order. `connection` must read one consistent snapshot."""
-    _OrderVerification(connection, verdict).run()
+    _OrderVerification(connection, result).run()
 
 
 class _Groups:

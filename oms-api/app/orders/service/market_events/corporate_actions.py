@@ -9,7 +9,7 @@ from app.ledger.errors import NoRate
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms, Ratio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.corporate_actions import (
-    Booking,
+    ActionBooking,
     book_action,
     get_sequences,
     read_action_inputs,
@@ -52,7 +52,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     if inputs.sequences != get_sequences(portfolio):  # an earlier command of the batch changed the ledger
         context.ledger.flush()
         inputs = read_action_inputs(context.ledger, portfolio, action)
-    booking = Booking(context.ledger, portfolio, command.origin, action, find_rate, inputs)
+    booking = ActionBooking(context.ledger, portfolio, command.origin, action, find_rate, inputs)
     change_count = context.change_count
     if command.is_reversal:
         reverse_action(booking)
