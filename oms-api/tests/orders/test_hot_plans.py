@@ -21,7 +21,7 @@ from app.orders.queries.book import list_symbols_with_orders
 from app.orders.queries.due_orders import count_overdue_orders, find_symbols_with_held_orders
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.values import GroupKind, Protection, Status, Target
+from app.orders.rules.values import GroupKind, Status, StopLoss, TakeProfit
 from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
@@ -162,7 +162,7 @@ def build_commands(harness, number):
             PlaceOrder(
                 origin("bracket"),
                 build_ticket(
-                    quantity="1", take_profit=Target(Decimal(120)), stop_loss=Protection(Decimal(80))
+                    quantity="1", take_profit=TakeProfit(Decimal(120)), stop_loss=StopLoss(Decimal(80))
                 ),
                 "Growth",
                 "growth",

@@ -18,7 +18,7 @@ from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.orders.queries import book as order_queries
-from app.orders.rules.values import Protection, Target
+from app.orders.rules.values import StopLoss, TakeProfit
 from app.orders.service.batch.portfolio_loading import create_cache_update
 from app.orders.service.batch_processing.batch_loading import load_batch
 from app.orders.service.commands import CancelOrder, PreviewOrder
@@ -140,7 +140,7 @@ def take_step(harness, name, kind, symbol, side, price):
     """Take a step. `lose` rolls the transaction of a fill back."""
     harness.advance_clock()
     resting = {"limit_price": price, "time_in_force": "GTC", "type": "LIMIT"}
-    exits = {"take_profit": Target(Decimal(200)), "stop_loss": Protection(Decimal(10))}
+    exits = {"take_profit": TakeProfit(Decimal(200)), "stop_loss": StopLoss(Decimal(10))}
     placed = {
         "rest": resting | {"side": side},
         "trail": {"type": "TRAILING_STOP", "trail_amount": "3", "time_in_force": "GTC", "side": side},

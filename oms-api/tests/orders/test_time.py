@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.values import Status, Target
+from app.orders.rules.values import Status, TakeProfit
 from app.orders.service.internal_commands import ExpireOrders
 from app.timestamps import format_timestamp
 from tests.orders.writer_harness import START
@@ -103,7 +103,7 @@ def test_expired_order_does_not_fill_at_a_later_quote(harness):
 
 
 def test_expired_entry_ends_its_legs(harness):
-    order = harness.place_order(**RESTING_LIMIT_ORDER, take_profit=Target(Decimal(120)))
+    order = harness.place_order(**RESTING_LIMIT_ORDER, take_profit=TakeProfit(Decimal(120)))
     harness.advance_clock(days=1)
     harness.expire_orders()
     assert harness.query("SELECT status FROM orders ORDER BY id") == [("EXPIRED",), ("CANCELED",)]

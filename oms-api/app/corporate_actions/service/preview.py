@@ -30,7 +30,7 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.corporate_actions import require_no_later_fill, require_symbol
 from app.money import ZERO, multiply
 from app.orders.queries.book import list_open_orders_in_symbol
-from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
+from app.orders.rules.split_adjustments import InstrumentIncrements, RestatedOrder, restate_order
 from app.orders.rules.values import Order, Status
 
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
@@ -129,15 +129,17 @@ def _preview_orders(
         return [OrderChange(portfolio, order, None) for order in orders]
     key = InstrumentKey(action.tenant_id, action.symbol)
     instrument = find_instruments(connection, [key])[key]
-    terms = Terms(instrument.tick_size, instrument.lot_size)
+    increments = InstrumentIncrements(instrument.tick_size, instrument.lot_size)
     return [
-        OrderChange(portfolio, order, _restate(order, action, terms))
+        OrderChange(portfolio, order, _restate(order, action, increments))
         for order in orders
         if order.created_at < action.effective_at
     ]
 
 
-def _restate(order: Order, action: CorporateActionTerms, terms: Terms) -> RestatedOrder | None:
+def _restate(
+    order: Order, action: CorporateActionTerms, increments: InstrumentIncrements
+) -> RestatedOrder | None:
     if order.status is Status.AWAITING_APPROVAL:
         return None
-    return restate_order(order, action.ratio, terms)
+    return restate_order(order, action.ratio, increments)

@@ -36,30 +36,30 @@ class Obstacle(StrEnum):
     EXITS_END = "exits end"  # the current exits of the position work until the broker confirms their cancel
 
 
-class Sending(NamedTuple):
+class SendingDecision(NamedTuple):
     """The order or successor to send, None for a cancel; or the obstacle, if nothing is sent."""
 
     obstacle: Obstacle | None
     order: BrokerOrder | None
 
 
-def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> Sending:
+def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> SendingDecision:
     """Load the order to send, and mark the request as being sent, unless it must not be sent any more."""
     order = find_orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
     if _has_ended(order, request):
-        return Sending(Obstacle.ENDED, None)
+        return SendingDecision(Obstacle.ENDED, None)
     if is_too_late(request, now):
-        return Sending(Obstacle.TOO_LATE, None)
+        return SendingDecision(Obstacle.TOO_LATE, None)
     sent = order if request.kind is RequestKind.SUBMIT else None
     if sent is not None and replaces_exits(sent) and queries.has_ending_exits(connection, sent):
-        return Sending(Obstacle.EXITS_END, None)
+        return SendingDecision(Obstacle.EXITS_END, None)
     if request.kind is RequestKind.REPLACE:
         sent = _load_successor(connection, request, order)
     linked_orders = [] if request.kind is not RequestKind.SUBMIT else _list_linked(connection, order)
     broker_order = None if sent is None else _convert(connection, sent, linked_orders)
     changes = {"sent_at": now, "attempts": request.attempts + 1}
     has_begun = queries.begin_request(connection, request, changes)
-    return Sending(None if has_begun else Obstacle.TAKEN, broker_order)
+    return SendingDecision(None if has_begun else Obstacle.TAKEN, broker_order)
 
 
 def _has_ended(order: Order, request: BrokerRequest) -> bool:

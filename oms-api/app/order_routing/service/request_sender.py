@@ -12,7 +12,7 @@ from app.brokers.protocol import Broker
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
 from app.clock import EPOCH, Now
 from app.order_routing.queries import open_transaction
-from app.order_routing.service.request_loading import Obstacle, Sending, begin_request
+from app.order_routing.service.request_loading import Obstacle, SendingDecision, begin_request
 from app.order_routing.service.request_resolution import RequestResolver
 from app.orders.queries import broker_requests as queries
 from app.orders.rules.broker_requests import (
@@ -35,7 +35,7 @@ from app.orders.service.broker_request_notifier import SubmissionQueue
 POLL_INTERVAL = timedelta(seconds=0.1)  # between two queries for requests without a notification
 LONG_POLL_INTERVAL = timedelta(seconds=1)  # if other processes notify this one of their requests
 MAX_UNMARKED = 20  # requests that are done
-ApplyEvents = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
+ApplyAnswer = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
 _REFUSED = "The outcome could not be recorded. It is read again."
 _EXITS_END = "The current exits of the position have not ended yet."
@@ -63,7 +63,7 @@ class RequestSender:
         tenant_id: int,
         name: str,
         broker: Broker,
-        apply: ApplyEvents,
+        apply: ApplyAnswer,
         now: Now,
         queue: SubmissionQueue | None = None,
         is_woken: Callable[[], bool] = lambda: False,
@@ -116,7 +116,7 @@ class RequestSender:
         request = build_sending_request(item.order, item.connection)
         broker_order = build_broker_order(item.order, item.instrument)
         obstacle = Obstacle.TOO_LATE if is_too_late(request, self._now()) else None
-        self._send(request, Sending(obstacle, broker_order))
+        self._send(request, SendingDecision(obstacle, broker_order))
         return True
 
     def _send_stored(self) -> bool:
@@ -186,7 +186,7 @@ class RequestSender:
         for dropped_request in dropped:
             self._finish(dropped_request, ())
 
-    def _send(self, request: BrokerRequest, sending: Sending | None) -> None:
+    def _send(self, request: BrokerRequest, sending: SendingDecision | None) -> None:
         if sending is None:
             with open_transaction(self._engine, self._tenant_id) as connection:
                 sending = begin_request(connection, request, self._now())

@@ -49,7 +49,7 @@ class ExecutionTrade(NamedTuple):
     note: str | None
 
 
-class Booked(NamedTuple):
+class BookedExecution(NamedTuple):
     """An execution with its trade, or None if the ledger has no such trade."""
 
     tenant_id: int
@@ -73,7 +73,7 @@ def iterate_history(connection: Connection) -> Iterator[OrderEvent]:
         yield from unpack_order_history([*map(format_canonical, row)])
 
 
-def iterate_executions(connection: Connection) -> Iterator[Booked]:
+def iterate_executions(connection: Connection) -> Iterator[BookedExecution]:
     """Yield all executions with their trades, sorted by tenant and order."""
     executions = EXECUTIONS.c
     columns: list[Any] = [executions[name] for name in ExecutionRow._fields]
@@ -85,7 +85,7 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
         values = [*map(format_canonical, row)]
         execution, trade_id, trade = ExecutionRow._make(values[:count]), values[count], values[count + 1 :]
         execution_trade = None if trade_id is None else ExecutionTrade._make(trade)
-        yield Booked(execution.tenant_id, execution.order_id, execution, execution_trade)
+        yield BookedExecution(execution.tenant_id, execution.order_id, execution, execution_trade)
 
 
 def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:

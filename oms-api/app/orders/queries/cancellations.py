@@ -25,7 +25,7 @@ _IS_PART = (_PARTS.c.tenant_id == _CANCELLATIONS.c.tenant_id) & (
 )
 
 
-class NamedPortfolio(NamedTuple):
+class CancellationPortfolio(NamedTuple):
     """A portfolio and its name."""
 
     key: PortfolioKey
@@ -34,7 +34,7 @@ class NamedPortfolio(NamedTuple):
 
 def list_portfolios_to_cancel_in(
     connection: Connection, tenant_id: int, filter_: CancellationFilter, visible: Collection[str] | None
-) -> list[NamedPortfolio]:
+) -> list[CancellationPortfolio]:
     """Return the portfolios with open orders that match, by id.
 
     `visible` are the name keys of the portfolios that the caller may see, None for all.
@@ -48,14 +48,14 @@ def list_portfolios_to_cancel_in(
         .order_by(PORTFOLIOS.c.id)
     )
     return [
-        NamedPortfolio(PortfolioKey(tenant_id, portfolio_id), name)
+        CancellationPortfolio(PortfolioKey(tenant_id, portfolio_id), name)
         for portfolio_id, name, key in connection.execute(statement)
         if visible is None or key in visible
     ]
 
 
 def insert_cancellation(
-    connection: Connection, cancellation: StoredCancellation, portfolios: Sequence[NamedPortfolio]
+    connection: Connection, cancellation: StoredCancellation, portfolios: Sequence[CancellationPortfolio]
 ) -> StoredCancellation:
     """Store a cancellation with its parts. Return the earlier one if its idempotency key is in use."""
     execute_writes(connection, build_insert_missing(_CANCELLATIONS, _COLUMNS, [tuple(cancellation)]))
@@ -70,7 +70,7 @@ def insert_cancellation(
     return cancellation
 
 
-def list_parts(connection: Connection, cancellation: StoredCancellation) -> list[NamedPortfolio]:
+def list_parts(connection: Connection, cancellation: StoredCancellation) -> list[CancellationPortfolio]:
     """Return the portfolios of a cancellation, by id."""
     is_its = (PORTFOLIOS.c.tenant_id == _PARTS.c.tenant_id) & (PORTFOLIOS.c.id == _PARTS.c.portfolio_id)
     statement = (
@@ -80,7 +80,7 @@ def list_parts(connection: Connection, cancellation: StoredCancellation) -> list
         .order_by(PORTFOLIOS.c.id)
     )
     return [
-        NamedPortfolio(PortfolioKey(cancellation.tenant_id, portfolio_id), name)
+        CancellationPortfolio(PortfolioKey(cancellation.tenant_id, portfolio_id), name)
         for portfolio_id, name in connection.execute(statement)
     ]
 

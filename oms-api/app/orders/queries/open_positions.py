@@ -25,7 +25,7 @@ from app.orders.rules.values import Order
 _CHUNK = 10_000
 
 
-class Held(NamedTuple):
+class OpenPosition(NamedTuple):
     """An open position, or a part of it. `quantity` is signed."""
 
     portfolio_id: int
@@ -35,7 +35,7 @@ class Held(NamedTuple):
     quantity: Decimal
 
 
-def list_open_positions(connection: Connection, tenant_id: int, name_key: str | None) -> list[Held]:
+def list_open_positions(connection: Connection, tenant_id: int, name_key: str | None) -> list[OpenPosition]:
     """Return the open positions of one portfolio, or of all portfolios if `name_key` is None."""
     is_same_portfolio = (PORTFOLIOS.c.tenant_id == POSITIONS.c.tenant_id) & (
         PORTFOLIOS.c.id == POSITIONS.c.portfolio_id
@@ -49,7 +49,7 @@ def list_open_positions(connection: Connection, tenant_id: int, name_key: str | 
     )
     if name_key is not None:
         statement = statement.where(PORTFOLIOS.c.name_key == name_key)
-    return [Held._make(row) for row in connection.execute(statement) if row[4]]
+    return [OpenPosition._make(row) for row in connection.execute(statement) if row[4]]
 
 
 def find_portfolio_names_with_orders(

@@ -32,7 +32,7 @@ from app.orders.schemas.responses import OrderDetailOut, OrderOut, serialize_ord
 from app.text import name_key
 
 router = APIRouter(tags=["orders"])
-OrderReader = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
+ReadOrderCaller = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
 
 _LIST = "orders"
 
@@ -57,7 +57,7 @@ def _parse_status(value: Any) -> str:  # the raw query parameter
     return name
 
 
-WantedStatus = Annotated[
+StatusInput = Annotated[
     str,
     BeforeValidator(_parse_status),
     WithJsonSchema({"type": "string", "enum": sorted(STATUSES_BY_NAME)}),
@@ -71,7 +71,7 @@ class OrderQuery(Period):
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
-    status: WantedStatus | None = Field(
+    status: StatusInput | None = Field(
         None,
         description="In any letter case. `rejected` includes denied orders; `pending` means all open orders",
     )
@@ -137,7 +137,7 @@ async def list_orders(
     **document_responses(200, OrderDetailOut, 404),
 )
 async def get_order(
-    caller: OrderReader, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep
+    caller: ReadOrderCaller, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep
 ) -> Response:
     """Return one order with its history and its fills."""
     tenant_id = caller.tenant_id

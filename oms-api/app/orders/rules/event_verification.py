@@ -15,7 +15,7 @@ from app.orders.rules.event_payloads import (
 )
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, Status, replace_fields
-from app.orders.rules.verification import BEYOND, Filled, OrderCheck
+from app.orders.rules.verification import BEYOND, FilledAmounts, OrderCheck
 from app.timestamps import Timestamp
 
 Executions = Mapping[str, ExecutionRow]  # by execution id
@@ -103,7 +103,7 @@ def _check_denials(
         yield _build_finding(DENIED, str(stored_payloads), str(expected))
 
 
-def _check_fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
+def _check_fills(order: Order, fills: Sequence[FilledAmounts | None]) -> Iterator[Finding]:
     """Yield a finding if the order's filled amounts are not the sum of its fills."""
     filled_amounts = fills[-1] if fills else None
     if filled_amounts is not None and filled_amounts[:2] != (order.filled_quantity, order.filled_value):
@@ -144,16 +144,16 @@ def list_parent_ids(events: Sequence[PublishedEvent]) -> set[str | None]:
 
 def _iterate_filled(
     order: Order, history: Sequence[OrderEvent], executions: Executions
-) -> Iterator[Filled | None]:
+) -> Iterator[FilledAmounts | None]:
     """Yield the filled amounts after each history row; None once they cannot be derived."""
     # A denied successor does not keep the amounts that it carried over.
     is_forgotten = loses_fills(order, [order_event.to_status for order_event in history])
-    filled_amounts: Filled | None = Filled(order.carried_quantity, order.carried_value)
+    filled_amounts: FilledAmounts | None = FilledAmounts(order.carried_quantity, order.carried_value)
     for order_event in history:
         if order_event.execution_id is not None and filled_amounts is not None:
             execution = executions.get(order_event.execution_id)
             filled_amounts = execution and filled_amounts.add(
-                Filled(Decimal(execution.quantity), Decimal(execution.value))
+                FilledAmounts(Decimal(execution.quantity), Decimal(execution.value))
             )
         yield None if is_forgotten else filled_amounts
 
@@ -163,7 +163,7 @@ def _find_differences(
     order: Order,
     order_event: OrderEvent,
     recorded_values: RecordedValues,
-    filled_amounts: Filled | None,
+    filled_amounts: FilledAmounts | None,
     executions: Executions,
 ) -> Iterator[Finding]:
     pairs: list[tuple[str, Any, Any]] = [
@@ -203,7 +203,7 @@ def _build_expected(
     order: Order,
     order_event: OrderEvent,
     recorded_values: RecordedValues,
-    filled_amounts: Filled | None,
+    filled_amounts: FilledAmounts | None,
     executions: Executions,
 ) -> dict[str, Any]:
     state = replace_fields(

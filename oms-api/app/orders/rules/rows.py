@@ -23,7 +23,7 @@ from app.orders.rules.values import (
 )
 from app.timestamps import Timestamp
 
-Row = tuple[str | int | bool | None, ...]
+OrderRowValues = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
 # Columns that change after the order was placed; all others are its terms.
 MUTABLE_COLUMNS = (
@@ -86,7 +86,7 @@ _get_following_values = attrgetter(*_FOLLOWING_FIELDS)
 EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
 
 
-def pack_order_history(history: Iterable[OrderEvent]) -> list[Row]:
+def pack_order_history(history: Iterable[OrderEvent]) -> list[OrderRowValues]:
     """Return the rows (`EVENT_COLUMNS`) of events: one for each order, in order of their first events."""
     groups: list[list[OrderEvent]] = []
     by_order: dict[tuple[int, str], list[OrderEvent]] = {}
@@ -169,7 +169,7 @@ class ExecutionRow(NamedTuple):
         return ExecutionKey(self.tenant_id, self.broker, self.execution_id)
 
 
-def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
+def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> OrderRowValues:
     """Return the order's columns as text, numbers and flags."""
     values: Sequence[Any] = order if columns is COLUMNS else [getattr(order, name) for name in columns]
     return tuple([format_fixed(value) if type(value) is Decimal else value for value in values])

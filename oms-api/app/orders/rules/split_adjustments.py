@@ -14,8 +14,8 @@ _PRICED = ("quantity", "limit_price", "stop_price")
 _BEFORE = "Before: "
 
 
-class Terms(NamedTuple):
-    """The smallest steps of an instrument."""
+class InstrumentIncrements(NamedTuple):
+    """The tick size and the lot size of an instrument."""
 
     tick_size: Decimal
     lot_size: Decimal
@@ -31,21 +31,23 @@ class RestatedOrder(NamedTuple):
     trail_level: Decimal | None
 
 
-def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | None:
+def restate_order(order: Order, ratio: Ratio, increments: InstrumentIncrements) -> RestatedOrder | None:
     """Return the terms of an open order after a split, None where nothing of it is left to fill.
 
     The quantity and the value that were filled before the split do not change.
     """
-    leaves = _restate_quantity(order.leaves_quantity, ratio, terms.lot_size)
+    leaves = _restate_quantity(order.leaves_quantity, ratio, increments.lot_size)
     if not leaves:
         return None
     prices = {
-        name: _restate_price(getattr(order, name), ratio, terms.tick_size)
+        name: _restate_price(getattr(order, name), ratio, increments.tick_size)
         for name in ("limit_price", "stop_price")
     }
-    rounded = round_to_tick(replace_fields(order, **prices), terms.tick_size)
+    rounded = round_to_tick(replace_fields(order, **prices), increments.tick_size)
     trail_amount, trail_level = (
-        None if price is None else max(round_to_nearest_step(price, terms.tick_size), terms.tick_size)
+        None
+        if price is None
+        else max(round_to_nearest_step(price, increments.tick_size), increments.tick_size)
         for price in (_divide(order.trail_amount, ratio), _divide(order.trail_level, ratio))
     )
     restated_prices = prices | rounded
@@ -59,20 +61,20 @@ def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | N
 
 
 def restore_order(
-    order: Order, previous: Mapping[str, Decimal | None], ratio: Ratio, terms: Terms
+    order: Order, previous: Mapping[str, Decimal | None], ratio: Ratio, increments: InstrumentIncrements
 ) -> RestatedOrder | None:
     """Return the terms of an order before a split of that ratio, None where it was changed since.
 
     `previous` are the terms that were restated. The level of a trail is the current level in the old units.
     """
     before = replace_fields(order, **previous)
-    restated = restate_order(before, ratio, terms)
+    restated = restate_order(before, ratio, increments)
     compared = (*_PRICED, "trail_amount")
     if restated is None or any(getattr(restated, name) != getattr(order, name) for name in compared):
         return None
     level = _divide(order.trail_level, Ratio(ratio.old_units, ratio.new_units))
     if level is not None:
-        level = max(round_to_nearest_step(level, terms.tick_size), terms.tick_size)
+        level = max(round_to_nearest_step(level, increments.tick_size), increments.tick_size)
     return RestatedOrder(before.quantity, before.limit_price, before.stop_price, before.trail_amount, level)
 
 

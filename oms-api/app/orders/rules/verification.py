@@ -32,17 +32,17 @@ _WITHOUT_TRIGGER = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
-class Filled(NamedTuple):
+class FilledAmounts(NamedTuple):
     """The sum of executions: quantity, value, and whether a broker reported some beyond the order."""
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
     is_beyond: bool = False
 
-    def add(self, other: "Filled") -> "Filled":
+    def add(self, other: "FilledAmounts") -> "FilledAmounts":
         """Return the sum."""
         is_beyond = self.is_beyond or other.is_beyond
-        return Filled(self.quantity + other.quantity, self.value + other.value, is_beyond)
+        return FilledAmounts(self.quantity + other.quantity, self.value + other.value, is_beyond)
 
 
 def check_history(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
@@ -134,9 +134,9 @@ def check_quantity(order: Order) -> list[Finding]:
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
-def get_filled_amounts(execution: ExecutionRow) -> Filled:
+def get_filled_amounts(execution: ExecutionRow) -> FilledAmounts:
     """Return the quantity and the value that one execution filled."""
-    return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
+    return FilledAmounts(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
 
 
 def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
@@ -152,7 +152,7 @@ def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     ]
 
 
-def check_overfill(order: Order, filled_amounts: Filled) -> list[Finding]:
+def check_overfill(order: Order, filled_amounts: FilledAmounts) -> list[Finding]:
     """Return a finding if more is filled than ordered, unless a broker reported an overfill."""
     if order.filled_quantity <= order.quantity or filled_amounts.is_beyond:
         return []
@@ -160,7 +160,7 @@ def check_overfill(order: Order, filled_amounts: Filled) -> list[Finding]:
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
-def check_fills(order: Order, filled_amounts: Filled) -> list[Finding]:
+def check_fills(order: Order, filled_amounts: FilledAmounts) -> list[Finding]:
     """Return the order's filled amounts that differ from the sum of its chain's executions."""
     pairs = (
         ("filled_quantity", order.filled_quantity, filled_amounts.quantity),
