@@ -69,7 +69,9 @@ def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -
     return None if row is None else AssignedPortfolio._make(row)
 
 
-def list_lately_ended_orders(connection: Connection, portfolio: AssignedPortfolio, name: str) -> list[Order]:
+def list_recently_ended_orders(
+    connection: Connection, portfolio: AssignedPortfolio, name: str
+) -> list[Order]:
     """Return the exits and the replacements of which an earlier process may not have read the last fills.
 
     They ended less than a day before it checked the connection for the last time.
@@ -81,7 +83,7 @@ def list_lately_ended_orders(connection: Connection, portfolio: AssignedPortfoli
     return list_ended_orders(connection, portfolio.tenant_id, portfolio.id, since)
 
 
-def find_charges(
+def load_booked_charges(
     connection: Connection, tenant_id: int, portfolio_id: int, since: datetime
 ) -> dict[str, Decimal]:
     """Return the booked charges of the orders that filled since then, by order."""

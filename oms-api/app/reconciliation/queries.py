@@ -110,7 +110,7 @@ def find_issue(connection: Connection, tenant_id: int, issue_id: str) -> Issue |
     return None if row is None else Issue._make(row)
 
 
-def list_standing_issues(connection: Connection, tenant_id: int, name: str) -> list[Issue]:
+def list_open_or_ignored_issues(connection: Connection, tenant_id: int, name: str) -> list[Issue]:
     """Return the issues of a connection that are open or ignored."""
     conditions = (
         ReconciliationIssueRow.tenant_id == tenant_id,
@@ -142,7 +142,7 @@ def publish_issue(connection: Connection, issue: Issue, state: str, now: datetim
     execute_writes(connection, build_packed_insert([event]))
 
 
-def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
+def request_comparison(connection: Connection, tenant_id: int, now: datetime) -> int:
     """Ask the sessions of a tenant's connections to compare. Return how many connections there are."""
     statement = update(BrokerConnectionRow).where(BrokerConnectionRow.tenant_id == tenant_id)
     return connection.execute(statement.values(reconcile_requested_at=now)).rowcount
@@ -182,7 +182,7 @@ def get_held_amount(position: StoredPosition) -> HeldAmount:
     return HeldAmount(position.quantity, cost)
 
 
-def update_critical_count(connection: Connection, tenant_id: int, name: str) -> None:
+def update_critical_issue_count(connection: Connection, tenant_id: int, name: str) -> None:
     """Store how many open critical issues a connection has. Watched issues do not count."""
     issue_count = select(func.count()).where(
         ReconciliationIssueRow.tenant_id == tenant_id,
@@ -196,23 +196,23 @@ def update_critical_count(connection: Connection, tenant_id: int, name: str) -> 
     connection.execute(statement.values(critical_issues=issue_count.scalar_subquery()))
 
 
-def find_known_orders(
+def load_known_order_ids(
     connection: Connection, tenant_id: int, portfolio_id: int, order_ids: Collection[str]
 ) -> set[str]:
     """Return those of the ids that are orders of the portfolio."""
     conditions = (OrderRecord.tenant_id == tenant_id, OrderRecord.portfolio_id == portfolio_id)
-    return _find(connection, OrderRecord.id, conditions, order_ids)
+    return _list_stored_values(connection, OrderRecord.id, conditions, order_ids)
 
 
-def find_booked(
+def load_booked_execution_ids(
     connection: Connection, tenant_id: int, broker: str, execution_ids: Collection[str]
 ) -> set[str]:
     """Return those of the execution ids that are booked."""
     conditions = (Execution.tenant_id == tenant_id, Execution.broker == broker)
-    return _find(connection, Execution.execution_id, conditions, execution_ids)
+    return _list_stored_values(connection, Execution.execution_id, conditions, execution_ids)
 
 
-def list_executions(
+def load_booked_executions(
     connection: Connection, tenant_id: int, portfolio_id: int, broker: str, execution_ids: Collection[str]
 ) -> list[ExecutionRow]:
     """Return those of the executions that a portfolio has booked."""
@@ -227,7 +227,7 @@ def list_executions(
     return executions
 
 
-def find_charge_keys(
+def load_charge_keys(
     connection: Connection, tenant_id: int, portfolio_id: int, executions: Sequence[ExecutionRow]
 ) -> set[str]:
     """Return the idempotency keys of the charges and adjustments in the executions' symbols and days."""
@@ -243,7 +243,7 @@ def find_charge_keys(
     return keys
 
 
-def _find(
+def _list_stored_values(
     connection: Connection, column: Any, conditions: tuple[Any, ...], values: Collection[str]
 ) -> set[str]:
     sorted_values, stored_values = sorted(values), set[str]()

@@ -16,7 +16,7 @@ from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.database import unit_of_work
 from app.order_routing.service.replacement_chains import load_chains
-from app.orders.queries.book import find_orders_by_id
+from app.orders.queries.book import load_orders_by_id
 from app.orders.rules.values import FINAL_STATUSES, OrderKey, Status, StopLoss, TakeProfit
 from app.orders.service.commands import DecideApproval
 from app.orders.service.internal_commands import ApplyBrokerReport
@@ -114,7 +114,7 @@ def list_exits(routing):
     """Return the exits by their role, with their status and open quantity."""
     rows = routing.harness.query("SELECT id FROM orders WHERE parent_id IS NOT NULL ORDER BY id")
     with routing.harness.engine.connect() as connection:
-        orders = find_orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
+        orders = load_orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
     return {order.role: order for order in orders}
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.brokers.rules.values import Executed
 from app.database import unit_of_work
 from app.orders.errors import NotAwaitingApproval
-from app.orders.queries.due_orders import find_tenants_with_expired_requests
+from app.orders.queries.due_orders import list_tenants_with_expired_requests
 from app.orders.rules.values import Status, StopLoss
 from app.orders.service.commands import DecideApproval
 from app.timestamps import format_timestamp
@@ -44,7 +44,7 @@ def test_approval_request_expires_at_its_stated_instant(harness_with_policy):
     assert harness_with_policy.get_order(order).status is Status.AWAITING_APPROVAL
     harness_with_policy.advance_clock(microseconds=1)
     with harness_with_policy.engine.connect() as connection:
-        assert find_tenants_with_expired_requests(connection, format_timestamp(harness_with_policy.now)) == [
+        assert list_tenants_with_expired_requests(connection, format_timestamp(harness_with_policy.now)) == [
             harness_with_policy.tenant
         ]
     harness_with_policy.expire_orders()

@@ -90,7 +90,7 @@ def test_process_reads_only_changes_of_another_process(shared_database, monkeypa
     else:
         resting.append(there.place_order(name, type="LIMIT", limit_price="89"))
     read: dict[str, list[Any]] = {"orders": [], "positions": []}
-    record_query_results(monkeypatch, order_queries, "find_orders_by_id", read["orders"])
+    record_query_results(monkeypatch, order_queries, "load_orders_by_id", read["orders"])
     record_query_results(monkeypatch, book_queries, "load_positions_since", read["positions"])
     here.now = there.now
     read_portfolio(here, name)

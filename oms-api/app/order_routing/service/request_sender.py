@@ -23,7 +23,7 @@ from app.orders.rules.broker_requests import (
     build_broker_order,
     build_sending_request,
     choose_request,
-    get_delay,
+    compute_retry_delay,
     is_due,
     is_new_order,
     is_submission,
@@ -236,7 +236,7 @@ class RequestSender:
         elif obstacle is Obstacle.TOO_LATE:
             self._reject_unsent(request)
         elif obstacle is Obstacle.EXITS_END:
-            at = self._now() + get_delay(request.attempts)
+            at = self._now() + compute_retry_delay(request.attempts)
             self._mark(request, RequestStatus.NEW, error=_EXITS_END, next_attempt_at=at)
 
     def _reject_unsent(self, request: BrokerRequest) -> None:
@@ -265,7 +265,7 @@ class RequestSender:
 
     def _postpone(self, request: BrokerRequest, status: RequestStatus, error: str) -> None:
         attempts = request.attempts + 1
-        delay: timedelta = get_delay(attempts)
+        delay: timedelta = compute_retry_delay(attempts)
         self._mark(request, status, attempts=attempts, error=error, next_attempt_at=self._now() + delay)
 
     def _mark(self, request: BrokerRequest, status: RequestStatus, **changes: Any) -> None:

@@ -50,7 +50,7 @@ class RepeatKey(NamedTuple):
     actor: str
 
 
-def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
+def load_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolio of each order that exists."""
     matching_rows = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
     return {
@@ -59,12 +59,12 @@ def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict
     }
 
 
-def find_orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
+def load_orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
     """Return the orders that exist."""
     return [parse_order_row(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
-def list_orders_by_name(
+def load_orders_by_column(
     connection: Connection, column: str, names: Sequence[OrderColumnValue]
 ) -> list[Order]:
     """Return the orders whose `column` has one of the values.
@@ -77,7 +77,7 @@ def list_orders_by_name(
     ]
 
 
-def find_orders_by_name_index(
+def load_orders_by_column_index(
     connection: Connection,
     column: str,
     names: Sequence[OrderColumnValue],
@@ -89,7 +89,7 @@ def find_orders_by_name_index(
     `build_name_locks` before, in the same round trip.
     """
     matching_rows = find_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
-    return find_orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
+    return load_orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
 
 
 def list_open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
@@ -167,7 +167,7 @@ def count_open_orders(
     return counts_by_instrument
 
 
-def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
+def list_portfolios_with_open_orders(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
     """Return the tenant's portfolios that have open orders."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN).distinct()
     return {PortfolioKey(tenant_id, portfolio_id) for portfolio_id in connection.execute(statement).scalars()}
@@ -184,13 +184,13 @@ def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since:
     ]
 
 
-def list_symbols_with_orders(connection: Connection) -> list[InstrumentKey]:
+def list_instruments_with_open_orders(connection: Connection) -> list[InstrumentKey]:
     """Return the instruments of all open orders, for every tenant that `connection` can read."""
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN).distinct()
     return [InstrumentKey(*row) for row in connection.execute(statement)]
 
 
-def find_overdue_portfolios(
+def list_portfolios_with_overdue_orders(
     connection: Connection, tenant_id: int, now: str, limit: int
 ) -> set[PortfolioKey]:
     """Return portfolios of the tenant with open orders which expire at `now` or before.
@@ -200,7 +200,7 @@ def find_overdue_portfolios(
     """
     statement = (
         select(ORDERS.c.portfolio_id, func.count())
-        .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, has_ended(now))
+        .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, build_expiry_condition(now))
         .group_by(ORDERS.c.portfolio_id)
         .order_by(ORDERS.c.portfolio_id)
     )
@@ -213,7 +213,7 @@ def find_overdue_portfolios(
     return portfolio_keys
 
 
-def has_ended(now: str) -> ColumnElement[bool]:
+def build_expiry_condition(now: str) -> ColumnElement[bool]:
     """Return the condition that an order expires at `now` or before.
 
     Brokers expire the orders that they work.

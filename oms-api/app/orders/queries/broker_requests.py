@@ -83,7 +83,9 @@ def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: 
     is_held = (ORDERS.c.status == Status.HELD.value) & ORDERS.c.parent_id.is_not(None)
     conditions = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
     orders = select_orders(connection, *conditions, is_working | is_held)
-    sent_ids = find_sent_with_entry(connection, [order for order in orders if order.status is Status.HELD])
+    sent_ids = load_ids_sent_with_entry(
+        connection, [order for order in orders if order.status is Status.HELD]
+    )
     return [order for order in orders if order.status is not Status.HELD or order.id in sent_ids]
 
 
@@ -101,7 +103,7 @@ def list_ended_orders(
     return ended[-MAX_ENDED_ORDERS:]
 
 
-def has_ending_exits(connection: Connection, order: Order) -> bool:
+def has_exits_pending_cancel(connection: Connection, order: Order) -> bool:
     """Return whether other exits of an order's position work until their cancel is confirmed."""
     columns = ("tenant_id", "portfolio_id", "symbol", "product", "side")
     is_same_exit = [ORDERS.c[name] == getattr(order, name) for name in columns]
@@ -117,7 +119,7 @@ def list_group(connection: Connection, order: Order) -> list[Order]:
     return select_orders(connection, *conditions)
 
 
-def find_sent_with_entry(connection: Connection, orders: Collection[Order]) -> set[str]:
+def load_ids_sent_with_entry(connection: Connection, orders: Collection[Order]) -> set[str]:
     """Return the ids of the orders that brokers got with their entries."""
     if not orders:
         return set()

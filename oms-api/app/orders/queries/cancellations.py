@@ -70,7 +70,9 @@ def insert_cancellation(
     return cancellation
 
 
-def list_parts(connection: Connection, cancellation: StoredCancellation) -> list[CancellationPortfolio]:
+def list_portfolios_of_cancellation(
+    connection: Connection, cancellation: StoredCancellation
+) -> list[CancellationPortfolio]:
     """Return the portfolios of a cancellation, by id."""
     is_its = (PORTFOLIOS.c.tenant_id == _PARTS.c.tenant_id) & (PORTFOLIOS.c.id == _PARTS.c.portfolio_id)
     statement = (
@@ -85,7 +87,7 @@ def list_parts(connection: Connection, cancellation: StoredCancellation) -> list
     ]
 
 
-def list_unfinished(connection: Connection, before: datetime) -> list[StoredCancellation]:
+def list_unfinished_cancellations(connection: Connection, before: datetime) -> list[StoredCancellation]:
     """Return the cancellations created before that instant that have parts to do, oldest first.
 
     They are of every tenant that `connection` can read.
@@ -100,7 +102,7 @@ def list_unfinished(connection: Connection, before: datetime) -> list[StoredCanc
     return [_parse(row) for row in connection.execute(statement)]
 
 
-def find_canceled_orders(
+def find_canceled_order_ids(
     connection: Connection, cancellation_id: str, portfolio_key: PortfolioKey
 ) -> list[str] | None:
     """Return the ids of the orders that a cancellation canceled in a portfolio, None until it is done."""

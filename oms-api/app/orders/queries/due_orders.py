@@ -8,13 +8,13 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN
 from app.orders.queries.approvals import select_tenants_with_expired_requests
-from app.orders.queries.book import has_ended
+from app.orders.queries.book import build_expiry_condition
 from app.orders.queries.tables import ORDERS, POSITIONS
 from app.orders.rules.trading_sessions import INTRADAY, OPENING
 from app.orders.rules.values import Role, Status, TimeInForce
 
 
-def find_symbols_with_held_orders(connection: Connection) -> set[InstrumentKey]:
+def list_instruments_with_held_orders(connection: Connection) -> set[InstrumentKey]:
     """Return the instruments of held orders whose entry has filled.
 
     They are of every tenant that `connection` can read. A kill switch kept them from being released; the
@@ -39,17 +39,22 @@ def count_overdue_orders(connection: Connection, now: str) -> dict[PortfolioKey,
     They are of every tenant that `connection` can read.
     """
     owner = (ORDERS.c.tenant_id, ORDERS.c.portfolio_id)
-    statement = select(*owner, func.count()).where(IS_OPEN, has_ended(now)).group_by(*owner).order_by(*owner)
+    statement = (
+        select(*owner, func.count())
+        .where(IS_OPEN, build_expiry_condition(now))
+        .group_by(*owner)
+        .order_by(*owner)
+    )
     rows = connection.execute(statement)
     return {PortfolioKey(tenant_id, portfolio_id): count for tenant_id, portfolio_id, count in rows}
 
 
-def find_tenants_with_expired_requests(connection: Connection, now: str) -> list[int]:
+def list_tenants_with_expired_requests(connection: Connection, now: str) -> list[int]:
     """Return the tenants with orders that were not approved until `now`, if `connection` can read them."""
     return sorted(set(connection.execute(select_tenants_with_expired_requests(now)).scalars()))
 
 
-def find_symbols_waiting_for_session(connection: Connection, now: datetime) -> list[InstrumentKey]:
+def list_instruments_waiting_for_session(connection: Connection, now: datetime) -> list[InstrumentKey]:
     """Return the instruments of held orders that wait for their session, not for another order.
 
     They are of every tenant that `connection` can read. An OPG order is left out until its open.
@@ -60,7 +65,7 @@ def find_symbols_waiting_for_session(connection: Connection, now: datetime) -> l
     return [InstrumentKey(*row) for row in connection.execute(statement)]
 
 
-def find_intraday_portfolios(connection: Connection, tenant_id: int | None = None) -> set[PortfolioKey]:
+def list_intraday_portfolios(connection: Connection, tenant_id: int | None = None) -> set[PortfolioKey]:
     """Return the portfolios with an open intraday order or position.
 
     They are of one tenant, or of every tenant that `connection` can read.

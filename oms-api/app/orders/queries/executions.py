@@ -17,7 +17,7 @@ from app.risk.rules.latches import LatchScope, LatchSubject
 from app.timestamps import Timestamp
 
 
-def find_executed_orders(connection: Connection, keys: Sequence[Row]) -> dict[tuple[Any, ...], str]:
+def load_order_ids_by_execution(connection: Connection, keys: Sequence[Row]) -> dict[tuple[Any, ...], str]:
     """Return the ids of the orders under which executions are recorded, by the execution's key.
 
     The keys are (tenant id, broker, execution id).
@@ -58,7 +58,7 @@ def list_execution_quantities(
     return [tuple(row) for row in connection.execute(statement)]
 
 
-def find_executed_order_ids(
+def load_executed_order_ids(
     connection: Connection, tenant_id: int, holder: LatchSubject, since: Timestamp
 ) -> set[str]:
     """Return the ids of the orders that a strategy or an API key executed at `since` or later.

@@ -52,7 +52,7 @@ def list_open_positions(connection: Connection, tenant_id: int, name_key: str | 
     return [OpenPosition._make(row) for row in connection.execute(statement) if row[4]]
 
 
-def find_portfolio_names_with_orders(
+def list_portfolio_names_with_open_orders(
     connection: Connection, tenant_id: int, name_key: str | None, strategy: str | None
 ) -> list[str]:
     """Return the names of the tenant's portfolios that have open orders.
@@ -72,7 +72,7 @@ def find_portfolio_names_with_orders(
     return sorted(row[0] for row in connection.execute(statement))
 
 
-def get_net_executed_quantities(
+def load_net_executed_quantities(
     connection: Connection, tenant_id: int, strategy: str
 ) -> dict[PositionKey, Decimal]:
     """Return the net executed quantity of a strategy for each position: bought minus sold."""

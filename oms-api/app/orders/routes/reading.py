@@ -151,7 +151,7 @@ async def get_order(
         return {
             **serialize_order(view),
             "events": list(map(_serialize_event, history)),
-            "fills": list(map(_fill, fills)),
+            "fills": list(map(_serialize_fill, fills)),
         }
 
     return build_json_response(await readers.run(read, tenant_id))
@@ -162,7 +162,7 @@ def _serialize_event(event: OrderEvent) -> dict[str, Any]:
     return {name: fields[name] for name in OrderEvent._fields[2:-1]} | {"broker_words": event.broker_reason}
 
 
-def _fill(row: ExecutionRow) -> dict[str, Any]:
+def _serialize_fill(row: ExecutionRow) -> dict[str, Any]:
     return {
         "execution_id": row.execution_id,
         "trade_id": row.trade_id,

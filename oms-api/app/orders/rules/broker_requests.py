@@ -110,7 +110,7 @@ def _find_next(requests: Sequence[BrokerRequest]) -> BrokerRequest:
     return next((request for request in requests if request.kind is RequestKind.CANCEL), first)
 
 
-def get_delay(attempts: int) -> timedelta:
+def compute_retry_delay(attempts: int) -> timedelta:
     """Return how long to wait after so many attempts that failed."""
     return timedelta(seconds=min(_FIRST_DELAY * 2 ** min(attempts, 10), _MAX_DELAY))
 
@@ -137,7 +137,7 @@ def is_new_order(request: BrokerRequest) -> bool:
     return is_submission(request) and request.status is RequestStatus.NEW
 
 
-def replaces_exits(order: Order) -> bool:
+def may_replace_exits(order: Order) -> bool:
     """Return whether an order is an exit of a position, which may replace other exits."""
     return order.role in EXIT_ROLES and order.parent_id is None
 
@@ -213,7 +213,7 @@ def carries_exits(order: Order, instrument: Instrument) -> bool:
     return TABLES[order.broker].can_carry_exits(convert_order(order, instrument))
 
 
-def choose_linked(order: Order, members: Iterable[Order], instrument: Instrument) -> list[Order]:
+def choose_linked_orders(order: Order, members: Iterable[Order], instrument: Instrument) -> list[Order]:
     """Return those of an order's group that are sent in its request.
 
     These are the exits of an entry, or the stop of a pair whose take-profit the order is. None of them has

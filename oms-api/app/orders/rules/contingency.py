@@ -32,7 +32,7 @@ def can_only_close(order: Order, position_quantity: Decimal) -> bool:
     return order.role in _MAYBE_EXITS and order.leaves_quantity <= closable_quantity
 
 
-def find_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
+def list_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
     """Return the other orders that share the order's quantity."""
     shared = find_oco_group_id(order)
     if shared is None:
@@ -65,7 +65,7 @@ def list_latest_exits(orders: Iterable[Order]) -> list[Order]:
     )
 
 
-def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
+def list_orders_to_reduce(order: Order, orders: Iterable[Order]) -> list[Order]:
     """Return the orders whose quantity a fill of `order` reduces, because they close the same position.
 
     For a closing order these are the exits, for an exit the closing orders.

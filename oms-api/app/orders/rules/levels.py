@@ -8,7 +8,7 @@ from app.orders.rules.contingency import SHARING
 from app.orders.rules.values import WORKING_STATUSES, Order, OrderType
 
 
-def find_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
+def compute_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
     """Return the nearest stop-loss and take-profit price of a position of the signed `quantity`.
 
     Only working exits and OCO orders count.

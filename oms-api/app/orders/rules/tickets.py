@@ -29,14 +29,14 @@ def order_type(word: str) -> OrderType:
     return _ALIASES.get(word) or OrderType(word)
 
 
-def find_shape_errors(ticket: Ticket) -> list[FieldError]:
+def find_ticket_errors(ticket: Ticket) -> list[FieldError]:
     """Return the errors of the ticket that do not depend on time or market. Risk checks are separate."""
     return [
         *_find_price_errors(ticket),
         *_find_trail_errors(ticket),
         *_find_size_errors(ticket),
         *_find_time_errors(ticket),
-        *_find_leg_errors(ticket),
+        *_find_exit_price_errors(ticket),
     ]
 
 
@@ -87,7 +87,7 @@ def _find_size_errors(ticket: Ticket) -> list[FieldError]:
     return []
 
 
-def validate_expiry(ticket: Ticket, now: str) -> list[FieldError]:
+def find_expiry_errors(ticket: Ticket, now: str) -> list[FieldError]:
     """Return the errors of the ticket's expiry at `now`."""
     if ticket.expires_at is not None and ticket.expires_at <= now:
         return [FieldError("expires_at", "Must be in the future.", "in_the_past")]
@@ -115,7 +115,7 @@ def describe_unsupported_time(time_in_force: TimeInForce) -> str:
     )
 
 
-def _find_leg_errors(ticket: Ticket) -> list[FieldError]:
+def _find_exit_price_errors(ticket: Ticket) -> list[FieldError]:
     """Check that the target is on the profitable side of the entry and the stop on the other."""
     target = ticket.take_profit.limit_price if ticket.take_profit else None
     stop = ticket.stop_loss.stop_price if ticket.stop_loss else None

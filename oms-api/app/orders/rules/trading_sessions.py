@@ -78,10 +78,10 @@ def find_hold(order: Order, calendar: Calendar, at: Timestamp) -> Hold | None:
             return None
     except SessionsUnknown as unknown:
         return Hold(unknown.detail, None)
-    return find_next_open(calendar, instant)
+    return build_hold_until_open(calendar, instant)
 
 
-def find_next_open(calendar: Calendar, instant: datetime) -> Hold:
+def build_hold_until_open(calendar: Calendar, instant: datetime) -> Hold:
     """Return the hold until the next open."""
     try:
         return _build_hold(calendar.find_next_open(instant))
@@ -102,7 +102,7 @@ def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | N
     return order.ends_at
 
 
-def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
+def may_fill_at_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
     """Return whether the order may fill at a quote of that time.
 
     An OPG order needs a quote of its own session. A CLS order takes no quote: it is matched when it ends.

@@ -56,7 +56,7 @@ class StopLossIn(RequestBody):
     )
 
 
-def read_legs(
+def build_exits(
     take_profit: TakeProfitIn | None, stop_loss: StopLossIn | None
 ) -> tuple[TakeProfit | None, StopLoss | None]:
     """Return the exits as plain values."""
@@ -86,9 +86,9 @@ class ExitsIn(RequestBody):
     )
     product: OrderProduct | None = Field(None, description="Product of an Indian broker", examples=["CNC"])
 
-    def to_legs(self) -> tuple[TakeProfit | None, StopLoss | None]:
+    def to_exits(self) -> tuple[TakeProfit | None, StopLoss | None]:
         """Return the take-profit and the stop-loss."""
-        return read_legs(self.take_profit, self.stop_loss)
+        return build_exits(self.take_profit, self.stop_loss)
 
 
 class TicketIn(OrderRequestBody):
@@ -165,7 +165,7 @@ class TicketIn(OrderRequestBody):
 
     def to_ticket(self) -> Ticket:
         """Return the ticket."""
-        take_profit, stop_loss = read_legs(self.take_profit, self.stop_loss)
+        take_profit, stop_loss = build_exits(self.take_profit, self.stop_loss)
         return Ticket(
             symbol=self.symbol,
             side=self.side,

@@ -81,7 +81,9 @@ class Cancellations:
             )
             stored = queries.insert_cancellation(connection, values_by_column, portfolios)
             is_new = stored.id == values_by_column.id
-            return stored, portfolios if is_new else queries.list_parts(connection, stored)
+            return stored, portfolios if is_new else queries.list_portfolios_of_cancellation(
+                connection, stored
+            )
 
         stored, portfolios = await self._transactions.run(store)
         if stored.request_hash != asked.request_hash:
@@ -105,11 +107,12 @@ class Cancellations:
         """Finish the incomplete cancellations of all tenants that were stored some time ago."""
 
         def read(connection: Connection) -> list[tuple[StoredCancellation, list[CancellationPortfolio]]]:
-            unfinished = queries.list_unfinished(
+            unfinished = queries.list_unfinished_cancellations(
                 set_all_tenants_scope(connection), self._now() - RESUME_AFTER
             )
             return [
-                (cancellation, queries.list_parts(connection, cancellation)) for cancellation in unfinished
+                (cancellation, queries.list_portfolios_of_cancellation(connection, cancellation))
+                for cancellation in unfinished
             ]
 
         for stored, portfolios in await self._readers.run(read):

@@ -120,7 +120,7 @@ class Flattening:
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         return await self.readers.run(
-            lambda connection: queries.find_portfolio_names_with_orders(
+            lambda connection: queries.list_portfolio_names_with_open_orders(
                 connection, tenant_id, portfolio, strategy
             ),
             tenant_id,
@@ -144,7 +144,7 @@ class Flattening:
 
         def read(connection: Connection) -> list[OpenPosition]:
             if stop.scope is SwitchScope.STRATEGY:
-                nets = queries.get_net_executed_quantities(connection, tenant_id, stop.key)
+                nets = queries.load_net_executed_quantities(connection, tenant_id, stop.key)
                 return find_strategy_shares(
                     tenant_id, queries.list_open_positions(connection, tenant_id, None), nets
                 )

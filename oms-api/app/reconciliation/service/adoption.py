@@ -22,7 +22,7 @@ from app.reconciliation.queries import Issue
 from app.reconciliation.rules.adoption import AdoptionTrade, build_adoption_trade
 from app.reconciliation.rules.differences import HeldAmount, IssueType, format_quantity
 from app.reconciliation.rules.order_terms import MAX_ID_LENGTH, parse_ticket
-from app.reconciliation.service.issues import find_resolvable
+from app.reconciliation.service.issues import load_resolvable_issue
 from app.text import name_key
 
 ADOPT = "adopt"
@@ -55,7 +55,7 @@ class Adoption:
     def _build_command(
         self, connection: Connection, request: ChangeRequest, issue_id: str, reason: str
     ) -> RecordTrade | AdoptOrder | None:
-        issue = find_resolvable(connection, request.caller, issue_id, ADOPT)
+        issue = load_resolvable_issue(connection, request.caller, issue_id, ADOPT)
         if issue.status == "resolved":
             return None
         if issue.type == IssueType.UNKNOWN_ORDER:

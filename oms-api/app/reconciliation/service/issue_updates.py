@@ -28,7 +28,7 @@ def update_issues(
 
     An open issue that was not found again is resolved. An ignored issue comes back only with other figures.
     """
-    standing = queries.list_standing_issues(connection, stored.tenant_id, stored.name)
+    standing = queries.list_open_or_ignored_issues(connection, stored.tenant_id, stored.name)
     open_issues = [issue for issue in standing if issue.status == "open"]
     ignored = {get_figures(issue) for issue in standing if issue.status != "open"}
     differences_by_subject = {_get_subject(difference): difference for difference in differences}
@@ -49,20 +49,20 @@ def update_issues(
             issue = build_issue(stored, portfolio, difference, now)
             queries.insert_issue(connection, issue)
             queries.publish_issue(connection, issue, "opened", now)
-    queries.update_critical_count(connection, stored.tenant_id, stored.name)
+    queries.update_critical_issue_count(connection, stored.tenant_id, stored.name)
 
 
 def resolve_all_issues(connection: Connection, stored: StoredConnection, now: datetime) -> None:
     """Resolve the open issues of a connection that no portfolio trades over any more."""
-    for issue in queries.list_standing_issues(connection, stored.tenant_id, stored.name):
+    for issue in queries.list_open_or_ignored_issues(connection, stored.tenant_id, stored.name):
         if issue.status == "open":
             reason = "No portfolio trades over the connection."
             updated = queries.update_issue(connection, issue, build_resolution(now, ITSELF, "gone", reason))
             queries.publish_issue(connection, updated, "resolved", now)
-    queries.update_critical_count(connection, stored.tenant_id, stored.name)
+    queries.update_critical_issue_count(connection, stored.tenant_id, stored.name)
 
 
-def insert_booked(
+def insert_resolved_issues(
     connection: Connection,
     stored: StoredConnection,
     portfolio: ComparedPortfolio,

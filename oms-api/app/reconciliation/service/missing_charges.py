@@ -35,8 +35,10 @@ class MissingCharges:
         reported = broker.list_execution_charges()
         ids = {charged.execution_id for charged in reported}
         both = ids | set(map(get_bust_id, ids))
-        executions = queries.list_executions(connection, stored.tenant_id, portfolio.id, stored.broker, both)
-        keys = queries.find_charge_keys(connection, stored.tenant_id, portfolio.id, executions)
+        executions = queries.load_booked_executions(
+            connection, stored.tenant_id, portfolio.id, stored.broker, both
+        )
+        keys = queries.load_charge_keys(connection, stored.tenant_id, portfolio.id, executions)
         missing = select_unbooked_charges(reported, executions, keys, portfolio.base_currency)
         return [charged for charged in missing if self._is_due(stored.id, charged.execution_id)]
 

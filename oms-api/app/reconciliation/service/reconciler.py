@@ -31,7 +31,7 @@ from app.reconciliation.rules.differences import (
 from app.reconciliation.service.issue_updates import (
     Figures,
     get_figures,
-    insert_booked,
+    insert_resolved_issues,
     resolve_all_issues,
     update_issues,
 )
@@ -75,11 +75,11 @@ class Reconciler:
                 return False
         booked_differences, unbooked = self._book_missing(stored, portfolio, broker.list_executions(), apply)
         self._book_charges(stored, portfolio, broker, apply)
-        books = _read_books(stored, broker)
+        books = _read_broker_books(stored, broker)
         with self._open_transaction(stored) as connection:
             differences = [*unbooked, *self._compare(connection, stored, portfolio, books)]
             confirmed = self._select_confirmed(stored.id, differences)
-            insert_booked(connection, stored, portfolio, booked_differences, self._now())
+            insert_resolved_issues(connection, stored, portfolio, booked_differences, self._now())
             update_issues(connection, stored, portfolio, differences, confirmed, self._now())
         return len(confirmed) < len(differences)
 
@@ -102,9 +102,9 @@ class Reconciler:
         old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT]
         ids = {execution.execution_id for execution in old}
         with self._open_transaction(stored) as connection:
-            booked_ids = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
+            booked_ids = queries.load_booked_execution_ids(connection, stored.tenant_id, stored.broker, ids)
             orders = {execution.order_id for execution in old}
-            known_orders = queries.find_known_orders(connection, stored.tenant_id, portfolio.id, orders)
+            known_orders = queries.load_known_order_ids(connection, stored.tenant_id, portfolio.id, orders)
             old = drop_known_fills(
                 connection,
                 stored.tenant_id,
@@ -116,15 +116,15 @@ class Reconciler:
         apply(missing)
         ids = {execution.execution_id for execution in missing}
         with self._open_transaction(stored) as connection:
-            booked_ids = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
+            booked_ids = queries.load_booked_execution_ids(connection, stored.tenant_id, stored.broker, ids)
         return (
             [
-                _describe(execution, Severity.INFO)
+                _build_execution_difference(execution, Severity.INFO)
                 for execution in missing
                 if execution.execution_id in booked_ids
             ],
             [
-                _describe(execution, Severity.CRITICAL)
+                _build_execution_difference(execution, Severity.CRITICAL)
                 for execution in missing
                 if execution.execution_id not in booked_ids
             ],
@@ -151,7 +151,7 @@ class Reconciler:
     ) -> list[Difference]:
         tenant_id = stored.tenant_id
         current = queries.find_compared_portfolio(connection, tenant_id, stored.name) or portfolio
-        known_orders = queries.find_known_orders(connection, tenant_id, portfolio.id, broker_books.orders)
+        known_orders = queries.load_known_order_ids(connection, tenant_id, portfolio.id, broker_books.orders)
         held_amounts = queries.list_held_amounts(connection, tenant_id, portfolio.id)
         return [
             *compare_positions(held_amounts, broker_books.positions),
@@ -173,7 +173,7 @@ class Reconciler:
         ]
 
 
-def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
+def _read_broker_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
     """Read the account. Raises BrokerUnavailable if it is another one than at the connect."""
     account = broker.get_account()
     problem = find_account_problem(
@@ -190,7 +190,7 @@ def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
     return _BrokerBooks(orders, positions, account.cash)
 
 
-def _describe(execution: Executed, severity: Severity) -> Difference:
+def _build_execution_difference(execution: Executed, severity: Severity) -> Difference:
     quantity = format_plain_amount(execution.quantity)
     figures = f"{execution.execution_id}: {quantity} at {execution.price:f}"
     return Difference(IssueType.MISSING_EXECUTION, severity, None, execution.order_id, None, figures)

@@ -15,15 +15,15 @@ from app.orders.rules.broker_requests import (
     RequestStatus,
     build_broker_order,
     build_sending_request,
-    choose_linked,
+    choose_linked_orders,
     choose_request,
-    get_delay,
+    compute_retry_delay,
     is_new_order,
     is_sent_for_a_day,
     is_too_late,
     is_watched,
     list_proven_events,
-    replaces_exits,
+    may_replace_exits,
     return_to_new,
     was_never_received,
 )
@@ -69,7 +69,7 @@ def test_next_request_is_the_oldest_that_may_be_sent(undone, chosen):
 
 
 def test_waits_grow_up_to_a_limit():
-    delays = [get_delay(attempts).total_seconds() for attempts in range(1, 30)]
+    delays = [compute_retry_delay(attempts).total_seconds() for attempts in range(1, 30)]
     assert delays == sorted(delays)
     assert (delays[0], delays[-1]) == (0.5, 5.0)
 
@@ -147,9 +147,9 @@ def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, exp
 
 def test_only_exits_of_a_position_replace_other_exits():
     exit_order = build_exit_order("alpaca")
-    assert replaces_exits(exit_order._replace(parent_id=None))
-    assert not replaces_exits(exit_order._replace(parent_id="O1"))
-    assert not replaces_exits(exit_order._replace(parent_id=None, role=None))
+    assert may_replace_exits(exit_order._replace(parent_id=None))
+    assert not may_replace_exits(exit_order._replace(parent_id="O1"))
+    assert not may_replace_exits(exit_order._replace(parent_id=None, role=None))
 
 
 def test_one_of_two_orders_is_sent_for_its_own_time():
@@ -183,7 +183,7 @@ def build_group(broker, **terms):
 )
 def test_entry_is_sent_with_its_exits_where_the_broker_takes_them(broker, terms, expected):
     entry, *exits = build_group(broker, **terms)
-    linked = choose_linked(entry, exits, Instrument("AAPL"))
+    linked = choose_linked_orders(entry, exits, Instrument("AAPL"))
     assert [order.id for order in linked] == expected
     built = build_broker_order(entry, Instrument("AAPL"), linked)
     assert [order.id for order in built.linked] == expected
@@ -192,7 +192,7 @@ def test_entry_is_sent_with_its_exits_where_the_broker_takes_them(broker, terms,
 def test_exit_that_cannot_be_linked_leaves_all_to_the_fill():
     entry, target, stop = build_group("alpaca")
     for_a_time = stop._replace(time_in_force=TimeInForce.GTD, expires_at=AT)
-    assert choose_linked(entry, [target, for_a_time], Instrument("AAPL")) == []
+    assert choose_linked_orders(entry, [target, for_a_time], Instrument("AAPL")) == []
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,12 @@ def test_exit_that_cannot_be_linked_leaves_all_to_the_fill():
 def test_take_profit_is_sent_with_the_stop_of_its_pair(broker, target, stop, expected):
     _, first, second = build_group(broker)
     pair_orders = [first._replace(status=target), second._replace(status=stop)]
-    assert [order.id for order in choose_linked(pair_orders[0], pair_orders, Instrument("AAPL"))] == expected
-    assert choose_linked(pair_orders[1], pair_orders, Instrument("AAPL")) == []
+    assert [
+        order.id for order in choose_linked_orders(pair_orders[0], pair_orders, Instrument("AAPL"))
+    ] == expected
+    assert choose_linked_orders(pair_orders[1], pair_orders, Instrument("AAPL")) == []
     worked = pair_orders[0]._replace(accepted_at=AT)
-    assert choose_linked(worked, pair_orders, Instrument("AAPL")) == []
+    assert choose_linked_orders(worked, pair_orders, Instrument("AAPL")) == []
 
 
 def test_order_that_waits_for_its_entry_proves_nothing():

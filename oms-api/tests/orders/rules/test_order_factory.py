@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.orders.rules.contingency import compute_exit_quantity, find_oco_group_id, find_siblings
+from app.orders.rules.contingency import compute_exit_quantity, find_oco_group_id, list_siblings
 from app.orders.rules.order_factory import (
     OrderLinks,
     Placement,
@@ -79,8 +79,8 @@ def test_order_groups_share_a_quantity():
     target = build_order("O2", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.TAKE_PROFIT))
     stop = build_order("O3", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.STOP_LOSS))
     entry = build_order("O1", OrderLinks(None, "O1", GroupKind.BRACKET, Role.ENTRY))
-    assert find_siblings(target, [entry, target, stop]) == [stop]
-    assert find_siblings(entry, [entry, target, stop]) == []
+    assert list_siblings(target, [entry, target, stop]) == [stop]
+    assert list_siblings(entry, [entry, target, stop]) == []
     assert (find_oco_group_id(entry), find_oco_group_id(stop)) == (None, "O1")
 
 

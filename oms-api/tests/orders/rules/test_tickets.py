@@ -7,9 +7,9 @@ import pytest
 from app.orders.rules.tickets import (
     describe_unsupported_time,
     find_exit_errors,
-    find_shape_errors,
+    find_expiry_errors,
+    find_ticket_errors,
     order_type,
-    validate_expiry,
 )
 from app.orders.rules.values import StopLoss, TakeProfit, TimeInForce
 from tests.orders.writer_harness import build_ticket
@@ -20,8 +20,8 @@ NOW = "2026-11-20T12:00:00.000000Z"
 def list_codes(**changes):
     return [
         (error.field, error.code)
-        for error in find_shape_errors(build_ticket(**changes))
-        + validate_expiry(build_ticket(**changes), NOW)
+        for error in find_ticket_errors(build_ticket(**changes))
+        + find_expiry_errors(build_ticket(**changes), NOW)
     ]
 
 

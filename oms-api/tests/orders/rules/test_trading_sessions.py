@@ -21,7 +21,7 @@ from app.orders.rules.trading_sessions import (
     has_auctions,
     is_closing_price,
     is_deniable,
-    takes_quote,
+    may_fill_at_quote,
     waits_for_session,
 )
 from app.orders.rules.values import Role, Status, TimeInForce, replace_fields
@@ -106,14 +106,14 @@ def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
 def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     opening_order = build_opening_order(parse_time("2026-11-27T12:00Z"))
     allowed = [
-        takes_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
+        may_fill_at_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
         for quoted in ("2026-11-27T14:29:59Z", "2026-11-27T14:30Z", "2026-11-30T14:30Z")
     ]
     assert allowed == [False, True, False]
-    assert not takes_quote(
+    assert not may_fill_at_quote(
         build_order(time_in_force="CLS"), XNYS, datetime.fromisoformat(parse_time("2026-11-27T15:00Z"))
     )
-    assert takes_quote(build_order(), XNYS, datetime.fromisoformat(parse_time("2026-11-27T12:00Z")))
+    assert may_fill_at_quote(build_order(), XNYS, datetime.fromisoformat(parse_time("2026-11-27T12:00Z")))
 
 
 @pytest.mark.parametrize(

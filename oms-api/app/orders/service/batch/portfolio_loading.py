@@ -84,7 +84,7 @@ def _read_changes(
         outdated_ids = cached_orders.list_outdated(versions)
         order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
     read: dict[PortfolioKey, list[Order]] = {}
-    for order in queries.find_orders_by_id(context.connection, order_keys):
+    for order in queries.load_orders_by_id(context.connection, order_keys):
         read.setdefault(order.portfolio_key, []).append(order)
     for portfolio_key, orders in read.items():
         changed_keys[portfolio_key] |= loaded[portfolio_key].update(orders, stored[portfolio_key])

@@ -17,8 +17,8 @@ from app.orders.rules.contingency import (
     EXIT_ROLES,
     SHARING,
     compute_exit_quantity,
-    find_siblings,
     list_latest_exits,
+    list_siblings,
 )
 from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, GroupKind, Order, Role, Status
@@ -132,7 +132,7 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
     prices = context.find_symbol_state(order.tenant_id, order.symbol).prices
     is_reached = fills_at_once(order, prices)
     if waits_for_quote(context, order) and is_reached:
-        for stop in find_siblings(
+        for stop in list_siblings(
             order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         ):
             if stop.status in _RESTING:
@@ -169,7 +169,7 @@ def _continue_emulated(
 
 def _send_watched(context: BatchContext, ended_stop: Order, at: Timestamp) -> None:
     """Send the take-profit whose stop has ended, for at most the closable quantity of the position."""
-    for sibling in find_siblings(
+    for sibling in list_siblings(
         ended_stop,
         context.order_store.list_open_orders_of_symbol(ended_stop.portfolio_key, ended_stop.symbol),
     ):

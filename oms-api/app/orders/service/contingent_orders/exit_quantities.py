@@ -13,7 +13,7 @@ from app.orders.rules.contingency import (
     can_only_close,
     compute_exit_quantity,
     find_reduction,
-    find_siblings,
+    list_siblings,
     plan_reductions,
 )
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
@@ -176,7 +176,7 @@ def _resize_at_broker(
 
     After the confirmation, its unfilled quantity is sent again.
     """
-    for sibling in find_siblings(
+    for sibling in list_siblings(
         order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
     ):
         if sibling.status is Status.HELD and not is_held_at_broker(context, sibling):
