@@ -22,7 +22,7 @@ from app.orders.queries.broker_requests import list_ended_orders
 from app.orders.rules.values import Order
 from app.timestamps import format_timestamp
 
-LATE_FILLS = timedelta(days=1)  # after the end of an order, until its last fill is reported
+LATE_FILL_PERIOD = timedelta(days=1)  # after the end of an order, until its last fill is reported
 
 
 class AssignedPortfolio(NamedTuple):
@@ -79,7 +79,7 @@ def list_recently_ended_orders(
     stored = find_connection(connection, portfolio.tenant_id, name)
     if stored is None or stored.checked_at is None:
         return []
-    since = stored.checked_at - LATE_FILLS
+    since = stored.checked_at - LATE_FILL_PERIOD
     return list_ended_orders(connection, portfolio.tenant_id, portfolio.id, since)
 
 

@@ -22,7 +22,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.orders.queries.book import list_open_orders, list_order_events
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import COLUMNS, parse_order_row
-from app.orders.rules.states import NEXT
+from app.orders.rules.states import TRANSITIONS
 from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, Status, StopLoss, TakeProfit
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
@@ -203,7 +203,7 @@ class Lives(RuleBasedStateMachine):
             before = None
             for _, start, end in history:
                 assert start == before
-                assert start is None or start == end or end in NEXT[Status(start)]
+                assert start is None or start == end or end in TRANSITIONS[Status(start)]
                 before = end
 
     @invariant()

@@ -10,7 +10,7 @@ from app.orders.models import IS_OPEN
 from app.orders.queries.approvals import select_tenants_with_expired_requests
 from app.orders.queries.book import build_expiry_condition
 from app.orders.queries.tables import ORDERS, POSITIONS
-from app.orders.rules.trading_sessions import INTRADAY, OPENING
+from app.orders.rules.trading_sessions import INTRADAY, OPENING_PERIOD
 from app.orders.rules.values import Role, Status, TimeInForce
 
 
@@ -60,7 +60,7 @@ def list_instruments_waiting_for_session(connection: Connection, now: datetime) 
     They are of every tenant that `connection` can read. An OPG order is left out until its open.
     """
     waits = (ORDERS.c.status == Status.HELD) & ORDERS.c.parent_id.is_(None)
-    opens = (ORDERS.c.time_in_force != TimeInForce.OPG) | (ORDERS.c.ends_at <= now + OPENING)
+    opens = (ORDERS.c.time_in_force != TimeInForce.OPG) | (ORDERS.c.ends_at <= now + OPENING_PERIOD)
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN, waits, opens).distinct()
     return [InstrumentKey(*row) for row in connection.execute(statement)]
 

@@ -10,14 +10,14 @@ from app.orders.rules.values import Order, Role, Status
 MAX_PARTS = 100  # orders that one close is split into
 PARENT_ROLES = frozenset({Role.ENTRY, Role.CLOSING})  # they may have child orders
 EXIT_ROLES = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
-SHARING = EXIT_ROLES | {Role.EITHER}  # a fill of one reduces its sibling
+OCO_ROLES = EXIT_ROLES | {Role.EITHER}  # a fill of one reduces its sibling
 
 _MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
 def find_oco_group_id(order: Order) -> str | None:
     """Return the id of the orders of which only one can fill, None for any other order."""
-    return order.group_id if order.role in SHARING else None
+    return order.group_id if order.role in OCO_ROLES else None
 
 
 def can_only_close(order: Order, position_quantity: Decimal) -> bool:
@@ -70,7 +70,7 @@ def list_orders_to_reduce(order: Order, orders: Iterable[Order]) -> list[Order]:
 
     For a closing order these are the exits, for an exit the closing orders.
     """
-    roles = SHARING if order.role is Role.CLOSING else {Role.CLOSING}
+    roles = OCO_ROLES if order.role is Role.CLOSING else {Role.CLOSING}
     return [
         candidate
         for candidate in orders

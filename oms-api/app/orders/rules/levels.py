@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from app.ledger.rules.marks import Exits
-from app.orders.rules.contingency import SHARING
+from app.orders.rules.contingency import OCO_ROLES
 from app.orders.rules.values import WORKING_STATUSES, Order, OrderType
 
 
@@ -17,7 +17,7 @@ def compute_exit_levels(quantity: Decimal, orders: Iterable[Order]) -> Exits:
     exits = [
         order
         for order in orders
-        if order.side == side and order.role in SHARING and order.status in WORKING_STATUSES
+        if order.side == side and order.role in OCO_ROLES and order.status in WORKING_STATUSES
     ]
     targets = [
         exit_order.limit_price

@@ -24,9 +24,9 @@ _HUNDRED = Decimal(100)
 _LIMIT_AT_STOP = "Must be at the stop price or beyond it: at most the stop of a SELL, at least that of a BUY."
 
 
-def order_type(word: str) -> OrderType:
-    """Return the order type named `word`. SL is STOP_LIMIT, SL-M is STOP. Raises ValueError for others."""
-    return _ALIASES.get(word) or OrderType(word)
+def parse_order_type(name: str) -> OrderType:
+    """Return the order type with that name. SL is STOP_LIMIT, SL-M is STOP. Raises ValueError for others."""
+    return _ALIASES.get(name) or OrderType(name)
 
 
 def find_ticket_errors(ticket: Ticket) -> list[FieldError]:
@@ -95,10 +95,10 @@ def find_expiry_errors(ticket: Ticket, now: str) -> list[FieldError]:
 
 
 def _find_time_errors(ticket: Ticket) -> list[FieldError]:
-    is_dated = ticket.time_in_force is TimeInForce.GTD
-    if is_dated != (ticket.expires_at is not None):
+    is_gtd = ticket.time_in_force is TimeInForce.GTD
+    if is_gtd != (ticket.expires_at is not None):
         other = "Only a GTD order has `expires_at`; leave it out, or send `time_in_force` GTD."
-        message = "A GTD order needs `expires_at`." if is_dated else other
+        message = "A GTD order needs `expires_at`." if is_gtd else other
         return [FieldError("expires_at", message, "expires_at")]
     is_auction = ticket.time_in_force not in PAPER_TIMES_IN_FORCE
     if is_auction and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:

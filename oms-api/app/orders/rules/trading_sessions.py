@@ -12,7 +12,7 @@ from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce
 from app.timestamps import Timestamp, format_timestamp
 
 # An OPG order takes the first price that arrives within this time after the open.
-OPENING = timedelta(minutes=5)
+OPENING_PERIOD = timedelta(minutes=5)
 INTRADAY = "MIS"  # the product of positions that are closed on the day they are opened
 SQUARE_OFF = "square-off"  # the source of the orders that close intraday positions
 AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
@@ -71,7 +71,7 @@ def find_hold(order: Order, calendar: Calendar, at: Timestamp) -> Hold | None:
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG and order.ends_at is not None:
-        opens = datetime.fromisoformat(order.ends_at) - OPENING
+        opens = datetime.fromisoformat(order.ends_at) - OPENING_PERIOD
         return None if instant >= opens else _build_hold(opens)
     try:
         if calendar.find_session(instant) is not None:
@@ -96,7 +96,7 @@ def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | N
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG:
-        return format_timestamp(calendar.find_next_open(instant) + OPENING)
+        return format_timestamp(calendar.find_next_open(instant) + OPENING_PERIOD)
     if order.time_in_force in _ENDS_AT_CLOSE:
         return format_timestamp(calendar.find_session_or_next(instant).close)
     return order.ends_at
@@ -115,7 +115,7 @@ def may_fill_at_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> 
     return (
         session is not None
         and order.ends_at is not None
-        and format_timestamp(session.open + OPENING) == order.ends_at
+        and format_timestamp(session.open + OPENING_PERIOD) == order.ends_at
     )
 
 

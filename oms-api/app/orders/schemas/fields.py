@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from app.http.fields import to_upper_case
 from app.http.lists import parse_instant
 from app.ledger.schemas import Label, Note
-from app.orders.rules.tickets import order_type
+from app.orders.rules.tickets import parse_order_type
 from app.orders.rules.values import (
     OrderType,
     TimeInForce,
@@ -30,7 +30,7 @@ _TYPES = [*OrderType, "SL", "SL-M"]
 
 def _parse_type(value: Any) -> OrderType:  # the raw JSON value
     try:
-        return order_type(value.upper())
+        return parse_order_type(value.upper())
     except (ValueError, AttributeError):
         message = f"Must be one of {', '.join(_TYPES)}."
         raise PydanticCustomError("order_type", "{message}", {"message": message}) from None

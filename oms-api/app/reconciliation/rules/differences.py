@@ -75,8 +75,8 @@ _POSSIBLE_ACTIONS: dict[IssueType, frozenset[str]] = {
     IssueType.MISSING_EXECUTION: frozenset({"book_missing"}),
     IssueType.CASH_MISMATCH: frozenset({"adjust_cash"}),
 }
-_CHANGES_BOOKS = frozenset({"adopt", "adjust_cash"})
-_LETS_TRADE = frozenset({"ignore", "watch"})
+_BOOKING_ACTIONS = frozenset({"adopt", "adjust_cash"})
+_ACCEPTING_ACTIONS = frozenset({"ignore", "watch"})
 _ALWAYS_POSSIBLE = frozenset({"assign", "ignore", "watch"})
 
 
@@ -132,9 +132,9 @@ def is_possible_action(kind: IssueType, action: str) -> bool:
 
 def needs_person(action: str, severity: str) -> bool:
     """Return whether only a person may take the action: it changes the books or lets a portfolio trade."""
-    if action in _CHANGES_BOOKS:
+    if action in _BOOKING_ACTIONS:
         return True
-    return severity == Severity.CRITICAL and action in _LETS_TRADE
+    return severity == Severity.CRITICAL and action in _ACCEPTING_ACTIONS
 
 
 def _compare_position(

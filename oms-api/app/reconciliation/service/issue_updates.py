@@ -12,7 +12,7 @@ from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio, Issue
 from app.reconciliation.rules.differences import Difference, get_subject
 
-ITSELF = "reconciliation"  # resolves provable issues
+RECONCILIATION_ACTOR = "reconciliation"  # resolves provable issues
 Figures = tuple[str | None, ...]
 
 
@@ -57,7 +57,9 @@ def resolve_all_issues(connection: Connection, stored: StoredConnection, now: da
     for issue in queries.list_open_or_ignored_issues(connection, stored.tenant_id, stored.name):
         if issue.status == "open":
             reason = "No portfolio trades over the connection."
-            updated = queries.update_issue(connection, issue, build_resolution(now, ITSELF, "gone", reason))
+            updated = queries.update_issue(
+                connection, issue, build_resolution(now, RECONCILIATION_ACTOR, "gone", reason)
+            )
             queries.publish_issue(connection, updated, "resolved", now)
     queries.update_critical_issue_count(connection, stored.tenant_id, stored.name)
 
@@ -70,7 +72,7 @@ def insert_resolved_issues(
     now: datetime,
 ) -> None:
     """Store missed executions that were booked as resolved issues."""
-    fields = build_resolution(now, ITSELF, "book_missing", "The execution was booked once.")
+    fields = build_resolution(now, RECONCILIATION_ACTOR, "book_missing", "The execution was booked once.")
     for difference in differences:
         issue = build_issue(stored, portfolio, difference, now)
         queries.insert_issue(connection, issue._replace(**fields))
@@ -113,5 +115,5 @@ def _get_subject(issue: Issue | Difference) -> Figures:
 def _build_changes(again: Difference | None, now: datetime) -> dict[str, Any]:
     """Return the changes of an open issue: seen again with its figures of now, or resolved by itself."""
     if again is None:
-        return build_resolution(now, ITSELF, "gone", "Both sides agree again.")
+        return build_resolution(now, RECONCILIATION_ACTOR, "gone", "Both sides agree again.")
     return {"seen_at": now, "ours": again.ours, "theirs": again.theirs, "details": again.details}

@@ -14,7 +14,7 @@ from app.reconciliation.queries import ComparedPortfolio
 from app.reconciliation.rules.charges import select_unbooked_charges
 
 _RETRY_INTERVAL = timedelta(hours=1)  # each attempt that fails is noted in the history of the order
-_REMEMBERED = timedelta(days=2)  # longer than a broker reports an execution
+_RETENTION = timedelta(days=2)  # longer than a broker reports an execution
 
 
 class MissingCharges:
@@ -24,7 +24,7 @@ class MissingCharges:
         self._now = now
         self._tried: dict[tuple[str, str], datetime] = {}  # by connection and execution
 
-    def list(
+    def list_due(
         self,
         connection: Connection,
         stored: StoredConnection,
@@ -47,6 +47,6 @@ class MissingCharges:
         now, key = self._now(), (connection_id, execution_id)
         if key in self._tried and now - self._tried[key] < _RETRY_INTERVAL:
             return False
-        self._tried = {key: at for key, at in self._tried.items() if now - at < _REMEMBERED}
+        self._tried = {key: at for key, at in self._tried.items() if now - at < _RETENTION}
         self._tried[key] = now
         return True

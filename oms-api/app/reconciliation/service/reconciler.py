@@ -38,7 +38,7 @@ from app.reconciliation.service.issue_updates import (
 from app.reconciliation.service.missing_charges import MissingCharges
 
 ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
-IN_FLIGHT = timedelta(seconds=5)  # a fill that is younger may still be reported as an event
+IN_FLIGHT_PERIOD = timedelta(seconds=5)  # a fill that is younger may still be reported as an event
 _CONFIRMED_AFTER = timedelta(seconds=2)
 
 
@@ -99,7 +99,7 @@ class Reconciler:
 
         Return the executions that were booked, and those that could not be booked.
         """
-        old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT]
+        old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT_PERIOD]
         ids = {execution.execution_id for execution in old}
         with self._open_transaction(stored) as connection:
             booked_ids = queries.load_booked_execution_ids(connection, stored.tenant_id, stored.broker, ids)
@@ -138,7 +138,7 @@ class Reconciler:
         if not isinstance(adapter, HasExecutionCharges):
             return
         with self._open_transaction(stored) as connection:
-            missing = self._missing_charges.list(connection, stored, portfolio, adapter)
+            missing = self._missing_charges.list_due(connection, stored, portfolio, adapter)
         if missing:
             apply(missing)
 

@@ -5,12 +5,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.portions import split_by_orders
+from app.orders.rules.portions import split_by_order_count
 
 
 @given(st.lists(st.integers(1, 12)), st.integers(1, 10))
 def test_portfolios_are_split_into_bounded_portions_without_loss(counts, most):
-    portions = list(split_by_orders(enumerate(counts), most))
+    portions = list(split_by_order_count(enumerate(counts), most))
     assert [key for portion in portions for key in portion] == list(range(len(counts)))
     sizes = [sum(counts[key] for key in portion) for portion in portions]
     assert all(size <= most or len(portion) == 1 for size, portion in zip(sizes, portions, strict=True))

@@ -9,7 +9,7 @@ from app.orders.rules.tickets import (
     find_exit_errors,
     find_expiry_errors,
     find_ticket_errors,
-    order_type,
+    parse_order_type,
 )
 from app.orders.rules.values import StopLoss, TakeProfit, TimeInForce
 from tests.orders.writer_harness import build_ticket
@@ -29,12 +29,12 @@ def list_codes(**changes):
     ("word", "kind"), [("SL", "STOP_LIMIT"), ("SL-M", "STOP"), ("MARKET", "MARKET"), ("LIMIT", "LIMIT")]
 )
 def test_order_type_aliases_are_accepted(word, kind):
-    assert order_type(word) == kind
+    assert parse_order_type(word) == kind
 
 
 def test_unknown_order_type_is_rejected():
     with pytest.raises(ValueError, match="FUNNY"):
-        order_type("FUNNY")
+        parse_order_type("FUNNY")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.orders.rules.order_factory import NO_LINKS, Placement, build_order_from_ticket
 from app.orders.rules.trading_sessions import (
-    OPENING,
+    OPENING_PERIOD,
     Enforcement,
     Hold,
     SessionCalendars,
@@ -182,7 +182,7 @@ def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
 def test_opening_auction_order_expires_after_a_future_open(instant):
     order = build_order(time_in_force="OPG")
     end = datetime.fromisoformat(find_session_end(order, XNYS, format_timestamp(instant)) or "")
-    session = XNYS.find_session(end - OPENING)
+    session = XNYS.find_session(end - OPENING_PERIOD)
     assert session is not None
-    assert session.open == end - OPENING > instant
+    assert session.open == end - OPENING_PERIOD > instant
     assert order.time_in_force == TimeInForce.OPG

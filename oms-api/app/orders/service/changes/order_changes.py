@@ -15,7 +15,7 @@ from app.orders.queries.cancellations import build_part_update, find_canceled_or
 from app.orders.rules.approvals import needs_new_approval
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.cancellations import CancellationFilter
-from app.orders.rules.contingency import SHARING
+from app.orders.rules.contingency import OCO_ROLES
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.tickets import find_exit_errors, find_expiry_errors, find_ticket_errors
@@ -316,7 +316,7 @@ def _check(order: Order, at: Timestamp) -> None:
         time_in_force=order.time_in_force,
         expires_at=order.expires_at,
     )
-    is_exit = order.role in SHARING or order.role is Role.FOLLOWER
+    is_exit = order.role in OCO_ROLES or order.role is Role.FOLLOWER
     errors = (
         find_ticket_errors(ticket)
         or find_expiry_errors(ticket, at)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import format_plain_amount
 from app.orders.errors import MoreThanHeld, NothingToClose
-from app.orders.rules.contingency import SHARING, compute_part_size, list_orders_to_reduce
+from app.orders.rules.contingency import OCO_ROLES, compute_part_size, list_orders_to_reduce
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import build_result, find_repeated_request
@@ -135,4 +135,4 @@ def _list_competing_orders(
 def _is_competing(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
     is_leg_to_come = order.status is Status.HELD and order.parent_id is not None
-    return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits
+    return is_here and not is_leg_to_come and order.role not in OCO_ROLES  # its fills reduce the exits

@@ -8,7 +8,7 @@ from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.contingency import (
     EXIT_ROLES,
-    SHARING,
+    OCO_ROLES,
     Reduction,
     can_only_close,
     compute_exit_quantity,
@@ -113,7 +113,7 @@ def _is_exit(candidate: Order, reduction: Reduction, filled_order: Order | None)
     """
     position_quantity = reduction.previous if candidate.side == "SELL" else -reduction.previous
     is_close = filled_order is not None and filled_order.role is Role.CLOSING
-    return can_only_close(candidate, position_quantity) or (is_close and candidate.role in SHARING)
+    return can_only_close(candidate, position_quantity) or (is_close and candidate.role in OCO_ROLES)
 
 
 def _list_other_orders(
