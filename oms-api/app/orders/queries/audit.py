@@ -26,7 +26,7 @@ _TRADE_OF_EXECUTION = (TRADES.c.tenant_id == EXECUTIONS.c.tenant_id) & (
     TRADES.c.trade_id == EXECUTIONS.c.trade_id
 )
 _CHUNK = {"yield_per": 5_000}
-_MAX_ID_LENGTH = 33  # of an order id, with its quote
+_MAX_ID_LENGTH = 33  # of an order id and the quotation mark after it
 ORDER_ID_PREFIX = '{"order_id":"'
 
 
@@ -91,7 +91,8 @@ def iterate_executions(connection: Connection) -> Iterator[BookedExecution]:
 def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
     """Yield the id, tenant id, type, payload and creation time of all events of orders.
 
-    They are sorted by tenant and order: a row has events of one order, and each begins with the order's id.
+    They are sorted by tenant and order. All events of a row belong to one order, and each payload begins with
+    its id.
     """
     is_sqlite = connection.dialect.name == "sqlite"
     whole = _EVENTS.c.payload + func.coalesce(_EVENTS.c.following, "")

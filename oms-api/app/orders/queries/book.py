@@ -1,4 +1,4 @@
-"""Statements of the order writer. Each statement serves a whole batch."""
+"""Read and write orders and their histories. Each statement serves a whole batch of the writer."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -150,7 +150,7 @@ def list_recent_exits(connection: Connection, key: PositionKey, since: Timestamp
 def count_open_orders(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, list[tuple[PortfolioKey, int]]]:
-    """Return, for each instrument, portfolios with open orders in it and their number, by id."""
+    """Return the portfolios with open orders in each instrument, by id, with the number of these orders."""
     counts_by_instrument: dict[InstrumentKey, list[tuple[PortfolioKey, int]]] = {}
     for tenant_id, values in _group_by_tenant(keys).items():
         statement = (
@@ -175,9 +175,9 @@ def list_portfolios_with_open_orders(connection: Connection, tenant_id: int) -> 
 
 def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since: datetime) -> list[Order]:
     """Return the orders with one of the keys that were placed at `since` or later."""
-    first = f"O{build_first_trade_id(since)[1:]}"  # an id starts with its creation time
+    first_id = f"O{build_first_trade_id(since)[1:]}"  # an id starts with its creation time
     names = ("tenant_id", "symbol", "portfolio_id", "actor")
-    rows = [(*key, first) for key in keys]
+    rows = [(*key, first_id) for key in keys]
     return [
         parse_order_row(row)
         for row in find_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")
@@ -195,8 +195,7 @@ def list_portfolios_with_overdue_orders(
 ) -> set[PortfolioKey]:
     """Return portfolios of the tenant with open orders which expire at `now` or before.
 
-    Portfolios are added by ascending id until they have `limit` such orders together; if there are fewer
-    orders, all are returned.
+    They are selected by ascending id until they have at least `limit` overdue orders together.
     """
     statement = (
         select(ORDERS.c.portfolio_id, func.count())
@@ -252,8 +251,8 @@ def insert_orders(orders: Sequence[Order]) -> BulkWrite:
 def update_orders(changes: Sequence[tuple[Order, Order]]) -> BulkWrite:
     """Return the statement that updates orders, each given before and after its changes.
 
-    It writes all mutable columns, or the few that a change of status changes if no order needs more. There
-    are only these two statements, so that each is planned once.
+    It writes STATUS_COLUMNS if all changes are changes of status, else MUTABLE_COLUMNS. These are only two
+    statements, so that each is planned once.
     """
     columns = STATUS_COLUMNS if all(is_status_change(*change) for change in changes) else MUTABLE_COLUMNS
     rows = [serialize_order_row(current, (*columns, *_KEY)) for _, current in changes]

@@ -1,4 +1,4 @@
-"""Statements about cancellations and their parts in portfolios."""
+"""Queries of cancellations and of the portfolios in which they cancel."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ _IS_PART = (_PARTS.c.tenant_id == _CANCELLATIONS.c.tenant_id) & (
 
 
 class CancellationPortfolio(NamedTuple):
-    """A portfolio and its name."""
+    """A portfolio in which a cancellation cancels orders."""
 
     key: PortfolioKey
     name: str
@@ -35,7 +35,7 @@ class CancellationPortfolio(NamedTuple):
 def list_portfolios_to_cancel_in(
     connection: Connection, tenant_id: int, filter_: CancellationFilter, visible: Collection[str] | None
 ) -> list[CancellationPortfolio]:
-    """Return the portfolios with open orders that match, by id.
+    """Return the portfolios with open orders that match the filter, by id.
 
     `visible` are the name keys of the portfolios that the caller may see, None for all.
     """
@@ -88,9 +88,9 @@ def list_portfolios_of_cancellation(
 
 
 def list_unfinished_cancellations(connection: Connection, before: datetime) -> list[StoredCancellation]:
-    """Return the cancellations created before that instant that have parts to do, oldest first.
+    """Return the cancellations created before `before` that are not done in all portfolios, oldest first.
 
-    They are of every tenant that `connection` can read.
+    They belong to any tenant that `connection` can read.
     """
     statement = (
         select(*_SELECTED)
@@ -111,8 +111,8 @@ def find_canceled_order_ids(
         _PARTS.c.cancellation_id == cancellation_id,
         _PARTS.c.portfolio_id == portfolio_key.portfolio_id,
     )
-    text = connection.execute(statement).scalar()
-    return None if text is None else orjson.loads(text)
+    order_ids_json = connection.execute(statement).scalar()
+    return None if order_ids_json is None else orjson.loads(order_ids_json)
 
 
 def build_part_update(

@@ -1,4 +1,4 @@
-"""Statements on executions."""
+"""Queries of executions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,10 +18,7 @@ from app.timestamps import Timestamp
 
 
 def load_order_ids_by_execution(connection: Connection, keys: Sequence[Row]) -> dict[tuple[Any, ...], str]:
-    """Return the ids of the orders under which executions are recorded, by the execution's key.
-
-    The keys are (tenant id, broker, execution id).
-    """
+    """Return the id of the order of each recorded execution, by (tenant id, broker, execution id)."""
     names = ("tenant_id", "broker", "execution_id")
     matching_rows = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
     return {

@@ -1,4 +1,4 @@
-"""Find out where a symbol is in use."""
+"""Queries of the positions, orders and limits that use a symbol."""
 
 from sqlalchemy import Connection, exists, select, union
 

@@ -1,4 +1,4 @@
-"""Read the positions and orders that a kill switch closes."""
+"""Queries of the positions and orders that a kill switch closes."""
 
 from collections import defaultdict
 from decimal import Decimal

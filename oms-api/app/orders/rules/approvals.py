@@ -1,4 +1,4 @@
-"""Rules of approvals: which orders wait, who may decide, and when a decision needs new prices."""
+"""Rules of approvals: which orders need one, who may decide, and when a decision needs new prices."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -66,7 +66,7 @@ class ApprovalPolicy(NamedTuple):
 
 
 class ApprovalRequest(NamedTuple):
-    """A row of `approval_requests`: why an order waits, who may decide and until when.
+    """A row of `approval_requests`: the reason why an order waits, the approvers, and the expiry.
 
     `rule` is the policy's mode, or "override". `approvers` and `estimate` are JSON text; the estimate is
     at the prices of the request. For an override, `override_of` is the denied order, `waived` the code of the
@@ -102,9 +102,9 @@ class Decider(NamedTuple):
 
 
 @lru_cache(maxsize=1_000)
-def parse_policy(text: str) -> ApprovalPolicy:
+def parse_policy(policy_json: str) -> ApprovalPolicy:
     """Parse a policy from its JSON text. Raises ValueError or KeyError if it is invalid."""
-    fields = orjson.loads(text)
+    fields = orjson.loads(policy_json)
     value, move = fields.get("value"), fields.get("max_move_percent")
     return ApprovalPolicy(
         mode=ApprovalMode(fields["mode"]),
@@ -116,14 +116,14 @@ def parse_policy(text: str) -> ApprovalPolicy:
     )
 
 
-def find_policy(text: str | None, *, is_forced: bool) -> ApprovalPolicy | None:
+def find_policy(policy_json: str | None, *, is_forced: bool) -> ApprovalPolicy | None:
     """Return the policy of a portfolio from its JSON text, None if it has none.
 
     With `is_forced`, it covers every order, and a portfolio without a policy has the default approvers.
     """
-    if text is None:
+    if policy_json is None:
         return ApprovalPolicy(ApprovalMode.ALWAYS) if is_forced else None
-    policy = parse_policy(text)
+    policy = parse_policy(policy_json)
     return policy._replace(mode=ApprovalMode.ALWAYS) if is_forced else policy
 
 

@@ -50,7 +50,7 @@ class RecordedValues(NamedTuple):
 def find_event_differences(
     order: Order, history: Sequence[OrderEvent], events: Sequence[PublishedEvent], executions: Executions
 ) -> list[Finding]:
-    """Return the differences between an order's history and its events: each history row needs one event."""
+    """Return the differences between an order's history and its events. Each history row has one event."""
     by_sequence: dict[Any, list[PublishedEvent]] = {}
     for event in events:
         if event.type not in UNRECORDED_EVENTS:
@@ -143,7 +143,7 @@ def list_parent_ids(events: Sequence[PublishedEvent]) -> set[str | None]:
 def _iterate_filled(
     order: Order, history: Sequence[OrderEvent], executions: Executions
 ) -> Iterator[FilledAmounts | None]:
-    """Yield the filled amounts after each history row; None once they cannot be derived."""
+    """Yield the filled amounts after each history row, None if they cannot be computed."""
     # A denied successor does not keep the amounts that it carried over.
     has_lost_fills = loses_fills(order, [order_event.to_status for order_event in history])
     filled_amounts: FilledAmounts | None = FilledAmounts(order.carried_quantity, order.carried_value)
@@ -189,7 +189,7 @@ def _find_differences(
 
 
 def _list_later_names(payload: dict[str, Any], order: Order, order_event: OrderEvent) -> list[str]:
-    """Return the names that the version of the service which wrote the event did not use yet."""
+    """Return the payload fields that the event does not have because an earlier version wrote it."""
     names = [] if "broker_reason" in payload else ["broker_reason"]
     if order_event.sequence == 1 and "time_in_force" not in payload:
         names += build_terms(order)
@@ -225,7 +225,7 @@ def _build_expected(
 def _check_changes(
     order: Order, previous: RecordedValues, current: RecordedValues, following: OrderEvent | None
 ) -> Iterator[Finding]:
-    """Yield the fields that changed between an event and its successor without permission."""
+    """Yield the terms that differ between an event and the next one although no change was recorded."""
     # The entry of the order was replaced, perhaps with another quantity.
     has_new_parent = previous.parent_id != current.parent_id
     if not has_new_parent and not (following and _may_change_terms(following)):
@@ -241,7 +241,7 @@ def _may_change_terms(order_event: OrderEvent) -> bool:
 
 
 def _may_move_trail(side: str, previous: Decimal | None, current: Decimal | None) -> bool:
-    """Return whether the trail level may change so: it may only move closer to the market."""
+    """Return whether a change of the trail level is possible: it only moves closer to the market."""
     if previous is None or current is None:
         return previous is None
     return current >= previous if side == "SELL" else current <= previous

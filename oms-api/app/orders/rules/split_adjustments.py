@@ -22,7 +22,7 @@ class InstrumentIncrements(NamedTuple):
 
 
 class RestatedOrder(NamedTuple):
-    """The terms of an order after a split. The trail is that of a trailing stop."""
+    """The terms of an order after a split. A trailing stop has a trail amount and a trail level."""
 
     quantity: Decimal
     limit_price: Decimal | None
@@ -32,7 +32,7 @@ class RestatedOrder(NamedTuple):
 
 
 def restate_order(order: Order, ratio: Ratio, increments: InstrumentIncrements) -> RestatedOrder | None:
-    """Return the terms of an open order after a split, None where nothing of it is left to fill.
+    """Return the terms of an open order after a split, None if less than a lot of it remains.
 
     The quantity and the value that were filled before the split do not change.
     """
@@ -63,14 +63,14 @@ def restate_order(order: Order, ratio: Ratio, increments: InstrumentIncrements) 
 def restore_order(
     order: Order, previous: Mapping[str, Decimal | None], ratio: Ratio, increments: InstrumentIncrements
 ) -> RestatedOrder | None:
-    """Return the terms of an order before a split of that ratio, None where it was changed since.
+    """Return the terms that an order had before a split, None if the order was changed after the split.
 
-    `previous` are the terms that were restated. The level of a trail is the current level in the old units.
+    `previous` are the terms that the split restated. The trail level is the current level in the old units.
     """
     before = replace_fields(order, **previous)
     restated = restate_order(before, ratio, increments)
-    compared = (*_PRICED, "trail_amount")
-    if restated is None or any(getattr(restated, name) != getattr(order, name) for name in compared):
+    compared_names = (*_PRICED, "trail_amount")
+    if restated is None or any(getattr(restated, name) != getattr(order, name) for name in compared_names):
         return None
     level = _divide(order.trail_level, Ratio(ratio.old_units, ratio.new_units))
     if level is not None:
@@ -84,9 +84,9 @@ def format_terms(order: Order) -> str:
     return _BEFORE + " ".join(f"{name}={format_fixed(value)}" for name, value in prices if value is not None)
 
 
-def parse_terms(text: str) -> dict[str, Decimal]:
+def parse_terms(formatted_terms: str) -> dict[str, Decimal]:
     """Return the terms that `format_terms` wrote."""
-    terms = (term.partition("=") for term in text.removeprefix(_BEFORE).split())
+    terms = (term.partition("=") for term in formatted_terms.removeprefix(_BEFORE).split())
     return {name: Decimal(value) for name, _, value in terms}
 
 

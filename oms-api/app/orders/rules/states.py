@@ -1,6 +1,6 @@
 """The state machine of an order: the table of transitions and the functions that apply it.
 
-It follows nautilus_trader's order table and FIX 5.0 SP2 appendix D.
+It follows the order table of nautilus_trader and FIX 5.0 SP2, appendix D.
 """
 
 from decimal import Decimal

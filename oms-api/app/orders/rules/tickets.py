@@ -30,7 +30,7 @@ def parse_order_type(name: str) -> OrderType:
 
 
 def find_ticket_errors(ticket: Ticket) -> list[FieldError]:
-    """Return the errors of the ticket that do not depend on time or market. Risk checks are separate."""
+    """Return the errors of the ticket that do not depend on the time or the market."""
     return [
         *_find_price_errors(ticket),
         *_find_trail_errors(ticket),
@@ -108,7 +108,7 @@ def _find_time_errors(ticket: Ticket) -> list[FieldError]:
 
 
 def describe_unsupported_time(time_in_force: TimeInForce) -> str:
-    """Return the message for a time in force that needs an open or a close, where there is none."""
+    """Return the message for a time in force that needs an open or a close, in a market without them."""
     return (
         f"The paper market has no {time_in_force} here. Send one of {_TIMES}, or let the portfolio enforce "
         "the trading sessions of the instrument's market."
@@ -116,7 +116,7 @@ def describe_unsupported_time(time_in_force: TimeInForce) -> str:
 
 
 def _find_exit_price_errors(ticket: Ticket) -> list[FieldError]:
-    """Check that the target is on the profitable side of the entry and the stop on the other."""
+    """Return the errors of a take-profit or stop-loss that is on the wrong side of the entry price."""
     target = ticket.take_profit.limit_price if ticket.take_profit else None
     stop = ticket.stop_loss.stop_price if ticket.stop_loss else None
     entry = ticket.stop_price if ticket.limit_price is None else ticket.limit_price
@@ -152,7 +152,7 @@ def _find_exit_price_errors(ticket: Ticket) -> list[FieldError]:
 
 
 def find_exit_errors(ticket: Ticket) -> list[FieldError]:
-    """Return the errors of a protective stop-limit: with a limit short of its stop it might never fill."""
+    """Return the errors of a stop-limit exit. If its limit is short of its stop, it might never fill."""
     stop, limit = ticket.stop_price, ticket.limit_price
     if stop is None or limit is None or not _is_short_of_stop(ticket.side, stop, limit):
         return []

@@ -33,7 +33,7 @@ _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
 class FilledAmounts(NamedTuple):
-    """The sum of executions: quantity, value, and whether a broker reported some beyond the order."""
+    """The sum of executions. `is_overfill`: a broker reported some of them beyond the order's quantity."""
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
@@ -83,7 +83,7 @@ def _check_times(order: Order, history: Sequence[OrderEvent]) -> Iterator[Findin
 
 
 def check_terms(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
-    """Return fields that contradict the order's type, broker, history or denial."""
+    """Return findings about fields that contradict the order's type, broker, history or denial."""
     findings = []
     unused_prices = [(name, getattr(order, name)) for name in _list_unused_prices(order.type)]
     findings += [_build_finding(name, str(price), None) for name, price in unused_prices if price is not None]
@@ -100,10 +100,10 @@ def check_terms(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
     return findings
 
 
-def _list_unused_prices(kind: OrderType) -> tuple[str, ...]:
-    if kind is OrderType.TRAILING_STOP:
+def _list_unused_prices(order_type: OrderType) -> tuple[str, ...]:
+    if order_type is OrderType.TRAILING_STOP:
         return ()
-    return (*_PRICES, *_TRAILS) if kind is OrderType.MARKET else _TRAILS
+    return (*_PRICES, *_TRAILS) if order_type is OrderType.MARKET else _TRAILS
 
 
 def _may_be_triggered(order: Order, reached: set[str]) -> bool:
@@ -142,7 +142,10 @@ def get_filled_amounts(execution: ExecutionRow) -> FilledAmounts:
 
 
 def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
-    """Return the carried amounts that do not match the predecessor's fills; zero without a predecessor."""
+    """Return a finding for each carried amount that differs from the predecessor's fills.
+
+    Without a predecessor they are zero.
+    """
     expected_values = (ZERO, ZERO)
     if predecessor is not None:
         expected_values = (predecessor.filled_quantity, predecessor.filled_value)
@@ -163,7 +166,7 @@ def check_overfill(order: Order, filled_amounts: FilledAmounts) -> list[Finding]
 
 
 def check_fills(order: Order, filled_amounts: FilledAmounts) -> list[Finding]:
-    """Return the order's filled amounts that differ from the sum of its chain's executions."""
+    """Return a finding for each filled amount that differs from the sum of the chain's executions."""
     pairs = (
         ("filled_quantity", order.filled_quantity, filled_amounts.quantity),
         ("filled_value", order.filled_value, filled_amounts.value),
