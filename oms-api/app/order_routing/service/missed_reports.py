@@ -15,11 +15,11 @@ from app.orders.rules.broker_requests import list_proven_events
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
 
-MAX_EVENTS_PER_BATCH = 200  # that are applied together
+MAX_EVENTS_PER_BATCH = 200
 
 
 class MissedReports:
-    """Reads our working orders at the broker of a connection."""
+    """Reads our working orders at a broker, and applies the events that were missed."""
 
     def __init__(
         self, engine: Engine, tenant_id: int, name: str, broker: Broker, reports: ReportWriter, now: Now

@@ -14,9 +14,9 @@ from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
 
 
 def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
-    """Return the links of the exits that work, or are held, at a broker, and of exits that ended lately.
+    """Return the links of the exits that a broker works or holds, and of exits that ended recently.
 
-    A replacement of an exit has an id of ours at the broker: after its end, it needs no link.
+    A replaced exit has our id at the broker, so it needs no link after its end.
     """
     with open_snapshot(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
@@ -41,7 +41,7 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
 
 
 def _load_primary_ids(connection: Connection, exits: Sequence[Order]) -> dict[str, str]:
-    """Return by exit the order in whose request it was sent, without exits that had requests of their own."""
+    """Return the id of the order in whose request each exit was sent, without exits that were sent alone."""
     sent_ids = load_ids_sent_with_entry(connection, exits)
     pairs = [order for order in exits if order.id not in sent_ids and order.role is Role.STOP_LOSS]
     targets = _load_take_profit_ids(connection, pairs)
@@ -52,7 +52,7 @@ def _load_primary_ids(connection: Connection, exits: Sequence[Order]) -> dict[st
 
 
 def _load_take_profit_ids(connection: Connection, stops: Sequence[Order]) -> Mapping[str, str]:
-    """Return by group the last take-profit that was not denied."""
+    """Return the id of the last take-profit that was not denied, by group id."""
     groups = sorted({(order.tenant_id, order.group_id) for order in stops if order.group_id is not None})
     members = load_orders_by_column(connection, "group_id", [OrderColumnValue(*group) for group in groups])
     targets = [order for order in members if order.role is Role.TAKE_PROFIT]

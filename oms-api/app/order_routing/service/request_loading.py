@@ -30,33 +30,35 @@ from app.orders.service.contingent_orders.groups import GROUPS
 class Obstacle(StrEnum):
     """The reason why a request is not sent."""
 
-    ENDED = "ended"  # the order
+    ENDED = "ended"  # the order has ended
     TOO_LATE = "too late"
     TAKEN = "taken"  # another process sends it, or has sent it
     EXITS_END = "exits end"  # the current exits of the position work until the broker confirms their cancel
 
 
 class SendingDecision(NamedTuple):
-    """The order or successor to send, None for a cancel; or the obstacle, if nothing is sent."""
+    """The order or successor to send, None for a cancel. Nothing is sent if there is an obstacle."""
 
     obstacle: Obstacle | None
     order: BrokerOrder | None
 
 
 def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> SendingDecision:
-    """Load the order to send, and mark the request as being sent, unless it must not be sent any more."""
+    """Load the order to send, and mark the request as being sent, unless an obstacle prevents that."""
     order = load_orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
     if _has_ended(order, request):
         return SendingDecision(Obstacle.ENDED, None)
     if is_too_late(request, now):
         return SendingDecision(Obstacle.TOO_LATE, None)
-    sent = order if request.kind is RequestKind.SUBMIT else None
-    if sent is not None and may_replace_exits(sent) and queries.has_exits_pending_cancel(connection, sent):
+    order_to_send = order if request.kind is RequestKind.SUBMIT else None
+    if order_to_send and may_replace_exits(order) and queries.has_exits_pending_cancel(connection, order):
         return SendingDecision(Obstacle.EXITS_END, None)
     if request.kind is RequestKind.REPLACE:
-        sent = _load_successor(connection, request, order)
+        order_to_send = _load_successor(connection, request, order)
     linked_orders = [] if request.kind is not RequestKind.SUBMIT else _list_linked_orders(connection, order)
-    broker_order = None if sent is None else _build_broker_order(connection, sent, linked_orders)
+    broker_order = (
+        None if order_to_send is None else _build_broker_order(connection, order_to_send, linked_orders)
+    )
     changes = {"sent_at": now, "attempts": request.attempts + 1}
     has_begun = queries.begin_request(connection, request, changes)
     return SendingDecision(None if has_begun else Obstacle.TAKEN, broker_order)
@@ -74,7 +76,7 @@ def _has_ended(order: Order, request: BrokerRequest) -> bool:
 
 
 def _load_successor(connection: Connection, request: BrokerRequest, order: Order) -> Order:
-    """Return the successor for the broker, without the quantity that others of its group filled."""
+    """Return the successor for the broker, reduced by the fills of its group."""
     successor = parse_order_row(orjson.loads(request.successor or ""))
     if successor.quantity <= order.quantity:
         return successor

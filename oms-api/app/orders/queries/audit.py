@@ -58,6 +58,14 @@ class BookedExecution(NamedTuple):
     trade: ExecutionTrade | None
 
 
+class UnexecutedTrade(NamedTuple):
+    """A trade of the ledger that names an order but has no execution."""
+
+    tenant_id: int
+    trade_id: str
+    order_id: str
+
+
 def iterate_orders(connection: Connection) -> Iterator[Order]:
     """Yield all orders, sorted by tenant and id."""
     columns = [ORDERS.c[name] for name in COLUMNS]
@@ -104,13 +112,12 @@ def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int,
         yield event_id, tenant_id, kind, payload, Timestamp(format_canonical(at))
 
 
-def iterate_unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:
-    """Yield (tenant id, trade id, order id) of trades that name an order but have no execution."""
+def iterate_unexecuted_trades(connection: Connection) -> Iterator[UnexecutedTrade]:
+    """Yield the trades that name an order but have no execution."""
     executions = EXECUTIONS.c
     statement = (
         select(TRADES.c.tenant_id, TRADES.c.trade_id, TRADES.c.order_id)
         .select_from(TRADES.outerjoin(EXECUTIONS, _TRADE_OF_EXECUTION))
         .where(TRADES.c.order_id.isnot(None), executions.execution_id.is_(None))
     )
-    for row in connection.execute(statement):
-        yield (row[0], row[1], row[2])
+    yield from map(UnexecutedTrade._make, connection.execute(statement))

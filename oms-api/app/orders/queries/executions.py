@@ -8,23 +8,22 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from app.column_values import format_canonical
 from app.database import build_insert, find_matching_rows
-from app.database.bulk import BulkWrite, Row
+from app.database.bulk import BulkWrite
 from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDERS
 from app.orders.rules.contingency import EXIT_ROLES
-from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.rows import ExecutionKey, ExecutionRow
 from app.orders.rules.values import OrderKey
 from app.risk.rules.latches import LatchScope, LatchSubject
 from app.timestamps import Timestamp
 
 
-def load_order_ids_by_execution(connection: Connection, keys: Sequence[Row]) -> dict[tuple[Any, ...], str]:
-    """Return the id of the order of each recorded execution, by (tenant id, broker, execution id)."""
-    names = ("tenant_id", "broker", "execution_id")
+def load_order_ids_by_execution(
+    connection: Connection, keys: Sequence[ExecutionKey]
+) -> dict[ExecutionKey, str]:
+    """Return the id of the order of each recorded execution."""
+    names = ExecutionKey._fields
     matching_rows = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
-    return {
-        (tenant_id, broker, execution_id): order_id
-        for tenant_id, broker, execution_id, order_id in matching_rows
-    }
+    return {ExecutionKey(*key): order_id for *key, order_id in matching_rows}
 
 
 def list_executions_of_orders(

@@ -112,9 +112,11 @@ class _OrderVerification:
         for order, parent_id in self._parents:
             if parent_id is None or not self._chains.has_path(order.tenant_id, parent_id, order.parent_id):
                 self._blame(order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)])
-        for tenant_id, trade_id, order_id in audit.iterate_unexecuted_trades(self._connection):
-            finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
-            self._verdict.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
+        for trade in audit.iterate_unexecuted_trades(self._connection):
+            finding = Finding(
+                OrderCheck.TRADE, "order_id", trade.order_id, "an execution that names the trade"
+            )
+            self._verdict.add_findings(f"trade {trade.trade_id} of tenant {trade.tenant_id}", [finding])
 
     def _check_chain(self, links: list[_Link]) -> None:
         filled_amounts = FilledAmounts()

@@ -1,4 +1,4 @@
-"""Adopt a broker's position or order: the writer books the trade, or stores the order, that makes it ours."""
+"""Adopt a broker's position or order: the writer books a trade, or stores the order."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -40,7 +40,7 @@ class Adoption:
     now: Now
 
     async def adopt(self, request: ChangeRequest, issue_id: str, reason: str) -> None:
-        """Book the trade of an open issue, or store its order. A resolved issue changes nothing.
+        """Book the trade of an open issue, or store its order. Do nothing if the issue is resolved.
 
         Raises NoSuchIssue, ActionNotPossible, PersonNeeded, FiguresChanged, SeveralProducts,
         OrderNotAdoptable, NotAtBroker, and the errors that refuse a reported trade.
@@ -60,7 +60,7 @@ class Adoption:
             return None
         if issue.type == IssueType.UNKNOWN_ORDER:
             return self._build_order_command(request, issue, reason)
-        product, trade = _find_trade(connection, issue)
+        product, trade = _load_adoption_trade(connection, issue)
         if trade is None:
             return None
         return RecordTrade(
@@ -94,7 +94,7 @@ class Adoption:
         )
 
 
-def _find_trade(connection: Connection, issue: Issue) -> tuple[str, AdoptionTrade | None]:
+def _load_adoption_trade(connection: Connection, issue: Issue) -> tuple[str, AdoptionTrade | None]:
     """Return the product and the trade that makes our position equal to the broker's."""
     stored_positions = queries.list_positions(connection, issue.tenant_id, issue.portfolio_id).get(
         issue.symbol or "", []

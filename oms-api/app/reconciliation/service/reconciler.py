@@ -38,8 +38,8 @@ from app.reconciliation.service.issue_updates import (
 from app.reconciliation.service.missing_charges import MissingCharges
 
 ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
-IN_FLIGHT_PERIOD = timedelta(seconds=5)  # a fill that is younger may still be reported as an event
-_CONFIRMED_AFTER = timedelta(seconds=2)
+IN_FLIGHT_PERIOD = timedelta(seconds=5)  # the event of a younger fill may still arrive
+_MIN_CONFIRMATION_PERIOD = timedelta(seconds=2)
 
 
 class _BrokerBooks(NamedTuple):
@@ -51,16 +51,16 @@ class _BrokerBooks(NamedTuple):
 
 
 class Reconciler:
-    """Compares accounts. It runs in the session of the connection, which nothing else sends in meanwhile.
+    """Compares accounts. It runs in the session of the connection, which sends nothing meanwhile.
 
-    A fill may be on its way while both sides are read. So a difference is an issue only once a second
-    comparison, some seconds later, finds the same figures.
+    A fill may occur while both sides are read. Therefore a difference becomes an issue only if a second
+    comparison, a few seconds later, finds the same figures.
     """
 
     def __init__(self, engine: Engine, now: Now) -> None:
         self._engine, self._now = engine, now
         self._missing_charges = MissingCharges(now)
-        self._suspected: dict[str, dict[Figures, datetime]] = {}  # by connection: since when
+        self._suspected: dict[str, dict[Figures, datetime]] = {}  # first detection, by connection id
 
     def run(self, stored: StoredConnection, broker: Broker, apply: ApplyEvents) -> bool:
         """Book missed executions once, then compare positions, orders and cash, and update the issues.
@@ -169,12 +169,12 @@ class Reconciler:
         return [
             difference
             for difference in differences
-            if now - since[get_figures(difference)] >= _CONFIRMED_AFTER
+            if now - since[get_figures(difference)] >= _MIN_CONFIRMATION_PERIOD
         ]
 
 
 def _read_broker_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
-    """Read the account. Raises BrokerUnavailable if it is another one than at the connect."""
+    """Read the account. Raises BrokerUnavailable if the broker returns another account than before."""
     account = broker.get_account()
     problem = find_account_problem(
         is_live=stored.is_live, expected=stored.account, number=account.number, is_paper=account.is_paper
