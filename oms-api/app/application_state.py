@@ -30,7 +30,7 @@ from app.jobs.dependencies import JOB_RUNNER
 from app.ledger.dependencies import CASH_READER, EXITS, GUARD, TRADE_SERVICE, VALUER
 from app.market_data.dependencies import MARKET, PUBLISH_QUOTE
 from app.orders.dependencies import CANCELLATIONS, ORDER_SERVICE
-from app.orders.queries.index_lookups import is_symbol_in_use, load_currencies_in_use
+from app.orders.queries.symbol_usage import is_symbol_in_use, load_currencies_in_use
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import find_exits
 from app.orders.service.trade_guard import OrderTradeGuard

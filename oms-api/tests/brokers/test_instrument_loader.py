@@ -9,7 +9,7 @@ from app.brokers.errors import BrokerUnavailable
 from app.brokers.service.instrument_loader import InstrumentLoader
 from app.clock import utc_now
 from app.database import connect_engine
-from app.orders.queries.index_lookups import load_currencies_in_use
+from app.orders.queries.symbol_usage import load_currencies_in_use
 from app.webhooks.rules.addresses import AddressPolicy
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 from tests.brokers.standins.kite.values import Listing

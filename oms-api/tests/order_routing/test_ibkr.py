@@ -16,7 +16,7 @@ from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.database import unit_of_work
 from app.order_routing.service.replacement_chains import load_chains
-from app.orders.queries.book import load_orders_by_id
+from app.orders.queries.orders import load_orders_by_id
 from app.orders.rules.values import FINAL_STATUSES, OrderKey, Status, StopLoss, TakeProfit
 from app.orders.service.commands import DecideApproval
 from app.orders.service.internal_commands import ApplyBrokerReport

@@ -11,8 +11,8 @@ from app.database import unit_of_work
 from app.ledger.errors import TradingHalted
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.orders.errors import NotAtBroker, NotOverridable
-from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.executions import list_executions_of_orders
+from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Role, Status, StopLoss, TakeProfit

@@ -17,9 +17,9 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import find_quotes
-from app.orders.queries.book import list_instruments_with_open_orders
 from app.orders.queries.due_orders import count_overdue_orders, list_instruments_with_held_orders
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
+from app.orders.queries.orders import list_instruments_with_open_orders
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Status, StopLoss, TakeProfit
 from app.orders.service.commands import (

@@ -20,7 +20,7 @@ from app.ledger.service.commands import Origin, RecordTrade
 from app.market_data.queries import find_unmatched_quotes
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
-from app.orders.queries.book import load_portfolio_keys
+from app.orders.queries.orders import load_portfolio_keys
 from app.orders.rules.values import Status
 from app.orders.service import quote_matcher
 from app.orders.service.batch import lock_plan

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from app.brokers.rules.values import Executed
 from app.ledger.rules.keys import PortfolioKey
-from app.orders.queries.book import list_open_orders, list_order_events
+from app.orders.queries.orders import list_open_orders, list_order_events
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.states import TRANSITIONS

@@ -17,7 +17,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
-from app.orders.queries import book as order_queries
+from app.orders.queries import orders as order_queries
 from app.orders.rules.values import StopLoss, TakeProfit
 from app.orders.service.batch.portfolio_loading import create_cache_update
 from app.orders.service.batch_processing.batch_loading import load_batch

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
-from app.orders.queries.book import list_order_events
+from app.orders.queries.orders import list_order_events
 from app.orders.rules.values import Status, StopLoss, TakeProfit
 from app.timestamps import format_timestamp
 from tests.orders.writer_harness import START, WriterHarness, build_ticket

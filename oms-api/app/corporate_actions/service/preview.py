@@ -29,7 +29,7 @@ from app.ledger.rules.corporate_actions import (
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.corporate_actions import require_no_later_fill, require_symbol
 from app.money import ZERO, multiply
-from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.split_adjustments import InstrumentIncrements, RestatedOrder, restate_order
 from app.orders.rules.values import Order, Status
 

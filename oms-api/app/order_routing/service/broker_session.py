@@ -21,8 +21,8 @@ from app.brokers.service.account_checks import (
 )
 from app.clock import EPOCH, Now
 from app.order_routing.queries import open_snapshot, open_transaction, publish_status
+from app.order_routing.service.account_comparison import Reconcile, compare_nothing
 from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasLinks
-from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.missed_reports import MissedReports
 from app.order_routing.service.order_links import load_links
 from app.order_routing.service.report_writer import ReportWriter, RunCommands

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.rules.linked_orders import STOPS, OrderLink
 from app.order_routing.queries import find_assigned_portfolio, list_recently_ended_orders, open_snapshot
-from app.orders.queries.book import OrderColumnValue, load_orders_by_column
 from app.orders.queries.broker_requests import list_orders_at_broker, load_ids_sent_with_entry
+from app.orders.queries.orders import OrderColumnValue, load_orders_by_column
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
 

@@ -13,8 +13,8 @@ from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
 from app.order_routing.queries import find_assigned_portfolio, list_recently_ended_orders, open_snapshot
-from app.orders.queries.book import load_orders_by_id
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
+from app.orders.queries.orders import load_orders_by_id
 from app.orders.rules.broker_requests import build_broker_order
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.values import Order, OrderKey, Status

@@ -12,7 +12,7 @@ from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.orders.queries import broker_requests as queries
-from app.orders.queries.book import list_order_events, load_orders_by_id
+from app.orders.queries.orders import list_order_events, load_orders_by_id
 from app.orders.rules.broker_requests import (
     BrokerRequest,
     RequestKind,

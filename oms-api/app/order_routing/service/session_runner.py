@@ -21,12 +21,12 @@ from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.jobs.service.process_lease import ProcessLease
 from app.order_routing.queries import open_transaction
+from app.order_routing.service.account_comparison import Reconcile, compare_nothing
 from app.order_routing.service.broker_session import (
     RECONCILE_INTERVAL,
     BrokerSession,
     ConnectionChanged,
 )
-from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.report_writer import NotApplied, RunCommands, create_command_runner
 from app.order_routing.service.wake_channel import WakeChannel
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier

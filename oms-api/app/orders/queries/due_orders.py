@@ -8,7 +8,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN
 from app.orders.queries.approvals import select_tenants_with_expired_requests
-from app.orders.queries.book import build_expiry_condition
+from app.orders.queries.orders import build_expiry_condition
 from app.orders.queries.tables import ORDERS, POSITIONS
 from app.orders.rules.trading_sessions import INTRADAY, OPENING_PERIOD
 from app.orders.rules.values import Role, Status, TimeInForce

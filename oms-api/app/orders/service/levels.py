@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from app.ledger.rules.marks import Exits, HeldPosition, PositionNameKey
-from app.orders.queries.reading import list_open_orders_by_symbol
-from app.orders.rules.levels import compute_exit_levels
+from app.orders.queries.order_views import list_open_orders_by_symbol
+from app.orders.rules.exit_levels import compute_exit_levels
 from app.orders.rules.values import Order
 
 

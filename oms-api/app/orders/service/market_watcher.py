@@ -22,7 +22,7 @@ from app.instruments.rules import InstrumentKey
 from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
-from app.orders.queries import book as queries
+from app.orders.queries import orders as queries
 from app.orders.queries.due_orders import (
     list_instruments_waiting_for_session,
     list_instruments_with_held_orders,

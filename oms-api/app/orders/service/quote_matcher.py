@@ -16,8 +16,8 @@ from app.market_data.queries import find_quotes, find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
-from app.orders.queries.book import count_open_orders
-from app.orders.rules.portions import split_by_order_count
+from app.orders.queries.orders import count_open_orders
+from app.orders.rules.quote_portions import split_by_order_count
 from app.orders.service.batch.lock_plan import MAX_MATCHES
 from app.orders.service.command_results import Outcome, QuoteStored
 from app.orders.service.commands import Command

@@ -8,9 +8,9 @@ from app.database.locks import build_name_locks
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.orders.queries import approvals
-from app.orders.queries import book as queries
-from app.orders.queries.book import OrderColumnValue
+from app.orders.queries import orders as queries
 from app.orders.queries.due_orders import list_intraday_portfolios
+from app.orders.queries.orders import OrderColumnValue
 from app.orders.service.batch.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,

@@ -5,10 +5,10 @@ from typing import Any
 
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
-from app.orders.queries.book import list_histories
 from app.orders.queries.broker_requests import list_requests_of_order
 from app.orders.queries.executions import list_executions as list_stored_executions
 from app.orders.queries.executions import load_order_ids_by_execution
+from app.orders.queries.orders import list_histories
 from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_views import OrderView

@@ -11,9 +11,9 @@ from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.portfolio_state import renew_stamp
 from app.orders.errors import NoSuchOrder
-from app.orders.queries import book as queries
-from app.orders.queries.book import OrderColumnValue
+from app.orders.queries import orders as queries
 from app.orders.queries.executions import insert_executions
+from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.event_payloads import add_event_fields, build_shared_fields, get_event_type
 from app.orders.rules.rows import ExecutionRow, OrderEvent

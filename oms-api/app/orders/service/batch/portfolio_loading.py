@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.market_data.rules.rates import list_pairs
-from app.orders.queries import book as queries
+from app.orders.queries import orders as queries
 from app.orders.rules.trading_sessions import Enforcement
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch.batch_context import BatchContext

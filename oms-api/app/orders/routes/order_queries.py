@@ -21,9 +21,9 @@ from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
 from app.money import shorten_amount, shorten_quantity
 from app.orders.errors import NoSuchOrder
-from app.orders.queries import reading as queries
-from app.orders.queries.book import list_order_events
-from app.orders.queries.reading import OrderFilter
+from app.orders.queries import order_views as queries
+from app.orders.queries.order_views import OrderFilter
+from app.orders.queries.orders import list_order_events
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import FINAL_STATUSES, Status

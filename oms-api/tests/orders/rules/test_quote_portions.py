@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.portions import split_by_order_count
+from app.orders.rules.quote_portions import split_by_order_count
 
 
 @given(st.lists(st.integers(1, 12)), st.integers(1, 10))
