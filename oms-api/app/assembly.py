@@ -241,7 +241,7 @@ class Components:
             prepare,
             reconcile,
             timedelta(seconds=self.settings.reconcile_interval_seconds),
-            serves=lambda broker: broker != BrokerName.IBKR,  # which has a separate process
+            serves_broker=lambda broker: broker != BrokerName.IBKR,  # which has a separate process
         )
 
     def create_health_components(self) -> HealthComponents:

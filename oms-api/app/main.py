@@ -44,8 +44,7 @@ from app.ledger.routes import cash, export, portfolio_management, positions, rea
 from app.logs import AccessLog, configure_logging
 from app.market_data.routes import prices as price_routes
 from app.market_data.routes import subscriptions as subscription_routes
-from app.orders.routes import approvals, order_entry, position_orders
-from app.orders.routes import reading as order_reading
+from app.orders.routes import approvals, order_entry, order_queries, position_orders
 from app.performance import routes as performance_routes
 from app.portfolio_partitions import build_forwarder
 from app.preferences import routes as preference_routes
@@ -66,7 +65,7 @@ ROUTERS = (
     trade_reports.router, export.router, reading.router,  # `/trades/export` must precede `/trades/{trade_id}`
     performance_routes.router,
     portfolio_management.router, cash.router, positions.router, order_entry.router, position_orders.router,
-    order_reading.router,
+    order_queries.router,
     approvals.router,
     signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router,
     instrument_routes.router, price_routes.router, subscription_routes.router, risk_routes.router,

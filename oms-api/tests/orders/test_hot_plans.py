@@ -17,11 +17,11 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import find_quotes
-from app.orders.queries.book import list_symbols_with_orders
-from app.orders.queries.due_orders import count_overdue_orders, find_symbols_with_held_orders
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.due_orders import count_overdue_orders, list_instruments_with_held_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
+from app.orders.queries.orders import list_instruments_with_open_orders
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.values import GroupKind, Protection, Status, Target
+from app.orders.rules.values import GroupKind, Status, StopLoss, TakeProfit
 from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
@@ -162,7 +162,7 @@ def build_commands(harness, number):
             PlaceOrder(
                 origin("bracket"),
                 build_ticket(
-                    quantity="1", take_profit=Target(Decimal(120)), stop_loss=Protection(Decimal(80))
+                    quantity="1", take_profit=TakeProfit(Decimal(120)), stop_loss=StopLoss(Decimal(80))
                 ),
                 "Growth",
                 "growth",
@@ -227,9 +227,9 @@ READS = {
         )
     },
     "trades": lambda connection: list_trades(connection, 1, TradeFilter(), 50, 0, None),
-    "symbols with orders": list_symbols_with_orders,
+    "symbols with orders": list_instruments_with_open_orders,
     "overdue orders": lambda connection: count_overdue_orders(connection, format_timestamp(START)),
-    "symbols kept back": find_symbols_with_held_orders,
+    "symbols kept back": list_instruments_with_held_orders,
     "quotes": lambda connection: find_quotes(connection, [InstrumentKey(1, "AAPL")]),
 }
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from app.brokers.rules.values import Executed
 from app.ledger.rules.verification import LedgerCheck
-from app.orders.rules.values import Target
+from app.orders.rules.values import TakeProfit
 from app.orders.rules.verification import OrderCheck
 from app.verify import format_report, verify_database
 from tests.orders.writer_harness import WriterHarness
@@ -20,7 +20,7 @@ def harness_with_history(harness):
     """Provide a database with a denied order, a bracket, replacements, a late fill and a partial fill."""
     harness.place_order()
     harness.place_order(quantity="2000000")
-    harness.place_order(**RESTING_LIMIT_ORDER, take_profit=Target(Decimal(120)))
+    harness.place_order(**RESTING_LIMIT_ORDER, take_profit=TakeProfit(Decimal(120)))
     replaced = harness.place_order(**RESTING_LIMIT_ORDER)
     successor = harness.replace(replaced, quantity="20").orders[0].order
     harness.report_broker_event(

@@ -20,7 +20,7 @@ from app.ledger.service.commands import Origin, RecordTrade
 from app.market_data.queries import find_unmatched_quotes
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
-from app.orders.queries.book import find_portfolio_keys
+from app.orders.queries.orders import load_portfolio_keys
 from app.orders.rules.values import Status
 from app.orders.service import quote_matcher
 from app.orders.service.batch import lock_plan
@@ -268,7 +268,7 @@ def create_place_order(harness, symbol, number, book, side, price, quantity):
 
 def match_quote(harness, command, orders, book, number):
     with harness.engine.connect() as connection:
-        keys = find_portfolio_keys(connection, [order.key for order in orders])
+        keys = load_portfolio_keys(connection, [order.key for order in orders])
         names_by_id = {row[1]: row[0] for row in harness.query("SELECT id, name FROM portfolios")}
     portfolio_key = PortfolioKey(harness.tenant, names_by_id.get(f"{book} {number}", 0))
     if portfolio_key in keys.values():

@@ -35,8 +35,8 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import RateLookup
 from app.ledger.service.corporate_actions import require_no_later_fill, require_unchanged_symbol
 from app.money import ZERO, multiply
-from app.orders.queries.book import list_open_orders_in_symbol
-from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
+from app.orders.queries.orders import list_open_orders_in_symbol
+from app.orders.rules.split_adjustments import InstrumentIncrements, RestatedOrder, restate_order
 from app.orders.rules.values import Order, Status
 
 
@@ -133,15 +133,17 @@ def _preview_orders(
         return [OpenOrderChange(portfolio, order, None) for order in orders]
     key = InstrumentKey(action.tenant_id, action.symbol)
     instrument = load_instruments(connection, [key])[key]
-    terms = Terms(instrument.tick_size, instrument.lot_size)
+    increments = InstrumentIncrements(instrument.tick_size, instrument.lot_size)
     return [
-        OpenOrderChange(portfolio, order, _restate(order, action, terms))
+        OpenOrderChange(portfolio, order, _restate(order, action, increments))
         for order in orders
         if order.created_at < action.effective_at
     ]
 
 
-def _restate(order: Order, action: CorporateActionTerms, terms: Terms) -> RestatedOrder | None:
+def _restate(
+    order: Order, action: CorporateActionTerms, increments: InstrumentIncrements
+) -> RestatedOrder | None:
     if order.status is Status.AWAITING_APPROVAL:
         return None
-    return restate_order(order, action.ratio, terms)
+    return restate_order(order, action.ratio, increments)

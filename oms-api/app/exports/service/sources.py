@@ -27,7 +27,7 @@ from app.ledger.queries.reading import (
 from app.ledger.routes.marked_positions import serialize_held_position
 from app.ledger.service.cash_statement import list_cash_rows
 from app.ledger.service.positions import add_exit_prices, list_positions_at_marks
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderView
 from app.orders.schemas.responses import serialize_order
 from app.reports.queries import ReportFilter

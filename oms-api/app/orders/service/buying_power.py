@@ -18,7 +18,7 @@ from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import ZERO
-from app.orders.queries.book import list_open_orders
+from app.orders.queries.orders import list_open_orders
 from app.orders.rules.values import Order
 from app.orders.service.batch.loaded_state import compute_optional_mark, get_prices
 from app.orders.service.risk_checks.currency_conversion import get_cost_rate

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from app.ledger.rules.marks import ExitPrices, HeldPosition, PositionNameKey
-from app.orders.queries.reading import list_open_orders_by_symbol
-from app.orders.rules.levels import find_exit_levels
+from app.orders.queries.order_views import list_open_orders_by_symbol
+from app.orders.rules.exit_levels import compute_exit_levels
 from app.orders.rules.values import Order
 
 
@@ -21,6 +21,8 @@ def find_exits(
         position_name_key = PositionNameKey(name_key, order.symbol, order.product)
         orders_by_position.setdefault(position_name_key, []).append(order)
     return {
-        position.name_key: find_exit_levels(position.quantity, orders_by_position.get(position.name_key, ()))
+        position.name_key: compute_exit_levels(
+            position.quantity, orders_by_position.get(position.name_key, ())
+        )
         for position in positions
     }

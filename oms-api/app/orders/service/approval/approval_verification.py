@@ -17,7 +17,7 @@ from app.orders.rules.approvals import (
     REQUESTED,
     ApprovalRequest,
     build_request_payload,
-    find_approval_event,
+    find_approval_event_type,
 )
 from app.orders.rules.verification import OrderCheck
 from app.risk.queries.audit import list_risk_events
@@ -66,7 +66,7 @@ def _iterate_expected_keys(
 ) -> Iterator[Key]:
     """Yield the expected content of the events, from the histories of the orders."""
     for portfolio_id, event in queries.iterate_approval_history(connection):
-        kind = find_approval_event(event.from_status, event.to_status, event.actor)
+        kind = find_approval_event_type(event.from_status, event.to_status, event.actor)
         if kind is None:
             continue
         person: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None

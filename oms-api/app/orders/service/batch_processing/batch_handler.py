@@ -18,7 +18,7 @@ from app.ledger.service.commands import LedgerCommand, RecordedTrade
 from app.market_data.queries import build_quote_writes, find_quotes
 from app.market_data.rules.values import Quote
 from app.metrics import Metrics
-from app.orders.queries.book import is_event_recorded
+from app.orders.queries.orders import is_event_recorded
 from app.orders.rules.values import Status
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
 from app.orders.service.batch.order_store import OrderStore

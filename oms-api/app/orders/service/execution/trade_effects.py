@@ -9,7 +9,7 @@ from app.ledger.rules.keys import TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import RecordedTrade
-from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.contingency import find_reduction
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
 from app.orders.service.batch.portfolio_loading import create_cache_update, load_portfolios
