@@ -51,7 +51,7 @@ class Broker(Protocol):
     `events` returns all events in order. Every event concerns one order. Executions have their own ids and
     may arrive late, even after a cancel. `at` is the current time.
 
-    Calls raise BrokerUnavailable if nothing was changed, and OutcomeOpen if that is not known.
+    Calls raise BrokerUnavailable if nothing was changed, and BrokerOutcomeUnknown if that is not known.
     """
 
     @property

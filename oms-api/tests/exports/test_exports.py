@@ -17,11 +17,11 @@ from sqlalchemy import Connection
 from app.exports.rules.tables import Column
 from app.exports.service import xlsx_export
 from app.exports.service.csv_export import CsvExport, read_chunk
-from app.exports.service.pages import Page, Source
-from app.exports.service.sources import SOURCES
+from app.exports.service.pages import ExportSource, Page
+from app.exports.service.sources import EXPORT_BUILDERS
 from app.http.csv_format import format_columns, format_rows, guard_text
 
-NAMES = list(SOURCES)
+NAMES = list(EXPORT_BUILDERS)
 CSV = {"Accept": "text/csv"}
 FORMULA = "=HYPERLINK(1)"
 
@@ -245,7 +245,7 @@ def test_memory_of_an_export_does_not_grow_with_its_rows():
             remaining_pages[0] -= 1
             return Page([row] * limit, None if remaining_pages[0] == 0 else "next")
 
-        export_of_pages = CsvExport(Source((Column("a"), Column("b")), read_page), 200)
+        export_of_pages = CsvExport(ExportSource((Column("a"), Column("b")), read_page), 200)
         sizes = []
 
         async def drain():

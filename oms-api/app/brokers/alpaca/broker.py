@@ -16,8 +16,8 @@ from app.brokers.alpaca.rules.capabilities import (
     find_replacement_refusal,
 )
 from app.brokers.alpaca.rules.links import build_links
-from app.brokers.alpaca.stream import TradeUpdates
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.alpaca.stream import AlpacaOrderStream
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
@@ -50,7 +50,7 @@ class AlpacaBroker(RemoteBroker):
         self._linked = LinkedOrders()
         super().__init__(self._client, AlpacaOrderReader(self._client, self._linked), portfolio_id, now)
         stream_url = base_url.rstrip("/").replace("http", "ws", 1) + "/stream"
-        self.stream = TradeUpdates(stream_url, credentials, self)
+        self.stream = AlpacaOrderStream(stream_url, credentials, self)
 
     # The interface of a broker
 
@@ -199,7 +199,7 @@ def _parse_outcome(answer: object, order_id: str) -> OrderReport:
     try:
         report = responses.parse_order(answer)  # type: ignore[arg-type]
     except MalformedResponse as error:
-        raise OutcomeOpen(f"Alpaca's answer was not understood: {error}.") from None
+        raise BrokerOutcomeUnknown(f"Alpaca's answer was not understood: {error}.") from None
     if report.order_id != order_id:
-        raise OutcomeOpen("Alpaca answered with another order.")
+        raise BrokerOutcomeUnknown("Alpaca answered with another order.")
     return report

@@ -30,7 +30,7 @@ class AlpacaStreamListener(StreamListener, Protocol):
         """Apply an event."""
 
 
-class TradeUpdates(BrokerStream):
+class AlpacaOrderStream(BrokerStream):
     """Receives the stream `trade_updates`."""
 
     def __init__(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.ibkr.gateway import Gateway, GatewayAddress, GatewayTimeouts
 from app.brokers.ibkr.messages import MessageReceiver
 from app.brokers.ibkr.order_log import OrderLog
@@ -104,7 +104,7 @@ class IbkrBroker:
         before, losses = self._orders.log.length, self._orders.losses
         tracked = self.gateway.run(self._send(order, account))
         if not self._wait_for(lambda: tracked.is_accepted or tracked.is_closed, losses):
-            raise OutcomeOpen(f"TWS did not report the order {order.id}.")
+            raise BrokerOutcomeUnknown(f"TWS did not report the order {order.id}.")
         return self._list_events(order.id, before)
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
@@ -121,7 +121,7 @@ class IbkrBroker:
         tracked.is_cancel_requested, tracked.is_cancel_confirmed = True, False
         self.gateway.run(self._cancel(tracked.venue_id))
         if not self._wait_for(lambda: tracked.is_cancel_confirmed or not tracked.is_cancel_requested, losses):
-            raise OutcomeOpen(f"TWS did not report the cancellation of {order_id}.")
+            raise BrokerOutcomeUnknown(f"TWS did not report the cancellation of {order_id}.")
         return self._list_events(order_id, before)
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
@@ -135,7 +135,7 @@ class IbkrBroker:
         tracked.pending = successor
         self.gateway.run(self._change(tracked, successor))
         if not self._wait_for(lambda: tracked.pending is None, losses):
-            raise OutcomeOpen(f"TWS did not report the change of {order_id}.")
+            raise BrokerOutcomeUnknown(f"TWS did not report the change of {order_id}.")
         return self._list_events(order_id, before)
 
     def find(self, order_id: str) -> OrderState | None:

@@ -45,7 +45,7 @@ class GatewayTimeouts(NamedTuple):
     response: float = 10.0
 
 
-class Owner(Protocol):
+class GatewayListener(Protocol):
     """The callbacks of the connection, which it calls in its thread."""
 
     async def prepare(self) -> None:
@@ -65,14 +65,18 @@ class Gateway:
     """Keeps the connection, and connects again when it is lost, for example at the daily restart of TWS."""
 
     def __init__(
-        self, address: GatewayAddress, receiver: MessageReceiver, owner: Owner, timeouts: GatewayTimeouts
+        self,
+        address: GatewayAddress,
+        receiver: MessageReceiver,
+        listener: GatewayListener,
+        timeouts: GatewayTimeouts,
     ) -> None:
         self.timeouts = timeouts
         self._limit = 4 * timeouts.response + timeouts.connect  # for steps of several requests
         self.accounts: list[str] = []
         self.is_ready = threading.Event()
         self.last_error: str | None = None
-        self._address, self._receiver, self._owner = address, receiver, owner
+        self._address, self._receiver, self._listener = address, receiver, listener
         self._client: Any = None  # the library's client has no type annotations
         self._loop = asyncio.new_event_loop()
         self._lost: asyncio.Event = asyncio.Event()
@@ -174,7 +178,7 @@ class Gateway:
         else:
             self.is_ready.clear()
             self.last_error = problem
-            self._owner.lose()
+            self._listener.lose()
 
     def drop(self, problem: str) -> None:
         """Close the connection, and connect again. The first problem is the cause of the others."""
@@ -219,7 +223,7 @@ class Gateway:
 
     async def _connect(self) -> None:
         host, port, client_id = self._address
-        await self._owner.prepare()
+        await self._listener.prepare()
         self._client = Client(self._receiver)  # type: ignore[no-untyped-call]
         self._client.MaxRequests = MAX_REQUESTS_PER_SECOND
         self._client.decoder = StrictDecoder(self._receiver)
@@ -245,7 +249,7 @@ class Gateway:
     async def _restore(self) -> None:
         """Read the orders and executions that may have been missed, then allow orders to be sent."""
         try:
-            await self._owner.synchronize()
+            await self._listener.synchronize()
         except (OSError, TimeoutError, RequestFailed) as error:
             self.drop(str(error) or type(error).__name__)
             return
@@ -260,7 +264,7 @@ class Gateway:
                 return
             await self.query("time", "reqCurrentTime")
             if self.is_ready.is_set():
-                await self._owner.check()
+                await self._listener.check()
 
     def _note_error(self, problem: str) -> None:
         if problem != self.last_error:
@@ -275,4 +279,4 @@ class Gateway:
             with suppress(OSError, RuntimeError):  # it may be closed already
                 client.disconnect()
         self._receiver.fail(ConnectionError("the connection was lost"))
-        self._owner.lose()
+        self._listener.lose()

@@ -30,7 +30,7 @@ _ANSWERS = {"5": "open orders", "11": "executions", "61": "positions", "63": "ac
 _REPORTS = frozenset({"3", "5", "11"})  # messages about orders and executions
 _UNSET = 1e300  # an absent amount is the largest float
 _LOG = logging.getLogger(__name__)
-Report = IbkrOrderReport | StatusReport | IbkrFillReport | ChargeReport
+IbkrReport = IbkrOrderReport | StatusReport | IbkrFillReport | ChargeReport
 
 
 class RequestFailed(Exception):
@@ -44,7 +44,7 @@ class MalformedAnswer(RequestFailed):
 class ReportListener(Protocol):
     """The callbacks for reports and messages about orders, called in the thread of the connection."""
 
-    def receive(self, report: Report) -> None:
+    def receive(self, report: IbkrReport) -> None:
         """Apply a report."""
 
     def receive_message(self, venue_id: int, code: int, text: str) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from app.brokers.ibkr.messages import Report
+from app.brokers.ibkr.messages import IbkrReport
 from app.brokers.ibkr.rules.messages import MessageEffect, find_effect
 from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, IbkrOrderReport, StatusReport
@@ -34,7 +34,7 @@ class OrderLog:
 
     # Reports
 
-    def receive(self, report: Report) -> None:
+    def receive(self, report: IbkrReport) -> None:
         """Record the new events of a report."""
         at = self._now()
         with self._changed:

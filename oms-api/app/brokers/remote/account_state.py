@@ -21,7 +21,7 @@ _OVERLAP = timedelta(minutes=1)
 _CLOCK_SKEW = timedelta(minutes=1)  # by which a broker's clock may be ahead
 
 
-class OrderReader(Protocol):
+class BrokerOrderReader(Protocol):
     """Reads the orders and fills of an account. Raises BrokerUnavailable."""
 
     def find(self, order_id: str) -> OrderReport | None:
@@ -51,7 +51,11 @@ class AccountState:
     """Applies reports from any source, each once. Thread-safe."""
 
     def __init__(
-        self, reader: OrderReader, log: EventLog, now: Now, clock: Callable[[], float] = monotonic_seconds
+        self,
+        reader: BrokerOrderReader,
+        log: EventLog,
+        now: Now,
+        clock: Callable[[], float] = monotonic_seconds,
     ) -> None:
         self.log = log
         self.last_event_at: datetime | None = None

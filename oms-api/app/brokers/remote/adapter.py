@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.protocol import BrokerEventRecord, OrderState
-from app.brokers.remote.account_state import AccountState, FilledOrder, OrderReader
+from app.brokers.remote.account_state import AccountState, BrokerOrderReader, FilledOrder
 from app.brokers.remote.event_log import EventLog
 from app.brokers.remote.rest_client import RequestObserver, RequestRefused, RestClient
 from app.brokers.remote.stream import BrokerStream
@@ -48,7 +48,7 @@ class RemoteBroker(ABC):
     is_in_process = False
     stream: BrokerStream
 
-    def __init__(self, client: RestClient, reader: OrderReader, portfolio_id: int, now: Now) -> None:
+    def __init__(self, client: RestClient, reader: BrokerOrderReader, portfolio_id: int, now: Now) -> None:
         self.label = client.label
         self._rest, self._orders = client, reader
         self._portfolio_id, self._now = portfolio_id, now

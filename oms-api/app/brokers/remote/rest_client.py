@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.remote.request_budget import Priority, RequestBudget
 from app.brokers.rules.order_reports import clean_reason
 from app.clock import monotonic_seconds
@@ -30,7 +30,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 _QUERIES = frozenset({"GET"})
 _TOO_LARGE, _TOO_SLOW = "a response that is too large", "a response that took too long"
 
-Parameters = dict[str, str]
+FormFields = dict[str, str]
 RequestObserver = Callable[[str, str, float], None]  # method, outcome and seconds of a request
 
 
@@ -56,8 +56,8 @@ class Request:
     path: str
     priority: Priority
     body: Any = None
-    form: Parameters | None = None
-    parameters: Parameters | None = None
+    form: FormFields | None = None
+    parameters: FormFields | None = None
 
     @property
     def is_query(self) -> bool:
@@ -114,18 +114,21 @@ class RestClient:
         """Close the connections."""
         self._http.close()
 
-    def get(self, path: str, parameters: Parameters | None = None) -> Any:
+    def get(self, path: str, parameters: FormFields | None = None) -> Any:
         """Return the JSON of a resource. Raises BrokerUnavailable or RequestRefused."""
         return self.request(Request("GET", path, Priority.QUERY, parameters=parameters))
 
     def request(self, request: Request) -> Any:
-        """Return the JSON of the response. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Return the JSON of the response.
+
+        Raises BrokerUnavailable, BrokerOutcomeUnknown or RequestRefused.
+        """
         return self.parse(request, self.send(request))
 
     def send(self, request: Request) -> httpx.Response:
         """Return the response to a request, whatever its status except 429.
 
-        Raises RateLimitExceeded, BrokerUnavailable or OutcomeOpen.
+        Raises RateLimitExceeded, BrokerUnavailable or BrokerOutcomeUnknown.
         """
         deadline = monotonic_seconds() + self._timeouts.patience
         budget = self._query_budget if request.priority is Priority.QUERY else self.budget
@@ -159,7 +162,7 @@ class RestClient:
         """Return the error of a request without a usable response."""
         if request.is_query:
             return BrokerUnavailable(f"{self.label} did not answer the query: {description}.")
-        return OutcomeOpen(f"The outcome of the request is unknown: {description}.")
+        return BrokerOutcomeUnknown(f"The outcome of the request is unknown: {description}.")
 
     def build_refusal(self, _request: Request, status: int, fields: Mapping[str, Any]) -> Exception:
         """Return the error of a request that the broker refused."""

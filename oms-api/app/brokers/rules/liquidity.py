@@ -7,7 +7,7 @@ from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
 from app.money import ZERO, round_down_to_step
 
-Used = Mapping[tuple[int, Side], Decimal]
+UsedQuantities = Mapping[tuple[int, Side], Decimal]
 _EITHER = Side.BUY  # on a bar both sides share one budget
 
 
@@ -18,7 +18,12 @@ class Liquidity:
     """
 
     def __init__(
-        self, volumes: Mapping[Side, Decimal | None], share: Decimal | None, used: Used, *, by_side: bool
+        self,
+        volumes: Mapping[Side, Decimal | None],
+        share: Decimal | None,
+        used: UsedQuantities,
+        *,
+        by_side: bool,
     ) -> None:
         self._volumes = volumes
         self._share = share

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.liquidity import Liquidity, Used
+from app.brokers.rules.liquidity import Liquidity, UsedQuantities
 from app.brokers.rules.price_triggers import NOTHING, PriceEffect, match_at_quote, match_on_bar
 from app.brokers.rules.prices import apply_slippage, get_half_spread, get_offer
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
@@ -34,7 +34,7 @@ _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _UNFILLED = "No more quantity was available immediately."
 _ALL = Decimal(1)
 _TWO = Decimal(2)
-_NO_USE: Used = {}
+_NO_USE: UsedQuantities = {}
 
 _PricedOrder = tuple[BrokerOrder, PriceEffect]
 
@@ -44,7 +44,7 @@ def compute_fills(
     quote: Quote,
     at: datetime,
     settings: PaperSettings = IDEAL_MARKET,
-    used: Used = _NO_USE,
+    used: UsedQuantities = _NO_USE,
 ) -> list[MarketEvent]:
     """Return the events of matching `orders` against `quote` at the instant `at`.
 

@@ -23,7 +23,7 @@ from app.instruments.rules import Instrument, InstrumentKey, get_trading_currenc
 from app.instruments.service import FindCurrencies
 from app.jobs.service import Lease
 
-Dumps = Mapping[str, Callable[[str], dict[str, Instrument]]]  # by broker; raises BrokerUnavailable
+DumpFetchers = Mapping[str, Callable[[str], dict[str, Instrument]]]  # by broker; raises BrokerUnavailable
 _LOG = logging.getLogger(__name__)
 
 
@@ -35,7 +35,12 @@ class InstrumentLoader:
     """
 
     def __init__(
-        self, engine: Engine, dumps: Dumps, policy: AddressPolicy, find_currencies: FindCurrencies, now: Now
+        self,
+        engine: Engine,
+        dumps: DumpFetchers,
+        policy: AddressPolicy,
+        find_currencies: FindCurrencies,
+        now: Now,
     ) -> None:
         self._engine, self._dumps, self._policy = engine, dumps, policy
         self._find_currencies, self._now = find_currencies, now

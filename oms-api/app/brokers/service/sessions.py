@@ -18,14 +18,14 @@ from app.encryption import EncryptionKeys
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
 
-LogIns = dict[str, Callable[[ConnectionTerms], LogIn]]
+LogInFactories = dict[str, Callable[[ConnectionTerms], LogIn]]
 ACCESS_TOKEN = "access_token"  # noqa: S105  # the name of a field
 
 
 class BrokerLogIns:
     """Creates sessions at brokers that need a login."""
 
-    def __init__(self, keys: EncryptionKeys, policy: AddressPolicy, log_ins: LogIns) -> None:
+    def __init__(self, keys: EncryptionKeys, policy: AddressPolicy, log_ins: LogInFactories) -> None:
         self._keys, self._policy, self._log_ins = keys, policy, log_ins
 
     def open_log_in(self, stored: StoredConnection) -> LogIn:

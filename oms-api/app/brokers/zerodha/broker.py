@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from typing_extensions import override
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
@@ -31,7 +31,7 @@ from app.brokers.zerodha.rules import requests, responses
 from app.brokers.zerodha.rules.capabilities import find_refusal, find_replacement_refusal, needs_holding
 from app.brokers.zerodha.rules.charges import build_charges_request, parse_charges
 from app.brokers.zerodha.rules.responses import Json
-from app.brokers.zerodha.stream import OrderFrames
+from app.brokers.zerodha.stream import KiteOrderStream
 from app.clock import Now, monotonic_seconds, utc_now
 from app.money import ZERO
 
@@ -64,7 +64,7 @@ class ZerodhaBroker(RemoteBroker):
         self._client = KiteClient(base_url, credentials, budget, timeouts, query_budget)
         self._reader = ZerodhaOrderReader(self._client)
         super().__init__(self._client, self._reader, portfolio_id, now)
-        self.stream = OrderFrames(base_url, credentials, self)
+        self.stream = KiteOrderStream(base_url, credentials, self)
         self._profile: Json | None = None
 
     # The interface of a broker
@@ -77,7 +77,7 @@ class ZerodhaBroker(RemoteBroker):
         self._require_stream()
         if self._was_sent(order.id):
             if self._read(order.id) is None:
-                raise OutcomeOpen("The order was sent before, and Kite does not show it yet.")
+                raise BrokerOutcomeUnknown("The order was sent before, and Kite does not show it yet.")
             return ()
         return self._send(order, order.quantity, at)
 
@@ -195,14 +195,14 @@ class ZerodhaBroker(RemoteBroker):
         )
 
     def _await_end(self, order_id: str) -> OrderReport:
-        """Return the order once its cancel is done. Raises OutcomeOpen if that takes too long."""
+        """Return the order once its cancel is done. Raises BrokerOutcomeUnknown if that takes too long."""
         deadline = monotonic_seconds() + CANCEL_SECONDS
         while True:
             report = self._read(order_id)
             if report is not None and not report.is_open:
                 return report
             if monotonic_seconds() >= deadline:
-                raise OutcomeOpen("The cancel of the replaced order is not confirmed yet.")
+                raise BrokerOutcomeUnknown("The cancel of the replaced order is not confirmed yet.")
             time.sleep(_POLL_SECONDS)
 
     def _send_successor(

@@ -28,7 +28,7 @@ class KiteStreamListener(StreamListener, Protocol):
         """Apply the state of an order. Raises MalformedResponse."""
 
 
-class OrderFrames(BrokerStream):
+class KiteOrderStream(BrokerStream):
     """Receives the socket. Kite authenticates by the address, so that there is no login to wait for."""
 
     max_silence_seconds = MAX_SILENCE_SECONDS

@@ -41,7 +41,7 @@ from app.money import ZERO, format_fixed
 from app.performance.queries.closes import StoredClose, find_last_close
 from app.performance.rules.closes import get_last_close, get_pnl_date, get_pnl_day_start
 from app.reports.service.explanations import ProfitExplainer
-from app.reports.service.rates import Rates
+from app.reports.service.rates import TenantRates
 from app.timestamps import format_optional_timestamp, format_timestamp
 
 CLOSED = "day.closed"
@@ -105,7 +105,7 @@ class _DayFigureCollector:
         self._connection, self._tenant_id, self._now = connection, tenant_id, now
         self._calendars, self._market, self._day = closer.calendars, closer.market, day
         self._explainer = ProfitExplainer(connection, closer.market, closer.valuer, tenant_id, now)
-        self.rates = Rates(connection, closer.market, tenant_id, now)
+        self.rates = TenantRates(connection, closer.market, tenant_id, now)
 
     def collect(self) -> tuple[list[DayFigures], list[OpenBreak]]:
         """Return the figures of the portfolios that closed on the day, and their open breaks."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.exports.rules.tables import CellKind, format_columns
-from app.exports.service.pages import LinesPage, Page, Source
+from app.exports.service.pages import ExportSource, LinesPage, Page
 from app.http.csv_format import format_columns as join_columns
 from app.http.csv_format import format_rows, guard_text, has_formula
 
@@ -20,7 +20,7 @@ MAX_PAGES_PER_CHUNK = 2  # the database reads the second page while the first on
 class CsvExport:
     """Reads the pages of an export as CSV. The caller decides whether the pages share a snapshot."""
 
-    def __init__(self, source: Source, page_rows: int = PAGE_ROWS) -> None:
+    def __init__(self, source: ExportSource, page_rows: int = PAGE_ROWS) -> None:
         self._source = source
         self._page_rows = page_rows
         self._position: Any = None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.exports.queries import ExportFilter
-from app.exports.rules.tables import Cell, Column
+from app.exports.rules.tables import CellValue, Column
 from app.identity.rules.access import Caller
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.positions import ExitsReader
@@ -30,7 +30,7 @@ class ExportContext(NamedTuple):
 class Page(NamedTuple):
     """Rows of an export. `position` is where the next page starts; None after the last page."""
 
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[CellValue]]
     position: Any
 
 
@@ -45,7 +45,7 @@ class LinesPage(NamedTuple):
     position: Any
 
 
-class Source(NamedTuple):
+class ExportSource(NamedTuple):
     """An export. `read_page` takes a connection, a position (None: the start) and a number of rows.
 
     `read_lines` reads the same page as lines of CSV. It returns None if that is not possible.

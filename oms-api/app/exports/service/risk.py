@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.exports.queries import ExportFilter
 from app.exports.rules.columns import RISK_COLUMNS
-from app.exports.service.pages import ExportContext, Page, Source
+from app.exports.service.pages import ExportContext, ExportSource, Page
 from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import PortfolioStatement
@@ -29,7 +29,7 @@ class ValuedPortfolio(NamedTuple):
     value: PortfolioValue
 
 
-def build_risk(context: ExportContext) -> Source:
+def build_risk(context: ExportContext) -> ExportSource:
     """Return the export of equity, exposure, P&L and limits by portfolio, in one page. It has no period."""
     filters = context.filters
 
@@ -37,7 +37,7 @@ def build_risk(context: ExportContext) -> Source:
         portfolios = value_portfolios(connection, context.valuer, filters, context.at)
         return Page(list(_list_rows(connection, filters.tenant_id, portfolios, context.at)), None)
 
-    return Source(RISK_COLUMNS, read_page)
+    return ExportSource(RISK_COLUMNS, read_page)
 
 
 def value_portfolios(

@@ -15,7 +15,7 @@ from app.exports.rules.columns import (
 )
 from app.exports.rules.tables import select_values
 from app.exports.service.charges import build_charges
-from app.exports.service.pages import ExportContext, LinesPage, Page, Source
+from app.exports.service.pages import ExportContext, ExportSource, LinesPage, Page
 from app.exports.service.risk import build_risk
 from app.ledger.queries.cash import CashPosition
 from app.ledger.queries.positions import PositionFilter
@@ -33,7 +33,7 @@ from app.text import name_key
 from app.timestamps import format_timestamp
 
 
-def build_trades(context: ExportContext) -> Source:
+def build_trades(context: ExportContext) -> ExportSource:
     """Return the export of trades, newest first."""
 
     def read_page(connection: Connection, position: str | None, limit: int) -> Page:
@@ -48,10 +48,10 @@ def build_trades(context: ExportContext) -> Source:
             trade_lines.text, trade_lines.rows, trade_lines.last_id if trade_lines.rows == limit else None
         )
 
-    return Source(TRADE_COLUMNS, read_page, read_lines)
+    return ExportSource(TRADE_COLUMNS, read_page, read_lines)
 
 
-def build_orders(context: ExportContext) -> Source:
+def build_orders(context: ExportContext) -> ExportSource:
     """Return the export of orders, newest first. Child orders are separate rows."""
     filters = context.filters
     order_filter = OrderFilter(
@@ -69,10 +69,10 @@ def build_orders(context: ExportContext) -> Source:
         rows = select_values(ORDER_COLUMNS, items)
         return Page(rows, orders[-1].order.id if len(orders) == limit else None)
 
-    return Source(ORDER_COLUMNS, read_page)
+    return ExportSource(ORDER_COLUMNS, read_page)
 
 
-def build_positions(context: ExportContext) -> Source:
+def build_positions(context: ExportContext) -> ExportSource:
     """Return the export of open positions by portfolio and symbol; the period limits their last trades."""
     filters = context.filters
     position_filter = PositionFilter(filters.portfolio_name_key, portfolios=filters.portfolios)
@@ -91,10 +91,10 @@ def build_positions(context: ExportContext) -> Source:
         rows = select_values(POSITION_COLUMNS, items)
         return Page(rows, positions[-1].holding.name_key if len(positions) == limit else None)
 
-    return Source(POSITION_COLUMNS, read_page)
+    return ExportSource(POSITION_COLUMNS, read_page)
 
 
-def build_pnl(context: ExportContext) -> Source:
+def build_pnl(context: ExportContext) -> ExportSource:
     """Return the export of the P&L by day and portfolio, the latest day first, in one page."""
     filters = context.filters
     report_filter = ReportFilter(
@@ -105,10 +105,10 @@ def build_pnl(context: ExportContext) -> Source:
         report = report_days(connection, filters.tenant_id, context.market, report_filter, context.at)
         return Page(select_values(PNL_COLUMNS, serialize_days(report)), None)
 
-    return Source(PNL_COLUMNS, read_page)
+    return ExportSource(PNL_COLUMNS, read_page)
 
 
-def build_cash(context: ExportContext) -> Source:
+def build_cash(context: ExportContext) -> ExportSource:
     """Return the export of cash movements, portfolio by portfolio, newest first."""
     filters, reader = context.filters, context.cash_reader
 
@@ -132,10 +132,10 @@ def build_cash(context: ExportContext) -> Source:
         next_before = cash_rows[-1][0] if len(cash_rows) == limit else None
         return Page(select_values(CASH_COLUMNS, items), (key, next_before))
 
-    return Source(CASH_COLUMNS, read_page)
+    return ExportSource(CASH_COLUMNS, read_page)
 
 
-SOURCES: dict[str, Callable[[ExportContext], Source]] = {
+EXPORT_BUILDERS: dict[str, Callable[[ExportContext], ExportSource]] = {
     "trades": build_trades,
     "orders": build_orders,
     "positions": build_positions,

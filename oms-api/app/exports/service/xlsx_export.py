@@ -12,8 +12,8 @@ from typing import IO, Any
 from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid, NotInstalled
-from app.exports.rules.tables import NUMERIC_KINDS, Cell, format_cells, is_exact_number
-from app.exports.service.pages import Source
+from app.exports.rules.tables import NUMERIC_KINDS, CellValue, format_cells, is_exact_number
+from app.exports.service.pages import ExportSource
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_ROWS = 1_048_575  # a sheet has 1,048,576 rows, of which one is the heading
@@ -34,7 +34,7 @@ def require_xlsx() -> None:
 class XlsxExport:
     """Writes an export to a temporary file page by page, and then reads the file in pieces."""
 
-    def __init__(self, source: Source, max_rows: int = MAX_ROWS) -> None:
+    def __init__(self, source: ExportSource, max_rows: int = MAX_ROWS) -> None:
         self._source = source
         self._max_rows = max_rows
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
@@ -72,14 +72,14 @@ class XlsxExport:
         self._file.close()
         self._folder.cleanup()
 
-    def _append_row(self, row: Sequence[Cell], *, is_heading: bool = False) -> None:
+    def _append_row(self, row: Sequence[CellValue], *, is_heading: bool = False) -> None:
         for index, value in enumerate(row):
             if value is not None:
                 is_numeric = not is_heading and self._source.columns[index].kind in NUMERIC_KINDS
                 self._write_cell(index, value, is_numeric=is_numeric)
         self._rows += 1
 
-    def _write_cell(self, index: int, value: Cell, *, is_numeric: bool) -> None:
+    def _write_cell(self, index: int, value: CellValue, *, is_numeric: bool) -> None:
         """Write a cell. Text is never a formula.
 
         An amount that a binary number does not keep is exact text.

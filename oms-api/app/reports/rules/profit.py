@@ -104,7 +104,7 @@ class GroupResult(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class ConvertedTotal:
     """All groups together in the tenant's currency."""
 
     currency: str
@@ -124,7 +124,7 @@ class ProfitReport:
     """P&L by group. `total` is None if a currency has no rate to the tenant's."""
 
     groups: list[GroupResult]
-    total: Converted | None
+    total: ConvertedTotal | None
 
 
 def sum_by(grouping: Grouping, rows: Iterable[BookedRow]) -> dict[GroupKey, ProfitTotals]:

@@ -7,7 +7,14 @@ from pydantic import BaseModel, Field
 from app.money import format_money, format_optional_money, multiply
 from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import ExposureGrouping, ExposureReport, ExposureSums
-from app.reports.rules.profit import Converted, DayReport, Grouping, GroupResult, ProfitReport, ProfitTotals
+from app.reports.rules.profit import (
+    ConvertedTotal,
+    DayReport,
+    Grouping,
+    GroupResult,
+    ProfitReport,
+    ProfitTotals,
+)
 from app.reports.rules.values import UsedRate
 from app.reports.schemas.amounts import format_money_fields
 from app.timestamps import format_optional_timestamp
@@ -190,7 +197,7 @@ def _serialize_group(group: GroupResult) -> dict[str, Any]:
     }
 
 
-def _serialize_total(total: Converted) -> dict[str, Any]:
+def _serialize_total(total: ConvertedTotal) -> dict[str, Any]:
     return {
         "currency": total.currency,
         **format_money_fields(total, ("realized_pnl", "charges", "net_pnl")),

@@ -21,7 +21,7 @@ from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import ExposureGrouping, ExposureReport, HeldValue, sum_exposure
 from app.reports.rules.lots import Lots, match_lots
 from app.reports.rules.profit import (
-    Converted,
+    ConvertedTotal,
     DayReport,
     Grouping,
     GroupKey,
@@ -32,7 +32,7 @@ from app.reports.rules.profit import (
 )
 from app.reports.rules.round_trips import RoundTrip, list_round_trips
 from app.reports.service.daily_stats import read_days
-from app.reports.service.rates import Rates
+from app.reports.service.rates import TenantRates
 
 MAX_POSITIONS = 100_000
 
@@ -68,7 +68,7 @@ def report_profit(
         GroupResult(key, sums.get(key, ProfitTotals()), None if open_pnl is None else open_pnl.get(key, ZERO))
         for key in keys
     ]
-    return ProfitReport(groups, _convert_total(Rates(connection, market, tenant_id, now), groups))
+    return ProfitReport(groups, _convert_total(TenantRates(connection, market, tenant_id, now), groups))
 
 
 def report_exposure(
@@ -88,7 +88,7 @@ def report_exposure(
     terms = find_instruments(
         connection, sorted({InstrumentKey(tenant_id, position.holding.symbol) for position in positions})
     )
-    rates = Rates(connection, market, tenant_id, now)
+    rates = TenantRates(connection, market, tenant_id, now)
     values = []
     for marked_position in positions:
         rate = rates.get(marked_position.holding.base_currency)
@@ -111,7 +111,7 @@ def report_days(
     """Return the statistics of each portfolio and day of the period, with the current rates."""
     filters = _resolve_symbol(connection, tenant_id, filters)
     days = read_days(connection, tenant_id, filters)
-    rates = Rates(connection, market, tenant_id, now)
+    rates = TenantRates(connection, market, tenant_id, now)
     optional_rates = {currency: rates.get(currency) for currency in {key.currency for key in days}}
     known_rates = {currency: rate for currency, rate in optional_rates.items() if rate is not None}
     return DayReport(days, rates.base, known_rates)
@@ -182,7 +182,7 @@ def _sum_unrealized_pnl(
     return sums
 
 
-def _convert_total(rates: Rates, groups: Iterable[GroupResult]) -> Converted | None:
+def _convert_total(rates: TenantRates, groups: Iterable[GroupResult]) -> ConvertedTotal | None:
     """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
     realized_pnl = charges = ZERO
     unrealized: Decimal | None = None
@@ -194,4 +194,4 @@ def _convert_total(rates: Rates, groups: Iterable[GroupResult]) -> Converted | N
         charges += multiply(group.totals.charges, rate.rate)
         if group.unrealized_pnl is not None:
             unrealized = (unrealized or ZERO) + multiply(group.unrealized_pnl, rate.rate)
-    return Converted(rates.base, realized_pnl, unrealized, charges, rates.used)
+    return ConvertedTotal(rates.base, realized_pnl, unrealized, charges, rates.used)

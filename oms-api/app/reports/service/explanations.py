@@ -31,7 +31,7 @@ from app.reports.rules.explanation import (
     find_end_rate,
     list_currencies,
 )
-from app.reports.service.rates import Rates
+from app.reports.service.rates import TenantRates
 from app.text import name_key
 
 MAX_PORTFOLIOS = 1_000
@@ -72,7 +72,7 @@ class ProfitExplainer(NamedTuple):
             )
             for book, period in periods
         ]  # fmt: skip
-        rates = Rates(self.connection, self.market, self.tenant_id, self.now)
+        rates = TenantRates(self.connection, self.market, self.tenant_id, self.now)
         return ExplanationReport(days, rates.base, _convert_total(rates, days), rates.used)
 
     def explain_close(self, book: PortfolioSummary, close: StoredClose) -> ExplainedDay:
@@ -144,7 +144,7 @@ def _build_edge(close: StoredClose) -> DayEdge:
     return DayEdge(close.equity, close.flows, parse_currencies(close.currencies))
 
 
-def _convert_total(rates: Rates, days: Iterable[ExplainedDay]) -> Explanation | None:
+def _convert_total(rates: TenantRates, days: Iterable[ExplainedDay]) -> Explanation | None:
     """Return the sum of the days in the tenant's currency, None if a rate is missing."""
     total = NO_EXPLANATION
     for day in days:

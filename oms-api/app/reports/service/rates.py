@@ -12,7 +12,7 @@ from app.market_data.service import Market
 from app.reports.rules.values import UsedRate
 
 
-class Rates:
+class TenantRates:
     """The current rates to the tenant's currency, each looked up once."""
 
     def __init__(self, connection: Connection, market: Market, tenant_id: int, now: datetime) -> None:

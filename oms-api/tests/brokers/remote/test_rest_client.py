@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.remote import rest_client
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
 from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, RestTimeouts
@@ -41,7 +41,7 @@ def assert_not_understood(client):
     """Assert that a query fails, and that the outcome of an order, which may be carried out, is unknown."""
     with pytest.raises(BrokerUnavailable):
         client.get("/orders")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         client.request(ORDER)
 
 
