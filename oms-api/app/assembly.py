@@ -89,7 +89,7 @@ from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
-from app.performance.queries import find_baselines
+from app.performance.queries import load_baselines
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.risk.service.controls import Controls
@@ -347,7 +347,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         readers,
         OpaqueIds(settings.oms_api_key),
         market,
-        Valuer(market.find_marks, find_baselines),
+        Valuer(market.find_marks, load_baselines),
         serialize_quote,
         now,
         settings.websocket_origins,
@@ -381,7 +381,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         ),
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
-        valuer=Valuer(market.find_marks, find_baselines),
+        valuer=Valuer(market.find_marks, load_baselines),
         job_runner=create_job_runner(settings, engine, market, calendars, writer, now, metrics),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),

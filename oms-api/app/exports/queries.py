@@ -130,7 +130,7 @@ def list_charge_movements(
     return [ChargeMovement._make(row) for row in connection.execute(statement)]
 
 
-def find_components(
+def load_charge_components(
     connection: Connection, tenant_id: int, order_ids: Sequence[str]
 ) -> dict[str, str | None]:
     """Return the components of the charges (JSON text) of the orders' executions, by trade id."""

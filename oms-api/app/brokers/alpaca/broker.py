@@ -23,7 +23,7 @@ from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
 from app.brokers.remote.rest_client import RequestRefused, RestTimeouts
 from app.brokers.rules.linked_orders import OrderLink
-from app.brokers.rules.order_reports import MalformedResponse, OrderReport, Update, require_list
+from app.brokers.rules.order_reports import MalformedResponse, OrderReport, OrderUpdate, require_list
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, BrokerPosition, Refused
 from app.clock import Now, utc_now
 
@@ -145,13 +145,13 @@ class AlpacaBroker(RemoteBroker):
 
     # The listener of the stream
 
-    def receive_update(self, update: Update) -> None:
+    def receive_update(self, update: OrderUpdate) -> None:
         """Apply an event of the stream."""
         named_update = self._linked.name_update(update)
         if named_update is not None:
             self._apply_update(named_update)
 
-    def _apply_update(self, update: Update) -> None:
+    def _apply_update(self, update: OrderUpdate) -> None:
         excess = self._state.receive_update(update)
         if update.order.status == "filled":  # Alpaca reports no event of the stop that it holds
             for held_report in self._linked.list_held([update.order]):

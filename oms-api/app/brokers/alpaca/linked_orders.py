@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from app.brokers.alpaca.rules.links import Links
 from app.brokers.rules.linked_orders import OrderLink
-from app.brokers.rules.order_reports import OrderReport, Update
+from app.brokers.rules.order_reports import OrderReport, OrderUpdate
 
 MAX_WAITING_UPDATES = 1000  # also those of linked orders that another program sent
 
@@ -16,7 +16,7 @@ class LinkedOrders:
     def __init__(self) -> None:
         self._links = Links()
         self._lock = threading.RLock()
-        self._updates: list[Update] = []
+        self._updates: list[OrderUpdate] = []
 
     def add(self, links: Iterable[OrderLink]) -> None:
         """Note legs that were, or are about to be, sent."""
@@ -73,7 +73,7 @@ class LinkedOrders:
         with self._lock:
             self._links.move(primary_id, successor_id)
 
-    def name_update(self, update: Update) -> Update | None:
+    def name_update(self, update: OrderUpdate) -> OrderUpdate | None:
         """Return an event under our id, None if it is that of a leg whose id is not known yet.
 
         `take_updates` returns it later.
@@ -84,7 +84,7 @@ class LinkedOrders:
                 return None
             return update._replace(order=self._links.name_reports(update.order)[0])
 
-    def take_updates(self) -> Sequence[Update]:
+    def take_updates(self) -> Sequence[OrderUpdate]:
         """Return the events whose legs have become known since, oldest first."""
         with self._lock:
             ready_updates = [

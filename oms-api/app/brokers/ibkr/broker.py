@@ -28,7 +28,7 @@ from app.clock import Now, to_milliseconds, utc_now
 from app.money import multiply
 
 NAME = "ibkr"
-READY_SECONDS = 5.0
+READY_TIMEOUT_SECONDS = 5.0
 _CURSORS_PER_MILLISECOND = 1000
 _NOT_WORKING = "There is no such working order."
 _OTHER_CLIENT = "The order was sent by another client of TWS, or under another IB_CLIENT_ID."
@@ -274,6 +274,6 @@ class IbkrBroker:
     def _require_ready(self) -> None:
         gateway = self.gateway
         gateway.start()
-        if not gateway.is_ready.wait(READY_SECONDS if gateway.last_error is None else 0):
+        if not gateway.is_ready.wait(READY_TIMEOUT_SECONDS if gateway.last_error is None else 0):
             reason = gateway.last_error or "it is not connected yet"
             raise BrokerUnavailable(f"TWS is not connected: {reason}. Nothing was sent.")

@@ -48,16 +48,16 @@ class GatewayTimeouts(NamedTuple):
 class GatewayListener(Protocol):
     """The callbacks of the connection, which it calls in its thread."""
 
-    async def prepare(self) -> None:
+    async def prepare_for_reports(self) -> None:
         """Get ready for the orders that TWS reports as soon as it is connected."""
 
     async def synchronize(self) -> None:
         """Read orders and executions after a connect."""
 
-    async def check(self) -> None:
+    async def read_missing_reports(self) -> None:
         """Read the orders and executions that are missing. It is called every few seconds."""
 
-    def lose(self) -> None:
+    def note_connection_loss(self) -> None:
         """Note that the connection is lost."""
 
 
@@ -178,7 +178,7 @@ class Gateway:
         else:
             self.is_ready.clear()
             self.last_error = problem
-            self._listener.lose()
+            self._listener.note_connection_loss()
 
     def drop(self, problem: str) -> None:
         """Close the connection, and connect again. The first problem is the cause of the others."""
@@ -223,7 +223,7 @@ class Gateway:
 
     async def _connect(self) -> None:
         host, port, client_id = self._address
-        await self._listener.prepare()
+        await self._listener.prepare_for_reports()
         self._client = Client(self._receiver)  # type: ignore[no-untyped-call]
         self._client.MaxRequests = MAX_REQUESTS_PER_SECOND
         self._client.decoder = StrictDecoder(self._receiver)
@@ -264,7 +264,7 @@ class Gateway:
                 return
             await self.query("time", "reqCurrentTime")
             if self.is_ready.is_set():
-                await self._listener.check()
+                await self._listener.read_missing_reports()
 
     def _note_error(self, problem: str) -> None:
         if problem != self.last_error:
@@ -279,4 +279,4 @@ class Gateway:
             with suppress(OSError, RuntimeError):  # it may be closed already
                 client.disconnect()
         self._receiver.fail(ConnectionError("the connection was lost"))
-        self._listener.lose()
+        self._listener.note_connection_loss()

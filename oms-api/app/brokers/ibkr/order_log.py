@@ -72,7 +72,7 @@ class OrderLog:
         at = self._now()
         with self._changed:
             self._is_reading_requested = False
-            self._record(self.tracker.release_waiting((report.venue_id for report in open_reports), at))
+            self._record(self.tracker.accept_waiting_exits((report.venue_id for report in open_reports), at))
             absent = {*self.tracker.list_absent(report.perm_id for report in open_reports)}
             absent |= {order_id for order_id in self._absent if self.tracker.find(order_id) is None}
             absences = {order_id: self._absent.get(order_id, (at, 0)) for order_id in absent}
@@ -80,12 +80,12 @@ class OrderLog:
             for order_id, (since, number) in list(self._absent.items()):
                 if number >= MIN_READINGS and at - since >= ABSENT_LIMIT:
                     del self._absent[order_id]
-                    self._record(self.tracker.lapse(order_id, at))
+                    self._record(self.tracker.lapse_order(order_id, at))
 
-    def list_held(self) -> list[IbkrTrackedOrder]:
+    def list_orders_with_held_end(self) -> list[IbkrTrackedOrder]:
         """Return the orders whose end waits for fills."""
         with self._changed:
-            return self.tracker.held
+            return self.tracker.orders_with_held_end
 
     def note_reading(self, held_orders: Sequence[IbkrTrackedOrder]) -> None:
         """Note that all executions were read since the ends of these orders were held."""
@@ -142,7 +142,7 @@ class OrderLog:
         with self._changed:
             return self._record(events)
 
-    def lose(self) -> None:
+    def note_connection_loss(self) -> None:
         """Note that the connection is lost: nothing that is awaited will arrive."""
         with self._changed:
             self.losses += 1
@@ -185,7 +185,7 @@ class OrderLog:
             return [charged for order in self.tracker.orders for charged in order.list_charges()]
 
     def _notify_held_end(self) -> None:
-        if self.list_held():
+        if self.list_orders_with_held_end():
             self.on_held_end()
 
     def _record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:

@@ -17,7 +17,7 @@ from app.brokers.rules.order_tracking import TrackedOrder, build_end, build_exec
 from app.brokers.rules.values import BrokerOrder, Executed
 from app.clock import Now, to_milliseconds
 
-READY_SECONDS = 5.0
+READY_TIMEOUT_SECONDS = 5.0
 HISTORY = timedelta(days=7)
 NOT_WORKING = "There is no such working order."
 _CURSORS_PER_MILLISECOND = 1000
@@ -156,12 +156,12 @@ class RemoteBroker(ABC):
 
     def _find_current(self, order_id: str) -> TrackedOrder | None:
         self.stream.start()
-        is_ready = self.stream.is_ready.wait(READY_SECONDS if self.stream.last_error is None else 0)
+        is_ready = self.stream.is_ready.wait(READY_TIMEOUT_SECONDS if self.stream.last_error is None else 0)
         return self._state.find_current(order_id) if is_ready else None
 
     def _require_stream(self) -> None:
         self.stream.start()
-        if not self.stream.is_ready.wait(READY_SECONDS):
+        if not self.stream.is_ready.wait(READY_TIMEOUT_SECONDS):
             reason = self.stream.last_error or "it is not logged in yet"
             raise BrokerUnavailable(f"The stream of {self.label} is down ({reason}). Nothing was sent.")
 

@@ -38,7 +38,7 @@ class TokenBucket(Protocol):
     def capacity(self) -> int:
         """The number of requests within a window."""
 
-    def take(self, reserved: int) -> float:
+    def take_token(self, reserved: int) -> float:
         """Take a token if more than `reserved` are left, and return 0. Else return the seconds to wait."""
 
     def return_token(self) -> None:
@@ -65,7 +65,7 @@ class LocalTokenBucket:
         self._clock = clock
         self._level, self._at = float(capacity), clock()
 
-    def take(self, reserved: int) -> float:
+    def take_token(self, reserved: int) -> float:
         """Take a token, or return the seconds to wait."""
         missing = reserved + 1 - self.get_level()
         if missing > 0:
@@ -124,9 +124,9 @@ class RequestBudget:
             levels = (min(bucket.get_level(), float(bucket.capacity)) for bucket in buckets)
             return max(int(min(levels)), 0)
 
-    def take(self, priority: Priority, patience_seconds: float) -> None:
-        """Wait for a token. Raises RateLimitExceeded if that would take longer than `patience_seconds`."""
-        deadline = self._clock() + patience_seconds
+    def wait_for_token(self, priority: Priority, max_wait_seconds: float) -> None:
+        """Wait for a token. Raises RateLimitExceeded if that would take longer than `max_wait_seconds`."""
+        deadline = self._clock() + max_wait_seconds
         with self._changed:
             queue_entry = (priority, next(self._numbers))
             heapq.heappush(self._queue, queue_entry)
@@ -158,7 +158,7 @@ class RequestBudget:
         ]
         buckets.append((self._bucket, self._bucket.capacity * _RESERVED_TENTHS[priority] // 10))
         for bucket, reserved in buckets:
-            seconds = bucket.take(reserved)
+            seconds = bucket.take_token(reserved)
             if seconds:
                 for token_bucket in token_buckets:
                     token_bucket.return_token()

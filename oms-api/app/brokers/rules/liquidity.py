@@ -46,7 +46,7 @@ class Liquidity:
             else max(round_down_to_step(remaining_quantity, order.lot), ZERO)
         )
 
-    def take(self, order: BrokerOrder, quantity: Decimal) -> None:
+    def consume(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Subtract `quantity` from the budget."""
         key = self._build_key(order)
         self._used[key] = self._used.get(key, ZERO) + quantity

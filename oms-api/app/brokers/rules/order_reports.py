@@ -96,7 +96,7 @@ class FillReport(NamedTuple):
     at: datetime
 
 
-class Update(NamedTuple):
+class OrderUpdate(NamedTuple):
     """An event of a stream. `fill` is set for fills, busts and corrections."""
 
     event: str

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.brokers.rules.fill_matching import select_missing_fills
-from app.brokers.rules.order_reports import FillReport, OrderReport, Update
+from app.brokers.rules.order_reports import FillReport, OrderReport, OrderUpdate
 from app.brokers.rules.values import (
     Accepted,
     BrokerEvent,
@@ -60,7 +60,7 @@ class TrackedOrder:
     incomplete_readings: int = 0
     reported_filled: Decimal = ZERO
     executions: dict[str, FillReport] = field(default_factory=dict)
-    busted: set[str] = field(default_factory=set)
+    busted_ids: set[str] = field(default_factory=set)
 
     @property
     def has_missing_fills(self) -> bool:
@@ -157,7 +157,7 @@ class OrderTracker:
     @staticmethod
     def _select_missing(tracked: TrackedOrder, fills: Sequence[FillReport]) -> list[FillReport]:
         applied_fills = list(tracked.executions.values())
-        return select_missing_fills(applied_fills, fills, tracked.reported_filled, tracked.busted)
+        return select_missing_fills(applied_fills, fills, tracked.reported_filled, tracked.busted_ids)
 
     def apply_reading(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> list[BrokerEvent]:
         """Return the new events of orders and fills that were read: acceptances, then fills, then endings."""
@@ -173,7 +173,7 @@ class OrderTracker:
             events += self.apply_report(report)
         return events
 
-    def apply_update(self, update: Update) -> list[BrokerEvent]:
+    def apply_update(self, update: OrderUpdate) -> list[BrokerEvent]:
         """Return the events of an event of the stream that are new."""
         tracked = self._track_report(update.order)
         if update.event in _REFUSALS:
@@ -257,13 +257,13 @@ class OrderTracker:
         tracked.is_cancel_requested, tracked.successor_id, tracked.assumed_filled = False, None, None
         return [Refused(tracked.order_id, reason, at)] if is_pending and not tracked.is_closed else []
 
-    def _correct(self, tracked: TrackedOrder, update: Update) -> list[BrokerEvent]:
+    def _correct(self, tracked: TrackedOrder, update: OrderUpdate) -> list[BrokerEvent]:
         """Return the bust of an execution, and for a correction the execution that replaces it."""
         tracked.reported_filled = update.order.filled
         execution_id = update.previous_execution_id or (update.fill.execution_id if update.fill else "")
         if tracked.executions.pop(execution_id, None) is None:
             return []
-        tracked.busted.add(execution_id)
+        tracked.busted_ids.add(execution_id)
         reason = update.reason or f"The broker reported {update.event}."
         events: list[BrokerEvent] = [Busted(tracked.order_id, execution_id, reason, update.at)]
         if update.event == "trade_correct" and update.fill is not None:

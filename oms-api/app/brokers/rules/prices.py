@@ -21,7 +21,7 @@ class Offer(NamedTuple):
     """
 
     price: Decimal | None
-    watched: Decimal | None
+    trigger_price: Decimal | None
     size: Decimal | None
 
 

@@ -174,7 +174,7 @@ class BrokerConnections:
     ) -> ChangeResult:
         """Delete a connection that no portfolio uses. Raises ConnectionInUse."""
         stored = get_connection(connection, request.caller.tenant_id, name, locks=True)
-        portfolio_name = queries.find_portfolio_names(connection, stored.tenant_id).get(name)
+        portfolio_name = queries.load_names_by_connection(connection, stored.tenant_id).get(name)
         if portfolio_name is not None:
             raise ConnectionInUse(name, portfolio_name)
         CONNECTIONS.delete(connection, tenant_id=stored.tenant_id, name=stored.name)
@@ -193,7 +193,7 @@ class BrokerConnections:
             raise ConnectionNotValid("base_url", problem)
 
     def _serialize(self, connection: Connection, stored: StoredConnection, now: datetime) -> dict[str, Any]:
-        names = queries.find_portfolio_names(connection, stored.tenant_id)
+        names = queries.load_names_by_connection(connection, stored.tenant_id)
         return serialize_connection(stored, names.get(stored.name), now)
 
 
@@ -209,7 +209,7 @@ def get_connection(
 
 def list_serialized(connection: Connection, tenant_id: int, now: datetime) -> list[dict[str, Any]]:
     """Return the connections of a tenant as they are shown."""
-    names = queries.find_portfolio_names(connection, tenant_id)
+    names = queries.load_names_by_connection(connection, tenant_id)
     connections = queries.list_connections(connection, tenant_id)
     return [serialize_connection(stored, names.get(stored.name), now) for stored in connections]
 
@@ -217,7 +217,9 @@ def list_serialized(connection: Connection, tenant_id: int, now: datetime) -> li
 def get_serialized(connection: Connection, tenant_id: int, name: str, now: datetime) -> dict[str, Any]:
     """Return a connection as it is shown. Raises NoSuchConnection."""
     stored = get_connection(connection, tenant_id, name)
-    return serialize_connection(stored, queries.find_portfolio_names(connection, tenant_id).get(name), now)
+    return serialize_connection(
+        stored, queries.load_names_by_connection(connection, tenant_id).get(name), now
+    )
 
 
 def compute_lag(stored: StoredConnection, now: datetime) -> float | None:

@@ -36,8 +36,8 @@ from app.clock import Now, monotonic_seconds, utc_now
 from app.money import ZERO
 
 NAME = "zerodha"
-CANCEL_SECONDS = 8.0  # for the cancel of an order that is replaced
-_POLL_SECONDS = 0.25
+CANCEL_TIMEOUT_SECONDS = 8.0  # for the cancel of an order that is replaced
+_POLL_INTERVAL_SECONDS = 0.25
 _NOT_SENT = "The order was canceled, but its replacement could not be sent: place a new order."
 _LOG = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class ZerodhaBroker(RemoteBroker):
 
     def receive_order(self, json: Json) -> None:
         """Apply the state of an order. Its fills are read, because a frame has only their sum."""
-        report = responses.parse_order(json, self._reader.resolve)
+        report = responses.parse_order(json, self._reader.resolve_order_id)
         self.query(lambda: self._state.receive_report(report))
 
     @override
@@ -166,11 +166,11 @@ class ZerodhaBroker(RemoteBroker):
         self._state.track(order.id)
         self._state.await_report(order.id)
         form = requests.build_order(order, quantity, self._reader.create_tag(order.id))
-        self._reader.seen.add(order.id)
+        self._reader.seen_ids.add(order.id)
         try:
             broker_id = self._client.post_order(form)
         except BrokerUnavailable:
-            self._reader.seen.discard(order.id)
+            self._reader.seen_ids.discard(order.id)
             self._state.untrack(order.id)
             raise
         except RequestRefused as refused:
@@ -179,7 +179,7 @@ class ZerodhaBroker(RemoteBroker):
         return ()
 
     def _was_sent(self, order_id: str) -> bool:
-        return order_id in self._reader.seen
+        return order_id in self._reader.seen_ids
 
     def _find_holding_refusal(self, order: BrokerOrder) -> str | None:
         if not needs_holding(order):
@@ -196,14 +196,14 @@ class ZerodhaBroker(RemoteBroker):
 
     def _await_end(self, order_id: str) -> OrderReport:
         """Return the order once its cancel is done. Raises BrokerOutcomeUnknown if that takes too long."""
-        deadline = monotonic_seconds() + CANCEL_SECONDS
+        deadline = monotonic_seconds() + CANCEL_TIMEOUT_SECONDS
         while True:
             report = self._read(order_id)
             if report is not None and not report.is_open:
                 return report
             if monotonic_seconds() >= deadline:
                 raise BrokerOutcomeUnknown("The cancel of the replaced order is not confirmed yet.")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_INTERVAL_SECONDS)
 
     def _send_successor(
         self, tracked: TrackedOrder, report: OrderReport, successor: BrokerOrder, at: datetime
@@ -228,7 +228,7 @@ class ZerodhaBroker(RemoteBroker):
     def _read_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:
         reports_by_order: dict[str, Json] = {}
         for item in require_list(self._client.get("/orders"), "the orders"):
-            report = responses.parse_order(item, self._reader.resolve)
+            report = responses.parse_order(item, self._reader.resolve_order_id)
             if report.order_id in order_ids and not report.is_open and report.filled > ZERO:
                 reports_by_order[report.order_id] = item
         if not reports_by_order:

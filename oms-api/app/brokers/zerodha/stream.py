@@ -71,7 +71,7 @@ class KiteOrderStream(BrokerStream):
             self._orders.synchronize()
 
     @override
-    def describe(self, error: Exception) -> str:
+    def describe_error(self, error: Exception) -> str:
         if isinstance(error, InvalidStatus) and error.response.status_code == _FORBIDDEN:
             return str(SessionNeeded(LABEL))
-        return super().describe(error)
+        return super().describe_error(error)

@@ -13,16 +13,16 @@ from app.exports.service.pages import ExportSource, LinesPage, Page
 from app.http.csv_format import format_columns as join_columns
 from app.http.csv_format import format_rows, guard_text, has_formula
 
-PAGE_ROWS = 10_000
+ROWS_PER_PAGE = 10_000
 MAX_PAGES_PER_CHUNK = 2  # the database reads the second page while the first one is formatted
 
 
 class CsvExport:
     """Reads the pages of an export as CSV. The caller decides whether the pages share a snapshot."""
 
-    def __init__(self, source: ExportSource, page_rows: int = PAGE_ROWS) -> None:
+    def __init__(self, source: ExportSource, rows_per_page: int = ROWS_PER_PAGE) -> None:
         self._source = source
-        self._page_rows = page_rows
+        self._rows_per_page = rows_per_page
         self._position: Any = None
         self._is_started = self._is_over = False
 
@@ -33,7 +33,7 @@ class CsvExport:
 
     def read_page(self, connection: Connection) -> Page | LinesPage:
         """Return the next page, as lines where the database can write them."""
-        page_request = (connection, self._position, self._page_rows)
+        page_request = (connection, self._position, self._rows_per_page)
         page = self._source.read_lines(*page_request) or self._source.read_page(*page_request)
         # set at the end, because a read may be retried
         self._position, self._is_over = page.position, page.position is None

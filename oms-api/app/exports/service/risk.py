@@ -29,7 +29,7 @@ class ValuedPortfolio(NamedTuple):
     value: PortfolioValue
 
 
-def build_risk(context: ExportContext) -> ExportSource:
+def build_risk_export(context: ExportContext) -> ExportSource:
     """Return the export of equity, exposure, P&L and limits by portfolio, in one page. It has no period."""
     filters = context.filters
 

@@ -14,9 +14,9 @@ from app.exports.rules.columns import (
     TRADE_COLUMNS,
 )
 from app.exports.rules.tables import select_values
-from app.exports.service.charges import build_charges
+from app.exports.service.charges import build_charge_export
 from app.exports.service.pages import ExportContext, ExportSource, LinesPage, Page
-from app.exports.service.risk import build_risk
+from app.exports.service.risk import build_risk_export
 from app.ledger.queries.cash import CashPosition
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
@@ -28,12 +28,12 @@ from app.orders.rules.order_views import OrderView
 from app.orders.schemas.responses import serialize_order
 from app.reports.queries import ReportFilter
 from app.reports.schemas.responses import serialize_days
-from app.reports.service import report_days
+from app.reports.service import build_day_report
 from app.text import name_key
 from app.timestamps import format_timestamp
 
 
-def build_trades(context: ExportContext) -> ExportSource:
+def build_trade_export(context: ExportContext) -> ExportSource:
     """Return the export of trades, newest first."""
 
     def read_page(connection: Connection, position: str | None, limit: int) -> Page:
@@ -51,7 +51,7 @@ def build_trades(context: ExportContext) -> ExportSource:
     return ExportSource(TRADE_COLUMNS, read_page, read_lines)
 
 
-def build_orders(context: ExportContext) -> ExportSource:
+def build_order_export(context: ExportContext) -> ExportSource:
     """Return the export of orders, newest first. Child orders are separate rows."""
     filters = context.filters
     order_filter = OrderFilter(
@@ -72,7 +72,7 @@ def build_orders(context: ExportContext) -> ExportSource:
     return ExportSource(ORDER_COLUMNS, read_page)
 
 
-def build_positions(context: ExportContext) -> ExportSource:
+def build_position_export(context: ExportContext) -> ExportSource:
     """Return the export of open positions by portfolio and symbol; the period limits their last trades."""
     filters = context.filters
     position_filter = PositionFilter(filters.portfolio_name_key, portfolios=filters.portfolios)
@@ -94,7 +94,7 @@ def build_positions(context: ExportContext) -> ExportSource:
     return ExportSource(POSITION_COLUMNS, read_page)
 
 
-def build_pnl(context: ExportContext) -> ExportSource:
+def build_pnl_export(context: ExportContext) -> ExportSource:
     """Return the export of the P&L by day and portfolio, the latest day first, in one page."""
     filters = context.filters
     report_filter = ReportFilter(
@@ -102,13 +102,13 @@ def build_pnl(context: ExportContext) -> ExportSource:
     )
 
     def read_page(connection: Connection, _position: None, _limit: int) -> Page:
-        report = report_days(connection, filters.tenant_id, context.market, report_filter, context.at)
+        report = build_day_report(connection, filters.tenant_id, context.market, report_filter, context.at)
         return Page(select_values(PNL_COLUMNS, serialize_days(report)), None)
 
     return ExportSource(PNL_COLUMNS, read_page)
 
 
-def build_cash(context: ExportContext) -> ExportSource:
+def build_cash_export(context: ExportContext) -> ExportSource:
     """Return the export of cash movements, portfolio by portfolio, newest first."""
     filters, reader = context.filters, context.cash_reader
 
@@ -117,7 +117,7 @@ def build_cash(context: ExportContext) -> ExportSource:
     ) -> Page:
         """Read rows of one portfolio. The position is its name key and the last row seen."""
         after, before = (None, None) if position is None else position
-        book = _find_next_book(connection, filters, after, is_same=before is not None)
+        book = _find_next_portfolio(connection, filters, after, is_same=before is not None)
         if book is None:
             return Page([], None)
         name, key = book.name, name_key(book.name)
@@ -136,13 +136,13 @@ def build_cash(context: ExportContext) -> ExportSource:
 
 
 EXPORT_BUILDERS: dict[str, Callable[[ExportContext], ExportSource]] = {
-    "trades": build_trades,
-    "orders": build_orders,
-    "positions": build_positions,
-    "pnl": build_pnl,
-    "cash": build_cash,
-    "charges": build_charges,
-    "risk": build_risk,
+    "trades": build_trade_export,
+    "orders": build_order_export,
+    "positions": build_position_export,
+    "pnl": build_pnl_export,
+    "cash": build_cash_export,
+    "charges": build_charge_export,
+    "risk": build_risk_export,
 }
 
 
@@ -152,7 +152,7 @@ def _is_in_period(filters: ExportFilter, instant: str) -> bool:
     return not is_late and (filters.since is None or instant >= format_timestamp(filters.since))
 
 
-def _find_next_book(
+def _find_next_portfolio(
     connection: Connection, filters: ExportFilter, after: str | None, *, is_same: bool
 ) -> PortfolioSummary | None:
     """Return the portfolio with the name key `after` if `is_same`, else the next one. None: there is none."""

@@ -17,8 +17,8 @@ from app.exports.service.pages import ExportSource
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_ROWS = 1_048_575  # a sheet has 1,048,576 rows, of which one is the heading
-PAGE_ROWS = 2_000
-PIECE_BYTES = 256 * 1024
+ROWS_PER_PAGE = 2_000
+CHUNK_BYTES = 256 * 1024
 _PACKAGE = "xlsxwriter"
 _NUMBER_FORMAT = "#,##0.00######"
 
@@ -49,7 +49,7 @@ class XlsxExport:
 
     def write_page(self, connection: Connection) -> bool:
         """Write the next page. Return whether it was the last one. Raises Invalid if a sheet is too small."""
-        page = self._source.read_page(connection, self._position, PAGE_ROWS)
+        page = self._source.read_page(connection, self._position, ROWS_PER_PAGE)
         if self._rows + len(page.rows) > self._max_rows + 1:
             message = f"A sheet has at most {self._max_rows:,} rows. Shorten the period, or ask for text/csv."
             raise Invalid(message, [FieldError("from", "Must be later.", "too_many_rows")])
@@ -65,7 +65,7 @@ class XlsxExport:
 
     def read(self) -> bytes:
         """Return the next chunk of the complete workbook, nothing at its end."""
-        return self._file.read(PIECE_BYTES)
+        return self._file.read(CHUNK_BYTES)
 
     def close(self) -> None:
         """Remove the temporary files."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.ledger.rules.corporate_actions import Split, apply_split
 from app.money import compute_share, divide
-from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
+from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, PositionIdentity, split_at_flat
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
@@ -19,7 +19,7 @@ class Lot(NamedTuple):
     `charges` is its part of the trade's charges.
     """
 
-    book: BookKey
+    book: PositionIdentity
     side: Side
     quantity: Decimal
     value: Decimal
@@ -40,7 +40,7 @@ class ClosedLot(NamedTuple):
     sale. `charges` adds up its parts of the charges of both trades.
     """
 
-    book: BookKey
+    book: PositionIdentity
     side: Side
     quantity: Decimal
     cost: Decimal
@@ -65,7 +65,7 @@ class Lots:
     closed: list[ClosedLot]
 
 
-def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
+def match_lots(book: PositionIdentity, steps: Iterable[BookedStep]) -> Lots:
     """Match the closing fills of a position with its oldest lots. A split multiplies their quantities."""
     position: Position = FLAT
     lots: deque[Lot] = deque()

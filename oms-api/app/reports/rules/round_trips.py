@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.ledger.rules.corporate_actions import Split, apply_split
 from app.money import ZERO, compute_share, divide, multiply
-from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
+from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, PositionIdentity, split_at_flat
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
@@ -21,7 +21,7 @@ class RoundTrip(NamedTuple):
     least zero. Instants are canonical text.
     """
 
-    book: BookKey
+    book: PositionIdentity
     side: Side
     quantity: Decimal
     entry_price: Decimal
@@ -95,7 +95,7 @@ class _OpenTrip:
         self.max_adverse = max(self.max_adverse, -gain)
         self.max_favorable = max(self.max_favorable, gain)
 
-    def finish(self, book: BookKey, closed_at: Timestamp) -> RoundTrip:
+    def finish(self, book: PositionIdentity, closed_at: Timestamp) -> RoundTrip:
         """Return the round trip once the position is flat."""
         return RoundTrip(
             book,
@@ -117,7 +117,7 @@ class _OpenTrip:
         )
 
 
-def list_round_trips(book: BookKey, steps: Iterable[BookedStep]) -> Iterator[RoundTrip]:
+def list_round_trips(book: PositionIdentity, steps: Iterable[BookedStep]) -> Iterator[RoundTrip]:
     """Yield the finished round trips of a position, in the order in which they closed.
 
     Quantities and prices are in the units after the splits.

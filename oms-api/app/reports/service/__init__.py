@@ -37,7 +37,7 @@ from app.reports.service.rates import TenantRates
 MAX_POSITIONS = 100_000
 
 
-def report_profit(
+def build_profit_report(
     connection: Connection,
     tenant_id: int,
     market: Market,
@@ -71,7 +71,7 @@ def report_profit(
     return ProfitReport(groups, _convert_total(TenantRates(connection, market, tenant_id, now), groups))
 
 
-def report_exposure(
+def build_exposure_report(
     connection: Connection,
     tenant_id: int,
     market: Market,
@@ -105,7 +105,7 @@ def report_exposure(
     return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
 
 
-def report_days(
+def build_day_report(
     connection: Connection, tenant_id: int, market: Market, filters: ReportFilter, now: datetime
 ) -> DayReport:
     """Return the statistics of each portfolio and day of the period, with the current rates."""
@@ -117,7 +117,7 @@ def report_days(
     return DayReport(days, rates.base, known_rates)
 
 
-def report_round_trips(
+def read_round_trips(
     connection: Connection, tenant_id: int, filters: ReportFilter, limit: int, skip: int
 ) -> list[RoundTrip]:
     """Return the round trips that closed in the period, the latest first."""
@@ -133,7 +133,7 @@ def list_closed_trips(connection: Connection, tenant_id: int, portfolio_name_key
     return [ClosedTrip(datetime.fromisoformat(trip.closed_at), trip.net_pnl) for trip in trips]
 
 
-def report_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
+def iterate_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
     """Yield the lots of each position, one position at a time."""
     resolved = _resolve_symbol(connection, tenant_id, filters)
     for key, steps in queries.iterate_unreversed_steps(connection, tenant_id, resolved):

@@ -12,7 +12,7 @@ from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
 from app.jobs.service import Lease
 from app.money import format_fixed
 from app.reports import queries
-from app.reports.queries import ReportFilter, StoredDayTotals, StoredUntil
+from app.reports.queries import ReportFilter, StatisticsProgress, StoredDayTotals
 from app.reports.rules.profit import DayKey, ProfitTotals, sum_days
 
 MAX_PORTFOLIOS = 500  # per query
@@ -35,7 +35,7 @@ class DailyStatistics:
             return
         while True:
             with snapshot(self._engine, ALL_TENANTS) as connection:
-                page = queries.list_stored_until(connection, after, MAX_PORTFOLIOS)
+                page = queries.list_statistics_progress(connection, after, MAX_PORTFOLIOS)
             for portfolio in page:
                 if _find_first_missing(portfolio) < end:
                     self._store_days(portfolio, end)
@@ -45,7 +45,7 @@ class DailyStatistics:
             after = page[-1].id
         self._stored_until = end
 
-    def _store_days(self, portfolio: StoredUntil, end: datetime) -> None:
+    def _store_days(self, portfolio: StatisticsProgress, end: datetime) -> None:
         tenant_id, since = portfolio.tenant_id, _find_first_missing(portfolio)
         filters = ReportFilter(portfolio.name_key, since=since, until=end)
         with snapshot(self._engine, ALL_TENANTS) as connection:
@@ -60,7 +60,7 @@ def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
     if filters.symbol is not None or not (_is_midnight(filters.since) and _is_midnight(filters.until)):
         return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters))
     stored_days = queries.list_days(connection, tenant_id, filters)
-    missing = map(_find_first_missing, queries.list_stored_until(connection, 0, None, tenant_id))
+    missing = map(_find_first_missing, queries.list_statistics_progress(connection, 0, None, tenant_id))
     since = min(missing, default=_NEVER)
     if since == _NEVER:
         return stored_days
@@ -96,7 +96,7 @@ def _describe_row(row: StoredDayTotals | None) -> str:
     return "none" if row is None else " ".join(map(str, row[1:]))
 
 
-def _find_first_missing(portfolio: StoredUntil) -> datetime:
+def _find_first_missing(portfolio: StatisticsProgress) -> datetime:
     """Return the start of the first day that may have rows and is not stored, _NEVER without later rows."""
     if portfolio.last_day is None:
         start = _start_of((portfolio.created_at - STORING_DELAY).date())

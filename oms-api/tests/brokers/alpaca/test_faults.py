@@ -128,7 +128,7 @@ def test_unreachable_alpaca_gets_nothing():
 
 
 def test_orders_wait_for_the_log_in_of_the_stream(alpaca, monkeypatch):
-    monkeypatch.setattr("app.brokers.remote.adapter.READY_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.adapter.READY_TIMEOUT_SECONDS", 0.5)
     broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
     alpaca.faults.stream.refusals = 10
     with pytest.raises(BrokerUnavailable, match="refused the login"):
@@ -152,7 +152,7 @@ def test_duplicated_and_swapped_events_count_once(alpaca, broker):
 def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)  # from now on
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)  # from now on
     alpaca.faults.stream.is_mute = True
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")

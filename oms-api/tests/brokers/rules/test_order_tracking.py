@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.rules.order_reports import Update
+from app.brokers.rules.order_reports import OrderUpdate
 from app.brokers.rules.order_tracking import MAX_INCOMPLETE_READINGS, OrderTracker, build_end
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from tests.brokers.market import format_events
@@ -15,7 +15,7 @@ from tests.brokers.order_reports import NOW, build_fill, build_report
 
 
 def update_tracker(event, order, execution=None, previous=None, reason=None):
-    return Update(event, order, execution, previous, reason, NOW)
+    return OrderUpdate(event, order, execution, previous, reason, NOW)
 
 
 LIFE = [

@@ -112,7 +112,7 @@ def test_at_most_ten_orders_a_second_are_sent():
     bucket = LocalTokenBucket(BURST, lambda: now[0], BURST_SECONDS)
     sent: list[float] = []
     while len(sent) < 30:
-        if seconds := bucket.take(0):
+        if seconds := bucket.take_token(0):
             now[0] += seconds
         else:
             sent.append(now[0])
@@ -189,7 +189,7 @@ def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
 def test_frames_that_the_socket_lost_are_read(kite, broker, monkeypatch):
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)  # from now on
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)  # from now on
     kite.faults.stream.is_mute = True
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")

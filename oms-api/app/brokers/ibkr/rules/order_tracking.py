@@ -120,7 +120,7 @@ class IbkrOrderTracker:
         fill_report = tracked.fills.get(fill.base_id)
         if fill_report is not None and fill.number <= fill_report.number:
             return []
-        owner = tracked.owners.setdefault(fill.base_id, tracked.order_id)
+        owner = tracked.order_ids_by_execution.setdefault(fill.base_id, tracked.order_id)
         numbers = range(1, fill.number) if fill_report is None else (fill_report.number,)
         events = self._accept(tracked, at)
         for number in numbers:
@@ -141,7 +141,7 @@ class IbkrOrderTracker:
             return []
         if report.execution_id in tracked.charges:
             return []
-        owner = tracked.owners.get(report.execution_id.rpartition(".")[0], tracked.order_id)
+        owner = tracked.order_ids_by_execution.get(report.execution_id.rpartition(".")[0], tracked.order_id)
         charged = Charged(owner, report.execution_id, report.amount, report.currency, at)
         tracked.charges[report.execution_id] = charged
         return [charged]
@@ -160,7 +160,7 @@ class IbkrOrderTracker:
             return self._reject(tracked, reason, at)
         return self._refuse(tracked, reason, at)
 
-    def lapse(self, order_id: str, at: datetime) -> list[BrokerEvent]:
+    def lapse_order(self, order_id: str, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that IBKR does not know any more."""
         tracked = self._by_id.setdefault(order_id, IbkrTrackedOrder([order_id]))
         if tracked.is_closed:
@@ -169,7 +169,7 @@ class IbkrOrderTracker:
         self._close(tracked, end)
         return [end]
 
-    def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
+    def accept_waiting_exits(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of open exits whose entry is not open, after all orders were read."""
         read = set(open_venue_ids)
         waiting_orders = [order for order in self.orders if order.is_waiting and order.venue_id in read]
@@ -181,7 +181,7 @@ class IbkrOrderTracker:
         ]
 
     @property
-    def held(self) -> list[IbkrTrackedOrder]:
+    def orders_with_held_end(self) -> list[IbkrTrackedOrder]:
         """The orders whose end waits for fills."""
         return list(self._held_orders.values())
 

@@ -72,7 +72,9 @@ class IbkrTrackedOrder:
     pending: BrokerOrder | None = None
     reported_filled: Decimal = ZERO
     fills: dict[str, IbkrFillReport] = field(default_factory=dict)  # by the base of their ids
-    owners: dict[str, str] = field(default_factory=dict)  # the order that a fill was reported for
+    order_ids_by_execution: dict[str, str] = field(
+        default_factory=dict
+    )  # the order that a fill was reported for
     charges: dict[str, Charged] = field(default_factory=dict)  # by execution id
     held_end: HeldEnd | None = None
     end: Canceled | Rejected | None = None
@@ -135,9 +137,9 @@ class IbkrTrackedOrder:
     def list_executions(self, order_id: str | None = None) -> list[Executed]:
         """Return all executions, or the executions that were reported for one of the ids."""
         return [
-            build_execution(self.owners[base], fill)
+            build_execution(self.order_ids_by_execution[base], fill)
             for base, fill in self.fills.items()
-            if fill.quantity and order_id in {None, self.owners[base]}
+            if fill.quantity and order_id in {None, self.order_ids_by_execution[base]}
         ]
 
     def list_charges(self) -> list[Charged]:
