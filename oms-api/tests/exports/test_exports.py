@@ -19,7 +19,7 @@ from app.exports.service import xlsx_export
 from app.exports.service.csv_export import CsvExport, read_chunk
 from app.exports.service.pages import ExportSource, Page
 from app.exports.service.sources import EXPORT_BUILDERS
-from app.http.csv_format import format_columns, format_rows, guard_text
+from app.http.csv_format import format_rows, guard_text, join_columns
 
 NAMES = list(EXPORT_BUILDERS)
 CSV = {"Accept": "text/csv"}
@@ -310,4 +310,4 @@ def test_unknown_export_is_not_found(api):
 
 @given(st.lists(st.tuples(*[st.none() | st.integers() | st.text(alphabet='a,"\r\n= é')] * 3)))
 def test_columns_are_formatted_as_rows_are(rows):
-    assert format_columns(zip(*rows, strict=True)) == format_rows(rows)
+    assert join_columns(zip(*rows, strict=True)) == format_rows(rows)

@@ -74,7 +74,7 @@ class DayCloser:
         rates = collector.list_rates(figures)
         unsigned = DayClose(
             caller.tenant_id, day.isoformat(), caller.actor, caller.name, format_timestamp(now), note,
-            collector.rates.base, rates, "",
+            collector.rates.base_currency, rates, "",
         )  # fmt: skip
         signed = sign_day(unsigned, figures, breaks)
         event = NewEvent(
@@ -132,10 +132,10 @@ class _DayFigureCollector:
     def list_rates(self, figures: list[DayFigures]) -> str:
         """Return the rates to the tenant's currency as they are stored."""
         for day_figures in figures:
-            self.rates.get(day_figures.currency)
+            self.rates.find_rate(day_figures.currency)
         used = [
             {"currency": rate.currency, "rate": format_fixed(rate.rate), "age_seconds": f"{rate.age_seconds}"}
-            for rate in self.rates.used
+            for rate in self.rates.used_rates
         ]
         return orjson.dumps(used).decode()
 
@@ -207,7 +207,7 @@ class _DayFigureCollector:
         yield from list_mark_breaks(connection, self._market, tenant_id, statement, close)
         yield from list_row_breaks(connection, tenant_id, portfolio.id, rows, close)
         yield from list_state_breaks(portfolio)
-        if self.rates.get(book.base_currency) is None:
+        if self.rates.find_rate(book.base_currency) is None:
             yield FoundBreak("missing_rate", book.base_currency, "The currency has no rate to the tenant's.")
 
     def _find_close_before(self, portfolio: ClosedPortfolio, close: StoredClose) -> StoredClose | None:

@@ -10,8 +10,7 @@ from sqlalchemy import Connection
 
 from app.exports.rules.tables import CellKind, format_columns
 from app.exports.service.pages import ExportSource, LinesPage, Page
-from app.http.csv_format import format_columns as join_columns
-from app.http.csv_format import format_rows, guard_text, has_formula
+from app.http.csv_format import format_rows, guard_text, has_formula, join_columns
 
 ROWS_PER_PAGE = 10_000
 MAX_PAGES_PER_CHUNK = 2  # the database reads the second page while the first one is formatted
@@ -55,7 +54,7 @@ class CsvExport:
 
         A page without a formula is returned as it is, because parsing is slow.
         """
-        if not has_formula(page.text, page.rows):
+        if not has_formula(page.text, page.row_count):
             return f"{page.text}\r\n".encode()
         are_text = [column.kind is CellKind.TEXT for column in self._source.columns]
         return format_rows(

@@ -41,7 +41,7 @@ class LinesPage(NamedTuple):
     """
 
     text: str
-    rows: int
+    row_count: int
     position: Any
 
 

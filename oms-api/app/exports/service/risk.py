@@ -49,12 +49,15 @@ def value_portfolios(
         key = frozenset({filters.portfolio_name_key})
         visible = key if visible is None else visible & key
     summaries = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
-    books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in summaries])
-    statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
+    keys = [name_key(summary.name) for summary in summaries]
+    statements = {
+        summary.id: PortfolioStatement(summary, holdings)
+        for summary, holdings in find_books(connection, filters.tenant_id, keys).values()
+    }
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {
-        statement.book.name: ValuedPortfolio(statement, values[number])
-        for number, statement in statements.items()
+        statement.book.name: ValuedPortfolio(statement, values[portfolio_id])
+        for portfolio_id, statement in statements.items()
     }
 
 
@@ -75,8 +78,8 @@ def _list_rows(
             limits.max_net_exposure, value.day_pnl, limits.max_daily_loss,
         )  # fmt: skip
         texts = [format_optional_money(amount) for amount in amounts]
-        yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
+        yield [name, statement.book.base_currency, *texts, *(_format_used_percent(*use) for use in uses)]
 
 
-def _format_use(used_amount: Decimal, limit: Decimal | None) -> str | None:
+def _format_used_percent(used_amount: Decimal, limit: Decimal | None) -> str | None:
     return format_money(divide(used_amount * 100, limit)) if limit else None

@@ -45,7 +45,9 @@ def build_trade_export(context: ExportContext) -> ExportSource:
         if trade_lines is None:
             return None
         return LinesPage(
-            trade_lines.text, trade_lines.rows, trade_lines.last_id if trade_lines.rows == limit else None
+            trade_lines.text,
+            trade_lines.row_count,
+            trade_lines.last_id if trade_lines.row_count == limit else None,
         )
 
     return ExportSource(TRADE_COLUMNS, read_page, read_lines)
@@ -117,13 +119,15 @@ def build_cash_export(context: ExportContext) -> ExportSource:
     ) -> Page:
         """Read rows of one portfolio. The position is its name key and the last row seen."""
         after, before = (None, None) if position is None else position
-        book = _find_next_portfolio(connection, filters, after, is_same=before is not None)
-        if book is None:
+        portfolio = _find_next_portfolio(connection, filters, after, is_same=before is not None)
+        if portfolio is None:
             return Page([], None)
-        name, key = book.name, name_key(book.name)
+        name, key = portfolio.name, name_key(portfolio.name)
         reader.settlements.refresh(connection)
         page = (before, limit)
-        cash_rows = list_cash_rows(connection, context.caller, book, page, reader.settlements, context.at)
+        cash_rows = list_cash_rows(
+            connection, context.caller, portfolio, page, reader.settlements, context.at
+        )
         items = [
             {"portfolio_name": name, **row}
             for _, row in cash_rows
@@ -162,5 +166,5 @@ def _find_next_portfolio(
     if filters.portfolio_name_key is not None:
         keys = frozenset({filters.portfolio_name_key})
         visible = keys if visible is None else visible & keys
-    books = list_books(connection, filters.tenant_id, None, 1, after, visible)
-    return books[0] if books else None
+    portfolios = list_books(connection, filters.tenant_id, None, 1, after, visible)
+    return portfolios[0] if portfolios else None

@@ -19,7 +19,7 @@ class Lot(NamedTuple):
     `charges` is its part of the trade's charges.
     """
 
-    book: PositionIdentity
+    identity: PositionIdentity
     side: Side
     quantity: Decimal
     value: Decimal
@@ -40,7 +40,7 @@ class ClosedLot(NamedTuple):
     sale. `charges` adds up its parts of the charges of both trades.
     """
 
-    book: PositionIdentity
+    identity: PositionIdentity
     side: Side
     quantity: Decimal
     cost: Decimal
@@ -65,7 +65,7 @@ class Lots:
     closed: list[ClosedLot]
 
 
-def match_lots(book: PositionIdentity, steps: Iterable[BookedStep]) -> Lots:
+def match_lots(identity: PositionIdentity, steps: Iterable[BookedStep]) -> Lots:
     """Match the closing fills of a position with its oldest lots. A split multiplies their quantities."""
     position: Position = FLAT
     lots: deque[Lot] = deque()
@@ -82,7 +82,7 @@ def match_lots(book: PositionIdentity, steps: Iterable[BookedStep]) -> Lots:
             else:
                 lots.append(
                     Lot(
-                        book,
+                        identity,
                         fill.side,
                         fill.quantity,
                         fill.value,
@@ -110,7 +110,7 @@ def _close_lots(open_lots: deque[Lot], booked_fill: BookedFill) -> Iterable[Clos
         is_long = lot.side is Side.BUY
         cost, proceeds = (closed_part.value, closing_value) if is_long else (closing_value, closed_part.value)
         yield ClosedLot(
-            lot.book,
+            lot.identity,
             lot.side,
             quantity,
             cost,

@@ -147,7 +147,7 @@ class DayReport(NamedTuple):
     """Statistics by portfolio and day, and the rates by currency to the tenant's currency, where known."""
 
     days: dict[DayKey, ProfitTotals]
-    base: str
+    base_currency: str
     rates: Mapping[str, UsedRate]
 
 

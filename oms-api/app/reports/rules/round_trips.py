@@ -21,7 +21,7 @@ class RoundTrip(NamedTuple):
     least zero. Instants are canonical text.
     """
 
-    book: PositionIdentity
+    identity: PositionIdentity
     side: Side
     quantity: Decimal
     entry_price: Decimal
@@ -95,10 +95,10 @@ class _OpenTrip:
         self.max_adverse = max(self.max_adverse, -gain)
         self.max_favorable = max(self.max_favorable, gain)
 
-    def finish(self, book: PositionIdentity, closed_at: Timestamp) -> RoundTrip:
+    def finish(self, identity: PositionIdentity, closed_at: Timestamp) -> RoundTrip:
         """Return the round trip once the position is flat."""
         return RoundTrip(
-            book,
+            identity,
             self.side,
             self.entered,
             divide(self.entered_value, self.entered),
@@ -117,7 +117,7 @@ class _OpenTrip:
         )
 
 
-def list_round_trips(book: PositionIdentity, steps: Iterable[BookedStep]) -> Iterator[RoundTrip]:
+def list_round_trips(identity: PositionIdentity, steps: Iterable[BookedStep]) -> Iterator[RoundTrip]:
     """Yield the finished round trips of a position, in the order in which they closed.
 
     Quantities and prices are in the units after the splits.
@@ -136,5 +136,5 @@ def list_round_trips(book: PositionIdentity, steps: Iterable[BookedStep]) -> Ite
                 )
             trip.add(booked_fill)
             if not trip.position.quantity:
-                yield trip.finish(book, at)
+                yield trip.finish(identity, at)
                 trip = None

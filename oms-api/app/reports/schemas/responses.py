@@ -153,7 +153,7 @@ def serialize_exposure(grouping: ExposureGrouping, report: ExposureReport) -> di
         "items": [_serialize_exposure(key, exposure) for key, exposure in sorted(report.groups.items())],
         "total": _serialize_exposure(None, report.total),
         "rates": list(map(serialize_rate, report.rates)),
-        "unconverted": report.missing,
+        "unconverted": report.missing_currencies,
     }
 
 
@@ -168,7 +168,7 @@ def serialize_days(report: DayReport) -> list[dict[str, Any]]:
             "wins": totals.wins,
             "losses": totals.losses,
             **format_money_fields(totals, ("volume", "realized_pnl", "charges", "net_pnl", "max_drawdown")),
-            "converted": _convert_day(totals, report.base, report.rates.get(key.currency)),
+            "converted": _convert_day(totals, report.base_currency, report.rates.get(key.currency)),
         }
         for key, totals in sorted(
             report.days.items(), key=lambda item: (-item[0].day.toordinal(), item[0].portfolio)

@@ -91,7 +91,7 @@ def build_exposure_report(
     rates = TenantRates(connection, market, tenant_id, now)
     values = []
     for marked_position in positions:
-        rate = rates.get(marked_position.holding.base_currency)
+        rate = rates.find_rate(marked_position.holding.base_currency)
         if rate is not None:
             instrument = terms[InstrumentKey(tenant_id, marked_position.holding.symbol)]
             currency = marked_position.holding.currency or marked_position.holding.base_currency
@@ -102,7 +102,9 @@ def build_exposure_report(
                     marked_position.holding.portfolio_name, marked_position.holding.symbol, *kind, value
                 )
             )
-    return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
+    return ExposureReport(
+        rates.base_currency, sum_exposure(grouping, values), rates.used_rates, rates.missing_currencies
+    )
 
 
 def build_day_report(
@@ -112,9 +114,9 @@ def build_day_report(
     filters = _resolve_symbol(connection, tenant_id, filters)
     days = read_days(connection, tenant_id, filters)
     rates = TenantRates(connection, market, tenant_id, now)
-    optional_rates = {currency: rates.get(currency) for currency in {key.currency for key in days}}
+    optional_rates = {currency: rates.find_rate(currency) for currency in {key.currency for key in days}}
     known_rates = {currency: rate for currency, rate in optional_rates.items() if rate is not None}
-    return DayReport(days, rates.base, known_rates)
+    return DayReport(days, rates.base_currency, known_rates)
 
 
 def read_round_trips(
@@ -187,11 +189,11 @@ def _convert_total(rates: TenantRates, groups: Iterable[GroupResult]) -> Convert
     realized_pnl = charges = ZERO
     unrealized: Decimal | None = None
     for group in groups:
-        rate = rates.get(group.key.currency)
+        rate = rates.find_rate(group.key.currency)
         if rate is None:
             return None
         realized_pnl += multiply(group.totals.realized_pnl, rate.rate)
         charges += multiply(group.totals.charges, rate.rate)
         if group.unrealized_pnl is not None:
             unrealized = (unrealized or ZERO) + multiply(group.unrealized_pnl, rate.rate)
-    return ConvertedTotal(rates.base, realized_pnl, unrealized, charges, rates.used)
+    return ConvertedTotal(rates.base_currency, realized_pnl, unrealized, charges, rates.used_rates)
