@@ -175,7 +175,7 @@ def _build_page(
 ) -> Any:
     """Return the columns of the trades of a page.
 
-    A portfolio's trades are read by sequence, the order of which is that of the ids.
+    A portfolio's trades are read by sequence, which has the order of the ids.
     """
     page = select(Trade).where(Trade.tenant_id == filters.tenant_id, *conditions)
     if filters.portfolio_name_key is not None:

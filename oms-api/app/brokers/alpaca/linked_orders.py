@@ -74,7 +74,7 @@ class LinkedOrders:
             self._links.move(primary_id, successor_id)
 
     def name_update(self, update: OrderUpdate) -> OrderUpdate | None:
-        """Return an event under our id, None if it is that of a leg whose id is not known yet.
+        """Return an event under our id, None if it belongs to a leg whose id is not known yet.
 
         `take_updates` returns it later.
         """

@@ -71,7 +71,7 @@ class AlpacaOrderReader:
         return reports
 
     def _read_legs(self) -> None:
-        """Read Alpaca's ids of the legs that an earlier process sent: of many page by page."""
+        """Read Alpaca's ids of the legs that an earlier process sent. Many are read page by page."""
         links = self._linked.list_unreported()
         primaries = sorted({link.primary_id for link in links})
         if len(primaries) > MAX_SINGLE_READS:
@@ -99,7 +99,10 @@ class AlpacaOrderReader:
     def _find(
         self, path: str, parameters: dict[str, str], is_wanted: Callable[[OrderReport], bool]
     ) -> OrderReport | None:
-        """Return an order. A 404 without Alpaca's code, of a proxy for example, proves nothing."""
+        """Return an order, or None if Alpaca does not know it.
+
+        A 404 without Alpaca's code, of a proxy for example, proves nothing and is raised.
+        """
         try:
             report = parse_order(self._client.get(path, parameters))
         except RequestRefused as error:

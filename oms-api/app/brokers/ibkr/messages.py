@@ -68,7 +68,7 @@ class MessageReceiver:
     """The wrapper that ib_async's client and decoder need. The names of its methods are those of the API."""
 
     defaultTimezone = UTC  # noqa: N815  # ib_async reads it
-    ib = SimpleNamespace(TimezoneTWS="")  # likewise
+    ib = SimpleNamespace(TimezoneTWS="")  # ib_async reads it
 
     def __init__(self, listener: ReportListener, client_id: int) -> None:
         self.account: str | None = None  # reports of other accounts of the login are ignored
@@ -76,7 +76,7 @@ class MessageReceiver:
         self._keeper: ConnectionKeeper | None = None
         self._rows: dict[str, list[Any]] = {}
         self._answers: dict[str, asyncio.Future[list[Any]]] = {}
-        self._keys: dict[int, str] = {}  # of numbered requests
+        self._keys: dict[int, str] = {}  # by the number of the request
 
     def begin(self, keeper: ConnectionKeeper) -> None:
         """Use this connection from now on."""

@@ -37,7 +37,7 @@ _CURRENCY = "USD"
 
 
 class PaperBroker:
-    """Implements `Broker`. It receives prices by `quote` or `bar` and fills orders only against these."""
+    """Implements `Broker`. It fills orders only against the prices of `apply_quote` and `apply_bar`."""
 
     name = NAME
     is_in_process = True

@@ -1,8 +1,8 @@
 """A bucket of request tokens that all processes share through a row of the database.
 
-Tokens are taken in portions, so that not every request costs a transaction, and ahead by a process that uses
-them. Tokens that the process does not use soon are lost, at most one portion. Without the database, the
-process uses its own tokens.
+A process takes tokens in portions, so that not every request costs a transaction, and takes the next portion
+ahead while it uses tokens. Tokens that the process does not use soon are lost, at most one portion. Without
+the database, the process uses its own tokens.
 """
 
 import logging

@@ -12,7 +12,9 @@ _EITHER = Side.BUY  # on a bar both sides share one budget
 
 
 class Liquidity:
-    """A budget per portfolio, and on a quote per side, consumed in matching order.
+    """The quantity that each portfolio may still trade, consumed in matching order.
+
+    On a quote, each side has a budget of its own.
 
     `share` of the volume is the budget; None means unlimited. All quantities are in units.
     """
@@ -35,7 +37,7 @@ class Liquidity:
         return self._volumes[side]
 
     def compute_available(self, order: BrokerOrder, quantity: Decimal) -> Decimal:
-        """Return the available part of `wanted`, rounded down to lots if the budget limits it."""
+        """Return the available part of `quantity`, rounded down to lots if the budget limits it."""
         volume = self._volumes[order.side]
         if volume is None or self._share is None:
             return quantity

@@ -61,7 +61,7 @@ class KiteSource:
     def get_bars(
         self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # the protocol's
     ) -> Sequence[Bar] | None:  # fmt: skip
-        """Return None: the bars are those of the quotes that were stored."""
+        """Return None: bars are built from the stored quotes."""
         return None
 
     def follow(self, symbols: frozenset[str]) -> None:

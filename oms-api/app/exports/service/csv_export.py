@@ -64,7 +64,7 @@ class CsvExport:
 
 
 async def read_chunk(export: CsvExport, read_page: Callable[[], Awaitable[Page | LinesPage]]) -> bytes:
-    """Return the CSV of the next one or two pages, nothing after the last one. Empty pages are skipped.
+    """Return the CSV of the next one or two pages, and b"" after the last page. Empty pages are skipped.
 
     `read_page` runs `export.read_page` in a thread.
     """

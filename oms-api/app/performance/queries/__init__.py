@@ -230,7 +230,7 @@ def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> BulkWrite:
 
 
 class OldSnapshots(NamedTuple):
-    """A portfolio and the instant of its first interval snapshot that may be deleted, None without one."""
+    """A portfolio and the instant of its first interval snapshot that may be deleted, or None."""
 
     tenant_id: int
     portfolio_id: int

@@ -27,7 +27,7 @@ class CachedSnapshots(NamedTuple, Generic[ColumnsT]):
 
     range: SnapshotRange
     columns: ColumnsT
-    stored: int
+    stored_count: int
 
 
 class SnapshotCache(Generic[ColumnsT]):
@@ -41,7 +41,7 @@ class SnapshotCache(Generic[ColumnsT]):
     def find(
         self, key: Hashable, period: SnapshotRange, count: Callable[[SnapshotRange], int]
     ) -> CachedSnapshots[ColumnsT] | None:
-        """Return the series of a key that begins at or shortly before the wanted range, None without one.
+        """Return the series of a key that begins at or shortly before the range, or None if there is none.
 
         `count` returns how many snapshots of a range are stored now: one may be stored late, and old ones are
         deleted.
@@ -56,7 +56,9 @@ class SnapshotCache(Generic[ColumnsT]):
             return None
         is_near = (period.since - cached_snapshots.range.since) * MAX_SHIFT <= period.until - period.since
         return (
-            cached_snapshots if is_near and count(cached_snapshots.range) == cached_snapshots.stored else None
+            cached_snapshots
+            if is_near and count(cached_snapshots.range) == cached_snapshots.stored_count
+            else None
         )
 
     def put(self, key: Hashable, series: CachedSnapshots[ColumnsT]) -> None:

@@ -138,7 +138,7 @@ def list_currencies(start: DayEdge, end: DayEdge, trades: Iterable[ExplainedTrad
 def find_end_rate(
     currency: str, end: DayEdge, quoted_rate: Decimal | None, trades: Iterable[ExplainedTrade]
 ) -> Decimal | None:
-    """Return the rate of a currency at the end of a day: that of the positions, else the quote's.
+    """Return the rate of a currency at the end of a day: the rate of the positions, else of the quote.
 
     Without both it is the rate of the last trade, and None if there is none.
     """

@@ -22,7 +22,7 @@ class Grouping(StrEnum):
 
 
 class BookedRow(NamedTuple):
-    """A row of the ledger. Amounts are in the portfolio's currency; `day` is that of its booking, in UTC.
+    """A row of the ledger. Amounts are in the portfolio's currency; `day` is the UTC day of its booking.
 
     A reversal has the P&L and the charges of the trade that it undid, with the opposite sign.
     """

@@ -15,7 +15,7 @@ from app.timestamps import BEFORE_ALL, Timestamp
 class RoundTrip(NamedTuple):
     """A position from its opening trade until it became flat.
 
-    `side` is that of the opening trade, `quantity` the sum of all opening fills. Prices are in the
+    `side` is the side of the opening trade, `quantity` the sum of all opening fills. Prices are in the
     instrument's currency, amounts in the portfolio's. `max_adverse` and `max_favorable` are the largest loss
     and gain of the whole trip, before charges, at the prices that were traded while it was open; both are at
     least zero. Instants are canonical text.

@@ -233,7 +233,7 @@ def test_replacement_that_ibkr_refuses_leaves_the_order(tws, broker):
 
 
 def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
-    monkeypatch.setattr("app.brokers.ibkr.order_log.ABSENT_LIMIT", timedelta(0))
+    monkeypatch.setattr("app.brokers.ibkr.order_log.MAX_ABSENCE", timedelta(0))
     monkeypatch.setattr("app.brokers.ibkr.order_readings.READING_INTERVAL", timedelta(0))
     monkeypatch.setattr("app.brokers.ibkr.gateway.HEARTBEAT_SECONDS", 0.1)
     broker = create_broker()

@@ -103,7 +103,7 @@ def test_limit_of_a_day_is_not_refilled_during_the_day(create_bucket, clock):
 
 def test_request_takes_a_token_of_each_limit_or_of_none(create_bucket):
     day, minute = create_bucket("day", RateLimit(2, 86_400, "Asia/Kolkata")), LocalTokenBucket(10)
-    budget = RequestBudget(minute, further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
+    budget = RequestBudget(minute, further_limits=[FurtherLimit(day, frozenset({Priority.ORDER}))])
     assert budget.requests_left == 2
     budget.wait_for_token(Priority.ORDER, 0.01)
     minute.set_level(0)
@@ -115,7 +115,9 @@ def test_request_takes_a_token_of_each_limit_or_of_none(create_bucket):
 
 def test_cancels_do_not_count_towards_the_orders_of_a_day(create_bucket):
     day = create_bucket("day", RateLimit(1, 86_400, "Asia/Kolkata"))
-    budget = RequestBudget(LocalTokenBucket(10), further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
+    budget = RequestBudget(
+        LocalTokenBucket(10), further_limits=[FurtherLimit(day, frozenset({Priority.ORDER}))]
+    )
     budget.wait_for_token(Priority.ORDER, 0.01)
     with pytest.raises(RateLimitExceeded):
         budget.wait_for_token(Priority.ORDER, 0.01)

@@ -1,4 +1,4 @@
-"""The rate limit: cancels first, and no request waits beyond its patience."""
+"""The rate limit: cancels first, and no request waits longer than its limit."""
 
 import threading
 from functools import partial

@@ -35,7 +35,7 @@ class IbkrOrderReport(NamedTuple):
     """An order at IBKR. `venue_id` is TWS's order id, unique for its client; `ref` is the id that we gave it.
 
     `filled` is None where the report does not contain it. `parent_venue_id` is the `venue_id` of the entry of
-    an exit, 0 for any other order. `oca_group` is as TWS named it, which renames that of attached exits.
+    an exit, 0 for any other order. `oca_group` is the name at TWS, which renames the groups of exits.
     """
 
     venue_id: int

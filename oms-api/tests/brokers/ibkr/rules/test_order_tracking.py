@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, StatusReport
-from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, ReplacementChain
+from app.brokers.ibkr.rules.tracked_order import MAX_READINGS_WITHOUT_FILLS, ReplacementChain
 from app.brokers.rules.values import Canceled, Lapsed
 from tests.brokers.ibkr.messages import CLIENT_ID, TEN, report_open_order
 from tests.brokers.market import NOON, format_events, parse_order_text
@@ -99,7 +99,7 @@ def test_end_waits_for_the_execution_that_it_crossed(tracker, working_order):
 
 def test_end_does_not_wait_for_executions_that_tws_does_not_list(tracker, working_order):
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
-    for _ in range(MAX_INCOMPLETE_READINGS - 1):
+    for _ in range(MAX_READINGS_WITHOUT_FILLS - 1):
         assert tracker.note_reading(tracker.orders_with_held_end, NOON) == []
     assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A lapsed"]
     assert format_events(tracker.apply_fill(report_fill(quantity="4"), NOON)) == ["A 4 @ 95"]

@@ -17,8 +17,8 @@ from app.ledger.service.reading import PortfolioStatement, compute_total_charges
 from app.ledger.service.valuation import Valuer, list_statement_positions, value_statements
 from app.market_data.service import Market
 from app.money import ZERO, format_fixed
-from app.performance.queries import reading as queries
-from app.performance.queries.reading import PortfolioTerms
+from app.performance.queries import equity_curves as queries
+from app.performance.queries.equity_curves import PortfolioTerms
 from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, extend_curve, prepend_curve
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
