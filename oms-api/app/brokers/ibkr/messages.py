@@ -197,10 +197,15 @@ class MessageReceiver:
             return
         quantity, price = parse_fill(execution.shares, execution.price)
         fill = IbkrFillReport(
-            parse_name(execution.execId), execution.orderId, execution.clientId, execution.permId,
-            execution.orderRef,
-            quantity, price, execution.time.astimezone(UTC),
-        )  # fmt: skip
+            execution_id=parse_name(execution.execId),
+            venue_id=execution.orderId,
+            client_id=execution.clientId,
+            perm_id=execution.permId,
+            ref=execution.orderRef,
+            quantity=quantity,
+            price=price,
+            at=execution.time.astimezone(UTC),
+        )
         self._listener.receive(fill)
 
     def execDetailsEnd(self, number: int) -> None:  # noqa: N802

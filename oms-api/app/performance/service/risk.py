@@ -98,4 +98,8 @@ def _convert_closes(
 
 
 def _build_quote(currency_pair: str, close: Decimal | None) -> Quote | None:
-    return None if close is None else Quote(currency_pair, None, None, close, None, None, EPOCH, "bar")
+    if close is None:
+        return None
+    return Quote(
+        currency_pair, bid=None, ask=None, last=close, bid_size=None, ask_size=None, at=EPOCH, source="bar"
+    )

@@ -126,7 +126,15 @@ def explain_day(
     adjustments = sum((amount for kind, amount in sums.items() if kind not in cash_kinds), ZERO)
     currency = _explain_currencies(start, end, rates, trades)
     price = total - currency - interest - borrow - dividends - fees - adjustments
-    return Explanation(price, currency, interest, borrow, dividends, fees, adjustments)
+    return Explanation(
+        price=price,
+        currency=currency,
+        interest=interest,
+        borrow=borrow,
+        dividends=dividends,
+        fees=fees,
+        adjustments=adjustments,
+    )
 
 
 def list_currencies(start: DayEdge, end: DayEdge, trades: Iterable[ExplainedTrade]) -> list[str]:

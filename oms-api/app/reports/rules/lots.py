@@ -82,13 +82,13 @@ def match_lots(identity: PositionIdentity, steps: Iterable[BookedStep]) -> Lots:
             else:
                 lots.append(
                     Lot(
-                        identity,
-                        fill.side,
-                        fill.quantity,
-                        fill.value,
-                        booked_fill.charges,
-                        fill.at or BEFORE_ALL,
-                        booked_fill.trade_id,
+                        identity=identity,
+                        side=fill.side,
+                        quantity=fill.quantity,
+                        value=fill.value,
+                        charges=booked_fill.charges,
+                        opened_at=fill.at or BEFORE_ALL,
+                        trade_id=booked_fill.trade_id,
                     )
                 )
             position = apply_fill(position, fill)
@@ -110,16 +110,16 @@ def _close_lots(open_lots: deque[Lot], booked_fill: BookedFill) -> Iterable[Clos
         is_long = lot.side is Side.BUY
         cost, proceeds = (closed_part.value, closing_value) if is_long else (closing_value, closed_part.value)
         yield ClosedLot(
-            lot.identity,
-            lot.side,
-            quantity,
-            cost,
-            proceeds,
-            closed_part.charges + closing_charges,
-            lot.opened_at,
-            fill.at or BEFORE_ALL,
-            lot.trade_id,
-            booked_fill.trade_id,
+            identity=lot.identity,
+            side=lot.side,
+            quantity=quantity,
+            cost=cost,
+            proceeds=proceeds,
+            charges=closed_part.charges + closing_charges,
+            opened_at=lot.opened_at,
+            closed_at=fill.at or BEFORE_ALL,
+            opening_trade_id=lot.trade_id,
+            closing_trade_id=booked_fill.trade_id,
         )
         remaining_quantity, value, charges = (
             remaining_quantity - quantity,

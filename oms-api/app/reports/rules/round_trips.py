@@ -98,22 +98,22 @@ class _OpenTrip:
     def finish(self, identity: PositionIdentity, closed_at: Timestamp) -> RoundTrip:
         """Return the round trip once the position is flat."""
         return RoundTrip(
-            identity,
-            self.side,
-            self.entered,
-            divide(self.entered_value, self.entered),
-            divide(self.exited_value, self.entered),
-            self.opened_at,
-            closed_at,
-            self.position.realized_pnl,
-            self.charges,
-            self.highest_price,
-            self.lowest_price,
-            self.max_adverse,
-            self.max_favorable,
-            self.trade_ids[0],
-            self.trade_ids[-1],
-            len(self.trade_ids),
+            identity=identity,
+            side=self.side,
+            quantity=self.entered,
+            entry_price=divide(self.entered_value, self.entered),
+            exit_price=divide(self.exited_value, self.entered),
+            opened_at=self.opened_at,
+            closed_at=closed_at,
+            realized_pnl=self.position.realized_pnl,
+            charges=self.charges,
+            highest_price=self.highest_price,
+            lowest_price=self.lowest_price,
+            max_adverse=self.max_adverse,
+            max_favorable=self.max_favorable,
+            opening_trade_id=self.trade_ids[0],
+            closing_trade_id=self.trade_ids[-1],
+            trades=len(self.trade_ids),
         )
 
 

@@ -65,14 +65,14 @@ class IbkrOrderReport(NamedTuple):
     ) -> BrokerOrder:
         """Return the order in our words."""
         return BrokerOrder(
-            order_id,
-            portfolio_id,
-            self.symbol,
-            self.side,
-            self.kind,
-            self.quantity,
-            max(self.quantity - filled_quantity, ZERO),
-            at,
+            id=order_id,
+            portfolio_id=portfolio_id,
+            symbol=self.symbol,
+            side=self.side,
+            kind=self.kind,
+            quantity=self.quantity,
+            leaves=max(self.quantity - filled_quantity, ZERO),
+            accepted_at=at,
             limit_price=self.limit_price,
             stop_price=self.stop_price,
             trail_amount=self.trail_amount,
