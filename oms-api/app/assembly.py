@@ -21,7 +21,7 @@ from app.brokers.rules.circuit_breaker import CircuitState
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import compute_lag
-from app.brokers.service.price_access import find_price_terms
+from app.brokers.service.price_access import load_price_terms
 from app.brokers.zerodha.price_source import NAME as KITE
 from app.brokers.zerodha.price_source import KiteSource
 from app.calendars.service import Calendars
@@ -445,7 +445,7 @@ def _create_price_source(settings: Settings, engine: Engine) -> PriceSource:
 def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
     """Return the prices of Zerodha, over the session of the first connection to it."""
     keys, policy = create_broker_key_ring(settings), create_broker_address_policy(settings)
-    return KiteSource(partial(find_price_terms, engine, keys, policy, BrokerName.ZERODHA))
+    return KiteSource(partial(load_price_terms, engine, keys, policy, BrokerName.ZERODHA))
 
 
 def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:

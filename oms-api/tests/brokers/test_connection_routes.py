@@ -11,7 +11,7 @@ from typing_extensions import override
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.rules.values import Account
-from app.brokers.service.credentials import encrypt_again
+from app.brokers.service.credentials import rotate_credentials
 from app.database import METADATA, set_all_tenants_scope, unit_of_work
 from app.identity.rules.access import Role
 from app.money import ZERO
@@ -112,10 +112,10 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
     rotated = create_broker_key_ring(build_settings(service.database_url, broker_keys=f"n1:{new_key}"))
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
-        result = encrypt_again(connection, rotated)
+        result = rotate_credentials(connection, rotated)
         assert result.updated >= 2
         assert result.unreadable == []
-        assert encrypt_again(connection, rotated).updated == 0
+        assert rotate_credentials(connection, rotated).updated == 0
     test = assert_ok(api.post("/broker-connections/paper:test"))
     assert (test["ok"], "BROKER_KEYS" in test["error"]) == (False, True)  # this process lacks the new key
     with unit_of_work(service.engine) as connection:
@@ -129,7 +129,7 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
             ),
             {"tenant": api.tenant_id},
         )
-        stored = encrypt_again(connection, create_broker_key_ring(build_settings(service.database_url)))
+        stored = rotate_credentials(connection, create_broker_key_ring(build_settings(service.database_url)))
     assert "paper" in stored.unreadable
 
 

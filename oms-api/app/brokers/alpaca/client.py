@@ -18,7 +18,7 @@ class AlpacaCredentials:
     secret_key: str = field(repr=False)
 
 
-def is_duplicate(error: RequestRefused) -> bool:
+def is_duplicate_order(error: RequestRefused) -> bool:
     """Return whether an order of the same client order id exists."""
     return "client_order_id must be unique" in error.message
 

@@ -45,16 +45,18 @@ class AlpacaOrderReader:
     def list_open(self) -> list[OrderReport]:
         """Return the open orders, oldest first, and the legs that Alpaca holds, which its list leaves out."""
         self._read_legs()
-        reports = self._linked.name_reports(list(self._list({"status": "open"}, None)))
+        reports = self._linked.assign_order_ids(list(self._iterate_orders({"status": "open"}, None)))
         return reports + self._linked.list_held(reports)
 
     def list_since(self, since: datetime) -> list[OrderReport]:
         """Return all orders that were submitted after `since`, oldest first."""
-        return self._linked.name_reports(list(self._list({"status": "all", "nested": "true"}, since)))
+        return self._linked.assign_order_ids(
+            list(self._iterate_orders({"status": "all", "nested": "true"}, since))
+        )
 
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills after `since`, oldest first."""
-        return [parse_activity(activity) for activity in self._list_activities(since)]
+        return [parse_activity(activity) for activity in self._iterate_activities(since)]
 
     def _parse_page(self, page: list[Any]) -> list[OrderReport]:
         """Parse the orders of a page, without orders that this service cannot express.
@@ -111,9 +113,9 @@ class AlpacaOrderReader:
             raise
         if not is_wanted(report):
             raise MalformedResponse("another order")
-        return self._linked.name_reports([report])[0]
+        return self._linked.assign_order_ids([report])[0]
 
-    def _list(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
+    def _iterate_orders(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
         listed_ids: set[str] = set()
         while True:
             parameters = selection | {"limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
@@ -128,7 +130,7 @@ class AlpacaOrderReader:
                 return
             since = reports[-1].submitted_at - _OVERLAP  # orders of the same instant may be on the next page
 
-    def _list_activities(self, since: datetime) -> Iterator[dict[str, Any]]:
+    def _iterate_activities(self, since: datetime) -> Iterator[dict[str, Any]]:
         token = None
         while True:
             parameters = {

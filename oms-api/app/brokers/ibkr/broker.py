@@ -211,7 +211,7 @@ class IbkrBroker:
                 parent = number if sent else 0
                 venue_id = self.gateway.create_number() if sent else number
                 sent.append(self._orders.register(member.id, venue_id, parent))
-                self._place(
+                self._place_order(
                     venue_id, member, account, member.id, Attachment(parent, is_last=member is group[-1])
                 )
         except ConnectionError:
@@ -223,16 +223,18 @@ class IbkrBroker:
     async def _change(self, tracked: IbkrTrackedOrder, successor: BrokerOrder) -> None:
         try:
             attachment = get_attachment(tracked.report)
-            self._place(tracked.venue_id, successor, self._account or "", tracked.ids[0], attachment)
+            self._place_order(tracked.venue_id, successor, self._account or "", tracked.ids[0], attachment)
         except ConnectionError:
             tracked.pending = None
             raise
 
-    def _place(self, number: int, order: BrokerOrder, account: str, ref: str, attachment: Attachment) -> None:
+    def _place_order(
+        self, number: int, order: BrokerOrder, account: str, ref: str, attachment: Attachment
+    ) -> None:
         contract = find_contract(order.symbol, order.asset_class, order.currency, order.exchange)
         if contract is None:  # the table of capabilities has refused it
             raise ConnectionError(order.symbol)
-        self.gateway.place(number, contract, build_terms(order, account, ref, attachment))
+        self.gateway.place_order(number, contract, build_terms(order, account, ref, attachment))
 
     async def _cancel(self, venue_id: int) -> None:
         self.gateway.send("cancelOrder", venue_id)

@@ -141,17 +141,17 @@ class Gateway:
         """
         async with self._queries:
             number = self.create_number() if numbered else None
-            answer = self._receiver.expect(key, number)
+            answer = self._receiver.expect_answer(key, number)
             sent = values if number is None else (number, *values)
             self.send(name, *sent)
             try:
                 rows = await asyncio.wait_for(answer, self.timeouts.response)
             except TimeoutError:
                 if is_vital:
-                    self.drop(f"no answer to {name}")
+                    self.drop_connection(f"no answer to {name}")
                 raise
             except MalformedAnswer as error:
-                self.drop(f"TWS did not answer: {error}")
+                self.drop_connection(f"TWS did not answer: {error}")
                 raise
             if end is not None:
                 self.send(end, *(sent[:1] if numbered else ()))
@@ -163,7 +163,7 @@ class Gateway:
             raise ConnectionError("not connected")
         return int(self._client.getReqId())
 
-    def place(self, number: int, contract: ContractTerms, terms: dict[str, Any]) -> None:
+    def place_order(self, number: int, contract: ContractTerms, terms: dict[str, Any]) -> None:
         """Send an order, or the new terms of the order that has this number."""
         ib_contract = Contract(
             symbol=contract.symbol, secType=contract.sec_type, exchange=contract.exchange,
@@ -180,12 +180,12 @@ class Gateway:
             self.last_error = problem
             self._listener.note_connection_loss()
 
-    def drop(self, problem: str) -> None:
+    def drop_connection(self, problem: str) -> None:
         """Close the connection, and connect again. The first problem is the cause of the others."""
         if not self._lost.is_set():
             self.last_error = problem
         self._lost.set()
-        self._receiver.fail(ConnectionError(problem))  # no answer will arrive
+        self._receiver.fail_requests(ConnectionError(problem))  # no answer will arrive
 
     def _stop(self) -> None:
         # Before Python 3.12, `wait_for` can lose a cancellation. The gateway would then keep its client ID.
@@ -227,7 +227,7 @@ class Gateway:
         self._client = Client(self._receiver)  # type: ignore[no-untyped-call]
         self._client.MaxRequests = MAX_REQUESTS_PER_SECOND
         self._client.decoder = StrictDecoder(self._receiver)
-        self._receiver.begin(self)
+        self._receiver.use_connection(self)
         connect = asyncio.ensure_future(
             self._client.connectAsync(host, port, client_id, self.timeouts.connect)
         )
@@ -251,7 +251,7 @@ class Gateway:
         try:
             await self._listener.synchronize()
         except (OSError, TimeoutError, RequestFailed) as error:
-            self.drop(str(error) or type(error).__name__)
+            self.drop_connection(str(error) or type(error).__name__)
             return
         self.last_error = None
         self.is_ready.set()
@@ -278,5 +278,5 @@ class Gateway:
         if client is not None:
             with suppress(OSError, RuntimeError):  # it may be closed already
                 client.disconnect()
-        self._receiver.fail(ConnectionError("the connection was lost"))
+        self._receiver.fail_requests(ConnectionError("the connection was lost"))
         self._listener.note_connection_loss()

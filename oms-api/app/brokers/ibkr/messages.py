@@ -60,7 +60,7 @@ class ConnectionKeeper(Protocol):
     def note_connectivity(self, problem: str | None) -> None:
         """Note that TWS lost its own connection with IBKR, or has it again."""
 
-    def drop(self, problem: str) -> None:
+    def drop_connection(self, problem: str) -> None:
         """Close the connection, and connect again."""
 
 
@@ -78,11 +78,11 @@ class MessageReceiver:
         self._answers: dict[str, asyncio.Future[list[Any]]] = {}
         self._keys: dict[int, str] = {}  # by the number of the request
 
-    def begin(self, keeper: ConnectionKeeper) -> None:
+    def use_connection(self, keeper: ConnectionKeeper) -> None:
         """Use this connection from now on."""
         self._keeper = keeper
 
-    def expect(self, key: str, number: int | None) -> "asyncio.Future[list[Any]]":
+    def expect_answer(self, key: str, number: int | None) -> "asyncio.Future[list[Any]]":
         """Return the future of an answer."""
         self._rows[key] = []
         self._answers[key] = asyncio.get_running_loop().create_future()
@@ -90,7 +90,7 @@ class MessageReceiver:
             self._keys[number] = key
         return self._answers[key]
 
-    def fail(self, error: Exception) -> None:
+    def fail_requests(self, error: Exception) -> None:
         """Fail all requests that wait."""
         for answer in self._answers.values():
             if not answer.done():
@@ -131,7 +131,7 @@ class MessageReceiver:
     def setEventsDone(self) -> None:  # noqa: N802
         """Receive the end of a connection, also if the connection was not ready."""
         if self._keeper is not None:
-            self._keeper.drop("TWS closed the connection.")
+            self._keeper.drop_connection("TWS closed the connection.")
 
     def connectionClosed(self) -> None:  # noqa: N802
         """Receive the end of a connection that was ready."""
@@ -155,7 +155,7 @@ class MessageReceiver:
         elif code in messages.CONNECTIVITY_RESTORED:
             keeper.note_connectivity(None)
         elif code in messages.SOCKET_CLOSED or code == messages.CLIENT_ID_IN_USE:
-            keeper.drop(text)
+            keeper.drop_connection(text)
         elif code not in range(2100, 2200):
             _LOG.warning("TWS says %d: %s", code, text)
 

@@ -157,7 +157,7 @@ class OrderLog:
             self._changed.wait_for(lambda: condition() or self.losses != losses, seconds)
             return condition()
 
-    def take_paced_cancels(self) -> list[int]:
+    def pop_paced_cancels(self) -> list[int]:
         """Return the orders whose cancel TWS dropped because of too many messages."""
         with self._changed:
             dropped, self._paced_venue_ids = self._paced_venue_ids, set()

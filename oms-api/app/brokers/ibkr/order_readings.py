@@ -50,7 +50,7 @@ class OrderReadings:
 
     async def read_missing_reports(self) -> None:
         """Read again while something is missing, and repeat cancels that TWS dropped."""
-        for venue_id in self._orders.take_paced_cancels():
+        for venue_id in self._orders.pop_paced_cancels():
             self.gateway.send("cancelOrder", venue_id)
         if self._orders.list_orders_with_held_end():
             self._begin_reading_fills()

@@ -18,7 +18,7 @@ from app.brokers.rules.connections import (
     find_address_problem,
     find_gateway_owner_problem,
 )
-from app.brokers.service.credentials import CredentialsUnreadable, get_terms
+from app.brokers.service.credentials import CredentialsUnreadable, build_connection_terms
 from app.clock import monotonic_seconds
 from app.encryption import EncryptionKeys
 
@@ -59,7 +59,7 @@ def open_broker(
     if stored.is_live and stored.live_enabled_by is None:
         raise ConnectionRefused("Live trading is not enabled: a second person must enable it.")
     try:
-        return create_broker(get_terms(keys, stored))
+        return create_broker(build_connection_terms(keys, stored))
     except CredentialsUnreadable as error:
         raise ConnectionRefused(str(error)) from None
     except NoAdapter as error:

@@ -49,7 +49,7 @@ class InstrumentLoader:
         """Load the dump of each address once, for each tenant that is connected to it."""
         with unit_of_work(self._engine) as connection:
             connections = list_connections(set_all_tenants_scope(connection))
-        places = {
+        connections_by_dump = {
             (
                 stored_connection.broker,
                 stored_connection.base_url,
@@ -59,7 +59,7 @@ class InstrumentLoader:
             if self._is_usable(stored_connection)
         }
         dumps: dict[str, dict[str, Instrument]] = {}
-        for (broker, base_url, tenant_id), stored in places.items():
+        for (broker, base_url, tenant_id), stored in connections_by_dump.items():
             try:
                 if base_url not in dumps:
                     dumps[base_url] = self._dumps[broker](base_url)

@@ -13,7 +13,7 @@ from app.brokers.queries import StoredConnection
 from app.brokers.rules.connections import AddressPolicy, BrokerName, ConnectionTerms, find_address_problem
 from app.brokers.rules.sessions import compute_session_expiry
 from app.brokers.service.connections import get_connection
-from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
+from app.brokers.service.credentials import CredentialsUnreadable, build_connection_terms, encrypt_credentials
 from app.encryption import EncryptionKeys
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
@@ -38,7 +38,7 @@ class BrokerLogIns:
         if problem is not None:
             raise NoLogIn(f"base_url: {problem}")
         try:
-            return create(get_terms(self._keys, stored))
+            return create(build_connection_terms(self._keys, stored))
         except CredentialsUnreadable as error:
             raise NoLogIn(str(error)) from None
 
@@ -67,7 +67,7 @@ class BrokerLogIns:
 
     def _add_token(self, stored: StoredConnection, token: str) -> str:
         try:
-            credentials = get_terms(self._keys, stored).credentials
+            credentials = build_connection_terms(self._keys, stored).credentials
         except CredentialsUnreadable as error:
             raise NoLogIn(str(error)) from None
         return encrypt_credentials(

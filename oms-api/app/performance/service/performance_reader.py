@@ -84,7 +84,7 @@ class PerformanceReader:
         start = portfolio.created_at
         if period.length is not None:
             start = max(now - period.length, start)
-        stored_curve = self._read_stored(
+        stored_curve = self._read_stored_curve(
             connection, (tenant_id, portfolio.id), SnapshotRange(start, now), interval
         )
         if start == portfolio.created_at:
@@ -108,7 +108,7 @@ class PerformanceReader:
             equity_series = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since)
             start = equity_series if equity_series.instants else start
         series = start.concatenate(
-            self._read_kept(connection, (tenant_id, portfolio.id), start.instants[0], end)
+            self._read_closes_and_flows(connection, (tenant_id, portfolio.id), start.instants[0], end)
         )
         current = self._value_now(connection, tenant_id, portfolio, now)
         if until is None or until >= now:
@@ -129,14 +129,14 @@ class PerformanceReader:
             risks,
         )
 
-    def _read_stored(
+    def _read_stored_curve(
         self, connection: Connection, key: tuple[int, int], period: SnapshotRange, interval: CurveInterval
     ) -> EquityCurve:
         """Return the stored points of a range, thinned. Only those that are not in memory are read.
 
         Points are kept in memory once they are older than STORING_DELAY, since one may be stored late.
         """
-        closes, settled = interval is CurveInterval.DAY, period.until - STORING_DELAY
+        closes, cacheable_until = interval is CurveInterval.DAY, period.until - STORING_DELAY
         cached_snapshots = self._curves.find(
             (*key, interval), period, partial(_count_snapshots, connection, key, closes)
         )
@@ -148,29 +148,34 @@ class PerformanceReader:
         read_curve = queries.read_equity_curve(
             connection, *key, until, period.until, closes=closes, after_start=until > since
         )
-        settled_points, newer = read_curve.split_after(format_timestamp(settled))
-        curve = extend_curve(curve, settled_points, interval)
-        if settled > until:
-            range_ = SnapshotRange(since, settled)
+        cacheable_points, newer = read_curve.split_after(format_timestamp(cacheable_until))
+        curve = extend_curve(curve, cacheable_points, interval)
+        if cacheable_until > until:
+            cached_range = SnapshotRange(since, cacheable_until)
             self._curves.put(
-                (*key, interval), CachedSnapshots(range_, curve, stored_count + len(settled_points.instants))
+                (*key, interval),
+                CachedSnapshots(cached_range, curve, stored_count + len(cacheable_points.instants)),
             )
         return extend_curve(curve, newer, interval).select_since(format_timestamp(period.since))
 
-    def _read_kept(
+    def _read_closes_and_flows(
         self, connection: Connection, key: tuple[int, int], start: Timestamp, end: datetime
     ) -> EquitySeries:
         """Return the closes and flows in (start, end]. Only those that are not in memory are read."""
-        period, settled = SnapshotRange(parse_timestamp(start), end), end - STORING_DELAY
+        period, cacheable_until = SnapshotRange(parse_timestamp(start), end), end - STORING_DELAY
         count = partial(_count_snapshots, connection, key, True)
         cached_snapshots = self._series.find((*key, start), period, count)
         if cached_snapshots is None:
             cached_snapshots = CachedSnapshots(SnapshotRange(period.since, period.since), NO_SERIES, 0)
         (since, until), series, _ = cached_snapshots
-        read_series = queries.list_kept_snapshots(connection, *key, format_timestamp(until), end)
+        read_series = queries.list_closes_and_flows(connection, *key, format_timestamp(until), end)
         series = series.concatenate(read_series)
-        if read_series.instants and settled > until and read_series.instants[-1] <= format_timestamp(settled):
-            cached_range = SnapshotRange(since, settled)
+        if (
+            read_series.instants
+            and cacheable_until > until
+            and read_series.instants[-1] <= format_timestamp(cacheable_until)
+        ):
+            cached_range = SnapshotRange(since, cacheable_until)
             self._series.put((*key, start), CachedSnapshots(cached_range, series, count(cached_range)))
         return series
 

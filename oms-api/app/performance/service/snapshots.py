@@ -126,10 +126,10 @@ class SnapshotService:
         """Return the snapshots of portfolios at an instant."""
         current: list[PortfolioTotals] = []
         earlier: list[PortfolioTotals] = []
-        moved_later = queries.load_ids_moved_after(connection, states, at) if states else set()
+        ids_moved_later = queries.load_ids_moved_after(connection, states, at) if states else set()
         for state in states:
             is_traded_later = state.last_created_at is not None and state.last_created_at > at
-            is_current = not is_traded_later and state.id not in moved_later
+            is_current = not is_traded_later and state.id not in ids_moved_later
             (current if is_current else earlier).append(state)
         positions = _list_current_positions(connection, current)
         for state in earlier:

@@ -30,7 +30,7 @@ class DailyStatistics:
 
     def store(self, lease: Lease) -> None:
         """Store the days that are over and have no row yet, one portfolio per transaction."""
-        end, after = _start_of((self._now() - STORING_DELAY).date()), 0
+        end, after = _get_day_start((self._now() - STORING_DELAY).date()), 0
         if end == self._stored_until:
             return
         while True:
@@ -99,16 +99,16 @@ def _describe_row(row: StoredDayTotals | None) -> str:
 def _find_first_missing(portfolio: StatisticsProgress) -> datetime:
     """Return the start of the first day that may have rows and is not stored, _NEVER without later rows."""
     if portfolio.last_day is None:
-        start = _start_of((portfolio.created_at - STORING_DELAY).date())
+        start = _get_day_start((portfolio.created_at - STORING_DELAY).date())
     else:
-        start = _start_of(date.fromisoformat(portfolio.last_day)) + _DAY
+        start = _get_day_start(date.fromisoformat(portfolio.last_day)) + _DAY
     last = portfolio.last_created_at
     return start if last is not None and last >= start else _NEVER
 
 
-def _start_of(day: date) -> datetime:
+def _get_day_start(day: date) -> datetime:
     return datetime.combine(day, time(tzinfo=UTC))
 
 
 def _is_midnight(instant: datetime | None) -> bool:
-    return instant is None or instant == _start_of(instant.date())
+    return instant is None or instant == _get_day_start(instant.date())

@@ -272,7 +272,7 @@ def test_gateway_that_is_closed_while_it_loses_its_connection_gives_its_client_i
         else:
             gateway._stop()
 
-    gateway._loop.call_soon_threadsafe(lambda: (gateway.drop("lost"), stop_after(steps)))
+    gateway._loop.call_soon_threadsafe(lambda: (gateway.drop_connection("lost"), stop_after(steps)))
     gateway._thread.join(WAIT_SECONDS)
     assert not gateway._thread.is_alive()
 

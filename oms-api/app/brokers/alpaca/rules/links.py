@@ -43,7 +43,7 @@ class Links:
         for leg_id in self._legs.pop(primary_id, {}).values():
             del self._links_by_leg[leg_id]
 
-    def move(self, primary_id: str, successor_id: str) -> None:
+    def move_legs(self, primary_id: str, successor_id: str) -> None:
         """Assign the legs of a replaced order to its successor."""
         moved_links = [
             self._links_by_leg[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)
@@ -97,13 +97,13 @@ class Links:
         is_chosen = _CHOSEN_BY_ALPACA.fullmatch(report.order_id) is not None
         return bool(report.order_class) and is_chosen and report.broker_id not in self._leg_ids_by_broker_id
 
-    def name_reports(self, report: OrderReport) -> list[OrderReport]:
+    def assign_order_ids(self, report: OrderReport) -> list[OrderReport]:
         """Return a report and those of its legs, each under our id."""
         self._record_legs(report)
-        named_legs = [self.name_report(leg) for leg in report.legs]
-        return [self.name_report(report._replace(legs=())), *named_legs]
+        named_legs = [self.assign_order_id(leg) for leg in report.legs]
+        return [self.assign_order_id(report._replace(legs=())), *named_legs]
 
-    def name_report(self, report: OrderReport) -> OrderReport:
+    def assign_order_id(self, report: OrderReport) -> OrderReport:
         """Return a report under our id, and its status in our words.
 
         A leg that is held while its entry has filled works: Alpaca holds the stop of a pair until its price.
@@ -114,12 +114,12 @@ class Links:
         name = self._leg_ids_by_broker_id.get(report.broker_id)
         if name is None:
             return report
-        named_report = report._replace(order_id=name)
-        if named_report.status == WAITING:
-            self._held_reports_by_leg[name] = named_report
-            return self._translate_hold(named_report)
+        identified_report = report._replace(order_id=name)
+        if identified_report.status == WAITING:
+            self._held_reports_by_leg[name] = identified_report
+            return self._translate_hold(identified_report)
         self._held_reports_by_leg.pop(name, None)
-        return named_report
+        return identified_report
 
     def _is_replaced_by_stop(self, report: OrderReport) -> bool:
         successor = self._links_by_leg.get(self._leg_ids_by_broker_id.get(report.replaced_by or "", ""))
