@@ -208,8 +208,8 @@ def list_booked_movements(
 def _build_range_conditions(
     column: Any, bounds: DayBounds
 ) -> list[ColumnElement[bool]]:  # a column of instants
-    after = [] if bounds.start is None else [column > bounds.start]
-    return after if bounds.end is None else [*after, column <= bounds.end]
+    conditions = [] if bounds.start is None else [column > bounds.start]
+    return conditions if bounds.end is None else [*conditions, column <= bounds.end]
 
 
 class StoredDayTotals(NamedTuple):

@@ -61,7 +61,7 @@ class LinkedOrders:
     def assign_order_ids(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
         """Return reports and those of their legs, each under our id."""
         with self._lock:
-            return [each for report in reports for each in self._links.assign_order_ids(report)]
+            return [identified for report in reports for identified in self._links.assign_order_ids(report)]
 
     def list_held(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
         """Return the latest reports of the legs that Alpaca holds beside open orders of their group."""

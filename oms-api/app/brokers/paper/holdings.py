@@ -16,8 +16,8 @@ class Holdings:
     def add_fill(self, order: BrokerOrder, fill: Executed) -> None:
         """Apply a fill of `order`."""
         key = (order.portfolio_id, order.symbol)
-        before = self.positions.get(key, FLAT)
-        self.positions[key] = apply_fill(before, Fill(order.side, fill.quantity, fill.value))
+        previous = self.positions.get(key, FLAT)
+        self.positions[key] = apply_fill(previous, Fill(order.side, fill.quantity, fill.value))
         self.cash -= order.side.sign * fill.value
 
     def list_open(self) -> list[BrokerPosition]:

@@ -54,12 +54,12 @@ def extend_peaks(
     peaks: list[float] = []
     for flow, points in groupby(zip(equities, flows, strict=True), key=itemgetter(1)):
         current, *later = (equity for equity, _ in points)
-        before = peak if flow == paid_in else _scale_peak(peak, current, flow - paid_in)
-        peaks.extend(accumulate(later, max, initial=max(before, current)))
+        scaled_peak = peak if flow == paid_in else _scale_peak(peak, current, flow - paid_in)
+        peaks.extend(accumulate(later, max, initial=max(scaled_peak, current)))
         peak, paid_in = peaks[-1], flow
     return peaks
 
 
 def _scale_peak(peak: float, equity: float, flow: float) -> float:
-    before = equity - flow
-    return equity if before <= 0 else max(peak, before) * equity / before
+    previous = equity - flow
+    return equity if previous <= 0 else max(peak, previous) * equity / previous

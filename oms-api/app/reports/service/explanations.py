@@ -113,9 +113,10 @@ class ProfitExplainer(NamedTuple):
                 yield portfolio, self._build_closed(portfolio, close)
 
     def _build_closed(self, portfolio: PortfolioSummary, close: StoredClose) -> _Period:
-        before = find_last_close(self.connection, self.tenant_id, portfolio.id, get_pnl_day_start(close.at))
-        bounds = DayBounds(None if before is None else before.at, close.at)
-        return _Period(_build_start(portfolio, before), _build_edge(close), bounds, close.at)
+        day_start = get_pnl_day_start(close.at)
+        previous = find_last_close(self.connection, self.tenant_id, portfolio.id, day_start)
+        bounds = DayBounds(None if previous is None else previous.at, close.at)
+        return _Period(_build_start(portfolio, previous), _build_edge(close), bounds, close.at)
 
     def _explain_period(self, portfolio: PortfolioSummary, period: _Period) -> Explanation:
         key = PortfolioKey(self.tenant_id, portfolio.id)
