@@ -162,7 +162,7 @@ def _stream_rows(connection: Connection, statement: Select[Any]) -> Iterator[Any
 
 
 class DayBounds(NamedTuple):
-    """The instants between which a portfolio's rows count: after `start` up to `end`; None is no limit."""
+    """The instants between which a portfolio's rows count: after `start` up to `end`; None: no limit."""
 
     start: datetime | None
     end: datetime | None
@@ -226,7 +226,7 @@ class StoredDayTotals(NamedTuple):
 
 
 class StatisticsPortfolio(NamedTuple):
-    """A portfolio with stored days. It has no name key if it does not exist."""
+    """A portfolio with stored days. `name_key` is None if the portfolio does not exist."""
 
     tenant_id: int
     id: int
@@ -290,7 +290,7 @@ def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
 def iterate_stored_days(
     connection: Connection,
 ) -> Iterator[tuple[StatisticsPortfolio, dict[str, StoredDayTotals]]]:
-    """Yield each portfolio that has stored days with these, by date, for the verification."""
+    """Yield each portfolio with its stored days by date, for the verification."""
     row = DailyStatsRow
     is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
     columns = (getattr(row, name) for name in StoredDayTotals._fields)

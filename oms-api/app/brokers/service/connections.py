@@ -40,7 +40,7 @@ from app.timestamps import format_timestamp
 
 MAX_CONNECTIONS = 50  # per tenant
 _AUDITED_FIELDS = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by", "people")
-_UNCONNECTED_STATE: dict[str, Any] = {  # since the terms changed
+_UNCONNECTED_STATE: dict[str, Any] = {  # until it connects with its present terms
     "error": None, "connected_since": None, "checked_at": None, "requests_left": None,
     "session_expires_at": None, "live_enabled_by": None, "live_enabled_at": None,
     "circuit": "closed", "failures": 0, "failure_kind": None, "circuit_opened_at": None,
@@ -140,7 +140,7 @@ class BrokerConnections:
     def enable_live(
         self, connection: Connection, request: ChangeRequest, name: str, now: datetime
     ) -> ChangeResult:
-        """Enable sending orders on a live connection. Another person than the one who set it up decides.
+        """Enable sending orders on a live connection. A person who did not set it up must decide.
 
         Raises NotLive, SecondPersonNeeded and LimitsNeeded.
         """
@@ -212,7 +212,7 @@ def get_connection(
 def list_serialized_connections(
     connection: Connection, tenant_id: int, now: datetime
 ) -> list[dict[str, Any]]:
-    """Return the connections of a tenant as they are shown."""
+    """Return the connections of a tenant as the API returns them."""
     names = queries.load_names_by_connection(connection, tenant_id)
     connections = queries.list_connections(connection, tenant_id)
     return [serialize_connection(stored, names.get(stored.name), now) for stored in connections]
@@ -221,7 +221,7 @@ def list_serialized_connections(
 def get_serialized_connection(
     connection: Connection, tenant_id: int, name: str, now: datetime
 ) -> dict[str, Any]:
-    """Return a connection as it is shown. Raises NoSuchConnection."""
+    """Return a connection as the API returns it. Raises NoSuchConnection."""
     stored = get_connection(connection, tenant_id, name)
     return serialize_connection(
         stored, queries.load_names_by_connection(connection, tenant_id).get(name), now

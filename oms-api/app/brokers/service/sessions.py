@@ -54,7 +54,7 @@ class BrokerLogIns:
     def store(
         self, connection: Connection, request: ChangeRequest, name: str, token: str, now: datetime
     ) -> ChangeResult:
-        """Store the token of a session. The connection's session begins again with it."""
+        """Store the token of a session, with which the connection then connects again."""
         stored = get_connection(connection, request.caller.tenant_id, name, locks=True)
         expires_at = compute_session_expiry(now)
         values: dict[str, Any] = {

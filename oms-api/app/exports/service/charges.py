@@ -16,7 +16,7 @@ _TRADE_FIELDS = [column.name for column in TRADE_COLUMNS]
 
 
 def build_charge_export(context: ExportContext) -> ExportSource:
-    """Return the export of charges: those of trades, newest first, and then those booked on their own."""
+    """Return the export of charges: those of trades, newest first, then those without a trade."""
     filters = context.filters
 
     def read_page(connection: Connection, position: tuple[str, Any] | None, limit: int) -> Page:

@@ -35,9 +35,9 @@ class Page(NamedTuple):
 
 
 class LinesPage(NamedTuple):
-    """A page as lines of CSV without the last line end, their number, and where the next page starts.
+    """A page as lines of CSV without the last line end, with the number of its rows.
 
-    Free text is quoted, and may be a formula.
+    `position` is where the next page starts. Free text is quoted, and may be a formula.
     """
 
     text: str

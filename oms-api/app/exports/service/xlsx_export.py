@@ -48,7 +48,7 @@ class XlsxExport:
         self._append_row([column.name for column in source.columns], is_heading=True)
 
     def write_page(self, connection: Connection) -> bool:
-        """Write the next page. Return whether it was the last one. Raises Invalid if a sheet is too small."""
+        """Write the next page. Return whether it was the last one. Raises Invalid for too many rows."""
         page = self._source.read_page(connection, self._position, ROWS_PER_PAGE)
         if self._rows + len(page.rows) > self._max_rows + 1:
             message = f"A sheet has at most {self._max_rows:,} rows. Shorten the period, or ask for text/csv."

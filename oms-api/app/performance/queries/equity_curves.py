@@ -157,7 +157,7 @@ def _parse_instants(text: str) -> list[str]:
 def find_last_snapshot(
     connection: Connection, tenant_id: int, portfolio_id: int, at: datetime
 ) -> EquitySeries:
-    """Return the last close or flow at or before an instant, if there is one."""
+    """Return the last close or flow at or before an instant, empty if there is none."""
     where = {"tenant_id": tenant_id, "portfolio_id": portfolio_id, "end": at}
     return _read_series(connection, _select_closes_and_flows(connection.dialect.name, is_last=True), where)
 
@@ -182,7 +182,7 @@ def list_traded_values(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> list[TradedValue]:
-    """Return the unreversed trades of (start, end], of all time without these."""
+    """Return the values of the unreversed trades in (start, end]; None is no limit."""
     statement = (
         select(Trade.created_at, Trade.gmv, Trade.fx_rate)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)

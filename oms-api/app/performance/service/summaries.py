@@ -26,7 +26,7 @@ def build_summary_events(
 ) -> list[Row]:
     """Return the rows of the outbox for closes that are not stored yet, in time order.
 
-    A portfolio without trades that day and without positions at the close has none.
+    A portfolio without trades that day and without positions at the close gets no event.
     """
     by_key = {PortfolioKey(state.tenant_id, state.id): state for state in states}
     names = load_portfolio_names(connection, by_key.keys()) if closes else {}
@@ -56,7 +56,7 @@ def build_summary_events(
 def _find_baselines(
     connection: Connection, states: Mapping[PortfolioKey, PortfolioTotals]
 ) -> dict[PortfolioKey, Baseline]:
-    """Return the last stored close of each portfolio, before the first one its opening cash."""
+    """Return the last stored close of each portfolio, or its opening cash if no close is stored."""
     baselines = {key: Baseline(state.opening_cash, ZERO) for key, state in states.items()}
     for tenant_id in {key.tenant_id for key in states}:
         ids = [key.portfolio_id for key in states if key.tenant_id == tenant_id]

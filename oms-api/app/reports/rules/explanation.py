@@ -82,7 +82,10 @@ NO_EXPLANATION = Explanation(*[ZERO] * 7)
 
 
 class ExplainedDay(NamedTuple):
-    """The P&L of a portfolio from one close to the next, or until now. `start` is None at the opening."""
+    """The P&L of a portfolio from one close to the next, or until now.
+
+    `start` is None if the portfolio had no close before.
+    """
 
     portfolio_name: str
     currency: str
@@ -110,7 +113,7 @@ def explain_day(
     """Return the parts of a day's P&L.
 
     The P&L of a position in another currency is split: the P&L in its currency, at the rate of the end
-    (`rates`), is due to prices, and the rest to the exchange rate. `trades` and `movements` are those of the
+    (`rates`), is due to prices, and the rest to the exchange rate. `trades` and `movements` belong to the
     day. The rest of the P&L after all other parts is due to prices.
     """
     total = end.equity - start.equity - (end.flows - start.flows)

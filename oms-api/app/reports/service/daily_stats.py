@@ -16,7 +16,7 @@ from app.reports.queries import ReportFilter, StatisticsProgress, StoredDayTotal
 from app.reports.rules.profit import DayKey, ProfitTotals, sum_days
 
 MAX_PORTFOLIOS = 500  # per query
-STORING_DELAY = timedelta(minutes=5)  # rows of a day may reach the database that much later
+STORING_DELAY = timedelta(minutes=5)  # rows of a day may reach the database so much later
 _DAY = timedelta(days=1)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -56,7 +56,7 @@ class DailyStatistics:
 
 
 def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, ProfitTotals]:
-    """Return the statistics of each portfolio and day: stored rows, and the ledger's for other days."""
+    """Return the statistics of each portfolio and day, computed from the ledger if they are not stored."""
     if filters.symbol is not None or not (_is_midnight(filters.since) and _is_midnight(filters.until)):
         return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters))
     stored_days = queries.list_days(connection, tenant_id, filters)
@@ -97,7 +97,7 @@ def _describe_row(row: StoredDayTotals | None) -> str:
 
 
 def _find_first_missing(portfolio: StatisticsProgress) -> datetime:
-    """Return the start of the first day that may have rows and is not stored, _NEVER without later rows."""
+    """Return the start of the first day that may have rows and is not stored, else _NEVER."""
     if portfolio.last_day is None:
         start = _get_day_start((portfolio.created_at - STORING_DELAY).date())
     else:

@@ -57,7 +57,7 @@ class ProfitExplainer(NamedTuple):
     now: datetime
 
     def explain(self, filters: ReportFilter, day: date | None) -> ExplanationReport:
-        """Return the parts of the P&L of a day by portfolio, by default of the day that is not over yet.
+        """Return the parts of the P&L of a day by portfolio, by default of the current day.
 
         Portfolios without a close on the date are left out.
         """
