@@ -28,11 +28,11 @@ from app.timestamps import format_optional_timestamp
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
 
-Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_BROKERS))]
-SecondPerson = Annotated[Caller, Depends(require_permission(Operation.ENABLE_LIVE))]
-Operator = Annotated[Caller, Depends(require_permission(Operation.LOG_IN_BROKER))]
-NameDep = Annotated[str, Path(max_length=60, description="Name of the connection")]
+ReadBrokersCaller = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
+ManageBrokersCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_BROKERS))]
+EnableLiveCaller = Annotated[Caller, Depends(require_permission(Operation.ENABLE_LIVE))]
+LogInBrokerCaller = Annotated[Caller, Depends(require_permission(Operation.LOG_IN_BROKER))]
+ConnectionNamePath = Annotated[str, Path(max_length=60, description="Name of the connection")]
 _EXAMPLE = {
     "name": "alpaca-paper",
     "broker": "alpaca",
@@ -44,7 +44,7 @@ _SESSION_EXAMPLE = {"request_token": "your-request-token"}
 
 @router.post("", summary="Create a broker connection", **document_responses(201, ConnectionOut, 409))
 async def create_connection(
-    caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn, _EXAMPLE))],
+    caller: ManageBrokersCaller, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn, _EXAMPLE))],
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
@@ -52,7 +52,7 @@ async def create_connection(
 
 
 @router.get("", summary="List broker connections", **document_responses(200, list[ConnectionOut]))
-async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
+async def list_connections(caller: ReadBrokersCaller, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
     return build_json_response(await readers.read(tenant_id, list_serialized, now))
@@ -62,7 +62,7 @@ async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep)
     "/{connection_name}", summary="Get a broker connection", **document_responses(200, ConnectionOut, 404)
 )
 async def get_one_connection(
-    caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
+    caller: ReadBrokersCaller, connection_name: ConnectionNamePath, readers: ReadersDep, clock: ClockDep
 ) -> Response:
     """Get one connection with its status."""
     tenant_id, now = caller.tenant_id, clock()
@@ -75,7 +75,7 @@ async def get_one_connection(
     **document_responses(200, ConnectionOut, 404, 409),
 )
 async def update_connection(
-    caller: Manager, connection_name: NameDep,
+    caller: ManageBrokersCaller, connection_name: ConnectionNamePath,
     body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch, _PATCH_EXAMPLE))],
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
@@ -87,7 +87,7 @@ async def update_connection(
     "/{connection_name}", summary="Delete a broker connection", **document_responses(204, {}, 404, 409)
 )
 async def delete_connection(
-    caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
+    caller: ManageBrokersCaller, connection_name: ConnectionNamePath, connections: BrokerConnectionsDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
@@ -100,7 +100,7 @@ async def delete_connection(
     **document_responses(200, ConnectionCheckOut, 404),
 )
 async def test_connection(
-    caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
+    caller: ManageBrokersCaller, connection_name: ConnectionNamePath, connections: BrokerConnectionsDep,
     create_broker: BrokerFactoryDep, readers: ReadersDep,
 ) -> Response:  # fmt: skip
     """Log in at the broker and read the account. Nothing is traded."""
@@ -127,7 +127,7 @@ async def test_connection(
     **document_responses(200, ConnectionOut, 404, 409, 413, 415),
 )
 async def enable_live(
-    caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
+    caller: EnableLiveCaller, connection_name: ConnectionNamePath, connections: BrokerConnectionsDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Allow orders to a live account.
@@ -144,7 +144,10 @@ async def enable_live(
     **document_responses(200, BrokerLogInOut, 404, 409),
 )
 async def get_log_in(
-    caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
+    caller: LogInBrokerCaller,
+    connection_name: ConnectionNamePath,
+    log_ins: BrokerLogInsDep,
+    readers: ReadersDep,
 ) -> Response:
     """Get the address of the page where a person logs in, and when the current session ends."""
     tenant_id = caller.tenant_id
@@ -164,7 +167,7 @@ async def get_log_in(
     **document_responses(200, BrokerSessionOut, 404, 409),
 )
 async def create_session(
-    caller: Operator, connection_name: NameDep,
+    caller: LogInBrokerCaller, connection_name: ConnectionNamePath,
     body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn, _SESSION_EXAMPLE))],
     log_ins: BrokerLogInsDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip

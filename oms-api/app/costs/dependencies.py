@@ -11,4 +11,4 @@ from app.identity.rules.access import Caller, Operation
 
 COST_RATES = Component[RateTable]("cost_rates")
 RatesDep = Annotated[RateTable, Depends(COST_RATES)]
-Estimator = Annotated[Caller, Depends(require_permission(Operation.ESTIMATE_COSTS))]
+EstimateCostsCaller = Annotated[Caller, Depends(require_permission(Operation.ESTIMATE_COSTS))]

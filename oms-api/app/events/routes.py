@@ -27,7 +27,7 @@ from app.identity.rules.access import Caller, Operation
 
 router = APIRouter(tags=["events"])
 
-Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
+ReadEventsCaller = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
 
 _ROW = "event"  # the kind of ids that were given when each event was a row
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
@@ -70,7 +70,7 @@ class StreamQuery(RequestModel):
 
 @router.get("/events", summary="List events", **document_responses(200, list[EventOut]))
 async def list_events(
-    caller: Watcher, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
+    caller: ReadEventsCaller, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
     opaque_ids: OpaqueIdsDep, request: Request,
 ) -> Response:  # fmt: skip
     """List events, newest first."""
@@ -100,7 +100,7 @@ async def list_events(
     **document_responses(200, STREAM),
 )
 async def stream_events(
-    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,
+    caller: ReadEventsCaller, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,
     is_still_authorized: IsStillAuthorizedDep,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="ID of the last received event; default: now")

@@ -30,7 +30,7 @@ from app.text import name_key
 
 router = APIRouter(prefix="/exports", tags=["exports"])
 
-ExportReader = Annotated[Caller, Depends(require_permission(Operation.READ_EXPORTS))]
+ReadExportsCaller = Annotated[Caller, Depends(require_permission(Operation.READ_EXPORTS))]
 Table = Annotated[
     str, Path(description="What to export", examples=["trades"], json_schema_extra={"enum": list(SOURCES)})
 ]
@@ -56,7 +56,7 @@ class ExportQuery(Period):
     "/{table}", summary="Export a table", response_class=Response, **document_responses(200, _FILE, 404, 501)
 )
 async def export_table(
-    table: Table, caller: ExportReader, query: Annotated[ExportQuery, Query()], readers: ReadersDep,
+    table: Table, caller: ReadExportsCaller, query: Annotated[ExportQuery, Query()], readers: ReadersDep,
     exports: ExportsDep, market: MarketDep, exits: ExitsDep, cash_reader: CashReaderDep, valuer: ValuerDep,
     now: ClockDep,
     accept: Annotated[str, Header(description=f"`{CSV}` or `{XLSX}`")] = CSV,

@@ -199,4 +199,4 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
     return authorize
 
 
-Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]
+ReadBooksCaller = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]

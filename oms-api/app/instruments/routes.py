@@ -16,7 +16,7 @@ from app.http.lists import Cursor, Limit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
 from app.instruments import queries, service
@@ -25,7 +25,7 @@ from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 
-Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
+ListInstrumentCaller = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 
 router = APIRouter(tags=["instruments"])
 
@@ -52,7 +52,7 @@ class InstrumentQuery(RequestModel):
 
 @router.get("/instruments", summary="List instruments", **document_responses(200, list[InstrumentOut]))
 async def list_instruments(
-    caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadBooksCaller, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the instruments whose terms are set, by symbol."""
     tenant_id, part = caller.tenant_id, (query.q or "").strip()
@@ -74,7 +74,9 @@ async def list_instruments(
 @router.get(
     "/instruments/{symbol:path}", summary="Get an instrument", **document_responses(200, InstrumentOut, 404)
 )
-async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
+async def get_instrument(
+    caller: ReadBooksCaller, symbol: Annotated[Symbol, Path()], readers: ReadersDep
+) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
     tenant_id = caller.tenant_id
     listing = await readers.read(tenant_id, service.find_listing, symbol)
@@ -87,7 +89,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
     **document_responses(200, InstrumentOut, 404, 409),
 )
 async def put_instrument(
-    caller: Lister, symbol: Annotated[Symbol, Path()],
+    caller: ListInstrumentCaller, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn, EXAMPLE))], changes: ChangesDep,
     find_currencies: CurrenciesInUseDep, is_in_use: IsSymbolInUseDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip

@@ -17,11 +17,11 @@ from app.text import name_key
 
 router = APIRouter(tags=["preferences"])
 
-Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
+ManageOwnCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 
 
 @router.get("/preferences", summary="Get your preferences", **document_responses(200, PreferencesOut))
-async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
+async def get_preferences(caller: ManageOwnCaller, readers: ReadersDep) -> Response:
     """Get the preferences of the person that the request acts for, or of the key itself.
 
     The default portfolio is null if the caller may no longer see it.
@@ -32,7 +32,7 @@ async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
 
 @router.put("/preferences", summary="Set your preferences", **document_responses(200, PreferencesOut))
 async def put_preferences(
-    caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
+    caller: ManageOwnCaller, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
     changes: ChangesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Replace the preferences in the body. Other preferences do not change."""

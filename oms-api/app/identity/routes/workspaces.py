@@ -16,7 +16,7 @@ from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
 from app.identity.service.workspaces import claim_by_statement
 
-Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
+ClaimWorkspaceCaller = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 
@@ -27,7 +27,8 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
     **document_responses(201, WorkspaceOut, 409, other={200: WorkspaceOut}),
 )
 async def claim_own_workspace(
-    caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn, _EXAMPLE))],
+    caller: ClaimWorkspaceCaller,
+    body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep, statements: StatementsDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to the tenant of the key that the statement names.

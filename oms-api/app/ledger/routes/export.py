@@ -16,7 +16,7 @@ from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/trades", tags=["audit"])
 
-Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))]
+ExportLedgerCaller = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))]
 
 
 @router.get(
@@ -27,7 +27,7 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))
         200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
     ),
 )
-async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDep) -> Response:
+async def export_ledger(caller: ExportLedgerCaller, readers: ReadersDep, exports: ExportsDep) -> Response:
     """Export the whole ledger, portfolio by portfolio in sequence.
 
     Each row has the form that is hashed. Verify it offline with `python -m app.verify --audit FILE`.
@@ -50,7 +50,7 @@ async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDe
         200, describe_lines("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )
-async def list_ledger_heads(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
+async def list_ledger_heads(caller: ExportLedgerCaller, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the head of each portfolio's ledger, one per line.
 
     Store them where this service has no access: `--head FILE` lets the verifier find rows that were rewritten

@@ -14,7 +14,7 @@ from app.http.lists import Cursor, Limit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader
+from app.identity.dependencies import ReadBooksCaller
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.ledger.dependencies import ExitsDep
@@ -71,8 +71,8 @@ class ProductQuery(RequestModel):
 
 @router.get("/positions", summary="List positions", **document_responses(200, list[HeldPositionOut]))
 async def list_positions(
-    caller: Reader, query: Annotated[PositionsQuery, Query()], readers: ReadersDep, market: MarketDep,
-    pages: PagesDep, now: ClockDep, exits: ExitsDep,
+    caller: ReadBooksCaller, query: Annotated[PositionsQuery, Query()], readers: ReadersDep,
+    market: MarketDep, pages: PagesDep, now: ClockDep, exits: ExitsDep,
 ) -> Response:  # fmt: skip
     """List the positions of all portfolios at their marks, by portfolio and symbol."""
     tenant_id, at, filters = caller.tenant_id, now(), query.filter(caller)
@@ -96,7 +96,7 @@ async def list_positions(
     **document_responses(200, HeldPositionOut, 404),
 )
 async def get_position(
-    caller: Reader, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
+    caller: ReadBooksCaller, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
     query: Annotated[ProductQuery, Query()], readers: ReadersDep, market: MarketDep, now: ClockDep,
     exits: ExitsDep,
 ) -> Response:  # fmt: skip

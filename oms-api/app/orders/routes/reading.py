@@ -15,7 +15,7 @@ from app.http.lists import Cursor, Limit, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
 from app.http.problems import UNKNOWN_FIELD
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
@@ -32,7 +32,7 @@ from app.orders.schemas.responses import OrderDetailOut, OrderOut, serialize_ord
 from app.text import name_key
 
 router = APIRouter(tags=["orders"])
-OrderReader = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
+ReadOrderCaller = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
 
 _LIST = "orders"
 
@@ -114,7 +114,7 @@ class OrderQuery(Period):
 
 @router.get("/orders", summary="List orders", **document_responses(200, list[OrderOut]))
 async def list_orders(
-    caller: Reader, query: Annotated[OrderQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadBooksCaller, query: Annotated[OrderQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List orders, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller.portfolios)
@@ -137,7 +137,7 @@ async def list_orders(
     **document_responses(200, OrderDetailOut, 404),
 )
 async def get_order(
-    caller: OrderReader, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep
+    caller: ReadOrderCaller, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep
 ) -> Response:
     """Return one order with its history and its fills."""
     tenant_id = caller.tenant_id
