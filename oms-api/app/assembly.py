@@ -46,7 +46,7 @@ from app.health.rules import (
 )
 from app.health.service import PortfolioGauges, list_portfolio_values
 from app.http.opaque_ids import OpaqueIds
-from app.identity.dependencies import Authentication
+from app.identity.dependencies.authentication import Authentication
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import LoginSessions
 from app.identity.service.throttle import Throttle

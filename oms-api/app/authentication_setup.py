@@ -12,7 +12,7 @@ from app.clock import Now, monotonic_seconds
 from app.config import Settings
 from app.database import Readers, unit_of_work
 from app.database.transactions import Transactions
-from app.identity.dependencies import Authentication
+from app.identity.dependencies.authentication import Authentication
 from app.identity.queries import credentials
 from app.identity.rules.access import Caller, Person
 from app.identity.rules.keys import StoredKey

@@ -17,8 +17,8 @@ from app.http.fields import SearchText
 from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.responses import document_responses
-from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 

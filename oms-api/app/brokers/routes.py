@@ -20,8 +20,8 @@ from app.brokers.service.connections import get_connection, get_serialized, list
 from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.timestamps import format_optional_timestamp
 

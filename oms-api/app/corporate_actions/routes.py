@@ -26,8 +26,8 @@ from app.http.dependencies import ClockDep, ReadersDep
 from app.http.list_pages import PagesDep
 from app.http.paths import ID
 from app.http.responses import REPLAYED, build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.dependencies import MarketDep

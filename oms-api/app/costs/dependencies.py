@@ -6,7 +6,7 @@ from fastapi import Depends
 
 from app.costs.rules.rates import RateTable
 from app.http.app_state import Component
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
 from app.identity.rules.access import Caller, Operation
 
 COST_RATES = Component[RateTable]("cost_rates")

@@ -16,8 +16,8 @@ from app.http.body import json_body
 from app.http.csv_format import CSV, CSV_UTF8, format_rows, guard_text
 from app.http.dependencies import ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 

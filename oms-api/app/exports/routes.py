@@ -21,7 +21,7 @@ from app.http.exports import Read
 from app.http.fields import SearchText, to_lower_case
 from app.http.lists import Period, QueryTime
 from app.http.responses import document_responses
-from app.identity.dependencies import get_rate_limit_key, require_permission
+from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.errors import NotAllowed
 from app.identity.rules.access import Caller, Operation, Scope
 from app.ledger.dependencies import CashReaderDep, ExitsDep, ValuerDep

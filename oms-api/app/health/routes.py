@@ -30,7 +30,7 @@ from app.health.service import (
     set_job_metrics,
 )
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.jobs.rules.schedule import JobReport
 from app.metrics import CONTENT_TYPE, Metrics

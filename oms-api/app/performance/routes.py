@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Caller
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.http.body import json_body
 from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.preferences import queries

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.ledger.dependencies import ValuerDep
 from app.market_data.dependencies import MarketDep
 from app.reports.queries import ReportFilter

@@ -12,8 +12,8 @@ from app.http.idempotency import IdempotencyKey
 from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.chain import hash_request

@@ -11,9 +11,9 @@ from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.paths import ID
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.queries import keys as queries
-from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, format_cursor, parse_cursor
 from app.identity.schemas.keys import KeyIn, KeyMadeOut, KeyOut, KeyPatch, RotationIn

@@ -10,7 +10,7 @@ from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.http.exports import Read, describe_lines
 from app.http.list_pages import PagesDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import get_rate_limit_key, require_permission
+from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.timestamps import format_timestamp

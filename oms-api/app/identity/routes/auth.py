@@ -7,7 +7,12 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from app.http.app_state import get_request_info
 from app.http.body import json_body
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import LoginServiceDep, SessionsDep, count_unauthenticated, require_permission
+from app.identity.dependencies.authentication import (
+    LoginServiceDep,
+    SessionsDep,
+    count_unauthenticated,
+    require_permission,
+)
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
 from app.identity.schemas.auth import (

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Response
 
 from app.http.body import json_body
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.routes.users import ManagePeopleCaller, UserIdPath
 from app.identity.rules.access import Caller, Operation

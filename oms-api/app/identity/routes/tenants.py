@@ -9,9 +9,9 @@ from app.http.dependencies import ReadersDep
 from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.queries import tenants as queries
-from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG
 from app.identity.schemas.tenants import (

@@ -9,9 +9,9 @@ from app.http.body import json_body
 from app.http.dependencies import ReadersDep
 from app.http.list_pages import PagesDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep, build_response
 from app.identity.queries import users as queries
-from app.identity.routes.change_requests import ChangeRequestsDep, build_response
 from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor

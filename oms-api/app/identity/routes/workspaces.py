@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Response
 from app.http.body import json_body
 from app.http.dependencies import ClockDep
 from app.http.responses import document_responses
-from app.identity.dependencies import StatementsDep, require_permission
+from app.identity.dependencies.authentication import StatementsDep, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.errors import WorkspaceNotBound
-from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut

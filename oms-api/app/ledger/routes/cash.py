@@ -15,8 +15,8 @@ from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.request_models import RequestModel
 from app.http.responses import document_responses
-from app.identity.dependencies import ReadBooksCaller, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import CashReaderDep
 from app.ledger.queries.cash import CashPosition

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.http.exports import JSON_LINES, Read, describe_lines
 from app.http.responses import document_responses
-from app.identity.dependencies import get_rate_limit_key, require_permission
+from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.queries.exports import find_ledger_heads
 from app.ledger.service.exporting import LedgerExport

@@ -14,7 +14,7 @@ from app.http.lists import Cursor, Limit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.ledger.dependencies import ExitsDep

@@ -25,7 +25,7 @@ from app.http.lists import Count, Cursor, Limit, Period, QueryTime, is_plain_int
 from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Authentication, ReadBooksCaller
+from app.identity.dependencies.authentication import Authentication, ReadBooksCaller
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol

@@ -22,7 +22,7 @@ from app.http.responses import (
     document_responses,
 )
 from app.http.write_endpoint import WriteEndpoint
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.dependencies import TradeServiceDep

@@ -16,7 +16,7 @@ from app.http.list_pages import PagesDep
 from app.http.lists import Cursor, Limit, PageQuery, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
 from app.instruments.schemas import Symbol

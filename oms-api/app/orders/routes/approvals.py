@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.http.app_state import get_request_info
 from app.http.body import json_body
 from app.http.responses import REPLAYED_HEADER, build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.dependencies import OrderServiceDep, authenticate_request

@@ -15,7 +15,7 @@ from app.http.lists import Cursor, Limit, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
 from app.http.problems import UNKNOWN_FIELD
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol

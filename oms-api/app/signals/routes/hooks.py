@@ -14,8 +14,8 @@ from app.http.dependencies import ClockDep, ReadersDep
 from app.http.json import parse_json
 from app.http.lists import parse_instant
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Authentication, AuthenticationDep, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import Authentication, AuthenticationDep, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
 from app.signals.dependencies import SignalsDep
 from app.signals.errors import NoSuchHook, refuse_field

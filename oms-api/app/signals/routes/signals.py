@@ -14,7 +14,7 @@ from app.http.idempotency import IdempotencyKey
 from app.http.list_pages import PagesDep
 from app.http.responses import build_json_response, document_responses
 from app.http.write_endpoint import WriteEndpoint
-from app.identity.dependencies import ReadBooksCaller, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import PlaceSignal

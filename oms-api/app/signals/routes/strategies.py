@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from app.http.body import json_body
 from app.http.dependencies import ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import ReadBooksCaller, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.signals.queries import strategies as queries

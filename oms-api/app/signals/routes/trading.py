@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import document_responses
-from app.identity.dependencies import ReadBooksCaller
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.ledger.dependencies import CashReaderDep, ValuerDep
 from app.ledger.routes.marked_positions import HeldPositionOut
 from app.ledger.routes.positions import list_positions
