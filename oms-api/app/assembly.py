@@ -90,7 +90,7 @@ from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
-from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.rate_limit import BucketSharing, RateLimiter, get_rate_limit_scope
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
@@ -135,7 +135,7 @@ class Components:
     sessions: LoginSessions
     throttle: Throttle
     limiter: RateLimiter
-    sharing: Sharing | None
+    sharing: BucketSharing | None
     authentication: Authentication
     trade_service: TradeService
     order_service: OrderService
@@ -254,7 +254,7 @@ class Components:
             lambda: self.writer.alive,
             self.metrics,
             self.now,
-            lambda: describe_shared_state(self.limiter, self.sharing),
+            lambda: get_rate_limit_scope(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.job_runner.report,
             self._describe_feed,

@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import TooMany
 from app.identity.service.throttle import PAIR, Throttle
-from app.rate_limit import Quotas, RateLimiter, Sharing
+from app.rate_limit import BucketSharing, Quotas, RateLimiter
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
@@ -38,7 +38,7 @@ class LimiterProcess:
 
     def __init__(self, url, per_minute, tenant=0, address=0) -> None:
         self.limiter = RateLimiter(Quotas(per_minute, tenant, address))
-        self.sharing = Sharing(url, self.limiter)
+        self.sharing = BucketSharing(url, self.limiter)
 
     def passes(self, caller="a", tenant_id=1):
         try:
@@ -319,7 +319,7 @@ def test_limits_without_redis_are_reported_as_per_process(new_database):
 @run_in_event_loop
 async def test_failed_logins_are_throttled_across_processes(redis_server):
     throttles = [Throttle(), Throttle()]
-    sharings = [Sharing(redis_server.url, *throttle.pools) for throttle in throttles]
+    sharings = [BucketSharing(redis_server.url, *throttle.pools) for throttle in throttles]
     try:
         for sharing in sharings:
             sharing.connect()

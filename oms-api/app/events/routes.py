@@ -17,7 +17,7 @@ from app.events.queries import list_events as read_events
 from app.events.rules import EVENT_ID_KIND, get_event_number
 from app.events.schemas import EventOut, format_server_sent, serialize_event
 from app.http.dependencies import ReadersDep
-from app.http.lists import Cursor, Limit, Period, QueryTime, build_link_header
+from app.http.lists import Cursor, PageLimit, Period, QueryTime, build_link_header
 from app.http.opaque_ids import OpaqueIds
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
@@ -58,7 +58,7 @@ class EventQuery(Period):
     type: Types | None = None
     since: QueryTime | None = Field(None, alias="from", description="Recorded at or after this instant")
     until: QueryTime | None = Field(None, alias="to", description="Recorded before this instant")
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Engine
 
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
-from app.group_commit.handler import Gauges, Handler
+from app.group_commit.handler import BatchHandler, BatchMetrics
 from app.group_commit.writing import BatchWriter
 
 CommandT = TypeVar("CommandT")
@@ -55,10 +55,10 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
     def __init__(
         self,
         engine: Engine,
-        handler: Handler[CommandT, OutcomeT],
+        handler: BatchHandler[CommandT, OutcomeT],
         queue_limit: int,
         batch_limit: int,
-        gauges: Gauges | None = None,
+        gauges: BatchMetrics | None = None,
         lock_group: Callable[[CommandT], Hashable] = lambda _: None,
     ) -> None:
         self._writing = BatchWriter(engine, handler, lock_group)

@@ -12,7 +12,7 @@ from app.http.body import json_body
 from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.fields import SearchText
 from app.http.list_pages import PagesDep
-from app.http.lists import Cursor, Limit
+from app.http.lists import Cursor, PageLimit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
@@ -46,7 +46,7 @@ class InstrumentQuery(RequestModel):
     q: SearchText | None = Field(
         None, description="Part of the symbol, of an alias or of the name, in any letter case"
     )
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 

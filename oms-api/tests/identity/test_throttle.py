@@ -195,7 +195,7 @@ def test_returned_attempts_are_shared_without_user_names(clock):
     [(bucket, number)] = buckets.drain()
     assert number == 1 - PAIR.attempts
     assert "alice" not in str(bucket.key)
-    assert not buckets.has_touched
+    assert not buckets.has_changes
     buckets.update_level(bucket, PAIR.attempts)
     assert [buckets.take(ALICE) for _ in range(PAIR.attempts)] == [0] * PAIR.attempts
     assert buckets.take(ALICE) > 0

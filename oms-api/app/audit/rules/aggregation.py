@@ -18,7 +18,7 @@ OTHERS = "(others)"
 _MINUTE = 60
 
 
-class Key(NamedTuple):
+class ActionKey(NamedTuple):
     """The common fields of equal actions."""
 
     tenant_id: int
@@ -59,7 +59,7 @@ class Aggregator:
 
     def __init__(self, max_groups: int = MAX_GROUPS) -> None:
         self._max_groups = max_groups
-        self._groups: dict[Key, _EntryGroup] = {}
+        self._groups: dict[ActionKey, _EntryGroup] = {}
         self._distinct: Counter[tuple[int, str, int]] = Counter()
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class Aggregator:
         group.waiting = _combine(group.waiting, CountedEntry(entry, 1))
         return True
 
-    def take(self, now: datetime, *, everything: bool = False) -> dict[Key, CountedEntry]:
+    def take(self, now: datetime, *, everything: bool = False) -> dict[ActionKey, CountedEntry]:
         """Return the actions that are due. `confirm` or `restore` must follow for each key."""
         minute = _get_minute(now)
         for key in [key for key, group in self._groups.items() if key.minute != minute and group.is_done]:
@@ -91,12 +91,12 @@ class Aggregator:
             if group.waiting and (everything or not group.is_reported or key.minute != minute)
         }
 
-    def confirm(self, key: Key) -> None:
+    def confirm(self, key: ActionKey) -> None:
         """Drop the actions taken under this key: they were written or given up."""
         self._groups[key].leaving = None
         self._groups[key].is_reported = True
 
-    def restore(self, key: Key) -> None:
+    def restore(self, key: ActionKey) -> None:
         """Keep the actions taken under this key, which are due again since they were not written."""
         group = self._groups[key]
         group.waiting = _combine(group.leaving, group.waiting)
@@ -107,14 +107,14 @@ class Aggregator:
         parts = (part for group in self._groups.values() for part in (group.waiting, group.leaving))
         return sum(part.count for part in parts if part)
 
-    def _build_key(self, entry: AuditEntry) -> Key:
+    def _build_key(self, entry: AuditEntry) -> ActionKey:
         kind = (entry.tenant_id, entry.action, _get_minute(entry.at))
-        key = Key(*kind, entry.actor, entry.target)
+        key = ActionKey(*kind, entry.actor, entry.target)
         if key in self._groups or self._distinct[kind] < MAX_DISTINCT:
             return key
-        return Key(*kind, OTHERS, OTHERS)
+        return ActionKey(*kind, OTHERS, OTHERS)
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: ActionKey) -> None:
         del self._groups[key]
         kind = key[:3]
         self._distinct[kind] -= 1

@@ -13,7 +13,7 @@ MAX_LINE_BYTES = 1_000_000  # in bytes
 _WHOLE = ("tenant_id", "portfolio_id", "sequence")
 
 
-class Form(NamedTuple):
+class ExportFormat(NamedTuple):
     """The format of the lines of one kind of export.
 
     `refuse` returns why a line's values are invalid, or None. `hash_of` returns the hash that the values must
@@ -58,7 +58,7 @@ def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     return compute_hash(values[:-1], predecessor)
 
 
-TRAIL = Form("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
+TRAIL = ExportFormat("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
 
 
 def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
@@ -73,9 +73,9 @@ class ExportVerifier:
     `unproven` counts the lines that no head covers: newer ones, and those of chains without a head.
     """
 
-    forms: Sequence[Form]
+    formats: Sequence[ExportFormat]
     heads: Heads = field(default_factory=dict)
-    form: Form | None = None
+    form: ExportFormat | None = None
     lines: int = 0
     chains: int = 0
     chain: ExportChain | None = None
@@ -103,11 +103,11 @@ class ExportVerifier:
             return ExportFinding(self.lines + 1, str(bad))
         return None
 
-    def _parse(self, line: bytes) -> tuple[Form, dict[str, Any]]:
+    def _parse(self, line: bytes) -> tuple[ExportFormat, dict[str, Any]]:
         if not line.endswith(b"\n"):
             raise _BadLine("the last line is incomplete: the file was cut, or it is not an export")
         row = _parse_object(line)
-        form = self.form or next((form for form in self.forms if form.columns == tuple(row)), None)
+        form = self.form or next((form for form in self.formats if form.columns == tuple(row)), None)
         if (
             form is None
             or form.columns != tuple(row)
@@ -135,7 +135,7 @@ class ExportVerifier:
         self.chain, self.head = chain, START
         self.chains += 1
 
-    def _link(self, form: Form, row: tuple[Any, ...]) -> None:
+    def _link(self, form: ExportFormat, row: tuple[Any, ...]) -> None:
         refusal = form.refuse(row)
         if refusal:
             raise _BadLine(refusal)

@@ -11,8 +11,8 @@ from app.audit.rules.export_verification import (
     MAX_LINE_BYTES,
     ExportChain,
     ExportFinding,
+    ExportFormat,
     ExportVerifier,
-    Form,
     Heads,
 )
 
@@ -28,9 +28,9 @@ class ExportResult(NamedTuple):
     finding: ExportFinding | None
 
 
-def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> ExportResult:
+def verify_export(export: BinaryIO, formats: Sequence[ExportFormat], heads: Heads) -> ExportResult:
     """Read the export up to the first invalid line, in bounded memory."""
-    proof = ExportVerifier(forms, heads)
+    proof = ExportVerifier(formats, heads)
     for line in _read_lines(export):
         finding = proof.take(line)
         if finding:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.audit.rules.aggregation import MAX_GROUPS, Aggregator, CountedEntry, Key
+from app.audit.rules.aggregation import MAX_GROUPS, ActionKey, Aggregator, CountedEntry
 from app.audit.rules.entries import AuditEntry
 from app.audit.service.recording import append_actions
 from app.clock import Now
@@ -20,7 +20,7 @@ CLOSE_SECONDS = 15.0
 _LATER = (OperationalError, InterfaceError, PoolTimeout)
 _LOG = logging.getLogger(__name__)
 
-Batch = list[tuple[Key, CountedEntry]]
+Batch = list[tuple[ActionKey, CountedEntry]]
 
 
 class AuditTrail:
@@ -112,5 +112,5 @@ class AuditTrail:
                     self._gathering.restore(key)
 
 
-def _get_tenant(noted: tuple[Key, CountedEntry]) -> int:
+def _get_tenant(noted: tuple[ActionKey, CountedEntry]) -> int:
     return noted[0].tenant_id

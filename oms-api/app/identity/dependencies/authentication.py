@@ -16,7 +16,7 @@ from app.http.app_state import Component, get_request_info
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.rules.workspace_statements import StatementReader
-from app.identity.service.authenticator import Authenticator, People, RequestClient
+from app.identity.service.authenticator import ActingPeople, Authenticator, RequestClient
 from app.identity.service.caller_entries import build_caller_entry
 from app.identity.service.logins import LoginService
 from app.identity.service.sessions import LoginSessions
@@ -43,7 +43,7 @@ class Authentication:
     """Authenticates callers, limits their rate and checks their permissions."""
 
     authenticator: Authenticator
-    people: People
+    people: ActingPeople
     sessions: LoginSessions
     limiter: RateLimiter
     trail: AuditTrail

@@ -46,7 +46,7 @@ class FoundUser(NamedTuple):
         return self.email or self.person or self.name
 
 
-class Me(NamedTuple):
+class CallerNames(NamedTuple):
     """The names of a caller's tenant and of the person, if there is one."""
 
     tenant_slug: str
@@ -229,11 +229,11 @@ def has_logged_in_from(connection: Connection, slug: str, email: str, address_ha
     return connection.execute(statement).first() is not None
 
 
-def find_me(connection: Connection, tenant_id: int, user_id: int | None) -> Me:
+def load_caller_names(connection: Connection, tenant_id: int, user_id: int | None) -> CallerNames:
     """Return the names of the tenant and, if one is given, of its user."""
     condition = and_(User.tenant_id == Tenant.id, User.id == user_id)
     statement = select(Tenant.slug, Tenant.name, User.name, User.email).join(User, condition, isouter=True)
-    return Me(*connection.execute(statement.where(Tenant.id == tenant_id)).one())
+    return CallerNames(*connection.execute(statement.where(Tenant.id == tenant_id)).one())
 
 
 def list_sessions(

@@ -135,7 +135,7 @@ class RequestClient(NamedTuple):
     request_id: str
 
 
-class People:
+class ActingPeople:
     """Finds the person that a key acts for. `meet` finds a user of the tenant and creates it on first use."""
 
     def __init__(self, meet: Callable[[Caller, SlackPerson, RequestClient], Awaitable[Person]]) -> None:

@@ -14,7 +14,7 @@ from app.identity.errors import TenantSuspended
 from app.identity.queries import sessions as queries
 from app.identity.queries.sessions import FoundLogin, UserKey
 from app.identity.rules.access import Caller
-from app.identity.rules.clients import Client, Credentials, hash_address
+from app.identity.rules.clients import Client, LoginCredentials, hash_address
 from app.identity.rules.tokens import Tokens
 from app.identity.service.passwords import PasswordCheck, Passwords, require_good
 from app.identity.service.sessions import LoginSessions, build_session_entry, get_session_id
@@ -47,7 +47,7 @@ class LoginService:
         self._sessions, self._passwords, self._throttle, self._trail = sessions, passwords, throttle, trail
         self._readers, self._transactions, self._now = readers, transactions, now
 
-    async def log_in(self, credentials: Credentials, client: Client) -> Tokens:
+    async def log_in(self, credentials: LoginCredentials, client: Client) -> Tokens:
         """Check the credentials and return the tokens of a new session.
 
         Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many logins run at once.
@@ -63,7 +63,7 @@ class LoginService:
         self._throttle.record_success(attempt)
         return tokens
 
-    async def _attempt_log_in(self, credentials: Credentials, client: Client) -> Tokens:
+    async def _attempt_log_in(self, credentials: LoginCredentials, client: Client) -> Tokens:
         login = await self._readers.run(
             lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
@@ -81,7 +81,7 @@ class LoginService:
         """
         session_id = get_session_id(caller)
         me = await self._sessions.describe_caller(caller)
-        credentials = Credentials(me.tenant_slug, me.email or "", current)
+        credentials = LoginCredentials(me.tenant_slug, me.email or "", current)
         require_good(password, [name for name in (me.email, me.name) if name])
         attempt = self._throttle.begin(credentials.account, client.address)
         login = await self._readers.run(
@@ -107,7 +107,7 @@ class LoginService:
 
         await self._transactions.run(write)
 
-    async def _is_known(self, credentials: Credentials, attempt: Attempt) -> bool:
+    async def _is_known(self, credentials: LoginCredentials, attempt: Attempt) -> bool:
         here = hash_address(attempt.address)
         return await self._readers.run(
             lambda connection: queries.has_logged_in_from(
@@ -142,7 +142,7 @@ class LoginService:
         record_entries(connection, [entry])
         return session_id
 
-    def _note_failure(self, credentials: Credentials, login: FoundLogin | None, client: Client) -> None:
+    def _note_failure(self, credentials: LoginCredentials, login: FoundLogin | None, client: Client) -> None:
         _LOG.info("login refused", extra={"tenant": credentials.tenant, "address": client.address})
         if login is None:
             return  # no tenant, so there is no audit trail to write to

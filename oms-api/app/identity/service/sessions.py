@@ -15,7 +15,7 @@ from app.database.transactions import Transactions
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
-from app.identity.queries.sessions import FoundSession, FoundUser, Me, OpenSession, UserKey
+from app.identity.queries.sessions import CallerNames, FoundSession, FoundUser, OpenSession, UserKey
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller
 from app.identity.rules.clients import Client
 from app.identity.rules.tokens import (
@@ -169,10 +169,10 @@ class LoginSessions:
             caller.tenant_id,
         )
 
-    async def describe_caller(self, caller: Caller) -> Me:
+    async def describe_caller(self, caller: Caller) -> CallerNames:
         """Return the names of the caller's tenant and of the person, if there is one."""
         tenant_id, user_id = caller.tenant_id, caller.user_id
-        return await self._readers.read(tenant_id, queries.find_me, user_id)
+        return await self._readers.read(tenant_id, queries.load_caller_names, user_id)
 
     def _parse_access(self, token: str) -> AccessClaims:
         now = self._now()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from app.addresses import find_network
 from app.clock import monotonic_seconds
 from app.errors import TooMany
-from app.rate_limit import Bucket, Limit, Taken
+from app.rate_limit import Bucket, BucketLimit, TakenTokens
 from app.rate_limit.buckets import WINDOW_SECONDS
 
 MAX_BUCKETS = 20_000
@@ -51,7 +51,7 @@ class Buckets:
         self._allowance, self._clock, self._most = allowance, clock, most
         self._full_at: dict[str, float] = {}  # least recently used first
         per_minute = round(WINDOW_SECONDS / allowance.seconds_each)
-        self._limit = Limit(kind, "", per_minute, at_once=allowance.attempts)
+        self._limit = BucketLimit(kind, "", per_minute, at_once=allowance.attempts)
         # The tokens that were taken and not yet shared with other processes.
         self._changed_buckets: dict[str, float] | None = None
 
@@ -79,15 +79,17 @@ class Buckets:
         self._changed_buckets = {}
 
     @property
-    def has_touched(self) -> bool:
+    def has_changes(self) -> bool:
         """Return whether `drain` would return anything."""
         return bool(self._changed_buckets)
 
-    def drain(self) -> list[Taken]:
+    def drain(self) -> list[TakenTokens]:
         """Return the tokens taken since the last call, less the returned tokens. Names are hashed."""
         touched, self._changed_buckets = self._changed_buckets or {}, {}
         now = self._clock()
-        return [Taken(_NamedBucket(self._limit, name, now), round(count)) for name, count in touched.items()]
+        return [
+            TakenTokens(_NamedBucket(self._limit, name, now), round(count)) for name, count in touched.items()
+        ]
 
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share, less the tokens that were taken here since."""
@@ -111,7 +113,7 @@ class _NamedBucket(Bucket):
 
     __slots__ = ("name",)
 
-    def __init__(self, limit: Limit, name: str, at: float) -> None:
+    def __init__(self, limit: BucketLimit, name: str, at: float) -> None:
         super().__init__(limit, hashlib.sha256(name.encode()).hexdigest()[:32], at)
         self.name = name
 

@@ -10,7 +10,7 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.fields import SearchText, to_lower_case, to_upper_case
 from app.http.list_pages import PagesDep
-from app.http.lists import Cursor, Limit
+from app.http.lists import Cursor, PageLimit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
@@ -53,7 +53,7 @@ class PositionsQuery(RequestModel):
     include_closed: bool = Field(
         False, description="`true`: include closed positions, which keep their realized P&L"
     )
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
     def filter(self, caller: Caller) -> PositionFilter:

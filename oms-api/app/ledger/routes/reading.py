@@ -21,7 +21,7 @@ from app.errors import FieldError, Invalid
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
-from app.http.lists import Count, Cursor, Limit, Period, QueryTime, is_plain_integer, parse_instant
+from app.http.lists import Count, Cursor, PageLimit, Period, QueryTime, is_plain_integer, parse_instant
 from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
@@ -61,7 +61,7 @@ _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "po
 class TradeQuery(Period):
     """Filters of the list of trades, and its page."""
 
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     skip: Annotated[
         Count,
         Field(
@@ -110,7 +110,7 @@ class PortfolioQuery(RequestModel):
 
     q: SearchText | None = Field(None, description="Part of the name, in any letter case")
     detail: bool = False
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 

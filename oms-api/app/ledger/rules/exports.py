@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.audit.rules.export_verification import Form
+from app.audit.rules.export_verification import ExportFormat
 from app.ledger.rules.chain import (
     COLUMNS,
     HASH_VERSION,
@@ -38,8 +38,8 @@ def _add_later_columns(values: Sequence[Any]) -> list[Any]:
     return [*earlier_values, *(None for _ in LATER[_EARLIER]), hash_version, hash_]
 
 
-LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, hash_covered_values)
-EARLIER_LEDGER = Form(
+LEDGER = ExportFormat("rows of the ledger", COLUMNS, refuse_trade, hash_covered_values)
+EARLIER_LEDGER = ExportFormat(
     "rows of the ledger",
     tuple(name for name in COLUMNS if name not in LATER[_EARLIER]),
     lambda values: refuse_trade(_add_later_columns(values)),

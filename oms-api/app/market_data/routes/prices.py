@@ -13,7 +13,7 @@ from app.http.app_state import get_request_info
 from app.http.body import json_body
 from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.list_pages import PagesDep
-from app.http.lists import Cursor, Limit, PageQuery, Period, QueryTime
+from app.http.lists import Cursor, PageLimit, PageQuery, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
@@ -51,7 +51,7 @@ class BarQuery(Period):
         None, alias="from", description="Bars that begin at or after this instant"
     )
     until: QueryTime | None = Field(None, alias="to", description="Bars that begin before this instant")
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from app.column_values import format_canonical
-from app.database import build_insert, find_matching_rows
-from app.database.bulk import BulkWrite, Row
+from app.database import build_insert, load_matching_rows
+from app.database.bulk import BulkRow, BulkWrite
 from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDERS
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import ExecutionRow
@@ -17,13 +17,13 @@ from app.risk.rules.latches import LatchScope, LatchSubject
 from app.timestamps import Timestamp
 
 
-def find_executed_orders(connection: Connection, keys: Sequence[Row]) -> dict[tuple[Any, ...], str]:
+def find_executed_orders(connection: Connection, keys: Sequence[BulkRow]) -> dict[tuple[Any, ...], str]:
     """Return the ids of the orders under which executions are recorded, by the execution's key.
 
     The keys are (tenant id, broker, execution id).
     """
     names = ("tenant_id", "broker", "execution_id")
-    matching_rows = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
+    matching_rows = load_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
     return {
         (tenant_id, broker, execution_id): order_id
         for tenant_id, broker, execution_id, order_id in matching_rows
@@ -39,7 +39,7 @@ def list_executions_of_orders(
 
 def list_executions(connection: Connection, keys: Sequence[OrderKey]) -> list[ExecutionRow]:
     """Return the executions of the orders."""
-    matching_rows = find_matching_rows(
+    matching_rows = load_matching_rows(
         connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys
     )
     return [ExecutionRow._make(map(format_canonical, row)) for row in matching_rows]

@@ -11,7 +11,7 @@ from app.costs.rules.booking import serialize_charges
 from app.http.dependencies import ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
-from app.http.lists import Cursor, Limit, Period, QueryTime
+from app.http.lists import Cursor, PageLimit, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
 from app.http.problems import UNKNOWN_FIELD
 from app.http.responses import build_json_response, document_responses
@@ -69,7 +69,7 @@ class OrderQuery(Period):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
     status: WantedStatus | None = Field(
         None,
