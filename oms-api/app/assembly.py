@@ -251,7 +251,7 @@ class Components:
             self.readers,
             is_current,
             describe_row_security,
-            lambda: self.writer.alive,
+            lambda: self.writer.is_alive,
             self.metrics,
             self.now,
             lambda: get_rate_limit_scope(self.limiter, self.sharing),
@@ -336,7 +336,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         signals=SignalHandler(planner, metrics.signals, now),
     )
     writer = _build_writer(settings, engine, services)
-    metrics.watch_queue(lambda: writer.depth)
+    metrics.watch_queue(lambda: writer.queue_depth)
     trail = AuditTrail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), ChangeWriter(engine)

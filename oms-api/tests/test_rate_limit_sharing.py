@@ -324,17 +324,17 @@ async def test_failed_logins_are_throttled_across_processes(redis_server):
         for sharing in sharings:
             sharing.connect()
         for _ in range(PAIR.attempts):
-            throttles[0].begin("alpha\0alice", ADDRESS)
-        attempt = throttles[1].begin("alpha\0alice", ADDRESS)  # this process has not synchronized yet
+            throttles[0].start_attempt("alpha\0alice", ADDRESS)
+        attempt = throttles[1].start_attempt("alpha\0alice", ADDRESS)  # this process has not synchronized yet
         for sharing in sharings:
             await sharing.exchange()
         with pytest.raises(TooMany) as caught:
-            throttles[1].begin("alpha\0alice", ADDRESS)
+            throttles[1].start_attempt("alpha\0alice", ADDRESS)
         assert 60 < (caught.value.retry_after_seconds or 0) <= 120  # one attempt a minute, and one is in debt
-        throttles[1].begin("alpha\0bob", ADDRESS)
+        throttles[1].start_attempt("alpha\0bob", ADDRESS)
         throttles[1].record_success(attempt)
         await sharings[1].exchange()
-        throttles[1].begin("alpha\0alice", ADDRESS)
+        throttles[1].start_attempt("alpha\0alice", ADDRESS)
         with redis_server.client() as client:
             assert not [key for key in client.scan_iter() if "alice" in str(key)]
     finally:

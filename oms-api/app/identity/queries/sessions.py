@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from app.database import RecordTable
 from app.identity.models import Login, Session, Tenant, User
-from app.identity.queries.people import find_granted_portfolios
+from app.identity.queries.people import load_granted_portfolios
 from app.identity.rules.access import Role
 from app.identity.rules.tokens import SessionState
 
@@ -41,7 +41,7 @@ class FoundUser(NamedTuple):
     portfolios: frozenset[str] | None
 
     @property
-    def called(self) -> str:
+    def audit_name(self) -> str:
         """The name of the person in the audit trail."""
         return self.email or self.person or self.name
 
@@ -133,7 +133,7 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    portfolios = find_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
+    portfolios = load_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
     active = (row.status == ACTIVE and row.slack_status == ACTIVE, row.tenant_status == ACTIVE)
     return FoundUser(row.name, row.email, row.person, Role(row.role), *active, portfolios)
 

@@ -16,7 +16,7 @@ from app.identity.queries.sessions import FoundLogin, UserKey
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Client, LoginCredentials, hash_address
 from app.identity.rules.tokens import Tokens
-from app.identity.service.passwords import PasswordCheck, Passwords, require_good
+from app.identity.service.passwords import PasswordCheck, Passwords, require_strong_password
 from app.identity.service.sessions import LoginSessions, build_session_entry, get_session_id
 from app.identity.service.throttle import Attempt, Throttle
 
@@ -52,13 +52,13 @@ class LoginService:
 
         Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many logins run at once.
         """
-        attempt = self._throttle.begin(credentials.account, client.address)
+        attempt = self._throttle.start_attempt(credentials.account, client.address)
         try:
             if attempt.unknown_address_wait and not await self._is_known(credentials, attempt):
                 raise self._throttle.refuse_unknown_address(attempt)
             tokens = await self._attempt_log_in(credentials, client)
         except Unavailable:
-            self._throttle.undo(attempt)
+            self._throttle.cancel_attempt(attempt)
             raise
         self._throttle.record_success(attempt)
         return tokens
@@ -67,8 +67,14 @@ class LoginService:
         login = await self._readers.run(
             lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
-        verdict = await self._passwords.verify(login.password_hash if login else None, credentials.password)
-        tokens = await self._open_session(login, verdict, client) if login and verdict.matches else None
+        password_check = await self._passwords.verify(
+            login.password_hash if login else None, credentials.password
+        )
+        tokens = (
+            await self._open_session(login, password_check, client)
+            if login and password_check.is_correct
+            else None
+        )
         if tokens is None:
             self._note_failure(credentials, login, client)
             raise WrongLogin
@@ -80,15 +86,15 @@ class LoginService:
         Raises NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
         """
         session_id = get_session_id(caller)
-        me = await self._sessions.describe_caller(caller)
-        credentials = LoginCredentials(me.tenant_slug, me.email or "", current)
-        require_good(password, [name for name in (me.email, me.name) if name])
-        attempt = self._throttle.begin(credentials.account, client.address)
+        caller_names = await self._sessions.describe_caller(caller)
+        credentials = LoginCredentials(caller_names.tenant_slug, caller_names.email or "", current)
+        require_strong_password(password, [name for name in (caller_names.email, caller_names.name) if name])
+        attempt = self._throttle.start_attempt(credentials.account, client.address)
         login = await self._readers.run(
             lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
         stored = login.password_hash if login else None
-        if not (await self._passwords.verify(stored, current)).matches or stored is None:
+        if not (await self._passwords.verify(stored, current)).is_correct or stored is None:
             self._note_failure(credentials, login, client)
             raise WrongPassword
         self._throttle.record_success(attempt)
@@ -115,16 +121,18 @@ class LoginService:
             )
         )
 
-    async def _open_session(self, login: FoundLogin, verdict: PasswordCheck, client: Client) -> Tokens | None:
+    async def _open_session(
+        self, login: FoundLogin, password_check: PasswordCheck, client: Client
+    ) -> Tokens | None:
         now = self._now()
         owner = UserKey(login.tenant_id, login.user_id or 0)  # a matching password implies a user
         session_id = await self._transactions.run(
-            lambda connection: self._write(connection, owner, login, verdict, client, now)
+            lambda connection: self._write(connection, owner, login, password_check, client, now)
         )
         return self._sessions.build_tokens(owner, session_id, 0, now) if session_id else None
 
     def _write(
-        self, connection: Connection, owner: UserKey, login: FoundLogin, verdict: PasswordCheck,
+        self, connection: Connection, owner: UserKey, login: FoundLogin, password_check: PasswordCheck,
         client: Client, now: datetime,
     ) -> str | None:  # fmt: skip
         set_tenant_scope(connection, [login.tenant_id])
@@ -135,10 +143,14 @@ class LoginService:
             return None  # the password was reset during the check, and the sessions have ended
         if not user.tenant_is_active:
             raise TenantSuspended
-        if verdict.rehashed:
-            queries.replace_password_hash(connection, *owner, verdict.rehashed, now, login.password_hash)
+        if password_check.new_hash:
+            queries.replace_password_hash(
+                connection, *owner, password_check.new_hash, now, login.password_hash
+            )
         session_id = self._sessions.open(connection, owner, client, now)
-        entry = build_session_entry(login.tenant_id, user.called, "login.succeeded", session_id, client, now)
+        entry = build_session_entry(
+            login.tenant_id, user.audit_name, "login.succeeded", session_id, client, now
+        )
         record_entries(connection, [entry])
         return session_id
 

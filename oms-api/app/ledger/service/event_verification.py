@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.events.queries import find_unverified_events
+from app.events.queries import iterate_unverified_events
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
 from app.ledger.rules.balance import Balance, compute_bucket
@@ -95,7 +95,7 @@ def verify_events(connection: Connection, verdict: Verdict, balance: Balance) ->
     if odd:
         _find_odd_events(connection, verdict, odd)
     _verify_positions(connection, verdict, names)
-    for row_id, kind in find_unverified_events(connection):
+    for row_id, kind in iterate_unverified_events(connection):
         verdict.add_findings(
             f"event {row_id}", [Finding(Check.EVENT, "following", kind, "a type that shares rows")]
         )
