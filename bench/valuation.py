@@ -28,7 +28,7 @@ from app.database import (
     snapshot,
     unit_of_work,
 )
-from app.database.bulk import Row
+from app.database.bulk import BulkRow
 from app.ledger.models import PositionRow
 from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.queries.valuation import list_open_positions
@@ -136,7 +136,7 @@ def _fill_positions(engine: Engine) -> None:
         execute_writes(connection, *build_quote_writes([(1, quote) for quote in quotes], {}))
 
 
-def _create_positions() -> Iterator[Row]:
+def _create_positions() -> Iterator[BulkRow]:
     for portfolio in range(1, PORTFOLIOS + 1):
         for number in range(SYMBOLS):
             quantity = Decimal(number - SYMBOLS // 2 or 1)
@@ -182,7 +182,7 @@ def _open_portfolios(engine: Engine, names: dict[int, str], at: datetime) -> Non
         insert_portfolios(connection, [build_portfolio_row(portfolio, at) for portfolio in portfolios])
 
 
-def _split_rows(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def _split_rows(rows: Iterator[BulkRow]) -> Iterator[list[BulkRow]]:
     samples = list(rows)
     for start in range(0, len(samples), _CHUNK):
         yield samples[start : start + _CHUNK]

@@ -19,7 +19,7 @@ from app.brokers.rules.values import Rejected
 from app.calendars.service import Calendars
 from app.config import Settings
 from app.database import Readers, set_tenant_scope, unit_of_work
-from app.identity.queries.tenants import find_opening_cash
+from app.identity.queries.tenants import load_opening_cash
 from app.identity.rules.access import FIRST_TENANT
 from app.ids import generate_row_id
 from app.instruments import queries as instruments
@@ -105,7 +105,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
 def _open_portfolio(connection: Connection, now: datetime) -> None:
     """Create the portfolio of the orders unless it exists."""
     set_tenant_scope(connection, [FIRST_TENANT])
-    cash = find_opening_cash(connection, [FIRST_TENANT])[FIRST_TENANT]
+    cash = load_opening_cash(connection, [FIRST_TENANT])[FIRST_TENANT]
     naming = (FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
     portfolio = build_portfolio(generate_row_id(), *naming, opening_cash=cash)
     insert_portfolios(connection, [build_portfolio_row(portfolio, now)])

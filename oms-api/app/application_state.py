@@ -20,8 +20,8 @@ from app.health.dependencies import HEALTH_COMPONENTS
 from app.http.dependencies import CHANGES, CURSORS, EXPORTS, NOW, READERS
 from app.http.exports import Exports
 from app.http.pages import Cursors
-from app.identity.dependencies import AUTHENTICATION, LOGIN_SERVICE, SESSIONS, STATEMENTS
-from app.identity.routes.change_requests import CHANGE_EXECUTOR
+from app.identity.dependencies.authentication import AUTHENTICATION, LOGIN_SERVICE, SESSIONS, STATEMENTS
+from app.identity.dependencies.change_requests import CHANGE_EXECUTOR
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.change_executor import ChangeExecutor
 from app.identity.service.logins import LoginService

@@ -46,7 +46,7 @@ from app.health.rules import (
 )
 from app.health.service import PortfolioGauges, list_portfolio_values
 from app.http.opaque_ids import OpaqueIds
-from app.identity.dependencies import Authentication
+from app.identity.dependencies.authentication import Authentication
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import LoginSessions
 from app.identity.service.throttle import Throttle
@@ -89,7 +89,7 @@ from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import load_baselines
-from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.rate_limit import BucketSharing, RateLimiter, get_rate_limit_scope
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
@@ -134,7 +134,7 @@ class Components:
     sessions: LoginSessions
     throttle: Throttle
     limiter: RateLimiter
-    sharing: Sharing | None
+    sharing: BucketSharing | None
     authentication: Authentication
     trade_service: TradeService
     order_service: OrderService
@@ -250,10 +250,10 @@ class Components:
             self.readers,
             is_current,
             describe_row_security,
-            lambda: self.writer.alive,
+            lambda: self.writer.is_alive,
             self.metrics,
             self.now,
-            lambda: describe_shared_state(self.limiter, self.sharing),
+            lambda: get_rate_limit_scope(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.job_runner.report,
             self._describe_feed,
@@ -335,7 +335,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         signals=SignalHandler(planner, metrics.signals, now),
     )
     writer = _build_writer(settings, engine, services)
-    metrics.watch_queue(lambda: writer.depth)
+    metrics.watch_queue(lambda: writer.queue_depth)
     trail = AuditTrail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), ChangeWriter(engine)

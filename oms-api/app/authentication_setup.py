@@ -12,16 +12,21 @@ from app.clock import Now, monotonic_seconds
 from app.config import Settings
 from app.database import Readers, unit_of_work
 from app.database.transactions import Transactions
-from app.identity.dependencies import Authentication
+from app.identity.dependencies.authentication import Authentication
 from app.identity.queries import credentials
 from app.identity.rules.access import Caller, Person
 from app.identity.rules.keys import StoredKey
 from app.identity.rules.people import SlackPerson
 from app.identity.rules.tokens import build_key_ring
-from app.identity.service.authenticator import Authenticator, People, RequestClient, list_environment_keys
+from app.identity.service.authenticator import (
+    ActingPeople,
+    Authenticator,
+    RequestClient,
+    list_environment_keys,
+)
 from app.identity.service.people import create_slack_user, find_known_person
 from app.identity.service.sessions import LoginSessions, TokenLifetimes
-from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
+from app.rate_limit import BucketLimit, BucketPool, BucketSharing, Quotas, RateLimiter
 
 NEWCOMERS_PER_MINUTE = 60  # per tenant: limits the users that a stolen bot key can create
 _LOG = logging.getLogger(__name__)
@@ -40,7 +45,7 @@ def make_sessions(
     return LoginSessions(ring, terms, readers, transactions, now)
 
 
-def make_limiter(settings: Settings, *pools: Pool) -> tuple[RateLimiter, Sharing | None]:
+def make_limiter(settings: Settings, *pools: BucketPool) -> tuple[RateLimiter, BucketSharing | None]:
     """Return the rate limits of a process, and their exchange with other processes if REDIS_URL is set.
 
     `pools` are further pools of buckets to exchange.
@@ -51,7 +56,7 @@ def make_limiter(settings: Settings, *pools: Pool) -> tuple[RateLimiter, Sharing
         settings.rate_limit_address_per_minute,
     )
     limiter = RateLimiter(quotas)
-    return limiter, Sharing(settings.redis_url, limiter, *pools) if settings.redis_url else None
+    return limiter, BucketSharing(settings.redis_url, limiter, *pools) if settings.redis_url else None
 
 
 def create_authentication(
@@ -90,8 +95,8 @@ def _create_authenticator(settings: Settings, engine: Engine, readers: Readers, 
     return Authenticator(keys, find, note_use, now)
 
 
-def _create_people(readers: Readers, transactions: Transactions, now: Now) -> People:
-    new_user_limit = Limit(
+def _create_people(readers: Readers, transactions: Transactions, now: Now) -> ActingPeople:
+    new_user_limit = BucketLimit(
         "newcomers", "Too many new users of this tenant; try again in a minute.", NEWCOMERS_PER_MINUTE
     )
 
@@ -108,4 +113,4 @@ def _create_people(readers: Readers, transactions: Transactions, now: Now) -> Pe
             lambda connection: create_slack_user(connection, caller, slack_person, client, now())
         )
 
-    return People(find_or_create_person)
+    return ActingPeople(find_or_create_person)

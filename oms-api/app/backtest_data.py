@@ -12,7 +12,7 @@ from app.backtests.service.bar_files import BarFiles, Selection
 from app.ledger.rules.corporate_actions import CorporateActionTerms
 
 STORED = "bars"  # the value of --data for the service's own bars
-Report = Callable[[int], None]  # takes how much of `size` was read
+ReportProgress = Callable[[int], None]  # takes how much of `size` was read
 
 
 class OpenBars(NamedTuple):
@@ -25,7 +25,7 @@ class OpenBars(NamedTuple):
     symbols: Sequence[str]
     size: int
     unit: str
-    read_blocks: Callable[[Report], Iterator[BarBlock]]
+    read_blocks: Callable[[ReportProgress], Iterator[BarBlock]]
     get_data_hash: Callable[[], str]
     actions: tuple[CorporateActionTerms, ...] = ()
     rate_symbols: Sequence[str] = ()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.assembly import create_market
-from app.backtest_data import STORED, OpenBars, Report, list_names
+from app.backtest_data import STORED, OpenBars, ReportProgress, list_names
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.currency_pairs import parse_pairs
@@ -71,7 +71,7 @@ def _read_stored(
     names = [*symbols, *pairs]
     bars = StoredBars(engine, market, tenant_id, names, namespace.interval, (since, until), now)
 
-    def read_blocks(report: Report) -> Iterator[BarBlock]:
+    def read_blocks(report: ReportProgress) -> Iterator[BarBlock]:
         return bars.read_blocks(lambda at: report(int((at - since).total_seconds())))
 
     size = max(int((until - since).total_seconds()), 1)

@@ -25,11 +25,11 @@ from app.http.problems import build_problem_body, build_problem_headers
 from app.ids import generate_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
-from app.request_body import Disconnected, Message, Receive, read_body, replay_body
+from app.request_body import AsgiMessage, Disconnected, Receive, read_body, replay_body
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiScope = MutableMapping[str, Any]
+Send = Callable[[AsgiMessage], Awaitable[None]]
+App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 API_PREFIX = "/api/v1"
 WILDCARD_SEGMENT = "{name}"
@@ -88,7 +88,7 @@ class Edge:
         self._common_fields = _encode_headers(headers)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one request. Pass everything but HTTP through, a WebSocket with its request."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
@@ -203,7 +203,7 @@ class Edge:
         task.add_done_callback(self._tasks.discard)
 
     async def _respond_to_request(
-        self, scope: Scope, request: RequestInfo, response_sender: "_ResponseSender", started: float,
+        self, scope: AsgiScope, request: RequestInfo, response_sender: "_ResponseSender", started: float,
         work: Awaitable[None],
     ) -> None:  # fmt: skip
         """Do the work that responds. Respond with a problem if it fails, and log the request."""
@@ -221,7 +221,7 @@ class Edge:
             request.on_denied()
         self._log_request(scope, request, response_sender.status, time.perf_counter() - started)
 
-    def _build_request(self, scope: Scope) -> RequestInfo:
+    def _build_request(self, scope: AsgiScope) -> RequestInfo:
         headers = dict(scope["headers"])
         request = RequestInfo(
             headers, b"", scope["path"], _request_id(headers), address=self._find_address(scope)
@@ -229,12 +229,12 @@ class Edge:
         request.trace_id = parse_trace_id(headers.get(b"traceparent"))
         return request
 
-    def _find_address(self, scope: Scope) -> str:
+    def _find_address(self, scope: AsgiScope) -> str:
         client = scope.get("client")
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
     async def _serve_request(
-        self, scope: Scope, receive: Receive, request: RequestInfo, response_sender: "_ResponseSender"
+        self, scope: AsgiScope, receive: Receive, request: RequestInfo, response_sender: "_ResponseSender"
     ) -> None:
         _refuse_repeats(scope, request.headers)
         request.body = await read_body(request.headers, receive, self._body_deadline)
@@ -245,7 +245,7 @@ class Edge:
         scope.setdefault("state", {})["request_info"] = request
         await self._app(scope, replay_body(request.body, receive), response_sender)
 
-    def _find_async_direct_route(self, scope: Scope, request: RequestInfo) -> AsyncDirectRoute | None:
+    def _find_async_direct_route(self, scope: AsgiScope, request: RequestInfo) -> AsyncDirectRoute | None:
         if scope["query_string"]:
             return None  # other variants of the request go to the framework
         method, path = scope["method"], request.path
@@ -258,7 +258,7 @@ class Edge:
             scope["oms_route"] = path
         return route
 
-    def _log_request(self, scope: Scope, request: RequestInfo, status: int, seconds: float) -> None:
+    def _log_request(self, scope: AsgiScope, request: RequestInfo, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = scope.get("oms_route") or _get_route_template(scope)
         self._metrics.request(method, route, status, seconds)
@@ -287,7 +287,7 @@ class _ResponseSender:
         self.status = 0
         self._is_whole = False
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             rate = self._request.rate
@@ -331,7 +331,7 @@ def _request_id(headers: Mapping[bytes, bytes]) -> str:
     return client_id.decode() if _REQUEST_ID.fullmatch(client_id) else generate_request_id()
 
 
-def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+def _refuse_repeats(scope: AsgiScope, headers: Mapping[bytes, bytes]) -> None:
     """Reject security-relevant headers and parameters that occur twice.
 
     Two parsers could read them differently.
@@ -349,7 +349,7 @@ def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
             raise Malformed("A query parameter occurs twice.")
 
 
-def _get_route_template(scope: Scope) -> str:
+def _get_route_template(scope: AsgiScope) -> str:
     route = scope.get("route")
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not isinstance(path, str):

@@ -14,7 +14,7 @@ from app import __version__
 from app.config import ConfigurationError, Settings
 from app.correlation import get_correlation
 
-Event = dict[str, Any]
+SentryEvent = dict[str, Any]
 ALLOWED_HEADERS = frozenset({"content-type", "content-length", "user-agent", "x-request-id", "traceparent"})
 _PACKAGE = "sentry_sdk"
 _KEPT = (
@@ -58,7 +58,7 @@ def configure_error_reports(settings: Settings) -> None:
     )
 
 
-def filter_event(event: Event) -> Event:
+def filter_event(event: SentryEvent) -> SentryEvent:
     """Return an event with the allowed fields of `event` only, tagged with the request or job."""
     filtered = {name: event[name] for name in _KEPT if name in event}
     tags = {name: str(value) for name, value in get_correlation().items()}
@@ -74,14 +74,14 @@ def filter_event(event: Event) -> Event:
     return filtered
 
 
-def _filter_exception(exception: Event) -> Event:
+def _filter_exception(exception: SentryEvent) -> SentryEvent:
     frames = (exception.get("stacktrace") or {}).get("frames", [])
     public_frames = [{name: frame[name] for name in _FRAME if name in frame} for frame in frames]
     exception_names = {name: exception.get(name) for name in ("type", "module")}
     return exception_names | {"stacktrace": {"frames": public_frames}}
 
 
-def _filter_request(request: Event) -> Event:
+def _filter_request(request: SentryEvent) -> SentryEvent:
     parts = urlsplit(str(request.get("url", "")))
     headers = {
         name: value

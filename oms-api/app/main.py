@@ -24,7 +24,7 @@ from app.config import ConfigurationError, Settings, load_settings
 from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
-from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
+from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, AsgiScope, Edge, Send
 from app.error_reports import configure_error_reports
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
@@ -50,7 +50,7 @@ from app.portfolio_partitions import build_forwarder
 from app.preferences import routes as preference_routes
 from app.reconciliation import routes as reconciliation_routes
 from app.reports import routes as report_routes
-from app.request_body import Message, Receive
+from app.request_body import AsgiMessage, Receive
 from app.risk import routes as risk_routes
 from app.signals.routes import hooks as signal_hook_routes
 from app.signals.routes import signals as signal_routes
@@ -94,12 +94,12 @@ class Application(FastAPI):
     edge: Edge
 
     @override
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             send = _replace_traceback(send)
         await self.edge(scope, receive, send)
 
-    async def serve_by_framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve_by_framework(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve a request by FastAPI, without the wrapping middleware."""
         await super().__call__(scope, receive, send_as_accepted(scope, send))
 
@@ -170,7 +170,7 @@ def _create_edge(app: Application, components: Components, forwarder: Forwarder 
 def _replace_traceback(send: Send) -> Send:
     """Replace the traceback of a refused start by its message."""
 
-    async def send_message(message: Message) -> None:
+    async def send_message(message: AsgiMessage) -> None:
         error = sys.exc_info()[1]
         if message["type"] == "lifespan.startup.failed" and isinstance(error, CannotStart):
             message = {**message, "message": str(error)}

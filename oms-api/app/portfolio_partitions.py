@@ -6,7 +6,7 @@ from app.config import Settings
 from app.direct_routes import RequestInfo
 from app.forwarding import Forwarder, WorkerSlots
 from app.forwarding.forwarder import PartitionKey
-from app.identity.dependencies import Authentication
+from app.identity.dependencies.authentication import Authentication
 from app.identity.rules.access import Operation
 from app.metrics import Metrics
 from app.orders.routes.order_entry import ORDERS_PATH

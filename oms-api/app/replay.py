@@ -32,7 +32,7 @@ MAX_GAP = timedelta(hours=1)  # a longer gap between prices, such as a night, is
 MAX_ATTEMPTS = 10  # of a quote that a rate limit refuses
 REFRESH_SECONDS = 0.2
 WIDTH = 30  # of the progress bar, in characters
-Publish = Callable[[Quote], None]
+PublishQuote = Callable[[Quote], None]
 Sleep = Callable[[float], None]
 
 
@@ -153,7 +153,7 @@ def check_file(path: Path) -> FileSummary:
 
 
 def publish_prices(
-    path: Path, summary: FileSummary, speed: float | None, publish: Publish, progress: ProgressBar,
+    path: Path, summary: FileSummary, speed: float | None, publish: PublishQuote, progress: ProgressBar,
     sleep: Sleep = time.sleep,
 ) -> None:  # fmt: skip
     """Publish the prices of a checked file at the speed. Raises PublishFailed."""

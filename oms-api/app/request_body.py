@@ -6,8 +6,8 @@ from typing import Any
 from app.deadline import Deadline
 from app.errors import TooLarge, TooSlow, UnsupportedMediaType
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
+AsgiMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
 
 BODY_LIMIT = 1_000_000
 
@@ -38,7 +38,7 @@ def replay_body(body: bytes, receive: Receive) -> Receive:
     """Return a receive function that yields the body once, and then the disconnect, which ends a stream."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def replay() -> Message:
+    async def replay() -> AsgiMessage:
         if messages:
             return messages.pop()
         while (message := await receive())["type"] != "http.disconnect":

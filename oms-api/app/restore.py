@@ -57,8 +57,8 @@ def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
         if restored_heads.get(name) != heads:
             yield f"The ends of the chains of the {name} differ from the manifest."
     result, trails = verify_database(engine), verify_trails(engine)
-    if not result.is_clean or trails.lie is not None:
-        yield from format_report(result, 0.0, is_trail_clean=trails.lie is None)
+    if not result.is_clean or trails.problem is not None:
+        yield from format_report(result, 0.0, is_trail_clean=trails.problem is None)
 
 
 def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: EncryptionKeys | None) -> None:

@@ -25,7 +25,7 @@ from app.logs import AccessLog
 from app.migrate import get_migration_url, migrate
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
-from app.rate_limit import Sharing
+from app.rate_limit import BucketSharing
 
 # The writer waits this long for the interpreter's lock after each database response; the default of 5 ms adds
 # up.
@@ -49,7 +49,7 @@ class ManagedComponents:
     access_log: AccessLog
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
-    sharing: Sharing | None = None
+    sharing: BucketSharing | None = None
     background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is canceled
 
 

@@ -202,25 +202,25 @@ def _format_finding(finding: Finding) -> str:
 
 def report_trails(examined: TrailResult) -> Iterator[str]:
     """Yield the lines of the report on the audit trails."""
-    state = "ok" if examined.lie is None else "FAILED"
+    state = "ok" if examined.problem is None else "FAILED"
     yield f"{state:<10} {examined.entries:>11,}  audit trail: entries are chained, as far as each trail goes"
-    if examined.lie:
-        yield f"{'':<24}first: {examined.lie}"
+    if examined.problem:
+        yield f"{'':<24}first: {examined.problem}"
 
 
 def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
     """Yield the lines of the report on an export."""
-    proof, finding = proven
+    verifier, finding = proven
     if finding:
-        yield f"The first bad line is {finding.line}: {finding.what}."
+        yield f"The first bad line is {finding.line}: {finding.problem}."
         return
-    kind = proof.form.name if proof.form else "lines"
-    chains = "1 unbroken chain" if proof.chains == 1 else f"{proof.chains:,} unbroken chains"
-    yield f"Clean: {proof.lines:,} {kind}, {chains}."
+    kind = verifier.line_format.name if verifier.line_format else "lines"
+    chains = "1 unbroken chain" if verifier.chains == 1 else f"{verifier.chains:,} unbroken chains"
+    yield f"Clean: {verifier.lines:,} {kind}, {chains}."
     if not with_heads:
         yield "Without a head (--head FILE) this does not show whether lines are missing at the end."
-    elif proof.unproven:
-        yield f"No head covers {proof.unproven:,} of the lines: they are newer, or of another portfolio."
+    elif verifier.unproven:
+        yield f"No head covers {verifier.unproven:,} of the lines: they are newer, or of another portfolio."
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -269,7 +269,7 @@ def _verify_configured() -> int:
         return CANNOT
     engine.dispose()
     sys.stdout.writelines(f"{line}\n" for line in report_trails(examined))
-    seconds, is_trail_clean = monotonic_seconds() - started, examined.lie is None
+    seconds, is_trail_clean = monotonic_seconds() - started, examined.problem is None
     lines = format_report(result, seconds, is_trail_clean=is_trail_clean)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return CLEAN if result.is_clean and is_trail_clean else LIES

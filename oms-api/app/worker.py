@@ -37,7 +37,7 @@ def open_job_runner(settings: Settings, metrics: Metrics | None = None) -> Itera
         writer = create_writer(settings, engine, market, calendars, metrics)
         runner = create_job_runner(settings, engine, market, calendars, writer, SteadyClock(), metrics)
         if metrics is not None:
-            metrics.watch_queue(lambda: writer.depth)
+            metrics.watch_queue(lambda: writer.queue_depth)
         writer.start()
         try:
             yield engine, runner

@@ -67,7 +67,7 @@ class MetricsServer:
 
 
 def _create_handler(render: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class MetricsHandler(BaseHTTPRequestHandler):
         timeout = REQUEST_SECONDS
 
         def do_GET(self) -> None:
@@ -86,4 +86,4 @@ def _create_handler(render: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]
         def log_message(self, format: str, *args: object) -> None:
             """Log nothing: Prometheus asks every few seconds."""
 
-    return Handler
+    return MetricsHandler

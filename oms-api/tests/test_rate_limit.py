@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import TooMany
-from app.rate_limit import Limit, OverLimit, Quotas, RateLimiter
+from app.rate_limit import BucketLimit, OverLimit, Quotas, RateLimiter
 from app.rate_limit import buckets as buckets_module
 
 
@@ -247,7 +247,7 @@ def test_reported_remaining_requests_pass_and_more_after_the_reset(per_minute, p
 
 
 def test_single_limit_counts_each_key_separately():
-    limit = Limit("newcomers", "Too many are new.", 2)
+    limit = BucketLimit("newcomers", "Too many are new.", 2)
     for _ in range(2):
         limit.take("one", 0.0)
     limit.take("another", 0.0)

@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import TooMany
 from app.identity.service.throttle import PAIR, Throttle
-from app.rate_limit import Quotas, RateLimiter, Sharing
+from app.rate_limit import BucketSharing, Quotas, RateLimiter
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
@@ -38,7 +38,7 @@ class LimiterProcess:
 
     def __init__(self, url, per_minute, tenant=0, address=0) -> None:
         self.limiter = RateLimiter(Quotas(per_minute, tenant, address))
-        self.sharing = Sharing(url, self.limiter)
+        self.sharing = BucketSharing(url, self.limiter)
 
     def passes(self, caller="a", tenant_id=1):
         try:
@@ -319,22 +319,22 @@ def test_limits_without_redis_are_reported_as_per_process(new_database):
 @run_in_event_loop
 async def test_failed_logins_are_throttled_across_processes(redis_server):
     throttles = [Throttle(), Throttle()]
-    sharings = [Sharing(redis_server.url, *throttle.pools) for throttle in throttles]
+    sharings = [BucketSharing(redis_server.url, *throttle.pools) for throttle in throttles]
     try:
         for sharing in sharings:
             sharing.connect()
         for _ in range(PAIR.attempts):
-            throttles[0].begin("alpha\0alice", ADDRESS)
-        attempt = throttles[1].begin("alpha\0alice", ADDRESS)  # this process has not synchronized yet
+            throttles[0].start_attempt("alpha\0alice", ADDRESS)
+        attempt = throttles[1].start_attempt("alpha\0alice", ADDRESS)  # this process has not synchronized yet
         for sharing in sharings:
             await sharing.exchange()
         with pytest.raises(TooMany) as caught:
-            throttles[1].begin("alpha\0alice", ADDRESS)
+            throttles[1].start_attempt("alpha\0alice", ADDRESS)
         assert 60 < (caught.value.retry_after_seconds or 0) <= 120  # one attempt a minute, and one is in debt
-        throttles[1].begin("alpha\0bob", ADDRESS)
+        throttles[1].start_attempt("alpha\0bob", ADDRESS)
         throttles[1].record_success(attempt)
         await sharings[1].exchange()
-        throttles[1].begin("alpha\0alice", ADDRESS)
+        throttles[1].start_attempt("alpha\0alice", ADDRESS)
         with redis_server.client() as client:
             assert not [key for key in client.scan_iter() if "alice" in str(key)]
     finally:

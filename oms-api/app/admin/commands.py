@@ -129,7 +129,7 @@ async def reset_password(command_context: CommandContext, options: Namespace) ->
     await users.update_user(
         command_context.change_executor, command_context.build_request(tenant_id), user, changes
     )
-    return CommandResult(f"{user.called} has the new password; all earlier sessions have ended.")
+    return CommandResult(f"{user.audit_name} has the new password; all earlier sessions have ended.")
 
 
 async def disable_user(command_context: CommandContext, options: Namespace) -> CommandResult:
@@ -245,22 +245,22 @@ async def _change_user(
     await users.update_user(
         command_context.change_executor, command_context.build_request(tenant_id), user, changes
     )
-    return CommandResult(f"{user.called} is {changes['status']}.")
+    return CommandResult(f"{user.audit_name} is {changes['status']}.")
 
 
 def _show_master_key(_: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
     return ChangeResult({}, [request.build_audit_entry(now, "installation.rotated", "OMS_API_KEY")])
 
 
-def find_user(command_context: CommandContext, tenant_id: int, called: str) -> UserRow:
+def find_user(command_context: CommandContext, tenant_id: int, email_or_person: str) -> UserRow:
     """Return the user with that e-mail address or Slack identity. Raises NotFound."""
-    parameters = called.strip().lower()
+    search_text = email_or_person.strip().lower()
     with command_context.connect_as_tenant(tenant_id) as connection:
-        users = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)
+        users = user_queries.list_users(connection, tenant_id, UserFilter(search_text), _MAX_LISTED, None)
     for user in users:
-        if parameters in {user.email, (user.person or "").lower()}:
+        if search_text in {user.email, (user.person or "").lower()}:
             return user
-    raise NotFound(f"There is no user {called!r}.")
+    raise NotFound(f"There is no user {email_or_person!r}.")
 
 
 def _find_key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
@@ -277,7 +277,7 @@ def _format_tenant(row: TenantRow) -> str:
 
 
 def _format_user(row: UserRow) -> str:
-    return f"{row.id:<8} {row.role:<9} {row.status:<9} {row.called:<40} {row.name}"
+    return f"{row.id:<8} {row.role:<9} {row.status:<9} {row.audit_name:<40} {row.name}"
 
 
 def _format_key(fields: dict[str, Any]) -> str:

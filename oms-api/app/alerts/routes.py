@@ -17,20 +17,20 @@ from app.http.fields import SearchText
 from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.responses import document_responses
-from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
-Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
+ManageOwnCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 _LIST = "alerts"
 
 
 @router.post("", summary="Create an alert", **document_responses(201, AlertOut, 409))
 async def post_alert(
-    caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn, EXAMPLE))],
+    caller: ManageOwnCaller, body: Annotated[AlertIn, Depends(json_body(AlertIn, EXAMPLE))],
     change_requests: ChangeRequestsDep, price_alerts: PriceAlertsDep,
 ) -> Response:  # fmt: skip
     """Create an alert. If its condition is already true, it fires at once."""
@@ -58,7 +58,7 @@ async def post_alert(
 
 @router.get("", summary="List your alerts", **document_responses(200, list[AlertOut]))
 async def list_alerts(
-    caller: Owner, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ManageOwnCaller, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the alerts of the person in `X-On-Behalf-Of`, or of the API key, newest first.
 
@@ -73,7 +73,7 @@ async def list_alerts(
 
 @router.delete("/{alert_id}", summary="Delete an alert", **document_responses(204, "Deleted", 404))
 async def remove_alert(
-    caller: Owner, alert_id: Annotated[SearchText, Path(max_length=32)], changes: ChangesDep
+    caller: ManageOwnCaller, alert_id: Annotated[SearchText, Path(max_length=32)], changes: ChangesDep
 ) -> Response:
     """Delete an alert. It no longer fires."""
     await changes.run(lambda connection: delete_alert(connection, caller, alert_id), caller.tenant_id)

@@ -23,11 +23,11 @@ from app.http.app_state import get_request_info
 from app.http.body import json_body
 from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
 
-CalendarSetter = Annotated[Caller, Depends(require_permission(Operation.SET_CALENDAR))]
+SetCalendarCaller = Annotated[Caller, Depends(require_permission(Operation.SET_CALENDAR))]
 EXAMPLE: dict[str, Any] = {
     "kind": "half_day",
     "name": "Day after Thanksgiving",
@@ -40,7 +40,7 @@ router = APIRouter(tags=["calendars"])
 
 @router.get("/calendar", summary="List trading sessions", **document_responses(200, list[DayOut]))
 async def list_calendar(
-    _: Reader, query: Annotated[CalendarQuery, Query()], calendars: CalendarsDep, readers: ReadersDep
+    _: ReadBooksCaller, query: Annotated[CalendarQuery, Query()], calendars: CalendarsDep, readers: ReadersDep
 ) -> Response:
     """List the sessions and holidays of a market in time order.
 
@@ -53,7 +53,7 @@ async def list_calendar(
 
 @router.get("/clock", summary="Get the state of a market", **document_responses(200, ClockOut))
 async def get_clock(
-    _: Reader, query: Annotated[ClockQuery, Query()], calendars: CalendarsDep, readers: ReadersDep,
+    _: ReadBooksCaller, query: Annotated[ClockQuery, Query()], calendars: CalendarsDep, readers: ReadersDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get whether a market is open now, and when it opens and closes next."""
@@ -66,7 +66,7 @@ async def get_clock(
     "/calendar/{market}/{date}", summary="Set the sessions of a date", **document_responses(200, DayOut, 404)
 )
 async def put_calendar_day(
-    caller: CalendarSetter,
+    caller: SetCalendarCaller,
     market: Annotated[MarketCode, Path(description="Code of the market", examples=["XNYS"])],
     day: Annotated[LocalDate, Path(alias="date", description="Local date", examples=["2026-11-27"])],
     body: Annotated[CalendarDayIn, Depends(json_body(CalendarDayIn, EXAMPLE))], calendars: CalendarsDep,

@@ -26,15 +26,15 @@ from app.http.dependencies import ClockDep, ReadersDep
 from app.http.list_pages import PagesDep
 from app.http.paths import ID
 from app.http.responses import REPLAYED, build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
 
-CorporateActionManager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
-ActionId = Annotated[str, Path(description="ID of the action", json_schema_extra={"maxLength": 32})]
+BookCorporateActionCaller = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
+ActionIdPath = Annotated[str, Path(description="ID of the action", json_schema_extra={"maxLength": 32})]
 
 router = APIRouter(tags=["corporate actions"])
 _LIST = "corporate actions"
@@ -56,7 +56,7 @@ ReversalBody = Annotated[ReversalIn, Depends(json_body(ReversalIn, {"reason": "W
     **document_responses(200, CorporateActionPreviewOut, 409),
 )
 async def preview(
-    caller: CorporateActionManager,
+    caller: BookCorporateActionCaller,
     body: CorporateActionBody,
     readers: ReadersDep,
     market: MarketDep,
@@ -79,9 +79,8 @@ async def preview(
     **document_responses(201, CorporateActionOut, 409),
 )
 async def create(
-    caller: CorporateActionManager, body: CorporateActionBody, change_requests: ChangeRequestsDep,
-    corporate_actions: CorporateActionsDep,
-    readers: ReadersDep, market: MarketDep, now: ClockDep,
+    caller: BookCorporateActionCaller, body: CorporateActionBody, change_requests: ChangeRequestsDep,
+    corporate_actions: CorporateActionsDep, readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
 
@@ -105,8 +104,8 @@ async def create(
     **document_responses(200, list[CorporateActionOut]),
 )
 async def list_corporate_actions(
-    caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep, pages: PagesDep,
-    now: ClockDep,
+    caller: ReadBooksCaller, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep,
+    pages: PagesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """List the corporate actions, the newest first."""
     tenant_id = caller.tenant_id
@@ -127,7 +126,7 @@ async def list_corporate_actions(
     **document_responses(200, CorporateActionOut, 404),
 )
 async def get_corporate_action(
-    caller: Reader, action_id: ActionId, readers: ReadersDep, now: ClockDep
+    caller: ReadBooksCaller, action_id: ActionIdPath, readers: ReadersDep, now: ClockDep
 ) -> Response:
     """Get one corporate action with its status."""
     return build_json_response(
@@ -141,7 +140,7 @@ async def get_corporate_action(
     **document_responses(200, CorporateActionOut, 404, 409),
 )
 async def reverse(
-    caller: CorporateActionManager, action_id: ActionId, body: ReversalBody,
+    caller: BookCorporateActionCaller, action_id: ActionIdPath, body: ReversalBody,
     change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep, readers: ReadersDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip

@@ -9,7 +9,7 @@ from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.terms import ActionDraft
 from app.corporate_actions.rules.values import ActionPreview, OpenOrderChange, PositionChange
 from app.http.fields import PositiveAmount, to_lower_case
-from app.http.lists import Cursor, Limit
+from app.http.lists import Cursor, PageLimit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.instruments.schemas import Symbol
@@ -76,7 +76,7 @@ class CorporateActionQuery(RequestModel):
     """Filters and cursor of the list."""
 
     symbol: Symbol | None = Field(None, description="Symbol of the instrument; null: all")
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from app.costs.dependencies import Estimator, RatesDep
+from app.costs.dependencies import EstimateCostsCaller, RatesDep
 from app.costs.rules.markets import MARKETS, get_trading_day, is_covered
 from app.costs.schemas import EstimateIn, EstimateOut, serialize_estimate
 from app.costs.service import estimate_charges
@@ -29,8 +29,8 @@ EXAMPLE: dict[str, Any] = {
     "/costs:estimate", summary="Estimate the charges of an order", **document_responses(200, EstimateOut)
 )
 async def estimate_costs(
-    _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn, EXAMPLE))], rates: RatesDep,
-    now: ClockDep,
+    _caller: EstimateCostsCaller, body: Annotated[EstimateIn, Depends(json_body(EstimateIn, EXAMPLE))],
+    rates: RatesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Estimate the brokerage, taxes and fees of an order that is filled by one execution.
 

@@ -7,7 +7,7 @@ from app.database.bulk import (
     build_update,
     build_upsert,
     execute_writes,
-    find_matching_rows,
+    load_matching_rows,
 )
 from app.database.engine import connect_engine, normalize_url, refuse_unsafe_durability
 from app.database.plans import forbid_full_sorts
@@ -33,8 +33,8 @@ __all__ = [
     "build_upsert",
     "connect_engine",
     "execute_writes",
-    "find_matching_rows",
     "forbid_full_sorts",
+    "load_matching_rows",
     "normalize_url",
     "refuse_unsafe_durability",
     "set_all_tenants_scope",

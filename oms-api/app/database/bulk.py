@@ -17,9 +17,9 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from app.database.commit_status import TRANSACTION_NUMBER, keep_transaction_number
 from app.database.prepared import read_json_statements, run_json_statements
 
-Value = str | int | bool | None
-Row = Sequence[Value]
-Names = tuple[str, ...]
+BulkValue = str | int | bool | None
+BulkRow = Sequence[BulkValue]
+ColumnNames = tuple[str, ...]
 
 _POSTGRESQL: Dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
@@ -30,32 +30,32 @@ class BulkWrite:
 
     on_postgresql: str
     on_sqlite: str
-    rows: Sequence[Row]
+    rows: Sequence[BulkRow]
 
 
-class Part(NamedTuple):
+class JoinedColumns(NamedTuple):
     """Columns of a table, from the row whose `on` columns equal the key's members at these positions."""
 
     table: Table
-    columns: Names
+    columns: ColumnNames
     on: tuple[tuple[str, int], ...]
 
 
-def build_insert(table: Table, columns: Names, rows: Sequence[Row]) -> BulkWrite:
+def build_insert(table: Table, columns: ColumnNames, rows: Sequence[BulkRow]) -> BulkWrite:
     """Insert `rows`, with values in the order of `columns`."""
     return BulkWrite(
         _build_insert(table, columns, sqlite=False), _build_insert(table, columns, sqlite=True), rows
     )
 
 
-def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> BulkWrite:
+def build_insert_missing(table: Table, columns: ColumnNames, rows: Sequence[BulkRow]) -> BulkWrite:
     """Insert those of `rows` that violate no unique constraint, in the given order."""
     plain = build_insert(table, columns, rows)
     ignore = " ON CONFLICT DO NOTHING"
     return BulkWrite(plain.on_postgresql + ignore, plain.on_sqlite + ignore, rows)
 
 
-def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> BulkWrite:
+def build_upsert(table: Table, columns: ColumnNames, key: ColumnNames, rows: Sequence[BulkRow]) -> BulkWrite:
     """Insert `rows`. If a row with the same `key` exists, overwrite its other columns."""
     return BulkWrite(
         _build_upsert(table, columns, key, sqlite=False),
@@ -64,7 +64,7 @@ def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) 
     )
 
 
-def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> BulkWrite:
+def build_update(table: Table, columns: ColumnNames, key: ColumnNames, rows: Sequence[BulkRow]) -> BulkWrite:
     """Update the rows with the given keys. Each of `rows` holds `columns`, then `key`."""
     return BulkWrite(
         _build_update(table, columns, key, sqlite=False),
@@ -90,12 +90,12 @@ def execute_writes(connection: Connection, *writes: BulkWrite) -> None:
         keep_transaction_number(connection, run_json_statements(connection, statements, TRANSACTION_NUMBER))
 
 
-def find_matching_rows(
+def load_matching_rows(
     connection: Connection,
     table: Table,
-    columns: Names,
-    key: Names,
-    keys: Sequence[Row],
+    columns: ColumnNames,
+    key: ColumnNames,
+    keys: Sequence[BulkRow],
     lock_by: str = "",
     since: str = "",
 ) -> list[tuple[Any, ...]]:
@@ -108,11 +108,11 @@ def find_matching_rows(
     if not keys:
         return []
     statement = _build_match(table, columns, key, lock_by, since, sqlite=_is_sqlite(connection))
-    return _find_rows(connection, statement, keys)
+    return _load_rows(connection, statement, keys)
 
 
 def lock_changed_rows(
-    connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row]
+    connection: Connection, table: Table, columns: ColumnNames, key: ColumnNames, keys: Sequence[BulkRow]
 ) -> list[tuple[Any, ...]]:
     """Lock rows for update in the order of the last member of `key`. Return version, key and `columns`.
 
@@ -122,27 +122,29 @@ def lock_changed_rows(
     if not keys:
         return []
     if _is_sqlite(connection):
-        locked_rows = find_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
+        locked_rows = load_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
         return [(None, *row) for row in locked_rows]
-    return _find_rows(connection, _build_lock_of_changed(table, columns, key), keys)
+    return _load_rows(connection, _build_lock_of_changed(table, columns, key), keys)
 
 
-def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
+def load_joined_rows(
+    connection: Connection, keys: Sequence[BulkRow], *parts: JoinedColumns
+) -> list[tuple[Any, ...]]:
     """Return those of `keys` that have a row in any of `parts`: the key, then the columns of each part.
 
     The columns of a part without such a row are None.
     """
     if not keys:
         return []
-    return _find_rows(connection, _build_join(len(keys[0]), parts, sqlite=_is_sqlite(connection)), keys)
+    return _load_rows(connection, _build_join(len(keys[0]), parts, sqlite=_is_sqlite(connection)), keys)
 
 
-def find_rows_by_name(
+def load_rows_by_name(
     connection: Connection,
     table: Table,
-    columns: Names,
+    columns: ColumnNames,
     name: str,
-    names: Sequence[Row],
+    names: Sequence[BulkRow],
     locks: Sequence[tuple[str, str]] = (),
 ) -> list[tuple[Any, ...]]:
     """Return `columns` of the rows with those (tenant id, name), for an index on (`name`, tenant_id).
@@ -153,12 +155,12 @@ def find_rows_by_name(
     an index that begins with the tenant, and read all of the tenant's rows for each name.
     """
     if not names or _is_sqlite(connection):
-        return find_matching_rows(connection, table, columns, ("tenant_id", name), names)
-    return _find_rows(connection, _format_name_lookup(table, columns, name), names, locks)
+        return load_matching_rows(connection, table, columns, ("tenant_id", name), names)
+    return _load_rows(connection, _format_name_lookup(table, columns, name), names, locks)
 
 
-def _find_rows(
-    connection: Connection, statement: str, keys: Sequence[Row], locks: Sequence[tuple[str, str]] = ()
+def _load_rows(
+    connection: Connection, statement: str, keys: Sequence[BulkRow], locks: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[Any, ...]]:
     if _is_sqlite(connection):
         return [tuple(row) for row in connection.exec_driver_sql(statement, (_serialize_rows(keys),))]
@@ -169,18 +171,18 @@ def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _serialize_rows(rows: Sequence[Row]) -> str:
+def _serialize_rows(rows: Sequence[BulkRow]) -> str:
     """Return the rows as JSON objects with the short names c0, c1, …, which are faster to parse."""
     names = _list_short_names(len(rows[0]))
     return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
 
 
 @cache
-def _list_short_names(count: int) -> Names:
+def _list_short_names(count: int) -> ColumnNames:
     return tuple(f"c{index}" for index in range(count))
 
 
-def _build_recordset(table: Table, columns: Names) -> str:
+def _build_recordset(table: Table, columns: ColumnNames) -> str:
     return _build_recordset_of([_get_kind(table, name) for name in columns])
 
 
@@ -193,7 +195,7 @@ def _get_kind(table: Table, name: str) -> str:
 
 
 @cache
-def _build_insert(table: Table, columns: Names, *, sqlite: bool) -> str:
+def _build_insert(table: Table, columns: ColumnNames, *, sqlite: bool) -> str:
     head = f"INSERT INTO {table.name} ({', '.join(columns)})"
     if sqlite:
         return f"{head} VALUES ({', '.join('?' for _ in columns)})"
@@ -203,14 +205,14 @@ def _build_insert(table: Table, columns: Names, *, sqlite: bool) -> str:
 
 
 @cache
-def _build_upsert(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
+def _build_upsert(table: Table, columns: ColumnNames, key: ColumnNames, *, sqlite: bool) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
     insertion = _build_insert(table, columns, sqlite=sqlite)
     return f"{insertion} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
 @cache
-def _build_update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
+def _build_update(table: Table, columns: ColumnNames, key: ColumnNames, *, sqlite: bool) -> str:
     if sqlite:
         changes = ", ".join(f"{name} = ?" for name in columns)
         where = " AND ".join(f"{name} = ?" for name in key)
@@ -222,7 +224,9 @@ def _build_update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> 
 
 
 @cache
-def _build_match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *, sqlite: bool) -> str:
+def _build_match(
+    table: Table, columns: ColumnNames, key: ColumnNames, lock_by: str, since: str, *, sqlite: bool
+) -> str:
     selection = ", ".join(f"t.{name}" for name in columns)
     member = "json_extract(r.value, '$.c{}')" if sqlite else "r.c{}"
     conditions = [f"t.{name} = {member.format(index)}" for index, name in enumerate(key)]
@@ -242,7 +246,7 @@ def _build_match(table: Table, columns: Names, key: Names, lock_by: str, since: 
 
 
 @cache
-def _build_lock_of_changed(table: Table, columns: Names, key: Names) -> str:
+def _build_lock_of_changed(table: Table, columns: ColumnNames, key: ColumnNames) -> str:
     version = "CAST(t.xmin AS text)"
     selection = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
     key_rows = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
@@ -254,7 +258,7 @@ def _build_lock_of_changed(table: Table, columns: Names, key: Names) -> str:
     return f"SELECT {selection} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
 
 
-def _build_lookup(key: Names, first: int = 0) -> str:
+def _build_lookup(key: ColumnNames, first: int = 0) -> str:
     """Return the condition that the row has the key, whose members are columns of `r` from number `first`.
 
     PostgreSQL cannot hash it. It would otherwise read all rows of the table if it has a few hundred.
@@ -263,7 +267,7 @@ def _build_lookup(key: Names, first: int = 0) -> str:
 
 
 @cache
-def _build_join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
+def _build_join(width: int, parts: tuple[JoinedColumns, ...], *, sqlite: bool) -> str:
     members = [f"json_extract(r.value, '$.c{index}')" if sqlite else f"r.c{index}" for index in range(width)]
     selection = members + [f"t{number}.{name}" for number, part in enumerate(parts) for name in part.columns]
     is_joined = " OR ".join(f"t{number}.{part.on[0][0]} IS NOT NULL" for number, part in enumerate(parts))
@@ -282,14 +286,14 @@ def _build_join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
     return f"SELECT {', '.join(selection)} FROM {joined_tables} WHERE {is_joined}"  # noqa: S608  # as above
 
 
-def _build_selection(part: Part) -> str:
+def _build_selection(part: JoinedColumns) -> str:
     condition = " AND ".join(f"t.{name} = r.c{index}" for name, index in part.on)
     columns = dict.fromkeys((part.on[0][0], *part.columns))
     return f"SELECT {', '.join(columns)} FROM {part.table.name} t WHERE {condition} OFFSET 0"  # noqa: S608  # as above
 
 
 @cache
-def _format_name_lookup(table: Table, columns: Names, name: str) -> str:
+def _format_name_lookup(table: Table, columns: ColumnNames, name: str) -> str:
     condition = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
     lookup = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {condition} OFFSET 0"  # noqa: S608  # as above
     selection = ", ".join(f"t.{column}" for column in columns)

@@ -39,7 +39,7 @@ def take_transaction_number(connection: Connection) -> str | None:
     return number
 
 
-def find_commit_status(connection: Connection, number: str | None) -> CommitStatus:
+def load_commit_status(connection: Connection, number: str | None) -> CommitStatus:
     """Return the commit status of the transaction with that number.
 
     After a crash or a fail-over that lost the transaction, its number was never given, or is given again:

@@ -12,23 +12,23 @@ from sqlalchemy import Connection
 from app.database.readers import Readers
 
 KeyT = TypeVar("KeyT", bound=Hashable)
-Answer = TypeVar("Answer")
+ValueT = TypeVar("ValueT")
 
 MAX_KEYS = 50
 
 
-class GroupRead(Generic[KeyT, Answer]):
+class GroupRead(Generic[KeyT, ValueT]):
     """Answers keys by `read`, with one statement for all waiting callers. For one event loop."""
 
     def __init__(
-        self, readers: Readers, read: Callable[[Connection, Sequence[KeyT]], dict[KeyT, Answer]]
+        self, readers: Readers, read: Callable[[Connection, Sequence[KeyT]], dict[KeyT, ValueT]]
     ) -> None:
         self._readers = readers
         self._read_keys = read
-        self._waiting_futures: dict[KeyT, asyncio.Future[Answer | None]] = {}
+        self._waiting_futures: dict[KeyT, asyncio.Future[ValueT | None]] = {}
         self._drain: asyncio.Task[None] | None = None
 
-    async def get(self, key: KeyT) -> Answer | None:
+    async def get(self, key: KeyT) -> ValueT | None:
         """Return the value of `key`, or None. Raises the errors of the readers."""
         future = self._waiting_futures.get(key)
         if future is None:
@@ -37,7 +37,7 @@ class GroupRead(Generic[KeyT, Answer]):
             self._drain = asyncio.create_task(self._answer_all())
         return await asyncio.shield(future)  # a canceled caller does not cancel the query of the others
 
-    def _build_query(self, keys: Sequence[KeyT]) -> Callable[[Connection], dict[KeyT, Answer]]:
+    def _build_query(self, keys: Sequence[KeyT]) -> Callable[[Connection], dict[KeyT, ValueT]]:
         return lambda connection: self._read_keys(connection, keys)
 
     async def _answer_all(self) -> None:
@@ -54,7 +54,7 @@ class GroupRead(Generic[KeyT, Answer]):
         self._drain = None
 
 
-def _fail_futures(futures: dict[KeyT, "asyncio.Future[Answer | None]"], error: Exception) -> None:
+def _fail_futures(futures: dict[KeyT, "asyncio.Future[ValueT | None]"], error: Exception) -> None:
     for future in futures.values():
         future.set_exception(error)
         # retrieve the exception, or asyncio reports it as never retrieved if no caller waits any more

@@ -8,19 +8,19 @@ from sqlalchemy import Connection, Engine
 
 from app.database.tenants import set_all_tenants_scope, set_tenant_scope
 
-Scope = int | Literal["all tenants"] | None  # the tenant whose rows a transaction may see
+TenantScope = int | Literal["all tenants"] | None  # the tenant whose rows a transaction may see
 ALL_TENANTS: Literal["all tenants"] = "all tenants"
 
 
 @contextmanager
-def unit_of_work(engine: Engine, scope: Scope = None) -> Iterator[Connection]:
+def unit_of_work(engine: Engine, scope: TenantScope = None) -> Iterator[Connection]:
     """Yield a connection in a transaction that commits when the block ends, and rolls back when it raises."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield _set_scope(connection, scope)
 
 
 @contextmanager
-def snapshot(engine: Engine, scope: Scope = None) -> Iterator[Connection]:
+def snapshot(engine: Engine, scope: TenantScope = None) -> Iterator[Connection]:
     """Yield a read-only connection on one snapshot of the database (REPEATABLE READ)."""
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
@@ -29,7 +29,7 @@ def snapshot(engine: Engine, scope: Scope = None) -> Iterator[Connection]:
             yield _set_scope(connection, scope)
 
 
-def _set_scope(connection: Connection, scope: Scope) -> Connection:
+def _set_scope(connection: Connection, scope: TenantScope) -> Connection:
     if scope is None:
         return connection
     return (

@@ -16,15 +16,15 @@ from app.http.body import json_body
 from app.http.csv_format import CSV, CSV_UTF8, format_rows, guard_text
 from app.http.dependencies import ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 
 router = APIRouter(prefix="/day-close", tags=["reports"])
 
-Signer = Annotated[Caller, Depends(require_permission(Operation.CLOSE_DAY))]
-PortfolioPath = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
+CloseDayCaller = Annotated[Caller, Depends(require_permission(Operation.CLOSE_DAY))]
+PortfolioNamePath = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
 HTML = "text/html"
 _DAY, _DATE = "A P&L day", "2026-11-20"
 # A page of text and tables: it loads nothing and runs nothing.
@@ -42,7 +42,7 @@ DayCloseBody = Annotated[DayCloseIn, Depends(json_body(DayCloseIn, {"note": "Fig
 
 @router.post("/{date}", summary="Close a day", **document_responses(201, DayCloseOut, 404, 409))
 async def close_day(
-    caller: Signer, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
+    caller: CloseDayCaller, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     body: DayCloseBody, closer: DayCloserDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Sign off a day that has ended. Its figures by portfolio, and what is open now, are stored permanently.
@@ -54,7 +54,7 @@ async def close_day(
 
 @router.get("/{date}", summary="Get a day close", **document_responses(200, DayCloseOut, 404))
 async def get_day_close(
-    caller: Reader,
+    caller: ReadBooksCaller,
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     readers: ReadersDep,
 ) -> Response:
@@ -73,9 +73,9 @@ async def get_day_close(
     **document_responses(200, _STATEMENT, 404),
 )
 async def get_statement(
-    caller: Reader,
+    caller: ReadBooksCaller,
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
-    portfolio: PortfolioPath,
+    portfolio: PortfolioNamePath,
     readers: ReadersDep,
     request: Request,
 ) -> Response:

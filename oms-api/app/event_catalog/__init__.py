@@ -6,7 +6,7 @@ A test compares the events that the service publishes with this module.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from app.event_catalog.fields import Schema, find_field
+from app.event_catalog.fields import JsonSchema, find_field
 
 
 class EventType(NamedTuple):
@@ -85,7 +85,7 @@ def list_event_types() -> list[EventType]:
     return sorted(_iterate_event_types())
 
 
-def build_data_schema(event_type: EventType) -> Schema:
+def build_data_schema(event_type: EventType) -> JsonSchema:
     """Return the JSON schema of the event's data."""
     family = event_type.name.partition(".")[0]
     names = (*event_type.fields, *event_type.optional)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 _AT = "2026-11-20T15:04:05.123456Z"
 _AMOUNT = r"^-?[0-9]+(\.[0-9]{1,8})?$"
 _PERSON = "slack:T024BE7LD:U061F7AUR"
@@ -16,42 +16,42 @@ _UNCONFIRMED = {
 }
 
 
-def _build_text_schema(description: str, example: str) -> Schema:
+def _build_text_schema(description: str, example: str) -> JsonSchema:
     return {"type": "string", "description": description, "examples": [example]}
 
 
-def _build_amount_schema(description: str, example: str) -> Schema:
+def _build_amount_schema(description: str, example: str) -> JsonSchema:
     return {**_build_text_schema(description, example), "pattern": _AMOUNT}
 
 
-def _build_instant_schema(description: str, example: str = _AT) -> Schema:
+def _build_instant_schema(description: str, example: str = _AT) -> JsonSchema:
     return {**_build_text_schema(description, example), "format": "date-time"}
 
 
-def _build_integer_schema(description: str, example: int) -> Schema:
+def _build_integer_schema(description: str, example: int) -> JsonSchema:
     return {"type": "integer", "description": description, "examples": [example]}
 
 
-def _build_flag_schema(description: str, *, example: bool) -> Schema:
+def _build_flag_schema(description: str, *, example: bool) -> JsonSchema:
     return {"type": "boolean", "description": description, "examples": [example]}
 
 
-def _build_object_schema(description: str, example: Any) -> Schema:  # a JSON object
+def _build_object_schema(description: str, example: Any) -> JsonSchema:  # a JSON object
     return {"type": "object", "description": description, "examples": [example]}
 
 
-def _build_texts_schema(description: str, example: str) -> Schema:
+def _build_texts_schema(description: str, example: str) -> JsonSchema:
     items = {"type": "string"}
     return {"type": "array", "items": items, "description": description, "examples": [[example]]}
 
 
-def _allow_null(schema: Schema) -> Schema:
+def _allow_null(schema: JsonSchema) -> JsonSchema:
     """Return the schema of values that may be null."""
     return {**schema, "type": [schema["type"], "null"]}
 
 
 # By name. A name means the same in every event, but for those of `SPECIAL`.
-FIELDS: dict[str, Schema] = {
+FIELDS: dict[str, JsonSchema] = {
     "above": _allow_null(_build_amount_schema("Fires at this value or above; null: see `below`", "200.00")),
     "action": _build_text_schema("What resolved the issue, or `watch`", "adopt"),
     "actor": _build_text_schema("Who caused it", _PERSON),
@@ -223,7 +223,7 @@ FIELDS: dict[str, Schema] = {
 _LIMIT_VALUE = _allow_null(
     _build_object_schema("The limit; null: not set", {"value": "1000.00000000", "until": None})
 )
-SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and the field
+SPECIAL: dict[tuple[str, str], JsonSchema] = {  # by the first part of the type and the field
     ("limit", "before"): _LIMIT_VALUE,
     ("limit", "after"): _LIMIT_VALUE,
     ("order", "charges"): _build_object_schema(
@@ -247,6 +247,6 @@ SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and 
 }
 
 
-def find_field(family: str, name: str) -> Schema:
+def find_field(family: str, name: str) -> JsonSchema:
     """Return the schema of a field in the events of a family, such as "order"."""
     return SPECIAL.get((family, name)) or FIELDS[name]

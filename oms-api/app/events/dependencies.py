@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from app.events.service.feed import EventFeed
 from app.http.app_state import Component, get_request_info
 from app.http.opaque_ids import OpaqueIds
-from app.identity.dependencies import AuthenticationDep
+from app.identity.dependencies.authentication import AuthenticationDep
 from app.identity.rules.access import Operation
 
 IsStillAuthorized = Callable[[], Awaitable[bool]]

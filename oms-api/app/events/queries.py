@@ -127,13 +127,15 @@ def list_events_of_tenants(
     return EventPage(events, min(horizon, get_event_number(rows[-1].id, MAX_EVENTS_IN_ROW - 1)))
 
 
-def find_last_number(connection: Connection, tenant_id: int, type_: str) -> int:
+def load_last_number(connection: Connection, tenant_id: int, type_: str) -> int:
     """Return the number of the tenant's last event of a type that has a separate row."""
     statement = select(func.max(Event.id)).where(Event.tenant_id == tenant_id, Event.type == type_)
     return get_event_number(connection.execute(statement).scalar_one())
 
 
-def find_events(connection: Connection, tenant_id: int, numbers: Collection[int]) -> list[StoredEvent]:
+def load_events_by_number(
+    connection: Connection, tenant_id: int, numbers: Collection[int]
+) -> list[StoredEvent]:
     """Return the tenant's events with these numbers."""
     statement = select_events(tenant_id).where(Event.id.in_({get_row_id(number) for number in numbers}))
     events = (
@@ -172,7 +174,7 @@ def iterate_events(
                 yield row.id, row.tenant_id, type_, payload, row.created_at
 
 
-def find_unverified_events(connection: Connection) -> Iterator[tuple[int, str]]:
+def iterate_unverified_events(connection: Connection) -> Iterator[tuple[int, str]]:
     """Yield row id and type of packed events that no other part of the verification checks."""
     statement = select(Event.id, Event.following).where(Event.following.is_not(None))
     for row_id, following in connection.execute(statement, execution_options=_CHUNK):

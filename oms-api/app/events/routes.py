@@ -17,17 +17,17 @@ from app.events.queries import list_events as read_events
 from app.events.rules import EVENT_ID_KIND, get_event_number
 from app.events.schemas import EventOut, format_server_sent, serialize_event
 from app.http.dependencies import ReadersDep
-from app.http.lists import Cursor, Limit, Period, QueryTime, build_link_header
+from app.http.lists import Cursor, PageLimit, Period, QueryTime, build_link_header
 from app.http.opaque_ids import OpaqueIds
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import get_rate_limit_key, require_permission
+from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 
 router = APIRouter(tags=["events"])
 
-Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
+ReadEventsCaller = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
 
 _ROW = "event"  # the kind of ids that were given when each event was a row
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
@@ -58,7 +58,7 @@ class EventQuery(Period):
     type: Types | None = None
     since: QueryTime | None = Field(None, alias="from", description="Recorded at or after this instant")
     until: QueryTime | None = Field(None, alias="to", description="Recorded before this instant")
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 
@@ -70,7 +70,7 @@ class StreamQuery(RequestModel):
 
 @router.get("/events", summary="List events", **document_responses(200, list[EventOut]))
 async def list_events(
-    caller: Watcher, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
+    caller: ReadEventsCaller, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
     opaque_ids: OpaqueIdsDep, request: Request,
 ) -> Response:  # fmt: skip
     """List events, newest first."""
@@ -100,7 +100,7 @@ async def list_events(
     **document_responses(200, STREAM),
 )
 async def stream_events(
-    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,
+    caller: ReadEventsCaller, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,
     is_still_authorized: IsStillAuthorizedDep,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="ID of the last received event; default: now")

@@ -21,7 +21,7 @@ from app.http.exports import Read
 from app.http.fields import SearchText, to_lower_case
 from app.http.lists import Period, QueryTime
 from app.http.responses import document_responses
-from app.identity.dependencies import get_rate_limit_key, require_permission
+from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.errors import NotAllowed
 from app.identity.rules.access import Caller, Operation, Scope
 from app.ledger.dependencies import CashReaderDep, ExitsDep, ValuerDep
@@ -30,7 +30,7 @@ from app.text import name_key
 
 router = APIRouter(prefix="/exports", tags=["exports"])
 
-ExportReader = Annotated[Caller, Depends(require_permission(Operation.READ_EXPORTS))]
+ReadExportsCaller = Annotated[Caller, Depends(require_permission(Operation.READ_EXPORTS))]
 Table = Annotated[
     str,
     Path(
@@ -59,7 +59,7 @@ class ExportQuery(Period):
     "/{table}", summary="Export a table", response_class=Response, **document_responses(200, _FILE, 404, 501)
 )
 async def export_table(
-    table: Table, caller: ExportReader, query: Annotated[ExportQuery, Query()], readers: ReadersDep,
+    table: Table, caller: ReadExportsCaller, query: Annotated[ExportQuery, Query()], readers: ReadersDep,
     exports: ExportsDep, market: MarketDep, exits: ExitsDep, cash_reader: CashReaderDep, valuer: ValuerDep,
     now: ClockDep,
     accept: Annotated[str, Header(description=f"`{CSV}` or `{XLSX}`")] = CSV,

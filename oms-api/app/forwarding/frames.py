@@ -50,7 +50,7 @@ def encode_request(
 
 
 def decode_request(frame: bytes) -> RequestFrame:
-    """Return the request in a frame. Raises InvalidFrame."""
+    """Return the request in a frame. Raises InvalidForwardedFrame."""
     try:
         _, number, head_length = _REQUEST.unpack_from(frame)
         end = _REQUEST.size + head_length
@@ -69,7 +69,7 @@ def encode_response(response: ResponseFrame) -> bytes:
 
 
 def decode_response(frame: bytes) -> ResponseFrame:
-    """Return the response in a frame. Raises InvalidFrame."""
+    """Return the response in a frame. Raises InvalidForwardedFrame."""
     try:
         _, number, status, fields_length = _RESPONSE.unpack_from(frame)
     except struct.error as error:
@@ -85,7 +85,7 @@ class FrameReader:
         self._incomplete_frame = b""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Return the frames that `chunk` completes. Raises InvalidFrame if a frame is too long."""
+        """Return the frames that `chunk` completes. Raises InvalidForwardedFrame if a frame is too long."""
         chunk = self._incomplete_frame + chunk if self._incomplete_frame else chunk
         start = 0
         while len(chunk) - start >= _LENGTH.size:

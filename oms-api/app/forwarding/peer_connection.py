@@ -59,7 +59,7 @@ class PeerConnection(asyncio.Protocol):
         self._pending_requests: dict[int, _PendingRequest] = {}
         self._unsent: list[bytes] = []
         self._check: asyncio.TimerHandle | None = None
-        self._asked_at: float | None = None  # when it was asked for a reply, if nothing has arrived since
+        self._ping_sent_at: float | None = None  # when it was asked for a reply, if nothing has arrived since
 
     @property
     def is_ready(self) -> bool:
@@ -79,12 +79,12 @@ class PeerConnection(asyncio.Protocol):
         if frame is None:
             return False
         self._pending_requests[self._number] = _PendingRequest(handlers, self._loop.time())
-        self._gather(frame)
+        self._send_soon(frame)
         if self._check is None:
             self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
         return True
 
-    def _gather(self, frame: bytes) -> None:
+    def _send_soon(self, frame: bytes) -> None:
         """Send a frame soon, together with the frames after it."""
         self._unsent.append(frame)
         count = len(self._unsent)
@@ -108,9 +108,9 @@ class PeerConnection(asyncio.Protocol):
             return
         since = next(iter(self._pending_requests.values())).sent_at
         now = self._loop.time()
-        if self._asked_at is None:
-            self._asked_at = now
-        if now - self._asked_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
+        if self._ping_sent_at is None:
+            self._ping_sent_at = now
+        if now - self._ping_sent_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
             _LOG.error("a worker process does not answer")
             self.close()
             return
@@ -129,7 +129,7 @@ class PeerConnection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._asked_at = None
+        self._ping_sent_at = None
         try:
             for frame in self._reader.feed(data):
                 if frame == READY:

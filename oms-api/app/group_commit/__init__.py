@@ -7,7 +7,7 @@ others, and is found in few transactions. If the connection is lost before COMMI
 is lost during COMMIT, the writer checks the transaction's status and one of its rows.
 """
 
-from app.group_commit.handler import BatchResult, CommitCheck, Gauges, Handler, Retained
+from app.group_commit.handler import BatchHandler, BatchMetrics, BatchResult, CommitCheck, RetainedState
 from app.group_commit.queue import GroupCommit
 
-__all__ = ["BatchResult", "CommitCheck", "Gauges", "GroupCommit", "Handler", "Retained"]
+__all__ = ["BatchHandler", "BatchMetrics", "BatchResult", "CommitCheck", "GroupCommit", "RetainedState"]

@@ -11,7 +11,7 @@ from app.errors import OmsError
 Command_contra = TypeVar("Command_contra", contravariant=True)
 OutcomeT = TypeVar("OutcomeT")
 CommitCheck = Callable[[Connection], bool]
-Retained = dict[Any, Any]
+RetainedState = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class BatchResult(Generic[OutcomeT]):
     on_commit: Callable[[], None] = lambda: None
 
 
-class Handler(Protocol[Command_contra, OutcomeT]):
+class BatchHandler(Protocol[Command_contra, OutcomeT]):
     """Processes commands in the transaction."""
 
     def handle(
-        self, connection: Connection, commands: Sequence[Command_contra], retained: Retained
+        self, connection: Connection, commands: Sequence[Command_contra], retained: RetainedState
     ) -> BatchResult[OutcomeT]:
         """Write the commands in the given order. Never commit.
 
@@ -44,7 +44,7 @@ class Handler(Protocol[Command_contra, OutcomeT]):
         """
 
 
-class Gauges(Protocol):
+class BatchMetrics(Protocol):
     """Receives the metrics of the writer."""
 
     def record_batch(self, size: int, seconds: float) -> None:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Engine
 
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
-from app.group_commit.handler import Gauges, Handler
+from app.group_commit.handler import BatchHandler, BatchMetrics
 from app.group_commit.writing import BatchWriter
 
 CommandT = TypeVar("CommandT")
@@ -33,7 +33,7 @@ class _Item(Generic[CommandT, OutcomeT]):
     command: CommandT
     future: AnyFuture[OutcomeT]
     loop: asyncio.AbstractEventLoop | None
-    since: float
+    queued_at: float
 
     @property
     def is_blocking(self) -> bool:
@@ -55,20 +55,20 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
     def __init__(
         self,
         engine: Engine,
-        handler: Handler[CommandT, OutcomeT],
+        handler: BatchHandler[CommandT, OutcomeT],
         queue_limit: int,
         batch_limit: int,
-        gauges: Gauges | None = None,
+        gauges: BatchMetrics | None = None,
         lock_group: Callable[[CommandT], Hashable] = lambda _: None,
     ) -> None:
-        self._writing = BatchWriter(engine, handler, lock_group)
+        self._writer = BatchWriter(engine, handler, lock_group)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._gauges = gauges
         self._queue: deque[_Item[CommandT, OutcomeT]] = deque()
         self._wake = threading.Condition()
-        self._closing = False
-        self._wakes_at = 1  # number of queued items that wakes the writer
+        self._is_closing = False
+        self._wake_threshold = 1  # number of queued items that wakes the writer
         self._expected_items = 0  # size of the last batch plus the queue when it was answered
         self._linger_seconds = 0.0
         self._current_batch: list[_Item[CommandT, OutcomeT]] = []
@@ -76,14 +76,14 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         self._thread = threading.Thread(target=self._write_batches, name="group-commit", daemon=True)
 
     @property
-    def depth(self) -> int:
+    def queue_depth(self) -> int:
         """The number of items that wait for the writer."""
         return len(self._queue)
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the writer thread runs and accepts commands."""
-        return self._thread.is_alive() and not self._closing
+        return self._thread.is_alive() and not self._is_closing
 
     def start(self) -> None:
         """Start the writer."""
@@ -92,7 +92,7 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
     def close(self, seconds: float = 15.0) -> None:
         """Accept no more commands, and wait for the writer. Refuse the commands that it did not write."""
         with self._wake:
-            self._closing = True
+            self._is_closing = True
             self._wake.notify()
         self._thread.join(seconds)
         commands = [self._queue.popleft() for _ in range(len(self._queue))]
@@ -158,7 +158,7 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
 
     def _queue_items(self, items: Sequence[_Item[CommandT, OutcomeT]]) -> None:
         with self._wake:
-            if self._closing:
+            if self._is_closing:
                 raise NotPlaced("The service is stopping, and this was not recorded; send the request again.")
             if len(self._queue) + len(items) > self._queue_limit:
                 raise NotPlaced(
@@ -166,7 +166,7 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
                 )
             self._queue.extend(items)
             # All of them have the same kind of caller.
-            if len(self._queue) >= self._wakes_at or (items and items[0].is_blocking):
+            if len(self._queue) >= self._wake_threshold or (items and items[0].is_blocking):
                 self._wake.notify()
 
     def _expire_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -177,9 +177,9 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         overdue = time.monotonic() - ANSWER_SECONDS
         with self._wake:
             not_started = []
-            while self._queue and self._queue[0].since < overdue:
+            while self._queue and self._queue[0].queued_at < overdue:
                 not_started.append(self._queue.popleft())
-            started = [item for item in self._current_batch if item.since < overdue]
+            started = [item for item in self._current_batch if item.queued_at < overdue]
         self._answer_items(
             not_started,
             [NotPlaced("The database is slow, and this was not recorded; send it again in a moment.")]
@@ -197,7 +197,7 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
     def _write_batches(self) -> None:
         while batch := self._take_batch():
             started = time.perf_counter()
-            outcomes = self._writing.write([item.command for item in batch])
+            outcomes = self._writer.write([item.command for item in batch])
             seconds = time.perf_counter() - started
             if self._gauges:
                 self._gauges.record_batch(len(batch), seconds)
@@ -205,14 +205,14 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
             self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_SHARE)
             self._answer_items(batch, outcomes)
             self._current_batch = []
-        self._writing.drop_connection()
+        self._writer.drop_connection()
 
     def _take_batch(self) -> list[_Item[CommandT, OutcomeT]]:
         with self._wake:
-            while not self._queue and not self._closing:
+            while not self._queue and not self._is_closing:
                 self._wake.wait()
             expected = min(self._expected_items, self._batch_limit)
-            if 1 < len(self._queue) < expected and not self._closing:
+            if 1 < len(self._queue) < expected and not self._is_closing:
                 self._wait_for_items(expected)
             self._current_batch = [
                 self._queue.popleft() for _ in range(min(len(self._queue), self._batch_limit))
@@ -223,9 +223,9 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         """Wait until the expected number of items is queued, or until the linger time is over."""
         if any(item.is_blocking for item in self._queue):
             return
-        self._wakes_at = expected
+        self._wake_threshold = expected
         self._wake.wait(self._linger_seconds)
-        self._wakes_at = 1
+        self._wake_threshold = 1
 
     def _answer_items(
         self, items: Sequence[_Item[CommandT, OutcomeT]], outcomes: Sequence[OutcomeT | OmsError]

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.database.commit_status import CommitStatus, find_commit_status, take_transaction_number
+from app.database.commit_status import CommitStatus, load_commit_status, take_transaction_number
 from app.database.engine import discard_plans
 from app.database.locks import LockContention, is_file_locked, is_row_locked, set_short_lock_timeout
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected, WriteRefused
-from app.group_commit.handler import BatchResult, Handler, Retained
+from app.group_commit.handler import BatchHandler, BatchResult, RetainedState
 
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
@@ -45,14 +45,17 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
     """
 
     def __init__(
-        self, engine: Engine, handler: Handler[CommandT, OutcomeT], lock_group: Callable[[CommandT], Hashable]
+        self,
+        engine: Engine,
+        handler: BatchHandler[CommandT, OutcomeT],
+        lock_group: Callable[[CommandT], Hashable],
     ) -> None:
         self._engine = engine
         self._handler = handler
         self._get_lock_group = lock_group
         self._contention = LockContention()
         self._connection: Connection | None = None
-        self._retained: Retained = {}  # what the handler keeps between the attempts at a batch
+        self._retained: RetainedState = {}  # what the handler keeps between the attempts at a batch
         self._planned_at = 0.0
 
     def write(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
@@ -258,7 +261,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         Its rows confirm its number, which belongs to another transaction if a crash lost this one.
         """
         with self._get_connection().begin():
-            status = find_commit_status(self._get_connection(), lost_commit.transaction_id)
+            status = load_commit_status(self._get_connection(), lost_commit.transaction_id)
         if status is CommitStatus.RUNNING:
             raise StillRunning
         if status is CommitStatus.ABORTED:

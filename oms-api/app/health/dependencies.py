@@ -14,7 +14,7 @@ from app.health.service import PortfolioGauges
 from app.http.app_state import Component
 from app.jobs.rules.schedule import JobReport
 from app.metrics import Metrics
-from app.rate_limit import RateLimits
+from app.rate_limit import RateLimitScope
 from app.signals.service.redis_channels.channel_state import ChannelState
 
 
@@ -36,7 +36,7 @@ class HealthComponents:
     writer_is_alive: Callable[[], bool]
     metrics: Metrics
     now: Now
-    rate_limits: Callable[[], RateLimits]
+    rate_limits: Callable[[], RateLimitScope]
     find_file_problem: Callable[[], str | None]
     report_jobs: Callable[[Connection], list[JobReport]]
     describe_feed: Callable[[], ComponentHealth]

@@ -30,7 +30,7 @@ from app.health.service import (
     set_job_metrics,
 )
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.jobs.rules.schedule import JobReport
 from app.metrics import CONTENT_TYPE, Metrics
@@ -104,7 +104,7 @@ async def ready(components: HealthComponentsDep) -> Response:
     summary="Get the state of each component",
     **document_responses(200, DetailedHealthOut),
 )
-async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
+async def detailed(caller: ReadBooksCaller, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
 
     `brokers` counts the connections of all tenants. The connections of your tenant follow by name.

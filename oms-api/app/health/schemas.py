@@ -5,9 +5,9 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from app.health.rules import ComponentStatus
-from app.rate_limit import RateLimits
+from app.rate_limit import RateLimitScope
 
-Check = Literal["ok", "failed"]
+CheckStatus = Literal["ok", "failed"]
 
 
 class HealthOut(BaseModel):
@@ -67,9 +67,9 @@ class ReadinessOut(BaseModel):
     """Whether the service can record trades, by check."""
 
     status: Literal["ready", "not ready"]
-    database: Check
-    migrations: Check
-    writer: Check
+    database: CheckStatus
+    migrations: CheckStatus
+    writer: CheckStatus
     row_level_security: Literal["enforced", "enforced on the owner", "bypassed", "none", "unknown"] = Field(
         description="Row-level security of PostgreSQL. `none`: the database is SQLite"
     )
@@ -77,7 +77,7 @@ class ReadinessOut(BaseModel):
         description="If the service is not ready: the problem, and what to do",
         examples=["The disk that holds the database is full. Make room on it."],
     )
-    rate_limits: RateLimits = Field(
+    rate_limits: RateLimitScope = Field(
         description="Whether processes share their rate limits; `per process`: they do not, or Redis "
         "is unavailable"
     )

@@ -13,7 +13,7 @@ from app.http.json import parse_json
 from app.http.problems import UNKNOWN_FIELD, build_field_errors
 from app.http.responses import document_problems
 
-Model = TypeVar("Model", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 _UTF_8 = {b"", b"charset=utf-8", b'charset="utf-8"', b"charset=us-ascii"}
 _MAX_NAME_LENGTH = 40  # the maximum length of an unknown field that is compared with known ones
 BODY_MODELS: dict[str, type[BaseModel]] = {}  # models that the OpenAPI document must describe, by name
@@ -33,16 +33,16 @@ def _is_json(content_type: bytes) -> bool:
     return media_type == b"application/json" and all(part in _UTF_8 for part in parameters)
 
 
-def parse_model(model: type[Model], content_type: bytes, body: bytes) -> Model:
+def parse_model(model: type[ModelT], content_type: bytes, body: bytes) -> ModelT:
     """Parse the JSON body as `model`. Raises UnsupportedMediaType, Malformed or Invalid."""
     if content_type == b"application/json":
-        parsed_body: Model | None = get_field_cache(model).parse(body)
+        parsed_body: ModelT | None = get_field_cache(model).parse(body)
         if parsed_body is not None:
             return parsed_body
     return validate_model(model, read_json(content_type, body))
 
 
-def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
+def validate_model(model: type[ModelT], value: object, at: tuple[str, ...] = ()) -> ModelT:
     """Validate `value` as `model`. Raises Invalid with each invalid field's path below `at`.
 
     For an unknown field, the model's `OTHER_NAMES` may suggest what to send instead.
@@ -55,9 +55,9 @@ def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) 
         raise build_invalid_error([{**item, "loc": (*at, *item["loc"])} for item in hinted]) from None
 
 
-def validate_flat(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
+def validate_flat(model: type[ModelT], value: object, at: tuple[str, ...] = ()) -> ModelT:
     """Validate as `validate_model`, with the results of earlier requests where the object is flat."""
-    validated: Model | None = get_field_cache(model).validate(value)
+    validated: ModelT | None = get_field_cache(model).validate(value)
     return validate_model(model, value, at) if validated is None else validated
 
 
@@ -107,15 +107,15 @@ def build_invalid_error(details: list[dict[str, Any]], skip: tuple[str, ...] = (
 
 
 def json_body(
-    model: type[Model], example: dict[str, Any], *, is_required: bool = True
-) -> Callable[[Request], Coroutine[Any, Any, Model]]:
+    model: type[ModelT], example: dict[str, Any], *, is_required: bool = True
+) -> Callable[[Request], Coroutine[Any, Any, ModelT]]:
     """Return a FastAPI dependency that parses the body as `model`. It describes the body with `example`.
 
     Declare it after the caller, which is checked first. A body that is not required may be left out: then no
     field is set.
     """
 
-    async def read(request: Request) -> Model:
+    async def read(request: Request) -> ModelT:
         content = await request.body()
         if not content and not is_required:
             return model()

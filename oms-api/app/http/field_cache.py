@@ -14,17 +14,17 @@ from pydantic.fields import FieldInfo
 
 from app.http.json import JsonNumber
 
-Model = TypeVar("Model", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 MAX_TEXTS, MAX_TEXT_LENGTH = 4096, 100  # of the texts and numbers that are cached per field
 # A text, a whole number, or the characters of a number that keeps them.
 CacheKey = str | int | tuple[str]
 _NO_EXTRA_STATE: dict[Any, Any] = {"__pydantic_extra__": None, "__pydantic_private__": None}
 
 
-class FieldCache(Generic[Model]):
+class FieldCache(Generic[ModelT]):
     """Validates JSON objects of one model field by field. Not thread-safe."""
 
-    def __init__(self, model: type[Model]) -> None:
+    def __init__(self, model: type[ModelT]) -> None:
         self._model = model
         self._fields: dict[str, tuple[Callable[[Any], Any], dict[CacheKey, Any]]] = {
             name: (_build_validator(field_info), {}) for name, field_info in model.model_fields.items()
@@ -45,7 +45,7 @@ class FieldCache(Generic[Model]):
         """Return the texts and numbers of a field whose results are cached."""
         return self._fields[name][1].keys()
 
-    def parse(self, body: bytes) -> Model | None:
+    def parse(self, body: bytes) -> ModelT | None:
         """Return the object in `body`, or None if it is invalid, nested or written unusually.
 
         None does not mean that the body is invalid: the caller then validates it as a whole. Numbers that are
@@ -63,7 +63,7 @@ class FieldCache(Generic[Model]):
         except (ValueError, LookupError, RecursionError):  # from orjson, pydantic and the code above
             return None
 
-    def validate(self, content: object) -> Model | None:
+    def validate(self, content: object) -> ModelT | None:
         """Return the object that `parse_json` read, or None if it is invalid or nested."""
         if type(content) is not dict or not self._is_supported:
             return None
@@ -72,7 +72,7 @@ class FieldCache(Generic[Model]):
         except (ValueError, LookupError):  # from pydantic and the code above
             return None
 
-    def _create_model(self, values: dict[str, Any]) -> Model | None:
+    def _create_model(self, values: dict[str, Any]) -> ModelT | None:
         """Return a checked model, created as unpickling does it. `model_construct` takes ten times as long.
 
         Return None if a required field is missing. Raises ValueError.
@@ -135,6 +135,6 @@ def _cache_value(
 
 
 @cache
-def get_field_cache(model: type[Model]) -> FieldCache[Model]:
+def get_field_cache(model: type[ModelT]) -> FieldCache[ModelT]:
     """Return the cache of a model. Each process has one."""
     return FieldCache(model)

@@ -10,7 +10,7 @@ from app.http.lists import build_link_header
 from app.http.pages import Cursors
 from app.http.responses import build_json_response
 
-Item = TypeVar("Item")
+ItemT = TypeVar("ItemT")
 
 
 class PageParameters(Protocol):
@@ -35,7 +35,7 @@ class ListPage:
         self.start = cursors.read(*self._list, query.cursor) if query.cursor else None
 
     def build_response(
-        self, items: Sequence[Item], serialize: Callable[[Item], Any], get_position: Callable[[Item], str]
+        self, items: Sequence[ItemT], serialize: Callable[[ItemT], Any], get_position: Callable[[ItemT], str]
     ) -> Response:
         """Build the response with the items of the page. The next one starts at the last one's position."""
         page = items[: self._limit]

@@ -45,7 +45,7 @@ def parse_instant(text: str) -> datetime:
 
 
 Count = Annotated[int, BeforeValidator(_require_plain_integer)]
-Limit = Annotated[Count, Field(ge=1, le=MAX_LIMIT)]
+PageLimit = Annotated[Count, Field(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
 QueryTime = Annotated[datetime, BeforeValidator(_parse_instant)]
 
@@ -53,7 +53,7 @@ QueryTime = Annotated[datetime, BeforeValidator(_parse_instant)]
 class PageQuery(RequestModel):
     """The page of a list without filters."""
 
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 

@@ -6,14 +6,14 @@ from typing import Any
 from app.http.field_descriptions import FIELDS, MODEL_FIELDS, NESTED, FieldText
 from app.http.parameter_descriptions import PARAMETERS
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 _MAX_DEPTH = 8
 _NULL = {"type": "null"}
 
 
-def complete_document(document: Schema) -> None:
+def complete_document(document: JsonSchema) -> None:
     """Add missing descriptions and examples of fields and parameters, and missing examples of responses."""
-    schemas: dict[str, Schema] = document["components"]["schemas"]
+    schemas: dict[str, JsonSchema] = document["components"]["schemas"]
     for model, schema in schemas.items():
         for name, field in schema.get("properties", {}).items():
             _describe_field(field, MODEL_FIELDS.get(f"{model}.{name}") or _find_text(name, field, schemas))
@@ -34,12 +34,12 @@ def _capitalize_tag(tag: str) -> str:
     return tag[:1].upper() + tag[1:]
 
 
-def _list_operations(document: Schema) -> Iterator[Schema]:
+def _list_operations(document: JsonSchema) -> Iterator[JsonSchema]:
     for item in document["paths"].values():
         yield from (operation for operation in item.values() if "responses" in operation)
 
 
-def _find_text(name: str, field: Schema, schemas: dict[str, Schema]) -> FieldText | None:
+def _find_text(name: str, field: JsonSchema, schemas: dict[str, JsonSchema]) -> FieldText | None:
     """Return the text of a field's name, None if the field consists of models and the text is of a value."""
     text = FIELDS.get(name)
     inner = (field, field.get("items", {}), *field.get("anyOf", ()))
@@ -48,7 +48,7 @@ def _find_text(name: str, field: Schema, schemas: dict[str, Schema]) -> FieldTex
     return None if text and is_nested and isinstance(text.example, str) else text
 
 
-def _describe_field(field: Schema, text: FieldText | None) -> None:
+def _describe_field(field: JsonSchema, text: FieldText | None) -> None:
     """Add description and example, where the field has none of its own."""
     field.pop("title", None)  # repeats the name
     if text is None:
@@ -58,7 +58,7 @@ def _describe_field(field: Schema, text: FieldText | None) -> None:
         field.setdefault("examples", [text.example])
 
 
-def _describe_parameter(parameter: Schema) -> None:
+def _describe_parameter(parameter: JsonSchema) -> None:
     text = PARAMETERS.get(parameter["name"]) or FIELDS.get(parameter["name"])
     parameter["schema"].pop("title", None)
     if text is not None:
@@ -67,7 +67,9 @@ def _describe_parameter(parameter: Schema) -> None:
             parameter.setdefault("example", text.example)
 
 
-def build_example(schema: Schema, schemas: dict[str, Schema], depth: int = 0) -> Any:  # any JSON value
+def build_example(
+    schema: JsonSchema, schemas: dict[str, JsonSchema], depth: int = 0
+) -> Any:  # any JSON value
     """Return an example of a schema, made of the examples of its fields."""
     if schema.get("examples"):
         return schema["examples"][0]
@@ -78,7 +80,7 @@ def build_example(schema: Schema, schemas: dict[str, Schema], depth: int = 0) ->
     return _build_by_type(schema, schemas, depth + 1)
 
 
-def _build_by_type(schema: Schema, schemas: dict[str, Schema], depth: int) -> Any:  # any JSON value
+def _build_by_type(schema: JsonSchema, schemas: dict[str, JsonSchema], depth: int) -> Any:  # any JSON value
     if "enum" in schema or "const" in schema:
         return schema.get("const", schema.get("enum", [None])[0])
     match schema.get("type"):
@@ -92,7 +94,7 @@ def _build_by_type(schema: Schema, schemas: dict[str, Schema], depth: int) -> An
             return schema.get("default")
 
 
-def _build_object(schema: Schema, schemas: dict[str, Schema], depth: int) -> Schema:
+def _build_object(schema: JsonSchema, schemas: dict[str, JsonSchema], depth: int) -> JsonSchema:
     fields = schema.get("properties")
     if fields is None:
         values = schema.get("additionalProperties")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, Table, delete, func, select
 
 from app.column_values import convert_instant
-from app.database import build_insert, build_upsert, execute_writes, find_matching_rows
+from app.database import build_insert, build_upsert, execute_writes, load_matching_rows
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.instruments.rules import Instrument, InstrumentKey, get_unlisted_terms
 from app.money import format_fixed
@@ -42,7 +42,7 @@ def load_instruments(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, Instrument]:
     """Return the instrument of every, including unlisted ones."""
-    matching_rows = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
+    matching_rows = load_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
     listed_instruments = {
         InstrumentKey(tenant_id, symbol): _build_known_instrument((symbol, *terms))
         for tenant_id, symbol, *terms in matching_rows
@@ -53,7 +53,7 @@ def load_instruments(
 def load_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, str]:
     """Return the symbols of those of the keys whose symbol is an alias."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
-    matching_rows = find_matching_rows(connection, _ALIASES, columns, key, keys)
+    matching_rows = load_matching_rows(connection, _ALIASES, columns, key, keys)
     return {InstrumentKey(tenant_id, alias): symbol for tenant_id, alias, symbol in matching_rows}
 
 
@@ -68,7 +68,7 @@ def load_aliases(
 ) -> dict[InstrumentKey, tuple[str, ...]]:
     """Return the sorted aliases of every instrument."""
     columns = ("tenant_id", "symbol", "alias")
-    matching_rows = sorted(find_matching_rows(connection, _ALIASES, columns, _KEY, keys))
+    matching_rows = sorted(load_matching_rows(connection, _ALIASES, columns, _KEY, keys))
     return {
         key: tuple(alias for tenant_id, symbol, alias in matching_rows if (tenant_id, symbol) == key)
         for key in keys

@@ -12,11 +12,11 @@ from app.http.body import json_body
 from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.fields import SearchText
 from app.http.list_pages import PagesDep
-from app.http.lists import Cursor, Limit
+from app.http.lists import Cursor, PageLimit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
 from app.instruments import queries, service
@@ -25,7 +25,7 @@ from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 
-InstrumentLister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
+ListInstrumentCaller = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 
 router = APIRouter(tags=["instruments"])
 
@@ -46,13 +46,13 @@ class InstrumentQuery(RequestModel):
     q: SearchText | None = Field(
         None, description="Part of the symbol, of an alias or of the name, in any letter case"
     )
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 
 @router.get("/instruments", summary="List instruments", **document_responses(200, list[InstrumentOut]))
 async def list_instruments(
-    caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadBooksCaller, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the instruments whose terms are set, by symbol."""
     tenant_id, part = caller.tenant_id, (query.q or "").strip()
@@ -74,7 +74,9 @@ async def list_instruments(
 @router.get(
     "/instruments/{symbol:path}", summary="Get an instrument", **document_responses(200, InstrumentOut, 404)
 )
-async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
+async def get_instrument(
+    caller: ReadBooksCaller, symbol: Annotated[Symbol, Path()], readers: ReadersDep
+) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
     tenant_id = caller.tenant_id
     listing = await readers.read(tenant_id, service.load_listing, symbol)
@@ -87,7 +89,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
     **document_responses(200, InstrumentOut, 404, 409),
 )
 async def put_instrument(
-    caller: InstrumentLister, symbol: Annotated[Symbol, Path()],
+    caller: ListInstrumentCaller, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn, EXAMPLE))], changes: ChangesDep,
     find_currencies: CurrenciesInUseDep, is_in_use: IsSymbolInUseDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.jobs import queries
@@ -21,14 +21,16 @@ from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
-Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))]
-Requester = Annotated[Caller, Depends(require_permission(Operation.RUN_JOB))]
-JobName = Annotated[str, Path(max_length=40, description="Name of the job; hyphens may replace spaces")]
+ReadMetricsCaller = Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))]
+RunJobCaller = Annotated[Caller, Depends(require_permission(Operation.RUN_JOB))]
+JobNamePath = Annotated[str, Path(max_length=40, description="Name of the job; hyphens may replace spaces")]
 SHOWN_RUNS = 10
 
 
 @router.get("", summary="List background jobs", **document_responses(200, JobsOut))
-async def list_jobs(_: Watcher, runner: JobRunnerDep, readers: ReadersDep, now: ClockDep) -> Response:
+async def list_jobs(
+    _: ReadMetricsCaller, runner: JobRunnerDep, readers: ReadersDep, now: ClockDep
+) -> Response:
     """List the background jobs with their schedule, next run, last runs and errors.
 
     You need a key of the first tenant with the scope `read`, because the jobs work for all tenants.
@@ -54,7 +56,7 @@ async def list_jobs(_: Watcher, runner: JobRunnerDep, readers: ReadersDep, now: 
     "/{job_name}:run", summary="Request a run of a job", **document_responses(202, JobRequestOut, 404, 409)
 )
 async def run_job(
-    caller: Requester, job_name: JobName, runner: JobRunnerDep, change_requests: ChangeRequestsDep
+    caller: RunJobCaller, job_name: JobNamePath, runner: JobRunnerDep, change_requests: ChangeRequestsDep
 ) -> Response:
     """Run a job as soon as possible, in addition to its schedule. If it is running, it runs once more."""
     names = {job.name: job.name for job in runner.jobs}

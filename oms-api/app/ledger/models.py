@@ -134,7 +134,7 @@ class Trade(Base):
     __table_args__ = (
         _build_portfolio_key(),
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
-        # The key comes first, so that `find_rows_by_name` can use this index.
+        # The key comes first, so that `load_rows_by_name` can use this index.
         UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id", "kind"),
         build_partial_index(
             "uq_trades_tenant_id_reverses", _IS_REVERSAL, "tenant_id", "reverses", unique=True

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from app.http.app_state import Component, get_request_info
 from app.http.idempotency import IdempotencyKey
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.service.cancellations import Cancellations

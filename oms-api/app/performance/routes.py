@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Caller
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
@@ -34,7 +34,7 @@ PortfolioNamePath = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME
     "/history", summary="Get the equity curve of a portfolio", **document_responses(200, CurveOut, 404)
 )
 async def get_history(
-    caller: Reader, name: PortfolioNamePath, query: Annotated[HistoryQuery, Query()],
+    caller: ReadBooksCaller, name: PortfolioNamePath, query: Annotated[HistoryQuery, Query()],
     performance: PerformanceDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get the equity through time with its drawdown, in time order. The last point is now."""
@@ -62,7 +62,7 @@ async def get_history(
     **document_responses(200, PerformanceOut, 404),
 )
 async def get_performance(
-    caller: Reader, name: PortfolioNamePath, query: Annotated[PerformanceQuery, Query()],
+    caller: ReadBooksCaller, name: PortfolioNamePath, query: Annotated[PerformanceQuery, Query()],
     performance: PerformanceDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get returns, risk and the statistics of round trips over a period."""

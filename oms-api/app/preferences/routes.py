@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.http.body import json_body
 from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.preferences import queries
@@ -17,11 +17,11 @@ from app.text import name_key
 
 router = APIRouter(tags=["preferences"])
 
-PreferencesOwner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
+ManageOwnCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 
 
 @router.get("/preferences", summary="Get your preferences", **document_responses(200, PreferencesOut))
-async def get_preferences(caller: PreferencesOwner, readers: ReadersDep) -> Response:
+async def get_preferences(caller: ManageOwnCaller, readers: ReadersDep) -> Response:
     """Get the preferences of the person that the request acts for, or of the key itself.
 
     The default portfolio is null if the caller may no longer see it.
@@ -32,7 +32,7 @@ async def get_preferences(caller: PreferencesOwner, readers: ReadersDep) -> Resp
 
 @router.put("/preferences", summary="Set your preferences", **document_responses(200, PreferencesOut))
 async def put_preferences(
-    caller: PreferencesOwner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
+    caller: ManageOwnCaller, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
     changes: ChangesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Replace the preferences in the body. Other preferences do not change."""

@@ -1,22 +1,22 @@
 """Rate limits: a token bucket per key and person, per tenant and per address."""
 
-from app.rate_limit.buckets import Bucket, Limit, OverLimit, RateState, Taken
+from app.rate_limit.buckets import Bucket, BucketLimit, OverLimit, RateState, TakenTokens
 from app.rate_limit.limiter import Quotas, RateLimiter
-from app.rate_limit.sharing import Pool, RateLimits, Sharing, describe_shared_state
+from app.rate_limit.sharing import BucketPool, BucketSharing, RateLimitScope, get_rate_limit_scope
 from app.rate_limit.slots import SlotLimits, Slots
 
 __all__ = [
     "Bucket",
-    "Limit",
+    "BucketLimit",
+    "BucketPool",
+    "BucketSharing",
     "OverLimit",
-    "Pool",
     "Quotas",
+    "RateLimitScope",
     "RateLimiter",
-    "RateLimits",
     "RateState",
-    "Sharing",
     "SlotLimits",
     "Slots",
-    "Taken",
-    "describe_shared_state",
+    "TakenTokens",
+    "get_rate_limit_scope",
 ]

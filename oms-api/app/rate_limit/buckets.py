@@ -21,7 +21,7 @@ class Bucket:
 
     __slots__ = ("at", "key", "level", "limit", "taken")
 
-    def __init__(self, limit: "Limit", key: Hashable, at: float) -> None:
+    def __init__(self, limit: "BucketLimit", key: Hashable, at: float) -> None:
         self.limit = limit
         self.key = key
         self.level = limit.capacity
@@ -36,7 +36,7 @@ class Bucket:
         self.at = now
 
 
-class Limit:
+class BucketLimit:
     """Buckets of one kind.
 
     Each allows `per_minute` requests, and bursts of as many unless `at_once` is set. `name` is for the
@@ -89,14 +89,14 @@ class Limit:
         self._buckets = kept_buckets
 
 
-class Taken(NamedTuple):
+class TakenTokens(NamedTuple):
     """Tokens taken from a bucket and not yet shared with other processes."""
 
     bucket: Bucket
     number: int
 
 
-class Unlimited(Limit):
+class Unlimited(BucketLimit):
     """A disabled limit: one bucket for all callers, which is never empty."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class Unlimited(Limit):
 class RateState(NamedTuple):
     """The state of a bucket after a request."""
 
-    limit: Limit
+    limit: BucketLimit
     level: float
 
     @property
@@ -140,4 +140,4 @@ class OverLimit(TooMany):
         self.headers = {name.decode(): value.decode() for name, value in rate.headers}
 
 
-Clock = Callable[[], float]
+MonotonicClock = Callable[[], float]

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from app.addresses import find_network
 from app.clock import monotonic_seconds
-from app.rate_limit.buckets import Bucket, Clock, Limit, OverLimit, RateState, Taken, Unlimited
+from app.rate_limit.buckets import (
+    Bucket,
+    BucketLimit,
+    MonotonicClock,
+    OverLimit,
+    RateState,
+    TakenTokens,
+    Unlimited,
+)
 
 TENANT_FACTOR, ADDRESS_FACTOR = 10, 20
 
@@ -25,7 +33,7 @@ class Quotas:
 class RateLimiter:
     """The buckets of one process. Not thread-safe: for one event loop."""
 
-    def __init__(self, quotas: Quotas, clock: Clock = monotonic_seconds) -> None:
+    def __init__(self, quotas: Quotas, clock: MonotonicClock = monotonic_seconds) -> None:
         self.is_on = quotas.caller > 0
         tenant = quotas.caller * TENANT_FACTOR if quotas.tenant is None else quotas.tenant
         address = quotas.caller * ADDRESS_FACTOR if quotas.address is None else quotas.address
@@ -80,13 +88,13 @@ class RateLimiter:
         self._changed_buckets = []
 
     @property
-    def has_touched(self) -> bool:
+    def has_changes(self) -> bool:
         """Return whether `drain` would return anything."""
         return bool(self._changed_buckets)
 
-    def drain(self) -> list[Taken]:
+    def drain(self) -> list[TakenTokens]:
         """Return the tokens taken since the last call, by bucket."""
-        drained = [Taken(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
+        drained = [TakenTokens(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
         for bucket, _ in drained:
             bucket.taken = 0
         self._changed_buckets = []
@@ -106,8 +114,8 @@ class RateLimiter:
                 bucket.taken += 1
 
 
-def _build_limit(name: str, refusal: str, per_minute: int) -> Limit:
-    return Limit(name, refusal, per_minute) if per_minute else Unlimited()
+def _build_limit(name: str, refusal: str, per_minute: int) -> BucketLimit:
+    return BucketLimit(name, refusal, per_minute) if per_minute else Unlimited()
 
 
 def _build_over_limit(*buckets: Bucket) -> OverLimit:

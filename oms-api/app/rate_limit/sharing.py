@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from app.clock import monotonic_seconds
-from app.rate_limit.buckets import WINDOW_SECONDS, Bucket, Taken
+from app.rate_limit.buckets import WINDOW_SECONDS, Bucket, TakenTokens
 from app.rate_limit.limiter import RateLimiter
 
 if TYPE_CHECKING:
@@ -44,31 +44,31 @@ for i, key in ipairs(KEYS) do
 end
 return levels
 """
-RateLimits = Literal["shared", "per process", "off"]
+RateLimitScope = Literal["shared", "per process", "off"]
 _LOG = logging.getLogger(__name__)
 
 
-class Pool(Protocol):
+class BucketPool(Protocol):
     """Buckets of one process that are shared with other processes."""
 
     def start_recording(self) -> None:
         """Start to record the taken tokens."""
 
     @property
-    def has_touched(self) -> bool:
+    def has_changes(self) -> bool:
         """Return whether anything was taken since the last `drain`."""
 
-    def drain(self) -> list[Taken]:
+    def drain(self) -> list[TakenTokens]:
         """Return the tokens taken since the last call, by bucket."""
 
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share."""
 
 
-class Sharing:
+class BucketSharing:
     """Exchanges pools of buckets with other processes through `redis_url`, as a task of the event loop."""
 
-    def __init__(self, redis_url: str, *pools: Pool) -> None:
+    def __init__(self, redis_url: str, *pools: BucketPool) -> None:
         self._pools = pools
         self._url = redis_url
         self._redis: Redis | None = None
@@ -119,7 +119,7 @@ class Sharing:
         for start in range(0, max(1, len(uses)), _MAX_BUCKETS_PER_CALL):
             await self._exchange_uses(uses[start : start + _MAX_BUCKETS_PER_CALL])
 
-    async def _exchange_uses(self, uses: Sequence[tuple[Pool, Taken]]) -> None:
+    async def _exchange_uses(self, uses: Sequence[tuple[BucketPool, TakenTokens]]) -> None:
         keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in uses]
         numbers = [
             number
@@ -131,14 +131,14 @@ class Sharing:
             pool.update_level(bucket, float(level))
 
     @property
-    def _has_touched(self) -> bool:
-        return any(pool.has_touched for pool in self._pools)
+    def _has_changes(self) -> bool:
+        return any(pool.has_changes for pool in self._pools)
 
     async def _exchange_forever(self) -> None:
         exchanged_at = -_QUIET_SECONDS
         while True:
             try:
-                if self._has_touched or monotonic_seconds() - exchanged_at >= _QUIET_SECONDS:
+                if self._has_changes or monotonic_seconds() - exchanged_at >= _QUIET_SECONDS:
                     exchanged_at = monotonic_seconds()
                     async with asyncio.timeout(4 * PATIENCE_SECONDS):
                         await self.exchange()
@@ -156,7 +156,7 @@ class Sharing:
         self.is_shared = is_shared
 
 
-def describe_shared_state(limiter: RateLimiter, sharing: Sharing | None) -> RateLimits:
+def get_rate_limit_scope(limiter: RateLimiter, sharing: BucketSharing | None) -> RateLimitScope:
     """Return the state of the limits for the readiness check."""
     if not limiter.is_on:
         return "off"

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.reconciliation.dependencies import AdoptionDep
 from app.reconciliation.queries import IssueFilter

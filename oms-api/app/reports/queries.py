@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, null, sel
 
 from app.column_values import format_canonical
 from app.database import build_insert_missing
-from app.database.bulk import BulkWrite, Row
+from app.database.bulk import BulkRow, BulkWrite
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.batch_statements import FILL, parse_fill_row
@@ -305,6 +305,6 @@ def iterate_stored_days(
         yield (StatisticsPortfolio(*key), {day_totals.date: day_totals for day_totals in stored_days})
 
 
-def build_day_insert(rows: Sequence[Row]) -> BulkWrite:
+def build_day_insert(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that stores days. Days that are already stored do not change."""
     return build_insert_missing(_DAILY_STATS, ("tenant_id", "portfolio_id", *StoredDayTotals._fields), rows)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.ledger.dependencies import ValuerDep
 from app.market_data.dependencies import MarketDep
 from app.reports.queries import ReportFilter
@@ -53,7 +53,7 @@ router = APIRouter(tags=["reports"])
 
 @router.get("/pnl", summary="Get profit and loss by group", **document_responses(200, ProfitReportOut))
 async def get_profit(
-    caller: Reader, query: Annotated[ProfitQuery, Query()], readers: ReadersDep, market: MarketDep,
+    caller: ReadBooksCaller, query: Annotated[ProfitQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get the realized P&L and the charges of a period by portfolio, strategy, symbol, day or user.
@@ -69,7 +69,7 @@ async def get_profit(
     "/pnl/today", summary="Get profit and loss since 00:00 UTC", **document_responses(200, ProfitReportOut)
 )
 async def get_todays_profit(
-    caller: Reader, query: Annotated[TodayQuery, Query()], readers: ReadersDep, market: MarketDep,
+    caller: ReadBooksCaller, query: Annotated[TodayQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get the P&L since 00:00 UTC by portfolio, with the unrealized P&L of the current positions."""
@@ -89,8 +89,8 @@ async def get_todays_profit(
     **document_responses(200, ExplanationOut),
 )
 async def explain_profit(
-    caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: ReadersDep, market: MarketDep,
-    valuer: ValuerDep, now: ClockDep,
+    caller: ReadBooksCaller, query: Annotated[ExplanationQuery, Query()], readers: ReadersDep,
+    market: MarketDep, valuer: ValuerDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get the parts of each portfolio's day P&L that are due to prices, exchange rates, carry and fees.
 
@@ -106,7 +106,7 @@ async def explain_profit(
 
 @router.get("/exposure", summary="Get the exposure by group", **document_responses(200, ExposureReportOut))
 async def get_exposure(
-    caller: Reader, query: Annotated[ExposureQuery, Query()], readers: ReadersDep, market: MarketDep,
+    caller: ReadBooksCaller, query: Annotated[ExposureQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get long, short, gross and net exposure by portfolio, symbol, currency, asset class or sector."""
@@ -117,7 +117,7 @@ async def get_exposure(
 
 @router.get("/daily-stats", summary="List daily statistics", **document_responses(200, list[DayStatsOut]))
 async def list_daily_stats(
-    caller: Reader, query: Annotated[ReportQuery, Query()], readers: ReadersDep, market: MarketDep,
+    caller: ReadBooksCaller, query: Annotated[ReportQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
     """List trades, wins, losses, volume, charges and P&L of each portfolio and day, the latest day first."""
@@ -128,7 +128,7 @@ async def list_daily_stats(
 
 @router.get("/round-trips", summary="List round trips", **document_responses(200, list[RoundTripOut]))
 async def list_round_trips(
-    caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: ReadersDep
+    caller: ReadBooksCaller, query: Annotated[RoundTripQuery, Query()], readers: ReadersDep
 ) -> Response:
     """List round trips: positions that were opened and closed, the latest first."""
     filters = query.filter(caller)
@@ -137,7 +137,9 @@ async def list_round_trips(
 
 
 @router.get("/lots", summary="List tax lots", **document_responses(200, LotsOut))
-async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: ReadersDep) -> Response:
+async def list_lots(
+    caller: ReadBooksCaller, query: Annotated[LotQuery, Query()], readers: ReadersDep
+) -> Response:
     """List the open and closed lots of a portfolio by first in, first out."""
     filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)
     lot_reports = await readers.run(

@@ -12,8 +12,8 @@ from app.http.idempotency import IdempotencyKey
 from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.chain import hash_request
@@ -44,10 +44,10 @@ from app.timestamps import BEFORE_ALL, format_timestamp
 
 router = APIRouter(tags=["risk"])
 
-LimitSetter = Annotated[Caller, Depends(require_permission(Operation.SET_LIMIT))]
-KillSwitchSetter = Annotated[Caller, Depends(require_permission(Operation.SET_KILL_SWITCH))]
-LatchReader = Annotated[Caller, Depends(require_permission(Operation.READ_LATCHES))]
-Releaser = Annotated[Caller, Depends(require_permission(Operation.RELEASE_LATCH))]
+SetLimitCaller = Annotated[Caller, Depends(require_permission(Operation.SET_LIMIT))]
+SetKillSwitchCaller = Annotated[Caller, Depends(require_permission(Operation.SET_KILL_SWITCH))]
+ReadLatchesCaller = Annotated[Caller, Depends(require_permission(Operation.READ_LATCHES))]
+ReleaseLatchCaller = Annotated[Caller, Depends(require_permission(Operation.RELEASE_LATCH))]
 
 LIMIT_EXAMPLE: dict[str, Any] = {
     "scope": "portfolio",
@@ -72,7 +72,11 @@ ReleaseBody = Annotated[ReleaseIn, Depends(json_body(ReleaseIn, {"reason": "The 
 
 @router.get("/limits", summary="List risk limits", **document_responses(200, list[LimitOut]))
 async def list_limits(
-    caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, now: ClockDep, pages: PagesDep
+    caller: ReadBooksCaller,
+    query: Annotated[PageQuery, Query()],
+    readers: ReadersDep,
+    now: ClockDep,
+    pages: PagesDep,
 ) -> Response:
     """List risk limits, sorted by scope, name and code.
 
@@ -91,7 +95,7 @@ async def list_limits(
 
 @router.put("/limits", summary="Set or remove a risk limit", **document_responses(200, LimitOut, 409))
 async def put_limit(
-    caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn, LIMIT_EXAMPLE))],
+    caller: SetLimitCaller, body: Annotated[LimitIn, Depends(json_body(LimitIn, LIMIT_EXAMPLE))],
     changes: ChangesDep, controls: ControlsDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set a limit. To remove it, set `value` to null.
@@ -114,7 +118,7 @@ async def put_limit(
 
 
 @router.get("/kill-switch", summary="List kill switches", **document_responses(200, list[SwitchOut]))
-async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
+async def list_switches(caller: ReadBooksCaller, readers: ReadersDep) -> Response:
     """List the tenant's kill switch, and all portfolio and strategy kill switches that were ever set."""
     tenant_id = caller.tenant_id
     switch_changes = await readers.read(tenant_id, switch_queries.list_switches)
@@ -134,7 +138,7 @@ async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
     **document_responses(200, KillSwitchResultOut, 409, headers=REPLAYED_HEADER),
 )
 async def set_kill_switch(
-    caller: KillSwitchSetter, body: Annotated[SwitchIn, Depends(json_body(SwitchIn, SWITCH_EXAMPLE))],
+    caller: SetKillSwitchCaller, body: Annotated[SwitchIn, Depends(json_body(SwitchIn, SWITCH_EXAMPLE))],
     kill_switches: KillSwitchesDep, key: IdempotencyKey, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set a kill switch.
@@ -184,7 +188,7 @@ def _get_actor(caller: Caller) -> str:
 
 @router.get("/latches", summary="List execution latches", **document_responses(200, list[LatchOut]))
 async def list_latches(
-    caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadLatchesCaller, query: Annotated[LatchQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List execution latches, newest first.
 
@@ -203,7 +207,7 @@ async def list_latches(
     **document_responses(200, LatchOut, 404, 409),
 )
 async def release_latch(
-    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)], body: ReleaseBody,
+    caller: ReleaseLatchCaller, latch_id: Annotated[str, Path(max_length=_MAX_ID)], body: ReleaseBody,
     controls: ControlsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a latch, so that its strategy or API key can trade the symbol again.

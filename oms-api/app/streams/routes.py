@@ -11,7 +11,7 @@ from app.clock import monotonic_seconds
 from app.direct_routes import RequestInfo
 from app.errors import OmsError, TooMany, Unavailable
 from app.http.app_state import get_request_info
-from app.identity.dependencies import AUTHENTICATION, Authentication, get_rate_limit_key
+from app.identity.dependencies.authentication import AUTHENTICATION, Authentication, get_rate_limit_key
 from app.identity.rules.access import Caller, Operation
 from app.streams.dependencies import STREAMS
 from app.streams.errors import CloseCode, MessageRefused, StreamClosed

@@ -11,8 +11,8 @@ from app.http.dependencies import ReadersDep
 from app.http.lists import build_link_header
 from app.http.paths import ID
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.webhooks.dependencies import WebhookDeliveriesDep, WebhooksDep
 from app.webhooks.queries.webhooks import list_webhooks as read_webhooks
@@ -31,10 +31,10 @@ from app.webhooks.service.webhooks import get_owner, get_webhook, serialize_webh
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_WEBHOOKS))]
-IdDep = Annotated[str, Path(max_length=40, description="ID of the webhook")]
-DeliveryId = Annotated[str, Path(max_length=60, description="ID of the delivery")]
-RotationBody = Annotated[
+ManageWebhooksCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_WEBHOOKS))]
+WebhookIdPath = Annotated[str, Path(max_length=40, description="ID of the webhook")]
+DeliveryIdPath = Annotated[str, Path(max_length=60, description="ID of the delivery")]
+SecretRotationBody = Annotated[
     SecretRotationIn, Depends(json_body(SecretRotationIn, {"overlap_seconds": 3600}, is_required=False))
 ]
 _ONE = f"/{{webhook_id:{ID}}}"
@@ -48,7 +48,7 @@ WebhookPatchBody = Annotated[WebhookPatch, Depends(json_body(WebhookPatch, {"eve
 
 @router.post("", summary="Create a webhook", **document_responses(201, WebhookMadeOut, 409))
 async def create_webhook(
-    caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))],
+    caller: ManageWebhooksCaller, body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))],
     webhooks: WebhooksDep, change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create an endpoint that receives the tenant's later events, signed as Standard Webhooks specifies.
@@ -66,7 +66,8 @@ async def create_webhook(
     **document_responses(200, WebhookOut, 404, 409, other={201: WebhookMadeOut}),
 )
 async def put_webhook(
-    caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
+    caller: ManageWebhooksCaller,
+    webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
     body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))], webhooks: WebhooksDep,
     change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
@@ -82,7 +83,7 @@ async def put_webhook(
 
 
 @router.get("", summary="List webhooks", **document_responses(200, list[WebhookOut]))
-async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
+async def list_webhooks(caller: ManageWebhooksCaller, readers: ReadersDep) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
     stored_webhooks = await readers.read(tenant_id, read_webhooks, owner)
@@ -90,7 +91,9 @@ async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
 
 
 @router.get(_ONE, summary="Get a webhook", **document_responses(200, WebhookOut, 404))
-async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDep) -> Response:
+async def get_one_webhook(
+    caller: ManageWebhooksCaller, webhook_id: WebhookIdPath, readers: ReadersDep
+) -> Response:
     """Get one webhook, without its secret."""
     stored_webhook = await readers.run(
         lambda connection: get_webhook(connection, caller, webhook_id), caller.tenant_id
@@ -100,7 +103,7 @@ async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDe
 
 @router.patch(_ONE, summary="Update a webhook", **document_responses(200, WebhookOut, 404, 409))
 async def change_webhook(
-    caller: Manager, webhook_id: IdDep, body: WebhookPatchBody, webhooks: WebhooksDep,
+    caller: ManageWebhooksCaller, webhook_id: WebhookIdPath, body: WebhookPatchBody, webhooks: WebhooksDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
@@ -111,7 +114,10 @@ async def change_webhook(
 
 @router.delete(_ONE, summary="Delete a webhook", **document_responses(204, {}, 404, 409))
 async def delete_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep
+    caller: ManageWebhooksCaller,
+    webhook_id: WebhookIdPath,
+    webhooks: WebhooksDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Delete a webhook and its deliveries."""
     return await change_requests.execute(caller, None, webhooks.delete, webhook_id)
@@ -123,7 +129,7 @@ async def delete_webhook(
     **document_responses(201, WebhookMadeOut, 404, 409),
 )
 async def rotate_secret(
-    caller: Manager, webhook_id: IdDep, body: RotationBody, webhooks: WebhooksDep,
+    caller: ManageWebhooksCaller, webhook_id: WebhookIdPath, body: SecretRotationBody, webhooks: WebhooksDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Replace the secret by a new one, which is shown once.
@@ -137,8 +143,8 @@ async def rotate_secret(
     "/{webhook_id}:enable", summary="Enable a webhook", **document_responses(200, WebhookOut, 404, 409)
 )
 async def enable_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep,
-    feed: FeedDep,
+    caller: ManageWebhooksCaller, webhook_id: WebhookIdPath, webhooks: WebhooksDep,
+    change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Enable a disabled webhook. It receives its pending deliveries and all later events.
 
@@ -150,7 +156,10 @@ async def enable_webhook(
 
 @router.post("/{webhook_id}:test", summary="Test a webhook", **document_responses(202, DeliveryOut, 404, 409))
 async def test_webhook(
-    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_requests: ChangeRequestsDep
+    caller: ManageWebhooksCaller,
+    webhook_id: WebhookIdPath,
+    deliveries: WebhookDeliveriesDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
     return await change_requests.execute(caller, None, deliveries.send_test, webhook_id)
@@ -162,8 +171,8 @@ async def test_webhook(
     **document_responses(200, DeliveriesOut, 404),
 )
 async def list_deliveries(
-    caller: Manager, webhook_id: IdDep, query: Annotated[DeliveryQuery, Query()], readers: ReadersDep,
-    deliveries: WebhookDeliveriesDep, request: Request,
+    caller: ManageWebhooksCaller, webhook_id: WebhookIdPath, query: Annotated[DeliveryQuery, Query()],
+    readers: ReadersDep, deliveries: WebhookDeliveriesDep, request: Request,
 ) -> Response:  # fmt: skip
     """List deliveries with their attempts, newest first. Completed deliveries are kept for seven days."""
 
@@ -180,8 +189,8 @@ async def list_deliveries(
     **document_responses(202, DeliveryOut, 404, 409),
 )
 async def resend_delivery(
-    caller: Manager, webhook_id: IdDep, delivery_id: DeliveryId, deliveries: WebhookDeliveriesDep,
-    change_requests: ChangeRequestsDep,
+    caller: ManageWebhooksCaller, webhook_id: WebhookIdPath, delivery_id: DeliveryIdPath,
+    deliveries: WebhookDeliveriesDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send the event of a delivery again as a new delivery. The event keeps its ID."""
     return await change_requests.execute(caller, None, deliveries.resend, webhook_id, delivery_id)

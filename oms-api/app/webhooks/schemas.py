@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.http.fields import WholeNumber, clean
-from app.http.lists import Cursor, Limit
+from app.http.lists import Cursor, PageLimit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.identity.schemas.fields import KeyName, Patch, omit_field
@@ -163,5 +163,5 @@ class DeliveriesOut(BaseModel):
 class DeliveryQuery(RequestModel):
     """Cursor of the list of deliveries."""
 
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.identity.rules.access import TABLE, Operation, Role
+from app.identity.rules.access import PERMISSION_RULES, Operation, Role
 from tests.access.api_operations import Members, list_guarded_operations, send_call
 
 pytestmark = pytest.mark.any_database
@@ -200,7 +200,9 @@ def test_every_operation_is_in_the_access_matrix(operations):
 def test_every_operation_names_its_permission_and_every_permission_is_used(operations):
     operations_in_document = {call.definition.get("x-operation") for call in operations}
     assert (
-        operations_in_document == {operation.value for operation in Operation} == {row.value for row in TABLE}
+        operations_in_document
+        == {operation.value for operation in Operation}
+        == {row.value for row in PERMISSION_RULES}
     )
 
 

@@ -81,5 +81,5 @@ def test_concurrent_tenants_each_find_exactly_their_own_data(backend, new_databa
             assert len(people) == MEMBERS
     engine = connect_engine(url)
     assert verify_database(engine).is_clean
-    assert verify_trails(engine).lie is None
+    assert verify_trails(engine).problem is None
     engine.dispose()

@@ -70,6 +70,6 @@ def read_trail(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], 
 
 def assert_unbroken(rows: list[ChainedEntry], head: Head) -> None:
     """Check that the rows prove themselves, up to that head."""
-    proof = ExportVerifier([TRAIL], {ExportChain(rows[0].tenant_id): head})
-    assert [proof.take(serialize_line(COLUMNS, row)) for row in rows] == [None] * len(rows)
-    assert proof.finish() is None
+    verifier = ExportVerifier([TRAIL], {ExportChain(rows[0].tenant_id): head})
+    assert [verifier.verify_line(serialize_line(COLUMNS, row)) for row in rows] == [None] * len(rows)
+    assert verifier.verify_end() is None

@@ -58,9 +58,9 @@ def split_lines(answer):
 
 
 def assert_proven(lines, heads):
-    proof = ExportVerifier((TRAIL, LEDGER), heads)
-    assert [proof.take(line) for line in lines] == [None] * len(lines)
-    assert (proof.finish(), proof.unproven) == (None, 0)
+    verifier = ExportVerifier((TRAIL, LEDGER), heads)
+    assert [verifier.verify_line(line) for line in lines] == [None] * len(lines)
+    assert (verifier.verify_end(), verifier.unproven) == (None, 0)
 
 
 @pytest.mark.parametrize("path", PATHS)

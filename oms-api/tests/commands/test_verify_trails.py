@@ -54,7 +54,7 @@ def test_database_without_an_audit_log_has_no_findings(engine):
     ],
 )
 def test_changed_audit_entry_is_reported(trail, statement, message):
-    assert message in (find_after_tampering(trail, statement).lie or "nothing")
+    assert message in (find_after_tampering(trail, statement).problem or "nothing")
 
 
 def test_command_reports_the_audit_finding_and_fails(trail, monkeypatch, capsys, database_url):

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, text
 from sqlalchemy.exc import OperationalError
 
-from app.database import build_insert, connect_engine, execute_writes, find_matching_rows
+from app.database import build_insert, connect_engine, execute_writes, load_matching_rows
 from app.database.engine import discard_plans
 from app.database.locks import is_row_locked, set_short_lock_timeout
 
@@ -33,7 +33,7 @@ def engine(owner):
 
 def find_rows(connection, *ids):
     return sorted(
-        find_matching_rows(connection, THINGS, ("id", "name"), ("id",), [(row_id,) for row_id in ids])
+        load_matching_rows(connection, THINGS, ("id", "name"), ("id",), [(row_id,) for row_id in ids])
     )
 
 
@@ -84,7 +84,7 @@ def test_read_of_a_locked_row_is_reported_as_locked(owner, engine):
         other.execute(text("SELECT FROM things FOR UPDATE"))
         set_short_lock_timeout(connection)
         with pytest.raises(OperationalError) as caught:
-            find_matching_rows(connection, THINGS, ("id",), ("id",), [(1,)], lock_by="id")
+            load_matching_rows(connection, THINGS, ("id",), ("id",), [(1,)], lock_by="id")
         assert is_row_locked(caught.value)
         assert not caught.value.connection_invalidated
 

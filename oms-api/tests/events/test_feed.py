@@ -74,7 +74,7 @@ def test_subscriber_receives_later_events_in_sequence(engine, readers):
 
 
 def test_subscriber_resumes_after_its_last_event(engine, readers, monkeypatch):
-    monkeypatch.setattr(feeds, "PAGE", 2)
+    monkeypatch.setattr(feeds, "PAGE_SIZE", 2)
 
     async def work():
         add_events(engine, 1, 2, 3, 4, 5)
@@ -178,8 +178,8 @@ def test_stream_limit_applies_to_each_key(readers, monkeypatch):
                 await anext(feed.follow(1, EVERYTHING, 0, "key"))
             async with aclosing(feed.follow(1, EVERYTHING, 0, "other")) as other:
                 assert await anext(other) == []
-                assert feed.followers == 2
-        assert feed.followers == 0
+                assert feed.follower_count == 2
+        assert feed.follower_count == 0
 
     run_async(work())
 

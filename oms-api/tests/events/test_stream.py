@@ -112,10 +112,10 @@ def test_stream_ends_when_its_key_is_revoked(service, api):
 
     thread = threading.Thread(target=listen)
     thread.start()
-    wait_until(lambda: service.app.state.feed.followers)
+    wait_until(lambda: service.app.state.feed.follower_count)
     key_id = key.split("_")[1]
     assert api.patch(f"/api-keys/{key_id}", {"revoked": True}).status_code == 200
     thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
     assert (answers[0].status_code, answers[0].text) == (200, "retry: 1000\n\n")
-    wait_until(lambda: not service.app.state.feed.followers)
+    wait_until(lambda: not service.app.state.feed.follower_count)

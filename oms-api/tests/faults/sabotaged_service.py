@@ -93,10 +93,10 @@ def answer_before_commit(number: int) -> None:
 
     def run(self: Any) -> None:
         answered = 0
-        connection = self._writing._get_connection()
+        connection = self._writer._get_connection()
         transaction = connection.begin()
         while batch := self._take_batch():
-            result = self._writing._handler.handle(connection, [item.command for item in batch], {})
+            result = self._writer._handler.handle(connection, [item.command for item in batch], {})
             self._answer_items(batch, result.outcomes)
             answered += len(batch)
             if answered < number:
@@ -132,10 +132,10 @@ def forget_keys(_: int) -> None:
 
     def run(self: Any) -> None:
         unanswered: list[Any] = []
-        connection = self._writing._get_connection()
+        connection = self._writer._get_connection()
         while batch := self._take_batch():
             with connection.begin():
-                result = self._writing._handler.handle(connection, [item.command for item in batch], {})
+                result = self._writer._handler.handle(connection, [item.command for item in batch], {})
             committed = unanswered + list(zip(batch, result.outcomes, strict=True))
             unanswered = [entry for entry in committed if isinstance(entry[0].command, RecordTrade)][-1:]
             answered = [entry for entry in committed if entry not in unanswered]

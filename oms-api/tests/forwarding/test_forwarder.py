@@ -208,7 +208,7 @@ def test_worker_that_pauses_itself_keeps_the_connection(tmp_path, monkeypatch):
         assert request.send(first)
         connection = first.forwarder._connections[1]
         await until(lambda: second.held_cycles)
-        await until(lambda: connection._asked_at is None)  # no reply is awaited
+        await until(lambda: connection._ping_sent_at is None)  # no reply is awaited
         time.sleep(0.2)  # noqa: ASYNC251  # the pause
         await asyncio.sleep(0.01)  # the check that is late
         second.held_cycles[0].respond(None, 201, b"", b"late")

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from app.database import connect_engine
-from app.database.commit_status import TRANSACTION_NUMBER, CommitStatus, find_commit_status
+from app.database.commit_status import TRANSACTION_NUMBER, CommitStatus, load_commit_status
 from app.errors import NotPlaced, OutcomeUnknown
 from tests.faults.proxy import Network, NetworkFault
 from tests.group_commit.note_writer import NoteHandler, read_notes, run_writer
@@ -106,12 +106,12 @@ def test_transaction_lost_by_a_fail_over_is_not_reported_as_recorded(
 
 def test_status_of_a_transaction_follows_its_end(direct_engine):
     with direct_engine.connect() as connection, direct_engine.connect() as other:
-        assert find_commit_status(other, None) is CommitStatus.UNKNOWN
+        assert load_commit_status(other, None) is CommitStatus.UNKNOWN
         for end, status in (("commit", CommitStatus.COMMITTED), ("rollback", CommitStatus.ABORTED)):
             connection.execute(text(f"CREATE TABLE {end}ted (note TEXT)"))
             number = connection.execute(text(TRANSACTION_NUMBER)).scalar_one()
-            assert find_commit_status(other, number) is CommitStatus.RUNNING
+            assert load_commit_status(other, number) is CommitStatus.RUNNING
             getattr(connection, end)()
             other.rollback()
-            assert find_commit_status(other, number) is status
+            assert load_commit_status(other, number) is status
             other.rollback()

@@ -37,7 +37,7 @@ def submit_wave(writer, name, count):
 async def wait_until_taken(writer, count):
     """Return when the writer has had the time to take so many that wait: it does, or it lingers."""
     for _ in range(20):
-        if writer.depth < count:
+        if writer.queue_depth < count:
             break
         await asyncio.sleep(0.001)
 

@@ -24,7 +24,7 @@ def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
             first = writer.submit("wait")
             await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             futures = [writer.submit(work) for work in works[1:]]
-            assert writer.depth == 50
+            assert writer.queue_depth == 50
             handler.gate.set()
             return await asyncio.gather(first, *futures)
 
@@ -192,7 +192,7 @@ def test_close_writes_accepted_commands_and_accepts_no_more(engine):
             await loop.run_in_executor(None, handler.entered.wait, WAIT_SECONDS)
             futures = writer.submit_all(["a", "b"])
             closing = loop.run_in_executor(None, writer.close)
-            while writer.alive:  # noqa: ASYNC110  # the closing thread has no event to wait for
+            while writer.is_alive:  # noqa: ASYNC110  # the closing thread has no event to wait for
                 await asyncio.sleep(0)
             with pytest.raises(NotPlaced):
                 writer.submit("c")
@@ -242,11 +242,11 @@ def test_disconnected_client_does_not_affect_others(engine):
 
 def test_writer_accepts_commands_only_between_start_and_close(engine):
     writer = GroupCommit[str, str](engine, NoteHandler(), 1, 1)
-    alive = [writer.alive]
+    is_alive = [writer.is_alive]
     writer.start()
-    alive.append(writer.alive)
+    is_alive.append(writer.is_alive)
     writer.close()
-    assert [*alive, writer.alive] == [False, True, False]
+    assert [*is_alive, writer.is_alive] == [False, True, False]
 
 
 def test_handler_is_notified_of_committed_batches_only(engine):

@@ -356,9 +356,9 @@ def list_texts(engine, tables):
         return "".join(str(connection.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)  # noqa: S608  # ours
 
 
-@pytest.mark.parametrize("called", ["slack:T1:U7", "zoe@example.com"])
+@pytest.mark.parametrize("audit_name", ["slack:T1:U7", "zoe@example.com"])
 def test_erased_person_is_a_pseudonym_and_everything_still_verifies(
-    run_successfully, run_command, database_url, called
+    run_successfully, run_command, database_url, audit_name
 ):
     with run_service(database_url) as service:
         api = connect_operator(service)
@@ -376,7 +376,7 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(
             response = service.client.post("/api/v1/alerts", json=alert, headers=sent | key)
             assert response.status_code == 201, response.text
         assert "canary" in list_texts(service.engine, ["users", "admin_requests"]).lower()
-        status, _, err = run_command("erase-person", called)
+        status, _, err = run_command("erase-person", audit_name)
         assert (status, "keep the ID" in err) == (command.DONE, True)
         wait_until(
             lambda: service.client.get("/api/v1/portfolios", headers=session).status_code == 401,
@@ -388,5 +388,5 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(
         assert "Erased person" in texts
         assert assert_ok(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
         assert verify_database(service.engine).is_clean
-        assert verify_trails(service.engine).lie is None
-    assert run_command("erase-person", called)[0] == command.REFUSED
+        assert verify_trails(service.engine).problem is None
+    assert run_command("erase-person", audit_name)[0] == command.REFUSED

@@ -67,7 +67,7 @@ LATER = NOON + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("own", "requested", "is_said", "granted"),
+    ("own", "requested", "is_expiry_given", "granted"),
     [
         (None, None, False, None),
         (None, None, True, None),
@@ -77,14 +77,17 @@ LATER = NOON + timedelta(seconds=1)
         (LATER, NOON, True, NOON),
     ],
 )
-def test_granted_expiry_is_requested_or_the_expiry_of_the_caller(own, requested, is_said, granted):
-    assert compute_granted_expiry(build_caller(expires_at=own), requested, is_said=is_said) == granted
+def test_granted_expiry_is_requested_or_the_expiry_of_the_caller(own, requested, is_expiry_given, granted):
+    assert (
+        compute_granted_expiry(build_caller(expires_at=own), requested, is_expiry_given=is_expiry_given)
+        == granted
+    )
 
 
 @pytest.mark.parametrize("requested", [None, LATER])
 def test_expiry_after_the_expiry_of_the_caller_is_rejected(requested):
     with pytest.raises(RightsExceeded, match="must not be later"):
-        compute_granted_expiry(build_caller(expires_at=NOON), requested, is_said=True)
+        compute_granted_expiry(build_caller(expires_at=NOON), requested, is_expiry_given=True)
 
 
 @pytest.mark.parametrize("name", ["bot", "x" * NAME_LENGTH])

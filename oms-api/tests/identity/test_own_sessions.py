@@ -39,7 +39,7 @@ def test_password_change_ends_all_other_sessions(session_services, alice, engine
     with pytest.raises(WrongLogin):
         session_services.log_in(alice.build_login())
     assert session_services.log_in(alice.build_login(ANOTHER))
-    session_services.trail.flush(everything=True)
+    session_services.trail.flush(include_recent=True)
     actions = [row.action for row in query(engine, "SELECT action FROM audit_log ORDER BY sequence")]
     assert actions.count("password.changed") == 1
     assert "login.failed" in actions
@@ -49,7 +49,7 @@ def test_password_guesses_within_a_session_are_throttled(session_services, alice
     caller = session_services.caller(session_services.log_in(alice.build_login()).access)
     account = alice.build_login().account
     for _ in range(PAIR.attempts):
-        session_services.throttle.begin(account, LAPTOP.address)
+        session_services.throttle.start_attempt(account, LAPTOP.address)
     with pytest.raises(TooManyLogIns):
         change_password(session_services, caller, PASSWORD, ANOTHER)
 

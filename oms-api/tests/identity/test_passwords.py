@@ -18,7 +18,12 @@ from app.identity.rules.passwords import (
     normalize_password,
 )
 from app.identity.service import passwords as service
-from app.identity.service.passwords import PLACEHOLDER_HASH, Passwords, load_common_passwords, require_good
+from app.identity.service.passwords import (
+    PLACEHOLDER_HASH,
+    Passwords,
+    load_common_passwords,
+    require_strong_password,
+)
 
 GOOD = "violet kettle marches north"
 COMMON = frozenset({"dragon", "letmein", "password", "sunshine"})
@@ -136,9 +141,9 @@ def test_common_password_list_is_lower_case_and_long_enough():
 
 
 def test_password_rejection_names_the_field_and_the_reason():
-    require_good(GOOD, ALICE)
+    require_strong_password(GOOD, ALICE)
     with pytest.raises(Invalid) as caught:
-        require_good("iloveyou2", ALICE)
+        require_strong_password("iloveyou2", ALICE)
     assert [error.field for error in caught.value.errors] == ["password"]
     assert "iloveyou2" not in str(caught.value)
 
@@ -158,8 +163,8 @@ def test_password_matches_only_its_own_hash(password_checker):
     stored, same, other_results = asyncio.run(run())
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert GOOD not in stored
-    assert (same.matches, same.rehashed) == (True, None)
-    assert [verdict.matches for verdict in other_results] == [False] * 3
+    assert (same.is_correct, same.new_hash) == (True, None)
+    assert [verdict.is_correct for verdict in other_results] == [False] * 3
 
 
 def test_hashes_of_one_password_differ(password_checker):
@@ -175,7 +180,7 @@ def test_long_password_is_not_truncated(password_checker):
         long = "é" * (MAX_LENGTH - 1)
         return await password_checker.verify(await password_checker.hash(long + "a"), long + "b")
 
-    assert not asyncio.run(run()).matches
+    assert not asyncio.run(run()).is_correct
 
 
 def test_nul_character_does_not_truncate_the_password(password_checker):
@@ -184,7 +189,7 @@ def test_nul_character_does_not_truncate_the_password(password_checker):
             await password_checker.hash("left\0right-one"), "left\0right-two"
         )
 
-    assert not asyncio.run(run()).matches
+    assert not asyncio.run(run()).is_correct
 
 
 def test_composed_and_decomposed_passwords_match_the_same_hash(password_checker):
@@ -193,7 +198,7 @@ def test_composed_and_decomposed_passwords_match_the_same_hash(password_checker)
             await password_checker.hash("cafe\u0301 au lait"), "caf\u00e9 au lait"
         )
 
-    assert asyncio.run(run()).matches
+    assert asyncio.run(run()).is_correct
 
 
 def test_dummy_hash_has_the_same_parameters_and_never_matches(password_checker, monkeypatch):
@@ -206,14 +211,14 @@ def test_dummy_hash_has_the_same_parameters_and_never_matches(password_checker, 
             return hasher.verify(stored, password)
 
     monkeypatch.setattr(service, "_get_hasher", Counting)
-    assert not asyncio.run(password_checker.verify(None, GOOD)).matches
+    assert not asyncio.run(password_checker.verify(None, GOOD)).is_correct
     assert verified == [PLACEHOLDER_HASH]
     assert not hasher.check_needs_rehash(PLACEHOLDER_HASH)
 
 
 def test_password_of_the_dummy_hash_does_not_log_in(password_checker, monkeypatch):
     monkeypatch.setattr(service, "PLACEHOLDER_HASH", asyncio.run(password_checker.hash(GOOD)))
-    assert not asyncio.run(password_checker.verify(None, GOOD)).matches
+    assert not asyncio.run(password_checker.verify(None, GOOD)).is_correct
 
 
 def test_outdated_hash_is_recomputed_when_it_matches(password_checker):
@@ -221,13 +226,13 @@ def test_outdated_hash_is_recomputed_when_it_matches(password_checker):
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(GOOD)
     matched = asyncio.run(password_checker.verify(weak, GOOD))
-    assert matched.rehashed is not None
-    assert asyncio.run(password_checker.verify(matched.rehashed, GOOD)) == (True, None)
+    assert matched.new_hash is not None
+    assert asyncio.run(password_checker.verify(matched.new_hash, GOOD)) == (True, None)
     assert asyncio.run(password_checker.verify(weak, "another")) == (False, None)
 
 
 def test_malformed_hash_matches_nothing(password_checker):
-    assert not asyncio.run(password_checker.verify("not a hash", GOOD)).matches
+    assert not asyncio.run(password_checker.verify("not a hash", GOOD)).is_correct
 
 
 def test_hashing_runs_outside_the_event_loop(password_checker, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role
+from app.identity.rules.access import PERMISSION_RULES, SCOPES_OF_ROLE, Operation, Role
 from tests.identity.administration import assert_error, assert_ok, create_user, list_audit_entries
 
 pytestmark = pytest.mark.any_database
@@ -14,9 +14,11 @@ def test_five_roles_are_listed_from_the_table(api):
     for role in Role:
         assert set(roles[role]["scopes"]) == SCOPES_OF_ROLE[role]
         may = {
-            operation for operation in Operation if SCOPES_OF_ROLE[role] & TABLE[operation].required_scopes
+            operation
+            for operation in Operation
+            if SCOPES_OF_ROLE[role] & PERMISSION_RULES[operation].required_scopes
         }
-        of_all_tenants = {operation for operation in may if TABLE[operation].operator_only}
+        of_all_tenants = {operation for operation in may if PERMISSION_RULES[operation].operator_only}
         assert set(roles[role]["operations"]) == may - of_all_tenants
     assert "make_tenant" not in str(roles)
 

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from app.addresses import find_network
 from app.identity.rules.clients import Client, hash_address
-from app.identity.service.throttle import ACCOUNT, ADDRESS, PAIR, Allowance, Buckets, Throttle, TooManyLogIns
+from app.identity.service.throttle import (
+    ACCOUNT,
+    ADDRESS,
+    PAIR,
+    Allowance,
+    NamedBuckets,
+    Throttle,
+    TooManyLogIns,
+)
 
 HOME, ALICE = "192.0.2.1", "alpha\0alice@x"
 
@@ -34,25 +42,25 @@ def build_throttle_elsewhere(number):
 
 def test_account_and_address_have_ten_attempts_then_one_a_minute(throttle, clock):
     for _ in range(PAIR.attempts):
-        throttle.begin(ALICE, HOME)
+        throttle.start_attempt(ALICE, HOME)
     with pytest.raises(TooManyLogIns) as caught:
-        throttle.begin(ALICE, HOME)
+        throttle.start_attempt(ALICE, HOME)
     assert (caught.value.status, caught.value.retry_after_seconds) == (429, 60)
     clock.seconds += 59
     with pytest.raises(TooManyLogIns) as caught:
-        throttle.begin(ALICE, HOME)
+        throttle.start_attempt(ALICE, HOME)
     assert caught.value.retry_after_seconds == 1
     clock.seconds += 1
-    throttle.begin(ALICE, HOME)
+    throttle.start_attempt(ALICE, HOME)
     with pytest.raises(TooManyLogIns):
-        throttle.begin(ALICE, HOME)
+        throttle.start_attempt(ALICE, HOME)
 
 
 def test_guesses_from_other_addresses_do_not_lock_out_a_known_address(throttle):
     for number in range(ACCOUNT.attempts):
-        assert throttle.begin(ALICE, build_throttle_elsewhere(number)).unknown_address_wait == 0
-    stranger = throttle.begin(ALICE, build_throttle_elsewhere(9000))
-    at_home = throttle.begin(ALICE, HOME)
+        assert throttle.start_attempt(ALICE, build_throttle_elsewhere(number)).unknown_address_wait == 0
+    stranger = throttle.start_attempt(ALICE, build_throttle_elsewhere(9000))
+    at_home = throttle.start_attempt(ALICE, HOME)
     assert (
         stranger.unknown_address_wait == at_home.unknown_address_wait == 60
     )  # and the caller knows who is a stranger
@@ -60,57 +68,57 @@ def test_guesses_from_other_addresses_do_not_lock_out_a_known_address(throttle):
 
 def test_address_with_many_accounts_is_throttled_as_unknown(throttle):
     for number in range(ADDRESS.attempts):
-        assert throttle.begin(f"alpha\0{number}@x", HOME).unknown_address_wait == 0
-    assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait == ADDRESS.seconds_each
-    assert throttle.begin("alpha\0another@x", build_throttle_elsewhere(1)).unknown_address_wait == 0
+        assert throttle.start_attempt(f"alpha\0{number}@x", HOME).unknown_address_wait == 0
+    assert throttle.start_attempt("alpha\0another@x", HOME).unknown_address_wait == ADDRESS.seconds_each
+    assert throttle.start_attempt("alpha\0another@x", build_throttle_elsewhere(1)).unknown_address_wait == 0
 
 
 def test_successful_login_resets_failures_and_uses_no_attempt(throttle):
     for _ in range(PAIR.attempts - 1):
-        throttle.begin(ALICE, HOME)
-    throttle.record_success(throttle.begin(ALICE, HOME))
+        throttle.start_attempt(ALICE, HOME)
+    throttle.record_success(throttle.start_attempt(ALICE, HOME))
     for _ in range(PAIR.attempts):
-        throttle.begin(ALICE, HOME)
+        throttle.start_attempt(ALICE, HOME)
 
 
 def test_own_success_does_not_restore_attempts_on_other_accounts(throttle):
     for number in range(ADDRESS.attempts):
-        throttle.begin(f"alpha\0{number}@x", HOME)
-        throttle.record_success(throttle.begin("alpha\0mallory@x", HOME))
-    assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait
+        throttle.start_attempt(f"alpha\0{number}@x", HOME)
+        throttle.record_success(throttle.start_attempt("alpha\0mallory@x", HOME))
+    assert throttle.start_attempt("alpha\0another@x", HOME).unknown_address_wait
 
 
 def test_unused_attempt_is_returned(throttle):
     for _ in range(5 * PAIR.attempts):
-        throttle.undo(throttle.begin(ALICE, HOME))
-    assert throttle.begin(ALICE, HOME).unknown_address_wait == 0
+        throttle.cancel_attempt(throttle.start_attempt(ALICE, HOME))
+    assert throttle.start_attempt(ALICE, HOME).unknown_address_wait == 0
 
 
 def test_refused_unknown_address_uses_no_attempt(throttle):
     for number in range(ACCOUNT.attempts):
-        throttle.begin(ALICE, build_throttle_elsewhere(number))
+        throttle.start_attempt(ALICE, build_throttle_elsewhere(number))
     for _ in range(2 * PAIR.attempts):
-        refusal = throttle.refuse_unknown_address(throttle.begin(ALICE, HOME))
+        refusal = throttle.refuse_unknown_address(throttle.start_attempt(ALICE, HOME))
         assert refusal.retry_after_seconds == 60
 
 
 def test_throttle_message_is_the_same_for_every_bucket(throttle):
     for _ in range(PAIR.attempts):
-        attempt = throttle.begin(ALICE, HOME)
+        attempt = throttle.start_attempt(ALICE, HOME)
     with pytest.raises(TooManyLogIns) as caught:
-        throttle.begin(ALICE, HOME)
+        throttle.start_attempt(ALICE, HOME)
     assert caught.value.detail == throttle.refuse_unknown_address(attempt).detail
 
 
 def test_concurrent_attempts_are_counted_before_they_fail(throttle):
-    begun = [throttle.begin(ALICE, HOME) for _ in range(PAIR.attempts)]
+    begun = [throttle.start_attempt(ALICE, HOME) for _ in range(PAIR.attempts)]
     with pytest.raises(TooManyLogIns):
-        throttle.begin(ALICE, HOME)
+        throttle.start_attempt(ALICE, HOME)
     assert len(begun) == PAIR.attempts
 
 
 def test_throttle_memory_is_bounded_and_evicts_the_least_recent(clock):
-    buckets = Buckets(Allowance(1, 60), clock, 100)
+    buckets = NamedBuckets(Allowance(1, 60), clock, 100)
     assert buckets.take("victim") == 0
     for number in range(1000):
         buckets.take(str(number))
@@ -122,7 +130,7 @@ def test_throttle_memory_is_bounded_and_evicts_the_least_recent(clock):
 @given(st.lists(st.tuples(st.floats(0, 200), st.booleans()), max_size=60))
 def test_attempts_never_exceed_the_allowance(steps):
     clock, taken_at = Clock(), []
-    buckets = Buckets(Allowance(3, 60), clock, 10)
+    buckets = NamedBuckets(Allowance(3, 60), clock, 10)
     for pause, again in steps:
         clock.seconds += pause
         taken_at += [clock.seconds for _ in range(1 + again) if buckets.take("name") == 0]
@@ -132,7 +140,7 @@ def test_attempts_never_exceed_the_allowance(steps):
 
 
 def test_return_to_a_missing_bucket_creates_none(clock):
-    buckets = Buckets(PAIR, clock, 10)
+    buckets = NamedBuckets(PAIR, clock, 10)
     buckets.return_tokens("name")
     assert len(buckets) == 0
 
@@ -176,7 +184,7 @@ def exchange_counts(*pools):
 
 
 def test_processes_with_redis_count_guesses_together(clock):
-    first, second = (Buckets(PAIR, clock, 10, "pairs") for _ in range(2))
+    first, second = (NamedBuckets(PAIR, clock, 10, "pairs") for _ in range(2))
     for buckets in (first, second):
         buckets.start_recording()
         for _ in range(PAIR.attempts // 2):
@@ -188,14 +196,14 @@ def test_processes_with_redis_count_guesses_together(clock):
 
 
 def test_returned_attempts_are_shared_without_user_names(clock):
-    buckets = Buckets(PAIR, clock, 10, "pairs")
+    buckets = NamedBuckets(PAIR, clock, 10, "pairs")
     buckets.start_recording()
     buckets.take(ALICE)
     buckets.return_tokens(ALICE, PAIR.attempts)
     [(bucket, number)] = buckets.drain()
     assert number == 1 - PAIR.attempts
     assert "alice" not in str(bucket.key)
-    assert not buckets.has_touched
+    assert not buckets.has_changes
     buckets.update_level(bucket, PAIR.attempts)
     assert [buckets.take(ALICE) for _ in range(PAIR.attempts)] == [0] * PAIR.attempts
     assert buckets.take(ALICE) > 0

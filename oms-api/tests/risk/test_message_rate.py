@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.rate_limit import Sharing
+from app.rate_limit import BucketSharing
 from app.risk.errors import TooManyMessages
 from app.risk.service.messages import MessageRate
 from tests.support.redis import RedisServer
@@ -79,13 +79,13 @@ def test_number_of_buckets_is_bounded(monkeypatch):
 def test_consumption_is_not_stored_without_redis():
     rate = MessageRate(Clock())
     assert is_passing(rate)
-    assert (rate.has_touched, rate.drain()) == (False, [])
+    assert (rate.has_changes, rate.drain()) == (False, [])
 
 
 def test_consumption_of_one_process_is_shared_with_the_others(redis_url):
     async def run():
         rates = [MessageRate(), MessageRate()]
-        sharings = [Sharing(redis_url, rate) for rate in rates]
+        sharings = [BucketSharing(redis_url, rate) for rate in rates]
         for sharing in sharings:
             sharing.connect()
         assert all(is_passing(rates[0]) for _ in range(4))
@@ -107,7 +107,7 @@ def test_consumption_during_a_synchronization_is_sent_in_the_next_one():
     rate.start_recording()
     rate.take("U1", Decimal(6), messages=2)
     [(bucket, number)] = rate.drain()
-    assert (number, rate.has_touched) == (2, False)
+    assert (number, rate.has_changes) == (2, False)
     assert is_passing(rate)
     rate.update_level(bucket, 3.0)  # of all processes, without the token taken in the meantime
     assert send_burst(rate) == 2

@@ -16,7 +16,7 @@ from app.audit.service import AuditTrail
 from app.database import Readers, connect_engine, unit_of_work
 from app.database.transactions import Transactions
 from app.identity.queries.sessions import store_login
-from app.identity.rules.clients import Client, Credentials
+from app.identity.rules.clients import Client, LoginCredentials
 from app.identity.rules.tokens import Tokens, build_key_ring
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import LANES, MEMORY_KIB, PASSES, Passwords
@@ -50,10 +50,10 @@ class Person:
     user_id: int
     email: str
 
-    def build_login(self, password: str = PASSWORD, **changes: str) -> Credentials:
+    def build_login(self, password: str = PASSWORD, **changes: str) -> LoginCredentials:
         """Return the credentials of the person."""
         credentials = {"tenant": self.tenant, "email": self.email} | changes
-        return Credentials(password=password, **credentials)
+        return LoginCredentials(password=password, **credentials)
 
 
 def create_person(
@@ -108,7 +108,7 @@ class SessionServices:
             lambda: self.now,
         )
 
-    def log_in(self, credentials: Credentials, client: Client = LAPTOP) -> Tokens:
+    def log_in(self, credentials: LoginCredentials, client: Client = LAPTOP) -> Tokens:
         """Log in and return the tokens."""
         return asyncio.run(self.login_service.log_in(credentials, client))
 

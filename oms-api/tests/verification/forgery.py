@@ -61,7 +61,7 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 def is_noticed(connection: Connection, table: str) -> bool:
     """Return whether verification finds a fault. The checks that are likely to find it run first."""
-    if table.startswith("audit") and examine_trails(connection).lie:
+    if table.startswith("audit") and examine_trails(connection).problem:
         return True
     result = VerificationResult()
     parts = list(PARTS.items())
@@ -73,7 +73,7 @@ def is_noticed(connection: Connection, table: str) -> bool:
             return True  # `app.verify.check_database` reports it
         if not result.is_clean:
             return True
-    return bool(examine_trails(connection).lie)
+    return bool(examine_trails(connection).problem)
 
 
 _LIKELY = {

@@ -139,7 +139,7 @@ def forged_database(backend, new_database) -> Iterator[Connection]:
         fill_tables(service)
     engine = connect_engine(url)
     assert verify_database(engine).is_clean
-    assert verify_trails(engine).lie is None
+    assert verify_trails(engine).problem is None
     with connect_without_guards(engine) as connection:
         yield connection
     engine.dispose()

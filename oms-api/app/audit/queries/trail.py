@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, or_, select
 from app.audit.models import AuditHead, AuditRow
 from app.audit.rules.actions import AuditedAction
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
-from app.database import build_insert, build_insert_missing, build_update, execute_writes, find_matching_rows
+from app.database import build_insert, build_insert_missing, build_update, execute_writes, load_matching_rows
 from app.timestamps import format_timestamp
 
 _LOG, _HEADS = cast("Table", AuditRow.__table__), cast("Table", AuditHead.__table__)
@@ -112,7 +112,7 @@ def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, H
         build_insert_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
     )
     keys = [(tenant_id,) for tenant_id in tenants]
-    matching_rows = find_matching_rows(
+    matching_rows = load_matching_rows(
         connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id"
     )
     return {tenant_id: Head(*head) for tenant_id, *head in matching_rows}

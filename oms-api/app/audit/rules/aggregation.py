@@ -18,7 +18,7 @@ OTHERS = "(others)"
 _MINUTE = 60
 
 
-class Key(NamedTuple):
+class ActionKey(NamedTuple):
     """The common fields of equal actions."""
 
     tenant_id: int
@@ -38,20 +38,20 @@ class CountedEntry:
 
 @dataclass(slots=True)
 class _EntryGroup:
-    """The entries of one key: `waiting` arrived since the last row, `leaving` is being written."""
+    """The entries of one key: `waiting` arrived since the last row, `in_progress` is being written."""
 
     waiting: CountedEntry | None = None
-    leaving: CountedEntry | None = None
+    in_progress: CountedEntry | None = None
     is_reported: bool = False
 
     @property
     def is_done(self) -> bool:
-        return self.waiting is None and self.leaving is None
+        return self.waiting is None and self.in_progress is None
 
-    def leave(self) -> CountedEntry:
+    def start_writing(self) -> CountedEntry:
         assert self.waiting is not None, "only what waits is taken"  # noqa: S101  # for the type checker
-        self.leaving, self.waiting = self.waiting, None
-        return self.leaving
+        self.in_progress, self.waiting = self.waiting, None
+        return self.in_progress
 
 
 class Aggregator:
@@ -59,7 +59,7 @@ class Aggregator:
 
     def __init__(self, max_groups: int = MAX_GROUPS) -> None:
         self._max_groups = max_groups
-        self._groups: dict[Key, _EntryGroup] = {}
+        self._groups: dict[ActionKey, _EntryGroup] = {}
         self._distinct: Counter[tuple[int, str, int]] = Counter()
 
     def __len__(self) -> int:
@@ -77,44 +77,44 @@ class Aggregator:
             self._distinct[key[:3]] += 1
         if key.actor == OTHERS:
             entry = _remove_details(entry)
-        group.waiting = _combine(group.waiting, CountedEntry(entry, 1))
+        group.waiting = _merge_counts(group.waiting, CountedEntry(entry, 1))
         return True
 
-    def take(self, now: datetime, *, everything: bool = False) -> dict[Key, CountedEntry]:
-        """Return the actions that are due. `confirm` or `restore` must follow for each key."""
+    def take_due(self, now: datetime, *, include_recent: bool = False) -> dict[ActionKey, CountedEntry]:
+        """Return the actions that are due. Call `confirm_written` or `restore_unwritten` for each key."""
         minute = _get_minute(now)
         for key in [key for key, group in self._groups.items() if key.minute != minute and group.is_done]:
-            self._forget(key)
+            self._remove_group(key)
         return {
-            key: group.leave()
+            key: group.start_writing()
             for key, group in self._groups.items()
-            if group.waiting and (everything or not group.is_reported or key.minute != minute)
+            if group.waiting and (include_recent or not group.is_reported or key.minute != minute)
         }
 
-    def confirm(self, key: Key) -> None:
+    def confirm_written(self, key: ActionKey) -> None:
         """Drop the actions taken under this key: they were written or given up."""
-        self._groups[key].leaving = None
+        self._groups[key].in_progress = None
         self._groups[key].is_reported = True
 
-    def restore(self, key: Key) -> None:
+    def restore_unwritten(self, key: ActionKey) -> None:
         """Keep the actions taken under this key, which are due again since they were not written."""
         group = self._groups[key]
-        group.waiting = _combine(group.leaving, group.waiting)
-        group.leaving = None
+        group.waiting = _merge_counts(group.in_progress, group.waiting)
+        group.in_progress = None
 
     def count_waiting(self) -> int:
         """Return the number of actions that are not written yet."""
-        parts = (part for group in self._groups.values() for part in (group.waiting, group.leaving))
+        parts = (part for group in self._groups.values() for part in (group.waiting, group.in_progress))
         return sum(part.count for part in parts if part)
 
-    def _build_key(self, entry: AuditEntry) -> Key:
+    def _build_key(self, entry: AuditEntry) -> ActionKey:
         kind = (entry.tenant_id, entry.action, _get_minute(entry.at))
-        key = Key(*kind, entry.actor, entry.target)
+        key = ActionKey(*kind, entry.actor, entry.target)
         if key in self._groups or self._distinct[kind] < MAX_DISTINCT:
             return key
-        return Key(*kind, OTHERS, OTHERS)
+        return ActionKey(*kind, OTHERS, OTHERS)
 
-    def _forget(self, key: Key) -> None:
+    def _remove_group(self, key: ActionKey) -> None:
         del self._groups[key]
         kind = key[:3]
         self._distinct[kind] -= 1
@@ -131,7 +131,7 @@ def _remove_details(entry: AuditEntry) -> AuditEntry:
     return AuditEntry(entry.tenant_id, entry.at, OTHERS, OTHERS, entry.action, OTHERS)
 
 
-def _combine(earlier: CountedEntry | None, later: CountedEntry | None) -> CountedEntry | None:
+def _merge_counts(earlier: CountedEntry | None, later: CountedEntry | None) -> CountedEntry | None:
     """Combine both. Keep the details of the earlier one."""
     if earlier is None or later is None:
         return earlier or later

@@ -10,20 +10,20 @@ from typing_extensions import override
 from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, compute_hash
 
 MAX_LINE_BYTES = 1_000_000  # in bytes
-_WHOLE = ("tenant_id", "portfolio_id", "sequence")
+_INTEGER_FIELDS = ("tenant_id", "portfolio_id", "sequence")
 
 
-class Form(NamedTuple):
+class ExportFormat(NamedTuple):
     """The format of the lines of one kind of export.
 
-    `refuse` returns why a line's values are invalid, or None. `hash_of` returns the hash that the values must
-    have after the predecessor's hash.
+    `find_error` returns why a line's values are invalid, or None. `compute_hash` returns the hash that the
+    values must have after the predecessor's hash.
     """
 
     name: str
     columns: tuple[str, ...]
-    refuse: Callable[[Sequence[Any]], str | None]
-    hash_of: Callable[[Sequence[Any], str], str]
+    find_error: Callable[[Sequence[Any]], str | None]
+    compute_hash: Callable[[Sequence[Any], str], str]
 
 
 class ExportChain(NamedTuple):
@@ -41,7 +41,7 @@ class ExportFinding(NamedTuple):
     """An error of a line. Lines are counted from 1."""
 
     line: int
-    what: str
+    problem: str
 
 
 Heads = Mapping[ExportChain, Head]
@@ -58,7 +58,7 @@ def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     return compute_hash(values[:-1], predecessor)
 
 
-TRAIL = Form("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
+TRAIL = ExportFormat("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
 
 
 def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
@@ -68,101 +68,105 @@ def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
 
 @dataclass(slots=True)
 class ExportVerifier:
-    """The state of reading an export: `take` each line, then `finish`. Reading stops at the first finding.
+    """Verifies an export line by line, with `verify_line`, then `verify_end`, up to the first finding.
 
     `unproven` counts the lines that no head covers: newer ones, and those of chains without a head.
     """
 
-    forms: Sequence[Form]
+    formats: Sequence[ExportFormat]
     heads: Heads = field(default_factory=dict)
-    form: Form | None = None
+    line_format: ExportFormat | None = None
     lines: int = 0
     chains: int = 0
     chain: ExportChain | None = None
     head: Head = START
-    met: set[ExportChain] = field(default_factory=set)
+    verified_heads: set[ExportChain] = field(default_factory=set)
     unproven: int = 0
 
-    def take(self, line: bytes) -> ExportFinding | None:
+    def verify_line(self, line: bytes) -> ExportFinding | None:
         """Return the error of the next line, or None."""
         self.lines += 1
         try:
-            form, row = self._parse(line)
-            self._place(row)
-            self._link(form, tuple(row.values()))
+            line_format, row = self._parse_line(line)
+            self._check_position(row)
+            self._check_hash(line_format, tuple(row.values()))
         except _BadLine as bad:
             return ExportFinding(self.lines, str(bad))
         return None
 
-    def finish(self) -> ExportFinding | None:
+    def verify_end(self) -> ExportFinding | None:
         """Return a finding if entries are missing after the last line, else None."""
         try:
             for chain in self.heads:
-                self._require_met(chain)
+                self._require_head(chain)
         except _BadLine as bad:
             return ExportFinding(self.lines + 1, str(bad))
         return None
 
-    def _parse(self, line: bytes) -> tuple[Form, dict[str, Any]]:
+    def _parse_line(self, line: bytes) -> tuple[ExportFormat, dict[str, Any]]:
         if not line.endswith(b"\n"):
             raise _BadLine("the last line is incomplete: the file was cut, or it is not an export")
         row = _parse_object(line)
-        form = self.form or next((form for form in self.forms if form.columns == tuple(row)), None)
+        line_format = self.line_format or next(
+            (line_format for line_format in self.formats if line_format.columns == tuple(row)), None
+        )
         if (
-            form is None
-            or form.columns != tuple(row)
-            or serialize_line(form.columns, tuple(row.values())) != line
+            line_format is None
+            or line_format.columns != tuple(row)
+            or serialize_line(line_format.columns, tuple(row.values())) != line
         ):
-            raise _BadLine(f"this is not how an export writes {form.name if form else 'a line'}")
-        self.form = form
-        return form, row
+            raise _BadLine(
+                f"this is not how an export writes {line_format.name if line_format else 'a line'}"
+            )
+        self.line_format = line_format
+        return line_format, row
 
-    def _place(self, row: dict[str, Any]) -> None:
-        for name in _WHOLE:
+    def _check_position(self, row: dict[str, Any]) -> None:
+        for name in _INTEGER_FIELDS:
             if type(row.get(name, 0)) is not int:
                 raise _BadLine(f"{name} is {row[name]!r}, must be a whole number")
         chain = ExportChain(row["tenant_id"], row.get("portfolio_id", 0))
         if chain != self.chain:
-            self._begin(chain)
+            self._start_chain(chain)
         if row["sequence"] != self.head.sequence + 1:
             raise _BadLine(f"sequence is {row['sequence']}, must be {self.head.sequence + 1} ({chain})")
 
-    def _begin(self, chain: ExportChain) -> None:
+    def _start_chain(self, chain: ExportChain) -> None:
         if self.chain is not None:
             if chain.tenant != self.chain.tenant or chain < self.chain:
                 raise _BadLine(f"{chain} cannot follow on {self.chain}")
-            self._require_met(self.chain)
+            self._require_head(self.chain)
         self.chain, self.head = chain, START
         self.chains += 1
 
-    def _link(self, form: Form, row: tuple[Any, ...]) -> None:
-        refusal = form.refuse(row)
+    def _check_hash(self, line_format: ExportFormat, row: tuple[Any, ...]) -> None:
+        refusal = line_format.find_error(row)
         if refusal:
             raise _BadLine(refusal)
-        expected, stored = form.hash_of(row, self.head.hash), row[-1]
+        expected, stored = line_format.compute_hash(row, self.head.hash), row[-1]
         if stored != expected:
             blame = "this line, or one before it, was changed or is missing"
             raise _BadLine(f"hash is {stored}, must be {expected}: {blame}")
         self.head = Head(self.head.sequence + 1, expected)
-        self._compare()
+        self._compare_with_head()
 
-    def _compare(self) -> None:
+    def _compare_with_head(self) -> None:
         """Compare the last line with the detached head of its chain."""
         assert self.chain is not None, "a line belongs to a chain"  # noqa: S101  # for the type checker
-        stated_value = self.heads.get(self.chain, START)
-        if stated_value.sequence == self.head.sequence:
-            if stated_value.hash != self.head.hash:
-                mismatch = f"hash is {self.head.hash}, the head says {stated_value.hash}"
+        stated_head = self.heads.get(self.chain, START)
+        if stated_head.sequence == self.head.sequence:
+            if stated_head.hash != self.head.hash:
+                mismatch = f"hash is {self.head.hash}, the head says {stated_head.hash}"
                 raise _BadLine(f"{mismatch}: the history was rewritten")
-            self.met.add(self.chain)
-        self.unproven += self.head.sequence > stated_value.sequence
+            self.verified_heads.add(self.chain)
+        self.unproven += self.head.sequence > stated_head.sequence
 
-    def _require_met(self, chain: ExportChain) -> None:
-        stated_value = self.heads.get(chain, START)
-        if stated_value.sequence and chain not in self.met:
+    def _require_head(self, chain: ExportChain) -> None:
+        stated_head = self.heads.get(chain, START)
+        if stated_head.sequence and chain not in self.verified_heads:
             reached = self.head.sequence if chain == self.chain else 0
             raise _BadLine(
-                f"sequence {reached + 1} is missing here: the head of {chain} is at {stated_value.sequence}"
+                f"sequence {reached + 1} is missing here: the head of {chain} is at {stated_head.sequence}"
             )
 
 

@@ -11,8 +11,8 @@ from app.audit.rules.export_verification import (
     MAX_LINE_BYTES,
     ExportChain,
     ExportFinding,
+    ExportFormat,
     ExportVerifier,
-    Form,
     Heads,
 )
 
@@ -24,18 +24,18 @@ class InvalidHeads(Exception):
 class ExportResult(NamedTuple):
     """The result of reading an export, and the first error, if any."""
 
-    proof: ExportVerifier
+    verifier: ExportVerifier
     finding: ExportFinding | None
 
 
-def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> ExportResult:
+def verify_export(export: BinaryIO, formats: Sequence[ExportFormat], heads: Heads) -> ExportResult:
     """Read the export up to the first invalid line, in bounded memory."""
-    proof = ExportVerifier(forms, heads)
+    verifier = ExportVerifier(formats, heads)
     for line in _read_lines(export):
-        finding = proof.take(line)
+        finding = verifier.verify_line(line)
         if finding:
-            return ExportResult(proof, finding)
-    return ExportResult(proof, proof.finish())
+            return ExportResult(verifier, finding)
+    return ExportResult(verifier, verifier.verify_end())
 
 
 def read_heads(file: BinaryIO) -> Heads:
@@ -48,9 +48,9 @@ def read_heads(file: BinaryIO) -> Heads:
 
 def _parse_head(line: bytes) -> tuple[ExportChain, Head]:
     try:
-        stated_value = orjson.loads(line)
-        chain = ExportChain(stated_value["tenant"], stated_value.get("portfolio", 0))
-        head = Head(stated_value["sequence"], stated_value["hash"])
+        stated_head = orjson.loads(line)
+        chain = ExportChain(stated_head["tenant"], stated_head.get("portfolio", 0))
+        head = Head(stated_head["sequence"], stated_head["hash"])
     except (ValueError, TypeError, KeyError, AttributeError):
         shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'
         raise InvalidHeads(f"each line must be {shape}") from None

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.audit.rules.aggregation import MAX_GROUPS, Aggregator, CountedEntry, Key
+from app.audit.rules.aggregation import MAX_GROUPS, ActionKey, Aggregator, CountedEntry
 from app.audit.rules.entries import AuditEntry
 from app.audit.service.recording import append_actions
 from app.clock import Now
@@ -20,27 +20,27 @@ CLOSE_SECONDS = 15.0
 _LATER = (OperationalError, InterfaceError, PoolTimeout)
 _LOG = logging.getLogger(__name__)
 
-Batch = list[tuple[Key, CountedEntry]]
+EntryBatch = list[tuple[ActionKey, CountedEntry]]
 
 
 class AuditTrail:
     """Collects actions and writes them once a second in its own thread.
 
-    Actions that cannot be written are kept in bounded memory. Further actions are dropped, and `dropped` is
-    called with their number.
+    Actions that cannot be written are kept in bounded memory. Further actions are dropped, and
+    `report_dropped` is called with their number.
     """
 
     def __init__(
-        self, engine: Engine, now: Now, dropped: Callable[[int], None], max_groups: int = MAX_GROUPS
+        self, engine: Engine, now: Now, report_dropped: Callable[[int], None], max_groups: int = MAX_GROUPS
     ) -> None:
         self._engine = engine
         self._now = now
-        self._dropped = dropped
-        self._gathering = Aggregator(max_groups)
+        self._report_dropped = report_dropped
+        self._aggregator = Aggregator(max_groups)
         self._lock = threading.Lock()  # protects memory, and is never held during database calls
         self._flushing = threading.Lock()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="audit-trail", daemon=True)
+        self._thread = threading.Thread(target=self._flush_repeatedly, name="audit-trail", daemon=True)
 
     @property
     def is_running(self) -> bool:
@@ -50,9 +50,9 @@ class AuditTrail:
     def note(self, entry: AuditEntry) -> None:
         """Add an action, without blocking."""
         with self._lock:
-            has_room = self._gathering.add(entry)
+            has_room = self._aggregator.add(entry)
         if not has_room:
-            self._dropped(1)
+            self._report_dropped(1)
 
     def start(self) -> None:
         """Start the thread."""
@@ -64,32 +64,32 @@ class AuditTrail:
         if self.is_running:
             self._thread.join(CLOSE_SECONDS)
         if not self.is_running:
-            self.flush(everything=True)
+            self.flush(include_recent=True)
         with self._lock:
-            lost = self._gathering.count_waiting()
+            lost = self._aggregator.count_waiting()
         if lost:
             _LOG.error("actions were not written to the audit trail", extra={"acts": lost})
-            self._dropped(lost)
+            self._report_dropped(lost)
 
-    def flush(self, *, everything: bool = False) -> None:
+    def flush(self, *, include_recent: bool = False) -> None:
         """Write the actions that are due, tenant by tenant."""
         with self._flushing:
             with self._lock:
-                due_entries = self._gathering.take(self._now(), everything=everything)
+                due_entries = self._aggregator.take_due(self._now(), include_recent=include_recent)
             batches = [
                 (tenant_id, list(batch))
                 for tenant_id, batch in groupby(sorted(due_entries.items(), key=_get_tenant), _get_tenant)
             ]
             for index, (tenant_id, batch) in enumerate(batches):
-                if not self._write(tenant_id, batch):
-                    self._restore(batches[index:])
+                if not self._write_batch(tenant_id, batch):
+                    self._restore_batches(batches[index:])
                     return
 
-    def _run(self) -> None:
+    def _flush_repeatedly(self) -> None:
         while not self._closing.wait(FLUSH_SECONDS):
             self.flush()
 
-    def _write(self, tenant_id: int, batch: Batch) -> bool:
+    def _write_batch(self, tenant_id: int, batch: EntryBatch) -> bool:
         """Write a tenant's actions. Return False if the database is unavailable."""
         try:
             with unit_of_work(self._engine, tenant_id) as connection:
@@ -99,18 +99,18 @@ class AuditTrail:
             return False
         except Exception:  # noqa: BLE001  # the thread must go on; a retry would fail again
             _LOG.exception("actions cannot be written to the audit trail", extra={"tenant_id": tenant_id})
-            self._dropped(sum(entry.count for _, entry in batch))
+            self._report_dropped(sum(entry.count for _, entry in batch))
         with self._lock:
             for key, _ in batch:
-                self._gathering.confirm(key)
+                self._aggregator.confirm_written(key)
         return True
 
-    def _restore(self, batches: list[tuple[int, Batch]]) -> None:
+    def _restore_batches(self, batches: list[tuple[int, EntryBatch]]) -> None:
         with self._lock:
             for _, batch in batches:
                 for key, _ in batch:
-                    self._gathering.restore(key)
+                    self._aggregator.restore_unwritten(key)
 
 
-def _get_tenant(noted: tuple[Key, CountedEntry]) -> int:
+def _get_tenant(noted: tuple[ActionKey, CountedEntry]) -> int:
     return noted[0].tenant_id

@@ -14,27 +14,27 @@ class TrailResult(NamedTuple):
 
     trails: int
     entries: int
-    lie: str | None
+    problem: str | None
 
 
 def examine_trails(connection: Connection) -> TrailResult:
     """Verify all trails that the connection may see, in bounded memory, up to the first error."""
     trails = entries = 0
     for tenant_id, head in queries.get_all_heads(connection).items():
-        proof, lie = _prove(connection, tenant_id, head)
-        trails, entries = trails + 1, entries + proof.lines
-        if lie:
-            return TrailResult(trails, entries, f"tenant {tenant_id}, entry {proof.lines}: {lie}")
+        verifier, problem = _verify_trail(connection, tenant_id, head)
+        trails, entries = trails + 1, entries + verifier.lines
+        if problem:
+            return TrailResult(trails, entries, f"tenant {tenant_id}, entry {verifier.lines}: {problem}")
     return TrailResult(trails, entries, None)
 
 
-def _prove(connection: Connection, tenant_id: int, head: Head) -> tuple[ExportVerifier, str | None]:
-    proof = ExportVerifier((TRAIL,), {ExportChain(tenant_id): head})
+def _verify_trail(connection: Connection, tenant_id: int, head: Head) -> tuple[ExportVerifier, str | None]:
+    verifier = ExportVerifier((TRAIL,), {ExportChain(tenant_id): head})
     for row in queries.iterate_entries(connection, tenant_id):
-        finding = proof.take(serialize_line(COLUMNS, row))
+        finding = verifier.verify_line(serialize_line(COLUMNS, row))
         if finding:
-            return proof, finding.what
-    missing = proof.finish()
+            return verifier, finding.problem
+    missing = verifier.verify_end()
     if missing:
-        return proof, missing.what
-    return proof, "the trail's head knows nothing of it" if proof.unproven else None
+        return verifier, missing.problem
+    return verifier, "the trail's head knows nothing of it" if verifier.unproven else None

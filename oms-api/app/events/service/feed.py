@@ -13,13 +13,13 @@ from app.events.queries import EventFilter, StoredEvent
 from app.events.rules import Horizon, OutboxState, advance_horizon
 from app.rate_limit import SlotLimits, Slots
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 IDLE_SECONDS = 1.0  # after this time without an event, a follower gets an empty page
-PAGE = 500
+PAGE_SIZE = 500
 MAX_FOLLOWERS = 500
 MAX_FOLLOWERS_OF_TENANT = 50
 MAX_FOLLOWERS_OF_KEY = 20
-_TRIES = 100
+_MAX_TRIES = 100
 _TRY_SECONDS = 0.02
 _LOG = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ class _Watch:
     """The known events of a tenant, and its followers."""
 
     horizon: Horizon = field(default_factory=Horizon)
-    followers: int = 0
+    follower_count: int = 0
     advanced: asyncio.Event = field(default_factory=asyncio.Event)
-    looks: asyncio.Task[None] | None = None
+    poll_task: asyncio.Task[None] | None = None
 
 
 class EventFeed:
@@ -45,7 +45,7 @@ class EventFeed:
         self._slots = Slots("streams", limits)
 
     @property
-    def followers(self) -> int:
+    def follower_count(self) -> int:
         """Return the number of followers."""
         return self._slots.used
 
@@ -57,7 +57,7 @@ class EventFeed:
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
         required_id = None
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             state = await self._read_state(tenant_id, horizon.safe)
             if state is None:
                 return horizon.safe
@@ -90,10 +90,10 @@ class EventFeed:
             yield []
             while True:
                 if watch.horizon.safe <= last_number:
-                    await _wait(watch.advanced)
+                    await _wait_for_events(watch.advanced)
                 horizon = watch.horizon.safe
                 page = await self._read_page(tenant_id, filters, last_number, horizon)
-                last_number = page[-1].number if len(page) == PAGE else max(last_number, horizon)
+                last_number = page[-1].number if len(page) == PAGE_SIZE else max(last_number, horizon)
                 yield page
 
     async def _read_page(
@@ -103,25 +103,25 @@ class EventFeed:
             return []
         return await self._readers.run_single(
             lambda connection: queries.list_events_after(
-                set_tenant_scope(connection, [tenant_id]), tenant_id, filters, after, horizon, PAGE
+                set_tenant_scope(connection, [tenant_id]), tenant_id, filters, after, horizon, PAGE_SIZE
             )
         )
 
     @asynccontextmanager
     async def _open_watch(self, tenant_id: int, key: str | None) -> AsyncIterator[_Watch]:
-        release = _keep_nothing if key is None else self._slots.take(tenant_id, key)
+        release = _release_nothing if key is None else self._slots.take(tenant_id, key)
         watch = self._watches.get(tenant_id)
         if watch is None:
             watch = self._watches[tenant_id] = _Watch()
-            watch.looks = asyncio.create_task(self._poll(tenant_id, watch))
-        watch.followers += 1
+            watch.poll_task = asyncio.create_task(self._poll(tenant_id, watch))
+        watch.follower_count += 1
         try:
             yield watch
         finally:
-            watch.followers -= 1
+            watch.follower_count -= 1
             release()
-            if not watch.followers and watch.looks:
-                watch.looks.cancel()
+            if not watch.follower_count and watch.poll_task:
+                watch.poll_task.cancel()
                 del self._watches[tenant_id]
 
     async def _poll(self, tenant_id: int, watch: _Watch) -> None:
@@ -137,14 +137,14 @@ class EventFeed:
             if watch.horizon.safe > before:
                 watch.advanced.set()
                 watch.advanced = asyncio.Event()
-            await self._pause(LOOK_SECONDS)
+            await self._pause(POLL_SECONDS)
 
 
-def _keep_nothing() -> None:
+def _release_nothing() -> None:
     """Release no slot."""
 
 
-async def _wait(advanced: asyncio.Event) -> None:
+async def _wait_for_events(advanced: asyncio.Event) -> None:
     try:
         async with asyncio.timeout(IDLE_SECONDS):
             await advanced.wait()

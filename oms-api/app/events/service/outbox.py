@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection, Table
 
 from app.database import build_insert, execute_writes
-from app.database.bulk import BulkWrite, Row
+from app.database.bulk import BulkRow, BulkWrite
 from app.events.models import Event
 from app.events.rules import NewEvent, PackedEvents, pack_outbox_events
 from app.timestamps import format_timestamp
@@ -16,7 +16,7 @@ from app.timestamps import format_timestamp
 _COLUMNS = PackedEvents._fields
 
 
-def build_event_insert(rows: Sequence[Row]) -> BulkWrite:
+def build_event_insert(rows: Sequence[BulkRow]) -> BulkWrite:
     """Insert events, each (tenant id, type, payload as JSON text, time as text).
 
     Another write of the same transaction must precede it: see `rules`.

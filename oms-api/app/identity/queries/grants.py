@@ -13,7 +13,7 @@ GrantColumn = Literal["user_id", "key_id"]
 _PORTFOLIOS = table("portfolios", column("tenant_id"), column("name_key"), column("name"))
 
 
-def find_portfolio_names(
+def load_portfolio_names(
     connection: Connection, tenant_id: int, name_keys: Collection[str]
 ) -> dict[str, str]:
     """Return the names of the portfolios that exist, by name key."""
@@ -22,7 +22,7 @@ def find_portfolio_names(
     return {row.name_key: row.name for row in connection.execute(statement.where(*condition))}
 
 
-def find_granted_names(
+def load_granted_names(
     connection: Connection, tenant_id: int, grant_column: GrantColumn, ids: Collection[int | str]
 ) -> dict[int | str, list[str]]:
     """Return the names of the granted portfolios in alphabetical order, by holder."""

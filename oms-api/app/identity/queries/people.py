@@ -25,12 +25,12 @@ def find_person(connection: Connection, tenant_id: int, person: str) -> Person |
     row = connection.execute(_FIND, {"tenant_id": tenant_id, "person": person}).one_or_none()
     if row is None:
         return None
-    portfolios = find_granted_portfolios(connection, tenant_id, row.id) if row.is_narrowed else None
+    portfolios = load_granted_portfolios(connection, tenant_id, row.id) if row.is_narrowed else None
     is_active = row.status == "active" and row.slack_status == "active"
     return Person(row.id, person, Role(row.role), is_active, portfolios)
 
 
-def find_granted_portfolios(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
+def load_granted_portfolios(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
     """Return the name keys of the portfolios that a restricted user may see."""
     return frozenset(connection.execute(_GRANTS, {"tenant_id": tenant_id, "user_id": user_id}).scalars())
 

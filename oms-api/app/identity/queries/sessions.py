@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from app.database import RecordTable
 from app.identity.models import Login, Session, Tenant, User
-from app.identity.queries.people import find_granted_portfolios
+from app.identity.queries.people import load_granted_portfolios
 from app.identity.rules.access import Role
 from app.identity.rules.tokens import SessionState
 
@@ -41,12 +41,12 @@ class FoundUser(NamedTuple):
     portfolios: frozenset[str] | None
 
     @property
-    def called(self) -> str:
+    def audit_name(self) -> str:
         """The name of the person in the audit trail."""
         return self.email or self.person or self.name
 
 
-class Me(NamedTuple):
+class CallerNames(NamedTuple):
     """The names of a caller's tenant and of the person, if there is one."""
 
     tenant_slug: str
@@ -133,7 +133,7 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    portfolios = find_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
+    portfolios = load_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
     active = (row.status == ACTIVE and row.slack_status == ACTIVE, row.tenant_status == ACTIVE)
     return FoundUser(row.name, row.email, row.person, Role(row.role), *active, portfolios)
 
@@ -229,11 +229,11 @@ def has_logged_in_from(connection: Connection, slug: str, email: str, address_ha
     return connection.execute(statement).first() is not None
 
 
-def find_me(connection: Connection, tenant_id: int, user_id: int | None) -> Me:
+def load_caller_names(connection: Connection, tenant_id: int, user_id: int | None) -> CallerNames:
     """Return the names of the tenant and, if one is given, of its user."""
     condition = and_(User.tenant_id == Tenant.id, User.id == user_id)
     statement = select(Tenant.slug, Tenant.name, User.name, User.email).join(User, condition, isouter=True)
-    return Me(*connection.execute(statement.where(Tenant.id == tenant_id)).one())
+    return CallerNames(*connection.execute(statement.where(Tenant.id == tenant_id)).one())
 
 
 def list_sessions(

@@ -59,7 +59,7 @@ def get_base_currency(connection: Connection, tenant_id: int) -> str:
     return connection.execute(statement).scalar_one()
 
 
-def find_opening_cash(connection: Connection, tenant_ids: Collection[int]) -> dict[int, Decimal]:
+def load_opening_cash(connection: Connection, tenant_ids: Collection[int]) -> dict[int, Decimal]:
     """Return the opening cash of the portfolios that reported trades create, by tenant."""
     statement = select(Tenant.id, Tenant.default_opening_cash).where(Tenant.id.in_(tenant_ids))
     return {row.id: row.default_opening_cash for row in connection.execute(statement)}

@@ -27,7 +27,7 @@ class UserRow(NamedTuple):
     can_log_in: bool
 
     @property
-    def called(self) -> str:
+    def audit_name(self) -> str:
         """The name of the person in the audit trail."""
         return self.email or self.person or self.name
 

@@ -11,9 +11,9 @@ from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.paths import ID
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.queries import keys as queries
-from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, format_cursor, parse_cursor
 from app.identity.schemas.keys import KeyIn, KeyMadeOut, KeyOut, KeyPatch, RotationIn
@@ -21,18 +21,18 @@ from app.identity.service import api_keys as service
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_KEYS))]
-KeyIdDep = Annotated[str, Path(pattern=KEY_ID)]
+ManageKeysCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_KEYS))]
+KeyIdPath = Annotated[str, Path(pattern=KEY_ID)]
 _ONE = f"/{{key_id:{ID}}}"
 _KEYS = "keys"  # the name of the list in cursors
 _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
 KeyPatchBody = Annotated[KeyPatch, Depends(json_body(KeyPatch, {"revoked": True}))]
-RotationBody = Annotated[RotationIn, Depends(json_body(RotationIn, {"overlap_seconds": 3600}))]
+KeyRotationBody = Annotated[RotationIn, Depends(json_body(RotationIn, {"overlap_seconds": 3600}))]
 
 
 @router.post("", summary="Create an API key", **document_responses(201, KeyMadeOut, 409))
 async def make_key(
-    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn, _EXAMPLE))],
+    caller: ManageKeysCaller, body: Annotated[KeyIn, Depends(json_body(KeyIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a key, which is shown once.
@@ -44,7 +44,7 @@ async def make_key(
 
 @router.get("", summary="List API keys", **document_responses(200, list[KeyOut]))
 async def list_keys(
-    caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep,
+    caller: ManageKeysCaller, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep,
     clock: ClockDep,
 ) -> Response:  # fmt: skip
     """List keys, newest first, without their secrets."""
@@ -64,7 +64,9 @@ async def list_keys(
 
 
 @router.get(_ONE, summary="Get an API key", **document_responses(200, KeyOut, 404))
-async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock: ClockDep) -> Response:
+async def get_key(
+    caller: ManageKeysCaller, key_id: KeyIdPath, readers: ReadersDep, clock: ClockDep
+) -> Response:
     """Get one key, without its secret."""
     now = clock()
 
@@ -78,7 +80,7 @@ async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock:
 
 @router.patch(_ONE, summary="Update or revoke an API key", **document_responses(200, KeyOut, 404, 409))
 async def change_key(
-    caller: Manager, key_id: KeyIdDep, body: KeyPatchBody, change_requests: ChangeRequestsDep
+    caller: ManageKeysCaller, key_id: KeyIdPath, body: KeyPatchBody, change_requests: ChangeRequestsDep
 ) -> Response:
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
     arguments = (key_id, body.get_new_name(), body.must_revoke())
@@ -87,7 +89,7 @@ async def change_key(
 
 @router.post("/{key_id}:rotate", summary="Rotate an API key", **document_responses(201, KeyMadeOut, 404, 409))
 async def rotate_key(
-    caller: Manager, key_id: KeyIdDep, body: RotationBody, change_requests: ChangeRequestsDep
+    caller: ManageKeysCaller, key_id: KeyIdPath, body: KeyRotationBody, change_requests: ChangeRequestsDep
 ) -> Response:
     """Replace a key by a new one with the same name and rights, which is shown once.
 

@@ -10,20 +10,20 @@ from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.http.exports import Read, describe_lines
 from app.http.list_pages import PagesDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import get_rate_limit_key, require_permission
+from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
-Auditor = Annotated[Caller, Depends(require_permission(Operation.READ_AUDIT))]
+ReadAuditCaller = Annotated[Caller, Depends(require_permission(Operation.READ_AUDIT))]
 _ENTRIES = "audit"  # the name of the list in cursors
 
 
 @router.get("", summary="List audit log entries", **document_responses(200, list[EntryOut]))
 async def list_entries(
-    caller: Auditor, query: Annotated[AuditQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadAuditCaller, query: Annotated[AuditQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the recorded actions, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter()
@@ -41,7 +41,7 @@ async def list_entries(
         200, describe_lines("The audit log as JSON Lines", '{"tenant_id":1,"sequence":1,…}')
     ),
 )
-async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsDep) -> Response:
+async def export_entries(caller: ReadAuditCaller, readers: ReadersDep, exports: ExportsDep) -> Response:
     """Export the whole audit log, oldest first, each entry exactly as it is hashed.
 
     `python -m app.verify --audit FILE` verifies it offline.
@@ -57,7 +57,7 @@ async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsD
 
 
 @router.get("/head", summary="Get the audit log head", **document_responses(200, HeadOut))
-async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
+async def get_audit_head(caller: ReadAuditCaller, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the current head of the audit log: the sequence number and hash of its last entry.
 
     Store it outside of this service: `python -m app.verify --audit FILE --head FILE` detects entries that

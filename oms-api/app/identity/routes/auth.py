@@ -7,7 +7,12 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from app.http.app_state import get_request_info
 from app.http.body import json_body
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import LoginServiceDep, SessionsDep, count_unauthenticated, require_permission
+from app.identity.dependencies.authentication import (
+    LoginServiceDep,
+    SessionsDep,
+    count_unauthenticated,
+    require_permission,
+)
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
 from app.identity.schemas.auth import (
@@ -40,7 +45,7 @@ async def _get_client(request: Request) -> Client:
     return Client(request_info.address, request.headers.get("user-agent", ""), request_info.request_id)
 
 
-Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
+ReadSelfCaller = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
 ClientDep = Annotated[Client, Depends(_get_client)]
 
 
@@ -78,21 +83,21 @@ async def refresh(
 
 
 @router.post("/logout", summary="Log out", **document_responses(204, "The session has ended", 413, 415))
-async def log_out(caller: Me, sessions: SessionsDep, client: ClientDep) -> Response:
+async def log_out(caller: ReadSelfCaller, sessions: SessionsDep, client: ClientDep) -> Response:
     """End the session of the access token. Its tokens become invalid within one second."""
     await sessions.log_out(caller, client)
     return Response(status_code=204)
 
 
 @router.get("/me", summary="Get the current caller", **document_responses(200, MeOut))
-async def get_current_user(caller: Me, sessions: SessionsDep) -> Response:
+async def get_current_user(caller: ReadSelfCaller, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
     return build_json_response(serialize_identity(caller, await sessions.describe_caller(caller)))
 
 
 @router.post("/password", summary="Set your password", **document_responses(204, "The password is changed"))
 async def set_password(
-    caller: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn, _PASSWORD_EXAMPLE))],
+    caller: ReadSelfCaller, body: Annotated[PasswordIn, Depends(json_body(PasswordIn, _PASSWORD_EXAMPLE))],
     login_service: LoginServiceDep, client: ClientDep,
 ) -> Response:  # fmt: skip
     """Change the password of the logged-in user, who must send the current one.
@@ -104,7 +109,7 @@ async def set_password(
 
 
 @router.get("/sessions", summary="List your sessions", **document_responses(200, list[LoginSessionOut]))
-async def list_sessions(caller: Me, sessions: SessionsDep) -> Response:
+async def list_sessions(caller: ReadSelfCaller, sessions: SessionsDep) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
     open_sessions = await sessions.list_own_sessions(caller)
     return build_json_response(
@@ -118,7 +123,10 @@ async def list_sessions(caller: Me, sessions: SessionsDep) -> Response:
     **document_responses(204, "The session has ended", 404),
 )
 async def revoke_session(
-    caller: Me, session_id: Annotated[str, Path(max_length=32)], sessions: SessionsDep, client: ClientDep
+    caller: ReadSelfCaller,
+    session_id: Annotated[str, Path(max_length=32)],
+    sessions: SessionsDep,
+    client: ClientDep,
 ) -> Response:
     """End one of your own sessions. Its tokens become invalid within one second."""
     await sessions.revoke(caller, session_id, client)

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Response
 from app.http.body import json_body
 from app.http.dependencies import ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.queries.tenants import get_tenant
-from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.slack_settings import SlackGroupsIn, SlackGroupsOut, SlackSettingsOut
 from app.identity.schemas.users import SlackStatusIn, SlackStatusOut
@@ -17,8 +17,8 @@ from app.identity.service import users
 from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
 
-StatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
-Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
+SetSlackStatusCaller = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
+FollowSlackCaller = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
 SlackStatusBody = Annotated[
@@ -29,7 +29,7 @@ SlackStatusBody = Annotated[
 @router.get(
     "/slack-settings", summary="Get the settings of the bot", **document_responses(200, SlackSettingsOut)
 )
-async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
+async def get_slack_settings(caller: FollowSlackCaller, readers: ReadersDep) -> Response:
     """Get the channels for trading and the roles of user groups, which the bot enforces.
 
     Administrators set them with `PATCH /tenants/{slug}`.
@@ -42,7 +42,7 @@ async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     "/slack-groups", summary="Set roles from user groups", **document_responses(200, SlackGroupsOut, 409)
 )
 async def set_slack_groups(
-    caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn, _EXAMPLE))],
+    caller: FollowSlackCaller, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the members of the user groups that have a role in `slack_group_roles`.
@@ -60,7 +60,7 @@ async def set_slack_groups(
     **document_responses(200, SlackStatusOut, 404, 409),
 )
 async def set_slack_status(
-    caller: StatusSetter, body: SlackStatusBody, change_requests: ChangeRequestsDep
+    caller: SetSlackStatusCaller, body: SlackStatusBody, change_requests: ChangeRequestsDep
 ) -> Response:
     """Set whether Slack has deactivated a person's account.
 

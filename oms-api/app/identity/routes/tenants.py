@@ -9,9 +9,9 @@ from app.http.dependencies import ReadersDep
 from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.queries import tenants as queries
-from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG
 from app.identity.schemas.tenants import (
@@ -28,10 +28,10 @@ from app.identity.service import workspaces
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
-Operator = Annotated[Caller, Depends(require_permission(Operation.MAKE_TENANT))]
-Reader = Annotated[Caller, Depends(require_permission(Operation.READ_TENANTS))]
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_TENANT))]
-SlugDep = Annotated[str, Path(pattern=SLUG, max_length=60)]
+MakeTenantCaller = Annotated[Caller, Depends(require_permission(Operation.MAKE_TENANT))]
+ReadTenantsCaller = Annotated[Caller, Depends(require_permission(Operation.READ_TENANTS))]
+ManageTenantCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_TENANT))]
+TenantSlugPath = Annotated[str, Path(pattern=SLUG, max_length=60)]
 _TENANTS = "tenants"  # the name of the list in cursors
 _WORKSPACE = {"team_id": "T012AB3C4"}
 _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
@@ -40,7 +40,7 @@ TenantPatchBody = Annotated[TenantPatch, Depends(json_body(TenantPatch, {"name":
 
 @router.post("", summary="Create a tenant", **document_responses(201, TenantMadeOut, 409))
 async def make_tenant(
-    caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn, _EXAMPLE))],
+    caller: MakeTenantCaller, body: Annotated[TenantIn, Depends(json_body(TenantIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
@@ -49,7 +49,7 @@ async def make_tenant(
 
 @router.get("", summary="List tenants", **document_responses(200, list[TenantListed]))
 async def list_tenants(
-    caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadTenantsCaller, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
@@ -61,7 +61,7 @@ async def list_tenants(
 
 
 @router.get("/{slug}", summary="Get a tenant", **document_responses(200, TenantOut | TenantListed, 404))
-async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Response:
+async def get_tenant(caller: ReadTenantsCaller, slug: TenantSlugPath, readers: ReadersDep) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
     tenant = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
     return build_json_response(service.serialize_tenant(caller, tenant))
@@ -71,7 +71,10 @@ async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Resp
     "/{slug}", summary="Update a tenant", **document_responses(200, TenantOut | TenantListed, 404, 409)
 )
 async def change_tenant(
-    caller: Manager, slug: SlugDep, body: TenantPatchBody, change_requests: ChangeRequestsDep
+    caller: ManageTenantCaller,
+    slug: TenantSlugPath,
+    body: TenantPatchBody,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Change a tenant.
 
@@ -87,7 +90,7 @@ async def change_tenant(
     **document_responses(201, WorkspaceOut, 404, 409, other={200: WorkspaceOut}),
 )
 async def claim_workspace(
-    caller: Operator, slug: SlugDep,
+    caller: MakeTenantCaller, slug: TenantSlugPath,
     body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn, _WORKSPACE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
@@ -104,7 +107,8 @@ async def claim_workspace(
     **document_responses(200, WorkspaceOut, 404, 409),
 )
 async def release_workspace(
-    caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn, _WORKSPACE))],
+    caller: ManageTenantCaller, slug: TenantSlugPath,
+    body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn, _WORKSPACE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""

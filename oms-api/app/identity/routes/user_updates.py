@@ -7,8 +7,8 @@ from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.http.dependencies import ReadersDep
+from app.identity.dependencies.change_requests import ChangeExecutorDep, build_response
 from app.identity.queries.users import UserRow
-from app.identity.routes.change_requests import ChangeExecutorDep, build_response
 from app.identity.rules.administration import UserChanges
 from app.identity.service import users as service
 from app.identity.service.change_executor import ChangeRequest

@@ -9,9 +9,9 @@ from app.http.body import json_body
 from app.http.dependencies import ReadersDep
 from app.http.list_pages import PagesDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep, build_response
 from app.identity.queries import users as queries
-from app.identity.routes.change_requests import ChangeRequestsDep, build_response
 from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
@@ -20,9 +20,9 @@ from app.identity.service import users as service
 
 router = APIRouter(prefix="/users", tags=["users and roles"])
 
-Reader = Annotated[Caller, Depends(require_permission(Operation.READ_PEOPLE))]
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PEOPLE))]
-UserDep = Annotated[UserId, Path()]
+ReadPeopleCaller = Annotated[Caller, Depends(require_permission(Operation.READ_PEOPLE))]
+ManagePeopleCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PEOPLE))]
+UserIdPath = Annotated[UserId, Path()]
 _USERS = "users"  # the name of the list in cursors
 _EXAMPLE = {
     "email": "alice@example.com",
@@ -36,7 +36,7 @@ UserPatchBody = Annotated[UserPatch, Depends(json_body(UserPatch, {"role": "appr
 
 @router.post("", summary="Create a user", **document_responses(201, UserOut, 409))
 async def make_user(
-    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn, _EXAMPLE))],
+    caller: ManagePeopleCaller, body: Annotated[UserIn, Depends(json_body(UserIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
@@ -46,7 +46,7 @@ async def make_user(
 
 @router.get("", summary="List users", **document_responses(200, list[UserOut]))
 async def list_users(
-    caller: Reader, query: Annotated[UserQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadPeopleCaller, query: Annotated[UserQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List users, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter()
@@ -63,7 +63,7 @@ async def list_users(
 
 
 @router.get("/{user_id}", summary="Get a user", **document_responses(200, UserOut, 404))
-async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Response:
+async def get_user(caller: ReadPeopleCaller, user_id: UserIdPath, readers: ReadersDep) -> Response:
     """Get one user."""
 
     def read(connection: Connection) -> dict[str, object]:
@@ -76,7 +76,7 @@ async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Res
 
 @router.patch("/{user_id}", summary="Update a user", **document_responses(200, UserOut, 404, 409))
 async def change_user(
-    caller: Manager, user_id: UserDep, body: UserPatchBody, users: UserUpdaterDep,
+    caller: ManagePeopleCaller, user_id: UserIdPath, body: UserPatchBody, users: UserUpdaterDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user, effective within one second.

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, Response
 from app.http.body import json_body
 from app.http.dependencies import ClockDep
 from app.http.responses import document_responses
-from app.identity.dependencies import StatementsDep, require_permission
+from app.identity.dependencies.authentication import StatementsDep, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.errors import WorkspaceNotBound
-from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
 from app.identity.service.workspaces import claim_by_statement
 
-Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
+ClaimWorkspaceCaller = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 
@@ -27,7 +27,8 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
     **document_responses(201, WorkspaceOut, 409, other={200: WorkspaceOut}),
 )
 async def claim_own_workspace(
-    caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn, _EXAMPLE))],
+    caller: ClaimWorkspaceCaller,
+    body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep, statements: StatementsDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to the tenant of the key that the statement names.

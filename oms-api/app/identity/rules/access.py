@@ -123,7 +123,7 @@ class Operation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PermissionRule:
     """One row of the table. A caller needs one of `required_scopes`.
 
     - `allows_restricted_callers`: callers who are restricted to some portfolios may call the operation.
@@ -143,16 +143,18 @@ class Rule:
         ]
 
 
-def _rule(*scopes: Scope, requires_person: bool = False) -> Rule:
-    return Rule(frozenset(scopes), requires_person=requires_person)
+def _rule(*scopes: Scope, requires_person: bool = False) -> PermissionRule:
+    return PermissionRule(frozenset(scopes), requires_person=requires_person)
 
 
-def _unrestricted_rule(*scopes: Scope, operator_only: bool = False, requires_person: bool = False) -> Rule:
-    return Rule(frozenset(scopes), False, operator_only, requires_person)
+def _unrestricted_rule(
+    *scopes: Scope, operator_only: bool = False, requires_person: bool = False
+) -> PermissionRule:
+    return PermissionRule(frozenset(scopes), False, operator_only, requires_person)
 
 
 #                                    any of these scopes    roles that have one of them
-TABLE: dict[Operation, Rule] = {
+PERMISSION_RULES: dict[Operation, PermissionRule] = {
     Operation.READ_SELF: _rule(_READ),                      # everybody
     Operation.MANAGE_OWN: _rule(_READ),                     # everybody: own preferences and alerts
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
@@ -245,7 +247,7 @@ class Caller:
 
     def may(self, operation: Operation) -> bool:
         """Return whether the table allows the operation to the caller."""
-        rule = TABLE[operation]
+        rule = PERMISSION_RULES[operation]
         if rule.operator_only and (self.tenant_id != FIRST_TENANT or self.person is not None):
             return False
         if rule.requires_person and self.person is None:

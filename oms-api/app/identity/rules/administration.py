@@ -63,26 +63,26 @@ class UserChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key to create. Unless `is_said`, it expires together with the caller."""
+    """A key to create. Unless `is_expiry_given`, it expires together with the caller."""
 
     name: str
     scopes: frozenset[Scope]
     expires_at: datetime | None = None
     portfolios: tuple[str, ...] | None = None
-    is_said: bool = False
+    is_expiry_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """Parameters of a key rotation.
 
-    The old key stays valid for `overlap` seconds. Unless `is_said`, the new key expires when the old one
-    would have.
+    The old key stays valid for `overlap_seconds`. Unless `is_expiry_given`, the new key expires when the old
+    key would have.
     """
 
     overlap_seconds: int
     expires_at: datetime | None = None
-    is_said: bool = False
+    is_expiry_given: bool = False
 
 
 def require_scopes(caller: Caller, scopes: Iterable[Scope]) -> None:
@@ -107,7 +107,9 @@ def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> Non
         raise RightsExceeded("You cannot grant access to portfolios that you cannot access yourself.")
 
 
-def compute_granted_expiry(caller: Caller, requested: datetime | None, *, is_said: bool) -> datetime | None:
+def compute_granted_expiry(
+    caller: Caller, requested: datetime | None, *, is_expiry_given: bool
+) -> datetime | None:
     """Return the expiry of a granted key: the wanted one, or by default that of the caller.
 
     Raises RightsExceeded if it is later than that of the caller.
@@ -115,7 +117,7 @@ def compute_granted_expiry(caller: Caller, requested: datetime | None, *, is_sai
     own = caller.expires_at
     if own is None:
         return requested
-    if requested is None and not is_said:
+    if requested is None and not is_expiry_given:
         return own
     if requested is None or requested > own:
         raise RightsExceeded("`expires_at` must not be later than that of your own key or session.")

@@ -22,7 +22,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class LoginCredentials:
     """The tenant's slug, an e-mail address in lower case, and the password."""
 
     tenant: str

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from app.audit.queries.trail import TrailFilter
 from app.audit.rules.chain import ChainedEntry
-from app.http.lists import Cursor, Limit, Period, QueryTime
+from app.http.lists import Cursor, PageLimit, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
 
 
@@ -17,18 +17,18 @@ def _require_printable(value: str) -> str:
     return value
 
 
-Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_require_printable)]
+SearchedText = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_require_printable)]
 
 
 class AuditQuery(Period):
     """Filters and cursor of the list of audit entries."""
 
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
-    action: Sought | None = Field(None, examples=["user.changed"])
-    actor: Sought | None = Field(None, examples=["slack:T1:U1"])
-    target: Sought | None = None
-    request_id: Sought | None = None
+    action: SearchedText | None = Field(None, examples=["user.changed"])
+    actor: SearchedText | None = Field(None, examples=["slack:T1:U1"])
+    target: SearchedText | None = None
+    request_id: SearchedText | None = None
     since: QueryTime | None = Field(None, alias="from", description="At or after this instant")
     until: QueryTime | None = Field(None, alias="to", description="Before this instant")
 

@@ -6,9 +6,9 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.http.request_models import RequestModel
-from app.identity.queries.sessions import Me, OpenSession
+from app.identity.queries.sessions import CallerNames, OpenSession
 from app.identity.rules.access import Caller
-from app.identity.rules.clients import Credentials
+from app.identity.rules.clients import LoginCredentials
 from app.identity.rules.emails import MAX_LENGTH as EMAIL_LENGTH
 from app.identity.rules.emails import normalize_email
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
@@ -38,9 +38,9 @@ class LoginIn(RequestModel, strict=True):
     email: Email
     password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
 
-    def to_credentials(self) -> Credentials:
+    def to_credentials(self) -> LoginCredentials:
         """Return the service's parameters."""
-        return Credentials(self.tenant.strip().lower(), self.email, self.password)
+        return LoginCredentials(self.tenant.strip().lower(), self.email, self.password)
 
 
 class RefreshIn(RequestModel, strict=True):
@@ -116,7 +116,7 @@ def serialize_session(session: OpenSession, current: str) -> dict[str, object]:
     }
 
 
-def serialize_identity(caller: Caller, me: Me) -> dict[str, object]:
+def serialize_identity(caller: Caller, me: CallerNames) -> dict[str, object]:
     """Serialize the caller's identity and rights."""
     return {
         "actor": caller.actor,

@@ -101,7 +101,7 @@ def _parse_user_id(value: Any) -> Any:  # from the path
 
 # `source` and the audit trail use these names for callers without a key
 RESERVED = frozenset({"bootstrap", "session", "shell"})
-Name = Annotated[
+DisplayName = Annotated[
     str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_require_text),
     AfterValidator(check_length(_MAX_NAME)),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MAX_NAME}),
@@ -114,7 +114,7 @@ KeyName = Annotated[
     str, Field(max_length=200), AfterValidator(_validate_key_name),
     WithJsonSchema({"type": "string", "pattern": "^[!-}]([ -}]{0,58}[!-}])?$"}),
 ]  # fmt: skip
-SlackPerson = Annotated[
+SlackPersonText = Annotated[
     str, AfterValidator(_validate_person),
     WithJsonSchema({"type": "string", "pattern": "^slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}$"}),
 ]  # fmt: skip
@@ -122,7 +122,9 @@ Scopes = Annotated[
     list[str], Field(min_length=1, max_length=20), AfterValidator(_validate_scopes),
     WithJsonSchema({"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": sorted(_GIVEABLE)}}),
 ]  # fmt: skip
-Portfolios = Annotated[list[SearchText], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_require_distinct)]
+PortfolioNames = Annotated[
+    list[SearchText], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_require_distinct)
+]
 Expiry = Annotated[
     Any, BeforeValidator(_parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from app.http.fields import WholeNumber
 from app.http.request_models import RequestModel
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import NewKey, Rotation
-from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, Scopes, omit_field
+from app.identity.schemas.fields import Expiry, KeyName, Patch, PortfolioNames, Scopes, omit_field
 from app.identity.schemas.users import NARROWED
 
 WEEK_SECONDS = 7 * 24 * 3600
@@ -21,7 +21,7 @@ class KeyIn(RequestModel):
     name: KeyName
     scopes: Scopes
     expires_at: Expiry | None = Field(None, description=_EXPIRY)
-    portfolios: Portfolios | None = Field(None, description=NARROWED)
+    portfolios: PortfolioNames | None = Field(None, description=NARROWED)
 
     def to_parameters(self) -> NewKey:
         """Return the service's parameters."""

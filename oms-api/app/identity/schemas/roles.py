@@ -6,9 +6,9 @@ from pydantic import BaseModel, Field
 
 from app.http.fields import WholeNumber
 from app.http.request_models import RequestModel
-from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role, Scope
+from app.identity.rules.access import PERMISSION_RULES, SCOPES_OF_ROLE, Operation, Role, Scope
 from app.identity.rules.administration import UserChanges
-from app.identity.schemas.fields import Patch, Portfolios, WrittenRole, omit_field
+from app.identity.schemas.fields import Patch, PortfolioNames, WrittenRole, omit_field
 from app.identity.schemas.users import NARROWED
 
 
@@ -17,7 +17,7 @@ class GrantIn(RequestModel):
 
     user_id: Annotated[WholeNumber, Field(ge=1)]
     role: WrittenRole
-    portfolios: Portfolios | None = Field(None, description=NARROWED)
+    portfolios: PortfolioNames | None = Field(None, description=NARROWED)
 
     def to_changes(self) -> UserChanges:
         """Return the service's parameters. Without portfolios the role applies to all of them."""
@@ -28,7 +28,7 @@ class GrantPatch(Patch):
     """The changes of a user's role."""
 
     role: WrittenRole = omit_field()
-    portfolios: Portfolios | None = Field(None, description=NARROWED)
+    portfolios: PortfolioNames | None = Field(None, description=NARROWED)
 
     def to_changes(self) -> UserChanges:
         """Return the service's parameters."""
@@ -56,7 +56,9 @@ def serialize_roles() -> list[dict[str, Any]]:
         {
             "role": role,
             "scopes": sorted(SCOPES_OF_ROLE[role]),
-            "operations": [operation for operation in Operation if role in TABLE[operation].list_roles()],
+            "operations": [
+                operation for operation in Operation if role in PERMISSION_RULES[operation].list_roles()
+            ],
         }
         for role in Role
     ]

@@ -6,15 +6,15 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from app.http.fields import to_lower_case
 from app.http.request_models import RequestModel
-from app.identity.schemas.fields import Name
+from app.identity.schemas.fields import DisplayName
 
 MAX_CHANNELS = 50  # the settings must fit into one entry of the audit trail
 MAX_GROUPS = 50
 MAX_MEMBERS = 2000
 
-ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{1,20}$")]
-GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{1,20}$")]
-UserId = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
+SlackChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{1,20}$")]
+SlackGroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{1,20}$")]
+SlackUserId = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
 GroupRole = Annotated[Literal["viewer", "trader"], BeforeValidator(to_lower_case)]
 CHANNELS = (
     "Slack channels in which trading is allowed, by channel ID; empty: all. The bot "
@@ -26,17 +26,17 @@ ROLES = "Roles of Slack's user groups, by group ID: viewer or trader. Empty: gro
 class ChannelSettings(RequestModel):
     """A channel for trading."""
 
-    portfolio: Name | None = Field(
+    portfolio: DisplayName | None = Field(
         None, description="Portfolio that forms of this channel preselect; null: none", examples=["Growth"]
     )
 
 
 Channels = Annotated[
-    dict[ChannelId, ChannelSettings],
+    dict[SlackChannelId, ChannelSettings],
     Field(max_length=MAX_CHANNELS, description=CHANNELS, examples=[{"C0DESK00001": {"portfolio": "Growth"}}]),
 ]
 GroupRoles = Annotated[
-    dict[GroupId, GroupRole],
+    dict[SlackGroupId, GroupRole],
     Field(max_length=MAX_GROUPS, description=ROLES, examples=[{"S0TRADERS01": "trader"}]),
 ]
 
@@ -56,7 +56,7 @@ class SlackGroupsIn(RequestModel):
     team_id: str = Field(
         pattern=r"^[A-Z0-9]{1,20}$", description="ID of the workspace", examples=["T012AB3C4"]
     )
-    groups: dict[GroupId, Annotated[list[UserId], Field(max_length=MAX_MEMBERS)]] = Field(
+    groups: dict[SlackGroupId, Annotated[list[SlackUserId], Field(max_length=MAX_MEMBERS)]] = Field(
         max_length=MAX_GROUPS,
         description="IDs of all members of each user group that has a role",
         examples=[{"S0TRADERS01": ["U012AB3C4"]}],

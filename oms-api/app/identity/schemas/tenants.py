@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from app.http.fields import OpeningCash, to_lower_case, to_upper_case
 from app.http.request_models import RequestModel
 from app.identity.rules.administration import NewTenant, TenantChanges
-from app.identity.schemas.fields import Name, Patch, Slug, omit_field
+from app.identity.schemas.fields import DisplayName, Patch, Slug, omit_field
 from app.identity.schemas.slack_settings import CHANNELS, ROLES, Channels, ChannelSettings, GroupRoles
 
 BaseCurrency = Annotated[
@@ -30,7 +30,7 @@ DefaultOpeningCash = Annotated[
 class TenantIn(RequestModel):
     """A new tenant."""
 
-    name: Name
+    name: DisplayName
     slug: Slug
 
     def to_parameters(self) -> NewTenant:
@@ -44,7 +44,7 @@ class TenantPatch(Patch):
     Only the operator may set `status`; the tenant's administrators set the other fields.
     """
 
-    name: Name = omit_field()
+    name: DisplayName = omit_field()
     slack_default_role: NewUserRole | None = Field(
         None, description="Role of new users from Slack; null: they are rejected"
     )

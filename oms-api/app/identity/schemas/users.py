@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.http.fields import SearchText, to_lower_case
-from app.http.lists import Cursor, Limit
+from app.http.lists import Cursor, PageLimit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.identity.queries.users import UserFilter
@@ -14,10 +14,17 @@ from app.identity.rules.access import Role
 from app.identity.rules.administration import NewUser, UserChanges
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.schemas.auth import Email
-from app.identity.schemas.fields import Name, Patch, Portfolios, SlackPerson, WrittenRole, omit_field
+from app.identity.schemas.fields import (
+    DisplayName,
+    Patch,
+    PortfolioNames,
+    SlackPersonText,
+    WrittenRole,
+    omit_field,
+)
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
-Status = Annotated[Literal["active", "disabled"], BeforeValidator(to_lower_case)]
+UserStatus = Annotated[Literal["active", "disabled"], BeforeValidator(to_lower_case)]
 SlackStatus = Annotated[Literal["active", "deactivated"], BeforeValidator(to_lower_case)]
 NARROWED = "Names of the portfolios that the user may access; null: all"
 
@@ -25,12 +32,12 @@ NARROWED = "Names of the portfolios that the user may access; null: all"
 class UserIn(RequestModel):
     """A new user with an e-mail address and a password, a Slack identity, or both."""
 
-    name: Name
+    name: DisplayName
     role: WrittenRole
     email: Email | None = None
     password: Password | None = Field(None, repr=False)
-    person: SlackPerson | None = None
-    portfolios: Portfolios | None = Field(None, description=NARROWED)
+    person: SlackPersonText | None = None
+    portfolios: PortfolioNames | None = Field(None, description=NARROWED)
 
     @model_validator(mode="after")
     def _can_come_in(self) -> "UserIn":
@@ -49,11 +56,11 @@ class UserIn(RequestModel):
 class UserPatch(Patch):
     """The changes of a user. If you disable a user or set a password, all sessions of the user end."""
 
-    name: Name = omit_field()
+    name: DisplayName = omit_field()
     role: WrittenRole = omit_field()
-    status: Status = omit_field()
+    status: UserStatus = omit_field()
     password: Password = omit_field(is_visible=False)
-    portfolios: Portfolios | None = Field(None, description=NARROWED)
+    portfolios: PortfolioNames | None = Field(None, description=NARROWED)
 
     def to_changes(self) -> UserChanges:
         """Return the service's parameters."""
@@ -63,7 +70,7 @@ class UserPatch(Patch):
 class SlackStatusIn(RequestModel):
     """The status of a person's Slack account."""
 
-    person: SlackPerson = Field(description="Slack identity of the person", examples=["slack:T1:U1"])
+    person: SlackPersonText = Field(description="Slack identity of the person", examples=["slack:T1:U1"])
     status: SlackStatus = Field(
         description="`deactivated`: requests of and for the person are refused; `active`: they are not",
         examples=["deactivated"],
@@ -86,8 +93,8 @@ class UserQuery(RequestModel):
         None, description="Part of the name, the e-mail address or the Slack identity"
     )
     role: WrittenRole | None = None
-    status: Status | None = None
-    limit: Limit = DEFAULT_LIMIT
+    status: UserStatus | None = None
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
     def filter(self) -> UserFilter:
@@ -103,7 +110,7 @@ class UserOut(BaseModel):
     person: str | None = Field(examples=["slack:T1:U1"])
     name: str = Field(examples=["Alice"])
     role: Role
-    status: Status
+    status: UserStatus
     slack_status: SlackStatus = Field(
         description="Status of the Slack account, as the bot reports; a user whose account is "
         "deactivated is refused",

@@ -33,7 +33,9 @@ def create_key(
     """Create a key, which is shown once. Raises KeyNameTaken, RightsExceeded or Invalid."""
     caller = request.caller
     require_scopes(caller, expand_scopes(parameters.scopes))
-    expires_at = _compute_expiry(caller, parameters.expires_at, now, is_said=parameters.is_said)
+    expires_at = _compute_expiry(
+        caller, parameters.expires_at, now, is_expiry_given=parameters.is_expiry_given
+    )
     key = store_new_key(
         connection,
         parameters.name,
@@ -121,7 +123,10 @@ def rotate_key(
         else None
     )
     expires_at = _compute_expiry(
-        caller, parameters.expires_at if parameters.is_said else old.expires_at, now, is_said=True
+        caller,
+        parameters.expires_at if parameters.is_expiry_given else old.expires_at,
+        now,
+        is_expiry_given=True,
     )
     ends_at = now + timedelta(seconds=parameters.overlap_seconds)
     ends_at = min(ends_at, old.expires_at or ends_at)
@@ -162,9 +167,9 @@ def serialize_keys(
 
 
 def _compute_expiry(
-    caller: Caller, parameters: datetime | None, now: datetime, *, is_said: bool
+    caller: Caller, parameters: datetime | None, now: datetime, *, is_expiry_given: bool
 ) -> datetime | None:
-    expires_at = compute_granted_expiry(caller, parameters, is_said=is_said)
+    expires_at = compute_granted_expiry(caller, parameters, is_expiry_given=is_expiry_given)
     if expires_at is not None and expires_at <= now:
         message = "Must be in the future."
         raise Invalid("`expires_at` must be in the future.", [FieldError("expires_at", message, "past")])

@@ -12,7 +12,7 @@ from app.identity.rules.keys import StoredKey, get_environment_key_id, hash_key,
 from app.identity.rules.people import SlackPerson, parse_slack_person
 
 CACHE_SECONDS = 0.5  # a revoked key stops working within 1 s: half for the cache, half for a slow query
-USE_NOTED_EVERY = timedelta(minutes=1)
+KEY_USE_INTERVAL = timedelta(minutes=1)
 _MAX_CACHED = 10_000
 
 BOOTSTRAP = Caller(FIRST_TENANT, "bootstrap", "bootstrap", frozenset(Scope))
@@ -45,11 +45,11 @@ class ExpiringCache(Generic[KeyT, ValueT]):
         entry = self._entries.get(key)
         return entry[0] if entry and entry[1] > monotonic_seconds() else None
 
-    def put(self, key: KeyT, value: ValueT, asked_at: float) -> None:
-        """Cache `value`, which was queried at `asked_at` (monotonic seconds)."""
+    def put(self, key: KeyT, value: ValueT, queried_at: float) -> None:
+        """Cache `value`, which was queried at `queried_at` (monotonic seconds)."""
         if len(self._entries) >= _MAX_CACHED:
             self.clear()
-        self._entries[key] = (value, asked_at + CACHE_SECONDS)
+        self._entries[key] = (value, queried_at + CACHE_SECONDS)
 
     def clear(self) -> None:
         """Remove all values."""
@@ -66,16 +66,16 @@ class Authenticator:
     def __init__(
         self,
         environment_keys: Mapping[str, Caller],
-        find: Callable[[str], Awaitable[StoredKey | None]],
+        load_key: Callable[[str], Awaitable[StoredKey | None]],
         note_use: Callable[[str, datetime], None],
         now: Now,
     ) -> None:
         self._environment_keys = [(hash_key(key), caller) for key, caller in environment_keys.items()]
-        self._find = find
-        self._note_use = note_use
+        self._load_key = load_key
+        self._record_key_use = note_use
         self._now = now
         self._cache: ExpiringCache[bytes, Caller] = ExpiringCache()
-        self._noted: dict[str, datetime] = {}
+        self._recorded_at: dict[str, datetime] = {}
 
     def find_cached(self, key: str | None) -> Caller | None:
         """Return the caller of a key, or None if that needs a query. Raises NoValidKey if there is no key."""
@@ -95,9 +95,9 @@ class Authenticator:
 
     async def _load_caller(self, key: str) -> Caller:
         digest = hash_key(key)
-        asked_at = monotonic_seconds()
+        queried_at = monotonic_seconds()
         key_id = parse_key_id(key)
-        stored = await self._find(key_id) if key_id else None
+        stored = await self._load_key(key_id) if key_id else None
         now = self._now()
         if stored is None or not is_valid_key(stored, key, now):
             self._cache.remove(digest)
@@ -105,15 +105,15 @@ class Authenticator:
         if not stored.tenant_is_active:
             raise TenantSuspended
         caller = _build_caller(stored)
-        self._cache.put(digest, caller, asked_at)
-        self._note(stored.key_id, now)
+        self._cache.put(digest, caller, queried_at)
+        self._record_use(stored.key_id, now)
         return caller
 
-    def _note(self, key_id: str, now: datetime) -> None:
-        noted = self._noted.get(key_id)
-        if noted is None or now - noted >= USE_NOTED_EVERY:
-            self._noted[key_id] = now
-            self._note_use(key_id, now)
+    def _record_use(self, key_id: str, now: datetime) -> None:
+        noted = self._recorded_at.get(key_id)
+        if noted is None or now - noted >= KEY_USE_INTERVAL:
+            self._recorded_at[key_id] = now
+            self._record_key_use(key_id, now)
 
 
 def _build_caller(stored: StoredKey) -> Caller:
@@ -135,11 +135,13 @@ class RequestClient(NamedTuple):
     request_id: str
 
 
-class People:
-    """Finds the person that a key acts for. `meet` finds a user of the tenant and creates it on first use."""
+class ActingPeople:
+    """Finds the person that a key acts for. `load_person` loads a user, and creates it on first use."""
 
-    def __init__(self, meet: Callable[[Caller, SlackPerson, RequestClient], Awaitable[Person]]) -> None:
-        self._meet = meet
+    def __init__(
+        self, load_person: Callable[[Caller, SlackPerson, RequestClient], Awaitable[Person]]
+    ) -> None:
+        self._load_person = load_person
         self._cache: ExpiringCache[tuple[int, str], Person] = ExpiringCache()
 
     def find_cached(self, caller: Caller, text: str) -> Caller | None:
@@ -161,9 +163,9 @@ class People:
             slack_person = parse_slack_person(text)
             if slack_person is None:
                 raise NotAPerson
-            asked_at = monotonic_seconds()
-            person = await self._meet(caller, slack_person, client)
-            self._cache.put((caller.tenant_id, text), person, asked_at)
+            queried_at = monotonic_seconds()
+            person = await self._load_person(caller, slack_person, client)
+            self._cache.put((caller.tenant_id, text), person, queried_at)
         if not person.active:
             raise PersonRejected
         return get_acting_caller(caller, person)

@@ -24,7 +24,7 @@ from app.identity.errors import ConcurrentChange, RequestKeyReused, SecretNotSto
 from app.identity.queries.requests import StoredRequest, find_request, store_request_key
 from app.identity.queries.tenants import lock_tenant
 from app.identity.rules.access import Caller
-from app.identity.service.passwords import Passwords, require_good
+from app.identity.service.passwords import Passwords, require_strong_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class ChangeExecutor:
 
     async def hash_password(self, password: str, own: Sequence[str | None]) -> str:
         """Return the hash of a new password of a user with these names. Raises Invalid or Unavailable."""
-        require_good(password, [name for name in own if name])
+        require_strong_password(password, [name for name in own if name])
         return await self._passwords.hash(password)
 
     async def _run(self, attempt: "_Attempt") -> ChangeResponse:

@@ -43,6 +43,6 @@ def erase_user(
     queries.empty_responses(connection, tenant_id, [*erasure.names, user.name])
     require_admin(connection, request.caller, now)
     entry = request.build_audit_entry(
-        now, "user.erased", f"user:{user.called}", None, {"person": erasure.pseudonym}
+        now, "user.erased", f"user:{user.audit_name}", None, {"person": erasure.pseudonym}
     )
     return ChangeResult({"person": erasure.pseudonym}, [entry])

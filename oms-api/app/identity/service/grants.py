@@ -32,7 +32,7 @@ def replace_portfolios(
     if name_keys is None:
         queries.replace_grants(connection, caller.tenant_id, grant_column, grantee_id, ())
         return None
-    portfolio_names = queries.find_portfolio_names(connection, caller.tenant_id, name_keys)
+    portfolio_names = queries.load_portfolio_names(connection, caller.tenant_id, name_keys)
     errors = [
         FieldError(f"portfolios.{index}", "There is no such portfolio; create it first.", "no_such_portfolio")
         for index, key in enumerate(name_keys)
@@ -49,7 +49,7 @@ def list_granted_portfolios(
 ) -> dict[int | str, list[str]]:
     """Return the portfolio names of each of these restricted users or keys."""
     granted_names = (
-        queries.find_granted_names(connection, tenant_id, grant_column, restricted_ids)
+        queries.load_granted_names(connection, tenant_id, grant_column, restricted_ids)
         if restricted_ids
         else {}
     )

@@ -14,9 +14,9 @@ from app.identity.errors import TenantSuspended
 from app.identity.queries import sessions as queries
 from app.identity.queries.sessions import FoundLogin, UserKey
 from app.identity.rules.access import Caller
-from app.identity.rules.clients import Client, Credentials, hash_address
+from app.identity.rules.clients import Client, LoginCredentials, hash_address
 from app.identity.rules.tokens import Tokens
-from app.identity.service.passwords import PasswordCheck, Passwords, require_good
+from app.identity.service.passwords import PasswordCheck, Passwords, require_strong_password
 from app.identity.service.sessions import LoginSessions, build_session_entry, get_session_id
 from app.identity.service.throttle import Attempt, Throttle
 
@@ -47,28 +47,34 @@ class LoginService:
         self._sessions, self._passwords, self._throttle, self._trail = sessions, passwords, throttle, trail
         self._readers, self._transactions, self._now = readers, transactions, now
 
-    async def log_in(self, credentials: Credentials, client: Client) -> Tokens:
+    async def log_in(self, credentials: LoginCredentials, client: Client) -> Tokens:
         """Check the credentials and return the tokens of a new session.
 
         Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many logins run at once.
         """
-        attempt = self._throttle.begin(credentials.account, client.address)
+        attempt = self._throttle.start_attempt(credentials.account, client.address)
         try:
             if attempt.unknown_address_wait and not await self._is_known(credentials, attempt):
                 raise self._throttle.refuse_unknown_address(attempt)
             tokens = await self._attempt_log_in(credentials, client)
         except Unavailable:
-            self._throttle.undo(attempt)
+            self._throttle.cancel_attempt(attempt)
             raise
         self._throttle.record_success(attempt)
         return tokens
 
-    async def _attempt_log_in(self, credentials: Credentials, client: Client) -> Tokens:
+    async def _attempt_log_in(self, credentials: LoginCredentials, client: Client) -> Tokens:
         login = await self._readers.run(
             lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
-        verdict = await self._passwords.verify(login.password_hash if login else None, credentials.password)
-        tokens = await self._open_session(login, verdict, client) if login and verdict.matches else None
+        password_check = await self._passwords.verify(
+            login.password_hash if login else None, credentials.password
+        )
+        tokens = (
+            await self._open_session(login, password_check, client)
+            if login and password_check.is_correct
+            else None
+        )
         if tokens is None:
             self._note_failure(credentials, login, client)
             raise WrongLogin
@@ -80,15 +86,15 @@ class LoginService:
         Raises NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
         """
         session_id = get_session_id(caller)
-        me = await self._sessions.describe_caller(caller)
-        credentials = Credentials(me.tenant_slug, me.email or "", current)
-        require_good(password, [name for name in (me.email, me.name) if name])
-        attempt = self._throttle.begin(credentials.account, client.address)
+        caller_names = await self._sessions.describe_caller(caller)
+        credentials = LoginCredentials(caller_names.tenant_slug, caller_names.email or "", current)
+        require_strong_password(password, [name for name in (caller_names.email, caller_names.name) if name])
+        attempt = self._throttle.start_attempt(credentials.account, client.address)
         login = await self._readers.run(
             lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
         stored = login.password_hash if login else None
-        if not (await self._passwords.verify(stored, current)).matches or stored is None:
+        if not (await self._passwords.verify(stored, current)).is_correct or stored is None:
             self._note_failure(credentials, login, client)
             raise WrongPassword
         self._throttle.record_success(attempt)
@@ -107,7 +113,7 @@ class LoginService:
 
         await self._transactions.run(write)
 
-    async def _is_known(self, credentials: Credentials, attempt: Attempt) -> bool:
+    async def _is_known(self, credentials: LoginCredentials, attempt: Attempt) -> bool:
         here = hash_address(attempt.address)
         return await self._readers.run(
             lambda connection: queries.has_logged_in_from(
@@ -115,16 +121,18 @@ class LoginService:
             )
         )
 
-    async def _open_session(self, login: FoundLogin, verdict: PasswordCheck, client: Client) -> Tokens | None:
+    async def _open_session(
+        self, login: FoundLogin, password_check: PasswordCheck, client: Client
+    ) -> Tokens | None:
         now = self._now()
         owner = UserKey(login.tenant_id, login.user_id or 0)  # a matching password implies a user
         session_id = await self._transactions.run(
-            lambda connection: self._write(connection, owner, login, verdict, client, now)
+            lambda connection: self._write(connection, owner, login, password_check, client, now)
         )
         return self._sessions.build_tokens(owner, session_id, 0, now) if session_id else None
 
     def _write(
-        self, connection: Connection, owner: UserKey, login: FoundLogin, verdict: PasswordCheck,
+        self, connection: Connection, owner: UserKey, login: FoundLogin, password_check: PasswordCheck,
         client: Client, now: datetime,
     ) -> str | None:  # fmt: skip
         set_tenant_scope(connection, [login.tenant_id])
@@ -135,14 +143,18 @@ class LoginService:
             return None  # the password was reset during the check, and the sessions have ended
         if not user.tenant_is_active:
             raise TenantSuspended
-        if verdict.rehashed:
-            queries.replace_password_hash(connection, *owner, verdict.rehashed, now, login.password_hash)
+        if password_check.new_hash:
+            queries.replace_password_hash(
+                connection, *owner, password_check.new_hash, now, login.password_hash
+            )
         session_id = self._sessions.open(connection, owner, client, now)
-        entry = build_session_entry(login.tenant_id, user.called, "login.succeeded", session_id, client, now)
+        entry = build_session_entry(
+            login.tenant_id, user.audit_name, "login.succeeded", session_id, client, now
+        )
         record_entries(connection, [entry])
         return session_id
 
-    def _note_failure(self, credentials: Credentials, login: FoundLogin | None, client: Client) -> None:
+    def _note_failure(self, credentials: LoginCredentials, login: FoundLogin | None, client: Client) -> None:
         _LOG.info("login refused", extra={"tenant": credentials.tenant, "address": client.address})
         if login is None:
             return  # no tenant, so there is no audit trail to write to

@@ -23,10 +23,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class PasswordCheck(NamedTuple):
-    """The result of a password check. `rehashed` is set if the stored hash has outdated parameters."""
+    """The result of a password check. `new_hash` is set if the stored hash has outdated parameters."""
 
-    matches: bool
-    rehashed: str | None = None
+    is_correct: bool
+    new_hash: str | None = None
 
 
 class Passwords:
@@ -37,7 +37,7 @@ class Passwords:
         self._threads = BoundedThreadPool(threads, max_waiting, "passwords", too_many)
 
     async def hash(self, password: str) -> str:
-        """Return the hash of a password that `require_good` accepted."""
+        """Return the hash of a password that `require_strong_password` accepted."""
         return await self._threads.run(lambda: _get_hasher().hash(normalize_password(password)))
 
     async def verify(self, stored: str | None, password: str) -> PasswordCheck:
@@ -49,7 +49,7 @@ class Passwords:
         self._threads.close()
 
 
-def require_good(password: str, own: Iterable[str]) -> None:
+def require_strong_password(password: str, own: Iterable[str]) -> None:
     """Raise Invalid if the password is too weak for a user with these names and addresses."""
     error = find_password_error(password, own, load_common_passwords())
     if error:
@@ -66,9 +66,9 @@ def load_common_passwords() -> frozenset[str]:
 def _verify(stored: str | None, password: str) -> PasswordCheck:
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415  # see _hasher
 
-    written = normalize_password(password)
+    normalized = normalize_password(password)
     try:
-        _get_hasher().verify(stored or PLACEHOLDER_HASH, written)
+        _get_hasher().verify(stored or PLACEHOLDER_HASH, normalized)
     except VerificationError:
         return PasswordCheck(False)
     except InvalidHashError:
@@ -77,7 +77,7 @@ def _verify(stored: str | None, password: str) -> PasswordCheck:
     if stored is None:
         return PasswordCheck(False)
     return PasswordCheck(
-        True, _get_hasher().hash(written) if _get_hasher().check_needs_rehash(stored) else None
+        True, _get_hasher().hash(normalized) if _get_hasher().check_needs_rehash(stored) else None
     )
 
 

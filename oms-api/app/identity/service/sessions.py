@@ -15,7 +15,7 @@ from app.database.transactions import Transactions
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
-from app.identity.queries.sessions import FoundSession, FoundUser, Me, OpenSession, UserKey
+from app.identity.queries.sessions import CallerNames, FoundSession, FoundUser, OpenSession, UserKey
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller
 from app.identity.rules.clients import Client
 from app.identity.rules.tokens import (
@@ -76,43 +76,48 @@ class LoginSessions:
     """The sessions of the callers of one process, on one event loop."""
 
     def __init__(
-        self, ring: TokenKeys, terms: TokenLifetimes, readers: Readers, transactions: Transactions, now: Now
+        self,
+        token_keys: TokenKeys,
+        lifetimes: TokenLifetimes,
+        readers: Readers,
+        transactions: Transactions,
+        now: Now,
     ) -> None:
-        self._ring, self._terms, self._now = ring, terms, now
+        self._token_keys, self._lifetimes, self._now = token_keys, lifetimes, now
         self._readers, self._transactions = readers, transactions
-        self._read: dict[bytes, AccessClaims] = {}
-        self._live: ExpiringCache[str, Caller] = ExpiringCache()
+        self._claims_by_digest: dict[bytes, AccessClaims] = {}
+        self._callers_by_session: ExpiringCache[str, Caller] = ExpiringCache()
 
     def find_cached(self, token: str) -> Caller | None:
         """Return the caller of an access token, or None if that needs a query. Raises NoValidKey."""
-        return self._live.get(self._parse_access(token).session_id)
+        return self._callers_by_session.get(self._parse_access(token).session_id)
 
     async def authenticate(self, token: str) -> Caller:
         """Return the caller of an access token. Raises NoValidKey or TenantSuspended."""
         access = self._parse_access(token)
-        caller = self._live.get(access.session_id)
+        caller = self._callers_by_session.get(access.session_id)
         if caller is None:
-            asked_at = monotonic_seconds()
+            queried_at = monotonic_seconds()
             caller = await self._readers.run(
-                lambda connection: self._find(connection, access), access.tenant_id
+                lambda connection: self._load_caller(connection, access), access.tenant_id
             )
-            self._live.put(access.session_id, caller, asked_at)
+            self._callers_by_session.put(access.session_id, caller, queried_at)
         return caller
 
     def open(self, connection: Connection, owner: UserKey, client: Client, now: datetime) -> str:
         """Start a session of a user in the caller's transaction, whose tenant scope is set. Return its id."""
         session_id = secrets.token_hex(16)
         queries.delete_old_sessions(connection, owner, now - RETENTION_AFTER_END, MAX_DELETED)
-        queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
+        queries.add_session(connection, session_id, owner, client.hash, now, now + self._lifetimes.session)
         return session_id
 
     def build_tokens(self, owner: UserKey, session_id: str, generation: int, now: datetime) -> Tokens:
         """Return the tokens of a generation: a new access token, and the deterministic refresh token."""
         whole_seconds = now.replace(microsecond=0)  # tokens count in whole seconds
-        access = AccessClaims(*owner, session_id, whole_seconds + self._terms.access)
-        signed = sign_access_token(access, self._ring, now, secrets.token_hex(8))
-        refresh = create_refresh_token(session_id, generation, self._ring)
-        return Tokens(signed, refresh, int(self._terms.access.total_seconds()))
+        access = AccessClaims(*owner, session_id, whole_seconds + self._lifetimes.access)
+        signed = sign_access_token(access, self._token_keys, now, secrets.token_hex(8))
+        refresh = create_refresh_token(session_id, generation, self._token_keys)
+        return Tokens(signed, refresh, int(self._lifetimes.access.total_seconds()))
 
     async def refresh(self, token: str, client: Client) -> Tokens:
         """Exchange a refresh token, which is valid once. Raises NotRefreshed or TenantSuspended.
@@ -121,7 +126,7 @@ class LoginSessions:
         the session: one of the two has stolen the token.
         """
         try:
-            session_id, generation = verify_refresh_token(token, self._ring)
+            session_id, generation = verify_refresh_token(token, self._token_keys)
         except BadToken:
             raise NotRefreshed from None
         now = self._now()
@@ -129,7 +134,7 @@ class LoginSessions:
             lambda connection: self._exchange_session(connection, session_id, generation, client, now)
         )
         if session is None:
-            self._live.remove(session_id)
+            self._callers_by_session.remove(session_id)
             raise NotRefreshed
         return self.build_tokens(UserKey(session.tenant_id, session.user_id), session_id, generation + 1, now)
 
@@ -158,40 +163,40 @@ class LoginSessions:
                 record_entries(connection, [entry])
 
         await self._transactions.run(write)
-        self._live.remove(session_id)
+        self._callers_by_session.remove(session_id)
 
     async def list_own_sessions(self, caller: Caller) -> list[OpenSession]:
         """Return the caller's active sessions. Raises NoSession for an API key."""
         get_session_id(caller)
         now, owner = self._now(), UserKey(caller.tenant_id, caller.user_id or 0)
         return await self._readers.run(
-            lambda connection: queries.list_sessions(connection, owner, now, now - self._terms.idle),
+            lambda connection: queries.list_sessions(connection, owner, now, now - self._lifetimes.idle),
             caller.tenant_id,
         )
 
-    async def describe_caller(self, caller: Caller) -> Me:
+    async def describe_caller(self, caller: Caller) -> CallerNames:
         """Return the names of the caller's tenant and of the person, if there is one."""
         tenant_id, user_id = caller.tenant_id, caller.user_id
-        return await self._readers.read(tenant_id, queries.find_me, user_id)
+        return await self._readers.read(tenant_id, queries.load_caller_names, user_id)
 
     def _parse_access(self, token: str) -> AccessClaims:
         now = self._now()
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
-        access = self._read.get(digest)
+        access = self._claims_by_digest.get(digest)
         if access is None:
             try:
-                access = verify_access_token(token, self._ring, now)
+                access = verify_access_token(token, self._token_keys, now)
             except BadToken:
                 raise NoValidKey from None
-            if len(self._read) >= _MAX_REMEMBERED:
-                self._read.clear()
-            self._read[digest] = access
+            if len(self._claims_by_digest) >= _MAX_REMEMBERED:
+                self._claims_by_digest.clear()
+            self._claims_by_digest[digest] = access
         if access.expires_at <= now:
-            del self._read[digest]
+            del self._claims_by_digest[digest]
             raise NoValidKey
         return access
 
-    def _find(self, connection: Connection, access: AccessClaims) -> Caller:
+    def _load_caller(self, connection: Connection, access: AccessClaims) -> Caller:
         session = queries.find_session(connection, access.session_id)
         if session is None or (session.tenant_id, session.user_id) != (access.tenant_id, access.user_id):
             raise NoValidKey
@@ -216,13 +221,15 @@ class LoginSessions:
             return None
         if not user.tenant_is_active:
             raise TenantSuspended
-        presented = decide_refresh(session.state, generation, client.hash, now, self._terms.idle)
+        presented = decide_refresh(session.state, generation, client.hash, now, self._lifetimes.idle)
         if presented is RefreshDecision.CURRENT:
             if queries.advance_session(connection, session_id, generation, client.hash, now):
                 return session
             # a concurrent request may have changed it
             current_session = queries.find_session(connection, session_id) or session
-            presented = decide_refresh(current_session.state, generation, client.hash, now, self._terms.idle)
+            presented = decide_refresh(
+                current_session.state, generation, client.hash, now, self._lifetimes.idle
+            )
         if presented is RefreshDecision.REUSED:
             _revoke_reused(connection, session, session_id, user, client, now)
         return session if presented is RefreshDecision.REPEATED else None
@@ -252,7 +259,9 @@ def _revoke_reused(
     now: datetime,
 ) -> None:
     if queries.revoke_session(connection, session.tenant_id, session_id, SESSION_ENDS["session.reused"], now):
-        entry = build_session_entry(session.tenant_id, user.called, "session.reused", session_id, client, now)
+        entry = build_session_entry(
+            session.tenant_id, user.audit_name, "session.reused", session_id, client, now
+        )
         record_entries(connection, [entry])
         _LOG.warning(
             "a refresh token was used twice; its session was ended", extra={"session_id": session_id}
@@ -267,6 +276,6 @@ def _build_caller(access: AccessClaims, user: FoundUser) -> Caller:
         SCOPES_OF_ROLE[user.role],
         user.role,
         access.user_id,
-        user.called,
+        user.audit_name,
         user.portfolios,
     )  # no expiry: the rights that a user grants do not end with the session

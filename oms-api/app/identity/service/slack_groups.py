@@ -43,7 +43,7 @@ def apply_groups(
             users.update_user(connection, tenant_id, user.id, {"role": role.value}, now)
             before, after = {"role": user.role}, {"role": role.value}
             entries.append(
-                request.build_audit_entry(now, "user.changed", f"user:{user.called}", before, after)
+                request.build_audit_entry(now, "user.changed", f"user:{user.audit_name}", before, after)
             )
     changed = len(entries)
     for person in sorted(groups.keys() - {user.person for user in stored_users}):

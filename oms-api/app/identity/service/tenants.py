@@ -66,9 +66,13 @@ def update_tenant(
     set_tenant_scope(connection, [caller.tenant_id, before.id])
     queries.lock_tenant(connection, before.id)
     queries.update_tenant(connection, before.id, changed)
-    was = {name: getattr(before, name) for name in changed}
+    previous = {name: getattr(before, name) for name in changed}
     entry = request.build_audit_entry(
-        now, "tenant.changed", _build_target(before), _select_audit_values(was), _select_audit_values(changed)
+        now,
+        "tenant.changed",
+        _build_target(before),
+        _select_audit_values(previous),
+        _select_audit_values(changed),
     )
     after = queries.get_tenant(connection, before.id)
     return ChangeResult(serialize_tenant(caller, after), copy_to_tenant(request, entry, after))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from app.addresses import find_network
 from app.clock import monotonic_seconds
 from app.errors import TooMany
-from app.rate_limit import Bucket, Limit, Taken
+from app.rate_limit import Bucket, BucketLimit, TakenTokens
 from app.rate_limit.buckets import WINDOW_SECONDS
 
 MAX_BUCKETS = 20_000
@@ -44,14 +44,16 @@ class TooManyLogIns(TooMany):
         super().__init__("Too many failed logins; wait before the next one.", max(1, math.ceil(seconds)))
 
 
-class Buckets:
+class NamedBuckets:
     """Token buckets by name. Evicts the least recently used. `kind` names them where they are shared."""
 
-    def __init__(self, allowance: Allowance, clock: Callable[[], float], most: int, kind: str = "") -> None:
-        self._allowance, self._clock, self._most = allowance, clock, most
+    def __init__(
+        self, allowance: Allowance, clock: Callable[[], float], max_buckets: int, kind: str = ""
+    ) -> None:
+        self._allowance, self._clock, self._max_buckets = allowance, clock, max_buckets
         self._full_at: dict[str, float] = {}  # least recently used first
         per_minute = round(WINDOW_SECONDS / allowance.seconds_each)
-        self._limit = Limit(kind, "", per_minute, at_once=allowance.attempts)
+        self._limit = BucketLimit(kind, "", per_minute, at_once=allowance.attempts)
         # The tokens that were taken and not yet shared with other processes.
         self._changed_buckets: dict[str, float] | None = None
 
@@ -61,33 +63,35 @@ class Buckets:
         full_at = max(self._full_at.pop(name, now), now) + interval
         wait = full_at - now - self._allowance.attempts * interval
         is_available = wait <= _ROUNDING
-        if len(self._full_at) >= self._most:
+        if len(self._full_at) >= self._max_buckets:
             del self._full_at[next(iter(self._full_at))]
         self._full_at[name] = full_at if is_available else full_at - interval
         if is_available:
-            self._note(name, 1)
+            self._record_change(name, 1)
         return 0.0 if is_available else wait
 
     def return_tokens(self, name: str, tokens: float = 1) -> None:
         """Return tokens to a bucket."""
         if name in self._full_at:
             self._full_at[name] -= tokens * self._allowance.seconds_each
-            self._note(name, -tokens)
+            self._record_change(name, -tokens)
 
     def start_recording(self) -> None:
         """Start to record the tokens that are taken, for `drain`."""
         self._changed_buckets = {}
 
     @property
-    def has_touched(self) -> bool:
+    def has_changes(self) -> bool:
         """Return whether `drain` would return anything."""
         return bool(self._changed_buckets)
 
-    def drain(self) -> list[Taken]:
+    def drain(self) -> list[TakenTokens]:
         """Return the tokens taken since the last call, less the returned tokens. Names are hashed."""
         touched, self._changed_buckets = self._changed_buckets or {}, {}
         now = self._clock()
-        return [Taken(_NamedBucket(self._limit, name, now), round(count)) for name, count in touched.items()]
+        return [
+            TakenTokens(_NamedBucket(self._limit, name, now), round(count)) for name, count in touched.items()
+        ]
 
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share, less the tokens that were taken here since."""
@@ -98,7 +102,7 @@ class Buckets:
                 self._clock() + (self._allowance.attempts - remaining_attempts) * self._allowance.seconds_each
             )
 
-    def _note(self, name: str, count: float) -> None:
+    def _record_change(self, name: str, count: float) -> None:
         if self._changed_buckets is not None:
             self._changed_buckets[name] = self._changed_buckets.get(name, 0) + count
 
@@ -111,7 +115,7 @@ class _NamedBucket(Bucket):
 
     __slots__ = ("name",)
 
-    def __init__(self, limit: Limit, name: str, at: float) -> None:
+    def __init__(self, limit: BucketLimit, name: str, at: float) -> None:
         super().__init__(limit, hashlib.sha256(name.encode()).hexdigest()[:32], at)
         self.name = name
 
@@ -129,17 +133,19 @@ class Attempt(NamedTuple):
 class Throttle:
     """Counts login attempts. `account` is any text that names an account, existing or not."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic_seconds, most: int = MAX_BUCKETS) -> None:
-        self._pairs = Buckets(PAIR, clock, most, "login pairs")
-        self._addresses = Buckets(ADDRESS, clock, most, "login addresses")
-        self._accounts = Buckets(ACCOUNT, clock, most, "login accounts")
+    def __init__(
+        self, clock: Callable[[], float] = monotonic_seconds, max_buckets: int = MAX_BUCKETS
+    ) -> None:
+        self._pairs = NamedBuckets(PAIR, clock, max_buckets, "login pairs")
+        self._addresses = NamedBuckets(ADDRESS, clock, max_buckets, "login addresses")
+        self._accounts = NamedBuckets(ACCOUNT, clock, max_buckets, "login accounts")
 
     @property
-    def pools(self) -> tuple[Buckets, ...]:
+    def pools(self) -> tuple[NamedBuckets, ...]:
         """The buckets that processes may share."""
         return self._pairs, self._addresses, self._accounts
 
-    def begin(self, account: str, address: str) -> Attempt:
+    def start_attempt(self, account: str, address: str) -> Attempt:
         """Take tokens before any query. Raises TooManyLogIns.
 
         If `unknown_address_wait` is above 0, the caller must check whether the address is known to the
@@ -154,10 +160,10 @@ class Throttle:
 
     def refuse_unknown_address(self, attempt: Attempt) -> TooManyLogIns:
         """Return the tokens, since no password was checked, and return the error to raise."""
-        self.undo(attempt)
+        self.cancel_attempt(attempt)
         return TooManyLogIns(attempt.unknown_address_wait)
 
-    def undo(self, attempt: Attempt) -> None:
+    def cancel_attempt(self, attempt: Attempt) -> None:
         """Return the tokens: the password was not checked."""
         self._pairs.return_tokens(_join_keys(attempt.account, attempt.address))
         self._return_shared_tokens(attempt)

@@ -29,7 +29,7 @@ async def create_user(
         password_hash = await change_executor.hash_password(
             parameters.password, (parameters.email, parameters.name)
         )
-    return await change_executor.execute(request, _create, parameters, password_hash)
+    return await change_executor.execute(request, _create_user, parameters, password_hash)
 
 
 async def update_user(
@@ -43,7 +43,7 @@ async def update_user(
     password_hash = None
     if "password" in changes:
         password_hash = await change_executor.hash_password(changes["password"], (user.email, user.name))
-    return await change_executor.execute(request, _change, user.id, changes, password_hash, status)
+    return await change_executor.execute(request, _update_user, user.id, changes, password_hash, status)
 
 
 def set_slack_status(
@@ -84,7 +84,7 @@ def serialize_users(connection: Connection, tenant_id: int, users: list[UserRow]
     return [_serialize_user(user, portfolio_names.get(user.id)) for user in users]
 
 
-def _create(
+def _create_user(
     connection: Connection,
     request: ChangeRequest,
     parameters: NewUser,
@@ -113,7 +113,7 @@ def _create(
     return ChangeResult(_serialize_user(user, portfolios), [entry], 201)
 
 
-def _change(
+def _update_user(
     connection: Connection,
     request: ChangeRequest,
     user_id: int,
@@ -197,4 +197,4 @@ def _serialize_for_audit(user: UserRow, portfolios: list[str] | None) -> AuditVa
 
 
 def _build_target(user: UserRow) -> str:
-    return f"user:{user.called}"
+    return f"user:{user.audit_name}"

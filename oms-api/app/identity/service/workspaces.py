@@ -25,8 +25,8 @@ def claim_workspace(
     connection: Connection, request: ChangeRequest, slug: str, team_id: str, now: datetime
 ) -> ChangeResult:
     """Bind a workspace to the tenant. A repeat changes nothing. Raises NoSuchTenant or WorkspaceTaken."""
-    tenant = _lock(connection, request, slug)
-    change = _assign(connection, request, tenant, team_id, now)
+    tenant = _load_tenant_in_scope(connection, request, slug)
+    change = _assign_workspace(connection, request, tenant, team_id, now)
     if change is None:
         raise WorkspaceTaken(team_id)
     return change
@@ -38,7 +38,7 @@ def claim_by_statement(
     """Bind a workspace to the caller's tenant by a verified statement. Raises WorkspaceNotBound."""
     tenant = get_tenant(connection, request.caller.tenant_id)
     set_tenant_scope(connection, [FIRST_TENANT, tenant.id])
-    change = _assign(connection, request, tenant, team_id, now)
+    change = _assign_workspace(connection, request, tenant, team_id, now)
     if change is None:
         raise WorkspaceNotBound
     return change
@@ -48,7 +48,7 @@ def release_workspace(
     connection: Connection, request: ChangeRequest, slug: str, team_id: str, now: datetime
 ) -> ChangeResult:
     """Release a workspace of the tenant. Raises NoSuchTenant or NoSuchWorkspace."""
-    tenant = _lock(connection, request, slug)
+    tenant = _load_tenant_in_scope(connection, request, slug)
     if not queries.release_workspace(connection, tenant.id, team_id):
         raise NoSuchWorkspace(team_id)
     fields = {"team_id": team_id, "tenant": tenant.slug}
@@ -56,7 +56,7 @@ def release_workspace(
     return ChangeResult(fields, _list_entries_for_both(entry, tenant))
 
 
-def _assign(
+def _assign_workspace(
     connection: Connection, request: ChangeRequest, tenant: TenantRow, team_id: str, now: datetime
 ) -> ChangeResult | None:
     """Assign a workspace. Return None if it belongs to another tenant."""
@@ -74,7 +74,7 @@ def _list_entries_for_both(entry: AuditEntry, tenant: TenantRow) -> Sequence[Aud
     return [replace(entry, tenant_id=tenant_id) for tenant_id in sorted({FIRST_TENANT, tenant.id})]
 
 
-def _lock(connection: Connection, request: ChangeRequest, slug: str) -> TenantRow:
+def _load_tenant_in_scope(connection: Connection, request: ChangeRequest, slug: str) -> TenantRow:
     tenant = get_visible_tenant(connection, request.caller, slug)
     set_tenant_scope(connection, [FIRST_TENANT, request.caller.tenant_id, tenant.id])
     return tenant

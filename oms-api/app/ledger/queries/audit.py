@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Connection, Table, bindparam, delete, func, s
 from sqlalchemy.orm import aliased
 
 from app.column_values import format_canonical
-from app.database import Amount, Instant, find_matching_rows
+from app.database import Amount, Instant, load_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
@@ -135,7 +135,7 @@ def iterate_cash_events(connection: Connection) -> Generator[CashEvent, None, No
 def load_trades_by_key(connection: Connection, keys: Sequence[LedgerRowKey]) -> dict[LedgerRowKey, TradeRow]:
     """Return the ledger rows by their keys."""
     key = ("tenant_id", "portfolio_id", "sequence")
-    matching_rows = find_matching_rows(
+    matching_rows = load_matching_rows(
         connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys))
     )
     rows = map(format_trade, matching_rows)

@@ -13,9 +13,16 @@ from app.database import (
     build_update,
     build_upsert,
     execute_writes,
-    find_matching_rows,
+    load_matching_rows,
 )
-from app.database.bulk import BulkWrite, Part, Row, find_joined_rows, find_rows_by_name, lock_changed_rows
+from app.database.bulk import (
+    BulkRow,
+    BulkWrite,
+    JoinedColumns,
+    load_joined_rows,
+    load_rows_by_name,
+    lock_changed_rows,
+)
 from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
@@ -54,22 +61,22 @@ _POSITION = (
     "currency", "local_cost", "opened_at", "closed_at", "last_executed_at",
 )  # fmt: skip
 _HELD = (*_POSITION[:3], *_POSITION[4:])
-_HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
-_LISTED_PART = Part(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("symbol", 2)))
-_ALIAS_PART = Part(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
+_HELD_PART = JoinedColumns(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
+_LISTED_PART = JoinedColumns(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("symbol", 2)))
+_ALIAS_PART = JoinedColumns(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
 _TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency_key"))
 _ROWS_PER_CHUNK = 10_000
 
 
-def load_portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[PortfolioNameKey, int]:
+def load_portfolio_ids(connection: Connection, names: Sequence[BulkRow]) -> dict[PortfolioNameKey, int]:
     """Return the ids of the portfolios (tenant id, name key) that exist."""
-    matching_rows = find_matching_rows(
+    matching_rows = load_matching_rows(
         connection, PORTFOLIOS, ("tenant_id", "name_key", "id"), ("tenant_id", "name_key"), names
     )
     return {PortfolioNameKey(*name): portfolio_id for *name, portfolio_id in matching_rows}
 
 
-def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
+def insert_portfolios(connection: Connection, rows: Sequence[BulkRow]) -> None:
     """Insert the portfolios that do not exist yet.
 
     Rows must be sorted, so that two processes do not deadlock.
@@ -89,35 +96,35 @@ class LockedRow(NamedTuple):
     state: tuple[Any, ...] | None
 
 
-def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[LockedRow]:
+def lock_portfolios(connection: Connection, ids: Sequence[BulkRow]) -> list[LockedRow]:
     """Lock portfolios (tenant id, id, known version or None) in the order of their ids."""
     rows = lock_changed_rows(connection, PORTFOLIOS, STATE_COLUMNS, ("tenant_id", "id"), ids)
     return [LockedRow(row[0], row[1], row[2], None if row[3] is None else row[3:]) for row in rows]
 
 
-def load_portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
+def load_portfolio_states(connection: Connection, ids: Sequence[BulkRow]) -> list[tuple[Any, ...]]:
     """Return the current `STATE_COLUMNS` of the portfolios (tenant id, id), without a lock."""
-    return find_matching_rows(connection, PORTFOLIOS, STATE_COLUMNS, ("tenant_id", "id"), ids)
+    return load_matching_rows(connection, PORTFOLIOS, STATE_COLUMNS, ("tenant_id", "id"), ids)
 
 
-def load_trades(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
+def load_trades(connection: Connection, ids: Sequence[BulkRow]) -> list[tuple[Any, ...]]:
     """Return the trades (tenant id, trade id), each as `COLUMNS`."""
-    return find_matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
+    return load_matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
 
 
 def lock_trades_by_key(connection: Connection, keys: Sequence[RequestKey]) -> list[tuple[Any, ...]]:
     """Lock the request keys, and return the trades recorded under them, each as `COLUMNS`."""
     names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
     locks = build_name_locks(keys)
-    rows = find_rows_by_name(connection, TRADES, COLUMNS, "idempotency_key", names, locks)
+    rows = load_rows_by_name(connection, TRADES, COLUMNS, "idempotency_key", names, locks)
     requested = set(map(tuple, keys))
     return [row for row in rows if (row[_TENANT], row[_KIND], row[_REQUEST]) in requested]
 
 
-def load_reversals(connection: Connection, trades: Sequence[Row]) -> dict[TradeKey, str]:
+def load_reversals(connection: Connection, trades: Sequence[BulkRow]) -> dict[TradeKey, str]:
     """Return the ids of the reversals of those trades (tenant id, trade id) that have one."""
     columns = ("tenant_id", "reverses", "trade_id")
-    matching_rows = find_matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
+    matching_rows = load_matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
     return {TradeKey(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in matching_rows}
 
 
@@ -135,11 +142,11 @@ class LoadedPosition(NamedTuple):
     instrument_symbol: str | None
 
 
-def load_positions(connection: Connection, keys: Sequence[Row]) -> list[LoadedPosition]:
+def load_positions(connection: Connection, keys: Sequence[BulkRow]) -> list[LoadedPosition]:
     """Return the data of each position key."""
     return [
         _build_loaded_position(*row)
-        for row in find_joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
+        for row in load_joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
     ]
 
 
@@ -158,24 +165,24 @@ def _build_loaded_position(
 
 
 def load_positions_of_portfolios(
-    connection: Connection, portfolio_keys: Sequence[Row]
+    connection: Connection, portfolio_keys: Sequence[BulkRow]
 ) -> list[tuple[PositionKey, Position]]:
     """Return all positions of the portfolios (tenant id, id)."""
-    matching_rows = find_matching_rows(
+    matching_rows = load_matching_rows(
         connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), portfolio_keys
     )
     return [_split_position(*row) for row in matching_rows]
 
 
 def load_positions_since(
-    connection: Connection, sequences: Sequence[Row]
+    connection: Connection, sequences: Sequence[BulkRow]
 ) -> list[tuple[PositionKey, Position]]:
     """Return the positions that trades changed since a sequence of their portfolio (tenant id, id, sequence).
 
     Trades of that sequence count.
     """
     portfolio_columns, columns = ("tenant_id", "portfolio_id"), _POSITION_KEY + _HELD
-    matching_rows = find_matching_rows(
+    matching_rows = load_matching_rows(
         connection, POSITIONS, columns, portfolio_columns, sequences, since="last_sequence"
     )
     return [_split_position(*row) for row in matching_rows]
@@ -205,7 +212,7 @@ def insert_cash_movements(rows: Sequence[CashRow]) -> BulkWrite:
     return build_insert(CASH_MOVEMENTS, CASH_COLUMNS, rows)
 
 
-def update_cash(rows: Sequence[Row]) -> BulkWrite:
+def update_cash(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that updates cash after movements.
 
     A row is cash, moved cash, the cash ledger's last sequence and hash, then tenant id and id.
@@ -213,7 +220,7 @@ def update_cash(rows: Sequence[Row]) -> BulkWrite:
     return build_update(PORTFOLIOS, _CASH, ("tenant_id", "id"), rows)
 
 
-def update_moved_cash(rows: Sequence[Row]) -> BulkWrite:
+def update_moved_cash(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that updates moved cash and the end of the cash ledger.
 
     A row is moved cash, the cash ledger's last sequence and hash, then tenant id and id.
@@ -221,12 +228,12 @@ def update_moved_cash(rows: Sequence[Row]) -> BulkWrite:
     return build_update(PORTFOLIOS, _CASH[1:], ("tenant_id", "id"), rows)
 
 
-def build_position_upsert(rows: Sequence[Row]) -> BulkWrite:
+def build_position_upsert(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that writes positions. A row is the key, then `_POSITION`."""
     return build_upsert(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
 
 
-def update_portfolios(rows: Sequence[Row]) -> BulkWrite:
+def update_portfolios(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that updates projections.
 
     A row is cash to last_created_at as in `STATE_COLUMNS`, then tenant id and id.
@@ -234,7 +241,7 @@ def update_portfolios(rows: Sequence[Row]) -> BulkWrite:
     return build_update(PORTFOLIOS, PROJECTED_COLUMNS, ("tenant_id", "id"), rows)
 
 
-def update_portfolios_and_stamps(rows: Sequence[Row]) -> BulkWrite:
+def update_portfolios_and_stamps(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that updates projections and stamps of portfolios.
 
     A row is that of `update_portfolios` with the stamp and their fee totals before tenant
@@ -245,7 +252,7 @@ def update_portfolios_and_stamps(rows: Sequence[Row]) -> BulkWrite:
     )
 
 
-def update_stamps(rows: Sequence[Row]) -> BulkWrite:
+def update_stamps(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that sets new stamps, which invalidate the cached state of the portfolios."""
     return build_update(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, tuple_
 
 from app.column_values import parse_instant
-from app.database import build_upsert, find_matching_rows
-from app.database.bulk import BulkWrite, Row
+from app.database import build_upsert, load_matching_rows
+from app.database.bulk import BulkRow, BulkWrite
 from app.ledger.models import Portfolio, PositionRecordRow, PositionRow, Trade
 from app.ledger.rules.equity import compute_rate_of_cost
 from app.ledger.rules.keys import PositionKey
@@ -86,10 +86,10 @@ def list_rows_since(
     connection: Connection, sequences: Mapping[PositionKey, int]
 ) -> dict[PositionKey, list[LedgerRow]]:
     """Return, by position, its rows of the ledger after a sequence, in their order."""
-    keys: list[Row] = [(*key, sequence + 1) for key, sequence in sorted(sequences.items())]
+    keys: list[BulkRow] = [(*key, sequence + 1) for key, sequence in sorted(sequences.items())]
     columns = _KEY + _ROW + _HOLDING
     rows: dict[PositionKey, list[LedgerRow]] = {}
-    for matching_row in find_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
+    for matching_row in load_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
         sequence, at, kind, price, charges, *replay_amounts = matching_row[4:]
         row = LedgerRow(
             sequence,
@@ -107,7 +107,7 @@ def list_rows_since(
 
 def build_record_write(records: Mapping[PositionKey, PositionRecord]) -> BulkWrite:
     """Return the write that stores the records of positions."""
-    rows: list[Row] = [(*key, *_serialize_record(record)) for key, record in sorted(records.items())]
+    rows: list[BulkRow] = [(*key, *_serialize_record(record)) for key, record in sorted(records.items())]
     return build_upsert(_RECORDS, _KEY + _COLUMNS, _KEY, rows)
 
 
@@ -154,7 +154,7 @@ def _parse_record(values: tuple[Any, ...]) -> PositionRecord:
     )
 
 
-def _serialize_record(record: PositionRecord) -> Row:
+def _serialize_record(record: PositionRecord) -> BulkRow:
     amounts = (*map(format_fixed, record.holding), format_fixed(record.charges))
     extremes = (
         [None] * len(_EXTREMES) if record.extremes is None else list(map(format_fixed, record.extremes))

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
-from app.database import find_matching_rows
+from app.database import load_matching_rows
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.ledger.rules.cash import FLOWS
 from app.ledger.rules.equity import OpenPosition
@@ -70,7 +70,7 @@ def load_trade_prices(
 ) -> dict[tuple[PortfolioKey, int], Decimal]:
     """Return the prices of trades, by portfolio and sequence in its ledger."""
     keys: Sequence[tuple[int, int, int]] = [(*portfolio, sequence) for portfolio, sequence in rows]
-    matching_rows = find_matching_rows(connection, _TRADES, (*_ROW_KEY, "price"), _ROW_KEY, keys)
+    matching_rows = load_matching_rows(connection, _TRADES, (*_ROW_KEY, "price"), _ROW_KEY, keys)
     return {
         (PortfolioKey(tenant_id, portfolio_id), sequence): Decimal(price)
         for tenant_id, portfolio_id, sequence, price in matching_rows
@@ -79,7 +79,7 @@ def load_trade_prices(
 
 def load_last_prices(connection: Connection, keys: Sequence[PositionKey]) -> dict[PositionKey, Decimal]:
     """Return the price of the last trade of each of the positions that is stored."""
-    matching_rows = find_matching_rows(
+    matching_rows = load_matching_rows(
         connection, _POSITIONS, (*_POSITION_KEY, "last_sequence"), _POSITION_KEY, keys
     )
     sequences = {PositionKey(*key): sequence for *key, sequence in matching_rows}

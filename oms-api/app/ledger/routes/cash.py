@@ -15,8 +15,8 @@ from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
 from app.http.request_models import RequestModel
 from app.http.responses import document_responses
-from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import CashReaderDep
 from app.ledger.queries.cash import CashCursor
@@ -30,8 +30,8 @@ from app.text import name_key
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
-Treasurer = Annotated[Caller, Depends(require_permission(Operation.MOVE_CASH))]
-PortfolioPath = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
+MoveCashCaller = Annotated[Caller, Depends(require_permission(Operation.MOVE_CASH))]
+PortfolioNamePath = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
 _LIST = "cash"
 _EXAMPLE = {"kind": "deposit", "amount": "50000.00", "currency": "USD", "reason": "New capital"}
 
@@ -118,7 +118,8 @@ class CashOut(BaseModel):
     **document_responses(201, CashRowOut, 404, 409),
 )
 async def record_cash(
-    caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn, _EXAMPLE))],
+    caller: MoveCashCaller, name: PortfolioNamePath,
+    body: Annotated[CashIn, Depends(json_body(CashIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """Deposit, withdraw or transfer cash.
@@ -134,8 +135,8 @@ async def record_cash(
     "/{name}/cash", summary="List the cash movements of a portfolio", **document_responses(200, CashOut, 404)
 )
 async def list_cash(
-    caller: Reader, name: PortfolioPath, query: Annotated[PageQuery, Query()], readers: ReadersDep,
-    pages: PagesDep, now: ClockDep, cash_reader: CashReaderDep,
+    caller: ReadBooksCaller, name: PortfolioNamePath, query: Annotated[PageQuery, Query()],
+    readers: ReadersDep, pages: PagesDep, now: ClockDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """List opening cash, trades and other cash movements, each with the balance after it, newest first."""
     portfolio_name, at = parse_portfolio_name(name), now()

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.http.exports import JSON_LINES, Read, describe_lines
 from app.http.responses import document_responses
-from app.identity.dependencies import get_rate_limit_key, require_permission
+from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.queries.exports import load_ledger_heads
 from app.ledger.service.ledger_export import LedgerExport
@@ -16,7 +16,7 @@ from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/trades", tags=["audit"])
 
-LedgerAuditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))]
+ExportLedgerCaller = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))]
 
 
 @router.get(
@@ -27,7 +27,7 @@ LedgerAuditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LE
         200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
     ),
 )
-async def export_ledger(caller: LedgerAuditor, readers: ReadersDep, exports: ExportsDep) -> Response:
+async def export_ledger(caller: ExportLedgerCaller, readers: ReadersDep, exports: ExportsDep) -> Response:
     """Export the whole ledger, portfolio by portfolio in sequence.
 
     Each row has the form that is hashed. Verify it offline with `python -m app.verify --audit FILE`.
@@ -50,7 +50,7 @@ async def export_ledger(caller: LedgerAuditor, readers: ReadersDep, exports: Exp
         200, describe_lines("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )
-async def list_ledger_heads(caller: LedgerAuditor, readers: ReadersDep, now: ClockDep) -> Response:
+async def list_ledger_heads(caller: ExportLedgerCaller, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the head of each portfolio's ledger, one per line.
 
     Store them where this service has no access: `--head FILE` lets the verifier find rows that were rewritten

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from app.http.body import json_body
 from app.http.responses import document_responses
-from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import GuardDep
 from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
@@ -18,8 +18,8 @@ from app.ledger.service.portfolio_management import NewPortfolio, PortfolioChang
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
-Creator = Annotated[Caller, Depends(require_permission(Operation.CREATE_PORTFOLIO))]
-PortfolioManager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PORTFOLIOS))]
+CreatePortfolioCaller = Annotated[Caller, Depends(require_permission(Operation.CREATE_PORTFOLIO))]
+ManagePortfoliosCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PORTFOLIOS))]
 _EXAMPLE = {
     "name": "Growth",
     "base_currency": "USD",
@@ -36,7 +36,7 @@ PortfolioPatchBody = Annotated[
 
 @router.post("", summary="Create a portfolio", **document_responses(201, SummaryOut, 409))
 async def make_portfolio(
-    caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn, _EXAMPLE))],
+    caller: CreatePortfolioCaller, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
@@ -46,7 +46,8 @@ async def make_portfolio(
 
 @router.patch("/{name}", summary="Update a portfolio", **document_responses(200, SummaryOut, 404, 409))
 async def update_portfolio(
-    caller: PortfolioManager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
+    caller: ManagePortfoliosCaller,
+    name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     body: PortfolioPatchBody, change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Change a portfolio's name, its settings, or both.

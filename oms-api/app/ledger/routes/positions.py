@@ -10,11 +10,11 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.fields import SearchText, to_lower_case, to_upper_case
 from app.http.list_pages import PagesDep
-from app.http.lists import Cursor, Limit
+from app.http.lists import Cursor, PageLimit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.ledger.dependencies import ExitsDep
@@ -53,7 +53,7 @@ class PositionsQuery(RequestModel):
     include_closed: bool = Field(
         False, description="`true`: include closed positions, which keep their realized P&L"
     )
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
     def filter(self, caller: Caller) -> PositionFilter:
@@ -71,8 +71,8 @@ class ProductQuery(RequestModel):
 
 @router.get("/positions", summary="List positions", **document_responses(200, list[HeldPositionOut]))
 async def list_positions(
-    caller: Reader, query: Annotated[PositionsQuery, Query()], readers: ReadersDep, market: MarketDep,
-    pages: PagesDep, now: ClockDep, exits: ExitsDep,
+    caller: ReadBooksCaller, query: Annotated[PositionsQuery, Query()], readers: ReadersDep,
+    market: MarketDep, pages: PagesDep, now: ClockDep, exits: ExitsDep,
 ) -> Response:  # fmt: skip
     """List the positions of all portfolios at their marks, by portfolio and symbol."""
     tenant_id, at, filters = caller.tenant_id, now(), query.filter(caller)
@@ -98,7 +98,7 @@ async def list_positions(
     **document_responses(200, HeldPositionOut, 404),
 )
 async def get_position(
-    caller: Reader, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
+    caller: ReadBooksCaller, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
     query: Annotated[ProductQuery, Query()], readers: ReadersDep, market: MarketDep, now: ClockDep,
     exits: ExitsDep,
 ) -> Response:  # fmt: skip

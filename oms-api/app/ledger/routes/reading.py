@@ -21,11 +21,11 @@ from app.errors import FieldError, Invalid
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
-from app.http.lists import Count, Cursor, Limit, Period, QueryTime, is_plain_integer, parse_instant
+from app.http.lists import Count, Cursor, PageLimit, Period, QueryTime, is_plain_integer, parse_instant
 from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Authentication, Reader
+from app.identity.dependencies.authentication import Authentication, ReadBooksCaller
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import load_symbol
 from app.instruments.schemas import Symbol
@@ -61,7 +61,7 @@ _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "po
 class TradeQuery(Period):
     """Filters of the list of trades, and its page."""
 
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     skip: Annotated[
         Count,
         Field(
@@ -110,13 +110,13 @@ class PortfolioQuery(RequestModel):
 
     q: SearchText | None = Field(None, description="Part of the name, in any letter case")
     detail: bool = False
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 
 @router.get("/trades", summary="List trades", tags=["trades"], **document_responses(200, list[TradeOut]))
 async def list_trades(
-    caller: Reader, query: Annotated[TradeQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadBooksCaller, query: Annotated[TradeQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List trades, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller)
@@ -138,7 +138,9 @@ async def list_trades(
 @router.get(
     "/trades/{trade_id}", summary="Get a trade", tags=["trades"], **document_responses(200, TradeOut, 404)
 )
-async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
+async def get_trade(
+    caller: ReadBooksCaller, trade_id: Annotated[SearchText, Path()], readers: ReadersDep
+) -> Response:
     """Get one trade."""
     listed_trade = await readers.read(caller.tenant_id, service.load_trade, trade_id, caller.portfolios)
     return build_json_response(_serialize_trade(listed_trade))
@@ -151,7 +153,7 @@ async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], rea
     **document_responses(200, PortfolioOut, 404),
 )
 async def get_portfolio(
-    caller: Reader,
+    caller: ReadBooksCaller,
     name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     readers: ReadersDep,
     query: Annotated[MomentQuery, Query()],
@@ -192,7 +194,7 @@ async def get_portfolio(
     **document_responses(200, list[str] | list[SummaryOut]),
 )
 async def list_portfolios(
-    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadBooksCaller, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None

@@ -22,7 +22,7 @@ from app.http.responses import (
     document_responses,
 )
 from app.http.write_endpoint import WriteEndpoint
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.dependencies import TradeServiceDep
@@ -40,8 +40,8 @@ from app.ledger.service.trade_service import TradeService
 
 router = APIRouter(tags=["trades"])
 
-Reporter = Annotated[Caller, Depends(require_permission(Operation.REPORT_TRADE))]
-Reverser = Annotated[Caller, Depends(require_permission(Operation.REVERSE_TRADE))]
+ReportTradeCaller = Annotated[Caller, Depends(require_permission(Operation.REPORT_TRADE))]
+ReverseTradeCaller = Annotated[Caller, Depends(require_permission(Operation.REVERSE_TRADE))]
 
 TRADE_PATH = "/api/v1/trade"
 TRADE_EXAMPLE: dict[str, Any] = {
@@ -65,7 +65,7 @@ TradeReversalBody = Annotated[
     **document_responses(201, RecordedOut, 409, headers=REPLAYED_HEADER),
 )
 async def report_trade(
-    caller: Reporter, service: TradeServiceDep, key: IdempotencyKey, request: Request
+    caller: ReportTradeCaller, service: TradeServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Record an execution. The trade is on disk when the response 201 is sent."""
     return convert_response(
@@ -79,7 +79,11 @@ async def report_trade(
     **document_responses(200, OutcomesOut, headers=REPLAYED_HEADER),
 )
 async def report_trades(
-    caller: Reporter, body: BatchBody, service: TradeServiceDep, key: IdempotencyKey, request: Request
+    caller: ReportTradeCaller,
+    body: BatchBody,
+    service: TradeServiceDep,
+    key: IdempotencyKey,
+    request: Request,
 ) -> Response:
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
     authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
@@ -103,7 +107,7 @@ async def report_trades(
     **document_responses(201, RecordedOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def reverse_trade(
-    caller: Reverser, trade_id: Annotated[SearchText, Path(max_length=32)], body: TradeReversalBody,
+    caller: ReverseTradeCaller, trade_id: Annotated[SearchText, Path(max_length=32)], body: TradeReversalBody,
     service: TradeServiceDep, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Add a row to the ledger that reverses a trade.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.audit.rules.export_verification import Form
+from app.audit.rules.export_verification import ExportFormat
 from app.ledger.rules.chain import (
     COLUMNS,
     HASH_VERSION,
@@ -38,8 +38,8 @@ def _add_later_columns(values: Sequence[Any]) -> list[Any]:
     return [*earlier_values, *(None for _ in LATER_COLUMNS[_EARLIER_VERSION]), hash_version, hash_]
 
 
-LEDGER = Form("rows of the ledger", COLUMNS, find_row_problem, hash_covered_values)
-EARLIER_LEDGER = Form(
+LEDGER = ExportFormat("rows of the ledger", COLUMNS, find_row_problem, hash_covered_values)
+EARLIER_LEDGER = ExportFormat(
     "rows of the ledger",
     tuple(name for name in COLUMNS if name not in LATER_COLUMNS[_EARLIER_VERSION]),
     lambda values: find_row_problem(_add_later_columns(values)),

@@ -12,7 +12,7 @@ from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.database import set_tenant_scope
 from app.errors import OmsError
-from app.group_commit import BatchResult, CommitCheck, Retained
+from app.group_commit import BatchResult, CommitCheck, RetainedState
 from app.ids import SortableIds
 from app.ledger.errors import (
     AlreadyReversed,
@@ -57,7 +57,7 @@ class LedgerBatchHandler:
         self._cache = LedgerCache()
 
     def handle(
-        self, connection: Connection, commands: Sequence[LedgerCommand], _: Retained | None = None
+        self, connection: Connection, commands: Sequence[LedgerCommand], _: RetainedState | None = None
     ) -> BatchResult[RecordedTrade]:
         """Record and reverse trades in order; see `group_commit.Handler`."""
         try:

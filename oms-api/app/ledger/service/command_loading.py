@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from app.identity.queries.tenants import find_opening_cash
+from app.identity.queries.tenants import load_opening_cash
 from app.ids import generate_row_id
 from app.ledger.queries import batch_statements as queries
 from app.ledger.queries.canonical import format_trade
@@ -110,7 +110,7 @@ def _prepare_portfolios(
             first.setdefault(_get_name_key(command), command)
         if key:
             request_keys.add(key)
-    cash = find_opening_cash(batch.connection, {name.tenant_id for name in first})
+    cash = load_opening_cash(batch.connection, {name.tenant_id for name in first})
     for name in sorted(missing & first.keys()):
         origin, display_name = first[name].origin, first[name].portfolio_name
         portfolio = build_portfolio(

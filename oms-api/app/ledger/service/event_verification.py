@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.events.queries import find_unverified_events
+from app.events.queries import iterate_unverified_events
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
 from app.ledger.rules.cash import CashRow, build_cash_payload
@@ -97,7 +97,7 @@ def verify_events(connection: Connection, result: VerificationResult, comparison
     if odd:
         _find_odd_events(connection, result, odd)
     _verify_positions(connection, result, names)
-    for row_id, kind in find_unverified_events(connection):
+    for row_id, kind in iterate_unverified_events(connection):
         result.add_findings(
             f"event {row_id}", [Finding(LedgerCheck.EVENT, "following", kind, "a type that shares rows")]
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from app.database.bulk import BulkWrite, Row
+from app.database.bulk import BulkRow, BulkWrite
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.ledger.queries import batch_statements as queries
@@ -65,7 +65,7 @@ class PendingRows:
         ]
 
 
-def _build_position_row(row: TradeRow, position: Position) -> Row:
+def _build_position_row(row: TradeRow, position: Position) -> BulkRow:
     """Return the row of a position after its last trade."""
     amounts = (row.position_quantity, row.position_cost, row.position_realized_pnl)
     local = (row.currency, row.position_local_cost)
@@ -96,13 +96,13 @@ def _build_event(header: tuple[int, Timestamp, str], type_: str, payload: str) -
     return NewEvent(tenant_id, type_, payload, created_at, subject)
 
 
-def _build_portfolio_update(state: PortfolioState) -> Row:
+def _build_portfolio_update(state: PortfolioState) -> BulkRow:
     amounts = (format_fixed(state.cash), format_fixed(state.realized_pnl))
     chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
     counts = (state.total_trades, state.total_buys)
     return (*amounts, *counts, *chain, state.orders_stamp, state.fee_totals, state.tenant_id, state.id)
 
 
-def _build_cash_update(state: PortfolioState) -> Row:
+def _build_cash_update(state: PortfolioState) -> BulkRow:
     chain = (state.cash_sequence, state.cash_hash)
     return (format_fixed(state.cash), format_fixed(state.moved_cash), *chain, state.tenant_id, state.id)

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
-from app.identity.queries.tenants import find_opening_cash
+from app.identity.queries.tenants import load_opening_cash
 from app.identity.queries.users import is_known
 from app.identity.rules.access import Role
 from app.identity.rules.people import parse_slack_person
@@ -69,7 +69,7 @@ def create_portfolio(
     _require_approvers(connection, tenant_id, settings.approval)
     cash = portfolio.opening_cash
     if cash is None:
-        cash = find_opening_cash(connection, [tenant_id])[tenant_id]
+        cash = load_opening_cash(connection, [tenant_id])[tenant_id]
     queries.insert_portfolio(
         connection,
         queries.build_settings_values(settings)

@@ -7,8 +7,8 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, select
 
 from app.column_values import convert_instant, parse_decimal, parse_instant
-from app.database import build_insert, build_update, build_upsert, find_matching_rows
-from app.database.bulk import BulkWrite, Row
+from app.database import build_insert, build_update, build_upsert, load_matching_rows
+from app.database.bulk import BulkRow, BulkWrite
 from app.instruments.rules import InstrumentKey
 from app.market_data.models import QuoteRow, TickRow
 from app.market_data.rules.values import Quote
@@ -23,7 +23,7 @@ QUOTE_COLUMNS = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
 
 def find_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
     """Return the stored quotes of those of the instruments that have one."""
-    matching_rows = find_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
+    matching_rows = load_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
     return {InstrumentKey(*row[:2]): _build_quote(row) for row in matching_rows}
 
 
@@ -31,7 +31,7 @@ def find_unmatched_quotes(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, Timestamp]:
     """Return since when those of the instruments have a quote that still has to be matched."""
-    matching_rows = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
+    matching_rows = load_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
     return {
         InstrumentKey(tenant_id, symbol): convert_instant(since)
         for tenant_id, symbol, since in matching_rows
@@ -118,7 +118,7 @@ def list_quoted_symbols(connection: Connection, since: datetime) -> list[Instrum
     return [InstrumentKey(*row) for row in rows]
 
 
-def _serialize_quote(key: InstrumentKey, quote: Quote) -> Row:
+def _serialize_quote(key: InstrumentKey, quote: Quote) -> BulkRow:
     prices = _format_amounts((quote.bid, quote.ask, quote.last, quote.bid_size, quote.ask_size))
     return (*key, *prices, format_timestamp(quote.at), quote.source)
 

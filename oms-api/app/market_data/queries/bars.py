@@ -8,7 +8,7 @@ from typing import cast
 from sqlalchemy import Connection, Table, delete, func, select
 
 from app.database import build_upsert
-from app.database.bulk import BulkWrite, Row
+from app.database.bulk import BulkRow, BulkWrite
 from app.instruments.rules import InstrumentKey
 from app.market_data.models import BarRow, DailyBarRow, TickRow
 from app.market_data.queries import QUOTE_COLUMNS
@@ -92,7 +92,7 @@ def find_next_minute(
 
 def build_bar_write(interval: Interval, tenant_id: int, bars: Sequence[Bar]) -> BulkWrite:
     """Return the write that stores bars. It replaces earlier values of the bars."""
-    rows: list[Row] = [
+    rows: list[BulkRow] = [
         (tenant_id, bar.symbol, format_timestamp(bar.start), *map(format_optional_fixed, bar[2:]))
         for bar in bars
     ]

@@ -8,7 +8,7 @@ from typing import cast
 from sqlalchemy import Connection, Table, delete, select
 
 from app.column_values import parse_instant
-from app.database import build_upsert, find_matching_rows
+from app.database import build_upsert, load_matching_rows
 from app.database.bulk import BulkWrite
 from app.instruments.rules import InstrumentKey
 from app.market_data.models import MarkOverrideRow
@@ -27,7 +27,7 @@ def find_overrides(
 ) -> dict[InstrumentKey, MarkOverride]:
     """Return the overrides of those of the instruments that have one in force at an instant."""
     overrides = {}
-    for row in find_matching_rows(connection, _OVERRIDES, _KEY + _FACTS, _KEY, keys):
+    for row in load_matching_rows(connection, _OVERRIDES, _KEY + _FACTS, _KEY, keys):
         tenant_id, symbol, price, reason, set_by, *times = row
         override = MarkOverride(symbol, Decimal(price), reason, set_by, *map(parse_instant, times))
         if override.set_at <= at < override.expires_at:

@@ -13,10 +13,10 @@ from app.http.app_state import get_request_info
 from app.http.body import json_body
 from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.list_pages import PagesDep
-from app.http.lists import Cursor, Limit, PageQuery, Period, QueryTime
+from app.http.lists import Cursor, PageLimit, PageQuery, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
 from app.instruments.schemas import Symbol
@@ -28,7 +28,7 @@ from app.market_data.schemas import BarOut, MarkIn, MarkOut, QuoteIn, QuoteOut, 
 from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
 from app.timestamps import format_timestamp
 
-Quoter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
+GiveQuoteCaller = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
 
 router = APIRouter(tags=["market data"])
 
@@ -51,13 +51,13 @@ class BarQuery(Period):
         None, alias="from", description="Bars that begin at or after this instant"
     )
     until: QueryTime | None = Field(None, alias="to", description="Bars that begin before this instant")
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 
 @router.get("/quotes/{symbol:path}", summary="Get the latest quote", **document_responses(200, QuoteOut, 404))
 async def get_quote(
-    caller: Reader, symbol: Annotated[Symbol, Path()], market: MarketDep, now: ClockDep
+    caller: ReadBooksCaller, symbol: Annotated[Symbol, Path()], market: MarketDep, now: ClockDep
 ) -> Response:
     """Get the latest quote: the one that was published, or else that of the price source."""
     requested_at = now()
@@ -68,7 +68,7 @@ async def get_quote(
 
 @router.put("/quotes/{symbol:path}", summary="Publish a quote", **document_responses(200, QuoteOut, 404))
 async def put_quote(
-    caller: Quoter, symbol: Annotated[Symbol, Path()],
+    caller: GiveQuoteCaller, symbol: Annotated[Symbol, Path()],
     body: Annotated[QuoteIn, Depends(json_body(QuoteIn, EXAMPLE))], publish: PublisherDep, market: MarketDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
@@ -83,8 +83,8 @@ async def put_quote(
 
 @router.get("/bars/{symbol:path}", summary="List price bars", **document_responses(200, list[BarOut], 404))
 async def list_bars(
-    caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()], market: MarketDep,
-    pages: PagesDep, now: ClockDep,
+    caller: ReadBooksCaller, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
+    market: MarketDep, pages: PagesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """List bars, newest first.
 
@@ -105,7 +105,11 @@ async def list_bars(
 
 @router.get("/marks", summary="List manual marks", **document_responses(200, list[MarkOut]))
 async def list_marks(
-    caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep, now: ClockDep
+    caller: ReadBooksCaller,
+    query: Annotated[PageQuery, Query()],
+    readers: ReadersDep,
+    pages: PagesDep,
+    now: ClockDep,
 ) -> Response:
     """List the marks that people set and that replace the market's price at present, by symbol."""
     tenant_id, at = caller.tenant_id, now()
@@ -116,7 +120,7 @@ async def list_marks(
 
 @router.put("/marks/{symbol:path}", summary="Set a mark", **document_responses(200, MarkOut, 404))
 async def put_mark(
-    caller: Quoter, symbol: Annotated[Symbol, Path()],
+    caller: GiveQuoteCaller, symbol: Annotated[Symbol, Path()],
     body: Annotated[MarkIn, Depends(json_body(MarkIn, MARK_EXAMPLE))], changes: ChangesDep, now: ClockDep,
     request: Request,
 ) -> Response:  # fmt: skip
@@ -144,7 +148,11 @@ async def put_mark(
     **document_responses(204, "Deleted: the market's price is used again", 404),
 )
 async def delete_mark(
-    caller: Quoter, symbol: Annotated[Symbol, Path()], changes: ChangesDep, now: ClockDep, request: Request
+    caller: GiveQuoteCaller,
+    symbol: Annotated[Symbol, Path()],
+    changes: ChangesDep,
+    now: ClockDep,
+    request: Request,
 ) -> Response:
     """Value positions in a symbol at the market's price again."""
     tenant_id, at = caller.tenant_id, now()

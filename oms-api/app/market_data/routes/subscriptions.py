@@ -11,7 +11,7 @@ from app.http.app_state import get_request_info
 from app.http.body import json_body
 from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
 from app.instruments.rules import InstrumentKey
@@ -26,7 +26,7 @@ from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 
-Subscriber = Annotated[Caller, Depends(require_permission(Operation.SUBSCRIBE_QUOTES))]
+SubscribeQuotesCaller = Annotated[Caller, Depends(require_permission(Operation.SUBSCRIBE_QUOTES))]
 EXAMPLE: dict[str, Any] = {"symbols": ["AAPL", "MSFT"]}
 
 
@@ -34,7 +34,8 @@ EXAMPLE: dict[str, Any] = {"symbols": ["AAPL", "MSFT"]}
     "/subscriptions", summary="Create subscriptions", **document_responses(201, list[SubscriptionOut], 409)
 )
 async def create_subscriptions(
-    caller: Subscriber, body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn, EXAMPLE))],
+    caller: SubscribeQuotesCaller,
+    body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn, EXAMPLE))],
     market: MarketDep, changes: ChangesDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Follow the quotes of symbols until the subscriptions are deleted, and return their last quotes.
@@ -57,7 +58,7 @@ async def create_subscriptions(
 
 @router.get("/subscriptions", summary="List subscriptions", **document_responses(200, list[SubscriptionOut]))
 async def list_subscriptions(
-    caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep
+    caller: ReadBooksCaller, market: MarketDep, readers: ReadersDep, now: ClockDep
 ) -> Response:
     """List the symbols that the tenant follows, with the last quote of each and the age of the quote."""
     tenant_id, at = caller.tenant_id, now()
@@ -73,7 +74,7 @@ async def list_subscriptions(
     "/subscriptions/{symbol:path}", summary="Delete a subscription", **document_responses(204, "Deleted", 404)
 )
 async def delete_subscription(
-    caller: Subscriber,
+    caller: SubscribeQuotesCaller,
     symbol: Annotated[Symbol, Path()],
     changes: ChangesDep,
     now: ClockDep,
@@ -94,7 +95,9 @@ async def delete_subscription(
 
 
 @router.get("/health", summary="Get the health of market data", **document_responses(200, FeedHealthOut))
-async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep) -> Response:
+async def get_feed_health(
+    caller: ReadBooksCaller, market: MarketDep, readers: ReadersDep, now: ClockDep
+) -> Response:
     """Get whether the price source responds, and which subscriptions have a stale quote or no quote."""
     tenant_id, at = caller.tenant_id, now()
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Select, Table, or_, select
 
 from app.column_values import convert_instant
-from app.database import build_insert, find_matching_rows
+from app.database import build_insert, load_matching_rows
 from app.database.bulk import BulkWrite
 from app.money import format_fixed
 from app.orders.models import IS_WAITING, ApprovalRequestRecord
@@ -25,7 +25,7 @@ _ENDED_UNFILLED = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
 
 def load_approval_requests(connection: Connection, keys: Sequence[OrderKey]) -> list[ApprovalRequest]:
     """Return the approval requests of the orders."""
-    matching_rows = find_matching_rows(connection, REQUESTS, _COLUMNS, ("tenant_id", "order_id"), keys)
+    matching_rows = load_matching_rows(connection, REQUESTS, _COLUMNS, ("tenant_id", "order_id"), keys)
     return [_parse_request(row) for row in matching_rows]
 
 

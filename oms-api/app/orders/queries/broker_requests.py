@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select, update
 
 from app.column_values import parse_instant
 from app.database import build_insert
-from app.database.bulk import BulkWrite, Row
+from app.database.bulk import BulkRow, BulkWrite
 from app.orders.models import IS_FINAL, BrokerRequestRow
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
@@ -24,7 +24,7 @@ _SELECTED = [REQUESTS.c[name] for name in BrokerRequest._fields]
 _IS_UNDONE = REQUESTS.c.completed_at.is_(None)
 
 
-def build_request_insert(rows: Sequence[Row]) -> BulkWrite:
+def build_request_insert(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that inserts new requests. The values of a row are those of the columns `_NEW`."""
     return build_insert(REQUESTS, _NEW, rows)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from app.column_values import format_canonical
-from app.database import build_insert, find_matching_rows
+from app.database import build_insert, load_matching_rows
 from app.database.bulk import BulkWrite
 from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDERS
 from app.orders.rules.contingency import EXIT_ROLES
@@ -22,7 +22,7 @@ def load_order_ids_by_execution(
 ) -> dict[ExecutionKey, str]:
     """Return the id of the order of each recorded execution."""
     names = ExecutionKey._fields
-    matching_rows = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
+    matching_rows = load_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
     return {ExecutionKey(*key): order_id for *key, order_id in matching_rows}
 
 
@@ -35,7 +35,7 @@ def list_executions_of_orders(
 
 def list_executions(connection: Connection, keys: Sequence[OrderKey]) -> list[ExecutionRow]:
     """Return the executions of the orders."""
-    matching_rows = find_matching_rows(
+    matching_rows = load_matching_rows(
         connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys
     )
     return [ExecutionRow._make(map(format_canonical, row)) for row in matching_rows]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select
 
 from app.column_values import format_canonical
-from app.database import build_insert, build_update, find_matching_rows
-from app.database.bulk import BulkWrite, find_rows_by_name
+from app.database import build_insert, build_update, load_matching_rows
+from app.database.bulk import BulkWrite, load_rows_by_name
 from app.ids import build_first_trade_id
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PositionKey
@@ -52,7 +52,7 @@ class RepeatKey(NamedTuple):
 
 def load_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolio of each order that exists."""
-    matching_rows = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
+    matching_rows = load_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
     return {
         OrderKey(tenant_id, order_id): PortfolioKey(tenant_id, portfolio_id)
         for tenant_id, order_id, portfolio_id in matching_rows
@@ -61,7 +61,7 @@ def load_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict
 
 def load_orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
     """Return the orders that exist."""
-    return [parse_order_row(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
+    return [parse_order_row(row) for row in load_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
 def load_orders_by_column(
@@ -73,7 +73,7 @@ def load_orders_by_column(
     """
     return [
         parse_order_row(row)
-        for row in find_matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)
+        for row in load_matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)
     ]
 
 
@@ -88,7 +88,7 @@ def load_orders_by_column_index(
     The ids are read first, from the index alone, and then the rows. On PostgreSQL, take the `locks` of
     `build_name_locks` before, in the same round trip.
     """
-    matching_rows = find_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
+    matching_rows = load_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
     return load_orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
 
 
@@ -180,7 +180,7 @@ def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since:
     rows = [(*key, first_id) for key in keys]
     return [
         parse_order_row(row)
-        for row in find_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")
+        for row in load_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")
     ]
 
 
@@ -224,7 +224,7 @@ def build_expiry_condition(now: str) -> ColumnElement[bool]:
 def list_histories(connection: Connection, keys: Sequence[OrderKey]) -> dict[OrderKey, list[OrderEvent]]:
     """Return the history of each order, oldest first."""
     histories: dict[OrderKey, list[OrderEvent]] = {key: [] for key in keys}
-    for row in find_matching_rows(connection, ORDER_EVENTS, EVENT_COLUMNS, ("tenant_id", "order_id"), keys):
+    for row in load_matching_rows(connection, ORDER_EVENTS, EVENT_COLUMNS, ("tenant_id", "order_id"), keys):
         for event in unpack_order_history([*map(format_canonical, row)]):
             histories[OrderKey(event.tenant_id, event.order_id)].append(event)
     for history in histories.values():

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.http.app_state import get_request_info
 from app.http.body import json_body
 from app.http.responses import REPLAYED_HEADER, build_json_response, document_responses
-from app.identity.dependencies import Reader
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.dependencies import OrderServiceDep, authenticate_request
-from app.orders.routes.order_entry import OrderId, build_order_response, raise_if_denied
+from app.orders.routes.order_entry import OrderIdPath, build_order_response, raise_if_denied
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, serialize_approval
 from app.orders.schemas.responses import OrderOut
 from app.orders.service.risk_checks.risk_evaluation import format_denial
@@ -39,7 +39,7 @@ OverrideBody = Annotated[
     "/approvals", summary="List orders awaiting your approval", **document_responses(200, list[ApprovalOut])
 )
 async def list_approvals(
-    caller: Reader, service: OrderServiceDep, request: Request, limit: ApprovalLimit = 100
+    caller: ReadBooksCaller, service: OrderServiceDep, request: Request, limit: ApprovalLimit = 100
 ) -> Response:
     """List the orders that you may approve or reject, oldest first.
 
@@ -59,7 +59,7 @@ async def list_approvals(
     **document_responses(200, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def approve_order(
-    request: DecideApprovalRequest, order_id: OrderId, body: ApproveBody, service: OrderServiceDep
+    request: DecideApprovalRequest, order_id: OrderIdPath, body: ApproveBody, service: OrderServiceDep
 ) -> Response:
     """Approve an order that awaits approval. The body is optional.
 
@@ -78,7 +78,7 @@ async def approve_order(
     **document_responses(200, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def reject_order(
-    request: DecideApprovalRequest, order_id: OrderId, body: RejectBody, service: OrderServiceDep
+    request: DecideApprovalRequest, order_id: OrderIdPath, body: RejectBody, service: OrderServiceDep
 ) -> Response:
     """Reject an order that awaits approval. Its status becomes DENIED, with your reason."""
     return build_order_response(await service.reject(request, order_id, body.reason), 200)
@@ -90,7 +90,7 @@ async def reject_order(
     **document_responses(201, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def request_override(
-    request: RequestOverrideRequest, order_id: OrderId, body: OverrideBody, service: OrderServiceDep
+    request: RequestOverrideRequest, order_id: OrderIdPath, body: OverrideBody, service: OrderServiceDep
 ) -> Response:
     """Place a denied order again, with a request to exceed the limit that denied it.
 

@@ -21,7 +21,7 @@ from app.http.responses import (
     document_responses,
 )
 from app.http.write_endpoint import WriteEndpoint
-from app.identity.dependencies import require_permission
+from app.identity.dependencies.authentication import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.dependencies import CancellationsDep, OrderServiceDep, authenticate_request
@@ -73,7 +73,7 @@ _GROUP_EXAMPLE: dict[str, Any] = {
 }
 _REPLAY = {REPLAYED: "true"}
 REFUSALS = (404, 409, 413, 415)
-OrderId = Annotated[SearchText, Path(max_length=32)]
+OrderIdPath = Annotated[SearchText, Path(max_length=32)]
 CancelAllBody = Annotated[CancelAllIn, Depends(json_body(CancelAllIn, {"symbol": "AAPL"}))]
 CancelBody = Annotated[
     CancelIn, Depends(json_body(CancelIn, {"reason": "Changed my mind"}, is_required=False))
@@ -188,7 +188,7 @@ async def cancel_all(
     **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def cancel_order(
-    request: CancelOrderRequest, order_id: OrderId, body: CancelBody, service: OrderServiceDep
+    request: CancelOrderRequest, order_id: OrderIdPath, body: CancelBody, service: OrderServiceDep
 ) -> Response:
     """Cancel an order. Earlier fills are kept. The body is optional."""
     result = await service.cancel(request, order_id, body.reason)
@@ -201,7 +201,7 @@ async def cancel_order(
     **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def bust_execution(
-    request: BustExecutionRequest, order_id: OrderId, body: BustBody, service: OrderServiceDep
+    request: BustExecutionRequest, order_id: OrderIdPath, body: BustBody, service: OrderServiceDep
 ) -> Response:
     """Reverse an execution that its venue canceled.
 
@@ -219,7 +219,7 @@ async def bust_execution(
     **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def correct_execution(
-    request: BustExecutionRequest, order_id: OrderId, body: CorrectionBody, service: OrderServiceDep
+    request: BustExecutionRequest, order_id: OrderIdPath, body: CorrectionBody, service: OrderServiceDep
 ) -> Response:
     """Correct the quantity or the price of an execution after its venue corrected it.
 
@@ -243,7 +243,7 @@ async def correct_execution(
     **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def replace_order(
-    request: ChangeOrderRequest, order_id: OrderId, body: ChangesBody, service: OrderServiceDep
+    request: ChangeOrderRequest, order_id: OrderIdPath, body: ChangesBody, service: OrderServiceDep
 ) -> Response:
     """Replace an order.
 

@@ -11,11 +11,11 @@ from app.costs.rules.booked_charges import serialize_charges
 from app.http.dependencies import ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
-from app.http.lists import Cursor, Limit, Period, QueryTime
+from app.http.lists import Cursor, PageLimit, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
 from app.http.problems import UNKNOWN_FIELD
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import load_symbol
 from app.instruments.schemas import Symbol
@@ -69,7 +69,7 @@ class OrderQuery(Period):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
     status: StatusInput | None = Field(
         None,
@@ -114,7 +114,7 @@ class OrderQuery(Period):
 
 @router.get("/orders", summary="List orders", **document_responses(200, list[OrderOut]))
 async def list_orders(
-    caller: Reader, query: Annotated[OrderQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadBooksCaller, query: Annotated[OrderQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List orders, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller.portfolios)

@@ -21,7 +21,7 @@ from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import aliased
 
 from app.database import RecordTable, build_insert_missing
-from app.database.bulk import BulkWrite, Row
+from app.database.bulk import BulkRow, BulkWrite
 from app.ledger.models import CashMovement, Portfolio, PositionRow
 from app.ledger.rules.cash import FLOWS
 from app.ledger.rules.equity import Baseline
@@ -215,7 +215,7 @@ def _list_totals(
 
 def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> BulkWrite:
     """Return the statement that stores snapshots. Snapshots that are already stored do not change."""
-    rows: list[Row] = [
+    rows: list[BulkRow] = [
         (
             snapshot.tenant_id,
             snapshot.portfolio_id,

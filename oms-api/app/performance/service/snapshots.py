@@ -16,7 +16,7 @@ from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
 from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
-from app.database.bulk import Row
+from app.database.bulk import BulkRow
 from app.events.service.outbox import build_event_insert
 from app.jobs.rules.schedule import get_slot
 from app.jobs.service import Lease
@@ -113,7 +113,7 @@ class SnapshotService:
         self._store_snapshots(snapshots, events)
         return states
 
-    def _store_snapshots(self, snapshots: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
+    def _store_snapshots(self, snapshots: Sequence[Snapshot], events: Sequence[BulkRow] = ()) -> None:
         if snapshots:
             with unit_of_work(self._engine, ALL_TENANTS) as connection:
                 execute_writes(

@@ -7,7 +7,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.clock import EPOCH
-from app.database.bulk import Row
+from app.database.bulk import BulkRow
 from app.ledger.rules.equity import Baseline
 from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO
@@ -23,7 +23,7 @@ SUMMARY = "portfolio.summary"
 
 def build_summary_events(
     connection: Connection, states: Sequence[PortfolioTotals], closes: Sequence[Snapshot], now: datetime
-) -> list[Row]:
+) -> list[BulkRow]:
     """Return the rows of the outbox for closes that are not stored yet, in time order.
 
     A portfolio without trades that day and without positions at the close gets no event.
@@ -32,7 +32,7 @@ def build_summary_events(
     names = load_portfolio_names(connection, by_key.keys()) if closes else {}
     instants = queries.load_last_closes(connection, list(by_key)) if closes else {}
     baselines = _find_baselines(connection, by_key)
-    events: list[Row] = []
+    events: list[BulkRow] = []
     for close in sorted(closes, key=lambda snapshot: snapshot.at):
         key = PortfolioKey(close.tenant_id, close.portfolio_id)
         start, state = instants.get(key, EPOCH), by_key[key]

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from app.http.fields import SearchText, to_lower_case
-from app.http.lists import Count, Limit, Period, QueryTime
+from app.http.lists import Count, PageLimit, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
 from app.http.request_models import RequestModel
 from app.identity.rules.access import Caller
@@ -69,7 +69,7 @@ class TodayQuery(RequestModel):
 class RoundTripQuery(ReportQuery):
     """Filters of round trips, and the page. `from` and `to` limit when they closed."""
 
-    limit: Limit = Field(DEFAULT_LIMIT, description="Maximum number of round trips")
+    limit: PageLimit = Field(DEFAULT_LIMIT, description="Maximum number of round trips")
     skip: Annotated[
         Count, Field(ge=0, le=MAX_SKIP, description="Number of round trips to skip, from the latest on")
     ] = 0

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
 from app.column_values import convert_instant
-from app.database import build_upsert, find_matching_rows
+from app.database import build_upsert, load_matching_rows
 from app.database.bulk import BulkWrite
 from app.money import format_fixed
 from app.risk.models import LimitRow
@@ -35,7 +35,7 @@ def load_limits(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
     ids = sorted(set(tenant_ids))
     limits: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
     keys = [(tenant_id,) for tenant_id in ids]
-    for tenant_id, *row in find_matching_rows(
+    for tenant_id, *row in load_matching_rows(
         connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys
     ):
         limits[tenant_id].append(_parse_limit(row))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, Select, Table, case, func, select
 
 from app.column_values import convert_instant
-from app.database import build_insert, build_update, build_upsert, find_matching_rows
+from app.database import build_insert, build_update, build_upsert, load_matching_rows
 from app.database.bulk import BulkWrite
 from app.database.locks import set_short_lock_timeout
 from app.identity.models import Tenant
@@ -92,7 +92,7 @@ def load_switches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int
     states: dict[int, dict[tuple[SwitchScope, str], TradingState]] = {}
     columns = ("tenant_id", "scope", "name_key", "state")
     keys = [(tenant_id,) for tenant_id in tenant_keys]
-    for tenant_id, scope, key, state in find_matching_rows(
+    for tenant_id, scope, key, state in load_matching_rows(
         connection, SWITCHES, columns, ("tenant_id",), keys
     ):
         if state != TradingState.ACTIVE:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from app.clock import monotonic_seconds
 from app.money import format_grouped_amount
-from app.rate_limit import Bucket, Limit, RateState, Taken
+from app.rate_limit import Bucket, BucketLimit, RateState, TakenTokens
 from app.risk.errors import TooManyMessages
 
 NAME = "messages"
@@ -27,7 +27,7 @@ class MessageRate:
     def __init__(self, clock: Callable[[], float] = monotonic_seconds) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._limits: dict[int, Limit] = {}
+        self._limits: dict[int, BucketLimit] = {}
         self._buckets: dict[Hashable, Bucket] = {}
         self._changed_buckets: dict[Bucket, None] | None = None
 
@@ -49,14 +49,14 @@ class MessageRate:
         self._changed_buckets = {}
 
     @property
-    def has_touched(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether `drain` would return any bucket."""
         return bool(self._changed_buckets)
 
-    def drain(self) -> list[Taken]:
+    def drain(self) -> list[TakenTokens]:
         """Return the tokens taken from each bucket since the last call."""
         with self._lock:
-            drained = [Taken(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
+            drained = [TakenTokens(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
             for bucket, _ in drained:
                 bucket.taken = 0
             self._changed_buckets = None if self._changed_buckets is None else {}
@@ -68,7 +68,7 @@ class MessageRate:
             bucket.refill(self._clock())
             bucket.level = min(bucket.level, level - bucket.taken)
 
-    def _get_bucket(self, sender: Hashable, limit: Limit) -> Bucket:
+    def _get_bucket(self, sender: Hashable, limit: BucketLimit) -> Bucket:
         """Return the sender's bucket, with the limit that applies now."""
         now = self._clock()
         bucket = self._buckets.get(sender)
@@ -80,12 +80,12 @@ class MessageRate:
         bucket.refill(now)
         return bucket
 
-    def _limit(self, per_minute: int) -> Limit:
+    def _limit(self, per_minute: int) -> BucketLimit:
         limit = self._limits.get(per_minute)
         if limit is None:
             if len(self._limits) >= _MAX_LIMITS:
                 self._limits.clear()
-            limit = self._limits[per_minute] = Limit(NAME, "", per_minute)
+            limit = self._limits[per_minute] = BucketLimit(NAME, "", per_minute)
         return limit
 
 

@@ -10,7 +10,7 @@ from app.sandbox.rules.frames import HEADER, Frame, pack_frame, parse_frame, par
 
 _READ_BYTES = 1 << 20
 _MAX_WAITING_FRAMES = 64  # answers of a child that were not read yet
-CheckTime = Callable[[], float]  # returns the seconds to wait at most; raises ChildKilled after the last
+GetSecondsLeft = Callable[[], float]  # returns the seconds to wait at most; raises ChildKilled after the last
 
 
 class ParentChannel:
@@ -25,21 +25,21 @@ class ParentChannel:
         self._poll = select.poll()
         self._poll.register(incoming, select.POLLIN)
 
-    def send(self, frame: Frame, check_time: CheckTime) -> None:
+    def send(self, frame: Frame, get_seconds_left: GetSecondsLeft) -> None:
         """Write a frame. Raises InvalidFrame if the child sends nonsense, and ChildKilled."""
         unsent = memoryview(pack_frame(frame))
         while unsent:
             try:
                 unsent = unsent[os.write(self._outgoing, unsent) :]
             except BlockingIOError:
-                self._wait_to_write(check_time())
+                self._wait_to_write(get_seconds_left())
             except BrokenPipeError:
                 return  # the last frame of the child states why it has ended
 
-    def receive(self, check_time: CheckTime) -> Frame:
+    def receive(self, get_seconds_left: GetSecondsLeft) -> Frame:
         """Return the next frame. Raises InvalidFrame, and ChildKilled if the child has ended."""
         while not self._frames:
-            if self._poll.poll(1000 * check_time()) and not self._read_available():
+            if self._poll.poll(1000 * get_seconds_left()) and not self._read_available():
                 raise ChildKilled("The strategy process exited unexpectedly.")
         return self._frames.popleft()
 

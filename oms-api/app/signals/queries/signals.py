@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Select, Table, select
 
-from app.database import RecordTable, build_insert, build_insert_missing, build_update, find_matching_rows
-from app.database.bulk import BulkWrite, Row, Value
+from app.database import RecordTable, build_insert, build_insert_missing, build_update, load_matching_rows
+from app.database.bulk import BulkRow, BulkValue, BulkWrite
 from app.ledger.models import Portfolio
 from app.money import format_fixed
 from app.orders.models import OrderRecord
@@ -50,7 +50,7 @@ class SignalFilter(NamedTuple):
 
 def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[SignalKey, Signal]:
     """Return those of the signals that are stored."""
-    if not find_matching_rows(connection, _TABLE, ("id",), ("tenant_id", "id"), sorted(keys)):
+    if not load_matching_rows(connection, _TABLE, ("id",), ("tenant_id", "id"), sorted(keys)):
         return {}  # as nearly always, in a prepared statement
     tenant_ids, ids = {key.tenant_id for key in keys}, {key.signal_id for key in keys}
     statement = select(*SIGNALS.columns).where(SignalRow.tenant_id.in_(tenant_ids), SignalRow.id.in_(ids))
@@ -141,11 +141,11 @@ def _list_signals(connection: Connection, tenant_id: int, statement: Select[Any]
     ]
 
 
-def _build_row(signal: Signal) -> Row:
+def _build_row(signal: Signal) -> BulkRow:
     return tuple(map(_convert_to_value, signal[1:]))
 
 
-def _convert_to_value(value: Any) -> Value:
+def _convert_to_value(value: Any) -> BulkValue:
     """Return a field of a signal as `database.bulk` takes it."""
     if isinstance(value, Decimal):
         return format_fixed(value)

@@ -14,7 +14,7 @@ from app.http.idempotency import IdempotencyKey
 from app.http.list_pages import PagesDep
 from app.http.responses import build_json_response, document_responses
 from app.http.write_endpoint import WriteEndpoint
-from app.identity.dependencies import Reader, require_permission
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import PlaceSignal
@@ -40,14 +40,14 @@ router = APIRouter(tags=["signals"])
 
 SIGNAL_PATHS = ("/api/v1/signals", "/api/v1/trading/signal")
 
-Sender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
+PlaceOrderCaller = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 _LIST = "signals"
 
 
 @router.post("/signals", summary="Send a signal", **document_responses(201, SignalOut, 409))
 async def post_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
-    key: IdempotencyKey,
+    caller: PlaceOrderCaller, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))],
+    signals: SignalsDep, key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Store a signal and place its order by the rules of its strategy.
 
@@ -61,8 +61,8 @@ async def post_signal(
 
 @router.post("/trading/signal", summary="Send a signal (alias)", **document_responses(201, SignalOut, 409))
 async def post_trading_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
-    key: IdempotencyKey,
+    caller: PlaceOrderCaller, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))],
+    signals: SignalsDep, key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Send a signal: the same as `POST /signals`."""
     return await post_signal(caller, body, signals, key)
@@ -70,7 +70,7 @@ async def post_trading_signal(
 
 @router.get("/signals", summary="List signals", **document_responses(200, list[SignalDetailOut]))
 async def list_signals(
-    caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: ReadBooksCaller, query: Annotated[SignalQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List signals with their outcome and its latency, newest first."""
     tenant_id = caller.tenant_id
@@ -84,7 +84,7 @@ async def list_signals(
 
 @router.get("/signals/{signal_id}", summary="Get a signal", **document_responses(200, SignalDetailOut, 404))
 async def get_signal(
-    caller: Reader,
+    caller: ReadBooksCaller,
     signal_id: Annotated[SearchText, Path(max_length=150, description="ID of the signal")],
     readers: ReadersDep,
 ) -> Response:

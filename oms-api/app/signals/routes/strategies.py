@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from app.http.body import json_body
 from app.http.dependencies import ReadersDep
 from app.http.responses import build_json_response, document_responses
-from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
+from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.signals.queries import strategies as queries
@@ -21,12 +21,12 @@ from app.text import name_key
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
 
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS))]
-StrategyPath = Annotated[StrategyName, Path(max_length=100, description="Name of the strategy")]
+ManageSignalsCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS))]
+StrategyNamePath = Annotated[StrategyName, Path(max_length=100, description="Name of the strategy")]
 
 
 @router.get("", summary="List rules of strategies", **document_responses(200, list[StrategyRulesOut]))
-async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
+async def list_strategies(caller: ReadBooksCaller, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
     listed_rules = await readers.read(caller.tenant_id, queries.list_strategies)
     visible = [
@@ -43,7 +43,7 @@ async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     **document_responses(200, StrategyRulesOut, 404, 409),
 )
 async def put_strategy(
-    caller: Manager, strategy_name: StrategyPath,
+    caller: ManageSignalsCaller, strategy_name: StrategyNamePath,
     body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn, STRATEGY_EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
@@ -63,7 +63,7 @@ async def put_strategy(
     **document_responses(204, "Deleted", 404, 409),
 )
 async def remove_strategy(
-    caller: Manager, strategy_name: StrategyPath, change_requests: ChangeRequestsDep
+    caller: ManageSignalsCaller, strategy_name: StrategyNamePath, change_requests: ChangeRequestsDep
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
     return await change_requests.execute(caller, None, delete_strategy, strategy_name)

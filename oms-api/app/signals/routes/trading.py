@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import document_responses
-from app.identity.dependencies import Reader
+from app.identity.dependencies.authentication import ReadBooksCaller
 from app.ledger.dependencies import CashReaderDep, ValuerDep
 from app.ledger.routes.marked_positions import HeldPositionOut
 from app.ledger.routes.positions import list_positions
@@ -30,8 +30,8 @@ router.get("/positions", summary="List positions (alias)", **document_responses(
     "/portfolio", summary="Get a snapshot of a portfolio", **document_responses(200, PortfolioOut, 404)
 )
 async def get_trading_portfolio(
-    caller: Reader, query: Annotated[TradingPortfolioQuery, Query()], readers: ReadersDep, valuer: ValuerDep,
-    now: ClockDep, cash_reader: CashReaderDep, planner: SignalPlannerDep,
+    caller: ReadBooksCaller, query: Annotated[TradingPortfolioQuery, Query()], readers: ReadersDep,
+    valuer: ValuerDep, now: ClockDep, cash_reader: CashReaderDep, planner: SignalPlannerDep,
 ) -> Response:  # fmt: skip
     """Get the cash, equity, P&L and positions of a portfolio: the same as `GET /portfolio/{name}`."""
     name = query.portfolio or await readers.read(caller.tenant_id, planner.find_default_portfolio)

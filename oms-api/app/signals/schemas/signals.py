@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.http.fields import PositiveAmount, Side, SignedAmount, to_lower_case
-from app.http.lists import Cursor, Limit, parse_instant
+from app.http.lists import Cursor, PageLimit, parse_instant
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import FrozenRequestModel, RequestModel
 from app.instruments.schemas import Symbol
@@ -219,7 +219,7 @@ class SignalQuery(RequestModel):
     strategy: Label | None = None
     symbol: Symbol | None = None
     portfolio: Label | None = None
-    limit: Limit = DEFAULT_LIMIT
+    limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 

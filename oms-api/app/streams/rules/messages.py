@@ -77,10 +77,10 @@ class Ping(NamedTuple):
     """A client asks for an answer."""
 
 
-Message = Authenticate | Subscribe | Unsubscribe | Ping
+ClientMessage = Authenticate | Subscribe | Unsubscribe | Ping
 
 
-def parse_message(text: str) -> Message:
+def parse_message(text: str) -> ClientMessage:
     """Parse a message. Raises MessageRefused."""
     try:
         value = json.loads(text)
@@ -99,7 +99,7 @@ def parse_message(text: str) -> Message:
     return _build_message(action, value)
 
 
-def _build_message(action: str, value: dict[str, Any]) -> Message:
+def _build_message(action: str, value: dict[str, Any]) -> ClientMessage:
     if action == "auth":
         return Authenticate(*(_read_text(value, name) for name in ("key", "token", "on_behalf_of")))
     if action == "subscribe":

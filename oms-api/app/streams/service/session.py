@@ -12,14 +12,14 @@ from app.events.rules import EVENT_ID_KIND
 from app.events.service.feed import EventFeed
 from app.http.opaque_ids import OpaqueIds
 from app.identity.rules.access import Caller, Operation
-from app.rate_limit import Limit, OverLimit
+from app.rate_limit import BucketLimit, OverLimit
 from app.streams.errors import CloseCode, MessageRefused, StreamClosed
 from app.streams.rules.frames import build_system_frame
 from app.streams.rules.messages import (
     EVENT_TYPES,
     Authenticate,
     ChannelKind,
-    Message,
+    ClientMessage,
     StreamChannel,
     Subscribe,
     Unsubscribe,
@@ -72,7 +72,7 @@ class StreamSession:
         self._outbox = Outbox(socket.send)
         self._events: dict[ChannelKind, EventSubscription] = {}
         self._channels: set[StreamChannel] = set()
-        self._limit = Limit("messages", "Too many messages of this connection.", MESSAGES_PER_MINUTE)
+        self._limit = BucketLimit("messages", "Too many messages of this connection.", MESSAGES_PER_MINUTE)
 
     async def serve(self) -> None:
         """Serve the connection until the client leaves. Raises StreamClosed if the service ends it."""
@@ -109,7 +109,7 @@ class StreamSession:
             except Unavailable as error:
                 self._send_reply("error", code="unavailable", detail=error.detail)
 
-    async def _handle_message(self, message: Message) -> None:
+    async def _handle_message(self, message: ClientMessage) -> None:
         if isinstance(message, Subscribe):
             await self._subscribe_channels(message)
         elif isinstance(message, Unsubscribe):

@@ -104,7 +104,9 @@ def read_backlog(connection: Connection, now: datetime) -> Backlog:
     return Backlog(connection.execute(enabled).scalar_one(), due_count, oldest_at, error)
 
 
-def list_pending(connection: Connection, webhook_ids: Sequence[str], limit: int) -> dict[str, list[Delivery]]:
+def load_pending_deliveries(
+    connection: Connection, webhook_ids: Sequence[str], limit: int
+) -> dict[str, list[Delivery]]:
     """Return the pending deliveries by webhook, in the order of their events, and up to `limit` of each."""
     row_of = WebhookDeliveryRow
     place = func.row_number().over(partition_by=row_of.webhook_id, order_by=(row_of.event_number, row_of.id))

@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL_LENGTH = 2000
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -105,7 +105,7 @@ def find_url_problem(url: str, policy: AddressPolicy) -> str | None:
     return None
 
 
-def is_permitted(address: Address, url: str, policy: AddressPolicy) -> bool:
+def is_permitted(address: IpAddress, url: str, policy: AddressPolicy) -> bool:
     """Return whether to connect to this address, to which the host of the URL resolved."""
     if url in policy.internal_urls:
         return True
@@ -115,7 +115,7 @@ def is_permitted(address: Address, url: str, policy: AddressPolicy) -> bool:
     return is_public(address)
 
 
-def is_public(address: Address) -> bool:
+def is_public(address: IpAddress) -> bool:
     """Return whether the address is on the public Internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _FORBIDDEN_IPV4)
@@ -128,7 +128,7 @@ def is_loopback_host(host: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
-def parse_address(host: str) -> Address | None:
+def parse_address(host: str) -> IpAddress | None:
     """Return the address, or None if the host is a name. Only addresses of IPv6 have a zone after a `%`."""
     try:
         return ipaddress.ip_address(host.partition("%")[0] if ":" in host else host)

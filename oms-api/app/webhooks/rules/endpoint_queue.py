@@ -52,7 +52,7 @@ class EndpointQueue:
             self._by_subject.setdefault(delivery.subject, deque()).append(delivery)
             self._count += 1
 
-    def adopt(self, previous: "EndpointQueue") -> None:
+    def continue_requests(self, previous: "EndpointQueue") -> None:
         """Continue the requests that are running for an earlier state of the endpoint.
 
         Deliveries that were attempted since the new state was read have their newer state in `previous`.

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.events.queries import find_last_number
+from app.events.queries import load_last_number
 from app.events.rules import EVENT_ID_KIND
 from app.events.service.outbox import publish_event
 from app.http.opaque_ids import OpaqueIds
@@ -70,7 +70,7 @@ class WebhookDeliveries:
         webhook = get_webhook(connection, request.caller, webhook_id)
         webhook_queries.update_webhook(connection, webhook, {})
         publish_event(connection, webhook.tenant_id, TEST_EVENT, {"webhook_id": webhook.id}, now)
-        number = find_last_number(connection, webhook.tenant_id, TEST_EVENT)
+        number = load_last_number(connection, webhook.tenant_id, TEST_EVENT)
         return self._add_delivery(connection, webhook, number, TEST_EVENT, f"{TEST_EVENT} {number}", now)
 
     def serialize(self, delivery: StoredDelivery) -> dict[str, Any]:

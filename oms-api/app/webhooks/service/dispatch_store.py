@@ -12,9 +12,9 @@ from app.events.queries import (
     EventFilter,
     EventPage,
     StoredEvent,
-    find_events,
     list_events_after,
     list_events_of_tenants,
+    load_events_by_number,
     read_outbox_state,
 )
 from app.events.rules import EVENT_ID_KIND, OutboxState
@@ -54,10 +54,10 @@ class DispatchStore:
             self._tenant_ids = list(connection.execute(text("SELECT id FROM tenants")).scalars())
             return dispatching.list_endpoints(self._set_scope(connection), now)
 
-    def list_pending(self, webhook_ids: Sequence[str], limit: int) -> dict[str, list[Delivery]]:
+    def load_pending_deliveries(self, webhook_ids: Sequence[str], limit: int) -> dict[str, list[Delivery]]:
         """Return the pending deliveries by webhook, without their events, and up to `limit` of each."""
         with self._engine.connect() as connection:
-            return dispatching.list_pending(self._set_scope(connection), webhook_ids, limit)
+            return dispatching.load_pending_deliveries(self._set_scope(connection), webhook_ids, limit)
 
     def read_outbox_state(self, horizon: int) -> OutboxState | None:
         """Read the end of all events. None if there is no event after `horizon`."""
@@ -88,11 +88,11 @@ class DispatchStore:
         with self._engine.connect() as connection:
             self._set_scope(connection)
             for tenant_id, event_numbers in numbers.items():
-                for event in find_events(connection, tenant_id, event_numbers):
-                    events[tenant_id, event.number] = self.prepare(tenant_id, event)
+                for event in load_events_by_number(connection, tenant_id, event_numbers):
+                    events[tenant_id, event.number] = self.build_outgoing_event(tenant_id, event)
         return events
 
-    def prepare(self, tenant_id: int, event: StoredEvent) -> OutgoingEvent:
+    def build_outgoing_event(self, tenant_id: int, event: StoredEvent) -> OutgoingEvent:
         """Return an event as it is sent."""
         opaque_id = self._opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number)
         serialized_event: dict[str, Any] = serialize_event(event, opaque_id)
@@ -101,7 +101,7 @@ class DispatchStore:
             event.number, tenant_id, event.type, opaque_id, subject, orjson.dumps(serialized_event)
         )
 
-    def save(self, changes: DispatchChanges, now: datetime) -> list[Delivery]:
+    def save_changes(self, changes: DispatchChanges, now: datetime) -> list[Delivery]:
         """Store everything in one transaction. Return the new deliveries, in the given order."""
         rows = [
             NewDelivery(endpoint.tenant_id, endpoint.id, event.number, event.type, event.subject)

@@ -167,7 +167,9 @@ class Dispatcher:
         for start in range(0, len(changed_endpoints), LOADED_ENDPOINTS):
             batch = changed_endpoints[start : start + LOADED_ENDPOINTS]
             webhook_ids = [endpoint.id for endpoint in batch]
-            pending_deliveries = await self._run_blocking(self._store.list_pending, webhook_ids, MAX_WAITING)
+            pending_deliveries = await self._run_blocking(
+                self._store.load_pending_deliveries, webhook_ids, MAX_WAITING
+            )
             for endpoint in batch:
                 self._load_queue(endpoint, pending_deliveries.get(endpoint.id, []))
 
@@ -187,7 +189,7 @@ class Dispatcher:
         queue.add(delivery for delivery in deliveries if not self._is_complete(delivery))
         if endpoint_queue is not None:
             queue.cursor = max(endpoint_queue.cursor, endpoint.cursor)
-            queue.adopt(endpoint_queue)
+            queue.continue_requests(endpoint_queue)
         self._secrets[endpoint.id] = secrets
         self._queues[endpoint.id] = queue
 
@@ -240,7 +242,7 @@ class Dispatcher:
             ]
             if not subscribed:
                 continue
-            prepared = self._store.prepare(tenant_id, event)
+            prepared = self._store.build_outgoing_event(tenant_id, event)
             for queue in subscribed:
                 room = free_slots.setdefault(queue, 0 if queue.has_more else MAX_WAITING - queue.waiting)
                 if room > 0:
@@ -265,7 +267,7 @@ class Dispatcher:
                 self._store.list_missed_events, endpoint, after, position, limit
             )
             planned = [
-                (queue, self._store.prepare(endpoint.tenant_id, event))
+                (queue, self._store.build_outgoing_event(endpoint.tenant_id, event))
                 for event in stored_events
                 if endpoint.is_subscribed_to(event.type)
             ]
@@ -301,7 +303,7 @@ class Dispatcher:
         if not any(changes):
             return []
         now = self._now()
-        new = await self._run_blocking(self._store.save, changes, now)
+        new = await self._run_blocking(self._store.save_changes, changes, now)
         for delivery_id, update in updates.items():
             if self._updates.get(delivery_id) is update:
                 del self._updates[delivery_id]

@@ -23,60 +23,60 @@ def build_denial(number=0, **changes):
     return build_entry(action="denied", target=f"operation {number}", before=None, after=None, **changes)
 
 
-def flush_entries(gathering, now, **how):
+def flush_entries(aggregator, now, **how):
     """Take the due entries as if they were written at once. Return (entry, count) of each row."""
-    counted_entries = gathering.take(now, **how)
+    counted_entries = aggregator.take_due(now, **how)
     for key in counted_entries:
-        gathering.confirm(key)
+        aggregator.confirm_written(key)
     return [(counted.entry, counted.count) for counted in counted_entries.values()]
 
 
 def test_first_action_is_recorded_at_once_and_repeats_at_the_end_of_the_minute():
-    gathering = Aggregator()
+    aggregator = Aggregator()
     first, second = build_denial(request_id="first"), build_denial(request_id="second", at=NOON + 2 * SECOND)
-    gathering.add(first)
-    assert flush_entries(gathering, NOON + SECOND) == [(first, 1)]
+    aggregator.add(first)
+    assert flush_entries(aggregator, NOON + SECOND) == [(first, 1)]
     for _ in range(998):
-        gathering.add(second)
-    assert flush_entries(gathering, NOON + 59 * SECOND) == []
-    assert flush_entries(gathering, NOON + MINUTE) == [(second, 998)]
-    assert flush_entries(gathering, NOON + MINUTE + SECOND) == []
+        aggregator.add(second)
+    assert flush_entries(aggregator, NOON + 59 * SECOND) == []
+    assert flush_entries(aggregator, NOON + MINUTE) == [(second, 998)]
+    assert flush_entries(aggregator, NOON + MINUTE + SECOND) == []
 
 
 def test_next_minute_starts_a_new_count():
-    gathering = Aggregator()
-    gathering.add(build_denial())
-    flush_entries(gathering, NOON)
+    aggregator = Aggregator()
+    aggregator.add(build_denial())
+    flush_entries(aggregator, NOON)
     later = build_denial(at=NOON + MINUTE)
-    gathering.add(later)
-    assert flush_entries(gathering, NOON + MINUTE) == [(later, 1)]
+    aggregator.add(later)
+    assert flush_entries(aggregator, NOON + MINUTE) == [(later, 1)]
 
 
 @pytest.mark.parametrize(
     "change", [{"actor": "slack:T1:U2"}, {"tenant_id": 2}, {"action": "login.failed"}, {"number": 1}]
 )
 def test_different_actions_are_counted_separately(change):
-    gathering = Aggregator()
-    gathering.add(build_denial())
-    gathering.add(
+    aggregator = Aggregator()
+    aggregator.add(build_denial())
+    aggregator.add(
         build_denial(**({"number": 0} | change)) if "action" not in change else build_entry(**change)
     )
-    assert [count for _, count in flush_entries(gathering, NOON)] == [1, 1]
+    assert [count for _, count in flush_entries(aggregator, NOON)] == [1, 1]
 
 
 def test_shutdown_drains_all_counts():
-    gathering = Aggregator()
-    gathering.add(build_denial())
-    flush_entries(gathering, NOON)
-    gathering.add(build_denial())
-    assert [count for _, count in flush_entries(gathering, NOON, everything=True)] == [1]
+    aggregator = Aggregator()
+    aggregator.add(build_denial())
+    flush_entries(aggregator, NOON)
+    aggregator.add(build_denial())
+    assert [count for _, count in flush_entries(aggregator, NOON, include_recent=True)] == [1]
 
 
 def test_actions_beyond_the_distinct_limit_are_counted_together():
-    gathering = Aggregator()
+    aggregator = Aggregator()
     for number in range(MAX_DISTINCT + 500):
-        gathering.add(build_denial(number))
-    rows = flush_entries(gathering, NOON)
+        aggregator.add(build_denial(number))
+    rows = flush_entries(aggregator, NOON)
     aggregate, count = rows[-1]
     assert (len(rows), count) == (MAX_DISTINCT + 1, 500)
     assert aggregate.actor == OTHERS
@@ -87,68 +87,68 @@ def test_actions_beyond_the_distinct_limit_are_counted_together():
 
 
 def test_distinct_limits_are_separate_for_each_kind_and_tenant():
-    gathering = Aggregator()
+    aggregator = Aggregator()
     for number in range(MAX_DISTINCT + 500):
-        gathering.add(build_denial(number))
+        aggregator.add(build_denial(number))
     for lone in (build_entry(action="login.failed"), build_denial(tenant_id=2)):
-        gathering.add(lone)
-        assert (lone, 1) in flush_entries(gathering, NOON)
+        aggregator.add(lone)
+        assert (lone, 1) in flush_entries(aggregator, NOON)
 
 
 def test_failed_write_is_retried_with_later_actions():
-    gathering = Aggregator()
+    aggregator = Aggregator()
     first = build_denial(request_id="first")
-    gathering.add(first)
-    (key,) = gathering.take(NOON)
-    gathering.add(build_denial(request_id="second"))
-    gathering.restore(key)
-    assert gathering.count_waiting() == 2
-    assert flush_entries(gathering, NOON + SECOND) == [(first, 2)]
-    assert gathering.count_waiting() == 0
+    aggregator.add(first)
+    (key,) = aggregator.take_due(NOON)
+    aggregator.add(build_denial(request_id="second"))
+    aggregator.restore_unwritten(key)
+    assert aggregator.count_waiting() == 2
+    assert flush_entries(aggregator, NOON + SECOND) == [(first, 2)]
+    assert aggregator.count_waiting() == 0
 
 
 def test_count_being_written_is_not_taken_twice():
-    gathering = Aggregator()
-    gathering.add(build_denial())
-    assert len(gathering.take(NOON)) == 1
-    assert gathering.take(NOON + MINUTE) == {}
-    assert gathering.count_waiting() == 1
+    aggregator = Aggregator()
+    aggregator.add(build_denial())
+    assert len(aggregator.take_due(NOON)) == 1
+    assert aggregator.take_due(NOON + MINUTE) == {}
+    assert aggregator.count_waiting() == 1
 
 
 def test_full_aggregator_rejects_actions_until_space_is_free():
-    gathering = Aggregator(max_groups=2)
-    assert gathering.add(build_denial(1))
-    assert gathering.add(build_denial(2))
-    assert not gathering.add(build_denial(3))
-    assert gathering.add(build_denial(1))
-    flush_entries(gathering, NOON, everything=True)
-    assert len(gathering) == 2
-    assert flush_entries(gathering, NOON + MINUTE) == []
-    assert len(gathering) == 0
-    assert gathering.add(build_denial(3, at=NOON + MINUTE))
+    aggregator = Aggregator(max_groups=2)
+    assert aggregator.add(build_denial(1))
+    assert aggregator.add(build_denial(2))
+    assert not aggregator.add(build_denial(3))
+    assert aggregator.add(build_denial(1))
+    flush_entries(aggregator, NOON, include_recent=True)
+    assert len(aggregator) == 2
+    assert flush_entries(aggregator, NOON + MINUTE) == []
+    assert len(aggregator) == 0
+    assert aggregator.add(build_denial(3, at=NOON + MINUTE))
 
 
 def test_long_texts_use_bounded_memory():
-    gathering = Aggregator()
-    gathering.add(build_denial(actor="x" * 100_000))
-    gathering.add(build_denial(actor="x" * 100_001))
-    ((entry, count),) = flush_entries(gathering, NOON)
+    aggregator = Aggregator()
+    aggregator.add(build_denial(actor="x" * 100_000))
+    aggregator.add(build_denial(actor="x" * 100_001))
+    ((entry, count),) = flush_entries(aggregator, NOON)
     assert (len(entry.actor), count) == (300, 2)
 
 
 def test_flood_of_20_000_actions_makes_few_rows_in_little_memory():
     acts = [build_denial(number) for number in range(500)]
     tracemalloc.start()
-    gathering = Aggregator()
+    aggregator = Aggregator()
     rows = []
     for number in range(20_000):
-        gathering.add(acts[number % 500])
+        aggregator.add(acts[number % 500])
         if number % 2_000 == 0:
-            rows += flush_entries(gathering, NOON + number * timedelta(microseconds=590))
-        assert len(gathering) <= MAX_DISTINCT + 1
+            rows += flush_entries(aggregator, NOON + number * timedelta(microseconds=590))
+        assert len(aggregator) <= MAX_DISTINCT + 1
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    rows += flush_entries(gathering, NOON + MINUTE)
+    rows += flush_entries(aggregator, NOON + MINUTE)
     assert most < 10_000_000  # each act kept would take more; other threads allocate a little too
     assert len(rows) <= 2 * (MAX_DISTINCT + 1)
     assert sum(count for _, count in rows) == 20_000
@@ -156,10 +156,10 @@ def test_flood_of_20_000_actions_makes_few_rows_in_little_memory():
 
 def test_finished_minutes_leave_no_memory():
     tracemalloc.start()
-    gathering = Aggregator()
+    aggregator = Aggregator()
     for minute in range(5_000):
-        gathering.add(build_denial(at=NOON + minute * MINUTE))
-        assert len(flush_entries(gathering, NOON + minute * MINUTE)) == 1
+        aggregator.add(build_denial(at=NOON + minute * MINUTE))
+        assert len(flush_entries(aggregator, NOON + minute * MINUTE)) == 1
     own = tracemalloc.Filter(inclusive=True, filename_pattern=gathering_module.__file__)  # not other threads'
     allocations = tracemalloc.take_snapshot().filter_traces([own]).statistics("filename")
     tracemalloc.stop()
@@ -179,21 +179,21 @@ steps = st.lists(
 
 @given(steps)
 def test_every_action_is_counted_once_despite_failures(steps):
-    gathering, now = Aggregator(max_groups=30), NOON
+    aggregator, now = Aggregator(max_groups=30), NOON
     counts: Counter[int] = Counter()
     noted: Counter[int] = Counter()
     for tenant_id, number, seconds, flush in steps:
         now += seconds * SECOND
-        if gathering.add(build_denial(number, tenant_id=tenant_id, at=now)):
+        if aggregator.add(build_denial(number, tenant_id=tenant_id, at=now)):
             noted[tenant_id] += 1
-        assert len(gathering) <= 30
+        assert len(aggregator) <= 30
         if flush == "written":
-            for act, count in flush_entries(gathering, now):
+            for act, count in flush_entries(aggregator, now):
                 counts[act.tenant_id] += count
         elif flush == "failed":
-            for key in gathering.take(now):
-                gathering.restore(key)
-        assert gathering.count_waiting() == noted.total() - counts.total()
-    for act, count in flush_entries(gathering, now, everything=True):
+            for key in aggregator.take_due(now):
+                aggregator.restore_unwritten(key)
+        assert aggregator.count_waiting() == noted.total() - counts.total()
+    for act, count in flush_entries(aggregator, now, include_recent=True):
         counts[act.tenant_id] += count
     assert counts == noted

@@ -25,19 +25,19 @@ places = st.integers(0, len(LINES) - 1)
 
 def find_first_problem(export, heads=None):
     """Return the first finding, None where the export is clean."""
-    proof = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
+    verifier = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
     for line in export:
-        finding = proof.take(line)
+        finding = verifier.verify_line(line)
         if finding:
             return finding
-    return proof.finish()
+    return verifier.verify_end()
 
 
 def verify_export(export, heads=None):
-    proof = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
-    assert [proof.take(line) for line in export] == [None] * len(export)
-    assert proof.finish() is None
-    return proof
+    verifier = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
+    assert [verifier.verify_line(line) for line in export] == [None] * len(export)
+    assert verifier.verify_end() is None
+    return verifier
 
 
 def test_intact_export_passes_with_and_without_its_head():
@@ -82,7 +82,7 @@ def test_any_missing_or_added_byte_is_reported_at_its_line(place, replacement):
 def test_missing_line_is_reported_at_its_position(place):
     finding = find_first_problem([*LINES[:place], *LINES[place + 1 :]])
     assert finding is not None
-    assert (finding.line, finding.what.split(",")[0]) == (place + 1, f"sequence is {place + 2}")
+    assert (finding.line, finding.problem.split(",")[0]) == (place + 1, f"sequence is {place + 2}")
 
 
 @given(places, places)
@@ -108,8 +108,8 @@ def test_truncated_export_is_detected_only_with_the_head(line_count):
     finding = find_first_problem(LINES[:line_count], HEAD)
     assert finding is not None
     assert finding.line == line_count + 1
-    assert f"sequence {line_count + 1} is missing" in finding.what
-    assert "tenant 1 is at 12" in finding.what
+    assert f"sequence {line_count + 1} is missing" in finding.problem
+    assert "tenant 1 is at 12" in finding.problem
 
 
 @given(places, st.sampled_from([name for name in COLUMNS if name not in FIXED]))
@@ -123,7 +123,7 @@ def test_export_with_recomputed_hashes_is_detected_only_with_the_head(place, fie
     finding = find_first_problem(serialize_rows(rows), HEAD)
     assert finding is not None
     assert finding.line == 12
-    assert "the head says" in finding.what
+    assert "the head says" in finding.problem
 
 
 def recompute_hash(row):
@@ -153,7 +153,7 @@ def test_malformed_line_is_reported_with_the_reason(line, message):
     finding = find_first_problem([line])
     assert finding is not None
     assert finding.line == 1
-    assert message in finding.what
+    assert message in finding.problem
 
 
 def test_lines_of_another_tenant_are_rejected():
@@ -189,8 +189,8 @@ def build_head(line):
 
 
 def test_ledgers_are_verified_portfolio_by_portfolio():
-    proof = verify_export(BOOKS, build_head(BOOKS[2]) | build_head(BOOKS[4]))
-    assert (proof.lines, proof.chains, proof.unproven) == (5, 2, 0)
+    verifier = verify_export(BOOKS, build_head(BOOKS[2]) | build_head(BOOKS[4]))
+    assert (verifier.lines, verifier.chains, verifier.unproven) == (5, 2, 0)
     assert verify_export(BOOKS, build_head(BOOKS[2])).unproven == 2
 
 
@@ -246,4 +246,4 @@ def test_missing_ledger_rows_are_reported_by_the_heads(export, line, message):
     finding = find_first_problem(export, build_head(BOOKS[2]) | build_head(BOOKS[4]))
     assert finding is not None
     assert finding.line == line
-    assert message in finding.what
+    assert message in finding.problem

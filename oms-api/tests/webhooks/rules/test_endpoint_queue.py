@@ -85,13 +85,13 @@ def test_new_state_of_an_endpoint_continues_running_requests(endpoint_queue):
     sending = endpoint_queue.take(NOON)
     changed = EndpointQueue(ENDPOINT)
     changed.add([build_delivery(1, "A"), build_delivery(2, "A"), build_delivery(3, "B")])
-    changed.adopt(endpoint_queue)
+    changed.continue_requests(endpoint_queue)
     other = changed.take(NOON)
     changed.finish(sending, OK, None, NOON)
     following = changed.take(NOON)
     assert [job and job.id for job in (other, following)] == [3, 2]
     reloaded_queue = EndpointQueue(ENDPOINT)
-    reloaded_queue.adopt(endpoint_queue)
+    reloaded_queue.continue_requests(endpoint_queue)
     reloaded_queue.finish(sending, OK, None, NOON)
     assert (reloaded_queue.waiting, reloaded_queue.is_sending) == (0, False)
 
@@ -157,7 +157,7 @@ def test_reloaded_queue_keeps_the_newer_state_of_an_attempt_that_ended_meanwhile
     reloaded.add(
         [build_delivery(1, "O1"), build_delivery(2, "O2")]
     )  # as they were read before the attempt ended
-    reloaded.adopt(endpoint_queue)
+    reloaded.continue_requests(endpoint_queue)
     other = reloaded.take(NOON)
     assert other is not None
     assert other.id == 2

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.database import set_tenant_scope
 from app.errors import OmsError
-from app.group_commit import BatchResult, CommitCheck, Retained
+from app.group_commit import BatchResult, CommitCheck, RetainedState
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service import batch_handler as ledger
@@ -40,7 +40,7 @@ class OrderBatchHandler:
         self._services = services
 
     def handle(
-        self, connection: Connection, commands: Sequence[Command], retained: Retained
+        self, connection: Connection, commands: Sequence[Command], retained: RetainedState
     ) -> BatchResult[Outcome]:
         """Process the commands in order; see `group_commit.Handler`.
 

@@ -1,4 +1,4 @@
-"""Parameters and responses that administrators' routes share."""
+"""Changes that administrators request: built from an HTTP request, and executed once per idempotency key."""
 
 from http import HTTPStatus
 from typing import Annotated, ClassVar

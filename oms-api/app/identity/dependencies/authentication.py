@@ -14,9 +14,9 @@ from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
 from app.http.app_state import Component, get_request_info
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
-from app.identity.rules.access import TABLE, Caller, Operation, Rule
+from app.identity.rules.access import PERMISSION_RULES, Caller, Operation, PermissionRule
 from app.identity.rules.workspace_statements import StatementReader
-from app.identity.service.authenticator import Authenticator, People, RequestClient
+from app.identity.service.authenticator import ActingPeople, Authenticator, RequestClient
 from app.identity.service.caller_entries import build_caller_entry
 from app.identity.service.logins import LoginService
 from app.identity.service.sessions import LoginSessions
@@ -43,7 +43,7 @@ class Authentication:
     """Authenticates callers, limits their rate and checks their permissions."""
 
     authenticator: Authenticator
-    people: People
+    people: ActingPeople
     sessions: LoginSessions
     limiter: RateLimiter
     trail: AuditTrail
@@ -56,7 +56,7 @@ class Authentication:
         """
         caller = await self.authenticate(request, operation)
         if not caller.may(operation):
-            raise _build_error(caller, TABLE[operation])
+            raise _build_error(caller, PERMISSION_RULES[operation])
         return caller
 
     async def authenticate(self, request: RequestInfo, operation: Operation) -> Caller:
@@ -148,7 +148,7 @@ class Authentication:
         return caller
 
 
-def _build_error(caller: Caller, rule: Rule) -> OmsError:
+def _build_error(caller: Caller, rule: PermissionRule) -> OmsError:
     if rule.operator_only and caller.scopes & rule.required_scopes:
         return OperatorRequired()
     if rule.requires_person and caller.scopes & rule.required_scopes and caller.person is None:
@@ -194,9 +194,9 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
     ) -> Caller:  # fmt: skip
         return await AUTHENTICATION.get(request).authorize(get_request_info(request), operation)
 
-    roles = [role.value for role in TABLE[operation].list_roles()]
+    roles = [role.value for role in PERMISSION_RULES[operation].list_roles()]
     authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
     return authorize
 
 
-Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]
+ReadBooksCaller = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]

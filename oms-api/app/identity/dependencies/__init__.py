@@ -1,0 +1,1 @@
+"""FastAPI dependencies of the routes: authenticated callers, and changes that administrators request."""
