@@ -83,7 +83,7 @@ def list_stored_facts(connection: Connection) -> Iterator[dict[str, Any]]:
 
 
 def mark_booked(connection: Connection, action: CorporateActionTerms, at: datetime) -> bool:
-    """Note that an action is booked. Return whether it was not before."""
+    """Mark an action as booked. Return false if it was already booked or reversed."""
     pending = _is_action(action).where(
         CorporateAction.booked_at.is_(None), CorporateAction.reversed_at.is_(None)
     )
@@ -91,7 +91,7 @@ def mark_booked(connection: Connection, action: CorporateActionTerms, at: dateti
 
 
 def mark_reversed(connection: Connection, action: CorporateActionTerms, at: datetime, reason: str) -> bool:
-    """Note that an action is reversed. Return whether it was not before."""
+    """Mark an action as reversed. Return false if it was already reversed."""
     standing = _is_action(action).where(CorporateAction.reversed_at.is_(None))
     return connection.execute(standing.values(reversed_at=at, reversal_reason=reason)).rowcount == 1
 

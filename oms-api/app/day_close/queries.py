@@ -134,7 +134,7 @@ def insert_signed_day(connection: Connection, signed: SignedDay, *further_writes
 
 
 def list_signed_days(connection: Connection) -> list[SignedDay]:
-    """Return all days of all tenants, also those of which only some rows are left, for the verification."""
+    """Return all days of all tenants, for the verification: also days of which only some rows are left."""
     days = {(day.tenant_id, day.date): day for day in _load_rows(connection, DAYS, DayClose)}
     figures: dict[tuple[int, str], list[DayFigures]] = {}
     for day_figures in _load_rows(connection, FIGURES, DayFigures):

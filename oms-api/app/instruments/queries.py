@@ -51,7 +51,7 @@ def load_instruments(
 
 
 def load_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, str]:
-    """Return the symbols of those of the keys whose symbol is an alias."""
+    """Return the symbol of the instrument for each key whose symbol is an alias."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
     matching_rows = load_matching_rows(connection, _ALIASES, columns, key, keys)
     return {InstrumentKey(tenant_id, alias): symbol for tenant_id, alias, symbol in matching_rows}

@@ -29,7 +29,7 @@ def build_days(
 ) -> list[Day]:
     """Return the days of a segment that the market's table covers, in time order.
 
-    Weekends without a session are left out. `hours` may contain those of other markets and segments.
+    Weekends without a session are left out. `hours` may contain the hours of other markets and segments.
     """
     zone = ZoneInfo(terms.time_zone)
     own = [row for row in hours if row.market is terms.market and row.segment is segment]

@@ -75,7 +75,7 @@ def create_action(
 
 
 def record_booking(connection: Connection, action: CorporateActionTerms, at: datetime) -> None:
-    """Note that all portfolios are booked, unless that was noted before."""
+    """Mark an action as booked in all portfolios, with an audit entry. A repeat changes nothing."""
     if queries.mark_booked(connection, action, at):
         entry = AuditEntry(
             action.tenant_id,
@@ -92,7 +92,7 @@ def record_booking(connection: Connection, action: CorporateActionTerms, at: dat
 def record_reversal(
     connection: Connection, request: ChangeRequest, action_id: str, reason: str, now: datetime
 ) -> ChangeResult:
-    """Note that an action is reversed. Raises NoSuchCorporateAction or CorporateActionReversed."""
+    """Mark an action as reversed. Raises NoSuchCorporateAction or CorporateActionReversed."""
     action = load_record(connection, request.caller.tenant_id, action_id)
     if not queries.mark_reversed(connection, action.action, now, reason):
         raise CorporateActionReversed(action_id)

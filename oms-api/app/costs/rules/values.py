@@ -66,7 +66,7 @@ class DayTotals(NamedTuple):
 
 
 class ChargeTotals(NamedTuple):
-    """The totals of a fill's order, and those of its portfolio and day over all orders."""
+    """The totals of a fill's order, and the totals of its portfolio and day over all orders."""
 
     order: OrderTotals = OrderTotals()
     day: DayTotals = DayTotals()

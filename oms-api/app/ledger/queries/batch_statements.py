@@ -244,8 +244,7 @@ def update_portfolios(rows: Sequence[BulkRow]) -> BulkWrite:
 def update_portfolios_and_stamps(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that updates projections and stamps of portfolios.
 
-    A row is that of `update_portfolios` with the stamp and their fee totals before tenant
-    id and id.
+    A row is as in `update_portfolios`, with the stamp and the fee totals before tenant id and id.
     """
     return build_update(
         PORTFOLIOS, (*PROJECTED_COLUMNS, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows

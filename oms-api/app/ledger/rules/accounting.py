@@ -123,7 +123,7 @@ def apply_fill(position: Position, fill: Fill) -> Position:
 
 
 def get_later_timestamp(timestamp: Timestamp | None, other: Timestamp | None) -> Timestamp | None:
-    """Return the later of two instants in canonical text; None where there is neither."""
+    """Return the later of two instants in canonical text; None if both are None."""
     return max(timestamp or BEFORE_ALL, other or BEFORE_ALL) or None
 
 

@@ -139,7 +139,7 @@ def value_currencies(
 
 
 def compute_rate_of_cost(cost: Decimal, local_cost: Decimal | None) -> Decimal | None:
-    """Return the exchange rate that a position's cost implies, None without a cost.
+    """Return the exchange rate that a position's cost implies, None if it has no cost.
 
     It is used where no current rate is quoted.
     """

@@ -13,7 +13,7 @@ def build_adoption_key(issue_id: str) -> str:
 
 
 def is_adoption_key(idempotency_key: str | None) -> bool:
-    """Return whether the idempotency key is that of a trade that adopted a position."""
+    """Return whether a trade with this idempotency key adopted a position."""
     return (idempotency_key or "").startswith(ADOPTION_KEY_PREFIX)
 
 

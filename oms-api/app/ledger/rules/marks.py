@@ -87,7 +87,7 @@ NO_EXIT_PRICES = ExitPrices()
 class MarkedPosition(NamedTuple):
     """A position with its mark and the exchange rate used, None for the portfolio's own currency.
 
-    `charges` are those of all its trades. `extremes` is None while it is flat.
+    `charges` are the charges of all its trades. `extremes` is None while it is flat.
     """
 
     holding: HeldPosition
@@ -105,7 +105,7 @@ class MarkedPosition(NamedTuple):
 
     @property
     def risk_reward(self) -> Decimal | None:
-        """The distance of the take-profit from the average cost, over that of the stop-loss.
+        """The distance of the take-profit from the average cost, divided by the distance of the stop-loss.
 
         None if an exit is missing or is not beyond the average cost.
         """

@@ -42,7 +42,7 @@ class CashTotals(NamedTuple):
 def get_settlement_market(terms: SettlementTerms) -> MarketIdentifier:
     """Return the market whose cycle settles a trade.
 
-    This is the market of the exchange, else that of the portfolio's calendar, else that of the currency.
+    The exchange determines the market; without one the portfolio's calendar, or else the currency does.
     Crypto settles at once.
     """
     if terms.asset_class == "crypto":

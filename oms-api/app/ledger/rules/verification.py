@@ -141,7 +141,7 @@ def _check_value(row: TradeRow, amounts: Amounts) -> Iterator[Finding]:
 
 
 def _check_action_value(row: TradeRow, amounts: Amounts, kind: str) -> Iterator[Finding]:
-    """Yield the findings about a row's value. `kind` is its own, or that of the row which it reverses.
+    """Yield the findings about a row's value. `kind` is the kind of the row, or of the row that it reverses.
 
     The quantity of a corporate action was not traded at its price.
     """

@@ -100,7 +100,7 @@ def record_commands(batch: LedgerBatch, commands: Sequence[LedgerCommand]) -> Ba
 
 
 def _is_repeated(outcomes: Iterable[object], outcome: RecordedTrade) -> bool:
-    """Return whether the outcome is that of a trade of an earlier batch."""
+    """Return whether an earlier batch recorded the trade of the outcome."""
     earlier_rows = (
         outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.is_replayed
     )

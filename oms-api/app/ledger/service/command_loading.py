@@ -52,7 +52,7 @@ def load_commands(
 
 
 def build_request_key(command: LedgerCommand) -> RequestKey | None:
-    """Return the key of the command's request, None without an idempotency key."""
+    """Return the key of the command's request, None if it has no idempotency key."""
     key = command.origin.idempotency_key
     return RequestKey(command.origin.tenant_id, command.kind, key) if key else None
 
@@ -64,7 +64,7 @@ def _get_name_key(command: RecordTrade) -> PortfolioNameKey:
 def _lock_and_index_request_keys(batch: LedgerBatch, commands: Sequence[LedgerCommand]) -> None:
     """Lock the request keys of the commands, and read the rows that were recorded with them.
 
-    Whoever records a row with such a key holds its lock until the commit.
+    A transaction that records a row with such a key holds its lock until the commit.
     """
     keys = [key for key in map(build_request_key, commands) if key]
     for row in map(format_trade, queries.lock_trades_by_key(batch.connection, keys)):

@@ -19,7 +19,7 @@ CachedPositions = dict[tuple[int, int, str, str], Position]
 
 
 class CachedLedger(NamedTuple):
-    """A portfolio, and those of its positions that were read or changed so far."""
+    """A portfolio, and its positions that were read or changed so far."""
 
     state: PortfolioState
     positions: CachedPositions

@@ -166,7 +166,7 @@ class _PriceReader:
         return {minute: self._read_minute(key, minute) for minute in recent}
 
     def create_rates(self, position: RecordedPosition, since: datetime) -> RateAt:
-        """Return the rate of a position's currency by time, that of its cost where none is quoted."""
+        """Return the rate of a position's currency by time, or the rate of its cost where none is quoted."""
         if position.currency is None:
             return _get_no_rate
         key = RateKey(position.key.tenant_id, position.currency, position.base_currency)

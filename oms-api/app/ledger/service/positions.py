@@ -114,7 +114,7 @@ def _value_at_marks(
 
 
 def _find_rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
-    """Return the current rate, else that of the position's cost."""
+    """Return the current rate, or else the rate of the position's cost."""
     if held_position.currency is None:
         return None
     rate = find_rate(held_position.currency, held_position.base_currency, quotes)

@@ -29,7 +29,8 @@ def load_reversed_trades(batch: LedgerBatch, trade_keys: Iterable[TradeKey]) -> 
 def load_reversal_inputs(batch: LedgerBatch) -> None:
     """Load the inputs of the reversals of `batch.originals`.
 
-    Of several trades of one position, load only the inputs of the first: its reversal changes the position.
+    If several trades are of one position, only the inputs of the first are loaded: its reversal changes the
+    position.
     """
     loaded_keys = set()
     for trade_key, row in batch.originals.items():

@@ -33,7 +33,7 @@ _NO_AMOUNTS: MappingProxyType[tuple[str, str], Decimal] = MappingProxyType({})
 
 
 class _RecentTrades(NamedTuple):
-    """The cash of a portfolio's newest trades. `sequence` and `hash` are those of the last one.
+    """The cash of a portfolio's newest trades. `sequence` and `hash` belong to the last trade.
 
     `amounts` are sums by symbol and by the ten minutes in which trades were executed.
     """

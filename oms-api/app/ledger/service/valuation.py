@@ -1,4 +1,4 @@
-"""Value portfolios at the current marks of their positions, or at those of an earlier instant."""
+"""Value portfolios at the current marks of their positions, or at their marks at an earlier instant."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime

@@ -183,7 +183,7 @@ def _verify_portfolio(
 
 
 def _replay_action(connection: Connection, row: TradeRow) -> Position:
-    """Return the position that results from the rows up to that of a corporate action."""
+    """Return the position that results from the rows up to a row of a corporate action."""
     return replay_position(connection, row.position_key, until=row.sequence)
 
 
