@@ -29,7 +29,7 @@ def _build_check(column: str, values: Iterable[str]) -> str:
 
 
 _FINAL = [status for status in Status if status in FINAL_STATUSES]
-_LISTED = ", ".join(repr(str(status)) for status in _FINAL)
+_FINAL_LIST = ", ".join(repr(str(status)) for status in _FINAL)
 _IS_OVERRIDE = text("override_of IS NOT NULL")
 _HAS_PARENT, _HAS_GROUP = text("parent_id IS NOT NULL"), text("group_id IS NOT NULL")
 _UNFILLED = [repr(str(status)) for status in _FINAL if status is not Status.FILLED]
@@ -48,7 +48,7 @@ _RELATION_INDEXES = (  # partial, because most orders have neither a parent nor 
 )
 _IS_UNDONE, _HAS_NO_ORDERS = text("completed_at IS NULL"), text("order_ids IS NULL")
 IS_WAITING = text("status = 'AWAITING_APPROVAL'")
-IS_OPEN, IS_FINAL = text(f"status NOT IN ({_LISTED})"), text(f"status IN ({_LISTED})")
+IS_OPEN, IS_FINAL = text(f"status NOT IN ({_FINAL_LIST})"), text(f"status IN ({_FINAL_LIST})")
 
 
 class OrderRecord(Base):
@@ -127,9 +127,8 @@ class OrderRecord(Base):
 class OrderEventRecord(Base):
     """A change of an order, append-only, and in `following` the changes after it in the same transaction.
 
-    It holds the statuses, time, actor, reason, the broker's message and the execution. A change that keeps
-    the status is recorded too, with the same status twice: for example a fill while a request is pending, or
-    an exit whose quantity grows.
+    A change that keeps the status has the same status in `from_status` and `to_status`. Examples are a fill
+    while a request is pending, and an exit whose quantity grows.
     """
 
     __tablename__ = "order_events"
@@ -149,9 +148,9 @@ class OrderEventRecord(Base):
 
 
 class ApprovalRequestRecord(Base):
-    """The reason why an order waits for approval, append-only; see `rules.approvals.ApprovalRequest`.
+    """A request for the approval of an order, append-only; see `rules.approvals.ApprovalRequest`.
 
-    The order's status shows whether it still waits, its history who decided.
+    The status of the order shows whether it still waits. The history of the order shows who decided.
     """
 
     __tablename__ = "approval_requests"
@@ -180,10 +179,10 @@ class ApprovalRequestRecord(Base):
 class BrokerRequestRow(Base):
     """A request to a broker, stored in the transaction of its order and sent after the commit.
 
-    `connection` is the name of the broker connection. `kind` is submit, cancel or replace. A replacement has
-    the columns of its successor as a JSON list, because that order stands only once the broker confirmed it.
-    `status` is "new" until its first attempt, "sending" during an attempt, "unknown" while it is not known
-    whether the broker received it, and "done". `error` is why the last attempt failed.
+    `connection` is the name of the broker connection. `kind` is submit, cancel or replace. `successor` is the
+    JSON list of the columns of a replacement's successor, which is inserted when the broker confirms it.
+    `status` is "new" until the first attempt, "sending" during an attempt, "unknown" while it is not known
+    whether the broker received the request, and "done". `error` is the error of the last failed attempt.
     """
 
     __tablename__ = "broker_requests"
@@ -217,9 +216,9 @@ class BrokerRequestRow(Base):
 
 
 class Cancellation(Base):
-    """A request to cancel the matching orders of several portfolios that were created until then.
+    """A request to cancel the matching orders of several portfolios that were created before it.
 
-    `idempotency_key` is a hash of the caller and of the key that the caller sent.
+    `idempotency_key` is a hash of the caller and the idempotency key of the request.
     """
 
     __tablename__ = "cancellations"
@@ -240,7 +239,7 @@ class Cancellation(Base):
 
 
 class PortfolioCancellation(Base):
-    """The part of a cancellation in one portfolio; `order_ids` is a JSON list, null until it is done."""
+    """The part of a cancellation in one portfolio. `order_ids` is a JSON list, null until it is done."""
 
     __tablename__ = "portfolio_cancellations"
     __table_args__ = (
@@ -260,8 +259,8 @@ class PortfolioCancellation(Base):
 class Execution(Base):
     """One fill as its broker reported it, append-only.
 
-    `trade_id` is its trade in the ledger. `charges` are its charges by component, in the portfolio's
-    currency, as a JSON object; null where there are none.
+    `trade_id` is the id of its trade in the ledger. `charges` is a JSON object of its charges by component,
+    in the portfolio's currency, null if there are none.
     """
 
     __tablename__ = "executions"

@@ -216,7 +216,7 @@ _INDEXES = {name: index for index, name in enumerate(Order._fields)}
 
 
 def replace_fields(order: Order, **fields: Any) -> Order:
-    """Return the order with other fields. This takes a fifth of the time of `_replace`."""
+    """Return the order with changed fields. This takes a fifth of the time of `_replace`."""
     values: list[Any] = list(order)
     for name, value in fields.items():
         values[_INDEXES[name]] = value
