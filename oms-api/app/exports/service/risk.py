@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from app.exports.queries import ExportFilter
 from app.exports.rules.columns import RISK_COLUMNS
 from app.exports.service.pages import ExportContext, ExportSource, Page
-from app.ledger.queries.reading import find_books, list_books
+from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import divide, format_money, format_optional_money
 from app.risk.rules.limits import Subject
@@ -48,15 +48,15 @@ def value_portfolios(
     if filters.portfolio_name_key is not None:
         key = frozenset({filters.portfolio_name_key})
         visible = key if visible is None else visible & key
-    summaries = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
+    summaries = list_portfolio_summaries(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
     keys = [name_key(summary.name) for summary in summaries]
     statements = {
         summary.id: PortfolioStatement(summary, holdings)
-        for summary, holdings in find_books(connection, filters.tenant_id, keys).values()
+        for summary, holdings in load_portfolios_by_name(connection, filters.tenant_id, keys).values()
     }
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {
-        statement.book.name: ValuedPortfolio(statement, values[portfolio_id])
+        statement.summary.name: ValuedPortfolio(statement, values[portfolio_id])
         for portfolio_id, statement in statements.items()
     }
 
@@ -78,7 +78,7 @@ def _list_rows(
             limits.max_net_exposure, value.day_pnl, limits.max_daily_loss,
         )  # fmt: skip
         texts = [format_optional_money(amount) for amount in amounts]
-        yield [name, statement.book.base_currency, *texts, *(_format_used_percent(*use) for use in uses)]
+        yield [name, statement.summary.base_currency, *texts, *(_format_used_percent(*use) for use in uses)]
 
 
 def _format_used_percent(used_amount: Decimal, limit: Decimal | None) -> str | None:

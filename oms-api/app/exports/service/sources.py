@@ -17,13 +17,17 @@ from app.exports.rules.tables import select_values
 from app.exports.service.charges import build_charge_export
 from app.exports.service.pages import ExportContext, ExportSource, LinesPage, Page
 from app.exports.service.risk import build_risk_export
-from app.ledger.queries.cash import CashPosition
+from app.ledger.queries.cash import CashCursor
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
+from app.ledger.queries.reading import (
+    PortfolioSummary,
+    list_portfolio_summaries,
+    load_portfolios_by_name,
+)
 from app.ledger.routes.marked_positions import serialize_held_position
 from app.ledger.service.cash_statement import list_cash_rows
 from app.ledger.service.positions import add_exit_prices, list_positions_at_marks
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderView
 from app.orders.schemas.responses import serialize_order
 from app.reports.queries import ReportFilter
@@ -114,9 +118,7 @@ def build_cash_export(context: ExportContext) -> ExportSource:
     """Return the export of cash movements, portfolio by portfolio, newest first."""
     filters, reader = context.filters, context.cash_reader
 
-    def read_page(
-        connection: Connection, position: tuple[str, CashPosition | None] | None, limit: int
-    ) -> Page:
+    def read_page(connection: Connection, position: tuple[str, CashCursor | None] | None, limit: int) -> Page:
         """Read rows of one portfolio. The position is its name key and the last row seen."""
         after, before = (None, None) if position is None else position
         portfolio = _find_next_portfolio(connection, filters, after, is_same=before is not None)
@@ -161,10 +163,10 @@ def _find_next_portfolio(
 ) -> PortfolioSummary | None:
     """Return the portfolio with the name key `after` if `is_same`, else the next one. None: there is none."""
     if is_same and after is not None:
-        return find_books(connection, filters.tenant_id, [after])[after][0]
+        return load_portfolios_by_name(connection, filters.tenant_id, [after])[after][0]
     visible = filters.portfolios
     if filters.portfolio_name_key is not None:
         keys = frozenset({filters.portfolio_name_key})
         visible = keys if visible is None else visible & keys
-    portfolios = list_books(connection, filters.tenant_id, None, 1, after, visible)
+    portfolios = list_portfolio_summaries(connection, filters.tenant_id, None, 1, after, visible)
     return portfolios[0] if portfolios else None

@@ -8,10 +8,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
+from app.ledger.queries.reading import (
+    PortfolioSummary,
+    list_portfolio_summaries,
+    load_portfolios_by_name,
+)
 from app.ledger.rules.equity import CurrencyValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, list_statement_positions, load_marks, value_statements
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market
@@ -61,7 +65,7 @@ class ProfitExplainer(NamedTuple):
 
         Portfolios without a close on the date are left out.
         """
-        portfolios = list_books(
+        portfolios = list_portfolio_summaries(
             self.connection, self.tenant_id, None, MAX_PORTFOLIOS, None, filters.portfolios
         )
         if filters.portfolio_name_key is not None:
@@ -91,17 +95,19 @@ class ProfitExplainer(NamedTuple):
         self, portfolios: Iterable[PortfolioSummary]
     ) -> Iterable[tuple[PortfolioSummary, _Period]]:
         keys = [name_key(portfolio.name) for portfolio in portfolios]
-        portfolios_with_holdings = find_books(self.connection, self.tenant_id, keys) if keys else {}
+        portfolios_with_holdings = (
+            load_portfolios_by_name(self.connection, self.tenant_id, keys) if keys else {}
+        )
         statements = {
             key: PortfolioStatement(*summary_and_holdings)
             for key, summary_and_holdings in portfolios_with_holdings.items()
         }
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):
-            close = find_last_close(self.connection, self.tenant_id, statement.book.id)
+            close = find_last_close(self.connection, self.tenant_id, statement.summary.id)
             end = DayEdge(values[key].equity, values[key].flows, self._value_currencies(statement))
             bounds = DayBounds(None if close is None else close.at, None)
-            yield statement.book, _Period(_build_start(statement.book, close), end, bounds, self.now)
+            yield statement.summary, _Period(_build_start(statement.summary, close), end, bounds, self.now)
 
     def _list_closed(
         self, portfolios: Iterable[PortfolioSummary], day: date
@@ -145,7 +151,7 @@ class ProfitExplainer(NamedTuple):
         if not open_positions:
             return {}
         marks = load_marks(self.connection, self.valuer.read_quotes, open_positions, self.now)
-        return value_currencies(open_positions, marks)[PortfolioKey(self.tenant_id, statement.book.id)]
+        return value_currencies(open_positions, marks)[PortfolioKey(self.tenant_id, statement.summary.id)]
 
 
 def _build_start(portfolio: PortfolioSummary, close: StoredClose | None) -> DayEdge:
