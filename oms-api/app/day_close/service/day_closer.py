@@ -74,7 +74,8 @@ class DayCloser:
         rates = collector.list_rates(figures)
         unsigned = DayClose(
             tenant_id=caller.tenant_id, date=day.isoformat(), signed_by=caller.actor, source=caller.name,
-            signed_at=format_timestamp(now), note=note, currency=collector.rates.base_currency, rates=rates, digest="",
+            signed_at=format_timestamp(now), note=note, currency=collector.rates.base_currency, rates=rates,
+            digest="",
         )  # fmt: skip
         signed = sign_day(unsigned, figures, breaks)
         event = NewEvent(
