@@ -195,9 +195,9 @@ class AlpacaBroker(RemoteBroker):
         return [responses.parse_position(position, self._portfolio_id) for position in response]
 
 
-def _parse_outcome(answer: object, order_id: str) -> OrderReport:
+def _parse_outcome(response: object, order_id: str) -> OrderReport:
     try:
-        report = responses.parse_order(answer)  # type: ignore[arg-type]
+        report = responses.parse_order(response)  # type: ignore[arg-type]
     except MalformedResponse as error:
         raise BrokerOutcomeUnknown(f"Alpaca's answer was not understood: {error}.") from None
     if report.order_id != order_id:

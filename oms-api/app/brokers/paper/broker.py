@@ -167,11 +167,11 @@ class PaperBroker:
             order = orders_by_id[event.order_id]
             self._events.append(event)
             if isinstance(event, Executed):
-                self._book_fill(order, event)
+                self._record_fill(order, event)
             self._events.extend(self._book.apply(event, order.symbol, at))
         return self._events[since:]
 
-    def _book_fill(self, order: BrokerOrder, fill: Executed) -> None:
+    def _record_fill(self, order: BrokerOrder, fill: Executed) -> None:
         self.holdings.add_fill(order, fill)
         used = self._used.setdefault(order.symbol, {})
         key = (order.portfolio_id, order.side)

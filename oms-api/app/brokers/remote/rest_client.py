@@ -187,7 +187,7 @@ class RestClient:
         return response
 
     def _exchange(self, request: Request, deadline: float) -> httpx.Response:
-        """Send a request and read its answer, which must end before `deadline` and not be too large."""
+        """Send a request and read its response, which must end before `deadline` and not be too large."""
         with self._http.stream(
             request.method, request.path, json=request.body, data=request.form, params=request.parameters
         ) as response:
@@ -204,7 +204,7 @@ class RestClient:
 
 
 def get_message(fields: Mapping[str, Any], default: str) -> str:
-    """Return the broker's text in an answer, as it can be stored."""
+    """Return the broker's text in a response, as it can be stored."""
     return clean_reason(fields.get("message") or None) or default
 
 

@@ -1,7 +1,7 @@
 """The circuit breaker of a broker connection.
 
 Closed: requests go out. Failures in a row open it: one failure which proves that the broker is not reached,
-or several requests without an answer. Open: nothing is sent for an interval, which grows with each attempt
+or several requests without a response. Open: nothing is sent for an interval, which grows with each attempt
 that failed. Half-open: one attempt to log in decides. A request that the rate limit held back is not a
 failure, nor is a rejection by the broker.
 """
@@ -27,9 +27,9 @@ class CircuitState(StrEnum):
 class FailureKind(StrEnum):
     """The failures that count."""
 
-    NOT_REACHED = "not_reached"  # no connection, or a query without a usable answer
+    NOT_REACHED = "not_reached"  # no connection, or a query without a usable response
     STREAM_DOWN = "stream_down"  # the stream of the broker's events is not logged in
-    NO_ANSWER = "no_answer"  # a request was sent, and its answer is missing
+    NO_ANSWER = "no_answer"  # a request was sent, and its response is missing
 
 
 MAX_FAILURES = {FailureKind.NOT_REACHED: 1, FailureKind.STREAM_DOWN: 1, FailureKind.NO_ANSWER: 3}  # in a row

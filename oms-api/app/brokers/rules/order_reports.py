@@ -184,7 +184,7 @@ def clean_reason(value: Any) -> str | None:
 
 
 def require_list(value: Any, description: str) -> list[Any]:
-    """Return the list of an answer, which is empty for an empty answer. Raises MalformedResponse."""
+    """Return the list of a response, which is empty for an empty response. Raises MalformedResponse."""
     if value is None:
         return []
     if not isinstance(value, list):

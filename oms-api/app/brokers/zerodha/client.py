@@ -1,4 +1,4 @@
-"""Kite's REST interface. Requests are forms, answers are JSON in an envelope."""
+"""Kite's REST interface. Requests are forms, responses are JSON in an envelope."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -95,7 +95,7 @@ class KiteClient(RestClient):
 
     @override
     def parse(self, request: Request, response: httpx.Response) -> Any:
-        """Return the data in Kite's envelope, or raise the error that the answer means."""
+        """Return the data in Kite's envelope, or raise the error that the response means."""
         parsed = super().parse(request, response)
         if not isinstance(parsed, dict) or "data" not in parsed or parsed.get("status") == "error":
             raise self.build_failure(request, "an answer without data")

@@ -38,8 +38,8 @@ class ZerodhaLogIn:
             client.close()
 
 
-def _get_token(answer: Any) -> str:
-    token = answer.get("access_token") if isinstance(answer, dict) else None
+def _get_token(response: Any) -> str:
+    token = response.get("access_token") if isinstance(response, dict) else None
     if not token:
         raise BrokerUnavailable(f"{LABEL} answered without a session.")
     return str(token)
