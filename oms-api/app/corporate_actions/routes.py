@@ -19,7 +19,7 @@ from app.corporate_actions.schemas import (
     serialize_preview,
     serialize_record,
 )
-from app.corporate_actions.service.changes import build_action, create_action, get_record, record_reversal
+from app.corporate_actions.service.changes import build_action, create_action, load_record, record_reversal
 from app.corporate_actions.service.preview import preview_action
 from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
@@ -80,7 +80,8 @@ async def preview(
 )
 async def create(
     caller: BookCorporateActionCaller, body: CorporateActionBody, change_requests: ChangeRequestsDep,
-    corporate_actions: CorporateActionsDep, readers: ReadersDep, market: MarketDep, now: ClockDep,
+    corporate_actions: CorporateActionsDep,
+    readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
 
@@ -90,10 +91,10 @@ async def create(
     request, draft = change_requests.build(caller, body), body.to_draft()
     result = await change_requests.executor.execute(request, create_action, draft, market.find_rate)
     action_id = orjson.loads(result.body)["id"]
-    action = await _find(readers, caller, action_id)
+    action = await _load_action(readers, caller, action_id)
     if action.booked_at is None and action.reversed_at is None:
         await corporate_actions.book(action)
-        action = await _find(readers, caller, action_id)
+        action = await _load_action(readers, caller, action_id)
     headers = {REPLAYED: "true"} if result.replayed else {}
     return build_json_response(serialize_record(action, format_timestamp(now())), 201, headers)
 
@@ -130,7 +131,7 @@ async def get_corporate_action(
 ) -> Response:
     """Get one corporate action with its status."""
     return build_json_response(
-        serialize_record(await _find(readers, caller, action_id), format_timestamp(now()))
+        serialize_record(await _load_action(readers, caller, action_id), format_timestamp(now()))
     )
 
 
@@ -141,15 +142,15 @@ async def get_corporate_action(
 )
 async def reverse(
     caller: BookCorporateActionCaller, action_id: ActionIdPath, body: ReversalBody,
-    change_requests: ChangeRequestsDep,
-    corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
+    change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep, readers: ReadersDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 
     An action that is not yet booked is withdrawn. Orders that it canceled stay canceled.
     """
     request = change_requests.build(caller, body)
-    action = await _find(readers, caller, action_id)
+    action = await _load_action(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)
     result = await change_requests.executor.execute(request, record_reversal, action_id, body.reason)
@@ -157,9 +158,11 @@ async def reverse(
         await corporate_actions.reverse(action, caller.actor)
     headers = {REPLAYED: "true"} if result.replayed else {}
     return build_json_response(
-        serialize_record(await _find(readers, caller, action_id), format_timestamp(now())), 200, headers
+        serialize_record(await _load_action(readers, caller, action_id), format_timestamp(now())),
+        200,
+        headers,
     )
 
 
-async def _find(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
-    return await readers.read(caller.tenant_id, get_record, action_id)
+async def _load_action(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
+    return await readers.read(caller.tenant_id, load_record, action_id)

@@ -61,7 +61,7 @@ async def list_instruments(
     def read(connection: Connection) -> list[Listing]:
         instruments = queries.list_instruments(connection, tenant_id, part, page.count, page.start)
         keys = [InstrumentKey(tenant_id, terms.symbol) for terms in instruments]
-        aliases = queries.find_aliases(connection, keys)
+        aliases = queries.load_aliases(connection, keys)
         return [Listing(terms, aliases[key]) for key, terms in zip(keys, instruments, strict=True)]
 
     return page.build_response(
@@ -79,7 +79,7 @@ async def get_instrument(
 ) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
     tenant_id = caller.tenant_id
-    listing = await readers.read(tenant_id, service.find_listing, symbol)
+    listing = await readers.read(tenant_id, service.load_listing, symbol)
     return build_json_response(serialize_instrument(*listing))
 
 
@@ -107,7 +107,13 @@ async def put_instrument(
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(
-            connection, tenant_id, terms, body.aliases, find_currencies, is_in_use, at
+            connection,
+            tenant_id,
+            terms=terms,
+            aliases=body.aliases,
+            find_currencies=find_currencies,
+            is_in_use=is_in_use,
+            at=at,
         )
         before = serialize_instrument(*previous) if previous.terms.is_listed else None
         change = ("instrument.set", updated.terms.symbol, before, serialize_instrument(*updated))

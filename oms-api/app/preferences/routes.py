@@ -26,7 +26,7 @@ async def get_preferences(caller: ManageOwnCaller, readers: ReadersDep) -> Respo
 
     The default portfolio is null if the caller may no longer see it.
     """
-    fields = await readers.read(caller.tenant_id, queries.find_preferences, caller.actor)
+    fields = await readers.read(caller.tenant_id, queries.load_preferences, caller.actor)
     return build_json_response(_serialize_preferences(caller, fields))
 
 
@@ -40,9 +40,11 @@ async def put_preferences(
 
     def write(connection: Connection) -> dict[str, Any]:
         if fields.get("default_portfolio") is not None:
-            book = require_portfolio(connection, caller, fields["default_portfolio"], "default_portfolio")
-            fields["default_portfolio"] = book.name
-        stored_preferences = queries.find_preferences(connection, tenant_id, owner, for_update=True)
+            portfolio = require_portfolio(
+                connection, caller, fields["default_portfolio"], "default_portfolio"
+            )
+            fields["default_portfolio"] = portfolio.name
+        stored_preferences = queries.load_preferences(connection, tenant_id, owner, for_update=True)
         queries.store_preferences(connection, tenant_id, owner, {**stored_preferences, **fields}, at)
         return {**stored_preferences, **fields}
 

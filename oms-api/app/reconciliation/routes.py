@@ -47,7 +47,7 @@ async def list_issues(
 )
 async def run_reconciliation(caller: ReconcileCaller, change_requests: ChangeRequestsDep) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
-    return await change_requests.execute(caller, None, service.request_run)
+    return await change_requests.execute(caller, None, service.request_comparison)
 
 
 @router.post(

@@ -10,8 +10,8 @@ from app.http.exports import JSON_LINES, Read, describe_lines
 from app.http.responses import document_responses
 from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.queries.exports import find_ledger_heads
-from app.ledger.service.exporting import LedgerExport
+from app.ledger.queries.exports import load_ledger_heads
+from app.ledger.service.ledger_export import LedgerExport
 from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/trades", tags=["audit"])
@@ -35,7 +35,7 @@ async def export_ledger(caller: ExportLedgerCaller, readers: ReadersDep, exports
     tenant_id = caller.tenant_id
 
     async def begin() -> Read:
-        heads = await readers.read(tenant_id, find_ledger_heads)
+        heads = await readers.read(tenant_id, load_ledger_heads)
         export = LedgerExport(tenant_id, heads)
         return lambda: readers.run(export.read, tenant_id)
 
@@ -57,7 +57,7 @@ async def list_ledger_heads(caller: ExportLedgerCaller, readers: ReadersDep, now
     or cut off since.
     """
     tenant_id, at = caller.tenant_id, format_timestamp(now())
-    heads = await readers.read(tenant_id, find_ledger_heads)
+    heads = await readers.read(tenant_id, load_ledger_heads)
     heads_content = (
         {
             "tenant": tenant_id,

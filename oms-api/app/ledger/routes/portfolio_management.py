@@ -13,8 +13,8 @@ from app.ledger.dependencies import GuardDep
 from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import SummaryOut
-from app.ledger.service import managing as service
-from app.ledger.service.managing import NewPortfolio, PortfolioChanges
+from app.ledger.service import portfolio_management as service
+from app.ledger.service.portfolio_management import NewPortfolio, PortfolioChanges
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
