@@ -16,7 +16,11 @@ from app.brokers.schemas import (
     ConnectionPatch,
 )
 from app.brokers.service.account_checks import check_connection, check_ownership
-from app.brokers.service.connections import get_connection, get_serialized, list_serialized
+from app.brokers.service.connections import (
+    get_connection,
+    get_serialized_connection,
+    list_serialized_connections,
+)
 from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
@@ -55,7 +59,7 @@ async def create_connection(
 async def list_connections(caller: ReadBrokersCaller, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
-    return build_json_response(await readers.read(tenant_id, list_serialized, now))
+    return build_json_response(await readers.read(tenant_id, list_serialized_connections, now))
 
 
 @router.get(
@@ -66,7 +70,7 @@ async def get_one_connection(
 ) -> Response:
     """Get one connection with its status."""
     tenant_id, now = caller.tenant_id, clock()
-    return build_json_response(await readers.read(tenant_id, get_serialized, connection_name, now))
+    return build_json_response(await readers.read(tenant_id, get_serialized_connection, connection_name, now))
 
 
 @router.patch(
