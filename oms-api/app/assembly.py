@@ -27,7 +27,7 @@ from app.brokers.zerodha.price_source import KiteSource
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
-from app.corporate_actions.service.booking import CorporateActions
+from app.corporate_actions.service.action_booking import CorporateActions
 from app.database import Readers, connect_engine, set_all_tenants_scope, set_tenant_scope
 from app.database.changes import ChangeWriter
 from app.database.files import DatabaseFile
@@ -54,10 +54,9 @@ from app.jobs.queries import is_leased
 from app.jobs.rules.schedule import JobReport
 from app.jobs.service import JobRunner
 from app.ledger.rules.tickets import TradeLimits
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.cash_figures import CashReader
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import RecordedTrade
-from app.ledger.service.recording import LedgerBatchHandler
+from app.ledger.service.commands import LedgerCommand, RecordedTrade
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
@@ -242,7 +241,7 @@ class Components:
             prepare,
             reconcile,
             timedelta(seconds=self.settings.reconcile_interval_seconds),
-            serves=lambda broker: broker != BrokerName.IBKR,  # which has a separate process
+            serves_broker=lambda broker: broker != BrokerName.IBKR,  # which has a separate process
         )
 
     def create_health_components(self) -> HealthComponents:

@@ -28,7 +28,7 @@ from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.service.feed_watch import FeedWatch
 from app.metrics import Metrics
 from app.migrate import get_migration_url
-from app.orders.queries.index_lookups import find_currencies_in_use
+from app.orders.queries.symbol_usage import load_currencies_in_use
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
@@ -104,7 +104,7 @@ def create_jobs(
     runners = RunnerFactory(create_code_catalog(settings))
     parity = ParityChecker(market, runners, load_paper_settings(settings))
     instruments = InstrumentLoader(
-        engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
+        engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), load_currencies_in_use, now
     )
     return [
         Job("equity snapshots", interval, snapshots.take_interval_snapshots),

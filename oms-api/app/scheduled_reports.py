@@ -140,7 +140,7 @@ def build_summary(slug: str, day: datetime, values: Mapping[str, ValuedPortfolio
     for name, (statement, value) in ranked[:MAX_LINES]:
         figures = (value.equity, value.day_pnl, value.total_pnl)
         plain = name.replace("<", "&lt;").replace(">", "&gt;")
-        lines.append(f"{plain}: {' / '.join(map(format_money, figures))} {statement.book.base_currency}")
+        lines.append(f"{plain}: {' / '.join(map(format_money, figures))} {statement.summary.base_currency}")
     if len(ranked) > MAX_LINES:
         lines.append(f"… and {len(ranked) - MAX_LINES} more portfolios")
     return "\n".join(lines)

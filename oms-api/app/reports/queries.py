@@ -14,8 +14,8 @@ from app.database import build_insert_missing
 from app.database.bulk import BulkWrite, Row
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.books import FILL, parse_fill_row
-from app.ledger.queries.corporate_actions import find_all_actions
+from app.ledger.queries.batch_statements import FILL, parse_fill_row
+from app.ledger.queries.corporate_actions import load_all_actions
 from app.ledger.queries.reading import list_period_conditions
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Side
@@ -105,7 +105,7 @@ def iterate_unreversed_steps(
         .where(Trade.kind != "reversal", ~is_undone())
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
-    actions = find_all_actions(connection, tenant_id)
+    actions = load_all_actions(connection, tenant_id)
     changed_symbols = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
     for key, rows in groupby(_stream_rows(connection, statement), lambda row: BookKey._make(row[:4])):
         read_steps = (

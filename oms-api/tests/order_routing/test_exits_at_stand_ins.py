@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, Role, Status, StopLoss, TakeProfit
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness, to_decimal
 
 pytestmark = pytest.mark.any_database
-EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+EXITS = {"take_profit": TakeProfit(Decimal(120)), "stop_loss": StopLoss(Decimal(80))}
 FAULTS = ("cut_before", "cut_after", "status", "status_after")
 
 

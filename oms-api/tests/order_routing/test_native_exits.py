@@ -8,7 +8,7 @@ import pytest
 from app.brokers.rules.values import Executed
 from app.money import multiply
 from app.orders.errors import NotReplaceable
-from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, Role, Status, StopLoss, TakeProfit
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
@@ -18,7 +18,7 @@ from tests.orders.writer_harness import to_decimal
 from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
-EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+EXITS = {"take_profit": TakeProfit(Decimal(120)), "stop_loss": StopLoss(Decimal(80))}
 
 
 @pytest.fixture

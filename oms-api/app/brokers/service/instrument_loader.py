@@ -76,8 +76,8 @@ class InstrumentLoader:
             set_tenant_scope(connection, [tenant_id])
             lock_tenant(connection, tenant_id)
             keys = [InstrumentKey(tenant_id, symbol) for symbol in dump]
-            stored = queries.find_instruments(connection, keys)
-            aliases = {key.symbol for key in queries.find_symbols_by_alias(connection, keys)}
+            stored = queries.load_instruments(connection, keys)
+            aliases = {key.symbol for key in queries.load_symbols_by_alias(connection, keys)}
             symbols_set_by_people = aliases | {
                 entry.target for entry in list_actions(connection, "instrument.set")
             }
@@ -88,7 +88,7 @@ class InstrumentLoader:
                     continue
                 if self._keeps_currency(connection, key, stored[key], terms):
                     changed.append(terms)
-            queries.save_terms(connection, tenant_id, changed, now)
+            queries.set_all_terms(connection, tenant_id, changed, now)
         _LOG.info("%d of %d instruments were added or changed", len(changed), len(dump))
 
     def _keeps_currency(

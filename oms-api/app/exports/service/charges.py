@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.costs.rules.booking import parse_components
+from app.costs.rules.booked_charges import parse_components
 from app.exports import queries
 from app.exports.queries import ChargeMovement, ExportFilter
 from app.exports.rules.columns import CHARGE_COLUMNS, TRADE_COLUMNS

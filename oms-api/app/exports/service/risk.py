@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from app.exports.queries import ExportFilter
 from app.exports.rules.columns import RISK_COLUMNS
 from app.exports.service.pages import ExportContext, Page, Source
-from app.ledger.queries.reading import find_books, list_books
+from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import divide, format_money, format_optional_money
 from app.risk.rules.limits import Subject
@@ -48,12 +48,14 @@ def value_portfolios(
     if filters.portfolio_name_key is not None:
         key = frozenset({filters.portfolio_name_key})
         visible = key if visible is None else visible & key
-    summaries = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
-    books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in summaries])
+    summaries = list_portfolio_summaries(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
+    books = load_portfolios_by_name(
+        connection, filters.tenant_id, [name_key(book.name) for book in summaries]
+    )
     statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {
-        statement.book.name: ValuedPortfolio(statement, values[number])
+        statement.summary.name: ValuedPortfolio(statement, values[number])
         for number, statement in statements.items()
     }
 
@@ -75,7 +77,7 @@ def _list_rows(
             limits.max_net_exposure, value.day_pnl, limits.max_daily_loss,
         )  # fmt: skip
         texts = [format_optional_money(amount) for amount in amounts]
-        yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
+        yield [name, statement.summary.base_currency, *texts, *(_format_use(*use) for use in uses)]
 
 
 def _format_use(used_amount: Decimal, limit: Decimal | None) -> str | None:

@@ -17,13 +17,17 @@ from app.exports.rules.tables import select_values
 from app.exports.service.charges import build_charges
 from app.exports.service.pages import ExportContext, LinesPage, Page, Source
 from app.exports.service.risk import build_risk
-from app.ledger.queries.cash import CashPosition
+from app.ledger.queries.cash import CashCursor
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
+from app.ledger.queries.reading import (
+    PortfolioSummary,
+    list_portfolio_summaries,
+    load_portfolios_by_name,
+)
 from app.ledger.routes.marked_positions import serialize_held_position
 from app.ledger.service.cash_statement import list_cash_rows
 from app.ledger.service.positions import add_exit_prices, list_positions_at_marks
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderView
 from app.orders.schemas.responses import serialize_order
 from app.reports.queries import ReportFilter
@@ -112,9 +116,7 @@ def build_cash(context: ExportContext) -> Source:
     """Return the export of cash movements, portfolio by portfolio, newest first."""
     filters, reader = context.filters, context.cash_reader
 
-    def read_page(
-        connection: Connection, position: tuple[str, CashPosition | None] | None, limit: int
-    ) -> Page:
+    def read_page(connection: Connection, position: tuple[str, CashCursor | None] | None, limit: int) -> Page:
         """Read rows of one portfolio. The position is its name key and the last row seen."""
         after, before = (None, None) if position is None else position
         book = _find_next_book(connection, filters, after, is_same=before is not None)
@@ -157,10 +159,10 @@ def _find_next_book(
 ) -> PortfolioSummary | None:
     """Return the portfolio with the name key `after` if `is_same`, else the next one. None: there is none."""
     if is_same and after is not None:
-        return find_books(connection, filters.tenant_id, [after])[after][0]
+        return load_portfolios_by_name(connection, filters.tenant_id, [after])[after][0]
     visible = filters.portfolios
     if filters.portfolio_name_key is not None:
         keys = frozenset({filters.portfolio_name_key})
         visible = keys if visible is None else visible & keys
-    books = list_books(connection, filters.tenant_id, None, 1, after, visible)
+    books = list_portfolio_summaries(connection, filters.tenant_id, None, 1, after, visible)
     return books[0] if books else None

@@ -16,8 +16,8 @@ from app.ledger.service.commands import RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO
-from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.broker_assignment import has_open_orders_or_positions, lock_portfolio
+from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.contingency import can_only_close
 from app.orders.rules.values import WORKING_STATUSES, Order
 from app.risk.queries import renaming

@@ -16,17 +16,17 @@ def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
     It is 00:00 UTC without a calendar, and where the calendar does not know the sessions.
     """
     try:
-        return (calendar or _MIDNIGHT).find_previous_close(at)
+        return (calendar or _MIDNIGHT).get_previous_close(at)
     except SessionsUnknown:
-        return _MIDNIGHT.find_previous_close(at)
+        return _MIDNIGHT.get_previous_close(at)
 
 
 def get_next_close(calendar: Calendar | None, at: datetime) -> datetime:
     """Return the first close after `at`, which `get_last_close` returns then."""
     try:
-        return (calendar or _MIDNIGHT).find_next_close(at)
+        return (calendar or _MIDNIGHT).get_next_close(at)
     except SessionsUnknown:
-        return _MIDNIGHT.find_next_close(at)
+        return _MIDNIGHT.get_next_close(at)
 
 
 def get_pnl_date(close: datetime) -> date:

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.queries.reading import find_books
+from app.ledger.queries.reading import load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
+from app.ledger.service.portfolio_statements import PortfolioStatement, compute_total_charges
 from app.ledger.service.positions import list_positions_at_marks
-from app.ledger.service.reading import PortfolioStatement, compute_total_charges
 from app.ledger.service.valuation import Valuer, list_statement_positions, value_statements
 from app.market_data.service import Market
 from app.money import ZERO, format_fixed
@@ -174,7 +174,7 @@ class PerformanceReader:
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
     ) -> PortfolioValuation:
         key = name_key(portfolio.name)
-        statement = PortfolioStatement(*find_books(connection, tenant_id, [key])[key])
+        statement = PortfolioStatement(*load_portfolios_by_name(connection, tenant_id, [key])[key])
         values = value_statements(connection, self._valuer, tenant_id, {portfolio.id: statement}, now)
         is_invested = any(True for _ in list_statement_positions(tenant_id, statement))
         return PortfolioValuation(values[portfolio.id], compute_total_charges(statement), is_invested)

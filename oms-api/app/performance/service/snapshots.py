@@ -21,11 +21,11 @@ from app.events.service.outbox import build_event_insert
 from app.jobs.rules.schedule import get_slot
 from app.jobs.service import Lease
 from app.ledger.models import PositionRow
-from app.ledger.queries.reading import find_book
+from app.ledger.queries.reading import load_portfolio_summary
 from app.ledger.queries.valuation import list_open_positions, sum_flows
 from app.ledger.rules.equity import NO_EXPOSURE, OpenPosition, PortfolioExposure, value_currencies
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.reading import get_statement_at_instant
+from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_statement_positions, load_marks, value_positions
 from app.money import ZERO
 from app.performance import queries
@@ -208,9 +208,9 @@ def _read_past(
     connection: Connection, state: PortfolioTotals, at: datetime
 ) -> tuple[PortfolioTotals, list[OpenPosition]]:
     """Return a portfolio and its open positions as they were at an earlier instant."""
-    book = find_book(connection, state.tenant_id, state.id)
-    statement = get_statement_at_instant(connection, state.tenant_id, book, at)
-    cash, realized_pnl = Decimal(statement.book.cash), Decimal(statement.book.realized_pnl)
-    moved_cash = Decimal(statement.book.moved_cash)
+    book = load_portfolio_summary(connection, state.tenant_id, state.id)
+    statement = load_statement_at_instant(connection, state.tenant_id, book, at)
+    cash, realized_pnl = Decimal(statement.summary.cash), Decimal(statement.summary.realized_pnl)
+    moved_cash = Decimal(statement.summary.moved_cash)
     past = state._replace(cash=cash, moved_cash=moved_cash, realized_pnl=realized_pnl)
     return past, list(list_statement_positions(state.tenant_id, statement))

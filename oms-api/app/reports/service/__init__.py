@@ -9,7 +9,7 @@ from heapq import nlargest
 
 from sqlalchemy import Connection
 
-from app.instruments.queries import find_instruments, find_symbol
+from app.instruments.queries import load_instruments, load_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.service.positions import list_positions_at_marks
@@ -85,7 +85,7 @@ def report_exposure(
         filters.portfolio_name_key, filters.symbol, portfolios=filters.portfolios
     )
     positions = list_positions_at_marks(connection, market, tenant_id, position_filter, now, MAX_POSITIONS)
-    terms = find_instruments(
+    terms = load_instruments(
         connection, sorted({InstrumentKey(tenant_id, position.holding.symbol) for position in positions})
     )
     rates = Rates(connection, market, tenant_id, now)
@@ -159,7 +159,7 @@ def _get_closing_order(trip: RoundTrip) -> tuple[str, str]:
 def _resolve_symbol(connection: Connection, tenant_id: int, filters: ReportFilter) -> ReportFilter:
     if filters.symbol is None:
         return filters
-    return replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
+    return replace(filters, symbol=load_symbol(connection, tenant_id, filters.symbol))
 
 
 def _sum_unrealized_pnl(

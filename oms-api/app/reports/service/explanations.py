@@ -8,10 +8,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
+from app.ledger.queries.reading import (
+    PortfolioSummary,
+    list_portfolio_summaries,
+    load_portfolios_by_name,
+)
 from app.ledger.rules.equity import CurrencyValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, list_statement_positions, load_marks, value_statements
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market
@@ -61,7 +65,9 @@ class ProfitExplainer(NamedTuple):
 
         Portfolios without a close on the date are left out.
         """
-        books = list_books(self.connection, self.tenant_id, None, MAX_PORTFOLIOS, None, filters.portfolios)
+        books = list_portfolio_summaries(
+            self.connection, self.tenant_id, None, MAX_PORTFOLIOS, None, filters.portfolios
+        )
         if filters.portfolio_name_key is not None:
             books = [book for book in books if name_key(book.name) == filters.portfolio_name_key]
         periods = self._list_current(books) if day is None else self._list_closed(books, day)
@@ -83,14 +89,14 @@ class ProfitExplainer(NamedTuple):
 
     def _list_current(self, books: Iterable[PortfolioSummary]) -> Iterable[tuple[PortfolioSummary, _Period]]:
         keys = [name_key(book.name) for book in books]
-        books_with_holdings = find_books(self.connection, self.tenant_id, keys) if keys else {}
+        books_with_holdings = load_portfolios_by_name(self.connection, self.tenant_id, keys) if keys else {}
         statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):
-            close = find_last_close(self.connection, self.tenant_id, statement.book.id)
+            close = find_last_close(self.connection, self.tenant_id, statement.summary.id)
             end = DayEdge(values[key].equity, values[key].flows, self._value_currencies(statement))
             bounds = DayBounds(None if close is None else close.at, None)
-            yield statement.book, _Period(_build_start(statement.book, close), end, bounds, self.now)
+            yield statement.summary, _Period(_build_start(statement.summary, close), end, bounds, self.now)
 
     def _list_closed(
         self, books: Iterable[PortfolioSummary], day: date
@@ -133,7 +139,7 @@ class ProfitExplainer(NamedTuple):
         if not open_positions:
             return {}
         marks = load_marks(self.connection, self.valuer.read_quotes, open_positions, self.now)
-        return value_currencies(open_positions, marks)[PortfolioKey(self.tenant_id, statement.book.id)]
+        return value_currencies(open_positions, marks)[PortfolioKey(self.tenant_id, statement.summary.id)]
 
 
 def _build_start(book: PortfolioSummary, close: StoredClose | None) -> DayEdge:
