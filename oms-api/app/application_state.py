@@ -35,7 +35,7 @@ from app.orders.service.flattening import Flattening
 from app.orders.service.levels import find_exits
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.dependencies import PERFORMANCE
-from app.performance.service.reading import PerformanceReader
+from app.performance.service.performance_reader import PerformanceReader
 from app.reconciliation.dependencies import ADOPTION
 from app.reconciliation.service.adoption import Adoption
 from app.reports.service import list_closed_trips

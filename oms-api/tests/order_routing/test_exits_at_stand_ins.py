@@ -85,7 +85,7 @@ class Venue:
 @pytest.fixture(params=["alpaca", "zerodha"])
 def venue(request, engine, unlinked, monkeypatch):
     """Connect a portfolio to a stand-in."""
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)
     is_kite = request.param == "zerodha"
     names = ("kite", "create_zerodha_broker") if is_kite else ("alpaca", "create_broker")
     stand_in, create = map(request.getfixturevalue, names)

@@ -479,8 +479,8 @@ LONGEST = pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
     "seed", [1, LONGEST, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 9))]
 )
 def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
-    monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.SYNCHRONIZATION_PERIOD_SECONDS", 1.0)
     alpaca.faults.orders.hides_held_legs = True
     counts = {1: 20, 2: 500}
     trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, counts.get(seed, 60))

@@ -41,7 +41,7 @@ from app.money import ZERO, format_fixed
 from app.performance.queries.closes import StoredClose, find_last_close
 from app.performance.rules.closes import get_last_close, get_pnl_date, get_pnl_day_start
 from app.reports.service.explanations import ProfitExplainer
-from app.reports.service.rates import Rates
+from app.reports.service.rates import TenantRates
 from app.timestamps import format_optional_timestamp, format_timestamp
 
 DAY_CLOSED = "day.closed"
@@ -74,7 +74,7 @@ class DayCloser:
         rates = collector.list_rates(figures)
         unsigned = DayClose(
             tenant_id=caller.tenant_id, date=day.isoformat(), signed_by=caller.actor, source=caller.name,
-            signed_at=format_timestamp(now), note=note, currency=collector.rates.base, rates=rates, digest="",
+            signed_at=format_timestamp(now), note=note, currency=collector.rates.base_currency, rates=rates, digest="",
         )  # fmt: skip
         signed = sign_day(unsigned, figures, breaks)
         event = NewEvent(
@@ -105,7 +105,7 @@ class _DayFigureCollector:
         self._connection, self._tenant_id, self._now = connection, tenant_id, now
         self._calendars, self._market, self._day = closer.calendars, closer.market, day
         self._explainer = ProfitExplainer(connection, closer.market, closer.valuer, tenant_id, now)
-        self.rates = Rates(connection, closer.market, tenant_id, now)
+        self.rates = TenantRates(connection, closer.market, tenant_id, now)
 
     def collect(self) -> tuple[list[DayFigures], list[OpenBreak]]:
         """Return the figures of the portfolios that closed on the day, and their open breaks."""
@@ -132,10 +132,10 @@ class _DayFigureCollector:
     def list_rates(self, figures: list[DayFigures]) -> str:
         """Return the rates to the tenant's currency as they are stored."""
         for day_figures in figures:
-            self.rates.get(day_figures.currency)
+            self.rates.find_rate(day_figures.currency)
         used = [
             {"currency": rate.currency, "rate": format_fixed(rate.rate), "age_seconds": f"{rate.age_seconds}"}
-            for rate in self.rates.used
+            for rate in self.rates.used_rates
         ]
         return orjson.dumps(used).decode()
 
@@ -207,7 +207,7 @@ class _DayFigureCollector:
         yield from list_mark_breaks(connection, self._market, tenant_id, statement, close)
         yield from list_row_breaks(connection, tenant_id, portfolio.id, rows, close)
         yield from list_state_breaks(portfolio)
-        if self.rates.get(summary.base_currency) is None:
+        if self.rates.find_rate(summary.base_currency) is None:
             yield FoundBreak(
                 "missing_rate", summary.base_currency, "The currency has no rate to the tenant's."
             )

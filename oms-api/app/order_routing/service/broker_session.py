@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitExceeded
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable, RateLimitExceeded
 from app.brokers.protocol import Broker, BrokerEventRecord
 from app.brokers.queries import StoredConnection, find_connection, update_session_state
 from app.brokers.rules.circuit_breaker import Circuit, FailureKind, begin_attempt, record_failure
@@ -130,7 +130,7 @@ class BrokerSession:
             self._reconcile_if_due()
         except RateLimitExceeded:
             return False  # the broker works, and the unsent requests are tried again
-        except (BrokerUnavailable, OutcomeOpen) as error:
+        except (BrokerUnavailable, BrokerOutcomeUnknown) as error:
             self._record_failure(_get_failure_kind(error), str(error) or _NO_ANSWER)
             return False
         return has_worked
@@ -198,7 +198,7 @@ class BrokerSession:
         """
         try:
             self._read_events(events)
-        except (BrokerUnavailable, OutcomeOpen):
+        except (BrokerUnavailable, BrokerOutcomeUnknown):
             self._reports.apply(events)  # the next step notices it
         return not self._reports.has_refused(events)
 
@@ -282,7 +282,7 @@ class BrokerSession:
 def _get_failure_kind(error: Exception) -> FailureKind:
     if isinstance(error, StreamDown):
         return FailureKind.STREAM_DOWN
-    return FailureKind.NO_ANSWER if isinstance(error, OutcomeOpen) else FailureKind.NOT_REACHED
+    return FailureKind.NO_ANSWER if isinstance(error, BrokerOutcomeUnknown) else FailureKind.NOT_REACHED
 
 
 def _build_circuit_columns(circuit: Circuit) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import Broker, OrderState
 from app.brokers.rules.values import BrokerEvent, Refused, Rejected, Replaced
 from app.clock import Now
@@ -36,7 +36,7 @@ class RequestResolver:
             return events
         try:
             return [*self._read_proven_events(request.order_id), *events]
-        except (BrokerUnavailable, OutcomeOpen):
+        except (BrokerUnavailable, BrokerOutcomeUnknown):
             return events  # the broker reports the fills later
 
     def find_outcome(self, request: BrokerRequest) -> Sequence[BrokerEvent] | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
 from app.clock import EPOCH, Now
@@ -198,7 +198,7 @@ class RequestSender:
         except BrokerUnavailable:
             self._postpone(request, RequestStatus.NEW, "The broker was not reached.")
             raise
-        except OutcomeOpen:
+        except BrokerOutcomeUnknown:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker did not answer.")
             self._count_missing_answer(True)
         except Exception as failure:  # noqa: BLE001  # whatever an adapter raised, the broker may have the order
@@ -224,7 +224,7 @@ class RequestSender:
         except BrokerUnavailable:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker was not reached.")
             raise
-        except OutcomeOpen:
+        except BrokerOutcomeUnknown:
             events = None
         if events is None:
             self._postpone(request, RequestStatus.UNKNOWN, "The outcome is not known yet.")

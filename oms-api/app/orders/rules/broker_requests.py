@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.brokers.capabilities import TABLES, choose_exit_time, choose_pairing
-from app.brokers.capabilities import is_watched as is_watched_at
+from app.brokers.capabilities import TABLES, choose_exit_time, choose_pairing, is_watched_by_service
 from app.brokers.protocol import OrderState
 from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Canceled, Executed, Rejected
@@ -208,7 +207,9 @@ def is_watched(order: Order, instrument: Instrument) -> bool:
     return (
         is_remote(order)
         and order.role in OCO_ROLES
-        and is_watched_at(order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES)
+        and is_watched_by_service(
+            order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""Closes of a portfolio's P&L day: those of its calendar, or 00:00 UTC."""
+"""Closes of a portfolio's P&L day: the closes of its calendar, or 00:00 UTC."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -22,7 +22,7 @@ def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
 
 
 def get_next_close(calendar: Calendar | None, at: datetime) -> datetime:
-    """Return the first close after `at`, which `get_last_close` returns then."""
+    """Return the first close after `at`. From that instant on, `get_last_close` returns it."""
     try:
         return (calendar or _MIDNIGHT).get_next_close(at)
     except SessionsUnknown:
@@ -37,7 +37,7 @@ def get_pnl_date(close: datetime) -> date:
 def get_pnl_day_start(close: datetime) -> datetime:
     """Return the start of the date of the P&L day that ends at a close.
 
-    A stored close at or before it is of an earlier day, whatever the calendar says now.
+    A stored close at or before this start belongs to an earlier day, even if the calendar has changed since.
     """
     return datetime.combine(get_pnl_date(close), time(tzinfo=UTC))
 

@@ -94,7 +94,7 @@ class SnapshotService:
         with snapshot(self._engine, ALL_TENANTS) as connection:
             flows = queries.list_flows_without_snapshot(connection, self._flows_until, MAX_PORTFOLIOS)
             for at, flow_instants in groupby(flows, lambda flow: flow.at):
-                states = queries.find_portfolio_totals(
+                states = queries.load_portfolio_totals(
                     connection, [flow.portfolio_id for flow in flow_instants]
                 )
                 snapshots += self._build_snapshots(connection, states, at, "flow")
@@ -126,10 +126,10 @@ class SnapshotService:
         """Return the snapshots of portfolios at an instant."""
         current: list[PortfolioTotals] = []
         earlier: list[PortfolioTotals] = []
-        moved_later = queries.find_moved_later(connection, states, at) if states else set()
+        ids_moved_later = queries.load_ids_moved_after(connection, states, at) if states else set()
         for state in states:
             is_traded_later = state.last_created_at is not None and state.last_created_at > at
-            is_current = not is_traded_later and state.id not in moved_later
+            is_current = not is_traded_later and state.id not in ids_moved_later
             (current if is_current else earlier).append(state)
         positions = _list_current_positions(connection, current)
         for state in earlier:
@@ -186,7 +186,7 @@ def _group_by_close(
 ) -> Iterator[tuple[datetime, list[PortfolioTotals]]]:
     """Yield each close that is missing, with its portfolios."""
     keys = [PortfolioKey(state.tenant_id, state.id) for state in states]
-    last_closes = queries.find_last_closes(connection, keys)
+    last_closes = queries.load_last_closes(connection, keys)
     missing: dict[datetime, list[PortfolioTotals]] = {}
     for key, state in zip(keys, states, strict=True):
         for at in list_missed_closes(calendar, last_closes.get(key), last):

@@ -66,7 +66,7 @@ class Reconciler:
         """Book missed executions once, then compare positions, orders and cash, and update the issues.
 
         Return whether a difference waits for its confirmation by another comparison. Raises BrokerUnavailable
-        or OutcomeOpen if the broker does not answer.
+        or BrokerOutcomeUnknown if the broker does not answer.
         """
         with self._open_transaction(stored) as connection:
             portfolio = queries.find_compared_portfolio(connection, stored.tenant_id, stored.name)

@@ -7,7 +7,7 @@ import orjson
 
 from app.brokers.capabilities import find_linked_refusal
 from app.brokers.queries import StoredConnection, find_connection
-from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
+from app.brokers.rules.connections import ConnectionStatus, can_trade, parse_people
 from app.ledger.rules.settings import HOLD
 from app.ledger.service.portfolio_state import PortfolioState
 from app.orders.errors import NotReplaceable
@@ -46,7 +46,7 @@ def find_broker_denial(
     if group_denial is not None:
         return Denial("BROKER_GROUPS", group_denial, None, order.broker, None)
     name, stored = _find_connection(context, order)
-    if stored is not None and not may_trade(parse_people(stored.people), order.actor):
+    if stored is not None and not can_trade(parse_people(stored.people), order.actor):
         message = f"{order.actor} may not trade over the broker connection {name!r}."
         return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
     if find_broker_hold_reason(context, order) is not None:
