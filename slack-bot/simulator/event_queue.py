@@ -34,7 +34,7 @@ class EventQueue:
         self._request_sender = request_sender
         self._numbers = count()
         self._waiting: list[Attempt] = []
-        self._closing = False
+        self._is_closing = False
         self._thread = threading.Thread(target=self._deliver_all, name="events", daemon=True)
         self._thread.start()
 
@@ -60,7 +60,7 @@ class EventQueue:
     def close(self) -> None:
         """Stop the thread."""
         with self._state.change():
-            self._closing = True
+            self._is_closing = True
         self._thread.join(timeout=0.2)
 
     def _add_attempt(self, attempt: Attempt) -> None:
@@ -73,7 +73,7 @@ class EventQueue:
 
     def _find_next_due(self) -> Attempt | None:
         with self._state.news:
-            while not self._closing:
+            while not self._is_closing:
                 wait = self._waiting[0].due_at - self._state.clock.now() if self._waiting else None
                 if wait is not None and wait <= 0:
                     return heapq.heappop(self._waiting)

@@ -18,7 +18,7 @@ class Trigger:
     user: str
     issued_at: float
     channel: str | None = None
-    exchanged: bool = False
+    is_exchanged: bool = False
 
 
 class Triggers:
@@ -41,9 +41,9 @@ class Triggers:
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             raise SlackError("invalid_trigger_id")
-        if trigger.exchanged:
+        if trigger.is_exchanged:
             raise SlackError("exchanged_trigger_id")
         if self._clock.now() - trigger.issued_at > LIFETIME_SECONDS:
             raise SlackError("expired_trigger_id")
-        trigger.exchanged = True
+        trigger.is_exchanged = True
         return trigger

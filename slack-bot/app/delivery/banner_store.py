@@ -32,7 +32,7 @@ class BannerStore:
             self._database, _ADD, self._get_team(), name_key(portfolio), banner.channel, banner.timestamp
         )
 
-    def get(self, portfolio: str) -> Banner | None:
+    def find(self, portfolio: str) -> Banner | None:
         """Return the banner of a portfolio, None if there is none."""
         rows = execute_or_log(self._database, _GET, self._get_team(), name_key(portfolio))
         return Banner(*rows[0]) if rows else None

@@ -62,7 +62,7 @@ class SendQueue:
         self._pace_seconds = pace_seconds
         self._lanes: dict[str, _Lane] = {}
         self._waiting = 0
-        self._closing = False
+        self._is_closing = False
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
 
@@ -87,7 +87,7 @@ class SendQueue:
         with self._changed:
             while self._waiting and (remaining_seconds := until - time.monotonic()) > 0:
                 self._changed.wait(remaining_seconds)
-            self._closing = True
+            self._is_closing = True
             self._changed.notify_all()
             return not self._waiting
 
@@ -113,7 +113,7 @@ class SendQueue:
     def _take_job(self) -> tuple[_Lane, SendJob] | None:
         """Wait for the next job and mark its lane as busy. Return None when the outbox is closed."""
         with self._changed:
-            while not self._closing:
+            while not self._is_closing:
                 now = time.monotonic()
                 self._remove_idle_lanes(now)
                 lanes = [lane for lane in self._lanes.values() if lane.jobs and not lane.is_busy]

@@ -109,7 +109,7 @@ def _restore_banner(services: Services, portfolio: str, body: Body) -> None:
     container = body.get("container") or {}
     channel, timestamp = str(container.get("channel_id", "")), str(container.get("message_ts", ""))
     is_banner = timestamp and not container.get("is_ephemeral") and is_channel(channel)
-    if is_banner and services.banners.get(portfolio) is None:
+    if is_banner and services.banners.find(portfolio) is None:
         services.banners.add(portfolio, Banner(channel, timestamp))
 
 

@@ -94,13 +94,13 @@ class OmsClient:
         parameters = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
         return parse_first_trade(self.read(person, "/api/v1/trades", parameters, request_id))
 
-    def get_last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
+    def find_last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
         """Return the price per share of the symbol's latest trade. None if the person sees no trade of it."""
         trades = self.read(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
         trade = parse_first_trade(trades)
         return trade.price if trade else None
 
-    def get_quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
+    def find_quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
         """Return the symbol's newest quote, None if there is none."""
         headers = self._build_headers(person, request_id)
         try:

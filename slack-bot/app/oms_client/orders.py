@@ -96,7 +96,7 @@ class OrderClient:
         """Return the orders on which the person may decide."""
         return parse_approvals(self.oms.read(person, "/api/v1/approvals", {}, request_id))
 
-    def get(self, person: Person | None, order_id: str, *, request_id: str) -> Order | None:
+    def find_by_id(self, person: Person | None, order_id: str, *, request_id: str) -> Order | None:
         """Return an order with its history and its fills. None if the person sees no such order.
 
         Without a person, it is read with the bot's own key, which sees all orders.
@@ -140,7 +140,7 @@ class OrderClient:
         }
         return parse_orders(self.oms.read(person, ORDERS, parameters, request_id))
 
-    def get_cash(self, person: Person, portfolio: str, *, request_id: str) -> PortfolioCash | None:
+    def find_cash(self, person: Person, portfolio: str, *, request_id: str) -> PortfolioCash | None:
         """Return the cash and the buying power of a portfolio. None if the person sees no such portfolio."""
         path = f"/api/v1/portfolio/{quote(portfolio, safe='')}"
         body = self.oms.read(person, path, {}, request_id, absent=None)

@@ -59,7 +59,7 @@ class PortfolioClient(PersonClient):
         parameters = _drop_empty(portfolio=portfolio, symbol=symbol, limit=str(limit))
         return parse_rows(Position, self._read_json("/positions", parameters) or [])
 
-    def get_position(self, key: PositionKey) -> Position | None:
+    def find_position(self, key: PositionKey) -> Position | None:
         """Return a position, None if the person sees no such position."""
         body = self._read_json(_build_position_path(key), _drop_empty(product=key.product))
         return None if body is None else parse_row(Position, body)
@@ -68,7 +68,7 @@ class PortfolioClient(PersonClient):
         """Return the names of the portfolios that the person may see."""
         return self._oms.list_portfolios(self._person, "", limit=limit, request_id=self._request_id)
 
-    def get_portfolio(self, name: str) -> PortfolioValue | None:
+    def find_portfolio(self, name: str) -> PortfolioValue | None:
         """Return a portfolio at current marks, None if the person sees no such portfolio."""
         body = self._read_json(f"/portfolio/{quote(name, safe='')}")
         return None if body is None else parse_row(PortfolioValue, body)
@@ -91,7 +91,7 @@ class PortfolioClient(PersonClient):
         )
         return parse_rows(OrderSummary, self._read_json("/orders", parameters) or [])
 
-    def get_order(self, order_id: str) -> OrderSummary | None:
+    def find_order(self, order_id: str) -> OrderSummary | None:
         """Return an order, None if the person sees no such order."""
         body = self._read_json(f"/orders/{quote(order_id, safe='')}")
         return None if body is None else parse_row(OrderSummary, body)
@@ -135,7 +135,7 @@ class PortfolioClient(PersonClient):
         """Return the orders on which the person may decide, oldest first."""
         return parse_approval_summaries(self._read_json("/approvals", {"limit": str(limit)}) or [])
 
-    def get_quote(self, symbol: str) -> QuoteDetail | None:
+    def find_quote(self, symbol: str) -> QuoteDetail | None:
         """Return the newest quote of a symbol, None if there is none."""
         body = self._read_json(f"/quotes/{quote(symbol, safe='')}")
         return None if body is None else parse_row(QuoteDetail, body)

@@ -33,7 +33,7 @@ class ServiceProbe:
         self._result: ProbeResult | None = None
         self._running: threading.Event | None = None
 
-    def get_current_result(self) -> ProbeResult | None:
+    def find_current_result(self) -> ProbeResult | None:
         """Return the last result. None if there is none or it is too old."""
         result = self._result
         return None if result is None or self._compute_age(result) > MAX_AGE_SECONDS else result
@@ -107,9 +107,9 @@ class Health:
         exceeds the timeout. `missing_scopes` are those of the manifest that Slack did not grant, if any.
         """
         self._wait_for_probes(
-            [probe.refresh() for probe in self._probes.values() if probe.get_current_result() is None]
+            [probe.refresh() for probe in self._probes.values() if probe.find_current_result() is None]
         )
-        results = {name: probe.get_current_result() for name, probe in self._probes.items()}
+        results = {name: probe.find_current_result() for name, probe in self._probes.items()}
         statuses = {
             name: "ok" if result and result.is_well else "failing" for name, result in results.items()
         }

@@ -92,7 +92,7 @@ def open_close_form(services: Services, origin: Origin, key: PositionKey, *, is_
     context = RequestContext(origin.channel, key.dump())
 
     def build(client: PortfolioClient) -> Json:
-        position = client.get_position(key)
+        position = client.find_position(key)
         if position is None or not position.quantity:
             return build_text_view(TITLES[Verb.CLOSE], _format_no_position(key.symbol))
         return build_close_form([position], None, context)
@@ -105,7 +105,7 @@ def open_exits_form(services: Services, origin: Origin, key: PositionKey, *, is_
     context = RequestContext(origin.channel, key.dump())
 
     def build(client: PortfolioClient) -> Json:
-        position = client.get_position(key)
+        position = client.find_position(key)
         if position is None or not position.quantity:
             return build_text_view("Set exits", _format_no_position(key.symbol))
         return build_exits_form(position, context)
@@ -130,7 +130,7 @@ def open_parameters_form(services: Services, origin: Origin, strategy: str) -> N
 
 def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
     """Return the view of a position. Raises `OmsError`."""
-    position = client.get_position(key)
+    position = client.find_position(key)
     if position is None:
         return build_text_view("Position", _format_no_position(key.symbol))
     command = TextCommand(Verb.ORDERS, (key.symbol,), key.portfolio_name)
@@ -198,7 +198,7 @@ def _load_close_form(client: PortfolioClient, command: TextCommand, context: Req
 def _load_cancel_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
     if not client.get_member().has_scope("trade", "risk"):
         return build_text_view(TITLES[Verb.CANCEL], NO_TRADING)
-    order_summaries = _find_orders(client, command)
+    order_summaries = _load_orders(client, command)
     if not order_summaries:
         return build_text_view(TITLES[Verb.CANCEL], "No order matches, or none of them is working.")
     is_chosen = bool(command.symbols or command.side or command.portfolio or command.is_all)
@@ -206,9 +206,9 @@ def _load_cancel_form(client: PortfolioClient, command: TextCommand, context: Re
     return build_cancel_form(order_summaries[:MAX_ORDERS], context, is_cut=is_cut, is_chosen=is_chosen)
 
 
-def _find_orders(client: PortfolioClient, command: TextCommand) -> list[OrderSummary]:
+def _load_orders(client: PortfolioClient, command: TextCommand) -> list[OrderSummary]:
     if command.order_id:
-        order = client.get_order(command.order_id)
+        order = client.find_order(command.order_id)
         return [order] if order else []
     text_command = TextCommand(Verb.ORDERS, command.symbols, command.portfolio, command.side)
     return client.list_orders(text_command, limit=MAX_ORDERS + 1)

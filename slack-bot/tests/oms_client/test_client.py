@@ -43,14 +43,14 @@ def test_trade_is_recorded_once_and_a_repeat_is_recognized(client, oms):
     assert second.is_repeat
     assert first.trade == second.trade
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") == first.trade
-    assert client.get_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
+    assert client.find_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
     traces = [call.headers["traceparent"].split("-") for call in oms.list_requests("place")]
     assert traces[0][1] == traces[1][1]
     assert traces[0][2] != traces[1][2]
 
 
 def test_symbol_without_trades_has_no_price(client):
-    assert client.get_last_price(AVA, "AAPL", request_id="req-1") is None
+    assert client.find_last_price(AVA, "AAPL", request_id="req-1") is None
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") is None
 
 
@@ -72,14 +72,14 @@ def test_lost_response_is_unknown_and_not_sent_again(impatient_client, oms, trou
 def test_unreadable_list_is_not_a_trade(client, oms, response):
     oms.queue_responses("last_price", response)
     with pytest.raises(OmsError):
-        client.get_last_price(AVA, "AAPL", request_id="req-1")
+        client.find_last_price(AVA, "AAPL", request_id="req-1")
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_api_key_is_reported(client, oms, status):
     oms.queue_responses("last_price", Response(status))
     with pytest.raises(OmsForbidden, match="key"):
-        client.get_last_price(AVA, "AAPL", request_id="req-1")
+        client.find_last_price(AVA, "AAPL", request_id="req-1")
 
 
 def test_every_call_requires_a_person():

@@ -153,7 +153,7 @@ def test_banner_is_posted_by_the_other_bot_with_a_mark_and_once(bots):
     expire_lease(first.bot.services.storage)
     for _ in range(2):
         recover_banners(second.bot.services, time.time())
-    wait_until(lambda: second.bot.services.banners.get("Growth"))
+    wait_until(lambda: second.bot.services.banners.find("Growth"))
     wait_until(lambda: not second.bot.services.send_queue._waiting)
     assert [MARK in text for text in list_posts(second)] == [False, True]
 

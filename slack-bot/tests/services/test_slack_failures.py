@@ -175,7 +175,7 @@ def show_stop(workspace: PortfolioWorkspace) -> Reached:
 def show_end(workspace: PortfolioWorkspace) -> Reached:
     services = workspace.bot.services
     announce_change(workspace, "Stopped")
-    wait_until(lambda: services.banners.get("Growth"))
+    wait_until(lambda: services.banners.find("Growth"))
     announce_change(workspace, "Resumed")
     return lambda: _recover(workspace) and is_repeated(workspace, "Resumed")
 

@@ -235,9 +235,9 @@ def test_banner_of_one_bot_is_edited_by_the_other(bots):
         object.__setattr__(workspace.bot.services, "trading_channel", channel)
     show_banner(first.bot.services, "Growth", build_notice("Trading is stopped"))
     first.slack.wait_for("chat.postMessage")
-    wait_until(lambda: first.bot.services.banners.get("growth") is not None)
+    wait_until(lambda: first.bot.services.banners.find("growth") is not None)
     replace_banner(second.bot.services, "Growth", build_notice("Trading is resumed"))
     (edited,) = second.slack.wait_for("chat.update")
     assert edited.body["channel"] == "C1"
     assert edited.body["text"] == "Trading is resumed"
-    wait_until(lambda: first.bot.services.banners.get("Growth") is None)
+    wait_until(lambda: first.bot.services.banners.find("Growth") is None)

@@ -58,7 +58,7 @@ def build_trade_ticket(ticket: OrderTicket, reference: Decimal | None) -> Ticket
 
     None without any price.
     """
-    price = get_typed_price(ticket) or reference
+    price = find_typed_price(ticket) or reference
     if price is None:
         return None
     quantity = ticket.quantity or (ticket.value or Decimal(0)) / price
@@ -71,6 +71,6 @@ def build_trade_ticket(ticket: OrderTicket, reference: Decimal | None) -> Ticket
     )
 
 
-def get_typed_price(ticket: OrderTicket) -> Decimal | None:
+def find_typed_price(ticket: OrderTicket) -> Decimal | None:
     """Return the price that the person typed: the limit, else the stop. None for other orders."""
     return ticket.limit_price or ticket.stop_price

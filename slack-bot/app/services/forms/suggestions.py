@@ -25,7 +25,7 @@ BUSY = "Too many requests at the moment. Please try again."
 def suggest_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     """Return at most 100 options for the typed text, or why there are none."""
     error = find_name_error(typed) if typed.strip() else ""
-    return find_within_time(services, origin, lambda: _find_portfolios(services, origin, typed), error)
+    return find_within_time(services, origin, lambda: _load_portfolio_options(services, origin, typed), error)
 
 
 def find_within_time(
@@ -54,7 +54,7 @@ def _build_reason(error: Exception) -> str:
             return NO_ANSWER
 
 
-def _find_portfolios(services: Services, origin: Origin, typed: str) -> Json:
+def _load_portfolio_options(services: Services, origin: Origin, typed: str) -> Json:
     query, person, request_id = typed.strip(), origin.person, origin.request_id
     portfolio_cashes = services.orders.list_cash(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
     cut = len(portfolio_cashes) > MAX_OPTIONS  # the typed name may exist without being in the list

@@ -87,7 +87,7 @@ def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
 
     For requests of direct messages, return the channel for reports.
     """
-    banner = services.banners.get(portfolio)
+    banner = services.banners.find(portfolio)
     if banner is not None:
         return banner.channel
     return channel if is_channel(channel) else find_report_channel(services, portfolio)
@@ -143,7 +143,7 @@ def _post_banner(services: Services, pending: PendingBanner) -> None:
 
 
 def _show_stop(services: Services, pending: PendingBanner, message: Message) -> None:
-    banner = services.banners.get(pending.portfolio)
+    banner = services.banners.find(pending.portfolio)
     if banner is None or not _edit_banner(services, pending, banner):
         services.banners.add(
             pending.portfolio, Banner(pending.channel, services.slack.post(pending.channel, message))
@@ -152,7 +152,7 @@ def _show_stop(services: Services, pending: PendingBanner, message: Message) -> 
 
 def _show_end(services: Services, pending: PendingBanner, message: Message) -> None:
     services.pending_banners.remove_earlier(pending)
-    banner = services.banners.get(pending.portfolio)
+    banner = services.banners.find(pending.portfolio)
     if banner is None or not _edit_banner(services, pending, banner):
         services.slack.post(pending.channel, message)
         return

@@ -52,7 +52,9 @@ def send_reminder(services: Services, reminder: Notification) -> None:
     request = services.posted_messages.find(order_id, MessageKind.APPROVAL)
     if request is None or not request.is_open:
         return
-    order = services.orders.get(Person.find(request.team, request.user), order_id, request_id=reminder.key)
+    order = services.orders.find_by_id(
+        Person.find(request.team, request.user), order_id, request_id=reminder.key
+    )
     if order is not None and order.status == AWAITING_APPROVAL:
         message = build_notice(reminder.text)
         hint = MAYBE_REPEATED if reminder.attempts else ""

@@ -47,7 +47,7 @@ def close_order_position(services: Services, origin: Origin, order_id: str, clic
         return
     strip_buttons(services, origin, clicked, CLOSING)
     try:
-        order = services.orders.get(origin.person, order_id, request_id=origin.request_id)
+        order = services.orders.find_by_id(origin.person, order_id, request_id=origin.request_id)
         if order is None:
             services.recent_deliveries.remove(mark)
             services.message_sender.respond(

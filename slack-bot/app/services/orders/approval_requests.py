@@ -61,7 +61,7 @@ def recover_request(services: Services, pending: PendingOrder, now: float) -> No
     """Post a pending request for approval. Raises `OmsError`."""
     order_id = pending.key.rpartition(":")[2]
     person = Person.find(pending.team, pending.user)
-    order = services.orders.get(person, order_id, request_id=pending.request_id)
+    order = services.orders.find_by_id(person, order_id, request_id=pending.request_id)
     if order is not None and _is_being_posted(pending, order, now):
         return
     if not services.pending_orders.claim(pending):

@@ -11,7 +11,7 @@ from app.forms.orders.questions import (
     build_reached_stop_question,
     build_repeated_order_question,
     build_trade_ticket,
-    get_typed_price,
+    find_typed_price,
     is_repeated,
 )
 from app.forms.questions import Question, build_short_question
@@ -40,7 +40,7 @@ def has_confirmed_repeat(submitted: SubmittedOrder) -> bool:
 
 def _check_price(services: Services, submitted: SubmittedOrder) -> Iterator[Question]:
     """Yield questions about an unknown symbol and an implausible price."""
-    price = get_typed_price(submitted.ticket)
+    price = find_typed_price(submitted.ticket)
     trade = build_trade_ticket(submitted.ticket, Decimal(1))
     if trade is None:
         return
@@ -55,7 +55,7 @@ def _check_stop(services: Services, submitted: SubmittedOrder) -> Iterator[Quest
     ticket, origin = submitted.ticket, submitted.origin
     if ticket.stop_price is None:
         return
-    quote = services.oms.get_quote(origin.person, ticket.symbol, request_id=origin.request_id)
+    quote = services.oms.find_quote(origin.person, ticket.symbol, request_id=origin.request_id)
     if quote and quote.is_live and (question := build_reached_stop_question(ticket, quote.price)):
         yield question
 
@@ -79,8 +79,8 @@ def _build_trade(services: Services, submitted: SubmittedOrder) -> Ticket | None
     ticket, person, request_id = submitted.ticket, submitted.origin.person, submitted.origin.request_id
     if trade := build_trade_ticket(ticket, None):
         return trade
-    quote = services.oms.get_quote(person, ticket.symbol, request_id=request_id)
-    last = None if quote else services.oms.get_last_price(person, ticket.symbol, request_id=request_id)
+    quote = services.oms.find_quote(person, ticket.symbol, request_id=request_id)
+    last = None if quote else services.oms.find_last_price(person, ticket.symbol, request_id=request_id)
     return build_trade_ticket(ticket, quote.price if quote else last)
 
 

@@ -80,7 +80,7 @@ def open_form_for_order(services: Services, origin: Origin, order_id: str, *, is
     if opened is None:
         return
     try:
-        order = services.orders.get(origin.person, order_id, request_id=origin.request_id)
+        order = services.orders.find_by_id(origin.person, order_id, request_id=origin.request_id)
         view = (
             build_loading_view(NO_ACCESS)
             if order is None
@@ -174,7 +174,7 @@ def _load_draft_data(services: Services, origin: Origin, draft: OrderDraft) -> O
     try:
         form_data = _load_symbol(services, origin, draft.symbol.strip())
         ticket = parse_order_draft(draft)
-        cash = services.orders.get_cash(origin.person, ticket.portfolio, request_id=origin.request_id)
+        cash = services.orders.find_cash(origin.person, ticket.portfolio, request_id=origin.request_id)
         preview = services.orders.preview(origin.person, ticket, request_id=origin.request_id)
     except InvalidEntries:
         return form_data
@@ -193,7 +193,7 @@ def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFormDat
         symbol = parse_symbol(typed)
     except InvalidName:
         return OrderFormData(instruments)
-    quote = services.oms.get_quote(person, symbol, request_id=request_id)
+    quote = services.oms.find_quote(person, symbol, request_id=request_id)
     return OrderFormData(instruments, quote, find_day_change(services, origin, symbol, quote))
 
 

@@ -70,7 +70,7 @@ def save_order_message(services: Services, origin: Origin, order: Order, channel
             ts=ts,
             team=origin.person.team,
             user=origin.person.user,
-            sequence=_find_last_sequence(order),
+            sequence=_get_last_sequence(order),
             legs=_list_leg_states(order),
             is_open=order.is_open,
         )
@@ -206,7 +206,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
     updated = replace(
         order_message,
         subject_id=current.id,
-        sequence=_find_last_sequence(current),
+        sequence=_get_last_sequence(current),
         legs=_list_leg_states(current),
         is_open=current.is_open,
     )
@@ -219,7 +219,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
         services.posted_messages.save(
             replace(
                 order_message,
-                sequence=_find_last_sequence(order),
+                sequence=_get_last_sequence(order),
                 legs=_list_leg_states(order),
                 is_open=False,
             )
@@ -284,13 +284,13 @@ def _update_approval(services: Services, order: Order, request_id: str) -> None:
 
 def _load_order(services: Services, person: Person | None, order_id: str, request_id: str) -> Order | None:
     try:
-        return services.orders.get(person, order_id, request_id=request_id)
+        return services.orders.find_by_id(person, order_id, request_id=request_id)
     except OmsError as error:
         log.info("Order not looked up", extra={"request_id": request_id, "fault": str(error)})
         return None
 
 
-def _find_last_sequence(order: Order) -> int:
+def _get_last_sequence(order: Order) -> int:
     return max((event.sequence for event in order.events), default=0)
 
 

@@ -135,7 +135,7 @@ def _send_order(services: Services, submitted: SubmittedOrder) -> Order:
             is_repeat_confirmed=has_confirmed_repeat(submitted),
             request_id=request_id,
         )
-    previous = services.orders.get(person, submitted.context.replaces, request_id=request_id)
+    previous = services.orders.find_by_id(person, submitted.context.replaces, request_id=request_id)
     if previous is None:
         raise OmsRejected("You have no access to this order.")
     return services.orders.replace(

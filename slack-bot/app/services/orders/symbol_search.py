@@ -25,7 +25,7 @@ NO_MATCH = "No instrument matches."
 
 def suggest_symbols(services: Services, origin: Origin, typed: str) -> Json:
     """Return instruments for the typed text, or why there are none. The typed symbol is offered too."""
-    return find_within_time(services, origin, lambda: _find_symbols(services, origin, typed.strip()))
+    return find_within_time(services, origin, lambda: _load_symbol_options(services, origin, typed.strip()))
 
 
 def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quote | None) -> DayChange | None:
@@ -42,7 +42,7 @@ def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quot
     return compute_day_change(quote.price, bars, services.now().date().isoformat())
 
 
-def _find_symbols(services: Services, origin: Origin, typed: str) -> Json:
+def _load_symbol_options(services: Services, origin: Origin, typed: str) -> Json:
     instruments = services.oms.list_instruments(
         origin.person, typed, limit=MAX_FOUND, request_id=origin.request_id
     )
@@ -71,7 +71,7 @@ def _build_options(services: Services, origin: Origin, instruments: Iterable[Ins
 def _describe_quote(services: Services, origin: Origin, symbol: str) -> str:
     try:
         quote = services.quotes.get_or_load(
-            symbol, lambda: services.oms.get_quote(origin.person, symbol, request_id=origin.request_id)
+            symbol, lambda: services.oms.find_quote(origin.person, symbol, request_id=origin.request_id)
         )
     except OmsError:
         return ""

@@ -60,7 +60,7 @@ def _answer_portfolio(client: PortfolioClient, command: TextCommand) -> Reply:
     if not command.portfolio and len(names) != 1:
         values, is_cut = list_values(client, names)
         return build_portfolios_reply(values, is_cut=is_cut)
-    value = client.get_portfolio(names[0])
+    value = client.find_portfolio(names[0])
     if value is None:
         return _build_unknown_portfolio(client, names[0])
     page = read_positions(client, value.portfolio_name)
@@ -78,7 +78,7 @@ def _read_equities(client: PortfolioClient, name: str) -> list[EquityPoint]:
 
 def list_values(client: PortfolioClient, names: list[str]) -> tuple[list[PortfolioValue], bool]:
     """Return the first portfolios at current marks, and whether there are more. Raises `OmsError`."""
-    portfolio_values = [client.get_portfolio(name) for name in names[:MAX_PORTFOLIOS]]
+    portfolio_values = [client.find_portfolio(name) for name in names[:MAX_PORTFOLIOS]]
     return [value for value in portfolio_values if value is not None], len(names) > MAX_PORTFOLIOS
 
 
@@ -179,7 +179,7 @@ def _answer_watch(client: PortfolioClient, command: TextCommand) -> Reply:
 
 def _read_quote(client: PortfolioClient, symbol: str) -> QuoteLine:
     """Return the quote and its change today. The change is left out if the OMS does not answer it."""
-    quote = client.get_quote(symbol)
+    quote = client.find_quote(symbol)
     if quote is None or quote.price is None:
         return QuoteLine(symbol, quote)
     try:
@@ -193,7 +193,7 @@ def _read_quote(client: PortfolioClient, symbol: str) -> QuoteLine:
 
 def _find_unknown_portfolio(client: PortfolioClient, command: TextCommand) -> Reply | None:
     """Return a reply if the command names a portfolio that the person does not see."""
-    if not command.portfolio or client.get_portfolio(command.portfolio) is not None:
+    if not command.portfolio or client.find_portfolio(command.portfolio) is not None:
         return None
     return _build_unknown_portfolio(client, command.portfolio)
 

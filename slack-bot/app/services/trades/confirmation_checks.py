@@ -53,10 +53,10 @@ def check_symbol_and_price(
     A symbol is known if it has a live quote, was traded, or is a listed instrument.
     """
     ticket, person, request_id = submitted.ticket, submitted.origin.person, submitted.origin.request_id
-    quote = services.oms.get_quote(person, ticket.symbol, request_id=request_id)
+    quote = services.oms.find_quote(person, ticket.symbol, request_id=request_id)
     quoted = quote.price if quote and quote.is_live else None
     last = (
-        services.oms.get_last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
+        services.oms.find_last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
     )
     is_priced = quoted is not None or last is not None
     if not (

@@ -73,7 +73,7 @@ def load_symbol_lookup(services: Services, origin: Origin, typed: str) -> Symbol
     person, request_id = origin.person, origin.request_id
     try:
         instruments = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
-        quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
+        quote = services.oms.find_quote(person, parse_symbol(typed), request_id=request_id)
     except InvalidName:
         return SymbolLookup(None, instruments)
     except OmsError as error:

@@ -61,7 +61,7 @@ def test_queued_banner_is_posted_by_the_next_bot(killed_bot: Workspace):
         recover_banners(services, time.time())
     wait_until(lambda: not list_rows(killed_bot))
     assert list_posts(killed_bot) == [("C1", "Trading is stopped")]
-    assert services.banners.get("growth") is not None
+    assert services.banners.find("growth") is not None
 
 
 def test_banner_that_slack_may_have_is_repeated_with_a_mark(killed_bot: Workspace):
@@ -247,5 +247,5 @@ def test_banner_whose_message_was_deleted_is_posted_again(reporting_workspace: W
     assert list_posts(reporting_workspace) == [
         ("C1", "Trading is resumed" if is_end else "Trading is stopped")
     ]
-    banner = services.banners.get("Growth")
+    banner = services.banners.find("Growth")
     assert banner is None if is_end else banner == Banner("C1", "1.0")
