@@ -1,4 +1,4 @@
-"""Routes that place, replace and cancel orders, correct executions, and close positions."""
+"""Routes that preview, place, replace and cancel orders, and that bust and correct executions."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -109,9 +109,11 @@ async def place_order(
 ) -> Response:
     """Place an order.
 
-    The response is the order after one attempt to match it: FILLED, or open if it did not match. At a broker
-    it is SUBMITTED. If a risk check denies the order, it is stored as DENIED, and the response is 422 with a
-    problem document that includes the limit and the requested value.
+    The response is the order after one attempt to match it. Its `status` is usually FILLED, or ACCEPTED if
+    the order waits for a price. At a broker other than the paper broker it is SUBMITTED. If the order is sent
+    later, it is HELD or AWAITING_APPROVAL. PARTIALLY_FILLED, CANCELED, EXPIRED and REJECTED are also
+    possible. If a risk check denies the order, it is stored as DENIED, and the response is 422 with a problem
+    document that includes the limit and the requested value.
     """
     return convert_response(
         await build_place_order_endpoint(service).start(caller, get_request_info(request), key).wait()
@@ -129,7 +131,7 @@ async def place_group(
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
-    OCO: only one of them can fill. OTO: the second is sent when the first has filled.
+    OCO: a fill of one reduces or cancels the other. OTO: the second is sent when the first has filled.
     """
     first, second = body.orders
     if first.portfolio_name != second.portfolio_name:
@@ -169,7 +171,8 @@ async def cancel_all(
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
-    The request is stored, then the orders are canceled portfolio by portfolio. `pending_portfolios` lists the
+    With `portfolio_name`, one transaction cancels the orders, and `pending_portfolios` is empty. Without it,
+    the request is stored, then the orders are canceled portfolio by portfolio. `pending_portfolios` lists the
     portfolios whose orders were not all canceled within five seconds. The service continues with them, even
     after a restart: do not send the request again for them.
     """
@@ -224,7 +227,8 @@ async def correct_execution(
     """Correct the quantity or the price of an execution after its venue corrected it.
 
     The execution is reversed, and a new one is booked with the time of the original and newly computed
-    charges. Its ID is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
+    charges. Its ID is `<execution_id>:correction1`; that of a second correction ends with `:correction2`.
+    Exits are adjusted to the quantity, as after a bust.
     """
     result = await service.correct(
         request,

@@ -16,7 +16,7 @@ _MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
 def find_oco_group_id(order: Order) -> str | None:
-    """Return the id of the orders of which only one can fill, None for any other order."""
+    """Return the id of the orders that share one quantity with this order, None if there are none."""
     return order.group_id if order.role in SHARING else None
 
 
