@@ -8,7 +8,7 @@ from typing import Any
 from slack_bolt import Ack, BoltContext
 
 Handler = Callable[[Ack, dict[str, Any], BoltContext], None]
-Register = Callable[[Handler], None]
+RegisterHandler = Callable[[Handler], None]
 Constraint = str | re.Pattern[str] | Mapping[str, str]
 
 
@@ -29,23 +29,23 @@ class HandlerRegistry:
         self._handlers: dict[tuple[RequestKind, str], Handler] = {}
         self._patterns: list[tuple[Constraint, Handler]] = []  # of actions, in the order of registration
 
-    def command(self, name: str) -> Register:
+    def command(self, name: str) -> RegisterHandler:
         """Register the handler of a slash command."""
         return self._register(RequestKind.COMMAND, name)
 
-    def event(self, event_type: str) -> Register:
+    def event(self, event_type: str) -> RegisterHandler:
         """Register the handler of a type of events."""
         return self._register(RequestKind.EVENT, event_type)
 
-    def view(self, callback_id: str) -> Register:
+    def view(self, callback_id: str) -> RegisterHandler:
         """Register the handler of a submitted form."""
         return self._register(RequestKind.VIEW, callback_id)
 
-    def options(self, action_id: str) -> Register:
+    def options(self, action_id: str) -> RegisterHandler:
         """Register the handler that returns the options of a field."""
         return self._register(RequestKind.OPTIONS, action_id)
 
-    def action(self, constraint: Constraint) -> Register:
+    def action(self, constraint: Constraint) -> RegisterHandler:
         """Register the handler of an element by its action id, by a pattern of it, or by both of its ids."""
         if isinstance(constraint, str):
             return self._register(RequestKind.ACTION, constraint)
@@ -68,7 +68,7 @@ class HandlerRegistry:
             return self._handlers.get((RequestKind.OPTIONS, _read(body, "action_id")))
         return self._find_action(body.get("actions")) if kind == RequestKind.ACTION else None
 
-    def _register(self, kind: RequestKind, name: str) -> Register:
+    def _register(self, kind: RequestKind, name: str) -> RegisterHandler:
         def register(handler: Handler) -> None:
             self._handlers[kind, name] = handler
 

@@ -40,7 +40,7 @@ FORMS = {
     action_ids.PARAMETERS_FORM: PARAMETERS,
 }
 FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
-Open = Callable[[Services, Origin, Body], None]
+OpenView = Callable[[Services, Origin, Body], None]
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -61,7 +61,7 @@ def _create_submission_handler(services: Services, action: FormAction) -> Handle
     return handle
 
 
-def _create_opener(services: Services, open_view: Open) -> Handler:
+def _create_opener(services: Services, open_view: OpenView) -> Handler:
     def handle(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin = get_action_origin(body, context)

@@ -35,10 +35,12 @@ UNREADABLE = (
 Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
 WsgiApplication = Callable[[Environment, StartResponse], Iterable[bytes]]
-Dispatch = Callable[[BoltRequest], BoltResponse]
+DispatchRequest = Callable[[BoltRequest], BoltResponse]
 
 
-def create_endpoint(application: WsgiApplication, signing_secret: str, dispatch: Dispatch) -> WsgiApplication:
+def create_endpoint(
+    application: WsgiApplication, signing_secret: str, dispatch: DispatchRequest
+) -> WsgiApplication:
     """Return a WSGI application that answers Slack's requests. `application` answers all others."""
 
     def serve(environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
@@ -55,7 +57,7 @@ def create_endpoint(application: WsgiApplication, signing_secret: str, dispatch:
     return serve
 
 
-def _answer(environ: Environment, request_id: str, secret: str, dispatch: Dispatch) -> BoltResponse:
+def _answer(environ: Environment, request_id: str, secret: str, dispatch: DispatchRequest) -> BoltResponse:
     if environ["REQUEST_METHOD"] != "POST":
         return _refuse(HTTPStatus.METHOD_NOT_ALLOWED, "method not allowed", Allow="POST")
     length = int(environ.get("CONTENT_LENGTH") or 0)

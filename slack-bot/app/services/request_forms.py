@@ -61,7 +61,7 @@ NOTHING_TO_TEST = (
     "Name an installed one, such as `/desk backtest moving_average_cross`."
 )
 
-Build = Callable[[PortfolioClient], Json]
+BuildView = Callable[[PortfolioClient], Json]
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def list_restricting(switches: list[KillSwitch]) -> list[KillSwitch]:
     return [switch for switch in switches if not switch.is_active and switch.scope != "strategy"]
 
 
-def _open(services: Services, request: ViewRequest, build: Build) -> None:
+def _open(services: Services, request: ViewRequest, build: BuildView) -> None:
     """Open a view at once, because the trigger is valid for only 3 seconds. Then fill it in."""
     origin = request.origin
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
@@ -163,7 +163,7 @@ def _open(services: Services, request: ViewRequest, build: Build) -> None:
         log.info("View not updated", extra=extra | {"fault": str(error)})
 
 
-def _build(services: Services, request: ViewRequest, opened: OpenedView, build: Build) -> Json:
+def _build(services: Services, request: ViewRequest, opened: OpenedView, build: BuildView) -> Json:
     origin = request.origin
     if opened.team not in ("", origin.person.team):
         return build_text_view(request.title, failure_messages.FOREIGN_PERSON)

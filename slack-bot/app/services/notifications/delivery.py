@@ -37,8 +37,8 @@ BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
-Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
-SENDERS: dict[str, Send] = {  # each sends a separate message
+SendNotification = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
+SENDERS: dict[str, SendNotification] = {  # each sends a separate message
     REMINDER: send_reminder,
     CARD: send_card,
     REVERSAL: send_reversal,
@@ -213,7 +213,7 @@ def _send_single(services: Services, notifications: Iterable[Notification]) -> l
     return grouped_notifications
 
 
-def _send_alone(services: Services, notification: Notification, send: Send) -> None:
+def _send_alone(services: Services, notification: Notification, send: SendNotification) -> None:
     try:
         send(services, notification)
     except SlackError as error:

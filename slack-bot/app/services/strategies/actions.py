@@ -16,7 +16,9 @@ from app.services.request_failures import describe_failure
 log = logging.getLogger(__name__)
 
 PERMISSION = "starting and stopping strategies"
-Change = Callable[[StrategyClient, str], StrategySummary]  # the second argument is the idempotency key
+ChangeStrategy = Callable[
+    [StrategyClient, str], StrategySummary
+]  # the second argument is the idempotency key
 
 
 def start_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
@@ -47,7 +49,7 @@ def stop_strategy(services: Services, origin: Origin, name: str, _clicked: Click
     _change(services, origin, lambda client, key: client.stop_strategy(name, idempotency_key=key))
 
 
-def _change(services: Services, origin: Origin, change: Change) -> None:
+def _change(services: Services, origin: Origin, change: ChangeStrategy) -> None:
     client = StrategyClient(services.oms, origin.person, origin.request_id)
     try:
         sentence = describe_changed(change(client, f"{origin.person.team}:{origin.trigger_id}:strategy"))
