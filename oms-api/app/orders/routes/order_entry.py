@@ -71,8 +71,8 @@ _GROUP_EXAMPLE: dict[str, Any] = {
         {**TICKET_EXAMPLE, "side": "SELL", "type": "STOP", "stop_price": "1"},
     ],
 }
-_REPLAY = {REPLAYED: "true"}
-REFUSALS = (404, 409, 413, 415)
+_REPLAYED_HEADERS = {REPLAYED: "true"}
+WRITE_ERROR_STATUSES = (404, 409, 413, 415)
 OrderId = Annotated[SearchText, Path(max_length=32)]
 CancelAllBody = Annotated[CancelAllIn, Depends(json_body(CancelAllIn, {"symbol": "AAPL"}))]
 CancelBody = Annotated[
@@ -102,7 +102,7 @@ ChangesBody = Annotated[ChangesIn, Depends(json_body(ChangesIn, {"quantity": "20
     "/orders",
     summary="Place an order",
     openapi_extra=describe_body(TicketIn, TICKET_EXAMPLE),
-    **document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(201, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def place_order(
     caller: PlaceOrderCaller, service: OrderServiceDep, key: IdempotencyKey, request: Request
@@ -123,7 +123,7 @@ async def place_order(
 @router.post(
     "/orders:group",
     summary="Place an OCO or OTO group",
-    **document_responses(201, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(201, OrdersOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def place_group(
     request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn, _GROUP_EXAMPLE))],
@@ -163,7 +163,7 @@ async def preview_order(
 @router.post(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
-    **document_responses(200, CanceledOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, CanceledOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def cancel_all(
     request: CancelOrderRequest, body: CancelAllBody, service: OrderServiceDep,
@@ -182,13 +182,13 @@ async def cancel_all(
     filter_ = CancellationFilter(body.symbol, body.side, body.strategy)
     result = await cancellations.cancel_all(request, filter_, body.reason)
     content = serialize_cancellation(result.orders, result.pending_portfolios)
-    return build_json_response(content, 200, _REPLAY if result.replayed else None)
+    return build_json_response(content, 200, _REPLAYED_HEADERS if result.replayed else None)
 
 
 @router.post(
     "/orders/{order_id}/cancel",
     summary="Cancel an order",
-    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def cancel_order(
     request: CancelOrderRequest, order_id: OrderId, body: CancelBody, service: OrderServiceDep
@@ -201,7 +201,7 @@ async def cancel_order(
 @router.post(
     "/orders/{order_id}/bust",
     summary="Bust an execution of an order",
-    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def bust_execution(
     request: BustExecutionRequest, order_id: OrderId, body: BustBody, service: OrderServiceDep
@@ -219,7 +219,7 @@ async def bust_execution(
 @router.post(
     "/orders/{order_id}/correct",
     summary="Correct an execution of an order",
-    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def correct_execution(
     request: BustExecutionRequest, order_id: OrderId, body: CorrectionBody, service: OrderServiceDep
@@ -244,7 +244,7 @@ async def correct_execution(
 @router.patch(
     "/orders/{order_id}",
     summary="Replace an order",
-    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def replace_order(
     request: ChangeOrderRequest, order_id: OrderId, body: ChangesBody, service: OrderServiceDep
@@ -295,18 +295,20 @@ def raise_if_denied(result: OrderResult) -> OrderResult:
     for view in result.orders:
         if view.order.status is Status.DENIED and view.order.denial:
             denial = orjson.loads(view.order.denial)
-            raise OrderDenied(denial["message"], view.order.id, denial, _REPLAY if result.replayed else {})
+            raise OrderDenied(
+                denial["message"], view.order.id, denial, _REPLAYED_HEADERS if result.replayed else {}
+            )
     return result
 
 
 def build_order_response(result: OrderResult, status: int) -> Response:
     """Return the response with the first order of the result."""
     return build_json_response(
-        serialize_order(result.orders[0]), status, _REPLAY if result.replayed else None
+        serialize_order(result.orders[0]), status, _REPLAYED_HEADERS if result.replayed else None
     )
 
 
 def build_orders_response(result: OrderResult, status: int) -> Response:
     """Return the response with all orders of the result."""
     content = {"orders": [serialize_order(view) for view in result.orders]}
-    return build_json_response(content, status, _REPLAY if result.replayed else None)
+    return build_json_response(content, status, _REPLAYED_HEADERS if result.replayed else None)
