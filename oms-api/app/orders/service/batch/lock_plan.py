@@ -8,9 +8,9 @@ from app.database.locks import build_name_locks
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.orders.queries import approvals
-from app.orders.queries import book as queries
-from app.orders.queries.book import OrderColumnValue
-from app.orders.queries.due_orders import find_intraday_portfolios
+from app.orders.queries import orders as queries
+from app.orders.queries.due_orders import list_intraday_portfolios
+from app.orders.queries.orders import OrderColumnValue
 from app.orders.service.batch.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,
@@ -74,7 +74,7 @@ def _find_recorded_orders(
     locks = build_name_locks((column, *name) for column, names in by_column.items() for name in names)
     for column, names in by_column.items():
         if names:
-            recorded_orders = queries.find_orders_by_name_index(connection, column, sorted(names), locks)
+            recorded_orders = queries.load_orders_by_column_index(connection, column, sorted(names), locks)
             plan.index_request_keys(recorded_orders)
             plan.portfolio_keys |= {order.portfolio_key for order in recorded_orders}
             locks = []  # the first statement took them
@@ -99,14 +99,14 @@ def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderC
 def _find_orders(connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
     order_commands = [command for command in commands if isinstance(command, CommandOnOrder)]
     order_keys = {get_order_key(command) for command in order_commands}
-    plan.portfolios_by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
+    plan.portfolios_by_order = queries.load_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.portfolios_by_order.values())
 
 
 def _find_portfolios(connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, SquareOff):
-            intraday_keys = find_intraday_portfolios(connection, command.tenant_id)
+            intraday_keys = list_intraday_portfolios(connection, command.tenant_id)
             plan.portfolios_with_intraday_positions[command.tenant_id] = sorted(intraday_keys)
             plan.portfolio_keys |= intraday_keys
         elif isinstance(command, ReviewApprovals):
@@ -121,7 +121,7 @@ def _find_portfolios(connection: Connection, plan: LoadedState, commands: Sequen
             plan.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
             plan.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
-            plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
+            plan.portfolio_keys |= queries.list_portfolios_with_open_orders(connection, command.tenant_id)
 
 
 def _find_overdue(connection: Connection, plan: LoadedState, commands: Sequence[ExpireOrders]) -> None:
@@ -130,7 +130,9 @@ def _find_overdue(connection: Connection, plan: LoadedState, commands: Sequence[
         if command.portfolio_id is not None:
             overdue_keys = {PortfolioKey(tenant_id, command.portfolio_id)}
         else:
-            overdue_keys = queries.find_overdue_portfolios(connection, tenant_id, at, MAX_EXPIRIES)
+            overdue_keys = queries.list_portfolios_with_overdue_orders(
+                connection, tenant_id, at, MAX_EXPIRIES
+            )
             requests = approvals.list_expired_requests(connection, tenant_id, at, MAX_EXPIRIES)
             plan.expired_requests[tenant_id] = requests
             plan.portfolio_keys |= {request.portfolio_key for request in requests}
