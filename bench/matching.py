@@ -17,7 +17,7 @@ from time import perf_counter
 
 from app.brokers.paper.book import PaperOrderBook
 from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.replay import Decide, replay
+from app.brokers.paper.replay import DecideOrders, replay
 from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
@@ -128,7 +128,7 @@ def _measure_rate(minute_bars: list[Bar], kind: OrderType) -> float:
     return len(minute_bars) / seconds
 
 
-def _create_strategy(kind: OrderType) -> Decide:
+def _create_strategy(kind: OrderType) -> DecideOrders:
     """Return a strategy that places an order every few bars, alternating between buys and sells.
 
     It cancels a limit order that has not filled by the next one.

@@ -242,6 +242,11 @@ SPECIAL: dict[tuple[str, str], JsonSchema] = {  # by the first part of the type 
     ("strategy", "status"): _build_text_schema("INACTIVE, ACTIVE, PAUSED or ERROR", "PAUSED"),
     ("signal", "side"): _allow_null(FIELDS["side"]),
     ("signal", "strategy"): _allow_null(FIELDS["strategy"]),
+    ("alert", "kind"): _build_text_schema("price, day_pnl, drawdown or limit_use", "price"),
+    ("cash", "kind"): _build_text_schema("Kind of the movement, as in the type", "deposit"),
+    ("latch", "name"): _build_text_schema("Name of the strategy, or ID of the key", "trend"),
+    ("latch", "scope"): _build_text_schema("strategy or key", "strategy"),
+    ("reconciliation", "kind"): _build_text_schema("over or stray; see `order.fill_corrected`", "over"),
     ("alert", "symbol"): _allow_null(FIELDS["symbol"]),
     ("alert", "portfolio_name"): _allow_null(FIELDS["portfolio_name"]),
 }

@@ -17,7 +17,7 @@ from app.exports.service.xlsx_export import XLSX, XlsxExport, require_xlsx
 from app.http.csv_format import CSV, CSV_UTF8
 from app.http.csv_lists import is_preferred
 from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
-from app.http.exports import Read
+from app.http.exports import ReadChunk
 from app.http.fields import SearchText, to_lower_case
 from app.http.lists import Period, QueryTime
 from app.http.responses import document_responses
@@ -89,17 +89,19 @@ async def export_table(
 
 def _create_csv_reader(
     source: ExportSource, readers: Readers, tenant_id: int
-) -> Callable[[], Awaitable[Read]]:
+) -> Callable[[], Awaitable[ReadChunk]]:
     export = CsvExport(source)
 
-    async def begin() -> Read:
+    async def begin() -> ReadChunk:
         return lambda: read_chunk(export, lambda: readers.run(export.read_page, tenant_id))
 
     return begin
 
 
-def _write_workbook(workbook: XlsxExport, readers: Readers, tenant_id: int) -> Callable[[], Awaitable[Read]]:
-    async def begin() -> Read:
+def _write_workbook(
+    workbook: XlsxExport, readers: Readers, tenant_id: int
+) -> Callable[[], Awaitable[ReadChunk]]:
+    async def begin() -> ReadChunk:
         while not await readers.run(workbook.write_page, tenant_id):
             pass
         await asyncio.to_thread(workbook.finish)

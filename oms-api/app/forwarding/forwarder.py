@@ -13,7 +13,7 @@ from zlib import crc32
 from app.direct_routes import DirectRequest, RequestInfo
 from app.forwarding.frames import DECLINED, ResponseFrame
 from app.forwarding.peer_connection import Handlers, PeerConnection
-from app.forwarding.peer_listener import PeerListener, Serve
+from app.forwarding.peer_listener import PeerListener, ServeCycle
 from app.forwarding.worker_slots import WorkerSlots
 
 PartitionKey = Callable[[RequestInfo], bytes | None]
@@ -51,7 +51,7 @@ class Forwarder:
             for number, connection in enumerate(self._connections)
         )
 
-    async def start(self, serve_request: Serve) -> None:
+    async def start(self, serve_request: ServeCycle) -> None:
         """Take a slot as soon as one is free, listen on its socket, and connect to the other workers."""
         self._tasks = [asyncio.create_task(self._take_slot(serve_request))]
         self._tasks += [
@@ -112,7 +112,7 @@ class Forwarder:
             Handlers(answer, handle_loss),
         )
 
-    async def _take_slot(self, serve_request: Serve) -> None:
+    async def _take_slot(self, serve_request: ServeCycle) -> None:
         while True:
             number = self._slots.acquire()
             if number is not None:

@@ -18,7 +18,7 @@ from app.forwarding.frames import (
 )
 from app.forwarding.peer_connection import READY
 
-Serve = Callable[["ForwardedCycle"], None]
+ServeCycle = Callable[["ForwardedCycle"], None]
 _LOG = logging.getLogger(__name__)
 
 
@@ -138,7 +138,7 @@ class ListenerProtocol(asyncio.Protocol):
 class PeerListener:
     """Listens on the socket of this worker's slot. `serve_request` starts to serve a request."""
 
-    def __init__(self, serve_request: Serve) -> None:
+    def __init__(self, serve_request: ServeCycle) -> None:
         self.connections: set[ListenerProtocol] = set()
         self._serve_request = serve_request
         self._server: asyncio.Server | None = None

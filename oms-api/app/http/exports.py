@@ -16,7 +16,7 @@ JSON_LINES = "application/x-ndjson"
 MAX_OPEN = SlotLimits(key=3, tenant=6, total=40)
 # one concurrent export read per this many reader threads, so that the others serve short reads
 READS_PER_THREAD = 4
-Read = Callable[[], Awaitable[bytes]]
+ReadChunk = Callable[[], Awaitable[bytes]]
 
 
 class Exports:
@@ -41,7 +41,7 @@ class Exports:
         self,
         tenant_id: int,
         key: str,
-        begin: Callable[[], Awaitable[Read]],
+        begin: Callable[[], Awaitable[ReadChunk]],
         file_name: str,
         media_type: str = JSON_LINES,
         close: Callable[[], None] = lambda: None,
@@ -89,7 +89,7 @@ class _Export(StreamingResponse):
 
 
 def stream_lines(
-    read_chunk: Read,
+    read_chunk: ReadChunk,
     file_name: str,
     release: Callable[[], None] = lambda: None,
     media_type: str = JSON_LINES,

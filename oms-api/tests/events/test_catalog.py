@@ -1,6 +1,7 @@
 """The documented types of events: complete, and with valid examples."""
 
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def test_the_page_of_events_names_each_type_and_its_fields():
     assert [name for name in TYPES if f"`{name}`" not in page] == []
     fields = {field for event_type in TYPES.values() for field in (*event_type.fields, *event_type.optional)}
     assert [field for field in sorted(fields) if f"`{field}`" not in page] == []
+
+
+def test_examples_of_the_page_of_events_are_valid():
+    page = (SCRIPT.parents[1] / "docs" / "events.md").read_text()
+    examples = re.findall(r"The `data` of `([\w.]+)`:\n\n```json\n(.+?)\n```", page, re.DOTALL)
+    for name, text in examples:
+        VALIDATORS[name].validate(json.loads(text))
+    sections = re.findall(r"^## .+", page, re.MULTILINE)
+    assert len(examples) >= len(sections), "each section has an example"
 
 
 def test_families_are_those_that_clients_subscribe_to():

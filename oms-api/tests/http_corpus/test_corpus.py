@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from app.direct_routes import DirectRoute, PendingResponse, RequestInfo
 from app.edge import Edge
-from app.forwarding import Forwarder, Serve, WorkerSlots
+from app.forwarding import Forwarder, ServeCycle, WorkerSlots
 from app.http_server import LimitedHttpProtocol
 from app.main import Application
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
@@ -56,7 +56,7 @@ _VARYING = (
 class Server(uvicorn.Server):
     """A server that starts and closes `forwarders` in its event loop."""
 
-    def __init__(self, config: uvicorn.Config, forwarders: Sequence[Forwarder], serve: Serve) -> None:
+    def __init__(self, config: uvicorn.Config, forwarders: Sequence[Forwarder], serve: ServeCycle) -> None:
         super().__init__(config)
         self._forwarders, self._serve_forwarded = forwarders, serve
 

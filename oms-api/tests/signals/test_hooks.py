@@ -84,17 +84,17 @@ def test_late_message_is_recorded_as_expired(trader):
     assert post_to_hook(trader, hook, {**MESSAGE, "time": "noon"}).status_code == 422
 
 
-def test_rotated_deleted_and_foreign_tokens_have_the_same_response(trader):
-    hook = create_hook(trader)
-    rotated = trader.post(f"/signals/hooks/{hook['id']}:rotate").json()
+def test_rotated_unknown_deleted_and_outside_callers_get_the_same_404(trader):
+    old_hook = create_hook(trader)
+    rotated = trader.post(f"/signals/hooks/{old_hook['id']}:rotate").json()
     unknown = {"path": "/api/v1/signals/hook/sigh_unknown"}
-    elsewhere = create_hook(trader, allowed_networks=["203.0.113.0/24"])
-    answers = [post_to_hook(trader, url, MESSAGE) for url in (hook, unknown, elsewhere)]
+    deleted = create_hook(trader)
+    assert trader.delete(f"/signals/hooks/{deleted['id']}").status_code == 204
+    outside = create_hook(trader, allowed_networks=["203.0.113.0/24"])
+    answers = [post_to_hook(trader, url, MESSAGE) for url in (old_hook, unknown, deleted, outside)]
     assert {response.status_code for response in answers} == {404}
     assert len({response.json()["detail"] for response in answers}) == 1
     assert post_to_hook(trader, rotated, MESSAGE).status_code == 202
-    assert trader.delete(f"/signals/hooks/{hook['id']}").status_code == 204
-    assert post_to_hook(trader, rotated, MESSAGE).status_code == 404
     with trader.service.open_connection() as connection:
         stored = str(connection.exec_driver_sql("SELECT * FROM signal_hooks").all())
         audited = str(connection.exec_driver_sql("SELECT * FROM audit_log").all())

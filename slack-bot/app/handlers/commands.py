@@ -30,7 +30,9 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         if not services.recent_deliveries.add(origin.trigger_id):
             return
         try:
-            services.form_workers.submit(origin.request_id, open_form, services, origin, command)
+            services.form_workers.submit(
+                origin.request_id, open_form, services, origin, command, failure_messages.TRADE_AGAIN
+            )
         except QueueFull:
             _send_reply(ack, failure_messages.BUSY)
 
@@ -43,4 +45,4 @@ def _send_reply(ack: Ack, text: str) -> None:
 
 
 def _build_apology(request_id: str) -> Body:
-    return build_private_answer(failure_messages.describe_bot_error(request_id))
+    return build_private_answer(failure_messages.describe_bot_error(request_id, failure_messages.TRADE_AGAIN))

@@ -49,10 +49,15 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     registry.event("app_home_opened")(handle_opening)
     registry.action(TABS)(handle_tab)
     registry.action(action_ids.TRADE_OPEN)(
-        _create_opener(services, lambda origin: open_form(services, origin, Draft()))
+        _create_opener(
+            services, lambda origin: open_form(services, origin, Draft(), failure_messages.CLICK_AGAIN)
+        )
     )
     registry.action(action_ids.ORDER_OPEN)(
-        _create_opener(services, lambda origin: open_order_form(services, origin, OrderDraft()))
+        _create_opener(
+            services,
+            lambda origin: open_order_form(services, origin, OrderDraft(), failure_messages.CLICK_AGAIN),
+        )
     )
 
 

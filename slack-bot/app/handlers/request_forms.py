@@ -1,4 +1,7 @@
-"""Handle the forms that change orders, positions and kill switches, and the elements that open them."""
+"""Handle the forms of commands and buttons, other than trades and orders, and the elements that open them.
+
+They change orders, positions, kill switches, settings, broker logins and strategies.
+"""
 
 import re
 from collections.abc import Callable
@@ -13,13 +16,13 @@ from app.forms.portfolio_values import PositionKey
 from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
 from app.handlers.boundary import Body, build_push, get_origin, guard_handler
 from app.handlers.registry import Handler, HandlerRegistry
-from app.services import failure_messages
 from app.services.brokers.login import LOGIN
 from app.services.dependencies import Services
-from app.services.forms.submission import FormAction, submit_form
+from app.services.forms.submission import UNKNOWN_TITLE, FormAction, submit_form
 from app.services.kill_switches.changes import RESUME, STOP
 from app.services.orders.position_actions import CANCEL, CLOSE, EXITS
 from app.services.origin import Origin, is_channel
+from app.services.request_failures import describe_submission_error
 from app.services.request_forms import open_close_form, open_exits_form, open_position, open_request_form
 from app.services.settings.preferences import SETTINGS
 from app.services.strategies.backtests import BACKTEST
@@ -122,5 +125,5 @@ def _is_in_modal(body: Body) -> bool:
 
 
 def _build_error_view(request_id: str) -> Body:
-    view = build_text_view("Not known", failure_messages.describe_bot_error(request_id))
+    view = build_text_view(UNKNOWN_TITLE, describe_submission_error(request_id, is_form_open=True))
     return {"response_action": "push", "view": view}

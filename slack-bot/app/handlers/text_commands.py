@@ -54,4 +54,5 @@ def start_request(services: Services, origin: Origin, command: TextCommand) -> N
 
 
 def _build_apology(request_id: str) -> Body:
-    return build_private_answer(failure_messages.describe_bot_error(request_id))
+    sentence = failure_messages.describe_bot_error(request_id, failure_messages.COMMAND_AGAIN)
+    return build_private_answer(sentence)

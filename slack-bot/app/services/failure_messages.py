@@ -17,9 +17,11 @@ from app.forms import fields
 
 UNEXPECTED_RESPONSE = "The trading system returned an unexpected response."
 NO_REASON = "The trading system does not accept this."
-AGAIN = "Please run `/trade` again."
+TRADE_AGAIN = "Please run `/trade` again."
 ORDER_AGAIN = "Please run `/order` again."
+COMMAND_AGAIN = "Please send the command again."
 CLICK_AGAIN = "Please click again."
+TRY_AGAIN = "Please try again."
 TRIGGER_TOO_OLD = "The form could not be opened in time."
 FORM_NOT_OPENED = "Slack did not open the form."
 BUSY = "The app is busy, and nothing was sent. Please try again in a few seconds."
@@ -66,7 +68,7 @@ def describe_unconnected_workspace(team: str) -> str:
     return NOT_CONNECTED.format(team=team)
 
 
-def describe_unopened_form(code: str, request_id: str, again: str = AGAIN) -> str:
+def describe_unopened_form(code: str, request_id: str, again: str) -> str:
     """Return the message about a form that did not open. `again` states what to do."""
     if code in TRIGGER_CODES:
         return f"{TRIGGER_TOO_OLD} {again}"
@@ -102,8 +104,11 @@ def describe_unknown_outcome(request_id: str, *, is_form_open: bool) -> str:
     return add_reference(f"{NOT_KNOWN} {advice}", request_id)
 
 
-def describe_unrecorded_trade(order_text: str, request_id: str, again: str = AGAIN) -> str:
-    """Return the message that a trade with an unknown outcome turned out not to be recorded."""
+def describe_unrecorded_trade(order_text: str, request_id: str, again: str) -> str:
+    """Return the message that a trade with an unknown outcome turned out not to be recorded.
+
+    `again` tells the person how to place it again.
+    """
     sentence = (
         f"*Not placed.* The trading system has no record of {format_literal(order_text)}. Nothing was traded."
     )
@@ -123,8 +128,8 @@ def describe_earlier_trade(trade_text: str) -> str:
     )
 
 
-def describe_bot_error(request_id: str, again: str = AGAIN) -> str:
-    """Return the message about an internal error of the bot."""
+def describe_bot_error(request_id: str, again: str) -> str:
+    """Return the message about an internal error before anything was sent. `again` states what to do."""
     return add_reference(f"*An error occurred in the app.* {again}", request_id)
 
 

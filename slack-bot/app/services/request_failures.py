@@ -1,4 +1,4 @@
-"""Describe failures of requests that read, or that change orders, positions and kill switches."""
+"""Describe failures of reads, and of forms other than those of trades and orders."""
 
 from app.blocks.messages import add_reference
 from app.blocks.text import escape
@@ -16,6 +16,7 @@ from app.errors import (
 from app.services.failure_messages import DENIAL_MESSAGES, UNEXPECTED_RESPONSE, format_retry_time
 
 SUBMIT_AGAIN = "Submit this form again: it takes effect once only."
+GO_BACK = "Go back and submit the form again: it takes effect once only."
 CHECK_FIRST = "Please check orders and positions before you retry: a new form could apply the change twice."
 EARLIER_UNKNOWN = "It is still unknown whether your earlier request took effect."
 EARLIER_DONE = (
@@ -49,6 +50,15 @@ def describe_failure(
             f"*Not known yet.* The trading system has not confirmed this. {advice}", request_id
         )
     return add_reference(f"*Not done.* {_describe_error(error, permission)}", request_id)
+
+
+def describe_submission_error(request_id: str, *, is_form_open: bool) -> str:
+    """Return the message about an internal error of the bot after a form was submitted.
+
+    It is unknown whether the form took effect.
+    """
+    sentence = "*An error occurred in the app*, and this may or may not have been done."
+    return add_reference(f"{sentence} {GO_BACK if is_form_open else CHECK_FIRST}", request_id)
 
 
 def describe_read_failure(error: OmsError, request_id: str) -> str:

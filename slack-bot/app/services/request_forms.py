@@ -1,4 +1,4 @@
-"""Open the forms that change orders, positions and kill switches, and the view of a position."""
+"""Open the view of a position, and the forms of orders, positions, kill switches, settings and strategies."""
 
 import logging
 import time
@@ -153,7 +153,10 @@ def _open_and_fill(services: Services, request: ViewRequest, build: LoadView) ->
     except SlackError as error:
         log.warning("View not opened", extra=extra | {"fault": str(error)})
         code = error.code if isinstance(error, SlackRefused) else ""
-        _report_not_opened(services, origin, failure_messages.describe_unopened_form(code, origin.request_id))
+        sentence = failure_messages.describe_unopened_form(
+            code, origin.request_id, failure_messages.TRY_AGAIN
+        )
+        services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
         return
     view = _build_view(services, request, opened, build)
     try:
@@ -179,11 +182,6 @@ def _open_loading(services: Services, request: ViewRequest) -> OpenedView:
     if request.is_pushed:
         return OpenedView(services.reply_sender.push(request.origin.trigger_id, view), "")
     return services.slack.open_view(request.origin.trigger_id, view)
-
-
-def _report_not_opened(services: Services, origin: Origin, sentence: str) -> None:
-    sentence = sentence.replace("`/trade`", "the command")
-    services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
 
 
 def _load_close_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:

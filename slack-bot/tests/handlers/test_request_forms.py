@@ -1,9 +1,15 @@
 """Forms that close positions, set exits, cancel orders, and stop and resume trading."""
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 
+from app.blocks.form_parts import build_modal
+from app.forms import action_ids
+from app.forms.request_context import RequestContext
+from app.handlers.request_forms import FORMS
+from app.services.forms.submission import FormResult
 from support.conditions import wait_until
 from tests import portfolio_oms
 from tests.fakes import Response, build_problem
@@ -404,8 +410,43 @@ def test_halt_from_the_home_tab_is_shown_in_the_channel_of_the_settings(risk_wor
 def test_expired_trigger_is_reported_privately(trading: PortfolioWorkspace, text):
     trading.slack.refuse("views.open", "expired_trigger_id")
     trading.type(text, "/desk")
-    assert "run the command again" in trading.slack.wait_for("respond")[0].body["text"]
+    message = trading.slack.wait_for("respond")[0].body["text"]
+    assert message == "The form could not be opened in time. Please try again."
     assert trading.oms.calls == []
+
+
+@pytest.mark.parametrize("action", ["position:open", "position:close", "position:exits"])
+def test_expired_trigger_of_a_button_names_no_command(trading: PortfolioWorkspace, action):
+    trading.slack.refuse("views.open", "expired_trigger_id")
+    trading.click(action, KEY)
+    message = trading.slack.wait_for("chat.postMessage")[0].body["text"]
+    assert message == "The form could not be opened in time. Please try again."
+
+
+@pytest.mark.parametrize("callback_id", FORMS)
+def test_internal_error_of_a_form_says_that_the_outcome_is_not_known(
+    trading: PortfolioWorkspace, monkeypatch, callback_id
+):
+    monkeypatch.setattr(trading.bot.services.trade_workers, "submit", lambda *_: 1 / 0)
+    answer = trading.submit_view(build_modal("Any form", [], RequestContext(), callback_id=callback_id))
+    assert answer["response_action"] == "push", "the form stays underneath"
+    check_view(answer["view"])
+    assert answer["view"]["title"]["text"] == "Outcome not known"
+    text = list_texts(answer["view"])
+    assert "may or may not have been done. Go back and submit the form again" in text
+    assert "/trade" not in text
+
+
+def test_internal_error_of_a_late_form_advises_to_check_first(hasty_trading: PortfolioWorkspace, monkeypatch):
+    failure: Future[FormResult] = Future()
+    monkeypatch.setattr(hasty_trading.bot.services.trade_workers, "submit", lambda *_: failure)
+    view = build_modal("Any form", [], RequestContext(), callback_id=action_ids.CLOSE_FORM)
+    answer = hasty_trading.submit_view(view)
+    assert answer["view"]["title"]["text"] == "Working…"
+    failure.set_exception(ZeroDivisionError())
+    view = hasty_trading.wait_for_view()
+    assert view["title"]["text"] == "Outcome not known"
+    assert "may or may not have been done. Please check orders and positions" in list_texts(view)
 
 
 @pytest.mark.parametrize("text", ["halt", "resume", "cancel", "close AAPL"])

@@ -300,3 +300,11 @@ def test_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
 def test_empty_watchlist_says_how_to_fill_it(trading: PortfolioWorkspace):
     trading.oms.rows["/preferences"] = portfolio_oms.build_preferences(watchlists={})
     assert "is empty" in trading.query("watch")["text"]
+
+
+@pytest.mark.parametrize("name", ["/desk", "/portfolio", "/trades"])
+def test_internal_error_asks_to_send_the_command_again(trading: PortfolioWorkspace, monkeypatch, name):
+    monkeypatch.setattr(trading.bot.services.recent_deliveries, "add", lambda _: 1 / 0)
+    text = trading.query("portfolio", name)["text"]
+    assert "Please send the command again." in text
+    assert "/trade`" not in text

@@ -40,7 +40,7 @@ class CostTerms(NamedTuple):
 
 
 class InstrumentTerms(NamedTuple):
-    """The terms of all symbols of a backtest. Without an exchange, a symbol is as if it was not listed."""
+    """The terms of all symbols of a backtest. Without an exchange, all symbols count as unlisted."""
 
     exchange: str = ""
     tick_size: Decimal | None = None
@@ -48,36 +48,28 @@ class InstrumentTerms(NamedTuple):
 
 
 class BacktestSettings(NamedTuple):
-    """The rules by which a backtest handles the orders of a strategy.
-
-    `product` is the product of orders that name none. `limits` are set limits by code, for the portfolio;
-    without `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of
-    the exchange. `actions` are the splits and dividends to book, `carry_rates` the yearly rates of interest
-    and borrow fees. `base_currency` is that of the portfolio, `currencies` are those in which symbols are
-    quoted, where they differ from that of the exchange. `rate_symbols` are currency pairs whose bars the
-    strategy does not receive.
-    """
+    """The rules by which a backtest handles the orders of a strategy."""
 
     interval: Interval = Interval.MINUTE
     cash: Decimal = Decimal(1_000_000)
     costs: CostTerms = CostTerms()
     instruments: InstrumentTerms = InstrumentTerms()
     market: PaperSettings = IDEAL_MARKET
-    product: str = ""
-    limits: Mapping[LimitCode, Decimal] = {}
-    has_risk_checks: bool = True
-    enforces_sessions: bool = False
-    seed: int = 0
-    strategy: str = ""
-    actions: tuple[CorporateActionTerms, ...] = ()
-    carry_rates: tuple[CarryRate, ...] = ()
-    base_currency: str = ""
-    currencies: Mapping[str, str] = {}
-    rate_symbols: tuple[str, ...] = ()
+    product: str = ""  # of orders that name none
+    limits: Mapping[LimitCode, Decimal] = {}  # of the portfolio, by code
+    has_risk_checks: bool = True  # False: no risk check runs, whatever the limits
+    enforces_sessions: bool = False  # orders trade only in the sessions of the exchange
+    seed: int = 0  # of the random numbers
+    strategy: str = ""  # its name, for limits of strategies
+    actions: tuple[CorporateActionTerms, ...] = ()  # splits and dividends to book
+    carry_rates: tuple[CarryRate, ...] = ()  # yearly rates of interest and borrow fees
+    base_currency: str = ""  # of the portfolio; empty: the exchange's
+    currencies: Mapping[str, str] = {}  # the quote currency by symbol, if it is not the exchange's
+    rate_symbols: tuple[str, ...] = ()  # currency pairs whose bars the strategy does not receive
 
     @property
     def currency(self) -> str:
-        """The currency of the portfolio: that of the exchange, unless another one is set."""
+        """The currency of the portfolio: the base currency, else the currency of the exchange, else USD."""
         return self.base_currency or self._exchange_currency or "USD"
 
     @property

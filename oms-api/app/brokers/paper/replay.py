@@ -8,11 +8,11 @@ from app.brokers.rules.values import BrokerOrder
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar
 
-Decide = Callable[[Bar, PaperBroker], Iterable[BrokerOrder]]
+DecideOrders = Callable[[Bar, PaperBroker], Iterable[BrokerOrder]]
 
 
 def replay(
-    bars: Iterable[Bar], broker: PaperBroker, decide: Decide, length: timedelta = Interval.MINUTE.length
+    bars: Iterable[Bar], broker: PaperBroker, decide: DecideOrders, length: timedelta = Interval.MINUTE.length
 ) -> None:
     """Match `broker` against `bars` in time order. After each bar, submit the orders that `decide` returns.
 

@@ -40,7 +40,7 @@ def select_missing_fills(
     """Return the reported fills of an order that must still be applied, in their order.
 
     `filled` is the order's filled quantity at the broker, `applied` the fills that count, and `busted_ids`
-    are ids of fills that were busted. Together with the result they never exceed `filled`. Where the unknown
+    are ids of fills that were busted. Together with the result they never exceed `filled`. If the unknown
     fills exceed the missing quantity, those that equal an applied fill in quantity and price are that fill
     under another id.
     """

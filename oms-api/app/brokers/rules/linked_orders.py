@@ -1,4 +1,4 @@
-"""The execution at a broker of two orders of which only one may fill."""
+"""The execution at a broker of two orders that share one quantity."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -11,7 +11,7 @@ STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP
 
 
 class Pairing(StrEnum):
-    """The party that ensures that only one of two orders fills."""
+    """The party that ensures that two orders do not fill more than the quantity that they share."""
 
     NATIVE = "native"  # both rest at the broker, which reduces or cancels the other one
     TOGETHER = "together"  # one request sends both, also with the entry that they protect

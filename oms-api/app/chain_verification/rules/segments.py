@@ -146,9 +146,9 @@ def _compute_movement_hash(values: Sequence[Any], predecessor: str) -> str:
     return hash_cash(tuple(values[:-1]), predecessor)
 
 
-_Refuse = Callable[[Sequence[Any]], str | None]
-_Compute = Callable[[Sequence[Any], str], str]
-_RULES: dict[ChainKind, tuple[_Refuse, _Compute]] = {
+_FindRowError = Callable[[Sequence[Any]], str | None]
+_ComputeHash = Callable[[Sequence[Any], str], str]
+_RULES: dict[ChainKind, tuple[_FindRowError, _ComputeHash]] = {
     ChainKind.AUDIT: (find_entry_error, compute_entry_hash),
     ChainKind.LEDGER: (find_row_problem, hash_covered_values),
     ChainKind.CASH: (_refuse_movement, _compute_movement_hash),

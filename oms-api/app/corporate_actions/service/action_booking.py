@@ -54,7 +54,7 @@ class CorporateActions:
     async def book(self, created: ActionRecord) -> None:
         """Book an action if it has taken effect.
 
-        Where a portfolio refuses it, the action stays pending and is tried again.
+        If a portfolio refuses it, the action stays pending and is tried again.
         """
         action, now = created.action, self.now()
         if action.effective_at > format_timestamp(now):

@@ -64,7 +64,7 @@ def _find_dividend_differences(
 ) -> Iterator[ActionDifference]:
     """Yield the amounts of a dividend that do not follow from the position before its ex-date.
 
-    Where a rate converted it, only the withholding can be compared: the rate is not stored.
+    If a rate converted it, only the withholding can be compared: the rate is not stored.
     """
     action = load_actions(connection, tenant_id, [action_id])[action_id]
     if action.kind is not ActionKind.DIVIDEND:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from app.audit.queries import trail as queries
 from app.audit.service.exporting import TrailExport
 from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
-from app.http.exports import Read, describe_lines
+from app.http.exports import ReadChunk, describe_lines
 from app.http.list_pages import PagesDep
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
@@ -48,7 +48,7 @@ async def export_entries(caller: ReadAuditCaller, readers: ReadersDep, exports: 
     """
     tenant_id = caller.tenant_id
 
-    async def begin() -> Read:
+    async def begin() -> ReadChunk:
         head = await readers.read(tenant_id, queries.get_head)
         export = TrailExport(tenant_id, head)
         return lambda: readers.run(export.read, tenant_id)

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Response
 
 from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
-from app.http.exports import JSON_LINES, Read, describe_lines
+from app.http.exports import JSON_LINES, ReadChunk, describe_lines
 from app.http.responses import document_responses
 from app.identity.dependencies.authentication import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
@@ -34,7 +34,7 @@ async def export_ledger(caller: ExportLedgerCaller, readers: ReadersDep, exports
     """
     tenant_id = caller.tenant_id
 
-    async def begin() -> Read:
+    async def begin() -> ReadChunk:
         heads = await readers.read(tenant_id, load_ledger_heads)
         export = LedgerExport(tenant_id, heads)
         return lambda: readers.run(export.read, tenant_id)

@@ -116,7 +116,7 @@ def apply_step(position: Position, step: Step) -> Position:
 def apply_split(position: Position, split: Split) -> Position:
     """Return the position with the quantity multiplied, and cost and realized P&L unchanged.
 
-    Where less than the smallest quantity is left, the position is flat and its cost is lost.
+    If less than the smallest quantity is left, the position is flat and its cost is lost.
     """
     if not position.quantity:
         return position

@@ -88,7 +88,7 @@ def extend_record(
 ) -> PositionRecord:
     """Return the record extended by further rows of the ledger and by the prices up to `now`.
 
-    In a minute in which the position changed, its ticks count instead of the bar. Where no ticks are kept,
+    In a minute in which the position changed, its ticks count instead of the bar. If no ticks are kept,
     the close counts once the minute is complete.
     """
     precise = list_precise_minutes(record.until, rows)

@@ -82,8 +82,8 @@ class Market:
     ) -> dict[InstrumentKey, Quote]:
         """Return the quotes of those of the instruments that had one at an instant of the past.
 
-        Where a later quote was set manually, it is the last tick by the instant, or else, where the ticks of
-        that time are deleted, the close of the last minute that ended before it.
+        If a later quote was set manually, the result is the last tick by the instant. If the ticks of that
+        time are deleted, it is the close of the last minute that ended before the instant.
         """
         quotes: dict[InstrumentKey, Quote] = {}
         stored = queries.find_quotes(connection, keys)

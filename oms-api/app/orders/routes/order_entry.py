@@ -1,4 +1,4 @@
-"""Routes that place, replace and cancel orders, correct executions, and close positions."""
+"""Routes that preview, place, replace and cancel orders, and that bust and correct executions."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -71,8 +71,8 @@ _GROUP_EXAMPLE: dict[str, Any] = {
         {**TICKET_EXAMPLE, "side": "SELL", "type": "STOP", "stop_price": "1"},
     ],
 }
-_REPLAY = {REPLAYED: "true"}
-REFUSALS = (404, 409, 413, 415)
+_REPLAYED_HEADERS = {REPLAYED: "true"}
+WRITE_ERROR_STATUSES = (404, 409, 413, 415)
 OrderIdPath = Annotated[SearchText, Path(max_length=32)]
 CancelAllBody = Annotated[CancelAllIn, Depends(json_body(CancelAllIn, {"symbol": "AAPL"}))]
 CancelBody = Annotated[
@@ -102,16 +102,18 @@ ChangesBody = Annotated[ChangesIn, Depends(json_body(ChangesIn, {"quantity": "20
     "/orders",
     summary="Place an order",
     openapi_extra=describe_body(TicketIn, TICKET_EXAMPLE),
-    **document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(201, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def place_order(
     caller: PlaceOrderCaller, service: OrderServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Place an order.
 
-    The response is the order after one attempt to match it: FILLED, or open if it did not match. At a broker
-    it is SUBMITTED. If a risk check denies the order, it is stored as DENIED, and the response is 422 with a
-    problem document that includes the limit and the requested value.
+    The response is the order after one attempt to match it. Its `status` is usually FILLED, or ACCEPTED if
+    the order waits for a price. At a broker other than the paper broker it is SUBMITTED. If the order is sent
+    later, it is HELD or AWAITING_APPROVAL. PARTIALLY_FILLED, CANCELED, EXPIRED and REJECTED are also
+    possible. If a risk check denies the order, it is stored as DENIED, and the response is 422 with a problem
+    document that includes the limit and the requested value.
     """
     return convert_response(
         await build_place_order_endpoint(service).start(caller, get_request_info(request), key).wait()
@@ -121,7 +123,7 @@ async def place_order(
 @router.post(
     "/orders:group",
     summary="Place an OCO or OTO group",
-    **document_responses(201, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(201, OrdersOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def place_group(
     request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn, _GROUP_EXAMPLE))],
@@ -129,7 +131,7 @@ async def place_group(
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
-    OCO: only one of them can fill. OTO: the second is sent when the first has filled.
+    OCO: a fill of one reduces or cancels the other. OTO: the second is sent when the first has filled.
     """
     first, second = body.orders
     if first.portfolio_name != second.portfolio_name:
@@ -161,7 +163,7 @@ async def preview_order(
 @router.post(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
-    **document_responses(200, CanceledOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, CanceledOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def cancel_all(
     request: CancelOrderRequest, body: CancelAllBody, service: OrderServiceDep,
@@ -169,7 +171,8 @@ async def cancel_all(
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
-    The request is stored, then the orders are canceled portfolio by portfolio. `pending_portfolios` lists the
+    With `portfolio_name`, one transaction cancels the orders, and `pending_portfolios` is empty. Without it,
+    the request is stored, then the orders are canceled portfolio by portfolio. `pending_portfolios` lists the
     portfolios whose orders were not all canceled within five seconds. The service continues with them, even
     after a restart: do not send the request again for them.
     """
@@ -179,13 +182,13 @@ async def cancel_all(
     filter_ = CancellationFilter(body.symbol, body.side, body.strategy)
     result = await cancellations.cancel_all(request, filter_, body.reason)
     content = serialize_cancellation(result.orders, result.pending_portfolios)
-    return build_json_response(content, 200, _REPLAY if result.replayed else None)
+    return build_json_response(content, 200, _REPLAYED_HEADERS if result.replayed else None)
 
 
 @router.post(
     "/orders/{order_id}/cancel",
     summary="Cancel an order",
-    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def cancel_order(
     request: CancelOrderRequest, order_id: OrderIdPath, body: CancelBody, service: OrderServiceDep
@@ -198,7 +201,7 @@ async def cancel_order(
 @router.post(
     "/orders/{order_id}/bust",
     summary="Bust an execution of an order",
-    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def bust_execution(
     request: BustExecutionRequest, order_id: OrderIdPath, body: BustBody, service: OrderServiceDep
@@ -216,7 +219,7 @@ async def bust_execution(
 @router.post(
     "/orders/{order_id}/correct",
     summary="Correct an execution of an order",
-    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def correct_execution(
     request: BustExecutionRequest, order_id: OrderIdPath, body: CorrectionBody, service: OrderServiceDep
@@ -224,7 +227,8 @@ async def correct_execution(
     """Correct the quantity or the price of an execution after its venue corrected it.
 
     The execution is reversed, and a new one is booked with the time of the original and newly computed
-    charges. Its ID is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
+    charges. Its ID is `<execution_id>:correction1`; that of a second correction ends with `:correction2`.
+    Exits are adjusted to the quantity, as after a bust.
     """
     result = await service.correct(
         request,
@@ -240,7 +244,7 @@ async def correct_execution(
 @router.patch(
     "/orders/{order_id}",
     summary="Replace an order",
-    **document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def replace_order(
     request: ChangeOrderRequest, order_id: OrderIdPath, body: ChangesBody, service: OrderServiceDep
@@ -291,18 +295,20 @@ def raise_if_denied(result: OrderResult) -> OrderResult:
     for view in result.orders:
         if view.order.status is Status.DENIED and view.order.denial:
             denial = orjson.loads(view.order.denial)
-            raise OrderDenied(denial["message"], view.order.id, denial, _REPLAY if result.replayed else {})
+            raise OrderDenied(
+                denial["message"], view.order.id, denial, _REPLAYED_HEADERS if result.replayed else {}
+            )
     return result
 
 
 def build_order_response(result: OrderResult, status: int) -> Response:
     """Return the response with the first order of the result."""
     return build_json_response(
-        serialize_order(result.orders[0]), status, _REPLAY if result.replayed else None
+        serialize_order(result.orders[0]), status, _REPLAYED_HEADERS if result.replayed else None
     )
 
 
 def build_orders_response(result: OrderResult, status: int) -> Response:
     """Return the response with all orders of the result."""
     content = {"orders": [serialize_order(view) for view in result.orders]}
-    return build_json_response(content, status, _REPLAY if result.replayed else None)
+    return build_json_response(content, status, _REPLAYED_HEADERS if result.replayed else None)

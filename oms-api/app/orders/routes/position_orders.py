@@ -12,7 +12,7 @@ from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.instruments.schemas import Symbol
 from app.orders.dependencies import OrderServiceDep, authenticate_request
 from app.orders.routes.order_entry import (
-    REFUSALS,
+    WRITE_ERROR_STATUSES,
     ChangeOrderRequest,
     build_order_response,
     build_orders_response,
@@ -36,7 +36,7 @@ ExitsBody = Annotated[
 @router.post(
     "/positions:close",
     summary="Close a position",
-    **document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(201, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def close_position(
     request: ClosePositionRequest, body: CloseBody, service: OrderServiceDep
@@ -56,7 +56,7 @@ async def close_position(
 @router.put(
     "/positions/{portfolio}/{symbol:path}/exits",
     summary="Set the exits of a position",
-    **document_responses(200, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
+    **document_responses(200, OrdersOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def set_exits(
     request: ChangeOrderRequest, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],

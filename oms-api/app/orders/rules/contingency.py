@@ -16,7 +16,7 @@ _MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
 def find_oco_group_id(order: Order) -> str | None:
-    """Return the id of the order's group if only one order of the group can fill, else None."""
+    """Return the id of the order's group if the orders of the group share one quantity, else None."""
     return order.group_id if order.role in OCO_ROLES else None
 
 

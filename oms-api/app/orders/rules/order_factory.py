@@ -140,7 +140,7 @@ def build_exit_tickets(entry: Order, ticket: Ticket) -> list[ExitTicket]:
 def get_expiry(time_in_force: TimeInForce, expires_at: Timestamp | None, at: Timestamp) -> Timestamp | None:
     """Return the time at which an order that was placed at `at` expires, None if it does not expire.
 
-    A day ends at 24:00 UTC. Where trading sessions are enforced, `trading_sessions` replaces this end.
+    A day ends at 24:00 UTC. If trading sessions are enforced, `trading_sessions` replaces this end.
     """
     if time_in_force is TimeInForce.GTD:
         return expires_at

@@ -42,8 +42,8 @@ class Candidate(NamedTuple):
 
     `quantity` is its open quantity, `filled_quantity` its earlier filled quantity.
 
-    Orders of one `group_id` do not count as each other's opposite side. Of orders with one `exclusive_id` (an
-    OCO pair, the exits of a bracket) only one can fill, so that they count once.
+    Orders of one `group_id` do not count as each other's opposite side. Orders with one `exclusive_id` (an
+    OCO pair, the exits of a bracket) share one quantity, so that they count once.
     """
 
     symbol: str

@@ -34,7 +34,7 @@ class ChildEnvironment(NamedTuple):
 
 
 Program = Callable[[ChildEnvironment], None]
-Prepare = Callable[[Mapping[str, Any]], Program]  # takes the options of `launch_child`
+PrepareProgram = Callable[[Mapping[str, Any]], Program]  # takes the options of `launch_child`
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def _run_program(channel: ChildChannel) -> None:
     output = LogBuffer(limits.log_bytes)
     try:
         module, _, name = fields["program"].partition(":")
-        prepare: Prepare = getattr(import_module(module), name)
+        prepare: PrepareProgram = getattr(import_module(module), name)
         program = prepare(fields["options"])
         for preloaded in _PRELOADED:
             import_module(preloaded)

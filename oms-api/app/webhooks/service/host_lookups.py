@@ -13,7 +13,7 @@ from typing import NamedTuple
 LOOKUP_THREADS = 64  # per process
 MAX_TENANT_LOOKUPS = 8  # at the same time
 
-Resolve = Callable[[str, int], Awaitable[list[str]]]
+ResolveHost = Callable[[str, int], Awaitable[list[str]]]
 
 
 class LookupKey(NamedTuple):
@@ -33,7 +33,7 @@ async def resolve_host(host: str, port: int) -> list[str]:
 class HostLookups:
     """Looks up hosts, each once at a time, and a few per tenant."""
 
-    def __init__(self, resolve: Resolve = resolve_host, limit: int = MAX_TENANT_LOOKUPS) -> None:
+    def __init__(self, resolve: ResolveHost = resolve_host, limit: int = MAX_TENANT_LOOKUPS) -> None:
         self._resolve = resolve
         self._slots: defaultdict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limit))
         self._running_lookups: dict[LookupKey, asyncio.Task[list[str]]] = {}

@@ -13,7 +13,7 @@ from functools import cache
 from app.clock import Now, monotonic_seconds
 from app.webhooks.rules.addresses import AddressPolicy, DeliveryTarget, is_permitted, parse_address, parse_url
 from app.webhooks.rules.attempts import AttemptResult, parse_retry_after
-from app.webhooks.service.host_lookups import HostLookups, LookupKey, Resolve, resolve_host
+from app.webhooks.service.host_lookups import HostLookups, LookupKey, ResolveHost, resolve_host
 
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ class WebhookSender:
         self,
         policy: AddressPolicy,
         now: Now,
-        resolve: Resolve = resolve_host,
+        resolve: ResolveHost = resolve_host,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._policy, self._now, self._lookups = policy, now, HostLookups(resolve)

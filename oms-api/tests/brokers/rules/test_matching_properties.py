@@ -20,24 +20,24 @@ maybe_sizes = st.none() | st.integers(0, 300).map(Decimal)
 
 
 @st.composite
-def draw_orders(draw):
-    kind = draw(st.sampled_from(OrderType))
+def draw_order(draw):
+    order_type = draw(st.sampled_from(OrderType))
     quantity = draw(sizes)
-    trails = kind is OrderType.TRAILING_STOP
+    trails = order_type is OrderType.TRAILING_STOP
     return BrokerOrder(
         str(draw(st.integers(0, 10**6))),
         draw(st.integers(1, 2)),
         "X",
         draw(st.sampled_from(Side)),
-        kind,
+        order_type,
         quantity,
         draw(st.integers(1, int(quantity)).map(Decimal)),
         NOON - timedelta(seconds=draw(st.integers(0, 3))),
-        limit_price=draw(prices) if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
-        stop_price=draw(prices) if kind in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
+        limit_price=draw(prices) if order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
+        stop_price=draw(prices) if order_type in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
         trail_amount=draw(st.integers(1, 500).map(lambda cents: cents * CENT)) if trails else None,
         trail_level=draw(st.none() | prices) if trails else None,
-        triggered=draw(st.booleans()) if kind not in {OrderType.MARKET, OrderType.LIMIT} else False,
+        triggered=draw(st.booleans()) if order_type not in {OrderType.MARKET, OrderType.LIMIT} else False,
         time_in_force=draw(st.sampled_from(TimeInForce)),
         tick=CENT,
         lot=Decimal(1),
@@ -45,7 +45,7 @@ def draw_orders(draw):
     )
 
 
-books = st.lists(draw_orders(), max_size=8, unique_by=lambda order: order.id)
+books = st.lists(draw_order(), max_size=8, unique_by=lambda order: order.id)
 quotes = st.builds(
     lambda bid, width, last, bid_size, ask_size: Quote(
         "X", bid, bid + width * CENT, last, bid_size, ask_size, NOON, "test"
@@ -61,22 +61,22 @@ bars = st.builds(
     st.lists(prices, min_size=4, max_size=4),
     maybe_sizes,
 )
-settings = st.tuples(
+all_settings = st.tuples(
     st.integers(0, 10).map(lambda cents: cents * CENT),
     st.none() | st.sampled_from([Decimal("0.1"), Decimal("0.5"), Decimal(1)]),
     st.sampled_from(Slippage),
     st.integers(0, 100).map(Decimal),
-).map(lambda how: PaperSettings(*how))
+).map(lambda settings: PaperSettings(*settings))
 
 
 def list_fills(events):
     return [event for event in events if isinstance(event, Executed)]
 
 
-@given(books, quotes, settings)
-def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, how):
+@given(books, quotes, all_settings)
+def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, settings):
     by_id = {order.id: order for order in book}
-    for fill in list_fills(compute_fills(book, quote, NOON, how)):
+    for fill in list_fills(compute_fills(book, quote, NOON, settings)):
         order = by_id[fill.order_id]
         assert 0 < fill.quantity <= order.leaves
         assert fill.price > 0
@@ -84,72 +84,76 @@ def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, how):
             assert (order.limit_price - fill.price) * order.side.sign >= 0
 
 
-@given(books, quotes, settings)
-def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quote, how):
-    filled = list_fills(compute_fills(book, quote, NOON, how))
+@given(books, quotes, all_settings)
+def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quote, settings):
+    filled = list_fills(compute_fills(book, quote, NOON, settings))
     assert max(Counter(fill.order_id for fill in filled).values(), default=1) == 1
     members = {order.id: order for order in book if order.group}
     shared = sum((fill.quantity for fill in filled if fill.order_id in members), Decimal(0))
     assert shared <= max((order.leaves for order in members.values()), default=Decimal(0))
 
 
-@given(books, quotes, settings)
-def test_fills_of_a_portfolio_never_exceed_the_quoted_size(book, quote, how):
+@given(books, quotes, all_settings)
+def test_fills_of_a_portfolio_never_exceed_the_quoted_size(book, quote, settings):
     by_id = {order.id: order for order in book}
     filled: Counter[tuple[int, Side]] = Counter()
-    for fill in list_fills(compute_fills(book, quote, NOON, how)):
+    for fill in list_fills(compute_fills(book, quote, NOON, settings)):
         order = by_id[fill.order_id]
         filled[order.portfolio_id, order.side] += fill.quantity
     for (_, side), quantity in filled.items():
         size = quote.ask_size if side is Side.BUY else quote.bid_size
         if size is not None:
-            assert quantity <= size * (how.participation or 1)
+            assert quantity <= size * (settings.participation or 1)
 
 
-@given(books, quotes, settings, st.randoms(use_true_random=False))
-def test_input_sequence_of_orders_does_not_change_the_result(book, quote, how, random):
+@given(books, quotes, all_settings, st.randoms(use_true_random=False))
+def test_input_sequence_of_orders_does_not_change_the_result(book, quote, settings, random):
     shuffled = random.sample(book, len(book))
-    assert set(compute_fills(book, quote, NOON, how)) == set(compute_fills(shuffled, quote, NOON, how))
+    assert set(compute_fills(book, quote, NOON, settings)) == set(
+        compute_fills(shuffled, quote, NOON, settings)
+    )
 
 
-@given(books, bars, settings)
-def test_bar_fills_are_within_its_range_except_spread_and_slippage(book, bar, how):
-    plain = how._replace(spread=Decimal(0), slippage=Slippage.NONE)
-    for fill in list_fills(match_bar(book, bar, plain)):
+@given(books, bars, all_settings)
+def test_fills_without_spread_and_slippage_are_within_the_bar(book, bar, settings):
+    exact_settings = settings._replace(spread=Decimal(0), slippage=Slippage.NONE)
+    for fill in list_fills(match_bar(book, bar, exact_settings)):
         assert bar.low <= fill.price <= bar.high
 
 
-@given(books, bars, settings)
-def test_portfolio_fills_at_most_its_share_of_the_bar_volume(book, bar, how):
-    if bar.volume is None or how.participation is None:
+@given(books, bars, all_settings)
+def test_portfolio_fills_at_most_its_share_of_the_bar_volume(book, bar, settings):
+    if bar.volume is None or settings.participation is None:
         return
     by_id = {order.id: order for order in book}
     filled: Counter[int] = Counter()
-    for fill in list_fills(match_bar(book, bar, how)):
+    for fill in list_fills(match_bar(book, bar, settings)):
         filled[by_id[fill.order_id].portfolio_id] += fill.quantity
-    assert all(quantity <= bar.volume * how.participation for quantity in filled.values())
+    assert all(quantity <= bar.volume * settings.participation for quantity in filled.values())
 
 
-@given(books, quotes, settings)
-def test_slippage_never_improves_the_price(book, quote, how):
+@given(books, quotes, all_settings)
+def test_slippage_never_improves_the_price(book, quote, settings):
     by_id = {order.id: order for order in book}
-    straight = how._replace(slippage=Slippage.NONE)
-    unslipped = {fill.order_id: fill for fill in list_fills(compute_fills(book, quote, NOON, straight))}
-    for fill in list_fills(compute_fills(book, quote, NOON, how)):
-        better = (unslipped[fill.order_id].price - fill.price) * by_id[fill.order_id].side.sign
-        assert better <= 0
+    unslipped_settings = settings._replace(slippage=Slippage.NONE)
+    unslipped = {
+        fill.order_id: fill for fill in list_fills(compute_fills(book, quote, NOON, unslipped_settings))
+    }
+    for fill in list_fills(compute_fills(book, quote, NOON, settings)):
+        improvement = (unslipped[fill.order_id].price - fill.price) * by_id[fill.order_id].side.sign
+        assert improvement <= 0
 
 
 @given(books, quotes)
 def test_ioc_and_fok_never_outlive_the_quote(book, quote):
     events = compute_fills([order._replace(group=None) for order in book], quote, NOON)
-    told_of = {(type(event).__name__, event.order_id): event for event in events}
+    events_by_order = {(type(event).__name__, event.order_id): event for event in events}
     for order in book:
         active = order.triggered or order.kind in {OrderType.MARKET, OrderType.LIMIT}
         if not active or order.time_in_force not in {TimeInForce.IOC, TimeInForce.FOK}:
             continue
-        fill = told_of.get(("Executed", order.id))
+        fill = events_by_order.get(("Executed", order.id))
         is_filled = isinstance(fill, Executed) and fill.quantity == order.leaves
-        assert is_filled != (("Lapsed", order.id) in told_of)
+        assert is_filled != (("Lapsed", order.id) in events_by_order)
         if order.time_in_force is TimeInForce.FOK:
             assert fill is None or is_filled

@@ -33,7 +33,14 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         if not services.recent_deliveries.add(origin.trigger_id):
             return
         try:
-            services.form_workers.submit(origin.request_id, open_order_form, services, origin, order_command)
+            services.form_workers.submit(
+                origin.request_id,
+                open_order_form,
+                services,
+                origin,
+                order_command,
+                failure_messages.ORDER_AGAIN,
+            )
         except QueueFull:
             ack(**build_private_answer(failure_messages.BUSY))
 

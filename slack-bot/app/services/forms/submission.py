@@ -1,4 +1,4 @@
-"""Answer the submission of a form that changes orders, positions or kill switches."""
+"""Answer the submission of a form, other than the forms of trades and orders."""
 
 import logging
 import threading
@@ -28,10 +28,11 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.pending_notes import store_note
-from app.services.request_failures import describe_failure
+from app.services.request_failures import describe_failure, describe_submission_error
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_TITLE = "Outcome not known"
 WAITING = "The trading system has not responded yet. The result will be shown here."
 BLOCKS_BY_FIELD = {"take_profit": "take_profit", "stop_loss": "stop_loss", "quantity": "close_quantity"}
 
@@ -159,8 +160,8 @@ def _redraw_later(services: Services, submission: FormSubmission, future: "Futur
         result = future.result()
     except Exception:  # the person waits for a result
         log.exception("Form failed", extra={"request_id": origin.request_id})
-        sentence = failure_messages.describe_bot_error(origin.request_id)
-        result = FormResult(build_text_view("Not known", sentence), {}, sentence)
+        sentence = describe_submission_error(origin.request_id, is_form_open=False)
+        result = FormResult(build_text_view(UNKNOWN_TITLE, sentence), {}, sentence)
     to = store_note(services, origin.get_recipient(), result.text, f"{submission.key}:{origin.request_id}")
     services.stopping.wait(max(0.0, began + services.waits.redraw_after - time.monotonic()))
     try:

@@ -14,9 +14,7 @@ from app.services.origin import Origin
 log = logging.getLogger(__name__)
 
 
-def open_view(
-    services: Services, origin: Origin, view: Json, again: str = failure_messages.AGAIN
-) -> OpenedView | None:
+def open_view(services: Services, origin: Origin, view: Json, again: str) -> OpenedView | None:
     """Open a form. Return None if it is not open; `again` is the advice to the person in this case.
 
     Nothing else is called first, because the trigger is valid for only 3 seconds.

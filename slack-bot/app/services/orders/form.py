@@ -54,13 +54,16 @@ class OrderFormData(NamedTuple):
     problem: str = ""
 
 
-def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
-    """Open the order form. The order's message goes to the channel, or to the person of a private order."""
+def open_order_form(services: Services, origin: Origin, draft: OrderDraft, again: str) -> None:
+    """Open the order form. `again` is the advice if it does not open.
+
+    The order's message goes to the channel, or to the person of a private order.
+    """
     draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
     private = OrderContext("", typed_in=origin.channel)
     context = private if draft.is_private else OrderContext(origin.channel)
     order_draft = fill_order_draft(draft, services.preferences.find(origin.person))
-    opened = open_view(services, origin, build_order_form(order_draft, context), failure_messages.ORDER_AGAIN)
+    opened = open_view(services, origin, build_order_form(order_draft, context), again)
     if opened is None or not check_admission(services, origin, opened.view_id):
         return
     filled = fill_order_draft(draft, load_preferences(services, origin.person, origin.request_id))

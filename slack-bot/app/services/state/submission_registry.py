@@ -16,8 +16,8 @@ class Outcome:
 
     response: Json  # answer to Slack's request, if the outcome is in time
     view: Json  # view that replaces the form, if the outcome is late
-    is_recorded: bool = False  # a trade is recorded under the key
-    is_unknown: bool = False  # it is unknown whether a trade is recorded under the key
+    is_recorded: bool = False  # a trade or an order is recorded under the key
+    is_unknown: bool = False  # it is unknown whether one is recorded under the key
     notice: str = ""  # message to the person if the form cannot be redrawn
 
 
@@ -54,7 +54,7 @@ class Submission:
 
 
 class SubmissionRegistry:
-    """The latest 10,000 submissions, by idempotency key and by delivery."""
+    """The latest MAX_ENTRIES submissions, by idempotency key and by delivery."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class SubmissionRegistry:
     def finish(self, submission: Submission, outcome: Outcome) -> bool:
         """Set the outcome of a submission. Return whether the form has to be redrawn.
 
-        A key without a trade can be claimed again.
+        A key under which nothing was recorded can be claimed again.
         """
         with self._lock:
             if not outcome.is_recorded and self._by_key.get(submission.key) is submission:
@@ -85,7 +85,7 @@ class SubmissionRegistry:
 
 
 class RecentIds:
-    """A set of the latest 10,000 ids, of deliveries or of existing portfolios."""
+    """A set that keeps the latest MAX_ENTRIES ids."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -98,9 +98,10 @@ def _recover_confirmation(services: Services, unresolved: UnresolvedConfirmation
 
 def _build_message(pending: PendingConfirmation, trade: Trade | None) -> Message:
     if trade is None:
-        return build_notice(
-            failure_messages.describe_unrecorded_trade(pending.order_text, pending.request_id)
+        sentence = failure_messages.describe_unrecorded_trade(
+            pending.order_text, pending.request_id, failure_messages.TRADE_AGAIN
         )
+        return build_notice(sentence)
     return build_confirmation(trade, pending.user)
 
 

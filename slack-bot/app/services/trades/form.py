@@ -20,8 +20,8 @@ from app.services.trades.live_price import load_symbol_lookup
 log = logging.getLogger(__name__)
 
 
-def open_form(services: Services, origin: Origin, draft: Draft) -> None:
-    """Open the trade form, and check whether the person may trade.
+def open_form(services: Services, origin: Origin, draft: Draft, again: str) -> None:
+    """Open the trade form, and check whether the person may trade. `again` is the advice if it does not open.
 
     It starts with the portfolio of the channel, else with the default portfolio of the preferences if they
     were read before: nothing is read before it opens.
@@ -29,7 +29,7 @@ def open_form(services: Services, origin: Origin, draft: Draft) -> None:
     draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
     filled = fill_trade_draft(draft, services.preferences.find(origin.person))
     view = build_trade_form(filled, FormContext(origin.channel))
-    opened = open_view(services, origin, view)
+    opened = open_view(services, origin, view, again)
     if opened is None:
         return
     try:

@@ -55,7 +55,7 @@ def open_reversal_form(services: Services, origin: Origin, value: str, clicked: 
 
 def open_form_again(services: Services, origin: Origin, value: str, _clicked: ClickedMessage) -> None:
     """Open the trade form for a trade like the clicked one."""
-    open_form(services, origin, read_again_value(value))
+    open_form(services, origin, read_again_value(value), failure_messages.CLICK_AGAIN)
 
 
 def find_reversal_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str:

@@ -30,7 +30,7 @@ def build_question_outcome(ticket: Ticket, context: FormContext, questions: Sequ
     """Return the outcome of a trade that needs a confirmation: the form shows the questions."""
     reasons = "\n".join(map(format_question, questions))
     view = build_question_form(ticket, context, questions)
-    return _build_redraw(view, f"{reasons}\nThis was not sent. {failure_messages.AGAIN}")
+    return _build_redraw(view, f"{reasons}\nThis was not sent. {failure_messages.TRADE_AGAIN}")
 
 
 def build_failed_outcome(error: OmsError, ticket: Ticket, context: FormContext, request_id: str) -> Outcome:

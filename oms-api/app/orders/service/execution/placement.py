@@ -241,7 +241,7 @@ def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
 
 
 def send_pair(context: BatchContext, *orders: Order) -> None:
-    """Send orders of which only one can fill. Skip orders that a fill of an earlier one has canceled.
+    """Send orders that share one quantity. Skip orders that a fill of an earlier one has canceled.
 
     An order of a pair that the service links itself (`is_watched`) is HELD while its sibling rests at the
     broker.

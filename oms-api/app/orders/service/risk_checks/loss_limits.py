@@ -148,7 +148,7 @@ _NO_LOSSES = CurrentLosses()
 def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> CurrentLosses:
     """Return the losses of the order's portfolio at the current marks.
 
-    Where a limit was reached today and a person has set the portfolio to ACTIVE since, its losses deny
+    If a limit was reached today and a person has set the portfolio to ACTIVE since, its losses deny
     nothing for the rest of the day.
     """
     if limits.max_daily_loss is None and limits.max_drawdown is None:
