@@ -22,12 +22,12 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command, PlaceOrder, get_lock_group
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.service.controls import Controls
 from bench.disk import scratch
 from bench.postgres import postgres

@@ -34,12 +34,12 @@ from app.market_data.rules.values import Quote, compute_mark
 from app.market_data.service import Market
 from app.money import format_fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CancelOrder, Command, PlaceGroup, PlaceOrder
 from app.orders.service.internal_commands import ApplyBrokerReport, MatchQuote
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.controls import Controls

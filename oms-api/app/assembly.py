@@ -78,8 +78,7 @@ from app.order_routing.service.environment_connections import (
     save_environment_connection,
 )
 from app.order_routing.service.session_runner import SessionRunner
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.cancellations import Cancellations
@@ -89,6 +88,7 @@ from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.performance.queries import find_baselines
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler

@@ -15,9 +15,9 @@ from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.portfolio_state import PortfolioState
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
-from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.loaded_state import LoadedState
-from app.orders.service.batch.open_orders import OpenOrders
+from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
+from app.orders.service.batch_state.loaded_state import LoadedState
+from app.orders.service.batch_state.open_orders import OpenOrders
 from app.orders.service.risk_checks.exposure import get_exposure
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.rules.limits import SetLimit

@@ -22,7 +22,6 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.rows import ExecutionKey
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Protection, Role, Target
-from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -50,6 +49,7 @@ from app.orders.service.internal_commands import (
     SquareOff,
 )
 from app.orders.service.risk_checks.exposure import get_exposure
+from app.orders.service.write_path.command_execution import execute_all
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.rules.losses import LossBaseline
 from app.timestamps import format_timestamp

@@ -19,10 +19,10 @@ from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.orders.queries import book as order_queries
 from app.orders.rules.values import Protection, Target
-from app.orders.service.batch.portfolio_loading import create_cache_update
-from app.orders.service.batch_processing.batch_loading import load_batch
+from app.orders.service.batch_state.portfolio_loading import create_cache_update
 from app.orders.service.commands import CancelOrder, PreviewOrder
 from app.orders.service.risk_checks.exposure import build_book, get_exposure
+from app.orders.service.write_path.batch_loading import load_batch
 from app.text import name_key
 from tests.orders.writer_harness import WriterHarness, build_ticket
 

@@ -23,8 +23,7 @@ from app.market_data.sources.manual import ManualSource
 from app.orders.queries.book import find_orders_by_id
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import (
@@ -37,6 +36,7 @@ from app.orders.service.commands import (
 )
 from app.orders.service.internal_commands import ApplyBrokerReport, ExpireOrders, MatchQuote, ReleaseOrders
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.service.controls import Controls
 from app.text import name_key
 from app.timestamps import format_timestamp

@@ -7,8 +7,8 @@ from unittest import mock
 
 from sqlalchemy import Engine, event
 
-from app.orders.service.batch_processing import batch_handler
-from app.orders.service.batch_processing.command_execution import execute_all
+from app.orders.service.write_path import batch_handler
+from app.orders.service.write_path.command_execution import execute_all
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from app.market_data.service import Market
 from app.money import ZERO
 from app.orders.queries.book import list_open_orders
 from app.orders.rules.values import Order
-from app.orders.service.batch.loaded_state import compute_optional_mark, get_prices
+from app.orders.service.batch_state.loaded_state import compute_optional_mark, get_prices
 from app.orders.service.risk_checks.currency_conversion import get_cost_rate
 from app.orders.service.risk_checks.exposure import list_working_orders
 from app.orders.service.risk_checks.fill_charges import ChargedMarket

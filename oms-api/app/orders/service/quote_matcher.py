@@ -18,10 +18,10 @@ from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.book import count_open_orders
 from app.orders.rules.portions import split_by_orders
-from app.orders.service.batch.lock_plan import MAX_MATCHES
 from app.orders.service.command_results import Outcome, QuoteStored
 from app.orders.service.commands import Command
 from app.orders.service.internal_commands import FinishQuote, MatchQuote
+from app.orders.service.write_path.lock_plan import MAX_MATCHES
 from app.timestamps import Timestamp, format_timestamp
 
 _ATTEMPTS = 3

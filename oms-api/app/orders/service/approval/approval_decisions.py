@@ -13,8 +13,8 @@ from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import (
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
     build_result,
     find_repeated_change,
     find_repeated_request,

@@ -5,8 +5,8 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.order_views import ApprovalView
 from app.orders.rules.values import Order, Status
 from app.orders.service.approval.approval_decisions import find_current_denial
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import build_result
 from app.orders.service.command_results import WaitingApprovals
 from app.orders.service.commands import ReviewApprovals
 from app.orders.service.risk_checks.approvals import find_decider, get_reference, require_decider

@@ -33,8 +33,8 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_repeated_change, list_executions
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import build_result, find_repeated_change, list_executions
 from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution, CorrectExecution

@@ -16,8 +16,8 @@ from app.orders.rules.execution_verification import (
 )
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import find_repeated_change
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import find_repeated_change
 from app.orders.service.broker_reports.busts import (
     build_answer,
     find_execution,

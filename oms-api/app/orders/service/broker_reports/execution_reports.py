@@ -27,8 +27,12 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionKey
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_executed_order, find_order_of_execution
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
+    build_result,
+    find_executed_order,
+    find_order_of_execution,
+)
 from app.orders.service.broker.linked_exits import release_at_broker
 from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_reports.busts import bust_execution, reverse_adoption

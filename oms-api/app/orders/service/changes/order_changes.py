@@ -30,8 +30,12 @@ from app.orders.rules.values import (
     replace_fields,
 )
 from app.orders.service.approval.approval_decisions import expire_request
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_repeated_change, find_repeated_request
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
+    build_result,
+    find_repeated_change,
+    find_repeated_request,
+)
 from app.orders.service.broker.broker_orders import adopt_children, request_replacement, require_replaceable
 from app.orders.service.broker.linked_exits import find_open_entry
 from app.orders.service.command_results import OrderResult

@@ -9,8 +9,8 @@ from app.orders.rules.contingency import SHARING, can_only_close
 from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, build_order_from_ticket
 from app.orders.rules.tickets import find_shape_errors
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, OrderType, Ticket
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_repeated_request
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import build_result, find_repeated_request
 from app.orders.service.broker.broker_orders import find_broker_denial
 from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult

@@ -22,7 +22,7 @@ from app.orders.rules.contingency import (
 )
 from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, GroupKind, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import (
     RESIZED,
     SWAPPED,

@@ -17,7 +17,7 @@ from app.orders.rules.contingency import (
     plan_reductions,
 )
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import RESIZED, is_held_at_broker, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import (
     GROUPS,

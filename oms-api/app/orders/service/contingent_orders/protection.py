@@ -16,7 +16,7 @@ from app.orders.rules.protection import (
     list_entry_prices,
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, replace_fields
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.contingent_orders.groups import get_closable_quantity
 from app.orders.service.risk_checks.risk_evaluation import build_risk_input, find_denial
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order

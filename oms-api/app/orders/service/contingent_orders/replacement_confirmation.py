@@ -14,8 +14,8 @@ from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history, load_broker_requests
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_history, load_broker_requests
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
 from app.orders.service.broker.linked_exits import RESIZED, list_cancel_requests, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import GROUPS, cancel_order

@@ -17,8 +17,8 @@ from app.orders.rules.broker_requests import convert_order, is_remote
 from app.orders.rules.contingency import EXIT_ROLES, find_oco_group_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status, TimeInForce
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_executions
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_executions
 from app.orders.service.contingent_orders.exit_quantities import trim_to_position
 from app.orders.service.contingent_orders.groups import finalize_order, get_closable_quantity
 from app.orders.service.execution.filling import record_fill

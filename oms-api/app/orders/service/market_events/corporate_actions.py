@@ -27,8 +27,8 @@ from app.orders.rules.split_adjustments import (
 )
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import Order, OrderKey, OrderType, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history, load_histories
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_history, load_histories
 from app.orders.service.command_results import CorporateActionResult
 from app.orders.service.commands import ApplyCorporateAction
 from app.orders.service.contingent_orders.groups import cancel_open_orders

@@ -6,7 +6,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off, waits_for_session
 from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import find_broker_hold_reason
 from app.orders.service.broker.linked_exits import sort_pairs, waits_for_quote
 from app.orders.service.changes.order_changes import expire_orders

@@ -13,7 +13,7 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 from app.orders.queries.open_positions import load_firm_books
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import find_conversion_rate, find_valuation_rate
 from app.orders.service.risk_checks.exposure import (
     find_mark,

@@ -7,8 +7,8 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioNameKey
 from app.orders.queries.book import RepeatKey, list_recent_orders
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.open_orders import RecentOrders
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.open_orders import RecentOrders
 from app.orders.service.commands import Command, PlaceGroup, PlaceOrder, PreviewOrder, list_tickets
 
 _SAME = (

@@ -6,7 +6,7 @@ from app.audit.service import AuditEntry, mask_secrets
 from app.orders.queries.executions import find_executed_order_ids
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import WINDOW, Latch, LatchSubject, list_latch_subjects
 from app.risk.service.audit_entries import RISK, serialize_latch_values

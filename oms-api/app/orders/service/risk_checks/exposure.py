@@ -9,9 +9,9 @@ from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.orders.rules.contingency import can_only_close, find_oco_group_id
 from app.orders.rules.values import EXPOSURE_STATUSES, WORKING_STATUSES, Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.loaded_state import compute_optional_mark
-from app.orders.service.batch.portfolio_cache import Exposure, Valuation
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.loaded_state import compute_optional_mark
+from app.orders.service.batch_state.portfolio_cache import Exposure, Valuation
 from app.orders.service.risk_checks.currency_conversion import (
     find_portfolio_valuation_rate,
     find_trading_currency,

@@ -14,8 +14,8 @@ from app.orders.rules.execution_verification import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.trading_sessions import is_square_off
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_executions
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_executions
 from app.timestamps import Timestamp
 
 _BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order

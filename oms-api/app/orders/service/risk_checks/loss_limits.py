@@ -14,7 +14,7 @@ from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.valuation import value_positions
 from app.money import ZERO, multiply
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.internal_commands import CheckLosses
 from app.orders.service.risk_checks.aggregates import get_firm_currency

@@ -19,7 +19,7 @@ from app.money import (
 )
 from app.orders.rules.order_views import OrderEstimate
 from app.orders.rules.values import Order, OrderType, Ticket
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import find_trading_currency
 from app.orders.service.risk_checks.exposure import get_exposure
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges

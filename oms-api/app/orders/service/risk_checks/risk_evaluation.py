@@ -13,7 +13,7 @@ from app.money import format_plain_amount
 from app.orders.rules.contingency import find_oco_group_id
 from app.orders.rules.trading_sessions import Hold
 from app.orders.rules.values import Order, Role
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import count_critical_issues
 from app.orders.service.risk_checks.aggregates import compute_firm_totals
 from app.orders.service.risk_checks.currency_conversion import find_missing_rate

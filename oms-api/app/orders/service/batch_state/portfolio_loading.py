@@ -8,9 +8,9 @@ from app.market_data.rules.rates import list_pairs
 from app.orders.queries import book as queries
 from app.orders.rules.trading_sessions import Enforcement
 from app.orders.rules.values import Order, OrderKey
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.open_orders import OpenOrders
-from app.orders.service.batch.portfolio_cache import CachedPortfolio, get_version
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.open_orders import OpenOrders
+from app.orders.service.batch_state.portfolio_cache import CachedPortfolio, get_version
 from app.risk.queries.switches import load_switches
 
 

@@ -11,7 +11,7 @@ from app.orders.queries import approvals
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.due_orders import find_intraday_portfolios
-from app.orders.service.batch.loaded_state import LoadedState
+from app.orders.service.batch_state.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelInPortfolio,

@@ -19,7 +19,7 @@ from app.orders.rules.event_payloads import add_event_fields, build_shared_field
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import require_transition
 from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, replace_fields
-from app.orders.service.batch.open_orders import OpenOrders
+from app.orders.service.batch_state.open_orders import OpenOrders
 from app.timestamps import Timestamp
 
 _UNPUBLISHED = frozenset({"accepted_at"})  # fields that no payload has

@@ -20,11 +20,9 @@ from app.ledger.service.recording import LedgerBatchHandler
 from app.ledger.service.trade_guard import ReservedQuantity
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.lock_plan import find_portfolios_to_lock
-from app.orders.service.batch.order_store import OrderStore
-from app.orders.service.batch.portfolio_loading import load_portfolios
-from app.orders.service.batch_processing.decision_loading import load_decision_inputs
+from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
+from app.orders.service.batch_state.order_store import OrderStore
+from app.orders.service.batch_state.portfolio_loading import load_portfolios
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelAll,
@@ -53,6 +51,8 @@ from app.orders.service.market_events.quote_processing import find_portfolios_to
 from app.orders.service.risk_checks.exposure import load_marks
 from app.orders.service.signal_orders import begin_signals
 from app.orders.service.trade_guard import get_working_quantity
+from app.orders.service.write_path.decision_loading import load_decision_inputs
+from app.orders.service.write_path.lock_plan import find_portfolios_to_lock
 
 
 def load_batch(

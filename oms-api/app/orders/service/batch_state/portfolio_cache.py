@@ -17,7 +17,7 @@ from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.portfolio_state import Held, PortfolioState, get_epoch
 from app.market_data.rules.values import Quote
-from app.orders.service.batch.open_orders import OpenOrders
+from app.orders.service.batch_state.open_orders import OpenOrders
 from app.risk.rules.exposure import replace_totals
 from app.risk.rules.values import NOTHING, SymbolExposure, Totals
 

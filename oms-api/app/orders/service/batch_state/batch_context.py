@@ -26,10 +26,15 @@ from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
-from app.orders.service.batch.loaded_state import LoadedState, SymbolKey, SymbolState, build_symbol_state
-from app.orders.service.batch.loss_baselines import read_loss_baselines
-from app.orders.service.batch.order_store import OrderStore
-from app.orders.service.batch.portfolio_cache import Exposure, PortfolioCache, RecentValues
+from app.orders.service.batch_state.loaded_state import (
+    LoadedState,
+    SymbolKey,
+    SymbolState,
+    build_symbol_state,
+)
+from app.orders.service.batch_state.loss_baselines import read_loss_baselines
+from app.orders.service.batch_state.order_store import OrderStore
+from app.orders.service.batch_state.portfolio_cache import Exposure, PortfolioCache, RecentValues
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier, CommittedOrder
 from app.orders.service.commands import PortfolioRequest
 from app.orders.service.signal_orders import SignalBatch, SignalHandler

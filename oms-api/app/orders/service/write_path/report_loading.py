@@ -12,8 +12,8 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import find_reduction
 from app.orders.rules.rows import ExecutionKey, ExecutionRow
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import (
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
     find_order_of_execution,
     list_executions,
     load_broker_requests,

@@ -18,7 +18,7 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
-from app.orders.service.batch.open_orders import RecentOrders
+from app.orders.service.batch_state.open_orders import RecentOrders
 from app.orders.service.commands import CommandOnOrder, ReviewApprovals, get_order_key
 from app.orders.service.internal_commands import ExpireOrders
 from app.risk.queries.switches import SwitchChange

@@ -10,7 +10,7 @@ from app.ledger.service.recording import record_command
 from app.market_data.queries import build_matched_write
 from app.orders.service.approval.approval_decisions import decide_approval, expire_requests, request_override
 from app.orders.service.approval.approval_review import review_approvals
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker_reports.busts import bust_execution
 from app.orders.service.broker_reports.corrections import correct_execution
 from app.orders.service.broker_reports.execution_reports import apply_execution_report

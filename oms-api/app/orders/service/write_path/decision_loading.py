@@ -10,11 +10,10 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.approval.approval_decisions import load_override
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import (
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
     load_histories,
 )
-from app.orders.service.batch_processing.report_loading import OrderAction, load_report_inputs
 from app.orders.service.broker.broker_orders import load_broker_connection
 from app.orders.service.broker_reports.busts import ExecutionChange
 from app.orders.service.changes.order_changes import load_canceled_orders
@@ -49,6 +48,7 @@ from app.orders.service.risk_checks.currency_conversion import load_booking_rate
 from app.orders.service.risk_checks.duplicate_orders import load_recent_orders
 from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
 from app.orders.service.risk_checks.loss_limits import load_firm_profits, load_loss_checks, load_losses
+from app.orders.service.write_path.report_loading import OrderAction, load_report_inputs
 from app.risk.rules.latches import list_latch_subjects
 from app.timestamps import format_timestamp
 
