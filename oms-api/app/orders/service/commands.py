@@ -237,6 +237,11 @@ def get_tenant_id(command: Command) -> int:
     return command.tenant_id if isinstance(command, InternalCommand) else command.origin.tenant_id
 
 
+def get_actor(origin: Origin) -> str:
+    """Return the person behind the request, else the API key."""
+    return origin.actor or origin.source
+
+
 def get_time(command: Command) -> datetime:
     """Return when a command was requested or caused."""
     return datetime.fromisoformat(command.at) if isinstance(command, InternalCommand) else command.origin.at

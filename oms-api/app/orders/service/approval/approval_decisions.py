@@ -22,7 +22,7 @@ from app.orders.service.batch_state.order_records import (
 )
 from app.orders.service.broker.linked_exits import is_watched_order, sort_pairs
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import DecideApproval, RequestOverride
+from app.orders.service.commands import DecideApproval, RequestOverride, get_actor
 from app.orders.service.contingent_orders.groups import (
     cancel_open_orders,
     complete_order,
@@ -163,7 +163,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
             context,
             context.order_store.get_current(decided_order),
             at,
-            origin.actor or origin.source,
+            get_actor(origin),
             details,
         )
 
@@ -193,7 +193,7 @@ def find_current_denial(context: BatchContext, order: Order) -> Denial | None:
 
 def _reject(context: BatchContext, order: Order, command: DecideApproval) -> None:
     at, origin = format_timestamp(command.origin.at), command.origin
-    actor = origin.actor or origin.source
+    actor = get_actor(origin)
     orders = _list_decided_together(context, order)
     for decided_order in orders:
         payload = _build_payload(decided_order, command)
@@ -221,13 +221,13 @@ def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
     return {
         "order_id": order.id,
         "portfolio_id": order.portfolio_id,
-        "decided_by": origin.actor or origin.source,
+        "decided_by": get_actor(origin),
         "reason": command.reason,
     }
 
 
 def _build_actor(origin: Origin) -> Actor:
-    name = origin.actor or origin.source
+    name = get_actor(origin)
     return Actor(name, name, origin.source)
 
 

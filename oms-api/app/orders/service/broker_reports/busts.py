@@ -35,9 +35,8 @@ from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import build_result, find_repeated_change, list_executions
-from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import BustExecution, CorrectExecution
+from app.orders.service.commands import BustExecution, CorrectExecution, get_actor
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.execution.filling import find_successor

@@ -25,9 +25,8 @@ from app.orders.service.broker_reports.busts import (
     restore_exits_of_order,
     reverse_trade,
 )
-from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import CorrectExecution
+from app.orders.service.commands import CorrectExecution, get_actor
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.groups import apply_fill_to_group
 from app.orders.service.execution.filling import (

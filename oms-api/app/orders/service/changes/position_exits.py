@@ -12,9 +12,8 @@ from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, OrderType,
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import build_result, find_repeated_request
 from app.orders.service.broker.broker_orders import find_broker_denial
-from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import SetExits
+from app.orders.service.commands import SetExits, get_actor
 from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order
 from app.orders.service.contingent_orders.protection import exit_denial
 from app.orders.service.execution.placement import build_placement, cancel_unsent, send_pair, store_order

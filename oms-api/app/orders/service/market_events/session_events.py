@@ -9,7 +9,7 @@ from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import find_broker_hold_reason
 from app.orders.service.broker.linked_exits import sort_pairs, waits_for_quote
-from app.orders.service.changes.order_changes import expire_orders
+from app.orders.service.changes.order_expiry import expire_orders
 from app.orders.service.changes.position_closes import close_in_portfolio
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.commands import ClosePosition

@@ -92,37 +92,28 @@ def list_working_orders(
 
     Buys have an estimate of their charges in `market`, at the price that they are valued at.
     """
-    orders_and_terms = [
-        (
-            order,
-            WorkingOrder(
-                side=order.side,
-                type=order.type.value,
-                leaves=order.leaves_quantity,
-                limit_price=order.limit_price,
-                stop_price=order.stop_price if order.trail_level is None else order.trail_level,
-                is_triggered=order.is_triggered,
-                group_id=order.group_id,
-                exclusive_id=find_oco_group_id(order),
-                is_exit=can_only_close(order, position.quantity),
-                is_at_market=order.status in WORKING_STATUSES,
-            ),
+    working_orders = []
+    for order in orders:
+        if order.status not in EXPOSURE_STATUSES:
+            continue
+        working_order = WorkingOrder(
+            side=order.side,
+            type=order.type.value,
+            leaves=order.leaves_quantity,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+            is_triggered=order.is_triggered,
+            group_id=order.group_id,
+            exclusive_id=find_oco_group_id(order),
+            is_exit=can_only_close(order, position.quantity),
+            is_at_market=order.status in WORKING_STATUSES,
         )
-        for order in orders
-        if order.status in EXPOSURE_STATUSES
-    ]
-    if market is None:
-        return [working_order for _, working_order in orders_and_terms]
-    return [
-        working_order._replace(
-            charges=estimate_charges(
-                order, market, working_order.leaves, find_order_price(working_order, prices) or mark_price
-            )
-        )
-        if order.side == "BUY" and order.cost_schedule != Schedule.NONE
-        else working_order
-        for order, working_order in orders_and_terms
-    ]
+        if market is not None and order.side == "BUY" and order.cost_schedule != Schedule.NONE:
+            price = find_order_price(working_order, prices) or mark_price
+            charges = estimate_charges(order, market, working_order.leaves, price)
+            working_order = working_order._replace(charges=charges)
+        working_orders.append(working_order)
+    return working_orders
 
 
 def build_charged_market(

@@ -14,14 +14,9 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker_reports.busts import bust_execution
 from app.orders.service.broker_reports.corrections import correct_execution
 from app.orders.service.broker_reports.execution_reports import apply_execution_report
-from app.orders.service.changes.order_changes import (
-    cancel_all,
-    cancel_in_portfolio,
-    cancel_requested_order,
-    expire_order,
-    expire_orders,
-    replace_order,
-)
+from app.orders.service.changes.order_cancels import cancel_all, cancel_in_portfolio, cancel_requested_order
+from app.orders.service.changes.order_expiry import expire_order, expire_orders
+from app.orders.service.changes.order_replacements import replace_order
 from app.orders.service.changes.position_closes import close_position
 from app.orders.service.changes.position_exits import set_exits
 from app.orders.service.changes.previewing import preview_order

@@ -16,7 +16,7 @@ from app.orders.service.batch_state.order_records import (
 )
 from app.orders.service.broker.broker_orders import load_broker_connection
 from app.orders.service.broker_reports.busts import ExecutionChange
-from app.orders.service.changes.order_changes import load_canceled_orders
+from app.orders.service.changes.order_cancels import load_canceled_orders
 from app.orders.service.commands import (
     AdoptOrder,
     ApplyCorporateAction,
