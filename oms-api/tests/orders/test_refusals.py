@@ -168,6 +168,7 @@ def make_commands(harness):
     return make
 
 
+@pytest.mark.reads_while_deciding  # a second reversal of a position
 def test_rejected_command_leaves_the_batch_state_unchanged(harness, make_commands, refusals_without_change):
     passing, refused = make_commands()
     for seed in range(6):

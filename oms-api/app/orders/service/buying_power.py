@@ -98,10 +98,10 @@ class BuyingPowerReader:
     ) -> dict[str, Quote]:
         """Return the quotes of the symbols, and of the currency pairs that convert them, by symbol."""
         pairs = {
-            InstrumentKey(key.tenant_id, pair)
+            InstrumentKey(key.tenant_id, currency_pair)
             for key, currency in currencies.items()
             if currency is not None
-            for pair in list_pairs(currency, bases[key.portfolio_id])
+            for currency_pair in list_pairs(currency, bases[key.portfolio_id])
         }
         quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
         return {key.symbol: quote for key, quote in quotes.items()}

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from app.costs.rules.values import Schedule
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
@@ -146,6 +147,19 @@ def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) ->
             }
         if positions:
             load_last_trade_prices(context, positions)
+
+
+def load_marks_of_symbols(context: BatchContext, instruments: Iterable[InstrumentKey]) -> None:
+    """Load the last trade's price of the positions in those of the instruments whose quotes give no mark."""
+    unquoted = [key for key in instruments if compute_optional_mark(context.find_quote(*key)) is None]
+    position_keys = [
+        PositionKey(*portfolio_key, *holding_key)
+        for portfolio_key, exposure in (context.exposures.items() if unquoted else ())
+        for tenant_id, symbol in unquoted
+        if tenant_id == portfolio_key.tenant_id
+        for holding_key in exposure.by_symbol.get(symbol, ())
+    ]
+    load_last_trade_prices(context, {key: context.ledger.get_position(key) for key in position_keys})
 
 
 def load_last_trade_prices(context: BatchContext, positions: Mapping[PositionKey, Position]) -> None:

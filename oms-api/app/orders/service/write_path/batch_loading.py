@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from itertools import chain, starmap
+from itertools import starmap
 from typing import TypeGuard, cast
 
 from sqlalchemy import Connection
@@ -84,7 +84,7 @@ def load_batch(
     loaded.portfolio_keys |= batch.list_portfolio_keys(loaded.portfolio_names)
     if ledger:
         loaded.portfolio_keys |= find_portfolios_to_match(batch)
-    load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(uncommon_commands))
+    load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(context, uncommon_commands))
     load_marks(context, loaded.portfolio_keys)
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
@@ -105,23 +105,26 @@ def _load_orders(
     loaded, store = context.loaded, context.order_store
     named_orders = store.load_orders(loaded.portfolios_by_order)
     matched = _list_orders_to_match(context, uncommon_commands)
-    repeated = chain.from_iterable(loaded.orders_by_request_key.values())
-    store.load_relatives(
-        [*repeated, *named_orders, *matched, *_list_orders_to_end(context, uncommon_commands)]
-    )
+    store.load_relatives([*named_orders, *matched, *_list_orders_to_end(context, uncommon_commands)])
     changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(context.connection, sorted(changed_quotes))
     load_decision_inputs(context, commands, instruments, matched)
 
 
-def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
+def _list_quoted(context: BatchContext, commands: Sequence[Command]) -> set[InstrumentKey]:
     """Return the instruments of arrived quotes, and those whose positions or exits a command changes."""
-    instrument_keys = {command.instrument_key for command in commands if isinstance(command, MatchQuote)}
-    return instrument_keys | {
-        InstrumentKey(command.origin.tenant_id, command.symbol)
-        for command in commands
-        if isinstance(command, (ClosePosition, SetExits))
-    }
+    originals = context.ledger.originals.values()  # the trades that are reversed
+    instrument_keys = {InstrumentKey(row.tenant_id, row.symbol) for row in originals}
+    for command in commands:
+        if isinstance(command, MatchQuote):
+            instrument_keys.add(command.instrument_key)
+        elif isinstance(command, (ClosePosition, SetExits)):
+            instrument_keys.add(InstrumentKey(command.origin.tenant_id, command.symbol))
+        elif isinstance(command, RecordTrade):
+            name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
+            if name in context.loaded.portfolio_names:  # an order of the batch may need its valuation
+                instrument_keys.add(InstrumentKey(command.origin.tenant_id, command.symbol))
+    return instrument_keys
 
 
 def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
