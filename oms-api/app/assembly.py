@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
 
-from app.alerts.service.price_alerts import PriceAlerts
+from app.alerts.service.price_alert_watcher import PriceAlertWatcher
 from app.audit.service import AuditTrail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_job_runner
@@ -145,7 +145,7 @@ class Components:
     delivery_runner: DeliveryRunner
     cash_reader: CashReader
     corporate_actions: CorporateActions
-    price_alerts: PriceAlerts
+    price_alert_watcher: PriceAlertWatcher
     create_broker: CreateBroker
     broker_notifier: BrokerRequestNotifier
     signal_planner: SignalPlanner
@@ -180,7 +180,7 @@ class Components:
             background_tasks=(
                 market_watcher.run,
                 self.corporate_actions.run,
-                self.price_alerts.run,
+                self.price_alert_watcher.run,
                 self.cancellations.run,
                 SignalResumption(self.signals, self.readers, self.now).run,
                 *self._list_signal_receivers(),
@@ -299,7 +299,7 @@ class Components:
         )
 
     def _describe_alerts(self, reports: Sequence[JobReport]) -> ComponentHealth:
-        state, job = self.price_alerts.state, None
+        state, job = self.price_alert_watcher.state, None
         age = None if state.checked_at is None else (self.now() - state.checked_at).total_seconds()
         for report in reports:
             job = report if report.state.name == PORTFOLIO_ALERTS else job
@@ -386,7 +386,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
-        price_alerts=PriceAlerts(readers, transactions, market, now),
+        price_alert_watcher=PriceAlertWatcher(readers, transactions, market, now),
         create_broker=partial(create_adapter, engine=engine, observe=metrics.requests.count_broker_request),
         broker_notifier=broker_notifier,
         signal_planner=planner,
