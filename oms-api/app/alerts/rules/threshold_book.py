@@ -1,4 +1,4 @@
-"""The thresholds of price alerts by symbol, sorted, so that a quote is compared with the nearest ones only."""
+"""The thresholds of price alerts by symbol, sorted, so that a quote is compared with the nearest ones."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection
