@@ -83,7 +83,7 @@ from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.cancellations import Cancellations
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command, get_lock_group
+from app.orders.service.commands import WriterCommand, get_lock_group
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
@@ -130,7 +130,7 @@ class Components:
     market: Market
     calendars: Calendars
     controls: Controls
-    writer: GroupCommit[Command, Outcome]
+    writer: GroupCommit[WriterCommand, Outcome]
     passwords: Passwords
     sessions: LoginSessions
     throttle: Throttle
@@ -404,7 +404,7 @@ def create_signal_planner(settings: Settings) -> SignalPlanner:
 
 def create_writer(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, metrics: Metrics | None = None
-) -> GroupCommit[Command, Outcome]:
+) -> GroupCommit[WriterCommand, Outcome]:
     """Return the writer of a process that serves no requests."""
     paper = load_paper_settings(settings)
     services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions, metrics=metrics)
@@ -413,7 +413,7 @@ def create_writer(
 
 def _build_writer(
     settings: Settings, engine: Engine, services: BatchServices
-) -> GroupCommit[Command, Outcome]:
+) -> GroupCommit[WriterCommand, Outcome]:
     guard = OrderTradeGuard(services.controls)
     handler = OrderBatchHandler(LedgerBatchHandler(guard=guard, rates=services.market.find_rate), services)
     return GroupCommit(

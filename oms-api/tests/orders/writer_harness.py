@@ -29,10 +29,10 @@ from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
-    Command,
     PlaceGroup,
     PlaceOrder,
     ReplaceOrder,
+    WriterCommand,
 )
 from app.orders.service.internal_commands import ApplyBrokerReport, ExpireOrders, MatchQuote, ReleaseOrders
 from app.orders.service.trade_guard import OrderTradeGuard
@@ -109,7 +109,7 @@ class WriterHarness:
         """Let time pass: a second, or as given."""
         self.now += timedelta(**(spans or {"seconds": 1}))
 
-    def run(self, *works: Command, retained: dict[Any, Any] | None = None) -> list[Any]:
+    def run(self, *works: WriterCommand, retained: dict[Any, Any] | None = None) -> list[Any]:
         """Do the commands in one transaction and return their outcomes."""
         with unit_of_work(self.engine) as connection:
             result = self.handler.handle(connection, works, {} if retained is None else retained)
@@ -186,11 +186,11 @@ class WriterHarness:
         )
         return outcome
 
-    def run_order_command(self, command: Command) -> Order:
+    def run_order_command(self, command: WriterCommand) -> Order:
         """Do a command that is about one order."""
         return self.run_accepted(command).orders[0].order
 
-    def run_accepted(self, command: Command) -> OrderResult:
+    def run_accepted(self, command: WriterCommand) -> OrderResult:
         """Do a command that is not refused."""
         (outcome,) = self.run(command)
         assert isinstance(outcome, OrderResult), outcome

@@ -39,7 +39,7 @@ class BuyingPowerReader:
         self, connection: Connection, portfolios: Sequence[PortfolioCash], at: datetime
     ) -> dict[int, Decimal]:
         """Return the buying power of portfolios of one tenant, by portfolio id."""
-        positions, orders = _load(connection, portfolios)
+        positions, orders = _load_positions_and_orders(connection, portfolios)
         books: dict[int, list[SymbolExposure]] = {}
         if positions or orders:
             books = self._build_books(connection, portfolios, positions, orders, at)
@@ -107,7 +107,7 @@ class BuyingPowerReader:
         return {key.symbol: quote for key, quote in quotes.items()}
 
 
-def _load(
+def _load_positions_and_orders(
     connection: Connection, portfolios: Sequence[PortfolioCash]
 ) -> tuple[dict[PositionKey, Position], dict[PositionKey, list[Order]]]:
     """Return the short positions and those with open orders, and the open orders, by portfolio and symbol."""

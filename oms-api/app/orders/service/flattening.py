@@ -66,9 +66,11 @@ class Flattening:
         closing_order_ids = [
             order_id
             for position in closable_positions
-            for order_id in await self._close(request, position, strategy)
+            for order_id in await self._close_position(request, position, strategy)
         ]
-        remaining_positions = [_serialize(position) for position in await self._list_positions(request, stop)]
+        remaining_positions = [
+            _serialize_position(position) for position in await self._list_positions(request, stop)
+        ]
         flattened = {"canceled": canceled_ids, "closed": closing_order_ids, "left": remaining_positions}
         return KillSwitchEffect(canceled_ids, pending_portfolios, flattened, unconfirmed)
 
@@ -100,7 +102,9 @@ class Flattening:
         orders = [(name, order) for name, orders in orders_by_portfolio.items() for order in orders]
         canceled_ids = [order.id for _, order in orders if order.status in FINAL_STATUSES]
         # Orders whose broker has not confirmed the cancellation yet.
-        unconfirmed = [_describe(order, name) for name, order in orders if order.status not in FINAL_STATUSES]
+        unconfirmed = [
+            _describe_unconfirmed(order, name) for name, order in orders if order.status not in FINAL_STATUSES
+        ]
         pending_portfolios = set(names) - orders_by_portfolio.keys()
         pending_portfolios |= {cancel.portfolio_name for cancel in unconfirmed}
         return sorted(canceled_ids), sorted(pending_portfolios), tuple(sorted(unconfirmed))
@@ -131,7 +135,9 @@ class Flattening:
             tenant_id,
         )
 
-    async def _close(self, request: AuthenticatedRequest, position: Held, strategy: str | None) -> list[str]:
+    async def _close_position(
+        self, request: AuthenticatedRequest, position: Held, strategy: str | None
+    ) -> list[str]:
         position_name = (position.portfolio, position.symbol, position.product)
         quantity = None if strategy is None else abs(position.quantity)
         try:
@@ -181,12 +187,12 @@ def find_strategy_shares(
     return reduced_positions
 
 
-def _describe(order: Order, portfolio_name: str) -> UnconfirmedCancel:
+def _describe_unconfirmed(order: Order, portfolio_name: str) -> UnconfirmedCancel:
     leaves = shorten_quantity(format_fixed(order.leaves_quantity))
     return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
-def _serialize(position: Held) -> dict[str, Any]:
+def _serialize_position(position: Held) -> dict[str, Any]:
     return {
         "portfolio_name": position.portfolio,
         "symbol": position.symbol,

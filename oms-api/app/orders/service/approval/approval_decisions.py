@@ -29,7 +29,7 @@ from app.orders.service.contingent_orders.groups import (
     deny_order,
     finalize_order,
 )
-from app.orders.service.contingent_orders.protection import change_denial
+from app.orders.service.contingent_orders.protection import find_change_denial
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution.placement import send_order, store_order
 from app.orders.service.risk_checks.approvals import (
@@ -37,8 +37,8 @@ from app.orders.service.risk_checks.approvals import (
     Actor,
     await_approval,
     build_request,
-    find_decider,
     get_reference,
+    load_decider,
     load_request,
     publish_approval_event,
     require_decider,
@@ -72,7 +72,7 @@ def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResu
     request = load_request(context, order)
     if order.status is not Status.AWAITING_APPROVAL or request is None:
         raise NotAwaitingApproval(order.id, order.status, _find_decision(context, order))
-    require_decider(context, order, request, find_decider(context, origin, command.role))
+    require_decider(context, order, request, load_decider(context, origin, command.role))
     if command.is_granted:
         _approve(context, order, request, command)
     else:
@@ -188,7 +188,7 @@ def find_current_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of a waiting order, or of its exits, at current prices."""
     if not order.leaves_quantity:
         return None
-    return find_denial(context, order, confirm_repeat=True) or change_denial(context, order, order)
+    return find_denial(context, order, confirm_repeat=True) or find_change_denial(context, order, order)
 
 
 def _reject(context: BatchContext, order: Order, command: DecideApproval) -> None:

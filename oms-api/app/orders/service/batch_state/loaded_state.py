@@ -122,7 +122,7 @@ class LoadedState:
     recent_orders: dict[RepeatKey, RecentOrders] = field(default_factory=dict)
 
     approval_requests: dict[OrderKey, ApprovalRequest | None] = field(default_factory=dict)
-    decider_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `find_decider`
+    decider_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `load_decider`
     key_creators: dict[tuple[int, str], str | None] = field(default_factory=dict)
     order_events: dict[OrderKey, list[OrderEvent]] = field(default_factory=dict)  # see `order_records`
     executions: dict[OrderKey, list[ExecutionRow]] = field(default_factory=dict)

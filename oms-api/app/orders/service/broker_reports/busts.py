@@ -75,8 +75,8 @@ def record_bust(
     """Add the execution that reverses another one, and return the order that it counts for."""
     bust = execution._replace(
         execution_id=get_bust_id(execution.execution_id),
-        quantity=_negate(execution.quantity),
-        value=_negate(execution.value),
+        quantity=_negate_amount(execution.quantity),
+        value=_negate_amount(execution.value),
         trade_id=trade.trade_id,
         note=BUST,
         executed_at=trade.executed_at,
@@ -171,7 +171,7 @@ def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, r
     return row
 
 
-def _negate(amount: str) -> str:
+def _negate_amount(amount: str) -> str:
     return format_fixed(-Decimal(amount))
 
 

@@ -60,7 +60,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     event = _build_event(command, execution)
-    corrected, correction = _book(context, order, execution, event, command)
+    corrected, correction = _book_correction(context, order, execution, event, command)
     at = format_timestamp(command.origin.at)
     if correction.difference > 0:
         apply_fill_to_group(context, corrected, correction.difference, at)
@@ -92,7 +92,7 @@ def _build_field_error(field: str, message: str, code: str) -> Invalid:
     )
 
 
-def _book(
+def _book_correction(
     context: BatchContext,
     order: Order,
     execution: ExecutionRow,

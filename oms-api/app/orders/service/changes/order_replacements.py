@@ -39,7 +39,7 @@ from app.orders.service.contingent_orders.groups import (
     complete_order,
     deny_order,
 )
-from app.orders.service.contingent_orders.protection import change_denial, is_exit_change
+from app.orders.service.contingent_orders.protection import find_change_denial, is_exit_change
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution.placement import send_or_request_approval, send_order, store_order
 from app.orders.service.risk_checks.approvals import find_required_request
@@ -83,7 +83,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
         nothing = dict.fromkeys(_CARRIED, ZERO)
         context.order_store.update_fields(context.order_store.get(order.tenant_id, successor.id), **nothing)
         return build_result(context, order.tenant_id, [successor.id])
-    _replace_order(context, order, successor, format_timestamp(origin.at), get_actor(origin))
+    _replace_by_successor(context, order, successor, format_timestamp(origin.at), get_actor(origin))
     return build_result(context, order.tenant_id, [successor.id])
 
 
@@ -111,14 +111,14 @@ def _find_replacement_denial(context: BatchContext, order: Order, successor: Ord
     """Return the reason why the successor may not replace the order: by risk, or by its group's exits."""
     if not successor.leaves_quantity:
         return None
-    if not is_exit_change(context, order, successor) and _is_judged_now(context, order):
+    if not is_exit_change(context, order, successor) and _is_checked_now(context, order):
         denial = find_quantity_denial(successor) or find_denial(context, successor, order)
         if denial is not None:
             return denial
-    return change_denial(context, order, successor)
+    return find_change_denial(context, order, successor)
 
 
-def _is_judged_now(context: BatchContext, order: Order) -> bool:
+def _is_checked_now(context: BatchContext, order: Order) -> bool:
     """Return whether the risk checks apply now.
 
     A held order is checked at its release. A halt applies at once.
@@ -127,7 +127,9 @@ def _is_judged_now(context: BatchContext, order: Order) -> bool:
     return not waits
 
 
-def _replace_order(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:
+def _replace_by_successor(
+    context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str
+) -> None:
     previous, is_held = order, order.status is Status.HELD
     if not is_held and order.status is not Status.AWAITING_APPROVAL:
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor)
@@ -175,7 +177,7 @@ def _build_successor(context: BatchContext, order: Order, command: ReplaceOrder)
         request_hash=origin.request_hash,
         **fields,
     )
-    _check(successor, at)
+    _validate_terms(successor, at)
     if _changes_trail(changes):
         successor = replace_fields(successor, trail_level=_compute_trail_level(context, order, successor))
     return set_session_end(context, successor) if _changes_expiry(changes) else successor
@@ -196,7 +198,7 @@ def _compute_trail_level(context: BatchContext, order: Order, changed: Order) ->
     return replace_trail_level(Side(order.side), order.trail_level, before, after, instrument.tick_size)
 
 
-def _check(order: Order, at: Timestamp) -> None:
+def _validate_terms(order: Order, at: Timestamp) -> None:
     ticket = Ticket(
         symbol=order.symbol,
         side=order.side,

@@ -114,7 +114,7 @@ def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp)
         recent_exits = context.loaded.recent_exits[key, since] = list_recent_exits(
             context.connection, key, since
         )
-        context.order_store.take(recent_exits)
+        context.order_store.add_loaded(recent_exits)
     return recent_exits
 
 

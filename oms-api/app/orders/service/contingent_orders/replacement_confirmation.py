@@ -48,7 +48,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
     context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     adopt_children(context, order, successor)
-    added_order = context.order_store.add(_continue(order, successor, at), successor.placed_by)
+    added_order = context.order_store.add(_carry_fills(order, successor, at), successor.placed_by)
     submitted_order = context.order_store.change_status(
         added_order, Status.SUBMITTED, at, added_order.placed_by
     )
@@ -72,7 +72,7 @@ def _find_requested_successor(context: BatchContext, order: Order, successor_id:
     raise InvalidTransition(order.id, order.status, Status.REPLACED)
 
 
-def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
+def _carry_fills(order: Order, successor: Order, at: Timestamp) -> Order:
     """Return the successor with the filled quantity and value of the order that it replaces."""
     return successor._replace(
         filled_quantity=order.filled_quantity,

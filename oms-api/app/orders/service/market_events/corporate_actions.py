@@ -118,7 +118,7 @@ def _restate_orders(
                 context, [order], at, ACTOR, reason=f"{action_reason}: less than one lot is left"
             )
         else:
-            _restate(
+            _restate_order(
                 context,
                 order,
                 restated,
@@ -170,7 +170,7 @@ def _build_action_reason(action: CorporateActionTerms) -> str:
     return f"Corporate action {action.id}"
 
 
-def _restate(
+def _restate_order(
     context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, action_reason: str
 ) -> None:
     """Change the order in place. A trailing stop gets a successor, because its trail never widens.

@@ -87,7 +87,7 @@ def close_intraday_positions(context: BatchContext, command: SquareOff) -> Order
         cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
             if not _is_closing(context, portfolio_key, symbol):
-                _close(context, portfolio_key, symbol, at)
+                _close_position(context, portfolio_key, symbol, at)
     return NO_ORDERS
 
 
@@ -121,7 +121,7 @@ def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str)
     return any(map(is_square_off, context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)))
 
 
-def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
+def _close_position(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
     portfolio = context.ledger.get_portfolio(portfolio_key)
     origin = Origin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)

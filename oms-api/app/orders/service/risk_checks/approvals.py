@@ -161,7 +161,7 @@ def get_reference(context: BatchContext, order: Order) -> Any:
     return get_reference_price(context.find_symbol_state(order.tenant_id, order.symbol).prices)
 
 
-def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
+def load_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
     """Return the caller with all names of the person, since `approvers` may contain any of them."""
     key = (origin.tenant_id, origin.actor or "")
     if key not in context.loaded.decider_names:

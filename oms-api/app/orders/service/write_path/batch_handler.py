@@ -25,7 +25,7 @@ from app.orders.service.batch_state.batch_context import BatchContext, BatchServ
 from app.orders.service.batch_state.order_store import OrderStore
 from app.orders.service.batch_state.portfolio_loading import create_cache_update
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command, get_time
+from app.orders.service.commands import WriterCommand, get_time
 from app.orders.service.execution.trade_effects import apply_trades_to_orders
 from app.orders.service.internal_commands import MatchQuote
 from app.orders.service.market_events.quote_processing import match_before_trades
@@ -41,7 +41,7 @@ class OrderBatchHandler:
         self._services = services
 
     def handle(
-        self, connection: Connection, commands: Sequence[Command], retained: Retained
+        self, connection: Connection, commands: Sequence[WriterCommand], retained: Retained
     ) -> BatchResult[Outcome]:
         """Process the commands in order; see `group_commit.Handler`.
 
@@ -73,7 +73,7 @@ class OrderBatchHandler:
         return replace(result, on_commit=run_after_commit)
 
     def _process_batch(
-        self, connection: Connection, commands: Sequence[Command], message_counts: dict[int, int]
+        self, connection: Connection, commands: Sequence[WriterCommand], message_counts: dict[int, int]
     ) -> BatchResult[Outcome]:
         """Load the state, decide on the commands, and write their changes."""
         # The keys of `message_counts`. Take them now, because `load_batch` replaces commands.

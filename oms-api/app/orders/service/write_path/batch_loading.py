@@ -28,13 +28,13 @@ from app.orders.service.commands import (
     CancelAll,
     CancelInPortfolio,
     ClosePosition,
-    Command,
     OrderCommand,
     PlaceGroup,
     PlaceOrder,
     PlaceSignal,
     PreviewOrder,
     SetExits,
+    WriterCommand,
     get_tenant_id,
     get_time,
     list_tickets,
@@ -59,9 +59,9 @@ def load_batch(
     ledger_handler: LedgerBatchHandler,
     services: BatchServices,
     connection: Connection,
-    commands: Sequence[Command],
+    commands: Sequence[WriterCommand],
     message_counts: dict[int, int],
-) -> tuple[BatchContext, Sequence[Command]]:
+) -> tuple[BatchContext, Sequence[WriterCommand]]:
     """Lock and load the state that the commands need. Return the commands with symbols instead of aliases.
 
     Then bring the portfolios up to the newest quotes, so that each command decides on that state.
@@ -97,8 +97,8 @@ def load_batch(
 
 def _load_orders(
     context: BatchContext,
-    commands: Sequence[Command],
-    uncommon_commands: Sequence[Command],
+    commands: Sequence[WriterCommand],
+    uncommon_commands: Sequence[WriterCommand],
     instruments: set[InstrumentKey],
 ) -> None:
     """Load the orders that commands name, match or end, with their groups and the inputs of the decisions."""
@@ -111,7 +111,7 @@ def _load_orders(
     load_decision_inputs(context, commands, instruments, matched)
 
 
-def _list_quoted(context: BatchContext, commands: Sequence[Command]) -> set[InstrumentKey]:
+def _list_quoted(context: BatchContext, commands: Sequence[WriterCommand]) -> set[InstrumentKey]:
     """Return the instruments of arrived quotes, and those whose positions or exits a command changes."""
     originals = context.ledger.originals.values()  # the trades that are reversed
     instrument_keys = {InstrumentKey(row.tenant_id, row.symbol) for row in originals}
@@ -127,7 +127,7 @@ def _list_quoted(context: BatchContext, commands: Sequence[Command]) -> set[Inst
     return instrument_keys
 
 
-def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
+def _list_orders_to_match(context: BatchContext, commands: Sequence[WriterCommand]) -> list[Order]:
     """Return the open orders in the symbols of arrived quotes, and in those whose orders are released."""
     orders_to_match: list[Order] = []
     for command in commands:
@@ -141,7 +141,7 @@ def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) ->
     return orders_to_match
 
 
-def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
+def _list_orders_to_end(context: BatchContext, commands: Sequence[WriterCommand]) -> list[Order]:
     """Return the orders that expire, and the open orders of portfolios in which commands cancel orders."""
     keys, overdue = set(), []
     for command in commands:
@@ -160,7 +160,7 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
     return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
 
 
-def _find_changed_quote(command: Command) -> InstrumentKey | None:
+def _find_changed_quote(command: WriterCommand) -> InstrumentKey | None:
     """Return the instrument whose stored quote a command may change, None if it changes none."""
     match command:
         case MatchQuote(is_new=True) | FinishQuote():
@@ -187,8 +187,8 @@ def _get_reserved_quantity(
 
 
 def _resolve_aliases(
-    connection: Connection, commands: Sequence[Command]
-) -> tuple[Sequence[Command], set[InstrumentKey]]:
+    connection: Connection, commands: Sequence[WriterCommand]
+) -> tuple[Sequence[WriterCommand], set[InstrumentKey]]:
     """Return the commands with symbols instead of aliases, and the instruments of tickets and signals.
 
     One statement reads the symbols. The alias of a trade is resolved with its position. Quotes and kill
@@ -207,7 +207,7 @@ def _resolve_aliases(
     return commands, instruments
 
 
-def _list_instruments(commands: Sequence[Command]) -> set[InstrumentKey]:
+def _list_instruments(commands: Sequence[WriterCommand]) -> set[InstrumentKey]:
     """Return the instruments of the tickets and signals, whose quotes are needed."""
     placed = {
         (command.origin.tenant_id, command.ticket.symbol)
@@ -225,13 +225,13 @@ def _list_instruments(commands: Sequence[Command]) -> set[InstrumentKey]:
     return instrument_keys
 
 
-def _may_use_alias(command: Command) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:
+def _may_use_alias(command: WriterCommand) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:
     if isinstance(command, ClosePosition):
         return not command.ignores_halt
     return isinstance(command, (CancelAll, SetExits, PlaceSignal))
 
 
-def _replace_names(command: Command, symbols: Mapping[InstrumentKey, str]) -> Command:
+def _replace_names(command: WriterCommand, symbols: Mapping[InstrumentKey, str]) -> WriterCommand:
     def resolve(name: str) -> str:
         return symbols.get(InstrumentKey(get_tenant_id(command), name), name)
 

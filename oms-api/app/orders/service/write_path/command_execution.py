@@ -29,7 +29,6 @@ from app.orders.service.commands import (
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
-    Command,
     CommandOnOrder,
     CorrectExecution,
     DecideApproval,
@@ -41,6 +40,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    WriterCommand,
 )
 from app.orders.service.contingent_orders.halts import cancel_all_halted
 from app.orders.service.execution.placement import adopt_order, place_group, place_order
@@ -67,7 +67,7 @@ _COMMANDS_AFTER_EXPIRY = (CancelOrder, ReplaceOrder, DecideApproval)
 
 
 def execute_all(
-    context: BatchContext, commands: Sequence[Command], command_ids: Sequence[int]
+    context: BatchContext, commands: Sequence[WriterCommand], command_ids: Sequence[int]
 ) -> list[Outcome | OmsError]:
     """Return the outcomes of the commands, in their order.
 
@@ -83,7 +83,7 @@ def execute_all(
     return outcomes
 
 
-def execute_command(context: BatchContext, command: Command) -> Outcome | OmsError:
+def execute_command(context: BatchContext, command: WriterCommand) -> Outcome | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is

@@ -29,7 +29,6 @@ from app.orders.service.commands import (
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
-    Command,
     CommandOnOrder,
     DecideApproval,
     PlaceGroup,
@@ -38,6 +37,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    WriterCommand,
     get_order_key,
     get_tenant_id,
 )
@@ -45,7 +45,7 @@ from app.orders.service.execution.filling import find_successor
 from app.orders.service.execution.matching import load_closing_quote, load_consumed_liquidity
 from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
 from app.orders.service.market_events.corporate_actions import load_corporate_action
-from app.orders.service.risk_checks.approvals import find_decider, load_key_creators, load_requests
+from app.orders.service.risk_checks.approvals import load_decider, load_key_creators, load_requests
 from app.orders.service.risk_checks.currency_conversion import load_booking_rates
 from app.orders.service.risk_checks.exposure import load_marks_of_symbols
 from app.orders.service.risk_checks.loss_limits import load_loss_checks
@@ -62,7 +62,7 @@ _Resent = ReplaceOrder | DecideApproval
 
 def load_decision_inputs(
     context: BatchContext,
-    commands: Sequence[Command],
+    commands: Sequence[WriterCommand],
     instruments: Set[InstrumentKey],
     matched: Sequence[Order],
 ) -> None:
@@ -103,7 +103,7 @@ def _list_members_to_release(context: BatchContext, actions: Sequence[OrderActio
     ]
 
 
-def _load_command_inputs(context: BatchContext, uncommon_commands: Sequence[Command]) -> None:
+def _load_command_inputs(context: BatchContext, uncommon_commands: Sequence[WriterCommand]) -> None:
     for command in uncommon_commands:
         if isinstance(command, CheckLosses):
             load_loss_checks(context, command)
@@ -129,7 +129,7 @@ def _load_closing_quotes(context: BatchContext) -> None:
 
 def _load_approvals(
     context: BatchContext,
-    uncommon_commands: Sequence[Command],
+    uncommon_commands: Sequence[WriterCommand],
     actions: Sequence[OrderAction],
     matched: Sequence[Order],
 ) -> None:
@@ -150,7 +150,7 @@ def _load_approvals(
     orders_to_decide += [context.order_store.get(*request.order_key) for request in requests]
     deciding = [command for command in uncommon_commands if isinstance(command, _Deciding)]
     for command in deciding:
-        find_decider(context, command.origin, command.role)
+        load_decider(context, command.origin, command.role)
     parents = [
         member
         for member in (*orders_to_decide, *matched)
@@ -181,7 +181,7 @@ def _load_histories(context: BatchContext, actions: Sequence[OrderAction]) -> No
 def _load_entries(
     context: BatchContext,
     placed: Sequence[PlaceOrder],
-    uncommon_commands: Sequence[Command],
+    uncommon_commands: Sequence[WriterCommand],
     actions: Sequence[OrderAction],
 ) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
@@ -218,7 +218,7 @@ def _load_entries(
 
 def _list_matched_quotes(
     context: BatchContext,
-    uncommon_commands: Sequence[Command],
+    uncommon_commands: Sequence[WriterCommand],
     instruments: Set[InstrumentKey],
     matched: Sequence[Order],
 ) -> set[tuple[int, Quote]]:

@@ -9,7 +9,6 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import load_broker_connection
 from app.orders.service.commands import (
     ClosePosition,
-    Command,
     DecideApproval,
     PlaceGroup,
     PlaceOrder,
@@ -19,6 +18,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    WriterCommand,
     get_tenant_id,
     list_tickets,
 )
@@ -39,7 +39,7 @@ _RiskChecked = (
 
 def load_risk_inputs(
     context: BatchContext,
-    commands: Sequence[Command],
+    commands: Sequence[WriterCommand],
     held_orders: Sequence[Order],
     filling_orders: Sequence[Order],
 ) -> None:
@@ -54,7 +54,7 @@ def load_risk_inputs(
 
 
 def _load_broker_connections(
-    context: BatchContext, commands: Sequence[Command], held_orders: Sequence[Order]
+    context: BatchContext, commands: Sequence[WriterCommand], held_orders: Sequence[Order]
 ) -> None:
     """Load the connections of the portfolios whose orders may be sent to a broker."""
     remote = [
@@ -68,7 +68,7 @@ def _load_broker_connections(
 
 
 def _load_limited_values(
-    context: BatchContext, commands: Sequence[Command], held_orders: Sequence[Order]
+    context: BatchContext, commands: Sequence[WriterCommand], held_orders: Sequence[Order]
 ) -> None:
     """Load the values that the risk checks compare with limits: losses, totals and P&L of all portfolios."""
     controls = context.services.controls
@@ -88,7 +88,7 @@ def _load_limited_values(
 
 
 def _load_execution_counts(
-    context: BatchContext, commands: Sequence[Command], orders: Sequence[Order]
+    context: BatchContext, commands: Sequence[WriterCommand], orders: Sequence[Order]
 ) -> None:
     """Load the execution counts of strategies and API keys, where repeated executions are limited."""
     counting = {
