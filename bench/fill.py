@@ -17,8 +17,8 @@ from app.database.timeouts import response_timeout
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin, RecordTrade
-from app.ledger.service.recording import LedgerBatchHandler
 from app.text import name_key
 from bench.load import PORTFOLIOS, SYMBOLS
 

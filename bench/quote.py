@@ -16,8 +16,8 @@ from app.group_commit import GroupCommit
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin, RecordTrade
-from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource

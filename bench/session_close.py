@@ -21,11 +21,11 @@ from app.ids import generate_row_id
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.jobs.service import JobRunner
-from app.ledger.queries.books import insert_portfolios
+from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.chain import hash_request
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
-from app.ledger.service.recording import LedgerBatchHandler
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.sources.simulated import SimulatedSource

@@ -30,7 +30,7 @@ from app.database import (
 )
 from app.database.bulk import Row
 from app.ledger.models import PositionRow
-from app.ledger.queries.books import insert_portfolios
+from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.queries.valuation import list_open_positions
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.valuation import value_positions

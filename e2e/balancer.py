@@ -41,13 +41,13 @@ class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         with contextlib.suppress(OSError), self.server.connect() as backend:
             backend.settimeout(None)
-            back = threading.Thread(target=_copy, args=(backend, self.request), daemon=True)
+            back = threading.Thread(target=_copy_data, args=(backend, self.request), daemon=True)
             back.start()
-            _copy(self.request, backend)
+            _copy_data(self.request, backend)
             back.join()
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _copy_data(source: socket.socket, target: socket.socket) -> None:
     """Copy data until either side ends, and pass the end on."""
     with contextlib.suppress(OSError):
         while piece := source.recv(PIECE_BYTES):

@@ -46,11 +46,11 @@ def chromium():
 @pytest.fixture(scope="session")
 def postgres_databases():
     """Provide new databases on the server of TEST_DATABASE_URL, or on a temporary server."""
-    response = os.environ.get("TEST_DATABASE_URL")
-    server = None if response else PostgresServer()
+    existing_url = os.environ.get("TEST_DATABASE_URL")
+    server = None if existing_url else PostgresServer()
     if server:
         server.start()
-    databases = Databases(server.url if server else response or "")
+    databases = Databases(server.url if server else existing_url or "")
     yield databases
     databases.drop_all()
     if server:

@@ -59,7 +59,7 @@ class Deployment:
         return Decimal(positions[symbol]["quantity"]) if symbol in positions else Decimal(0)
 
     def get_as_user(self, actor: str, path: str) -> httpx.Response:
-        """Return the answer to a GET request with the API key on behalf of a person."""
+        """Return the response to a GET request with the API key on behalf of a person."""
         headers = {"X-API-Key": self.key, "X-On-Behalf-Of": actor}
         return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, **LOOPBACK)
 
@@ -144,18 +144,18 @@ def build_environment() -> dict[str, str]:
 
 def run_deployment(database_url: str, **settings: str) -> AbstractContextManager[Deployment]:
     """Start OMS, simulator and bot on a new database, and stop them at the end."""
-    return _run(database_url, settings)
+    return _run_programs(database_url, settings)
 
 
 def run_two_bots(
     database_url: str, balancer_port: int, port: int, **settings: str
 ) -> AbstractContextManager[Deployment]:
     """Start the product with a second bot on a port. Slack and the OMS send to a balancer."""
-    return _run(database_url, settings, (balancer_port, port))
+    return _run_programs(database_url, settings, (balancer_port, port))
 
 
 @contextmanager
-def _run(
+def _run_programs(
     database_url: str, settings: Mapping[str, str], second_bot: tuple[int, int] | None = None
 ) -> Iterator[Deployment]:
     key = secrets.token_urlsafe(48)
@@ -175,7 +175,7 @@ def _run(
         _add_second_bot(programs, *second_bot)
     log: list[str] = []
     for program in programs:
-        program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
+        program.write_line = lambda name, line: log.append(f"{name:<9} | {line}")
     try:
         run.migrate_database(programs[0])
         for program in programs:
@@ -205,7 +205,7 @@ def build_sqlite_url(folder: Path) -> str:
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until the condition is true. Fail after the timeout.
 
-    The pauses grow, so that a long wait for an answer of the OMS stays below its rate limit.
+    The pauses grow, so that a long wait for a response of the OMS stays below its rate limit.
     """
     deadline, pause = time.monotonic() + seconds, 0.02
     while not condition():

@@ -41,9 +41,9 @@ class Gallery:
         """Call Slack's Web API as the bot does."""
         headers = {"Authorization": f"Bearer {self._token}"}
         response = httpx.post(f"{self.address}/api/{method}", json=arguments, headers=headers, **LOOPBACK)
-        answer: Json = response.raise_for_status().json()
-        assert answer["ok"], answer
-        return answer
+        content: Json = response.raise_for_status().json()
+        assert content["ok"], content
+        return content
 
     def act(self, verb: str, **body: Any) -> None:
         """Act as a person over the control API."""
@@ -123,7 +123,7 @@ def open_gallery(page: Page) -> Iterator[Gallery]:
     programs = run.list_programs(build_environment(), {}, ports)
     (simulator,) = (program for program in programs if program.name == "simulator")
     simulator.environment = {**simulator.environment, "BOT_URL": f"http://127.0.0.1:{bot.server_port}"}
-    simulator.tell = lambda _name, _line: None
+    simulator.write_line = lambda _name, _line: None
     try:
         simulator.start()
         run.wait_until_healthy([simulator])
@@ -145,12 +145,12 @@ def _handler_for(triggers: list[str]) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             triggers.extend(parse_qs(body).get("trigger_id", []))
-            answer = b'{"options": []}' if "block_suggestion" in body else b""
+            content = b'{"options": []}' if "block_suggestion" in body else b""
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(content)
 
         @override
         def log_message(self, format: str, *args: Any) -> None:

@@ -223,7 +223,7 @@ def test_migration_runs_once_by_the_same_image_and_command_as_render(compose, re
     assert get_module_file("oms-api", migrate["command"]).is_file()
 
 
-def test_books_and_the_owed_confirmations_are_on_volumes_that_are_declared(compose):
+def test_ledger_and_pending_confirmations_are_on_declared_volumes(compose):
     mounts = [mount for name in ("postgres", "slack-bot") for mount in compose["services"][name]["volumes"]]
     assert {mount.partition(":")[0] for mount in mounts} == set(compose["volumes"])
     folder = mounts[-1].partition(":")[2]

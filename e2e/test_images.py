@@ -81,7 +81,7 @@ def test_oms_in_production_is_not_healthy_before_its_migration(image):
     program = image("oms-api")
     program.start()
     try:
-        wait_until(lambda: program.ended() is not None or run.is_port_open(program.port))
+        wait_until(lambda: program.get_return_code() is not None or run.is_port_open(program.port))
         assert run_health_check("oms-api", program) != 0
     finally:
         stop_all([program])

@@ -46,12 +46,12 @@ def _is_admin(deployment: Deployment, person: str) -> bool:
 
 def test_two_people_close_positions_halt_and_resume_trading(slack, deployment, portfolio):
     slack.type(f"/portfolio {portfolio}")
-    answer = slack.find_private_message(f"{portfolio} · equity")
-    expect(answer).to_contain_text("P&L today")
-    chart = answer.get_by_test_id("chart").filter(has_text="GLNC 66.7%")
-    image = answer.get_by_role("img", name=re.compile(r"GLNC 66\.7%"))  # with the extra `charts`
+    reply = slack.find_private_message(f"{portfolio} · equity")
+    expect(reply).to_contain_text("P&L today")
+    chart = reply.get_by_test_id("chart").filter(has_text="GLNC 66.7%")
+    image = reply.get_by_role("img", name=re.compile(r"GLNC 66\.7%"))  # with the extra `charts`
     expect(chart.or_(image)).to_be_visible()
-    expect(answer.get_by_role("row").filter(has_text="GLNC")).to_contain_text("1090.00100.001,000.00+100.00")
+    expect(reply.get_by_role("row").filter(has_text="GLNC")).to_contain_text("1090.00100.001,000.00+100.00")
     slack.save_screenshots("portfolio")
 
     slack.type("/desk postions")
@@ -62,7 +62,7 @@ def test_two_people_close_positions_halt_and_resume_trading(slack, deployment, p
     ).to_be_visible()
 
     # the position, its exits and its close
-    answer.get_by_role("combobox", name="Select a position").select_option(label="GLNC")
+    reply.get_by_role("combobox", name="Select a position").select_option(label="GLNC")
     expect(slack.form).to_contain_text("Stop-loss none · take-profit none")
     slack.save_screenshots("position")
     slack.form.get_by_role("button", name="Set exits…").click()
@@ -127,7 +127,8 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     with slack.page.expect_download() as download:
         file.get_by_role("link", name="trades.csv").click()
     rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
-    assert (rows[0].partition(",")[0], len(rows)) == ("trade_id", 3)
+    assert rows[0].partition(",")[0] == "trade_id"
+    assert len(rows) == 3
     slack.save_screenshots("direct-message")
     slack.page.get_by_role("tab", name="Home").click()
     home = slack.page.locator("#home")

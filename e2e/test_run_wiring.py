@@ -127,7 +127,7 @@ def test_simulator_asks_the_bots_oms_with_the_bots_key(where):
     assert {name: environment[name] for name in values} == values
 
 
-def test_oms_of_this_start_is_the_simulators_too():
+def test_simulator_uses_the_oms_that_is_started_with_it():
     programs = index_programs({}, {"OMS_API_KEY": "k" * 40}, PORTS | {"OMS_PORT": 8002})
     assert programs["simulator"].environment["OMS_API_URL"] == "http://127.0.0.1:8002"
 
@@ -140,12 +140,12 @@ def test_each_program_gets_the_addresses_of_the_others():
     assert [programs[name].environment["PORT"] for name in programs] == ["1", "3", "2"]
 
 
-def test_external_oms_stays_the_oms_of_the_bot():
+def test_bot_keeps_its_configured_external_oms():
     programs = index_programs({}, {"OMS_API_URL": "https://oms.example.com"})
     assert "OMS_API_URL" not in programs["slack-bot"].environment  # set in the bot's own file
 
 
-def test_ports_come_from_the_environment_then_the_file_then_the_design():
+def test_ports_come_from_the_environment_then_the_file_then_the_defaults():
     chosen = run.choose_ports({"OMS_PORT": "9001"}, {"PORT": "9002"}, {"PORT": "9003"})
     assert chosen == {"OMS_PORT": 9001, "BOT_PORT": 9003, "SIMULATOR_PORT": 3010}
 
@@ -170,7 +170,7 @@ def test_pause_before_a_restart_grows_up_to_a_limit(tmp_path):
 
 
 def test_pause_is_reset_after_a_long_run(tmp_path):
-    program = Program("oms-api", [], tmp_path, {}, 1, deaths=5, started_at=100.0)
+    program = Program("oms-api", [], tmp_path, {}, 1, crash_count=5, started_at=100.0)
     assert program.schedule_restart(now=200.0) == 0.5
 
 
@@ -184,7 +184,7 @@ class FakeProgram(Program):
 
     @override
     def start(self):
-        self.deaths += 1
+        self.crash_count += 1
 
 
 def test_only_a_program_whose_files_changed_is_restarted(tmp_path):
@@ -194,16 +194,16 @@ def test_only_a_program_whose_files_changed_is_restarted(tmp_path):
         (tmp_path / program.name / "main.py").touch()
     watchers = {program.name: FileWatcher([tmp_path / program.name]) for program in programs}
     run.restart_changed(programs, watchers)
-    assert [program.deaths for program in programs] == [0, 0]
+    assert [program.crash_count for program in programs] == [0, 0]
     (tmp_path / "oms-api" / "main.py").write_text("changed")
     os.utime(tmp_path / "oms-api" / "main.py", (1, 1))
     (tmp_path / "slack-bot" / "__pycache__" / "main.py").touch()
     run.restart_changed(programs, watchers)
     run.restart_changed(programs, watchers)
-    assert [program.deaths for program in programs] == [1, 0]
+    assert [program.crash_count for program in programs] == [1, 0]
     (tmp_path / "slack-bot" / "main.py").unlink()
     run.restart_changed(programs, watchers)
-    assert [program.deaths for program in programs] == [1, 1]
+    assert [program.crash_count for program in programs] == [1, 1]
 
 
 def test_every_program_of_the_product_is_watched():

@@ -42,7 +42,9 @@ def test_order_is_previewed_placed_filled_and_another_is_canceled(slack, deploym
     message = slack.message("BUY 50 SLORD limit 405.00 GTC")
     expect(message).to_contain_text("Status: Working")
     (order,) = list_orders(deployment, portfolio)
-    assert (order["status"], order["limit_price"], len(order["legs"])) == ("ACCEPTED", "405.00", 2)
+    assert order["status"] == "ACCEPTED"
+    assert order["limit_price"] == "405.00"
+    assert len(order["legs"]) == 2
 
     set_quote(deployment, "SLORD", "404", "404.5")  # the order fills at the ask
     expect(message).to_contain_text("filled 50 of 50 at 404.50")

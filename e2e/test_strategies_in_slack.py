@@ -33,8 +33,8 @@ def get_status(deployment, name):
 def click_button(slack, name, label, *, is_confirmed=False):
     """List the strategies, and click a button of the last one."""
     slack.type("/desk strategies")
-    answer = slack.find_private_message(f"{name}").last
-    answer.get_by_role("button", name=label, exact=True).last.click()
+    reply = slack.find_private_message(f"{name}").last
+    reply.get_by_role("button", name=label, exact=True).last.click()
     if is_confirmed:
         slack.page.get_by_role("alertdialog").get_by_role("button", name=label, exact=True).click()
 

@@ -18,7 +18,7 @@ def restart_oms_afterwards(deployment):
     yield deployment
     oms = deployment.programs["oms-api"]
     oms.signal(signal.SIGCONT)
-    if oms.ended() is not None:
+    if oms.get_return_code() is not None:
         deployment.start_oms()
 
 
@@ -36,8 +36,8 @@ def test_corrected_trade_is_confirmed_and_recorded(slack, deployment):
     expect(slack.form).to_contain_text("There is no portfolio named Opening Book")
     expect(slack.form).to_contain_text("QQNEW is not a listed instrument, and was never traded here")
     assert deployment.trades(portfolio="Opening Book") == []
-    for answer in ("Yes, create Opening Book", "Yes, QQNEW is correct"):
-        slack.form.get_by_role("checkbox", name=answer).check()
+    for label in ("Yes, create Opening Book", "Yes, QQNEW is correct"):
+        slack.form.get_by_role("checkbox", name=label).check()
     slack.place()
     slack.wait_for_no_form()
     confirmation = slack.message("BUY 100 QQNEW")

@@ -50,7 +50,7 @@ def list_fills(deployment):
     return [text for text in list_texts(deployment) if "Filled 5 at" in text]
 
 
-def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(two_bots):
+def test_bot_that_is_killed_in_a_burst_of_fills_loses_no_message(two_bots):
     two_bots.request_as_admin("POST", "/portfolios", name="Pair")
     symbols = [f"PAIR{number}" for number in range(ORDERS)]
     for symbol in symbols:
@@ -61,10 +61,10 @@ def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(two_bots):
     wait_until(lambda: list_fills(two_bots))
     two_bots.programs["slack-bot"].signal(signal.SIGKILL)
 
-    def is_told(symbol):
+    def is_notified(symbol):
         return any(f"5 {symbol} " in text and "filled 5 of 5" in text for text in list_texts(two_bots))
 
-    wait_until(lambda: all(map(is_told, symbols)) and len(list_fills(two_bots)) >= ORDERS)
+    wait_until(lambda: all(map(is_notified, symbols)) and len(list_fills(two_bots)) >= ORDERS)
     marked = [text for text in list_fills(two_bots) if REPEATED in text]
     assert len(marked) <= 1, "one message may have been sent when the bot was killed"
     assert len(list_fills(two_bots)) - len(marked) <= ORDERS

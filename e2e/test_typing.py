@@ -29,7 +29,9 @@ def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, deployme
     slack.place_and_confirm()
     slack.wait_for_no_form()
     (trade,) = deployment.trades(portfolio=portfolio)
-    assert (trade["symbol"], trade["quantity"], trade["gmv"]) == ("AAPL", "100", "17500.00")
+    assert trade["symbol"] == "AAPL"
+    assert trade["quantity"] == "100"
+    assert trade["gmv"] == "17500.00"
 
 
 def test_note_is_typed_over_a_redraw_in_any_field(slack):

@@ -25,8 +25,8 @@ from app.identity.rules.access import FIRST_TENANT
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.commands import Command, Origin, RecordedTrade, RecordTrade, ReverseTrade
-from app.ledger.service.recording import LedgerBatchHandler
+from app.ledger.service.batch_handler import LedgerBatchHandler
+from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
 from app.migrate import is_current
 from app.money import format_fixed, to_cents
 from app.text import name_key
@@ -180,14 +180,14 @@ def build_command(deal: Deal) -> RecordTrade:
 
 def seed_trades(engine: Engine, now: datetime) -> tuple[int, int]:
     """Record the trades and one reversal. Return the number of new ones and the total."""
-    commands: list[Command] = [build_command(deal) for deal in build_deals(now)]
+    commands: list[LedgerCommand] = [build_command(deal) for deal in build_deals(now)]
     recording = LedgerBatchHandler()
     with unit_of_work(engine) as connection:
         recorded = [_require_recorded(outcome) for outcome in recording.handle(connection, commands).outcomes]
         slip = next(trade for trade in reversed(recorded) if name_key(trade.portfolio_name) == "growth")
         undo = recording.handle(connection, [_build_reversal(slip)]).outcomes
     outcomes = [*recorded, *map(_require_recorded, undo)]
-    return sum(not outcome.replayed for outcome in outcomes), len(outcomes)
+    return sum(not outcome.is_replayed for outcome in outcomes), len(outcomes)
 
 
 def _build_reversal(slip: RecordedTrade) -> ReverseTrade:

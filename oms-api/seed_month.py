@@ -23,7 +23,7 @@ from app.config import Settings
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.identity.rules.access import FIRST_TENANT
 from app.jobs.service import Lease
-from app.ledger.queries.books import load_portfolio_ids
+from app.ledger.queries.batch_statements import load_portfolio_ids
 from app.main import create_app
 from app.performance.service.snapshots import SnapshotService
 from app.text import name_key

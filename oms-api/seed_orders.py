@@ -24,16 +24,16 @@ from app.identity.rules.access import FIRST_TENANT
 from app.ids import generate_row_id
 from app.instruments import queries as instruments
 from app.instruments.rules import Instrument, InstrumentKey
-from app.ledger.queries.books import insert_portfolios
+from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.chain import hash_request
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
-from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, compute_mark
 from app.market_data.service import Market
 from app.money import format_fixed, to_cents
-from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
+from app.orders.rules.values import GroupKind, OrderType, StopLoss, TakeProfit, Ticket, TimeInForce
 from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CancelOrder, PlaceGroup, PlaceOrder, WriterCommand
@@ -133,9 +133,9 @@ def build_placements(prices: Prices, now: datetime) -> Iterator[WriterCommand]:
     )
     yield PlaceGroup(_build_origin("either", now), GroupKind.OCO, exits, PORTFOLIO, name_key(PORTFOLIO))
     yield one("trail", "SELL", "25", "MSFT", OrderType.TRAILING_STOP, trail_percent=Decimal(6), user_id=BEN)
-    legs = {"take_profit": Target(off("AMZN", 7)), "stop_loss": Protection(off("AMZN", -4))}
+    legs = {"take_profit": TakeProfit(off("AMZN", 7)), "stop_loss": StopLoss(off("AMZN", -4))}
     yield one("bracket", "BUY", "30", "AMZN", market, **legs)
-    dip_exits = {"take_profit": Target(off("NVDA", 6)), "stop_loss": Protection(off("NVDA", -10))}
+    dip_exits = {"take_profit": TakeProfit(off("NVDA", 6)), "stop_loss": StopLoss(off("NVDA", -10))}
     yield one("dip", "BUY", "60", "NVDA", limit, limit_price=off("NVDA", -4), **dip_exits)
     breakout = {"stop_price": off("META", 4), "limit_price": off("META", 5)}
     yield one("breakout", "BUY", "10", "META", OrderType.STOP_LIMIT, user_id=BEN, **breakout)
@@ -215,7 +215,7 @@ def _set_missing_terms(engine: Engine, now: datetime) -> int:
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [FIRST_TENANT])
         keys = [InstrumentKey(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
-        terms_by_key = instruments.find_instruments(connection, keys)
+        terms_by_key = instruments.load_instruments(connection, keys)
         missing = [
             instrument
             for key, instrument in zip(keys, INSTRUMENTS, strict=True)

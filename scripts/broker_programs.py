@@ -36,16 +36,34 @@ class DemoPortfolio(NamedTuple):
 
 DEMO_PORTFOLIOS = {
     "alpaca": DemoPortfolio(
-        *("America", "USD", "alpaca", "env-alpaca", "AAPL"),
-        {"exchange": "NASDAQ", "currency": "USD", "tick_size": "0.01", "lot_size": "1"},
+        name="America",
+        currency="USD",
+        broker="alpaca",
+        connection="env-alpaca",
+        symbol="AAPL",
+        instrument={"exchange": "NASDAQ", "currency": "USD", "tick_size": "0.01", "lot_size": "1"},
     ),
     "kite": DemoPortfolio(
-        *("India", "INR", "zerodha", ZERODHA_CONNECTION, "RELIANCE"),
-        {"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"},
+        name="India",
+        currency="INR",
+        broker="zerodha",
+        connection=ZERODHA_CONNECTION,
+        symbol="RELIANCE",
+        instrument={"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"},
     ),
     "tws": DemoPortfolio(
-        *("Currencies", "USD", "ibkr", "env-ibkr", "EURUSD"),
-        {"exchange": "", "asset_class": "fx", "currency": "USD", "tick_size": "0.00005", "lot_size": "1"},
+        name="Currencies",
+        currency="USD",
+        broker="ibkr",
+        connection="env-ibkr",
+        symbol="EURUSD",
+        instrument={
+            "exchange": "",
+            "asset_class": "fx",
+            "currency": "USD",
+            "tick_size": "0.00005",
+            "lot_size": "1",
+        },
     ),
 }  # by the program of the stand-in
 

@@ -173,7 +173,7 @@ def wait_until_healthy(programs: list[Program]) -> None:
     waiting_programs = list(programs)
     while waiting_programs:
         for program in waiting_programs:
-            if (code := program.ended()) is not None:
+            if (code := program.get_return_code()) is not None:
                 raise CannotStartError(f"{program.name} {describe_exit(code)}; see its output above.")
         if time.monotonic() > deadline:
             names = ", ".join(program.name for program in waiting_programs)
@@ -195,7 +195,7 @@ def keep_running(programs: list[Program], watchers: Mapping[str, FileWatcher] | 
         for program in programs:
             if program.process is None:
                 _start_if_due(program, now)
-            elif (code := program.ended()) is not None:
+            elif (code := program.get_return_code()) is not None:
                 program.signal(signal.SIGKILL)  # kill its group before the port is used again
                 wait = program.schedule_restart(now)
                 print_line(
@@ -338,10 +338,10 @@ def _start_if_due(program: Program, now: float) -> None:
     if now < program.restart_at:
         return
     if is_port_open(program.port):
-        if not program.deaths:
+        if not program.crash_count:
             return
         print_line(program.name, f"port {program.port} is used by another program: not restarting.")
-        program.deaths = 0
+        program.crash_count = 0
     else:
         program.start()
         print_line(program.name, "started again.")

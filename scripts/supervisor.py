@@ -14,9 +14,9 @@ from typing import IO
 
 STOP_SECONDS = 20.0  # a write is answered or refused within 15 s
 LAST_LINES_SECONDS = 1.0
-FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_SECONDS = 15.0
-SETTLED_SECONDS = 30.0  # after this long alive, a crash counts as the first one again
+MIN_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 15.0
+STABLE_SECONDS = 30.0  # after this long alive, a crash counts as the first one again
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _print_lock = threading.Lock()
@@ -48,10 +48,10 @@ class Program:
     environment: Mapping[str, str]
     port: int
     has_health: bool = True
-    deaths: int = 0
+    crash_count: int = 0
     started_at: float = 0.0
     restart_at: float = 0.0
-    tell: Callable[[str, str], None] = field(default=print_line, repr=False)
+    write_line: Callable[[str, str], None] = field(default=print_line, repr=False)
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
     reader: threading.Thread | None = field(default=None, repr=False)
 
@@ -74,16 +74,16 @@ class Program:
         self.reader = threading.Thread(target=self._forward_output, args=(self.process.stdout,), daemon=True)
         self.reader.start()
 
-    def ended(self) -> int | None:
+    def get_return_code(self) -> int | None:
         """Return the return code (as in subprocess), or None while it runs."""
         return self.process.poll() if self.process else None
 
     def schedule_restart(self, now: float) -> float:
         """Record a crash. Return the seconds until the next start, which increase up to a limit."""
-        if now - self.started_at > SETTLED_SECONDS:
-            self.deaths = 0
-        wait = min(FIRST_BACKOFF_SECONDS * 2.0**self.deaths, LONGEST_BACKOFF_SECONDS)
-        self.deaths += 1
+        if now - self.started_at > STABLE_SECONDS:
+            self.crash_count = 0
+        wait = min(MIN_BACKOFF_SECONDS * 2.0**self.crash_count, MAX_BACKOFF_SECONDS)
+        self.crash_count += 1
         self.process = None
         self.restart_at = now + wait
         return wait
@@ -99,7 +99,7 @@ class Program:
     def _forward_output(self, output: IO[str]) -> None:
         with output:
             for line in output:
-                self.tell(self.name, line.rstrip("\n"))
+                self.write_line(self.name, line.rstrip("\n"))
 
 
 def stop_all(programs: list[Program]) -> bool:
@@ -119,7 +119,7 @@ def _wait_for_end(program: Program, deadline: float) -> bool:
     try:
         program.process.wait(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        program.tell(program.name, f"did not stop within {STOP_SECONDS:.0f} s: killing it.")
+        program.write_line(program.name, f"did not stop within {STOP_SECONDS:.0f} s: killing it.")
         program.signal(signal.SIGKILL)
         program.process.wait()
         return False

@@ -14,7 +14,7 @@ from app.corporate_actions.dependencies import CORPORATE_ACTIONS
 from app.costs.dependencies import COST_RATES
 from app.costs.service import load_rates
 from app.day_close.dependencies import DAY_CLOSER
-from app.day_close.service.signing import DayCloser
+from app.day_close.service.day_closer import DayCloser
 from app.events.dependencies import FEED, OPAQUE_IDS
 from app.health.dependencies import HEALTH_COMPONENTS
 from app.http.dependencies import CHANGES, CURSORS, EXPORTS, NOW, READERS
@@ -30,12 +30,12 @@ from app.jobs.dependencies import JOB_RUNNER
 from app.ledger.dependencies import CASH_READER, EXITS, GUARD, TRADE_SERVICE, VALUER
 from app.market_data.dependencies import MARKET, PUBLISH_QUOTE
 from app.orders.dependencies import CANCELLATIONS, ORDER_SERVICE
-from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
+from app.orders.queries.symbol_usage import is_symbol_in_use, load_currencies_in_use
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import find_exits
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.dependencies import PERFORMANCE
-from app.performance.service.reading import PerformanceReader
+from app.performance.service.performance_reader import PerformanceReader
 from app.reconciliation.dependencies import ADOPTION
 from app.reconciliation.service.adoption import Adoption
 from app.reports.service import list_closed_trips
@@ -127,7 +127,7 @@ def _list_market_data(components: Components) -> State:
         MARKET.provide(components.market),
         PUBLISH_QUOTE.provide(components.order_service.publish),
         PRICE_ALERT_WATCHER.provide(components.price_alert_watcher),
-        FIND_CURRENCIES_IN_USE.provide(find_currencies_in_use),
+        FIND_CURRENCIES_IN_USE.provide(load_currencies_in_use),
         IS_SYMBOL_IN_USE.provide(is_symbol_in_use),
         CALENDARS.provide(components.calendars),
         CORPORATE_ACTIONS.provide(components.corporate_actions),

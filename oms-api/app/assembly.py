@@ -21,13 +21,13 @@ from app.brokers.rules.circuit_breaker import CircuitState
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import compute_lag
-from app.brokers.service.price_access import find_price_terms
+from app.brokers.service.price_access import load_price_terms
 from app.brokers.zerodha.price_source import NAME as KITE
 from app.brokers.zerodha.price_source import KiteSource
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
-from app.corporate_actions.service.booking import CorporateActions
+from app.corporate_actions.service.action_booking import CorporateActions
 from app.database import Readers, connect_engine, set_all_tenants_scope, set_tenant_scope
 from app.database.changes import ChangeWriter
 from app.database.files import DatabaseFile
@@ -54,10 +54,9 @@ from app.jobs.queries import is_leased
 from app.jobs.rules.schedule import JobReport
 from app.jobs.service import JobRunner
 from app.ledger.rules.tickets import TradeLimits
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.cash_figures import CashReader
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import RecordedTrade
-from app.ledger.service.recording import LedgerBatchHandler
+from app.ledger.service.commands import LedgerCommand, RecordedTrade
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
@@ -89,7 +88,7 @@ from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.orders.service.write_path.batch_handler import OrderBatchHandler
-from app.performance.queries import find_baselines
+from app.performance.queries import load_baselines
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.risk.service.controls import Controls
@@ -242,7 +241,7 @@ class Components:
             prepare,
             reconcile,
             timedelta(seconds=self.settings.reconcile_interval_seconds),
-            serves=lambda broker: broker != BrokerName.IBKR,  # which has a separate process
+            serves_broker=lambda broker: broker != BrokerName.IBKR,  # which has a separate process
         )
 
     def create_health_components(self) -> HealthComponents:
@@ -347,7 +346,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         readers,
         OpaqueIds(settings.oms_api_key),
         market,
-        Valuer(market.find_marks, find_baselines),
+        Valuer(market.find_marks, load_baselines),
         serialize_quote,
         now,
         settings.websocket_origins,
@@ -381,7 +380,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         ),
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
-        valuer=Valuer(market.find_marks, find_baselines),
+        valuer=Valuer(market.find_marks, load_baselines),
         job_runner=create_job_runner(settings, engine, market, calendars, writer, now, metrics),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
@@ -445,7 +444,7 @@ def _create_price_source(settings: Settings, engine: Engine) -> PriceSource:
 def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
     """Return the prices of Zerodha, over the session of the first connection to it."""
     keys, policy = create_broker_key_ring(settings), create_broker_address_policy(settings)
-    return KiteSource(partial(find_price_terms, engine, keys, policy, BrokerName.ZERODHA))
+    return KiteSource(partial(load_price_terms, engine, keys, policy, BrokerName.ZERODHA))
 
 
 def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:

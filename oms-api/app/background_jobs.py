@@ -28,13 +28,13 @@ from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.service.feed_watch import FeedWatch
 from app.metrics import Metrics
 from app.migrate import get_migration_url
-from app.orders.queries.index_lookups import find_currencies_in_use
+from app.orders.queries.symbol_usage import load_currencies_in_use
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand
 from app.orders.service.levels import find_exits
 from app.orders.service.order_jobs import OrderJobs
-from app.performance.queries import find_baselines
+from app.performance.queries import load_baselines
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.reports.service.daily_stats import DailyStatistics
@@ -97,14 +97,14 @@ def create_jobs(
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.find_past_marks, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
-    alerts = PortfolioAlerts(engine, Valuer(market.find_marks, find_baselines), now)
+    alerts = PortfolioAlerts(engine, Valuer(market.find_marks, load_baselines), now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.find_past_marks, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
     runners = RunnerFactory(create_code_catalog(settings))
     parity = ParityChecker(market, runners, load_paper_settings(settings))
     instruments = InstrumentLoader(
-        engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
+        engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), load_currencies_in_use, now
     )
     return [
         Job("equity snapshots", interval, snapshots.take_interval_snapshots),
@@ -163,7 +163,7 @@ def _create_report_jobs(
     if targets.folder is None and targets.url is None and not targets.is_to_slack:
         return []
     cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
-    sources = ReportSources(market, find_exits, cash_reader, Valuer(market.find_marks, find_baselines))
+    sources = ReportSources(market, find_exits, cash_reader, Valuer(market.find_marks, load_baselines))
     sender = WebhookSender(create_address_policy(settings), now)
     return [Job("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
 

@@ -22,7 +22,7 @@ from app.database import Readers, set_tenant_scope, snapshot
 from app.database.failures import format_reason
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import FIRST_TENANT
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.ledger.queries.corporate_actions import list_actions_of_symbols
 
 
@@ -58,7 +58,7 @@ def _read_stored(
     with snapshot(engine) as connection:
         tenant_id = _find_tenant_id(connection, namespace.tenant)
         set_tenant_scope(connection, [tenant_id])
-        symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(namespace)})
+        symbols = sorted({load_symbol(connection, tenant_id, name) for name in list_names(namespace)})
         actions = list_actions_of_symbols(connection, tenant_id, symbols, (since, until))
     try:
         pairs = [

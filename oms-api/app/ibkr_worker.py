@@ -62,7 +62,7 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
         prepare,
         Reconciler(engine, now).run,
         timedelta(seconds=settings.reconcile_interval_seconds),
-        serves=lambda broker: broker == BrokerName.IBKR,
+        serves_broker=lambda broker: broker == BrokerName.IBKR,
     )
 
 

@@ -40,12 +40,11 @@ from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
 from app.jobs import routes as job_routes
-from app.ledger.routes import cash, export, managing, positions, reading, recording
+from app.ledger.routes import cash, export, portfolio_management, positions, reading, trade_reports
 from app.logs import AccessLog, configure_logging
 from app.market_data.routes import prices as price_routes
 from app.market_data.routes import subscriptions as subscription_routes
-from app.orders.routes import approvals, order_entry, position_orders
-from app.orders.routes import reading as order_reading
+from app.orders.routes import approvals, order_entry, order_queries, position_orders
 from app.performance import routes as performance_routes
 from app.portfolio_partitions import build_forwarder
 from app.preferences import routes as preference_routes
@@ -63,10 +62,10 @@ from app.streams import routes as stream_routes
 from app.webhooks import routes as webhook_routes
 
 ROUTERS = (
-    recording.router, export.router, reading.router,  # `/trades/export` must precede `/trades/{trade_id}`
+    trade_reports.router, export.router, reading.router,  # `/trades/export` must precede `/trades/{trade_id}`
     performance_routes.router,
-    managing.router, cash.router, positions.router, order_entry.router, position_orders.router,
-    order_reading.router,
+    portfolio_management.router, cash.router, positions.router, order_entry.router, position_orders.router,
+    order_queries.router,
     approvals.router,
     signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router,
     instrument_routes.router, price_routes.router, subscription_routes.router, risk_routes.router,
@@ -145,11 +144,11 @@ def _create_edge(app: Application, components: Components, forwarder: Forwarder 
             authentication, components.readers, components.cash_reader, components.valuer, components.now
         )
     }
-    report = recording.build_record_trade_endpoint(components.trade_service)
+    report = trade_reports.build_record_trade_endpoint(components.trade_service)
     place = order_entry.build_place_order_endpoint(components.order_service)
     signal = signal_routes.build_signal_endpoint(components.signals).build_direct_route(authentication)
     direct_routes = {
-        ("POST", recording.TRADE_PATH): report.build_direct_route(authentication),
+        ("POST", trade_reports.TRADE_PATH): report.build_direct_route(authentication),
         ("POST", order_entry.ORDERS_PATH): place.build_direct_route(authentication),
         **dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal),
     }

@@ -13,9 +13,14 @@ from app.config import load_settings
 from app.database import ALL_TENANTS, connect_engine, set_all_tenants_scope, snapshot, unit_of_work
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
-from app.ledger.queries.audit import book_keys
+from app.ledger.queries.audit import load_portfolio_keys
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.rebuilding import LedgerCorrupted, Rebuilt, read_ahead, rebuild_portfolio
+from app.ledger.service.projection_rebuild import (
+    LedgerCorrupted,
+    RebuiltPortfolio,
+    load_ledger_state,
+    rebuild_portfolio,
+)
 from app.migrate import get_migration_url, is_current
 
 SCAN_SECONDS = 3600.0  # one response of the server may include a sort of a whole ledger
@@ -26,10 +31,10 @@ class CannotRebuild(Exception):
     """Raised when there is no database to rebuild yet."""
 
 
-def rebuild_book(engine: Engine, key: PortfolioKey) -> Rebuilt:
+def rebuild_book(engine: Engine, key: PortfolioKey) -> RebuiltPortfolio:
     """Rebuild one portfolio. Raises LedgerCorrupted."""
     with snapshot(engine, ALL_TENANTS) as connection:
-        state = read_ahead(connection, key)
+        state = load_ledger_state(connection, key)
     with unit_of_work(engine, ALL_TENANTS) as connection:
         return rebuild_portfolio(connection, key, state)
 
@@ -41,7 +46,7 @@ def rebuild_all(engine: Engine) -> int:
             raise CannotRebuild(
                 "The database is not at this version's revision: run `python -m app.migrate`."
             )
-        keys = book_keys(set_all_tenants_scope(connection))
+        keys = load_portfolio_keys(set_all_tenants_scope(connection))
     differed_count = skipped_count = row_count = 0
     for key in keys:
         try:
@@ -74,7 +79,7 @@ def main() -> int:
     return run_program(work, CannotRebuild, NoVisibleRows, message=message)
 
 
-def _format_lines(rebuilt: Rebuilt) -> list[str]:
+def _format_lines(rebuilt: RebuiltPortfolio) -> list[str]:
     return [
         f"{rebuilt.name!r}, {table_name}: {finding.field} was {finding.stored}, is {finding.expected}\n"
         for table_name, findings in rebuilt.differences

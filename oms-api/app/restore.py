@@ -56,9 +56,9 @@ def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
     for name, heads in manifest.heads.items():
         if restored_heads.get(name) != heads:
             yield f"The ends of the chains of the {name} differ from the manifest."
-    verdict, trails = verify_database(engine), verify_trails(engine)
-    if not verdict.clean or trails.lie is not None:
-        yield from format_report(verdict, 0.0, is_trail_clean=trails.lie is None)
+    result, trails = verify_database(engine), verify_trails(engine)
+    if not result.is_clean or trails.lie is not None:
+        yield from format_report(result, 0.0, is_trail_clean=trails.lie is None)
 
 
 def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: EncryptionKeys | None) -> None:

@@ -16,9 +16,9 @@ from app.database import ALL_TENANTS, execute_writes, set_tenant_scope, snapshot
 from app.events.service.outbox import build_event_insert
 from app.exports.queries import ExportFilter
 from app.exports.service.csv_export import CsvExport
-from app.exports.service.pages import ExportContext, Source
+from app.exports.service.pages import ExportContext, ExportSource
 from app.exports.service.risk import ValuedPortfolio, value_portfolios
-from app.exports.service.sources import SOURCES
+from app.exports.service.sources import EXPORT_BUILDERS
 from app.exports.service.xlsx_export import XlsxExport
 from app.identity.queries.tenants import TenantRow, find_tenant
 from app.identity.rules.access import Caller, Scope
@@ -102,7 +102,7 @@ class DailyReports:
         for name in REPORTS:
             path = folder / f"{name}.{self._targets.file_format}"
             part = path.with_suffix(".part")
-            write_file(connection, SOURCES[name](context), part)
+            write_file(connection, EXPORT_BUILDERS[name](context), part)
             part.replace(path)
 
     def _build_context(self, tenant_id: int, day: datetime, now: datetime) -> ExportContext:
@@ -140,20 +140,20 @@ def build_summary(slug: str, day: datetime, values: Mapping[str, ValuedPortfolio
     for name, (statement, value) in ranked[:MAX_LINES]:
         figures = (value.equity, value.day_pnl, value.total_pnl)
         plain = name.replace("<", "&lt;").replace(">", "&gt;")
-        lines.append(f"{plain}: {' / '.join(map(format_money, figures))} {statement.book.base_currency}")
+        lines.append(f"{plain}: {' / '.join(map(format_money, figures))} {statement.summary.base_currency}")
     if len(ranked) > MAX_LINES:
         lines.append(f"… and {len(ranked) - MAX_LINES} more portfolios")
     return "\n".join(lines)
 
 
-def _write_csv(connection: Connection, source: Source, path: Path) -> None:
+def _write_csv(connection: Connection, source: ExportSource, path: Path) -> None:
     export = CsvExport(source)
     with path.open("wb") as file:
         while not export.is_over:
             file.write(export.format_page(export.read_page(connection)))
 
 
-def _write_xlsx(connection: Connection, source: Source, path: Path) -> None:
+def _write_xlsx(connection: Connection, source: ExportSource, path: Path) -> None:
     with closing(XlsxExport(source)) as export, path.open("wb") as file:
         while not export.write_page(connection):
             continue

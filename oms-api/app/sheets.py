@@ -23,7 +23,7 @@ from app.database.failures import format_reason
 from app.exports.queries import ExportFilter
 from app.exports.rules.tables import build_sheet_rows
 from app.exports.service.pages import ExportContext
-from app.exports.service.sources import SOURCES
+from app.exports.service.sources import EXPORT_BUILDERS
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import Caller, Scope
 from app.logs import AccessLog
@@ -50,7 +50,7 @@ def read_rows(components: Components, arguments: argparse.Namespace) -> list[lis
     portfolio = None if arguments.portfolio is None else name_key(arguments.portfolio)
     filters = ExportFilter(tenant.id, portfolio, arguments.since, arguments.until)
     caller = Caller(tenant.id, "sheets", "sheets", frozenset({Scope.READ}))
-    source = SOURCES[arguments.table](
+    source = EXPORT_BUILDERS[arguments.table](
         ExportContext(
             caller,
             filters,
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the arguments. Exit with status 2 if they are not valid."""
     parser = argparse.ArgumentParser(prog="python -m app.sheets", description=__doc__)
-    parser.add_argument("table", choices=list(SOURCES))
+    parser.add_argument("table", choices=list(EXPORT_BUILDERS))
     parser.add_argument("--spreadsheet", required=True, help="the ID in the address of the spreadsheet")
     parser.add_argument("--worksheet", default="Sheet1", help="the name of the worksheet (default: Sheet1)")
     parser.add_argument("--tenant", default="default", help="the tenant's slug (default: default)")

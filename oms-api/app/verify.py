@@ -31,9 +31,9 @@ from app.day_close.service.verification import verify_day_closes
 from app.identity.service.verification import verify_identities
 from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
-from app.ledger.rules.verification import Check, Finding
+from app.ledger.rules.verification import Finding, LedgerCheck
 from app.ledger.service.portfolio_verification import verify_portfolios
-from app.ledger.service.verification import Verdict, verify_ledger
+from app.ledger.service.verification import VerificationResult, verify_ledger
 from app.market_data.service.marks import verify_marks
 from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
@@ -50,11 +50,11 @@ CLEAN, LIES, CANNOT = 0, 1, 2
 
 def _build_check(
     check: StrEnum, differences: Callable[[Connection], Iterator[ActionDifference]]
-) -> Callable[[Connection, Verdict], None]:
-    def part(connection: Connection, verdict: Verdict) -> None:
-        verdict.checked[check] += 1
+) -> Callable[[Connection, VerificationResult], None]:
+    def part(connection: Connection, result: VerificationResult) -> None:
+        result.checked[check] += 1
         for difference in differences(connection):
-            verdict.add_findings(
+            result.add_findings(
                 difference.location,
                 [Finding(check, difference.field, difference.stored, difference.expected)],
             )
@@ -76,7 +76,7 @@ class RecordCheck(StrEnum):
     STRATEGY_JOURNAL = "strategy journal"
 
 
-PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
+PARTS: dict[str, Callable[[Connection, VerificationResult], object]] = {
     "the ledger": verify_ledger,
     "the orders": verify_orders,
     "the approvals": verify_approvals,
@@ -92,25 +92,25 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the journals of strategies": _build_check(RecordCheck.STRATEGY_JOURNAL, verify_journals),
 }
 _MEANING: dict[StrEnum, str] = {
-    Check.FORM: "amounts, times and text are in canonical form",
-    Check.SEQUENCE: "sequence numbers run from 1 without gaps",
-    Check.TIME: "created_at never precedes its predecessor's",
-    Check.TRADE_ID: "trade ids ascend",
-    Check.CHAIN: "each hash covers its row and its predecessor's hash",
-    Check.VALUE: "price and gross market value are consistent",
-    Check.POSITION: "each row's P&L and position follow from its trade and the previous position",
-    Check.CASH: "cash moves by each row's value",
-    Check.COUNTERS: "counters and realized P&L add up",
-    Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, once",
-    Check.ACTION: "rows of corporate actions match their actions",
-    Check.KEY: "an idempotency key belongs to one request and its hash",
-    Check.PORTFOLIO: "portfolios match the end of their ledgers",
-    Check.HOLDING: "positions match the ledger",
-    Check.CASH_MOVEMENT: "cash movements are chained, and each adds its amount to the cash before it",
-    Check.TENANT: "rows belong to a portfolio of their tenant",
-    Check.EVENT: "each row has one event with the same content",
-    Check.POSITION_EVENT: "each position event matches its row of the ledger",
-    Check.CASH_MOVEMENT_EVENT: "each cash movement has one event with the same content",
+    LedgerCheck.FORM: "amounts, times and text are in canonical form",
+    LedgerCheck.SEQUENCE: "sequence numbers run from 1 without gaps",
+    LedgerCheck.TIME: "created_at never precedes its predecessor's",
+    LedgerCheck.TRADE_ID: "trade ids ascend",
+    LedgerCheck.CHAIN: "each hash covers its row and its predecessor's hash",
+    LedgerCheck.VALUE: "price and gross market value are consistent",
+    LedgerCheck.POSITION: "each row's P&L and position follow from its trade and the previous position",
+    LedgerCheck.CASH: "cash moves by each row's value",
+    LedgerCheck.COUNTERS: "counters and realized P&L add up",
+    LedgerCheck.REVERSAL: "a reversal offsets one earlier trade of its portfolio, once",
+    LedgerCheck.ACTION: "rows of corporate actions match their actions",
+    LedgerCheck.KEY: "an idempotency key belongs to one request and its hash",
+    LedgerCheck.PORTFOLIO: "portfolios match the end of their ledgers",
+    LedgerCheck.HOLDING: "positions match the ledger",
+    LedgerCheck.CASH_MOVEMENT: "cash movements are chained, and each adds its amount to the cash before it",
+    LedgerCheck.TENANT: "rows belong to a portfolio of their tenant",
+    LedgerCheck.EVENT: "each row has one event with the same content",
+    LedgerCheck.POSITION_EVENT: "each position event matches its row of the ledger",
+    LedgerCheck.CASH_MOVEMENT_EVENT: "each cash movement has one event with the same content",
     OrderCheck.HISTORY: "orders followed the state machine and match the end of their history",
     OrderCheck.QUANTITY: "filled and remaining quantity add up to the quantity of open orders",
     OrderCheck.FILLS: "filled quantities match the sum of the executions",
@@ -137,7 +137,7 @@ class CannotVerify(Exception):
     """Raised when there is no database to check yet."""
 
 
-def verify_database(engine: Engine) -> Verdict:
+def verify_database(engine: Engine) -> VerificationResult:
     """Check the database on one snapshot. Raises CannotVerify if its schema is not of this version."""
     with response_timeout(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
@@ -145,16 +145,16 @@ def verify_database(engine: Engine) -> Verdict:
         return check_database(set_all_tenants_scope(connection))
 
 
-def check_database(connection: Connection) -> Verdict:
+def check_database(connection: Connection) -> VerificationResult:
     """Run all checks except those of the audit log. `connection` must be on one snapshot."""
-    verdict = Verdict()
+    result = VerificationResult()
     for name, part in PARTS.items():
         try:
-            part(connection, verdict)
+            part(connection, result)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             message = f"{type(error).__name__}: {error}"
-            verdict.add_findings(name, [Finding(Check.FORM, "a row", message, "one that can be read")])
-    return verdict
+            result.add_findings(name, [Finding(LedgerCheck.FORM, "a row", message, "one that can be read")])
+    return result
 
 
 def verify_trails(engine: Engine) -> TrailResult:
@@ -163,31 +163,33 @@ def verify_trails(engine: Engine) -> TrailResult:
         return examine_trails(connection)
 
 
-def format_report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:
+def format_report(
+    result: VerificationResult, seconds: float, *, is_trail_clean: bool = True
+) -> Iterator[str]:
     """Yield the lines of the report. It only says "Clean" if the audit trail is clean as well."""
     for check, meaning in _MEANING.items():
-        failed_count = verdict.failed[check]
+        failed_count = result.failed[check]
         state = f"FAILED {failed_count:,}" if failed_count else "ok"
-        yield f"{state:<10} {verdict.checked[check]:>11,}  {check.value}: {meaning}"
+        yield f"{state:<10} {result.checked[check]:>11,}  {check.value}: {meaning}"
         if failed_count:
-            yield f"{'':<24}first: {verdict.first_of[check]}"
-    if verdict.first is None and not is_trail_clean:
+            yield f"{'':<24}first: {result.first_of[check]}"
+    if result.first is None and not is_trail_clean:
         yield "The books are clean. The audit trail is not: see its first finding above."
         return
-    if verdict.first is None:
-        yield f"Clean: {verdict.checked[Check.CHAIN]:,} rows in {seconds:.1f} s."
+    if result.first is None:
+        yield f"Clean: {result.checked[LedgerCheck.CHAIN]:,} rows in {seconds:.1f} s."
         return
-    yield from report_findings(verdict)
+    yield from report_findings(result)
 
 
-def report_findings(verdict: Verdict) -> Iterator[str]:
-    """Yield a sentence for each finding that the verdict keeps."""
-    for number, lie in enumerate(verdict.reported):
-        yield f"Also: {lie.place}" if number else f"The first finding: {lie.place}"
-        for finding in lie.findings:
+def report_findings(result: VerificationResult) -> Iterator[str]:
+    """Yield a sentence for each finding that the result keeps."""
+    for number, discrepancy in enumerate(result.reported):
+        yield f"Also: {discrepancy.location}" if number else f"The first finding: {discrepancy.location}"
+        for finding in discrepancy.findings:
             yield f"  {finding.check.value}: {_format_finding(finding)}"
-    if verdict.count > len(verdict.reported):
-        yield f"And {verdict.count - len(verdict.reported):,} more."
+    if result.count > len(result.reported):
+        yield f"And {result.count - len(result.reported):,} more."
 
 
 def _format_finding(finding: Finding) -> str:
@@ -258,7 +260,7 @@ def _verify_configured() -> int:
     started = monotonic_seconds()
     try:
         engine = connect_engine(get_migration_url(load_settings()), readers=1)
-        verdict, examined = verify_database(engine), verify_trails(engine)
+        result, examined = verify_database(engine), verify_trails(engine)
     except (ConfigurationError, CannotVerify, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
@@ -268,9 +270,9 @@ def _verify_configured() -> int:
     engine.dispose()
     sys.stdout.writelines(f"{line}\n" for line in report_trails(examined))
     seconds, is_trail_clean = monotonic_seconds() - started, examined.lie is None
-    lines = format_report(verdict, seconds, is_trail_clean=is_trail_clean)
+    lines = format_report(result, seconds, is_trail_clean=is_trail_clean)
     sys.stdout.writelines(f"{line}\n" for line in lines)
-    return CLEAN if verdict.clean and is_trail_clean else LIES
+    return CLEAN if result.is_clean and is_trail_clean else LIES
 
 
 if __name__ == "__main__":

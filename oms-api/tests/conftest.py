@@ -151,8 +151,8 @@ def verified_service(backend: str, new_database: Callable[..., str]) -> Iterator
     """Provide a service for the tests of a module. After the last of them its database must verify."""
     with run_service(new_database(backend)) as running:
         yield running
-        verdict = verify_database(running.engine)
-        assert verdict.clean, list(format_report(verdict, 0))
+        result = verify_database(running.engine)
+        assert result.is_clean, list(format_report(result, 0))
 
 
 @pytest.fixture

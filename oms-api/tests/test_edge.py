@@ -333,8 +333,8 @@ def test_unexpected_error_shows_only_its_request_id(serve, monkeypatch, asked):
         def explode(*_):
             raise RuntimeError("canary-in-the-traceback")
 
-        for reading in ("get_statement", "get_statements"):
-            monkeypatch.setattr(f"app.ledger.service.reading.{reading}", explode)
+        for reading in ("load_statement", "load_statements"):
+            monkeypatch.setattr(f"app.ledger.service.portfolio_statements.{reading}", explode)
         response = api.get(f"/portfolio/x{asked}")
         assert response.status_code == 500
         assert "canary" not in response.text

@@ -53,7 +53,7 @@ class Settings:
         return f"{self.slack_api_url.removesuffix('/').removesuffix('/api')}/oauth/v2/authorize"
 
     @property
-    def socket_mode(self) -> bool:
+    def is_socket_mode(self) -> bool:
         """Whether the bot receives deliveries over a WebSocket that it opens itself."""
         return bool(self.slack_app_token)
 

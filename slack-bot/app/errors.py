@@ -65,7 +65,7 @@ class TooManyRequests(NotPlaced):
     """
 
     def __init__(self, retry_after_seconds: int | None):
-        super().__init__("The OMS answered 429.")
+        super().__init__("The OMS responded with 429.")
         self.retry_after_seconds = retry_after_seconds
 
 

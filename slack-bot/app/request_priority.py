@@ -30,20 +30,20 @@ class RequestCounter:
     @contextmanager
     def count(self) -> Iterator[None]:
         """Count a request until the block ends."""
-        self._change(1)
+        self._change_count(1)
         try:
             yield
         finally:
-            self._change(-1)
+            self._change_count(-1)
 
     @contextmanager
     def exclude(self) -> Iterator[None]:
         """Do not count a request in this block, in which it waits."""
-        self._change(-1)
+        self._change_count(-1)
         try:
             yield
         finally:
-            self._change(1)
+            self._change_count(1)
 
     def is_busy(self) -> bool:
         """Return whether a request is being answered, or was answered just now."""
@@ -55,9 +55,9 @@ class RequestCounter:
         while self.is_busy() and self._clock() < until:
             time.sleep(POLL_SECONDS)
 
-    def _change(self, by: int) -> None:
+    def _change_count(self, difference: int) -> None:
         with self._lock:
-            self._running += by
+            self._running += difference
             self._ended_at = self._clock()
 
 
@@ -108,7 +108,7 @@ def pause_background_work() -> None:
 
 
 def _take_turn() -> None:
-    """Wait for the turn. A thread that waits for too long goes on without: it may hold what others need."""
+    """Wait for the turn. A thread that waits too long continues without it: it may hold a needed lock."""
     _thread.has_turn = _turn.acquire(timeout=MAX_PAUSE_SECONDS)
     REQUESTS.wait_until_idle()
 

@@ -22,11 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keys = load_keys(settings)
         database = open_database(settings.bot_database_url, is_locked=False)
     except (ConfigError, DatabaseError) as error:
-        return _fail(str(error))
+        return _report_failure(str(error))
     try:
-        return _run(args, InstallationStore(database, keys))
+        return _run_command(args, InstallationStore(database, keys))
     except (DatabaseError, DecryptionFailed) as error:
-        return _fail(str(error))
+        return _report_failure(str(error))
     finally:
         database.close()
 
@@ -45,30 +45,32 @@ def _create_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(namespace: argparse.Namespace, store: InstallationStore) -> int:
+def _run_command(namespace: argparse.Namespace, store: InstallationStore) -> int:
     if namespace.command == "list":
         _write_lines(
-            [_format(installed_workspace) for installed_workspace in store.list_all()]
+            [_format_workspace(installed_workspace) for installed_workspace in store.list_all()]
             or ["No workspace has installed the app."]
         )
         return 0
     if namespace.command == "forget":
         if not store.delete(namespace.team):
-            return _fail(f"The workspace {namespace.team} is not known.")
+            return _report_failure(f"The workspace {namespace.team} is not known.")
         _write_lines(
             [f"Removed {namespace.team}. Uninstall the app in Slack, too: its token may still be valid."]
         )
         return 0
     key = sys.stdin.readline().strip()
     if not is_oms_key(key):
-        return _fail("Write the OMS key (32 printable characters or more) to standard input.")
+        return _report_failure("Write the OMS key (32 printable characters or more) to standard input.")
     if not store.save_oms_key(namespace.team, key):
-        return _fail(f"The app is not installed in {namespace.team}. Open /slack/install of the bot first.")
+        return _report_failure(
+            f"The app is not installed in {namespace.team}. Open /slack/install of the bot first."
+        )
     _write_lines([f"Connected {namespace.team}."])
     return 0
 
 
-def _format(installed: InstalledWorkspace) -> str:
+def _format_workspace(installed: InstalledWorkspace) -> str:
     """Return a line without secrets."""
     since = datetime.fromtimestamp(installed.installed_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     link = "connected" if installed.oms_key else "not connected"
@@ -86,7 +88,7 @@ def _write_lines(lines: Sequence[str]) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
-def _fail(sentence: str) -> int:
+def _report_failure(sentence: str) -> int:
     sys.stderr.write(f"{sentence}\n")
     return 1
 

@@ -32,7 +32,7 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
         }
 
         def run_call() -> Response:
-            answer = problem or _call(simulator, name, parameters)
+            answer = problem or _call_method(simulator, name, parameters)
             response = _build_json_response(answer)
             if name == "auth.test":
                 response.headers["X-OAuth-Scopes"] = ",".join(simulator.workspace_state.manifest.scopes)
@@ -48,7 +48,7 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
             return (
                 _build_text_response(problem["error"], 400)
                 if problem
-                else _respond(simulator, request.path, parameters)
+                else _use_response_url(simulator, request.path, parameters)
             )
 
         return _run_with_faults(simulator, RESPONSE_URL, parameters, run_call)
@@ -63,7 +63,7 @@ def _add_file_routes(routes: Blueprint, simulator: Simulator) -> None:
         request.max_content_length = MAX_FILE_BYTES
         content = request.get_data()
         return _run_with_faults(
-            simulator, UPLOAD, {"bytes": len(content)}, lambda: _store(simulator, token, content)
+            simulator, UPLOAD, {"bytes": len(content)}, lambda: _store_file(simulator, token, content)
         )
 
     @routes.get(f"{FILE_PREFIX}/<file_id>")
@@ -72,7 +72,7 @@ def _add_file_routes(routes: Blueprint, simulator: Simulator) -> None:
         return _send_file(simulator, file_id)
 
 
-def _store(simulator: Simulator, token: str, content: bytes) -> Response:
+def _store_file(simulator: Simulator, token: str, content: bytes) -> Response:
     with simulator.workspace_state.change():
         is_stored = simulator.workspace_state.files.upload(token, content)
     return (
@@ -93,7 +93,7 @@ def _send_file(simulator: Simulator, file_id: str) -> Response:
     return response
 
 
-def _call(simulator: Simulator, name: str, parameters: arguments.Arguments) -> Answer:
+def _call_method(simulator: Simulator, name: str, parameters: arguments.Arguments) -> Answer:
     state = simulator.workspace_state
     if name != "oauth.v2.access":
         return methods.call(state, name, _read_token(parameters), parameters)
@@ -118,7 +118,7 @@ def _read_token(parameters: arguments.Arguments) -> str:
     return token.strip() if scheme.lower() == "bearer" else str(parameters.get("token") or "")
 
 
-def _respond(simulator: Simulator, path: str, parameters: arguments.Arguments) -> Response:
+def _use_response_url(simulator: Simulator, path: str, parameters: arguments.Arguments) -> Response:
     workspace_state = simulator.workspace_state
     try:
         with workspace_state.change():

@@ -35,7 +35,7 @@ class EventQueue:
         self._numbers = count()
         self._waiting: list[Attempt] = []
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self._thread = threading.Thread(target=self._deliver_all, name="events", daemon=True)
         self._thread.start()
 
     def put(self, inner: dict[str, Any], team: Team = HOME) -> str:
@@ -44,7 +44,7 @@ class EventQueue:
         with self._state.change():
             now = self._state.clock.now()
             envelope = payloads.build_event_envelope(inner, event_id, int(now), team.id)
-            self._push(Attempt(now, next(self._numbers), envelope))
+            self._add_attempt(Attempt(now, next(self._numbers), envelope))
         return event_id
 
     def put_if_subscribed(self, name: str, inner: dict[str, Any], team: Team = HOME) -> None:
@@ -63,13 +63,13 @@ class EventQueue:
             self._closing = True
         self._thread.join(timeout=0.2)
 
-    def _push(self, attempt: Attempt) -> None:
+    def _add_attempt(self, attempt: Attempt) -> None:
         if len(self._waiting) < MAX_QUEUED:
             heapq.heappush(self._waiting, attempt)
 
-    def _run(self) -> None:
+    def _deliver_all(self) -> None:
         while (attempt := self._find_next_due()) is not None:
-            self._deliver(attempt)
+            self._deliver_attempt(attempt)
 
     def _find_next_due(self) -> Attempt | None:
         with self._state.news:
@@ -80,7 +80,7 @@ class EventQueue:
                 self._state.news.wait(wait)
         return None
 
-    def _deliver(self, attempt: Attempt) -> None:
+    def _deliver_attempt(self, attempt: Attempt) -> None:
         reply = self._request_sender.send(payloads.event(attempt.envelope, attempt.retries, attempt.reason))
         is_delivered = reply.ok or reply.headers.get("x-slack-no-retry") == "1"
         if is_delivered or attempt.retries >= len(RETRY_AFTER_SECONDS):
@@ -88,7 +88,9 @@ class EventQueue:
         with self._state.change():
             due_at = attempt.due_at + RETRY_AFTER_SECONDS[attempt.retries]
             number = next(self._numbers)
-            self._push(Attempt(due_at, number, attempt.envelope, attempt.retries + 1, _get_reason(reply)))
+            self._add_attempt(
+                Attempt(due_at, number, attempt.envelope, attempt.retries + 1, _get_reason(reply))
+            )
 
 
 def _get_reason(reply: Reply) -> str:

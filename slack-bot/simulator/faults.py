@@ -65,18 +65,18 @@ class Faults:
     def take_call_fault(self, method: str) -> CallFault | None:
         """Return the fault for this call, and count it down."""
         matching = next((fault for fault in self.calls if fault.method in (method, EVERY_METHOD)), None)
-        return self._use(self.calls, matching)
+        return self._count_down(self.calls, matching)
 
     def take_delivery_fault(self) -> DeliveryFault | None:
         """Return the fault for this delivery, and count it down."""
-        return self._use(self.deliveries, self.deliveries[0] if self.deliveries else None)
+        return self._count_down(self.deliveries, self.deliveries[0] if self.deliveries else None)
 
     def serialize(self) -> dict[str, Any]:
         """Return the faults as JSON."""
         return {"calls": [asdict(f) for f in self.calls], "deliveries": [asdict(f) for f in self.deliveries]}
 
     @staticmethod
-    def _use(faults: list[Fault], fault: Fault | None) -> Fault | None:
+    def _count_down(faults: list[Fault], fault: Fault | None) -> Fault | None:
         if fault is not None:
             fault.times -= 1
             if fault.times == 0:

@@ -9,7 +9,7 @@ from simulator.config import is_loopback
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def refusal(request: Request) -> str:
+def find_refusal(request: Request) -> str:
     """Return why a request is refused. Empty if it is allowed.
 
     A foreign name in ``Host`` means that the name of another site resolves to loopback (DNS rebinding). A

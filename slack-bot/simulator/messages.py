@@ -10,7 +10,7 @@ from simulator.blockkit.surfaces import Block
 from simulator.blockkit.values import Values
 from simulator.ids import Timestamps
 
-KEPT_PER_CHANNEL = 500
+MAX_MESSAGES_PER_CHANNEL = 500
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Messages:
         """Add a message and return it."""
         message = Message(self._timestamps.next(), channel, user, text, blocks or [], only_for, thread_ts)
         message.files = files or []
-        self._by_channel.setdefault(channel, deque(maxlen=KEPT_PER_CHANNEL)).append(message)
+        self._by_channel.setdefault(channel, deque(maxlen=MAX_MESSAGES_PER_CHANNEL)).append(message)
         return message
 
     def edit(self, message: Message, text: str, blocks: list[Block]) -> None:

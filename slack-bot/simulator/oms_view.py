@@ -41,7 +41,7 @@ class OmsView:
             trust_env=not is_loopback(httpx.URL(settings.oms_api_url).host),
         )
 
-    def of(self, person: Person) -> Json:
+    def load_data(self, person: Person) -> Json:
         """Return the `orders`, `positions` and `portfolios` of a person.
 
         `more` names the lists that are incomplete. `problem` is a sentence if the data could not be read.
@@ -68,7 +68,7 @@ class OmsView:
 
     def _load_day_pnl(self, portfolio_name: str, person: Person) -> str | None:
         """Return the day P&L of a portfolio, or None if it has none."""
-        response, portfolio = self._get(f"portfolio/{quote(portfolio_name, safe='')}", {}, person)
+        response, portfolio = self._load_json(f"portfolio/{quote(portfolio_name, safe='')}", {}, person)
         is_valid = isinstance(portfolio, dict) and "day_pnl" in portfolio
         if response.status_code != httpx.codes.OK or not is_valid:
             raise OmsReadError(_format_refusal(portfolio, response.status_code))
@@ -78,12 +78,12 @@ class OmsView:
         self, path: str, query: dict[str, str], field_names: tuple[str, ...], person: Person
     ) -> tuple[list[Json], bool]:
         """Return the first page, and whether there is another one."""
-        response, rows = self._get(path, query | {"limit": str(MAX_ROWS)}, person)
+        response, rows = self._load_json(path, query | {"limit": str(MAX_ROWS)}, person)
         if response.status_code != httpx.codes.OK or not isinstance(rows, list):
             raise OmsReadError(_format_refusal(rows, response.status_code))
         return [{name: row.get(name) for name in field_names} for row in rows], "next" in response.links
 
-    def _get(self, path: str, query: dict[str, str], person: Person) -> tuple[httpx.Response, Any]:
+    def _load_json(self, path: str, query: dict[str, str], person: Person) -> tuple[httpx.Response, Any]:
         """Return the response and its JSON."""
         headers = {"X-On-Behalf-Of": f"slack:{person.team.id}:{person.id}"}
         try:

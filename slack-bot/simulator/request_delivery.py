@@ -81,21 +81,21 @@ class RequestSender:
     def _deliver(self, request: Request, signature: dict[str, str]) -> Reply:
         with self._state.change():
             fault = self._state.faults.take_delivery_fault()
-            entry = self._log(request, signature)
+            entry = self._log_delivery(request, signature)
         if fault and fault.delay_seconds:
             self.closing.wait(fault.delay_seconds)
         started = time.monotonic()
         if fault and fault.lose:
             reply = Reply(entry["id"], failure=TIMEOUT)
         else:
-            reply = self._exchange(entry, request, signature, drop_connection=bool(fault and fault.drop))
+            reply = self._send_once(entry, request, signature, drop_connection=bool(fault and fault.drop))
         with self._state.change():
             entry["status"], entry["failure"] = reply.status, reply.failure
             entry["response"] = reply.body.decode(errors="replace")
             entry["milliseconds"] = round((time.monotonic() - started) * 1000)
         return reply
 
-    def _log(self, request: Request, signature: dict[str, str]) -> Entry:
+    def _log_delivery(self, request: Request, signature: dict[str, str]) -> Entry:
         return self._state.request_log.add_delivery(
             at=self._state.clock.now(),
             kind=request.kind,
@@ -111,10 +111,10 @@ class RequestSender:
             milliseconds=None,
         )
 
-    def _exchange(
+    def _send_once(
         self, entry: Entry, request: Request, signature: dict[str, str], drop_connection: bool
     ) -> Reply:
-        connection = self._connect()
+        connection = self._create_connection()
         try:
             headers = {"Content-Type": request.content_type, "User-Agent": "Slackbot 1.0 (simulator)"}
             path = self._bot.path + request.path
@@ -136,6 +136,6 @@ class RequestSender:
         finally:
             connection.close()
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _create_connection(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._bot.scheme == "https" else http.client.HTTPConnection
         return kind(self._bot.hostname or "", self._bot.port, timeout=TIMEOUT_SECONDS)

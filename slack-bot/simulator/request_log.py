@@ -18,11 +18,11 @@ class RequestLog:
 
     def add_call(self, **entry: Any) -> Entry:
         """Add a Web API call."""
-        return self._add(self.calls, entry)
+        return self._add_entry(self.calls, entry)
 
     def add_delivery(self, **entry: Any) -> Entry:
         """Add a delivery. The caller completes the entry when the answer arrives."""
-        return self._add(self.deliveries, entry)
+        return self._add_entry(self.deliveries, entry)
 
     def find_delivery(self, delivery_id: int | None) -> Entry | None:
         """Return the delivery with that id, or None. Without an id, return the last one."""
@@ -35,7 +35,7 @@ class RequestLog:
         """Return both lists."""
         return {"calls": list(self.calls), "deliveries": list(self.deliveries)}
 
-    def _add(self, entries: deque[Entry], entry: Entry) -> Entry:
+    def _add_entry(self, entries: deque[Entry], entry: Entry) -> Entry:
         entry["id"] = next(self._ids)
         entries.append(entry)
         return entry

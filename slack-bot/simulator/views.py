@@ -10,7 +10,7 @@ from simulator.blockkit.surfaces import Block, add_ids
 from simulator.clock import Clock
 from simulator.errors import SlackError
 
-DEEPEST = 3
+MAX_DEPTH = 3
 TEXT_FIELDS = ("title", "submit", "close")
 
 
@@ -94,7 +94,7 @@ class Views:
     def open(self, user: str, content: dict[str, Any], channel: str | None) -> View:
         """Open a form. It replaces that person's open forms."""
         self._refuse_duplicate(content)
-        view = self._make(user, content, None, channel)
+        view = self._create_view(user, content, None, channel)
         self._stacks[user] = [view]
         return view
 
@@ -103,10 +103,10 @@ class Views:
         stack = self._stacks.get(user, [])
         if not stack:
             raise SlackError("not_found")
-        if len(stack) >= DEEPEST:
+        if len(stack) >= MAX_DEPTH:
             raise SlackError("push_limit_reached")
         self._refuse_duplicate(content)
-        stack.append(self._make(user, content, stack[-1], stack[-1].channel))
+        stack.append(self._create_view(user, content, stack[-1], stack[-1].channel))
         return stack[-1]
 
     def update(self, view: View, content: dict[str, Any], expected_hash: str | None = None) -> None:
@@ -116,13 +116,13 @@ class Views:
         self._refuse_duplicate(content, view)
         view.content = content | {"blocks": add_ids(content["blocks"])}
         view.values = values.carry_over_values(view.values, view.blocks)
-        view.hash, view.errors, view.notice = self._hash(), {}, ""
+        view.hash, view.errors, view.notice = self._generate_hash(), {}, ""
 
     def publish(self, user: str, content: dict[str, Any], expected_hash: str | None) -> View:
         """Set that person's home tab."""
         home = self.homes.get(user)
         if home is None:
-            home = self.homes[user] = self._make(user, content, None, None)
+            home = self.homes[user] = self._create_view(user, content, None, None)
         else:
             self.update(home, content, expected_hash)
         return home
@@ -135,7 +135,9 @@ class Views:
         """Close all of that person's forms."""
         self._stacks.pop(user, None)
 
-    def _make(self, user: str, content: dict[str, Any], below: View | None, channel: str | None) -> View:
+    def _create_view(
+        self, user: str, content: dict[str, Any], below: View | None, channel: str | None
+    ) -> View:
         view_id = ids.generate_id("V")
         filled = content | {"blocks": add_ids(content["blocks"])}
         return View(
@@ -144,12 +146,12 @@ class Views:
             root_id=below.root_id if below else view_id,
             previous_id=below.id if below else None,
             content=filled,
-            hash=self._hash(),
+            hash=self._generate_hash(),
             values=values.initial_values(filled["blocks"], channel),
             channel=channel,
         )
 
-    def _hash(self) -> str:
+    def _generate_hash(self) -> str:
         return f"{int(self._clock.now())}.{secrets.token_hex(4)}"
 
     def _refuse_duplicate(self, content: dict[str, Any], own: View | None = None) -> None:

@@ -23,16 +23,16 @@ def create_app(simulator: Simulator) -> Flask:
     app.register_blueprint(page.create_blueprint(str(FILES)))
     for module in (action_routes, administration, fault_injection, inspection):
         app.register_blueprint(module.create_blueprint(simulator))
-    app.before_request(_guard)
+    app.before_request(_refuse_foreign_request)
     app.after_request(page.add_security_headers)
-    app.register_error_handler(ActError, _explain)
+    app.register_error_handler(ActError, _build_error_response)
     return app
 
 
-def _guard() -> tuple[Response, int] | None:
-    reason = guard.refusal(request)
+def _refuse_foreign_request() -> tuple[Response, int] | None:
+    reason = guard.find_refusal(request)
     return (jsonify(error=reason), 403) if reason else None
 
 
-def _explain(error: Exception) -> tuple[Response, int]:
+def _build_error_response(error: Exception) -> tuple[Response, int]:
     return jsonify(error=str(error)), getattr(error, "status", 500)

@@ -25,7 +25,7 @@ from tests.fakes import FakeSlack
 WAITS = Waits(
     submission=30.0, suggestions=30.0, redraw_after=0.0, typing_pause=0.1, lookup_every=0.02, lookup_for=0.9
 )
-SHORT_WAITS = replace(WAITS, submission=0.1, suggestions=0.1)  # if the answer never comes in time
+SHORT_WAITS = replace(WAITS, submission=0.1, suggestions=0.1)  # if the response never comes in time
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Workspace:
     oms: FakeOms
 
     def deliver(self, payload: dict[str, Any], path: str = "") -> TestResponse:
-        """Send a signed request of Slack and return the answer."""
+        """Send a signed request of Slack and return the response."""
         body = factories.build_form_body(payload)
         where = path or ("/slack/commands" if "command" in payload else "/slack/interactions")
         return self.bot.web.test_client().post(where, data=body, headers=factories.sign_headers(body))

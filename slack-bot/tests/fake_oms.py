@@ -30,7 +30,7 @@ class FakeOms(FakeServer):
         self.portfolios: list[str] = ["Growth", "Income"]
         self.roles: dict[str, str] = {}  # by person, `trader` by default
         self.narrowed: dict[str, list[str]] = {}  # the portfolios that a person may see, by person
-        self.barred: dict[str, Response] = {}  # the answer to every call of a person, by person
+        self.barred: dict[str, Response] = {}  # the response to every call of a person, by person
         self.quotes: dict[str, dict[str, Any]] = {}  # by symbol
         self.aliases: dict[str, str] = {}  # symbols of instruments by their aliases
         self.instruments: dict[str, str] = {"AAPL": "Apple Inc.", "BRK.B": ""}  # names by symbol
@@ -92,9 +92,9 @@ class FakeOms(FakeServer):
             return self.barred[person]
         if name in ("/preferences", "bars"):
             return Response(body=self.preferences if name == "/preferences" else self.bars)
-        return self.orders.answer(name, call, person) if name in ORDER_CALLS else self._answer(call, person)
+        return self.orders.respond(name, call, person) if name in ORDER_CALLS else self._respond(call, person)
 
-    def _answer(self, call: Request, person: str) -> Response:
+    def _respond(self, call: Request, person: str) -> Response:
         name = self.name_of(call)
         if name == "place":
             return self.place(call, person)

@@ -37,12 +37,12 @@ class FakeOrders:
         self.keys: dict[str, tuple[Any, str]] = {}
         self.denial: dict[str, Any] | None = None  # of the next order and of previews
         self.next_status = "ACCEPTED"
-        self.is_answer_lost = False  # orders are placed, and the connection is dropped
-        self.waiting: list[dict[str, Any]] = []  # the answer of `GET /approvals`
+        self.is_response_lost = False  # orders are placed, and the connection is dropped
+        self.waiting: list[dict[str, Any]] = []  # the response of `GET /approvals`
 
-    def answer(self, name: str, call: Request, person: str) -> Response:
-        answer: Response = getattr(self, f"_{name}")(call, person)
-        return answer
+    def respond(self, name: str, call: Request, person: str) -> Response:
+        response: Response = getattr(self, f"_{name}")(call, person)
+        return response
 
     def fill(self, order_id: str, quantity: str, price: str) -> None:
         """Fill the whole order, or a part of it."""
@@ -78,15 +78,15 @@ class FakeOrders:
             self.move(order["id"], "DENIED", person)
         else:
             self.move(order["id"], self.next_status, person)
-        return Response(drop=True) if self.is_answer_lost else self._stored(order["id"], 201)
+        return Response(drop=True) if self.is_response_lost else self._stored(order["id"], 201)
 
     def _stored(self, order_id: str, status: int) -> Response:
         order = self.orders[order_id]
         if order["status"] != "DENIED":
             return Response(status, order)
-        answer = build_problem(422, order["denial"]["message"], kind="order-denied")
-        answer.body |= {"order_id": order_id, "denial": order["denial"]}
-        return answer
+        response = build_problem(422, order["denial"]["message"], kind="order-denied")
+        response.body |= {"order_id": order_id, "denial": order["denial"]}
+        return response
 
     def add(self, body: dict[str, Any], person: str, **more: Any) -> dict[str, Any]:
         """Add an order that a person placed."""

@@ -1,4 +1,4 @@
-"""HTTP servers in place of Slack's Web API and the OMS. Tests script their answers and read their calls."""
+"""HTTP servers in place of Slack's Web API and the OMS. Tests script their responses and read their calls."""
 
 import json
 import socket
@@ -29,7 +29,7 @@ class Request:
 
 @dataclass
 class Response:
-    """The answer of a fake, sent after `slow` seconds.
+    """The response of a fake, sent after `slow` seconds.
 
     With `drop`, the fake closes the connection instead.
     """
@@ -56,9 +56,9 @@ class FakeServer:
         self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
-    def queue_responses(self, name: str, *answers: Response) -> None:
-        """Set the answers of the next calls of `name`, in order."""
-        self.queued_responses[name].extend(answers)
+    def queue_responses(self, name: str, *responses: Response) -> None:
+        """Set the responses of the next calls of `name`, in order."""
+        self.queued_responses[name].extend(responses)
 
     def stop(self) -> None:
         self.released.set()
@@ -83,15 +83,15 @@ class FakeServer:
         name = self.name_of(call)
         with self.changed:
             queued = self.queued_responses[name]
-            answer = queued.popleft() if queued else self.default_responses.get(name)
-            if answer is None:
-                answer = self.build_default_response(call)
+            response = queued.popleft() if queued else self.default_responses.get(name)
+            if response is None:
+                response = self.build_default_response(call)
             self.calls.append(call)
             self.changed.notify_all()
-        if answer.slow:
-            self.released.wait(answer.slow)
+        if response.slow:
+            self.released.wait(response.slow)
         self.answered.append(call)
-        return answer
+        return response
 
     def name_of(self, call: Request) -> str:
         raise NotImplementedError
@@ -217,14 +217,14 @@ def _handler_for(server: FakeServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.answer(server.receive(self.call(_parse(raw, self.headers.get("Content-Type", "")))))
+            self.respond(server.receive(self.call(_parse(raw, self.headers.get("Content-Type", "")))))
 
         do_PUT = do_POST  # noqa: N815 - the name that http.server calls
         do_PATCH = do_POST  # noqa: N815 - the name that http.server calls
         do_DELETE = do_POST  # noqa: N815 - the name that http.server calls
 
         def do_GET(self) -> None:
-            self.answer(server.receive(self.call(None)))
+            self.respond(server.receive(self.call(None)))
 
         def call(self, body: Any) -> Request:
             parts = urlsplit(self.path)
@@ -232,16 +232,16 @@ def _handler_for(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             return Request(self.command, unquote(parts.path), headers, body, query, time.monotonic())
 
-        def answer(self, answer: Response) -> None:
-            if answer.drop:
+        def respond(self, response: Response) -> None:
+            if response.drop:
                 linger = struct.pack("ii", 1, 0)
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
                 return
-            body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-            self.send_response(answer.status)
-            for name, value in ({"Content-Type": "application/json"} | answer.headers).items():
+            body = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
+            self.send_response(response.status)
+            for name, value in ({"Content-Type": "application/json"} | response.headers).items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

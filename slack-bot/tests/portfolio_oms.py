@@ -252,7 +252,7 @@ class PortfolioOms(FakeOms):
             "/quotes/AAPL": build_quote(),
         }
         self.exports: dict[str, bytes] = {}  # CSV files by table
-        self.results: dict[str, Response] = {}  # answers to changes, by method and path
+        self.results: dict[str, Response] = {}  # responses to changes, by method and path
         self.changes: dict[str, tuple[str, str, Any]] = {}  # method, path and body by idempotency key
         super().__init__()
 
@@ -262,7 +262,7 @@ class PortfolioOms(FakeOms):
         return f"{call.method} {path}" if path != "/auth/me" else "me"
 
     @override
-    def _answer(self, call: Request, person: str) -> Response:
+    def _respond(self, call: Request, person: str) -> Response:
         path = call.path.removeprefix("/api/v1")
         if path == "/auth/me":
             role = self.roles.get(person, "trader")

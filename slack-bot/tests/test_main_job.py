@@ -8,9 +8,9 @@ def test_trade_typed_in_slack_is_confirmed_in_the_channel(workspace: Workspace):
     opened = workspace.slack.wait_for("views.open")[0].body
     assert opened["view"]["callback_id"] == "trade_form"
 
-    answer = workspace.submit(private_metadata=opened["view"]["private_metadata"])
+    response = workspace.submit(private_metadata=opened["view"]["private_metadata"])
 
-    assert answer == {"response_action": "clear"}
+    assert response == {"response_action": "clear"}
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "C1"
     for expected in (

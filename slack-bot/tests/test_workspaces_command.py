@@ -43,7 +43,17 @@ def run_command(*arguments, monkeypatch=None, typed=""):
 
 
 def test_workspace_is_connected_beside_the_running_bot(store, monkeypatch, capsys):
-    store.save(InstalledWorkspace("T2", "", "Second\x1b[2J", "xoxb-2", "", "", 0.0))
+    store.save(
+        InstalledWorkspace(
+            team="T2",
+            enterprise="",
+            name="Second\x1b[2J",
+            bot_token="xoxb-2",
+            oms_key="",
+            scopes="",
+            installed_at=0.0,
+        )
+    )
     assert run_command("list") == 0
     assert capsys.readouterr().out == "T2\tactive\tnot connected\t1970-01-01T00:00:00Z\tSecond[2J\n"
     assert run_command("bind", "T2", "--oms-key-stdin", monkeypatch=monkeypatch, typed=f"{KEY}\n") == 0

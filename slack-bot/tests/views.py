@@ -6,8 +6,8 @@ from tests.fakes import build_problem, build_trade_json
 NOTHING_RECORDED = build_problem(503, "The books are full.", kind="not-placed")
 
 
-def index_blocks(answer):
-    return {block.get("block_id"): block for block in answer["view"]["blocks"]}
+def index_blocks(response):
+    return {block.get("block_id"): block for block in response["view"]["blocks"]}
 
 
 def get_banner(view):

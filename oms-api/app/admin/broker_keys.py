@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from app.admin.commands import CommandContext, CommandResult
-from app.brokers.service.credentials import encrypt_again
+from app.brokers.service.credentials import rotate_credentials
 from app.config import load_settings
 from app.database import ALL_TENANTS, unit_of_work
 from app.security_setup import create_broker_key_ring
@@ -19,7 +19,7 @@ async def encrypt_broker_credentials(command_context: CommandContext, _: Namespa
     Raises UnreadableCredentials after those that can be decrypted are encrypted again.
     """
     with unit_of_work(command_context.engine, ALL_TENANTS) as connection:
-        result = encrypt_again(connection, create_broker_key_ring(load_settings()))
+        result = rotate_credentials(connection, create_broker_key_ring(load_settings()))
     message = f"The credentials of {result.updated} broker connections are encrypted with the first key."
     if result.unreadable:
         names = ", ".join(result.unreadable)

@@ -19,14 +19,14 @@ class BrokerTable(NamedTuple):
     can_carry_exits: Callable[[BrokerOrder], bool]
 
 
-def _carry_nothing(_: BrokerOrder) -> bool:
+def _can_carry_none(_: BrokerOrder) -> bool:
     return False
 
 
 TABLES: dict[str, BrokerTable] = {
     BrokerName.ALPACA: BrokerTable(alpaca.find_refusal, alpaca.get_pairing, alpaca.can_carry_exits),
     BrokerName.IBKR: BrokerTable(ibkr.find_refusal, ibkr.get_pairing, ibkr.can_carry_exits),
-    BrokerName.ZERODHA: BrokerTable(zerodha.find_refusal, zerodha.get_pairing, _carry_nothing),
+    BrokerName.ZERODHA: BrokerTable(zerodha.find_refusal, zerodha.get_pairing, _can_carry_none),
 }
 
 
@@ -36,7 +36,7 @@ def choose_pairing(broker: str, order: BrokerOrder, *, is_exit: bool) -> Pairing
     return Pairing.EMULATED if pairing is Pairing.TOGETHER and not is_exit else pairing
 
 
-def is_watched(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
+def is_watched_by_service(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
     """Return whether the service watches an order of a pair, instead of sending it to the broker."""
     is_emulated = choose_pairing(broker, order, is_exit=is_exit) is Pairing.EMULATED
     return is_emulated and not is_resting(order)

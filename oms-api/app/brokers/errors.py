@@ -27,7 +27,7 @@ class SessionNeeded(BrokerUnavailable):
         )
 
 
-class OutcomeOpen(Exception):
+class BrokerOutcomeUnknown(Exception):
     """Raised when it is not known whether the broker carried out a request.
 
     The response is missing, an error, or not understood. Find the order before you repeat the call.

@@ -27,8 +27,8 @@ def ignore_request(broker: str, method: str, outcome: str, seconds: float) -> No
 class OrderState(NamedTuple):
     """An order and its state at the broker.
 
-    `end` is the event that ended it without filling it, None if it is open or filled, or not reported. An
-    order that waits for its entry `is_waiting`.
+    `end` is the event that ended the order unfilled; None if the order is open or filled, or its end was not
+    reported. `is_waiting` is true for an exit that waits for its entry.
     """
 
     order: BrokerOrder
@@ -48,10 +48,10 @@ class Broker(Protocol):
     """Executes orders.
 
     Orders carry our ids, and submitting the same id again has no effect. Calls return the immediate events;
-    `events` returns all events in order. Every event concerns one order. Executions have their own ids and
-    may arrive late, even after a cancel. `at` is the current time.
+    `list_events` returns all events in order. Every event concerns one order. Executions have their own ids
+    and may arrive late, even after a cancel. `at` is the current time.
 
-    Calls raise BrokerUnavailable if nothing was changed, and OutcomeOpen if that is not known.
+    Calls raise BrokerUnavailable if nothing was changed, and BrokerOutcomeUnknown if that is not known.
     """
 
     @property
@@ -105,7 +105,7 @@ class HasExecutionCharges(Protocol):
     """A broker that reports its charges for each execution."""
 
     def list_execution_charges(self) -> Sequence[Charged]:
-        """Return the reported charges of the executions that `executions` returned last. It sends nothing."""
+        """Return the charges of the executions that `list_executions` returned last. It sends nothing."""
 
 
 class LogIn(Protocol):

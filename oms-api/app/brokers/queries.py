@@ -78,7 +78,7 @@ def update_session_state(
     return CONNECTIONS.update(connection, changes, tenant_id=tenant_id, name=name, version=version)
 
 
-def find_portfolio_names(connection: Connection, tenant_id: int) -> dict[str, str]:
+def load_names_by_connection(connection: Connection, tenant_id: int) -> dict[str, str]:
     """Return the name of the portfolio that trades over each connection."""
     columns = (Portfolio.broker_connection, Portfolio.name)
     is_connected = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection.is_not(None))

@@ -16,7 +16,11 @@ from app.brokers.schemas import (
     ConnectionPatch,
 )
 from app.brokers.service.account_checks import check_connection, check_ownership
-from app.brokers.service.connections import get_connection, get_serialized, list_serialized
+from app.brokers.service.connections import (
+    get_connection,
+    get_serialized_connection,
+    list_serialized_connections,
+)
 from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.responses import build_json_response, document_responses
@@ -28,11 +32,11 @@ from app.timestamps import format_optional_timestamp
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
 
-Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_BROKERS))]
-SecondPerson = Annotated[Caller, Depends(require_permission(Operation.ENABLE_LIVE))]
-Operator = Annotated[Caller, Depends(require_permission(Operation.LOG_IN_BROKER))]
-NameDep = Annotated[str, Path(max_length=60, description="Name of the connection")]
+ConnectionReader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
+ConnectionManager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_BROKERS))]
+LiveTradingEnabler = Annotated[Caller, Depends(require_permission(Operation.ENABLE_LIVE))]
+BrokerOperator = Annotated[Caller, Depends(require_permission(Operation.LOG_IN_BROKER))]
+ConnectionNamePath = Annotated[str, Path(max_length=60, description="Name of the connection")]
 _EXAMPLE = {
     "name": "alpaca-paper",
     "broker": "alpaca",
@@ -44,7 +48,7 @@ _SESSION_EXAMPLE = {"request_token": "your-request-token"}
 
 @router.post("", summary="Create a broker connection", **document_responses(201, ConnectionOut, 409))
 async def create_connection(
-    caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn, _EXAMPLE))],
+    caller: ConnectionManager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn, _EXAMPLE))],
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
@@ -52,21 +56,21 @@ async def create_connection(
 
 
 @router.get("", summary="List broker connections", **document_responses(200, list[ConnectionOut]))
-async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
+async def list_connections(caller: ConnectionReader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
-    return build_json_response(await readers.read(tenant_id, list_serialized, now))
+    return build_json_response(await readers.read(tenant_id, list_serialized_connections, now))
 
 
 @router.get(
     "/{connection_name}", summary="Get a broker connection", **document_responses(200, ConnectionOut, 404)
 )
 async def get_one_connection(
-    caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
+    caller: ConnectionReader, connection_name: ConnectionNamePath, readers: ReadersDep, clock: ClockDep
 ) -> Response:
     """Get one connection with its status."""
     tenant_id, now = caller.tenant_id, clock()
-    return build_json_response(await readers.read(tenant_id, get_serialized, connection_name, now))
+    return build_json_response(await readers.read(tenant_id, get_serialized_connection, connection_name, now))
 
 
 @router.patch(
@@ -75,7 +79,7 @@ async def get_one_connection(
     **document_responses(200, ConnectionOut, 404, 409),
 )
 async def update_connection(
-    caller: Manager, connection_name: NameDep,
+    caller: ConnectionManager, connection_name: ConnectionNamePath,
     body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch, _PATCH_EXAMPLE))],
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
@@ -87,7 +91,7 @@ async def update_connection(
     "/{connection_name}", summary="Delete a broker connection", **document_responses(204, {}, 404, 409)
 )
 async def delete_connection(
-    caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
+    caller: ConnectionManager, connection_name: ConnectionNamePath, connections: BrokerConnectionsDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
@@ -100,7 +104,7 @@ async def delete_connection(
     **document_responses(200, ConnectionCheckOut, 404),
 )
 async def test_connection(
-    caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
+    caller: ConnectionManager, connection_name: ConnectionNamePath, connections: BrokerConnectionsDep,
     create_broker: BrokerFactoryDep, readers: ReadersDep,
 ) -> Response:  # fmt: skip
     """Log in at the broker and read the account. Nothing is traded."""
@@ -127,7 +131,7 @@ async def test_connection(
     **document_responses(200, ConnectionOut, 404, 409, 413, 415),
 )
 async def enable_live(
-    caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
+    caller: LiveTradingEnabler, connection_name: ConnectionNamePath, connections: BrokerConnectionsDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Allow orders to a live account.
@@ -144,7 +148,7 @@ async def enable_live(
     **document_responses(200, BrokerLogInOut, 404, 409),
 )
 async def get_log_in(
-    caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
+    caller: BrokerOperator, connection_name: ConnectionNamePath, log_ins: BrokerLogInsDep, readers: ReadersDep
 ) -> Response:
     """Get the address of the page where a person logs in, and when the current session ends."""
     tenant_id = caller.tenant_id
@@ -164,7 +168,7 @@ async def get_log_in(
     **document_responses(200, BrokerSessionOut, 404, 409),
 )
 async def create_session(
-    caller: Operator, connection_name: NameDep,
+    caller: BrokerOperator, connection_name: ConnectionNamePath,
     body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn, _SESSION_EXAMPLE))],
     log_ins: BrokerLogInsDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip

@@ -38,34 +38,34 @@ def _validate_name(value: str) -> str:
 ConnectionName = Annotated[
     str, AfterValidator(_validate_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
 ]
-Written = Annotated[BrokerName, BeforeValidator(to_lower_case)]
+BrokerNameInput = Annotated[BrokerName, BeforeValidator(to_lower_case)]
 MAX_PEOPLE = 200
-Account = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean)]
-Address = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_LENGTH), AfterValidator(clean)]
-Credentials = Annotated[dict[str, str], Field(max_length=4)]
+AccountNumber = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean)]
+BrokerAddress = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_LENGTH), AfterValidator(clean)]
+CredentialFields = Annotated[dict[str, str], Field(max_length=4)]
 
 
 class ConnectionIn(RequestModel):
     """A new connection to an account at a broker."""
 
     name: ConnectionName = Field(description="Your name of the connection", examples=["alpaca-paper"])
-    broker: Written = Field(description="The broker", examples=["alpaca"])
+    broker: BrokerNameInput = Field(description="The broker", examples=["alpaca"])
     live: bool = Field(
         False,
         description="Whether it is for a live account, which a second person must enable. It never changes",
         examples=[False],
     )
-    account: Account | None = Field(
+    account: AccountNumber | None = Field(
         None,
         description="The broker's number of the account; null: the one that the broker returns",
         examples=["PA12345"],
     )
-    base_url: Address | None = Field(
+    base_url: BrokerAddress | None = Field(
         None,
         description="The broker's address; ibkr: host:port. null: the broker's paper or live address",
         examples=[_URL],
     )
-    credentials: Credentials = Field(repr=False, description=_CREDENTIALS_TEXT, examples=[_CREDENTIALS])
+    credentials: CredentialFields = Field(repr=False, description=_CREDENTIALS_TEXT, examples=[_CREDENTIALS])
 
     def to_parameters(self) -> NewConnection:
         """Return the service's parameters."""
@@ -77,16 +77,18 @@ _PEOPLE_TEXT = (
     "everybody whose role may place orders. Keys that act for no person are not "
     "restricted"
 )
-People = Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=MAX_PEOPLE)]
+PersonNames = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=MAX_PEOPLE)
+]
 
 
 class ConnectionPatch(Patch):
     """Changes of a connection. A field that you leave out keeps its value."""
 
-    account: Account = omit_field()
-    base_url: Address = omit_field()
-    credentials: Credentials = omit_field(is_visible=False)
-    people: People | None = Field(None, description=_PEOPLE_TEXT, examples=[["alice@example.com"]])
+    account: AccountNumber = omit_field()
+    base_url: BrokerAddress = omit_field()
+    credentials: CredentialFields = omit_field(is_visible=False)
+    people: PersonNames | None = Field(None, description=_PEOPLE_TEXT, examples=[["alice@example.com"]])
 
     def to_changes(self) -> dict[str, Any]:
         """Return the fields to change, the people as canonical JSON."""

@@ -20,7 +20,7 @@ _FACTS = ("kind", "sessions", "name", "source")
 _COLUMNS = (*_KEY, *_FACTS, "version", "set_by", "set_at")
 
 
-def find_version(connection: Connection) -> int:
+def load_version(connection: Connection) -> int:
     """Return the version of the last change, 0 before the first."""
     return int(connection.execute(select(func.coalesce(func.max(_TABLE.c.version), 0))).scalar_one())
 

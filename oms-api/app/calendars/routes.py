@@ -27,7 +27,7 @@ from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
 
-Setter = Annotated[Caller, Depends(require_permission(Operation.SET_CALENDAR))]
+CalendarSetter = Annotated[Caller, Depends(require_permission(Operation.SET_CALENDAR))]
 EXAMPLE: dict[str, Any] = {
     "kind": "half_day",
     "name": "Day after Thanksgiving",
@@ -66,7 +66,8 @@ async def get_clock(
     "/calendar/{market}/{date}", summary="Set the sessions of a date", **document_responses(200, DayOut, 404)
 )
 async def put_calendar_day(
-    caller: Setter, market: Annotated[MarketCode, Path(description="Code of the market", examples=["XNYS"])],
+    caller: CalendarSetter,
+    market: Annotated[MarketCode, Path(description="Code of the market", examples=["XNYS"])],
     day: Annotated[LocalDate, Path(alias="date", description="Local date", examples=["2026-11-27"])],
     body: Annotated[CalendarDayIn, Depends(json_body(CalendarDayIn, EXAMPLE))], calendars: CalendarsDep,
     changes: ChangesDep, readers: ReadersDep, now: ClockDep, request: Request,

@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from app.calendars.rules.overrides import CalendarOverride, LocalHours, find_hours_error
 from app.calendars.rules.values import (
-    Clock,
     Day,
     DayKind,
+    MarketClock,
     MarketIdentifier,
     MarketSegment,
     Phase,
@@ -180,7 +180,7 @@ def serialize_day(day: Day) -> dict[str, Any]:
     }
 
 
-def serialize_clock(market: MarketIdentifier, segment: MarketSegment, clock: Clock) -> dict[str, Any]:
+def serialize_clock(market: MarketIdentifier, segment: MarketSegment, clock: MarketClock) -> dict[str, Any]:
     """Serialize the clock as `ClockOut`."""
     return {
         "market": market,

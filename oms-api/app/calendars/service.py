@@ -13,7 +13,7 @@ from app.calendars import queries
 from app.calendars.errors import DayNotSettable, SessionsUnknown
 from app.calendars.rules.calendars import Calendar, find_phase
 from app.calendars.rules.overrides import MAX_EXTENSION, CalendarOverride
-from app.calendars.rules.values import Clock, Day, MarketIdentifier, MarketSegment
+from app.calendars.rules.values import Day, MarketClock, MarketIdentifier, MarketSegment
 from app.calendars.sources import ReleasedCalendars
 
 
@@ -33,7 +33,7 @@ class Calendars(ReleasedCalendars):
 
     def refresh(self, connection: Connection) -> None:
         """Apply the dates that the operator has set since the last call, in any process."""
-        version = queries.find_version(connection)
+        version = queries.load_version(connection)
         if version != self._version:
             self._calendars = self._build_calendars(queries.list_overrides(connection))
             self._version = version
@@ -49,7 +49,7 @@ class Calendars(ReleasedCalendars):
         queries.lock_days(connection)
         key = (override.market.value, override.date.isoformat())
         previous_rows = [row for row in queries.list_rows(connection) if (row["market"], row["date"]) == key]
-        queries.set_day(connection, override, queries.find_version(connection) + 1, set_by, at)
+        queries.set_day(connection, override, queries.load_version(connection) + 1, set_by, at)
         return DayChange(previous_rows[0] if previous_rows else None, override)
 
     def _require_settable(self, market: MarketIdentifier, day: date) -> None:
@@ -64,7 +64,7 @@ class Calendars(ReleasedCalendars):
         """Return a date that was set, with the sessions of the segment SHARES."""
         return self.get_calendar(market).list_days(day, day)[0]
 
-    def read_clock(self, market: MarketIdentifier, segment: MarketSegment, instant: datetime) -> Clock:
+    def read_clock(self, market: MarketIdentifier, segment: MarketSegment, instant: datetime) -> MarketClock:
         """Return the state of the market at the instant. Raises UnknownSegment."""
         calendar = self.get_calendar(market, segment)
         try:
@@ -72,7 +72,7 @@ class Calendars(ReleasedCalendars):
             is_open = phase is not None
         except SessionsUnknown:
             phase, is_open = None, None
-        return Clock(
+        return MarketClock(
             timestamp=instant,
             is_open=is_open,
             phase=None if phase is None else phase.name,
@@ -113,13 +113,13 @@ def verify_calendars(connection: Connection) -> Iterator[ActionDifference]:
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:
     try:
-        return calendar.find_next_open(instant)
+        return calendar.get_next_open(instant)
     except SessionsUnknown:
         return None
 
 
 def _find_next_close(calendar: Calendar, instant: datetime) -> datetime | None:
     try:
-        return calendar.find_next_close(instant)
+        return calendar.get_next_close(instant)
     except SessionsUnknown:
         return None

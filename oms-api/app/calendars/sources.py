@@ -94,7 +94,7 @@ class ReleasedCalendars:
             return
         while True:
             try:
-                session = self._calendars[key].find_session_or_next(at)
+                session = self._calendars[key].get_session_or_next(at)
             except SessionsUnknown:
                 return
             square_off, at = find_square_off(key, session, self._square_off_rules), session.close
@@ -129,11 +129,11 @@ class ReleasedCalendars:
     def _find_last_square_off(self, key: CalendarKey, instant: datetime) -> datetime | None:
         calendar = self._calendars[key]
         try:
-            session = calendar.find_session_or_previous(instant)
+            session = calendar.get_session_or_previous(instant)
             square_off = find_square_off(key, session, self._square_off_rules)
             if square_off is None or square_off <= instant:
                 return square_off
-            session = calendar.find_session_or_previous(session.open - _MICROSECOND)
+            session = calendar.get_session_or_previous(session.open - _MICROSECOND)
         except SessionsUnknown:
             return None
         return find_square_off(key, session, self._square_off_rules)

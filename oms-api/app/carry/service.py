@@ -27,14 +27,14 @@ from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.errors import OmsError
 from app.ids import SortableIds
 from app.jobs.service import Lease
-from app.ledger.queries.reading import find_book
+from app.ledger.queries.reading import load_portfolio_summary
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.equity import OpenPosition
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import CashEntry
-from app.ledger.service.reading import get_statement_at_instant
+from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_statement_positions, value_positions
 from app.performance.rules.closes import get_last_close, get_pnl_date, list_missed_closes
 from app.performance.service.snapshots import WRITE_DELAY
@@ -117,8 +117,8 @@ class CarryService:
     def _read_basis(self, connection: Connection, portfolio: CarryPortfolio, at: datetime) -> CarryBasis:
         """Return the cash and the short positions of a portfolio at an instant."""
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
-        book = find_book(connection, *key)
-        statement = get_statement_at_instant(connection, key.tenant_id, book, at)
+        summary = load_portfolio_summary(connection, *key)
+        statement = load_statement_at_instant(connection, key.tenant_id, summary, at)
         groups: dict[str, list[OpenPosition]] = {}
         for position in list_statement_positions(key.tenant_id, statement):
             if position.quantity < 0:
@@ -127,4 +127,4 @@ class CarryService:
             currency: value_positions(connection, self._read_quotes, group, at)[key].gross
             for currency, group in sorted(groups.items())
         }
-        return CarryBasis(portfolio.base_currency, Decimal(statement.book.cash), shorts)
+        return CarryBasis(portfolio.base_currency, Decimal(statement.summary.cash), shorts)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.corporate_actions.service.booking import CorporateActions
+from app.corporate_actions.service.action_booking import CorporateActions
 from app.http.app_state import Component
 
 CORPORATE_ACTIONS = Component[CorporateActions]("corporate_actions")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, case, insert, select, union, update
 
 from app.column_values import format_canonical
-from app.corporate_actions.rules.values import NamedPortfolio
+from app.corporate_actions.rules.values import AffectedPortfolio
 from app.ledger.models import CorporateAction, Portfolio, PositionRow
 from app.ledger.queries.corporate_actions import build_action
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
@@ -47,7 +47,7 @@ def find_action(connection: Connection, tenant_id: int, action_id: str) -> Actio
     """Return an action, None if there is none with that id."""
     conditions = (CorporateAction.tenant_id == tenant_id, CorporateAction.id == action_id)
     row = connection.execute(_ROW.where(*conditions)).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else _build_record(row)
 
 
 def list_actions(
@@ -60,7 +60,7 @@ def list_actions(
     if before is not None:
         statement = statement.where(CorporateAction.id < before)
     rows = connection.execute(statement.order_by(CorporateAction.id.desc()).limit(limit))
-    return [_record(row) for row in rows]
+    return [_build_record(row) for row in rows]
 
 
 def list_due_actions(connection: Connection, at: datetime) -> list[ActionRecord]:
@@ -72,7 +72,7 @@ def list_due_actions(connection: Connection, at: datetime) -> list[ActionRecord]
     statement = _ROW.where(*is_due, CorporateAction.effective_at <= at)
     is_change = case((CorporateAction.kind == ActionKind.SYMBOL_CHANGE, 1), else_=0)
     order = (CorporateAction.effective_at, is_change, CorporateAction.id)
-    return [_record(row) for row in connection.execute(statement.order_by(*order))]
+    return [_build_record(row) for row in connection.execute(statement.order_by(*order))]
 
 
 def list_stored_facts(connection: Connection) -> Iterator[dict[str, Any]]:
@@ -96,7 +96,7 @@ def mark_reversed(connection: Connection, action: CorporateActionTerms, at: date
     return connection.execute(standing.values(reversed_at=at, reversal_reason=reason)).rowcount == 1
 
 
-def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list[NamedPortfolio]:
+def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list[AffectedPortfolio]:
     """Return the portfolios with a position, flat or not, or an open order in the symbol, by name."""
     holding_portfolios = select(PositionRow.portfolio_id).where(
         PositionRow.tenant_id == tenant_id, PositionRow.symbol == symbol
@@ -112,7 +112,7 @@ def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list
         )
         .order_by(Portfolio.name_key)
     )
-    return [NamedPortfolio._make(row) for row in connection.execute(statement)]
+    return [AffectedPortfolio._make(row) for row in connection.execute(statement)]
 
 
 def list_products(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> list[str]:
@@ -127,6 +127,6 @@ def _is_action(action: CorporateActionTerms) -> Any:
     return update(CorporateAction).where(*conditions)
 
 
-def _record(row: Any) -> ActionRecord:  # a row of `_ROW`
+def _build_record(row: Any) -> ActionRecord:  # a row of `_ROW`
     width = len(CorporateActionTerms._fields)
     return ActionRecord(build_action(row[:width]), *row[width:])

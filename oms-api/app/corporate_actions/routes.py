@@ -19,7 +19,7 @@ from app.corporate_actions.schemas import (
     serialize_preview,
     serialize_record,
 )
-from app.corporate_actions.service.changes import build_action, create_action, get_record, record_reversal
+from app.corporate_actions.service.changes import build_action, create_action, load_record, record_reversal
 from app.corporate_actions.service.preview import preview_action
 from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
@@ -33,7 +33,7 @@ from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
 
-Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
+CorporateActionManager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
 ActionId = Annotated[str, Path(description="ID of the action", json_schema_extra={"maxLength": 32})]
 
 router = APIRouter(tags=["corporate actions"])
@@ -46,7 +46,7 @@ EXAMPLE = {
     "ex_date": "2026-11-23",
     "reason": "Announced on 2026-10-30",
 }
-Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn, EXAMPLE))]
+CorporateActionBody = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn, EXAMPLE))]
 ReversalBody = Annotated[ReversalIn, Depends(json_body(ReversalIn, {"reason": "Wrong ratio"}))]
 
 
@@ -56,7 +56,11 @@ ReversalBody = Annotated[ReversalIn, Depends(json_body(ReversalIn, {"reason": "W
     **document_responses(200, CorporateActionPreviewOut, 409),
 )
 async def preview(
-    caller: Manager, body: Body, readers: ReadersDep, market: MarketDep, now: ClockDep
+    caller: CorporateActionManager,
+    body: CorporateActionBody,
+    readers: ReadersDep,
+    market: MarketDep,
+    now: ClockDep,
 ) -> Response:
     """Compute the changes of positions, cash and open orders without recording anything."""
     draft, at = body.to_draft(), now()
@@ -75,7 +79,8 @@ async def preview(
     **document_responses(201, CorporateActionOut, 409),
 )
 async def create(
-    caller: Manager, body: Body, change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep,
+    caller: CorporateActionManager, body: CorporateActionBody, change_requests: ChangeRequestsDep,
+    corporate_actions: CorporateActionsDep,
     readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
@@ -86,10 +91,10 @@ async def create(
     request, draft = change_requests.build(caller, body), body.to_draft()
     result = await change_requests.executor.execute(request, create_action, draft, market.find_rate)
     action_id = orjson.loads(result.body)["id"]
-    action = await _find(readers, caller, action_id)
+    action = await _load_action(readers, caller, action_id)
     if action.booked_at is None and action.reversed_at is None:
         await corporate_actions.book(action)
-        action = await _find(readers, caller, action_id)
+        action = await _load_action(readers, caller, action_id)
     headers = {REPLAYED: "true"} if result.replayed else {}
     return build_json_response(serialize_record(action, format_timestamp(now())), 201, headers)
 
@@ -126,7 +131,7 @@ async def get_corporate_action(
 ) -> Response:
     """Get one corporate action with its status."""
     return build_json_response(
-        serialize_record(await _find(readers, caller, action_id), format_timestamp(now()))
+        serialize_record(await _load_action(readers, caller, action_id), format_timestamp(now()))
     )
 
 
@@ -136,15 +141,16 @@ async def get_corporate_action(
     **document_responses(200, CorporateActionOut, 404, 409),
 )
 async def reverse(
-    caller: Manager, action_id: ActionId, body: ReversalBody, change_requests: ChangeRequestsDep,
-    corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
+    caller: CorporateActionManager, action_id: ActionId, body: ReversalBody,
+    change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep, readers: ReadersDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 
     An action that is not yet booked is withdrawn. Orders that it canceled stay canceled.
     """
     request = change_requests.build(caller, body)
-    action = await _find(readers, caller, action_id)
+    action = await _load_action(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)
     result = await change_requests.executor.execute(request, record_reversal, action_id, body.reason)
@@ -152,9 +158,11 @@ async def reverse(
         await corporate_actions.reverse(action, caller.actor)
     headers = {REPLAYED: "true"} if result.replayed else {}
     return build_json_response(
-        serialize_record(await _find(readers, caller, action_id), format_timestamp(now())), 200, headers
+        serialize_record(await _load_action(readers, caller, action_id), format_timestamp(now())),
+        200,
+        headers,
     )
 
 
-async def _find(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
-    return await readers.read(caller.tenant_id, get_record, action_id)
+async def _load_action(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
+    return await readers.read(caller.tenant_id, load_record, action_id)

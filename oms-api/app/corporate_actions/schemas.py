@@ -6,33 +6,35 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from app.calendars.schemas import LocalDate
 from app.corporate_actions.queries import ActionRecord
-from app.corporate_actions.rules.terms import Draft
-from app.corporate_actions.rules.values import ActionPreview, OrderChange, PositionChange
+from app.corporate_actions.rules.terms import ActionDraft
+from app.corporate_actions.rules.values import ActionPreview, OpenOrderChange, PositionChange
 from app.http.fields import PositiveAmount, to_lower_case
 from app.http.lists import Cursor, Limit
 from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.instruments.schemas import Symbol
-from app.ledger.routes.currencies import Currency
+from app.ledger.routes.currencies import KnownCurrency
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.schemas import Note
 from app.money import format_money, format_optional_money, format_optional_quantity
 from app.timestamps import format_optional_timestamp
 
-Kind = Annotated[ActionKind, BeforeValidator(to_lower_case)]
-Reason = Annotated[Note, Field(min_length=1)]
+ActionKindInput = Annotated[ActionKind, BeforeValidator(to_lower_case)]
+ActionReason = Annotated[Note, Field(min_length=1)]
 
 
 class CorporateActionIn(RequestModel):
     """A split, a symbol change or a cash dividend. Each kind has separate fields."""
 
-    kind: Kind = Field(description="`split`, `symbol_change` or `dividend`", examples=["split"])
+    kind: ActionKindInput = Field(description="`split`, `symbol_change` or `dividend`", examples=["split"])
     symbol: Symbol = Field(description="Symbol or alias of the instrument", examples=["AAPL"])
     ex_date: LocalDate = Field(
         description="First date, in the instrument's market, on which the action shows in the price",
         examples=["2026-11-23"],
     )
-    reason: Reason = Field(description="Reason, for the audit log", examples=["Announced on 2026-10-30"])
+    reason: ActionReason = Field(
+        description="Reason, for the audit log", examples=["Announced on 2026-10-30"]
+    )
     new_units: PositiveAmount | None = Field(
         None, description="`split`: units after it for `old_units` before it", examples=["2"]
     )
@@ -49,7 +51,7 @@ class CorporateActionIn(RequestModel):
     amount: PositiveAmount | None = Field(
         None, description="`dividend`: cash for each unit, in `currency`", examples=["0.26"]
     )
-    currency: Currency | None = Field(
+    currency: KnownCurrency | None = Field(
         None, description="`dividend`: ISO 4217 code of its currency", examples=["USD"]
     )
     withholding_percent: PositiveAmount | None = Field(
@@ -59,15 +61,15 @@ class CorporateActionIn(RequestModel):
         None, description="`dividend`: date on which it is paid", examples=["2026-12-11"]
     )
 
-    def to_draft(self) -> Draft:
+    def to_draft(self) -> ActionDraft:
         """Return the terms as the services take them."""
-        return Draft(**{name: getattr(self, name) for name in Draft._fields})
+        return ActionDraft(**{name: getattr(self, name) for name in ActionDraft._fields})
 
 
 class ReversalIn(RequestModel):
     """The reason of a reversal."""
 
-    reason: Reason = Field(description="Reason, for the audit log", examples=["Wrong ratio"])
+    reason: ActionReason = Field(description="Reason, for the audit log", examples=["Wrong ratio"])
 
 
 class CorporateActionQuery(RequestModel):
@@ -206,7 +208,7 @@ def _serialize_position(change: PositionChange, new_symbol: str | None) -> dict[
     }
 
 
-def _serialize_order(change: OrderChange) -> dict[str, Any]:
+def _serialize_order(change: OpenOrderChange) -> dict[str, Any]:
     restated = change.restated
     return {
         "portfolio_name": change.portfolio.name,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from app.costs.dependencies import Estimator, RatesDep
-from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
+from app.costs.rules.markets import MARKETS, get_trading_day, is_covered
 from app.costs.schemas import EstimateIn, EstimateOut, serialize_estimate
 from app.costs.service import estimate_charges
 from app.http.body import json_body
@@ -37,7 +37,7 @@ async def estimate_costs(
     The response includes the source of each rate. Nothing is recorded. If the schedule does not cover the
     exchange or product, the charges are zero and `not_covered` is true.
     """
-    order = body.to_terms(body.date or find_trading_day(body.exchange, now()))
+    order = body.to_terms(body.date or get_trading_day(body.exchange, now()))
     estimate = estimate_charges(order, body.to_execution(), rates)
     serialized = serialize_estimate(
         body, order, estimate.charges, estimate.dp_charge, estimate.rates, MARKETS[body.exchange],

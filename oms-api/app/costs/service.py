@@ -6,12 +6,12 @@ from importlib import resources
 from typing import NamedTuple
 
 from app.costs.errors import RateUnknown
-from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
+from app.costs.rules.charges import compute_dp_charge, compute_fill_charges, get_rates
 from app.costs.rules.rates import Rate, RateTable, parse_rates
 from app.costs.rules.values import ChargedExecution, Charges, ChargeTotals, OrderTerms
 
 
-class Estimate(NamedTuple):
+class CostEstimate(NamedTuple):
     """The charges of an order filled by one execution, the first of its day.
 
     `dp_charge` is charged separately, once per scrip and day. It is None if the rate of that date is unknown.
@@ -33,15 +33,15 @@ def load_rates() -> RateTable:
     return RateTable(read_rates())
 
 
-def estimate_charges(order: OrderTerms, execution: ChargedExecution, table: RateTable) -> Estimate:
+def estimate_charges(order: OrderTerms, execution: ChargedExecution, table: RateTable) -> CostEstimate:
     """Return the charges of the order. Raises RateUnknown if the table begins after the order's day."""
-    rates = find_rates(order, table)
+    rates = get_rates(order, table)
     charges = compute_fill_charges(order, ChargeTotals(), execution, table).charges
-    return Estimate(charges, _find_dp_charge(order, table), tuple(rates.values()))
+    return CostEstimate(charges, _compute_dp_charge(order, table), tuple(rates.values()))
 
 
-def _find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
+def _compute_dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
     try:
-        return find_dp_charge(order, table)
+        return compute_dp_charge(order, table)
     except RateUnknown:
         return None

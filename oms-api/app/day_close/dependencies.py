@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.day_close.service.signing import DayCloser
+from app.day_close.service.day_closer import DayCloser
 from app.http.app_state import Component
 
 DAY_CLOSER = Component[DayCloser]("day_closer")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
 
-KINDS = (
+BREAK_KINDS = (
     "working_order", "awaiting_approval", "stale_mark", "unverified_row",
     "trading_stopped", "missing_close", "missing_rate",
 )  # fmt: skip
@@ -74,7 +74,7 @@ class OpenBreakRow(Base):
     __table_args__ = (
         _build_day_key(),
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
-        CheckConstraint(f"kind IN ({', '.join(map(repr, KINDS))})", name="kind_is_known"),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, BREAK_KINDS))})", name="kind_is_known"),
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -112,11 +112,13 @@ def list_statement_trades(
 
 def find_signed_day(connection: Connection, tenant_id: int, date: str) -> SignedDay | None:
     """Return a day that was signed off with its rows, or None."""
-    days = _list(connection, DAYS, DayClose, DAYS.c.tenant_id == tenant_id, DAYS.c.date == date)
+    days = _load_rows(connection, DAYS, DayClose, DAYS.c.tenant_id == tenant_id, DAYS.c.date == date)
     if not days:
         return None
-    figures = _list(connection, FIGURES, DayFigures, FIGURES.c.tenant_id == tenant_id, FIGURES.c.date == date)
-    breaks = _list(connection, BREAKS, OpenBreak, BREAKS.c.tenant_id == tenant_id, BREAKS.c.date == date)
+    figures = _load_rows(
+        connection, FIGURES, DayFigures, FIGURES.c.tenant_id == tenant_id, FIGURES.c.date == date
+    )
+    breaks = _load_rows(connection, BREAKS, OpenBreak, BREAKS.c.tenant_id == tenant_id, BREAKS.c.date == date)
     return SignedDay(days[0], figures, breaks)
 
 
@@ -133,12 +135,12 @@ def insert_signed_day(connection: Connection, signed: SignedDay, *further_writes
 
 def list_signed_days(connection: Connection) -> list[SignedDay]:
     """Return all days of all tenants, also those of which only some rows are left, for the verification."""
-    days = {(day.tenant_id, day.date): day for day in _list(connection, DAYS, DayClose)}
+    days = {(day.tenant_id, day.date): day for day in _load_rows(connection, DAYS, DayClose)}
     figures: dict[tuple[int, str], list[DayFigures]] = {}
-    for day_figures in _list(connection, FIGURES, DayFigures):
+    for day_figures in _load_rows(connection, FIGURES, DayFigures):
         figures.setdefault((day_figures.tenant_id, day_figures.date), []).append(day_figures)
     breaks: dict[tuple[int, str], list[OpenBreak]] = {}
-    for open_break in _list(connection, BREAKS, OpenBreak):
+    for open_break in _load_rows(connection, BREAKS, OpenBreak):
         breaks.setdefault((open_break.tenant_id, open_break.date), []).append(open_break)
     keys = sorted(days.keys() | figures.keys() | breaks.keys())
     return [
@@ -148,7 +150,17 @@ def list_signed_days(connection: Connection) -> list[SignedDay]:
 
 
 def _build_missing_day(tenant_id: int, date: str) -> DayClose:
-    return DayClose(tenant_id, date, "", "", "", None, "", "", "")
+    return DayClose(
+        tenant_id=tenant_id,
+        date=date,
+        signed_by="",
+        source="",
+        signed_at="",
+        note=None,
+        currency="",
+        rates="",
+        digest="",
+    )
 
 
 def _is_between(tenant_id: int, portfolio_id: int, first: int, last: int) -> list[ColumnElement[bool]]:
@@ -160,7 +172,9 @@ def _is_between(tenant_id: int, portfolio_id: int, first: int, last: int) -> lis
     ]
 
 
-def _list(connection: Connection, table: Table, kind: Any, *conditions: ColumnElement[bool]) -> list[Any]:
+def _load_rows(
+    connection: Connection, table: Table, kind: Any, *conditions: ColumnElement[bool]
+) -> list[Any]:
     """Return the rows of a table as values of the named tuple `kind`, by primary key."""
     columns = [table.c[name] for name in kind._fields]
     statement = select(*columns).where(*conditions).order_by(*table.primary_key)

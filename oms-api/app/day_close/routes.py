@@ -11,7 +11,7 @@ from app.day_close.errors import NoSuchDayClose
 from app.day_close.rules.serialization import serialize_day
 from app.day_close.rules.statements import DayStatement, format_html, list_csv_rows
 from app.day_close.schemas import DayCloseIn, DayCloseOut
-from app.day_close.service.statements import find_day, read_statement
+from app.day_close.service.statements import load_signed_day, read_statement
 from app.http.body import json_body
 from app.http.csv_format import CSV, CSV_UTF8, format_rows, guard_text
 from app.http.dependencies import ReadersDep
@@ -61,7 +61,7 @@ async def get_day_close(
     """Get the figures of a day, and what was open, as they were signed off."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        return serialize_day(*find_day(connection, caller, day))
+        return serialize_day(*load_signed_day(connection, caller, day))
 
     return build_json_response(await readers.run(read, caller.tenant_id))
 

@@ -63,7 +63,7 @@ class TradeLines(NamedTuple):
     """A page of trades as CSV without the last line end, the number of rows, and the id of the last trade."""
 
     text: str
-    rows: int
+    row_count: int
     last_id: str
 
 
@@ -81,8 +81,8 @@ def read_trade_lines(
     separator = aggregate_order_by(literal("\r\n"), lines.trade_id.desc())
     statement = select(func.string_agg(lines.line, separator), func.count(), func.min(lines.trade_id))
     with forbid_full_sorts(connection):
-        text, rows, last_id = connection.execute(statement).one()
-    return TradeLines(text, rows, last_id) if rows else None
+        text, row_count, last_id = connection.execute(statement).one()
+    return TradeLines(text, row_count, last_id) if row_count else None
 
 
 class ChargeMovement(NamedTuple):
@@ -130,7 +130,7 @@ def list_charge_movements(
     return [ChargeMovement._make(row) for row in connection.execute(statement)]
 
 
-def find_components(
+def load_charge_components(
     connection: Connection, tenant_id: int, order_ids: Sequence[str]
 ) -> dict[str, str | None]:
     """Return the components of the charges (JSON text) of the orders' executions, by trade id."""
@@ -175,7 +175,7 @@ def _build_page(
 ) -> Any:
     """Return the columns of the trades of a page.
 
-    A portfolio's trades are read by sequence, the order of which is that of the ids.
+    A portfolio's trades are read by sequence, which has the order of the ids.
     """
     page = select(Trade).where(Trade.tenant_id == filters.tenant_id, *conditions)
     if filters.portfolio_name_key is not None:
@@ -216,7 +216,7 @@ def _add_portfolios(connection: Connection, tenant_id: int, rows: Sequence[Any])
 
 def _build_columns(connection: Connection, trade: Any) -> list[Any]:
     reversal = aliased(Trade)
-    undone = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
+    is_reversal = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
     texts = {name: cast(trade[name], Text) for name in ("quantity", "price", "gmv", "charges")}
     return [
         trade.trade_id, trade.sequence, trade.kind,
@@ -227,7 +227,7 @@ def _build_columns(connection: Connection, trade: Any) -> list[Any]:
         _format_instant(connection, trade.created_at),
         trade.user_id, trade.actor, trade.source, trade.order_id, trade.note, trade.idempotency_key,
         trade.reverses,
-        select(reversal.trade_id).where(undone).scalar_subquery(),
+        select(reversal.trade_id).where(is_reversal).scalar_subquery(),
         trade.backdated_reason, trade.request_id, trade.hash,
     ]  # fmt: skip
 

@@ -11,8 +11,8 @@ from app.database import Readers
 from app.errors import NotFound
 from app.exports.queries import ExportFilter
 from app.exports.service.csv_export import CsvExport, read_chunk
-from app.exports.service.pages import ExportContext, Source
-from app.exports.service.sources import SOURCES
+from app.exports.service.pages import ExportContext, ExportSource
+from app.exports.service.sources import EXPORT_BUILDERS
 from app.exports.service.xlsx_export import XLSX, XlsxExport, require_xlsx
 from app.http.csv_format import CSV, CSV_UTF8
 from app.http.csv_lists import is_preferred
@@ -32,7 +32,10 @@ router = APIRouter(prefix="/exports", tags=["exports"])
 
 ExportReader = Annotated[Caller, Depends(require_permission(Operation.READ_EXPORTS))]
 Table = Annotated[
-    str, Path(description="What to export", examples=["trades"], json_schema_extra={"enum": list(SOURCES)})
+    str,
+    Path(
+        description="What to export", examples=["trades"], json_schema_extra={"enum": list(EXPORT_BUILDERS)}
+    ),
 ]
 _TEXT = {"schema": {"type": "string"}, "example": "trade_id,sequence,kind,…\r\nT1763…,1,trade,…\r\n"}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -68,11 +71,11 @@ async def export_table(
     """
     if Scope.READ not in caller.scopes and not exports.is_for_bots:
         raise NotAllowed([Scope.READ], None)
-    if table not in SOURCES:
-        raise NotFound(f"There is no such export. Use one of {', '.join(SOURCES)}.")
+    if table not in EXPORT_BUILDERS:
+        raise NotFound(f"There is no such export. Use one of {', '.join(EXPORT_BUILDERS)}.")
     portfolio_name_key = None if query.portfolio is None else name_key(query.portfolio.strip())
     filters = ExportFilter(caller.tenant_id, portfolio_name_key, query.since, query.until, caller.portfolios)
-    source = SOURCES[table](ExportContext(caller, filters, market, exits, cash_reader, valuer, now()))
+    source = EXPORT_BUILDERS[table](ExportContext(caller, filters, market, exits, cash_reader, valuer, now()))
     slot = (caller.tenant_id, get_rate_limit_key(caller))
     if query.format == "xlsx" or (query.format is None and is_preferred(accept, XLSX, CSV)):
         require_xlsx()
@@ -84,7 +87,9 @@ async def export_table(
     )
 
 
-def _create_csv_reader(source: Source, readers: Readers, tenant_id: int) -> Callable[[], Awaitable[Read]]:
+def _create_csv_reader(
+    source: ExportSource, readers: Readers, tenant_id: int
+) -> Callable[[], Awaitable[Read]]:
     export = CsvExport(source)
 
     async def begin() -> Read:

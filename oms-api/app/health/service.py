@@ -12,9 +12,9 @@ from app.chain_verification.service import VERIFY_CHAINS
 from app.database import set_all_tenants_scope, set_tenant_scope
 from app.identity.queries.tenants import find_tenant
 from app.jobs.rules.schedule import JobReport
-from app.ledger.queries.reading import find_books
+from app.ledger.queries.reading import load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.metrics import Metrics
 from app.sandbox.rules.layers import Layer
@@ -51,11 +51,11 @@ def list_portfolio_values(
         if tenant is None:
             continue
         set_tenant_scope(connection, [tenant.id])
-        books = find_books(connection, tenant.id, [name_key(name) for name in portfolio_names])
+        books = load_portfolios_by_name(connection, tenant.id, [name_key(name) for name in portfolio_names])
         statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
         values = value_statements(connection, valuer, tenant.id, statements, at)
         portfolio_values += [
-            PortfolioGauges(slug, statement.book.name, statement.book.base_currency, values[number])
+            PortfolioGauges(slug, statement.summary.name, statement.summary.base_currency, values[number])
             for number, statement in statements.items()
         ]
     return portfolio_values

@@ -47,7 +47,7 @@ def format_rows(rows: Iterable[Sequence[Any]]) -> bytes:
     return lines.getvalue().encode()
 
 
-def format_columns(columns: Iterable[Iterable[Any]]) -> bytes:
+def join_columns(columns: Iterable[Iterable[Any]]) -> bytes:
     """Return columns of guarded cells as CSV, as `format_rows` does with rows, but several times faster.
 
     There must be two columns or more.

@@ -38,7 +38,7 @@ class StoredInstrument(NamedTuple):
     updated_at: Timestamp
 
 
-def find_instruments(
+def load_instruments(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, Instrument]:
     """Return the instrument of every, including unlisted ones."""
@@ -50,20 +50,20 @@ def find_instruments(
     return {key: listed_instruments.get(key) or get_unlisted_terms(key.symbol) for key in keys}
 
 
-def find_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, str]:
+def load_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, str]:
     """Return the symbols of those of the keys whose symbol is an alias."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
     matching_rows = find_matching_rows(connection, _ALIASES, columns, key, keys)
     return {InstrumentKey(tenant_id, alias): symbol for tenant_id, alias, symbol in matching_rows}
 
 
-def find_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
+def load_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
     """Return the symbol of the instrument with that symbol or alias."""
     key = InstrumentKey(tenant_id, symbol)
-    return find_symbols_by_alias(connection, [key]).get(key, symbol)
+    return load_symbols_by_alias(connection, [key]).get(key, symbol)
 
 
-def find_aliases(
+def load_aliases(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, tuple[str, ...]]:
     """Return the sorted aliases of every instrument."""
@@ -126,10 +126,10 @@ def list_all_instruments(connection: Connection) -> dict[InstrumentKey, StoredIn
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:
     """Set the terms of a symbol."""
-    save_terms(connection, tenant_id, [terms], at)
+    set_all_terms(connection, tenant_id, [terms], at)
 
 
-def save_terms(
+def set_all_terms(
     connection: Connection, tenant_id: int, instruments: Sequence[Instrument], at: datetime
 ) -> None:
     """Set the terms of many symbols."""

@@ -25,7 +25,7 @@ from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 
-Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
+InstrumentLister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 
 router = APIRouter(tags=["instruments"])
 
@@ -61,7 +61,7 @@ async def list_instruments(
     def read(connection: Connection) -> list[Listing]:
         instruments = queries.list_instruments(connection, tenant_id, part, page.count, page.start)
         keys = [InstrumentKey(tenant_id, terms.symbol) for terms in instruments]
-        aliases = queries.find_aliases(connection, keys)
+        aliases = queries.load_aliases(connection, keys)
         return [Listing(terms, aliases[key]) for key, terms in zip(keys, instruments, strict=True)]
 
     return page.build_response(
@@ -77,7 +77,7 @@ async def list_instruments(
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
     tenant_id = caller.tenant_id
-    listing = await readers.read(tenant_id, service.find_listing, symbol)
+    listing = await readers.read(tenant_id, service.load_listing, symbol)
     return build_json_response(serialize_instrument(*listing))
 
 
@@ -87,7 +87,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
     **document_responses(200, InstrumentOut, 404, 409),
 )
 async def put_instrument(
-    caller: Lister, symbol: Annotated[Symbol, Path()],
+    caller: InstrumentLister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn, EXAMPLE))], changes: ChangesDep,
     find_currencies: CurrenciesInUseDep, is_in_use: IsSymbolInUseDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
@@ -105,7 +105,13 @@ async def put_instrument(
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(
-            connection, tenant_id, terms, body.aliases, find_currencies, is_in_use, at
+            connection,
+            tenant_id,
+            terms=terms,
+            aliases=body.aliases,
+            find_currencies=find_currencies,
+            is_in_use=is_in_use,
+            at=at,
         )
         before = serialize_instrument(*previous) if previous.terms.is_listed else None
         change = ("instrument.set", updated.terms.symbol, before, serialize_instrument(*updated))

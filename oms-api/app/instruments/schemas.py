@@ -31,10 +31,10 @@ Symbol = Annotated[
 AssetClassName = Literal[
     "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
 ]
-AssetClass = Annotated[AssetClassName, BeforeValidator(to_lower_case)]
-Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
+AssetClassInput = Annotated[AssetClassName, BeforeValidator(to_lower_case)]
+ExchangeCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
 InstrumentName = Annotated[str, AfterValidator(clean), Field(max_length=100)]
-Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)]
+CurrencyCode = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)]
 
 
 MAX_ALIASES = 10
@@ -44,9 +44,9 @@ class InstrumentIn(FrozenRequestModel):
     """The terms of a symbol. The tick size is in currency, the lot size in units."""
 
     name: InstrumentName = ""
-    exchange: Exchange = ""
-    asset_class: AssetClass = "equity"
-    currency: Currency = "USD"
+    exchange: ExchangeCode = ""
+    asset_class: AssetClassInput = "equity"
+    currency: CurrencyCode = "USD"
     sector: Annotated[str, AfterValidator(clean), Field(max_length=60)] = Field(
         "", description="Sector by which exposure is summed", examples=["Energy"]
     )

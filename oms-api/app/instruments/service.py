@@ -38,11 +38,11 @@ class ListingChange(NamedTuple):
     updated: Listing
 
 
-def find_listing(connection: Connection, tenant_id: int, name: str) -> Listing:
+def load_listing(connection: Connection, tenant_id: int, name: str) -> Listing:
     """Return the instrument with that symbol or alias."""
-    key = InstrumentKey(tenant_id, queries.find_symbol(connection, tenant_id, name))
-    terms = queries.find_instruments(connection, [key])[key]
-    return Listing(terms, queries.find_aliases(connection, [key])[key])
+    key = InstrumentKey(tenant_id, queries.load_symbol(connection, tenant_id, name))
+    terms = queries.load_instruments(connection, [key])[key]
+    return Listing(terms, queries.load_aliases(connection, [key])[key])
 
 
 def set_terms(
@@ -62,7 +62,7 @@ def set_terms(
     AliasInUse if a new alias names something else.
     """
     lock_tenant(connection, tenant_id)  # a concurrent listing of the same name waits here
-    previous = find_listing(connection, tenant_id, terms.symbol)
+    previous = load_listing(connection, tenant_id, terms.symbol)
     terms = terms._replace(symbol=previous.terms.symbol)
     key = InstrumentKey(tenant_id, terms.symbol)
     for base in sorted(find_currencies(connection, *key)):
@@ -79,7 +79,7 @@ def set_terms(
 def verify_instruments(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each symbol whose terms or aliases differ from those that the audit log records as last set."""
     stored_instruments = queries.list_all_instruments(connection)
-    aliases = queries.find_aliases(connection, list(stored_instruments))
+    aliases = queries.load_aliases(connection, list(stored_instruments))
     expected = {
         InstrumentKey(act.tenant_id, act.target): act for act in list_actions(connection, "instrument.set")
     }
@@ -132,8 +132,8 @@ def _resolve_aliases(
 def _find_owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
     """Return, by name, the symbol of its instrument. Unknown names are left out."""
     keys = [InstrumentKey(tenant_id, name) for name in names]
-    instruments = queries.find_instruments(connection, keys).values()
+    instruments = queries.load_instruments(connection, keys).values()
     owners = {instrument.symbol: instrument.symbol for instrument in instruments if instrument.is_listed}
-    for key, symbol in queries.find_symbols_by_alias(connection, keys).items():
+    for key, symbol in queries.load_symbols_by_alias(connection, keys).items():
         owners[key.symbol] = symbol
     return owners

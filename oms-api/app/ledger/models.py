@@ -48,7 +48,7 @@ class Portfolio(Base):
     of the portfolio changes or its projections are rebuilt. With `last_hash` it is the version of the state
     that processes cache. `trading_state` is set by kill switches. `cost_schedule` defines the charges of its
     later orders and trades. `fee_totals` are the totals from which the US fees of its last New York day are
-    computed (see `costs.rules.booking`).
+    computed (see `costs.rules.booked_charges`).
 
     The settings, null where none is set:
 

@@ -65,7 +65,9 @@ def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
-Charges = Annotated[Amount, AfterValidator(require_storable), WithJsonSchema(build_amount_schema(zero=True))]
+ReportedCharges = Annotated[
+    Amount, AfterValidator(require_storable), WithJsonSchema(build_amount_schema(zero=True))
+]
 PortfolioName = Annotated[
     str, AfterValidator(clean_name), AfterValidator(_validate_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
@@ -98,7 +100,7 @@ class TradeIn(ExecutionTimeIn):
     portfolio_name: PortfolioName = Field(
         description="Name of the portfolio; letter case does not matter", examples=["Tech Portfolio"]
     )
-    charges: Charges | None = Field(
+    charges: ReportedCharges | None = Field(
         None,
         description="Charges in the portfolio's currency; null: computed by the cost schedule of the "
         "portfolio",

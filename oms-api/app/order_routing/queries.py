@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, Engine, select
 
 from app.brokers.queries import StoredConnection, find_connection
-from app.costs.rules.booking import parse_components
+from app.costs.rules.booked_charges import parse_components
 from app.database import set_tenant_scope, snapshot, unit_of_work
 from app.database.bulk import execute_writes
 from app.events.rules import NewEvent
@@ -22,7 +22,7 @@ from app.orders.queries.broker_requests import list_ended_orders
 from app.orders.rules.values import Order
 from app.timestamps import format_timestamp
 
-LATE_FILLS = timedelta(days=1)  # after the end of an order, until its last fill is reported
+LATE_FILL_PERIOD = timedelta(days=1)  # a broker may report the last fill so long after the end of an order
 
 
 class AssignedPortfolio(NamedTuple):
@@ -42,13 +42,13 @@ def open_transaction(engine: Engine, tenant_id: int) -> Iterator[Connection]:
 
 @contextmanager
 def open_snapshot(engine: Engine, tenant_id: int) -> Iterator[Connection]:
-    """Yield a connection that reads one tenant, and waits for no writer."""
+    """Yield a connection that reads one tenant in a snapshot, without waiting for writers."""
     with snapshot(engine) as connection:
         yield set_tenant_scope(connection, [tenant_id])
 
 
 def publish_status(connection: Connection, stored: StoredConnection, now: datetime) -> None:
-    """Publish the event that a connection has another status."""
+    """Publish the event that the status of a connection changed."""
     payload = {"connection": stored.name, "broker": stored.broker, "status": stored.status}
     payload |= {} if stored.error is None else {"reason": stored.error}
     event = NewEvent(
@@ -69,22 +69,24 @@ def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -
     return None if row is None else AssignedPortfolio._make(row)
 
 
-def list_lately_ended_orders(connection: Connection, portfolio: AssignedPortfolio, name: str) -> list[Order]:
-    """Return the exits and the replacements of which an earlier process may not have read the last fills.
+def list_recently_ended_orders(
+    connection: Connection, portfolio: AssignedPortfolio, name: str
+) -> list[Order]:
+    """Return the ended exits and replacements whose last fills an earlier process may not have read.
 
-    They ended less than a day before it checked the connection for the last time.
+    They ended at most LATE_FILL_PERIOD before the last check of the connection.
     """
     stored = find_connection(connection, portfolio.tenant_id, name)
     if stored is None or stored.checked_at is None:
         return []
-    since = stored.checked_at - LATE_FILLS
+    since = stored.checked_at - LATE_FILL_PERIOD
     return list_ended_orders(connection, portfolio.tenant_id, portfolio.id, since)
 
 
-def find_charges(
+def load_booked_charges(
     connection: Connection, tenant_id: int, portfolio_id: int, since: datetime
 ) -> dict[str, Decimal]:
-    """Return the booked charges of the orders that filled since then, by order."""
+    """Return the booked charges of the executions at `since` or later, by order id."""
     conditions = (
         Execution.tenant_id == tenant_id,
         Execution.portfolio_id == portfolio_id,

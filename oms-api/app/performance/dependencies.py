@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.http.app_state import Component
-from app.performance.service.reading import PerformanceReader
+from app.performance.service.performance_reader import PerformanceReader
 
 PERFORMANCE = Component[PerformanceReader]("performance")
 PerformanceDep = Annotated[PerformanceReader, Depends(PERFORMANCE)]

@@ -27,15 +27,15 @@ from app.text import name_key
 router = APIRouter(prefix="/portfolio/{name}", tags=["portfolios"])
 
 _TEXTS = PointTexts()
-Name = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
+PortfolioNamePath = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
 
 
 @router.get(
     "/history", summary="Get the equity curve of a portfolio", **document_responses(200, CurveOut, 404)
 )
 async def get_history(
-    caller: Reader, name: Name, query: Annotated[HistoryQuery, Query()], performance: PerformanceDep,
-    readers: ReadersDep, now: ClockDep,
+    caller: Reader, name: PortfolioNamePath, query: Annotated[HistoryQuery, Query()],
+    performance: PerformanceDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get the equity through time with its drawdown, in time order. The last point is now."""
     at, portfolio = now(), parse_portfolio_name(name)
@@ -62,8 +62,8 @@ async def get_history(
     **document_responses(200, PerformanceOut, 404),
 )
 async def get_performance(
-    caller: Reader, name: Name, query: Annotated[PerformanceQuery, Query()], performance: PerformanceDep,
-    readers: ReadersDep, now: ClockDep,
+    caller: Reader, name: PortfolioNamePath, query: Annotated[PerformanceQuery, Query()],
+    performance: PerformanceDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get returns, risk and the statistics of round trips over a period."""
     at, portfolio = now(), parse_portfolio_name(name)

@@ -11,7 +11,7 @@ from app.money import format_fixed, format_money, to_places
 from app.performance.rules.curves import CurveInterval, CurvePeriod
 from app.performance.rules.reports import Statistics
 from app.performance.rules.trip_statistics import TripStatistics
-from app.performance.rules.value_at_risk import Risk
+from app.performance.rules.value_at_risk import TailRisk
 from app.performance.rules.values import Drawdown
 
 _SHARE = "as a share: 0.01 is 1%"
@@ -172,12 +172,12 @@ def serialize_trips(trip_statistics: TripStatistics | None) -> dict[str, Any]:
     }
 
 
-def serialize_risks(risks: list[Risk | None]) -> dict[str, Any]:
+def serialize_risks(risks: list[TailRisk | None]) -> dict[str, Any]:
     """Serialize the risks at 95% and 99% as `PerformanceOut`."""
     return {
         f"{name}_{percent}": None if risk is None else _format_amount(getattr(risk, name))
         for percent, risk in zip((95, 99), risks, strict=True)
-        for name in Risk._fields
+        for name in TailRisk._fields
     }
 
 

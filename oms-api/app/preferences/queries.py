@@ -14,7 +14,7 @@ _TABLE = cast("Table", PreferencesRow.__table__)
 _KEY = ("tenant_id", "owner")
 
 
-def find_preferences(
+def load_preferences(
     connection: Connection, tenant_id: int, owner: str, *, for_update: bool = False
 ) -> dict[str, Any]:
     """Return the fields that the owner has set."""

@@ -17,22 +17,22 @@ from app.text import name_key
 
 router = APIRouter(tags=["preferences"])
 
-Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
+PreferencesOwner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 
 
 @router.get("/preferences", summary="Get your preferences", **document_responses(200, PreferencesOut))
-async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
+async def get_preferences(caller: PreferencesOwner, readers: ReadersDep) -> Response:
     """Get the preferences of the person that the request acts for, or of the key itself.
 
     The default portfolio is null if the caller may no longer see it.
     """
-    fields = await readers.read(caller.tenant_id, queries.find_preferences, caller.actor)
+    fields = await readers.read(caller.tenant_id, queries.load_preferences, caller.actor)
     return build_json_response(_serialize_preferences(caller, fields))
 
 
 @router.put("/preferences", summary="Set your preferences", **document_responses(200, PreferencesOut))
 async def put_preferences(
-    caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
+    caller: PreferencesOwner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
     changes: ChangesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Replace the preferences in the body. Other preferences do not change."""
@@ -40,9 +40,11 @@ async def put_preferences(
 
     def write(connection: Connection) -> dict[str, Any]:
         if fields.get("default_portfolio") is not None:
-            book = require_portfolio(connection, caller, fields["default_portfolio"], "default_portfolio")
-            fields["default_portfolio"] = book.name
-        stored_preferences = queries.find_preferences(connection, tenant_id, owner, for_update=True)
+            portfolio = require_portfolio(
+                connection, caller, fields["default_portfolio"], "default_portfolio"
+            )
+            fields["default_portfolio"] = portfolio.name
+        stored_preferences = queries.load_preferences(connection, tenant_id, owner, for_update=True)
         queries.store_preferences(connection, tenant_id, owner, {**stored_preferences, **fields}, at)
         return {**stored_preferences, **fields}
 

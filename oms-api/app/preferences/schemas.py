@@ -39,17 +39,17 @@ def _validate_event_type(value: str) -> str:
     return value
 
 
-EventType = Annotated[str, Field(max_length=61), AfterValidator(_validate_event_type)]
+EventTypePattern = Annotated[str, Field(max_length=61), AfterValidator(_validate_event_type)]
 WatchlistName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean_label)]
 TimeZone = Annotated[str, Field(max_length=60), AfterValidator(_validate_time_zone)]
-LocalTime = Annotated[str, Field(pattern=_TIME)]
+LocalTimeText = Annotated[str, Field(pattern=_TIME)]
 
 
 class QuietHours(RequestModel):
     """A daily period without notifications, in the time zone of the person. It may span midnight."""
 
-    since: LocalTime = Field(alias="from", description="Local time, HH:MM", examples=["22:00"])
-    until: LocalTime = Field(alias="to", description="Local time, HH:MM", examples=["07:00"])
+    since: LocalTimeText = Field(alias="from", description="Local time, HH:MM", examples=["22:00"])
+    until: LocalTimeText = Field(alias="to", description="Local time, HH:MM", examples=["07:00"])
 
     @model_validator(mode="after")
     def _require_period(self) -> "QuietHours":
@@ -84,7 +84,7 @@ class PreferencesIn(RequestModel):
         description="Daily period without notifications that can wait; null: none",
         examples=[{"from": "22:00", "to": "07:00"}],
     )
-    notify: dict[EventType, NotificationMode] = Field(
+    notify: dict[EventTypePattern, NotificationMode] = Field(
         {},
         max_length=MAX_NOTIFY,
         description="By event type or family: `ping` at once, `bundle` with others, or `off`",

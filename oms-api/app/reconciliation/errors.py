@@ -26,7 +26,7 @@ class ActionNotPossible(Invalid):
 
 
 class PersonNeeded(Forbidden):
-    """Raised when a key alone makes a decision that needs a person."""
+    """Raised when an API key that acts for no person makes a decision that needs a person."""
 
     def __init__(self, action: str) -> None:
         super().__init__(f"A person must decide about `{action}`: send the request on behalf of one.")
@@ -43,7 +43,7 @@ class FiguresChanged(Conflict):
 
 
 class OrderNotAdoptable(Conflict):
-    """Raised when the broker's id of the order does not fit, or its terms are not known."""
+    """Raised when the broker's id of an order is too long, or the terms of the order are not known."""
 
     def __init__(self, order_id: str) -> None:
         super().__init__(

@@ -14,9 +14,9 @@ _IS_OPEN = text("status = 'open'")
 class ReconciliationIssueRow(Base):
     """A difference between a portfolio and its account at a broker.
 
-    `ours` and `theirs` are the figures of both sides, null where a side has nothing. `seen_at` is the last
-    comparison that found it. An issue that a later comparison does not find is resolved by itself. `details`
-    has more values of the broker than its figure: the cost of a position.
+    `ours` and `theirs` are the figures of both sides, null if a side has none. `seen_at` is the time of the
+    last comparison that found the difference. The service resolves an issue that a later comparison does not
+    find. `details` has what `adopt` needs: the cost of the broker's position, or the terms of its order.
     """
 
     __tablename__ = "reconciliation_issues"

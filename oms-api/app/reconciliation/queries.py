@@ -1,4 +1,4 @@
-"""Queries of reconciliation issues and of the books that are compared."""
+"""Queries of reconciliation issues, and of the positions, orders and cash that are compared."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ from app.reconciliation.rules.event_payloads import build_issue_payload
 from app.timestamps import format_timestamp
 
 IGNORED, WATCHED = "ignore", "watch"
-_CHUNK = 500  # values of an IN list
+_MAX_IN_VALUES = 500
 
 
 class Issue(NamedTuple):
@@ -83,7 +83,7 @@ _PORTFOLIOS = RecordTable(Portfolio, ComparedPortfolio)
 _POSITIONS = RecordTable(PositionRow, StoredPosition)
 _STORED = Issue._fields[:-1]
 _COLUMNS = (*(getattr(ReconciliationIssueRow, name) for name in _STORED), Portfolio.name)
-_IS_HOME = (Portfolio.tenant_id == ReconciliationIssueRow.tenant_id) & (
+_IS_PORTFOLIO_OF_ISSUE = (Portfolio.tenant_id == ReconciliationIssueRow.tenant_id) & (
     Portfolio.id == ReconciliationIssueRow.portfolio_id
 )
 
@@ -91,7 +91,9 @@ _IS_HOME = (Portfolio.tenant_id == ReconciliationIssueRow.tenant_id) & (
 def list_issues(connection: Connection, tenant_id: int, issue_filter: IssueFilter, limit: int) -> list[Issue]:
     """Return issues of a tenant, newest first."""
     statement = (
-        select(*_COLUMNS).join(Portfolio, _IS_HOME).where(ReconciliationIssueRow.tenant_id == tenant_id)
+        select(*_COLUMNS)
+        .join(Portfolio, _IS_PORTFOLIO_OF_ISSUE)
+        .where(ReconciliationIssueRow.tenant_id == tenant_id)
     )
     if issue_filter.status is not None:
         statement = statement.where(ReconciliationIssueRow.status == issue_filter.status)
@@ -104,20 +106,22 @@ def list_issues(connection: Connection, tenant_id: int, issue_filter: IssueFilte
 
 
 def find_issue(connection: Connection, tenant_id: int, issue_id: str) -> Issue | None:
-    """Return an issue of the tenant."""
+    """Return an issue of the tenant, None if it does not exist."""
     conditions = (ReconciliationIssueRow.tenant_id == tenant_id, ReconciliationIssueRow.id == issue_id)
-    row = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_HOME).where(*conditions)).one_or_none()
+    row = connection.execute(
+        select(*_COLUMNS).join(Portfolio, _IS_PORTFOLIO_OF_ISSUE).where(*conditions)
+    ).one_or_none()
     return None if row is None else Issue._make(row)
 
 
-def list_standing_issues(connection: Connection, tenant_id: int, name: str) -> list[Issue]:
+def list_open_or_ignored_issues(connection: Connection, tenant_id: int, name: str) -> list[Issue]:
     """Return the issues of a connection that are open or ignored."""
     conditions = (
         ReconciliationIssueRow.tenant_id == tenant_id,
         ReconciliationIssueRow.connection == name,
         or_(ReconciliationIssueRow.status == "open", ReconciliationIssueRow.action == IGNORED),
     )
-    rows = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_HOME).where(*conditions))
+    rows = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_PORTFOLIO_OF_ISSUE).where(*conditions))
     return [Issue._make(row) for row in rows]
 
 
@@ -129,7 +133,7 @@ def insert_issue(connection: Connection, issue: Issue) -> None:
 
 
 def update_issue(connection: Connection, issue: Issue, changes: dict[str, Any]) -> Issue:
-    """Update columns of an issue, and return it as it is then."""
+    """Update columns of an issue, and return the updated issue."""
     conditions = (ReconciliationIssueRow.tenant_id == issue.tenant_id, ReconciliationIssueRow.id == issue.id)
     connection.execute(update(ReconciliationIssueRow).where(*conditions).values(**changes))
     return issue._replace(**changes)
@@ -142,14 +146,14 @@ def publish_issue(connection: Connection, issue: Issue, state: str, now: datetim
     execute_writes(connection, build_packed_insert([event]))
 
 
-def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
-    """Ask the sessions of a tenant's connections to compare. Return how many connections there are."""
+def request_comparison(connection: Connection, tenant_id: int, now: datetime) -> int:
+    """Ask the sessions of a tenant's connections to compare. Return the number of connections."""
     statement = update(BrokerConnectionRow).where(BrokerConnectionRow.tenant_id == tenant_id)
     return connection.execute(statement.values(reconcile_requested_at=now)).rowcount
 
 
 def find_compared_portfolio(connection: Connection, tenant_id: int, name: str) -> ComparedPortfolio | None:
-    """Return the portfolio that trades over a connection."""
+    """Return the portfolio that trades over a connection, None if there is none."""
     return _PORTFOLIOS.find(connection, tenant_id=tenant_id, broker_connection=name)
 
 
@@ -177,13 +181,13 @@ def list_positions(
 
 
 def get_held_amount(position: StoredPosition) -> HeldAmount:
-    """Return the quantity and the cost of a position in the currency that it trades in."""
+    """Return the quantity of a position, and its cost in the currency that it trades in."""
     cost = position.cost if position.local_cost is None else position.local_cost
     return HeldAmount(position.quantity, cost)
 
 
-def update_critical_count(connection: Connection, tenant_id: int, name: str) -> None:
-    """Store how many open critical issues a connection has. Watched issues do not count."""
+def update_critical_issue_count(connection: Connection, tenant_id: int, name: str) -> None:
+    """Store the number of open critical issues of a connection. Watched issues do not count."""
     issue_count = select(func.count()).where(
         ReconciliationIssueRow.tenant_id == tenant_id,
         ReconciliationIssueRow.connection == name,
@@ -196,58 +200,60 @@ def update_critical_count(connection: Connection, tenant_id: int, name: str) -> 
     connection.execute(statement.values(critical_issues=issue_count.scalar_subquery()))
 
 
-def find_known_orders(
+def load_known_order_ids(
     connection: Connection, tenant_id: int, portfolio_id: int, order_ids: Collection[str]
 ) -> set[str]:
-    """Return those of the ids that are orders of the portfolio."""
+    """Return the ids among `order_ids` that belong to orders of the portfolio."""
     conditions = (OrderRecord.tenant_id == tenant_id, OrderRecord.portfolio_id == portfolio_id)
-    return _find(connection, OrderRecord.id, conditions, order_ids)
+    return _list_stored_values(connection, OrderRecord.id, conditions, order_ids)
 
 
-def find_booked(
+def load_booked_execution_ids(
     connection: Connection, tenant_id: int, broker: str, execution_ids: Collection[str]
 ) -> set[str]:
-    """Return those of the execution ids that are booked."""
+    """Return the ids among `execution_ids` whose executions are booked."""
     conditions = (Execution.tenant_id == tenant_id, Execution.broker == broker)
-    return _find(connection, Execution.execution_id, conditions, execution_ids)
+    return _list_stored_values(connection, Execution.execution_id, conditions, execution_ids)
 
 
-def list_executions(
+def load_booked_executions(
     connection: Connection, tenant_id: int, portfolio_id: int, broker: str, execution_ids: Collection[str]
 ) -> list[ExecutionRow]:
-    """Return those of the executions that a portfolio has booked."""
+    """Return the booked executions of a portfolio whose ids are among `execution_ids`."""
     columns = [getattr(Execution, name) for name in ExecutionRow._fields]
     is_broker = Execution.broker == broker
     conditions = (Execution.tenant_id == tenant_id, Execution.portfolio_id == portfolio_id, is_broker)
     sorted_ids, executions = sorted(execution_ids), list[ExecutionRow]()
-    for start in range(0, len(sorted_ids), _CHUNK):
-        chunk = sorted_ids[start : start + _CHUNK]
+    for start in range(0, len(sorted_ids), _MAX_IN_VALUES):
+        chunk = sorted_ids[start : start + _MAX_IN_VALUES]
         rows = connection.execute(select(*columns).where(*conditions, Execution.execution_id.in_(chunk)))
         executions += [ExecutionRow._make(map(format_canonical, row)) for row in rows]
     return executions
 
 
-def find_charge_keys(
+def load_charge_keys(
     connection: Connection, tenant_id: int, portfolio_id: int, executions: Sequence[ExecutionRow]
 ) -> set[str]:
-    """Return the idempotency keys of the charges and adjustments in the executions' symbols and days."""
+    """Return the idempotency keys of charges and adjustments on the symbols and days of the executions."""
     kinds = (CashKind.CHARGES.value, CashKind.ADJUSTMENT.value)
     conditions = (CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
     is_charge = (*conditions, CashMovement.kind.in_(kinds), CashMovement.idempotency_key.is_not(None))
     is_day = CashMovement.day.in_(sorted({execution.executed_at[:10] for execution in executions}))
     symbols, keys = sorted({execution.symbol for execution in executions}), set[str]()
-    for start in range(0, len(symbols), _CHUNK):
-        is_symbol = CashMovement.symbol.in_(symbols[start : start + _CHUNK])
+    for start in range(0, len(symbols), _MAX_IN_VALUES):
+        is_symbol = CashMovement.symbol.in_(symbols[start : start + _MAX_IN_VALUES])
         statement = select(CashMovement.idempotency_key).where(*is_charge, is_symbol, is_day)
         keys |= {key for key in connection.execute(statement).scalars() if key is not None}
     return keys
 
 
-def _find(
+def _list_stored_values(
     connection: Connection, column: Any, conditions: tuple[Any, ...], values: Collection[str]
 ) -> set[str]:
     sorted_values, stored_values = sorted(values), set[str]()
-    for start in range(0, len(sorted_values), _CHUNK):
-        statement = select(column).where(*conditions, column.in_(sorted_values[start : start + _CHUNK]))
+    for start in range(0, len(sorted_values), _MAX_IN_VALUES):
+        statement = select(column).where(
+            *conditions, column.in_(sorted_values[start : start + _MAX_IN_VALUES])
+        )
         stored_values |= set(connection.execute(statement).scalars())
     return stored_values

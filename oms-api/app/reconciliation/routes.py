@@ -21,8 +21,8 @@ from app.text import name_key
 router = APIRouter(tags=["brokers"])
 
 MAX_LISTED = 1_000
-Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
-Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
+ReadBrokersCaller = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
+ReconcileCaller = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
 ResolutionBody = Annotated[
     ResolutionIn, Depends(json_body(ResolutionIn, {"action": "assign", "reason": "Bought by telephone"}))
 ]
@@ -32,7 +32,7 @@ ResolutionBody = Annotated[
     "/reconciliation/issues", summary="List reconciliation issues", **document_responses(200, list[IssueOut])
 )
 async def list_issues(
-    caller: Reader, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
+    caller: ReadBrokersCaller, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
 ) -> Response:
     """List differences between portfolios and their accounts at brokers, newest first, at most 1,000."""
     tenant_id, now = caller.tenant_id, clock()
@@ -45,9 +45,9 @@ async def list_issues(
 @router.post(
     "/reconciliation:run", summary="Request a reconciliation", **document_responses(202, RunOut, 409)
 )
-async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDep) -> Response:
+async def run_reconciliation(caller: ReconcileCaller, change_requests: ChangeRequestsDep) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
-    return await change_requests.execute(caller, None, service.request_run)
+    return await change_requests.execute(caller, None, service.request_comparison)
 
 
 @router.post(
@@ -56,7 +56,7 @@ async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDe
     **document_responses(200, IssueOut, 404, 409),
 )
 async def resolve_issue(
-    caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
+    caller: ReconcileCaller, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
     body: ResolutionBody, change_requests: ChangeRequestsDep, adoption: AdoptionDep,
 ) -> Response:  # fmt: skip
     """Resolve an issue: book the difference, accept it, or assign the issue to yourself.

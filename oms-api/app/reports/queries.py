@@ -14,8 +14,8 @@ from app.database import build_insert_missing
 from app.database.bulk import BulkWrite, Row
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.books import FILL, parse_fill_row
-from app.ledger.queries.corporate_actions import find_all_actions
+from app.ledger.queries.batch_statements import FILL, parse_fill_row
+from app.ledger.queries.corporate_actions import load_all_actions
 from app.ledger.queries.reading import list_period_conditions
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Side
@@ -36,7 +36,7 @@ from app.orders.models import OrderRecord
 from app.reports.models import DailyStatsRow
 from app.reports.rules.explanation import BookedMovement, ExplainedTrade
 from app.reports.rules.profit import BookedRow, DayKey, ProfitTotals
-from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey
+from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, PositionIdentity
 from app.timestamps import BEFORE_ALL
 
 _CHUNK = 2_000
@@ -90,7 +90,7 @@ def iterate_booked_rows(
 
 def iterate_unreversed_steps(
     connection: Connection, tenant_id: int, filters: ReportFilter
-) -> Iterator[tuple[BookKey, Iterable[BookedStep]]]:
+) -> Iterator[tuple[PositionIdentity, Iterable[BookedStep]]]:
     """Yield each position's trades and splits that no reversal undid, in the order of their effect.
 
     A symbol change is a trade at the average cost. The period of the filter does not apply. The caller must
@@ -105,9 +105,11 @@ def iterate_unreversed_steps(
         .where(Trade.kind != "reversal", ~is_undone())
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
-    actions = find_all_actions(connection, tenant_id)
+    actions = load_all_actions(connection, tenant_id)
     changed_symbols = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
-    for key, rows in groupby(_stream_rows(connection, statement), lambda row: BookKey._make(row[:4])):
+    for key, rows in groupby(
+        _stream_rows(connection, statement), lambda row: PositionIdentity._make(row[:4])
+    ):
         read_steps = (
             partial(_sort_steps, actions=actions)
             if key.symbol in changed_symbols
@@ -160,7 +162,7 @@ def _stream_rows(connection: Connection, statement: Select[Any]) -> Iterator[Any
 
 
 class DayBounds(NamedTuple):
-    """The instants between which a portfolio's rows count: after `start` up to `end`; None is no limit."""
+    """The instants between which a portfolio's rows count: after `start` up to `end`; None: no limit."""
 
     start: datetime | None
     end: datetime | None
@@ -206,8 +208,8 @@ def list_booked_movements(
 def _build_range_conditions(
     column: Any, bounds: DayBounds
 ) -> list[ColumnElement[bool]]:  # a column of instants
-    after = [] if bounds.start is None else [column > bounds.start]
-    return after if bounds.end is None else [*after, column <= bounds.end]
+    conditions = [] if bounds.start is None else [column > bounds.start]
+    return conditions if bounds.end is None else [*conditions, column <= bounds.end]
 
 
 class StoredDayTotals(NamedTuple):
@@ -223,15 +225,15 @@ class StoredDayTotals(NamedTuple):
     max_drawdown: str
 
 
-class StatsOwner(NamedTuple):
-    """A portfolio with stored days. It has no name key if it does not exist."""
+class StatisticsPortfolio(NamedTuple):
+    """A portfolio with stored days. `name_key` is None if the portfolio does not exist."""
 
     tenant_id: int
     id: int
     name_key: str | None
 
 
-class StoredUntil(NamedTuple):
+class StatisticsProgress(NamedTuple):
     """A portfolio with the last day that is stored, and the time of the last row of its ledger."""
 
     tenant_id: int
@@ -242,9 +244,9 @@ class StoredUntil(NamedTuple):
     last_day: str | None
 
 
-def list_stored_until(
+def list_statistics_progress(
     connection: Connection, after: int, limit: int | None, tenant_id: int | None = None
-) -> list[StoredUntil]:
+) -> list[StatisticsProgress]:
     """Return portfolios after the id `after`, by id, of one tenant or of all that `connection` can read."""
     row = DailyStatsRow
     last = (
@@ -262,7 +264,7 @@ def list_stored_until(
     )
     if tenant_id is not None:
         statement = statement.where(Portfolio.tenant_id == tenant_id)
-    return list(map(StoredUntil._make, connection.execute(statement)))
+    return list(map(StatisticsProgress._make, connection.execute(statement)))
 
 
 def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, ProfitTotals]:
@@ -285,8 +287,10 @@ def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
     }
 
 
-def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, dict[str, StoredDayTotals]]]:
-    """Yield each portfolio that has stored days with these, by date, for the verification."""
+def iterate_stored_days(
+    connection: Connection,
+) -> Iterator[tuple[StatisticsPortfolio, dict[str, StoredDayTotals]]]:
+    """Yield each portfolio with its stored days by date, for the verification."""
     row = DailyStatsRow
     is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
     columns = (getattr(row, name) for name in StoredDayTotals._fields)
@@ -298,7 +302,7 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
     rows = connection.execute(statement).fetchall()
     for key, rows_of_portfolio in groupby(rows, lambda row: tuple(row[:3])):
         stored_days = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in rows_of_portfolio]
-        yield (StatsOwner(*key), {day_totals.date: day_totals for day_totals in stored_days})
+        yield (StatisticsPortfolio(*key), {day_totals.date: day_totals for day_totals in stored_days})
 
 
 def build_day_insert(rows: Sequence[Row]) -> BulkWrite:

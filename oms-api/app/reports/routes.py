@@ -38,7 +38,13 @@ from app.reports.schemas.responses import (
     serialize_exposure,
     serialize_profit,
 )
-from app.reports.service import report_days, report_exposure, report_lots, report_profit, report_round_trips
+from app.reports.service import (
+    build_day_report,
+    build_exposure_report,
+    build_profit_report,
+    iterate_lots,
+    read_round_trips,
+)
 from app.reports.service.explanations import ProfitExplainer
 from app.text import name_key
 
@@ -55,7 +61,7 @@ async def get_profit(
     A row counts on the day on which it was booked. A reversal therefore changes the day of the reversal.
     """
     at, filters = now(), query.filter(caller)
-    report = await readers.read(caller.tenant_id, report_profit, market, query.by, filters, at)
+    report = await readers.read(caller.tenant_id, build_profit_report, market, query.by, filters, at)
     return build_json_response(serialize_profit(query.by, filters, report))
 
 
@@ -71,7 +77,9 @@ async def get_todays_profit(
     start = datetime.combine(at.date(), time(tzinfo=UTC))
     key = None if query.portfolio is None else name_key(query.portfolio.strip())
     filters = ReportFilter(key, since=start, portfolios=caller.portfolios)
-    report = await readers.read(caller.tenant_id, report_profit, market, Grouping.PORTFOLIO, filters, at)
+    report = await readers.read(
+        caller.tenant_id, build_profit_report, market, Grouping.PORTFOLIO, filters, at
+    )
     return build_json_response(serialize_profit(Grouping.PORTFOLIO, filters, report))
 
 
@@ -103,7 +111,7 @@ async def get_exposure(
 ) -> Response:  # fmt: skip
     """Get long, short, gross and net exposure by portfolio, symbol, currency, asset class or sector."""
     at, filters = now(), query.filter(caller)
-    report = await readers.read(caller.tenant_id, report_exposure, market, query.by, filters, at)
+    report = await readers.read(caller.tenant_id, build_exposure_report, market, query.by, filters, at)
     return build_json_response(serialize_exposure(query.by, report))
 
 
@@ -114,7 +122,7 @@ async def list_daily_stats(
 ) -> Response:  # fmt: skip
     """List trades, wins, losses, volume, charges and P&L of each portfolio and day, the latest day first."""
     at, filters = now(), query.filter(caller)
-    report = await readers.read(caller.tenant_id, report_days, market, filters, at)
+    report = await readers.read(caller.tenant_id, build_day_report, market, filters, at)
     return build_json_response(serialize_days(report))
 
 
@@ -124,7 +132,7 @@ async def list_round_trips(
 ) -> Response:
     """List round trips: positions that were opened and closed, the latest first."""
     filters = query.filter(caller)
-    trips = await readers.read(caller.tenant_id, report_round_trips, filters, query.limit, query.skip)
+    trips = await readers.read(caller.tenant_id, read_round_trips, filters, query.limit, query.skip)
     return build_json_response(list(map(serialize_round_trip, trips)))
 
 
@@ -133,7 +141,7 @@ async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers
     """List the open and closed lots of a portfolio by first in, first out."""
     filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)
     lot_reports = await readers.run(
-        lambda connection: list(report_lots(connection, caller.tenant_id, filters)), caller.tenant_id
+        lambda connection: list(iterate_lots(connection, caller.tenant_id, filters)), caller.tenant_id
     )
     return build_json_response(
         {

@@ -80,6 +80,6 @@ def test_concurrent_tenants_each_find_exactly_their_own_data(backend, new_databa
             people = client.get("/api/v1/users", headers={"X-API-Key": key}).json()
             assert len(people) == MEMBERS
     engine = connect_engine(url)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     assert verify_trails(engine).lie is None
     engine.dispose()

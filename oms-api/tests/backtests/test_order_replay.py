@@ -25,7 +25,7 @@ from app.backtests.service.recorder import Recorder
 from app.brokers.rules.settings import PaperSettings
 from app.clock import MILLISECOND
 from app.market_data.rules.bars import Interval
-from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeInForce
+from app.orders.rules.values import OrderType, StopLoss, TakeProfit, Ticket, TimeInForce
 from app.risk.rules.limits import LimitCode
 from app.sandbox.errors import Failure
 from app.timestamps import format_timestamp
@@ -91,8 +91,8 @@ def test_commands_round_trip():
     plain = Ticket("AAPL", "BUY", OrderType.MARKET, hundred)
     full = Ticket(
         "AAPL", "SELL", OrderType.STOP_LIMIT, ten, None, ten, hundred, time_in_force=TimeInForce.GTD,
-        expires_at=format_timestamp(START), product="MIS", reason="why", take_profit=Target(ten),
-        stop_loss=Protection(hundred),
+        expires_at=format_timestamp(START), product="MIS", reason="why", take_profit=TakeProfit(ten),
+        stop_loss=StopLoss(hundred),
     )  # fmt: skip
     for ticket in (plain, full):
         command = parse_command(json.loads(json.dumps(pack_submission(AT, ticket))), {"AAPL": None})

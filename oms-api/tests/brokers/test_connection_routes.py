@@ -11,7 +11,7 @@ from typing_extensions import override
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.rules.values import Account
-from app.brokers.service.credentials import encrypt_again
+from app.brokers.service.credentials import rotate_credentials
 from app.database import METADATA, set_all_tenants_scope, unit_of_work
 from app.identity.rules.access import Role
 from app.money import ZERO
@@ -29,41 +29,41 @@ LIVE = BODY | {"name": "live", "live": True}
 LIMIT = {"scope": "tenant", "code": "MAX_ORDER_VALUE", "value": "1000"}
 
 
-def assert_ok(answer, status=200):
-    assert answer.status_code == status, answer.text
-    return answer.json() if answer.content else None
+def assert_ok(response, status=200):
+    assert response.status_code == status, response.text
+    return response.json() if response.content else None
 
 
-class AnsweringBroker(PaperBroker):
+class AccountBroker(PaperBroker):
     """A broker of which only the account matters."""
 
     def __init__(self, number="PA1", is_paper=True):
         super().__init__()
-        self.answer = Account("USD", ZERO, ZERO, number, is_paper)
+        self.account = Account("USD", ZERO, ZERO, number, is_paper)
 
     @override
     def get_account(self):
-        if self.answer.number is None:
+        if self.account.number is None:
             raise BrokerUnavailable
-        return self.answer
+        return self.account
 
 
 @pytest.fixture
-def connect(service):
+def use_broker(service):
     """Let a test decide what the broker answers, and see what adapters are given."""
-    connected, state = [], service.app.state
-    usual = state.create_broker
+    used_terms, state = [], service.app.state
+    original_factory = state.create_broker
 
-    def answers(broker):
+    def use(broker):
         def create(terms):
-            connected.append(terms)
+            used_terms.append(terms)
             return broker
 
         state.create_broker = create
-        return connected
+        return used_terms
 
-    yield answers
-    state.create_broker = usual
+    yield use
+    state.create_broker = original_factory
 
 
 def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
@@ -104,18 +104,18 @@ def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
     assert not [content for content in texts if CANARY in content]
 
 
-def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, service, connect):
+def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, service, use_broker):
     assert_ok(api.post("/broker-connections", BODY), 201)
     assert_ok(api.post("/broker-connections", BODY | {"name": "second"}), 201)
-    connect(AnsweringBroker())
+    use_broker(AccountBroker())
     new_key = base64.b64encode(secrets.token_bytes(32)).decode()
     rotated = create_broker_key_ring(build_settings(service.database_url, broker_keys=f"n1:{new_key}"))
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
-        result = encrypt_again(connection, rotated)
+        result = rotate_credentials(connection, rotated)
         assert result.updated >= 2
         assert result.unreadable == []
-        assert encrypt_again(connection, rotated).updated == 0
+        assert rotate_credentials(connection, rotated).updated == 0
     test = assert_ok(api.post("/broker-connections/paper:test"))
     assert (test["ok"], "BROKER_KEYS" in test["error"]) == (False, True)  # this process lacks the new key
     with unit_of_work(service.engine) as connection:
@@ -129,44 +129,44 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
             ),
             {"tenant": api.tenant_id},
         )
-        stored = encrypt_again(connection, create_broker_key_ring(build_settings(service.database_url)))
+        stored = rotate_credentials(connection, create_broker_key_ring(build_settings(service.database_url)))
     assert "paper" in stored.unreadable
 
 
-def test_test_answers_the_account(api, connect):
+def test_connection_test_returns_the_account(api, use_broker):
     assert_ok(api.post("/broker-connections", BODY), 201)
-    connected = connect(AnsweringBroker())
+    used_terms = use_broker(AccountBroker())
     body = assert_ok(api.post("/broker-connections/paper:test"))
     assert body["ok"] is True
     assert body["account"] == "PA1"
     assert body["paper"] is True
     assert body["error"] is None
-    assert connected[0].credentials == CREDENTIALS
-    connect(AnsweringBroker(number=None))
+    assert used_terms[0].credentials == CREDENTIALS
+    use_broker(AccountBroker(number=None))
     body = assert_ok(api.post("/broker-connections/paper:test"))
     assert (body["ok"], body["error"]) == (False, "The broker did not answer.")
 
 
-def test_test_names_the_connection_that_has_the_account(api, connect):
+def test_connection_test_names_the_connection_that_has_the_account(api, use_broker):
     assert_ok(api.post("/broker-connections", BODY | {"account": "PA1"}), 201)
     assert_ok(api.post("/broker-connections", BODY | {"name": "other"}), 201)
-    connect(AnsweringBroker())
+    use_broker(AccountBroker())
     assert assert_ok(api.post("/broker-connections/paper:test"))["ok"]
     body = assert_ok(api.post("/broker-connections/other:test"))
     assert (body["ok"], body["error"]) == (False, "The connection 'paper' already has the account PA1.")
 
 
 @pytest.mark.parametrize("is_paper", [False, None])
-def test_paper_connection_refuses_an_account_that_is_not_paper(api, connect, is_paper):
+def test_paper_connection_refuses_an_account_that_is_not_paper(api, use_broker, is_paper):
     assert_ok(api.post("/broker-connections", BODY), 201)
-    connect(AnsweringBroker(is_paper=is_paper))
+    use_broker(AccountBroker(is_paper=is_paper))
     body = assert_ok(api.post("/broker-connections/paper:test"))
     assert (body["ok"], body["error"]) == (False, "The account is a live account, and `live` is false.")
 
 
-def test_address_that_was_forged_in_the_database_is_never_called(api, service, connect):
+def test_address_that_was_forged_in_the_database_is_never_called(api, service, use_broker):
     assert_ok(api.post("/broker-connections", BODY), 201)
-    connected = connect(AnsweringBroker())
+    used_terms = use_broker(AccountBroker())
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         forged = "UPDATE broker_connections SET base_url = 'https://api.alpaca.markets' WHERE tenant_id = :id"
@@ -174,7 +174,7 @@ def test_address_that_was_forged_in_the_database_is_never_called(api, service, c
     body = assert_ok(api.post("/broker-connections/paper:test"))
     assert not body["ok"]
     assert "live address" in body["error"]
-    assert connected == []
+    assert used_terms == []
 
 
 @pytest.mark.parametrize(
@@ -190,20 +190,20 @@ def test_address_that_was_forged_in_the_database_is_never_called(api, service, c
         ({"broker": "paper"}, "broker"),
     ],
 )
-def test_field_that_is_not_valid_is_named(api, change, field):
+def test_response_names_the_invalid_field(api, change, field):
     response = api.post("/broker-connections", BODY | change)
     assert response.status_code == 422
     assert response.json()["errors"][0]["field"] == field
     assert assert_ok(api.get("/broker-connections")) == []
 
 
-def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, connect):
+def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, use_broker):
     gateway = {"name": "gateway", "broker": "ibkr", "credentials": {}}
     response = api.post("/broker-connections", gateway)
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "base_url")
     assert f"{api.tenant_id}=host:port" in response.text
     assert_ok(api.post("/broker-connections", BODY), 201)
-    connected = connect(AnsweringBroker("DU1"))
+    used_terms = use_broker(AccountBroker("DU1"))
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         forged = (
@@ -211,7 +211,7 @@ def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, connect)
         )
         connection.execute(text(forged), {"id": api.tenant_id})
     body = assert_ok(api.post("/broker-connections/paper:test"))
-    assert (body["ok"], connected) == (False, [])
+    assert (body["ok"], used_terms) == (False, [])
     assert "The operator must list it for this tenant" in body["error"]
 
 
@@ -222,14 +222,14 @@ def test_name_and_account_are_unique_in_the_tenant(api, service):
     assert_ok(service.create_client().post("/broker-connections", BODY | {"account": "PA7"}), 201)
 
 
-def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, connect):
+def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, use_broker):
     members = Members(service, service.create_client())
-    api, connected = members.api, connect(AnsweringBroker(number="7", is_paper=False))
+    api, used_terms = members.api, use_broker(AccountBroker(number="7", is_paper=False))
     first, second = members.headers(Role.ADMIN), {"X-API-Key": api.key}
     created = assert_ok(api.post("/broker-connections", LIVE, first), 201)
     assert (created["live"], created["status"]) == (True, "awaiting_live")
     test = assert_ok(api.post("/broker-connections/live:test"))
-    assert (test["ok"], connected) == (False, [])  # nothing is sent before it is enabled
+    assert (test["ok"], used_terms) == (False, [])  # nothing is sent before it is enabled
     path = "/broker-connections/live:enable-live"
     assert api.post(path, None, second).status_code == 403  # a key acts for nobody
     assert api.post(path, None, first).status_code == 403  # the same person
@@ -293,13 +293,13 @@ def test_portfolio_with_orders_or_positions_keeps_its_broker(api):
         ({"broker": "alpaca", "connection": "none"}, 404),
     ],
 )
-def test_assignment_that_fits_no_connection_is_refused(api, body, status):
+def test_portfolio_cannot_be_assigned_to_a_connection_that_does_not_fit(api, body, status):
     assert_ok(api.post("/broker-connections", BODY), 201)
     api.open_portfolio()
     assert api.patch("/portfolios/Growth", body).status_code == status
 
 
-def test_people_of_a_connection_are_set_and_leave_the_rest_as_it_is(api, service):
+def test_setting_the_people_of_a_connection_changes_nothing_else(api, service):
     assert_ok(api.post("/broker-connections", BODY), 201)
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)

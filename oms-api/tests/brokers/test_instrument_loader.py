@@ -9,7 +9,7 @@ from app.brokers.errors import BrokerUnavailable
 from app.brokers.service.instrument_loader import InstrumentLoader
 from app.clock import utc_now
 from app.database import connect_engine
-from app.orders.queries.index_lookups import find_currencies_in_use
+from app.orders.queries.symbol_usage import load_currencies_in_use
 from app.webhooks.rules.addresses import AddressPolicy
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 from tests.brokers.standins.kite.values import Listing
@@ -35,7 +35,7 @@ def load_instruments(api, service, kite, monkeypatch):
     assert api.post("/broker-connections", body).status_code == 201
     engine = connect_engine(service.database_url, 1, WAIT_SECONDS, tenant_scoped=True)
     dumps = {"zerodha": partial(fetch_from_stand_in, kite)}
-    loader = InstrumentLoader(engine, dumps, POLICY, find_currencies_in_use, utc_now)
+    loader = InstrumentLoader(engine, dumps, POLICY, load_currencies_in_use, utc_now)
     yield lambda: loader.load(EndlessLease())
     engine.dispose()
 

@@ -13,7 +13,7 @@ from app.brokers.paper.replay import replay
 from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Accepted
-from tests.brokers.contract import BrokerContract, BrokerSetup
+from tests.brokers.contract import BrokerContract, BrokerScenario
 from tests.brokers.market import LATER, NOON, build_quote, format_events, parse_bar_text, parse_order_text
 from tests.support.service import build_settings
 
@@ -21,7 +21,7 @@ from tests.support.service import build_settings
 class TestPaperBrokerKeepsTheContract(BrokerContract):
     @pytest.fixture
     @override
-    def stage(self):
+    def scenario(self):
         broker = PaperBroker()
         broker.apply_quote(build_quote("99", "101"), NOON)
 
@@ -32,7 +32,7 @@ class TestPaperBrokerKeepsTheContract(BrokerContract):
             parse_order_text("BUY 10 LIMIT limit 95", "rests"),
             parse_order_text("BUY 10 MARKET", "fills"),
         )
-        return BrokerSetup(broker, NOON, resting, filling, fill)
+        return BrokerScenario(broker, NOON, resting, filling, fill)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 
 BODIES = (
     *(b"", b"<html>502 Bad Gateway</html>", b"null", b"[]", b"{}", b"[null]", b"[[]]", b"[1e400]", b'"x"'),
@@ -11,7 +11,7 @@ BODIES = (
     *(b'{"code":40010001,"message":"internal error"}', b'{"status":"error","data":null}'),
 )
 ENVELOPES = tuple(b'{"status":"success","data":%s}' % body for body in BODIES)
-UNUSABLE = (BrokerUnavailable, OutcomeOpen)
+UNUSABLE = (BrokerUnavailable, BrokerOutcomeUnknown)
 
 
 def get_error(call: Callable[[], Any]) -> type[Exception] | None:

@@ -49,7 +49,7 @@ def test_nothing_accrues_before_the_portfolio_was_opened(service, api):
     [opening] = api.get("/portfolios/Growth/cash").json()["rows"]
     opened = datetime.fromisoformat(opening["created_at"])
     book_carry(service, opened)  # the last close was before
-    close = Calendars.load().get_calendar(MarketIdentifier.XNYS).find_session_or_next(opened).close
+    close = Calendars.load().get_calendar(MarketIdentifier.XNYS).get_session_or_next(opened).close
     with run_carry_service(service, close) as carry_service:
         carry_service.book(EndlessLease())
     days = (get_pnl_date(close) - get_pnl_date(opened)).days
@@ -173,5 +173,5 @@ def test_books_with_interest_are_verified(serve, database_url):
             book_carry(service, CLOSE + day * DAY)
         assert len(list_carry_movements(api)) == 4
     engine = connect_engine(database_url)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     engine.dispose()

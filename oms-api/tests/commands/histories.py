@@ -16,8 +16,8 @@ from app.ledger.queries import audit
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import GENESIS, TradeRow, compute_row_hash, hash_request
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.commands import Command, Origin, RecordedTrade, RecordTrade, ReverseTrade
-from app.ledger.service.recording import LedgerBatchHandler
+from app.ledger.service.batch_handler import LedgerBatchHandler
+from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
 from app.money import to_places
 from app.text import name_key
 from app.timestamps import format_timestamp
@@ -57,7 +57,7 @@ def list_in_euros(engine: Engine) -> None:
         set_terms(connection, 1, terms, NOON)
 
 
-def _trade(dice: random.Random, at: datetime, name: str) -> Command:
+def _trade(dice: random.Random, at: datetime, name: str) -> LedgerCommand:
     quantity = to_places(Decimal(dice.randrange(1, 400)) / dice.choice((1, 3, 8)))
     amount = Decimal(dice.randrange(1, 10**7)) / 100
     valued = (
@@ -77,7 +77,7 @@ def _trade(dice: random.Random, at: datetime, name: str) -> Command:
     return trade._replace(executed_at=format_timestamp(executed_at), backdated_reason="Found late")
 
 
-def _reversal(at: datetime, trade_id: str) -> Command:
+def _reversal(at: datetime, trade_id: str) -> LedgerCommand:
     return ReverseTrade(Origin(1, "tests", None, at, None, None), trade_id, "A slip")
 
 

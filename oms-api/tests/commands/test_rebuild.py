@@ -10,7 +10,7 @@ from app import rebuild as command
 from app.command_line import CANNOT
 from app.database import connect_engine, snapshot, unit_of_work
 from app.ledger.queries import audit
-from app.ledger.service.rebuilding import LedgerCorrupted, read_ahead, rebuild_portfolio
+from app.ledger.service.projection_rebuild import LedgerCorrupted, load_ledger_state, rebuild_portfolio
 from app.verify import verify_database
 from tests.commands.histories import alter_row, record_history
 from tests.factories import BOOTSTRAP_KEY
@@ -52,10 +52,10 @@ def test_randomly_corrupted_projections_are_restored(engine, seed):
     record_history(engine, seed, batches=3)
     whole = read_projections(engine)
     corrupt_projections(engine, random.Random(seed))
-    assert not verify_database(engine).clean
+    assert not verify_database(engine).is_clean
     assert command.rebuild_all(engine) == command.REBUILT
     assert read_projections(engine) == whole
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 def test_rebuild_reports_differences_and_none_the_second_time(engine, capsys):
@@ -74,7 +74,7 @@ def test_rebuild_reports_differences_and_none_the_second_time(engine, capsys):
 def test_trades_recorded_between_read_and_lock_are_included(engine):
     record_history(engine, seed=1, batches=2)
     with snapshot(engine) as connection:
-        states = {key: read_ahead(connection, key) for key in audit.book_keys(connection)}
+        states = {key: load_ledger_state(connection, key) for key in audit.load_portfolio_keys(connection)}
     record_history(engine, seed=2, batches=2)
     whole = read_projections(engine)
     corrupt_projections(engine, random.Random(5))
@@ -102,7 +102,7 @@ def test_rebuild_is_safe_while_trades_are_recorded(engine, database_url):
     trader.join()
     patient.dispose()
     assert not failures
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 def test_tampered_ledger_is_skipped_and_the_others_are_rebuilt(engine, capsys):

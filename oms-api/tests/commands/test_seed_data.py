@@ -9,7 +9,7 @@ from sqlalchemy import text
 import seed_data as command
 import seed_month
 from app.database import snapshot, unit_of_work
-from app.instruments.queries import find_instruments, set_terms
+from app.instruments.queries import load_instruments, set_terms
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
@@ -39,7 +39,7 @@ def test_seed_creates_portfolios_users_and_trades(configured_database, engine, c
     assert len(rows) > 300
     assert {row.user_id for row in rows if row.kind == "trade"} == set(command.PEOPLE)
     assert [row.kind for row in rows].count("reversal") == 1
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 @pytest.mark.any_database
@@ -64,7 +64,7 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
     assert kinds >= {"deposit", "withdrawal", "interest", "dividend", "withholding"}
     assert ledger_kinds >= {"trade", "split"}
     assert min(closes[name] for name in (seed_month.US, seed_month.INDIA)) >= 18
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     assert seed_month.seed_month(engine, settings, NOON) == 0
 
 
@@ -105,7 +105,7 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
     )
     assert ["MAX_ORDER_QUANTITY" in row.denial for row in rows if row.denial] == [True]
     assert (limits, instruments) == (4, 12)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 @pytest.mark.any_database
@@ -118,7 +118,7 @@ def test_seed_keeps_existing_instruments_and_limits(configured_database, engine)
     assert command.main() == command.DONE
     with engine.connect() as connection:
         key = InstrumentKey(1, "TCS")
-        assert find_instruments(connection, [key])[key].lot_size == 5
+        assert load_instruments(connection, [key])[key].lot_size == 5
         limit = find_limit(connection, 1, kept_limit)
     assert limit
     assert (limit.value, limit.set_by) == (Decimal(60), "somebody")

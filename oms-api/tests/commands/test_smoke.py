@@ -77,12 +77,12 @@ def test_healthy_service_passes_twice_and_is_left_flat(service_url, database):
         assert completed.stdout.count("\nok ") == len(command.CHECKS)
         assert completed.stdout.endswith("All is well.\n")
     engine = connect_engine(database)
-    verdict = verify_database(engine)
+    result = verify_database(engine)
     with engine.connect() as connection:
         names = connection.exec_driver_sql("SELECT name FROM portfolios").scalars().all()
         quantities = connection.exec_driver_sql("SELECT quantity FROM positions").scalars().all()
     engine.dispose()
-    assert verdict.clean
+    assert result.is_clean
     assert [name.startswith("smoke-test ") for name in names] == [True]
     assert [float(quantity) for quantity in quantities] == [0]
 

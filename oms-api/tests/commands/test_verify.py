@@ -11,8 +11,8 @@ from app import verify as command
 from app.database import connect_engine
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
-from app.ledger.rules.verification import Check
-from app.ledger.service.verification import Discrepancy, Verdict, verify_ledger
+from app.ledger.rules.verification import LedgerCheck
+from app.ledger.service.verification import Discrepancy, VerificationResult, verify_ledger
 from tests.commands.histories import (
     alter_row,
     connect_without_guards,
@@ -57,26 +57,26 @@ def ledger_state(backend: str, new_database: Callable[..., str]) -> Iterator[Led
     engine.dispose()
 
 
-def get_only_discrepancy(verdict: Verdict) -> Discrepancy:
-    assert verdict.first is not None, "nothing was found"
-    return verdict.first
+def get_only_discrepancy(result: VerificationResult) -> Discrepancy:
+    assert result.first is not None, "nothing was found"
+    return result.first
 
 
-def list_checks(verdict: Verdict) -> set[StrEnum]:
-    return {finding.check for finding in get_only_discrepancy(verdict).findings}
+def list_checks(result: VerificationResult) -> set[StrEnum]:
+    return {finding.check for finding in get_only_discrepancy(result).findings}
 
 
 @pytest.mark.parametrize("seed", range(2, 4))
 def test_random_history_with_reversals_has_no_findings(engine, seed):
     rows = record_history(engine, seed)
-    verdict = command.verify_database(engine)
-    assert verdict.clean, verdict.first
-    assert verdict.checked[Check.CHAIN] == verdict.checked[Check.EVENT] == len(rows)
-    assert verdict.checked[Check.REVERSAL] > 10
+    result = command.verify_database(engine)
+    assert result.is_clean, result.first
+    assert result.checked[LedgerCheck.CHAIN] == result.checked[LedgerCheck.EVENT] == len(rows)
+    assert result.checked[LedgerCheck.REVERSAL] > 10
 
 
 def test_empty_database_has_no_findings(engine):
-    assert command.verify_database(engine).clean
+    assert command.verify_database(engine).is_clean
 
 
 CHANGED = {
@@ -96,43 +96,43 @@ ELSEWHERE = {"tenant_id", "portfolio_id", "reverses", "side"}  # have tests of t
 def test_changed_column_breaks_the_hash_chain_at_its_row(ledger_state, column):
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.trade, **{column: CHANGED.get(column, "'7.77000000'")})
-        verdict = verify_ledger(connection)
-    assert Check.CHAIN in list_checks(verdict)
+        result = verify_ledger(connection)
+    assert LedgerCheck.CHAIN in list_checks(result)
     changed_row = ledger_state.after(ledger_state.trade) if column == "sequence" else ledger_state.trade
     if column != "trade_id":
-        assert changed_row.trade_id in get_only_discrepancy(verdict).place
-    assert f"sequence {changed_row.sequence}" in get_only_discrepancy(verdict).place
-    assert "portfolio" in get_only_discrepancy(verdict).place
+        assert changed_row.trade_id in get_only_discrepancy(result).location
+    assert f"sequence {changed_row.sequence}" in get_only_discrepancy(result).location
+    assert "portfolio" in get_only_discrepancy(result).location
 
 
 FORGED = [
-    ("created_at", "'2020-01-01T00:00:00.000000Z'", Check.TIME),
-    ("trade_id", "'T00000000000000000ffffffff'", Check.TRADE_ID),
-    ("quantity", "'7.77000000'", Check.VALUE),
-    ("price", "'7.77000000'", Check.VALUE),
-    ("gmv", "'7.77000000'", Check.POSITION),
-    ("charges", "'7.77000000'", Check.CASH),
-    ("cash_delta", "'7.77000000'", Check.CASH),
-    ("cash_after", "'7.77000000'", Check.CASH),
-    ("realized_pnl", "'7.77000000'", Check.POSITION),
-    ("quantity_delta", "'7.77000000'", Check.POSITION),
-    ("cost_delta", "'7.77000000'", Check.POSITION),
-    ("position_quantity", "'7.77000000'", Check.POSITION),
-    ("position_cost", "'7.77000000'", Check.POSITION),
-    ("position_realized_pnl", "'7.77000000'", Check.POSITION),
-    ("portfolio_realized_pnl", "'7.77000000'", Check.COUNTERS),
-    ("trades_after", "1000", Check.COUNTERS),
-    ("buys_after", "0", Check.COUNTERS),
-    ("symbol", "'MSFT'", Check.POSITION),
-    ("product", "'MIS'", Check.POSITION),
-    ("side", "CASE side WHEN 'BUY' THEN 'SELL' ELSE 'BUY' END", Check.POSITION),
-    ("request_hash", "'short'", Check.KEY),
-    ("hash_version", "5", Check.CHAIN),
-    ("hash_version", "3, backdated_reason = 'Late'", Check.CHAIN),
-    ("executed_at", "'2036-01-01T00:00:00.000000Z'", Check.TIME),
-    ("hash_version", "2, currency = 'USD'", Check.CHAIN),
-    ("hash_version", "1, actor = 'slack:T1:U1'", Check.CHAIN),
-    ("cost_delta", "'NaN'", Check.FORM),
+    ("created_at", "'2020-01-01T00:00:00.000000Z'", LedgerCheck.TIME),
+    ("trade_id", "'T00000000000000000ffffffff'", LedgerCheck.TRADE_ID),
+    ("quantity", "'7.77000000'", LedgerCheck.VALUE),
+    ("price", "'7.77000000'", LedgerCheck.VALUE),
+    ("gmv", "'7.77000000'", LedgerCheck.POSITION),
+    ("charges", "'7.77000000'", LedgerCheck.CASH),
+    ("cash_delta", "'7.77000000'", LedgerCheck.CASH),
+    ("cash_after", "'7.77000000'", LedgerCheck.CASH),
+    ("realized_pnl", "'7.77000000'", LedgerCheck.POSITION),
+    ("quantity_delta", "'7.77000000'", LedgerCheck.POSITION),
+    ("cost_delta", "'7.77000000'", LedgerCheck.POSITION),
+    ("position_quantity", "'7.77000000'", LedgerCheck.POSITION),
+    ("position_cost", "'7.77000000'", LedgerCheck.POSITION),
+    ("position_realized_pnl", "'7.77000000'", LedgerCheck.POSITION),
+    ("portfolio_realized_pnl", "'7.77000000'", LedgerCheck.COUNTERS),
+    ("trades_after", "1000", LedgerCheck.COUNTERS),
+    ("buys_after", "0", LedgerCheck.COUNTERS),
+    ("symbol", "'MSFT'", LedgerCheck.POSITION),
+    ("product", "'MIS'", LedgerCheck.POSITION),
+    ("side", "CASE side WHEN 'BUY' THEN 'SELL' ELSE 'BUY' END", LedgerCheck.POSITION),
+    ("request_hash", "'short'", LedgerCheck.KEY),
+    ("hash_version", "5", LedgerCheck.CHAIN),
+    ("hash_version", "3, backdated_reason = 'Late'", LedgerCheck.CHAIN),
+    ("executed_at", "'2036-01-01T00:00:00.000000Z'", LedgerCheck.TIME),
+    ("hash_version", "2, currency = 'USD'", LedgerCheck.CHAIN),
+    ("hash_version", "1, actor = 'slack:T1:U1'", LedgerCheck.CHAIN),
+    ("cost_delta", "'NaN'", LedgerCheck.FORM),
 ]
 
 
@@ -142,9 +142,9 @@ def test_tampering_with_a_repaired_chain_is_detected_by_the_accounting(ledger_st
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.trade, **{column: literal})
         forge_chain(connection, ledger_state.trade.portfolio_id)
-        verdict = verify_ledger(connection)
-    assert check in list_checks(verdict)
-    assert f"sequence {ledger_state.trade.sequence}" in get_only_discrepancy(verdict).place
+        result = verify_ledger(connection)
+    assert check in list_checks(result)
+    assert f"sequence {ledger_state.trade.sequence}" in get_only_discrepancy(result).location
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_reversal_that_does_not_mirror_its_trade_is_reported(ledger_state, colum
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.reversal, **{column: literal})
         forge_chain(connection, ledger_state.reversal.portfolio_id)
-        verdict = verify_ledger(connection)
-    assert Check.REVERSAL in list_checks(verdict)
-    assert ledger_state.reversal.trade_id in get_only_discrepancy(verdict).place
+        result = verify_ledger(connection)
+    assert LedgerCheck.REVERSAL in list_checks(result)
+    assert ledger_state.reversal.trade_id in get_only_discrepancy(result).location
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_reversal_result_must_equal_a_replay_without_its_trade(ledger_state, col
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.reversal, **{column: "'7.77000000'"})
         forge_chain(connection, ledger_state.reversal.portfolio_id)
-        verdict = verify_ledger(connection)
-    assert list_checks(verdict) & {Check.POSITION, Check.CASH}
-    assert ledger_state.reversal.trade_id in get_only_discrepancy(verdict).place
+        result = verify_ledger(connection)
+    assert list_checks(result) & {LedgerCheck.POSITION, LedgerCheck.CASH}
+    assert ledger_state.reversal.trade_id in get_only_discrepancy(result).location
 
 
 @pytest.mark.any_database
@@ -193,8 +193,8 @@ def test_reversal_of_a_later_trade_is_reported(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         remove_rows(connection, reverses=later.trade_id)
         alter_row(connection, ledger_state.reversal, reverses=f"'{later.trade_id}'")
-        verdict = verify_ledger(connection)
-    assert Check.REVERSAL in list_checks(verdict)
+        result = verify_ledger(connection)
+    assert LedgerCheck.REVERSAL in list_checks(result)
 
 
 @pytest.mark.any_database
@@ -203,19 +203,19 @@ def test_trade_reversed_twice_is_reported(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text("DROP INDEX uq_trades_tenant_id_reverses"))
         alter_row(connection, second, reverses=f"'{first.reverses}'")
-        verdict = verify_ledger(connection)
-    assert Check.REVERSAL in list_checks(verdict)
-    assert second.trade_id in get_only_discrepancy(verdict).place
+        result = verify_ledger(connection)
+    assert LedgerCheck.REVERSAL in list_checks(result)
+    assert second.trade_id in get_only_discrepancy(result).location
 
 
 @pytest.mark.any_database
 def test_deleted_row_is_reported_at_the_next_row(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         remove_rows(connection, trade_id=ledger_state.trade.trade_id)
-        verdict = verify_ledger(connection)
-    assert {Check.SEQUENCE, Check.CHAIN} <= list_checks(verdict)
-    assert ledger_state.after(ledger_state.trade).trade_id in get_only_discrepancy(verdict).place
-    assert verdict.failed[Check.EVENT]
+        result = verify_ledger(connection)
+    assert {LedgerCheck.SEQUENCE, LedgerCheck.CHAIN} <= list_checks(result)
+    assert ledger_state.after(ledger_state.trade).trade_id in get_only_discrepancy(result).location
+    assert result.failed[LedgerCheck.EVENT]
 
 
 @pytest.mark.any_database
@@ -223,18 +223,18 @@ def test_deleted_last_row_is_reported_by_the_projections(ledger_state):
     last = max(ledger_state.rows, key=lambda row: (row.portfolio_id, row.sequence))
     with connect_without_guards(ledger_state.engine) as connection:
         remove_rows(connection, trade_id=last.trade_id)
-        verdict = verify_ledger(connection)
-    assert list_checks(verdict) == {Check.PORTFOLIO}
-    assert verdict.failed[Check.EVENT] == 1
+        result = verify_ledger(connection)
+    assert list_checks(result) == {LedgerCheck.PORTFOLIO}
+    assert result.failed[LedgerCheck.EVENT] == 1
 
 
 @pytest.mark.any_database
 def test_row_of_another_tenants_portfolio_is_reported(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.trade, tenant_id="2")
-        verdict = verify_ledger(connection)
-    assert verdict.failed[Check.TENANT] == 1
-    assert ledger_state.trade.trade_id in verdict.first_of[Check.TENANT]
+        result = verify_ledger(connection)
+    assert result.failed[LedgerCheck.TENANT] == 1
+    assert ledger_state.trade.trade_id in result.first_of[LedgerCheck.TENANT]
 
 
 @pytest.mark.any_database
@@ -244,12 +244,14 @@ def test_row_moved_to_another_portfolio_is_reported(ledger_state):
     )
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.trade, portfolio_id=str(elsewhere), sequence="1000")
-        verdict = verify_ledger(connection)
-    assert Check.SEQUENCE in list_checks(verdict)
+        result = verify_ledger(connection)
+    assert LedgerCheck.SEQUENCE in list_checks(result)
     assert (
-        ledger_state.trade.trade_id in verdict.first_of[Check.VALUE] if verdict.failed[Check.VALUE] else True
+        ledger_state.trade.trade_id in result.first_of[LedgerCheck.VALUE]
+        if result.failed[LedgerCheck.VALUE]
+        else True
     )
-    assert verdict.failed[Check.SEQUENCE] == 2
+    assert result.failed[LedgerCheck.SEQUENCE] == 2
 
 
 PROJECTED = {
@@ -267,19 +269,19 @@ def test_tampered_portfolio_projection_is_reported(ledger_state, column):
         connection.execute(
             text(f"UPDATE portfolios SET {column} = {PROJECTED[column]} WHERE name = 'Income'")  # noqa: S608  # literals of the tests
         )
-        verdict = verify_ledger(connection)
-    assert list_checks(verdict) == {Check.PORTFOLIO}
-    assert column in {finding.field for finding in get_only_discrepancy(verdict).findings}
-    assert "'Income'" in get_only_discrepancy(verdict).place
+        result = verify_ledger(connection)
+    assert list_checks(result) == {LedgerCheck.PORTFOLIO}
+    assert column in {finding.field for finding in get_only_discrepancy(result).findings}
+    assert "'Income'" in get_only_discrepancy(result).location
 
 
 @pytest.mark.any_database
 def test_changed_opening_cash_is_reported_at_the_first_row(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'"))
-        verdict = verify_ledger(connection)
-    assert list_checks(verdict) == {Check.CASH}
-    assert "sequence 1" in get_only_discrepancy(verdict).place
+        result = verify_ledger(connection)
+    assert list_checks(result) == {LedgerCheck.CASH}
+    assert "sequence 1" in get_only_discrepancy(result).location
 
 
 TREASURIES = "symbol = 'TLT' AND portfolio_id = (SELECT min(id) FROM portfolios)"
@@ -299,11 +301,11 @@ def test_tampered_position_is_reported(ledger_state, column):
         connection.execute(
             text(f"UPDATE positions SET {column} = {literal} WHERE {TREASURIES}")  # noqa: S608  # literals of the tests
         )
-        verdict = verify_ledger(connection)
-    assert [(finding.check, finding.field) for finding in get_only_discrepancy(verdict).findings] == [
-        (Check.HOLDING, column)
+        result = verify_ledger(connection)
+    assert [(finding.check, finding.field) for finding in get_only_discrepancy(result).findings] == [
+        (LedgerCheck.HOLDING, column)
     ]
-    assert "position TLT" in get_only_discrepancy(verdict).place
+    assert "position TLT" in get_only_discrepancy(result).location
 
 
 GHOST = """
@@ -325,8 +327,8 @@ GHOST = """
 def test_missing_or_extra_position_is_reported(ledger_state, statement):
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(statement))
-        verdict = verify_ledger(connection)
-    assert list_checks(verdict) == {Check.HOLDING}
+        result = verify_ledger(connection)
+    assert list_checks(result) == {LedgerCheck.HOLDING}
 
 
 @pytest.mark.parametrize(
@@ -345,9 +347,11 @@ def test_missing_or_extra_position_is_reported(ledger_state, statement):
 def test_row_without_its_event_is_reported(ledger_state, statement):
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(statement))
-        verdict = verify_ledger(connection)
-    assert Check.EVENT in list_checks(verdict) <= {Check.EVENT, Check.POSITION_EVENT}  # they share the row
-    assert "trade T" in get_only_discrepancy(verdict).place
+        result = verify_ledger(connection)
+    assert (
+        LedgerCheck.EVENT in list_checks(result) <= {LedgerCheck.EVENT, LedgerCheck.POSITION_EVENT}
+    )  # they share the row
+    assert "trade T" in get_only_discrepancy(result).location
 
 
 @pytest.mark.any_database
@@ -358,9 +362,9 @@ def test_duplicate_event_is_reported(ledger_state):
     """
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(copy))
-        verdict = verify_ledger(connection)
-    assert list_checks(verdict) == {Check.EVENT}
-    assert "event " in get_only_discrepancy(verdict).place
+        result = verify_ledger(connection)
+    assert list_checks(result) == {LedgerCheck.EVENT}
+    assert "event " in get_only_discrepancy(result).location
 
 
 def test_idempotency_key_of_two_rows_is_reported(new_database):
@@ -373,9 +377,9 @@ def test_idempotency_key_of_two_rows_is_reported(new_database):
             text("ALTER TABLE trades DROP CONSTRAINT uq_trades_idempotency_key_tenant_id_portfolio_id_kind")
         )
         alter_row(connection, last, idempotency_key=f"'{rows[0].idempotency_key}'")
-        verdict = verify_ledger(connection)
+        result = verify_ledger(connection)
     engine.dispose()
-    assert last.trade_id in verdict.first_of[Check.KEY]
+    assert last.trade_id in result.first_of[LedgerCheck.KEY]
 
 
 @pytest.fixture
@@ -388,7 +392,7 @@ def configured_database(ledger_state, monkeypatch):
 def test_command_prints_each_check_and_exits_with_0(configured_database, capsys):
     assert command.main() == command.CLEAN
     out = capsys.readouterr().out
-    assert all(f"{check.value}: " in out for check in Check)
+    assert all(f"{check.value}: " in out for check in LedgerCheck)
     assert f"Clean: {len(configured_database.rows):,} rows" in out
 
 

@@ -8,12 +8,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.clock import utc_now
-from app.corporate_actions.service.changes import get_record
+from app.corporate_actions.service.changes import load_record
 from app.database import connect_engine, set_tenant_scope
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries import audit
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.rebuilding import read_ahead, rebuild_portfolio
+from app.ledger.service.projection_rebuild import load_ledger_state, rebuild_portfolio
 from app.main import create_app
 from app.verify import verify_database
 from tests.identity.administration import assert_ok, list_audit_entries
@@ -61,8 +61,8 @@ def get_position(api, symbol="AAPL", name="Growth"):
 
 
 def assert_verified(api):
-    verdict = verify_database(api.service.engine)
-    assert verdict.clean, verdict.reported
+    result = verify_database(api.service.engine)
+    assert result.is_clean, result.reported
 
 
 @dataclass
@@ -344,7 +344,7 @@ def test_rebuild_recomputes_positions_across_the_action(api_with_shares):
         set_tenant_scope(connection, [api_with_shares.tenant_id])
         (portfolio,) = audit.iterate_portfolio_rows(connection, f"tenant_id = {api_with_shares.tenant_id:d}")
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
-        rebuilt = rebuild_portfolio(connection, key, read_ahead(connection, key))
+        rebuilt = rebuild_portfolio(connection, key, load_ledger_state(connection, key))
     assert rebuilt.differences == ()
 
 
@@ -380,7 +380,7 @@ def test_action_is_not_booked_after_its_reversal(api_with_shares):
 
     with service.engine.connect() as connection:
         set_tenant_scope(connection, [api_with_shares.tenant_id])
-        record = get_record(connection, api_with_shares.tenant_id, body["id"])
+        record = load_record(connection, api_with_shares.tenant_id, body["id"])
     service.client.portal.call(book_again)
     assert get_position(api_with_shares)[0] == "100"
     assert_verified(api_with_shares)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from app.costs.rules.markets import find_trading_day
+from app.costs.rules.markets import get_trading_day
 
 pytestmark = pytest.mark.any_database
 
@@ -122,8 +122,8 @@ def test_date_defaults_to_the_current_exchange_date(api):
     body = post_estimate(api, AMERICAN, date=None)
     assert abs((date.fromisoformat(body["date"]) - datetime.now(UTC).date()).days) <= 1
     late = datetime(2026, 11, 20, 20, tzinfo=UTC)
-    assert find_trading_day("NSE", late) == date(2026, 11, 21)
-    assert find_trading_day("NYSE", datetime(2026, 11, 20, 3, tzinfo=UTC)) == date(2026, 11, 19)
+    assert get_trading_day("NSE", late) == date(2026, 11, 21)
+    assert get_trading_day("NYSE", datetime(2026, 11, 20, 3, tzinfo=UTC)) == date(2026, 11, 19)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from sqlalchemy import event, inspect, text
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
-from app.ledger.queries.books import insert_portfolios
-from app.ledger.rules.verification import Check
+from app.ledger.queries.batch_statements import insert_portfolios
+from app.ledger.rules.verification import LedgerCheck
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.migrate import MIGRATIONS, build_alembic_config, is_current, list_earlier_revisions, migrate
 from app.text import name_key
@@ -286,9 +286,9 @@ def test_migration_adds_opening_times_to_existing_positions(engine):
     migrate(engine)
     with engine.connect() as connection:
         assert connection.execute(times).all() == before
-    verdict = verify_database(engine)
-    assert verdict.clean, verdict.first
-    assert verdict.checked[Check.CHAIN] == len(rows)
+    result = verify_database(engine)
+    assert result.is_clean, result.first
+    assert result.checked[LedgerCheck.CHAIN] == len(rows)
 
 
 def test_downgrade_that_would_lose_exchange_rates_is_rejected(engine):

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, normalize_url, set_tenant_scope
 from app.database.tenants import describe_row_security
-from app.ledger.queries.books import lock_trades_by_key
+from app.ledger.queries.batch_statements import lock_trades_by_key
 from app.ledger.rules.keys import RequestKey
 from tests.database.row_security import TABLES_WITHOUT_TENANT, TENANT_TABLES, find_visible_tenants
 from tests.factories import build_trade_body

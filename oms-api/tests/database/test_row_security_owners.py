@@ -9,7 +9,7 @@ import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine
 from app.database.tenants import APP_ROLE, set_all_tenants_scope
 from app.database.timeouts import response_timeout
-from app.ledger.rules.verification import Check
+from app.ledger.rules.verification import LedgerCheck
 from app.migrate import migrate
 from app.rebuild import main as rebuild_main
 from app.verify import main as verify_main
@@ -54,7 +54,7 @@ def test_owner_without_createrole_is_bound_by_the_policies(databases, create_own
     with owner.connect() as connection:
         assert find_visible_tenants(connection, METADATA.tables["trades"]) == set()
         assert len(find_visible_tenants(set_all_tenants_scope(connection), METADATA.tables["trades"])) == 1
-    assert verify_database(owner).clean
+    assert verify_database(owner).is_clean
     owner.dispose()
 
 
@@ -66,7 +66,7 @@ def test_owner_with_createrole_needs_no_superuser(create_owned_database, databas
     with run_service(url) as service:
         assert service.client.get("/health/ready").json()["row_level_security"] == "enforced"
         service.create_client().record_trade()
-    assert verify_database(owner).clean
+    assert verify_database(owner).is_clean
     owner.dispose()
     databases.run(f"REVOKE {APP_ROLE} FROM owner_with_createrole")
 
@@ -81,7 +81,7 @@ def test_owner_not_admitted_to_an_existing_role_is_bound_by_the_policies(create_
         ready = service.client.get("/health/ready").json()
         assert ready["row_level_security"] == "enforced on the owner"
         service.create_client().record_trade()
-    assert verify_database(owner).clean
+    assert verify_database(owner).is_clean
     owner.dispose()
 
 
@@ -121,7 +121,7 @@ def test_restored_database_of_another_owner_is_not_treated_as_empty(
     assert (verify_main(), rebuild_main()) == (2, 2)
     assert "hides all rows from this database user" in capsys.readouterr().err
     migrate(owner)
-    assert verify_database(owner).checked[Check.CHAIN] == 1
+    assert verify_database(owner).checked[LedgerCheck.CHAIN] == 1
     with owner.begin() as connection:
         connection.execute(text("DROP OWNED BY CURRENT_USER"))
     owner.dispose()

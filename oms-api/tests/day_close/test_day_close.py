@@ -186,7 +186,7 @@ def test_day_close_is_published_and_audited(traded_tenant):
 def test_books_with_signed_days_are_verified(traded_tenant, timed_service):
     close_day(traded_tenant)
     engine = connect_engine(timed_service.database_url)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     engine.dispose()
 
 

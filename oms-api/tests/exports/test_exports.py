@@ -17,18 +17,18 @@ from sqlalchemy import Connection
 from app.exports.rules.tables import Column
 from app.exports.service import xlsx_export
 from app.exports.service.csv_export import CsvExport, read_chunk
-from app.exports.service.pages import Page, Source
-from app.exports.service.sources import SOURCES
-from app.http.csv_format import format_columns, format_rows, guard_text
+from app.exports.service.pages import ExportSource, Page
+from app.exports.service.sources import EXPORT_BUILDERS
+from app.http.csv_format import format_rows, guard_text, join_columns
 
-NAMES = list(SOURCES)
+TABLES = list(EXPORT_BUILDERS)
 CSV = {"Accept": "text/csv"}
 FORMULA = "=HYPERLINK(1)"
 
 
-def parse_rows(answer):
-    assert answer.status_code == 200, answer.text
-    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+def parse_rows(response):
+    assert response.status_code == 200, response.text
+    return list(csv.DictReader(io.StringIO(response.text, newline="")))
 
 
 def request_export(api, name, **params):
@@ -69,7 +69,7 @@ def test_exported_trades_are_the_listed_trades(workspace):
 
 
 def test_every_export_has_a_heading_and_the_rows_of_its_list(workspace):
-    body = {name: request_export(workspace, name) for name in NAMES}
+    body = {name: request_export(workspace, name) for name in TABLES}
     assert len(body["trades"]) == 4
     assert [row["status"] for row in body["orders"]] == ["FILLED"]
     assert [(row["portfolio_name"], row["symbol"]) for row in body["positions"]] == [
@@ -82,7 +82,7 @@ def test_every_export_has_a_heading_and_the_rows_of_its_list(workspace):
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TABLES)
 def test_empty_export_has_only_a_heading(api, name):
     response = api.get(f"/exports/{name}")
     assert response.status_code == 200, response.text
@@ -92,7 +92,7 @@ def test_empty_export_has_only_a_heading(api, name):
     assert response.text.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TABLES)
 def test_filters_of_an_export_are_portfolio_and_period(workspace, name):
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert request_export(workspace, name, from_=soon) == [] or name == "risk"  # which is that of now
@@ -103,7 +103,7 @@ def test_filters_of_an_export_are_portfolio_and_period(workspace, name):
     assert {row["portfolio_name"] for row in chosen} == {"Growth"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TABLES)
 def test_pages_of_an_export_leave_nothing_out(workspace, name, monkeypatch):
     whole = request_export(workspace, name)
     monkeypatch.setattr(CsvExport.__init__, "__defaults__", (1,))
@@ -114,7 +114,7 @@ def test_pages_of_an_export_leave_nothing_out(workspace, name, monkeypatch):
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TABLES)
 def test_export_shows_only_the_portfolios_of_a_restricted_caller(workspace, name):
     key = workspace.post(
         "/api-keys", {"name": "income", "scopes": ["read"], "portfolios": ["Income"]}
@@ -157,7 +157,13 @@ def test_no_text_of_a_file_is_a_formula(api, start):
     assert placed.status_code == 201, placed.text
     deposit = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": text}
     assert api.post(f"/portfolios/{text} book/cash", deposit, {"Idempotency-Key": text}).status_code == 201
-    for path in [*(f"/exports/{name}" for name in NAMES), "/trades", "/orders", "/positions", "/daily-stats"]:
+    for path in [
+        *(f"/exports/{name}" for name in TABLES),
+        "/trades",
+        "/orders",
+        "/positions",
+        "/daily-stats",
+    ]:
         response = api.get(path, CSV)
         cells = [cell for row in csv.reader(io.StringIO(response.text, newline="")) for cell in row]
         assert any(cell.startswith(f"'{text}") for cell in cells), path
@@ -245,7 +251,7 @@ def test_memory_of_an_export_does_not_grow_with_its_rows():
             remaining_pages[0] -= 1
             return Page([row] * limit, None if remaining_pages[0] == 0 else "next")
 
-        export_of_pages = CsvExport(Source((Column("a"), Column("b")), read_page), 200)
+        export_of_pages = CsvExport(ExportSource((Column("a"), Column("b")), read_page), 200)
         sizes = []
 
         async def drain():
@@ -285,8 +291,8 @@ def test_process_that_exports_many_rows_needs_no_more_memory_than_for_few(api):
         lines = 0
         with api.service.client.stream(
             "GET", "/api/v1/exports/trades", headers={"X-API-Key": api.key}
-        ) as answer:
-            for piece in answer.iter_raw():
+        ) as response:
+            for piece in response.iter_raw():
                 lines += piece.count(b"\r\n")
         return lines - 1
 
@@ -310,4 +316,4 @@ def test_unknown_export_is_not_found(api):
 
 @given(st.lists(st.tuples(*[st.none() | st.integers() | st.text(alphabet='a,"\r\n= é')] * 3)))
 def test_columns_are_formatted_as_rows_are(rows):
-    assert format_columns(zip(*rows, strict=True)) == format_rows(rows)
+    assert join_columns(zip(*rows, strict=True)) == format_rows(rows)

@@ -213,10 +213,10 @@ def verify_books(database_url: str) -> None:
     """Prove the books as the operator's command does; it must find nothing."""
     engine = connect_engine(database_url, readers=1)
     try:
-        verdict = verify_database(engine)
+        result = verify_database(engine)
     finally:
         engine.dispose()
-    assert verdict.clean, "\n".join(format_report(verdict, 0))
+    assert result.is_clean, "\n".join(format_report(result, 0))
 
 
 def _list_parents() -> Iterator[tuple[int, int]]:

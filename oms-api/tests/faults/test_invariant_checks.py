@@ -40,8 +40,8 @@ def test_service_that_drops_rows_is_detected(sqlite_setup: FaultSetup, journal: 
 
 
 def test_service_that_forgets_idempotency_keys_is_detected(sqlite_setup: FaultSetup, journal: Journal):
-    verdict = find_faults_after_kill(sqlite_setup, journal, "forget_keys")
-    assert "in the ledger, not in the journal" in verdict
+    result = find_faults_after_kill(sqlite_setup, journal, "forget_keys")
+    assert "in the ledger, not in the journal" in result
 
 
 @pytest.fixture
@@ -61,28 +61,28 @@ THIRD = "sequence = 3 AND portfolio_id = (SELECT min(id) FROM portfolios)"
 LIES: dict[str, tuple[str, Callable[[str], bool]]] = {
     "a row lost": (
         f"DELETE FROM trades WHERE {THIRD}",  # noqa: S608  # literals of the tests
-        lambda verdict: "acknowledged and lost" in verdict and "sequence is 4, must be 3" in verdict,
+        lambda result: "acknowledged and lost" in result and "sequence is 4, must be 3" in result,
     ),
     "an amount changed": (
         f"UPDATE trades SET gmv = '1.00000000' WHERE {THIRD}",  # noqa: S608  # literals of the tests
-        lambda verdict: "hash of row 3" in verdict and "cash of row 3" in verdict,
+        lambda result: "hash of row 3" in result and "cash of row 3" in result,
     ),
     "a position changed": (
         "UPDATE positions SET cost = '1.00000000'",
-        lambda verdict: "positions is" in verdict,
+        lambda result: "positions is" in result,
     ),
     "cash changed": (
         "UPDATE portfolios SET cash = '1.00000000'",
-        lambda verdict: "cash is 100000000" in verdict,
+        lambda result: "cash is 100000000" in result,
     ),
     "an event twice": (
         "INSERT INTO events (tenant_id, type, payload, created_at)"
         " SELECT tenant_id, type, payload, created_at FROM events LIMIT 1",
-        lambda verdict: "stands 2 times" in verdict,
+        lambda result: "stands 2 times" in result,
     ),
     "time running back": (
         "UPDATE trades SET created_at = '2020-01-01T00:00:00.000000Z' WHERE sequence = 3",
-        lambda verdict: "precedes its predecessor" in verdict,
+        lambda result: "precedes its predecessor" in result,
     ),
 }
 
@@ -94,8 +94,8 @@ def test_tampered_books_are_detected(consistent_setup: FaultSetup, journal: Jour
         with closing(sqlite3.connect(tampered)) as books:
             books.executescript("DROP TRIGGER trades_refuse_update; DROP TRIGGER trades_refuse_delete")
             books.executescript(statement)
-        verdict = "\n".join(find_faults(journal, f"sqlite:///{tampered}"))
-        assert is_found(verdict), f"{lie}: {verdict}"
+        result = "\n".join(find_faults(journal, f"sqlite:///{tampered}"))
+        assert is_found(result), f"{lie}: {result}"
 
 
 def test_rejected_but_recorded_trade_is_detected(consistent_setup: FaultSetup, journal: Journal):

@@ -387,6 +387,6 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(
         assert not {"canary", "zoe@", "U7"} & {word for word in ("canary", "zoe@", "U7") if word in texts}
         assert "Erased person" in texts
         assert assert_ok(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
-        assert verify_database(service.engine).clean
+        assert verify_database(service.engine).is_clean
         assert verify_trails(service.engine).lie is None
     assert run_command("erase-person", called)[0] == command.REFUSED

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey, get_unlisted_terms
 
 RELIANCE = {
@@ -143,7 +143,7 @@ def test_instruments_of_several_tenants_are_found_together(service, api):
     )
     keys = [InstrumentKey(*name) for name in instrument_keys]
     with service.open_connection() as connection:
-        instruments = find_instruments(connection, keys)
+        instruments = load_instruments(connection, keys)
     instrument = Instrument(
         "RELIANCE",
         "NSE",

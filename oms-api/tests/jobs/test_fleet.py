@@ -88,8 +88,8 @@ def test_killed_workers_run_each_job_once_in_each_slot(backend, new_database, tm
                 fleet.stop()
             finally:
                 fleet.remove()
-        verdict = verify_database(service.engine)
-        assert verdict.clean, list(format_report(verdict, 0))
+        result = verify_database(service.engine)
+        assert result.is_clean, list(format_report(result, 0))
         with service.engine.connect() as connection:
             rows = connection.execute(text("SELECT name, slot, status FROM duty_runs")).all()
     executions = [line.split("|")[:2] for line in journal.read_text().splitlines()]

@@ -225,11 +225,11 @@ def test_tampered_cash_projection_is_rebuilt(api_with_cash):
                 text(f"SELECT set_config('app.tenants', '{{{api_with_cash.tenant_id}}}', true)")
             )
         connection.execute(text(FORGED))
-    assert not verify_database(engine).clean
+    assert not verify_database(engine).is_clean
     assert command.rebuild_all(engine) == command.REBUILT
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     assert_ok(move_cash(api_with_cash), 201)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 @pytest.mark.parametrize("seed", range(3))

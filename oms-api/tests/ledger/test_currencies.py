@@ -109,7 +109,7 @@ def test_reversal_restores_both_currencies(serve):
     with serve() as service:
         rupees = get_rupee_portfolio(service.create_client())
         _reverse_the_second(rupees)
-        assert verify_database(service.engine).clean
+        assert verify_database(service.engine).is_clean
 
 
 def _reverse_the_second(rupees):

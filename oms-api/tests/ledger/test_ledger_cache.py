@@ -9,11 +9,11 @@ from sqlalchemy import text
 
 from app.clock import utc_now
 from app.database import connect_engine, set_tenant_scope
-from app.ledger.queries import books
+from app.ledger.queries import batch_statements
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin, RecordTrade
-from app.ledger.service.recording import LedgerBatchHandler
 
 _CHANGE = text("UPDATE portfolios SET cash = cash + 5 WHERE name = :name")
 _CORRUPT = text("UPDATE positions SET quantity = 100")
@@ -64,7 +64,7 @@ def record_trades(handler, connection, *names, commit=True):
 def list_known(handler, connection):
     """Return the names of the portfolios whose rows the next batch would not read."""
     keys = [(1, portfolio_id) for portfolio_id in handler._portfolio_ids.values()]
-    rows = books.lock_portfolios(
+    rows = batch_statements.lock_portfolios(
         set_tenant_scope(connection, [1]), handler._cache.list_versions(connection, keys)
     )
     connection.rollback()
@@ -132,7 +132,7 @@ def test_another_session_with_the_database_knows_no_version(handler, connection)
 
 
 def test_failed_batch_clears_the_cache(handler, connection):
-    handler.forget()
+    handler.clear_caches()
     assert list_known(handler, connection) == set()
 
 

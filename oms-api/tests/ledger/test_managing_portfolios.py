@@ -323,7 +323,7 @@ def test_concurrent_renames_and_trades_lose_nothing_and_pass_verification(databa
         assert set(renamed) <= {200, 409}
         total = sum(item["total_trades"] for item in assert_ok(api.get("/portfolios", detail="true")))
         assert total == 60
-        assert verify_database(service.engine).clean
+        assert verify_database(service.engine).is_clean
 
 
 def test_new_portfolio_gets_the_opening_cash_of_the_tenant(api):

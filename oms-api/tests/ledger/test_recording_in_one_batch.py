@@ -11,8 +11,8 @@ from app.ledger.errors import KeyReused, StalePortfolioIds
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
-from app.ledger.service.recording import LedgerBatchHandler
 from app.text import name_key
 
 
@@ -43,7 +43,7 @@ def test_duplicate_requests_in_one_batch_are_recorded_once(engine):
             .outcomes
         )
     assert isinstance(first, RecordedTrade)
-    assert second == first._replace(replayed=True)
+    assert second == first._replace(is_replayed=True)
 
 
 def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):

@@ -12,8 +12,8 @@ from app.database import connect_engine
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin, RecordTrade
-from app.ledger.service.recording import LedgerBatchHandler
 
 _WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 

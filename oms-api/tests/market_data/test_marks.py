@@ -146,7 +146,7 @@ def test_marks_are_audited_verified_and_separate_for_each_tenant(service, api):
     [removed] = api.get("/audit", action="mark.removed").json()
     assert (removed["target"], removed["after"]) == ("MSFT", None)
     with service.open_connection() as connection:
-        assert check_database(set_all_tenants_scope(connection)).clean
+        assert check_database(set_all_tenants_scope(connection)).is_clean
 
 
 @pytest.mark.any_database

@@ -194,5 +194,5 @@ def test_days_are_signed_off_with_the_naive_figures(month, naive_portfolios):
 
 def test_books_of_the_month_are_verified(month):
     engine = connect_engine(month.service.database_url)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     engine.dispose()

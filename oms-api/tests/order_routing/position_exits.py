@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.orders.rules.values import FINAL_STATUSES, Order, Protection, Target
+from app.orders.rules.values import FINAL_STATUSES, Order, StopLoss, TakeProfit
 from app.orders.service.commands import SetExits
 from tests.order_routing.scripted_broker import RoutingHarness
 
@@ -11,11 +11,9 @@ def set_exits(
     routing: RoutingHarness, take_profit: int | None, stop_loss: int | None, limit: int | None = None
 ) -> None:
     """Set the exits. `limit` is the limit price of the stop-loss. None removes an exit."""
-    target = None if take_profit is None else Target(Decimal(take_profit))
+    target = None if take_profit is None else TakeProfit(Decimal(take_profit))
     stop = (
-        None
-        if stop_loss is None
-        else Protection(Decimal(stop_loss), None if limit is None else Decimal(limit))
+        None if stop_loss is None else StopLoss(Decimal(stop_loss), None if limit is None else Decimal(limit))
     )
     portfolio = ("Growth", "growth", "AAPL", "")
     routing.harness.run_accepted(SetExits(routing.harness.build_origin(), *portfolio, target, stop))

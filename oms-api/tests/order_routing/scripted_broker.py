@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from typing_extensions import override
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.queries import CONNECTIONS, StoredConnection, find_connection
@@ -110,7 +110,7 @@ class ScriptedBroker(PaperBroker):
         self.received.append((call, order_id))
         events = work()
         if fault == UNANSWERED:
-            raise OutcomeOpen
+            raise BrokerOutcomeUnknown
         if fault == KILLED_AFTER:
             raise Killed
         return events
@@ -120,7 +120,7 @@ class ScriptedBroker(PaperBroker):
         if fault == DOWN:
             raise BrokerUnavailable
         if fault == LOST:
-            raise OutcomeOpen
+            raise BrokerOutcomeUnknown
         if fault == KILLED_BEFORE:
             raise Killed
         return fault

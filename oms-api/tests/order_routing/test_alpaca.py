@@ -127,8 +127,8 @@ def trade_at_random(draw, routing, alpaca, create_broker, count):
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
-    monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.SYNCHRONIZATION_PERIOD_SECONDS", 1.0)
     draw = random.Random(seed)
     count = 25 if seed == 1 else 1000
     orders = trade_at_random(draw, routing, alpaca, create_broker, count)

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from app.brokers.rules.values import Busted, Replaced
 from app.database import unit_of_work
-from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Protection, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Status, StopLoss, TakeProfit
 from app.orders.service.commands import DecideApproval
 from tests.order_routing.position_exits import set_exits
 from tests.order_routing.scripted_broker import (
@@ -22,7 +22,7 @@ from tests.order_routing.scripted_broker import (
 from tests.orders.writer_harness import build_ticket
 
 pytestmark = pytest.mark.any_database
-EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+EXITS = {"take_profit": TakeProfit(Decimal(120)), "stop_loss": StopLoss(Decimal(80))}
 
 
 @pytest.fixture

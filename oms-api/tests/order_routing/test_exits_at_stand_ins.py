@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, Role, Status, StopLoss, TakeProfit
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness, to_decimal
 
 pytestmark = pytest.mark.any_database
-EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+EXITS = {"take_profit": TakeProfit(Decimal(120)), "stop_loss": StopLoss(Decimal(80))}
 FAULTS = ("cut_before", "cut_after", "status", "status_after")
 
 
@@ -85,7 +85,7 @@ class Venue:
 @pytest.fixture(params=["alpaca", "zerodha"])
 def venue(request, engine, unlinked, monkeypatch):
     """Connect a portfolio to a stand-in."""
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)
     is_kite = request.param == "zerodha"
     names = ("kite", "create_zerodha_broker") if is_kite else ("alpaca", "create_broker")
     stand_in, create = map(request.getfixturevalue, names)

@@ -16,8 +16,8 @@ from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.database import unit_of_work
 from app.order_routing.service.replacement_chains import load_chains
-from app.orders.queries.book import find_orders_by_id
-from app.orders.rules.values import FINAL_STATUSES, OrderKey, Protection, Status, Target
+from app.orders.queries.orders import load_orders_by_id
+from app.orders.rules.values import FINAL_STATUSES, OrderKey, Status, StopLoss, TakeProfit
 from app.orders.service.commands import DecideApproval
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
@@ -114,7 +114,7 @@ def list_exits(routing):
     """Return the exits by their role, with their status and open quantity."""
     rows = routing.harness.query("SELECT id FROM orders WHERE parent_id IS NOT NULL ORDER BY id")
     with routing.harness.engine.connect() as connection:
-        orders = find_orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
+        orders = load_orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
     return {order.role: order for order in orders}
 
 
@@ -128,7 +128,7 @@ def protected_entry(routing, tws):
     return list_exits(routing)
 
 
-BRACKET = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+BRACKET = {"take_profit": TakeProfit(Decimal(120)), "stop_loss": StopLoss(Decimal(80))}
 WAITING = {"take_profit": ("HELD", 10), "stop_loss": ("HELD", 10)}
 WORKING = {"take_profit": ("ACCEPTED", 10), "stop_loss": ("ACCEPTED", 10)}
 

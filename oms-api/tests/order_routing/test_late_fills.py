@@ -7,13 +7,13 @@ import pytest
 
 from app.brokers.rules.values import Executed
 from app.money import multiply
-from app.orders.rules.values import Protection, Role, Status, Target
+from app.orders.rules.values import Role, Status, StopLoss, TakeProfit
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import set_exits
 
 pytestmark = pytest.mark.any_database
-TARGET, STOP = Target(Decimal(120)), Protection(Decimal(80))
+TARGET, STOP = TakeProfit(Decimal(120)), StopLoss(Decimal(80))
 
 
 @pytest.fixture

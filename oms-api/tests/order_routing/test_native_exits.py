@@ -8,7 +8,7 @@ import pytest
 from app.brokers.rules.values import Executed
 from app.money import multiply
 from app.orders.errors import NotReplaceable
-from app.orders.rules.values import FINAL_STATUSES, Protection, Role, Status, Target
+from app.orders.rules.values import FINAL_STATUSES, Role, Status, StopLoss, TakeProfit
 from app.verify import verify_database
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
@@ -18,7 +18,7 @@ from tests.orders.writer_harness import to_decimal
 from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
-EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+EXITS = {"take_profit": TakeProfit(Decimal(120)), "stop_loss": StopLoss(Decimal(80))}
 
 
 @pytest.fixture
@@ -479,8 +479,8 @@ LONGEST = pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
     "seed", [1, LONGEST, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 9))]
 )
 def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
-    monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.SYNCHRONIZATION_PERIOD_SECONDS", 1.0)
     alpaca.faults.orders.hides_held_legs = True
     counts = {1: 20, 2: 500}
     trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, counts.get(seed, 60))

@@ -40,7 +40,7 @@ def run_reconciliation(routing):
     with unit_of_work(routing.harness.engine) as connection:
         set_tenant_scope(connection, [routing.harness.tenant])
         routing.harness.advance_clock()
-        queries.request_run(connection, routing.harness.tenant, routing.harness.now)
+        queries.request_comparison(connection, routing.harness.tenant, routing.harness.now)
     routing.run_session(CONFIRMED)
 
 

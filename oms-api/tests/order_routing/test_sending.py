@@ -8,7 +8,7 @@ import pytest
 from app.brokers.rules.values import Accepted, Busted, Canceled, Executed, Expired
 from app.ledger.errors import FilledAtBroker
 from app.ledger.service.commands import ReverseTrade
-from app.order_routing.service.request_loading import _convert
+from app.order_routing.service.request_loading import _build_broker_order
 from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import (
     DOWN,
@@ -126,7 +126,7 @@ def test_order_that_arrives_after_it_was_given_up_is_booked_with_an_issue(routin
     routing.broker.faults.clear()
     received = routing.harness.get_order(order)
     with routing.harness.engine.connect() as connection:
-        with_id = _convert(connection, received)  # the request was only slow
+        with_id = _build_broker_order(connection, received)  # the request was only slow
     routing.broker.submit(with_id._replace(leaves=with_id.quantity), routing.harness.now)
     routing.broker.fill(order, "10")
     routing.run_session()

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.values import Protection, Status, Target
+from app.orders.rules.values import Status, StopLoss, TakeProfit
 from app.orders.service.broker_request_notifier import MAX_ORDERS, RESERVED_SECONDS, SubmissionQueue
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
@@ -41,7 +41,7 @@ def test_order_is_not_sent_by_another_process_which_cannot_know_whether_it_was(r
 
 
 def test_exit_is_read_when_it_is_sent_because_its_pair_may_reduce_it(routing):
-    exits = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+    exits = {"take_profit": TakeProfit(Decimal(120)), "stop_loss": StopLoss(Decimal(80))}
     entry = routing.place_order(quantity="1.5", time_in_force="DAY", **exits)
     assert routing.list_open_requests() == [("submit", "sending")]
     routing.run_session()

@@ -145,8 +145,8 @@ def trade_at_random(draw, routing, kite, create_zerodha_broker, count):
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_books_agree_after_random_faults(routing, kite, create_zerodha_broker, seed, monkeypatch):
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
-    monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.SYNCHRONIZATION_PERIOD_SECONDS", 1.0)
     orders = trade_at_random(
         random.Random(seed), routing, kite, create_zerodha_broker, 25 if seed == 1 else 1000
     )

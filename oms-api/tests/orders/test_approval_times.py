@@ -9,8 +9,8 @@ from sqlalchemy import text
 from app.brokers.rules.values import Executed
 from app.database import unit_of_work
 from app.orders.errors import NotAwaitingApproval
-from app.orders.queries.due_orders import find_tenants_with_expired_requests
-from app.orders.rules.values import Protection, Status
+from app.orders.queries.due_orders import list_tenants_with_expired_requests
+from app.orders.rules.values import Status, StopLoss
 from app.orders.service.commands import DecideApproval
 from app.timestamps import format_timestamp
 
@@ -37,14 +37,14 @@ def approve_order(harness, order, *, is_granted=True):
 
 
 def test_approval_request_expires_at_its_stated_instant(harness_with_policy):
-    order = harness_with_policy.place_order(**RESTING_LIMIT_ORDER, stop_loss=Protection(Decimal(80)))
+    order = harness_with_policy.place_order(**RESTING_LIMIT_ORDER, stop_loss=StopLoss(Decimal(80)))
     assert order.status is Status.AWAITING_APPROVAL
     harness_with_policy.advance_clock(minutes=30, microseconds=-1)
     harness_with_policy.expire_orders()
     assert harness_with_policy.get_order(order).status is Status.AWAITING_APPROVAL
     harness_with_policy.advance_clock(microseconds=1)
     with harness_with_policy.engine.connect() as connection:
-        assert find_tenants_with_expired_requests(connection, format_timestamp(harness_with_policy.now)) == [
+        assert list_tenants_with_expired_requests(connection, format_timestamp(harness_with_policy.now)) == [
             harness_with_policy.tenant
         ]
     harness_with_policy.expire_orders()

@@ -15,7 +15,7 @@ from app.ledger.rules.tickets import TradeValue
 from app.ledger.service.commands import RecordedTrade, RecordTrade, ReverseTrade
 from app.market_data.rules.values import Quote
 from app.orders.errors import NoSuchOrder
-from app.orders.queries import book
+from app.orders.queries import orders as order_queries
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import Status
 from app.orders.service.commands import (
@@ -179,7 +179,7 @@ def test_drill_rejects_with_its_reason(engine):
     rejected = harness.place_order()
     assert rejected.status is Status.REJECTED
     with engine.connect() as connection:
-        last = book.list_order_events(connection, harness.tenant, rejected.id)[-1]
+        last = order_queries.list_order_events(connection, harness.tenant, rejected.id)[-1]
     assert last.to_status == "REJECTED"
     assert last.broker_reason == "Rejected by the exercise of `PAPER_REJECT_SHARE`."
 
@@ -194,7 +194,7 @@ def test_stop_without_a_price_waits_unless_it_is_immediate(harness, time_in_forc
 
 def test_repeated_requests_of_a_batch_are_found_by_one_statement(harness, monkeypatch):
     lists = []
-    find = book.list_recent_orders
+    find = order_queries.list_recent_orders
 
     def noted(*arguments):
         lists.append(arguments)

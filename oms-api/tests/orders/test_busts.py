@@ -49,8 +49,8 @@ def test_bust_reverses_position_cash_and_filled_quantity(filled_order):
     assert (event["data"]["last_quantity"], event["data"]["broker_reason"]) == ("-4", "Clearly erroneous")
     repeated = bust_execution(api, order["id"], fill["execution_id"], key="bust-1")
     assert (repeated.status_code, repeated.json()["filled_quantity"]) == (200, "0")
-    verdict = verify_database(api.service.engine)
-    assert verdict.clean, verdict.reported
+    result = verify_database(api.service.engine)
+    assert result.is_clean, result.reported
 
 
 def test_order_fills_again_after_a_bust(filled_order):
@@ -64,8 +64,8 @@ def test_order_fills_again_after_a_bust(filled_order):
         assert (refilled["filled_quantity"], len(refilled["fills"])) == ("4", 2 * number + 3)
     api.set_quote("AAPL", "9", "10", "9.5")
     assert api.get_order(order["id"])["status"] == "FILLED"
-    verdict = verify_database(api.service.engine)
-    assert verdict.clean, verdict.reported
+    result = verify_database(api.service.engine)
+    assert result.is_clean, result.reported
 
 
 def test_filled_order_stays_filled_after_a_bust(api):
@@ -81,8 +81,8 @@ def test_filled_order_stays_filled_after_a_bust(api):
     )
     assert_ok(bust_execution(api, exits["id"], exits["fills"][0]["execution_id"]))
     assert api.get_order(exits["legs"][0]["id"])["status"] == "CANCELED"  # nothing is left to protect
-    verdict = verify_database(api.service.engine)
-    assert verdict.clean, verdict.reported
+    result = verify_database(api.service.engine)
+    assert result.is_clean, result.reported
 
 
 def test_execution_is_busted_once_and_only_by_its_order(filled_order):

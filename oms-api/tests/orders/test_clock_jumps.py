@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
 from app.orders.rules.values import Status
 from app.orders.service.commands import PlaceOrder
 from app.risk.service.controls import Controls

@@ -11,11 +11,11 @@ from app.database import unit_of_work
 from app.ledger.errors import TradingHalted
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.orders.errors import NotAtBroker, NotOverridable
-from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.executions import list_executions_of_orders
+from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.values import GroupKind, Protection, Role, Status, Target
+from app.orders.rules.values import GroupKind, Role, Status, StopLoss, TakeProfit
 from app.orders.service.commands import (
     AdoptOrder,
     ApplyCorporateAction,
@@ -41,7 +41,7 @@ from tests.orders.commands import build_record_trade
 from tests.orders.writer_harness import WriterHarness, build_ticket, to_decimal
 from tests.support.decisions import record_decision_statements
 
-EXITS: dict[str, Any] = {"take_profit": Target(Decimal(110)), "stop_loss": Protection(Decimal(90), None)}
+EXITS: dict[str, Any] = {"take_profit": TakeProfit(Decimal(110)), "stop_loss": StopLoss(Decimal(90), None)}
 GROWTH = ("Growth", "growth")
 RESTING: dict[str, Any] = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
 

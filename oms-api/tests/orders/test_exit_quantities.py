@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.orders.rules.values import Protection, Status
+from app.orders.rules.values import Status, StopLoss
 from app.verify import format_report, verify_database
 from tests.orders.commands import build_place_order, build_record_trade
 from tests.orders.exit_orders import (
@@ -64,10 +64,10 @@ def test_exits_of_another_product_are_unchanged(market):
 
 def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(harness):
     harness.publish_quote("99", "101", "100", ask_size="4")
-    open_entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=Protection(to_decimal("80")))
+    open_entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=StopLoss(to_decimal("80")))
     harness.publish_quote("102", "103", "102")
     oldest, newest = (
-        harness.place_order(quantity="4", stop_loss=Protection(to_decimal("80"))) for _ in range(2)
+        harness.place_order(quantity="4", stop_loss=StopLoss(to_decimal("80"))) for _ in range(2)
     )
     harness.place_order(side="SELL", quantity="6")
     assert [
@@ -79,8 +79,8 @@ def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(harness):
     ]
     harness.place_order(side="SELL", quantity="6")  # all: the open entry would go on without its exit
     assert harness.get_order(open_entry).status is Status.CANCELED
-    verdict = verify_database(harness.engine)
-    assert verdict.clean, list(format_report(verdict, 0))
+    result = verify_database(harness.engine)
+    assert result.is_clean, list(format_report(result, 0))
 
 
 @pytest.mark.parametrize(("size", "remaining"), [("10", "6"), ("20", "20")])
@@ -118,19 +118,19 @@ def test_closing_oto_child_that_fills_at_once_is_reduced_first(harness):
 @pytest.mark.parametrize("other", ["AAPL", "MSFT"])
 def test_trade_in_a_batch_of_orders_reduces_the_exits(harness, other):
     """Whether the batch has orders of the portfolio or of another one."""
-    entry = harness.place_order(stop_loss=Protection(to_decimal("80")))
+    entry = harness.place_order(stop_loss=StopLoss(to_decimal("80")))
     beside = build_place_order(harness, type="LIMIT", limit_price="95", symbol=other)
     beside = (
         beside if other == "AAPL" else beside._replace(portfolio_name="Other", portfolio_name_key="other")
     )
     harness.run(beside, build_record_trade(harness, "SELL", "4"), build_record_trade(harness, "SELL", "1"))
     assert get_leg(harness, entry, "stop_loss").leaves_quantity == 5
-    verdict = verify_database(harness.engine)
-    assert verdict.clean, list(format_report(verdict, 0))
+    result = verify_database(harness.engine)
+    assert result.is_clean, list(format_report(result, 0))
 
 
 def test_trades_of_one_batch_reduce_exits_to_the_final_position(harness):
-    entry = harness.place_order(stop_loss=Protection(to_decimal("80")))
+    entry = harness.place_order(stop_loss=StopLoss(to_decimal("80")))
     harness.run(
         build_record_trade(harness, "SELL", "4"),
         build_record_trade(harness, "BUY", "1"),
@@ -189,7 +189,7 @@ def test_exits_are_not_counted_as_shorts_or_twice(market):
 
 
 def test_plain_order_may_open_a_position_beside_exits(harness):
-    harness.place_order(stop_loss=Protection(to_decimal("80")))
+    harness.place_order(stop_loss=StopLoss(to_decimal("80")))
     plain = harness.place_order(side="SELL", type="LIMIT", limit_price="120", quantity="10")
     harness.publish_quote("79", "80", "79")
     assert harness.get_order(plain).leaves_quantity == 10

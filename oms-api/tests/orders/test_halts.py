@@ -11,7 +11,7 @@ from app.calendars.service import Calendars
 from app.database import Readers
 from app.errors import NotPlaced
 from app.market_data.service import Market
-from app.orders.rules.values import Protection, Status
+from app.orders.rules.values import Status, StopLoss
 from app.orders.service.internal_commands import CancelHalted
 from app.orders.service.market_watcher import HALT_GRACE, MarketWatcher
 from app.timestamps import format_timestamp
@@ -148,7 +148,7 @@ def test_repeated_halt_reports_the_orders_it_cancels(market):
 
 def test_order_not_cancelled_in_time_by_a_halt_never_fills(harness):
     """As after a crash between the turn of the switch and its cancels."""
-    harness.place_order(quantity="10", stop_loss=Protection(to_decimal("80")))
+    harness.place_order(quantity="10", stop_loss=StopLoss(to_decimal("80")))
     waiting = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
     other = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
     set_halt(harness, "strategy", "S")
@@ -165,7 +165,7 @@ def test_order_not_cancelled_in_time_by_a_halt_never_fills(harness):
 
 def test_bracket_cancelled_late_by_a_halt_keeps_exits_of_the_filled_quantity(harness):
     harness.publish_quote("99", "101", "100", ask_size="4")
-    entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=Protection(to_decimal("80")))
+    entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=StopLoss(to_decimal("80")))
     set_halt(harness, "tenant", "")
     harness.publish_quote("99", "101", "100")
     assert (harness.get_order(entry).status, harness.get_order(entry).filled_quantity) == (Status.CANCELED, 4)
@@ -208,7 +208,7 @@ def create_watcher(harness):
 
 def test_market_watcher_cancels_orders_left_by_a_halt_on_its_first_run(harness, create_watcher):
     """As after a crash between the turn of the switch and its cancels, with no quote since."""
-    entry = harness.place_order(quantity="10", stop_loss=Protection(to_decimal("80")))
+    entry = harness.place_order(quantity="10", stop_loss=StopLoss(to_decimal("80")))
     waiting = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
     set_halt(harness, "tenant", "")
     harness.advance_clock(seconds=HALT_GRACE.total_seconds())

@@ -12,16 +12,16 @@ from sqlalchemy import text
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.database.engine import discard_plans
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import TradeFilter, find_books, list_trades
+from app.ledger.queries.reading import TradeFilter, list_trades, load_portfolios_by_name
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import find_quotes
-from app.orders.queries.book import list_symbols_with_orders
-from app.orders.queries.due_orders import count_overdue_orders, find_symbols_with_held_orders
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.due_orders import count_overdue_orders, list_instruments_with_held_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
+from app.orders.queries.orders import list_instruments_with_open_orders
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.values import GroupKind, Protection, Status, Target
+from app.orders.rules.values import GroupKind, Status, StopLoss, TakeProfit
 from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
@@ -162,7 +162,7 @@ def build_commands(harness, number):
             PlaceOrder(
                 origin("bracket"),
                 build_ticket(
-                    quantity="1", take_profit=Target(Decimal(120)), stop_loss=Protection(Decimal(80))
+                    quantity="1", take_profit=TakeProfit(Decimal(120)), stop_loss=StopLoss(Decimal(80))
                 ),
                 "Growth",
                 "growth",
@@ -210,7 +210,7 @@ def count_reads(connection):
 
 
 READS = {
-    "a portfolio": lambda connection: find_books(connection, 1, ["growth"]),
+    "a portfolio": lambda connection: load_portfolios_by_name(connection, 1, ["growth"]),
     "orders of a portfolio": lambda connection: list_orders(
         connection, 1, OrderFilter(portfolio_name_key="growth"), 50, None
     ),
@@ -227,9 +227,9 @@ READS = {
         )
     },
     "trades": lambda connection: list_trades(connection, 1, TradeFilter(), 50, 0, None),
-    "symbols with orders": list_symbols_with_orders,
+    "symbols with orders": list_instruments_with_open_orders,
     "overdue orders": lambda connection: count_overdue_orders(connection, format_timestamp(START)),
-    "symbols kept back": find_symbols_with_held_orders,
+    "symbols kept back": list_instruments_with_held_orders,
     "quotes": lambda connection: find_quotes(connection, [InstrumentKey(1, "AAPL")]),
 }
 

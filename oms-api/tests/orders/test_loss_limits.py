@@ -150,9 +150,9 @@ def test_automatic_switch_passes_verification(serve):
         assert api.post_order().json()["denial"]["code"] == "REDUCING"
     engine = connect_engine(service.database_url)
     with engine.connect() as connection:
-        verdict = check_database(connection)
+        result = check_database(connection)
     engine.dispose()
-    assert verdict.clean, verdict.first
+    assert result.is_clean, result.first
 
 
 def get_denial(order):

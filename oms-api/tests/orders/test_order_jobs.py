@@ -11,7 +11,7 @@ from app.background_jobs import EXPIRY_PERIOD, ORDER_EXPIRY, create_order_jobs
 from app.calendars.service import Calendars
 from app.database import set_tenant_scope, unit_of_work
 from app.jobs.service import LEASE, JobRunner
-from app.ledger.queries.books import PORTFOLIOS
+from app.ledger.queries.batch_statements import PORTFOLIOS
 from app.orders.rules.values import Status
 from app.orders.service import order_jobs
 from app.orders.service.internal_commands import ExpireOrders, SquareOff

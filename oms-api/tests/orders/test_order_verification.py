@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from app.brokers.rules.values import Executed
-from app.ledger.rules.verification import Check
-from app.orders.rules.values import Target
+from app.ledger.rules.verification import LedgerCheck
+from app.orders.rules.values import TakeProfit
 from app.orders.rules.verification import OrderCheck
 from app.verify import format_report, verify_database
 from tests.orders.writer_harness import WriterHarness
@@ -20,7 +20,7 @@ def harness_with_history(harness):
     """Provide a database with a denied order, a bracket, replacements, a late fill and a partial fill."""
     harness.place_order()
     harness.place_order(quantity="2000000")
-    harness.place_order(**RESTING_LIMIT_ORDER, take_profit=Target(Decimal(120)))
+    harness.place_order(**RESTING_LIMIT_ORDER, take_profit=TakeProfit(Decimal(120)))
     replaced = harness.place_order(**RESTING_LIMIT_ORDER)
     successor = harness.replace(replaced, quantity="20").orders[0].order
     harness.report_broker_event(
@@ -51,10 +51,10 @@ def tamper_with_rows(harness, statement):
 
 
 def test_intact_database_passes_verification(harness_with_history):
-    verdict = verify_database(harness_with_history.engine)
-    assert verdict.clean, list(format_report(verdict, 0))
-    assert verdict.checked[OrderCheck.HISTORY] == len(harness_with_history.query("SELECT id FROM orders"))
-    assert verdict.checked[OrderCheck.TRADE] == 3
+    result = verify_database(harness_with_history.engine)
+    assert result.is_clean, list(format_report(result, 0))
+    assert result.checked[OrderCheck.HISTORY] == len(harness_with_history.query("SELECT id FROM orders"))
+    assert result.checked[OrderCheck.TRADE] == 3
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_intact_database_passes_verification(harness_with_history):
             OrderCheck.HISTORY,
         ),
         ("UPDATE order_events SET following = NULL", OrderCheck.HISTORY),
-        ("UPDATE events SET following = replace(following, 'order.', 'disorder.')", Check.EVENT),
+        ("UPDATE events SET following = replace(following, 'order.', 'disorder.')", LedgerCheck.EVENT),
         ("UPDATE orders SET event_count = 1 WHERE status = 'FILLED'", OrderCheck.HISTORY),
         ("UPDATE orders SET status = 'CANCELED' WHERE status = 'ACCEPTED'", OrderCheck.HISTORY),
         ("UPDATE orders SET quantity = '1.00000000' WHERE status = 'PARTIALLY_FILLED'", OrderCheck.QUANTITY),

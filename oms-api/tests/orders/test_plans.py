@@ -7,7 +7,7 @@ from sqlalchemy import event, text
 
 from app.database import connect_engine, unit_of_work
 from app.database.timeouts import response_timeout
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
 from app.orders.rules.values import Status
 
 AMOUNT = 100_000

@@ -4,7 +4,7 @@ import pytest
 
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Executed
-from app.orders.rules.values import OrderType, Protection, Role, Status, Target
+from app.orders.rules.values import OrderType, Role, Status, StopLoss, TakeProfit
 from tests.orders.exit_orders import EXIT_TERMS, get_held_quantity, get_leg, list_exit_leaves, list_exits
 from tests.orders.requests import set_switch
 from tests.orders.writer_harness import WriterHarness, to_decimal
@@ -176,7 +176,9 @@ def test_exit_fill_reduces_a_resting_close(market):
 
 def place_partly_filled_close(harness, quantity="4"):
     """Return a bracket of 10 and the order that closes `quantity` of its position, of which 1 has filled."""
-    entry = harness.place_order(take_profit=Target(to_decimal("120")), stop_loss=Protection(to_decimal("80")))
+    entry = harness.place_order(
+        take_profit=TakeProfit(to_decimal("120")), stop_loss=StopLoss(to_decimal("80"))
+    )
     harness.publish_quote("99", "101", "100", bid_size="1")
     resting = harness.close_position(quantity=quantity).orders[0].order
     assert resting.filled_quantity == 1
@@ -199,7 +201,9 @@ def test_quantity_filled_by_an_exit_is_not_closed_again(harness):
 def test_rejected_close_leaves_exits_unchanged(engine):
     harness = WriterHarness(engine)
     harness.publish_quote("99", "101", "100")
-    entry = harness.place_order(take_profit=Target(to_decimal("120")), stop_loss=Protection(to_decimal("80")))
+    entry = harness.place_order(
+        take_profit=TakeProfit(to_decimal("120")), stop_loss=StopLoss(to_decimal("80"))
+    )
     harness.paper = PaperSettings(reject_share=to_decimal("1"))
     harness.restart()
     harness.publish_quote("99", "101", "100")
@@ -209,7 +213,7 @@ def test_rejected_close_leaves_exits_unchanged(engine):
 
 def test_entry_is_cancelled_when_its_exits_are_cancelled(harness):
     harness.publish_quote("99", "101", "100", ask_size="4")
-    entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=Protection(to_decimal("80")))
+    entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=StopLoss(to_decimal("80")))
     harness.publish_quote("102", "103", "102")  # away from the entry, which a sale below its limit would meet
     harness.place_order(type="MARKET", quantity="2", side="SELL")
     harness.close_position(quantity="1")
@@ -225,7 +229,7 @@ def test_entry_ends_when_all_its_exits_are_reduced_to_zero(harness):
     for ask in ("101", "103"):
         harness.publish_quote("99", ask, "100", ask_size="4")
         entries.append(
-            harness.place_order(type="LIMIT", limit_price=ask, stop_loss=Protection(to_decimal("80")))
+            harness.place_order(type="LIMIT", limit_price=ask, stop_loss=StopLoss(to_decimal("80")))
         )
     harness.publish_quote("104", "105", "104")
     harness.close_position(quantity="5")
@@ -238,9 +242,9 @@ def test_entry_ends_when_all_its_exits_are_reduced_to_zero(harness):
 
 def test_exits_of_working_entries_are_reduced_last(harness):
     harness.publish_quote("99", "101", "100", ask_size="4")
-    open_entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=Protection(to_decimal("80")))
+    open_entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=StopLoss(to_decimal("80")))
     harness.publish_quote("102", "103", "102")
-    whole = harness.place_order(quantity="4", stop_loss=Protection(to_decimal("80")))
+    whole = harness.place_order(quantity="4", stop_loss=StopLoss(to_decimal("80")))
     harness.close_position(quantity="3")
     assert get_leg(harness, open_entry, "stop_loss").leaves_quantity == 4
     assert get_leg(harness, whole, "stop_loss").leaves_quantity == 1

@@ -259,7 +259,7 @@ def test_kill_switches_cancel_all_and_orders_do_not_deadlock(two_processes, pair
     assert deadlocks == 0
     assert statuses.keys() <= {200, 201, 409, 422, 503}  # 503 if a slow machine held a lock for too long
     assert min(statuses[200], statuses[201], statuses[422]) > 0
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     engine.dispose()
 
 
@@ -294,10 +294,10 @@ def test_killed_process_leaves_matched_portions_consistent(new_database, portion
         first.process.kill()
         first.process.wait(60)
         answer.exception()
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     with run_process(**build_settings(url)):
         wait_until(lambda: count_matched(engine) == BOOKS)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     assert harness.query("SELECT quantity FROM positions") == [(Decimal(RESTING),)] * BOOKS
     engine.dispose()
 

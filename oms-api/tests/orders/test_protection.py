@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.values import Protection, Status, Target
+from app.orders.rules.values import Status, StopLoss, TakeProfit
 from app.verify import format_report, verify_database
 from tests.orders.requests import GTC, get_denial_code, post_group, set_limit
 from tests.orders.writer_harness import build_ticket
@@ -262,13 +262,13 @@ def test_replacement_quantity_below_the_filled_quantity_becomes_the_filled_quant
     order = harness.place_order(type="LIMIT", limit_price="101", **GTC)
     successor = harness.get_order(harness.replace(order, quantity="3").orders[0].order)
     assert (successor.status, successor.quantity, successor.filled_quantity) == (Status.FILLED, 4, 4)
-    verdict = verify_database(harness.engine)
-    assert verdict.clean, list(format_report(verdict, 0))
+    result = verify_database(harness.engine)
+    assert result.is_clean, list(format_report(result, 0))
 
 
 def test_increased_take_profit_matches_from_the_next_quote(harness):
     harness.publish_quote("99", "101", "100", ask_size="4")
-    entry = harness.place_order(type="LIMIT", limit_price="101", **GTC, take_profit=Target(Decimal(105)))
+    entry = harness.place_order(type="LIMIT", limit_price="101", **GTC, take_profit=TakeProfit(Decimal(105)))
     harness.publish_quote("105", "101", "105", ask_size="3")
     harness.advance_clock()
     harness.check_quote_again("105", "101", "105")
@@ -288,7 +288,7 @@ def test_oto_child_of_another_symbol_is_risk_checked_independently(harness):
 
 def test_exits_of_an_entry_without_a_price_are_not_compared(harness):
     order = harness.place_order(
-        type="TRAILING_STOP", trail_amount="2", **GTC, stop_loss=Protection(Decimal(90))
+        type="TRAILING_STOP", trail_amount="2", **GTC, stop_loss=StopLoss(Decimal(90))
     )
     assert order.status is Status.ACCEPTED
 

@@ -21,7 +21,7 @@ from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.rows import ExecutionKey
-from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Protection, Role, Target
+from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Role, StopLoss, TakeProfit
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -150,8 +150,8 @@ class Decisions(RuleBasedStateMachine):
     def place_bracket(self, price: int, quantity: int, side: str) -> None:
         sign = 1 if side == "BUY" else -1
         exits = {
-            "take_profit": Target(Decimal(price + 4 * sign)),
-            "stop_loss": Protection(Decimal(price - 4 * sign), None),
+            "take_profit": TakeProfit(Decimal(price + 4 * sign)),
+            "stop_loss": StopLoss(Decimal(price - 4 * sign), None),
         }
         terms = {"limit_price": price, "quantity": quantity, "side": side, "time_in_force": "GTC"}
         ticket = build_ticket(type="LIMIT", **terms, **exits)
@@ -194,7 +194,7 @@ class Decisions(RuleBasedStateMachine):
 
     @rule(symbol=SYMBOLS, price=st.none() | PRICES)
     def set_exits(self, symbol: str, price: int | None) -> None:
-        stop = None if price is None else Protection(Decimal(price), None)
+        stop = None if price is None else StopLoss(Decimal(price), None)
         self.decide(SetExits(self.build_origin(), *GROWTH, symbol, "", None, stop))
 
     @rule(portfolio=PORTFOLIOS)

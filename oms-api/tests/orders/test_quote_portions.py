@@ -20,7 +20,7 @@ from app.ledger.service.commands import Origin, RecordTrade
 from app.market_data.queries import find_unmatched_quotes
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
-from app.orders.queries.book import find_portfolio_keys
+from app.orders.queries.orders import load_portfolio_keys
 from app.orders.rules.values import Status
 from app.orders.service import quote_matcher
 from app.orders.service.command_results import QuoteStored
@@ -113,7 +113,7 @@ def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small
     assert [len(portion or ()) for portion in portions] == [1, 1, 1]
     assert list_statuses(harness, orders) == {Status.FILLED}
     assert count_unmatched(harness) == {}
-    assert verify_database(harness.engine).clean
+    assert verify_database(harness.engine).is_clean
 
 
 @pytest.mark.parametrize("executions_left", [1, 2, 3, 4])
@@ -129,7 +129,7 @@ def test_unmatched_portions_of_a_killed_process_are_matched_by_another(
         )
     assert count_unmatched(harness)
     harness.restart()
-    assert verify_database(harness.engine).clean
+    assert verify_database(harness.engine).is_clean
     harness.advance_clock(seconds=MATCH_GRACE.total_seconds())
     market = Market(harness.source, readers)
     watcher = MarketWatcher(
@@ -137,7 +137,7 @@ def test_unmatched_portions_of_a_killed_process_are_matched_by_another(
     )
     asyncio.run(watcher.check())
     assert (list_statuses(harness, orders), count_unmatched(harness)) == ({Status.FILLED}, {})
-    assert verify_database(harness.engine).clean
+    assert verify_database(harness.engine).is_clean
 
 
 def test_quote_waits_until_the_previous_quote_is_matched(harness, small_portions, readers):
@@ -180,7 +180,7 @@ def test_trade_is_recorded_after_its_portfolio_is_matched(harness, small_portion
     assert [harness.get_order(order).status for order in orders[:2]] == [Status.FILLED] * 2
     assert [harness.get_order(order).status for order in orders].count(Status.FILLED) == matched
     assert count_unmatched(harness)
-    assert verify_database(harness.engine).clean
+    assert verify_database(harness.engine).is_clean
 
 
 def test_trade_in_a_portfolio_without_orders_matches_nothing(harness, small_portions):
@@ -215,7 +215,7 @@ def test_portion_sequence_does_not_change_the_result(replayed_engine, resting, b
     engine, numbers = replayed_engine
     results = [run_steps(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]
     assert results[0] == results[1]
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
 
 
 def run_steps(engine, number, resting, books, steps, has_sizes, most):
@@ -268,7 +268,7 @@ def create_place_order(harness, symbol, number, book, side, price, quantity):
 
 def match_quote(harness, command, orders, book, number):
     with harness.engine.connect() as connection:
-        keys = find_portfolio_keys(connection, [order.key for order in orders])
+        keys = load_portfolio_keys(connection, [order.key for order in orders])
         names_by_id = {row[1]: row[0] for row in harness.query("SELECT id, name FROM portfolios")}
     portfolio_key = PortfolioKey(harness.tenant, names_by_id.get(f"{book} {number}", 0))
     if portfolio_key in keys.values():

@@ -19,11 +19,11 @@ from sqlalchemy import Engine, text
 
 from app.brokers.rules.values import Executed
 from app.ledger.rules.keys import PortfolioKey
-from app.orders.queries.book import list_open_orders, list_order_events
+from app.orders.queries.orders import list_open_orders, list_order_events
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import COLUMNS, parse_order_row
-from app.orders.rules.states import NEXT
-from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, Protection, Status, Target
+from app.orders.rules.states import TRANSITIONS
+from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, Status, StopLoss, TakeProfit
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
 SYMBOLS = st.sampled_from(["AAPL", "MSFT"])
@@ -96,8 +96,8 @@ class Lives(RuleBasedStateMachine):
     def place_a_bracket(self, size, price, side):
         away = 5 if side == "BUY" else -5
         legs: dict[str, Any] = {
-            "take_profit": Target(Decimal(price) + away),
-            "stop_loss": Protection(Decimal(price) - away),
+            "take_profit": TakeProfit(Decimal(price) + away),
+            "stop_loss": StopLoss(Decimal(price) - away),
         }
         self.harness.place_order(
             side=side, quantity=size, type="LIMIT", limit_price=price, time_in_force="GTC", **legs
@@ -203,7 +203,7 @@ class Lives(RuleBasedStateMachine):
             before = None
             for _, start, end in history:
                 assert start == before
-                assert start is None or start == end or end in NEXT[Status(start)]
+                assert start is None or start == end or end in TRANSITIONS[Status(start)]
                 before = end
 
     @invariant()

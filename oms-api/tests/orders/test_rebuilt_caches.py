@@ -43,7 +43,7 @@ def test_running_process_reloads_after_a_rebuild(harness, damage):
     now = read_estimate(harness, quantity="1")
     assert (now.position_after, now.cash_after) == (whole.position_after, whole.cash_after)
     assert harness.place_order(quantity="1").filled_quantity == 1
-    assert verify_database(harness.engine).clean
+    assert verify_database(harness.engine).is_clean
 
 
 def test_running_process_reloads_after_a_rebuild_without_findings(harness):

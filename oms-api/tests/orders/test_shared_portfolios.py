@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.database import connect_engine, unit_of_work
-from app.ledger.queries import books as book_queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
-from app.orders.queries import book as order_queries
-from app.orders.rules.values import Protection, Target
+from app.orders.queries import orders as order_queries
+from app.orders.rules.values import StopLoss, TakeProfit
 from app.orders.service.batch_state.portfolio_loading import create_cache_update
 from app.orders.service.commands import CancelOrder, PreviewOrder
 from app.orders.service.risk_checks.exposure import build_book, compute_exposure
@@ -90,8 +90,8 @@ def test_process_reads_only_changes_of_another_process(shared_database, monkeypa
     else:
         resting.append(there.place_order(name, type="LIMIT", limit_price="89"))
     read: dict[str, list[Any]] = {"orders": [], "positions": []}
-    record_query_results(monkeypatch, order_queries, "find_orders_by_id", read["orders"])
-    record_query_results(monkeypatch, book_queries, "load_positions_since", read["positions"])
+    record_query_results(monkeypatch, order_queries, "load_orders_by_id", read["orders"])
+    record_query_results(monkeypatch, queries, "load_positions_since", read["positions"])
     here.now = there.now
     read_portfolio(here, name)
     changed = [] if is_same_order else resting[-1:]
@@ -140,7 +140,7 @@ def take_step(harness, name, kind, symbol, side, price):
     """Take a step. `lose` rolls the transaction of a fill back."""
     harness.advance_clock()
     resting = {"limit_price": price, "time_in_force": "GTC", "type": "LIMIT"}
-    exits = {"take_profit": Target(Decimal(200)), "stop_loss": Protection(Decimal(10))}
+    exits = {"take_profit": TakeProfit(Decimal(200)), "stop_loss": StopLoss(Decimal(10))}
     placed = {
         "rest": resting | {"side": side},
         "trail": {"type": "TRAILING_STOP", "trail_amount": "3", "time_in_force": "GTC", "side": side},

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
-from app.orders.queries.book import list_order_events
-from app.orders.rules.values import Protection, Status, Target
+from app.orders.queries.orders import list_order_events
+from app.orders.rules.values import Status, StopLoss, TakeProfit
 from app.timestamps import format_timestamp
 from tests.orders.writer_harness import START, WriterHarness, build_ticket
 
@@ -168,7 +168,7 @@ def test_held_close_of_a_flat_position_is_cancelled_at_the_open(session_harness)
 
 
 def test_bracket_is_held_whole_and_exits_follow_the_fill(session_harness):
-    order = session_harness.place_order(take_profit=Target(Decimal(150)), stop_loss=Protection(Decimal(80)))
+    order = session_harness.place_order(take_profit=TakeProfit(Decimal(150)), stop_loss=StopLoss(Decimal(80)))
     assert list_statuses(session_harness) == ["HELD", "HELD", "HELD"]
     session_harness.now = OPENS
     session_harness.release_orders()

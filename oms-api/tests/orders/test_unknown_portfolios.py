@@ -6,12 +6,12 @@ import pytest
 
 from app.database import unit_of_work
 from app.ledger.errors import AmountTooLarge, NoSuchPortfolio, StalePortfolioIds
-from app.ledger.queries.books import insert_portfolios
+from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import TradeValue
 from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
-from app.ledger.service.reading import find_similar_names
+from app.ledger.service.portfolio_statements import find_similar_names
 from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll, ClosePosition, PlaceOrder, PreviewOrder
 from tests.factories import build_ticket_body, build_trade_body

@@ -14,13 +14,13 @@ from app.events.queries import iterate_events
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.rules.chain import hash_request
+from app.ledger.service.batch_handler import LedgerBatchHandler
 from app.ledger.service.commands import Origin
-from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources import PriceSource
 from app.market_data.sources.manual import ManualSource
-from app.orders.queries.book import find_orders_by_id
+from app.orders.queries.orders import load_orders_by_id
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
 from app.orders.service.batch_state.batch_context import BatchServices
@@ -199,7 +199,7 @@ class WriterHarness:
     def get_order(self, order: Order) -> Order:
         """Return the order as the database has it."""
         with self.engine.connect() as connection:
-            return find_orders_by_id(connection, [order.key])[0]
+            return load_orders_by_id(connection, [order.key])[0]
 
     def query(self, statement: str) -> list[Any]:
         """Return the rows of a statement. `:tenant` is the tenant of this harness."""

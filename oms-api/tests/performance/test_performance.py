@@ -122,13 +122,13 @@ def test_equity_curve_runs_from_the_opening_to_now(portfolio_api):
     first, second = store_snapshots(portfolio_api, "101000", "99990")
     body = get_history(portfolio_api, period="all")
     assert (body["interval"], body["base_currency"]) == ("1d", "USD")
-    shown = [(point["at"], point["equity"], point["drawdown"]) for point in body["points"]]
-    assert shown[:3] == [
+    points = [(point["at"], point["equity"], point["drawdown"]) for point in body["points"]]
+    assert points[:3] == [
         (format_timestamp(first - DAY), "100000.00", "0.00000000"),
         (format_timestamp(first), "101000.00", "0.00000000"),
         (format_timestamp(second), "99990.00", "0.01000000"),
     ]
-    assert shown[3][1:] == ("100000.00", "0.00990099")
+    assert points[3][1:] == ("100000.00", "0.00990099")
 
 
 def test_intervals_thin_the_curve(portfolio_api):

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from app.ledger.rules.accounting import Fill, Side
 from app.money import multiply
-from app.reports.rules.values import BookedFill, BookKey
+from app.reports.rules.values import BookedFill, PositionIdentity
 from app.timestamps import Timestamp
 
-BOOK = BookKey("Growth", "AAPL", "", "USD")
+BOOK = PositionIdentity("Growth", "AAPL", "", "USD")
 _QUANTITIES = st.decimals("0.01", "50", places=2)
 _PRICES = st.decimals("0.5", "200", places=4)
 _CHARGES = st.decimals("0", "3", places=2)

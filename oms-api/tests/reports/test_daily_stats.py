@@ -67,7 +67,7 @@ def test_stored_days_equal_the_ledger(traded_service, clock):
     newest = list_days(traded_service)[0]
     assert (newest["date"], newest["portfolio_name"]) == (DAYS[2], "Growth")
     assert list_days(traded_service)[1:] == computed[0]
-    assert verify_database(traded_service.service.engine).clean
+    assert verify_database(traded_service.service.engine).is_clean
 
 
 def test_portfolios_of_today_are_not_read(traded_service, clock, monkeypatch):

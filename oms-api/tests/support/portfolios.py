@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.ids import generate_row_id
-from app.ledger.queries.books import insert_portfolios
+from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.risk.queries.switches import find_opening_state
 from app.text import name_key

@@ -22,7 +22,7 @@ from sqlalchemy import (
 import app.models  # noqa: F401  # every table is known
 from app.audit.service.trail_verification import examine_trails
 from app.database import Amount, Instant
-from app.ledger.service.verdict import Verdict
+from app.ledger.service.verification_result import VerificationResult
 from app.verify import PARTS
 
 _INSTANT = "2026-01-02T03:04:05.000006Z"
@@ -63,15 +63,15 @@ def is_noticed(connection: Connection, table: str) -> bool:
     """Return whether verification finds a fault. The checks that are likely to find it run first."""
     if table.startswith("audit") and examine_trails(connection).lie:
         return True
-    verdict = Verdict()
+    result = VerificationResult()
     parts = list(PARTS.items())
     parts.sort(key=lambda part: part[0] not in _LIKELY.get(table, ()))
     for _, part in parts:
         try:
-            part(connection, verdict)
+            part(connection, result)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return True  # `app.verify.check_database` reports it
-        if not verdict.clean:
+        if not result.is_clean:
             return True
     return bool(examine_trails(connection).lie)
 

@@ -138,7 +138,7 @@ def forged_database(backend, new_database) -> Iterator[Connection]:
     with run_service(url) as service:
         fill_tables(service)
     engine = connect_engine(url)
-    assert verify_database(engine).clean
+    assert verify_database(engine).is_clean
     assert verify_trails(engine).lie is None
     with connect_without_guards(engine) as connection:
         yield connection

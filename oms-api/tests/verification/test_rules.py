@@ -14,7 +14,7 @@ from app.orders.rules.event_payloads import (
     get_event_type,
 )
 from app.orders.rules.event_verification import (
-    ISSUE,
+    ISSUE_EVENT,
     PublishedEvent,
     find_event_differences,
     find_issue_differences,
@@ -108,9 +108,9 @@ def build_execution(note: str | None = None) -> ExecutionRow:
 
 def test_execution_beyond_its_order_is_expected_as_an_issue():
     payload = {"order_id": "O1", "execution_id": "E1", "kind": "over"}
-    event = PublishedEvent(1, 1, "O1", ISSUE, payload, AT)
+    event = PublishedEvent(1, 1, "O1", ISSUE_EVENT, payload, AT)
     assert list(find_issue_differences([build_execution("over")], [event])) == []
-    assert list_fields(find_issue_differences([build_execution()], [event])) == [ISSUE]
+    assert list_fields(find_issue_differences([build_execution()], [event])) == [ISSUE_EVENT]
 
 
 def test_execution_without_a_trade_is_reported():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.blocks.form_parts import build_input, build_modal, build_select
+from app.blocks.form_parts import build_entry, build_modal, build_select
 from app.blocks.text import Json, build_option, build_section, escape
 from app.forms import action_ids
 from app.forms.portfolio_values import BrokerLogin
@@ -22,8 +22,8 @@ def build_login_form(logins: Sequence[BrokerLogin], context: RequestContext) -> 
     token = {"type": "plain_text_input", "max_length": MAX_TOKEN_CHARACTERS}
     blocks = [
         build_section("\n".join([STEPS, *map(_format_link, logins)])),
-        build_input(action_ids.CONNECTION, "Connection", build_select(options, initial)),
-        build_input(action_ids.REQUEST_TOKEN, "Request token", token),
+        build_entry(action_ids.CONNECTION, "Connection", build_select(options, initial)),
+        build_entry(action_ids.REQUEST_TOKEN, "Request token", token),
     ]
     return build_modal(
         "Log in at a broker", blocks, context, submit="Log in", callback_id=action_ids.LOGIN_FORM

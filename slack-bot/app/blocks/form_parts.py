@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from app.blocks.inputs import build_input
 from app.blocks.text import Json, build_option, build_plain_text, build_section
 from app.forms import fields
 from app.forms.numbers import format_plain
@@ -45,16 +46,12 @@ def redraw_with_banner(view: Mapping[str, Any], banner: str, context: RequestCon
     }
 
 
-def build_input(block_id: str, label: str, element: Json, *, optional: bool = False, hint: str = "") -> Json:
-    """Return an entry of a form."""
-    extra = ({"optional": True} if optional else {}) | ({"hint": build_plain_text(hint)} if hint else {})
+def build_entry(
+    block_id: str, label: str, element: Json, *, is_optional: bool = False, hint: str = ""
+) -> Json:
+    """Return an entry of a form. Its element gets the common action id if it has none."""
     element = {"action_id": fields.ACTION} | element
-    return {
-        "type": "input",
-        "block_id": block_id,
-        "label": build_plain_text(label),
-        "element": element,
-    } | extra
+    return build_input(block_id, label, element, is_optional=is_optional, hint=hint)
 
 
 def build_select(options: Sequence[Json], initial: Json | None = None) -> Json:

@@ -11,18 +11,24 @@ LIVE = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"
 
 
 def build_input(
-    block_id: str, label: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+    block_id: str,
+    label: str,
+    element: Json,
+    *,
+    is_live: bool = False,
+    is_optional: bool = False,
+    hint: str = "",
 ) -> Json:
-    """Return an input block. With `live`, Slack sends the bot every change of the entry."""
+    """Return an input block. With `is_live`, Slack sends the bot every change of the entry."""
     block: Json = {
         "type": "input",
         "block_id": block_id,
         "label": build_plain_text(label),
         "element": element,
     }
-    if live:
+    if is_live:
         block["dispatch_action"] = True
-    if optional:
+    if is_optional:
         block["optional"] = True
     if hint:
         block["hint"] = build_plain_text(hint)

@@ -7,7 +7,7 @@ from app.blocks.amounts import format_count
 from app.blocks.form_parts import (
     build_checkbox,
     build_choice,
-    build_input,
+    build_entry,
     build_modal,
     build_reason,
     build_select,
@@ -58,15 +58,15 @@ def build_halt_form(
     initial = next((item for item in options if chosen and item["value"] == chosen), options[0])
     blocks = [
         build_section(_describe_open_risk(open_risk)),
-        build_input(action_ids.SCOPE, "Stop trading of", build_select(options, initial)),
-        build_input(action_ids.MODE, "How", build_choice(MODES, HALT)),
-        build_input(
+        build_entry(action_ids.SCOPE, "Stop trading of", build_select(options, initial)),
+        build_entry(action_ids.MODE, "How", build_choice(MODES, HALT)),
+        build_entry(
             action_ids.FLATTEN_OK,
             "To flatten, confirm",
             build_checkbox("Yes, close every position at market"),
-            optional=True,
+            is_optional=True,
         ),
-        build_input(action_ids.REASON, "Reason", build_reason()),
+        build_entry(action_ids.REASON, "Reason", build_reason()),
     ]
     return build_modal(
         "Stop trading", blocks, context, submit="Stop trading", callback_id=action_ids.HALT_FORM
@@ -92,10 +92,10 @@ def build_resume_form(switches: Sequence[KillSwitch], context: RequestContext) -
     lines = "\n".join(map(describe_switch, switches[:MAX_LISTED]))
     blocks = [
         build_section(lines),
-        build_input(
+        build_entry(
             action_ids.SWITCH, "Resume", build_select(options, options[0] if len(options) == 1 else None)
         ),
-        build_input(action_ids.REASON, "Reason", build_reason()),
+        build_entry(action_ids.REASON, "Reason", build_reason()),
     ]
     return build_modal(
         "Resume trading", blocks, context, submit="Resume trading", callback_id=action_ids.RESUME_FORM

@@ -23,7 +23,7 @@ GMV is the gross market value, quantity × price per share.
 A placed trade is confirmed in the channel where the command was typed; only you see errors.
 Clicking the button twice, or a repeated delivery by Slack, records one trade."""
 
-MORE = "`/trade help` shows more."
+HELP_HINT = "`/trade help` shows more."
 
 
 @dataclass(frozen=True)

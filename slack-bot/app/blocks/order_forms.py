@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.blocks.amounts import format_count, format_order_terms
-from app.blocks.form_parts import build_input, build_modal, build_reason, build_select
+from app.blocks.form_parts import build_entry, build_modal, build_reason, build_select
 from app.blocks.text import Json, build_option, escape, format_code
 from app.forms import action_ids
 from app.forms.numbers import format_grouped
@@ -27,8 +27,8 @@ def build_cancel_form(
     options = [everything, *order_options] if len(orders) > 1 else order_options
     initial = options[0] if is_chosen or len(orders) == 1 else None
     blocks = [
-        build_input(action_ids.ORDERS, "Orders", build_select(options, initial)),
-        build_input(action_ids.REASON, "Reason", build_reason(), optional=True),
+        build_entry(action_ids.ORDERS, "Orders", build_select(options, initial)),
+        build_entry(action_ids.REASON, "Reason", build_reason(), is_optional=True),
     ]
     return build_modal(
         "Cancel orders",

@@ -22,7 +22,7 @@ from app.blocks.portfolio_reports import (
 from app.blocks.preference_forms import CHANGE, describe_settings
 from app.blocks.replies import build_actions, build_button, build_position_select
 from app.blocks.risk_reports import describe_switches
-from app.blocks.tables import Table, build_data_tables, build_lines
+from app.blocks.tables import Table, build_data_tables, build_table_lines
 from app.blocks.text import Json, build_mrkdwn, build_section, escape, format_literal
 from app.forms import action_ids
 from app.forms.overview_tabs import Tab, list_tabs
@@ -74,7 +74,7 @@ class Content:
 def build_overview(overview: Overview, *, with_tables: bool) -> Json:
     """Return the view. Without tables, for workspaces that refuse them, rows are lines of text."""
     content = CONTENTS[overview.tab](overview)
-    tables = (build_data_tables if with_tables else build_lines)(*content.tables)
+    tables = (build_data_tables if with_tables else build_table_lines)(*content.tables)
     warnings = _build_warnings(describe_switches(overview.switches))
     age = [{"type": "context", "elements": [build_mrkdwn(f"As of {overview.shown_at}")]}]
     blocks = [_build_tabs(overview), *warnings, *content.head, *tables, *content.foot, *age]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.blocks.amounts import format_order_terms, format_rounded, format_signed, format_words
-from app.blocks.form_parts import build_input, build_modal, build_number, build_reason, build_select
+from app.blocks.form_parts import build_entry, build_modal, build_number, build_reason, build_select
 from app.blocks.order_reports import describe_trade
 from app.blocks.orders.messages import format_status
 from app.blocks.replies import build_actions, build_button
@@ -23,7 +23,7 @@ def build_position_view(
     position: Position, trades: Sequence[TradeSummary], orders: Sequence[OrderSummary], *, can_trade: bool
 ) -> Json:
     """Return a position with its exits, working orders and newest trades."""
-    blocks = [build_section(text) for text in (_describe(position), _describe_exits(position))]
+    blocks = [build_section(text) for text in (_describe_position(position), _describe_exits(position))]
     if orders:
         lines = [_describe_order(order) for order in orders]
         blocks.append(build_section("*Working orders*\n" + "\n".join(lines)))
@@ -41,7 +41,7 @@ def _build_buttons(key: str) -> Json:
     )
 
 
-def _describe(position: Position) -> str:
+def _describe_position(position: Position) -> str:
     name = f"{escape(position.symbol)}{f' {escape(position.product)}' if position.product else ''}"
     currency = "" if position.currency == position.base_currency else f" {escape(position.currency)}"
     stale = " (stale)" if position.mark_is_stale else ""
@@ -81,17 +81,17 @@ def build_close_form(
         for position in positions
     ]
     blocks = [
-        build_input(
+        build_entry(
             action_ids.POSITION, "Position", build_select(options, options[0] if len(options) == 1 else None)
         ),
-        build_input(
+        build_entry(
             action_ids.QUANTITY,
             "Quantity",
             build_number(quantity, MAX_QUANTITY),
-            optional=True,
+            is_optional=True,
             hint="Units to close. Empty: the whole position",
         ),
-        build_input(action_ids.REASON, "Reason", build_reason(), optional=True),
+        build_entry(action_ids.REASON, "Reason", build_reason(), is_optional=True),
     ]
     return build_modal(
         "Close a position", blocks, context, submit="Close at market", callback_id=action_ids.CLOSE_FORM
@@ -101,19 +101,19 @@ def build_close_form(
 def build_exits_form(position: Position, context: RequestContext) -> Json:
     """Return the form of the stop-loss and the take-profit of a position."""
     blocks = [
-        build_section(_describe(position)),
-        build_input(
+        build_section(_describe_position(position)),
+        build_entry(
             action_ids.TAKE_PROFIT,
             "Take-profit",
             build_number(position.take_profit),
-            optional=True,
+            is_optional=True,
             hint="Limit price that takes the profit. Empty: none",
         ),
-        build_input(
+        build_entry(
             action_ids.STOP_LOSS,
             "Stop-loss",
             build_number(position.stop_loss),
-            optional=True,
+            is_optional=True,
             hint="Stop price that limits the loss. Empty: none. Both replace the current exits",
         ),
     ]

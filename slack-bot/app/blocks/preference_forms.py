@@ -1,7 +1,7 @@
 """Build the form of a person's preferences, and the summary of them."""
 
 from app.blocks.amounts import format_words
-from app.blocks.form_parts import build_choice, build_input, build_modal, build_select
+from app.blocks.form_parts import build_choice, build_entry, build_modal, build_select
 from app.blocks.replies import Reply, build_actions, build_button, build_sentence_reply
 from app.blocks.text import Json, build_option, build_plain_text, build_section, escape, format_literal
 from app.forms import action_ids, preferences
@@ -49,19 +49,19 @@ def _build_order_entries(current: Preferences) -> list[Json]:
     name = current.default_portfolio
     portfolio = _build_search(action_ids.SETTINGS_PORTFOLIO, "Choose a portfolio", name or "")
     return [
-        build_input(
+        build_entry(
             preferences.DEFAULT_PORTFOLIO,
             "Default portfolio",
             portfolio,
-            optional=True,
+            is_optional=True,
             hint="Preselected in forms, unless the command names another portfolio.",
         ),
-        build_input(
+        build_entry(
             preferences.ORDER_TYPE,
             "Order type",
             build_select(list(types.values()), types.get(get_order_type(current))),
         ),
-        build_input(
+        build_entry(
             preferences.TIME_IN_FORCE,
             "Time in force",
             build_select(list(times.values()), times.get(get_time_in_force(current))),
@@ -72,17 +72,17 @@ def _build_order_entries(current: Preferences) -> list[Json]:
 def _build_format_entries(current: Preferences) -> list[Json]:
     formats = {number_format: number_format for number_format in preferences.NUMBER_FORMATS}
     return [
-        build_input(preferences.NUMBER_FORMAT, "Numbers", build_choice(formats, current.number_format)),
-        build_input(
+        build_entry(preferences.NUMBER_FORMAT, "Numbers", build_choice(formats, current.number_format)),
+        build_entry(
             preferences.TIME_ZONE,
             "Time zone",
             _build_search(action_ids.SETTINGS_TIME_ZONE, "Type a city or region", current.time_zone),
         ),
-        build_input(
+        build_entry(
             preferences.QUIET,
             "Quiet hours",
             _build_text(current.quiet_hours.text if current.quiet_hours else "", "22:00 to 07:00", 40),
-            optional=True,
+            is_optional=True,
             hint="In your time zone. Direct messages wait until they end. Leave empty to turn off.",
         ),
     ]
@@ -92,7 +92,7 @@ def _build_mode(name: str, current: Preferences) -> Json:
     options = {mode: build_option(text.capitalize(), mode.value) for mode, text in MODE_NAMES.items()}
     chosen = options[current.get_mode(name)]
     label = NOTIFICATION_TYPES[name].label
-    return build_input(NOTIFY_PREFIX + name, label, build_select(list(options.values()), chosen))
+    return build_entry(NOTIFY_PREFIX + name, label, build_select(list(options.values()), chosen))
 
 
 def _build_watchlists(current: Preferences) -> list[Json]:
@@ -101,8 +101,12 @@ def _build_watchlists(current: Preferences) -> list[Json]:
         return [build_section("Your watchlists are too long to be changed here. Use the REST API.")]
     element = _build_text(text, "Tech: AAPL, MSFT", MAX_ENTRY_CHARACTERS) | {"multiline": True}
     return [
-        build_input(
-            preferences.WATCHLISTS, "Watchlists", element, optional=True, hint="One list a line: Tech: AAPL"
+        build_entry(
+            preferences.WATCHLISTS,
+            "Watchlists",
+            element,
+            is_optional=True,
+            hint="One list a line: Tech: AAPL",
         )
     ]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.blocks.amounts import format_figure
-from app.blocks.form_parts import build_choice, build_input, build_modal, build_reason
+from app.blocks.form_parts import build_choice, build_entry, build_modal, build_reason
 from app.blocks.messages import Message
 from app.blocks.order_reports import format_person
 from app.blocks.replies import build_actions, build_button
@@ -45,7 +45,7 @@ STOPS = "Orders that open positions are denied until it is resolved."
 def build_issue_card(payload: Mapping[str, Any]) -> Message:
     """Return the message of an issue: both sides' figures, the proposed action, its owner, and buttons."""
     lines = [
-        _describe(payload),
+        _describe_issue(payload),
         f"Ours: {_format_figure(payload, 'ours')} · Broker's: {_format_figure(payload, 'theirs')}",
     ]
     if payload.get("status") == "resolved":
@@ -92,13 +92,13 @@ def build_issue_form(issue_id: str, proposed: str, context: RequestContext) -> J
     choices = {name: ACTIONS[name] for name in dict.fromkeys(names)}
     blocks = [
         build_section(f"Difference {format_code(issue_id)}. The audit log keeps what you choose, and why."),
-        build_input(ACTION, "What to do", build_choice(choices, next(iter(choices)))),
-        build_input(action_ids.REASON, "Reason", build_reason()),
+        build_entry(ACTION, "What to do", build_choice(choices, next(iter(choices)))),
+        build_entry(action_ids.REASON, "Reason", build_reason()),
     ]
     return build_modal("Resolve difference", blocks, context, submit="Resolve", callback_id=FORM)
 
 
-def _describe(payload: Mapping[str, Any]) -> str:
+def _describe_issue(payload: Mapping[str, Any]) -> str:
     severity = str(payload.get("severity") or "")
     title = TITLES.get(str(payload.get("issue_type")), str(payload.get("issue_type") or ""))
     subjects = [escape(str(payload[name])) for name in ("symbol", "order_id") if payload.get(name)]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.blocks.messages import Message
-from app.blocks.tables import Table, build_data_tables, build_lines
+from app.blocks.tables import Table, build_data_tables, build_table_lines
 from app.blocks.text import Json, build_option, build_plain_text, build_section
 from app.forms import action_ids
 from app.forms.portfolio_values import Position
@@ -40,7 +40,8 @@ class Reply:
     def build_plain_message(self) -> Message:
         """Return the message for workspaces that refuse tables or charts."""
         return Message(
-            self.text, (*self.head, *build_lines(*self.tables), *self.foot) or (build_section(self.text),)
+            self.text,
+            (*self.head, *build_table_lines(*self.tables), *self.foot) or (build_section(self.text),),
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from app.blocks.form_parts import build_choice, build_input, build_modal, build_select
+from app.blocks.form_parts import build_choice, build_entry, build_modal, build_select
 from app.blocks.text import (
     MAX_OPTION_VALUE_CHARACTERS,
     Json,
@@ -40,11 +40,11 @@ def build_backtest_form(names: Sequence[str], days: tuple[date, date], context: 
         _build_strategy(names, context.subject),
         _build_day(action_ids.BACKTEST_FIRST_DAY, "First day", first_day),
         _build_day(action_ids.BACKTEST_LAST_DAY, "Last day", last_day),
-        build_input(
+        build_entry(
             action_ids.BACKTEST_SYMBOLS,
             "Symbols",
             symbols,
-            optional=is_registered,
+            is_optional=is_registered,
             hint=f"{SYMBOLS_EXAMPLE} Leave empty to use the strategy's symbols."
             if is_registered
             else SYMBOLS_EXAMPLE,
@@ -63,12 +63,12 @@ def _build_strategy(names: Sequence[str], chosen: str) -> Json:
         )
     options = [build_option(name, name) for name in names[:MAX_NAMES]]
     initial = options[0] if len(options) == 1 else None
-    return build_input(action_ids.BACKTEST_STRATEGY, "Strategy", build_select(options, initial))
+    return build_entry(action_ids.BACKTEST_STRATEGY, "Strategy", build_select(options, initial))
 
 
 def _build_day(block_id: str, label: str, day: date) -> Json:
     element = {"type": "datepicker", "initial_date": day.isoformat()}
-    return build_input(block_id, label, element, hint=IN_UTC)
+    return build_entry(block_id, label, element, hint=IN_UTC)
 
 
 def build_parameters_form(parameters: Sequence[StrategyParameter], context: RequestContext) -> Json:
@@ -85,11 +85,11 @@ def build_parameters_form(parameters: Sequence[StrategyParameter], context: Requ
 def _build_parameter(parameter: StrategyParameter) -> Json:
     parts = [parameter.description, parameter.type.capitalize(), parameter.range_text]
     hint = " · ".join(fact for fact in parts if fact)
-    return build_input(
+    return build_entry(
         f"{action_ids.PARAMETER_PREFIX}{parameter.name}",
         parameter.name,
         _build_entry(parameter),
-        optional=not (parameter.choices or parameter.is_number or parameter.type == BOOLEAN),
+        is_optional=not (parameter.choices or parameter.is_number or parameter.type == BOOLEAN),
         hint=truncate(hint, MAX_HINT_CHARACTERS),
     )
 

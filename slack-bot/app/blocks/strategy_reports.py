@@ -29,7 +29,7 @@ def build_strategies_reply(strategies: Sequence[StrategySummary], member: Member
     """Return the strategies with their status and P&L, and buttons for what the person's role allows."""
     if not strategies:
         return build_sentence_reply(NO_STRATEGIES)
-    texts = [_describe(strategy_summary) for strategy_summary in strategies[:MAX_STRATEGIES]]
+    texts = [_describe_strategy(strategy_summary) for strategy_summary in strategies[:MAX_STRATEGIES]]
     strategy_summaries = strategies[: count_fitting(texts, MAX_CHARACTERS)]
     blocks = [
         block
@@ -53,7 +53,7 @@ def describe_changed(strategy: StrategySummary) -> str:
     return f"*{format_literal(strategy.name)}* is {escape(strategy.status)} now."
 
 
-def _describe(strategy: StrategySummary) -> str:
+def _describe_strategy(strategy: StrategySummary) -> str:
     return "\n".join([_describe_first_line(strategy), *_describe_details(strategy)])
 
 

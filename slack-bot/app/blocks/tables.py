@@ -42,7 +42,7 @@ def build_data_tables(*tables: Table) -> list[Json]:
     ]
 
 
-def build_lines(*tables: Table) -> list[Json]:
+def build_table_lines(*tables: Table) -> list[Json]:
     """Return the rows as lines of text in sections, and lines that state which tables have more rows."""
     lines = [[_format_line(table.columns, row) for row in table.rows] for table in tables]
     shares = _share_characters([sum(map(len, rows)) + len(rows) for rows in lines], MAX_LINE_CHARACTERS)
@@ -94,8 +94,8 @@ def _build_sections(table: Table, lines: Sequence[str], characters: int) -> list
     for number, line in enumerate(lines):
         remaining_characters -= len(line) + 1
         if remaining_characters < 0:
-            return [*map(build_section, _join(lines[:number])), *_build_remainder_note(table, number)]
-    return [*map(build_section, _join(lines)), *_build_remainder_note(table, len(lines))]
+            return [*map(build_section, _join_lines(lines[:number])), *_build_remainder_note(table, number)]
+    return [*map(build_section, _join_lines(lines)), *_build_remainder_note(table, len(lines))]
 
 
 def _take_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:
@@ -133,7 +133,7 @@ def _format_line(columns: Sequence[str], row: Sequence[Cell]) -> str:
     return f"*{format_literal(name)}* · {' · '.join(parts)}" if parts else f"*{format_literal(name)}*"
 
 
-def _join(lines: Iterable[str]) -> list[str]:
+def _join_lines(lines: Iterable[str]) -> list[str]:
     """Return the lines as few texts, each within the limit of a section."""
     texts: list[str] = []
     for line in lines:

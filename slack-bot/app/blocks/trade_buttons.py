@@ -5,17 +5,17 @@ from app.blocks.text import Json, build_plain_text, build_section
 from app.forms.ticket import MAX_NOTE_CHARACTERS, Trade
 from app.forms.trade_buttons import REASON, REASON_ACTION, REVERSAL_FORM, ReversalContext, build_again_value
 
-UNDO, AGAIN = "trade_undo", "trade_again"
+REVERSE, AGAIN = "trade_undo", "trade_again"  # the ids in messages that are already posted
 
 
 def build_trade_buttons(trade: Trade, user: str) -> Json:
     """Return the block with the buttons of a trade that `user` reported."""
-    undo = ReversalContext(trade.trade_id, user, trade.timestamp).dump()
+    reversal = ReversalContext(trade.trade_id, user, trade.timestamp).dump()
     return {
         "type": "actions",
         "block_id": "trade_actions",
         "elements": [
-            _build_button(UNDO, "Undo", undo),
+            _build_button(REVERSE, "Reverse trade", reversal),
             _build_button(AGAIN, "Trade again", build_again_value(trade)),
         ],
     }
@@ -27,8 +27,8 @@ def build_reversal_form(context: ReversalContext, problem: str = "") -> Json:
     return {
         "type": "modal",
         "callback_id": REVERSAL_FORM,
-        "title": build_plain_text("Undo trade"),
-        "submit": build_plain_text("Undo trade"),
+        "title": build_plain_text("Reverse trade"),
+        "submit": build_plain_text("Reverse trade"),
         "close": build_plain_text("Keep it"),
         "private_metadata": context.dump(),
         "blocks": [

@@ -80,7 +80,7 @@ def build_question_blocks(question: Question) -> list[Json]:
     }
     return [
         build_section(format_question(question), fields.REASON_PREFIX + question.id),
-        build_input(question.id, question.label, element, optional=True),
+        build_input(question.id, question.label, element, is_optional=True),
     ]
 
 
@@ -99,7 +99,7 @@ class SymbolLookup(NamedTuple):
     instruments: Sequence[Instrument] | None = None
 
 
-def build_lines(draft: Draft, symbol_lookup: SymbolLookup = SymbolLookup()) -> dict[str, str]:  # noqa: B008 - immutable
+def build_form_lines(draft: Draft, symbol_lookup: SymbolLookup = SymbolLookup()) -> dict[str, str]:  # noqa: B008 - immutable
     """Return the lines that describe the current entries: by block id, in mrkdwn."""
     return {
         fields.SYMBOL_LINE: escape(build_symbol_line(draft.symbol, symbol_lookup.instruments)),
@@ -122,7 +122,7 @@ def update_lines(view: Json, draft: Draft, symbol_lookup: SymbolLookup = SymbolL
 
     `view` has the form of Slack's payloads. Questions about a price other than the typed price are removed.
     """
-    lines = build_lines(draft, symbol_lookup)
+    lines = build_form_lines(draft, symbol_lookup)
     blocks = [
         build_context_line(block["block_id"], lines[block["block_id"]])
         if block.get("block_id") in lines
@@ -159,46 +159,50 @@ def build_question_form(ticket: Ticket, context: FormContext, questions: Sequenc
 
 
 def _build_entries(draft: Draft) -> list[Json]:
-    lines = build_lines(draft)
+    lines = build_form_lines(draft)
     return [
         _build_entry(
             fields.SYMBOL,
             build_text_input(fields.ACTION, draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE,
-            live=True,
+            is_live=True,
         ),
         build_context_line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
         _build_entry(
             fields.QUANTITY,
             build_number_input(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
-            live=True,
+            is_live=True,
         ),
         _build_entry(
             fields.PRICE,
             build_number_input(fields.PRICE_ACTION, draft.price, MAX_PRICE),
-            live=True,
-            optional=True,
+            is_live=True,
+            is_optional=True,
             hint="Per share. Fill in this or the GMV; the other follows.",
         ),
         _build_entry(
             fields.GMV,
             build_number_input(fields.GMV_ACTION, draft.gmv, MAX_GMV),
-            live=True,
-            optional=True,
+            is_live=True,
+            is_optional=True,
             hint="Gross market value: quantity × price per share",
         ),
         build_context_line(fields.PRICE_LINE, lines[fields.PRICE_LINE]),
         _build_entry(fields.SIDE, _build_side_select(draft.side)),
         _build_entry(fields.PORTFOLIO, _build_portfolio_select(draft)),
         _build_entry(
-            fields.NOTE, build_text_input(fields.ACTION, draft.note, "", MAX_NOTE_CHARACTERS), optional=True
+            fields.NOTE,
+            build_text_input(fields.ACTION, draft.note, "", MAX_NOTE_CHARACTERS),
+            is_optional=True,
         ),
     ]
 
 
 def _build_entry(
-    block_id: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+    block_id: str, element: Json, *, is_live: bool = False, is_optional: bool = False, hint: str = ""
 ) -> Json:
-    return build_input(block_id, fields.LABELS[block_id], element, live=live, optional=optional, hint=hint)
+    return build_input(
+        block_id, fields.LABELS[block_id], element, is_live=is_live, is_optional=is_optional, hint=hint
+    )
 
 
 def _build_side_select(initial: str) -> Json:
@@ -208,7 +212,7 @@ def _build_side_select(initial: str) -> Json:
 
 
 def _build_portfolio_select(draft: Draft) -> Json:
-    text = (fields.NEW_PORTFOLIO if draft.new_portfolio else "") + draft.portfolio
+    text = (fields.NEW_PORTFOLIO if draft.is_new_portfolio else "") + draft.portfolio
     element: Json = {
         "type": "external_select",
         "action_id": fields.PORTFOLIO_ACTION,

@@ -68,20 +68,20 @@ class ConfirmationStore:
     def add(self, pending: PendingConfirmation) -> None:
         """Store a confirmation before its trade is sent.
 
-        A confirmation of an earlier, unresolved submission of the form stays owed. A confirmation that
+        A confirmation of an earlier, unresolved submission of the form stays pending. A confirmation that
         another bot is sending does not change.
         """
         with self._lock:
             self._unstored.pop(pending.key, None)
-            if self._run(_ADD.format(dead=self._is_dead), *astuple(pending), self._bot) is None:
+            if self._run_statement(_ADD.format(dead=self._is_dead), *astuple(pending), self._bot) is None:
                 self._unstored[pending.key] = None
                 while len(self._unstored) > MAX_UNSTORED:
                     self._unstored.pop(next(iter(self._unstored)))
 
     def release(self, key: str, *, is_unknown: bool) -> None:
         """Remove a confirmation that is not needed any more. Keep it if the trade may have been recorded."""
-        self._run(_KEEP, key, self._bot, int(is_unknown))
-        self._run(
+        self._run_statement(_KEEP, key, self._bot, int(is_unknown))
+        self._run_statement(
             "DELETE FROM owed_confirmations WHERE key = ? AND state = 'submitted' AND owner = ?",
             key,
             self._bot,
@@ -94,19 +94,23 @@ class ConfirmationStore:
         """
         if key in self._unstored:
             return ConfirmationClaim(self, key, 0.0)
-        rows = self._run(f"{_CLAIM} AND state IN ('submitted', 'unknown') {_RETURNING}", self._bot, key)
+        rows = self._run_statement(
+            f"{_CLAIM} AND state IN ('submitted', 'unknown') {_RETURNING}", self._bot, key
+        )
         return ConfirmationClaim(self, key, 0.0) if rows is None else self._build_claim(key, rows)
 
     def claim_pending(self, key: str) -> "ConfirmationClaim | None":
-        """Return the right to send it if an earlier submission of the form left it owed."""
+        """Return the right to send it if an earlier submission of the form left it pending."""
         condition = "state IN ('submitted', 'unknown') AND is_owed = 1"
-        return self._build_claim(key, self._run(f"{_CLAIM} AND {condition} {_RETURNING}", self._bot, key))
+        return self._build_claim(
+            key, self._run_statement(f"{_CLAIM} AND {condition} {_RETURNING}", self._bot, key)
+        )
 
     def claim_unresolved(self, pending: PendingConfirmation) -> "ConfirmationClaim | None":
         """Return the right to send it, unless the form was submitted again since then."""
         statement = f"{_CLAIM} AND state IN ('unknown', 'interrupted') AND submitted_at = ? {_RETURNING}"
         return self._build_claim(
-            pending.key, self._run(statement, self._bot, pending.key, pending.submitted_at)
+            pending.key, self._run_statement(statement, self._bot, pending.key, pending.submitted_at)
         )
 
     def list_unresolved(self, team: str | None = None) -> list[UnresolvedConfirmation]:
@@ -115,8 +119,8 @@ class ConfirmationStore:
         This bot first takes over the confirmations of crashed bots.
         """
         for statement in _ADOPT:
-            self._run(f"{statement} AND {self._is_dead}")
-        rows = self._run(_LIST_UNRESOLVED, team, team) or []
+            self._run_statement(f"{statement} AND {self._is_dead}")
+        rows = self._run_statement(_LIST_UNRESOLVED, team, team) or []
         return [
             UnresolvedConfirmation(PendingConfirmation(*columns), state == ConfirmationState.INTERRUPTED)
             for *columns, state in rows
@@ -128,21 +132,21 @@ class ConfirmationStore:
             "DELETE FROM owed_confirmations WHERE submitted_at < ? AND state IN ('unknown', 'interrupted') "
             "RETURNING key"
         )
-        return len(self._run(statement, instant) or [])
+        return len(self._run_statement(statement, instant) or [])
 
     def begin(self, claim: "ConfirmationClaim") -> bool:
         """Record that the call to Slack starts. Return False if another bot has taken the row over."""
-        rows = self._run(_BEGIN, claim.key, claim.submitted_at, self._bot)
+        rows = self._run_statement(_BEGIN, claim.key, claim.submitted_at, self._bot)
         return rows is None or bool(rows)
 
     def retract(self, claim: "ConfirmationClaim") -> None:
         """Record that Slack refused the message."""
-        self._run(_RETRACT, claim.key, claim.submitted_at, self._bot)
+        self._run_statement(_RETRACT, claim.key, claim.submitted_at, self._bot)
 
     def remove(self, claim: "ConfirmationClaim") -> None:
         """Remove a confirmation that was delivered."""
         statement = "DELETE FROM owed_confirmations WHERE key = ? AND submitted_at = ? AND owner = ?"
-        self._run(statement, claim.key, claim.submitted_at, self._bot)
+        self._run_statement(statement, claim.key, claim.submitted_at, self._bot)
 
     def close(self) -> None:
         """Close the storage."""
@@ -151,7 +155,7 @@ class ConfirmationStore:
     def _build_claim(self, key: str, rows: list[Row] | None) -> "ConfirmationClaim | None":
         return ConfirmationClaim(self, key, rows[0][0]) if rows else None
 
-    def _run(self, statement: str, *values: object) -> list[Row] | None:
+    def _run_statement(self, statement: str, *values: object) -> list[Row] | None:
         return execute_or_log(self.storage.database, statement, *values)
 
 

@@ -8,7 +8,7 @@ from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
 RETENTION_DAYS = 7.0  # the OMS repeats a delivery for three days
-PRUNE_EVERY = 1000  # events
+PRUNE_EVERY_EVENTS = 1000  # events
 
 
 class EventClaim(Enum):
@@ -34,11 +34,11 @@ class EventStore:
 
     def contains(self, event_id: str) -> bool:
         """Return whether the event was handled."""
-        return bool(self._run(_FIND, self._get_team(), event_id))
+        return bool(self._run_statement(_FIND, self._get_team(), event_id))
 
     def claim(self, event_id: str, created_at: str) -> EventClaim:
         """Take the right to handle an event. A claim of a crashed bot passes to this one."""
-        rows = self._run(
+        rows = self._run_statement(
             f"{_CLAIM}{self._is_dead}) RETURNING id", self._get_team(), event_id, created_at, self._bot
         )
         if rows is None or rows:
@@ -47,14 +47,14 @@ class EventStore:
 
     def add(self, event_id: str, created_at: str) -> None:
         """Store that the event, which the OMS recorded at this time, was handled."""
-        self._run(_ADD, self._get_team(), event_id, created_at, self._bot)
+        self._run_statement(_ADD, self._get_team(), event_id, created_at, self._bot)
         self._added += 1
-        if self._added % PRUNE_EVERY == 0:
+        if self._added % PRUNE_EVERY_EVENTS == 0:
             self._delete_old_events()
 
     def find_cursor(self) -> str | None:
         """Return the time of the newest handled event. None if the bot never received events."""
-        rows = self._run(_FIND_CURSOR, self._get_team())
+        rows = self._run_statement(_FIND_CURSOR, self._get_team())
         return rows[0][0] if rows else None
 
     def _delete_old_events(self) -> None:
@@ -62,9 +62,9 @@ class EventStore:
         newest = self.find_cursor()
         if newest is not None:
             oldest = datetime.fromisoformat(newest) - timedelta(days=RETENTION_DAYS)
-            self._run(_PRUNE, self._get_team(), oldest.isoformat())
+            self._run_statement(_PRUNE, self._get_team(), oldest.isoformat())
 
-    def _run(self, statement: str, *values: object) -> list[Row] | None:
+    def _run_statement(self, statement: str, *values: object) -> list[Row] | None:
         return execute_or_log(self._database, statement, *values)
 
 

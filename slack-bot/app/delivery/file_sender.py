@@ -32,7 +32,7 @@ class FileSender:
 
     def share(self, file: File, channel: str, comment: str, thread_ts: str = "") -> str:
         """Upload a file, and post it in a channel with a comment in mrkdwn. Return the id of the file."""
-        file_id = self._send(file)
+        file_id = self._upload_content(file)
         call_slack(
             "files.completeUploadExternal",
             lambda: self.client.files_completeUploadExternal(
@@ -46,7 +46,7 @@ class FileSender:
 
     def upload(self, file: File) -> str:
         """Upload a file for a block of a later message. Return the id of the file."""
-        file_id = self._send(file)
+        file_id = self._upload_content(file)
         call_slack(
             "files.completeUploadExternal",
             lambda: self.client.files_completeUploadExternal(
@@ -55,7 +55,7 @@ class FileSender:
         )
         return file_id
 
-    def _send(self, file: File) -> str:
+    def _upload_content(self, file: File) -> str:
         response = call_slack(
             "files.getUploadURLExternal",
             lambda: self.client.files_getUploadURLExternal(
@@ -73,8 +73,8 @@ def _post_content(url: str, content: bytes) -> None:
     headers = {"Content-Type": "application/octet-stream"}
     request = Request(url, data=content, headers=headers, method="POST")  # noqa: S310 - the scheme is checked above
     try:
-        with opener.open(request, timeout=UPLOAD_SECONDS) as answer:
-            status = answer.status
+        with opener.open(request, timeout=UPLOAD_SECONDS) as response:
+            status = response.status
     except NO_ANSWER as error:
         raise SlackUnreachable(f"upload: {type(error).__name__}") from None
     if status != HTTPStatus.OK:

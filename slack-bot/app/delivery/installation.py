@@ -49,7 +49,7 @@ class InstallationCache:
                 return self._installation
             if self._failure and self._clock() < self._failed_at + FAILURE_SECONDS:
                 raise self._failure
-            return self._reload()
+            return self._load_installation()
 
     @property
     def team(self) -> str:
@@ -59,13 +59,13 @@ class InstallationCache:
     def refresh(self) -> Installation:
         """Load the installation from Slack. If that raises `SlackError`, the cached one is kept."""
         with self._lock:
-            return self._reload()
+            return self._load_installation()
 
     def remember(self, installation: Installation) -> None:
         """Cache the installation."""
         self._installation = installation
 
-    def _reload(self) -> Installation:
+    def _load_installation(self) -> Installation:
         try:
             installation = self._load()
         except SlackError as error:

@@ -20,7 +20,7 @@ MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
 
 
 class DeliveryClaim(Protocol):
-    """The right to send a message that is owed. It records the progress, so that a crash loses nothing."""
+    """The right to send a pending message. It records the progress, so that a crash loses nothing."""
 
     def begin(self) -> bool:
         """Record that the call to Slack starts. Return False if another bot has the right now."""
@@ -78,7 +78,11 @@ class MessageSender:
         """Post in the channel where the command was typed. If that fails, send it to the person."""
         if to.channel:
             self._queue_message(
-                f"channel:{to.channel}", to, lambda: self._send_to_channel(to, message), message, paced=True
+                f"channel:{to.channel}",
+                to,
+                lambda: self._send_to_channel(to, message),
+                message,
+                is_paced=True,
             )
         else:
             self._queue_direct(to, message)
@@ -100,7 +104,7 @@ class MessageSender:
 
     def _send_to_channel(self, to: Recipient, message: Message) -> None:
         try:
-            self._send(to, lambda: self._slack.post(to.channel, message))
+            self._send_claimed(to, lambda: self._slack.post(to.channel, message))
         except SlackRateLimited:
             raise
         except SlackUnreachable as error:
@@ -119,7 +123,7 @@ class MessageSender:
 
     def _send_by_url(self, to: Recipient, url: str, message: Message, *, in_channel: bool) -> None:
         try:
-            self._send(to, lambda: self._slack.respond(url, message, in_channel=in_channel))
+            self._send_claimed(to, lambda: self._slack.respond(url, message, in_channel=in_channel))
         except SlackError as error:
             self._log_failure(to, "response_url", error)
             self._queue_direct(to, self._add_invite_hint(to, message, was_for_channel=in_channel))
@@ -129,13 +133,15 @@ class MessageSender:
 
     def _send_direct(self, to: Recipient, message: Message) -> None:
         try:
-            self._send(to, lambda: self._slack.post(self._slack.open_direct_channel(to.user), message))
+            self._send_claimed(
+                to, lambda: self._slack.post(self._slack.open_direct_channel(to.user), message)
+            )
         except SlackRateLimited:
             raise
         except SlackError as error:
             self._log_failure(to, "direct", error)
 
-    def _send(self, to: Recipient, send: Callable[[], object]) -> None:
+    def _send_claimed(self, to: Recipient, send: Callable[[], object]) -> None:
         send_with_claim(to.claim, send, to.request_id)
 
     def _queue_direct(self, to: Recipient, message: Message) -> None:
@@ -146,17 +152,17 @@ class MessageSender:
             f"direct:{to.user}",
             to,
             SendJob(lambda: self._send_direct(to, message), log_abandoned),
-            paced=True,
+            is_paced=True,
         )
 
     def _queue_message(
-        self, lane: str, to: Recipient, work: Callable[[], None], message: Message, *, paced: bool = False
+        self, lane: str, to: Recipient, work: Callable[[], None], message: Message, *, is_paced: bool = False
     ) -> None:
-        self._add_job(lane, to, SendJob(work, lambda: self._queue_direct(to, message)), paced=paced)
+        self._add_job(lane, to, SendJob(work, lambda: self._queue_direct(to, message)), is_paced=is_paced)
 
-    def _add_job(self, lane: str, to: Recipient, job: SendJob, *, paced: bool) -> None:
+    def _add_job(self, lane: str, to: Recipient, job: SendJob, *, is_paced: bool) -> None:
         try:
-            self._send_queue.put(lane, job, paced=paced)
+            self._send_queue.put(lane, job, is_paced=is_paced)
         except QueueFull as error:
             self._log_failure(to, lane.partition(":")[0], error)
 

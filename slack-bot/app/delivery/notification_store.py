@@ -50,7 +50,7 @@ class NotificationStore:
 
     def add(self, notification: Notification) -> None:
         """Store a notification, unless it is stored."""
-        self._run(_ADD, *astuple(notification))
+        self._run_statement(_ADD, *astuple(notification))
 
     def add_and_claim(self, notification: Notification) -> "NotificationClaim | None":
         """Store a notification that this bot sends now. Return the right to send it.
@@ -63,17 +63,19 @@ class NotificationStore:
 
     def list_new(self) -> list[Notification]:
         """Return the notifications without a time, oldest first."""
-        rows = self._run(f"{_SELECT} AND due_at = 0 {_ORDER}", self._get_team())
+        rows = self._run_statement(f"{_SELECT} AND due_at = 0 {_ORDER}", self._get_team())
         return [Notification(*row) for row in rows]
 
     def list_due(self, now: float) -> list[Notification]:
         """Return the notifications to send now, oldest first."""
-        rows = self._run(f"{_SELECT} AND due_at > 0 AND due_at <= ? {_ORDER}", self._get_team(), now)
+        rows = self._run_statement(
+            f"{_SELECT} AND due_at > 0 AND due_at <= ? {_ORDER}", self._get_team(), now
+        )
         return [Notification(*row) for row in rows]
 
     def set_due(self, key: str, due_at: float) -> None:
         """Set when a new notification is sent."""
-        self._run("UPDATE notifications SET due_at = ? WHERE key = ? AND due_at = 0", due_at, key)
+        self._run_statement("UPDATE notifications SET due_at = ? WHERE key = ? AND due_at = 0", due_at, key)
 
     def claim(self, notification: Notification, until: float) -> bool:
         """Return whether this bot may send a notification. Until then, no other bot sends it."""
@@ -81,39 +83,41 @@ class NotificationStore:
 
     def extend(self, key: str, due_at: float, until: float) -> bool:
         """Begin an attempt to send the notification that is due then. Return False if another bot has it."""
-        return bool(self._run(_CLAIM, until, key, due_at))
+        return bool(self._run_statement(_CLAIM, until, key, due_at))
 
     def retract(self, key: str) -> None:
         """Record that Slack refused the last attempt: nothing was posted."""
-        self._run("UPDATE notifications SET attempts = attempts - 1 WHERE key = ? AND attempts > 0", key)
+        self._run_statement(
+            "UPDATE notifications SET attempts = attempts - 1 WHERE key = ? AND attempts > 0", key
+        )
 
     def redirect(self, notification: Notification, text: str, due_at: float) -> None:
         """Send a notification to the person instead of the channel."""
-        self._run(_REDIRECT, text, due_at, notification.key)
+        self._run_statement(_REDIRECT, text, due_at, notification.key)
 
     def remove(self, key: str) -> None:
         """Remove a notification that was sent, or that no recipient wants."""
-        self._run("DELETE FROM notifications WHERE key = ?", key)
+        self._run_statement("DELETE FROM notifications WHERE key = ?", key)
 
     def remove_replaced(self, newer: Notification) -> None:
         """Remove the other notifications with the type and the thread of a newer one."""
-        self._run(_REMOVE_REPLACED, newer.team, newer.event_type, newer.thread, newer.key)
+        self._run_statement(_REMOVE_REPLACED, newer.team, newer.event_type, newer.thread, newer.key)
 
     def subscribe(self, team: str, user: str) -> None:
         """Record that a person subscribed to summaries."""
-        self._run(_SUBSCRIBE, team, user)
+        self._run_statement(_SUBSCRIBE, team, user)
 
     def unsubscribe(self, team: str, user: str) -> None:
         """Record that a person unsubscribed from summaries."""
-        self._run("DELETE FROM summary_readers WHERE team = ? AND member = ?", team, user)
+        self._run_statement("DELETE FROM summary_readers WHERE team = ? AND member = ?", team, user)
 
     def list_subscribers(self) -> list[tuple[str, str]]:
         """Return the workspace and the user of each person who subscribed to summaries."""
         team = self._get_team()
-        rows = self._run("SELECT member FROM summary_readers WHERE team = ?", team)
+        rows = self._run_statement("SELECT member FROM summary_readers WHERE team = ?", team)
         return [(team, user) for (user,) in rows]
 
-    def _run(self, statement: str, *values: object) -> list[Row]:
+    def _run_statement(self, statement: str, *values: object) -> list[Row]:
         """Run a statement and return its rows, none if the database fails."""
         return execute_or_log(self._database, statement, *values) or []
 

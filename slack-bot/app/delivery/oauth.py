@@ -36,7 +36,7 @@ def exchange_code(settings: Settings, code: str) -> InstalledWorkspace:
     )
     token, team = str(response.get("access_token") or ""), _get_id(response.get("team"))
     if response.get("is_enterprise_install") is True:
-        _revoke(client, token)
+        _revoke_token(client, token)
         raise OrganizationInstall
     if not (team and token.startswith("xoxb-")):
         raise SlackRefused("oauth.v2.access", "no_bot_token")
@@ -54,7 +54,7 @@ def _get_id(part: Any) -> str:
     return str(part.get("id") or "") if isinstance(part, dict) else ""
 
 
-def _revoke(client: WebClient, token: str) -> None:
+def _revoke_token(client: WebClient, token: str) -> None:
     """Return a token that the bot must not keep."""
     try:
         call_slack("auth.revoke", lambda: client.auth_revoke(token=token))

@@ -53,7 +53,7 @@ class PendingBannerStore:
         A repeated request takes over the row that an earlier one left.
         """
         blocks = json.dumps([pending.message.text, *pending.message.blocks], separators=(",", ":"))
-        self._run(
+        self._run_statement(
             _ADD,
             pending.key,
             self._get_team(),
@@ -70,20 +70,20 @@ class PendingBannerStore:
 
     def set_state(self, key: str, state: BannerState) -> bool:
         """Record the progress. Return False if another bot has adopted the banner."""
-        rows = self._run(_SET_STATE, state.value, key, self._bot)
+        rows = self._run_statement(_SET_STATE, state.value, key, self._bot)
         return rows is None or bool(rows)
 
     def release(self, key: str, state: BannerState = BannerState.QUEUED) -> None:
         """Leave a banner to the next recovery of any bot."""
-        self._run("UPDATE owed_banners SET owner = '', state = ? WHERE key = ?", state.value, key)
+        self._run_statement("UPDATE owed_banners SET owner = '', state = ? WHERE key = ?", state.value, key)
 
     def remove(self, key: str) -> None:
         """Remove a banner that was posted or given up."""
-        self._run("DELETE FROM owed_banners WHERE key = ?", key)
+        self._run_statement("DELETE FROM owed_banners WHERE key = ?", key)
 
     def remove_earlier(self, pending: PendingBanner) -> None:
         """Remove the banners of stops that this resumption has ended."""
-        self._run(_REMOVE_EARLIER, self._get_team(), pending.portfolio, pending.created_at)
+        self._run_statement(_REMOVE_EARLIER, self._get_team(), pending.portfolio, pending.created_at)
 
     def adopt(self) -> list[PendingBanner]:
         """Take over the banners of crashed bots. Return them, oldest first."""
@@ -95,14 +95,14 @@ class PendingBannerStore:
                 is_intended=state is BannerState.INTENDED,
             )
             for state in BannerState
-            for row in self._run(
+            for row in self._run_statement(
                 f"{_ADOPT} {where} {_RETURNING}", self._bot, _ADOPTED[state], self._get_team(), state.value
             )
             or []
         ]
         return sorted(pending_banners, key=lambda pending_banner: pending_banner.created_at)
 
-    def _run(self, statement: str, *values: object) -> list[Row] | None:
+    def _run_statement(self, statement: str, *values: object) -> list[Row] | None:
         return execute_or_log(self._database, statement, *values)
 
 

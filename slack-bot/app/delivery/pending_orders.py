@@ -41,11 +41,11 @@ class PendingOrderStore:
 
     def add(self, pending: PendingOrder) -> None:
         """Store an order before it is sent. An order that another bot has stored does not change."""
-        self._run(_ADD, *astuple(pending), self._bot)
+        self._run_statement(_ADD, *astuple(pending), self._bot)
 
     def add_if_absent(self, pending: PendingOrder) -> None:
         """Store an order, unless it is stored already."""
-        self._run(_ADD_IF_ABSENT, *astuple(pending), self._bot)
+        self._run_statement(_ADD_IF_ABSENT, *astuple(pending), self._bot)
 
     def set_state(self, key: str, state: PendingState) -> bool:
         """Record the progress. Return False if another bot has claimed the order.
@@ -53,17 +53,21 @@ class PendingOrderStore:
         An order that is not stored has no owner: each step of it succeeds.
         """
         statement = "UPDATE pending_orders SET state = ? WHERE key = ? AND owner = ? RETURNING key"
-        rows = self._run(statement, state.value, key, self._bot)
-        return rows is None or bool(rows) or not self._run("SELECT 1 FROM pending_orders WHERE key = ?", key)
+        rows = self._run_statement(statement, state.value, key, self._bot)
+        return (
+            rows is None
+            or bool(rows)
+            or not self._run_statement("SELECT 1 FROM pending_orders WHERE key = ?", key)
+        )
 
     def claim(self, pending: PendingOrder) -> bool:
         """Take over an unresolved order to post its message. Return False if another bot has it."""
-        rows = self._run(_CLAIM, self._bot, pending.key, pending.state.value)
+        rows = self._run_statement(_CLAIM, self._bot, pending.key, pending.state.value)
         return rows is None or bool(rows)
 
     def remove(self, key: str) -> None:
         """Remove an order whose message was posted, or that was not placed."""
-        self._run("DELETE FROM pending_orders WHERE key = ? AND owner = ?", key, self._bot)
+        self._run_statement("DELETE FROM pending_orders WHERE key = ? AND owner = ?", key, self._bot)
 
     def list_unresolved(self, team: str | None = None) -> list[PendingOrder]:
         """Return the orders to find in the OMS, oldest first. With `team`, only those of a workspace.
@@ -71,14 +75,23 @@ class PendingOrderStore:
         This bot first takes over the orders of crashed bots.
         """
         for statement in _ADOPT:
-            self._run(f"{statement} AND {self._is_dead}")
-        rows = self._run(_LIST_UNRESOLVED, team, team) or []
+            self._run_statement(f"{statement} AND {self._is_dead}")
+        rows = self._run_statement(_LIST_UNRESOLVED, team, team) or []
         return [
-            PendingOrder(key, submitted_at, team, user, channel, request_id, order_text, PendingState(state))
+            PendingOrder(
+                key=key,
+                submitted_at=submitted_at,
+                team=team,
+                user=user,
+                channel=channel,
+                request_id=request_id,
+                order_text=order_text,
+                state=PendingState(state),
+            )
             for key, submitted_at, team, user, channel, request_id, order_text, state in rows
         ]
 
-    def _run(self, statement: str, *values: object) -> list[Row] | None:
+    def _run_statement(self, statement: str, *values: object) -> list[Row] | None:
         return execute_or_log(self._database, statement, *values)
 
 

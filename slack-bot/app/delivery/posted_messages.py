@@ -15,7 +15,7 @@ class MessageKind(StrEnum):
 
     ORDER = "order"
     APPROVAL = "approval"
-    ISSUE = "issue"  # of the reconciliation; the id is that of the issue
+    ISSUE = "issue"  # a reconciliation issue
     STRATEGY = "strategy"  # the id is workspace:name
 
 

@@ -56,24 +56,24 @@ class ReplySender:
         lane = f"channel:{to.channel}" if to.is_direct or is_shared else f"person:{to.user}"
 
         def work() -> None:
-            self._deliver(to, reply, is_shared=is_shared)
+            self._deliver_reply(to, reply, is_shared=is_shared)
 
         def log_abandoned() -> None:
             self._log_failure(to, QueueFull("given up"))
 
         try:
-            self._send_queue.put(lane, SendJob(work, log_abandoned), paced=lane.startswith("channel:"))
+            self._send_queue.put(lane, SendJob(work, log_abandoned), is_paced=lane.startswith("channel:"))
         except QueueFull as error:
             self._log_failure(to, error)
 
     def publish(self, user: str, build: BuildView) -> None:
         """Show the overview of a person, without tables only if Slack refuses them. Raises `SlackError`."""
         try:
-            self._publish(user, build(with_tables=True))
+            self._publish_view(user, build(with_tables=True))
         except SlackRateLimited:
             raise
         except SlackRefused:
-            self._publish(user, build(with_tables=False))
+            self._publish_view(user, build(with_tables=False))
 
     def push(self, trigger_id: str, view: Json) -> str:
         """Open a form on top of an open form, and return its id. Raises `SlackError`."""
@@ -85,10 +85,10 @@ class ReplySender:
         response = repeat_call("users.info", lambda: self.client.users_info(user=user))
         return str((response.get("user") or {}).get("team_id", ""))
 
-    def _publish(self, user: str, view: Json) -> None:
+    def _publish_view(self, user: str, view: Json) -> None:
         repeat_call("views.publish", lambda: self.client.views_publish(user_id=user, view=view))
 
-    def _deliver(self, to: ReplyAddress, reply: Reply, *, is_shared: bool) -> None:
+    def _deliver_reply(self, to: ReplyAddress, reply: Reply, *, is_shared: bool) -> None:
         try:
             send_with_claim(to.claim, lambda: self._send_reply(to, reply, is_shared), to.request_id)
         except SlackRateLimited:
@@ -98,7 +98,7 @@ class ReplySender:
             self._send_directly(to, reply)
 
     def _send_reply(self, to: ReplyAddress, reply: Reply, is_shared: bool) -> None:
-        self._send_either(reply, lambda message: self._send(to, message, is_shared=is_shared))
+        self._send_either(reply, lambda message: self._send_message(to, message, is_shared=is_shared))
 
     def _send_directly(self, to: ReplyAddress, reply: Reply) -> None:
         if to.is_direct:
@@ -127,7 +127,7 @@ class ReplySender:
                 raise
             send(reply.build_plain_message())
 
-    def _send(self, to: ReplyAddress, message: Message, *, is_shared: bool) -> None:
+    def _send_message(self, to: ReplyAddress, message: Message, *, is_shared: bool) -> None:
         if to.response_url:
             self._slack.respond(to.response_url, message, in_channel=is_shared)
         elif to.is_direct or is_shared:

@@ -71,13 +71,13 @@ class SendQueue:
         """The seconds between two messages of a lane."""
         return self._pace_seconds
 
-    def put(self, lane: str, job: SendJob, *, paced: bool = True) -> None:
+    def put(self, lane: str, job: SendJob, *, is_paced: bool = True) -> None:
         """Queue a job. Raises `QueueFull` when the queue is full."""
         with self._changed:
             if self._waiting >= self._capacity:
                 raise QueueFull("Too many messages wait to be sent.")
             self._waiting += 1
-            self._get_lane(lane, paced=paced).jobs.append(job)
+            self._get_lane(lane, is_paced=is_paced).jobs.append(job)
             self._start_sender()
             self._changed.notify_all()  # notify() could wake the thread in close() instead of a sender
 
@@ -91,9 +91,9 @@ class SendQueue:
             self._changed.notify_all()
             return not self._waiting
 
-    def _get_lane(self, name: str, *, paced: bool) -> _Lane:
+    def _get_lane(self, name: str, *, is_paced: bool) -> _Lane:
         if name not in self._lanes:
-            self._lanes[name] = _Lane(self._pace_seconds if paced else 0.0)
+            self._lanes[name] = _Lane(self._pace_seconds if is_paced else 0.0)
         return self._lanes[name]
 
     def _start_sender(self) -> None:
@@ -105,12 +105,12 @@ class SendQueue:
             thread.start()
 
     def _send_forever(self) -> None:
-        while (next_job := self._take()) is not None:
+        while (next_job := self._take_job()) is not None:
             lane, job = next_job
-            wait_seconds = self._run(job)
-            self._put_back(lane, job, wait_seconds)
+            wait_seconds = self._run_job(job)
+            self._put_back_job(lane, job, wait_seconds)
 
-    def _take(self) -> tuple[_Lane, SendJob] | None:
+    def _take_job(self) -> tuple[_Lane, SendJob] | None:
         """Wait for the next job and mark its lane as busy. Return None when the outbox is closed."""
         with self._changed:
             while not self._closing:
@@ -133,7 +133,7 @@ class SendQueue:
         for name in idle:
             del self._lanes[name]
 
-    def _run(self, job: SendJob) -> float | None:
+    def _run_job(self, job: SendJob) -> float | None:
         """Run a job once. Return how many seconds to wait before the retry, None if there is none."""
         job.attempts += 1
         try:
@@ -154,7 +154,7 @@ class SendQueue:
         except Exception:  # a failed callback must not end the thread
             log.exception("A message was given up")
 
-    def _put_back(self, lane: _Lane, job: SendJob, wait_seconds: float | None) -> None:
+    def _put_back_job(self, lane: _Lane, job: SendJob, wait_seconds: float | None) -> None:
         with self._changed:
             lane.is_busy = False
             lane.ready_at = time.monotonic() + (lane.pace_seconds if wait_seconds is None else wait_seconds)

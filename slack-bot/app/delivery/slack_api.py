@@ -31,8 +31,8 @@ MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
 ORDER_MESSAGE = "order_message"
 APPROVAL_REQUEST = "approval_request"
-HISTORY_LIMIT = 200
-MEMBERS_LIMIT = 200
+MAX_HISTORY_MESSAGES = 200
+MEMBERS_PER_PAGE = 200
 MAX_RETRY_SECONDS = 5.0  # a person waits for the result
 
 
@@ -40,7 +40,7 @@ MAX_RETRY_SECONDS = 5.0  # a person waits for the result
 class OpenedView:
     """A form that Slack opened.
 
-    `team` is the workspace of the app, `hash` that of the view. Each is empty if Slack did not return it.
+    `team` is the workspace of the app. `hash` is the hash of the view. Each is empty if Slack sent none.
     """
 
     view_id: str
@@ -143,7 +143,10 @@ class SlackApi:
             response = call_slack(
                 "conversations.history",
                 lambda: self.client.conversations_history(
-                    channel=channel, oldest=str(int(since)), include_all_metadata=True, limit=HISTORY_LIMIT
+                    channel=channel,
+                    oldest=str(int(since)),
+                    include_all_metadata=True,
+                    limit=MAX_HISTORY_MESSAGES,
                 ),
             )
         except SlackError:
@@ -161,7 +164,7 @@ class SlackApi:
     def list_members(self, cursor: str = "") -> tuple[list[Json], str]:
         """Return a page of the people of the workspace, also deactivated ones, and the next cursor."""
         response = call_slack(
-            "users.list", lambda: self.client.users_list(limit=MEMBERS_LIMIT, cursor=cursor or None)
+            "users.list", lambda: self.client.users_list(limit=MEMBERS_PER_PAGE, cursor=cursor or None)
         )
         next_cursor = (response.get("response_metadata") or {}).get("next_cursor")
         return [member for member in response.get("members") or [] if isinstance(member, dict)], str(

@@ -12,7 +12,7 @@ from typing import Any
 from app.delivery.event_store import EventClaim
 from app.errors import OmsError, OmsForbidden
 from app.events.registry import Event, EventRegistry
-from app.events.webhook_signature import is_signed
+from app.events.webhook_signature import is_event_signed
 from app.oms_client.event_api import EventApi
 from app.services.dependencies import Services
 from app.storage.claimed_ids import ClaimedIds
@@ -60,15 +60,15 @@ class EventReceiver:
         if event is None:
             log.warning("Event that cannot be read", extra={"event_id": headers.get("webhook-id", "")})
             return HTTPStatus.BAD_REQUEST
-        if self._handle(event) is EventClaim.TAKEN:
+        if self._claim_and_handle(event) is EventClaim.TAKEN:
             return HTTPStatus.SERVICE_UNAVAILABLE  # if the other bot crashes, the OMS sends it again
         return HTTPStatus.NO_CONTENT
 
     def handle_once(self, event: Event) -> bool:
         """Handle the event. Return False if it was handled before, or another bot handles it."""
-        return self._handle(event) is EventClaim.NEW
+        return self._claim_and_handle(event) is EventClaim.NEW
 
-    def _handle(self, event: Event) -> EventClaim:
+    def _claim_and_handle(self, event: Event) -> EventClaim:
         with self._handling:
             claim = self._store.claim(event.id, event.created_at)
             if claim is EventClaim.NEW:
@@ -129,7 +129,7 @@ class EventReceiver:
     def _has_signature(self, headers: Mapping[str, str], body: bytes) -> bool:
         names = ("webhook-id", "webhook-timestamp", "webhook-signature")
         message_id, timestamp, signatures = (headers.get(name, "") for name in names)
-        return bool(self._secret) and is_signed(
+        return bool(self._secret) and is_event_signed(
             self._secret, message_id, timestamp, signatures, body, self._clock()
         )
 

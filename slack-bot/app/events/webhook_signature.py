@@ -11,7 +11,9 @@ PREFIX = "whsec_"
 TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
-def is_signed(secret: str, message_id: str, timestamp: str, signatures: str, body: bytes, now: float) -> bool:
+def is_event_signed(
+    secret: str, message_id: str, timestamp: str, signatures: str, body: bytes, now: float
+) -> bool:
     """Return whether one of the signatures is valid, at most five minutes from `now` (Unix seconds)."""
     if not TIMESTAMP.fullmatch(timestamp) or abs(now - int(timestamp)) > TOLERANCE_SECONDS:
         return False

@@ -52,12 +52,12 @@ def parse_alert(text: str) -> AlertRequest:
         )
     try:
         return AlertRequest(
-            kind,
-            parse_symbol(match["subject"]) if kind == "price" else "",
-            parse_portfolio(match["portfolio"]) if match["portfolio"] else "",
-            match["side"].casefold(),
-            match["value"].replace(",", "").replace("$", ""),
-            bool(match["repeat"]),
+            kind=kind,
+            symbol=parse_symbol(match["subject"]) if kind == "price" else "",
+            portfolio=parse_portfolio(match["portfolio"]) if match["portfolio"] else "",
+            side=match["side"].casefold(),
+            value=match["value"].replace(",", "").replace("$", ""),
+            is_repeated=bool(match["repeat"]),
         )
     except InvalidName as error:
         raise InvalidCommand(str(error)) from None

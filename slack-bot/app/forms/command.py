@@ -23,14 +23,14 @@ POSITIONS_ADVICE = (
     "`/trade` only records trades. `/portfolio` and `/desk positions` show positions, `/trades` shows "
     "trades, and `/desk orders` shows orders."
 )
-UNDO_ADVICE = (
-    "A recorded trade cannot be deleted. To undo it, enter the opposite trade with the same quantity and "
+CORRECTION_ADVICE = (
+    "A recorded trade cannot be deleted. To offset it, enter the opposite trade with the same quantity and "
     "price, such as `/trade sell 100 AAPL @ 175 in Growth` after a purchase."
 )
 OTHER_COMMANDS = dict.fromkeys(
     ("positions", "position", "list", "show", "trades", "orders", "portfolio", "portfolios", "history"),
     POSITIONS_ADVICE,
-) | dict.fromkeys(("undo", "cancel", "delete", "reverse"), UNDO_ADVICE)
+) | dict.fromkeys(("undo", "cancel", "delete", "reverse"), CORRECTION_ADVICE)
 MAX_LINE_CHARACTERS = 400  # characters of a command line
 
 

@@ -58,7 +58,7 @@ class FormContext:
             return cls("")
         if not isinstance(values, dict) or values.get("v") != VERSION:
             return cls("")
-        return cls._parse(values)
+        return cls._parse_values(values)
 
     def _list_values(self) -> dict[str, Any]:
         values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
@@ -67,7 +67,7 @@ class FormContext:
         return values | unknown_outcome | confirmed
 
     @classmethod
-    def _parse(cls, values: dict[str, Any]) -> Self:
+    def _parse_values(cls, values: dict[str, Any]) -> Self:
         attempt, is_unknown = count_of(values.get("attempt")), bool(values.get("unsettled"))
         return cls(str(values.get("channel", "")), attempt, is_unknown, _load_texts(values.get("confirmed")))
 

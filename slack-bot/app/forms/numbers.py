@@ -132,19 +132,19 @@ def format_plain(value: Decimal) -> str:
 def format_grouped(value: Decimal) -> str:
     """Format an amount with groups of thousands: 1,000 or 0.5."""
     whole, _, decimals = format_plain(value).partition(".")
-    return _localize(_group_digits(whole) + (f".{decimals}" if decimals else ""))
+    return _localize_separators(_group_digits(whole) + (f".{decimals}" if decimals else ""))
 
 
 def format_money(value: Decimal) -> str:
     """Format money with groups of thousands and at least two decimals: 17,500.00 or 3.33333333."""
     whole, _, decimals = format_plain(value).partition(".")
-    return _localize(f"{_group_digits(whole)}.{decimals:0<2}")
+    return _localize_separators(f"{_group_digits(whole)}.{decimals:0<2}")
 
 
 def format_with_decimals(value: Decimal) -> str:
     """Format an amount with groups of thousands and the decimals that it has: 1,000 or 200.50."""
     whole, _, decimals = format(value, "f").partition(".")
-    return _localize(_group_digits(whole) + (f".{decimals}" if decimals else ""))
+    return _localize_separators(_group_digits(whole) + (f".{decimals}" if decimals else ""))
 
 
 def is_whole_text(text: str) -> bool:
@@ -168,5 +168,5 @@ def _group_digits(whole: str) -> str:
     return f"{sign}{int(whole.lstrip('-') or '0'):,}"
 
 
-def _localize(text: str) -> str:
+def _localize_separators(text: str) -> str:
     return text.translate(_SWAPPED) if _HAS_DECIMAL_COMMA.get() else text

@@ -119,21 +119,21 @@ def parse_settings(entries: Mapping[str, str], previous: Preferences) -> dict[st
     """Return the preferences of a submitted form, as the OMS names them. Raises `InvalidEntries`."""
     errors: dict[str, str] = {}
 
-    def parse(name: str, read: Callable[[str], Any]) -> Any:
+    def parse_entry(name: str, read: Callable[[str], Any]) -> Any:
         try:
             return read(entries.get(name, ""))
         except InvalidName as error:
             errors[name] = str(error)
             return None
 
-    hours = parse(QUIET, parse_quiet_hours)
+    hours = parse_entry(QUIET, parse_quiet_hours)
     values: dict[str, Any] = {
         DEFAULT_PORTFOLIO: entries.get(DEFAULT_PORTFOLIO) or None,
         QUIET: {"from": hours.since, "to": hours.until} if hours else None,
         "notify": {**previous.notify, **_read_modes(entries)},
     }
     if WATCHLISTS in entries:
-        values[WATCHLISTS] = parse(WATCHLISTS, parse_watchlists)
+        values[WATCHLISTS] = parse_entry(WATCHLISTS, parse_watchlists)
     chosen = (ORDER_TYPE, TIME_IN_FORCE, NUMBER_FORMAT, TIME_ZONE)
     values |= {name: entries[name] for name in chosen if entries.get(name)}
     if errors:

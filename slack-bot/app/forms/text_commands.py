@@ -227,11 +227,11 @@ def _parse_verb(word: str) -> Verb:
         raise InvalidCommand(OTHER_COMMANDS[name])
     nearest = difflib.get_close_matches(name, [*VERBS, *OTHER_COMMANDS], 1, MIN_LIKENESS)
     if nearest:
-        raise InvalidCommand(f"{_quote(word)} is not known here. Did you mean `{nearest[0]}`?")
-    raise InvalidCommand(f"{_quote(word)} is not known here.")
+        raise InvalidCommand(f"{_quote_word(word)} is not known here. Did you mean `{nearest[0]}`?")
+    raise InvalidCommand(f"{_quote_word(word)} is not known here.")
 
 
-def _quote(word: str) -> str:
+def _quote_word(word: str) -> str:
     return f"“{word[:40]}”"
 
 
@@ -276,7 +276,7 @@ def _add_symbol(command: TextCommand, accepted: frozenset[Part], word: str) -> T
 
 def _build_error(verb: Verb, unparsed: str) -> InvalidCommand:
     return InvalidCommand(
-        f"{_quote(unparsed)} is not understood after `{verb}`. Type it like `{EXAMPLES[verb]}`."
+        f"{_quote_word(unparsed)} is not understood after `{verb}`. Type it like `{EXAMPLES[verb]}`."
     )
 
 

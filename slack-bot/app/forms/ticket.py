@@ -27,7 +27,7 @@ class Draft:
     """Entries of a form as texts. Empty texts are entries that are not filled in.
 
     `price` is per share. A complete draft has a price, a GMV, or both if they agree.
-    `new_portfolio`: the portfolio was chosen as a new one.
+    `is_new_portfolio`: the portfolio was chosen as a new one.
     `read_as` is not an entry: it states how ambiguous numbers were parsed.
     """
 
@@ -37,7 +37,7 @@ class Draft:
     side: str = ""
     portfolio: str = ""
     note: str = ""
-    new_portfolio: bool = False
+    is_new_portfolio: bool = False
     price: str = ""
     read_as: str = field(default="", compare=False)
 
@@ -55,7 +55,7 @@ class Ticket:
     side: Side
     portfolio: str
     note: str = ""
-    new_portfolio: bool = False
+    is_new_portfolio: bool = False
     typed_price: Decimal | None = field(default=None, compare=False)
     is_gmv_typed: bool = field(default=True, compare=False)
 
@@ -74,7 +74,7 @@ class Ticket:
             side=self.side.value,
             portfolio=self.portfolio,
             note=self.note,
-            new_portfolio=self.new_portfolio,
+            is_new_portfolio=self.is_new_portfolio,
         )
 
 

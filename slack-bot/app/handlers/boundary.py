@@ -10,13 +10,13 @@ from app.blocks import views
 from app.blocks.messages import build_notice
 from app.errors import ForeignPerson
 from app.handlers.person import get_person
+from app.handlers.registry import Handler
 from app.services import failure_messages
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
-Handler = Callable[[Ack, Body, BoltContext], None]
 BuildAnswer = Callable[[str], Body]
 
 
@@ -35,7 +35,7 @@ def guard_handler(
     replace an earlier answer.
     """
 
-    def safe(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_safely(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             handle(ack, body, context)
         except ForeignPerson as error:
@@ -47,10 +47,10 @@ def guard_handler(
             log.exception("Handler failed", extra={"request_id": get_request_id(context)})
             ack(**apology(get_request_id(context)))
 
-    safe.__name__ = (
+    handle_safely.__name__ = (
         handle.__name__
     )  # not functools.wraps: Bolt would inspect the argument names of the wrapped function
-    return safe
+    return handle_safely
 
 
 def build_private_answer(text: str) -> Body:

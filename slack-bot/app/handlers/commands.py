@@ -2,7 +2,7 @@
 
 from slack_bolt import Ack, BoltContext
 
-from app.blocks.messages import HELP, MORE
+from app.blocks.messages import HELP, HELP_HINT
 from app.blocks.text import escape
 from app.errors import InvalidCommand, QueueFull
 from app.forms.command import HelpRequest, parse_command
@@ -16,11 +16,11 @@ from app.services.trades.form import open_form
 def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the command."""
 
-    def trade(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_trade_command(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             command = parse_command(str(body.get("text", "")))
         except InvalidCommand as error:
-            _send_reply(ack, f"{escape(str(error))} {MORE}")
+            _send_reply(ack, f"{escape(str(error))} {HELP_HINT}")
             return
         if isinstance(command, HelpRequest):
             _send_reply(ack, HELP)
@@ -34,7 +34,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         except QueueFull:
             _send_reply(ack, failure_messages.BUSY)
 
-    registry.command("/trade")(guard_handler(trade, _build_apology, build_private_answer))
+    registry.command("/trade")(guard_handler(handle_trade_command, _build_apology, build_private_answer))
 
 
 def _send_reply(ack: Ack, text: str) -> None:

@@ -11,7 +11,7 @@ from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.state.open_forms import OpenForms, record_keystroke, release_waiter
 from app.services.trades.live_price import update_price_lines
-from app.services.trades.submission_answers import submit
+from app.services.trades.submission_answers import submit_trade_form
 
 ANY = re.compile(".*", re.DOTALL)
 
@@ -20,7 +20,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
     """Register the handlers of the form."""
 
     def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
-        ack(**submit(services, get_origin(body, context), body["view"]))
+        ack(**submit_trade_form(services, get_origin(body, context), body["view"]))
 
     @guard_handler
     def handle_typing(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -37,7 +37,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
             release_waiter(forms, view_id)
 
     @guard_handler
-    def ignore(ack: Ack, _body: Body, _context: BoltContext) -> None:
+    def acknowledge_action(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
 
     registry.view(fields.TRADE_FORM)(guard_handler(handle_submission, build_pushed_error, build_push))
@@ -45,4 +45,4 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
     registry.action(fields.QUANTITY_ACTION)(handle_typing)
     registry.action(fields.PRICE_ACTION)(handle_typing)
     registry.action(fields.GMV_ACTION)(handle_typing)
-    registry.action(ANY)(ignore)
+    registry.action(ANY)(acknowledge_action)

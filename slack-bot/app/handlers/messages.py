@@ -20,7 +20,7 @@ from app.services.queries.text_requests import TextRequest, answer_request
 
 log = logging.getLogger(__name__)
 
-MORE = "Type `help` to see what you can type."
+HELP_HINT = "Type `help` to see what you can type."
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -31,19 +31,21 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         ack()
         event = body.get("event") or {}
         event_id = str(body.get("event_id", ""))
-        if not is_from_person(event) or not services.recent_deliveries.add(event_id):
+        if not is_addressed_to_bot(event) or not services.recent_deliveries.add(event_id):
             return
-        to = get_address(event, get_request_id(context))
+        reply_address = build_reply_address(event, get_request_id(context))
         try:
-            services.query_workers.submit(to.request_id, answer_message, services, event, to, event_id)
+            services.query_workers.submit(
+                reply_address.request_id, answer_message, services, event, reply_address, event_id
+            )
         except QueueFull:
-            services.reply_sender.send(to, build_sentence_reply(failure_messages.BUSY))
+            services.reply_sender.send(reply_address, build_sentence_reply(failure_messages.BUSY))
 
     registry.event("app_mention")(handle_message)
     registry.event("message")(handle_message)
 
 
-def is_from_person(event: Mapping[str, Any]) -> bool:
+def is_addressed_to_bot(event: Mapping[str, Any]) -> bool:
     """Return whether a person wrote the message to the bot: directly, or by a mention.
 
     Edits and messages of bots do not count.
@@ -52,8 +54,8 @@ def is_from_person(event: Mapping[str, Any]) -> bool:
     return is_direct and bool(event.get("user")) and not event.get("bot_id") and not event.get("subtype")
 
 
-def get_address(event: Mapping[str, Any], request_id: str) -> ReplyAddress:
-    """Return where the reply to a message goes: to its thread, if it is in one."""
+def build_reply_address(event: Mapping[str, Any], request_id: str) -> ReplyAddress:
+    """Return the address of the reply to a message: its thread, if it is in one."""
     return ReplyAddress(
         user=str(event["user"]),
         channel=str(event.get("channel", "")),
@@ -63,16 +65,20 @@ def get_address(event: Mapping[str, Any], request_id: str) -> ReplyAddress:
     )
 
 
-def answer_message(services: Services, event: Mapping[str, Any], to: ReplyAddress, event_id: str) -> None:
+def answer_message(
+    services: Services, event: Mapping[str, Any], reply_address: ReplyAddress, event_id: str
+) -> None:
     """Answer the command in a message."""
     try:
         person = find_event_person(services, event)
         command = parse_text_command(str(event.get("text", "")), services.now())
     except ForeignPerson as error:
-        log.warning("Foreign person refused", extra={"request_id": to.request_id, "fault": str(error)})
-        services.reply_sender.send(to, build_sentence_reply(failure_messages.FOREIGN_PERSON))
+        log.warning(
+            "Foreign person refused", extra={"request_id": reply_address.request_id, "fault": str(error)}
+        )
+        services.reply_sender.send(reply_address, build_sentence_reply(failure_messages.FOREIGN_PERSON))
         return
     except InvalidCommand as error:
-        services.reply_sender.send(to, build_sentence_reply(f"{escape(str(error))} {MORE}"))
+        services.reply_sender.send(reply_address, build_sentence_reply(f"{escape(str(error))} {HELP_HINT}"))
         return
-    answer_request(services, TextRequest(person, command, to, event_id))
+    answer_request(services, TextRequest(person, command, reply_address, event_id))

@@ -15,23 +15,25 @@ from app.services.state.open_forms import OpenForms, postpone_redraw
 def register(registry: HandlerRegistry, services: Services, forms: OpenForms) -> None:
     """Register the handlers of the fields."""
 
-    def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_portfolio_search(ack: Ack, body: Body, context: BoltContext) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
         ack(suggest_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
-    def existing_portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_existing_portfolio_search(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(suggest_order_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
-    def time_zones(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_time_zone_search(ack: Ack, body: Body, context: BoltContext) -> None:
         get_origin(body, context)
         ack(suggest_time_zones(str(body.get("value", ""))))
 
-    registry.options(fields.PORTFOLIO_ACTION)(guard_handler(portfolios, build_no_options, build_no_options))
-    for action_id, find in (
-        (action_ids.SETTINGS_PORTFOLIO, existing_portfolios),
-        (action_ids.SETTINGS_TIME_ZONE, time_zones),
+    registry.options(fields.PORTFOLIO_ACTION)(
+        guard_handler(handle_portfolio_search, build_no_options, build_no_options)
+    )
+    for action_id, handler in (
+        (action_ids.SETTINGS_PORTFOLIO, handle_existing_portfolio_search),
+        (action_ids.SETTINGS_TIME_ZONE, handle_time_zone_search),
     ):
-        registry.options(action_id)(guard_handler(find, build_no_options, build_no_options))
+        registry.options(action_id)(guard_handler(handler, build_no_options, build_no_options))
 
 
 def build_no_options(_: str) -> Body:

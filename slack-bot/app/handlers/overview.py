@@ -13,8 +13,8 @@ from app.forms import action_ids
 from app.forms.orders.ticket import OrderDraft
 from app.forms.overview_tabs import parse_tab
 from app.forms.ticket import Draft
-from app.handlers.boundary import Body, Handler, get_origin, get_request_id, guard_handler
-from app.handlers.registry import HandlerRegistry
+from app.handlers.boundary import Body, get_origin, get_request_id, guard_handler
+from app.handlers.registry import Handler, HandlerRegistry
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -37,14 +37,14 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         ack()
         event = body.get("event") or {}
         if event.get("tab") == "home" and services.recent_deliveries.add(str(body.get("event_id", ""))):
-            _submit(services, get_request_id(context), event)
+            _start_opening(services, get_request_id(context), event)
 
     @guard_handler
     def handle_tab(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin = get_origin(body, context)
         services.overview_viewers.record(origin.person, parse_tab(str(body["actions"][0].get("value", ""))))
-        _publish(services, origin.person, origin.request_id)
+        _show_chosen_tab(services, origin.person, origin.request_id)
 
     registry.event("app_home_opened")(handle_opening)
     registry.action(TABS)(handle_tab)
@@ -60,16 +60,16 @@ def _create_opener(services: Services, open_entry_form: Callable[[Origin], None]
     """Return a handler of a button that opens an empty form."""
 
     @guard_handler
-    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_click(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin = get_origin(body, context)
         if services.recent_deliveries.add(origin.trigger_id):
             services.form_workers.submit(origin.request_id, open_entry_form, origin)
 
-    return handle
+    return handle_click
 
 
-def _submit(services: Services, request_id: str, event: Mapping[str, Any]) -> None:
+def _start_opening(services: Services, request_id: str, event: Mapping[str, Any]) -> None:
     try:
         services.query_workers.submit(request_id, open_overview, services, request_id, event)
     except QueueFull:
@@ -82,13 +82,13 @@ def open_overview(services: Services, request_id: str, event: Mapping[str, Any])
         person = find_event_person(services, event)
     except ForeignPerson as error:
         log.warning("Foreign person refused", extra={"request_id": request_id, "fault": str(error)})
-        _refuse(services, str(event.get("user", "")))
+        _publish_refusal(services, str(event.get("user", "")))
         return
     services.overview_viewers.record(person)
     show_overview(services, person, request_id)
 
 
-def _refuse(services: Services, user: str) -> None:
+def _publish_refusal(services: Services, user: str) -> None:
     view = build_overview_notice(failure_messages.FOREIGN_PERSON)
     try:
         services.reply_sender.publish(user, lambda *, with_tables: view)  # noqa: ARG005 - no tables
@@ -96,7 +96,7 @@ def _refuse(services: Services, user: str) -> None:
         log.info("Overview not published", extra={"fault": str(error)})
 
 
-def _publish(services: Services, person: Person, request_id: str) -> None:
+def _show_chosen_tab(services: Services, person: Person, request_id: str) -> None:
     """Show the chosen tab at once. If no worker is free, queue it."""
     try:
         services.query_workers.submit(request_id, show_overview, services, person, request_id)

@@ -8,8 +8,8 @@ from typing import Any
 from slack_bolt import Ack, BoltContext
 
 Handler = Callable[[Ack, dict[str, Any], BoltContext], None]
-Register = Callable[[Handler], None]
-Constraint = str | re.Pattern[str] | Mapping[str, str]
+RegisterHandler = Callable[[Handler], None]
+ActionConstraint = str | re.Pattern[str] | Mapping[str, str]
 
 
 class RequestKind(StrEnum):
@@ -27,28 +27,29 @@ class HandlerRegistry:
 
     def __init__(self) -> None:
         self._handlers: dict[tuple[RequestKind, str], Handler] = {}
-        self._patterns: list[tuple[Constraint, Handler]] = []  # of actions, in the order of registration
+        # Of actions, in the order of registration
+        self._patterns: list[tuple[ActionConstraint, Handler]] = []
 
-    def command(self, name: str) -> Register:
+    def command(self, name: str) -> RegisterHandler:
         """Register the handler of a slash command."""
-        return self._register(RequestKind.COMMAND, name)
+        return self._create_register(RequestKind.COMMAND, name)
 
-    def event(self, event_type: str) -> Register:
+    def event(self, event_type: str) -> RegisterHandler:
         """Register the handler of a type of events."""
-        return self._register(RequestKind.EVENT, event_type)
+        return self._create_register(RequestKind.EVENT, event_type)
 
-    def view(self, callback_id: str) -> Register:
+    def view(self, callback_id: str) -> RegisterHandler:
         """Register the handler of a submitted form."""
-        return self._register(RequestKind.VIEW, callback_id)
+        return self._create_register(RequestKind.VIEW, callback_id)
 
-    def options(self, action_id: str) -> Register:
+    def options(self, action_id: str) -> RegisterHandler:
         """Register the handler that returns the options of a field."""
-        return self._register(RequestKind.OPTIONS, action_id)
+        return self._create_register(RequestKind.OPTIONS, action_id)
 
-    def action(self, constraint: Constraint) -> Register:
+    def action(self, constraint: ActionConstraint) -> RegisterHandler:
         """Register the handler of an element by its action id, by a pattern of it, or by both of its ids."""
         if isinstance(constraint, str):
-            return self._register(RequestKind.ACTION, constraint)
+            return self._create_register(RequestKind.ACTION, constraint)
 
         def register(handler: Handler) -> None:
             self._patterns.append((constraint, handler))
@@ -61,14 +62,14 @@ class HandlerRegistry:
             return self._handlers.get((RequestKind.COMMAND, str(body["command"])))
         kind = body.get("type")
         if kind == "event_callback":
-            return self._handlers.get((RequestKind.EVENT, _read(body.get("event"), "type")))
+            return self._handlers.get((RequestKind.EVENT, _read_text(body.get("event"), "type")))
         if kind == RequestKind.VIEW:
-            return self._handlers.get((RequestKind.VIEW, _read(body.get("view"), "callback_id")))
+            return self._handlers.get((RequestKind.VIEW, _read_text(body.get("view"), "callback_id")))
         if kind == RequestKind.OPTIONS:
-            return self._handlers.get((RequestKind.OPTIONS, _read(body, "action_id")))
+            return self._handlers.get((RequestKind.OPTIONS, _read_text(body, "action_id")))
         return self._find_action(body.get("actions")) if kind == RequestKind.ACTION else None
 
-    def _register(self, kind: RequestKind, name: str) -> Register:
+    def _create_register(self, kind: RequestKind, name: str) -> RegisterHandler:
         def register(handler: Handler) -> None:
             self._handlers[kind, name] = handler
 
@@ -76,7 +77,7 @@ class HandlerRegistry:
 
     def _find_action(self, actions: Any) -> Handler | None:
         action = actions[0] if isinstance(actions, list) and actions else None
-        action_id, block_id = _read(action, "action_id"), _read(action, "block_id")
+        action_id, block_id = _read_text(action, "action_id"), _read_text(action, "block_id")
         if handler := self._handlers.get((RequestKind.ACTION, action_id)):
             return handler
         handlers = (
@@ -87,11 +88,11 @@ class HandlerRegistry:
         return next(handlers, None) if action is not None else None
 
 
-def _read(part: Any, name: str) -> str:
+def _read_text(part: Any, name: str) -> str:
     return str(part.get(name, "")) if isinstance(part, dict) else ""
 
 
-def _is_match(constraint: Constraint, action_id: str, block_id: str) -> bool:
+def _is_match(constraint: ActionConstraint, action_id: str, block_id: str) -> bool:
     if isinstance(constraint, re.Pattern):
         return constraint.search(action_id) is not None
     return isinstance(constraint, Mapping) and constraint == {"action_id": action_id, "block_id": block_id}

@@ -11,8 +11,8 @@ from app.errors import InvalidCommand, QueueFull
 from app.forms import action_ids
 from app.forms.portfolio_values import PositionKey
 from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
-from app.handlers.boundary import Body, Handler, build_push, get_origin, guard_handler
-from app.handlers.registry import HandlerRegistry
+from app.handlers.boundary import Body, build_push, get_origin, guard_handler
+from app.handlers.registry import Handler, HandlerRegistry
 from app.services import failure_messages
 from app.services.brokers.login import LOGIN
 from app.services.dependencies import Services
@@ -37,7 +37,7 @@ FORMS = {
     action_ids.PARAMETERS_FORM: PARAMETERS,
 }
 FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
-Open = Callable[[Services, Origin, Body], None]
+OpenView = Callable[[Services, Origin, Body], None]
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -52,14 +52,14 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
 
 def _create_submission_handler(services: Services, action: FormAction) -> Handler:
-    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(**submit_form(services, get_origin(body, context), body["view"], action))
 
-    return handle
+    return handle_submission
 
 
-def _create_opener(services: Services, open_view: Open) -> Handler:
-    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
+def _create_opener(services: Services, open_view: OpenView) -> Handler:
+    def handle_click(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin = get_action_origin(body, context)
         if not services.recent_deliveries.add(origin.trigger_id):
@@ -69,7 +69,7 @@ def _create_opener(services: Services, open_view: Open) -> Handler:
         except QueueFull:
             return  # the person clicks again
 
-    return guard_handler(handle)
+    return guard_handler(handle_click)
 
 
 def get_action_origin(body: Body, context: BoltContext) -> Origin:
@@ -85,11 +85,11 @@ def _open_position(services: Services, origin: Origin, body: Body) -> None:
 
 
 def _open_close_form(services: Services, origin: Origin, body: Body) -> None:
-    open_close_form(services, origin, _read_key(body), is_pushed=_is_in_modal(body))
+    open_close_form(services, origin, _read_position_key(body), is_pushed=_is_in_modal(body))
 
 
 def _open_exits_form(services: Services, origin: Origin, body: Body) -> None:
-    open_exits_form(services, origin, _read_key(body), is_pushed=_is_in_modal(body))
+    open_exits_form(services, origin, _read_position_key(body), is_pushed=_is_in_modal(body))
 
 
 def _open_form(services: Services, origin: Origin, body: Body) -> None:
@@ -113,7 +113,7 @@ def _restore_banner(services: Services, portfolio: str, body: Body) -> None:
         services.banners.add(portfolio, Banner(channel, timestamp))
 
 
-def _read_key(body: Body) -> PositionKey:
+def _read_position_key(body: Body) -> PositionKey:
     return PositionKey.load(str(body["actions"][0].get("value", "")))
 
 

@@ -6,15 +6,15 @@ from app.blocks.text import escape
 from app.delivery.reply_sender import ReplyAddress
 from app.errors import InvalidCommand, QueueFull
 from app.forms.text_commands import FORM_VERBS, TextCommand, parse_text_command
-from app.handlers.boundary import Body, Handler, build_private_answer, get_origin, guard_handler
-from app.handlers.registry import HandlerRegistry
+from app.handlers.boundary import Body, build_private_answer, get_origin, guard_handler
+from app.handlers.registry import Handler, HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.queries.text_requests import TextRequest, answer_request
 from app.services.request_forms import open_request_form
 
-MORE = "`/desk help` shows what you can type."
+HELP_HINT = "`/desk help` shows what you can type."
 PREFIXES = {"/desk": "", "/portfolio": "portfolio ", "/trades": "trades "}
 
 
@@ -26,11 +26,11 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
 
 def _create_handler(services: Services, prefix: str) -> Handler:
-    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_text_command(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             command = parse_text_command(prefix + str(body.get("text", "")), services.now())
         except InvalidCommand as error:
-            ack(**build_private_answer(f"{escape(str(error))} {MORE}"))
+            ack(**build_private_answer(f"{escape(str(error))} {HELP_HINT}"))
             return
         origin = get_origin(body, context)
         ack()
@@ -40,7 +40,7 @@ def _create_handler(services: Services, prefix: str) -> Handler:
             except QueueFull:
                 ack(**build_private_answer(failure_messages.BUSY))
 
-    return handle
+    return handle_text_command
 
 
 def start_request(services: Services, origin: Origin, command: TextCommand) -> None:

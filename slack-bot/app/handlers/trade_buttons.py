@@ -2,7 +2,7 @@
 
 from slack_bolt import Ack, BoltContext
 
-from app.blocks.trade_buttons import AGAIN, UNDO
+from app.blocks.trade_buttons import AGAIN, REVERSE
 from app.forms.trade_buttons import REVERSAL_FORM
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.orders.message_buttons import build_button_handler
@@ -19,6 +19,6 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         origin, view = get_origin(body, context), body["view"]
         ack(**answer_within_time(services, origin, view, lambda: reverse_trade(services, origin, view)))
 
-    registry.action(UNDO)(build_button_handler(services, open_reversal_form))
+    registry.action(REVERSE)(build_button_handler(services, open_reversal_form))
     registry.action(AGAIN)(build_button_handler(services, open_form_again))
     registry.view(REVERSAL_FORM)(guard_handler(handle_reversal, build_pushed_error, build_push))

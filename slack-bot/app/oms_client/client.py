@@ -15,7 +15,7 @@ from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
-from app.oms_client.connections import Connections, HttpAnswer, HttpError, RequestNotSent
+from app.oms_client.connections import Connections, HttpError, HttpResponse, RequestNotSent
 from app.oms_client.person import Person
 from app.oms_client.statement import get_key_id, sign_statement
 from app.oms_client.trace_context import build_traceparent
@@ -45,10 +45,10 @@ ON_BEHALF_OF = "X-On-Behalf-Of"
 
 @dataclass(frozen=True)
 class PlaceResult:
-    """A recorded trade. `replayed` is true if an earlier request with the same key recorded it."""
+    """A recorded trade. `is_repeat` is true if an earlier request with the same key recorded it."""
 
     trade: Trade
-    replayed: bool
+    is_repeat: bool
 
 
 class OmsClient:
@@ -80,10 +80,10 @@ class OmsClient:
         Raises `NotPlaced`, `OutcomeUnknown`, `OmsRejected`, `IdempotencyKeyTaken` or `OmsForbidden`.
         """
         body = serialize_ticket(ticket, person.user)
-        http_answer = self.write(person, "POST", "/api/v1/trade", body, key=key, request_id=request_id)
+        response = self.write(person, "POST", "/api/v1/trade", body, key=key, request_id=request_id)
         return PlaceResult(
-            parse_placed_trade(http_answer.content),
-            http_answer.headers.get("Idempotent-Replayed", "").lower() == "true",
+            parse_placed_trade(response.content),
+            response.headers.get("Idempotent-Replayed", "").lower() == "true",
         )
 
     def find_trade(self, person: Person, key: str, *, symbol: str = "", request_id: str) -> Trade | None:
@@ -105,14 +105,14 @@ class OmsClient:
         headers = self._build_headers(person, request_id)
         try:
             path = f"/api/v1/quotes/{quote(symbol, safe='')}"
-            http_answer = self._http.request("GET", path, seconds=self._read_seconds, headers=headers)
+            response = self._http.request("GET", path, seconds=self._read_seconds, headers=headers)
         except HttpError as error:
-            raise OmsError(f"No answer: {error}.") from None
+            raise OmsError(f"No response: {error}.") from None
         if refusal := parse_refusal(
-            http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
+            response.status_code, response.content, response.headers.get("Retry-After", "")
         ):
             raise refusal
-        return parse_quote(http_answer.content) if http_answer.status_code == 200 else None
+        return parse_quote(response.content) if response.status_code == 200 else None
 
     def find_portfolio(self, person: Person, name: str, *, request_id: str) -> str | None:
         """Return the stored name of a portfolio. None if the person sees no such portfolio."""
@@ -187,17 +187,15 @@ class OmsClient:
         statement = sign_statement(team_id, key_id, secret, issued_at=now, nonce=nonce)
         self.call_as_bot("POST", CLAIM_PATH, {"team_id": team_id, "statement": statement})
 
-    def call_as_bot(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> HttpAnswer:
+    def call_as_bot(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> HttpResponse:
         """Make a call without a person, which the bot's own key allows. Raises `OmsError`."""
         try:
-            http_answer = self._http.request(method, path, seconds=self._read_seconds, body=body)
+            response = self._http.request(method, path, seconds=self._read_seconds, body=body)
         except HttpError as error:
-            raise OmsError(f"No answer: {error}.") from None
-        if http_answer.status_code not in (200, 201):
-            raise parse_error(
-                http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
-            )
-        return http_answer
+            raise OmsError(f"No response: {error}.") from None
+        if response.status_code not in (200, 201):
+            raise parse_error(response.status_code, response.content, response.headers.get("Retry-After", ""))
+        return response
 
     def set_slack_status(self, person: Person, status: str) -> None:
         """Report that Slack has deactivated a person, or that the person is active. Raises `OmsError`."""
@@ -206,10 +204,10 @@ class OmsClient:
     def is_ready(self) -> bool:
         """Return whether the OMS is ready. This call is made without a person."""
         try:
-            http_answer = self._http.request("GET", "/health/ready", seconds=self._read_seconds)
+            response = self._http.request("GET", "/health/ready", seconds=self._read_seconds)
         except HttpError:
             return False
-        return http_answer.status_code == 200
+        return response.status_code == 200
 
     def close(self) -> None:
         """Close the connections."""
@@ -217,48 +215,48 @@ class OmsClient:
 
     def write(
         self, person: Person, method: str, path: str, body: Mapping[str, Any], *, key: str, request_id: str
-    ) -> HttpAnswer:
-        """Send a change of this person once. Return the answer if it has the status 200, 201, 202 or 204.
+    ) -> HttpResponse:
+        """Send a change of this person once. Return the response if it has the status 200, 201, 202 or 204.
 
         Raises `NotPlaced`, `OutcomeUnknown`, `OmsRejected`, `IdempotencyKeyTaken` or `OmsForbidden`.
         """
         headers = self._build_headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
         try:
-            http_answer = self._http.request(
+            response = self._http.request(
                 method, path, seconds=self._write_seconds, headers=headers, body=body
             )
         except RequestNotSent:
             raise NotPlaced("The trading system cannot be reached.") from None
         except HttpError as error:
             raise OutcomeUnknown(f"Sent, and then {error}.") from None
-        if http_answer.status_code not in (200, 201, 202, 204):
-            raise parse_error(
-                http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
-            )
-        return http_answer
+        if response.status_code not in (200, 201, 202, 204):
+            raise parse_error(response.status_code, response.content, response.headers.get("Retry-After", ""))
+        return response
 
     def read(
         self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
     ) -> Any:
-        """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
-        return self._read(self._build_headers(person, request_id), path, params, **absent)
+        """Return the JSON of the response. If `absent` is given, return it for 404 and 422."""
+        return self._read_json(self._build_headers(person, request_id), path, params, **absent)
 
     def read_as_bot(self, path: str, params: Mapping[str, str], request_id: str, **absent: Any) -> Any:
         """Like `read`, without a person: the bot's own key must allow the call."""
-        return self._read(_build_trace_headers(request_id), path, params, **absent)
+        return self._read_json(_build_trace_headers(request_id), path, params, **absent)
 
-    def _read(self, headers: Mapping[str, str], path: str, params: Mapping[str, str], **absent: Any) -> Any:
-        http_answer = self._get(headers, path, params)
-        if absent and http_answer.status_code in (404, 422):
+    def _read_json(
+        self, headers: Mapping[str, str], path: str, params: Mapping[str, str], **absent: Any
+    ) -> Any:
+        response = self._send_read(headers, path, params)
+        if absent and response.status_code in (404, 422):
             return absent["absent"]
-        return _parse_json(http_answer)
+        return _parse_json(response)
 
     def read_page(
         self, person: Person, path: str, params: Mapping[str, str], request_id: str
     ) -> tuple[Any, str]:
         """Return the JSON of a page, and the cursor of the next one, empty after the last."""
-        http_answer = self._get(self._build_headers(person, request_id), path, params)
-        return _parse_json(http_answer), parse_next_cursor(http_answer.headers.get("Link", ""))
+        response = self._send_read(self._build_headers(person, request_id), path, params)
+        return _parse_json(response), parse_next_cursor(response.headers.get("Link", ""))
 
     def download(
         self, person: Person, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
@@ -267,42 +265,38 @@ class OmsClient:
 
         Raises `OmsError`.
         """
-        return self._download(self._build_headers(person, request_id), path, params, max_bytes)
+        return self._download_file(self._build_headers(person, request_id), path, params, max_bytes)
 
     def download_as_bot(
         self, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
     ) -> bytes | None:
         """Like `download`, without a person: the bot's own key must allow the call."""
-        return self._download(_build_trace_headers(request_id), path, params, max_bytes)
+        return self._download_file(_build_trace_headers(request_id), path, params, max_bytes)
 
-    def _download(
+    def _download_file(
         self, headers: Mapping[str, str], path: str, params: Mapping[str, str], max_bytes: int
     ) -> bytes | None:
         headers = {**headers, "Accept": "text/csv"}
         try:
-            http_answer = self._http.download(
-                path, params, headers, seconds=DOWNLOAD_SECONDS, limit=max_bytes
-            )
+            response = self._http.download(path, params, headers, seconds=DOWNLOAD_SECONDS, limit=max_bytes)
         except HttpError as error:
-            raise OmsError(f"No complete answer: {error}.") from None
-        if http_answer is not None and http_answer.status_code != 200:
-            raise parse_error(
-                http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
-            )
-        return http_answer.content if http_answer else None
+            raise OmsError(f"No complete response: {error}.") from None
+        if response is not None and response.status_code != 200:
+            raise parse_error(response.status_code, response.content, response.headers.get("Retry-After", ""))
+        return response.content if response else None
 
-    def _get(self, headers: Mapping[str, str], path: str, params: Mapping[str, str]) -> HttpAnswer:
-        """Return the answer to a read, unless the OMS refused the caller."""
+    def _send_read(self, headers: Mapping[str, str], path: str, params: Mapping[str, str]) -> HttpResponse:
+        """Return the response to a read, unless the OMS refused the caller."""
         try:
-            http_answer = self._http.request(
+            response = self._http.request(
                 "GET", path, seconds=self._read_seconds, params=params, headers=headers
             )
         except HttpError as error:
-            raise OmsError(f"No answer: {error}.") from None
-        wait = http_answer.headers.get("Retry-After", "")
-        if refusal := parse_refusal(http_answer.status_code, http_answer.content, wait):
+            raise OmsError(f"No response: {error}.") from None
+        wait = response.headers.get("Retry-After", "")
+        if refusal := parse_refusal(response.status_code, response.content, wait):
             raise refusal
-        return http_answer
+        return response
 
     def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
         if self._get_team is not None and person.team != self._get_team():
@@ -314,10 +308,10 @@ def _build_trace_headers(request_id: str) -> dict[str, str]:
     return {"X-Request-ID": request_id, "traceparent": build_traceparent(request_id)}
 
 
-def _parse_json(http_answer: HttpAnswer) -> Any:
-    if http_answer.status_code != 200:
-        raise OmsError(f"The OMS answered {http_answer.status_code}.")
+def _parse_json(response: HttpResponse) -> Any:
+    if response.status_code != 200:
+        raise OmsError(f"The OMS responded with {response.status_code}.")
     try:
-        return http_answer.json()
+        return response.json()
     except ValueError:
         raise UnreadableResponse("The OMS returned a response that is not JSON.") from None

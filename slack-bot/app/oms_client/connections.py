@@ -27,7 +27,7 @@ FAILURES = (OSError, http.client.HTTPException)
 
 
 class HttpError(Exception):
-    """Raised when the request was sent, or a part of it, and there is no complete answer."""
+    """Raised when the request was sent, or a part of it, and there is no complete response."""
 
 
 class RequestNotSent(HttpError):
@@ -35,8 +35,8 @@ class RequestNotSent(HttpError):
 
 
 @dataclass(frozen=True)
-class HttpAnswer:
-    """A complete answer."""
+class HttpResponse:
+    """A complete response."""
 
     status_code: int
     headers: http.client.HTTPMessage
@@ -72,54 +72,57 @@ class Connections:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> HttpAnswer:
-        """Send a request and return the answer. A wait for data ends after `seconds`. Raises `HttpError`."""
+    ) -> HttpResponse:
+        """Send a request. Return the response. A wait for data ends after `seconds`. Raises `HttpError`."""
         target = f"{path}?{urlencode(params)}" if params else path
-        with run_outside(), self._send(method, target, dict(headers or {}), body, seconds) as response:
-            return HttpAnswer(response.status, response.headers, response.read())
+        with (
+            run_outside(),
+            self._open_response(method, target, dict(headers or {}), body, seconds) as response,
+        ):
+            return HttpResponse(response.status, response.headers, response.read())
 
     def download(
         self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, seconds: float, limit: int
-    ) -> HttpAnswer | None:
-        """Return a large answer, None if it is larger than `limit` bytes. Raises `HttpError`."""
+    ) -> HttpResponse | None:
+        """Return a large response, None if it is larger than `limit` bytes. Raises `HttpError`."""
         content = bytearray()
         target = f"{path}?{urlencode(params)}"
-        with run_outside(), self._send("GET", target, dict(headers), None, seconds) as response:
+        with run_outside(), self._open_response("GET", target, dict(headers), None, seconds) as response:
             while piece := response.read(PIECE_BYTES):
                 content += piece
                 if len(content) > limit:
                     return None
-            return HttpAnswer(response.status, response.headers, bytes(content))
+            return HttpResponse(response.status, response.headers, bytes(content))
 
     def close(self) -> None:
-        """Close the connections, those in use after their answer."""
+        """Close the idle connections at once, and the others after their response."""
         with self._lock:
             idle, self._idle, self._is_closed = self._idle, deque(), True
         for connection in idle:
             connection.close()
 
     @contextmanager
-    def _send(
+    def _open_response(
         self, method: str, target: str, headers: dict[str, str], body: Any, seconds: float
     ) -> Iterator[http.client.HTTPResponse]:
-        """Provide the answer. Its connection is kept if the answer was read to the end."""
+        """Provide the response. Its connection is kept if the response was read to the end."""
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         extra = {} if content is None else {"Content-Type": "application/json"}
-        connection, response = self._exchange(method, target, headers | extra, content, seconds)
+        connection, response = self._send_once(method, target, headers | extra, content, seconds)
         try:
             yield response
         except FAILURES as error:
             raise HttpError(type(error).__name__) from None
         finally:
-            self._put_back(connection, is_reusable=response.isclosed() and not response.will_close)
+            self._put_back_connection(connection, is_reusable=response.isclosed() and not response.will_close)
 
-    def _exchange(
+    def _send_once(
         self, method: str, target: str, headers: dict[str, str], content: bytes | None, seconds: float
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send a request once."""
-        connection = self._take() or self._connect()
+        connection = self._take_idle_connection() or self._open_connection()
         try:
-            return connection, self._start(connection, method, target, headers, content, seconds)
+            return connection, self._send_request(connection, method, target, headers, content, seconds)
         except FAILURES as error:
             connection.close()
             raise HttpError(type(error).__name__) from None
@@ -127,7 +130,7 @@ class Connections:
             connection.close()
             raise
 
-    def _start(
+    def _send_request(
         self,
         connection: http.client.HTTPConnection,
         method: str,
@@ -142,23 +145,23 @@ class Connections:
         connection.request(method, url, content, self._headers | headers)
         return connection.getresponse()
 
-    def _take(self) -> http.client.HTTPConnection | None:
+    def _take_idle_connection(self) -> http.client.HTTPConnection | None:
         """Return an idle connection that the server has not closed, the newest first."""
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
-            if connection is None or not _is_readable(connection):
+            if connection is None or not _is_closed_by_server(connection):
                 return connection
             connection.close()
 
-    def _put_back(self, connection: http.client.HTTPConnection, *, is_reusable: bool) -> None:
+    def _put_back_connection(self, connection: http.client.HTTPConnection, *, is_reusable: bool) -> None:
         with self._lock:
             if is_reusable and not self._is_closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(connection)
                 return
         connection.close()
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _open_connection(self) -> http.client.HTTPConnection:
         proxy = urlsplit(self._proxy)
         host, port = (proxy.hostname or "", proxy.port or 80) if self._proxy else (self._host, self._port)
         if self._is_secure:
@@ -177,8 +180,8 @@ class Connections:
         return connection
 
 
-def _is_readable(connection: http.client.HTTPConnection) -> bool:
-    """Return whether an idle connection was closed: an open one has nothing to read."""
+def _is_closed_by_server(connection: http.client.HTTPConnection) -> bool:
+    """Return whether the server closed an idle connection. An open one has nothing to read."""
     if connection.sock is None:
         return True
     poll = select.poll()

@@ -10,7 +10,7 @@ from app.errors import OmsError, UnreadableResponse
 from app.oms_client.wire import parse_error
 
 READ_SECONDS = 10.0
-PAGE = 1000
+PAGE_ROWS = 1000
 WEBHOOK_NAME = "slack-bot"
 WEBHOOKS_PATH = "/api/v1/webhooks"
 EVENTS_PATH = "/api/v1/events"
@@ -41,11 +41,13 @@ class EventApi:
     def register(self, url: str, event_types: list[str]) -> Registration:
         """Create or update the webhook of the bot. Raises `OmsError`."""
         body = {"url": url, "event_types": event_types}
-        return _parse_registration(self._call("PUT", f"{WEBHOOKS_PATH}/by-name/{WEBHOOK_NAME}", body))
+        return _parse_registration(self._send_request("PUT", f"{WEBHOOKS_PATH}/by-name/{WEBHOOK_NAME}", body))
 
     def rotate_secret(self, webhook_id: str) -> str:
         """Replace the secret of the webhook and return the new one. Raises `OmsError`."""
-        return _parse_registration(self._call("POST", f"{WEBHOOKS_PATH}/{webhook_id}:rotate", {})).secret
+        return _parse_registration(
+            self._send_request("POST", f"{WEBHOOKS_PATH}/{webhook_id}:rotate", {})
+        ).secret
 
     def list_events(
         self, since: str, event_types: list[str], cursor: str = ""
@@ -54,11 +56,11 @@ class EventApi:
 
         The cursor is empty after the last page. Raises `OmsError`.
         """
-        params = {"from": since, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+        params = {"from": since, "limit": str(PAGE_ROWS)} | ({"cursor": cursor} if cursor else {})
         types = ",".join(event_types)
         if "*" not in event_types and len(types) <= MAX_FILTER_CHARACTERS:
             params["type"] = types
-        response = self._call("GET", EVENTS_PATH, params=params)
+        response = self._send_request("GET", EVENTS_PATH, params=params)
         rows = _parse_json(response)
         if not isinstance(rows, list):
             raise UnreadableResponse("The OMS returned a value that is not a list.")
@@ -69,13 +71,13 @@ class EventApi:
         """Close the connections."""
         self._http.close()
 
-    def _call(
+    def _send_request(
         self, method: str, path: str, body: object = None, params: dict[str, str] | None = None
     ) -> httpx.Response:
         try:
             response = self._http.request(method, path, json=body, params=params)
         except httpx.HTTPError as error:
-            raise OmsError(f"No answer: {type(error).__name__}.") from None
+            raise OmsError(f"No response: {type(error).__name__}.") from None
         if response.status_code not in (200, 201):
             raise parse_error(response.status_code, response.content, response.headers.get("Retry-After", ""))
         return response

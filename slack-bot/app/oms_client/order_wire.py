@@ -8,14 +8,14 @@ from app.errors import OmsRejected, UnreadableResponse
 from app.forms.numbers import format_plain
 from app.forms.orders.order import Approval, Check, Denial, Fill, Order, OrderEvent, PortfolioCash, Preview
 from app.forms.orders.ticket import OrderTicket
-from app.oms_client.wire import Json, parse_amount
+from app.oms_client.wire import Json, parse_exact_amount
 
 T = TypeVar("T")
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def serialize_order_ticket(
-    ticket: OrderTicket, *, client_order_id: str = "", confirm_repeat: bool = False
+    ticket: OrderTicket, *, client_order_id: str = "", is_repeat_confirmed: bool = False
 ) -> Json:
     """Return the body of `POST /orders`. The OMS takes the person from the header, not from the body."""
     optional = {
@@ -27,7 +27,7 @@ def serialize_order_ticket(
         "stop_loss": {"stop_price": _format_optional_amount(ticket.stop_loss)} if ticket.stop_loss else None,
         "client_order_id": client_order_id or None,
         "reason": ticket.reason or None,
-        "confirm_repeat": confirm_repeat or None,
+        "confirm_repeat": is_repeat_confirmed or None,
     }
     body = {
         "portfolio_name": ticket.portfolio,
@@ -66,32 +66,32 @@ def serialize_changes(ticket: OrderTicket, previous: Order, *, client_order_id: 
 
 def parse_order(values: Any) -> Order:
     """Parse an order with its exits. Raises `OmsError` if it is invalid."""
-    return _parse(_parse_order, values, "an order")
+    return _parse_response(_parse_order, values, "an order")
 
 
 def parse_orders(rows: Any) -> list[Order]:
     """Parse a list of orders. Raises `OmsError` if it is invalid."""
-    return _parse(lambda values: [_parse_order(row) for row in values], rows, "orders")
+    return _parse_response(lambda values: [_parse_order(row) for row in values], rows, "orders")
 
 
 def parse_preview(values: Any) -> Preview:
     """Parse a preview. Raises `OmsError` if it is invalid."""
-    return _parse(_preview, values, "a preview")
+    return _parse_response(_parse_preview, values, "a preview")
 
 
 def parse_approvals(rows: Any) -> list[Approval]:
     """Parse a list of orders that wait for approval. Raises `OmsError` if it is invalid."""
-    return _parse(lambda values: [_parse_approval(row) for row in values], rows, "approvals")
+    return _parse_response(lambda values: [_parse_approval(row) for row in values], rows, "approvals")
 
 
 def parse_portfolio_cash(values: Any) -> PortfolioCash:
     """Parse the cash of a portfolio. Raises `OmsError` if it is invalid."""
-    return _parse(_parse_portfolio_cash, values, "a portfolio")
+    return _parse_response(_parse_portfolio_cash, values, "a portfolio")
 
 
 def parse_portfolio_cashes(rows: Any) -> list[PortfolioCash]:
     """Parse the summaries of portfolios. Raises `OmsError` if they are invalid."""
-    return _parse(lambda values: [_parse_portfolio_cash(row) for row in values], rows, "portfolios")
+    return _parse_response(lambda values: [_parse_portfolio_cash(row) for row in values], rows, "portfolios")
 
 
 def parse_denial(problem: Mapping[str, Any]) -> Denial | None:
@@ -115,7 +115,7 @@ def _serialize_terms(ticket: OrderTicket) -> Json:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _parse(parse: Callable[[Any], T], values: Any, what: str) -> T:
+def _parse_response(parse: Callable[[Any], T], values: Any, what: str) -> T:
     try:
         return parse(values)
     except UNREADABLE:
@@ -142,15 +142,15 @@ def _parse_order(values: Json) -> Order:
         portfolio=str(values["portfolio_name"]),
         symbol=str(values["symbol"]),
         side=str(values["side"]),
-        quantity=parse_amount(values["quantity"]),
+        quantity=parse_exact_amount(values["quantity"]),
         type=str(values["type"]),
         time_in_force=str(values["time_in_force"]),
-        filled_quantity=parse_amount(values["filled_quantity"]),
-        leaves_quantity=parse_amount(values["leaves_quantity"]),
+        filled_quantity=parse_exact_amount(values["filled_quantity"]),
+        leaves_quantity=parse_exact_amount(values["leaves_quantity"]),
         legs=tuple(_parse_order(leg) for leg in values.get("legs") or ()),
         denial=_parse_denial(values.get("denial")),
         events=tuple(map(_parse_event, values.get("events") or ())),
-        fills=tuple(map(_fill, values.get("fills") or ())),
+        fills=tuple(map(_parse_fill, values.get("fills") or ())),
         **{name: _parse_optional_amount(values.get(name)) for name in optional},  # type: ignore[arg-type]
         **{name: str(values.get(name) or "") for name in texts},  # type: ignore[arg-type]
     )
@@ -167,8 +167,12 @@ def _parse_event(values: Json) -> OrderEvent:
     )
 
 
-def _fill(values: Json) -> Fill:
-    return Fill(str(values["execution_id"]), parse_amount(values["quantity"]), parse_amount(values["price"]))
+def _parse_fill(values: Json) -> Fill:
+    return Fill(
+        str(values["execution_id"]),
+        parse_exact_amount(values["quantity"]),
+        parse_exact_amount(values["price"]),
+    )
 
 
 def _parse_denial(values: Any) -> Denial | None:
@@ -184,23 +188,23 @@ def _parse_denial(values: Any) -> Denial | None:
     )
 
 
-def _preview(values: Json) -> Preview:
+def _parse_preview(values: Json) -> Preview:
     return Preview(
         symbol=str(values["symbol"]),
-        quantity=parse_amount(values["quantity"]),
+        quantity=parse_exact_amount(values["quantity"]),
         price=_parse_optional_amount(values["expected_price"]),
         value=_parse_optional_amount(values["expected_value"]),
         charges=_parse_optional_amount(values["expected_charges"]),
         cash_after=_parse_optional_amount(values["cash_after"]),
-        position_after=parse_amount(values["position_after"]),
+        position_after=parse_exact_amount(values["position_after"]),
         opens_at=str(values.get("opens_at") or ""),
         needs_approval=values.get("needs_approval") is True,
         denial=_parse_denial(values["denial"]),
-        checks=tuple(map(_check, values["checks"])),
+        checks=tuple(map(_parse_check, values["checks"])),
     )
 
 
-def _check(values: Json) -> Check:
+def _parse_check(values: Json) -> Check:
     return Check(
         name=str(values["check"]),
         passes=values["passes"] is True,
@@ -230,14 +234,14 @@ def _parse_approval(values: Json) -> Approval:
 def _parse_portfolio_cash(values: Json) -> PortfolioCash:
     return PortfolioCash(
         name=str(values["portfolio_name"]),
-        cash=parse_amount(values["cash"]),
+        cash=parse_exact_amount(values["cash"]),
         currency=str(values["base_currency"]),
         buying_power=_parse_optional_amount(values.get("buying_power")),
     )
 
 
 def _parse_optional_amount(value: Any) -> Decimal | None:
-    return None if value is None else parse_amount(value)
+    return None if value is None else parse_exact_amount(value)
 
 
 def _format_optional_amount(value: Decimal | None) -> str | None:

@@ -12,7 +12,7 @@ from app.forms.orders.order import Approval, Order, PortfolioCash, Preview
 from app.forms.orders.ticket import OrderTicket
 from app.forms.portfolio_values import PositionKey
 from app.oms_client.client import OmsClient
-from app.oms_client.connections import HttpAnswer
+from app.oms_client.connections import HttpResponse
 from app.oms_client.order_wire import (
     parse_approvals,
     parse_order,
@@ -37,27 +37,29 @@ class OrderClient:
     def preview(self, person: Person, ticket: OrderTicket, *, request_id: str) -> Preview:
         """Return the effect that the ticket would have now."""
         body = serialize_order_ticket(ticket)
-        http_answer = self.oms.write(person, "POST", f"{ORDERS}:preview", body, key="", request_id=request_id)
-        return parse_preview(_read_json(http_answer))
+        response = self.oms.write(person, "POST", f"{ORDERS}:preview", body, key="", request_id=request_id)
+        return parse_preview(_read_json(response))
 
     def place(
-        self, person: Person, ticket: OrderTicket, *, key: str, confirm_repeat: bool, request_id: str
+        self, person: Person, ticket: OrderTicket, *, key: str, is_repeat_confirmed: bool, request_id: str
     ) -> Order:
         """Place an order at most once per `key`, which is also its client order id."""
-        body = serialize_order_ticket(ticket, client_order_id=key, confirm_repeat=confirm_repeat)
-        return self._write(person, "POST", ORDERS, body, key=key, request_id=request_id)
+        body = serialize_order_ticket(ticket, client_order_id=key, is_repeat_confirmed=is_repeat_confirmed)
+        return self._write_order(person, "POST", ORDERS, body, key=key, request_id=request_id)
 
     def replace(
         self, person: Person, previous: Order, ticket: OrderTicket, *, key: str, request_id: str
     ) -> Order:
         """Replace the terms that differ from those of the previous order. Return the new order."""
         body = serialize_changes(ticket, previous, client_order_id=key)
-        return self._write(person, "PATCH", _build_path(previous.id), body, key=key, request_id=request_id)
+        return self._write_order(
+            person, "PATCH", _build_path(previous.id), body, key=key, request_id=request_id
+        )
 
     def cancel(self, person: Person, order_id: str, *, key: str, request_id: str) -> Order:
         """Cancel an order."""
         path = f"{_build_path(order_id)}/cancel"
-        return self._write(person, "POST", path, {}, key=key, request_id=request_id)
+        return self._write_order(person, "POST", path, {}, key=key, request_id=request_id)
 
     def close(
         self,
@@ -73,7 +75,9 @@ class OrderClient:
         body = {"portfolio_name": position.portfolio_name, "symbol": position.symbol, "reason": reason}
         body |= {"product": position.product} if position.product else {}
         body |= {} if quantity is None else {"quantity": format_plain(quantity)}
-        return self._write(person, "POST", "/api/v1/positions:close", body, key=key, request_id=request_id)
+        return self._write_order(
+            person, "POST", "/api/v1/positions:close", body, key=key, request_id=request_id
+        )
 
     def approve(
         self, person: Person, order_id: str, reason: str, price_seen: str, *, key: str, request_id: str
@@ -81,12 +85,12 @@ class OrderClient:
         """Approve an order. `price_seen` is the moved reference price that the person agreed to."""
         body = {name: text for name, text in (("reason", reason), ("price_seen", price_seen)) if text}
         path = f"{_build_path(order_id)}/approve"
-        return self._write(person, "POST", path, body, key=key, request_id=request_id)
+        return self._write_order(person, "POST", path, body, key=key, request_id=request_id)
 
     def reject(self, person: Person, order_id: str, reason: str, *, key: str, request_id: str) -> Order:
         """Reject an order."""
         path, body = f"{_build_path(order_id)}/reject", {"reason": reason}
-        return self._write(person, "POST", path, body, key=key, request_id=request_id)
+        return self._write_order(person, "POST", path, body, key=key, request_id=request_id)
 
     def list_approvals(self, person: Person, *, request_id: str) -> list[Approval]:
         """Return the orders on which the person may decide."""
@@ -152,19 +156,19 @@ class OrderClient:
         path = f"/api/v1/trades/{quote(trade_id, safe='')}:reverse"
         self.oms.write(person, "POST", path, {"reason": reason}, key=key, request_id=request_id)
 
-    def _write(
+    def _write_order(
         self, person: Person, method: str, path: str, body: dict[str, Any], *, key: str, request_id: str
     ) -> Order:
-        http_answer = self.oms.write(person, method, path, body, key=key, request_id=request_id)
+        response = self.oms.write(person, method, path, body, key=key, request_id=request_id)
         try:
-            return parse_order(_read_json(http_answer))
+            return parse_order(_read_json(response))
         except OmsError as error:  # the change was made; its result is looked up
             raise OutcomeUnknown(str(error)) from None
 
 
-def _read_json(http_answer: HttpAnswer) -> Any:
+def _read_json(response: HttpResponse) -> Any:
     try:
-        return http_answer.json()
+        return response.json()
     except ValueError:
         raise OutcomeUnknown("The OMS returned a response that is not JSON.") from None
 

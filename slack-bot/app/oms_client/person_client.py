@@ -6,7 +6,7 @@ from app.errors import OutcomeUnknown
 from app.oms_client.client import OmsClient
 from app.oms_client.person import Person
 
-Params = dict[str, str]
+QueryParameters = dict[str, str]
 NO_CONTENT = 204
 
 
@@ -21,19 +21,19 @@ class PersonClient:
         self._person = person
         self._request_id = request_id
 
-    def _read(self, path: str, params: Params | None = None) -> Any:
+    def _read_json(self, path: str, params: QueryParameters | None = None) -> Any:
         """Return the JSON of a read. None if the OMS does not know what the path names."""
         return self._oms.read(
             self._person, f"/api/v1{path}", params or {}, request_id=self._request_id, absent=None
         )
 
-    def _write(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
-        http_answer = self._oms.write(
+    def _write_json(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
+        response = self._oms.write(
             self._person, method, f"/api/v1{path}", body, key=key, request_id=self._request_id
         )
-        if http_answer.status_code == NO_CONTENT:
+        if response.status_code == NO_CONTENT:
             return None
         try:
-            return http_answer.json()
+            return response.json()
         except ValueError:
             raise OutcomeUnknown("The OMS returned a response that is not JSON.") from None

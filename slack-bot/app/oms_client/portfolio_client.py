@@ -29,9 +29,9 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences
 from app.forms.text_commands import TextCommand
-from app.oms_client.person_client import Params, PersonClient
+from app.oms_client.person_client import PersonClient, QueryParameters
 from app.oms_client.rows import (
-    parse_approvals,
+    parse_approval_summaries,
     parse_preferences,
     parse_row,
     parse_rows,
@@ -52,16 +52,16 @@ class PortfolioClient(PersonClient):
 
     def get_member(self) -> Member:
         """Return the person's role and permissions."""
-        return parse_row(Member, self._read("/auth/me"))
+        return parse_row(Member, self._read_json("/auth/me"))
 
     def list_positions(self, portfolio: str = "", symbol: str = "", *, limit: int) -> list[Position]:
         """Return open positions by portfolio and symbol."""
         parameters = _drop_empty(portfolio=portfolio, symbol=symbol, limit=str(limit))
-        return parse_rows(Position, self._read("/positions", parameters) or [])
+        return parse_rows(Position, self._read_json("/positions", parameters) or [])
 
     def get_position(self, key: PositionKey) -> Position | None:
         """Return a position, None if the person sees no such position."""
-        body = self._read(_build_position_path(key), _drop_empty(product=key.product))
+        body = self._read_json(_build_position_path(key), _drop_empty(product=key.product))
         return None if body is None else parse_row(Position, body)
 
     def list_portfolio_names(self, *, limit: int) -> list[str]:
@@ -70,13 +70,13 @@ class PortfolioClient(PersonClient):
 
     def get_portfolio(self, name: str) -> PortfolioValue | None:
         """Return a portfolio at current marks, None if the person sees no such portfolio."""
-        body = self._read(f"/portfolio/{quote(name, safe='')}")
+        body = self._read_json(f"/portfolio/{quote(name, safe='')}")
         return None if body is None else parse_row(PortfolioValue, body)
 
     def get_equity_history(self, name: str) -> list[EquityPoint]:
         """Return the equity of a portfolio at the closes of the last 30 days, and now."""
         parameters = {"period": "1M", "interval": "1d"}
-        body = self._read(f"/portfolio/{quote(name, safe='')}/history", parameters)
+        body = self._read_json(f"/portfolio/{quote(name, safe='')}/history", parameters)
         return parse_rows(EquityPoint, body.get("points") if isinstance(body, dict) else [])
 
     def list_orders(self, command: TextCommand, *, limit: int) -> list[OrderSummary]:
@@ -89,11 +89,11 @@ class PortfolioClient(PersonClient):
             user=self._person.actor if command.is_own else "",
             limit=str(limit),
         )
-        return parse_rows(OrderSummary, self._read("/orders", parameters) or [])
+        return parse_rows(OrderSummary, self._read_json("/orders", parameters) or [])
 
     def get_order(self, order_id: str) -> OrderSummary | None:
         """Return an order, None if the person sees no such order."""
-        body = self._read(f"/orders/{quote(order_id, safe='')}")
+        body = self._read_json(f"/orders/{quote(order_id, safe='')}")
         return None if body is None else parse_row(OrderSummary, body)
 
     def list_trades(self, command: TextCommand, *, limit: int) -> list[TradeSummary]:
@@ -106,17 +106,17 @@ class PortfolioClient(PersonClient):
             limit=str(limit),
         )
         parameters |= _drop_empty(**{"from": command.since, "to": command.until})
-        return parse_rows(TradeSummary, self._read("/trades", parameters) or [])
+        return parse_rows(TradeSummary, self._read_json("/trades", parameters) or [])
 
     def list_pnl(self, portfolio: str = "", *, is_today: bool) -> list[ProfitSummary]:
         """Return the P&L by portfolio: since 00:00 UTC, or in all."""
         path, grouping = ("/pnl/today", "") if is_today else ("/pnl", "portfolio")
-        body = self._read(path, _drop_empty(by=grouping, portfolio=portfolio))
+        body = self._read_json(path, _drop_empty(by=grouping, portfolio=portfolio))
         return parse_rows(ProfitSummary, _get_items(body))
 
     def list_exposures(self, portfolio: str = "") -> tuple[str, list[ExposureSummary]]:
         """Return the tenant's currency, and the exposures by portfolio with the total at the end."""
-        body = self._read("/exposure", _drop_empty(by="portfolio", portfolio=portfolio))
+        body = self._read_json("/exposure", _drop_empty(by="portfolio", portfolio=portfolio))
         try:
             currency, total = str(body["currency"]), body["total"]
         except (KeyError, TypeError):
@@ -125,19 +125,19 @@ class PortfolioClient(PersonClient):
 
     def list_limits(self, *, limit: int) -> list[RiskLimit]:
         """Return the limits that were set and that the person may see."""
-        return parse_rows(RiskLimit, self._read("/limits", {"limit": str(limit)}) or [])
+        return parse_rows(RiskLimit, self._read_json("/limits", {"limit": str(limit)}) or [])
 
     def list_switches(self) -> list[KillSwitch]:
         """Return the kill switches: the tenant's first, then those that were ever set."""
-        return parse_rows(KillSwitch, self._read("/kill-switch") or [])
+        return parse_rows(KillSwitch, self._read_json("/kill-switch") or [])
 
     def list_approvals(self, *, limit: int) -> list[ApprovalSummary]:
         """Return the orders on which the person may decide, oldest first."""
-        return parse_approvals(self._read("/approvals", {"limit": str(limit)}) or [])
+        return parse_approval_summaries(self._read_json("/approvals", {"limit": str(limit)}) or [])
 
     def get_quote(self, symbol: str) -> QuoteDetail | None:
         """Return the newest quote of a symbol, None if there is none."""
-        body = self._read(f"/quotes/{quote(symbol, safe='')}")
+        body = self._read_json(f"/quotes/{quote(symbol, safe='')}")
         return None if body is None else parse_row(QuoteDetail, body)
 
     def list_day_bars(self, symbol: str) -> list[DayBar]:
@@ -146,16 +146,16 @@ class PortfolioClient(PersonClient):
 
     def get_preferences(self) -> Preferences:
         """Return the person's preferences."""
-        return parse_preferences(self._read("/preferences"))
+        return parse_preferences(self._read_json("/preferences"))
 
     def set_watchlists(self, watchlists: Mapping[str, Sequence[str]]) -> None:
         """Replace the person's watchlists."""
         body = {"watchlists": {name: list(symbols) for name, symbols in watchlists.items()}}
-        self._write("PUT", "/preferences", body, self._request_id)
+        self._write_json("PUT", "/preferences", body, self._request_id)
 
     def set_preferences(self, changes: dict[str, Any], *, idempotency_key: str) -> Preferences:
         """Replace the preferences that `changes` names. Return all of them."""
-        return parse_preferences(self._write("PUT", "/preferences", changes, idempotency_key))
+        return parse_preferences(self._write_json("PUT", "/preferences", changes, idempotency_key))
 
     def export_csv(self, command: TextCommand, *, max_bytes: int) -> bytes | None:
         """Return the CSV file that a command asks for, None if it is larger than `max_bytes`."""
@@ -169,7 +169,7 @@ class PortfolioClient(PersonClient):
 
     def list_alerts(self) -> list[AlertSummary]:
         """Return the person's alerts."""
-        body = self._read("/alerts")
+        body = self._read_json("/alerts")
         return parse_rows(AlertSummary, body.get("items") if isinstance(body, dict) else body or [])
 
     def create_alert(self, request: AlertRequest) -> AlertSummary:
@@ -177,11 +177,11 @@ class PortfolioClient(PersonClient):
         body: dict[str, Any] = {"kind": request.kind, request.side: request.value}
         body |= {"repeat": request.is_repeated, "deliver_to": request.deliver_to}
         body |= _drop_empty(symbol=request.symbol, portfolio_name=request.portfolio)
-        return parse_row(AlertSummary, self._write("POST", "/alerts", body, request.key))
+        return parse_row(AlertSummary, self._write_json("POST", "/alerts", body, request.key))
 
     def remove_alert(self, alert_id: str) -> None:
         """Remove an alert of the person."""
-        self._write("DELETE", f"/alerts/{quote(alert_id, safe='')}", {}, self._request_id)
+        self._write_json("DELETE", f"/alerts/{quote(alert_id, safe='')}", {}, self._request_id)
 
     def set_exits(
         self,
@@ -197,19 +197,19 @@ class PortfolioClient(PersonClient):
             "stop_loss": None if stop_loss is None else {"stop_price": format_plain(stop_loss)},
         }
         body |= _drop_empty(product=key.product)
-        rows = self._write("PUT", f"{_build_position_path(key)}/exits", body, idempotency_key)
+        rows = self._write_json("PUT", f"{_build_position_path(key)}/exits", body, idempotency_key)
         return parse_rows(OrderSummary, _get_orders(rows))
 
     def cancel_orders(self, command: TextCommand, reason: str, *, idempotency_key: str) -> list[OrderSummary]:
         """Cancel the open orders that a command names. Return the orders that were canceled."""
         if command.order_id:
             path = f"/orders/{quote(command.order_id, safe='')}/cancel"
-            rows = self._write("POST", path, _drop_empty(reason=reason), idempotency_key)
+            rows = self._write_json("POST", path, _drop_empty(reason=reason), idempotency_key)
             return [parse_row(OrderSummary, rows)]
         body = _drop_empty(
             portfolio_name=command.portfolio, symbol=command.symbol, side=command.side, reason=reason
         )
-        rows = self._write("POST", "/orders:cancel-all", body, idempotency_key)
+        rows = self._write_json("POST", "/orders:cancel-all", body, idempotency_key)
         return parse_rows(OrderSummary, _get_orders(rows))
 
     def set_switch(
@@ -218,15 +218,17 @@ class PortfolioClient(PersonClient):
         """Set the kill switch of a portfolio, or that of the tenant if `portfolio` is empty."""
         body: dict[str, Any] = {"scope": "portfolio" if portfolio else "tenant", "state": state}
         body |= _drop_empty(name=portfolio, exits=exits, reason=reason)
-        return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
+        return parse_switch_result(self._write_json("POST", "/kill-switch", body, idempotency_key))
 
     def list_broker_logins(self) -> list[BrokerLogin]:
         """Return the connections that need a daily login. Raises `OmsError`."""
         try:
             names = [
-                item["name"] for item in self._read("/broker-connections") if item["broker"] in DAILY_BROKERS
+                item["name"]
+                for item in self._read_json("/broker-connections")
+                if item["broker"] in DAILY_BROKERS
             ]
-            sessions = [(name, self._read(f"/brokers/{quote(name, safe='')}/session")) for name in names]
+            sessions = [(name, self._read_json(f"/brokers/{quote(name, safe='')}/session")) for name in names]
             return [
                 BrokerLogin(name, str(body["login_url"]), str(body["expires_at"] or ""))
                 for name, body in sessions
@@ -240,17 +242,17 @@ class PortfolioClient(PersonClient):
         body = {"request_token": request_token}
         path = f"/brokers/{quote(connection, safe='')}/session"
         try:
-            return str(self._write("POST", path, body, idempotency_key)["expires_at"])
+            return str(self._write_json("POST", path, body, idempotency_key)["expires_at"])
         except (KeyError, TypeError):
             raise OutcomeUnknown("The OMS returned a broker session in an unknown format.") from None
 
     def resolve_issue(self, issue_id: str, action: str, reason: str, *, idempotency_key: str) -> None:
         """Take an action on a difference from a broker's books."""
         path = f"/reconciliation/issues/{quote(issue_id, safe='')}/resolve"
-        self._write("POST", path, {"action": action, "reason": reason}, idempotency_key)
+        self._write_json("POST", path, {"action": action, "reason": reason}, idempotency_key)
 
 
-def _drop_empty(**values: str) -> Params:
+def _drop_empty(**values: str) -> QueryParameters:
     """Return the values that are not empty."""
     return {name: value for name, value in values.items() if value}
 

@@ -14,7 +14,7 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences, QuietHours
 from app.forms.strategy_values import BacktestSummary, StrategyParameter, StrategySummary
-from app.oms_client.wire import parse_amount
+from app.oms_client.wire import parse_exact_amount
 from app.request_priority import pause_background_work
 
 ROWS_WITHOUT_PAUSE = 10
@@ -40,10 +40,10 @@ _PARSERS: dict[Any, Callable[[Any], Any]] = {
     bool: bool,
     int: int,
     float: float,
-    Decimal: parse_amount,
+    Decimal: parse_exact_amount,
     tuple[str, ...]: _parse_texts,
     str | None: _make_optional(_parse_text),
-    Decimal | None: _make_optional(parse_amount),
+    Decimal | None: _make_optional(parse_exact_amount),
     float | None: _make_optional(float),
     tuple[str, ...] | None: _make_optional(_parse_texts),
 }
@@ -53,7 +53,7 @@ UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 def parse_row(kind: type[T], row: Any) -> T:
     """Parse a JSON object by the fields of a dataclass. Raises `OmsError`."""
     try:
-        return _parse(kind, row)
+        return _parse_row(kind, row)
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a row that cannot be read.") from None
 
@@ -70,17 +70,17 @@ def parse_rows(kind: type[T], rows: Any) -> list[T]:
     return parsed
 
 
-def parse_approvals(rows: Any) -> list[ApprovalSummary]:
+def parse_approval_summaries(rows: Any) -> list[ApprovalSummary]:
     """Parse the orders that wait for a decision. Raises `OmsError`."""
     try:
         return [
             ApprovalSummary(
-                order=_parse(OrderSummary, row["order"]),
+                order=_parse_row(OrderSummary, row["order"]),
                 requested_by=_parse_text(row["requested_by"]),
                 expires_at=_parse_text(row["expires_at"]),
                 rule=_parse_text(row["rule"]),
-                price=_make_optional(parse_amount)(row["now"]["price"]),
-                value=_make_optional(parse_amount)(row["now"]["value"]),
+                price=_make_optional(parse_exact_amount)(row["now"]["price"]),
+                value=_make_optional(parse_exact_amount)(row["now"]["value"]),
                 reason=_make_optional(_parse_text)(row.get("reason")),
             )
             for row in rows
@@ -112,7 +112,7 @@ def parse_preferences(body: Any) -> Preferences:
 def parse_strategy(row: Any) -> StrategySummary:
     """Parse a strategy with its statistics. Raises `OmsError`."""
     try:
-        return _parse(StrategySummary, row | row["statistics"])
+        return _parse_row(StrategySummary, row | row["statistics"])
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a strategy that cannot be read.") from None
 
@@ -122,7 +122,7 @@ def parse_parameters(row: Any) -> list[StrategyParameter]:
     try:
         values, definitions = row["parameters"], row["parameter_definitions"]
         return [
-            _parse(
+            _parse_row(
                 StrategyParameter,
                 definition | {"value": _format_value(values.get(definition["name"], definition["default"]))},
             )
@@ -137,13 +137,13 @@ def parse_backtest(row: Any) -> BacktestSummary:
     try:
         statistics = row["statistics"]
         renamed = {"since": row["from"], "until": row["to"], "total_return": statistics["return"]}
-        return _parse(BacktestSummary, row | statistics | renamed)
+        return _parse_row(BacktestSummary, row | statistics | renamed)
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a backtest that cannot be read.") from None
 
 
 def parse_switch_result(body: Any) -> KillSwitchResult:
-    """Parse the answer to a change of a kill switch. Raises `OmsError`."""
+    """Parse the response to a change of a kill switch. Raises `OmsError`."""
     try:
         unclosed_positions = (body.get("flattened") or {}).get("left") or []
         return KillSwitchResult(
@@ -161,6 +161,6 @@ def _format_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _parse(kind: type[T], row: Any) -> T:
+def _parse_row(kind: type[T], row: Any) -> T:
     values = {column.name: _PARSERS[column.type](row[column.name]) for column in fields(kind)}  # type: ignore[arg-type]
     return kind(**values)

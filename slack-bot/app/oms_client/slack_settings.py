@@ -31,7 +31,7 @@ class SlackSettingsClient:
     def get(self) -> SlackSettings:
         """Return the settings. Raises `OmsError`."""
         try:
-            return _parse(self._oms.call_as_bot("GET", SETTINGS_PATH).json())
+            return _parse_settings(self._oms.call_as_bot("GET", SETTINGS_PATH).json())
         except (AttributeError, KeyError, TypeError, ValueError):
             raise UnreadableResponse("The OMS returned Slack settings that cannot be read.") from None
 
@@ -41,7 +41,7 @@ class SlackSettingsClient:
         self._oms.call_as_bot("PUT", GROUPS_PATH, body)
 
 
-def _parse(values: Any) -> SlackSettings:
+def _parse_settings(values: Any) -> SlackSettings:
     channels = {
         str(channel): str(about["portfolio"] or "") for channel, about in values["slack_channels"].items()
     }

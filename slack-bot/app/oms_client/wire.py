@@ -62,21 +62,21 @@ def parse_trade(values: Json) -> Trade:
         trade_id=str(values["trade_id"]),
         symbol=str(values["symbol"]),
         side=str(values["side"]),
-        quantity=parse_amount(values["quantity"]),
-        price=parse_amount(values["price"]),
-        gmv=parse_amount(values["gmv"]),
+        quantity=parse_exact_amount(values["quantity"]),
+        price=parse_exact_amount(values["price"]),
+        gmv=parse_exact_amount(values["gmv"]),
         portfolio=str(values["portfolio_name"]),
         timestamp=str(values["timestamp"]),
-        position_quantity=parse_amount(position["quantity"]),
-        position_average_cost=parse_amount(position["avg_cost"]),
+        position_quantity=parse_exact_amount(position["quantity"]),
+        position_average_cost=parse_exact_amount(position["avg_cost"]),
     )
 
 
 def parse_holding(values: Json) -> Holding:
     """Parse a position. Raises KeyError, ValueError or TypeError if it is invalid."""
     rate = values.get("fx_rate")
-    amounts = (parse_amount(values["quantity"]), parse_amount(values["avg_cost"]))
-    return Holding(*amounts, Decimal(1) if rate is None else parse_amount(rate))
+    amounts = (parse_exact_amount(values["quantity"]), parse_exact_amount(values["avg_cost"]))
+    return Holding(*amounts, Decimal(1) if rate is None else parse_exact_amount(rate))
 
 
 def parse_instruments(rows: Any) -> list[Instrument]:
@@ -91,14 +91,15 @@ def parse_day_bars(rows: Any) -> list[DayBar]:
     """Parse a list of bars. Raises OmsError if it is invalid."""
     try:
         return [
-            DayBar(str(row["start"]), parse_amount(row["open"]), parse_amount(row["close"])) for row in rows
+            DayBar(str(row["start"]), parse_exact_amount(row["open"]), parse_exact_amount(row["close"]))
+            for row in rows
         ]
     except (KeyError, TypeError, ValueError):
         raise UnreadableResponse("The OMS returned bars that cannot be read.") from None
 
 
 def parse_own_trades(rows: Any, actor: str) -> list[Trade]:
-    """Parse a list of trades. Keep those of this person that are not reversed and no reversal.
+    """Parse a list of trades. Return the trades of this person, without reversals and reversed trades.
 
     Raises OmsError if the list is invalid.
     """
@@ -112,7 +113,7 @@ def parse_own_trades(rows: Any, actor: str) -> list[Trade]:
         raise UnreadableResponse("The OMS returned trades that cannot be read.") from None
 
 
-def parse_amount(value: Any) -> Decimal:
+def parse_exact_amount(value: Any) -> Decimal:
     """Parse an amount exactly. Raises ValueError or TypeError if it is invalid."""
     if not isinstance(value, str):
         raise TypeError("The OMS sends amounts as strings.")
@@ -129,23 +130,23 @@ def parse_quote(body: bytes) -> Quote | None:
     """Parse a quote with its mid, else its last price. None if it has neither or is invalid."""
     try:
         values = json.loads(body)
-        price = parse_amount(values["mid"] or values["last"])
+        price = parse_exact_amount(values["mid"] or values["last"])
         return Quote(price, float(values["age_seconds"]), str(values["source"])) if price > 0 else None
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def has_trade_scope(about: Any) -> bool:
-    """Return whether the answer about a person includes the scope `trade`.
+def has_trade_scope(person_json: Any) -> bool:
+    """Return whether the response about a person includes the scope `trade`.
 
-    Without scopes in the answer, the bot allows it, and the OMS decides when the trade is sent.
+    Without scopes in the response, the bot allows it, and the OMS decides when the trade is sent.
     """
-    scopes = about.get("scopes") if isinstance(about, dict) else None
+    scopes = person_json.get("scopes") if isinstance(person_json, dict) else None
     return "trade" in scopes if isinstance(scopes, list) else True
 
 
 def parse_refusal(status: int, body: bytes, retry_after: str) -> OmsError | None:
-    """Return why a person was refused (401, 403, 429), None for any other answer."""
+    """Return why a person was refused (401, 403, 429), None for any other response."""
     if status == 401:
         return OmsForbidden(DenialReason.KEY)
     if status == 403:
@@ -164,11 +165,11 @@ def _parse_forbidden(problem: Json) -> OmsError:
 
 
 def parse_placed_trade(content: bytes) -> Trade:
-    """Return the trade of an answer to `POST /trade`. Raises `OutcomeUnknown`."""
+    """Return the trade of a response to `POST /trade`. Raises `OutcomeUnknown`."""
     try:
         return parse_trade(json.loads(content)["trade"])
     except (KeyError, TypeError, ValueError):
-        raise OutcomeUnknown("The OMS answered 201 with a body that cannot be read.") from None
+        raise OutcomeUnknown("The OMS responded with 201 and a body that cannot be read.") from None
 
 
 def parse_first_trade(trades: Any) -> Trade | None:
@@ -190,7 +191,7 @@ def parse_next_cursor(link: str) -> str:
 
 
 def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:
-    """Return the error for an answer to a write that is not 2xx."""
+    """Return the error for a response to a write that is not 2xx."""
     problem = _parse_problem(body)
     detail = str(problem.get("detail") or problem.get("title") or "The trading system refused it.")
     if refusal := parse_refusal(status, body, retry_after):
@@ -202,7 +203,7 @@ def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:
         return IdempotencyKeyTaken(detail)
     if 400 <= status < 500:
         return OmsRejected(detail, _parse_field_problems(problem), status, kind.rpartition("/")[2], problem)
-    return OutcomeUnknown(f"The OMS answered {status}.")
+    return OutcomeUnknown(f"The OMS responded with {status}.")
 
 
 def _parse_seconds(retry_after: str) -> int | None:

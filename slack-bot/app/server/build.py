@@ -62,7 +62,7 @@ def create_bot(settings: Settings, services: Services | None = None) -> Bot:
     bolt.error(refuse_unreadable)
     health = Health(services)
     web = create_web(settings, bolt, health, services, workspaces)
-    return Bot(settings, services, bolt, web, health, workspaces)
+    return Bot(settings=settings, services=services, bolt=bolt, web=web, health=health, workspaces=workspaces)
 
 
 def create_services(settings: Settings) -> Services:
@@ -108,7 +108,7 @@ def open_storage(settings: Settings) -> Storage:
                 "belong to one bot."
             )
             raise ConfigError(f"{sentence} ({error})") from None
-        log.warning("Owed confirmations are not kept over a restart", extra={"fault": str(error)})
+        log.warning("Pending confirmations are not kept over a restart", extra={"fault": str(error)})
         return create_storage()
 
 

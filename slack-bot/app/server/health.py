@@ -50,7 +50,7 @@ class ServiceProbe:
                 return self._running
             running = self._running = threading.Event()
         try:
-            self._workers.submit("health", self._run, running)
+            self._workers.submit("health", self._run_and_report_end, running)
         except QueueFull:
             running.set()
         return running
@@ -64,7 +64,7 @@ class ServiceProbe:
         """Return the age of a result, 0 if there is none."""
         return 0.0 if result is None else self._compute_age(result)
 
-    def _run(self, running: threading.Event) -> None:
+    def _run_and_report_end(self, running: threading.Event) -> None:
         try:
             self.run()
         finally:
@@ -106,7 +106,9 @@ class Health:
         A service without a result from the last 15 seconds is checked first. It is `failing` if the check
         exceeds the timeout. `missing_scopes` are those of the manifest that Slack did not grant, if any.
         """
-        self._wait([probe.refresh() for probe in self._probes.values() if probe.get_current_result() is None])
+        self._wait_for_probes(
+            [probe.refresh() for probe in self._probes.values() if probe.get_current_result() is None]
+        )
         results = {name: probe.get_current_result() for name, probe in self._probes.items()}
         statuses = {
             name: "ok" if result and result.is_well else "failing" for name, result in results.items()
@@ -129,7 +131,7 @@ class Health:
         for probe in self._probes.values():
             probe.run()
 
-    def _wait(self, running: list[threading.Event]) -> None:
+    def _wait_for_probes(self, running: list[threading.Event]) -> None:
         until = time.monotonic() + self._timeout_seconds
         for event in running:
             event.wait(max(0.0, until - time.monotonic()))

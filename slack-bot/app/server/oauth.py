@@ -35,7 +35,9 @@ def register_routes(web: Flask, settings: Settings, services: Services) -> None:
         web.add_url_rule(
             INSTALL_PATH, "install", lambda: _redirect_to_consent(settings, states, scopes), methods=["GET"]
         )
-        web.add_url_rule(REDIRECT_PATH, "oauth", lambda: _finish(settings, services, states), methods=["GET"])
+        web.add_url_rule(
+            REDIRECT_PATH, "oauth", lambda: _finish_installation(settings, services, states), methods=["GET"]
+        )
 
 
 def _redirect_to_consent(settings: Settings, states: OAuthStates, scopes: tuple[str, ...]) -> Response:
@@ -56,7 +58,7 @@ def _redirect_to_consent(settings: Settings, states: OAuthStates, scopes: tuple[
     return Response(response.get_data(), response.status_code, response.headers)
 
 
-def _finish(settings: Settings, services: Services, states: OAuthStates) -> Response:
+def _finish_installation(settings: Settings, services: Services, states: OAuthStates) -> Response:
     """Store the workspace that consented. Each state is valid once, for ten minutes, at every bot."""
     try:
         if not states.consume(request.args.get("state", "")):

@@ -13,7 +13,7 @@ from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError
 from app.handlers.events import remove_installation
 from app.handlers.installation_check import build_refusal
-from app.handlers.messages import is_from_person
+from app.handlers.messages import is_addressed_to_bot
 from app.oms_client.person import ID
 from app.server.workspaces import Workspace, WorkspaceRegistry
 from app.services import failure_messages
@@ -21,7 +21,7 @@ from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
-Next = Callable[[], BoltResponse]
+NextMiddleware = Callable[[], BoltResponse]
 
 
 def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltResponse | None:
@@ -35,13 +35,13 @@ def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltRespon
     first = workspaces.first
     if workspace is None and first is not None and first.services.team != team:
         workspace = first  # it finds out its own id, and refuses requests of others
-    return workspace.dispatcher.dispatch(req) if workspace else _refuse(req, req.context)
+    return workspace.dispatcher.dispatch(req) if workspace else _refuse_workspace(req, req.context)
 
 
 def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegistry) -> App:
     """Return the Bolt app that receives requests of Socket Mode, and those that belong to no workspace."""
 
-    def route(req: BoltRequest, next: Next) -> BoltResponse:
+    def route(req: BoltRequest, next: NextMiddleware) -> BoltResponse:
         return route_request(workspaces, req) or next()
 
     def authorize() -> AuthorizeResult:
@@ -60,7 +60,7 @@ def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegis
     )
 
 
-def _refuse(req: BoltRequest, context: BoltContext) -> BoltResponse:
+def _refuse_workspace(req: BoltRequest, context: BoltContext) -> BoltResponse:
     team = context.team_id if isinstance(context.team_id, str) and ID.fullmatch(context.team_id) else ""
     log.warning("Request of a workspace without the app refused", extra={"team": team})
     is_organization = bool(context.is_enterprise_install)
@@ -87,7 +87,9 @@ def _handle_unconnected_event(
         remove_installation(services, body, str(body.get("event_id", "")))
         return
     channel = str(event.get("channel", ""))
-    if not (channel and is_from_person(event) and services.recent_deliveries.add(str(body.get("event_id")))):
+    if not (
+        channel and is_addressed_to_bot(event) and services.recent_deliveries.add(str(body.get("event_id")))
+    ):
         return
     message = build_notice(f"{sentence}\n{HELP}")
 

@@ -85,11 +85,11 @@ def serve(bot: Bot) -> None:
     load_charts(bot)
     tune_interpreter()
     start_background_work(bot)
-    if settings.socket_mode:
+    if settings.is_socket_mode:
         _start_thread("socket-mode", connect_forever, bot)
     log.info(
         "Listening",
-        extra={"address": f"http://{settings.host}:{settings.port}", "socket_mode": settings.socket_mode},
+        extra={"address": f"http://{settings.host}:{settings.port}", "socket_mode": settings.is_socket_mode},
     )
     try:
         server.run()

@@ -15,6 +15,7 @@ from typing import Any
 from slack_bolt import BoltRequest, BoltResponse
 
 from app.handlers.dispatcher import create_request_id
+from app.request_priority import WsgiApplication
 from app.server.signature import is_signed
 
 log = logging.getLogger(__name__)
@@ -34,18 +35,19 @@ UNREADABLE = (
 
 Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
-WsgiApplication = Callable[[Environment, StartResponse], Iterable[bytes]]
-Dispatch = Callable[[BoltRequest], BoltResponse]
+DispatchRequest = Callable[[BoltRequest], BoltResponse]
 
 
-def create_endpoint(application: WsgiApplication, signing_secret: str, dispatch: Dispatch) -> WsgiApplication:
+def create_endpoint(
+    application: WsgiApplication, signing_secret: str, dispatch: DispatchRequest
+) -> WsgiApplication:
     """Return a WSGI application that answers Slack's requests. `application` answers all others."""
 
     def serve(environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] not in SLACK_PATHS:
             return application(environ, start_response)
         request_id = create_request_id()
-        response = _answer(environ, request_id, signing_secret, dispatch)
+        response = _build_response(environ, request_id, signing_secret, dispatch)
         content = response.body.encode()
         headers = [(REQUEST_ID_HEADER, request_id), *SAFE_HEADERS, ("Content-Length", str(len(content)))]
         headers += [(name, value) for name, values in response.headers.items() for value in values]
@@ -55,23 +57,25 @@ def create_endpoint(application: WsgiApplication, signing_secret: str, dispatch:
     return serve
 
 
-def _answer(environ: Environment, request_id: str, secret: str, dispatch: Dispatch) -> BoltResponse:
+def _build_response(
+    environ: Environment, request_id: str, secret: str, dispatch: DispatchRequest
+) -> BoltResponse:
     if environ["REQUEST_METHOD"] != "POST":
-        return _refuse(HTTPStatus.METHOD_NOT_ALLOWED, "method not allowed", Allow="POST")
+        return _build_refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method not allowed", Allow="POST")
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if length > MAX_BODY_BYTES:
-        return _refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request too large")
+        return _build_refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request too large")
     content = environ["wsgi.input"].read(length)
     if not _is_request_signed(environ, secret, content):
         extra = {"request_id": request_id, "path": environ["PATH_INFO"]}
         log.warning("Unsigned request refused", extra=extra)
-        return _refuse(HTTPStatus.UNAUTHORIZED, "invalid request")
+        return _build_refusal(HTTPStatus.UNAUTHORIZED, "invalid request")
     try:
         return dispatch(parse_request(content, environ.get("CONTENT_TYPE", ""), request_id))
     except UNREADABLE as error:  # raised by the parsing; handlers catch their own exceptions
         extra = {"request_id": request_id, "fault": type(error).__name__}
         log.warning("Signed request that cannot be read", extra=extra)
-        return _refuse(HTTPStatus.BAD_REQUEST, "malformed request")
+        return _build_refusal(HTTPStatus.BAD_REQUEST, "malformed request")
 
 
 def parse_request(content: bytes, content_type: str, request_id: str) -> BoltRequest:
@@ -124,6 +128,6 @@ def _is_request_signed(environ: Environment, secret: str, content: bytes) -> boo
     )
 
 
-def _refuse(status: HTTPStatus, sentence: str, **headers: str) -> BoltResponse:
+def _build_refusal(status: HTTPStatus, sentence: str, **headers: str) -> BoltResponse:
     content_type = {"Content-Type": "text/plain"}
     return BoltResponse(status=status.value, body=sentence, headers={**content_type, **headers})

@@ -64,16 +64,16 @@ def start_new(connected: Sequence[Workspace], started: Sequence[Workspace]) -> l
 def start_threads(workspace: Workspace) -> None:
     """Start the background work of a workspace."""
     services, settings = workspace.services, workspace.settings
-    _start("confirmation-recovery", lambda: run_recovery(services))
-    _start("order-refresh", lambda: run_order_refresh(services))
-    _start("notifications", lambda: run_notifications(services))
-    _start("group-sync", lambda: run_group_sync(services))
-    _start("status-sync", lambda: run_status_sync(services))
+    _start_thread("confirmation-recovery", lambda: run_recovery(services))
+    _start_thread("order-refresh", lambda: run_order_refresh(services))
+    _start_thread("notifications", lambda: run_notifications(services))
+    _start_thread("group-sync", lambda: run_group_sync(services))
+    _start_thread("status-sync", lambda: run_status_sync(services))
     if services.oms.can_claim_workspace:
-        _start("workspace-claim", lambda: run_workspace_claim(services))
+        _start_thread("workspace-claim", lambda: run_workspace_claim(services))
     if settings.oms_events_url:
         api, url = EventApi(settings), settings.oms_events_url
-        _start("event-registration", lambda: run_registration(workspace.receiver, services, api, url))
+        _start_thread("event-registration", lambda: run_registration(workspace.receiver, services, api, url))
 
 
 def store_first(workspaces: WorkspaceRegistry) -> bool:
@@ -103,5 +103,5 @@ def store_first(workspaces: WorkspaceRegistry) -> bool:
     return True
 
 
-def _start(name: str, target: Callable[[], None]) -> None:
+def _start_thread(name: str, target: Callable[[], None]) -> None:
     threading.Thread(target=target, name=name, daemon=True).start()

@@ -63,7 +63,7 @@ class WorkspaceRegistry:
         self._store = base.installations
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
-        self.first = self._create(settings, base) if settings.slack_bot_token else None
+        self.first = self._create_workspace(settings, base) if settings.slack_bot_token else None
 
     def find(self, team: str) -> Workspace | None:
         """Return the workspace, None if the app is not installed in it."""
@@ -71,7 +71,7 @@ class WorkspaceRegistry:
         entry = self._entries.get(team)
         if entry is None or self._clock() >= entry.checked_at + CHECK_SECONDS:
             with self._lock:
-                entry = self._check(team, is_first=installed_first)
+                entry = self._refresh_entry(team, is_first=installed_first)
         return entry.workspace
 
     def list_connected(self) -> list[Workspace]:
@@ -96,7 +96,7 @@ class WorkspaceRegistry:
         ]
         return ([self.first] if self.first else []) + other_workspaces
 
-    def _check(self, team: str, *, is_first: bool) -> _Entry:
+    def _refresh_entry(self, team: str, *, is_first: bool) -> _Entry:
         """Compare the cached workspace with the store. If the database fails, the cached one counts."""
         entry = self._entries.get(team)
         fallback = entry.workspace if entry else self.first if is_first else None
@@ -105,11 +105,11 @@ class WorkspaceRegistry:
             if entry is not None and entry.version == version:
                 entry.checked_at = self._clock()
                 return entry
-            workspace = self._load(team, is_first=is_first)
+            workspace = self._load_workspace(team, is_first=is_first)
         except (DatabaseError, DecryptionFailed) as error:
             log.warning("Workspace not loaded", extra={"team": team, "fault": str(error)})
             return _Entry(None, fallback, self._clock())
-        self._retire(entry)
+        self._stop_services(entry)
         current = _Entry(version, workspace, self._clock())
         if workspace is None:
             self._entries.pop(team, None)
@@ -117,7 +117,7 @@ class WorkspaceRegistry:
             self._entries[team] = current
         return current
 
-    def _load(self, team: str, *, is_first: bool) -> Workspace | None:
+    def _load_workspace(self, team: str, *, is_first: bool) -> Workspace | None:
         installed = self._store.find(team)
         if is_first:
             return None if installed is not None and not installed.is_active else self.first
@@ -140,9 +140,9 @@ class WorkspaceRegistry:
         slack.scopes.set_granted(installed.scopes)
         oms = OmsClient(settings, get_team=lambda: installed.team)
         services = self._base.create_for_workspace(oms, slack)
-        return self._create(settings, services)
+        return self._create_workspace(settings, services)
 
-    def _create(self, settings: Settings, services: Services) -> Workspace:
+    def _create_workspace(self, settings: Settings, services: Services) -> Workspace:
         events = EventRegistry()
         register_subscriptions(events)
         return Workspace(
@@ -153,7 +153,7 @@ class WorkspaceRegistry:
             is_connected=bool(settings.oms_api_key),
         )
 
-    def _retire(self, entry: _Entry | None) -> None:
+    def _stop_services(self, entry: _Entry | None) -> None:
         """Stop the services of a workspace that was changed or removed."""
         if entry is not None and entry.workspace is not None and entry.workspace is not self.first:
             services = entry.workspace.services

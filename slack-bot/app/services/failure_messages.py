@@ -78,12 +78,12 @@ def describe_refused_person(error: OmsForbidden, request_id: str) -> str:
     return add_reference(f"*You cannot trade here.* {DENIAL_MESSAGES[error.reason]}", request_id)
 
 
-def describe_unplaced_trade(error: OmsError, request_id: str, *, earlier_unknown: bool = False) -> str:
+def describe_unplaced_trade(error: OmsError, request_id: str, *, is_earlier_unknown: bool = False) -> str:
     """Return the message about a trade that was certainly not recorded.
 
-    With `earlier_unknown`, an earlier submission of the same form may have been recorded.
+    With `is_earlier_unknown`, an earlier submission of the same form may have been recorded.
     """
-    if earlier_unknown:
+    if is_earlier_unknown:
         earlier = f"It is still unknown whether it was placed before. {SAME_FORM_IS_SAFE}"
         return add_reference(f"*Not placed this time.* {_describe_reason(error)} {earlier}", request_id)
     return add_reference(f"*Not placed.* {_describe_reason(error)}{_describe_effect(error)}", request_id)
@@ -96,9 +96,9 @@ def describe_failed_action(error: OmsError, request_id: str) -> str:
     return add_reference(f"*Not done.* {_describe_reason(error)}", request_id)
 
 
-def describe_unknown_outcome(request_id: str, *, form_is_open: bool) -> str:
+def describe_unknown_outcome(request_id: str, *, is_form_open: bool) -> str:
     """Return the message about a trade of which it is unknown whether it was recorded."""
-    advice = SAME_FORM_IS_SAFE if form_is_open else OTHER_FORMS_ARE_NOT
+    advice = SAME_FORM_IS_SAFE if is_form_open else OTHER_FORMS_ARE_NOT
     return add_reference(f"{NOT_KNOWN} {advice}", request_id)
 
 

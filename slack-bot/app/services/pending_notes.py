@@ -17,7 +17,16 @@ def store_note(services: Services, to: Recipient, text: str, key: str) -> Recipi
     If the bot is killed before Slack accepts it, the person gets it as a direct message.
     """
     now = time.time()
-    note = Notification(key, services.team, to.user, "", PRIVATE_NOTE, text, now, now + CLAIM_SECONDS)
+    note = Notification(
+        key=key,
+        team=services.team,
+        user=to.user,
+        channel="",
+        event_type=PRIVATE_NOTE,
+        text=text,
+        created_at=now,
+        due_at=now + CLAIM_SECONDS,
+    )
     return replace(to, claim=services.notifications.add_and_claim(note))
 
 

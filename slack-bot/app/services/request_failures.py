@@ -42,21 +42,21 @@ def describe_failure(
         return add_reference(f"*Not done.* {EARLIER_DONE}", request_id)
     is_known = isinstance(error, OutcomeUnknown) or (isinstance(error, OmsRejected) and error.is_denial)
     if is_earlier_unknown and not is_known:
-        reason = f"*Not done this time.* {_explain(error, permission)}"
+        reason = f"*Not done this time.* {_describe_error(error, permission)}"
         return add_reference(f"{reason} {EARLIER_UNKNOWN} {advice}", request_id)
     if isinstance(error, OutcomeUnknown):
         return add_reference(
             f"*Not known yet.* The trading system has not confirmed this. {advice}", request_id
         )
-    return add_reference(f"*Not done.* {_explain(error, permission)}", request_id)
+    return add_reference(f"*Not done.* {_describe_error(error, permission)}", request_id)
 
 
 def describe_read_failure(error: OmsError, request_id: str) -> str:
     """Return a sentence in mrkdwn about an answer that the OMS did not give."""
-    return add_reference(_explain(error, "this"), request_id)
+    return add_reference(_describe_error(error, "this"), request_id)
 
 
-def _explain(error: OmsError, permission: str) -> str:
+def _describe_error(error: OmsError, permission: str) -> str:
     match error:
         case OmsForbidden(reason=DenialReason.ROLE):
             return f"Your role at this desk does not include {permission}. Please ask an administrator."

@@ -43,7 +43,7 @@ TITLES = {
     Verb.BACKTEST: "Backtest",
 }
 EXIT_ROLES = ("take_profit", "stop_loss")
-NEWEST_TRADES = 10
+MAX_NEWEST_ROWS = 10
 NO_KILL_SWITCH = (
     "Your role at this desk does not include the kill switch. Please ask a risk manager or admin."
 )
@@ -61,7 +61,7 @@ NOTHING_TO_TEST = (
     "Name an installed one, such as `/desk backtest moving_average_cross`."
 )
 
-Build = Callable[[PortfolioClient], Json]
+LoadView = Callable[[PortfolioClient], Json]
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,14 @@ def open_request_form(services: Services, origin: Origin, command: TextCommand) 
     """Open the form of a command, or notify the person why it does not open."""
     context = RequestContext(origin.channel, command.text)
     build = FORMS[command.verb]
-    _open(services, ViewRequest(origin, TITLES[command.verb]), lambda client: build(client, command, context))
+    _open_and_fill(
+        services, ViewRequest(origin, TITLES[command.verb]), lambda client: build(client, command, context)
+    )
 
 
 def open_position(services: Services, origin: Origin, key: PositionKey) -> None:
     """Open the view of a position."""
-    _open(services, ViewRequest(origin, "Position"), lambda client: load_position_view(client, key))
+    _open_and_fill(services, ViewRequest(origin, "Position"), lambda client: load_position_view(client, key))
 
 
 def open_close_form(services: Services, origin: Origin, key: PositionKey, *, is_pushed: bool) -> None:
@@ -95,7 +97,7 @@ def open_close_form(services: Services, origin: Origin, key: PositionKey, *, is_
             return build_text_view(TITLES[Verb.CLOSE], _format_no_position(key.symbol))
         return build_close_form([position], None, context)
 
-    _open(services, ViewRequest(origin, TITLES[Verb.CLOSE], is_pushed), build)
+    _open_and_fill(services, ViewRequest(origin, TITLES[Verb.CLOSE], is_pushed), build)
 
 
 def open_exits_form(services: Services, origin: Origin, key: PositionKey, *, is_pushed: bool) -> None:
@@ -108,7 +110,7 @@ def open_exits_form(services: Services, origin: Origin, key: PositionKey, *, is_
             return build_text_view("Set exits", _format_no_position(key.symbol))
         return build_exits_form(position, context)
 
-    _open(services, ViewRequest(origin, "Set exits", is_pushed), build)
+    _open_and_fill(services, ViewRequest(origin, "Set exits", is_pushed), build)
 
 
 def open_backtest_form(services: Services, origin: Origin, strategy: str) -> None:
@@ -116,14 +118,14 @@ def open_backtest_form(services: Services, origin: Origin, strategy: str) -> Non
     command = TextCommand(Verb.BACKTEST, strategy=strategy)
     context = RequestContext(origin.channel, strategy)
     request = ViewRequest(origin, TITLES[Verb.BACKTEST])
-    _open(services, request, lambda client: _load_backtest_form(client, command, context))
+    _open_and_fill(services, request, lambda client: _load_backtest_form(client, command, context))
 
 
 def open_parameters_form(services: Services, origin: Origin, strategy: str) -> None:
     """Open the form that changes the parameters of a strategy."""
     context = RequestContext(origin.channel, strategy)
     request = ViewRequest(origin, PARAMETERS_TITLE)
-    _open(services, request, lambda client: load_parameters_form(client, strategy, context))
+    _open_and_fill(services, request, lambda client: load_parameters_form(client, strategy, context))
 
 
 def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
@@ -132,8 +134,8 @@ def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
     if position is None:
         return build_text_view("Position", _format_no_position(key.symbol))
     command = TextCommand(Verb.ORDERS, (key.symbol,), key.portfolio_name)
-    trades = client.list_trades(command, limit=NEWEST_TRADES)
-    orders = client.list_orders(command, limit=NEWEST_TRADES)
+    trades = client.list_trades(command, limit=MAX_NEWEST_ROWS)
+    orders = client.list_orders(command, limit=MAX_NEWEST_ROWS)
     return build_position_view(position, trades, orders, can_trade=client.get_member().has_scope("trade"))
 
 
@@ -142,7 +144,7 @@ def list_restricting(switches: list[KillSwitch]) -> list[KillSwitch]:
     return [switch for switch in switches if not switch.is_active and switch.scope != "strategy"]
 
 
-def _open(services: Services, request: ViewRequest, build: Build) -> None:
+def _open_and_fill(services: Services, request: ViewRequest, build: LoadView) -> None:
     """Open a view at once, because the trigger is valid for only 3 seconds. Then fill it in."""
     origin = request.origin
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
@@ -153,14 +155,14 @@ def _open(services: Services, request: ViewRequest, build: Build) -> None:
         code = error.code if isinstance(error, SlackRefused) else ""
         _report_not_opened(services, origin, failure_messages.describe_unopened_form(code, origin.request_id))
         return
-    view = _build(services, request, opened, build)
+    view = _build_view(services, request, opened, build)
     try:
         services.slack.update_view(opened.view_id, view)
     except SlackError as error:
         log.info("View not updated", extra=extra | {"fault": str(error)})
 
 
-def _build(services: Services, request: ViewRequest, opened: OpenedView, build: Build) -> Json:
+def _build_view(services: Services, request: ViewRequest, opened: OpenedView, build: LoadView) -> Json:
     origin = request.origin
     if opened.team not in ("", origin.person.team):
         return build_text_view(request.title, failure_messages.FOREIGN_PERSON)

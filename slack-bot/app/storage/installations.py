@@ -97,7 +97,7 @@ class InstallationStore:
     def find(self, team: str) -> InstalledWorkspace | None:
         """Return a workspace, None if it is not known."""
         rows = self._database.execute(f"{_SELECT} WHERE team = ?", team)
-        return self._build(rows[0]) if rows else None
+        return self._build_installation(rows[0]) if rows else None
 
     def find_version(self, team: str) -> tuple[int, float] | None:
         """Return the version and time of an installation, which change with it, or None."""
@@ -112,7 +112,10 @@ class InstallationStore:
 
     def list_all(self) -> list[InstalledWorkspace]:
         """Return all workspaces, in the order of their first installation."""
-        return [self._build(row) for row in self._database.execute(f"{_SELECT} ORDER BY installed_at, team")]
+        return [
+            self._build_installation(row)
+            for row in self._database.execute(f"{_SELECT} ORDER BY installed_at, team")
+        ]
 
     def encrypt_again(self) -> int:
         """Encrypt secrets of earlier keys with the current key. Return the number of workspaces."""
@@ -134,7 +137,7 @@ class InstallationStore:
             count += len(self._database.execute(statement, *encrypted, team, token, key))
         return count
 
-    def _build(self, row: Row) -> InstalledWorkspace:
+    def _build_installation(self, row: Row) -> InstalledWorkspace:
         team, enterprise, name, token, key, scopes, installed_at, status, version = row
         return InstalledWorkspace(
             team=team,

@@ -12,7 +12,7 @@ from app.storage.database import DatabaseError, Row
 from app.storage.schema import ADDED_COLUMNS, MESSAGES_KEY, TABLES
 
 SCHEMA = "slack_bot"
-CONNECTIONS = 8
+MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 2.0  # a database that does not answer must not delay trades for long
 PAUSE_SECONDS = 1.0  # after a failure, statements fail at once
@@ -35,12 +35,12 @@ class PostgresDatabase:
 
     def __init__(self, url: str):
         """Connect, and create the tables. Raises `DatabaseError`."""
-        psycopg2.extensions.set_wait_callback(_wait)
+        psycopg2.extensions.set_wait_callback(_wait_for_result)
         scheme, separator, address = url.partition("://")
         self._url = f"{scheme.partition('+')[0]}{separator}{address}"
         self._connections: queue.LifoQueue[Any] = queue.LifoQueue()
         self._failed_at = -PAUSE_SECONDS
-        for _ in range(CONNECTIONS):
+        for _ in range(MAX_CONNECTIONS):
             self._connections.put(None)  # connected when it is needed
         self._create_tables()
 
@@ -54,14 +54,14 @@ class PostgresDatabase:
             raise DatabaseError("No connection is free.") from None
         is_reused = connection is not None
         try:
-            connection = connection or self._connect()
+            connection = connection or self._open_connection()
             try:
-                return _run(connection, statement, values)
+                return _run_statement(connection, statement, values)
             except UNAVAILABLE:
                 if not (is_reused and connection.closed):
                     raise
-                connection = self._connect()
-                return _run(connection, statement, values)
+                connection = self._open_connection()
+                return _run_statement(connection, statement, values)
         except psycopg2.Error as error:
             if isinstance(error, UNAVAILABLE):
                 self._failed_at = time.monotonic()
@@ -79,14 +79,14 @@ class PostgresDatabase:
             if connection is not None:
                 connection.close()
 
-    def _connect(self) -> Any:
+    def _open_connection(self) -> Any:
         connection = psycopg2.connect(self._url, connect_timeout=CONNECT_SECONDS, options=OPTIONS)
         connection.autocommit = True
         return connection
 
     def _create_tables(self) -> None:
         try:
-            connection = self._connect()
+            connection = self._open_connection()
         except psycopg2.Error as error:
             raise DatabaseError(type(error).__name__) from None
         try:
@@ -114,13 +114,13 @@ def _add_columns() -> list[str]:
     ]
 
 
-def _run(connection: Any, statement: str, values: tuple[object, ...]) -> list[Row]:
+def _run_statement(connection: Any, statement: str, values: tuple[object, ...]) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(statement.replace("%", "%%").replace("?", "%s"), values)
         return [] if cursor.description is None else cursor.fetchall()
 
 
-def _wait(connection: Any) -> None:
+def _wait_for_result(connection: Any) -> None:
     """Wait for the answer to a statement. Raises OperationalError if it takes too long."""
     until = time.monotonic() + ANSWER_SECONDS
     while (state := connection.poll()) != psycopg2.extensions.POLL_OK:

@@ -9,7 +9,7 @@ from app.storage.sqlite import SqliteDatabase
 
 @dataclass(frozen=True)
 class Storage:
-    """A database, and this bot among those that use it."""
+    """A database, and the registry of the bots that use it."""
 
     database: Database
     bots: BotRegistry

@@ -18,7 +18,7 @@ from simulator.blockkit.fields import (
 )
 
 BLOCK_ID: dict[str, Check] = {"block_id": string(255)}
-SECTION_LIMIT = 3_000
+MAX_SECTION_CHARACTERS = 3_000
 
 
 def _image_source(image: dict[str, Any], at: str, findings: Findings) -> None:
@@ -38,7 +38,7 @@ def _has_text_or_fields(section: dict[str, Any], at: str, findings: Findings) ->
         findings.add(at, "missing required field: text or fields")
 
 
-def _accessory(value: Any, at: str, findings: Findings) -> None:
+def _check_accessory(value: Any, at: str, findings: Findings) -> None:
     is_image = isinstance(value, dict) and value.get("type") == "image"
     check = _IMAGE.check if is_image else element_in("section")
     check(value, at, findings)
@@ -46,7 +46,7 @@ def _accessory(value: Any, at: str, findings: Findings) -> None:
 
 def _context_part(value: Any, at: str, findings: Findings) -> None:
     is_image = isinstance(value, dict) and value.get("type") == "image"
-    check = _IMAGE.check if is_image else text(SECTION_LIMIT, ANY_TEXT)
+    check = _IMAGE.check if is_image else text(MAX_SECTION_CHARACTERS, ANY_TEXT)
     check(value, at, findings)
 
 
@@ -92,7 +92,7 @@ _LINES = Shape(
 ).check
 
 
-def _chart(value: Any, at: str, findings: Findings) -> None:
+def _check_chart(value: Any, at: str, findings: Findings) -> None:
     is_pie = isinstance(value, dict) and value.get("type") == "pie"
     (_PIE if is_pie else _LINES)(value, at, findings)
 
@@ -102,9 +102,9 @@ BLOCKS: dict[str, Shape] = {
         {},
         {
             **BLOCK_ID,
-            "text": text(SECTION_LIMIT, ANY_TEXT),
+            "text": text(MAX_SECTION_CHARACTERS, ANY_TEXT),
             "fields": array(text(2_000, ANY_TEXT), 1, 10),
-            "accessory": _accessory,
+            "accessory": _check_accessory,
             "expand": boolean,
         },
         (_has_text_or_fields,),
@@ -124,7 +124,7 @@ BLOCKS: dict[str, Shape] = {
     ),
     "rich_text": Shape({"elements": array(_RICH_PART, 0, 1_000)}, BLOCK_ID),
     "markdown": Shape({"text": string(12_000)}, BLOCK_ID),
-    "data_visualization": Shape({"title": string(50), "chart": _chart}, BLOCK_ID),
+    "data_visualization": Shape({"title": string(50), "chart": _check_chart}, BLOCK_ID),
     "data_table": Shape(
         {"caption": string(2_000), "rows": array(_ROW, 2, 201)},
         {**BLOCK_ID, "page_size": integer(1, 100), "row_header_column_index": integer(0, 19)},

@@ -22,7 +22,7 @@ from simulator.blockkit.fields import (
     text,
 )
 
-LONGEST_INPUT = 3_000
+MAX_INPUT_CHARACTERS = 3_000
 EVERYWHERE = frozenset({"section", "actions", "input"})
 CLICKABLE = frozenset({"section", "actions"})
 FORM_ONLY = frozenset({"input"})
@@ -36,21 +36,23 @@ class Element:
     containers: frozenset[str]
 
 
-def _lengths(element: dict[str, Any], at: str, findings: Findings) -> None:
+def _check_lengths(element: dict[str, Any], at: str, findings: Findings) -> None:
     low, high = element.get("min_length"), element.get("max_length")
     if isinstance(low, int) and isinstance(high, int) and low > high:
         findings.add(at, "min_length must not be greater than max_length")
 
 
-def _number_bounds(element: dict[str, Any], at: str, findings: Findings) -> None:
-    low, start, high = (_decimal(element.get(name)) for name in ("min_value", "initial_value", "max_value"))
+def _check_number_bounds(element: dict[str, Any], at: str, findings: Findings) -> None:
+    low, start, high = (
+        _parse_decimal(element.get(name)) for name in ("min_value", "initial_value", "max_value")
+    )
     if low is not None and high is not None and low > high:
         findings.add(at, "min_value must not be greater than max_value")
     if start is not None and ((low is not None and start < low) or (high is not None and start > high)):
         findings.add(f"{at}/initial_value", "initial_value must be between min_value and max_value")
 
 
-def _decimal(value: Any) -> Decimal | None:
+def _parse_decimal(value: Any) -> Decimal | None:
     try:
         return Decimal(value) if isinstance(value, str) else None
     except InvalidOperation:
@@ -89,21 +91,21 @@ _TEXT_INPUT = Shape(
     {},
     {
         **TYPED,
-        "initial_value": string(LONGEST_INPUT, 0),
+        "initial_value": string(MAX_INPUT_CHARACTERS, 0),
         "multiline": boolean,
-        "min_length": integer(0, LONGEST_INPUT),
-        "max_length": integer(1, LONGEST_INPUT),
+        "min_length": integer(0, MAX_INPUT_CHARACTERS),
+        "max_length": integer(1, MAX_INPUT_CHARACTERS),
     },
-    (_lengths,),
+    (_check_lengths,),
 )
 _NUMBER_INPUT = Shape(
     {"is_decimal_allowed": boolean},
     {**TYPED, "initial_value": NUMBER, "min_value": NUMBER, "max_value": NUMBER},
-    (_number_bounds,),
+    (_check_number_bounds,),
 )
 
 
-def _choices(least_initial: str, initial: Check) -> Shape:
+def _build_choice_shape(least_initial: str, initial: Check) -> Shape:
     return Shape(
         {"options": array(options.CHOICE, 1, 10)},
         {"action_id": ACTION_ID, "focus_on_load": boolean, "confirm": CONFIRM, least_initial: initial},
@@ -145,12 +147,16 @@ ELEMENTS: dict[str, Element] = {
         Shape({}, {**MULTI, **CONVERSATION, "initial_conversations": SOME_IDS}), EVERYWHERE
     ),
     "multi_channels_select": Element(Shape({}, {**MULTI, "initial_channels": SOME_IDS}), EVERYWHERE),
-    "checkboxes": Element(_choices("initial_options", array(options.CHOICE, 1, 10)), EVERYWHERE),
-    "radio_buttons": Element(_choices("initial_option", options.CHOICE), EVERYWHERE),
+    "checkboxes": Element(_build_choice_shape("initial_options", array(options.CHOICE, 1, 10)), EVERYWHERE),
+    "radio_buttons": Element(_build_choice_shape("initial_option", options.CHOICE), EVERYWHERE),
     "plain_text_input": Element(_TEXT_INPUT, FORM_ONLY),
     "number_input": Element(_NUMBER_INPUT, FORM_ONLY),
-    "email_text_input": Element(Shape({}, {**TYPED, "initial_value": string(LONGEST_INPUT, 0)}), FORM_ONLY),
-    "url_text_input": Element(Shape({}, {**TYPED, "initial_value": string(LONGEST_INPUT, 0)}), FORM_ONLY),
+    "email_text_input": Element(
+        Shape({}, {**TYPED, "initial_value": string(MAX_INPUT_CHARACTERS, 0)}), FORM_ONLY
+    ),
+    "url_text_input": Element(
+        Shape({}, {**TYPED, "initial_value": string(MAX_INPUT_CHARACTERS, 0)}), FORM_ONLY
+    ),
     "datepicker": Element(Shape({}, {**PICKER, "initial_date": DATE}), EVERYWHERE),
     "timepicker": Element(Shape({}, {**PICKER, "initial_time": TIME, "timezone": string(100)}), EVERYWHERE),
     "datetimepicker": Element(

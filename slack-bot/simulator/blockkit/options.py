@@ -4,23 +4,26 @@ from typing import Any
 
 from simulator.blockkit.fields import ANY_TEXT, PLAIN, Check, Findings, Shape, array, string, text
 
-MOST_OPTIONS = 100
-TEXT_LIMIT = 75
-VALUE_LIMIT = 150
+MAX_OPTIONS = 100
+MAX_TEXT_CHARACTERS = 75
+MAX_VALUE_CHARACTERS = 150
 
 OPTION = Shape(
-    {"text": text(TEXT_LIMIT, PLAIN), "value": string(VALUE_LIMIT)}, {"description": text(TEXT_LIMIT, PLAIN)}
+    {"text": text(MAX_TEXT_CHARACTERS, PLAIN), "value": string(MAX_VALUE_CHARACTERS)},
+    {"description": text(MAX_TEXT_CHARACTERS, PLAIN)},
 ).check
 CHOICE = Shape(
-    {"text": text(TEXT_LIMIT, ANY_TEXT), "value": string(VALUE_LIMIT)},
-    {"description": text(TEXT_LIMIT, ANY_TEXT)},
+    {"text": text(MAX_TEXT_CHARACTERS, ANY_TEXT), "value": string(MAX_VALUE_CHARACTERS)},
+    {"description": text(MAX_TEXT_CHARACTERS, ANY_TEXT)},
 ).check
 OVERFLOW_OPTION = Shape(
-    {"text": text(TEXT_LIMIT, PLAIN), "value": string(VALUE_LIMIT)},
-    {"description": text(TEXT_LIMIT, PLAIN), "url": string(3_000)},
+    {"text": text(MAX_TEXT_CHARACTERS, PLAIN), "value": string(MAX_VALUE_CHARACTERS)},
+    {"description": text(MAX_TEXT_CHARACTERS, PLAIN), "url": string(3_000)},
 ).check
-OPTIONS = array(OPTION, 1, MOST_OPTIONS)
-OPTION_GROUPS = array(Shape({"label": text(TEXT_LIMIT, PLAIN), "options": OPTIONS}).check, 1, MOST_OPTIONS)
+OPTIONS = array(OPTION, 1, MAX_OPTIONS)
+OPTION_GROUPS = array(
+    Shape({"label": text(MAX_TEXT_CHARACTERS, PLAIN), "options": OPTIONS}).check, 1, MAX_OPTIONS
+)
 
 
 def list_options(element: dict[str, Any]) -> list[dict[str, Any]]:

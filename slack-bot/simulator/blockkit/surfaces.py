@@ -9,13 +9,13 @@ from simulator import ids
 from simulator.blockkit.blocks import check_block
 from simulator.blockkit.fields import Findings, Shape, array, boolean, one_of, string, text
 
-MOST_MESSAGE_BLOCKS = 50
-MOST_VIEW_BLOCKS = 100
-LONGEST_MESSAGE_TEXT = 40_000
-LONGEST_BLOCKS_TEXT = 12_000  # Slack's documented limit for all blocks of a message
-LONGEST_TABLE_TEXT = 20_000  # of the cells of all tables
+MAX_MESSAGE_BLOCKS = 50
+MAX_VIEW_BLOCKS = 100
+MAX_MESSAGE_CHARACTERS = 40_000
+MAX_BLOCKS_CHARACTERS = 12_000  # Slack's documented limit for all blocks of a message
+MAX_TABLES_CHARACTERS = 20_000  # of the cells of all tables
 TABLE, CHART = "data_table", "data_visualization"
-MOST_CHARTS = 2
+MAX_CHARTS = 2
 LARGEST_VIEW_BYTES = 250_000
 
 Block = dict[str, Any]
@@ -24,7 +24,7 @@ _SHARED = {
     "callback_id": string(255, 0),
     "external_id": string(255, 0),
     "private_metadata": string(3_000, 0),
-    "blocks": array(check_block, 0, MOST_VIEW_BLOCKS),
+    "blocks": array(check_block, 0, MAX_VIEW_BLOCKS),
 }
 _MODAL = Shape(
     {"type": one_of("modal"), "title": text(24), "blocks": _SHARED["blocks"]},
@@ -43,7 +43,7 @@ _HOME = Shape({"type": one_of("home"), "blocks": _SHARED["blocks"]}, _SHARED)
 def check_message(blocks: Any) -> list[str]:
     """Return the errors of a message's blocks in Slack's wording. Empty if they are valid."""
     findings = Findings()
-    array(check_block, 0, MOST_MESSAGE_BLOCKS)(blocks, "/blocks", findings)
+    array(check_block, 0, MAX_MESSAGE_BLOCKS)(blocks, "/blocks", findings)
     _check_across(blocks, "/blocks", findings)
     return findings.problems
 
@@ -99,12 +99,12 @@ def add_ids(blocks: list[Block]) -> list[Block]:
 def list_interactive(blocks: list[Block]) -> Iterator[tuple[Block, Block]]:
     """Yield each interactive element with its block."""
     for block in blocks:
-        for element in _elements(block):
+        for element in _list_elements(block):
             if isinstance(element, dict) and element.get("type") not in {"image", "plain_text", "mrkdwn"}:
                 yield block, element
 
 
-def _elements(block: Block) -> list[Any]:
+def _list_elements(block: Block) -> list[Any]:
     if block.get("type") == "actions":
         return list(block.get("elements", []))
     return [block[name] for name in ("element", "accessory") if name in block]
@@ -119,12 +119,12 @@ def _check_across(blocks: Any, at: str, findings: Findings) -> None:
     block_ids = [block["block_id"] for block in good if isinstance(block.get("block_id"), str)]
     for block_id in sorted({name for name in block_ids if block_ids.count(name) > 1}):
         findings.add(at, f"`block_id` {block_id} already exists")
-    if sum(block.get("type") == CHART for block in good) > MOST_CHARTS:
-        findings.add(at, f"no more than {MOST_CHARTS} charts are allowed")
+    if sum(block.get("type") == CHART for block in good) > MAX_CHARTS:
+        findings.add(at, f"no more than {MAX_CHARTS} charts are allowed")
     characters = sum(text_length(block.get("rows")) for block in good if block.get("type") == TABLE)
-    if characters > LONGEST_TABLE_TEXT:
-        findings.add(at, f"tables must have at most {LONGEST_TABLE_TEXT} characters")
-    focused = [element for block in good for element in _elements(block) if _wants_focus(element)]
+    if characters > MAX_TABLES_CHARACTERS:
+        findings.add(at, f"tables must have at most {MAX_TABLES_CHARACTERS} characters")
+    focused = [element for block in good for element in _list_elements(block) if _wants_focus(element)]
     if len(focused) > 1:
         findings.add(at, "only one element can have focus_on_load set to true")
 

@@ -37,7 +37,7 @@ def initial_values(blocks: list[Block], current_channel: str | None = None) -> V
     values: Values = {}
     for block, element in list_interactive(blocks):
         if element["type"] in STATE_KEYS:
-            values.setdefault(block["block_id"], {})[element["action_id"]] = _initial(
+            values.setdefault(block["block_id"], {})[element["action_id"]] = _build_initial_state(
                 element, current_channel
             )
     return values
@@ -83,7 +83,7 @@ def is_empty(state: dict[str, Any]) -> bool:
     return state.get(key) in (None, "", [])
 
 
-def _initial(element: Block, current_channel: str | None) -> dict[str, Any]:
+def _build_initial_state(element: Block, current_channel: str | None) -> dict[str, Any]:
     key, initial = STATE_KEYS[element["type"]]
     value = element.get(initial)
     if value is None and element.get("default_to_current_conversation"):

@@ -37,10 +37,10 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
         return form_submission.close(actor, body.optional_text("view_id"), body.flag("everything"))
 
     @routes.post("/use")
-    def use() -> Outcome:
+    def use_element() -> Outcome:
         body = Body()
         source, action_id = _find_source(simulator, body), body.text("action_id")
-        return element_actions.use(
+        return element_actions.use_element(
             source, body.optional_text("block_id"), action_id, body.fields.get("value"), body.values()
         )
 

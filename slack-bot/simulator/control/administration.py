@@ -28,7 +28,7 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
 
     @routes.post("/uninstall")
     def uninstall() -> Json:
-        return _uninstall(simulator, _find_team(Body().text("team")))
+        return _uninstall_app(simulator, _find_team(Body().text("team")))
 
     return routes
 
@@ -70,7 +70,7 @@ def _set_member(simulator: Simulator, body: Body) -> Json:
     return {"group": group.id, "members": sorted(group.members)}
 
 
-def _uninstall(simulator: Simulator, team: Team) -> Json:
+def _uninstall_app(simulator: Simulator, team: Team) -> Json:
     """Remove the app from a workspace. The token is revoked before the bot gets the event."""
     if team is workspace.HOME:
         raise ActError("The first workspace keeps the app: the bot has its token in the environment.")

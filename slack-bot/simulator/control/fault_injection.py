@@ -58,7 +58,7 @@ def _add_state_routes(routes: Blueprint, simulator: Simulator) -> None:
 
     @routes.post("/repeat")
     def repeat() -> Json:
-        return {"deliveries": _repeat(simulator, Body())}
+        return {"deliveries": _repeat_delivery(simulator, Body())}
 
     @routes.post("/event")
     def event() -> Json:
@@ -100,7 +100,7 @@ def _parse_fault(kind: type[Fault], body: Body) -> Fault:
     return kind(**body.fields)
 
 
-def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
+def _repeat_delivery(simulator: Simulator, body: Body) -> list[Entry]:
     times = int(body.number("times", 1, 1, MAX_REPEATS))
     with simulator.workspace_state.news:
         entry = simulator.workspace_state.request_log.find_delivery(body.fields.get("delivery"))
@@ -112,7 +112,7 @@ def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
     def send_again() -> None:
         delivery_ids.append(simulator.request_sender.repeat(entry, fresh).delivery_id)
 
-    _run(send_again, times, at_once=body.flag("at_once"))
+    _run_repeatedly(send_again, times, at_once=body.flag("at_once"))
     with simulator.workspace_state.news:
         deliveries = [
             simulator.workspace_state.request_log.find_delivery(delivery_id) for delivery_id in delivery_ids
@@ -120,7 +120,7 @@ def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
     return [repeated for repeated in deliveries if repeated]
 
 
-def _run(work: Callable[[], None], times: int, at_once: bool) -> None:
+def _run_repeatedly(work: Callable[[], None], times: int, at_once: bool) -> None:
     if not at_once:
         for _ in range(times):
             work()

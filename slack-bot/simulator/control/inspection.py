@@ -11,7 +11,7 @@ from simulator.assembly import Simulator
 from simulator.errors import ActError
 
 HEARTBEAT_SECONDS = 10.0
-MOST_STREAMS = 16
+MAX_STREAMS = 16
 
 
 class Streams:
@@ -25,7 +25,7 @@ class Streams:
         """Return the lines of one stream. Raises ActError if too many streams are open."""
         workspace_state = self._simulator.workspace_state
         with workspace_state.news:
-            if self._open >= MOST_STREAMS:
+            if self._open >= MAX_STREAMS:
                 raise ActError("Too many pages are open.", 503)
         return self._stream_lines()
 
@@ -65,7 +65,7 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
     def get_oms_view() -> dict[str, Any]:
         if not simulator.oms_view.is_configured:
             raise ActError("No OMS is configured: set OMS_API_URL and OMS_API_KEY.", 404)
-        return simulator.oms_view.of(simulator.actor(request.args.get("user", "ava")).person)
+        return simulator.oms_view.load_data(simulator.actor(request.args.get("user", "ava")).person)
 
     @routes.get("/log")
     def log() -> dict[str, Any]:

@@ -13,7 +13,9 @@ from simulator.user_actions.sources import Source
 BUTTON_FIELDS = ("text", "value", "style")
 
 
-def use(source: Source, block_id: str | None, action_id: str, value: Any, values: dict[str, Any]) -> Outcome:
+def use_element(
+    source: Source, block_id: str | None, action_id: str, value: Any, values: dict[str, Any]
+) -> Outcome:
     """Click a button or choose a value. ``values`` contains further values of the form."""
     actor = source.actor
     with actor.workspace_state.change():

@@ -30,7 +30,7 @@ def submit(actor: Actor, view_id: str | None, values: dict[str, dict[str, Any]])
         request = payloads.interaction(payloads.view_submission(actor.person, view, trigger, urls))
     reply = actor.request_sender.send(request)
     with actor.workspace_state.change():
-        return _apply(actor, view, reply) | {"sent": True, "delivery": reply.delivery_id}
+        return _apply_reply(actor, view, reply) | {"sent": True, "delivery": reply.delivery_id}
 
 
 def close(actor: Actor, view_id: str | None, everything: bool) -> Outcome:
@@ -67,7 +67,7 @@ def _create_response_url(actor: Actor, block_id: str, action_id: str, channel: s
     return {"block_id": block_id, "action_id": action_id, "channel_id": channel, "response_url": url}
 
 
-def _apply(actor: Actor, view: View, reply: Reply) -> Outcome:
+def _apply_reply(actor: Actor, view: View, reply: Reply) -> Outcome:
     try:
         return _apply_answer(actor, view, reply)
     except SlackError as error:
@@ -78,12 +78,12 @@ def _apply_answer(actor: Actor, view: View, reply: Reply) -> Outcome:
     if not reply.ok:
         return _report_problem(actor, view, reply, "")
     if not reply.body.strip():
-        return _close(actor, view, {})
+        return _close_form(actor, view, {})
     body = reply.json()
     apply = ANSWERS.get(body.get("response_action", "")) if isinstance(body, dict) else None
     if apply is None and body != {}:
         return _report_problem(actor, view, reply, "the answer names no response_action that is known")
-    return (apply or _close)(actor, view, body)
+    return (apply or _close_form)(actor, view, body)
 
 
 def _report_problem(actor: Actor, view: View, reply: Reply, problem: str) -> Outcome:
@@ -93,7 +93,7 @@ def _report_problem(actor: Actor, view: View, reply: Reply, problem: str) -> Out
     return {"outcome": "failed", "notice": CONNECTION_ERROR, "problem": problem}
 
 
-def _close(actor: Actor, view: View, _answer: dict[str, Any]) -> Outcome:
+def _close_form(actor: Actor, view: View, _answer: dict[str, Any]) -> Outcome:
     actor.workspace_state.views.close(view)
     return {"outcome": "closed"}
 
@@ -107,24 +107,24 @@ def _show_errors(_actor: Actor, view: View, answer: dict[str, Any]) -> Outcome:
     return {"outcome": "errors", "errors": view.errors}
 
 
-def _update(actor: Actor, view: View, answer: dict[str, Any]) -> Outcome:
+def _update_form(actor: Actor, view: View, answer: dict[str, Any]) -> Outcome:
     actor.workspace_state.views.update(view, args.view(answer))
     return {"outcome": "updated"}
 
 
-def _push(actor: Actor, _view: View, answer: dict[str, Any]) -> Outcome:
+def _push_form(actor: Actor, _view: View, answer: dict[str, Any]) -> Outcome:
     actor.workspace_state.views.push(actor.person.id, args.view(answer))
     return {"outcome": "pushed"}
 
 
-def _clear(actor: Actor, _view: View, _answer: dict[str, Any]) -> Outcome:
+def _close_all_forms(actor: Actor, _view: View, _answer: dict[str, Any]) -> Outcome:
     actor.workspace_state.views.clear(actor.person.id)
     return {"outcome": "cleared"}
 
 
 ANSWERS: dict[str, Callable[[Actor, View, dict[str, Any]], Outcome]] = {
     "errors": _show_errors,
-    "update": _update,
-    "push": _push,
-    "clear": _clear,
+    "update": _update_form,
+    "push": _push_form,
+    "clear": _close_all_forms,
 }

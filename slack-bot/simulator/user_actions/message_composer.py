@@ -33,7 +33,11 @@ def send_text(actor: Actor, reference: str, text: str, thread_ts: str | None = N
     name = text.split(maxsplit=1)[0]
     if thread_ts:
         return _report_failure(
-            actor, channel, name, "not_in_threads", f"{_escape(name)} is not supported in threads. Sorry!"
+            actor,
+            channel,
+            name,
+            "not_in_threads",
+            f"{_escape_name(name)} is not supported in threads. Sorry!",
         )
     return _send_command(actor, channel, text)
 
@@ -83,7 +87,7 @@ def _send_command(actor: Actor, channel: Channel, text: str) -> Outcome:
     names = {command.command for command in actor.workspace_state.manifest.commands}
     if name not in names or not actor.workspace_state.installations.is_installed(channel.team):
         return _report_failure(
-            actor, channel, name, "", f"`{_escape(name)}` is not a command that this workspace knows."
+            actor, channel, name, "", f"`{_escape_name(name)}` is not a command that this workspace knows."
         )
     with actor.workspace_state.change():
         path = actor.workspace_state.response_urls.issue(channel.id, actor.person.id)
@@ -124,5 +128,5 @@ def _apply_answer(actor: Actor, url: ResponseUrl, reply: Reply) -> Outcome:
     return outcome
 
 
-def _escape(name: str) -> str:
+def _escape_name(name: str) -> str:
     return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

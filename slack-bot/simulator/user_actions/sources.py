@@ -75,7 +75,7 @@ class Source:
         """Return the payload of an action."""
         if self.view:
             return payloads.view_action(self.actor.person, self.view, action, trigger_id)
-        channel, message = self._get_message()
+        channel, message = self._get_channel_and_message()
         path = self.actor.workspace_state.response_urls.issue(channel.id, self.actor.person.id, message.ts)
         url = self.actor.workspace_state.base_url + path
         person = self.actor.person
@@ -87,9 +87,9 @@ class Source:
         """Return the payload that requests options."""
         if self.view:
             return payloads.view_options(self.actor.person, self.view, request)
-        return payloads.build_message_options(self.actor.person, *self._get_message(), request)
+        return payloads.build_message_options(self.actor.person, *self._get_channel_and_message(), request)
 
-    def _get_message(self) -> tuple[Channel, Message]:
+    def _get_channel_and_message(self) -> tuple[Channel, Message]:
         if self.channel is None or self.message is None:
             raise ActError("Say which form or message.")
         return self.channel, self.message

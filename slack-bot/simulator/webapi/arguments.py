@@ -56,12 +56,12 @@ def content(arguments: Arguments, files: Files) -> tuple[str, list[surfaces.Bloc
     text, blocks = arguments.get("text") or "", arguments.get("blocks") or []
     if not isinstance(text, str):
         raise ArgumentsError("must be a string [json-pointer:/text]")
-    if len(text) > surfaces.LONGEST_MESSAGE_TEXT:
+    if len(text) > surfaces.MAX_MESSAGE_CHARACTERS:
         raise SlackError("msg_too_long")
     if problems := surfaces.check_message(blocks):
         raise _build_blocks_error(problems)
     files.check_blocks(blocks)
-    if surfaces.text_length(blocks) > surfaces.LONGEST_BLOCKS_TEXT:
+    if surfaces.text_length(blocks) > surfaces.MAX_BLOCKS_CHARACTERS:
         raise SlackError("msg_blocks_too_long")
     if not text.strip() and not blocks:
         raise SlackError("no_text")

@@ -48,13 +48,13 @@ def index_labels(*names):
 BOOKS = index_labels(*(f"Book {number}" for number in range(101)))
 
 
-def list_options(answer):
-    return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
+def list_options(response):
+    return response["options"] if "options" in response else response["option_groups"][0]["options"]
 
 
 @pytest.mark.parametrize("draft", [Draft(), Draft("AAPL"), LARGEST])
 @pytest.mark.parametrize("banner", ["", "b" * 5000])
-def test_form_is_one_that_slack_takes(draft, banner):
+def test_form_is_valid_for_slack(draft, banner):
     check_view(build_trade_form(draft, CONTEXT, banner))
     check_view(build_trade_form(draft, CONTEXT, banner, build_question_blocks(PRICE)))
     check_view(
@@ -137,7 +137,7 @@ def test_renewed_price_line_changes_nothing_else():
 @pytest.mark.parametrize(
     "trade", [factories.build_trade(), NASTY, factories.build_trade(position_quantity=Decimal(0))]
 )
-def test_every_other_view_is_one_that_slack_takes(trade):
+def test_every_other_view_is_valid_for_slack(trade):
     check_view(views.build_placing_view(CONTEXT))
     check_view(views.build_checking_view(CONTEXT))
     check_view(views.build_placed_view(trade, "U1", CONTEXT))
@@ -174,7 +174,7 @@ def test_flat_position_is_described_in_words():
     )
 
 
-def test_help_usage_and_notices_are_messages_that_slack_takes():
+def test_help_usage_and_notices_are_valid_for_slack():
     for text in (HELP, USAGE, add_reference("Not placed.", "req-1")):
         message = build_notice(text)
         check_message(message.text, list(message.blocks))
@@ -240,16 +240,17 @@ def test_label_of_a_truncated_list_shows_the_number_of_choices():
     assert len(group["options"]) == 100
 
 
-def test_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
+def test_existing_name_beyond_the_truncation_is_offered_first_and_not_as_new():
     options = list_options(build_portfolio_options(BOOKS, "book", "Book"))
     assert options[0]["value"] == options[0]["text"]["text"] == "Book"
     assert all(not option["text"]["text"].startswith("New portfolio") for option in options)
 
 
 def test_portfolio_marked_as_new_stays_marked_when_the_form_is_shown_again():
-    view = build_trade_form(factories.build_ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
+    view = build_trade_form(factories.build_ticket(portfolio="Fresh", is_new_portfolio=True).draft(), CONTEXT)
     chosen = view["blocks"][7]["element"]["initial_option"]
-    assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")
+    assert chosen["text"]["text"] == "New portfolio: Fresh"
+    assert chosen["value"] == "Fresh"
 
 
 def test_initial_portfolio_is_its_own_option():

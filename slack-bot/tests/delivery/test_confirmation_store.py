@@ -45,7 +45,7 @@ def test_running_submission_is_unresolved_only_after_a_crash(open_store):
     assert list_unresolved(store) == [(CONFIRMATION.key, False)]
 
 
-def test_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slack_had_with_one(open_store):
+def test_queued_confirmation_is_sent_without_a_note_and_an_interrupted_one_with_a_note(open_store):
     store = open_store()
     store.add(CONFIRMATION)
     assert store.claim(CONFIRMATION.key)
@@ -143,7 +143,7 @@ def test_old_confirmations_are_removed(open_store):
     assert list_unresolved(store) == []
 
 
-def test_file_is_for_its_owner_and_for_one_bot(open_store, tmp_path, monkeypatch):
+def test_file_is_private_and_locked_by_one_bot(open_store, tmp_path, monkeypatch):
     open_store()
     file = tmp_path / "bot.db"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -182,4 +182,4 @@ def test_default_settings_file_is_optional(monkeypatch, caplog):
 
     monkeypatch.setattr(build, "open_database", refuse)
     build.open_storage(factories.build_settings(bot_database_url=DEFAULT_DATABASE_URL)).close()
-    assert "Owed confirmations are not kept over a restart" in caplog.text
+    assert "Pending confirmations are not kept over a restart" in caplog.text

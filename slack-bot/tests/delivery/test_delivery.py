@@ -49,7 +49,8 @@ def test_refused_channel_message_falls_back_to_the_response_url(delivery, slack,
     delivery.urls.remember("V1", slack.response_url)
     delivery.sender.post_to_channel(TO, MESSAGE)
     body = slack.wait_for("respond")[0].body
-    assert (body["response_type"], body["text"]) == ("in_channel", "Done.")
+    assert body["response_type"] == "in_channel"
+    assert body["text"] == "Done."
     assert body["replace_original"] is False
 
 
@@ -67,7 +68,7 @@ def test_expired_response_url_falls_back_to_a_direct_message_with_a_hint(deliver
     assert len(slack.list_requests("respond")) == url_known
 
 
-def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(delivery, slack):
+def test_post_with_a_lost_response_is_not_repeated_but_sent_to_the_person(delivery, slack):
     slack.queue_responses("chat.postMessage", Response(drop=True))
     delivery.sender.post_to_channel(TO, MESSAGE)
     calls = slack.wait_for("chat.postMessage", 2)
@@ -76,7 +77,7 @@ def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(delivery
 
 
 @pytest.mark.parametrize(
-    ("answers", "states"),
+    ("responses", "states"),
     [
         ([Response()], ["begin", "finish"]),
         (
@@ -87,10 +88,10 @@ def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(delivery
         ([Response(drop=True)], ["begin", "begin", "finish"]),
     ],
 )
-def test_claim_records_each_attempt(delivery, slack, answers, states):
+def test_claim_records_each_attempt(delivery, slack, responses, states):
     claim = Mock(spec=ConfirmationClaim)
     slack.queue_responses(
-        "chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers]
+        "chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in responses]
     )
     delivery.sender.post_to_channel(replace(TO, claim=claim), MESSAGE)
     assert delivery.send_queue.close(60.0)
@@ -231,7 +232,7 @@ def test_only_the_latest_response_urls_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         (Response(body={"ok": False, "error": "no"}), SlackRefused),
         (Response(429, {"ok": False, "error": "ratelimited"}), SlackRateLimited),
@@ -241,9 +242,9 @@ def test_only_the_latest_response_urls_are_kept():
         (Response(body=b"not json"), SlackRefused),
     ],
 )
-def test_each_failure_of_slack_is_named(slack, answer, error):
-    slack.queue_responses("auth.test", answer)
-    timeout_seconds = 1 if answer.slow else 60
+def test_each_failure_of_slack_is_named(slack, response, error):
+    slack.queue_responses("auth.test", response)
+    timeout_seconds = 1 if response.slow else 60
     api = SlackApi(factories.build_settings(slack.api_url), timeout_seconds)
     with pytest.raises(error):
         api.identify()

@@ -200,7 +200,8 @@ def test_summary_waits_until_the_oms_returns_its_readers(quiet_workspace: Worksp
     assert list_sent_messages(quiet_workspace) == []
     quiet_workspace.oms.barred.pop("slack:T1:U1")
     ((channel, text),) = list_sent_messages(quiet_workspace)
-    assert (channel, "*Growth* closed" in text) == ("D-U1", True)
+    assert channel == "D-U1"
+    assert "*Growth* closed" in text
     assert quiet_workspace.bot.services.notifications.list_new() == []
 
 
@@ -253,9 +254,9 @@ def test_approvers_are_reminded_once_after_half_of_the_time(
     assert all("<@U2> This order still waits for a decision." in reminder["text"] for reminder in reminders)
 
 
-@pytest.mark.parametrize(("answer", "is_marked"), [(Response(503), True), (Response(429), False)])
+@pytest.mark.parametrize(("response", "is_marked"), [(Response(503), True), (Response(429), False)])
 def test_reminder_that_slack_did_not_confirm_is_repeated(
-    quiet_workspace: Workspace, answer, is_marked, monkeypatch
+    quiet_workspace: Workspace, response, is_marked, monkeypatch
 ):
     place_order(quiet_workspace, MessageKind.APPROVAL)
     quiet_workspace.oms.orders.orders["O1"] = portfolio_oms.build_order(
@@ -266,7 +267,7 @@ def test_reminder_that_slack_did_not_confirm_is_repeated(
     request = {"order_id": "O1", "expires_at": expires_at, "approvers": ["slack:T1:U2"]}
     add_reminder(quiet_workspace.bot.services, requested_at.isoformat(), request)
     monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
-    quiet_workspace.slack.queue_responses("chat.postMessage", answer)
+    quiet_workspace.slack.queue_responses("chat.postMessage", response)
     list_sent_messages(quiet_workspace)
     advance_clock(monkeypatch, 31)
     for _ in range(2):

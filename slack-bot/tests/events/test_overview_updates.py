@@ -29,7 +29,7 @@ def handle_event(workspace: Workspace, registry: EventRegistry, kind: str, **pay
     registry.handle(workspace.bot.services, Event("E1", kind, "2026-11-29T10:00:00.000000Z", payload))
 
 
-def test_fill_redraws_the_overview_of_who_looks_at_orders(workspace: Workspace, registry):
+def test_fill_redraws_the_overviews_that_show_orders(workspace: Workspace, registry):
     workspace.bot.services.overview_viewers.record(Person("T1", "U1"), Tab.ORDERS)
     handle_event(workspace, registry, "order.filled", order_id="O1")
     assert workspace.slack.wait_for("views.publish")[0].body["user_id"] == "U1"
@@ -51,7 +51,7 @@ def test_stop_by_a_loss_limit_is_shown_in_the_channel_until_it_ends(workspace: W
 
 
 @pytest.mark.parametrize("change", [{"set_by": "slack:T1:U1"}, {"scope": "strategy"}])
-def test_stops_in_slack_and_of_strategies_are_not_shown_again(workspace: Workspace, registry, change):
+def test_stops_of_slack_users_and_strategies_are_not_shown_again(workspace: Workspace, registry, change):
     services = workspace.bot.services
     object.__setattr__(services, "trading_channel", "C9")
     services.banners.add("Growth", Banner("C1", "1.0"))
@@ -66,7 +66,7 @@ def test_without_a_channel_nothing_is_posted(workspace: Workspace, registry):
     assert workspace.slack.calls == []
 
 
-def test_orders_that_brokers_still_have_are_named_in_the_channel(workspace: Workspace, registry):
+def test_orders_still_open_at_brokers_are_listed_in_the_channel(workspace: Workspace, registry):
     object.__setattr__(workspace.bot.services, "trading_channel", "C9")
     order = {"order_id": "O1", "portfolio_name": "Growth", "broker": "alpaca", "symbol": "AAPL"}
     orders = [order | {"side": "BUY", "leaves": "100"}]

@@ -31,7 +31,7 @@ PARTS = {
     "form_parts": {
         "build_checkbox",
         "build_choice",
-        "build_input",
+        "build_entry",
         "build_modal",
         "build_number",
         "build_reason",
@@ -88,7 +88,7 @@ def test_each_picture_has_valid_blocks(picture: Picture):
     CHECKS[picture.surface](picture.content)
     if picture.surface == "message":
         assert surfaces.check_message(picture.content["blocks"]) == []
-        assert surfaces.text_length(picture.content["blocks"]) <= surfaces.LONGEST_BLOCKS_TEXT
+        assert surfaces.text_length(picture.content["blocks"]) <= surfaces.MAX_BLOCKS_CHARACTERS
     else:
         assert surfaces.check_view(picture.content, picture.surface) == []
         assert surfaces.view_size(picture.content) <= surfaces.LARGEST_VIEW_BYTES

@@ -17,7 +17,7 @@ from app.forms.portfolio_values import (
     ProfitSummary,
     TradeSummary,
 )
-from app.oms_client.rows import parse_approvals, parse_row, parse_rows
+from app.oms_client.rows import parse_approval_summaries, parse_row, parse_rows
 from tests import portfolio_oms
 from tests.order_factories import build_event, build_order
 
@@ -181,8 +181,8 @@ LARGE_SWITCHES = [
     )
     for number in range(20)
 ]
-APPROVALS = parse_approvals([portfolio_oms.build_approval(requested_by="slack:T1:U0BENOKAF02")])
-LARGE_APPROVALS = parse_approvals(
+APPROVALS = parse_approval_summaries([portfolio_oms.build_approval(requested_by="slack:T1:U0BENOKAF02")])
+LARGE_APPROVALS = parse_approval_summaries(
     [
         portfolio_oms.build_approval(
             order=portfolio_oms.build_order(

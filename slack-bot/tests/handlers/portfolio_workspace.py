@@ -29,7 +29,7 @@ class PortfolioWorkspace(Workspace):
         return self.slack.wait_for("respond", before + 1)[-1].body
 
     def send_event(self, inner: dict[str, Any], **changes: Any) -> int:
-        """Deliver an event and return the status of the answer."""
+        """Deliver an event and return the status of the response."""
         envelope = {
             "type": "event_callback",
             "team_id": "T1",
@@ -62,7 +62,7 @@ class PortfolioWorkspace(Workspace):
         return self.slack.shown[view_id]
 
     def submit_view(self, view: dict[str, Any], by: str = "U1", view_id: str = "V1", **entries: str) -> Any:
-        """Submit a form with its initial entries and some other ones. Return the answer."""
+        """Submit a form with its initial entries and some other ones. Return the response."""
         values = {
             block["block_id"]: {"entry": _state(block["element"], entries.get(block["block_id"]))}
             for block in view["blocks"]

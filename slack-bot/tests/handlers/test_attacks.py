@@ -150,7 +150,7 @@ def build_request(kind: RequestKind, name: str) -> Request:
 
 
 def send_signed(workspace: PortfolioWorkspace, request: Request) -> tuple[int, str]:
-    """Send a signed request. Return the status and the body of the answer."""
+    """Send a signed request. Return the status and the body of the response."""
     if request.get("type") != "event_callback":
         response = workspace.deliver(request)
         return response.status_code, response.get_data(as_text=True)
@@ -210,8 +210,8 @@ def test_invalid_values_are_answered_and_act_for_no_other_user(attacked_workspac
         for path in list_paths(request):
             values = JUNK if path[-1] in READ_PARTS else (JUNK[next(NUMBERS) % len(JUNK)],)
             for junk in values:
-                status, answer = send_signed(attacked_workspace, replace_at(request, path, junk))
-                if status not in (200, 400, 404) or "Traceback" in answer:
+                status, response = send_signed(attacked_workspace, replace_at(request, path, junk))
+                if status not in (200, 400, 404) or "Traceback" in response:
                     failures.append((kind, name, path, junk, status))
     wait_for_work(attacked_workspace)
     assert failures == []
@@ -244,7 +244,8 @@ def test_requests_of_other_workspaces_reach_nothing(attacked_workspace: Portfoli
         }
         assert send_signed(attacked_workspace, request)[0] == 200, name
     wait_for_work(attacked_workspace)
-    assert (attacked_workspace.oms.calls, attacked_workspace.slack.calls) == ([], [])
+    assert attacked_workspace.oms.calls == []
+    assert attacked_workspace.slack.calls == []
     assert send_signed(attacked_workspace, build_request(RequestKind.COMMAND, "/desk"))[0] == 200
     attacked_workspace.oms.wait_for("GET /positions")
 
@@ -256,9 +257,9 @@ def test_deactivated_user_is_refused_everywhere_and_changes_nothing(attacked_wor
         if name in WITHOUT_PERSON | QUIET:
             continue
         attacked_workspace.slack.calls.clear()
-        _, answer = send_signed(attacked_workspace, build_request(kind, name))
+        _, response = send_signed(attacked_workspace, build_request(kind, name))
         wait_for_work(attacked_workspace)
-        shown = answer + json.dumps([call.body for call in attacked_workspace.slack.calls])
+        shown = response + json.dumps([call.body for call in attacked_workspace.slack.calls])
         if "not a member of this desk" not in shown and "not allowed to see" not in shown:
             untold.append(f"{kind.value} {name}")
     assert untold == []

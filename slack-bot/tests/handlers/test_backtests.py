@@ -57,8 +57,8 @@ def test_form_proposes_the_last_30_complete_days_and_requests_the_backtest(tradi
     assert "Backtest of *trend*" in list_texts(view)
     trading.oms.results["POST /backtests"] = Response(202, portfolio_oms.build_backtest(status="queued"))
     entries = {"from": "2026-10-30", "to": "2026-11-28"}
-    answer = trading.submit_view(view, **entries)
-    assert "The backtest of *trend* is queued." in list_texts(answer["view"])
+    response = trading.submit_view(view, **entries)
+    assert "The backtest of *trend* is queued." in list_texts(response["view"])
     body = {"strategy": "trend", "from": "2026-10-30", "to": "2026-11-29"}
     assert list(trading.oms.changes.values()) == [("POST", "/backtests", body)]
     days = get_proposed_days(datetime(2026, 11, 29, 10, tzinfo=UTC))

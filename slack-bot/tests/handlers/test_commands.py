@@ -19,7 +19,8 @@ def get_entry(view, block_id):
 def test_command_is_acknowledged_before_slack_has_opened_the_form(workspace: Workspace):
     workspace.slack.queue_responses("views.open", Response(slow=60.0))
     response = workspace.type("AAPL")
-    assert (response.status_code, response.data) == (200, b"")
+    assert response.status_code == 200
+    assert response.data == b""
     workspace.slack.wait_for("views.open")
     assert not workspace.slack.answered
 
@@ -90,19 +91,19 @@ def test_form_carries_the_channel_and_no_secret(workspace: Workspace):
 
 @pytest.mark.parametrize("text", ["help", "?"])
 def test_help_is_private(workspace: Workspace, text):
-    answer = workspace.type(text).get_json()
-    assert answer["response_type"] == "ephemeral"
-    assert "buy 100 AAPL @ 175 in Growth" in answer["text"]
+    response = workspace.type(text).get_json()
+    assert response["response_type"] == "ephemeral"
+    assert "buy 100 AAPL @ 175 in Growth" in response["text"]
     assert workspace.slack.calls == []
 
 
 @pytest.mark.parametrize("text", ["$$$ <!channel>", "buy 1e3 AAPL", "what is this"])
 def test_invalid_command_gets_one_private_hint(workspace: Workspace, text):
-    answer = workspace.type(text).get_json()
-    assert answer["response_type"] == "ephemeral"
-    assert answer["text"].endswith("`/trade help` shows more.")
-    assert "\n" not in answer["text"]
-    assert "<!channel>" not in answer["text"]
+    response = workspace.type(text).get_json()
+    assert response["response_type"] == "ephemeral"
+    assert response["text"].endswith("`/trade help` shows more.")
+    assert "\n" not in response["text"]
+    assert "<!channel>" not in response["text"]
     assert workspace.slack.calls == []
 
 
@@ -153,7 +154,7 @@ def test_any_other_failure_is_reported_privately_with_a_reference(workspace: Wor
     assert len(workspace.slack.list_requests("views.open")) == 1, "a send is never repeated blindly"
 
 
-def test_answer_without_a_response_url_is_sent_as_a_direct_message(workspace: Workspace):
+def test_reply_without_a_response_url_is_sent_as_a_direct_message(workspace: Workspace):
     workspace.slack.refuse("views.open", "expired_trigger_id")
     workspace.slack.default_responses["respond"] = Response(404, b"expired_url")
     workspace.type("AAPL")
@@ -165,12 +166,13 @@ def test_replayed_command_is_answered_like_the_first_and_opens_nothing(workspace
     monkeypatch.setattr(workspace.bot.services.form_workers, "submit", lambda *work: started.append(work))
     payload = factories.build_command("AAPL", response_url=workspace.slack.response_url)
     first, second = workspace.deliver(payload), workspace.deliver(payload)
-    assert (first.status_code, first.data) == (second.status_code, second.data)
+    assert first.status_code == second.status_code
+    assert first.data == second.data
     assert len(started) == 1
 
 
 def test_user_gets_a_message_without_a_free_worker(workspace: Workspace):
     workspace.bot.services.form_workers.stop()
-    answer = workspace.type("AAPL").get_json()
-    assert answer["response_type"] == "ephemeral"
-    assert "busy" in answer["text"]
+    response = workspace.type("AAPL").get_json()
+    assert response["response_type"] == "ephemeral"
+    assert "busy" in response["text"]

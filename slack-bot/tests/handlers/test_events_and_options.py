@@ -27,8 +27,8 @@ def request_options(workspace: Workspace, typed=""):
         view=factories.build_view(),
         container={"type": "view", "view_id": "V1"},
     )
-    answer = workspace.deliver(payload).get_json()
-    return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
+    response = workspace.deliver(payload).get_json()
+    return response["options"] if "options" in response else response["option_groups"][0]["options"]
 
 
 def test_existing_portfolios_are_offered(workspace: Workspace):
@@ -57,7 +57,7 @@ def test_five_thousand_portfolios_fit(workspace: Workspace):
     assert offered[-1]["value"] == "Book"
 
 
-def test_name_that_exists_beyond_the_hundred_is_not_offered_as_new(workspace: Workspace):
+def test_existing_name_beyond_the_first_hundred_is_not_offered_as_new(workspace: Workspace):
     workspace.oms.portfolios = [*(f"A Fund {number}" for number in range(200)), "Fund"]
     offered = request_options(workspace, "fund")
     assert offered[0]["value"] == "Fund"
@@ -313,7 +313,9 @@ def test_changes_of_a_profile_are_reported_only_if_the_status_changed(workspace:
     assert statuses == ["active", "deactivated", "active"]
 
 
-def test_people_of_other_workspaces_and_strangers_to_the_oms_are_not_reported_again(workspace: Workspace):
+def test_people_of_other_workspaces_or_unknown_to_the_oms_are_not_reported_again(
+    workspace: Workspace,
+):
     deliver_profile(workspace, "Ev1", team_id="T2")
     deliver_profile(workspace, "Ev2", id="no id")
     workspace.oms.queue_responses("/slack-status", build_problem(404, "No such person.", kind="not-found"))

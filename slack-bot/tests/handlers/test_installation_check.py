@@ -74,7 +74,8 @@ def test_no_request_of_another_installation_reaches_the_oms(
     check_view(submitted["view"])
     assert workspace.deliver(payload).get_json() == {"options": []}
     for ignored in (typed, closed):
-        assert (workspace.deliver(ignored).status_code, workspace.deliver(ignored).data) == (200, b"")
+        assert workspace.deliver(ignored).status_code == 200
+        assert workspace.deliver(ignored).data == b""
     expected = "whole organization" if org_wide else "Only members of the workspace"
     assert expected in command["text"]
     assert expected in get_notice(submitted["view"])
@@ -96,7 +97,8 @@ def test_event_of_another_installation_is_acknowledged_and_changes_nothing(
     workspace: Workspace, caplog, fields
 ):
     response = deliver_event(workspace, **fields)
-    assert (response.status_code, response.data) == (200, b"")
+    assert response.status_code == 200
+    assert response.data == b""
     assert [record.message for record in caplog.records] == [REFUSED]
 
 
@@ -126,10 +128,10 @@ def test_ids_that_slack_does_not_make_are_not_logged(workspace: Workspace, caplo
     assert "forged" not in str([vars(record) for record in caplog.records])
 
 
-def forget_installation(workspace, *answers):
+def forget_installation(workspace, *responses):
     slack = workspace.bot.services.slack
     slack.installation = InstallationCache(slack._load_installation)
-    workspace.slack.queue_responses("auth.test", *answers)
+    workspace.slack.queue_responses("auth.test", *responses)
 
 
 def test_first_request_reads_the_workspace_of_the_token(workspace: Workspace):

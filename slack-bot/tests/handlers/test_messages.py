@@ -10,14 +10,17 @@ from tests.handlers.portfolio_workspace import PortfolioWorkspace
 def test_mention_in_a_thread_is_answered_privately_in_the_thread(trading: PortfolioWorkspace):
     assert trading.mention("quote AAPL", thread_ts="1.1") == 200
     call = trading.slack.wait_for("chat.postEphemeral")[0].body
-    assert (call["channel"], call["user"], call["thread_ts"]) == ("C1", "U1", "1.1")
+    assert call["channel"] == "C1"
+    assert call["user"] == "U1"
+    assert call["thread_ts"] == "1.1"
     assert "bid 174.90" in call["text"]
 
 
 def test_shared_mention_is_answered_in_the_thread(trading: PortfolioWorkspace):
     trading.mention("quote AAPL share", thread_ts="1.1")
     call = trading.slack.wait_for("chat.postMessage")[0].body
-    assert (call["channel"], call["thread_ts"]) == ("C1", "1.1")
+    assert call["channel"] == "C1"
+    assert call["thread_ts"] == "1.1"
 
 
 def test_plain_words_in_a_direct_message_are_answered_there(trading: PortfolioWorkspace):
@@ -86,7 +89,7 @@ def test_workspace_is_read_from_slack_once_if_the_event_names_none(trading: Port
     assert "Only members" in trading.slack.wait_for("chat.postEphemeral", 3)[-1].body["text"]
 
 
-def test_refused_channel_answer_is_sent_as_a_direct_message(trading: PortfolioWorkspace):
+def test_refused_channel_reply_is_sent_as_a_direct_message(trading: PortfolioWorkspace):
     trading.slack.refuse("chat.postEphemeral", "not_in_channel")
     trading.mention("quote AAPL")
     assert trading.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"

@@ -13,8 +13,8 @@ from tests.views import NOTHING_RECORDED, build_recorded_trade, get_banner, get_
 
 def test_replayed_delivery_is_answered_like_the_first_and_changes_nothing(workspace: Workspace):
     payload = factories.build_submission()
-    answers = [workspace.deliver(payload).get_json() for _ in range(8)]
-    assert answers == [{"response_action": "clear"}] * 8
+    responses = [workspace.deliver(payload).get_json() for _ in range(8)]
+    assert responses == [{"response_action": "clear"}] * 8
     assert len(workspace.oms.list_requests("place")) == 1
     workspace.bot.services.send_queue.close(60.0)
     assert len(workspace.slack.list_requests("chat.postMessage")) == 1
@@ -73,8 +73,8 @@ def restarted_bot(workspace: Workspace):
 
 
 def test_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(restarted_bot: Workspace):
-    answers = [restarted_bot.submit(EDITED)["view"] for _ in range(2)]
-    for view in answers:
+    responses = [restarted_bot.submit(EDITED)["view"] for _ in range(2)]
+    for view in responses:
         assert "submit" not in view
         assert "had traded already" in get_notice(view)
         assert "BUY 100 AAPL" in get_notice(view)
@@ -112,7 +112,7 @@ def test_form_that_has_traded_asks_no_questions(restarted_bot: Workspace):
     assert "had traded already" in get_notice(restarted_bot.submit(ODD)["view"])
 
 
-def test_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace: Workspace):
+def test_denial_keeps_the_key_while_its_trade_cannot_be_looked_up(workspace: Workspace):
     workspace.oms.queue_responses("place", build_problem(422, "No."))
     workspace.oms.queue_responses("find", Response(500))
     view = workspace.submit()["view"]
@@ -121,7 +121,7 @@ def test_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace: W
 
 
 @pytest.mark.parametrize("looked_up", [Response(500), Response(body=[])])
-def test_taken_key_whose_trade_cannot_be_seen_is_not_known_and_keeps_the_form(
+def test_outcome_is_unknown_if_the_key_is_taken_and_its_trade_cannot_be_seen(
     restarted_bot: Workspace, looked_up
 ):
     restarted_bot.oms.queue_responses("find", looked_up)

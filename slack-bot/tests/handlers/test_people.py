@@ -21,8 +21,8 @@ ELSEWHERE = {"view": factories.build_view(app_installed_team_id="T1")}
 def request_options(workspace: Workspace, by: str = "U1", typed: str = "", **changes):
     action = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": typed}
     payload = factories.build_interaction("block_suggestion", view=factories.build_view(), **action)
-    answer = workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}} | changes).get_json()
-    return [option["text"]["text"] for option in answer["options"]]
+    response = workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}} | changes).get_json()
+    return [option["text"]["text"] for option in response["options"]]
 
 
 # Identity
@@ -108,10 +108,10 @@ NOBODY = [
 
 @pytest.mark.parametrize("user", [*STRANGERS, *NOBODY])
 def test_user_of_another_workspace_can_neither_trade_nor_read(workspace: Workspace, user):
-    answer = workspace.deliver(factories.build_submission() | user).get_json()
-    assert answer["response_action"] == "push", "the form underneath keeps its entries"
-    check_view(answer["view"])
-    assert "Only members of the workspace" in get_notice(answer["view"])
+    response = workspace.deliver(factories.build_submission() | user).get_json()
+    assert response["response_action"] == "push", "the form underneath keeps its entries"
+    check_view(response["view"])
+    assert "Only members of the workspace" in get_notice(response["view"])
     assert request_options(workspace, **user) == []
     assert workspace.oms.calls == []
 
@@ -130,13 +130,13 @@ def test_foreign_person_is_logged_as_a_warning(workspace: Workspace, caplog):
 
 
 def test_command_without_a_person_is_refused_privately(workspace: Workspace):
-    answer = workspace.type("AAPL", team_id="").get_json()
-    assert answer["response_type"] == "ephemeral"
-    assert "Only members of the workspace" in answer["text"]
+    response = workspace.type("AAPL", team_id="").get_json()
+    assert response["response_type"] == "ephemeral"
+    assert "Only members of the workspace" in response["text"]
     assert workspace.slack.calls == []
 
 
-def test_form_that_slack_opened_for_another_installation_is_taken_back(workspace: Workspace):
+def test_form_that_slack_opened_for_another_installation_shows_a_refusal(workspace: Workspace):
     view = {"id": "V1", "root_view_id": "V1", "hash": "h1", "app_installed_team_id": "T2"}
     workspace.slack.queue_responses("views.open", Response(body={"ok": True, "view": view}))
     workspace.type("AAPL")
@@ -145,7 +145,7 @@ def test_form_that_slack_opened_for_another_installation_is_taken_back(workspace
     assert workspace.oms.calls == []
 
 
-def test_person_of_the_apps_workspace_is_accepted_when_the_view_names_it(workspace: Workspace):
+def test_person_is_accepted_if_the_view_names_the_workspace_of_the_app(workspace: Workspace):
     assert workspace.deliver(factories.build_submission() | {"team": None} | ELSEWHERE | {
         "view": factories.build_view(app_installed_team_id="T1", state={"values": factories.build_state()})
     }).get_json() == {"response_action": "clear"}  # fmt: skip
@@ -167,11 +167,11 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("at", ["last_price", "portfolio_named", "place"])
-@pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
+@pytest.mark.parametrize(("response", "sentence"), REFUSALS)
 def test_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
-    workspace: Workspace, answer, sentence, at, caplog
+    workspace: Workspace, response, sentence, at, caplog
 ):
-    workspace.oms.queue_responses(at, answer)
+    workspace.oms.queue_responses(at, response)
     delivered = workspace.deliver(factories.build_submission(factories.build_state(note="why")))
     shown = delivered.get_json()
     check_view(shown["view"])
@@ -208,15 +208,15 @@ def test_viewer_is_refused_at_submission(workspace: Workspace):
     assert [trade["actor"] for trade in workspace.oms.trades.values()] == [ANN]
 
 
-@pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
-def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Workspace, answer, sentence):
-    workspace.oms.queue_responses("me", answer)
+@pytest.mark.parametrize(("response", "sentence"), REFUSALS)
+def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Workspace, response, sentence):
+    workspace.oms.queue_responses("me", response)
     workspace.type("AAPL")
     assert sentence in get_notice(workspace.slack.wait_for("views.update")[0].body["view"])
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         Response(404),
         Response(500),
@@ -226,8 +226,8 @@ def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Wor
         Response(body={"scopes": "?"}),
     ],
 )
-def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, answer):
-    workspace.oms.queue_responses("me", answer)
+def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, response):
+    workspace.oms.queue_responses("me", response)
     check_admission(workspace.bot.services, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
     assert len(workspace.oms.list_requests("me")) == 1
     assert workspace.slack.calls == []

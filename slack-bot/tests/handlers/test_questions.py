@@ -37,7 +37,7 @@ def test_portfolio_is_looked_up_until_it_exists(workspace: Workspace):
     assert len(workspace.oms.list_requests("portfolio_named")) == 3
 
 
-def test_tick_for_one_portfolio_opens_no_other(workspace: Workspace):
+def test_confirming_one_new_portfolio_does_not_confirm_another(workspace: Workspace):
     body = workspace.submit(
         factories.build_state(portfolio="Incoem") | factories.build_new_portfolio_state("Growht")
     )
@@ -148,7 +148,7 @@ def test_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspac
     assert workspace.oms.list_requests("is_listed") == []
 
 
-def test_corrected_symbol_answers_the_question_and_a_tick_confirms_one_symbol(workspace: Workspace):
+def test_corrected_symbol_answers_the_question_and_a_confirmation_is_for_one_symbol(workspace: Workspace):
     metadata = workspace.submit(factories.build_state(symbol="APPL"))["view"]["private_metadata"]
     other = factories.build_state(symbol="AAPLE") | factories.build_answered_state("symbol_ok:APPL")
     assert list_question_ids(workspace.submit(other, private_metadata=metadata)["view"]) == [

@@ -89,11 +89,11 @@ def list_cards(workspace: Workspace):
     return [call.body["text"] for call in workspace.slack.list_requests("chat.postMessage")]
 
 
-@pytest.mark.parametrize("answer", [Response(503), Response(drop=True)])
+@pytest.mark.parametrize("response", [Response(503), Response(drop=True)])
 def test_card_that_slack_may_have_is_repeated_with_a_mark(
-    workspace_with_issues: Workspace, answer, monkeypatch
+    workspace_with_issues: Workspace, response, monkeypatch
 ):
-    workspace_with_issues.slack.queue_responses("chat.postMessage", answer)
+    workspace_with_issues.slack.queue_responses("chat.postMessage", response)
     report_issue(workspace_with_issues)
     workspace_with_issues.slack.wait_for("chat.postMessage")
     for _ in range(2):
@@ -153,7 +153,7 @@ def test_card_that_slack_refuses_is_given_up(workspace_with_issues: Workspace, m
     assert list_pending(workspace_with_issues) == []
 
 
-def test_person_takes_an_issue(workspace_with_issues: Workspace):
+def test_person_assigns_an_issue_to_themselves(workspace_with_issues: Workspace):
     workspace_with_issues.oms.queue_responses(PATH.removeprefix("/api/v1"), Response(200, {"id": "ri_1"}))
     click_button(workspace_with_issues, "issue_take", build_issue_value("ri_1", "adopt"))
     sent = workspace_with_issues.oms.wait_for(PATH.removeprefix("/api/v1"))[0]

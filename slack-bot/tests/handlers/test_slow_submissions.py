@@ -1,4 +1,4 @@
-"""Slow, missing and unclear answers of the OMS."""
+"""Slow, missing and unclear responses of the OMS."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ from tests.fakes import Response, build_problem
 from tests.views import build_recorded_trade, get_banner, get_notice
 
 
-def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(
+def test_form_of_a_slow_trade_shows_placing_and_then_the_response(
     hasty_workspace: Workspace,
 ):
     hasty_workspace.oms.queue_responses("place", Response(201, {"trade": build_recorded_trade()}, slow=60.0))
@@ -28,7 +28,7 @@ def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_com
     assert hasty_workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
-def test_slow_refusal_gives_the_form_back_with_its_entries(hasty_workspace: Workspace):
+def test_slow_refusal_shows_the_form_again_with_its_entries(hasty_workspace: Workspace):
     hasty_workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=60.0))
     hasty_workspace.submit()
     hasty_workspace.oms.released.set()
@@ -91,11 +91,11 @@ def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(has
 def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(slack, oms):
     oms.default_responses["place"] = Response(slow=60.0)
     bot = create_test_bot(slack, oms, waits=Waits(), write=60.0, read=30.0)
-    workspace, answers = Workspace(bot, slack, oms), []
+    workspace, responses = Workspace(bot, slack, oms), []
 
     def submit(number):
         body = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
-        answers.append((time.monotonic(), body["view"]["title"]["text"]))
+        responses.append((time.monotonic(), body["view"]["title"]["text"]))
 
     began = time.monotonic()
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(20)]
@@ -105,9 +105,9 @@ def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(sla
         thread.join(60)
     oms.released.set()
     bot.services.stop(1.0)
-    assert [title for _, title in answers] == ["Placing…"] * 20, "answered while the OMS hung"
+    assert [title for _, title in responses] == ["Placing…"] * 20, "answered while the OMS hung"
     one_after_another = 20 * Waits().submission
-    assert max(ended for ended, _ in answers) - began < one_after_another / 2, "they wait at the same time"
+    assert max(ended for ended, _ in responses) - began < one_after_another / 2, "they wait at the same time"
 
 
 def test_form_shows_busy_and_sends_nothing_without_a_free_worker(workspace: Workspace):
@@ -121,7 +121,7 @@ def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(create_workspace)
     workspace = create_workspace(SHORT_WAITS, read=1.5)
     workspace.oms.default_responses["last_price"] = Response(slow=60.0)
     view = workspace.submit()["view"]
-    if "Nothing was sent" not in str(view):  # the answer came after the time limit
+    if "Nothing was sent" not in str(view):  # the response came after the time limit
         view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "Nothing was sent" in get_banner(view)
     assert workspace.oms.list_requests("place") == []
@@ -145,7 +145,7 @@ def test_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(crea
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         build_problem(503, "?", kind="outcome-unknown"),
         Response(500, b"oops"),
@@ -156,8 +156,8 @@ def test_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(crea
         Response(201, b"not json"),
     ],
 )
-def test_unclear_answer_is_looked_up(workspace: Workspace, answer):
-    workspace.oms.queue_responses("place", answer)
+def test_unclear_response_is_looked_up(workspace: Workspace, response):
+    workspace.oms.queue_responses("place", response)
     workspace.oms.queue_responses("find", Response(body=[build_recorded_trade()]))
     workspace.submit()
     assert "T9" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
@@ -174,7 +174,7 @@ def test_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(hasty
     assert json.loads(view["private_metadata"])["attempt"] == 0
 
 
-def test_trade_found_only_by_placing_again_is_confirmed_in_the_channel(hasty_workspace: Workspace):
+def test_trade_that_only_the_second_request_finds_is_confirmed_in_the_channel(hasty_workspace: Workspace):
     body = {
         "symbol": "AAPL",
         "quantity": "100",

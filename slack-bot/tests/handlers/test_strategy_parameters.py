@@ -39,10 +39,10 @@ def test_only_changed_parameters_are_sent(tunable_strategy: PortfolioWorkspace):
     view = open_form(tunable_strategy)
     assert "Bars of the fast average. · A whole number · 1 to 500" in list_texts(view)
     entries = {"parameters.fast": "12", "parameters.share": "1.5", "parameters.short": "true"}
-    answer = tunable_strategy.submit_view(view, **entries)
+    response = tunable_strategy.submit_view(view, **entries)
     body = {"parameters": {"fast": "12", "short": "true"}}
     assert list(tunable_strategy.oms.changes.values()) == [("PATCH", PATH, body)]
-    assert "fast: 10 → 12" in list_texts(answer["view"])
+    assert "fast: 10 → 12" in list_texts(response["view"])
 
 
 def test_values_out_of_range_stay_in_the_form(tunable_strategy: PortfolioWorkspace):
@@ -103,11 +103,22 @@ def test_many_long_parameters_fit(trading: PortfolioWorkspace):
     ],
 )
 def test_texts_are_checked_by_type_and_range(kind, text, is_valid):
-    strategy_parameter = StrategyParameter("p", kind, "", "-10", "10", (), "1")
+    strategy_parameter = StrategyParameter(
+        name="p", type=kind, description="", minimum="-10", maximum="10", choices=(), value="1"
+    )
     assert (strategy_parameter.find_problem(text) == "") is is_valid
 
 
 def test_small_numbers_are_shown_without_exponent():
-    strategy_parameter = StrategyParameter("quantity", "a number", "", "1E-8", None, (), "1E-7")
-    assert (strategy_parameter.range_text, strategy_parameter.text) == ("at least 0.00000001", "0.0000001")
+    strategy_parameter = StrategyParameter(
+        name="quantity",
+        type="a number",
+        description="",
+        minimum="1E-8",
+        maximum=None,
+        choices=(),
+        value="1E-7",
+    )
+    assert strategy_parameter.range_text == "at least 0.00000001"
+    assert strategy_parameter.text == "0.0000001"
     assert strategy_parameter.is_value("0.0000001")

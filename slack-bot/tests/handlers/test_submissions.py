@@ -1,4 +1,4 @@
-"""A submitted form and its answer."""
+"""A submitted form and its response."""
 
 import json
 
@@ -139,7 +139,7 @@ def test_entries_stay_in_a_form_that_is_shown_again(workspace: Workspace):
     assert blocks["portfolio"]["element"]["initial_option"]["value"] == "Growth"
 
 
-def test_key_is_of_the_root_view(workspace: Workspace):
+def test_idempotency_key_contains_the_root_view(workspace: Workspace):
     workspace.submit(id="V9", root_view_id="V7")
     assert workspace.oms.list_requests("place")[0].headers["idempotency-key"] == "T1:V7:0"
 
@@ -152,11 +152,11 @@ def test_refused_connection_means_not_placed(workspace: Workspace):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [NOTHING_RECORDED, build_problem(503, "Away.", kind="unavailable"), build_problem(429, "Slow down.")],
 )
-def test_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(workspace: Workspace, answer):
-    workspace.oms.queue_responses("place", answer)
+def test_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(workspace: Workspace, response):
+    workspace.oms.queue_responses("place", response)
     assert get_banner(workspace.submit()["view"]).startswith("*Not placed.*")
     assert workspace.oms.list_requests("find") == []
 
@@ -171,7 +171,7 @@ def test_refused_key_is_a_plain_sentence_and_a_reference(workspace: Workspace, s
     assert "secret detail" not in banner
 
 
-def test_answer_error_and_oms_have_the_same_request_id(workspace: Workspace, caplog):
+def test_header_message_oms_call_and_log_have_the_same_request_id(workspace: Workspace, caplog):
     caplog.set_level("INFO")
     workspace.oms.queue_responses("place", NOTHING_RECORDED)
     response = workspace.deliver(factories.build_submission())
@@ -189,7 +189,7 @@ def test_price_is_enough_and_makes_the_gmv(workspace: Workspace):
     assert workspace.oms.list_requests("place")[0].body["gmv"] == "17500"
 
 
-def test_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothing_is_asked(
+def test_price_and_gmv_that_do_not_agree_are_refused_before_any_request(
     workspace: Workspace,
 ):
     body = workspace.submit(factories.build_state(gmv="17400", price="175"))
@@ -252,7 +252,7 @@ def test_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: 
         assert body == {"response_action": "clear"}
 
 
-def test_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
+def test_confirming_one_price_does_not_confirm_another(workspace: Workspace):
     body = workspace.submit(
         factories.build_state(quantity="1000", gmv="2") | factories.build_confirmed_price_state("0.001")
     )

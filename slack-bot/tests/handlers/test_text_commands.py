@@ -29,7 +29,7 @@ def list_words(message):
 
 
 @pytest.mark.parametrize("text", READS)
-def test_every_verb_that_reads_answers_privately(trading: PortfolioWorkspace, text):
+def test_every_reading_verb_is_answered_privately(trading: PortfolioWorkspace, text):
     message = trading.query(text)
     assert message["response_type"] == "ephemeral"
     check_message(message["text"], message["blocks"])
@@ -37,7 +37,7 @@ def test_every_verb_that_reads_answers_privately(trading: PortfolioWorkspace, te
 
 
 @pytest.mark.parametrize("text", [f"{text} share" for text in READS if text != "help"])
-def test_share_answers_in_the_channel(trading: PortfolioWorkspace, text):
+def test_shared_reply_is_sent_to_the_channel(trading: PortfolioWorkspace, text):
     assert trading.query(text)["response_type"] == "in_channel"
 
 
@@ -99,15 +99,15 @@ def test_largest_charts_fit(trading: PortfolioWorkspace):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         Response(500),
         Response(body={"points": []}),
         Response(body={"points": portfolio_oms.build_equities(1)}),
     ],
 )
-def test_portfolio_without_history_has_no_curve(trading: PortfolioWorkspace, answer):
-    trading.oms.queue_responses("GET /portfolio/Growth/history", answer)
+def test_portfolio_without_history_has_no_curve(trading: PortfolioWorkspace, response):
+    trading.oms.queue_responses("GET /portfolio/Growth/history", response)
     assert list_charts(trading.query("Growth", "/portfolio")) == []
 
 
@@ -150,7 +150,7 @@ def test_empty_lists_show_the_next_step(trading: PortfolioWorkspace):
 
 
 @pytest.mark.parametrize("text", ["positions", "portfolio Growth", "orders", "trades"])
-def test_largest_answers_fit_and_say_that_more_exist(trading: PortfolioWorkspace, text):
+def test_largest_replies_fit_and_say_that_more_exist(trading: PortfolioWorkspace, text):
     names = [f"{'SYMBOL-' * 5}{number:03}" for number in range(201)]
     rows = trading.oms.rows
     rows["/positions"] = [portfolio_oms.build_position(name, "P" * 100, product="NRML") for name in names]
@@ -200,10 +200,10 @@ def test_texts_of_the_oms_are_escaped(trading: PortfolioWorkspace):
     "junk", ["postions", "$$$ <!channel>", "positions AAPL MSFT", "x" * 500, "trades 2026-99"]
 )
 def test_junk_is_answered_privately_at_once(trading: PortfolioWorkspace, junk):
-    answer = trading.type(junk, "/desk").get_json()
-    assert answer["response_type"] == "ephemeral"
-    assert answer["text"].endswith("`/desk help` shows what you can type.")
-    assert "<!channel>" not in answer["text"]
+    response = trading.type(junk, "/desk").get_json()
+    assert response["response_type"] == "ephemeral"
+    assert response["text"].endswith("`/desk help` shows what you can type.")
+    assert "<!channel>" not in response["text"]
     assert trading.oms.calls == []
 
 
@@ -236,8 +236,8 @@ def test_dead_response_url_becomes_a_direct_message(trading: PortfolioWorkspace)
 
 @pytest.mark.parametrize("verb", ALL_VERBS)
 def test_people_of_another_workspace_read_nothing(trading: PortfolioWorkspace, verb):
-    answer = trading.type(verb, "/desk", team_id="T2").get_json()
-    assert "Only members of the workspace" in answer["text"]
+    response = trading.type(verb, "/desk", team_id="T2").get_json()
+    assert "Only members of the workspace" in response["text"]
     assert trading.oms.calls == []
 
 

@@ -1,4 +1,4 @@
-"""The buttons under a recorded trade: Undo by its author within a minute, and Trade again."""
+"""The buttons under a recorded trade: Reverse trade by its author within a minute, and Trade again."""
 
 import json
 import time
@@ -29,12 +29,13 @@ def submit_reason(workspace: Workspace, view, reason="Reported twice"):
     return workspace.submit(values, callback_id="reversal_form", private_metadata=view["private_metadata"])
 
 
-def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
+def test_author_reverses_a_trade_within_a_minute(workspace: Workspace):
     view = open_reversal(workspace)
     check_view(view)
     assert submit_reason(workspace, view) == {"response_action": "clear"}
     sent = workspace.oms.list_requests("reverse")[0]
-    assert (sent.path, sent.body) == ("/api/v1/trades/T1X:reverse", {"reason": "Reported twice"})
+    assert sent.path == "/api/v1/trades/T1X:reverse"
+    assert sent.body == {"reason": "Reported twice"}
     assert sent.headers["idempotency-key"] == "T1:T1X:reverse"
     edited = workspace.slack.wait_for("chat.update")[0].body
     assert edited["text"] == "BUY\n*Reversed* by <@U1>: Reported twice"
@@ -51,7 +52,7 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
     ],
     ids=["late", "another person", "empty", "junk"],
 )
-def test_undo_is_limited_to_the_author_and_one_minute(workspace: Workspace, build_value, expected_text):
+def test_reversal_is_limited_to_the_author_and_one_minute(workspace: Workspace, build_value, expected_text):
     click_button(workspace, "trade_undo", build_value())
     assert expected_text in workspace.slack.wait_for("respond")[0].body["text"]
     assert workspace.slack.list_requests("views.open") == []
@@ -98,4 +99,4 @@ def test_every_confirmation_has_the_buttons(workspace: Workspace):
     workspace.submit()
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
     labels = [element["text"]["text"] for element in posted["blocks"][-1]["elements"]]
-    assert labels == ["Undo", "Trade again"]
+    assert labels == ["Reverse trade", "Trade again"]

@@ -26,7 +26,7 @@ def client(oms):
 
 @pytest.fixture
 def impatient_client(oms):
-    """Provide a client that waits 0.4 s for an answer."""
+    """Provide a client that waits 0.4 s for a response."""
     client = OmsClient(factories.build_settings(oms_url=oms.url), write_seconds=0.4)
     yield client
     oms.released.set()
@@ -39,7 +39,8 @@ def place_trade(client):
 
 def test_trade_is_recorded_once_and_a_repeat_is_recognized(client, oms):
     first, second = place_trade(client), place_trade(client)
-    assert (first.replayed, second.replayed) == (False, True)
+    assert not first.is_repeat
+    assert second.is_repeat
     assert first.trade == second.trade
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") == first.trade
     assert client.get_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
@@ -60,16 +61,16 @@ def test_refused_connection_is_not_placed(client, oms):
 
 
 @pytest.mark.parametrize("trouble", [Response(slow=60.0), Response(drop=True)])
-def test_lost_answer_is_unknown_and_not_sent_again(impatient_client, oms, trouble):
+def test_lost_response_is_unknown_and_not_sent_again(impatient_client, oms, trouble):
     oms.queue_responses("place", trouble)
     with pytest.raises(OutcomeUnknown):
         place_trade(impatient_client)
     assert len(oms.wait_for("place")) == 1
 
 
-@pytest.mark.parametrize("answer", OTHER_TRADES)
-def test_unreadable_list_is_not_a_trade(client, oms, answer):
-    oms.queue_responses("last_price", answer)
+@pytest.mark.parametrize("response", OTHER_TRADES)
+def test_unreadable_list_is_not_a_trade(client, oms, response):
+    oms.queue_responses("last_price", response)
     with pytest.raises(OmsError):
         client.get_last_price(AVA, "AAPL", request_id="req-1")
 

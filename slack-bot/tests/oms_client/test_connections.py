@@ -12,7 +12,7 @@ from app.oms_client.connections import Connections, HttpError, RequestNotSent
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Record the requests. `closes`: close a connection after its answer, without saying so."""
+    """Record the requests. `closes`: close a connection after its response, without saying so."""
 
     daemon_threads = True
     closes = False
@@ -72,7 +72,8 @@ def client(server):
 def test_connection_is_used_again(client, server):
     for _ in range(2):
         response = client.request("GET", "/x", seconds=10.0, params={"q": "a b"})
-    assert (response.status_code, response.json()) == (200, {"a": 1})
+    assert response.status_code == 200
+    assert response.json() == {"a": 1}
     (first, second) = server.requests
     assert first == second == ("GET", "/base/x?q=a+b", first[2], "1")
 
@@ -86,7 +87,8 @@ def test_connection_that_the_server_closed_is_replaced(client, server):
 
 
 def test_request_is_never_sent_again(client, server, monkeypatch):
-    monkeypatch.setattr(connections, "_is_readable", lambda _: False)  # the server closes at this moment
+    # The server closes at this moment.
+    monkeypatch.setattr(connections, "_is_closed_by_server", lambda _: False)
     server.closes = True
     client.request("GET", "/x", seconds=10.0)
     for method in ("GET", "POST"):

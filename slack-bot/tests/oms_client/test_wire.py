@@ -10,7 +10,7 @@ from app.errors import (
     OutcomeUnknown,
     TooManyRequests,
 )
-from app.oms_client.wire import parse_amount, parse_error, parse_trade, serialize_ticket
+from app.oms_client.wire import parse_error, parse_exact_amount, parse_trade, serialize_ticket
 from tests import factories
 from tests.fakes import build_trade_json
 
@@ -19,24 +19,23 @@ def test_amounts_travel_as_strings_and_exactly():
     body = serialize_ticket(
         factories.build_ticket(quantity=Decimal("0.00000001"), gmv=Decimal("99999999.12345678")), "U1"
     )
-    assert (body["quantity"], body["gmv"]) == ("0.00000001", "99999999.12345678")
-    assert parse_amount("99999999.12345678") == Decimal("99999999.12345678")
+    assert body["quantity"] == "0.00000001"
+    assert body["gmv"] == "99999999.12345678"
+    assert parse_exact_amount("99999999.12345678") == Decimal("99999999.12345678")
 
 
 @pytest.mark.parametrize("value", [1.5, 1, None, "x", "NaN", "Infinity", ""])
 def test_inexact_amount_of_the_oms_is_an_error(value):
     with pytest.raises((TypeError, ValueError)):
-        parse_amount(value)
+        parse_exact_amount(value)
 
 
 def test_trade_is_read_with_the_position_after_it():
     body = {"symbol": "AAPL", "quantity": "4", "gmv": "10", "side": "BUY", "portfolio_name": "Growth"}
     trade = parse_trade(build_trade_json(body, "T1"))
-    assert (trade.price, trade.position_quantity, trade.position_average_cost) == (
-        Decimal("2.50"),
-        Decimal(4),
-        Decimal("2.50"),
-    )
+    assert trade.price == Decimal("2.50")
+    assert trade.position_quantity == Decimal(4)
+    assert trade.position_average_cost == Decimal("2.50")
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ def wait_for_health(url, seconds=60.0):
     until = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:  # noqa: S310 - loopback
-                return json.load(answer)
+            with urllib.request.urlopen(f"{url}/health", timeout=2) as response:  # noqa: S310 - loopback
+                return json.load(response)
         except OSError:  # it does not listen yet, or is slow
             assert time.monotonic() < until
             time.sleep(0.02)
@@ -30,5 +30,5 @@ def wait_for_health(url, seconds=60.0):
 def post_payload(url, payload):
     body = factories.build_form_body(payload)
     request = urllib.request.Request(f"{url}/slack/events", body.encode(), factories.sign_headers(body))  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
-        return answer.status
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - loopback
+        return response.status

@@ -14,10 +14,12 @@ GOOD = {
 
 def test_setting_without_a_value_has_a_default():
     settings = from_values(GOOD)
-    assert (settings.host, settings.port, settings.environment) == ("127.0.0.1", 3000, "development")
+    assert settings.host == "127.0.0.1"
+    assert settings.port == 3000
+    assert settings.environment == "development"
     assert settings.slack_api_url == SLACK_API_URL
     assert settings.oms_api_url == "https://oms.example.com"
-    assert not settings.socket_mode
+    assert not settings.is_socket_mode
     assert settings.log_format == "console"
     assert settings.bot_database_url.endswith("/slack-bot/bot.db")
     assert from_values(GOOD | {"BOT_DATABASE_URL": "sqlite://"}).bot_database_url == "sqlite://"
@@ -109,13 +111,14 @@ def test_scheme_of_the_oms_is_optional(setting, url):
     assert from_values(GOOD | {"OMS_API_URL": setting}).oms_api_url == url
 
 
-def test_environment_wins_over_the_file(tmp_path):
+def test_environment_takes_precedence_over_the_file(tmp_path):
     file = tmp_path / ".env"
     file.write_text(
         "".join(f"{name}={value}\n" for name, value in GOOD.items()) + "PORT=3001\nHOST=0.0.0.0\n"
     )
     settings = load({"PORT": "3002"}, file)
-    assert (settings.port, settings.host) == (3002, "0.0.0.0")  # noqa: S104 - the address in a container; the test opens no socket
+    assert settings.port == 3002
+    assert settings.host == "0.0.0.0"  # noqa: S104 - the address in a container; the test opens no socket
 
 
 def test_settings_come_from_the_environment_if_there_is_no_file(tmp_path):
@@ -123,4 +126,4 @@ def test_settings_come_from_the_environment_if_there_is_no_file(tmp_path):
 
 
 def test_socket_mode_token_switches_it_on():
-    assert from_values(GOOD | {"SLACK_APP_TOKEN": "xapp-1"}).socket_mode
+    assert from_values(GOOD | {"SLACK_APP_TOKEN": "xapp-1"}).is_socket_mode

@@ -53,7 +53,8 @@ def test_install_link_leads_to_slack_with_the_scopes_of_the_manifest(open_worksp
     address = start_installation(open_workspace)
     assert f"{address.scheme}://{address.netloc}{address.path}" == f"{slack.url}/oauth/v2/authorize"
     body = parse_qs(address.query)
-    assert (body["client_id"], body["scope"]) == (["1.2"], [",".join(list_manifest_scopes())])
+    assert body["client_id"] == ["1.2"]
+    assert body["scope"] == [",".join(list_manifest_scopes())]
     assert len(get_state(address)) >= 40
     assert factories.build_settings("https://slack.com/api/").slack_authorize_url == (
         "https://slack.com/oauth/v2/authorize"
@@ -70,11 +71,9 @@ def test_workspace_that_consents_is_stored_and_waits_for_the_operator(open_works
     (call,) = slack.list_requests("oauth.v2.access")
     assert call.body["code"] == "c1"
     installation = open_workspace.bot.services.installations.find("T2")
-    assert (installation.bot_token, installation.oms_key, installation.scopes) == (
-        "xoxb-second",
-        "",
-        "commands,chat:write",
-    )
+    assert installation.bot_token == "xoxb-second"
+    assert installation.oms_key == ""
+    assert installation.scopes == "commands,chat:write"
     assert "python -m app.workspaces" in open_workspace.type("AAPL", team_id="T2").get_json()["text"]
 
 
@@ -97,7 +96,8 @@ def test_person_who_declines_installs_nothing(open_workspace, slack):
     response = finish_installation(
         open_workspace, error="access_denied", state=get_state(start_installation(open_workspace))
     )
-    assert (response.status_code, slack.calls) == (400, [])
+    assert response.status_code == 400
+    assert slack.calls == []
 
 
 def test_organization_is_refused_with_a_sentence_and_its_token_returned(open_workspace, slack):
@@ -136,9 +136,20 @@ def test_refused_installation_is_reported_and_not_stored(open_workspace, slack, 
 
 def test_reinstalled_workspace_keeps_its_key(open_workspace):
     store = open_workspace.bot.services.installations
-    store.save(InstalledWorkspace("T2", "", "", "xoxb-old", "s" * 40, "", 1.0))
+    store.save(
+        InstalledWorkspace(
+            team="T2",
+            enterprise="",
+            name="",
+            bot_token="xoxb-old",
+            oms_key="s" * 40,
+            scopes="",
+            installed_at=1.0,
+        )
+    )
     finish_installation(open_workspace, code="c1", state=get_state(start_installation(open_workspace)))
-    assert (store.find("T2").bot_token, store.find("T2").oms_key) == ("xoxb-second", "s" * 40)
+    assert store.find("T2").bot_token == "xoxb-second"
+    assert store.find("T2").oms_key == "s" * 40
 
 
 def test_installation_needs_a_client_id(workspace):

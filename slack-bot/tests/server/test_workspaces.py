@@ -35,8 +35,28 @@ def immediate_refresh(monkeypatch):
 def three_workspaces(workspace: Workspace) -> Iterator[Workspace]:
     """Provide a bot for T1 (token in the environment), T2 (connected) and T3 (not connected)."""
     store = workspace.bot.services.installations
-    store.save(InstalledWorkspace("T2", "", "Second", TOKENS["T2"], KEYS["T2"], "", 1000.0))
-    store.save(InstalledWorkspace("T3", "", "Third", TOKENS["T3"], "", "", 1000.0))
+    store.save(
+        InstalledWorkspace(
+            team="T2",
+            enterprise="",
+            name="Second",
+            bot_token=TOKENS["T2"],
+            oms_key=KEYS["T2"],
+            scopes="",
+            installed_at=1000.0,
+        )
+    )
+    store.save(
+        InstalledWorkspace(
+            team="T3",
+            enterprise="",
+            name="Third",
+            bot_token=TOKENS["T3"],
+            oms_key="",
+            scopes="",
+            installed_at=1000.0,
+        )
+    )
     yield workspace
     workspace.slack.released.set()
     for each in workspace.bot.workspaces.list_all():
@@ -107,8 +127,8 @@ def test_unconnected_workspace_gets_help_only(three_workspaces: Workspace):
     text = three_workspaces.type("buy 100 AAPL @ 175 in Growth", team_id="T3").get_json()["text"]
     assert "python -m app.workspaces bind T3 --oms-key-stdin" in text
     assert "`/trade` opens the trade form" in text
-    answer = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
-    assert answer["response_action"] == "push"
+    response = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
+    assert response["response_action"] == "push"
     message = {"type": "message", "channel_type": "im", "user": "U3", "text": "positions", "channel": "D3"}
     assert deliver_event(three_workspaces, message, "T3") == 200
     (call,) = three_workspaces.slack.wait_for("chat.postMessage")
@@ -120,8 +140,8 @@ def test_unconnected_workspace_gets_help_only(three_workspaces: Workspace):
 def test_workspace_that_is_connected_meanwhile_is_served(three_workspaces: Workspace):
     three_workspaces.type("AAPL", team_id="T3")
     assert three_workspaces.bot.services.installations.save_oms_key("T3", "t" * 40)
-    answer = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
-    assert answer == {"response_action": "clear"}
+    response = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
+    assert response == {"response_action": "clear"}
     assert secrets_used(three_workspaces)[1] == {"t" * 40}
 
 
@@ -133,7 +153,9 @@ def test_workspace_that_is_connected_meanwhile_is_served(three_workspaces: Works
 def test_uninstalled_workspace_is_removed(three_workspaces: Workspace, event, team):
     assert deliver_event(three_workspaces, event, team, event_time=1000) == 200
     stored: Any = three_workspaces.bot.services.installations.find(team)
-    assert (stored.is_active, stored.bot_token, stored.oms_key) == (False, "", "")
+    assert not stored.is_active
+    assert stored.bot_token == ""
+    assert stored.oms_key == ""
     three_workspaces.type("AAPL", team_id=team)
     assert three_workspaces.oms.calls == three_workspaces.slack.calls == []
 
@@ -154,7 +176,8 @@ def test_workspace_of_the_environment_is_the_first_of_the_store(three_workspaces
     assert three_workspaces.bot.services.team == ""
     assert store_first(three_workspaces.bot.workspaces)
     stored: Any = three_workspaces.bot.services.installations.find("T1")
-    assert (stored.bot_token, stored.oms_key) == (TOKENS["T1"], KEYS["T1"])
+    assert stored.bot_token == TOKENS["T1"]
+    assert stored.oms_key == KEYS["T1"]
     version = three_workspaces.bot.services.installations.find_version("T1")
     assert store_first(three_workspaces.bot.workspaces)
     assert three_workspaces.bot.services.installations.find_version("T1") == version
@@ -163,7 +186,15 @@ def test_workspace_of_the_environment_is_the_first_of_the_store(three_workspaces
 def test_missing_scopes_of_an_installed_workspace_are_named(three_workspaces: Workspace, caplog):
     scopes = "commands,chat:write"
     three_workspaces.bot.services.installations.save(
-        InstalledWorkspace("T2", "", "Second", TOKENS["T2"], KEYS["T2"], scopes, 2000.0)
+        InstalledWorkspace(
+            team="T2",
+            enterprise="",
+            name="Second",
+            bot_token=TOKENS["T2"],
+            oms_key=KEYS["T2"],
+            scopes=scopes,
+            installed_at=2000.0,
+        )
     )
     assert not find_workspace(three_workspaces, "T2").services.slack.scopes.has("im:history")
     (record,) = [each for each in caplog.records if each.message.startswith("Scopes missing")]

@@ -83,9 +83,9 @@ def test_long_computation_pauses_for_a_request(counter, monkeypatch):
     monkeypatch.setattr("app.request_priority.time.sleep", lambda _seconds: paused.set())
     request_priority.pause_background_work()  # this thread does not run background work
     with run_in_background(), counter.count():
-        thread = threading.Thread(target=lambda: (paused.wait(60), counter._change(-1)))
+        thread = threading.Thread(target=lambda: (paused.wait(60), counter._change_count(-1)))
         thread.start()
         request_priority.pause_background_work()
         assert not counter.is_busy()
         thread.join()
-        counter._change(1)
+        counter._change_count(1)

@@ -1,4 +1,4 @@
-"""Every call to Slack fails once in every way: it is repeated, told to a person, or kept for later."""
+"""Every call to Slack fails once in every way: it is repeated, reported to a person, or kept for later."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ from app.oms_client.slack_settings import SlackSettings
 from app.services.brokers.issue_cards import show_issue
 from app.services.clicked_message import ClickedMessage
 from app.services.kill_switches.banner_recovery import recover_banners
-from app.services.kill_switches.banners import announce
+from app.services.kill_switches.banners import announce_switch
 from app.services.notifications.daily_reports import store_report
 from app.services.notifications.delivery import deliver_notifications, notify_channel
 from app.services.notifications.reminders import add_reminder
@@ -55,7 +55,7 @@ FAILURES = {code: Response(body={"ok": False, "error": code}) for code in CODES}
 FAILURES |= {
     "429": Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"}),
     "503": Response(503),
-    "no answer": Response(drop=True),
+    "no response": Response(drop=True),
 }
 AVA = Person("T1", "U1")
 ORDER_BODY = {
@@ -141,12 +141,12 @@ def edit_order(workspace: PortfolioWorkspace) -> Reached:
     workspace.oms.orders.fill(order.id, "50", "410")
     refresh_order(services, order.id, "r")
 
-    def is_told() -> bool:
+    def is_shown() -> bool:
         refresh_open_orders(services)
         shown = store.find(order.id, MessageKind.ORDER)
         return shown is not None and not shown.is_open and bool(list_posts(workspace, "Filled 50 at"))
 
-    return is_told
+    return is_shown
 
 
 def request_approval(workspace: PortfolioWorkspace) -> Reached:
@@ -163,7 +163,7 @@ def request_approval(workspace: PortfolioWorkspace) -> Reached:
 def announce_change(workspace: PortfolioWorkspace, text: str) -> None:
     """Post the banner of a change that the OMS has made."""
     services, is_end = workspace.bot.services, text == "Resumed"
-    with announce(services, build_origin(), "C1", "Growth", build_notice(text), is_end=is_end):
+    with announce_switch(services, build_origin(), "C1", "Growth", build_notice(text), is_end=is_end):
         pass
 
 
@@ -432,7 +432,7 @@ OTHER_METHODS = {
 APP = Path(__file__).parents[2] / "app"
 CALL = re.compile(r"services\.(?:slack\.(?!installation|scopes|client)|file_sender\.|reply_sender\.)\w+\(")
 GIVEN_UP = {"reminder"}  # if Slack refuses it: the approvers still have the request
-REPEATABLE = {"429", "503", "no answer"}
+REPEATABLE = {"429", "503", "no response"}
 
 
 COMBINATIONS = [

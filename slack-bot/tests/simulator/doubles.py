@@ -34,10 +34,10 @@ class Received:
 
 
 @dataclass
-class Answer:
-    """An answer of the bot.
+class BotResponse:
+    """A response of the bot.
 
-    With `silent`, it waits for `FakeBot.release`. `meanwhile` runs before the answer.
+    With `silent`, it waits for `FakeBot.release`. `meanwhile` runs before the response.
     """
 
     body: Any = b""
@@ -48,11 +48,11 @@ class Answer:
 
 
 class FakeBot:
-    """A bot with scripted answers."""
+    """A bot with scripted responses."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
-        self.answers: list[Answer] = []
+        self.responses: list[BotResponse] = []
         self.released = threading.Event()
         self._news = threading.Condition()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -65,15 +65,15 @@ class FakeBot:
     def last(self) -> Received:
         return self.received[-1]
 
-    def will(self, body: Any = b"", **about: Any) -> None:
-        """Set the answer of the next request without one."""
-        self.answers.append(Answer(body, **about))
+    def queue_response(self, body: Any = b"", **fields: Any) -> None:
+        """Queue the response of one of the next requests."""
+        self.responses.append(BotResponse(body, **fields))
 
-    def take(self, request: Received) -> Answer:
+    def receive(self, request: Received) -> BotResponse:
         with self._news:
             self.received.append(request)
             self._news.notify_all()
-            return self.answers.pop(0) if self.answers else Answer()
+            return self.responses.pop(0) if self.responses else BotResponse()
 
     def wait_for(self, count: int) -> list[Received]:
         """Return all requests when there are at least `count`. Fail after a timeout."""
@@ -93,16 +93,16 @@ def _handler(bot: FakeBot) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"])).decode()
             request = Received(self.path, dict(self.headers), raw, _fields(raw))
-            answer = bot.take(request)
-            if answer.meanwhile:
-                answer.meanwhile(request)
-            if answer.silent:
+            response = bot.receive(request)
+            if response.meanwhile:
+                response.meanwhile(request)
+            if response.silent:
                 bot.released.wait(TIMEOUT_SECONDS)
-            body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-            kind = "text/plain" if isinstance(answer.body, bytes) else "application/json"
-            self.send_response(answer.status)
+            body = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
+            kind = "text/plain" if isinstance(response.body, bytes) else "application/json"
+            self.send_response(response.status)
             for name, value in (
-                {"Content-Type": kind, "Content-Length": str(len(body))} | answer.headers
+                {"Content-Type": kind, "Content-Length": str(len(body))} | response.headers
             ).items():
                 self.send_header(name, value)
             self.end_headers()
@@ -160,19 +160,19 @@ class Page:
         finally:
             connection.close()
 
-    def do(self, verb: str, user: str = "ava", **body: Any) -> Any:
+    def act(self, verb: str, user: str = "ava", **body: Any) -> Any:
         """Act as a person. Fail if it is not possible."""
-        status, answer = self.post(f"/control/{verb}", user=user, **body)
-        assert status == 200, answer
-        return answer
+        status, response = self.post(f"/control/{verb}", user=user, **body)
+        assert status == 200, response
+        return response
 
-    def rig(self, what: str, **body: Any) -> Any:
-        status, answer = self.post(f"/control/{what}", **body)
-        assert status == 200, answer
-        return answer
+    def control(self, name: str, **body: Any) -> Any:
+        status, response = self.post(f"/control/{name}", **body)
+        assert status == 200, response
+        return response
 
     def send_text(self, text: str, channel: str = "trading", user: str = "ava") -> Any:
-        return self.do("say", user, channel=channel, text=text)
+        return self.act("say", user, channel=channel, text=text)
 
     def trigger(self, bot: FakeBot) -> str:
         self.send_text("/trade")

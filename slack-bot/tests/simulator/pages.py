@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 
 def get_page(url):
-    """Return the answer to a GET and its body. Redirects are not followed."""
+    """Return the response to a GET and its body. Redirects are not followed."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     connection.request("GET", f"{parts.path}?{parts.query}")

@@ -247,7 +247,7 @@ def test_form_of_100_blocks_passes():
 
 
 @pytest.mark.parametrize(
-    ("answer", "good"),
+    ("response", "good"),
     [
         ({"options": []}, True),
         ({"options": [build_option("a")]}, True),
@@ -258,5 +258,5 @@ def test_form_of_100_blocks_passes():
         (None, False),
     ],
 )
-def test_answer_with_options_is_checked(answer, good):
-    assert (check_answer(answer) == []) is good
+def test_response_with_options_is_checked(response, good):
+    assert (check_answer(response) == []) is good

@@ -38,28 +38,28 @@ def test_private_conversations_keep_their_names(page, bot, channel, name):
     assert bot.last.fields["channel_name"] == name
 
 
-def test_plain_answer_is_shown_to_the_person_alone(page, bot):
-    bot.will(b"Usage: /trade SYMBOL")
+def test_plain_response_is_shown_to_the_person_alone(page, bot):
+    bot.queue_response(b"Usage: /trade SYMBOL")
     page.send_text("/trade ???")
     assert page.texts("ava") == ["Usage: /trade SYMBOL"]
     assert page.texts("ben") == []
 
 
-def test_json_answer_may_be_for_the_channel_and_have_blocks(page, bot):
-    bot.will({"response_type": "in_channel", "text": "hi", "blocks": [{"type": "divider"}]})
+def test_json_response_may_be_for_the_channel_and_have_blocks(page, bot):
+    bot.queue_response({"response_type": "in_channel", "text": "hi", "blocks": [{"type": "divider"}]})
     page.send_text("/trade")
     assert page.messages("ben")[-1]["blocks"][0]["type"] == "divider"
 
 
-def test_answer_with_invalid_blocks_is_dropped_and_logged(page, bot):
-    bot.will({"text": "hi", "blocks": [{"type": "carpet"}]})
+def test_response_with_invalid_blocks_is_dropped_and_logged(page, bot):
+    bot.queue_response({"text": "hi", "blocks": [{"type": "carpet"}]})
     page.send_text("/trade")
     assert page.messages() == []
     assert "carpet" in page.log()["deliveries"][-1]["problem"]
 
 
 def test_bot_that_does_not_answer_is_reported_as_a_timeout(page, bot, short_timeout):
-    bot.will(silent=True)
+    bot.queue_response(silent=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert page.texts("ava") == ['/trade failed with the error "operation_timeout"']
     assert page.messages("ava")[-1]["ephemeral"] is True
@@ -72,7 +72,7 @@ def test_unreachable_bot_is_reported_as_a_failed_dispatch(page, bot):
 
 @pytest.mark.parametrize("status", [301, 404, 500])
 def test_error_status_of_the_bot_is_reported(page, bot, status):
-    bot.will(b"oh", status=status)
+    bot.queue_response(b"oh", status=status)
     assert page.send_text("/trade")["error"] == "app_http_service_error"
     assert page.texts() == ['/trade failed with the error "app_http_service_error"']
 
@@ -96,13 +96,15 @@ def test_message_is_escaped_and_its_mentions_are_ids(page, bot):
 
 def test_archived_channel_accepts_no_message(page):
     status, body = page.post("/control/say", user="ava", channel="old-desk", text="hello")
-    assert (status, body["error"]) == (422, "old-desk is archived.")
+    assert status == 422
+    assert body["error"] == "old-desk is archived."
 
 
 def test_mentioning_the_bot_is_an_event(page, bot):
     page.send_text("hello @slackoms")
     (request,) = bot.wait_for(1)
-    assert (request.path, request.signed) == ("/slack/events", True)
+    assert request.path == "/slack/events"
+    assert request.signed
     assert request.fields["type"] == "event_callback"
     assert request.fields["event"]["type"] == "app_mention"
     assert request.fields["event"]["user"] == AVA
@@ -113,17 +115,18 @@ def test_mentioning_the_bot_is_an_event(page, bot):
 def test_direct_message_is_an_event(page, bot):
     page.send_text("hello", channel="dm")
     (request,) = bot.wait_for(1)
-    assert (request.fields["event"]["type"], request.fields["event"]["channel_type"]) == ("message", "im")
+    assert request.fields["event"]["type"] == "message"
+    assert request.fields["event"]["channel_type"] == "im"
 
 
 def test_event_is_repeated_three_times_with_its_id(page, bot):
     for _ in range(4):
-        bot.will(status=500)
-    page.rig("event", event={"type": "app_uninstalled"})
+        bot.queue_response(status=500)
+    page.control("event", event={"type": "app_uninstalled"})
     bot.wait_for(2)
-    page.rig("clock", advance_seconds=61)
+    page.control("clock", advance_seconds=61)
     bot.wait_for(3)
-    page.rig("clock", advance_seconds=301)
+    page.control("clock", advance_seconds=301)
     requests = bot.wait_for(4)
     assert [request.headers.get("X-Slack-Retry-Num") for request in requests] == [None, "1", "2", "3"]
     assert {request.headers.get("X-Slack-Retry-Reason") for request in requests[1:]} == {"http_error"}
@@ -131,15 +134,15 @@ def test_event_is_repeated_three_times_with_its_id(page, bot):
 
 
 def test_bot_may_refuse_to_be_sent_an_event_again(page, bot):
-    bot.will(status=500, headers={"X-Slack-No-Retry": "1"})
-    page.rig("event", event={"type": "one"})
-    page.rig("event", event={"type": "two"})
+    bot.queue_response(status=500, headers={"X-Slack-No-Retry": "1"})
+    page.control("event", event={"type": "one"})
+    page.control("event", event={"type": "two"})
     requests = bot.wait_for(2)
     assert [request.fields["event"]["type"] for request in requests] == ["one", "two"]
 
 
 def test_opening_the_home_tab_is_an_event(page, bot):
-    page.do("home")
+    page.act("home")
     (request,) = bot.wait_for(1)
     assert request.fields["event"]["type"] == "app_home_opened"
 
@@ -147,9 +150,10 @@ def test_opening_the_home_tab_is_an_event(page, bot):
 def test_button_of_a_message_sends_person_action_and_channel(page, bot, slack):
     acts = {"type": "actions", "block_id": "acts", "elements": [build_button(value="T1", style="danger")]}
     ts = slack.chat_postMessage(channel=TRADING, text="x", blocks=[acts])["ts"]
-    page.do("use", "ben", channel=TRADING, ts=ts, action_id="go")
+    page.act("use", "ben", channel=TRADING, ts=ts, action_id="go")
     payload = bot.last.fields
-    assert (bot.last.path, bot.last.signed) == ("/slack/interactions", True)
+    assert bot.last.path == "/slack/interactions"
+    assert bot.last.signed
     assert payload["type"] == "block_actions"
     assert payload["user"]["username"] == "ben"
     assert payload["container"] == {
@@ -160,7 +164,9 @@ def test_button_of_a_message_sends_person_action_and_channel(page, bot, slack):
     }
     assert payload["message"]["ts"] == ts
     (action,) = payload["actions"]
-    assert (action["action_id"], action["block_id"], action["value"]) == ("go", "acts", "T1")
+    assert action["action_id"] == "go"
+    assert action["block_id"] == "acts"
+    assert action["value"] == "T1"
     assert payload["response_url"]
     assert payload["trigger_id"]
 
@@ -168,7 +174,7 @@ def test_button_of_a_message_sends_person_action_and_channel(page, bot, slack):
 def test_private_message_is_not_sent_back(page, bot, slack):
     acts = [{"type": "actions", "elements": [build_button()]}]
     ts = slack.chat_postEphemeral(channel=TRADING, user=AVA, text="x", blocks=acts)["message_ts"]
-    page.do("use", channel=TRADING, ts=ts, action_id="go")
+    page.act("use", channel=TRADING, ts=ts, action_id="go")
     assert "message" not in bot.last.fields
     assert bot.last.fields["container"]["is_ephemeral"] is True
     status, _ = page.post("/control/use", user="ben", channel=TRADING, ts=ts, action_id="go")
@@ -179,7 +185,7 @@ def test_unanswered_button_shows_a_private_message(page, bot, slack):
     ts = slack.chat_postMessage(
         channel=TRADING, text="x", blocks=[{"type": "actions", "elements": [build_button()]}]
     )["ts"]
-    bot.will(status=500)
-    assert page.do("use", channel=TRADING, ts=ts, action_id="go")["outcome"] == "failed"
+    bot.queue_response(status=500)
+    assert page.act("use", channel=TRADING, ts=ts, action_id="go")["outcome"] == "failed"
     assert page.texts("ava")[-1] == "We had some trouble connecting. Try again?"
     assert page.texts("ben") == ["x"]

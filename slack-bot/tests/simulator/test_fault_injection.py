@@ -14,7 +14,7 @@ def post_message(slack):
 
 
 def test_method_fails_the_set_number_of_times(slack, page):
-    page.rig("faults/calls", method="chat.postMessage", error="internal_error", times=2)
+    page.control("faults/calls", method="chat.postMessage", error="internal_error", times=2)
     assert get_error(post_message, slack) == "internal_error"
     assert slack.auth_test()["ok"]
     assert get_error(post_message, slack) == "internal_error"
@@ -23,7 +23,7 @@ def test_method_fails_the_set_number_of_times(slack, page):
 
 
 def test_ratelimited_is_a_429_with_retry_after(slack, page):
-    page.rig("faults/calls", error="ratelimited", retry_after=7)
+    page.control("faults/calls", error="ratelimited", retry_after=7)
     with pytest.raises(SlackApiError) as caught:
         post_message(slack)
     assert caught.value.response.status_code == 429
@@ -32,7 +32,7 @@ def test_ratelimited_is_a_429_with_retry_after(slack, page):
 
 
 def test_plain_http_status_can_be_set(page, bot):
-    page.rig("faults/calls", method="response_url", status=503)
+    page.control("faults/calls", method="response_url", status=503)
     page.send_text("/trade")
     path = bot.last.fields["response_url"].removeprefix(page.url)
     assert page.post(path, text="x")[0] == 503
@@ -41,21 +41,21 @@ def test_plain_http_status_can_be_set(page, bot):
 
 @pytest.mark.parametrize(("after", "posted"), [(False, 0), (True, 1)])
 def test_connection_is_cut_before_or_after_the_work_is_done(slack, page, after, posted):
-    page.rig("faults/calls", method="chat.postMessage", drop=True, after=after)
+    page.control("faults/calls", method="chat.postMessage", drop=True, after=after)
     with pytest.raises((URLError, ConnectionError)):
         post_message(slack)
     assert len(page.messages()) == posted
 
 
 def test_slow_call_is_completed(slack, page):
-    page.rig("faults/calls", method="chat.postMessage", slow_seconds=0.05)
+    page.control("faults/calls", method="chat.postMessage", slow_seconds=0.05)
     assert post_message(slack)["ok"]
 
 
 def test_faults_can_be_disarmed(slack, page):
-    page.rig("faults/calls", error="internal_error", times=100)
-    page.rig("faults/deliveries", lose=True, times=100)
-    assert page.rig("faults/clear") == {"calls": [], "deliveries": []}
+    page.control("faults/calls", error="internal_error", times=100)
+    page.control("faults/deliveries", lose=True, times=100)
+    assert page.control("faults/clear") == {"calls": [], "deliveries": []}
     assert post_message(slack)["ok"]
     assert page.send_text("/trade")["outcome"] == "answered"
 
@@ -81,26 +81,26 @@ def test_invalid_delivery_fault_is_refused(page, body):
 
 
 def test_lost_delivery_never_arrives(page, bot):
-    page.rig("faults/deliveries", lose=True)
+    page.control("faults/deliveries", lose=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert bot.received == []
 
 
-def test_dropped_delivery_arrives_but_its_answer_does_not(page, bot):
-    page.rig("faults/deliveries", drop=True)
+def test_dropped_delivery_arrives_but_its_response_does_not(page, bot):
+    page.control("faults/deliveries", drop=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert len(bot.wait_for(1)) == 1
 
 
 def test_delayed_delivery_arrives_later(page, bot):
-    page.rig("faults/deliveries", delay_seconds=0.05)
+    page.control("faults/deliveries", delay_seconds=0.05)
     assert page.send_text("/trade")["outcome"] == "answered"
 
 
 def test_delivery_is_repeated_byte_for_byte(page, bot, slack, trigger):
     slack.views_open(trigger_id=trigger, view=build_modal())
-    page.do("submit", values={"symbol": {"a": "AAPL"}})
-    body = page.rig("repeat", times=3, signature="same")
+    page.act("submit", values={"symbol": {"a": "AAPL"}})
+    body = page.control("repeat", times=3, signature="same")
     first, *repeats = bot.received[-4:]
     assert {request.raw for request in repeats} == {first.raw}
     assert {request.headers["X-Slack-Signature"] for request in repeats} == {
@@ -111,7 +111,7 @@ def test_delivery_is_repeated_byte_for_byte(page, bot, slack, trigger):
 
 def test_repeats_may_be_signed_afresh_and_sent_at_once(page, bot):
     page.send_text("/trade")
-    page.rig("repeat", times=8, at_once=True)
+    page.control("repeat", times=8, at_once=True)
     assert len(bot.received) == 9
     assert all(request.signed for request in bot.received)
 
@@ -119,7 +119,7 @@ def test_repeats_may_be_signed_afresh_and_sent_at_once(page, bot):
 def test_earlier_delivery_can_be_repeated(page, bot):
     delivery = page.send_text("/trade one")["delivery"]
     page.send_text("/trade two")
-    page.rig("repeat", delivery=delivery)
+    page.control("repeat", delivery=delivery)
     assert bot.last.fields["text"] == "one"
 
 
@@ -128,37 +128,37 @@ def test_undelivered_request_cannot_be_repeated(page):
     assert page.post("/control/repeat", times=51)[0] == 400
 
 
-def test_log_has_deliveries_with_their_answers(page, bot):
-    bot.will({"text": "hi"})
+def test_log_has_deliveries_with_their_responses(page, bot):
+    bot.queue_response({"text": "hi"})
     page.send_text("/trade")
     (delivery,) = page.log()["deliveries"]
-    assert (delivery["kind"], delivery["status"], json.loads(delivery["response"])) == (
-        "command",
-        200,
-        {"text": "hi"},
-    )
+    assert delivery["kind"] == "command"
+    assert delivery["status"] == 200
+    assert json.loads(delivery["response"]) == {"text": "hi"}
     assert SignatureVerifier(SECRET).is_valid_request(delivery["body"], delivery["signature"])
 
 
 def test_membership_is_given_and_taken(page, slack):
-    page.rig("membership", channel="trading", user="bot", member=False)
+    page.control("membership", channel="trading", user="bot", member=False)
     assert get_error(post_message, slack) == "not_in_channel"
-    page.rig("membership", channel="trading", user="bot", member=True)
+    page.control("membership", channel="trading", user="bot", member=True)
     assert post_message(slack)["ok"]
     assert page.post("/control/membership", channel="nowhere", user="bot")[0] == 404
 
 
 def test_only_members_write_in_a_channel(page):
-    page.rig("membership", channel="trading", user="ben", member=False)
+    page.control("membership", channel="trading", user="ben", member=False)
     assert page.post("/control/say", user="ben", channel="trading", text="x")[0] == 403
 
 
 def test_reset_restores_the_initial_workspace(page, slack, trigger):
     slack.views_open(trigger_id=trigger, view=build_modal())
     post_message(slack)
-    page.rig("faults/calls", error="internal_error")
-    page.rig("reset")
-    assert (page.messages(), page.form(), page.log()) == ([], None, {"calls": [], "deliveries": []})
+    page.control("faults/calls", error="internal_error")
+    page.control("reset")
+    assert page.messages() == []
+    assert page.form() is None
+    assert page.log() == {"calls": [], "deliveries": []}
     assert post_message(slack)["ok"]
 
 
@@ -188,6 +188,6 @@ def test_state_can_be_inspected(page, slack, trigger):
     ],
 )
 def test_impossible_action_is_an_error_with_a_sentence(page, path, body, status):
-    answered, answer = page.post(f"/control/{path}", **body)
+    answered, response = page.post(f"/control/{path}", **body)
     assert answered == status
-    assert answer["error"]
+    assert response["error"]

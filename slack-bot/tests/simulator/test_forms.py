@@ -16,7 +16,7 @@ CONNECTION_ERROR = "We had some trouble connecting. Try again?"
 
 
 def submit_form(page, value="AAPL"):
-    return page.do("submit", values={"symbol": {"a": value}})
+    return page.act("submit", values={"symbol": {"a": value}})
 
 
 def test_submission_sends_the_view_with_its_state(page, bot, open_form):
@@ -24,11 +24,9 @@ def test_submission_sends_the_view_with_its_state(page, bot, open_form):
     assert submit_form(page)["outcome"] == "closed"
     assert page.form() is None
     payload = bot.last.fields
-    assert (bot.last.path, bot.last.signed, payload["type"]) == (
-        "/slack/interactions",
-        True,
-        "view_submission",
-    )
+    assert bot.last.path == "/slack/interactions"
+    assert bot.last.signed
+    assert payload["type"] == "view_submission"
     assert payload["user"]["id"] == AVA
     assert payload["view"]["id"] == view["id"]
     assert payload["view"]["callback_id"] == "trade"
@@ -39,7 +37,7 @@ def test_submission_sends_the_view_with_its_state(page, bot, open_form):
 
 def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_form):
     open_form()
-    bot.will({"response_action": "errors", "errors": {"symbol": "No such symbol."}})
+    bot.queue_response({"response_action": "errors", "errors": {"symbol": "No such symbol."}})
     assert submit_form(page, "??")["errors"] == {"symbol": "No such symbol."}
     assert page.form()["errors"] == {"symbol": "No such symbol."}
     assert page.form()["state"]["values"]["symbol"]["a"]["value"] == "??"
@@ -47,7 +45,7 @@ def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_for
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"response_action": "errors", "errors": {"other": "No such block."}},
         {"response_action": "errors", "errors": {}},
@@ -57,59 +55,61 @@ def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_for
         b"closed",
     ],
 )
-def test_invalid_answer_is_reported_in_the_simulator(page, bot, open_form, answer):
+def test_invalid_response_is_reported_in_the_simulator(page, bot, open_form, response):
     open_form()
-    bot.will(answer)
+    bot.queue_response(response)
     outcome = submit_form(page)
-    assert (outcome["outcome"], outcome["notice"]) == ("failed", CONNECTION_ERROR)
+    assert outcome["outcome"] == "failed"
+    assert outcome["notice"] == CONNECTION_ERROR
     assert page.form()["notice"] == CONNECTION_ERROR
     assert page.log()["deliveries"][-1]["problem"]
 
 
 def test_bot_that_fails_leaves_the_form_open(page, bot, open_form):
     open_form()
-    bot.will(status=500)
+    bot.queue_response(status=500)
     assert submit_form(page)["notice"] == CONNECTION_ERROR
     assert submit_form(page)["outcome"] == "closed"
 
 
 def test_update_redraws_the_same_view(page, bot, open_form):
     view = open_form()
-    bot.will({"response_action": "update", "view": build_modal(title=build_plain_text("Placing…"))})
+    bot.queue_response({"response_action": "update", "view": build_modal(title=build_plain_text("Placing…"))})
     assert submit_form(page)["outcome"] == "updated"
-    assert (page.form()["id"], page.form()["title"]["text"]) == (view["id"], "Placing…")
+    assert page.form()["id"] == view["id"]
+    assert page.form()["title"]["text"] == "Placing…"
 
 
 def test_pushed_view_is_on_top_until_it_is_closed(page, bot, open_form):
     view = open_form()
-    bot.will({"response_action": "push", "view": build_modal(title=build_plain_text("Sure?"))})
+    bot.queue_response({"response_action": "push", "view": build_modal(title=build_plain_text("Sure?"))})
     assert submit_form(page)["outcome"] == "pushed"
     assert page.form()["previous_view_id"] == view["id"]
-    page.do("close")
+    page.act("close")
     assert page.form()["id"] == view["id"]
 
 
 def test_clear_closes_all_views(page, bot, open_form):
     open_form()
-    bot.will({"response_action": "push", "view": build_modal()})
+    bot.queue_response({"response_action": "push", "view": build_modal()})
     submit_form(page)
-    bot.will({"response_action": "clear"})
+    bot.queue_response({"response_action": "clear"})
     assert submit_form(page)["outcome"] == "cleared"
     assert page.form() is None
 
 
-def test_empty_answer_closes_the_front_form_only(page, bot, open_form):
+def test_empty_response_closes_the_front_form_only(page, bot, open_form):
     view = open_form()
-    bot.will({"response_action": "push", "view": build_modal()})
+    bot.queue_response({"response_action": "push", "view": build_modal()})
     submit_form(page)
-    bot.will({})
+    bot.queue_response({})
     assert submit_form(page)["outcome"] == "closed"
     assert page.form()["id"] == view["id"]
 
 
 def test_view_updated_during_a_submission_remains(page, bot, slack, open_form):
     view = open_form()
-    bot.will(
+    bot.queue_response(
         {"response_action": "errors", "errors": {"symbol": "Again."}},
         meanwhile=lambda _: slack.views_update(
             view_id=view["id"], view=build_modal(title=build_plain_text("Meanwhile"))
@@ -121,19 +121,20 @@ def test_view_updated_during_a_submission_remains(page, bot, slack, open_form):
 
 def test_closed_view_is_reported_to_the_bot_only_on_request(page, bot, open_form):
     open_form()
-    page.do("close")
+    page.act("close")
     assert bot.last.path == "/slack/commands"
     view = open_form(notify_on_close=True)
-    page.do("close")
-    assert (bot.last.fields["type"], bot.last.fields["is_cleared"]) == ("view_closed", False)
+    page.act("close")
+    assert bot.last.fields["type"] == "view_closed"
+    assert bot.last.fields["is_cleared"] is False
     assert bot.last.fields["view"]["id"] == view["id"]
 
 
 def test_closing_everything_is_cleared(page, bot, open_form):
     open_form(notify_on_close=True)
-    bot.will({"response_action": "push", "view": build_modal(notify_on_close=True)})
+    bot.queue_response({"response_action": "push", "view": build_modal(notify_on_close=True)})
     submit_form(page)
-    page.do("close", everything=True)
+    page.act("close", everything=True)
     assert [request.fields["is_cleared"] for request in bot.received[-2:]] == [True, True]
     assert page.form() is None
 
@@ -165,8 +166,9 @@ REFUSED = [
 def test_form_refuses_the_same_entries_as_slack(page, bot, open_form, element, value, sentence):
     open_form(build_field_block("b", element))
     sent = len(bot.received)
-    outcome = page.do("submit", values={"b": {"a": value}})
-    assert (outcome["outcome"], outcome["sent"]) == ("errors", False)
+    outcome = page.act("submit", values={"b": {"a": value}})
+    assert outcome["outcome"] == "errors"
+    assert outcome["sent"] is False
     assert sentence in outcome["errors"]["b"]
     assert len(bot.received) == sent
 
@@ -220,7 +222,7 @@ HELD = [
 )
 def test_every_element_s_value_has_slack_s_shape(page, bot, open_form, element, value, key, stored):
     open_form(build_field_block("b", element))
-    assert page.do("submit", values={"b": {"a": value}})["outcome"] == "closed"
+    assert page.act("submit", values={"b": {"a": value}})["outcome"] == "closed"
     assert bot.last.fields["view"]["state"]["values"]["b"]["a"] == {"type": element["type"], key: stored}
 
 
@@ -233,16 +235,19 @@ def test_current_conversation_is_preselected(page, open_form):
 
 def test_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
     open_form(build_field_block("b", {"type": "conversations_select", "response_url_enabled": True}))
-    page.do("submit", values={"b": {"a": TRADING}})
+    page.act("submit", values={"b": {"a": TRADING}})
     (url,) = bot.last.fields["response_urls"]
-    assert (url["block_id"], url["action_id"], url["channel_id"]) == ("b", "a", TRADING)
+    assert url["block_id"] == "b"
+    assert url["action_id"] == "a"
+    assert url["channel_id"] == TRADING
     assert page.post(url["response_url"].removeprefix(page.url), text="hi")[0] == 200
 
 
 def test_only_offered_options_can_be_chosen(page, open_form):
     open_form(build_field_block("b", {"type": "static_select", "options": [build_option("a")]}))
     status, body = page.post("/control/submit", user="ava", values={"b": {"a": "z"}})
-    assert (status, body["error"]) == (422, "a offers no option 'z'.")
+    assert status == 422
+    assert body["error"] == "a offers no option 'z'."
     assert page.post("/control/submit", user="ava", values={"c": {"a": "z"}})[0] == 404
 
 
@@ -251,7 +256,7 @@ def test_field_that_dispatches_sends_the_whole_state(page, bot, open_form):
     view = open_form(
         build_field_block("symbol", TEXT), build_field_block("quantity", number, dispatch_action=True)
     )
-    page.do("use", block_id="quantity", action_id="a", value="100", values={"symbol": {"a": "AAPL"}})
+    page.act("use", block_id="quantity", action_id="a", value="100", values={"symbol": {"a": "AAPL"}})
     payload = bot.last.fields
     assert payload["container"] == {"type": "view", "view_id": view["id"]}
     assert payload["actions"][0]["value"] == "100"
@@ -263,7 +268,7 @@ def test_field_that_dispatches_sends_the_whole_state(page, bot, open_form):
 def test_field_that_does_not_dispatch_keeps_its_value_only(page, bot, open_form):
     open_form()
     sent = len(bot.received)
-    assert page.do("use", block_id="symbol", action_id="a", value="AAPL")["outcome"] == "kept"
+    assert page.act("use", block_id="symbol", action_id="a", value="AAPL")["outcome"] == "kept"
     assert len(bot.received) == sent
     assert page.form()["state"]["values"]["symbol"]["a"]["value"] == "AAPL"
 
@@ -271,9 +276,9 @@ def test_field_that_does_not_dispatch_keeps_its_value_only(page, bot, open_form)
 def test_buttons_and_menus_act_in_forms_too(page, bot, open_form):
     menu = {"type": "overflow", "action_id": "more", "options": [build_option("edit")]}
     open_form(build_actions(build_button(value="1"), menu))
-    page.do("use", action_id="go")
+    page.act("use", action_id="go")
     assert bot.last.fields["actions"][0]["value"] == "1"
-    page.do("use", action_id="more", value="edit")
+    page.act("use", action_id="more", value="edit")
     assert bot.last.fields["actions"][0]["selected_option"] == build_option("edit")
     assert page.post("/control/use", user="ava", action_id="more", value="burn")[0] == 422
     assert page.post("/control/use", user="ava", action_id="none")[0] == 404
@@ -281,8 +286,8 @@ def test_buttons_and_menus_act_in_forms_too(page, bot, open_form):
 
 def test_button_that_the_bot_does_not_answer_is_a_notice_in_the_form(page, bot, open_form):
     open_form(build_actions(build_button()))
-    bot.will(status=500)
-    assert page.do("use", action_id="go")["outcome"] == "failed"
+    bot.queue_response(status=500)
+    assert page.act("use", action_id="go")["outcome"] == "failed"
     assert page.form()["notice"] == CONNECTION_ERROR
 
 

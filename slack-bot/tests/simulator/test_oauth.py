@@ -15,15 +15,16 @@ def test_consent_gives_a_code_that_is_exchanged_once_for_the_bot_token(server, b
     _, page = get_page(f"{server.url}/oauth/v2/authorize?client_id=1.2&scope=commands,chat:write&state=s%26t")
     assert "<li>chat:write</li>" in page
     link = re.findall('id=allow href="([^"]+)"', page)[0].replace("&amp;", "&")
-    answer, _ = get_page(f"{server.url}{link}")
-    back = urlsplit(answer.headers["Location"])
+    response, _ = get_page(f"{server.url}{link}")
+    back = urlsplit(response.headers["Location"])
     assert f"{back.scheme}://{back.netloc}{back.path}" == f"{bot.url}/slack/oauth_redirect"
     arguments = parse_qs(back.query)
     assert arguments["state"] == ["s&t"]
     client = WebClient(base_url=f"{server.url}/api/", timeout=60, retry_handlers=[])
     exchange = {"client_id": "1.2", "client_secret": "secret", "code": arguments["code"][0]}
     granted = client.oauth_v2_access(**exchange)
-    assert (granted["access_token"], granted["scope"]) == (TOKEN, "commands,chat:write")
+    assert granted["access_token"] == TOKEN
+    assert granted["scope"] == "commands,chat:write"
     assert granted["team"]["id"].startswith("T")
     with pytest.raises(SlackApiError, match="invalid_code"):
         client.oauth_v2_access(**exchange)

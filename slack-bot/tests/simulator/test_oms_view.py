@@ -60,9 +60,9 @@ def page(oms, bot, tmp_path) -> Iterator[Page]:
 
 
 def get_oms_view(page, user="ava"):
-    status, answer = page.get(f"/control/desk?user={user}")
-    assert status == 200, answer
-    return answer
+    status, response = page.get(f"/control/desk?user={user}")
+    assert status == 200, response
+    return response
 
 
 def test_oms_view_shows_working_orders_and_positions(page, oms):
@@ -97,7 +97,7 @@ def test_page_never_gets_the_key(page, oms):
 
 
 @pytest.mark.parametrize(
-    ("answer", "problem"),
+    ("response", "problem"),
     [
         (Response(drop=True), "The OMS does not answer."),
         (Response(403, {"detail": "Disabled."}), "The OMS answered 403: Disabled."),
@@ -106,10 +106,10 @@ def test_page_never_gets_the_key(page, oms):
     ],
 )
 @pytest.mark.parametrize("what", ["positions", "portfolios", "portfolio/Growth"])
-def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, problem, what):
+def test_unreadable_data_is_reported_without_partial_rows(page, oms, response, problem, what):
     oms.rows["orders"] = [build_order("O1")]
     oms.rows["portfolios"] = [{"portfolio_name": "Growth"}]
-    oms.queue_responses(what, answer)
+    oms.queue_responses(what, response)
     assert get_oms_view(page) == {
         "orders": [],
         "positions": [],
@@ -164,7 +164,8 @@ def test_address_is_parsed_like_in_the_bot(setting, url):
 @pytest.mark.parametrize("alone", [{"OMS_API_URL": "http://127.0.0.1:1"}, {"OMS_API_KEY": KEY}])
 def test_oms_view_needs_both_address_and_key(alone):
     settings = config.load(GOOD | alone)
-    assert (settings.oms_api_url, settings.oms_api_key) == ("", "")
+    assert settings.oms_api_url == ""
+    assert settings.oms_api_key == ""
 
 
 def test_invalid_address_is_named():

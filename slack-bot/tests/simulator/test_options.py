@@ -7,8 +7,8 @@ EXTERNAL = build_field_block("book", {"type": "external_select", "min_query_leng
 
 def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
     view = open_form(EXTERNAL)
-    bot.will({"options": [build_option("Growth")]})
-    assert page.do("options", block_id="book", action_id="a", query="gr")["options"] == [
+    bot.queue_response({"options": [build_option("Growth")]})
+    assert page.act("options", block_id="book", action_id="a", query="gr")["options"] == [
         build_option("Growth")
     ]
     fields = bot.last.fields
@@ -18,28 +18,30 @@ def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
     assert fields["action_id"] == "a"
     assert fields["view"]["id"] == view["id"]
     assert fields["container"] == {"type": "view", "view_id": view["id"]}
-    page.do("submit", values={"book": {"a": "Growth"}})
+    page.act("submit", values={"book": {"a": "Growth"}})
     assert bot.last.fields["view"]["state"]["values"]["book"]["a"]["selected_option"] == build_option(
         "Growth"
     )
 
 
-@pytest.mark.parametrize("answer", [{"options": [build_option("x" * 151)]}, {"rows": []}, b"no"])
-def test_invalid_options_are_dropped(page, bot, open_form, answer):
+@pytest.mark.parametrize("response", [{"options": [build_option("x" * 151)]}, {"rows": []}, b"no"])
+def test_invalid_options_are_dropped(page, bot, open_form, response):
     open_form(EXTERNAL)
-    bot.will(answer)
-    outcome = page.do("options", block_id="book", action_id="a")
+    bot.queue_response(response)
+    outcome = page.act("options", block_id="book", action_id="a")
     assert outcome["options"] == []
     assert outcome["problem"]
 
 
 def test_options_in_groups_can_be_chosen(page, bot, open_form):
     open_form(EXTERNAL)
-    bot.will({"option_groups": [{"label": build_plain_text("Mine"), "options": [build_option("Growth")]}]})
-    assert page.do("options", block_id="book", action_id="a")["groups"][0]["options"] == [
+    bot.queue_response(
+        {"option_groups": [{"label": build_plain_text("Mine"), "options": [build_option("Growth")]}]}
+    )
+    assert page.act("options", block_id="book", action_id="a")["groups"][0]["options"] == [
         build_option("Growth")
     ]
-    assert page.do("submit", values={"book": {"a": "Growth"}})["outcome"] == "closed"
+    assert page.act("submit", values={"book": {"a": "Growth"}})["outcome"] == "closed"
 
 
 def test_only_external_selects_request_options(page, open_form):

@@ -13,7 +13,7 @@ def respond(page, bot):
     return lambda **body: page.post(path, **body)
 
 
-def test_answer_is_private_by_default(page, respond):
+def test_response_is_private_by_default(page, respond):
     assert respond(text="one") == (200, "ok")
     respond(text="two", response_type="in_channel")
     assert page.texts("ava") == ["one", "two"]
@@ -26,9 +26,9 @@ def test_response_url_works_five_times(respond):
 
 
 def test_response_url_lives_thirty_minutes(page, respond):
-    page.rig("clock", advance_seconds=29 * 60)
+    page.control("clock", advance_seconds=29 * 60)
     assert respond(text="x")[0] == 200
-    page.rig("clock", advance_seconds=2 * 60)
+    page.control("clock", advance_seconds=2 * 60)
     assert respond(text="x") == (DEAD, "expired_url")
 
 
@@ -39,7 +39,7 @@ def test_unknown_response_url_is_refused(page):
 @pytest.mark.parametrize(
     "body", [{}, {"text": "x", "blocks": [{"type": "carpet"}]}, {"text": "x", "response_type": "loud"}]
 )
-def test_invalid_answer_is_refused_and_not_counted(respond, body):
+def test_invalid_response_is_refused_and_not_counted(respond, body):
     assert respond(**body)[0] == 400
     assert [respond(text="x")[0] for _ in range(5)] == [200] * 5
 
@@ -47,7 +47,7 @@ def test_invalid_answer_is_refused_and_not_counted(respond, body):
 def test_message_that_was_clicked_is_replaced_or_deleted(page, bot, slack):
     acts = [{"type": "actions", "elements": [build_button()]}]
     ts = slack.chat_postMessage(channel=TRADING, text="ask", blocks=acts)["ts"]
-    page.do("use", channel=TRADING, ts=ts, action_id="go")
+    page.act("use", channel=TRADING, ts=ts, action_id="go")
     path = bot.last.fields["response_url"].removeprefix(page.url)
     page.post(path, replace_original=True, text="answered")
     assert [(message["ts"], message["text"]) for message in page.messages()] == [(ts, "answered")]

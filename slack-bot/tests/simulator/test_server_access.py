@@ -166,7 +166,8 @@ def test_simulator_stops_with_open_pages(number):
     connection.getresponse().readline()
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
+    assert process.returncode == 0
+    assert errors == ""
     connection.close()
 
 

@@ -82,22 +82,24 @@ def test_invalid_charts_are_refused(chart):
 def test_mention_of_any_case_reaches_the_bot_and_none_in_a_direct_message(page, bot):
     page.send_text("@SlackOMS positions")
     event = bot.wait_for(1)[-1].fields["event"]
-    assert (event["type"], event["text"].partition("> ")[2]) == ("app_mention", "positions")
+    assert event["type"] == "app_mention"
+    assert event["text"].partition("> ")[2] == "positions"
     page.send_text("@SlackOMS orders", channel="dm")
     event = bot.wait_for(2)[-1].fields["event"]
-    assert (event["type"], event["channel_type"]) == ("message", "im")
+    assert event["type"] == "message"
+    assert event["channel_type"] == "im"
 
 
 def test_reply_is_in_its_thread_and_commands_are_refused_there(page, bot):
     root = page.send_text("Prices?")["ts"]
-    page.do("say", channel="trading", text="@slackoms quote AAPL", thread_ts=root)
+    page.act("say", channel="trading", text="@slackoms quote AAPL", thread_ts=root)
     assert bot.wait_for(1)[-1].fields["event"]["thread_ts"] == root
-    refused = page.do("say", channel="trading", text="/trade", thread_ts=root)
+    refused = page.act("say", channel="trading", text="/trade", thread_ts=root)
     assert refused["error"] == "not_in_threads"
     assert page.messages()[1]["thread_ts"] == root
 
 
-def test_private_answer_appears_in_its_thread(slack, page):
+def test_private_reply_appears_in_its_thread(slack, page):
     root = page.send_text("Prices?")["ts"]
     slack.chat_postEphemeral(channel="C0TRADING01", user="U0AVACHEN01", text="101", thread_ts=root)
     assert page.messages()[-1]["thread_ts"] == root

@@ -20,7 +20,7 @@ def test_form_opens_for_the_person_of_the_trigger(slack, page, trigger):
 
 
 def test_trigger_expires_after_three_seconds(slack, page, trigger):
-    page.rig("clock", advance_seconds=3.1)
+    page.control("clock", advance_seconds=3.1)
     assert get_error(slack.views_open, trigger_id=trigger, view=build_modal()) == "expired_trigger_id"
 
 
@@ -55,7 +55,7 @@ def test_update_needs_the_latest_hash(slack, trigger):
 
 def test_update_of_a_closed_view_is_not_found(slack, page, trigger):
     view = slack.views_open(trigger_id=trigger, view=build_modal())["view"]
-    page.do("close")
+    page.act("close")
     assert get_error(slack.views_update, view_id=view["id"], view=build_modal()) == "not_found"
 
 
@@ -72,7 +72,7 @@ def test_view_is_found_by_its_unique_external_id(slack, page, bot, trigger):
 def test_entries_survive_an_update_that_keeps_the_ids(slack, page, bot, trigger):
     fields = [build_field_block("symbol", TEXT), build_field_block("side", TEXT, dispatch_action=True)]
     view = slack.views_open(trigger_id=trigger, view=build_modal(*fields))["view"]
-    page.do("use", block_id="side", action_id="a", value="BUY", values={"symbol": {"a": "AAPL"}})
+    page.act("use", block_id="side", action_id="a", value="BUY", values={"symbol": {"a": "AAPL"}})
     redrawn = [
         build_field_block("symbol", TEXT | {"initial_value": "MSFT"}),
         build_field_block("other", TEXT | {"initial_value": "x"}),
@@ -86,7 +86,8 @@ def test_entries_survive_an_update_that_keeps_the_ids(slack, page, bot, trigger)
 def test_views_stack_up_to_three(slack, page, bot, trigger):
     first = slack.views_open(trigger_id=trigger, view=build_modal())["view"]
     second = slack.views_push(trigger_id=page.trigger(bot), view=build_modal())["view"]
-    assert (second["previous_view_id"], second["root_view_id"]) == (first["id"], first["id"])
+    assert second["previous_view_id"] == first["id"]
+    assert second["root_view_id"] == first["id"]
     slack.views_push(trigger_id=page.trigger(bot), view=build_modal())
     assert (
         get_error(slack.views_push, trigger_id=page.trigger(bot), view=build_modal()) == "push_limit_reached"
@@ -103,7 +104,8 @@ def test_home_tab_is_published_and_replaced(slack, page):
     first = slack.views_publish(user_id=AVA, view=home)["view"]
     assert page.screen()["home"]["id"] == first["id"]
     second = slack.views_publish(user_id=AVA, view=home, hash=first["hash"])["view"]
-    assert (second["id"], second["hash"] != first["hash"]) == (first["id"], True)
+    assert second["id"] == first["id"]
+    assert second["hash"] != first["hash"]
     assert get_error(slack.views_publish, user_id=AVA, view=home, hash=first["hash"]) == "hash_conflict"
     assert get_error(slack.views_publish, user_id="U0", view=home) == "user_not_found"
     assert get_error(slack.views_publish, user_id=AVA, view=build_modal()) == "invalid_arguments"

@@ -39,7 +39,8 @@ def test_no_token_is_not_authed(page):
 
 def test_token_may_be_a_field(page):
     status, body = page.get(f"/api/auth.test?{urlencode({'token': TOKEN})}")
-    assert (status, body["ok"]) == (200, True)
+    assert status == 200
+    assert body["ok"] is True
 
 
 def test_unknown_method_is_named(slack):
@@ -61,8 +62,8 @@ def test_form_encoded_and_json_arguments_mean_the_same(slack):
 
 @pytest.mark.parametrize(("body", "error"), [(b"{", "invalid_json"), (b"[]", "json_not_object")])
 def test_body_that_is_not_a_json_object_is_rejected(page, body, error):
-    _, answer = page.send("POST", "/api/auth.test", body, {"Authorization": f"Bearer {TOKEN}"})
-    assert answer == {"ok": False, "error": error}
+    _, response = page.send("POST", "/api/auth.test", body, {"Authorization": f"Bearer {TOKEN}"})
+    assert response == {"ok": False, "error": error}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_ephemeral_is_for_one_person(slack, page):
 
 
 def test_ephemeral_message_to_a_person_outside_the_channel_is_refused(slack, page):
-    page.rig("membership", channel="trading", user="ben", member=False)
+    page.control("membership", channel="trading", user="ben", member=False)
     assert (
         get_error(slack.chat_postEphemeral, channel=TRADING, user=BEN, text="psst") == "user_not_in_channel"
     )
@@ -129,11 +130,9 @@ def test_message_is_edited_in_place(slack, page):
     ts = slack.chat_postMessage(channel=TRADING, text="placing", blocks=[build_actions(build_button())])["ts"]
     slack.chat_update(channel=TRADING, ts=ts, text="placed", blocks=[])
     (message,) = page.messages()
-    assert (message["text"], message.get("blocks"), message["edited"]["user"]) == (
-        "placed",
-        None,
-        message["user"],
-    )
+    assert message["text"] == "placed"
+    assert message.get("blocks") is None
+    assert message["edited"]["user"] == message["user"]
 
 
 def test_only_own_messages_that_exist_are_edited(slack, page):
@@ -186,8 +185,8 @@ def test_log_has_the_call_but_not_the_token(slack, page, server):
 
 
 def test_view_as_a_string_must_be_json(slack, trigger):
-    answer = get_error(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
-    assert answer == "invalid_arguments"
+    response = get_error(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
+    assert response == "invalid_arguments"
     assert (
         get_error(slack.api_call, "chat.postMessage", data={"channel": TRADING, "blocks": "{"})
         == "invalid_blocks_format"

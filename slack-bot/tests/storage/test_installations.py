@@ -13,7 +13,15 @@ from app.storage.storage import create_storage
 
 KEYS = {"k1": b"1" * 32}
 KEY = "oms_" + "k" * 40
-INSTALLED = InstalledWorkspace("T1", "E1", "Desk", "xoxb-canary", "", "chat:write", 1000.0)
+INSTALLED = InstalledWorkspace(
+    team="T1",
+    enterprise="E1",
+    name="Desk",
+    bot_token="xoxb-canary",
+    oms_key="",
+    scopes="chat:write",
+    installed_at=1000.0,
+)
 
 
 @pytest.fixture
@@ -45,11 +53,9 @@ def test_another_installation_of_a_workspace_keeps_its_oms_key(store):
     before = store.find_version("T1")
     store.save(replace(INSTALLED, bot_token="xoxb-2", installed_at=2000.0))
     installation = store.find("T1")
-    assert (installation.bot_token, installation.oms_key, installation.installed_at) == (
-        "xoxb-2",
-        KEY,
-        2000.0,
-    )
+    assert installation.bot_token == "xoxb-2"
+    assert installation.oms_key == KEY
+    assert installation.installed_at == 2000.0
     assert store.find_version("T1") != before
 
 
@@ -61,18 +67,17 @@ def test_workspace_of_the_environment_is_stored_again_with_a_new_key(store, data
     renewed.save_environment(replace(INSTALLED, bot_token="xoxb-2", oms_key=KEY))
     installation = renewed.find("T1")
     assert installation is not None
-    assert (installation.bot_token, installation.oms_key) == ("xoxb-2", KEY)
+    assert installation.bot_token == "xoxb-2"
+    assert installation.oms_key == KEY
 
 
 def test_uninstalled_workspace_keeps_no_secret(store, database):
     store.save(replace(INSTALLED, oms_key=KEY))
     assert store.uninstall("T1", 1000.0)
     installation = store.find("T1")
-    assert (installation.status, installation.bot_token, installation.oms_key) == (
-        InstallationStatus.UNINSTALLED,
-        "",
-        "",
-    )
+    assert installation.status == InstallationStatus.UNINSTALLED
+    assert installation.bot_token == ""
+    assert installation.oms_key == ""
     assert not installation.is_active
     assert store.list_active_teams() == []
     assert not store.uninstall("T1", 1001.0)

@@ -46,7 +46,18 @@ def test_every_store_is_shared_by_two_bots_and_passes_on_claims_of_a_dead_bot(st
     pending[0].add(PENDING_ORDER)
     assert pending[0].set_state(PENDING_ORDER.key, PendingState.POSTING)
     messages = [PostedMessageStore(storage, lambda: "T1") for storage in storages]
-    messages[0].save(PostedMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"}))
+    messages[0].save(
+        PostedMessage(
+            subject_id="O1",
+            kind=MessageKind.ORDER,
+            channel="C1",
+            ts="1.0",
+            team="T1",
+            user="U1",
+            sequence=3,
+            legs={"O2": "Held"},
+        )
+    )
     assert (messages[0].claim("O1"), messages[1].claim("O1")) == (
         PostedMessageClaim.NEW,
         PostedMessageClaim.TAKEN,
@@ -93,7 +104,7 @@ def test_every_other_store_works_on_postgresql(storages):
     assert WebhookSecrets(storages[1], keys).find("wh_1") == "whsec_x"
 
 
-def test_of_many_claims_at_once_one_succeeds(storages):
+def test_one_of_many_concurrent_claims_succeeds(storages):
     confirmations = [ConfirmationStore(storage) for storage in storages]
     confirmations[0].add(CONFIRMATION)
     won, start = [], threading.Barrier(16)

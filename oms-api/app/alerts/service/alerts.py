@@ -11,7 +11,7 @@ from app.alerts.queries import ALERTS, ListedAlert
 from app.alerts.rules.conditions import Alert, AlertKind, Direction
 from app.identity.rules.access import Caller
 from app.ids import SortableIds
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
 
 MAX_ALERTS = 50_000  # per tenant
@@ -45,7 +45,7 @@ def create_alert(connection: Connection, caller: Caller, terms: AlertTerms, now:
         id=_IDS.generate(tenant_id, now),
         owner=caller.actor,
         kind=terms.kind,
-        symbol=None if terms.symbol is None else find_symbol(connection, tenant_id, terms.symbol),
+        symbol=None if terms.symbol is None else load_symbol(connection, tenant_id, terms.symbol),
         portfolio_id=None if book is None else book.id,
         direction=terms.direction,
         threshold=terms.threshold,

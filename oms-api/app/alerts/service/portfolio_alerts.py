@@ -16,8 +16,8 @@ from app.alerts.service.firing import record_transitions
 from app.clock import Now
 from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.jobs.service import Lease
-from app.ledger.queries.reading import find_books
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.queries.reading import load_portfolios_by_name
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.orders.service.batch_state.loss_baselines import read_loss_baselines
 from app.risk.rules.limits import Subject
@@ -63,7 +63,9 @@ class PortfolioAlerts:
         self, connection: Connection, tenant_id: int, portfolios: Sequence[WatchedPortfolio], now: datetime
     ) -> dict[int, dict[AlertKind, Decimal]]:
         """Return the values of portfolios by their id."""
-        books = find_books(connection, tenant_id, [portfolio.name_key for portfolio in portfolios])
+        books = load_portfolios_by_name(
+            connection, tenant_id, [portfolio.name_key for portfolio in portfolios]
+        )
         statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
         valued = value_statements(connection, self._valuer, tenant_id, statements, now)
         baselines = read_loss_baselines(connection, tenant_id, list(statements))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 
-from app.calendars.rules.market_lookup import find_day_start
+from app.calendars.rules.market_lookup import compute_day_start
 from app.instruments.rules import get_unlisted_terms, normalize_symbol
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.ledger.rules.currencies import CURRENCIES
@@ -67,7 +67,7 @@ def _parse_action(line: int, cells: Mapping[str, str], exchange: str) -> Corpora
         ex_date = date.fromisoformat(cells["ex_date"])
     except ValueError:
         raise InvalidActions(line, "`ex_date` must be a date such as 2026-11-23") from None
-    effective_at = find_day_start(ex_date, exchange, get_unlisted_terms(symbol).asset_class)
+    effective_at = compute_day_start(ex_date, exchange, get_unlisted_terms(symbol).asset_class)
     action = CorporateActionTerms(
         _NO_TENANT, f"line {line}", kind, symbol, format_timestamp(effective_at), ex_date.isoformat(),
         new_units=_parse_amount(line, cells, "new_units"), old_units=_parse_amount(line, cells, "old_units"),

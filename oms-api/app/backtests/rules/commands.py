@@ -15,7 +15,7 @@ from app.backtests.errors import InvalidCommand
 from app.ledger.rules.accounting import Side
 from app.money import find_amount_error, parse_plain
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeInForce
+from app.orders.rules.values import OrderType, StopLoss, TakeProfit, Ticket, TimeInForce
 from app.timestamps import format_timestamp
 
 MAX_TEXT_CHARACTERS = 500
@@ -103,8 +103,8 @@ def _parse_ticket(values: Sequence[Any], symbols: Mapping[str, object]) -> Ticke
         symbol, side, _TYPES[kind], _parse_amount(quantity), None, _parse_amount(limit), _parse_amount(stop),
         _parse_amount(trail), _parse_amount(percent), _TIMES[time_in_force], _parse_instant(expires_at),
         product=_parse_text(product) or "", reason=_parse_text(reason),
-        take_profit=None if take_profit is None else Target(take_profit),
-        stop_loss=None if stop_loss is None else Protection(stop_loss),
+        take_profit=None if take_profit is None else TakeProfit(take_profit),
+        stop_loss=None if stop_loss is None else StopLoss(stop_loss),
     )  # fmt: skip
 
 

@@ -14,9 +14,9 @@ from app.backtests.service.currency_rates import CurrencyRates
 from app.backtests.service.orders import BacktestOrder
 from app.brokers.rules.values import Executed
 from app.costs.errors import RateUnknown
-from app.costs.rules.booking import ChargedTrade, compute_booked_charges
-from app.costs.rules.charges import find_dp_charge
-from app.costs.rules.markets import MARKETS, find_trading_day
+from app.costs.rules.booked_charges import ChargedTrade, compute_booked_charges
+from app.costs.rules.charges import compute_dp_charge
+from app.costs.rules.markets import MARKETS, get_trading_day
 from app.costs.rules.rates import RateTable
 from app.costs.rules.values import ChargedExecution, OrderTerms, OrderTotals, Schedule
 from app.instruments.rules import Instrument
@@ -61,7 +61,7 @@ class ChargeCalculator:
             return flat + multiply(convert_amount(fill.value, rate), terms.fee_rate)
         execution = ChargedExecution(fill.quantity, fill.value)
         trade = self._build_trade(order, execution, fill.at, currency, rate)
-        day = find_trading_day(trade.exchange, fill.at) if trade.exchange in MARKETS else None
+        day = get_trading_day(trade.exchange, fill.at) if trade.exchange in MARKETS else None
         if day != order.day:
             order.day, order.day_quantity, order.day_value = day, ZERO, ZERO
         filled = OrderTotals(order.day_quantity, order.day_value)
@@ -80,15 +80,15 @@ class ChargeCalculator:
             return ZERO
         if order.side.sign > 0 or position.quantity <= 0 or order.product == INTRADAY:
             return ZERO
-        day = find_trading_day(exchange, fill.at)
+        day = get_trading_day(exchange, fill.at)
         opened_at = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
-        is_intraday = opened_at is not None and find_trading_day(exchange, opened_at) == day
+        is_intraday = opened_at is not None and get_trading_day(exchange, opened_at) == day
         terms = OrderTerms(Schedule.ZERODHA, exchange, order.side, day, order.product or None)
         if is_intraday or (symbol, day) in self._dp_days:
             return ZERO
         self._dp_days.add((symbol, day))
         try:
-            return convert_amount(find_dp_charge(terms, self._table), rate)
+            return convert_amount(compute_dp_charge(terms, self._table), rate)
         except RateUnknown:
             return ZERO
 

@@ -14,7 +14,7 @@ from app.brokers.rules.values import OrderType as MarketOrderType
 from app.brokers.rules.values import TimeInForce as MarketTime
 from app.ledger.rules.keys import HoldingKey
 from app.money import find_amount_error
-from app.orders.rules.values import Protection, Target, Ticket
+from app.orders.rules.values import StopLoss, TakeProfit, Ticket
 from app.timestamps import format_timestamp
 from slackoms_strategy import (
     Amount,
@@ -122,8 +122,8 @@ class BacktestContext:
     ) -> OrderState:
         """See `Context`."""
         self._get_feed(symbol)
-        target = None if take_profit is None else Target(_parse_amount("take_profit", take_profit))
-        protection = None if stop_loss is None else Protection(_parse_amount("stop_loss", stop_loss))
+        target = None if take_profit is None else TakeProfit(_parse_amount("take_profit", take_profit))
+        protection = None if stop_loss is None else StopLoss(_parse_amount("stop_loss", stop_loss))
         ticket = Ticket(
             symbol,
             _SIDES[side],

@@ -14,8 +14,8 @@ from app.ledger.rules.corporate_actions import (
     Split,
     apply_split,
     compute_dividend,
+    compute_fraction,
     compute_fraction_price,
-    find_fraction,
 )
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO
@@ -65,7 +65,7 @@ class CorporateActionBooker:
     def _split_position(
         self, key: HoldingKey, position: Position, action: CorporateActionTerms, at: int
     ) -> None:
-        fraction = find_fraction(position.quantity, action.ratio)
+        fraction = compute_fraction(position.quantity, action.ratio)
         split = Split(action.effective_at, action.ratio)
         self._account.positions[key] = apply_split(position, split)
         if not fraction:

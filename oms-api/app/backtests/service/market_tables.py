@@ -13,7 +13,7 @@ class RememberedRates(RateTable):
 
     def __init__(self) -> None:
         super().__init__(read_rates())
-        self.cached = {}
+        self.cached_rates = {}
 
 
 class MarketTables(NamedTuple):

@@ -25,7 +25,7 @@ from app.backtests.rules.jobs import (
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
 from app.ids import SortableIds
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.market_data.rules.bars import Interval
 
 MAX_BACKTESTS = 1_000  # per tenant
@@ -61,7 +61,7 @@ def create_backtest(
     names = request.symbols or code.symbols
     if not names:
         raise _build_refusal("symbols", "Send the symbols.", "missing")
-    symbols = sorted({find_symbol(connection, tenant_id, name) for name in names})
+    symbols = sorted({load_symbol(connection, tenant_id, name) for name in names})
     if count_bars(request.since, request.until, interval, len(symbols)) > MAX_BARS:
         message = f"These are more than {MAX_BARS:,} bars; shorten the period or use a longer interval."
         raise _build_refusal("from", message, "too_many_bars")

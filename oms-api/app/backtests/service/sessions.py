@@ -39,7 +39,7 @@ class BacktestSessions:
         if calendar is None or ticket.time_in_force is not TimeInForce.DAY:
             return None  # without sessions, a DAY order has no end, as in the service
         try:
-            return calendar.find_session_or_next(at).close
+            return calendar.get_session_or_next(at).close
         except SessionsUnknown as unknown:
             raise InvalidBacktest(unknown.detail) from None
 

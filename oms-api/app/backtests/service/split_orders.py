@@ -3,8 +3,8 @@
 from app.backtests.service.exits import ExitManager
 from app.backtests.service.orders import BacktestOrder
 from app.ledger.rules.corporate_actions import Ratio
-from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
-from app.orders.rules.values import Protection, Target
+from app.orders.rules.split_adjustments import InstrumentIncrements, RestatedOrder, restate_order
+from app.orders.rules.values import StopLoss, TakeProfit
 
 
 def restate_after_split(order: BacktestOrder, ratio: Ratio, exits: ExitManager) -> bool:
@@ -23,12 +23,14 @@ def restate_after_split(order: BacktestOrder, ratio: Ratio, exits: ExitManager) 
 
 def _compute_restated_terms(order: BacktestOrder, ratio: Ratio) -> RestatedOrder | None:
     instrument = order.instrument
-    return restate_order(order.build_order(), ratio, Terms(instrument.tick_size, instrument.lot_size))
+    return restate_order(
+        order.build_order(), ratio, InstrumentIncrements(instrument.tick_size, instrument.lot_size)
+    )
 
 
 def _restate_exit(entry: BacktestOrder, terms: RestatedOrder) -> None:
     if terms.stop_price is not None:
-        protection = Protection(terms.stop_price, terms.limit_price)
+        protection = StopLoss(terms.stop_price, terms.limit_price)
         entry.ticket = entry.ticket._replace(stop_loss=protection)
     elif terms.limit_price is not None:
-        entry.ticket = entry.ticket._replace(take_profit=Target(terms.limit_price))
+        entry.ticket = entry.ticket._replace(take_profit=TakeProfit(terms.limit_price))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from typing_extensions import override
 
-from app.brokers.alpaca.client import AlpacaClient, AlpacaCredentials, is_duplicate
+from app.brokers.alpaca.client import AlpacaClient, AlpacaCredentials, is_duplicate_order
 from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.order_reader import AlpacaOrderReader
 from app.brokers.alpaca.rules import requests, responses
@@ -16,14 +16,14 @@ from app.brokers.alpaca.rules.capabilities import (
     find_replacement_refusal,
 )
 from app.brokers.alpaca.rules.links import build_links
-from app.brokers.alpaca.stream import TradeUpdates
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.alpaca.stream import AlpacaOrderStream
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
 from app.brokers.remote.rest_client import RequestRefused, RestTimeouts
 from app.brokers.rules.linked_orders import OrderLink
-from app.brokers.rules.order_reports import MalformedResponse, OrderReport, Update, require_list
+from app.brokers.rules.order_reports import MalformedResponse, OrderReport, OrderUpdate, require_list
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, BrokerPosition, Refused
 from app.clock import Now, utc_now
 
@@ -50,7 +50,7 @@ class AlpacaBroker(RemoteBroker):
         self._linked = LinkedOrders()
         super().__init__(self._client, AlpacaOrderReader(self._client, self._linked), portfolio_id, now)
         stream_url = base_url.rstrip("/").replace("http", "ws", 1) + "/stream"
-        self.stream = TradeUpdates(stream_url, credentials, self)
+        self.stream = AlpacaOrderStream(stream_url, credentials, self)
 
     # The interface of a broker
 
@@ -67,7 +67,7 @@ class AlpacaBroker(RemoteBroker):
             self._untrack(order)
             raise
         except RequestRefused as refused:
-            if not is_duplicate(refused):
+            if not is_duplicate_order(refused):
                 self._untrack(order)
                 return self._state.reject(order.id, refused.message, at)
             self.find(order.id)
@@ -108,13 +108,13 @@ class AlpacaBroker(RemoteBroker):
         self._state.await_report(order_id)
         is_linked = bool(report.order_class)
         body = requests.build_replacement(successor, successor.quantity - report.filled, is_linked=is_linked)
-        self._linked.move(order_id, successor.id)
+        self._linked.move_legs(order_id, successor.id)
         try:
             response = self._client.patch(f"/v2/orders/{report.broker_id}", body)
         except (BrokerUnavailable, RequestRefused) as error:
             tracked.successor_id = tracked.assumed_filled = None
             self._state.untrack(successor.id)
-            self._linked.move(successor.id, order_id)
+            self._linked.move_legs(successor.id, order_id)
             if isinstance(error, BrokerUnavailable):
                 raise
             return self._state.record([Refused(order_id, error.message, at)])
@@ -128,7 +128,7 @@ class AlpacaBroker(RemoteBroker):
             for leg_id in self._linked.list_legs(order_id):
                 if self._state.track(leg_id).report is None:
                     self._read(leg_id)
-            self._receive_waiting()
+            self._receive_waiting_updates()
         return state
 
     def add_links(self, links: Iterable[OrderLink]) -> None:
@@ -145,13 +145,13 @@ class AlpacaBroker(RemoteBroker):
 
     # The listener of the stream
 
-    def receive_update(self, update: Update) -> None:
+    def receive_update(self, update: OrderUpdate) -> None:
         """Apply an event of the stream."""
-        named_update = self._linked.name_update(update)
-        if named_update is not None:
-            self._apply_update(named_update)
+        identified_update = self._linked.assign_update_order_id(update)
+        if identified_update is not None:
+            self._apply_update(identified_update)
 
-    def _apply_update(self, update: Update) -> None:
+    def _apply_update(self, update: OrderUpdate) -> None:
         excess = self._state.receive_update(update)
         if update.order.status == "filled":  # Alpaca reports no event of the stop that it holds
             for held_report in self._linked.list_held([update.order]):
@@ -170,13 +170,13 @@ class AlpacaBroker(RemoteBroker):
     def _apply(self, report: OrderReport) -> Sequence[BrokerEvent]:
         """Record the new events of an order and its legs, and the events that the stream reported before."""
         events = list[BrokerEvent]()
-        for named_report in self._linked.name_reports([report]):
-            events += self._state.apply_report(named_report)
-        self._receive_waiting()
+        for identified_report in self._linked.assign_order_ids([report]):
+            events += self._state.apply_report(identified_report)
+        self._receive_waiting_updates()
         return events
 
-    def _receive_waiting(self) -> None:
-        for update in self._linked.take_updates():
+    def _receive_waiting_updates(self) -> None:
+        for update in self._linked.pop_updates():
             self.receive_update(update)
 
     def _track(self, order: BrokerOrder) -> None:
@@ -199,7 +199,7 @@ def _parse_outcome(answer: object, order_id: str) -> OrderReport:
     try:
         report = responses.parse_order(answer)  # type: ignore[arg-type]
     except MalformedResponse as error:
-        raise OutcomeOpen(f"Alpaca's answer was not understood: {error}.") from None
+        raise BrokerOutcomeUnknown(f"Alpaca's answer was not understood: {error}.") from None
     if report.order_id != order_id:
-        raise OutcomeOpen("Alpaca answered with another order.")
+        raise BrokerOutcomeUnknown("Alpaca answered with another order.")
     return report

@@ -18,7 +18,7 @@ class AlpacaCredentials:
     secret_key: str = field(repr=False)
 
 
-def is_duplicate(error: RequestRefused) -> bool:
+def is_duplicate_order(error: RequestRefused) -> bool:
     """Return whether an order of the same client order id exists."""
     return "client_order_id must be unique" in error.message
 
@@ -41,13 +41,13 @@ class AlpacaClient(RestClient):
         super().__init__(LABEL, base_url, headers, budget, timeouts)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Create a resource. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Create a resource. Raises BrokerUnavailable, BrokerOutcomeUnknown or RequestRefused."""
         return self.request(Request("POST", path, Priority.ORDER, body))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Change a resource. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Change a resource. Raises BrokerUnavailable, BrokerOutcomeUnknown or RequestRefused."""
         return self.request(Request("PATCH", path, Priority.ORDER, body))
 
     def delete(self, path: str) -> Any:
-        """Delete a resource. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Delete a resource. Raises BrokerUnavailable, BrokerOutcomeUnknown or RequestRefused."""
         return self.request(Request("DELETE", path, Priority.CANCEL))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from app.brokers.alpaca.rules.links import Links
 from app.brokers.rules.linked_orders import OrderLink
-from app.brokers.rules.order_reports import OrderReport, Update
+from app.brokers.rules.order_reports import OrderReport, OrderUpdate
 
 MAX_WAITING_UPDATES = 1000  # also those of linked orders that another program sent
 
@@ -16,7 +16,7 @@ class LinkedOrders:
     def __init__(self) -> None:
         self._links = Links()
         self._lock = threading.RLock()
-        self._updates: list[Update] = []
+        self._updates: list[OrderUpdate] = []
 
     def add(self, links: Iterable[OrderLink]) -> None:
         """Note legs that were, or are about to be, sent."""
@@ -58,33 +58,33 @@ class LinkedOrders:
         with self._lock:
             self._links.forget_unreported_ended()
 
-    def name_reports(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
+    def assign_order_ids(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
         """Return reports and those of their legs, each under our id."""
         with self._lock:
-            return [named_report for report in reports for named_report in self._links.name_reports(report)]
+            return [identified for report in reports for identified in self._links.assign_order_ids(report)]
 
     def list_held(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
         """Return the latest reports of the legs that Alpaca holds beside open orders of their group."""
         with self._lock:
             return self._links.list_held([report.order_id for report in reports])
 
-    def move(self, primary_id: str, successor_id: str) -> None:
+    def move_legs(self, primary_id: str, successor_id: str) -> None:
         """Assign the legs of a replaced order to its successor."""
         with self._lock:
-            self._links.move(primary_id, successor_id)
+            self._links.move_legs(primary_id, successor_id)
 
-    def name_update(self, update: Update) -> Update | None:
-        """Return an event under our id, None if it is that of a leg whose id is not known yet.
+    def assign_update_order_id(self, update: OrderUpdate) -> OrderUpdate | None:
+        """Return an event under our id, None if it belongs to a leg whose id is not known yet.
 
-        `take_updates` returns it later.
+        `pop_updates` returns it later.
         """
         with self._lock:
             if self._links.is_unknown_leg(update.order):
                 self._updates = [*self._updates[1 - MAX_WAITING_UPDATES :], update]
                 return None
-            return update._replace(order=self._links.name_reports(update.order)[0])
+            return update._replace(order=self._links.assign_order_ids(update.order)[0])
 
-    def take_updates(self) -> Sequence[Update]:
+    def pop_updates(self) -> Sequence[OrderUpdate]:
         """Return the events whose legs have become known since, oldest first."""
         with self._lock:
             ready_updates = [

@@ -45,16 +45,18 @@ class AlpacaOrderReader:
     def list_open(self) -> list[OrderReport]:
         """Return the open orders, oldest first, and the legs that Alpaca holds, which its list leaves out."""
         self._read_legs()
-        reports = self._linked.name_reports(list(self._list({"status": "open"}, None)))
+        reports = self._linked.assign_order_ids(list(self._iterate_orders({"status": "open"}, None)))
         return reports + self._linked.list_held(reports)
 
     def list_since(self, since: datetime) -> list[OrderReport]:
         """Return all orders that were submitted after `since`, oldest first."""
-        return self._linked.name_reports(list(self._list({"status": "all", "nested": "true"}, since)))
+        return self._linked.assign_order_ids(
+            list(self._iterate_orders({"status": "all", "nested": "true"}, since))
+        )
 
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills after `since`, oldest first."""
-        return [parse_activity(activity) for activity in self._list_activities(since)]
+        return [parse_activity(activity) for activity in self._iterate_activities(since)]
 
     def _parse_page(self, page: list[Any]) -> list[OrderReport]:
         """Parse the orders of a page, without orders that this service cannot express.
@@ -71,7 +73,7 @@ class AlpacaOrderReader:
         return reports
 
     def _read_legs(self) -> None:
-        """Read Alpaca's ids of the legs that an earlier process sent: of many page by page."""
+        """Read Alpaca's ids of the legs that an earlier process sent. Many are read page by page."""
         links = self._linked.list_unreported()
         primaries = sorted({link.primary_id for link in links})
         if len(primaries) > MAX_SINGLE_READS:
@@ -99,7 +101,10 @@ class AlpacaOrderReader:
     def _find(
         self, path: str, parameters: dict[str, str], is_wanted: Callable[[OrderReport], bool]
     ) -> OrderReport | None:
-        """Return an order. A 404 without Alpaca's code, of a proxy for example, proves nothing."""
+        """Return an order, or None if Alpaca does not know it.
+
+        A 404 without Alpaca's code, of a proxy for example, proves nothing and is raised.
+        """
         try:
             report = parse_order(self._client.get(path, parameters))
         except RequestRefused as error:
@@ -108,9 +113,9 @@ class AlpacaOrderReader:
             raise
         if not is_wanted(report):
             raise MalformedResponse("another order")
-        return self._linked.name_reports([report])[0]
+        return self._linked.assign_order_ids([report])[0]
 
-    def _list(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
+    def _iterate_orders(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
         listed_ids: set[str] = set()
         while True:
             parameters = selection | {"limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
@@ -125,7 +130,7 @@ class AlpacaOrderReader:
                 return
             since = reports[-1].submitted_at - _OVERLAP  # orders of the same instant may be on the next page
 
-    def _list_activities(self, since: datetime) -> Iterator[dict[str, Any]]:
+    def _iterate_activities(self, since: datetime) -> Iterator[dict[str, Any]]:
         token = None
         while True:
             parameters = {

@@ -11,13 +11,13 @@ from websockets.sync.client import ClientConnection
 from app.brokers.alpaca.client import LABEL, AlpacaCredentials
 from app.brokers.alpaca.rules.responses import parse_update
 from app.brokers.remote.stream import (
-    CONNECT_SECONDS,
+    HANDSHAKE_TIMEOUT_SECONDS,
     BrokerStream,
     StreamListener,
     StreamRefused,
     parse_frame,
 )
-from app.brokers.rules.order_reports import MalformedResponse, Update
+from app.brokers.rules.order_reports import MalformedResponse, OrderUpdate
 from app.clock import monotonic_seconds
 
 _LOG = logging.getLogger(__name__)
@@ -26,11 +26,11 @@ _LOG = logging.getLogger(__name__)
 class AlpacaStreamListener(StreamListener, Protocol):
     """Receives the reports of the stream. Its functions are called in the stream's thread."""
 
-    def receive_update(self, update: Update) -> None:
+    def receive_update(self, update: OrderUpdate) -> None:
         """Apply an event."""
 
 
-class TradeUpdates(BrokerStream):
+class AlpacaOrderStream(BrokerStream):
     """Receives the stream `trade_updates`."""
 
     def __init__(
@@ -51,10 +51,12 @@ class TradeUpdates(BrokerStream):
     def log_in(self, socket: ClientConnection) -> None:
         keys = {"key_id": self._credentials.key_id, "secret_key": self._credentials.secret_key}
         socket.send(json.dumps({"action": "authenticate", "data": keys}))
-        if _read(socket.recv(CONNECT_SECONDS), "authorization").get("status") != "authorized":
+        if _read(socket.recv(HANDSHAKE_TIMEOUT_SECONDS), "authorization").get("status") != "authorized":
             raise StreamRefused("Alpaca refused the login of the stream: check the credentials.")
         socket.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates"]}}))
-        if "trade_updates" not in (_read(socket.recv(CONNECT_SECONDS), "listening").get("streams") or ()):
+        if "trade_updates" not in (
+            _read(socket.recv(HANDSHAKE_TIMEOUT_SECONDS), "listening").get("streams") or ()
+        ):
             raise StreamRefused("Alpaca refused the stream of trade updates.")
 
     @override

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.ibkr.gateway import Gateway, GatewayAddress, GatewayTimeouts
 from app.brokers.ibkr.messages import MessageReceiver
 from app.brokers.ibkr.order_log import OrderLog
@@ -28,7 +28,7 @@ from app.clock import Now, to_milliseconds, utc_now
 from app.money import multiply
 
 NAME = "ibkr"
-READY_SECONDS = 5.0
+READY_TIMEOUT_SECONDS = 5.0
 _CURSORS_PER_MILLISECOND = 1000
 _NOT_WORKING = "There is no such working order."
 _OTHER_CLIENT = "The order was sent by another client of TWS, or under another IB_CLIENT_ID."
@@ -104,7 +104,7 @@ class IbkrBroker:
         before, losses = self._orders.log.length, self._orders.losses
         tracked = self.gateway.run(self._send(order, account))
         if not self._wait_for(lambda: tracked.is_accepted or tracked.is_closed, losses):
-            raise OutcomeOpen(f"TWS did not report the order {order.id}.")
+            raise BrokerOutcomeUnknown(f"TWS did not report the order {order.id}.")
         return self._list_events(order.id, before)
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
@@ -121,7 +121,7 @@ class IbkrBroker:
         tracked.is_cancel_requested, tracked.is_cancel_confirmed = True, False
         self.gateway.run(self._cancel(tracked.venue_id))
         if not self._wait_for(lambda: tracked.is_cancel_confirmed or not tracked.is_cancel_requested, losses):
-            raise OutcomeOpen(f"TWS did not report the cancellation of {order_id}.")
+            raise BrokerOutcomeUnknown(f"TWS did not report the cancellation of {order_id}.")
         return self._list_events(order_id, before)
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
@@ -135,7 +135,7 @@ class IbkrBroker:
         tracked.pending = successor
         self.gateway.run(self._change(tracked, successor))
         if not self._wait_for(lambda: tracked.pending is None, losses):
-            raise OutcomeOpen(f"TWS did not report the change of {order_id}.")
+            raise BrokerOutcomeUnknown(f"TWS did not report the change of {order_id}.")
         return self._list_events(order_id, before)
 
     def find(self, order_id: str) -> OrderState | None:
@@ -211,7 +211,7 @@ class IbkrBroker:
                 parent = number if sent else 0
                 venue_id = self.gateway.create_number() if sent else number
                 sent.append(self._orders.register(member.id, venue_id, parent))
-                self._place(
+                self._place_order(
                     venue_id, member, account, member.id, Attachment(parent, is_last=member is group[-1])
                 )
         except ConnectionError:
@@ -223,16 +223,18 @@ class IbkrBroker:
     async def _change(self, tracked: IbkrTrackedOrder, successor: BrokerOrder) -> None:
         try:
             attachment = get_attachment(tracked.report)
-            self._place(tracked.venue_id, successor, self._account or "", tracked.ids[0], attachment)
+            self._place_order(tracked.venue_id, successor, self._account or "", tracked.ids[0], attachment)
         except ConnectionError:
             tracked.pending = None
             raise
 
-    def _place(self, number: int, order: BrokerOrder, account: str, ref: str, attachment: Attachment) -> None:
+    def _place_order(
+        self, number: int, order: BrokerOrder, account: str, ref: str, attachment: Attachment
+    ) -> None:
         contract = find_contract(order.symbol, order.asset_class, order.currency, order.exchange)
         if contract is None:  # the table of capabilities has refused it
             raise ConnectionError(order.symbol)
-        self.gateway.place(number, contract, build_terms(order, account, ref, attachment))
+        self.gateway.place_order(number, contract, build_terms(order, account, ref, attachment))
 
     async def _cancel(self, venue_id: int) -> None:
         self.gateway.send("cancelOrder", venue_id)
@@ -274,6 +276,6 @@ class IbkrBroker:
     def _require_ready(self) -> None:
         gateway = self.gateway
         gateway.start()
-        if not gateway.is_ready.wait(READY_SECONDS if gateway.last_error is None else 0):
+        if not gateway.is_ready.wait(READY_TIMEOUT_SECONDS if gateway.last_error is None else 0):
             reason = gateway.last_error or "it is not connected yet"
             raise BrokerUnavailable(f"TWS is not connected: {reason}. Nothing was sent.")

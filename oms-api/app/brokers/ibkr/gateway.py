@@ -45,19 +45,19 @@ class GatewayTimeouts(NamedTuple):
     response: float = 10.0
 
 
-class Owner(Protocol):
+class GatewayListener(Protocol):
     """The callbacks of the connection, which it calls in its thread."""
 
-    async def prepare(self) -> None:
+    async def prepare_for_reports(self) -> None:
         """Get ready for the orders that TWS reports as soon as it is connected."""
 
     async def synchronize(self) -> None:
         """Read orders and executions after a connect."""
 
-    async def check(self) -> None:
+    async def read_missing_reports(self) -> None:
         """Read the orders and executions that are missing. It is called every few seconds."""
 
-    def lose(self) -> None:
+    def note_connection_loss(self) -> None:
         """Note that the connection is lost."""
 
 
@@ -65,14 +65,18 @@ class Gateway:
     """Keeps the connection, and connects again when it is lost, for example at the daily restart of TWS."""
 
     def __init__(
-        self, address: GatewayAddress, receiver: MessageReceiver, owner: Owner, timeouts: GatewayTimeouts
+        self,
+        address: GatewayAddress,
+        receiver: MessageReceiver,
+        listener: GatewayListener,
+        timeouts: GatewayTimeouts,
     ) -> None:
         self.timeouts = timeouts
         self._limit = 4 * timeouts.response + timeouts.connect  # for steps of several requests
         self.accounts: list[str] = []
         self.is_ready = threading.Event()
         self.last_error: str | None = None
-        self._address, self._receiver, self._owner = address, receiver, owner
+        self._address, self._receiver, self._listener = address, receiver, listener
         self._client: Any = None  # the library's client has no type annotations
         self._loop = asyncio.new_event_loop()
         self._lost: asyncio.Event = asyncio.Event()
@@ -137,17 +141,17 @@ class Gateway:
         """
         async with self._queries:
             number = self.create_number() if numbered else None
-            answer = self._receiver.expect(key, number)
+            answer = self._receiver.expect_answer(key, number)
             sent = values if number is None else (number, *values)
             self.send(name, *sent)
             try:
                 rows = await asyncio.wait_for(answer, self.timeouts.response)
             except TimeoutError:
                 if is_vital:
-                    self.drop(f"no answer to {name}")
+                    self.drop_connection(f"no answer to {name}")
                 raise
             except MalformedAnswer as error:
-                self.drop(f"TWS did not answer: {error}")
+                self.drop_connection(f"TWS did not answer: {error}")
                 raise
             if end is not None:
                 self.send(end, *(sent[:1] if numbered else ()))
@@ -159,7 +163,7 @@ class Gateway:
             raise ConnectionError("not connected")
         return int(self._client.getReqId())
 
-    def place(self, number: int, contract: ContractTerms, terms: dict[str, Any]) -> None:
+    def place_order(self, number: int, contract: ContractTerms, terms: dict[str, Any]) -> None:
         """Send an order, or the new terms of the order that has this number."""
         ib_contract = Contract(
             symbol=contract.symbol, secType=contract.sec_type, exchange=contract.exchange,
@@ -174,14 +178,14 @@ class Gateway:
         else:
             self.is_ready.clear()
             self.last_error = problem
-            self._owner.lose()
+            self._listener.note_connection_loss()
 
-    def drop(self, problem: str) -> None:
+    def drop_connection(self, problem: str) -> None:
         """Close the connection, and connect again. The first problem is the cause of the others."""
         if not self._lost.is_set():
             self.last_error = problem
         self._lost.set()
-        self._receiver.fail(ConnectionError(problem))  # no answer will arrive
+        self._receiver.fail_requests(ConnectionError(problem))  # no answer will arrive
 
     def _stop(self) -> None:
         # Before Python 3.12, `wait_for` can lose a cancellation. The gateway would then keep its client ID.
@@ -219,11 +223,11 @@ class Gateway:
 
     async def _connect(self) -> None:
         host, port, client_id = self._address
-        await self._owner.prepare()
+        await self._listener.prepare_for_reports()
         self._client = Client(self._receiver)  # type: ignore[no-untyped-call]
         self._client.MaxRequests = MAX_REQUESTS_PER_SECOND
         self._client.decoder = StrictDecoder(self._receiver)
-        self._receiver.begin(self)
+        self._receiver.use_connection(self)
         connect = asyncio.ensure_future(
             self._client.connectAsync(host, port, client_id, self.timeouts.connect)
         )
@@ -245,9 +249,9 @@ class Gateway:
     async def _restore(self) -> None:
         """Read the orders and executions that may have been missed, then allow orders to be sent."""
         try:
-            await self._owner.synchronize()
+            await self._listener.synchronize()
         except (OSError, TimeoutError, RequestFailed) as error:
-            self.drop(str(error) or type(error).__name__)
+            self.drop_connection(str(error) or type(error).__name__)
             return
         self.last_error = None
         self.is_ready.set()
@@ -260,7 +264,7 @@ class Gateway:
                 return
             await self.query("time", "reqCurrentTime")
             if self.is_ready.is_set():
-                await self._owner.check()
+                await self._listener.read_missing_reports()
 
     def _note_error(self, problem: str) -> None:
         if problem != self.last_error:
@@ -274,5 +278,5 @@ class Gateway:
         if client is not None:
             with suppress(OSError, RuntimeError):  # it may be closed already
                 client.disconnect()
-        self._receiver.fail(ConnectionError("the connection was lost"))
-        self._owner.lose()
+        self._receiver.fail_requests(ConnectionError("the connection was lost"))
+        self._listener.note_connection_loss()

@@ -30,7 +30,7 @@ _ANSWERS = {"5": "open orders", "11": "executions", "61": "positions", "63": "ac
 _REPORTS = frozenset({"3", "5", "11"})  # messages about orders and executions
 _UNSET = 1e300  # an absent amount is the largest float
 _LOG = logging.getLogger(__name__)
-Report = IbkrOrderReport | StatusReport | IbkrFillReport | ChargeReport
+IbkrReport = IbkrOrderReport | StatusReport | IbkrFillReport | ChargeReport
 
 
 class RequestFailed(Exception):
@@ -44,7 +44,7 @@ class MalformedAnswer(RequestFailed):
 class ReportListener(Protocol):
     """The callbacks for reports and messages about orders, called in the thread of the connection."""
 
-    def receive(self, report: Report) -> None:
+    def receive(self, report: IbkrReport) -> None:
         """Apply a report."""
 
     def receive_message(self, venue_id: int, code: int, text: str) -> None:
@@ -60,7 +60,7 @@ class ConnectionKeeper(Protocol):
     def note_connectivity(self, problem: str | None) -> None:
         """Note that TWS lost its own connection with IBKR, or has it again."""
 
-    def drop(self, problem: str) -> None:
+    def drop_connection(self, problem: str) -> None:
         """Close the connection, and connect again."""
 
 
@@ -68,7 +68,7 @@ class MessageReceiver:
     """The wrapper that ib_async's client and decoder need. The names of its methods are those of the API."""
 
     defaultTimezone = UTC  # noqa: N815  # ib_async reads it
-    ib = SimpleNamespace(TimezoneTWS="")  # likewise
+    ib = SimpleNamespace(TimezoneTWS="")  # ib_async reads it
 
     def __init__(self, listener: ReportListener, client_id: int) -> None:
         self.account: str | None = None  # reports of other accounts of the login are ignored
@@ -76,13 +76,13 @@ class MessageReceiver:
         self._keeper: ConnectionKeeper | None = None
         self._rows: dict[str, list[Any]] = {}
         self._answers: dict[str, asyncio.Future[list[Any]]] = {}
-        self._keys: dict[int, str] = {}  # of numbered requests
+        self._keys: dict[int, str] = {}  # by the number of the request
 
-    def begin(self, keeper: ConnectionKeeper) -> None:
+    def use_connection(self, keeper: ConnectionKeeper) -> None:
         """Use this connection from now on."""
         self._keeper = keeper
 
-    def expect(self, key: str, number: int | None) -> "asyncio.Future[list[Any]]":
+    def expect_answer(self, key: str, number: int | None) -> "asyncio.Future[list[Any]]":
         """Return the future of an answer."""
         self._rows[key] = []
         self._answers[key] = asyncio.get_running_loop().create_future()
@@ -90,7 +90,7 @@ class MessageReceiver:
             self._keys[number] = key
         return self._answers[key]
 
-    def fail(self, error: Exception) -> None:
+    def fail_requests(self, error: Exception) -> None:
         """Fail all requests that wait."""
         for answer in self._answers.values():
             if not answer.done():
@@ -131,7 +131,7 @@ class MessageReceiver:
     def setEventsDone(self) -> None:  # noqa: N802
         """Receive the end of a connection, also if the connection was not ready."""
         if self._keeper is not None:
-            self._keeper.drop("TWS closed the connection.")
+            self._keeper.drop_connection("TWS closed the connection.")
 
     def connectionClosed(self) -> None:  # noqa: N802
         """Receive the end of a connection that was ready."""
@@ -155,7 +155,7 @@ class MessageReceiver:
         elif code in messages.CONNECTIVITY_RESTORED:
             keeper.note_connectivity(None)
         elif code in messages.SOCKET_CLOSED or code == messages.CLIENT_ID_IN_USE:
-            keeper.drop(text)
+            keeper.drop_connection(text)
         elif code not in range(2100, 2200):
             _LOG.warning("TWS says %d: %s", code, text)
 
@@ -197,10 +197,15 @@ class MessageReceiver:
             return
         quantity, price = parse_fill(execution.shares, execution.price)
         fill = IbkrFillReport(
-            parse_name(execution.execId), execution.orderId, execution.clientId, execution.permId,
-            execution.orderRef,
-            quantity, price, execution.time.astimezone(UTC),
-        )  # fmt: skip
+            execution_id=parse_name(execution.execId),
+            venue_id=execution.orderId,
+            client_id=execution.clientId,
+            perm_id=execution.permId,
+            ref=execution.orderRef,
+            quantity=quantity,
+            price=price,
+            at=execution.time.astimezone(UTC),
+        )
         self._listener.receive(fill)
 
     def execDetailsEnd(self, number: int) -> None:  # noqa: N802

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from app.brokers.ibkr.messages import Report
+from app.brokers.ibkr.messages import IbkrReport
 from app.brokers.ibkr.rules.messages import MessageEffect, find_effect
 from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, IbkrOrderReport, StatusReport
@@ -13,7 +13,7 @@ from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.values import BrokerEvent, Charged, Executed
 from app.clock import Now
 
-ABSENT_LIMIT = timedelta(seconds=90)  # an order that TWS does not show that long has ended
+MAX_ABSENCE = timedelta(seconds=90)  # an order that TWS does not show for longer has ended
 MIN_READINGS = 3  # before an order counts as ended; after its restart TWS shows orders late
 
 
@@ -24,17 +24,17 @@ class OrderLog:
         self.log = log
         self.tracker = IbkrOrderTracker(client_id)
         self.last_event_at: datetime | None = None
-        self._paced: set[int] = set()  # orders whose request TWS may have dropped
+        self._paced_venue_ids: set[int] = set()  # orders whose cancel TWS may have dropped
         self._now = now
         self._changed = threading.Condition(threading.RLock())
-        self.losses = 0  # of the connection
+        self.losses = 0  # how often the connection was lost
         self.on_held_end: Callable[[], None] = lambda: None  # called in the thread of the connection
         self._is_reading_requested = False
-        self._absent: dict[str, tuple[datetime, int]] = {}  # since when, and how often read since
+        self._absences: dict[str, tuple[datetime, int]] = {}  # since when, and how often read since
 
     # Reports
 
-    def receive(self, report: Report) -> None:
+    def receive(self, report: IbkrReport) -> None:
         """Record the new events of a report."""
         at = self._now()
         with self._changed:
@@ -55,7 +55,7 @@ class OrderLog:
         """Record the new events of a message about an order."""
         with self._changed:
             if find_effect(code) is MessageEffect.IS_UNKNOWN:
-                self._paced.add(venue_id)
+                self._paced_venue_ids.add(venue_id)
             self._record(self.tracker.apply_message(venue_id, code, text, self._now()))
         self._notify_held_end()
 
@@ -72,20 +72,20 @@ class OrderLog:
         at = self._now()
         with self._changed:
             self._is_reading_requested = False
-            self._record(self.tracker.release_waiting((report.venue_id for report in open_reports), at))
+            self._record(self.tracker.accept_waiting_exits((report.venue_id for report in open_reports), at))
             absent = {*self.tracker.list_absent(report.perm_id for report in open_reports)}
-            absent |= {order_id for order_id in self._absent if self.tracker.find(order_id) is None}
-            absences = {order_id: self._absent.get(order_id, (at, 0)) for order_id in absent}
-            self._absent = {order_id: (since, number + 1) for order_id, (since, number) in absences.items()}
-            for order_id, (since, number) in list(self._absent.items()):
-                if number >= MIN_READINGS and at - since >= ABSENT_LIMIT:
-                    del self._absent[order_id]
-                    self._record(self.tracker.lapse(order_id, at))
+            absent |= {order_id for order_id in self._absences if self.tracker.find(order_id) is None}
+            absences = {order_id: self._absences.get(order_id, (at, 0)) for order_id in absent}
+            self._absences = {order_id: (since, number + 1) for order_id, (since, number) in absences.items()}
+            for order_id, (since, number) in list(self._absences.items()):
+                if number >= MIN_READINGS and at - since >= MAX_ABSENCE:
+                    del self._absences[order_id]
+                    self._record(self.tracker.lapse_order(order_id, at))
 
-    def list_held(self) -> list[IbkrTrackedOrder]:
+    def list_orders_with_held_end(self) -> list[IbkrTrackedOrder]:
         """Return the orders whose end waits for fills."""
         with self._changed:
-            return self.tracker.held
+            return self.tracker.orders_with_held_end
 
     def note_reading(self, held_orders: Sequence[IbkrTrackedOrder]) -> None:
         """Note that all executions were read since the ends of these orders were held."""
@@ -97,14 +97,14 @@ class OrderLog:
     def note_absent(self, order_id: str) -> None:
         """Note that a caller requested an order that TWS does not show."""
         with self._changed:
-            self._absent.setdefault(order_id, (self._now(), 0))
+            self._absences.setdefault(order_id, (self._now(), 0))
 
     @property
     def is_reading_due(self) -> bool:
         """Whether orders or executions are missing."""
         with self._changed:
             is_missing = any(order.has_missing_fills for order in self.tracker.orders)
-            is_requested = self._is_reading_requested or bool(self._absent)
+            is_requested = self._is_reading_requested or bool(self._absences)
             return is_requested or is_missing or self.tracker.has_undecided_exits
 
     def add_chains(self, chains: Sequence[ReplacementChain]) -> None:
@@ -142,7 +142,7 @@ class OrderLog:
         with self._changed:
             return self._record(events)
 
-    def lose(self) -> None:
+    def note_connection_loss(self) -> None:
         """Note that the connection is lost: nothing that is awaited will arrive."""
         with self._changed:
             self.losses += 1
@@ -157,10 +157,10 @@ class OrderLog:
             self._changed.wait_for(lambda: condition() or self.losses != losses, seconds)
             return condition()
 
-    def take_paced_cancels(self) -> list[int]:
+    def pop_paced_cancels(self) -> list[int]:
         """Return the orders whose cancel TWS dropped because of too many messages."""
         with self._changed:
-            dropped, self._paced = self._paced, set()
+            dropped, self._paced_venue_ids = self._paced_venue_ids, set()
             canceling_venue_ids = {
                 order.venue_id for order in self.tracker.orders if order.is_cancel_requested
             }
@@ -185,7 +185,7 @@ class OrderLog:
             return [charged for order in self.tracker.orders for charged in order.list_charges()]
 
     def _notify_held_end(self) -> None:
-        if self.list_held():
+        if self.list_orders_with_held_end():
             self.on_held_end()
 
     def _record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:

@@ -34,7 +34,7 @@ class OrderReadings:
         self._fill_reading: asyncio.Task[None] | None = None
         orders.on_held_end = self._begin_reading_fills
 
-    async def prepare(self) -> None:
+    async def prepare_for_reports(self) -> None:
         """Read which orders were replaced."""
         self._orders.add_chains(await asyncio.to_thread(self._load_chains))
 
@@ -48,24 +48,24 @@ class OrderReadings:
         await self._read_completed_orders()
         self._orders.finish_reading(reports)
 
-    async def check(self) -> None:
+    async def read_missing_reports(self) -> None:
         """Read again while something is missing, and repeat cancels that TWS dropped."""
-        for venue_id in self._orders.take_paced_cancels():
+        for venue_id in self._orders.pop_paced_cancels():
             self.gateway.send("cancelOrder", venue_id)
-        if self._orders.list_held():
+        if self._orders.list_orders_with_held_end():
             self._begin_reading_fills()
         now = self._now()
         if self._orders.is_reading_due and now >= self._next_reading:
             self._next_reading = now + READING_INTERVAL
             await self.synchronize()
 
-    def lose(self) -> None:
+    def note_connection_loss(self) -> None:
         """Note that the connection is lost."""
-        self._orders.lose()
+        self._orders.note_connection_loss()
 
     async def read_executions(self) -> None:
         """Read the executions since midnight."""
-        held_orders = self._orders.list_held()
+        held_orders = self._orders.list_orders_with_held_end()
         await self.gateway.query("executions", "reqExecutions", ExecutionFilter(), numbered=True)
         self._orders.note_reading(held_orders)
 
@@ -90,8 +90,11 @@ class OrderReadings:
             self._fill_reading = asyncio.get_running_loop().create_task(self._read_missing_fills())
 
     async def _read_missing_fills(self) -> None:
-        """Read executions until no end waits for them. If the connection is lost, `check` begins again."""
+        """Read executions until no end waits for them.
+
+        If the connection is lost, `read_missing_reports` begins again.
+        """
         with suppress(OSError, TimeoutError, RequestFailed):
-            while self._orders.list_held():
+            while self._orders.list_orders_with_held_end():
                 await self.read_executions()
                 await asyncio.sleep(FILL_READING_SECONDS)

@@ -15,15 +15,15 @@ from app.brokers.rules.values import (
 )
 from app.money import ZERO
 
-Working = dict[str, BrokerOrder]
+OrdersById = dict[str, BrokerOrder]
 
 
 class PaperOrderBook:
     """The working orders of a paper market. Closed orders keep their last state."""
 
     def __init__(self, orders: Iterable[BrokerOrder] = ()) -> None:
-        self.ended: Working = {}
-        self._symbols: dict[str, Working] = {}
+        self.ended: OrdersById = {}
+        self._symbols: dict[str, OrdersById] = {}
         for order in orders:
             self.add(order)
 

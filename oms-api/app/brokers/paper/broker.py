@@ -37,7 +37,7 @@ _CURRENCY = "USD"
 
 
 class PaperBroker:
-    """Implements `Broker`. It receives prices by `quote` or `bar` and fills orders only against these."""
+    """Implements `Broker`. It fills orders only against the prices of `apply_quote` and `apply_bar`."""
 
     name = NAME
     is_in_process = True
@@ -111,7 +111,7 @@ class PaperBroker:
 
     def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the positions that result from its own fills."""
-        return self.holdings.open()
+        return self.holdings.list_open()
 
     def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order or of all."""
@@ -172,7 +172,7 @@ class PaperBroker:
         return self._events[since:]
 
     def _book_fill(self, order: BrokerOrder, fill: Executed) -> None:
-        self.holdings.book(order, fill)
+        self.holdings.add_fill(order, fill)
         used = self._used.setdefault(order.symbol, {})
         key = (order.portfolio_id, order.side)
         used[key] = used.get(key, ZERO) + fill.quantity

@@ -7,7 +7,7 @@ from app.config import Settings
 
 
 def load_paper_settings(settings: Settings) -> PaperSettings:
-    """Return the PAPER_… settings. The seed that selects rejected orders is that of the simulated prices."""
+    """Return the PAPER_… settings. The seed of the simulated prices also selects the rejected orders."""
     return PaperSettings(
         spread=settings.paper_spread,
         participation=settings.paper_participation,

@@ -13,14 +13,14 @@ class Holdings:
         self.cash = cash
         self.positions: dict[tuple[int, str], Position] = {}
 
-    def book(self, order: BrokerOrder, fill: Executed) -> None:
+    def add_fill(self, order: BrokerOrder, fill: Executed) -> None:
         """Apply a fill of `order`."""
         key = (order.portfolio_id, order.symbol)
-        before = self.positions.get(key, FLAT)
-        self.positions[key] = apply_fill(before, Fill(order.side, fill.quantity, fill.value))
+        previous = self.positions.get(key, FLAT)
+        self.positions[key] = apply_fill(previous, Fill(order.side, fill.quantity, fill.value))
         self.cash -= order.side.sign * fill.value
 
-    def open(self) -> list[BrokerPosition]:
+    def list_open(self) -> list[BrokerPosition]:
         """Return the positions that are not flat."""
         return [
             BrokerPosition(portfolio_id, symbol, position.quantity, position.cost)

@@ -7,21 +7,21 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from app.brokers.remote.event_log import EventLog
-from app.brokers.rules.order_reports import FillReport, OrderReport, Update
+from app.brokers.rules.order_reports import FillReport, OrderReport, OrderUpdate
 from app.brokers.rules.order_tracking import OrderTracker, TrackedOrder
 from app.brokers.rules.values import BrokerEvent
 from app.clock import Now, monotonic_seconds
 
-AWAIT_SECONDS = 5.0
-AWAIT_FILL_SECONDS = 2.0
-READ_SECONDS = 60.0
-MAX_QUESTIONS = 5  # about an order that the broker does not know
+REPORT_TIMEOUT_SECONDS = 5.0
+FILL_TIMEOUT_SECONDS = 2.0
+SYNCHRONIZATION_PERIOD_SECONDS = 60.0
+MAX_READS_OF_UNKNOWN_ORDER = 5  # about an order that the broker does not know
 _MAX_SINGLE_READS = 10
 _OVERLAP = timedelta(minutes=1)
 _CLOCK_SKEW = timedelta(minutes=1)  # by which a broker's clock may be ahead
 
 
-class OrderReader(Protocol):
+class BrokerOrderReader(Protocol):
     """Reads the orders and fills of an account. Raises BrokerUnavailable."""
 
     def find(self, order_id: str) -> OrderReport | None:
@@ -51,7 +51,11 @@ class AccountState:
     """Applies reports from any source, each once. Thread-safe."""
 
     def __init__(
-        self, reader: OrderReader, log: EventLog, now: Now, clock: Callable[[], float] = monotonic_seconds
+        self,
+        reader: BrokerOrderReader,
+        log: EventLog,
+        now: Now,
+        clock: Callable[[], float] = monotonic_seconds,
     ) -> None:
         self.log = log
         self.last_event_at: datetime | None = None
@@ -62,7 +66,7 @@ class AccountState:
         self._started = now()
         self._fills_since = self._started - timedelta(days=1)
         self._awaited: dict[str, float] = {}
-        self._questions: dict[str, int] = {}
+        self._reads_of_unknown_orders: dict[str, int] = {}
         self._read_at = clock()
 
     # Requests
@@ -75,7 +79,7 @@ class AccountState:
     def await_report(self, order_id: str, seconds: float | None = None) -> None:
         """Expect an event of an order. If none arrives in time, the order is read."""
         with self._lock:
-            self._awaited[order_id] = self._clock() + (AWAIT_SECONDS if seconds is None else seconds)
+            self._awaited[order_id] = self._clock() + (REPORT_TIMEOUT_SECONDS if seconds is None else seconds)
 
     def untrack(self, order_id: str) -> None:
         """Stop expecting events of an order, because nothing was sent."""
@@ -105,7 +109,7 @@ class AccountState:
 
     # The stream
 
-    def receive_update(self, update: Update) -> TrackedOrder | None:
+    def receive_update(self, update: OrderUpdate) -> TrackedOrder | None:
         """Record the new events of an event of the stream.
 
         Return the successor of a replacement that must be canceled: the replaced order filled more than the
@@ -118,7 +122,7 @@ class AccountState:
             self.log.append(self._tracker.apply_update(update))
             tracked = self._tracker.track(update.order.order_id)
             if tracked.has_missing_fills:
-                self.await_report(tracked.order_id, AWAIT_FILL_SECONDS)
+                self.await_report(tracked.order_id, FILL_TIMEOUT_SECONDS)
             return self._find_excess(tracked, update.order)
 
     def receive_report(self, report: OrderReport) -> None:
@@ -132,7 +136,7 @@ class AccountState:
         self._apply([report], self._read_fills_of(report))
         with self._lock:
             if self._tracker.track(report.order_id).has_missing_fills:
-                self.await_report(report.order_id, AWAIT_FILL_SECONDS)
+                self.await_report(report.order_id, FILL_TIMEOUT_SECONDS)
 
     def synchronize(self) -> None:
         """Read the orders that are or were open, and the fills since the last one."""
@@ -151,14 +155,14 @@ class AccountState:
             self._read_at = self._clock()
             for tracked in self._tracker.list_incomplete():
                 if tracked.has_missing_fills:  # a fill before `since`: those of this order are read
-                    self.await_report(tracked.order_id, AWAIT_FILL_SECONDS)
+                    self.await_report(tracked.order_id, FILL_TIMEOUT_SECONDS)
 
     def check_silence(self) -> bool:
         """Read the orders whose reports are overdue. Return whether the stream missed an event."""
         now = self._clock()
         with self._lock:
             overdue = [order_id for order_id, at in self._awaited.items() if at <= now]
-            is_due = now - self._read_at >= READ_SECONDS
+            is_due = now - self._read_at >= SYNCHRONIZATION_PERIOD_SECONDS
             before = self.log.length
         for order_id in overdue:
             self._read_overdue(order_id)
@@ -206,7 +210,7 @@ class AccountState:
     def _await_held_end(self, order_id: str) -> None:
         with self._lock:
             if self._tracker.track(order_id).held_end is not None:
-                self.await_report(order_id, AWAIT_FILL_SECONDS)
+                self.await_report(order_id, FILL_TIMEOUT_SECONDS)
 
     def _read_by_broker_id(self, broker_ids: Sequence[str], since: datetime) -> list[OrderReport]:
         if len(broker_ids) > _MAX_SINGLE_READS:
@@ -242,8 +246,10 @@ class AccountState:
         if report is not None:
             return
         with self._lock:
-            query_count = self._questions[order_id] = self._questions.get(order_id, 0) + 1
-            if query_count < MAX_QUESTIONS:
+            read_count = self._reads_of_unknown_orders[order_id] = (
+                self._reads_of_unknown_orders.get(order_id, 0) + 1
+            )
+            if read_count < MAX_READS_OF_UNKNOWN_ORDER:
                 self.await_report(order_id)
             else:
                 self._tracker.untrack(order_id)

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.protocol import BrokerEventRecord, OrderState
-from app.brokers.remote.account_state import AccountState, FilledOrder, OrderReader
+from app.brokers.remote.account_state import AccountState, BrokerOrderReader, FilledOrder
 from app.brokers.remote.event_log import EventLog
 from app.brokers.remote.rest_client import RequestObserver, RequestRefused, RestClient
 from app.brokers.remote.stream import BrokerStream
@@ -17,7 +17,7 @@ from app.brokers.rules.order_tracking import TrackedOrder, build_end, build_exec
 from app.brokers.rules.values import BrokerOrder, Executed
 from app.clock import Now, to_milliseconds
 
-READY_SECONDS = 5.0
+READY_TIMEOUT_SECONDS = 5.0
 HISTORY = timedelta(days=7)
 NOT_WORKING = "There is no such working order."
 _CURSORS_PER_MILLISECOND = 1000
@@ -48,7 +48,7 @@ class RemoteBroker(ABC):
     is_in_process = False
     stream: BrokerStream
 
-    def __init__(self, client: RestClient, reader: OrderReader, portfolio_id: int, now: Now) -> None:
+    def __init__(self, client: RestClient, reader: BrokerOrderReader, portfolio_id: int, now: Now) -> None:
         self.label = client.label
         self._rest, self._orders = client, reader
         self._portfolio_id, self._now = portfolio_id, now
@@ -156,12 +156,12 @@ class RemoteBroker(ABC):
 
     def _find_current(self, order_id: str) -> TrackedOrder | None:
         self.stream.start()
-        is_ready = self.stream.is_ready.wait(READY_SECONDS if self.stream.last_error is None else 0)
+        is_ready = self.stream.is_ready.wait(READY_TIMEOUT_SECONDS if self.stream.last_error is None else 0)
         return self._state.find_current(order_id) if is_ready else None
 
     def _require_stream(self) -> None:
         self.stream.start()
-        if not self.stream.is_ready.wait(READY_SECONDS):
+        if not self.stream.is_ready.wait(READY_TIMEOUT_SECONDS):
             reason = self.stream.last_error or "it is not logged in yet"
             raise BrokerUnavailable(f"The stream of {self.label} is down ({reason}). Nothing was sent.")
 

@@ -27,12 +27,12 @@ def get_budget(
     engine: Engine | None,
     limit: RateLimit,
     kind: str = "requests",
-    further: Mapping[str, tuple[RateLimit, frozenset[Priority]]] | None = None,
+    further_limits: Mapping[str, tuple[RateLimit, frozenset[Priority]]] | None = None,
 ) -> RequestBudget:
     """Return the budget of the account with the API key and secret `key`, for the requests of a kind.
 
-    All processes with the database of `engine` share it. Without one, it is that of this process.
-    `further` are limits beside the first one, by their name, with the priorities that they count.
+    All processes with the database of `engine` share it. Without an engine, it belongs to this process.
+    `further_limits` are additional limits by name, with the priorities of the requests that they count.
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:_NAME_LENGTH]
     name = f"{label.lower()}-{kind}:{digest}"
@@ -41,10 +41,12 @@ def get_budget(
         if budget is None:
             shared_buckets = [
                 FurtherLimit(_create_bucket(f"{label.lower()}-{other}:{digest}", engine, terms), priorities)
-                for other, (terms, priorities) in (further or {}).items()
+                for other, (terms, priorities) in (further_limits or {}).items()
             ]
             bucket = _create_bucket(name, engine, limit)
-            budget = _budgets[name, engine] = RequestBudget(bucket, label=label, further=shared_buckets)
+            budget = _budgets[name, engine] = RequestBudget(
+                bucket, label=label, further_limits=shared_buckets
+            )
         return budget
 
 

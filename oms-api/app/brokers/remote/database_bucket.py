@@ -1,8 +1,8 @@
 """A bucket of request tokens that all processes share through a row of the database.
 
-Tokens are taken in portions, so that not every request costs a transaction, and ahead by a process that uses
-them. Tokens that the process does not use soon are lost, at most one portion. Without the database, the
-process uses its own tokens.
+A process takes tokens in portions, so that not every request costs a transaction, and takes the next portion
+ahead while it uses tokens. Tokens that the process does not use soon are lost, at most one portion. Without
+the database, the process uses its own tokens.
 """
 
 import logging
@@ -21,7 +21,7 @@ from app.database import unit_of_work
 
 PORTION_SHARE = 40  # a portion is the capacity divided by this, at least one token
 PORTION_LIFETIME_SECONDS = 5.0  # a process drops unused tokens of a portion afterwards
-USED_SECONDS = 60.0  # after its last portion, a process takes none ahead
+RECENT_USE_SECONDS = 60.0  # after its last portion, a process takes none ahead
 _MILLI = 1000
 _LIMITS = cast("Table", BrokerRateLimitRow.__table__)
 _LOG = logging.getLogger(__name__)
@@ -47,14 +47,14 @@ class DatabaseTokenBucket:
         self._taken_at: float | None = None  # the last portion
         self._is_reachable = True
 
-    def take(self, reserved: int) -> float:
+    def take_token(self, reserved: int) -> float:
         """Take a token, or return the seconds to wait."""
         self._drop_unused()
         if self._portion_tokens >= 1 and self._shared_level + self._portion_tokens >= reserved + 1:
             self._portion_tokens -= 1
             return 0.0
         self._taken_at = self._clock()
-        return self._run(partial(self._take_portion, reserved=reserved), self._own.take, reserved)
+        return self._run(partial(self._take_portion, reserved=reserved), self._own.take_token, reserved)
 
     def return_token(self) -> None:
         """Return a token that was taken and not used."""
@@ -63,7 +63,7 @@ class DatabaseTokenBucket:
     def get_level(self) -> float:
         """Return the number of tokens that are left for all processes."""
         self._drop_unused()
-        is_used = self._taken_at is not None and self._clock() - self._taken_at < USED_SECONDS
+        is_used = self._taken_at is not None and self._clock() - self._taken_at < RECENT_USE_SECONDS
         read = self._take_ahead if is_used and self._portion_tokens < self._portion else self._read_level
         return self._run(read, lambda _: self._own.get_level(), 0)
 

@@ -1,7 +1,7 @@
 """A broker's rate limit, such as 200 requests a minute for an account. Cancels go first and have a reserve.
 
-Requests wait in a queue by priority until a token is available. A request that would wait beyond its patience
-is not sent.
+Requests wait in a queue by priority until a token is available. A request that would wait too long is not
+sent.
 """
 
 import heapq
@@ -38,7 +38,7 @@ class TokenBucket(Protocol):
     def capacity(self) -> int:
         """The number of requests within a window."""
 
-    def take(self, reserved: int) -> float:
+    def take_token(self, reserved: int) -> float:
         """Take a token if more than `reserved` are left, and return 0. Else return the seconds to wait."""
 
     def return_token(self) -> None:
@@ -65,7 +65,7 @@ class LocalTokenBucket:
         self._clock = clock
         self._level, self._at = float(capacity), clock()
 
-    def take(self, reserved: int) -> float:
+    def take_token(self, reserved: int) -> float:
         """Take a token, or return the seconds to wait."""
         missing = reserved + 1 - self.get_level()
         if missing > 0:
@@ -90,7 +90,7 @@ class LocalTokenBucket:
 
 
 class FurtherLimit(NamedTuple):
-    """A limit beside the first one, such as that of a day, of the requests with some priorities."""
+    """An additional limit, such as a daily one, which counts the requests of some priorities only."""
 
     bucket: TokenBucket
     priorities: frozenset[Priority]
@@ -107,9 +107,9 @@ class RequestBudget:
         bucket: TokenBucket,
         clock: Callable[[], float] = monotonic_seconds,
         label: str = "The broker",
-        further: Sequence[FurtherLimit] = (),
+        further_limits: Sequence[FurtherLimit] = (),
     ) -> None:
-        self._bucket, self._clock, self._label, self._further = bucket, clock, label, further
+        self._bucket, self._clock, self._label, self._further_limits = bucket, clock, label, further_limits
         self._changed = threading.Condition()
         self._queue: list[tuple[Priority, int]] = []
         self._numbers = itertools.count()
@@ -119,14 +119,14 @@ class RequestBudget:
     def requests_left(self) -> int:
         """The number of requests that may be sent at once."""
         with self._changed:
-            buckets = [self._bucket, *(further_limit.bucket for further_limit in self._further)]
+            buckets = [self._bucket, *(further_limit.bucket for further_limit in self._further_limits)]
             # A portion that this process holds adds to a shared bucket that has filled up again.
             levels = (min(bucket.get_level(), float(bucket.capacity)) for bucket in buckets)
             return max(int(min(levels)), 0)
 
-    def take(self, priority: Priority, patience_seconds: float) -> None:
-        """Wait for a token. Raises RateLimitExceeded if that would take longer than `patience_seconds`."""
-        deadline = self._clock() + patience_seconds
+    def wait_for_token(self, priority: Priority, max_wait_seconds: float) -> None:
+        """Wait for a token. Raises RateLimitExceeded if that would take longer than `max_wait_seconds`."""
+        deadline = self._clock() + max_wait_seconds
         with self._changed:
             queue_entry = (priority, next(self._numbers))
             heapq.heappush(self._queue, queue_entry)
@@ -153,12 +153,12 @@ class RequestBudget:
         token_buckets: list[TokenBucket] = []
         buckets = [
             (further_limit.bucket, 0)
-            for further_limit in self._further
+            for further_limit in self._further_limits
             if priority in further_limit.priorities
         ]
         buckets.append((self._bucket, self._bucket.capacity * _RESERVED_TENTHS[priority] // 10))
         for bucket, reserved in buckets:
-            seconds = bucket.take(reserved)
+            seconds = bucket.take_token(reserved)
             if seconds:
                 for token_bucket in token_buckets:
                     token_bucket.return_token()

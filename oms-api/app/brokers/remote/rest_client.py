@@ -12,25 +12,25 @@ from typing import Any
 
 import httpx
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.remote.request_budget import Priority, RequestBudget
 from app.brokers.rules.order_reports import clean_reason
 from app.clock import monotonic_seconds
 
-CONNECT_SECONDS, RESPONSE_SECONDS = 3.0, 10.0
-PATIENCE_SECONDS = 15.0
+CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 3.0, 10.0
+MAX_RATE_LIMIT_WAIT_SECONDS = 15.0
 MAX_CONNECTIONS = 8
 KEEP_ALIVE_SECONDS = 75.0  # orders are read once a minute, so a connection is open when an order is sent
-READING_SECONDS = 60.0  # for a whole response, however slowly it arrives
+MAX_RESPONSE_SECONDS = 60.0  # for a whole response, however slowly it arrives
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024  # the largest list of instruments has about 10 MB
-TOO_MANY, UNAUTHORIZED, NO_CONTENT = 429, 401, 204
+TOO_MANY_REQUESTS, UNAUTHORIZED, NO_CONTENT = 429, 401, 204
 _REQUEST_TIMEOUT = 408  # a proxy may have forwarded the request
 _DEFAULT_RETRY_SECONDS, _MAX_RETRY_SECONDS = 3.0, 60.0
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _QUERIES = frozenset({"GET"})
 _TOO_LARGE, _TOO_SLOW = "a response that is too large", "a response that took too long"
 
-Parameters = dict[str, str]
+FormFields = dict[str, str]
 RequestObserver = Callable[[str, str, float], None]  # method, outcome and seconds of a request
 
 
@@ -38,14 +38,14 @@ RequestObserver = Callable[[str, str, float], None]  # method, outcome and secon
 class RestTimeouts:
     """The limits of a request, in seconds.
 
-    `response` limits each wait for a part of a response, `reading` the time until all of it has arrived, and
-    `patience` how long a request waits for the rate limit, retries included.
+    `response` limits each wait for a part of a response, `whole_response` the time until all of it has
+    arrived, and `rate_limit_wait` the time that a request waits for the rate limit, retries included.
     """
 
-    connect: float = CONNECT_SECONDS
-    response: float = RESPONSE_SECONDS
-    reading: float = READING_SECONDS
-    patience: float = PATIENCE_SECONDS
+    connect: float = CONNECT_TIMEOUT_SECONDS
+    response: float = READ_TIMEOUT_SECONDS
+    whole_response: float = MAX_RESPONSE_SECONDS
+    rate_limit_wait: float = MAX_RATE_LIMIT_WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class Request:
     path: str
     priority: Priority
     body: Any = None
-    form: Parameters | None = None
-    parameters: Parameters | None = None
+    form: FormFields | None = None
+    parameters: FormFields | None = None
 
     @property
     def is_query(self) -> bool:
@@ -114,25 +114,28 @@ class RestClient:
         """Close the connections."""
         self._http.close()
 
-    def get(self, path: str, parameters: Parameters | None = None) -> Any:
+    def get(self, path: str, parameters: FormFields | None = None) -> Any:
         """Return the JSON of a resource. Raises BrokerUnavailable or RequestRefused."""
         return self.request(Request("GET", path, Priority.QUERY, parameters=parameters))
 
     def request(self, request: Request) -> Any:
-        """Return the JSON of the response. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Return the JSON of the response.
+
+        Raises BrokerUnavailable, BrokerOutcomeUnknown or RequestRefused.
+        """
         return self.parse(request, self.send(request))
 
     def send(self, request: Request) -> httpx.Response:
         """Return the response to a request, whatever its status except 429.
 
-        Raises RateLimitExceeded, BrokerUnavailable or OutcomeOpen.
+        Raises RateLimitExceeded, BrokerUnavailable or BrokerOutcomeUnknown.
         """
-        deadline = monotonic_seconds() + self._timeouts.patience
+        deadline = monotonic_seconds() + self._timeouts.rate_limit_wait
         budget = self._query_budget if request.priority is Priority.QUERY else self.budget
         while True:
-            budget.take(request.priority, deadline - monotonic_seconds())
+            budget.wait_for_token(request.priority, deadline - monotonic_seconds())
             response = self._send_once(request, budget)
-            if response.status_code != TOO_MANY:
+            if response.status_code != TOO_MANY_REQUESTS:
                 return response
             # 429 states that the broker did nothing, so the request may be sent again.
             budget.block(_parse_retry_after(response))
@@ -159,7 +162,7 @@ class RestClient:
         """Return the error of a request without a usable response."""
         if request.is_query:
             return BrokerUnavailable(f"{self.label} did not answer the query: {description}.")
-        return OutcomeOpen(f"The outcome of the request is unknown: {description}.")
+        return BrokerOutcomeUnknown(f"The outcome of the request is unknown: {description}.")
 
     def build_refusal(self, _request: Request, status: int, fields: Mapping[str, Any]) -> Exception:
         """Return the error of a request that the broker refused."""
@@ -170,7 +173,7 @@ class RestClient:
     def _send_once(self, request: Request, budget: RequestBudget) -> httpx.Response:
         started, outcome = monotonic_seconds(), "failed"
         try:
-            response = self._exchange(request, started + self._timeouts.reading)
+            response = self._exchange(request, started + self._timeouts.whole_response)
             outcome = f"{response.status_code // 100}xx"
         except _NOT_SENT as error:
             raise BrokerUnavailable(f"{self.label} was not reached: {type(error).__name__}.") from None

@@ -21,9 +21,9 @@ from app.brokers.errors import BrokerUnavailable
 from app.brokers.rules.order_reports import MalformedResponse
 from app.clock import monotonic_seconds
 
-CONNECT_SECONDS = 5.0
-QUIET_SECONDS = 1.0
-PING_SECONDS, PONG_SECONDS = 10.0, 5.0
+HANDSHAKE_TIMEOUT_SECONDS = 5.0
+QUIET_PERIOD_SECONDS = 1.0
+PING_INTERVAL_SECONDS, PONG_TIMEOUT_SECONDS = 10.0, 5.0
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0
 MAX_FRAME_BYTES = 1024 * 1024
 _LOG = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class BrokerStream(ABC):
     def receive_frame(self, frame: str | bytes) -> None:
         """Process a frame."""
 
-    def describe(self, error: Exception) -> str:
+    def describe_error(self, error: Exception) -> str:
         """Return why the stream is down, without any credential."""
         if isinstance(error, InvalidStatus):
             return f"{self.label} answered {error.response.status_code} instead of opening its stream."
@@ -125,27 +125,27 @@ class BrokerStream(ABC):
             try:
                 self._receive_until_closed()
             except _EXPECTED as error:
-                self._note(error)
+                self._record_error(error)
             except Exception as error:  # noqa: BLE001  # the thread must go on after any failure
-                self._note(error)
+                self._record_error(error)
                 _LOG.exception("the stream of %s failed", self.label)
             finally:
                 self.is_ready.clear()
             pause = MIN_PAUSE_SECONDS if self.connections > connections else min(pause * 2, MAX_PAUSE_SECONDS)
             self._stop.wait(pause)
 
-    def _note(self, error: Exception) -> None:
-        self.last_error = self.describe(error)
+    def _record_error(self, error: Exception) -> None:
+        self.last_error = self.describe_error(error)
         if not self._stop.is_set():
             _LOG.warning("the stream of %s is down: %s", self.label, self.last_error)
 
     def _receive_until_closed(self) -> None:
         with _ConnectDirectly(
             self.build_url(),
-            open_timeout=CONNECT_SECONDS,
+            open_timeout=HANDSHAKE_TIMEOUT_SECONDS,
             close_timeout=1.0,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PONG_SECONDS,
+            ping_interval=PING_INTERVAL_SECONDS,
+            ping_timeout=PONG_TIMEOUT_SECONDS,
             max_size=MAX_FRAME_BYTES,
             proxy=None,
             logger=_FRAME_LOG,
@@ -162,22 +162,22 @@ class BrokerStream(ABC):
                 self._socket = None
 
     def _receive(self, socket: ClientConnection) -> None:
-        quiet_since = heard_at = self._clock()
+        quiet_since = last_frame_at = self._clock()
         while not self._stop.is_set():
             frame = None
             with suppress(TimeoutError):
-                frame = socket.recv(QUIET_SECONDS)
+                frame = socket.recv(QUIET_PERIOD_SECONDS)
             if frame is not None:
-                heard_at = self._clock()
+                last_frame_at = self._clock()
                 self.receive_frame(frame)
-            self._require_sound(heard_at)
-            if frame is None or self._clock() - quiet_since > QUIET_SECONDS:
+            self._require_recent_frame(last_frame_at)
+            if frame is None or self._clock() - quiet_since > QUIET_PERIOD_SECONDS:
                 self._listener.check_silence()  # a busy stream can lack an event too
                 quiet_since = self._clock()
 
-    def _require_sound(self, heard_at: float) -> None:
+    def _require_recent_frame(self, last_frame_at: float) -> None:
         limit = self.max_silence_seconds
-        if limit is not None and self._clock() - heard_at > limit:
+        if limit is not None and self._clock() - last_frame_at > limit:
             raise StreamRefused(f"{self.label}'s stream sent nothing for {limit:.0f} s.")
 
 

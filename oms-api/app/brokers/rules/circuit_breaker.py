@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 FIRST_INTERVAL = timedelta(seconds=1)
 MAX_INTERVAL = timedelta(seconds=15)
-QUICK_ATTEMPTS = 3  # before the interval grows, because most losses are short
+QUICK_ATTEMPTS = 3  # before the interval grows, because most outages are short
 _MAX_DOUBLINGS = 10
 
 
@@ -36,7 +36,10 @@ MAX_FAILURES = {FailureKind.NOT_REACHED: 1, FailureKind.STREAM_DOWN: 1, FailureK
 
 
 class Circuit(NamedTuple):
-    """The state of a circuit breaker. `failures` are those in a row, `attempts` those since it opened."""
+    """The state of a circuit breaker.
+
+    `failures` counts consecutive failures, `attempts` the attempts since it opened.
+    """
 
     state: CircuitState = CircuitState.CLOSED
     failures: int = 0

@@ -195,7 +195,7 @@ def parse_people(text: str | None) -> list[str] | None:
     return people
 
 
-def may_trade(people: Collection[str] | None, person: str | None) -> bool:
+def can_trade(people: Collection[str] | None, person: str | None) -> bool:
     """Return whether a person may trade over a connection. A key that acts for no person is not a person."""
     return people is None or person is None or person in people
 

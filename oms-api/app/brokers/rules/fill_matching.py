@@ -32,16 +32,19 @@ FillT = TypeVar("FillT", bound=MatchableFill)
 
 
 def select_missing_fills(
-    applied: Sequence[MatchableFill], reported: Sequence[FillT], filled: Decimal, busted: Collection[str] = ()
+    applied: Sequence[MatchableFill],
+    reported: Sequence[FillT],
+    filled: Decimal,
+    busted_ids: Collection[str] = (),
 ) -> list[FillT]:
     """Return the reported fills of an order that must still be applied, in their order.
 
-    `filled` is the order's filled quantity at the broker, `applied` the fills that count, and `busted` are
-    ids of fills that were busted. Together with the result they never exceed `filled`. Where the unknown
+    `filled` is the order's filled quantity at the broker, `applied` the fills that count, and `busted_ids`
+    are ids of fills that were busted. Together with the result they never exceed `filled`. Where the unknown
     fills exceed the missing quantity, those that equal an applied fill in quantity and price are that fill
     under another id.
     """
-    known_ids = {fill.execution_id for fill in applied} | set(busted)
+    known_ids = {fill.execution_id for fill in applied} | set(busted_ids)
     unknown = [fill for fill in reported if fill.execution_id not in known_ids]
     missing = filled - sum((fill.quantity for fill in applied), ZERO)
     excess = sum((fill.quantity for fill in unknown), ZERO) - missing

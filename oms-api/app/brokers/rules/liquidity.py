@@ -7,18 +7,25 @@ from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
 from app.money import ZERO, round_down_to_step
 
-Used = Mapping[tuple[int, Side], Decimal]
+UsedQuantities = Mapping[tuple[int, Side], Decimal]
 _EITHER = Side.BUY  # on a bar both sides share one budget
 
 
 class Liquidity:
-    """A budget per portfolio, and on a quote per side, consumed in matching order.
+    """The quantity that each portfolio may still trade, consumed in matching order.
+
+    On a quote, each side has a budget of its own.
 
     `share` of the volume is the budget; None means unlimited. All quantities are in units.
     """
 
     def __init__(
-        self, volumes: Mapping[Side, Decimal | None], share: Decimal | None, used: Used, *, by_side: bool
+        self,
+        volumes: Mapping[Side, Decimal | None],
+        share: Decimal | None,
+        used: UsedQuantities,
+        *,
+        by_side: bool,
     ) -> None:
         self._volumes = volumes
         self._share = share
@@ -30,7 +37,7 @@ class Liquidity:
         return self._volumes[side]
 
     def compute_available(self, order: BrokerOrder, quantity: Decimal) -> Decimal:
-        """Return the available part of `wanted`, rounded down to lots if the budget limits it."""
+        """Return the available part of `quantity`, rounded down to lots if the budget limits it."""
         volume = self._volumes[order.side]
         if volume is None or self._share is None:
             return quantity
@@ -41,7 +48,7 @@ class Liquidity:
             else max(round_down_to_step(remaining_quantity, order.lot), ZERO)
         )
 
-    def take(self, order: BrokerOrder, quantity: Decimal) -> None:
+    def consume(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Subtract `quantity` from the budget."""
         key = self._build_key(order)
         self._used[key] = self._used.get(key, ZERO) + quantity

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.liquidity import Liquidity, Used
+from app.brokers.rules.liquidity import Liquidity, UsedQuantities
 from app.brokers.rules.price_triggers import NOTHING, PriceEffect, match_at_quote, match_on_bar
 from app.brokers.rules.prices import apply_slippage, get_half_spread, get_offer
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
@@ -34,7 +34,7 @@ _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _UNFILLED = "No more quantity was available immediately."
 _ALL = Decimal(1)
 _TWO = Decimal(2)
-_NO_USE: Used = {}
+_NO_USE: UsedQuantities = {}
 
 _PricedOrder = tuple[BrokerOrder, PriceEffect]
 
@@ -44,7 +44,7 @@ def compute_fills(
     quote: Quote,
     at: datetime,
     settings: PaperSettings = IDEAL_MARKET,
-    used: Used = _NO_USE,
+    used: UsedQuantities = _NO_USE,
 ) -> list[MarketEvent]:
     """Return the events of matching `orders` against `quote` at the instant `at`.
 
@@ -62,7 +62,9 @@ def compute_fills(
         return moves
     volumes = {_BUY: buying.size, _SELL: selling.size}
     supply = Liquidity(volumes, settings.participation or _ALL, used, by_side=True)
-    return moves + _MatchingRun(at, settings, get_half_spread(quote, settings), supply).serve(priced_orders)
+    return moves + _MatchingRun(
+        at, settings, get_half_spread(quote, settings), supply
+    ).match_in_priority_order(priced_orders)
 
 
 def match_bar(
@@ -79,7 +81,9 @@ def match_bar(
     if not priced_orders:
         return moves
     supply = Liquidity({_BUY: bar.volume, _SELL: bar.volume}, settings.participation, _NO_USE, by_side=False)
-    return moves + _MatchingRun(start, settings, settings.spread / _TWO, supply).serve(priced_orders)
+    return moves + _MatchingRun(start, settings, settings.spread / _TWO, supply).match_in_priority_order(
+        priced_orders
+    )
 
 
 def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
@@ -96,7 +100,7 @@ def _select_orders(
     for order, effect in orders_with_effects:
         if effect is NOTHING and order.time_in_force not in _AT_ONCE:
             continue  # the usual case
-        if effect.price is not None or effect.triggers or _ends_now(order):
+        if effect.price is not None or effect.is_triggered or _ends_now(order):
             priced_orders.append((order, effect))
         elif effect.level is not None:
             moves.append(TrailMoved(order.id, effect.level))
@@ -129,17 +133,17 @@ class _MatchingRun:
         self._filled_by_group: dict[str, Decimal] = {}  # the filled quantity of each group
         self._ended: set[str] = set()  # parents whose child orders have filled
 
-    def serve(self, priced_orders: list[_PricedOrder]) -> list[MarketEvent]:
+    def match_in_priority_order(self, priced_orders: list[_PricedOrder]) -> list[MarketEvent]:
         for order, effect in priced_orders:
             leaves = (
                 order.leaves - self._filled_by_group.get(order.group, ZERO) if order.group else order.leaves
             )
             if leaves > ZERO and order.id not in self._ended:
-                self._serve_one(order, effect, leaves)
+                self._match_order(order, effect, leaves)
         return self._events
 
-    def _serve_one(self, order: BrokerOrder, effect: PriceEffect, leaves: Decimal) -> None:
-        if effect.triggers:
+    def _match_order(self, order: BrokerOrder, effect: PriceEffect, leaves: Decimal) -> None:
+        if effect.is_triggered:
             self._events.append(Triggered(order.id, self._at))
         quantity = ZERO if effect.price is None else self._supply.compute_available(order, leaves)
         if order.time_in_force is _FOK and quantity < leaves:
@@ -153,7 +157,7 @@ class _MatchingRun:
     def _compute_price(
         self, order: BrokerOrder, effect: PriceEffect, price: Decimal, quantity: Decimal
     ) -> Decimal:
-        if not effect.slips:
+        if not effect.has_slippage:
             return price
         volume = self._supply.get_volume(order.side)
         return apply_slippage(order, price, quantity, self._settings, self._half, volume)
@@ -162,7 +166,7 @@ class _MatchingRun:
         """Return the filled quantity, or zero if the value is too small for the ledger to open a position."""
         if not value and not order.reduces:
             return ZERO
-        self._supply.take(order, quantity)
+        self._supply.consume(order, quantity)
         if order.group:
             self._filled_by_group[order.group] = self._filled_by_group.get(order.group, ZERO) + quantity
         if order.parent_id:

@@ -69,14 +69,14 @@ class OrderReport(NamedTuple):
         """Return the order in our words."""
         is_trail = self.kind is OrderType.TRAILING_STOP
         return BrokerOrder(
-            self.order_id,
-            portfolio_id,
-            self.symbol,
-            self.side,
-            self.kind,
-            self.quantity,
-            max(self.quantity - self.filled, ZERO),
-            self.submitted_at,
+            id=self.order_id,
+            portfolio_id=portfolio_id,
+            symbol=self.symbol,
+            side=self.side,
+            kind=self.kind,
+            quantity=self.quantity,
+            leaves=max(self.quantity - self.filled, ZERO),
+            accepted_at=self.submitted_at,
             limit_price=self.limit_price,
             stop_price=None if is_trail else self.stop_price,
             trail_amount=self.trail_amount,
@@ -96,7 +96,7 @@ class FillReport(NamedTuple):
     at: datetime
 
 
-class Update(NamedTuple):
+class OrderUpdate(NamedTuple):
     """An event of a stream. `fill` is set for fills, busts and corrections."""
 
     event: str

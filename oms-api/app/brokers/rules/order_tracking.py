@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.brokers.rules.fill_matching import select_missing_fills
-from app.brokers.rules.order_reports import FillReport, OrderReport, Update
+from app.brokers.rules.order_reports import FillReport, OrderReport, OrderUpdate
 from app.brokers.rules.values import (
     Accepted,
     BrokerEvent,
@@ -25,17 +25,17 @@ from app.brokers.rules.values import (
 )
 from app.money import ZERO, multiply
 
-_NOT_YET_ACCEPTED = frozenset({"pending_new", "pending_review", "rejected", "held"})  # held: for its entry
+_NOT_YET_ACCEPTED = frozenset({"pending_new", "pending_review", "rejected", "held"})
 _REFUSALS = {
     "order_cancel_rejected": "The broker did not cancel the order.",
     "order_replace_rejected": "The broker did not replace the order.",
 }
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
 _NEED_ALL_FILLS = frozenset({"canceled", "expired", "rejected"})  # the unfilled quantity depends on them
-MAX_INCOMPLETE_READINGS = 5  # that lack fills, before the end of an order is reported without them
+MAX_READINGS_WITHOUT_FILLS = 5  # then the end of an order is reported without its missing fills
 _REJECTED, _ENDED_BY_BROKER = "The broker rejected the order.", "The broker canceled the order."
 
-End = Canceled | Expired | Rejected | Replaced
+OrderEnd = Canceled | Expired | Rejected | Replaced
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class TrackedOrder:
     incomplete_readings: int = 0
     reported_filled: Decimal = ZERO
     executions: dict[str, FillReport] = field(default_factory=dict)
-    busted: set[str] = field(default_factory=set)
+    busted_ids: set[str] = field(default_factory=set)
 
     @property
     def has_missing_fills(self) -> bool:
@@ -112,7 +112,7 @@ class OrderTracker:
         return [Rejected(order_id, reason, at)]
 
     def apply_report(self, report: OrderReport, reason: str | None = None) -> list[BrokerEvent]:
-        """Return the events of a report that are new. Its fills are reported by `apply_fill` before.
+        """Return the events of a report that are new. Apply its fills first, with `apply_fill`.
 
         The end of an order waits for its fills: the order that replaces it depends on the unfilled quantity.
         """
@@ -157,7 +157,7 @@ class OrderTracker:
     @staticmethod
     def _select_missing(tracked: TrackedOrder, fills: Sequence[FillReport]) -> list[FillReport]:
         applied_fills = list(tracked.executions.values())
-        return select_missing_fills(applied_fills, fills, tracked.reported_filled, tracked.busted)
+        return select_missing_fills(applied_fills, fills, tracked.reported_filled, tracked.busted_ids)
 
     def apply_reading(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> list[BrokerEvent]:
         """Return the new events of orders and fills that were read: acceptances, then fills, then endings."""
@@ -173,7 +173,7 @@ class OrderTracker:
             events += self.apply_report(report)
         return events
 
-    def apply_update(self, update: Update) -> list[BrokerEvent]:
+    def apply_update(self, update: OrderUpdate) -> list[BrokerEvent]:
         """Return the events of an event of the stream that are new."""
         tracked = self._track_report(update.order)
         if update.event in _REFUSALS:
@@ -190,7 +190,7 @@ class OrderTracker:
     @staticmethod
     def _must_wait(tracked: TrackedOrder, report: OrderReport) -> bool:
         is_incomplete = report.status in _NEED_ALL_FILLS and tracked.has_missing_fills
-        return is_incomplete and tracked.incomplete_readings < MAX_INCOMPLETE_READINGS
+        return is_incomplete and tracked.incomplete_readings < MAX_READINGS_WITHOUT_FILLS
 
     def _track_report(self, report: OrderReport) -> TrackedOrder:
         tracked = self.track(report.order_id)
@@ -252,18 +252,18 @@ class OrderTracker:
         return [] if previous is None else self._refuse(previous, reason, report.changed_at)
 
     def _refuse(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
-        """Return the refusal of the request that is pending, if there is one."""
+        """Return the refusal of the pending request, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.successor_id is not None
         tracked.is_cancel_requested, tracked.successor_id, tracked.assumed_filled = False, None, None
         return [Refused(tracked.order_id, reason, at)] if is_pending and not tracked.is_closed else []
 
-    def _correct(self, tracked: TrackedOrder, update: Update) -> list[BrokerEvent]:
+    def _correct(self, tracked: TrackedOrder, update: OrderUpdate) -> list[BrokerEvent]:
         """Return the bust of an execution, and for a correction the execution that replaces it."""
         tracked.reported_filled = update.order.filled
         execution_id = update.previous_execution_id or (update.fill.execution_id if update.fill else "")
         if tracked.executions.pop(execution_id, None) is None:
             return []
-        tracked.busted.add(execution_id)
+        tracked.busted_ids.add(execution_id)
         reason = update.reason or f"The broker reported {update.event}."
         events: list[BrokerEvent] = [Busted(tracked.order_id, execution_id, reason, update.at)]
         if update.event == "trade_correct" and update.fill is not None:
@@ -281,7 +281,7 @@ def build_execution(order_id: str, fill: FillReport, order_filled: Decimal | Non
     return Executed(order_id, fill.execution_id, fill.quantity, fill.price, value, fill.at, order_filled)
 
 
-def build_end(report: OrderReport, successor_id: str | None) -> End | None:
+def build_end(report: OrderReport, successor_id: str | None) -> OrderEnd | None:
     """Return the event that ended an order without filling it, or None."""
     order_id, at = report.order_id, report.changed_at
     match report.status:

@@ -24,16 +24,16 @@ class PriceEffect(NamedTuple):
     """The effect of a price on an order.
 
     `price` is the price at which the order would trade; None means that it does not trade. `level` is the new
-    level of a trailing stop. `rank` and `key` determine the order of matching. `slips` states whether
+    level of a trailing stop. `rank` and `key` determine the order of matching. `has_slippage` states whether
     slippage applies, which it never does to a limit.
     """
 
     price: Decimal | None = None
-    triggers: bool = False
+    is_triggered: bool = False
     level: Decimal | None = None
     rank: int = AT_MARKET
     key: Decimal = ZERO
-    slips: bool = True
+    has_slippage: bool = True
 
 
 NOTHING = PriceEffect()
@@ -49,22 +49,24 @@ def match_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     return _stop_at_quote(order, offer)
 
 
-def _apply_limit(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> PriceEffect:
+def _apply_limit(order: BrokerOrder, price: Decimal | None, *, is_triggered: bool = False) -> PriceEffect:
     """Return the effect on a limit order: it fills at the opposite side if that is within the limit."""
     limit = _get_limit_price(order)
     if price is None or (price > limit if order.side is _BUY else price < limit):
-        return PriceEffect(None, triggers) if triggers else NOTHING
-    return PriceEffect(price, triggers, None, AT_LIMIT, -limit if order.side is _BUY else limit, False)
+        return PriceEffect(None, is_triggered) if is_triggered else NOTHING
+    return PriceEffect(price, is_triggered, None, AT_LIMIT, -limit if order.side is _BUY else limit, False)
 
 
 def _stop_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
-    if offer.watched is None:
+    if offer.trigger_price is None:
         return NOTHING
     stop = _find_stop_price(order)
-    if stop is None or not is_stop_reached(order.side, offer.watched, stop):
-        return PriceEffect(level=advance_trail(order, offer.watched)) if order.kind is _TRAIL else NOTHING
+    if stop is None or not is_stop_reached(order.side, offer.trigger_price, stop):
+        return (
+            PriceEffect(level=advance_trail(order, offer.trigger_price)) if order.kind is _TRAIL else NOTHING
+        )
     if order.kind is _STOP_LIMIT:
-        return _apply_limit(order, offer.price, triggers=True)._replace(
+        return _apply_limit(order, offer.price, is_triggered=True)._replace(
             rank=AT_STOP, key=_stop_key(order, stop)
         )
     return PriceEffect(offer.price, True, None, AT_STOP, _stop_key(order, stop))

@@ -17,18 +17,18 @@ _BUY = Side.BUY
 class Offer(NamedTuple):
     """One side of a quote.
 
-    It holds the price that an order of that side gets, the price that its stop watches, and the size.
+    It holds the price that an order of that side gets, the price that triggers its stop, and the size.
     """
 
     price: Decimal | None
-    watched: Decimal | None
+    trigger_price: Decimal | None
     size: Decimal | None
 
 
 def get_offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
     """Return the offer of `quote` to an order of `side`.
 
-    The price is that of the opposite side, or else last ± half the set spread. Stops watch the last price, or
+    The price is the opposite side's, or else last ± half the set spread. Stops watch the last price, or
     else the side that they would trade at.
     """
     is_buy = side is _BUY

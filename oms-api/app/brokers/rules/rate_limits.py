@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 
 class RateLimit(NamedTuple):
-    """At most `capacity` requests at once, which come back evenly within the window.
+    """At most `capacity` requests at once, which become available again evenly within the window.
 
-    With `resets_daily`, the name of a time zone, all come back at its midnight instead.
+    With `resets_daily`, the name of a time zone, all become available at its midnight instead.
     """
 
     capacity: int

@@ -1,8 +1,8 @@
-"""The daily sessions of brokers: until when one holds, and when a person is reminded to log in."""
+"""The daily sessions of brokers: their expiry, and the time to remind a person to log in."""
 
 from datetime import UTC, datetime, time, timedelta, timezone
 
-REMINDER = timedelta(minutes=75)  # before the open
+REMINDER_LEAD_TIME = timedelta(minutes=75)  # before the open
 _INDIA = timezone(timedelta(hours=5, minutes=30))
 _EXPIRY = time(6)  # in India: Kite's tokens of the day before end
 
@@ -17,8 +17,8 @@ def compute_session_expiry(now: datetime) -> datetime:
 def needs_log_in(expires_at: datetime | None, opens_at: datetime | None, now: datetime) -> bool:
     """Return whether a person must log in now, so that orders can go out when the market opens.
 
-    `opens_at` is the next open, or that of the current session. None if it is not known.
+    `opens_at` is the next open of the market, or the open of the current session; None if it is not known.
     """
-    if opens_at is None or now < opens_at - REMINDER:
+    if opens_at is None or now < opens_at - REMINDER_LEAD_TIME:
         return False
     return expires_at is None or expires_at <= max(now, opens_at)

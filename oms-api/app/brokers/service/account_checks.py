@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.brokers.errors import BrokerUnavailable, NoAdapter, OutcomeOpen, SessionNeeded
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable, NoAdapter, SessionNeeded
 from app.brokers.protocol import Broker
 from app.brokers.queries import CONNECTIONS, StoredConnection
 from app.brokers.rules.connections import (
@@ -18,7 +18,7 @@ from app.brokers.rules.connections import (
     find_address_problem,
     find_gateway_owner_problem,
 )
-from app.brokers.service.credentials import CredentialsUnreadable, get_terms
+from app.brokers.service.credentials import CredentialsUnreadable, build_connection_terms
 from app.clock import monotonic_seconds
 from app.encryption import EncryptionKeys
 
@@ -59,7 +59,7 @@ def open_broker(
     if stored.is_live and stored.live_enabled_by is None:
         raise ConnectionRefused("Live trading is not enabled: a second person must enable it.")
     try:
-        return create_broker(get_terms(keys, stored))
+        return create_broker(build_connection_terms(keys, stored))
     except CredentialsUnreadable as error:
         raise ConnectionRefused(str(error)) from None
     except NoAdapter as error:
@@ -69,8 +69,8 @@ def open_broker(
 def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None, bool | None]:
     """Return the number of the broker's account, and whether it is a paper account.
 
-    Raises ConnectionRefused if it may not be traded, and BrokerUnavailable or OutcomeOpen if the broker does
-    not answer.
+    Raises ConnectionRefused if it may not be traded, and BrokerUnavailable or BrokerOutcomeUnknown if the
+    broker does not answer.
     """
     try:
         account = broker.get_account()
@@ -108,7 +108,7 @@ def check_connection(
             number, is_paper = check_account(stored, broker)
     except ConnectionRefused as denial:
         error = str(denial)
-    except (BrokerUnavailable, OutcomeOpen):
+    except (BrokerUnavailable, BrokerOutcomeUnknown):
         error = "The broker did not answer."
     except Exception as failure:  # noqa: BLE001  # an adapter's failure is the result of the test
         _LOG.warning("the test of a broker connection failed: %s", type(failure).__name__)

@@ -39,8 +39,8 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
 
 MAX_CONNECTIONS = 50  # per tenant
-_AUDITED = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by", "people")
-_FRESH: dict[str, Any] = {  # the state of a connection that has not connected with its present terms
+_AUDITED_FIELDS = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by", "people")
+_UNCONNECTED_STATE: dict[str, Any] = {  # until it connects with its present terms
     "error": None, "connected_since": None, "checked_at": None, "requests_left": None,
     "session_expires_at": None, "live_enabled_by": None, "live_enabled_at": None,
     "circuit": "closed", "failures": 0, "failure_kind": None, "circuit_opened_at": None,
@@ -70,7 +70,7 @@ class BrokerConnections:
         caller = request.caller
         base_url = new.base_url or get_default_address(new.broker, is_live=new.is_live)
         base_url = None if base_url is None else normalize_address(new.broker, base_url)
-        self._check(caller.tenant_id, new.broker, base_url, is_live=new.is_live)
+        self._check_address(caller.tenant_id, new.broker, base_url, is_live=new.is_live)
         _require_credentials(new.broker, new.credentials)
         if CONNECTIONS.count(connection, tenant_id=caller.tenant_id) >= MAX_CONNECTIONS:
             raise TooManyConnections(MAX_CONNECTIONS)
@@ -84,7 +84,7 @@ class BrokerConnections:
             is_live=new.is_live, account=new.account, base_url=base_url or "",
             credentials=encrypt_credentials(self.keys, caller.tenant_id, connection_id, new.credentials),
             status=status.value, last_event_at=None, cursor=0, version=1, created_by=caller.actor,
-            changed_by=caller.actor, created_at=now, updated_at=now, **_FRESH,
+            changed_by=caller.actor, created_at=now, updated_at=now, **_UNCONNECTED_STATE,
         )  # fmt: skip
         CONNECTIONS.insert(connection, stored)
         entry = request.build_audit_entry(
@@ -109,7 +109,7 @@ class BrokerConnections:
         if values.keys() == {"people"}:
             return self._save(connection, request, stored, values | {"updated_at": now}, now)
         values["base_url"] = normalize_address(broker, values.get("base_url", stored.base_url))
-        self._check(stored.tenant_id, broker, values["base_url"], is_live=stored.is_live)
+        self._check_address(stored.tenant_id, broker, values["base_url"], is_live=stored.is_live)
         credentials = values.pop("credentials", None)
         if credentials is not None:
             _require_credentials(broker, credentials)
@@ -117,7 +117,7 @@ class BrokerConnections:
         if values.get("account") != stored.account:
             _require_free_account(connection, stored.tenant_id, broker, values.get("account"), name)
         status = ConnectionStatus.AWAITING_LIVE if stored.is_live else ConnectionStatus.NEW
-        values |= _FRESH | {
+        values |= _UNCONNECTED_STATE | {
             "status": status.value,
             "changed_by": request.caller.actor,
             "updated_at": now,
@@ -140,7 +140,7 @@ class BrokerConnections:
     def enable_live(
         self, connection: Connection, request: ChangeRequest, name: str, now: datetime
     ) -> ChangeResult:
-        """Enable sending orders on a live connection. Another person than the one who set it up decides.
+        """Enable sending orders on a live connection. A person who did not set it up must decide.
 
         Raises NotLive, SecondPersonNeeded and LimitsNeeded.
         """
@@ -174,7 +174,7 @@ class BrokerConnections:
     ) -> ChangeResult:
         """Delete a connection that no portfolio uses. Raises ConnectionInUse."""
         stored = get_connection(connection, request.caller.tenant_id, name, locks=True)
-        portfolio_name = queries.find_portfolio_names(connection, stored.tenant_id).get(name)
+        portfolio_name = queries.load_names_by_connection(connection, stored.tenant_id).get(name)
         if portfolio_name is not None:
             raise ConnectionInUse(name, portfolio_name)
         CONNECTIONS.delete(connection, tenant_id=stored.tenant_id, name=stored.name)
@@ -183,7 +183,9 @@ class BrokerConnections:
         )
         return ChangeResult({}, [entry], 204)
 
-    def _check(self, tenant_id: int, broker: BrokerName, base_url: str | None, *, is_live: bool) -> None:
+    def _check_address(
+        self, tenant_id: int, broker: BrokerName, base_url: str | None, *, is_live: bool
+    ) -> None:
         if base_url is None:
             message = "The broker has no paper environment: give the address of a stand-in, or set `live`."
             raise ConnectionNotValid("base_url", message)
@@ -193,7 +195,7 @@ class BrokerConnections:
             raise ConnectionNotValid("base_url", problem)
 
     def _serialize(self, connection: Connection, stored: StoredConnection, now: datetime) -> dict[str, Any]:
-        names = queries.find_portfolio_names(connection, stored.tenant_id)
+        names = queries.load_names_by_connection(connection, stored.tenant_id)
         return serialize_connection(stored, names.get(stored.name), now)
 
 
@@ -207,17 +209,23 @@ def get_connection(
     return stored_connection
 
 
-def list_serialized(connection: Connection, tenant_id: int, now: datetime) -> list[dict[str, Any]]:
-    """Return the connections of a tenant as they are shown."""
-    names = queries.find_portfolio_names(connection, tenant_id)
+def list_serialized_connections(
+    connection: Connection, tenant_id: int, now: datetime
+) -> list[dict[str, Any]]:
+    """Return the connections of a tenant as the API returns them."""
+    names = queries.load_names_by_connection(connection, tenant_id)
     connections = queries.list_connections(connection, tenant_id)
     return [serialize_connection(stored, names.get(stored.name), now) for stored in connections]
 
 
-def get_serialized(connection: Connection, tenant_id: int, name: str, now: datetime) -> dict[str, Any]:
-    """Return a connection as it is shown. Raises NoSuchConnection."""
+def get_serialized_connection(
+    connection: Connection, tenant_id: int, name: str, now: datetime
+) -> dict[str, Any]:
+    """Return a connection as the API returns it. Raises NoSuchConnection."""
     stored = get_connection(connection, tenant_id, name)
-    return serialize_connection(stored, queries.find_portfolio_names(connection, tenant_id).get(name), now)
+    return serialize_connection(
+        stored, queries.load_names_by_connection(connection, tenant_id).get(name), now
+    )
 
 
 def compute_lag(stored: StoredConnection, now: datetime) -> float | None:
@@ -277,7 +285,7 @@ def _require_free_account(
 
 
 def _build_audit_values(stored: StoredConnection) -> AuditValues:
-    return {name: getattr(stored, name) for name in _AUDITED}
+    return {name: getattr(stored, name) for name in _AUDITED_FIELDS}
 
 
 def _build_target(stored: StoredConnection) -> str:

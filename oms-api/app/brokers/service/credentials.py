@@ -24,7 +24,7 @@ def encrypt_credentials(
     return keys.encrypt(orjson.dumps(values).decode(), _get_context(tenant_id, connection_id))
 
 
-def get_terms(keys: EncryptionKeys, stored: StoredConnection) -> ConnectionTerms:
+def build_connection_terms(keys: EncryptionKeys, stored: StoredConnection) -> ConnectionTerms:
     """Return the parameters of an adapter, with decrypted credentials. Raises CredentialsUnreadable."""
     try:
         text = keys.decrypt(stored.credentials, _get_context(stored.tenant_id, stored.id))
@@ -41,7 +41,7 @@ class RotationResult:
         self.unreadable: list[str] = []
 
 
-def encrypt_again(connection: Connection, keys: EncryptionKeys) -> RotationResult:
+def rotate_credentials(connection: Connection, keys: EncryptionKeys) -> RotationResult:
     """Encrypt credentials of older keys with the current key.
 
     Credentials that cannot be decrypted are left alone.

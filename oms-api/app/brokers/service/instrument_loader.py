@@ -23,7 +23,7 @@ from app.instruments.rules import Instrument, InstrumentKey, get_trading_currenc
 from app.instruments.service import FindCurrencies
 from app.jobs.service import Lease
 
-Dumps = Mapping[str, Callable[[str], dict[str, Instrument]]]  # by broker; raises BrokerUnavailable
+DumpFetchers = Mapping[str, Callable[[str], dict[str, Instrument]]]  # by broker; raises BrokerUnavailable
 _LOG = logging.getLogger(__name__)
 
 
@@ -35,7 +35,12 @@ class InstrumentLoader:
     """
 
     def __init__(
-        self, engine: Engine, dumps: Dumps, policy: AddressPolicy, find_currencies: FindCurrencies, now: Now
+        self,
+        engine: Engine,
+        dumps: DumpFetchers,
+        policy: AddressPolicy,
+        find_currencies: FindCurrencies,
+        now: Now,
     ) -> None:
         self._engine, self._dumps, self._policy = engine, dumps, policy
         self._find_currencies, self._now = find_currencies, now
@@ -44,7 +49,7 @@ class InstrumentLoader:
         """Load the dump of each address once, for each tenant that is connected to it."""
         with unit_of_work(self._engine) as connection:
             connections = list_connections(set_all_tenants_scope(connection))
-        places = {
+        connections_by_dump = {
             (
                 stored_connection.broker,
                 stored_connection.base_url,
@@ -54,7 +59,7 @@ class InstrumentLoader:
             if self._is_usable(stored_connection)
         }
         dumps: dict[str, dict[str, Instrument]] = {}
-        for (broker, base_url, tenant_id), stored in places.items():
+        for (broker, base_url, tenant_id), stored in connections_by_dump.items():
             try:
                 if base_url not in dumps:
                     dumps[base_url] = self._dumps[broker](base_url)
@@ -76,8 +81,8 @@ class InstrumentLoader:
             set_tenant_scope(connection, [tenant_id])
             lock_tenant(connection, tenant_id)
             keys = [InstrumentKey(tenant_id, symbol) for symbol in dump]
-            stored = queries.find_instruments(connection, keys)
-            aliases = {key.symbol for key in queries.find_symbols_by_alias(connection, keys)}
+            stored = queries.load_instruments(connection, keys)
+            aliases = {key.symbol for key in queries.load_symbols_by_alias(connection, keys)}
             symbols_set_by_people = aliases | {
                 entry.target for entry in list_actions(connection, "instrument.set")
             }
@@ -88,7 +93,7 @@ class InstrumentLoader:
                     continue
                 if self._keeps_currency(connection, key, stored[key], terms):
                     changed.append(terms)
-            queries.save_terms(connection, tenant_id, changed, now)
+            queries.set_all_terms(connection, tenant_id, changed, now)
         _LOG.info("%d of %d instruments were added or changed", len(changed), len(dump))
 
     def _keeps_currency(

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from app.brokers.queries import StoredConnection, find_portfolio_names, list_connections
+from app.brokers.queries import StoredConnection, list_connections, load_names_by_connection
 from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.sessions import needs_log_in
 from app.calendars.rules.values import MarketIdentifier, MarketSegment
@@ -40,7 +40,7 @@ class LogInReminder:
     def _remind(
         self, connection: Connection, stored: StoredConnection, opens_at: datetime | None, now: datetime
     ) -> None:
-        portfolio_name = find_portfolio_names(connection, stored.tenant_id).get(stored.name)
+        portfolio_name = load_names_by_connection(connection, stored.tenant_id).get(stored.name)
         expires_at = stored.session_expires_at
         is_needed = portfolio_name is not None and needs_log_in(expires_at, opens_at, now)
         if not mark_state(connection, f"log in {stored.id}", now, is_on=is_needed) or not is_needed:

@@ -4,12 +4,12 @@ from sqlalchemy import Engine
 
 from app.brokers.queries import list_connections
 from app.brokers.rules.connections import AddressPolicy, BrokerName, ConnectionTerms, find_address_problem
-from app.brokers.service.credentials import CredentialsUnreadable, get_terms
+from app.brokers.service.credentials import CredentialsUnreadable, build_connection_terms
 from app.database import set_all_tenants_scope, snapshot
 from app.encryption import EncryptionKeys
 
 
-def find_price_terms(
+def load_price_terms(
     engine: Engine, keys: EncryptionKeys, policy: AddressPolicy, broker: BrokerName
 ) -> ConnectionTerms | None:
     """Return the terms of the first usable connection to a broker, by tenant and name, or None."""
@@ -21,7 +21,7 @@ def find_price_terms(
         if find_address_problem(broker, stored.base_url, is_live=stored.is_live, policy=policy) is not None:
             continue
         try:
-            return get_terms(keys, stored)
+            return build_connection_terms(keys, stored)
         except CredentialsUnreadable:
             continue
     return None

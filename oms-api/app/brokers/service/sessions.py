@@ -13,19 +13,19 @@ from app.brokers.queries import StoredConnection
 from app.brokers.rules.connections import AddressPolicy, BrokerName, ConnectionTerms, find_address_problem
 from app.brokers.rules.sessions import compute_session_expiry
 from app.brokers.service.connections import get_connection
-from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
+from app.brokers.service.credentials import CredentialsUnreadable, build_connection_terms, encrypt_credentials
 from app.encryption import EncryptionKeys
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
 
-LogIns = dict[str, Callable[[ConnectionTerms], LogIn]]
+LogInFactories = dict[str, Callable[[ConnectionTerms], LogIn]]
 ACCESS_TOKEN = "access_token"  # noqa: S105  # the name of a field
 
 
 class BrokerLogIns:
     """Creates sessions at brokers that need a login."""
 
-    def __init__(self, keys: EncryptionKeys, policy: AddressPolicy, log_ins: LogIns) -> None:
+    def __init__(self, keys: EncryptionKeys, policy: AddressPolicy, log_ins: LogInFactories) -> None:
         self._keys, self._policy, self._log_ins = keys, policy, log_ins
 
     def open_log_in(self, stored: StoredConnection) -> LogIn:
@@ -38,7 +38,7 @@ class BrokerLogIns:
         if problem is not None:
             raise NoLogIn(f"base_url: {problem}")
         try:
-            return create(get_terms(self._keys, stored))
+            return create(build_connection_terms(self._keys, stored))
         except CredentialsUnreadable as error:
             raise NoLogIn(str(error)) from None
 
@@ -54,7 +54,7 @@ class BrokerLogIns:
     def store(
         self, connection: Connection, request: ChangeRequest, name: str, token: str, now: datetime
     ) -> ChangeResult:
-        """Store the token of a session. The connection's session begins again with it."""
+        """Store the token of a session, with which the connection then connects again."""
         stored = get_connection(connection, request.caller.tenant_id, name, locks=True)
         expires_at = compute_session_expiry(now)
         values: dict[str, Any] = {
@@ -67,7 +67,7 @@ class BrokerLogIns:
 
     def _add_token(self, stored: StoredConnection, token: str) -> str:
         try:
-            credentials = get_terms(self._keys, stored).credentials
+            credentials = build_connection_terms(self._keys, stored).credentials
         except CredentialsUnreadable as error:
             raise NoLogIn(str(error)) from None
         return encrypt_credentials(

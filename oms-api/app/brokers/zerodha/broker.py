@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from typing_extensions import override
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
@@ -31,13 +31,13 @@ from app.brokers.zerodha.rules import requests, responses
 from app.brokers.zerodha.rules.capabilities import find_refusal, find_replacement_refusal, needs_holding
 from app.brokers.zerodha.rules.charges import build_charges_request, parse_charges
 from app.brokers.zerodha.rules.responses import Json
-from app.brokers.zerodha.stream import OrderFrames
+from app.brokers.zerodha.stream import KiteOrderStream
 from app.clock import Now, monotonic_seconds, utc_now
 from app.money import ZERO
 
 NAME = "zerodha"
-CANCEL_SECONDS = 8.0  # for the cancel of an order that is replaced
-_POLL_SECONDS = 0.25
+CANCEL_TIMEOUT_SECONDS = 8.0  # for the cancel of an order that is replaced
+_POLL_INTERVAL_SECONDS = 0.25
 _NOT_SENT = "The order was canceled, but its replacement could not be sent: place a new order."
 _LOG = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class ZerodhaBroker(RemoteBroker):
         self._client = KiteClient(base_url, credentials, budget, timeouts, query_budget)
         self._reader = ZerodhaOrderReader(self._client)
         super().__init__(self._client, self._reader, portfolio_id, now)
-        self.stream = OrderFrames(base_url, credentials, self)
+        self.stream = KiteOrderStream(base_url, credentials, self)
         self._profile: Json | None = None
 
     # The interface of a broker
@@ -77,7 +77,7 @@ class ZerodhaBroker(RemoteBroker):
         self._require_stream()
         if self._was_sent(order.id):
             if self._read(order.id) is None:
-                raise OutcomeOpen("The order was sent before, and Kite does not show it yet.")
+                raise BrokerOutcomeUnknown("The order was sent before, and Kite does not show it yet.")
             return ()
         return self._send(order, order.quantity, at)
 
@@ -155,7 +155,7 @@ class ZerodhaBroker(RemoteBroker):
 
     def receive_order(self, json: Json) -> None:
         """Apply the state of an order. Its fills are read, because a frame has only their sum."""
-        report = responses.parse_order(json, self._reader.resolve)
+        report = responses.parse_order(json, self._reader.resolve_order_id)
         self.query(lambda: self._state.receive_report(report))
 
     @override
@@ -166,11 +166,11 @@ class ZerodhaBroker(RemoteBroker):
         self._state.track(order.id)
         self._state.await_report(order.id)
         form = requests.build_order(order, quantity, self._reader.create_tag(order.id))
-        self._reader.seen.add(order.id)
+        self._reader.seen_ids.add(order.id)
         try:
             broker_id = self._client.post_order(form)
         except BrokerUnavailable:
-            self._reader.seen.discard(order.id)
+            self._reader.seen_ids.discard(order.id)
             self._state.untrack(order.id)
             raise
         except RequestRefused as refused:
@@ -179,7 +179,7 @@ class ZerodhaBroker(RemoteBroker):
         return ()
 
     def _was_sent(self, order_id: str) -> bool:
-        return order_id in self._reader.seen
+        return order_id in self._reader.seen_ids
 
     def _find_holding_refusal(self, order: BrokerOrder) -> str | None:
         if not needs_holding(order):
@@ -195,15 +195,15 @@ class ZerodhaBroker(RemoteBroker):
         )
 
     def _await_end(self, order_id: str) -> OrderReport:
-        """Return the order once its cancel is done. Raises OutcomeOpen if that takes too long."""
-        deadline = monotonic_seconds() + CANCEL_SECONDS
+        """Return the order once its cancel is done. Raises BrokerOutcomeUnknown if that takes too long."""
+        deadline = monotonic_seconds() + CANCEL_TIMEOUT_SECONDS
         while True:
             report = self._read(order_id)
             if report is not None and not report.is_open:
                 return report
             if monotonic_seconds() >= deadline:
-                raise OutcomeOpen("The cancel of the replaced order is not confirmed yet.")
-            time.sleep(_POLL_SECONDS)
+                raise BrokerOutcomeUnknown("The cancel of the replaced order is not confirmed yet.")
+            time.sleep(_POLL_INTERVAL_SECONDS)
 
     def _send_successor(
         self, tracked: TrackedOrder, report: OrderReport, successor: BrokerOrder, at: datetime
@@ -228,7 +228,7 @@ class ZerodhaBroker(RemoteBroker):
     def _read_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:
         reports_by_order: dict[str, Json] = {}
         for item in require_list(self._client.get("/orders"), "the orders"):
-            report = responses.parse_order(item, self._reader.resolve)
+            report = responses.parse_order(item, self._reader.resolve_order_id)
             if report.order_id in order_ids and not report.is_open and report.filled > ZERO:
                 reports_by_order[report.order_id] = item
         if not reports_by_order:

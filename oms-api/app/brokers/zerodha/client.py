@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 from typing_extensions import override
 
-from app.brokers.errors import OutcomeOpen, SessionNeeded
+from app.brokers.errors import BrokerOutcomeUnknown, SessionNeeded
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
 from app.brokers.remote.rest_client import (
-    Parameters,
+    FormFields,
     Request,
     RequestRefused,
     RestClient,
@@ -59,19 +59,22 @@ class KiteClient(RestClient):
         )
         super().__init__(LABEL, base_url, headers, budgets[0], timeouts, budgets[1])
 
-    def post_order(self, form: Parameters) -> str:
-        """Send an order and return Kite's id. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+    def post_order(self, form: FormFields) -> str:
+        """Send an order and return Kite's id.
+
+        Raises BrokerUnavailable, BrokerOutcomeUnknown or RequestRefused.
+        """
         return self._get_order_id(Request("POST", "/orders/regular", Priority.ORDER, form=form))
 
     def cancel_order(self, broker_id: str) -> None:
-        """Request a cancel. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Request a cancel. Raises BrokerUnavailable, BrokerOutcomeUnknown or RequestRefused."""
         self.request(Request("DELETE", f"/orders/regular/{broker_id}", Priority.CANCEL))
 
     def post_query(self, path: str, body: Any) -> Any:
         """Return the result that Kite computes. Raises BrokerUnavailable or RequestRefused."""
         return self.request(Request("POST", path, Priority.QUERY, body))
 
-    def post_session(self, form: Parameters) -> Any:
+    def post_session(self, form: FormFields) -> Any:
         """Return a new session. Raises BrokerUnavailable or RequestRefused."""
         request = Request("POST", "/session/token", Priority.QUERY, form=form)
         return self.parse(request, self.send(request))
@@ -105,7 +108,7 @@ class KiteClient(RestClient):
         if status == _FORBIDDEN and kind == _TOKEN and self._has_session:
             return SessionNeeded(LABEL)
         if not request.is_query and any(doubt in message.lower() for doubt in _DOUBTS):
-            return OutcomeOpen(f"The outcome of the request is unknown: {message}")
+            return BrokerOutcomeUnknown(f"The outcome of the request is unknown: {message}")
         return RequestRefused(status, kind, message)
 
     def _get_order_id(self, request: Request) -> str:
@@ -113,7 +116,7 @@ class KiteClient(RestClient):
         try:
             return parse_order_number(response["order_id"])
         except (KeyError, ValueError, TypeError):
-            raise OutcomeOpen("Kite's answer has no order id.") from None
+            raise BrokerOutcomeUnknown("Kite's answer has no order id.") from None
 
 
 def _create_budget() -> RequestBudget:

@@ -6,12 +6,14 @@ from app.brokers.zerodha.rules.instruments import merge_instruments, parse_instr
 from app.instruments.rules import Instrument
 
 EXCHANGES = ("NSE", "BSE")  # of a symbol that both have, the first one counts
-RESPONSE_SECONDS = 20.0
+READ_TIMEOUT_SECONDS = 20.0
 
 
 def fetch_instruments(base_url: str) -> dict[str, Instrument]:
     """Return the shares of Kite's exchanges by symbol. Raises BrokerUnavailable."""
-    client = KiteClient(base_url, KiteCredentials("", ""), timeouts=RestTimeouts(response=RESPONSE_SECONDS))
+    client = KiteClient(
+        base_url, KiteCredentials("", ""), timeouts=RestTimeouts(response=READ_TIMEOUT_SECONDS)
+    )
     try:
         texts = [client.get_text(f"/instruments/{exchange}") for exchange in EXCHANGES]
     finally:

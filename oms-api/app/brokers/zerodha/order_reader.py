@@ -16,7 +16,7 @@ class ZerodhaOrderReader:
     def __init__(self, client: KiteClient) -> None:
         self._client = client
         self._ids: dict[str, str] = {}  # our ids of another form, by tag
-        self.seen: set[str] = set()  # our ids in the order books that were read
+        self.seen_ids: set[str] = set()  # our ids in the order books that were read
 
     def create_tag(self, order_id: str) -> str:
         """Return the tag of an order, and keep it if it cannot be parsed."""
@@ -25,7 +25,7 @@ class ZerodhaOrderReader:
             self._ids[tag] = order_id
         return tag
 
-    def resolve(self, json: Json) -> str:
+    def resolve_order_id(self, json: Json) -> str:
         """Return our id of an order of Kite."""
         tag = str(json.get("tag") or "")
         return parse_tag(tag) or self._ids.get(tag) or f"kite:{json['order_id']}"
@@ -41,8 +41,8 @@ class ZerodhaOrderReader:
 
     def list_all(self) -> list[OrderReport]:
         """Return all orders of the day, oldest first."""
-        reports = [parse_order(item, self.resolve) for item in self._read("/orders")]
-        self.seen.update(report.order_id for report in reports)
+        reports = [parse_order(item, self.resolve_order_id) for item in self._read("/orders")]
+        self.seen_ids.update(report.order_id for report in reports)
         return sorted(reports, key=lambda report: report.submitted_at)
 
     def list_open(self) -> list[OrderReport]:

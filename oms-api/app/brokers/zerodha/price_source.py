@@ -29,7 +29,7 @@ EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")  # of a symbol tha
 MAX_SILENCE_SECONDS = 10.0
 MAX_SUBSCRIPTIONS = 3_000  # of a connection
 DUMP_MAX_AGE = timedelta(hours=12)
-DUMP_SECONDS = 60.0
+DUMP_READ_TIMEOUT_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
 FindTerms = Callable[[], ConnectionTerms | None]
 
@@ -61,7 +61,7 @@ class KiteSource:
     def get_bars(
         self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # the protocol's
     ) -> Sequence[Bar] | None:  # fmt: skip
-        """Return None: the bars are those of the quotes that were stored."""
+        """Return None: bars are built from the stored quotes."""
         return None
 
     def follow(self, symbols: frozenset[str]) -> None:
@@ -160,7 +160,9 @@ class _TickStream(BrokerStream):
 
 
 def _fetch_tokens(base_url: str) -> dict[str, int]:
-    client = KiteClient(base_url, KiteCredentials("", ""), timeouts=RestTimeouts(response=DUMP_SECONDS))
+    client = KiteClient(
+        base_url, KiteCredentials("", ""), timeouts=RestTimeouts(response=DUMP_READ_TIMEOUT_SECONDS)
+    )
     try:
         return list_tokens(client.get_text("/instruments").splitlines(), EXCHANGES)
     finally:

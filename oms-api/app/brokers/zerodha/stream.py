@@ -28,7 +28,7 @@ class KiteStreamListener(StreamListener, Protocol):
         """Apply the state of an order. Raises MalformedResponse."""
 
 
-class OrderFrames(BrokerStream):
+class KiteOrderStream(BrokerStream):
     """Receives the socket. Kite authenticates by the address, so that there is no login to wait for."""
 
     max_silence_seconds = MAX_SILENCE_SECONDS
@@ -71,7 +71,7 @@ class OrderFrames(BrokerStream):
             self._orders.synchronize()
 
     @override
-    def describe(self, error: Exception) -> str:
+    def describe_error(self, error: Exception) -> str:
         if isinstance(error, InvalidStatus) and error.response.status_code == _FORBIDDEN:
             return str(SessionNeeded(LABEL))
-        return super().describe(error)
+        return super().describe_error(error)

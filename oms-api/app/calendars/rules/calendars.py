@@ -47,19 +47,19 @@ class Calendar(Protocol):
     def find_session(self, instant: datetime) -> TradingSession | None:
         """Return the session at the instant, or None."""
 
-    def find_session_or_next(self, instant: datetime) -> TradingSession:
+    def get_session_or_next(self, instant: datetime) -> TradingSession:
         """Return the session at the instant, or else the next one."""
 
-    def find_session_or_previous(self, instant: datetime) -> TradingSession:
+    def get_session_or_previous(self, instant: datetime) -> TradingSession:
         """Return the session at the instant, or else the one before it."""
 
-    def find_next_open(self, instant: datetime) -> datetime:
+    def get_next_open(self, instant: datetime) -> datetime:
         """Return the first open after the instant."""
 
-    def find_next_close(self, instant: datetime) -> datetime:
+    def get_next_close(self, instant: datetime) -> datetime:
         """Return the first close after the instant."""
 
-    def find_previous_close(self, instant: datetime) -> datetime:
+    def get_previous_close(self, instant: datetime) -> datetime:
         """Return the last close at or before the instant."""
 
 
@@ -134,35 +134,35 @@ class TableCalendar:
         is_open_then = index >= 0 and instant < self._closes[index]
         return self._sessions[index] if is_open_then else None
 
-    def find_session_or_next(self, instant: datetime) -> TradingSession:
+    def get_session_or_next(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         index = bisect_right(self._closes, instant)
         is_found = index < len(self._sessions)
         self._require_known(instant, self._opens[index] if is_found else _END)
         return self._sessions[index]
 
-    def find_session_or_previous(self, instant: datetime) -> TradingSession:
+    def get_session_or_previous(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         index = bisect_right(self._opens, instant) - 1
         self._require_known(self._opens[index] if index >= 0 else _BEGINNING, instant)
         return self._sessions[index]
 
-    def find_next_open(self, instant: datetime) -> datetime:
+    def get_next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self._find_first_after(self._opens, instant)
+        return self._get_first_after(self._opens, instant)
 
-    def find_next_close(self, instant: datetime) -> datetime:
+    def get_next_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self._find_first_after(self._closes, instant)
+        return self._get_first_after(self._closes, instant)
 
-    def find_previous_close(self, instant: datetime) -> datetime:
+    def get_previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
         index = bisect_right(self._closes, instant) - 1
         close = self._closes[index] if index >= 0 else _BEGINNING
         self._require_known(close, instant)
         return close
 
-    def _find_first_after(self, instants: Sequence[datetime], instant: datetime) -> datetime:
+    def _get_first_after(self, instants: Sequence[datetime], instant: datetime) -> datetime:
         index = bisect_right(instants, instant)
         next_instant = instants[index] if index < len(instants) else _END
         self._require_known(instant, next_instant)
@@ -210,24 +210,24 @@ class ContinuousCalendar:
 
     def find_session(self, instant: datetime) -> TradingSession | None:
         """See `Calendar`."""
-        return self.find_session_or_next(instant)
+        return self.get_session_or_next(instant)
 
-    def find_session_or_next(self, instant: datetime) -> TradingSession:
+    def get_session_or_next(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         return self.list_sessions(instant.astimezone(UTC).date())[0]
 
-    def find_session_or_previous(self, instant: datetime) -> TradingSession:
+    def get_session_or_previous(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
-        return self.find_session_or_next(instant)
+        return self.get_session_or_next(instant)
 
-    def find_next_open(self, instant: datetime) -> datetime:
+    def get_next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.find_next_close(instant)
+        return self.get_next_close(instant)
 
-    def find_next_close(self, instant: datetime) -> datetime:
+    def get_next_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.find_session_or_next(instant).close
+        return self.get_session_or_next(instant).close
 
-    def find_previous_close(self, instant: datetime) -> datetime:
+    def get_previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.find_session_or_next(instant).open
+        return self.get_session_or_next(instant).open

@@ -37,7 +37,7 @@ def find_calendar_key(exchange: str, asset_class: str) -> CalendarKey | None:
     return CalendarKey(market, MarketSegment.EQUITY_DERIVATIVES if is_derivative else MarketSegment.SHARES)
 
 
-def find_day_start(day: date, exchange: str, asset_class: str) -> datetime:
+def compute_day_start(day: date, exchange: str, asset_class: str) -> datetime:
     """Return the beginning of a date in the market of the exchange, in UTC.
 
     The date of an unknown market and of a market around the clock is a date in UTC. A corporate action takes

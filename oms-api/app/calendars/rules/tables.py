@@ -35,13 +35,13 @@ def parse_hours(text: str) -> list[RegularHours]:
     """Parse the regular hours of all markets from hours.csv."""
     return [
         RegularHours(
-            MarketIdentifier(row["market"]),
-            MarketSegment(row["segment"]),
-            PhaseName(row["phase"]),
-            date.fromisoformat(row["valid_from"]),
-            time.fromisoformat(row["open"]),
-            time.fromisoformat(row["close"]),
-            row["source"],
+            market=MarketIdentifier(row["market"]),
+            segment=MarketSegment(row["segment"]),
+            phase=PhaseName(row["phase"]),
+            valid_from=date.fromisoformat(row["valid_from"]),
+            open=time.fromisoformat(row["open"]),
+            close=time.fromisoformat(row["close"]),
+            source=row["source"],
         )
         for row in _read_rows(text)
     ]

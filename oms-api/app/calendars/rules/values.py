@@ -127,7 +127,7 @@ class ExceptionalDay(NamedTuple):
     source: str
 
 
-class Clock(NamedTuple):
+class MarketClock(NamedTuple):
     """The state of a market at an instant. None means that it is not known.
 
     `phase` is also None while the market is closed, and `known_until` if every date is known.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from app.audit.rules.chain import START, Head
 from app.audit.rules.export_verification import compute_entry_hash, find_entry_error
 from app.ledger.rules.cash import CASH_HASH_VERSION, CashRow, hash_cash
-from app.ledger.rules.exports import hash_covered_values, refuse_trade
+from app.ledger.rules.exports import find_row_problem, hash_covered_values
 
 REPEATED_PARTS = 7
 MIN_REPEATED_ROWS = 1_000
@@ -150,6 +150,6 @@ _Refuse = Callable[[Sequence[Any]], str | None]
 _Compute = Callable[[Sequence[Any], str], str]
 _RULES: dict[ChainKind, tuple[_Refuse, _Compute]] = {
     ChainKind.AUDIT: (find_entry_error, compute_entry_hash),
-    ChainKind.LEDGER: (refuse_trade, hash_covered_values),
+    ChainKind.LEDGER: (find_row_problem, hash_covered_values),
     ChainKind.CASH: (_refuse_movement, _compute_movement_hash),
 }

@@ -26,7 +26,7 @@ _TERMS = (
 )  # fmt: skip
 
 
-class Draft(NamedTuple):
+class ActionDraft(NamedTuple):
     """The requested terms of an action, without its id. The fields are those of `CorporateActionTerms`."""
 
     kind: ActionKind
@@ -45,28 +45,28 @@ class Draft(NamedTuple):
     def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> CorporateActionTerms:
         """Return the action under an id."""
         return CorporateActionTerms(
-            tenant_id,
-            action_id,
-            self.kind,
-            self.symbol,
-            effective_at,
-            self.ex_date.isoformat(),
-            self.new_symbol,
-            self.new_units,
-            self.old_units,
-            self.amount,
-            self.withholding_percent,
-            self.cash_in_lieu_price,
-            self.currency,
+            tenant_id=tenant_id,
+            id=action_id,
+            kind=self.kind,
+            symbol=self.symbol,
+            effective_at=effective_at,
+            ex_date=self.ex_date.isoformat(),
+            new_symbol=self.new_symbol,
+            new_units=self.new_units,
+            old_units=self.old_units,
+            amount=self.amount,
+            withholding_percent=self.withholding_percent,
+            cash_in_lieu_price=self.cash_in_lieu_price,
+            currency=self.currency,
         )
 
 
-def list_term_errors(draft: Draft) -> list[FieldError]:
+def list_term_errors(draft: ActionDraft) -> list[FieldError]:
     """Return the errors in the terms of an action of that kind."""
     return [FieldError(field, message, "corporate_action") for field, message in _find_errors(draft)]
 
 
-def _find_errors(draft: Draft) -> Iterator[tuple[str, str]]:
+def _find_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
     required, optional = _REQUIRED[draft.kind], _OPTIONAL[draft.kind]
     for name in _TERMS:
         is_given = getattr(draft, name) is not None
@@ -77,7 +77,7 @@ def _find_errors(draft: Draft) -> Iterator[tuple[str, str]]:
     yield from _find_value_errors(draft)
 
 
-def _find_value_errors(draft: Draft) -> Iterator[tuple[str, str]]:
+def _find_value_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
     if draft.new_units is not None and draft.new_units == draft.old_units:
         yield "new_units", "Must differ from `old_units`."
     if draft.new_symbol == draft.symbol:

@@ -7,7 +7,7 @@ from app.orders.rules.split_adjustments import RestatedOrder
 from app.orders.rules.values import Order
 
 
-class NamedPortfolio(NamedTuple):
+class AffectedPortfolio(NamedTuple):
     """A portfolio that an action may concern."""
 
     id: int
@@ -21,7 +21,7 @@ class PositionChange(NamedTuple):
     `average` are average costs; a symbol change moves the position to `new_symbol`.
     """
 
-    portfolio: NamedPortfolio
+    portfolio: AffectedPortfolio
     symbol: str
     product: str
     quantity: Decimal
@@ -31,10 +31,10 @@ class PositionChange(NamedTuple):
     cash: Decimal
 
 
-class OrderChange(NamedTuple):
+class OpenOrderChange(NamedTuple):
     """An open order that an action restates, or cancels where `restated` is None."""
 
-    portfolio: NamedPortfolio
+    portfolio: AffectedPortfolio
     order: Order
     restated: RestatedOrder | None
 
@@ -43,4 +43,4 @@ class ActionPreview(NamedTuple):
     """The changes that an action would make."""
 
     positions: list[PositionChange]
-    orders: list[OrderChange]
+    orders: list[OpenOrderChange]

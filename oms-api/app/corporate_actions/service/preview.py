@@ -7,8 +7,13 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.corporate_actions import queries
-from app.corporate_actions.rules.values import ActionPreview, NamedPortfolio, OrderChange, PositionChange
-from app.instruments.queries import find_instruments
+from app.corporate_actions.rules.values import (
+    ActionPreview,
+    AffectedPortfolio,
+    OpenOrderChange,
+    PositionChange,
+)
+from app.instruments.queries import load_instruments
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.queries.corporate_actions import list_steps
@@ -20,28 +25,27 @@ from app.ledger.rules.corporate_actions import (
     Split,
     Step,
     compute_dividend,
+    compute_fraction,
     compute_fraction_price,
-    find_fraction,
     replay_before,
     replay_steps,
     replay_to_close,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.ledger.service.corporate_actions import require_no_later_fill, require_symbol
+from app.ledger.service.batch import RateLookup
+from app.ledger.service.corporate_actions import require_no_later_fill, require_unchanged_symbol
 from app.money import ZERO, multiply
-from app.orders.queries.book import list_open_orders_in_symbol
-from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
+from app.orders.queries.orders import list_open_orders_in_symbol
+from app.orders.rules.split_adjustments import InstrumentIncrements, RestatedOrder, restate_order
 from app.orders.rules.values import Order, Status
-
-Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
 
 
 def preview_action(
-    connection: Connection, action: CorporateActionTerms, rates: Rates, now: datetime
+    connection: Connection, action: CorporateActionTerms, rates: RateLookup, now: datetime
 ) -> ActionPreview:
     """Return the changes of positions and open orders. Raises NoRate and TradedAfterSymbolChange."""
     positions: list[PositionChange] = []
-    orders: list[OrderChange] = []
+    orders: list[OpenOrderChange] = []
     for portfolio in queries.list_portfolios(connection, action.tenant_id, action.symbol):
 
         def find_rate(currency: str | None, base: str = portfolio.base_currency) -> Decimal | None:
@@ -63,7 +67,7 @@ def preview_action(
 def _preview_position(
     connection: Connection,
     action: CorporateActionTerms,
-    portfolio: NamedPortfolio,
+    portfolio: AffectedPortfolio,
     product_name: str,
     find_rate: Callable[[str | None], Decimal | None],
 ) -> PositionChange | None:
@@ -71,7 +75,7 @@ def _preview_position(
     steps = list_steps(connection, key)
     at = action.effective_at
     if action.kind is ActionKind.SPLIT:
-        require_symbol(action, steps, portfolio.name)
+        require_unchanged_symbol(action, steps, portfolio.name)
     position = (replay_to_close if action.kind is ActionKind.DIVIDEND else replay_before)(steps, at)
     if not position.quantity:
         return None
@@ -86,14 +90,14 @@ def _preview_position(
             dividend = compute_dividend(position.quantity, action, find_rate(action.currency))
             cash = dividend.gross - dividend.withheld
     return PositionChange(
-        portfolio,
-        action.symbol,
-        product_name,
-        before.quantity,
-        compute_average_cost(before.quantity, before.cost),
-        after.quantity,
-        compute_average_cost(after.quantity, after.cost),
-        cash,
+        portfolio=portfolio,
+        symbol=action.symbol,
+        product=product_name,
+        quantity=before.quantity,
+        average=compute_average_cost(before.quantity, before.cost),
+        new_quantity=after.quantity,
+        new_average=compute_average_cost(after.quantity, after.cost),
+        cash=cash,
     )
 
 
@@ -105,7 +109,7 @@ def _preview_split(
 ) -> tuple[Position, Decimal]:
     """Return the position after a split, less the fraction that is paid, and the cash for it."""
     split = Split(action.effective_at, action.ratio)
-    fraction = find_fraction(position.quantity, action.ratio)
+    fraction = compute_fraction(position.quantity, action.ratio)
     if not fraction:
         return replay_steps([*steps, split]), ZERO
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
@@ -119,25 +123,27 @@ def _preview_split(
 
 
 def _preview_orders(
-    connection: Connection, action: CorporateActionTerms, portfolio: NamedPortfolio
-) -> list[OrderChange]:
+    connection: Connection, action: CorporateActionTerms, portfolio: AffectedPortfolio
+) -> list[OpenOrderChange]:
     if action.kind is ActionKind.DIVIDEND:
         return []
     portfolio_key = PortfolioKey(action.tenant_id, portfolio.id)
     orders = list_open_orders_in_symbol(connection, portfolio_key, action.symbol)
     if action.kind is ActionKind.SYMBOL_CHANGE:
-        return [OrderChange(portfolio, order, None) for order in orders]
+        return [OpenOrderChange(portfolio, order, None) for order in orders]
     key = InstrumentKey(action.tenant_id, action.symbol)
-    instrument = find_instruments(connection, [key])[key]
-    terms = Terms(instrument.tick_size, instrument.lot_size)
+    instrument = load_instruments(connection, [key])[key]
+    increments = InstrumentIncrements(instrument.tick_size, instrument.lot_size)
     return [
-        OrderChange(portfolio, order, _restate(order, action, terms))
+        OpenOrderChange(portfolio, order, _restate(order, action, increments))
         for order in orders
         if order.created_at < action.effective_at
     ]
 
 
-def _restate(order: Order, action: CorporateActionTerms, terms: Terms) -> RestatedOrder | None:
+def _restate(
+    order: Order, action: CorporateActionTerms, increments: InstrumentIncrements
+) -> RestatedOrder | None:
     if order.status is Status.AWAITING_APPROVAL:
         return None
-    return restate_order(order, action.ratio, terms)
+    return restate_order(order, action.ratio, increments)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
+from app.audit.rules.entries import AuditValues
 from app.corporate_actions import queries
-from app.ledger.queries.audit import get_portfolio_row
-from app.ledger.queries.corporate_actions import find_actions, list_action_movements, list_steps
+from app.ledger.queries.audit import load_portfolio_row
+from app.ledger.queries.corporate_actions import list_action_movements, list_steps, load_actions
 from app.ledger.rules.cash import CashKind, CashRow
 from app.ledger.rules.corporate_actions import (
     ActionKind,
@@ -20,8 +20,6 @@ from app.ledger.rules.corporate_actions import (
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
-
-Facts = dict[str, Any]
 
 
 def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifference]:
@@ -47,8 +45,8 @@ def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifferenc
             yield from _find_dividend_differences(connection, location, tenant_id, action_id)
 
 
-def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
-    expected: dict[tuple[int, str], Facts] = {}
+def _list_expected(connection: Connection) -> dict[tuple[int, str], AuditValues]:
+    expected: dict[tuple[int, str], AuditValues] = {}
     for entry in list_actions(connection, "corporate_action."):
         key = (entry.tenant_id, entry.target)
         if entry.action == "corporate_action.created":
@@ -68,14 +66,14 @@ def _find_dividend_differences(
 
     Where a rate converted it, only the withholding can be compared: the rate is not stored.
     """
-    action = find_actions(connection, tenant_id, [action_id])[action_id]
+    action = load_actions(connection, tenant_id, [action_id])[action_id]
     if action.kind is not ActionKind.DIVIDEND:
         return
     by_portfolio: dict[int, list[CashRow]] = {}
     for row in list_action_movements(connection, tenant_id, action_id):
         by_portfolio.setdefault(row.portfolio_id, []).append(row)
     for portfolio_id, rows in by_portfolio.items():
-        if get_portfolio_row(connection, tenant_id, portfolio_id).base_currency == action.currency:
+        if load_portfolio_row(connection, tenant_id, portfolio_id).base_currency == action.currency:
             yield from _find_amount_differences(connection, location, action, rows)
 
 

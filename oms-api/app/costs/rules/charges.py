@@ -21,7 +21,7 @@ from app.costs.rules.values import (
 )
 from app.money import ZERO, multiply_exactly, round_to_nearest_step, round_up_to_step
 
-Rates = dict[str, Rate]
+RatesByComponent = dict[str, Rate]
 """The rates that apply to an order, by component."""
 
 MAX_SQUARE_OFF_SHARES = Decimal(30_000)  # Zerodha splits a larger position into child orders
@@ -41,20 +41,20 @@ _DELIVERY = "CNC"
 _NOTHING = ChargeTotals()  # totals that cost nothing, whatever the rates
 
 
-def find_rates(order: OrderTerms, table: RateTable) -> Rates:
+def get_rates(order: OrderTerms, table: RateTable) -> RatesByComponent:
     """Return the rates of the order, or none if its schedule does not cover it.
 
     Raises RateUnknown if the table begins after the order's day.
     """
-    cached = table.cached
-    if cached is None:
+    cached_rates = table.cached_rates
+    if cached_rates is None:
         return _read_rates(order, table)
-    if order not in cached:
-        cached[order] = _read_rates(order, table)
-    return cached[order]
+    if order not in cached_rates:
+        cached_rates[order] = _read_rates(order, table)
+    return cached_rates[order]
 
 
-def _read_rates(order: OrderTerms, table: RateTable) -> Rates:
+def _read_rates(order: OrderTerms, table: RateTable) -> RatesByComponent:
     if not is_covered(order):
         return {}
     terms = (order.on, order.exchange, order.product or _DELIVERY, order.side)
@@ -74,7 +74,7 @@ def compute_fill_charges(
 
     Raises RateUnknown.
     """
-    rates = find_rates(order, table)
+    rates = get_rates(order, table)
     after = ChargeTotals(
         OrderTotals(before.order.quantity + execution.quantity, before.order.value + execution.value),
         _add_to_day(before.day, execution, rates),
@@ -85,7 +85,7 @@ def compute_fill_charges(
     )
 
 
-def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
+def compute_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
     """Return the depository charge of a delivery sale.
 
     It applies once per scrip and day beside the fill charges. Raises RateUnknown.
@@ -97,7 +97,7 @@ def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
     return rate.rate if rate else ZERO
 
 
-def _add_to_day(day: DayTotals, execution: ChargedExecution, rates: Rates) -> DayTotals:
+def _add_to_day(day: DayTotals, execution: ChargedExecution, rates: RatesByComponent) -> DayTotals:
     """Add an execution to the totals of the fees that apply to its order."""
     return DayTotals(
         day.quantity + (execution.quantity if "cat" in rates else ZERO),
@@ -106,7 +106,7 @@ def _add_to_day(day: DayTotals, execution: ChargedExecution, rates: Rates) -> Da
     )
 
 
-def _compute_charges_up_to(totals: ChargeTotals, rates: Rates) -> Charges:
+def _compute_charges_up_to(totals: ChargeTotals, rates: RatesByComponent) -> Charges:
     order_totals = totals.order
     brokerage = _compute_rounded_fee(order_totals.value, rates.get("brokerage"))
     exchange = _compute_rounded_fee(order_totals.value, rates.get("exchange"))
@@ -135,14 +135,14 @@ def _count_child_orders(quantity: Decimal) -> Decimal:
     return round_up_to_step(quantity, MAX_SQUARE_OFF_SHARES) / MAX_SQUARE_OFF_SHARES
 
 
-def _compute_commission(order_totals: OrderTotals, rates: Rates) -> Decimal:
+def _compute_commission(order_totals: OrderTotals, rates: RatesByComponent) -> Decimal:
     """Return IBKR's commission. The cap, a percentage of the value, takes precedence over the minimum."""
     commission = _compute_rounded_fee(order_totals.quantity, rates.get("commission"))
     cap = rates.get("commission_cap")
     return min(commission, _compute_rounded_fee(order_totals.value, cap)) if cap else commission
 
 
-def _compute_us_fees(day: DayTotals, rates: Rates) -> Decimal:
+def _compute_us_fees(day: DayTotals, rates: RatesByComponent) -> Decimal:
     """Return the sum of a day's US fees so far, each rounded up."""
     amounts = {
         "sec": _compute_bounded_fee(day.sell_value, rates.get("sec")),

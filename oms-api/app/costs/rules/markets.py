@@ -45,7 +45,7 @@ _COVERED = {Schedule.ZERODHA: INDIA, Schedule.US_EQUITY: UNITED_STATES, Schedule
 _DERIVATIVES_PRODUCT = "NRML"  # the schedules only have rates of shares
 
 
-def find_trading_day(exchange: str, instant: datetime) -> date:
+def get_trading_day(exchange: str, instant: datetime) -> date:
     """Return the date of the instant in the time zone of the exchange."""
     return instant.astimezone(ZoneInfo(MARKETS[exchange].time_zone)).date()
 

@@ -81,11 +81,11 @@ class InvalidRates(ValueError):
 class RateTable:
     """All rates, indexed by schedule and component.
 
-    `cached` has the rates of the terms that were requested before, None if they are not to be cached. A
+    `cached_rates` has the rates of the terms that were requested before, None if they are not to be cached. A
     backtest requests the same rates at each fill.
     """
 
-    cached: dict[object, dict[str, Rate]] | None = None
+    cached_rates: dict[object, dict[str, Rate]] | None = None
 
     def __init__(self, rates: Iterable[Rate]) -> None:
         self._rates: dict[tuple[str, str], list[Rate]] = defaultdict(list)

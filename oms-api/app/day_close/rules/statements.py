@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.day_close.rules.values import DayClose, DayFigures, OpenBreak
 from app.money import shorten_amount
 
-Cell = str | None
+StatementCell = str | None
 _FIGURES = (
     ("Equity", "equity"),
     ("Cash", "cash"),
@@ -40,7 +40,7 @@ class StatementTable(NamedTuple):
 
     caption: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[StatementCell]]
 
 
 class DayStatement(NamedTuple):
@@ -54,9 +54,9 @@ class DayStatement(NamedTuple):
 class StatementRows(NamedTuple):
     """The rows of a day as text: trades, movements of cash, and the positions at the close."""
 
-    trades: Sequence[Sequence[Cell]]
-    movements: Sequence[Sequence[Cell]]
-    positions: Sequence[Sequence[Cell]]
+    trades: Sequence[Sequence[StatementCell]]
+    movements: Sequence[Sequence[StatementCell]]
+    positions: Sequence[Sequence[StatementCell]]
 
 
 TRADE_COLUMNS = (
@@ -91,9 +91,9 @@ def build_statement(
     )
 
 
-def list_csv_rows(statement: DayStatement) -> list[list[Cell]]:
+def list_csv_rows(statement: DayStatement) -> list[list[StatementCell]]:
     """Return the rows of the statement as a table: the first column names the section of each row."""
-    rows: list[list[Cell]] = [["Statement", statement.title], ["Statement", statement.signature]]
+    rows: list[list[StatementCell]] = [["Statement", statement.title], ["Statement", statement.signature]]
     for table in statement.tables:
         rows += [[table.caption, *row] for row in (table.columns, *table.rows)]
     return rows
@@ -110,7 +110,7 @@ def format_html(statement: DayStatement) -> str:
     )
 
 
-def _list_amounts(figures: DayFigures, names: Iterable[tuple[str, str]]) -> list[Sequence[Cell]]:
+def _list_amounts(figures: DayFigures, names: Iterable[tuple[str, str]]) -> list[Sequence[StatementCell]]:
     return [(label, shorten_amount(getattr(figures, name))) for label, name in names]
 
 

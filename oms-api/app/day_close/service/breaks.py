@@ -14,7 +14,7 @@ from app.ledger.queries.cash import list_cash_movements
 from app.ledger.rules.cash import hash_cash
 from app.ledger.rules.chain import GENESIS, compute_row_hash
 from app.ledger.rules.marks import STALE_AFTER
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import list_statement_positions
 from app.market_data.rules.values import compute_mark
 from app.market_data.service import Market

@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 from app.day_close import queries
 from app.day_close.errors import NoSuchDayClose
 from app.day_close.queries import StatementTrade
-from app.day_close.rules.statements import Cell, DayStatement, StatementRows, build_statement
+from app.day_close.rules.statements import DayStatement, StatementCell, StatementRows, build_statement
 from app.day_close.rules.values import DayFigures, SignedDay
 from app.identity.rules.access import Caller
 from app.ledger.queries.cash import list_cash_movements
-from app.ledger.queries.reading import Holding, find_book, find_sequence
+from app.ledger.queries.reading import Holding, load_portfolio_summary, load_sequence_at
 from app.ledger.rules.cash import CashRow
-from app.ledger.service.reading import get_statement_at_instant
+from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
 from app.text import name_key
 
@@ -21,7 +21,7 @@ MAX_ROWS = 10_000  # of the trades in a statement
 _NOTHING = format_fixed(ZERO)
 
 
-def find_day(connection: Connection, caller: Caller, day: date) -> tuple[SignedDay, set[int] | None]:
+def load_signed_day(connection: Connection, caller: Caller, day: date) -> tuple[SignedDay, set[int] | None]:
     """Return a signed day and the ids of the portfolios that the caller may see, None for all.
 
     Raises NoSuchDayClose.
@@ -49,18 +49,22 @@ def read_statement(connection: Connection, caller: Caller, day: date, name: str)
 
 def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
     key = (figures.tenant_id, figures.portfolio_id)
-    book, end = find_book(connection, *key), datetime.fromisoformat(figures.ended_at)
+    summary, end = load_portfolio_summary(connection, *key), datetime.fromisoformat(figures.ended_at)
     start = figures.started_at
     tenant_id = figures.tenant_id
-    first = 0 if start is None else find_sequence(connection, tenant_id, book, datetime.fromisoformat(start))
-    last = find_sequence(connection, tenant_id, book, end)
+    first = (
+        0
+        if start is None
+        else load_sequence_at(connection, tenant_id, summary, datetime.fromisoformat(start))
+    )
+    last = load_sequence_at(connection, tenant_id, summary, end)
     trades = queries.list_statement_trades(connection, *key, first, last, MAX_ROWS)
     movements = [
         row
         for row in list_cash_movements(connection, *key)
         if (start is None or row.created_at > start) and row.created_at <= figures.ended_at
     ]
-    holdings = get_statement_at_instant(connection, tenant_id, book, end).holdings
+    holdings = load_statement_at_instant(connection, tenant_id, summary, end).holdings
     return StatementRows(
         [_format_trade(trade, figures.currency) for trade in trades],
         list(map(_format_movement, movements)),
@@ -68,7 +72,7 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
     )
 
 
-def _format_trade(trade: StatementTrade, base: str) -> list[Cell]:
+def _format_trade(trade: StatementTrade, base: str) -> list[StatementCell]:
     return [
         trade.created_at, trade.trade_id, trade.kind, trade.side, trade.symbol,
         shorten_quantity(trade.quantity), shorten_amount(trade.price), trade.currency or base,
@@ -76,12 +80,12 @@ def _format_trade(trade: StatementTrade, base: str) -> list[Cell]:
     ]  # fmt: skip
 
 
-def _format_movement(row: CashRow) -> list[Cell]:
+def _format_movement(row: CashRow) -> list[StatementCell]:
     amounts = map(shorten_amount, (row.amount, row.balance_after))
     return [row.created_at, row.kind, *amounts, row.symbol, row.reason]
 
 
-def _format_position(holding: Holding, base: str) -> list[Cell]:
+def _format_position(holding: Holding, base: str) -> list[StatementCell]:
     local = shorten_amount(holding.cost if holding.local_cost is None else holding.local_cost)
     quantity, cost = shorten_quantity(holding.quantity), shorten_amount(holding.cost)
     return [holding.symbol, holding.product, quantity, cost, holding.currency or base, local]

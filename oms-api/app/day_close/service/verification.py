@@ -1,18 +1,16 @@
 """Verify day closes: their rows against their digest, the audit log and their events."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
+from app.audit.rules.entries import AuditValues
 from app.day_close import queries
 from app.day_close.rules.values import build_closed_values, compute_digest
-from app.day_close.service.signing import CLOSED
+from app.day_close.service.day_closer import DAY_CLOSED
 from app.risk.queries.audit import list_risk_events
-
-AuditValues = dict[str, Any]
 
 
 def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:
@@ -21,7 +19,7 @@ def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:
         (signed_day.day.tenant_id, signed_day.day.date): signed_day
         for signed_day in queries.list_signed_days(connection)
     }
-    entries = {(entry.tenant_id, entry.target): entry for entry in list_actions(connection, CLOSED)}
+    entries = {(entry.tenant_id, entry.target): entry for entry in list_actions(connection, DAY_CLOSED)}
     events: dict[tuple[int, str], list[AuditValues]] = {}
     for event in list_risk_events(connection, "day."):
         fields = event.payload | {"at": event.at}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.money import shorten_amount, shorten_quantity
 
-Cell = str | int | float | bool | None
+CellValue = str | int | float | bool | None
 
 
 class CellKind(StrEnum):
@@ -43,21 +43,21 @@ def build_columns(names: str, kinds: Mapping[str, CellKind]) -> tuple[Column, ..
     return tuple(Column(name, kinds.get(name, CellKind.TEXT)) for name in names.split())
 
 
-def select_values(columns: Iterable[Column], items: Iterable[Mapping[str, Any]]) -> list[list[Cell]]:
+def select_values(columns: Iterable[Column], items: Iterable[Mapping[str, Any]]) -> list[list[CellValue]]:
     """Return the rows of objects, which have the columns as fields."""
     names = [column.name for column in columns]
     return [[item[name] for name in names] for item in items]
 
 
 def format_cells(
-    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], format_text: Callable[[Any], Any]
+    columns: Sequence[Column], rows: Sequence[Sequence[CellValue]], format_text: Callable[[Any], Any]
 ) -> Iterable[Sequence[Any]]:
     """Return the rows with amounts in the form of the API and text as `format_text` returns it."""
     return zip(*format_columns(columns, rows, format_text), strict=True)
 
 
 def format_columns(
-    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], format_text: Callable[[Any], Any]
+    columns: Sequence[Column], rows: Sequence[Sequence[CellValue]], format_text: Callable[[Any], Any]
 ) -> list[Iterable[Any]]:
     """Return the cells as `format_cells`, column by column, which is several times faster."""
     if not rows:
@@ -71,7 +71,7 @@ def format_columns(
 
 
 def build_sheet_rows(
-    columns: Sequence[Column], rows: Sequence[Sequence[Cell]]
+    columns: Sequence[Column], rows: Sequence[Sequence[CellValue]]
 ) -> list[list[str | int | float]]:
     """Return rows for a spreadsheet: numbers where they are exact, other values as text."""
     numeric = [column.kind in NUMERIC_KINDS for column in columns]

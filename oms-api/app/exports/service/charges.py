@@ -4,19 +4,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.costs.rules.booking import parse_components
+from app.costs.rules.booked_charges import parse_components
 from app.exports import queries
 from app.exports.queries import ChargeMovement, ExportFilter
 from app.exports.rules.columns import CHARGE_COLUMNS, TRADE_COLUMNS
-from app.exports.rules.tables import Cell
-from app.exports.service.pages import ExportContext, Page, Source
+from app.exports.rules.tables import CellValue
+from app.exports.service.pages import ExportContext, ExportSource, Page
 from app.money import ZERO, format_fixed, parse_plain
 
 _TRADE_FIELDS = [column.name for column in TRADE_COLUMNS]
 
 
-def build_charges(context: ExportContext) -> Source:
-    """Return the export of charges: those of trades, newest first, and then those booked on their own."""
+def build_charge_export(context: ExportContext) -> ExportSource:
+    """Return the export of charges: those of trades, newest first, then those without a trade."""
     filters = context.filters
 
     def read_page(connection: Connection, position: tuple[str, Any] | None, limit: int) -> Page:
@@ -30,26 +30,26 @@ def build_charges(context: ExportContext) -> Source:
         next_position = None
         if len(movements) == limit:
             next_position = ("movements", (movements[-1].portfolio_id, movements[-1].sequence))
-        return Page(list(map(_build_movement, movements)), next_position)
+        return Page(list(map(_build_movement_row, movements)), next_position)
 
-    return Source(CHARGE_COLUMNS, read_page)
+    return ExportSource(CHARGE_COLUMNS, read_page)
 
 
-def _read_trade_charges(connection: Connection, filters: ExportFilter, rows: Any) -> list[list[Cell]]:
+def _read_trade_charges(connection: Connection, filters: ExportFilter, rows: Any) -> list[list[CellValue]]:
     trades = [dict(zip(_TRADE_FIELDS, row, strict=True)) for row in rows]
     order_ids = sorted({trade["order_id"] for trade in trades if trade["order_id"] is not None})
-    components = queries.find_components(connection, filters.tenant_id, order_ids)
-    return [_build_trade(trade, components.get(trade["trade_id"])) for trade in trades]
+    components = queries.load_charge_components(connection, filters.tenant_id, order_ids)
+    return [_build_trade_row(trade, components.get(trade["trade_id"])) for trade in trades]
 
 
-def _build_trade(trade: dict[str, Any], components: str | None) -> list[Cell]:
+def _build_trade_row(trade: dict[str, Any], components: str | None) -> list[CellValue]:
     """Return the row of a trade. `components` is JSON text; None: they are not known."""
     amounts = {name: format_fixed(amount) for name, amount in parse_components(components).items()}
     values = {**trade, "currency": trade["base_currency"], "reason": trade["note"], **amounts}
     return [values.get(column.name) for column in CHARGE_COLUMNS]
 
 
-def _build_movement(movement: ChargeMovement) -> list[Cell]:
+def _build_movement_row(movement: ChargeMovement) -> list[CellValue]:
     values = {
         "portfolio_name": movement.portfolio_name,
         "currency": movement.currency,

@@ -9,20 +9,19 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.exports.rules.tables import CellKind, format_columns
-from app.exports.service.pages import LinesPage, Page, Source
-from app.http.csv_format import format_columns as join_columns
-from app.http.csv_format import format_rows, guard_text, has_formula
+from app.exports.service.pages import ExportSource, LinesPage, Page
+from app.http.csv_format import format_rows, guard_text, has_formula, join_columns
 
-PAGE_ROWS = 10_000
+ROWS_PER_PAGE = 10_000
 MAX_PAGES_PER_CHUNK = 2  # the database reads the second page while the first one is formatted
 
 
 class CsvExport:
     """Reads the pages of an export as CSV. The caller decides whether the pages share a snapshot."""
 
-    def __init__(self, source: Source, page_rows: int = PAGE_ROWS) -> None:
+    def __init__(self, source: ExportSource, rows_per_page: int = ROWS_PER_PAGE) -> None:
         self._source = source
-        self._page_rows = page_rows
+        self._rows_per_page = rows_per_page
         self._position: Any = None
         self._is_started = self._is_over = False
 
@@ -33,7 +32,7 @@ class CsvExport:
 
     def read_page(self, connection: Connection) -> Page | LinesPage:
         """Return the next page, as lines where the database can write them."""
-        page_request = (connection, self._position, self._page_rows)
+        page_request = (connection, self._position, self._rows_per_page)
         page = self._source.read_lines(*page_request) or self._source.read_page(*page_request)
         # set at the end, because a read may be retried
         self._position, self._is_over = page.position, page.position is None
@@ -55,7 +54,7 @@ class CsvExport:
 
         A page without a formula is returned as it is, because parsing is slow.
         """
-        if not has_formula(page.text, page.rows):
+        if not has_formula(page.text, page.row_count):
             return f"{page.text}\r\n".encode()
         are_text = [column.kind is CellKind.TEXT for column in self._source.columns]
         return format_rows(
@@ -65,7 +64,7 @@ class CsvExport:
 
 
 async def read_chunk(export: CsvExport, read_page: Callable[[], Awaitable[Page | LinesPage]]) -> bytes:
-    """Return the CSV of the next one or two pages, nothing after the last one. Empty pages are skipped.
+    """Return the CSV of the next one or two pages, and b"" after the last page. Empty pages are skipped.
 
     `read_page` runs `export.read_page` in a thread.
     """

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.exports.queries import ExportFilter
-from app.exports.rules.tables import Cell, Column
+from app.exports.rules.tables import CellValue, Column
 from app.identity.rules.access import Caller
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.positions import ExitsReader
@@ -30,22 +30,22 @@ class ExportContext(NamedTuple):
 class Page(NamedTuple):
     """Rows of an export. `position` is where the next page starts; None after the last page."""
 
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[CellValue]]
     position: Any
 
 
 class LinesPage(NamedTuple):
-    """A page as lines of CSV without the last line end, their number, and where the next page starts.
+    """A page as lines of CSV without the last line end, with the number of its rows.
 
-    Free text is quoted, and may be a formula.
+    `position` is where the next page starts. Free text is quoted, and may be a formula.
     """
 
     text: str
-    rows: int
+    row_count: int
     position: Any
 
 
-class Source(NamedTuple):
+class ExportSource(NamedTuple):
     """An export. `read_page` takes a connection, a position (None: the start) and a number of rows.
 
     `read_lines` reads the same page as lines of CSV. It returns None if that is not possible.

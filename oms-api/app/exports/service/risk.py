@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from app.exports.queries import ExportFilter
 from app.exports.rules.columns import RISK_COLUMNS
-from app.exports.service.pages import ExportContext, Page, Source
-from app.ledger.queries.reading import find_books, list_books
+from app.exports.service.pages import ExportContext, ExportSource, Page
+from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import divide, format_money, format_optional_money
 from app.risk.rules.limits import Subject
@@ -29,7 +29,7 @@ class ValuedPortfolio(NamedTuple):
     value: PortfolioValue
 
 
-def build_risk(context: ExportContext) -> Source:
+def build_risk_export(context: ExportContext) -> ExportSource:
     """Return the export of equity, exposure, P&L and limits by portfolio, in one page. It has no period."""
     filters = context.filters
 
@@ -37,7 +37,7 @@ def build_risk(context: ExportContext) -> Source:
         portfolios = value_portfolios(connection, context.valuer, filters, context.at)
         return Page(list(_list_rows(connection, filters.tenant_id, portfolios, context.at)), None)
 
-    return Source(RISK_COLUMNS, read_page)
+    return ExportSource(RISK_COLUMNS, read_page)
 
 
 def value_portfolios(
@@ -48,13 +48,16 @@ def value_portfolios(
     if filters.portfolio_name_key is not None:
         key = frozenset({filters.portfolio_name_key})
         visible = key if visible is None else visible & key
-    summaries = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
-    books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in summaries])
-    statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
+    summaries = list_portfolio_summaries(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
+    keys = [name_key(summary.name) for summary in summaries]
+    statements = {
+        summary.id: PortfolioStatement(summary, holdings)
+        for summary, holdings in load_portfolios_by_name(connection, filters.tenant_id, keys).values()
+    }
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {
-        statement.book.name: ValuedPortfolio(statement, values[number])
-        for number, statement in statements.items()
+        statement.summary.name: ValuedPortfolio(statement, values[portfolio_id])
+        for portfolio_id, statement in statements.items()
     }
 
 
@@ -75,8 +78,8 @@ def _list_rows(
             limits.max_net_exposure, value.day_pnl, limits.max_daily_loss,
         )  # fmt: skip
         texts = [format_optional_money(amount) for amount in amounts]
-        yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
+        yield [name, statement.summary.base_currency, *texts, *(_format_used_percent(*use) for use in uses)]
 
 
-def _format_use(used_amount: Decimal, limit: Decimal | None) -> str | None:
+def _format_used_percent(used_amount: Decimal, limit: Decimal | None) -> str | None:
     return format_money(divide(used_amount * 100, limit)) if limit else None

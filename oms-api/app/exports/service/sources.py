@@ -14,26 +14,30 @@ from app.exports.rules.columns import (
     TRADE_COLUMNS,
 )
 from app.exports.rules.tables import select_values
-from app.exports.service.charges import build_charges
-from app.exports.service.pages import ExportContext, LinesPage, Page, Source
-from app.exports.service.risk import build_risk
-from app.ledger.queries.cash import CashPosition
+from app.exports.service.charges import build_charge_export
+from app.exports.service.pages import ExportContext, ExportSource, LinesPage, Page
+from app.exports.service.risk import build_risk_export
+from app.ledger.queries.cash import CashCursor
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
+from app.ledger.queries.reading import (
+    PortfolioSummary,
+    list_portfolio_summaries,
+    load_portfolios_by_name,
+)
 from app.ledger.routes.marked_positions import serialize_held_position
 from app.ledger.service.cash_statement import list_cash_rows
 from app.ledger.service.positions import add_exit_prices, list_positions_at_marks
-from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.queries.order_views import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderView
 from app.orders.schemas.responses import serialize_order
 from app.reports.queries import ReportFilter
 from app.reports.schemas.responses import serialize_days
-from app.reports.service import report_days
+from app.reports.service import build_day_report
 from app.text import name_key
 from app.timestamps import format_timestamp
 
 
-def build_trades(context: ExportContext) -> Source:
+def build_trade_export(context: ExportContext) -> ExportSource:
     """Return the export of trades, newest first."""
 
     def read_page(connection: Connection, position: str | None, limit: int) -> Page:
@@ -45,13 +49,15 @@ def build_trades(context: ExportContext) -> Source:
         if trade_lines is None:
             return None
         return LinesPage(
-            trade_lines.text, trade_lines.rows, trade_lines.last_id if trade_lines.rows == limit else None
+            trade_lines.text,
+            trade_lines.row_count,
+            trade_lines.last_id if trade_lines.row_count == limit else None,
         )
 
-    return Source(TRADE_COLUMNS, read_page, read_lines)
+    return ExportSource(TRADE_COLUMNS, read_page, read_lines)
 
 
-def build_orders(context: ExportContext) -> Source:
+def build_order_export(context: ExportContext) -> ExportSource:
     """Return the export of orders, newest first. Child orders are separate rows."""
     filters = context.filters
     order_filter = OrderFilter(
@@ -69,10 +75,10 @@ def build_orders(context: ExportContext) -> Source:
         rows = select_values(ORDER_COLUMNS, items)
         return Page(rows, orders[-1].order.id if len(orders) == limit else None)
 
-    return Source(ORDER_COLUMNS, read_page)
+    return ExportSource(ORDER_COLUMNS, read_page)
 
 
-def build_positions(context: ExportContext) -> Source:
+def build_position_export(context: ExportContext) -> ExportSource:
     """Return the export of open positions by portfolio and symbol; the period limits their last trades."""
     filters = context.filters
     position_filter = PositionFilter(filters.portfolio_name_key, portfolios=filters.portfolios)
@@ -91,10 +97,10 @@ def build_positions(context: ExportContext) -> Source:
         rows = select_values(POSITION_COLUMNS, items)
         return Page(rows, positions[-1].holding.name_key if len(positions) == limit else None)
 
-    return Source(POSITION_COLUMNS, read_page)
+    return ExportSource(POSITION_COLUMNS, read_page)
 
 
-def build_pnl(context: ExportContext) -> Source:
+def build_pnl_export(context: ExportContext) -> ExportSource:
     """Return the export of the P&L by day and portfolio, the latest day first, in one page."""
     filters = context.filters
     report_filter = ReportFilter(
@@ -102,28 +108,28 @@ def build_pnl(context: ExportContext) -> Source:
     )
 
     def read_page(connection: Connection, _position: None, _limit: int) -> Page:
-        report = report_days(connection, filters.tenant_id, context.market, report_filter, context.at)
+        report = build_day_report(connection, filters.tenant_id, context.market, report_filter, context.at)
         return Page(select_values(PNL_COLUMNS, serialize_days(report)), None)
 
-    return Source(PNL_COLUMNS, read_page)
+    return ExportSource(PNL_COLUMNS, read_page)
 
 
-def build_cash(context: ExportContext) -> Source:
+def build_cash_export(context: ExportContext) -> ExportSource:
     """Return the export of cash movements, portfolio by portfolio, newest first."""
     filters, reader = context.filters, context.cash_reader
 
-    def read_page(
-        connection: Connection, position: tuple[str, CashPosition | None] | None, limit: int
-    ) -> Page:
+    def read_page(connection: Connection, position: tuple[str, CashCursor | None] | None, limit: int) -> Page:
         """Read rows of one portfolio. The position is its name key and the last row seen."""
         after, before = (None, None) if position is None else position
-        book = _find_next_book(connection, filters, after, is_same=before is not None)
-        if book is None:
+        portfolio = _find_next_portfolio(connection, filters, after, is_same=before is not None)
+        if portfolio is None:
             return Page([], None)
-        name, key = book.name, name_key(book.name)
+        name, key = portfolio.name, name_key(portfolio.name)
         reader.settlements.refresh(connection)
         page = (before, limit)
-        cash_rows = list_cash_rows(connection, context.caller, book, page, reader.settlements, context.at)
+        cash_rows = list_cash_rows(
+            connection, context.caller, portfolio, page, reader.settlements, context.at
+        )
         items = [
             {"portfolio_name": name, **row}
             for _, row in cash_rows
@@ -132,17 +138,17 @@ def build_cash(context: ExportContext) -> Source:
         next_before = cash_rows[-1][0] if len(cash_rows) == limit else None
         return Page(select_values(CASH_COLUMNS, items), (key, next_before))
 
-    return Source(CASH_COLUMNS, read_page)
+    return ExportSource(CASH_COLUMNS, read_page)
 
 
-SOURCES: dict[str, Callable[[ExportContext], Source]] = {
-    "trades": build_trades,
-    "orders": build_orders,
-    "positions": build_positions,
-    "pnl": build_pnl,
-    "cash": build_cash,
-    "charges": build_charges,
-    "risk": build_risk,
+EXPORT_BUILDERS: dict[str, Callable[[ExportContext], ExportSource]] = {
+    "trades": build_trade_export,
+    "orders": build_order_export,
+    "positions": build_position_export,
+    "pnl": build_pnl_export,
+    "cash": build_cash_export,
+    "charges": build_charge_export,
+    "risk": build_risk_export,
 }
 
 
@@ -152,15 +158,15 @@ def _is_in_period(filters: ExportFilter, instant: str) -> bool:
     return not is_late and (filters.since is None or instant >= format_timestamp(filters.since))
 
 
-def _find_next_book(
+def _find_next_portfolio(
     connection: Connection, filters: ExportFilter, after: str | None, *, is_same: bool
 ) -> PortfolioSummary | None:
     """Return the portfolio with the name key `after` if `is_same`, else the next one. None: there is none."""
     if is_same and after is not None:
-        return find_books(connection, filters.tenant_id, [after])[after][0]
+        return load_portfolios_by_name(connection, filters.tenant_id, [after])[after][0]
     visible = filters.portfolios
     if filters.portfolio_name_key is not None:
         keys = frozenset({filters.portfolio_name_key})
         visible = keys if visible is None else visible & keys
-    books = list_books(connection, filters.tenant_id, None, 1, after, visible)
-    return books[0] if books else None
+    portfolios = list_portfolio_summaries(connection, filters.tenant_id, None, 1, after, visible)
+    return portfolios[0] if portfolios else None

@@ -12,13 +12,13 @@ from typing import IO, Any
 from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid, NotInstalled
-from app.exports.rules.tables import NUMERIC_KINDS, Cell, format_cells, is_exact_number
-from app.exports.service.pages import Source
+from app.exports.rules.tables import NUMERIC_KINDS, CellValue, format_cells, is_exact_number
+from app.exports.service.pages import ExportSource
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_ROWS = 1_048_575  # a sheet has 1,048,576 rows, of which one is the heading
-PAGE_ROWS = 2_000
-PIECE_BYTES = 256 * 1024
+ROWS_PER_PAGE = 2_000
+CHUNK_BYTES = 256 * 1024
 _PACKAGE = "xlsxwriter"
 _NUMBER_FORMAT = "#,##0.00######"
 
@@ -34,7 +34,7 @@ def require_xlsx() -> None:
 class XlsxExport:
     """Writes an export to a temporary file page by page, and then reads the file in pieces."""
 
-    def __init__(self, source: Source, max_rows: int = MAX_ROWS) -> None:
+    def __init__(self, source: ExportSource, max_rows: int = MAX_ROWS) -> None:
         self._source = source
         self._max_rows = max_rows
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
@@ -48,8 +48,8 @@ class XlsxExport:
         self._append_row([column.name for column in source.columns], is_heading=True)
 
     def write_page(self, connection: Connection) -> bool:
-        """Write the next page. Return whether it was the last one. Raises Invalid if a sheet is too small."""
-        page = self._source.read_page(connection, self._position, PAGE_ROWS)
+        """Write the next page. Return whether it was the last one. Raises Invalid for too many rows."""
+        page = self._source.read_page(connection, self._position, ROWS_PER_PAGE)
         if self._rows + len(page.rows) > self._max_rows + 1:
             message = f"A sheet has at most {self._max_rows:,} rows. Shorten the period, or ask for text/csv."
             raise Invalid(message, [FieldError("from", "Must be later.", "too_many_rows")])
@@ -65,21 +65,21 @@ class XlsxExport:
 
     def read(self) -> bytes:
         """Return the next chunk of the complete workbook, nothing at its end."""
-        return self._file.read(PIECE_BYTES)
+        return self._file.read(CHUNK_BYTES)
 
     def close(self) -> None:
         """Remove the temporary files."""
         self._file.close()
         self._folder.cleanup()
 
-    def _append_row(self, row: Sequence[Cell], *, is_heading: bool = False) -> None:
+    def _append_row(self, row: Sequence[CellValue], *, is_heading: bool = False) -> None:
         for index, value in enumerate(row):
             if value is not None:
                 is_numeric = not is_heading and self._source.columns[index].kind in NUMERIC_KINDS
                 self._write_cell(index, value, is_numeric=is_numeric)
         self._rows += 1
 
-    def _write_cell(self, index: int, value: Cell, *, is_numeric: bool) -> None:
+    def _write_cell(self, index: int, value: CellValue, *, is_numeric: bool) -> None:
         """Write a cell. Text is never a formula.
 
         An amount that a binary number does not keep is exact text.

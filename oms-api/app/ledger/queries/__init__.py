@@ -1,1 +1,1 @@
-"""Database statements of the ledger: for the writer (`books`) and for readers (`reading`)."""
+"""Database statements of the ledger: for the writer (`batch_statements`) and for readers (`reading`)."""

@@ -13,7 +13,7 @@ from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.ledger.queries.books import FILL, parse_fill_row
+from app.ledger.queries.batch_statements import FILL, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import has_action_rows, replay_position
 from app.ledger.queries.reversals import is_unreversed
@@ -24,12 +24,12 @@ from app.ledger.rules.ledger_state import REVERSAL, ReversedTrade
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.timestamps import Timestamp
 
-RECORDED = "trade.recorded"
-MOVED = "position.changed"
-_CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
+TRADE_RECORDED = "trade.recorded"
+POSITION_CHANGED = "position.changed"
+_ROWS_PER_CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
 AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "CashEvent")
-_BOOK_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
+_LEDGER_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
 class RecordedEvent(NamedTuple):
@@ -53,7 +53,7 @@ class CashEvent(NamedTuple):
 
 def iterate_ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
     """Yield all rows of the ledger, portfolio by portfolio, each in sequence."""
-    return _stream_rows(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER)
+    return _stream_rows(connection, Trade.__table__, TradeRow, order=_LEDGER_ORDER)
 
 
 def iterate_rows_after(
@@ -61,7 +61,7 @@ def iterate_rows_after(
 ) -> Generator[TradeRow, None, None]:
     """Yield the rows of one portfolio after `sequence`, in sequence."""
     condition = f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d} AND sequence > {sequence:d}"
-    return _stream_rows(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, condition=condition)
+    return _stream_rows(connection, Trade.__table__, TradeRow, order=_LEDGER_ORDER, condition=condition)
 
 
 def iterate_portfolio_rows(
@@ -85,7 +85,7 @@ def iterate_portfolio_values(connection: Connection) -> Iterator[dict[str, Any]]
         yield dict(zip(names, map(format_canonical, row), strict=True))
 
 
-def get_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
+def load_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
     """Return one portfolio."""
     (row,) = iterate_portfolio_rows(connection, f"tenant_id = {tenant_id:d} AND id = {portfolio_id:d}")
     return row
@@ -104,21 +104,21 @@ def iterate_holding_rows_of_portfolio(
     return iterate_holding_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
 
 
-def book_keys(connection: Connection) -> list[PortfolioKey]:
+def load_portfolio_keys(connection: Connection) -> list[PortfolioKey]:
     """Return the keys of all portfolios, sorted."""
     columns = (Portfolio.tenant_id, Portfolio.id)
     rows = connection.execute(select(*columns).order_by(*columns))
     return [PortfolioKey(*row) for row in rows]
 
 
-def remove_holding(connection: Connection, row: HoldingRow) -> None:
+def delete_holding(connection: Connection, row: HoldingRow) -> None:
     """Delete a row from the positions table."""
     key = {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
     connection.execute(delete(PositionRow).filter_by(**key))
 
 
 def iterate_recorded_events(
-    connection: Connection, kind: str = RECORDED
+    connection: Connection, kind: str = TRADE_RECORDED
 ) -> Generator[RecordedEvent, None, None]:
     """Yield all events of that type."""
     for row_id, tenant_id, _, payload, created_at in iterate_events(connection, [kind]):
@@ -230,7 +230,7 @@ def _iterate_unreversed_fills(
 ) -> Iterator[Fill]:
     """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
     fields = _get_holding_fields(original) | {"start": start, "end": end, "trade_id": original.trade_id}
-    options = {"yield_per": _CHUNK}
+    options = {"yield_per": _ROWS_PER_CHUNK}
     yield from map(parse_fill_row, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
 
 
@@ -262,7 +262,7 @@ def _stream_rows(
     statement += f" WHERE {condition}" if condition else ""
     statement += f" ORDER BY {order}" if order else ""
     with connection.exec_driver_sql(statement, execution_options={"stream_results": True}) as result:
-        for part in result.partitions(_CHUNK):
+        for part in result.partitions(_ROWS_PER_CHUNK):
             yield from map(row_type._make, part)
 
 

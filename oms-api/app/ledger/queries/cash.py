@@ -31,7 +31,7 @@ _TRADE_COLUMNS = (
 )
 
 
-class CashPosition(NamedTuple):
+class CashCursor(NamedTuple):
     """The place of a row among the cash rows of its portfolio.
 
     A trade has the cash sequence 0, so that it precedes the movements that were booked after it.
@@ -88,7 +88,7 @@ def list_movements_between(
 
 
 def list_movements_before(
-    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashCursor | None, limit: int
 ) -> list[CashRow]:
     """Return the newest cash movements of a portfolio, newest first; `before` is the last row seen."""
     statement = (
@@ -107,7 +107,7 @@ def list_movements_before(
 
 
 def list_trades_before(
-    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashCursor | None, limit: int
 ) -> list[TradeCash]:
     """Return the cash of a portfolio's newest trades, newest first; `before` is the last row seen."""
     statement = (
@@ -149,7 +149,7 @@ def find_movement_amount(
     return connection.execute(statement).scalars().first()
 
 
-def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:
+def load_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:
     """Return the name and the name key of each portfolio, by id."""
     statement = select(Portfolio.id, Portfolio.name, Portfolio.name_key).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id.in_(ids)
@@ -157,7 +157,7 @@ def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) 
     return {portfolio_id: (name, key) for portfolio_id, name, key in connection.execute(statement)}
 
 
-def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id: int) -> Timestamp:
+def load_portfolio_creation_time(connection: Connection, tenant_id: int, portfolio_id: int) -> Timestamp:
     """Return when a portfolio was created, as canonical text."""
     statement = select(Portfolio.created_at).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select
 from app.column_values import format_canonical
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
-from app.ledger.queries.books import FILL, iterate_unreversed_fills, parse_fill_row
+from app.ledger.queries.batch_statements import FILL, iterate_unreversed_fills, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Fill, Position, Side, replay_fills
@@ -37,12 +37,12 @@ _ACTION = (
     "tenant_id", "id", "kind", "symbol", "effective_at", "ex_date", "new_symbol", "new_units", "old_units",
     "amount", "withholding_percent", "cash_in_lieu_price", "currency",
 )  # fmt: skip
-_CHUNK = 10_000
+_ROWS_PER_CHUNK = 10_000
 # Databases use a partial index only for a condition without parameters.
 _IS_ACTION = Trade.kind.in_([literal_column(f"'{kind}'") for kind in sorted(ACTION_ROWS)])
 
 
-def find_actions(
+def load_actions(
     connection: Connection, tenant_id: int, ids: Iterable[str]
 ) -> dict[str, CorporateActionTerms]:
     """Return the terms of corporate actions by id."""
@@ -55,7 +55,7 @@ def find_actions(
     return {action.id: action for action in map(build_action, connection.execute(statement))}
 
 
-def find_all_actions(connection: Connection, tenant_id: int) -> dict[str, CorporateActionTerms]:
+def load_all_actions(connection: Connection, tenant_id: int) -> dict[str, CorporateActionTerms]:
     """Return the terms of all corporate actions of a tenant by id."""
     columns = [getattr(ActionRecord, name) for name in _ACTION]
     rows = connection.execute(select(*columns).where(ActionRecord.tenant_id == tenant_id))
@@ -123,9 +123,9 @@ def list_steps_by_trade(
         .where(Trade.trade_id != without, ~is_undone(until))
         .order_by(Trade.sequence)
     )
-    rows = connection.execute(statement, execution_options={"yield_per": _CHUNK}).all()
+    rows = connection.execute(statement, execution_options={"yield_per": _ROWS_PER_CHUNK}).all()
     ids = {parse_action_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROWS}
-    actions = find_actions(connection, key.tenant_id, filter(None, ids))
+    actions = load_actions(connection, key.tenant_id, filter(None, ids))
     return dict(_read_steps(connection, key, rows, actions))
 
 
@@ -198,10 +198,10 @@ def list_action_movements(
 def find_booking_action(connection: Connection, row: TradeRow) -> CorporateActionTerms | None:
     """Return the action that the key of a ledger row names, None if it names none."""
     action_id = parse_action_key(row.idempotency_key)
-    return None if action_id is None else find_actions(connection, row.tenant_id, [action_id]).get(action_id)
+    return None if action_id is None else load_actions(connection, row.tenant_id, [action_id]).get(action_id)
 
 
-def find_last_price(connection: Connection, key: PositionKey) -> Any:
+def load_last_price(connection: Connection, key: PositionKey) -> Any:
     """Return the price and the rate of the position's last row that has a price."""
     statement = (
         select(Trade.price, Trade.fx_rate)

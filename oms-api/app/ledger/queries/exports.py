@@ -35,7 +35,7 @@ def list_all_heads(connection: Connection) -> list[PortfolioHeads]:
     return [PortfolioHeads._make(row) for row in rows]
 
 
-def find_ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
+def load_ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
     """Return the heads of the tenant's ledgers, sorted by portfolio id; empty ledgers are left out."""
     columns = (Portfolio.id, Portfolio.last_sequence, Portfolio.last_hash)
     condition = (Portfolio.tenant_id == tenant_id, Portfolio.last_sequence > 0)

@@ -61,10 +61,10 @@ def list_recorded_positions(
     keys = tuple(getattr(position, name) for name in _KEY)
     if after is not None:
         conditions.append(tuple_(*keys) > tuple_(*after))
-    return _list(connection, conditions, limit)
+    return _load_positions(connection, conditions, limit)
 
 
-def find_recorded_positions(
+def load_recorded_positions(
     connection: Connection, tenant_id: int, keys: Sequence[PositionKey]
 ) -> dict[PositionKey, RecordedPosition]:
     """Return positions of a tenant with their records."""
@@ -77,7 +77,7 @@ def find_recorded_positions(
     position_keys = set(keys)
     return {
         recorded_position.key: recorded_position
-        for recorded_position in _list(connection, conditions, None)
+        for recorded_position in _load_positions(connection, conditions, None)
         if recorded_position.key in position_keys
     }
 
@@ -117,7 +117,7 @@ def _is_quoted(since: datetime) -> ColumnElement[bool]:
     return select(quote.symbol).where(*is_same, quote.at >= since).exists()
 
 
-def _list(
+def _load_positions(
     connection: Connection, conditions: Sequence[ColumnElement[bool]], limit: int | None
 ) -> list[RecordedPosition]:
     position, record = PositionRow, PositionRecordRow
@@ -142,11 +142,11 @@ def _list(
 def _build_record(row: tuple[Any, ...]) -> RecordedPosition:
     last_sequence, currency, cost, local_cost, base = row[4:9]
     rate = None if currency is None else compute_rate_of_cost(cost, local_cost)
-    record = None if row[9] is None else _record(row[9:])
+    record = None if row[9] is None else _parse_record(row[9:])
     return RecordedPosition(PositionKey(*row[:4]), last_sequence, currency, base, rate, record)
 
 
-def _record(values: tuple[Any, ...]) -> PositionRecord:
+def _parse_record(values: tuple[Any, ...]) -> PositionRecord:
     sequence, until, quantity, cost, realized_pnl, charges, *extremes = values
     parsed_extremes = None if extremes[0] is None else Extremes._make(extremes)
     return PositionRecord(

@@ -166,32 +166,32 @@ def get_cursor_position(trade: ListedTrade, filters: TradeFilter) -> str:
     return str(trade.row.sequence) if filters.portfolio_name_key is not None else trade.row.trade_id
 
 
-def find_books(
+def load_portfolios_by_name(
     connection: Connection, tenant_id: int, name_keys: Sequence[str]
 ) -> dict[str, tuple[PortfolioSummary, list[Holding]]]:
     """Return the existing portfolios by name key, each with its positions by symbol, including flat ones.
 
     One statement reads all.
     """
-    books: dict[str, tuple[PortfolioSummary, list[Holding]]] = {}
+    summaries: dict[str, tuple[PortfolioSummary, list[Holding]]] = {}
     width = len(PortfolioSummary._fields)
     names = {"tenant_id": tenant_id, "name_keys": list(name_keys)}
-    for name_key, *row in connection.execute(_BOOKS, names):
-        if name_key not in books:
-            books[name_key] = (PortfolioSummary._make(row[:width]), [])
+    for name_key, *row in connection.execute(_SUMMARIES_WITH_HOLDINGS, names):
+        if name_key not in summaries:
+            summaries[name_key] = (PortfolioSummary._make(row[:width]), [])
         if row[width] is not None:
-            books[name_key][1].append(Holding._make(row[width:]))
-    return books
+            summaries[name_key][1].append(Holding._make(row[width:]))
+    return summaries
 
 
-def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioSummary:
+def load_portfolio_summary(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioSummary:
     """Return a portfolio that exists."""
     conditions = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
-    return PortfolioSummary._make(connection.execute(select(*_BOOK_COLUMNS).where(*conditions)).one())
+    return PortfolioSummary._make(connection.execute(select(*_SUMMARY_COLUMNS).where(*conditions)).one())
 
 
-def find_portfolio_at(
-    connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int
+def load_summary_at(
+    connection: Connection, tenant_id: int, summary: PortfolioSummary, sequence: int
 ) -> PortfolioSummary:
     """Return the portfolio as it was after its row `sequence` (at least 1), by one indexed read."""
     columns = (
@@ -201,23 +201,25 @@ def find_portfolio_at(
         _cast_to_text(Trade.cash_after),
         Trade.sequence,
     )
-    condition = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
+    condition = (Trade.tenant_id == tenant_id, Trade.portfolio_id == summary.id, Trade.sequence == sequence)
     row = connection.execute(select(*columns).where(*condition)).one()
     trades, buys, realized_pnl, cash, last = row
-    return book._replace(
+    return summary._replace(
         total_trades=trades, total_buys=buys, realized_pnl=realized_pnl, cash=cash, last_sequence=last
     )
 
 
-def find_sequence(connection: Connection, tenant_id: int, book: PortfolioSummary, instant: datetime) -> int:
+def load_sequence_at(
+    connection: Connection, tenant_id: int, summary: PortfolioSummary, instant: datetime
+) -> int:
     """Return the sequence of the last row recorded at `instant` or before, 0 if there is none.
 
     A binary search finds it, because sequences have no gaps and `created_at` never decreases along them.
     """
-    low, high = 0, book.last_sequence
+    low, high = 0, summary.last_sequence
     while low < high:
         middle = (low + high + 1) // 2
-        row_key = {"tenant_id": tenant_id, "portfolio_id": book.id, "sequence": middle}
+        row_key = {"tenant_id": tenant_id, "portfolio_id": summary.id, "sequence": middle}
         if connection.execute(_CREATED_AT, row_key).scalar_one() <= instant:
             low = middle
         else:
@@ -226,7 +228,7 @@ def find_sequence(connection: Connection, tenant_id: int, book: PortfolioSummary
 
 
 def load_holdings(
-    connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int
+    connection: Connection, tenant_id: int, summary: PortfolioSummary, sequence: int
 ) -> list[Holding]:
     """Return the positions after row `sequence`. The last row of each symbol holds its position."""
     earlier = aliased(Trade)
@@ -245,13 +247,13 @@ def load_holdings(
         select(Trade.symbol, Trade.product, *map(_cast_to_text, columns), *local)
         .select_from(PositionRow)
         .join(Trade, same_book & (Trade.sequence == last))
-        .where(PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == book.id)
+        .where(PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == summary.id)
         .order_by(Trade.symbol, Trade.product)
     )
     return [Holding._make(row) for row in connection.execute(statement)]
 
 
-def list_books(
+def list_portfolio_summaries(
     connection: Connection,
     tenant_id: int,
     part: str | None,
@@ -264,7 +266,7 @@ def list_books(
     `part` matches a part of the name key, `after` is the name key of the last portfolio seen, `portfolios`
     are the name keys that the caller may see.
     """
-    statement = select(*_BOOK_COLUMNS).where(
+    statement = select(*_SUMMARY_COLUMNS).where(
         Portfolio.tenant_id == tenant_id, *_build_portfolio_conditions(portfolios)
     )
     if part:
@@ -330,7 +332,7 @@ def _cast_to_text(
     return cast(amount, Text)
 
 
-_BOOK_COLUMNS = (
+_SUMMARY_COLUMNS = (
     Portfolio.id,
     Portfolio.name,
     Portfolio.base_currency,
@@ -365,8 +367,8 @@ _HOLDING_COLUMNS = (
     PositionRow.last_sequence,
 )
 _NAME_KEYS: BindParameter[str] = bindparam("name_keys", expanding=True)
-_BOOKS = (
-    select(Portfolio.name_key, *_BOOK_COLUMNS, *_HOLDING_COLUMNS)
+_SUMMARIES_WITH_HOLDINGS = (
+    select(Portfolio.name_key, *_SUMMARY_COLUMNS, *_HOLDING_COLUMNS)
     .outerjoin(
         PositionRow,
         (PositionRow.tenant_id == Portfolio.tenant_id) & (PositionRow.portfolio_id == Portfolio.id),

@@ -65,7 +65,7 @@ def sum_flows(
     return flows
 
 
-def find_trade_prices(
+def load_trade_prices(
     connection: Connection, rows: Iterable[tuple[PortfolioKey, int]]
 ) -> dict[tuple[PortfolioKey, int], Decimal]:
     """Return the prices of trades, by portfolio and sequence in its ledger."""
@@ -77,12 +77,12 @@ def find_trade_prices(
     }
 
 
-def find_last_prices(connection: Connection, keys: Sequence[PositionKey]) -> dict[PositionKey, Decimal]:
+def load_last_prices(connection: Connection, keys: Sequence[PositionKey]) -> dict[PositionKey, Decimal]:
     """Return the price of the last trade of each of the positions that is stored."""
     matching_rows = find_matching_rows(
         connection, _POSITIONS, (*_POSITION_KEY, "last_sequence"), _POSITION_KEY, keys
     )
     sequences = {PositionKey(*key): sequence for *key, sequence in matching_rows}
     row_keys = {key: (key.portfolio_key, sequence) for key, sequence in sequences.items()}
-    prices = find_trade_prices(connection, sorted(set(row_keys.values())))
+    prices = load_trade_prices(connection, sorted(set(row_keys.values())))
     return {key: prices[row_key] for key, row_key in row_keys.items()}

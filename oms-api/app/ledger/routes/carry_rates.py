@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.calendars.schemas import LocalDate
 from app.http.fields import Amount, to_lower_case
 from app.http.request_models import FrozenRequestModel
-from app.ledger.routes.currencies import Currency
+from app.ledger.routes.currencies import KnownCurrency
 from app.ledger.rules.settings import CarryRateKind
 
 MAX_PERCENT = Decimal(1000)
@@ -35,7 +35,7 @@ class CarryRateIn(FrozenRequestModel):
     percent: Annotated[Amount, AfterValidator(_require_rate)] = Field(
         description="Percent a year of 365 days", examples=["8.5"]
     )
-    currency: Currency | None = Field(
+    currency: KnownCurrency | None = Field(
         None, description="`borrow`: of instruments in this currency; null: of all others", examples=["USD"]
     )
 

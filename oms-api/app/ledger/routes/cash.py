@@ -19,8 +19,8 @@ from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import CashReaderDep
-from app.ledger.queries.cash import CashPosition
-from app.ledger.routes.currencies import Currency
+from app.ledger.queries.cash import CashCursor
+from app.ledger.routes.currencies import KnownCurrency
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import Note, PortfolioName
 from app.ledger.service.cash import CashMove, move_cash
@@ -45,7 +45,7 @@ class CashIn(RequestModel):
         description="`deposit`, `withdrawal` or `transfer`", examples=["deposit"]
     )
     amount: PositiveAmount = Field(description="Amount in `currency`, without a sign", examples=["50000.00"])
-    currency: Currency = Field(description="Currency of the portfolio", examples=["USD"])
+    currency: KnownCurrency = Field(description="Currency of the portfolio", examples=["USD"])
     to_portfolio: PortfolioName | None = Field(
         None, description="`transfer`: the portfolio that receives the cash", examples=["Income"]
     )
@@ -154,9 +154,9 @@ async def list_cash(
 
 def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "portfolio_name": statement.book.name,
-        "currency": statement.book.base_currency,
-        "cash": shorten_amount(statement.book.cash),
+        "portfolio_name": statement.summary.name,
+        "currency": statement.summary.base_currency,
+        "cash": shorten_amount(statement.summary.cash),
         "settled_cash": shorten_amount(format_fixed(statement.figures.settled)),
         "unsettled_cash": shorten_amount(format_fixed(statement.figures.unsettled)),
         "buying_power": shorten_amount(format_fixed(statement.figures.buying_power)),
@@ -164,9 +164,9 @@ def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str
     }
 
 
-def _format_cursor(position: CashPosition) -> str:
+def _format_cursor(position: CashCursor) -> str:
     return f"{position.trade_sequence}.{position.cash_sequence}"
 
 
-def _parse_cursor(text: str) -> CashPosition:
-    return CashPosition._make(map(int, text.split(".")))
+def _parse_cursor(text: str) -> CashCursor:
+    return CashCursor._make(map(int, text.split(".")))

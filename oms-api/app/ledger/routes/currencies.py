@@ -15,6 +15,6 @@ def _require_known_currency(value: str) -> str:
     return value
 
 
-Currency = Annotated[
+KnownCurrency = Annotated[
     str, BeforeValidator(to_upper_case), Field(pattern="^[A-Z]{3}$"), AfterValidator(_require_known_currency)
 ]

@@ -10,13 +10,13 @@ from app.http.exports import JSON_LINES, Read, describe_lines
 from app.http.responses import document_responses
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.queries.exports import find_ledger_heads
-from app.ledger.service.exporting import LedgerExport
+from app.ledger.queries.exports import load_ledger_heads
+from app.ledger.service.ledger_export import LedgerExport
 from app.timestamps import format_timestamp
 
 router = APIRouter(prefix="/trades", tags=["audit"])
 
-Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))]
+LedgerAuditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))]
 
 
 @router.get(
@@ -27,7 +27,7 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))
         200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
     ),
 )
-async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDep) -> Response:
+async def export_ledger(caller: LedgerAuditor, readers: ReadersDep, exports: ExportsDep) -> Response:
     """Export the whole ledger, portfolio by portfolio in sequence.
 
     Each row has the form that is hashed. Verify it offline with `python -m app.verify --audit FILE`.
@@ -35,7 +35,7 @@ async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDe
     tenant_id = caller.tenant_id
 
     async def begin() -> Read:
-        heads = await readers.read(tenant_id, find_ledger_heads)
+        heads = await readers.read(tenant_id, load_ledger_heads)
         export = LedgerExport(tenant_id, heads)
         return lambda: readers.run(export.read, tenant_id)
 
@@ -50,14 +50,14 @@ async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDe
         200, describe_lines("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )
-async def list_ledger_heads(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
+async def list_ledger_heads(caller: LedgerAuditor, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the head of each portfolio's ledger, one per line.
 
     Store them where this service has no access: `--head FILE` lets the verifier find rows that were rewritten
     or cut off since.
     """
     tenant_id, at = caller.tenant_id, format_timestamp(now())
-    heads = await readers.read(tenant_id, find_ledger_heads)
+    heads = await readers.read(tenant_id, load_ledger_heads)
     heads_content = (
         {
             "tenant": tenant_id,

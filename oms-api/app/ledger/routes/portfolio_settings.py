@@ -13,13 +13,13 @@ from app.http.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, to
 from app.http.request_models import FrozenRequestModel, RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.routes.carry_rates import CarryRateIn
-from app.ledger.routes.currencies import Currency
+from app.ledger.routes.currencies import KnownCurrency
 from app.ledger.rules.settings import NO_SCHEDULE, PAPER, format_json
 from app.ledger.schemas import CostSchedule, Label, PortfolioName
 from app.ledger.service.trade_guard import BrokerChoice
 from app.money import format_fixed
 
-MAX_LISTED = 100
+MAX_LIST_ITEMS = 100
 _NEEDS_VALUE = ("above_value", "above_equity_share")
 _ONE_HUNDRED = Decimal(100)
 
@@ -49,11 +49,11 @@ def _parse_enforcement(value: object) -> object:
     return to_lower_case(value)
 
 
-Sessions = Annotated[
+SessionEnforcement = Annotated[
     Literal["off", "hold", "deny"],
     BeforeValidator(_parse_enforcement, json_schema_input_type=bool | Literal["off", "hold", "deny"]),
 ]
-CostMarket = Annotated[Literal["IN", "US"], BeforeValidator(to_upper_case)]
+CostMarketCode = Annotated[Literal["IN", "US"], BeforeValidator(to_upper_case)]
 _SCHEDULES_BY_MARKET = {
     "IN": {Schedule.NONE, Schedule.ZERODHA},
     "US": {Schedule.NONE, Schedule.US_EQUITY, Schedule.IBKR_FIXED},
@@ -77,13 +77,13 @@ class ApprovalIn(FrozenRequestModel):
     instruments: list[Symbol] | None = Field(
         None,
         min_length=1,
-        max_length=MAX_LISTED,
+        max_length=MAX_LIST_ITEMS,
         description="`instruments`: the symbols",
         examples=[["TSLA"]],
     )
     approvers: list[Label] = Field(
         min_length=1,
-        max_length=MAX_LISTED,
+        max_length=MAX_LIST_ITEMS,
         description="Approvers: e-mail addresses, Slack identities, and roles such as `role:risk`",
         examples=[["role:risk", "slack:T0123:U0123"]],
     )
@@ -124,7 +124,7 @@ class SettingsIn(RequestModel):
         description="Schedule that charges its trades, in all markets that the schedule covers",
         examples=["us_equity"],
     )
-    cost_schedules: dict[CostMarket, CostSchedule] | None = Field(
+    cost_schedules: dict[CostMarketCode, CostSchedule] | None = Field(
         None,
         max_length=2,
         description="Schedules by market (IN or US), instead of `cost_schedule`. Trades in other "
@@ -134,7 +134,7 @@ class SettingsIn(RequestModel):
     calendar: Annotated[MarketIdentifier, BeforeValidator(to_upper_case)] | None = Field(
         None, description="Market whose sessions define its P&L days; null: days of UTC", examples=["XNYS"]
     )
-    enforce_sessions: Sessions | None = Field(
+    enforce_sessions: SessionEnforcement | None = Field(
         None,
         description="Handling of orders outside their sessions. false: the setting `ENFORCE_SESSIONS` "
         "applies, and live portfolios hold; true or `hold`: held until the open; `deny`: denied",
@@ -151,7 +151,7 @@ class SettingsIn(RequestModel):
         description="Slippage of its market orders from the quote, in basis points; null: PAPER_SLIPPAGE",
         examples=["5"],
     )
-    carry_rates: Annotated[list[CarryRateIn], Field(max_length=MAX_LISTED)] | None = Field(
+    carry_rates: Annotated[list[CarryRateIn], Field(max_length=MAX_LIST_ITEMS)] | None = Field(
         None,
         description="Yearly rates of interest and borrow fees with their first dates, booked daily; "
         "null: none",
@@ -217,7 +217,7 @@ class PortfolioIn(SettingsIn):
     name: PortfolioName = Field(
         description="Unique in the tenant; letter case does not matter", examples=["Growth"]
     )
-    base_currency: Currency = Field(
+    base_currency: KnownCurrency = Field(
         "USD", description="ISO 4217 code of its cash, cost and P&L", examples=["USD"]
     )
     opening_cash: OpeningCash | None = Field(
@@ -242,7 +242,7 @@ class PortfolioPatch(SettingsIn):
     name: PortfolioName | None = Field(
         None, description="New name of the portfolio", examples=["Growth and Income"]
     )
-    base_currency: Currency | None = Field(
+    base_currency: KnownCurrency | None = Field(
         None, description="It cannot change; only the current value is accepted", examples=["USD"]
     )
     opening_cash: OpeningCash | None = Field(

@@ -22,7 +22,7 @@ from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.marked_positions import HeldPositionOut, serialize_held_position
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.service.position_records import add_records
-from app.ledger.service.positions import add_exit_prices, get_marked_position, list_positions_at_marks
+from app.ledger.service.positions import add_exit_prices, list_positions_at_marks, load_marked_position
 from app.market_data.dependencies import MarketDep
 from app.text import name_key
 
@@ -40,7 +40,7 @@ register_url_convertor("position_symbol", _PositionSymbolConvertor())
 _LISTED = "positions"
 _SEPARATOR = "\n"  # between the parts of a cursor; no name, symbol or product contains it
 PositionSide = Annotated[Literal["long", "short"], BeforeValidator(to_lower_case)]
-Product = Annotated[str, BeforeValidator(to_upper_case), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
+ProductFilter = Annotated[str, BeforeValidator(to_upper_case), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
 
 
 class PositionsQuery(RequestModel):
@@ -48,7 +48,7 @@ class PositionsQuery(RequestModel):
 
     portfolio: SearchText | None = None
     symbol: Symbol | None = None
-    product: Product | None = None
+    product: ProductFilter | None = None
     side: PositionSide | None = None
     include_closed: bool = Field(
         False, description="`true`: include closed positions, which keep their realized P&L"
@@ -66,7 +66,7 @@ class PositionsQuery(RequestModel):
 class ProductQuery(RequestModel):
     """The product of a position."""
 
-    product: Product | None = None
+    product: ProductFilter | None = None
 
 
 @router.get("/positions", summary="List positions", **document_responses(200, list[HeldPositionOut]))
@@ -80,7 +80,9 @@ async def list_positions(
     after = None if page.start is None else _parse_cursor(page.start)
 
     def read(connection: Connection) -> list[MarkedPosition]:
-        marked = list_positions_at_marks(connection, market, tenant_id, filters, at, page.count, after)
+        marked = list_positions_at_marks(
+            connection, market, tenant_id, filters=filters, now=at, limit=page.count, after=after
+        )
         positions = add_records(connection, market, tenant_id, marked, at)
         return add_exit_prices(connection, tenant_id, positions, exits)
 
@@ -104,7 +106,9 @@ async def get_position(
     at, name = now(), portfolio.strip()
 
     def read(connection: Connection) -> MarkedPosition:
-        marked = get_marked_position(connection, market, caller, name, symbol, query.product, at)
+        marked = load_marked_position(
+            connection, market, caller, portfolio=name, symbol=symbol, product=query.product, now=at
+        )
         positions = add_records(connection, market, caller.tenant_id, [marked], at)
         return add_exit_prices(connection, caller.tenant_id, positions, exits)[0]
 

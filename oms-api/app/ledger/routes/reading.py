@@ -27,7 +27,7 @@ from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.schemas import Symbol
 from app.ledger.dependencies import CashReaderDep, ValuerDep
 from app.ledger.errors import NoSuchPortfolio
@@ -43,9 +43,9 @@ from app.ledger.schemas import (
     serialize_trade,
     serialize_value,
 )
-from app.ledger.service import reading
+from app.ledger.service import portfolio_statements as service
 from app.ledger.service.cash_figures import CashFigures, CashReader
-from app.ledger.service.reading import AsOf, PortfolioStatement
+from app.ledger.service.portfolio_statements import AsOf, PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
@@ -126,7 +126,7 @@ async def list_trades(
     def read(connection: Connection) -> list[ListedTrade]:
         resolved = filters
         if filters.symbol is not None:
-            resolved = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
+            resolved = replace(filters, symbol=load_symbol(connection, tenant_id, filters.symbol))
         return queries.list_trades(connection, tenant_id, resolved, page.count, query.skip, page.start)
 
     listed_trades = await readers.run(read, tenant_id)
@@ -140,7 +140,7 @@ async def list_trades(
 )
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
-    listed_trade = await readers.read(caller.tenant_id, reading.get_trade, trade_id, caller.portfolios)
+    listed_trade = await readers.read(caller.tenant_id, service.load_trade, trade_id, caller.portfolios)
     return build_json_response(_serialize_trade(listed_trade))
 
 
@@ -169,7 +169,7 @@ async def get_portfolio(
         as_of = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
-        portfolio_statement = reading.get_statement(
+        portfolio_statement = service.load_statement(
             connection, caller.tenant_id, portfolio_name, cash_reader, at, as_of
         )
         if as_of is not None:
@@ -197,10 +197,12 @@ async def list_portfolios(
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
     page = pages.open(tenant_id, _PORTFOLIOS, query)
-    books = await readers.read(tenant_id, queries.list_books, part, page.count, page.start, caller.portfolios)
+    summaries = await readers.read(
+        tenant_id, queries.list_portfolio_summaries, part, page.count, page.start, caller.portfolios
+    )
     return page.build_response(
-        books,
-        lambda book: reading.build_summary(book) if query.detail else book.name,
+        summaries,
+        lambda summary: service.build_summary(summary) if query.detail else summary.name,
         lambda last: name_key(last.name),
     )
 
@@ -214,7 +216,7 @@ def build_portfolio_route(
         connection: Connection, keys: Sequence[PortfolioNameKey]
     ) -> dict[PortfolioNameKey, bytes]:
         at = now()
-        statements = reading.get_statements(connection, keys, cash_reader, at)
+        statements = service.load_statements(connection, keys, cash_reader, at)
         values = {
             key: value
             for tenant_id in {key.tenant_id for key in statements}
@@ -273,10 +275,10 @@ def _serialize_statement(statement: PortfolioStatement, value: PortfolioValue | 
         )
         for holding in statement.holdings
     }
-    charges = reading.compute_total_charges(statement)
-    net = Decimal(statement.book.realized_pnl) - charges
+    charges = service.compute_total_charges(statement)
+    net = Decimal(statement.summary.realized_pnl) - charges
     return {
-        **reading.build_summary(statement.book),
+        **service.build_summary(statement.summary),
         "charges": shorten_amount(format_fixed(charges)),
         "net_realized_pnl": shorten_amount(format_fixed(net)),
         **serialize_value(value),

@@ -56,7 +56,7 @@ def parse_row_amounts(row: TradeRow) -> Amounts | None:
     return Amounts(*map(Decimal, texts if row.currency is None else texts + _list_local_texts(row)))
 
 
-def find_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
+def list_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
     """Yield the fields that are not in canonical form: name, value, and the expected form."""
     forms = _FORMS if row.currency is None else _FORMS | _LOCAL_FORMS
     for name, value in zip(COLUMNS, row, strict=True):
@@ -126,7 +126,7 @@ def _is_locally_formed(row: TradeRow) -> bool:
 
 
 _HUNDRED = Decimal(100)
-_NONE = format_fixed(ZERO)
+_ZERO_TEXT = format_fixed(ZERO)
 
 
 def compute_charges_percentage(row: TradeRow) -> str:
@@ -135,9 +135,9 @@ def compute_charges_percentage(row: TradeRow) -> str:
     Charges and value are in the portfolio's currency. A reversal has the negative percentage of its trade, a
     row without charges or without a value zero.
     """
-    if row.charges == _NONE:  # most rows
-        return _NONE
+    if row.charges == _ZERO_TEXT:  # most rows
+        return _ZERO_TEXT
     value = Decimal(row.gmv)
     if row.fx_rate is not None:
         value = multiply(value, Decimal(row.fx_rate))
-    return format_fixed(compute_share(Decimal(row.charges), _HUNDRED, value)) if value else _NONE
+    return format_fixed(compute_share(Decimal(row.charges), _HUNDRED, value)) if value else _ZERO_TEXT

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.ledger.rules.cash import CASH_HASH_VERSION, CashRow, has_the_sign_of_its_kind, hash_cash
 from app.ledger.rules.ledger_state import LedgerState
-from app.ledger.rules.verification import Check, Finding
+from app.ledger.rules.verification import Finding, LedgerCheck
 from app.money import format_fixed
 
 
@@ -16,7 +16,8 @@ def check_cash_row(row: CashRow, before: LedgerState, currency: str) -> list[Fin
     `currency` is the portfolio's. Raises ValueError or ArithmeticError where an amount cannot be read.
     """
     return [
-        Finding(Check.CASH_MOVEMENT, *difference) for difference in _find_differences(row, before, currency)
+        Finding(LedgerCheck.CASH_MOVEMENT, *difference)
+        for difference in _find_differences(row, before, currency)
     ]
 
 

@@ -96,12 +96,12 @@ class TradeRow(NamedTuple):
 COLUMNS = TradeRow._fields
 _LAST = COLUMNS.index("hash_version")
 # By hash version: the columns added later. Its hash does not cover them, and they must be null.
-LATER: dict[int, tuple[str, ...]] = {
+LATER_COLUMNS: dict[int, tuple[str, ...]] = {
     1: COLUMNS[COLUMNS.index("actor") : _LAST],
     2: COLUMNS[COLUMNS.index("currency") : _LAST],
     3: COLUMNS[COLUMNS.index("backdated_reason") : _LAST],
 }
-_KNOWN = {version: COLUMNS.index(names[0]) for version, names in LATER.items()}
+_KNOWN = {version: COLUMNS.index(names[0]) for version, names in LATER_COLUMNS.items()}
 
 
 def compute_row_hash(fields: tuple[str | int | None, ...], predecessor: str) -> str:
@@ -116,7 +116,7 @@ def compute_row_hash(fields: tuple[str | int | None, ...], predecessor: str) -> 
 
 def find_uncovered_column(row: TradeRow) -> str | None:
     """Return the name of a column that is set although the row's hash does not cover it, else None."""
-    names = LATER.get(row.hash_version, ())
+    names = LATER_COLUMNS.get(row.hash_version, ())
     return next((name for name in names if getattr(row, name) is not None), None)
 
 

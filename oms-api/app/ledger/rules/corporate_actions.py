@@ -20,7 +20,7 @@ ACTION_ROWS = frozenset({SPLIT, TRANSFER})  # kinds of ledger rows
 _HUNDRED = Decimal(100)
 _ONE = Decimal(1)
 _SMALLEST = Decimal("0.00000001")
-Item = TypeVar("Item")
+RowT = TypeVar("RowT")
 
 
 class ActionKind(StrEnum):
@@ -138,12 +138,12 @@ def sort_steps(steps: Iterable[Step]) -> list[Step]:
     return sort_by_effect(steps, lambda step: step)
 
 
-def sort_by_effect(items: Iterable[Item], step_of: Callable[[Item], Step]) -> list[Item]:
+def sort_by_effect(items: Iterable[RowT], step_of: Callable[[RowT], Step]) -> list[RowT]:
     """Return the rows of a ledger in the order in which they take effect.
 
     An adjustment goes before the earlier rows that were executed at its instant or later.
     """
-    ordered: list[Item] = []
+    ordered: list[RowT] = []
     for item in items:
         step = step_of(item)
         if isinstance(step, Fill):
@@ -186,7 +186,7 @@ def replay_to_close(steps: Iterable[Step], at: Timestamp) -> Position:
     )
 
 
-def find_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
+def compute_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
     """Return the signed fraction of a unit that a split leaves of `held`, to be paid in cash.
 
     A position in whole units stays whole. A position that already has a fraction keeps it.

@@ -5,7 +5,7 @@ import orjson
 from app.ledger.rules.chain import TradeRow
 from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
 
-_NONE = format_fixed(ZERO)
+_ZERO_TEXT = format_fixed(ZERO)
 
 _EXECUTED_AT_SINCE = 4  # the hash version of rows whose event has it
 
@@ -27,7 +27,7 @@ def build_trade_payload(row: TradeRow, portfolio_name: str) -> str:
     }
     if row.hash_version >= _EXECUTED_AT_SINCE:
         fields["executed_at"] = row.executed_at
-    if row.charges != _NONE:
+    if row.charges != _ZERO_TEXT:
         fields["charges"] = shorten_amount(row.charges)
     if row.order_id is not None:
         fields["order_id"] = row.order_id

@@ -7,16 +7,16 @@ from app.audit.rules.export_verification import Form
 from app.ledger.rules.chain import (
     COLUMNS,
     HASH_VERSION,
-    LATER,
+    LATER_COLUMNS,
     TradeRow,
     compute_row_hash,
     find_uncovered_column,
 )
 
-_EARLIER = 3  # the hash version of the release before
+_EARLIER_VERSION = 3  # the hash version of the release before
 
 
-def refuse_trade(values: Sequence[Any]) -> str | None:
+def find_row_problem(values: Sequence[Any]) -> str | None:
     """Return why the values cannot be a ledger row, None if they can."""
     row = TradeRow._make(values)
     if row.hash_version not in range(1, HASH_VERSION + 1):
@@ -35,13 +35,13 @@ def hash_covered_values(values: Sequence[Any], predecessor: str) -> str:
 def _add_later_columns(values: Sequence[Any]) -> list[Any]:
     """Return the values of a row as an earlier release exported it, with null for the later columns."""
     *earlier_values, hash_version, hash_ = values
-    return [*earlier_values, *(None for _ in LATER[_EARLIER]), hash_version, hash_]
+    return [*earlier_values, *(None for _ in LATER_COLUMNS[_EARLIER_VERSION]), hash_version, hash_]
 
 
-LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, hash_covered_values)
+LEDGER = Form("rows of the ledger", COLUMNS, find_row_problem, hash_covered_values)
 EARLIER_LEDGER = Form(
     "rows of the ledger",
-    tuple(name for name in COLUMNS if name not in LATER[_EARLIER]),
-    lambda values: refuse_trade(_add_later_columns(values)),
+    tuple(name for name in COLUMNS if name not in LATER_COLUMNS[_EARLIER_VERSION]),
+    lambda values: find_row_problem(_add_later_columns(values)),
     lambda values, predecessor: hash_covered_values(_add_later_columns(values), predecessor),
 )

@@ -19,7 +19,7 @@ class ReversedTrade:
     """The trade that a reversal undid, an earlier reversal of it, and the replayed position without it."""
 
     original: TradeRow
-    reversed_before: str | None
+    earlier_reversal_id: str | None
     position: Position
 
 
@@ -29,8 +29,8 @@ class LedgerState:
 
     `cash` includes the cash movements so far; the last three fields are the end of the cash ledger.
     `holdings` maps symbol and product to the position and the sequence of its last row. For keys in
-    `replayed`, a trade was reversed or a corporate action booked: only a replay gives the times of opening
-    and closing.
+    `replayed_holdings`, a trade was reversed or a corporate action booked: only a replay gives the times of
+    opening and closing.
     """
 
     cash: Decimal
@@ -42,7 +42,7 @@ class LedgerState:
     trades: int = 0
     buys: int = 0
     holdings: dict[HoldingKey, tuple[Position, int]] = field(default_factory=dict)
-    replayed: set[HoldingKey] = field(default_factory=set)
+    replayed_holdings: set[HoldingKey] = field(default_factory=set)
     moved_cash: Decimal = ZERO
     cash_sequence: int = 0
     cash_hash: str = GENESIS
@@ -54,7 +54,7 @@ class LedgerState:
             self.created_at = row.created_at
             self.cash, self.realized_pnl = amounts.cash_after, amounts.portfolio_realized_pnl
             self.trades, self.buys = row.trades_after, row.buys_after
-            self._hold(row, amounts.position)
+            self._set_position(row, amounts.position)
 
     def advance_cash(self, row: CashRow) -> None:
         """Apply a cash movement."""
@@ -67,7 +67,7 @@ class LedgerState:
         """Return the position in the row's symbol and product."""
         return self.holdings.get(row.holding_key, (FLAT, 0))[0]
 
-    def _hold(self, row: TradeRow, after: Position) -> None:
+    def _set_position(self, row: TradeRow, after: Position) -> None:
         key = row.holding_key
         before = self.get_position(row)
         times = compute_position_times(before, after.quantity, row.executed_at)
@@ -75,4 +75,4 @@ class LedgerState:
         position = Position(*after.amounts, row.currency, *times, last_executed_at)
         self.holdings[key] = (position, row.sequence)
         if row.kind != TRADE:
-            self.replayed.add(key)
+            self.replayed_holdings.add(key)

@@ -24,7 +24,7 @@ class Mark(NamedTuple):
     source: str
 
 
-class Valuation(NamedTuple):
+class PositionValuation(NamedTuple):
     """The value of a position at its mark.
 
     Market value and unrealized P&L (value - cost) are signed and in the portfolio's currency. The age is the
@@ -74,14 +74,14 @@ class HeldPosition(NamedTuple):
         return PositionNameKey(self.portfolio_name_key, self.symbol, self.product)
 
 
-class Exits(NamedTuple):
+class ExitPrices(NamedTuple):
     """The prices at which working orders close a position, None if no order does."""
 
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
 
 
-NO_EXITS = Exits()
+NO_EXIT_PRICES = ExitPrices()
 
 
 class MarkedPosition(NamedTuple):
@@ -92,9 +92,9 @@ class MarkedPosition(NamedTuple):
 
     holding: HeldPosition
     mark: Mark
-    valuation: Valuation
+    valuation: PositionValuation
     rate: Decimal | None = None
-    exits: Exits = NO_EXITS
+    exits: ExitPrices = NO_EXIT_PRICES
     charges: Decimal = ZERO
     extremes: Extremes | None = None
 
@@ -123,7 +123,7 @@ class MarkedPosition(NamedTuple):
 
 def compute_valuation(
     quantity: Decimal, cost: Decimal, mark: Mark, now: datetime, rate: Decimal | None = None
-) -> Valuation:
+) -> PositionValuation:
     """Return the valuation of a position. `rate` converts the mark's currency to the portfolio's.
 
     A mark from a clock that runs ahead has the age zero. Neither a mark that a person set nor a close is
@@ -134,4 +134,4 @@ def compute_valuation(
         worth = multiply(worth, rate)
     age = max(now - mark.at, timedelta(0))
     is_stale = age > STALE_AFTER and mark.source not in {OVERRIDE, CLOSE}
-    return Valuation(worth, worth - cost, round(age.total_seconds(), 3), is_stale)
+    return PositionValuation(worth, worth - cost, round(age.total_seconds(), 3), is_stale)

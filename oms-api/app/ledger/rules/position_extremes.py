@@ -104,13 +104,13 @@ def extend_record(
         elif holding.quantity:
             extreme_prices = _list_bar_prices(step, holding) if isinstance(step, Bar) else (step,)
             for price in extreme_prices:
-                extremes = count_price(extremes, holding, price, rate)
+                extremes = extend_extremes(extremes, holding, price, rate)
     minute = get_bar_start(now, Interval.MINUTE)
     until = max(now if minute in precise else minute, record.until)
     return PositionRecord(sequence, until, holding, charges, extremes)
 
 
-def count_price(
+def extend_extremes(
     extremes: Extremes | None, holding: PositionState, price: Decimal, rate: Decimal | None
 ) -> Extremes:
     """Return the extremes extended by a price of an open position; None starts new ones."""
@@ -154,7 +154,7 @@ def _apply_row(
     if extremes is not None and not row.is_trade:
         is_split = before[1:] == after[1:]
         return _restate_prices(extremes, before.quantity, after.quantity) if is_split else extremes
-    return count_price(extremes, after, row.price, rate)
+    return extend_extremes(extremes, after, row.price, rate)
 
 
 def _restate_prices(extremes: Extremes, previous: Decimal, current: Decimal) -> Extremes:

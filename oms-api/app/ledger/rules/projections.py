@@ -6,7 +6,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey
 from app.ledger.rules.ledger_state import LedgerState
-from app.ledger.rules.verification import Check, Finding
+from app.ledger.rules.verification import Finding, LedgerCheck
 from app.money import format_fixed
 from app.timestamps import Timestamp
 
@@ -56,7 +56,7 @@ def check_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
     if stored == expected:
         return []
     pairs = zip(PortfolioRow._fields, stored, expected, strict=True)
-    return [Finding(Check.PORTFOLIO, *names) for names in pairs if names[1] != names[2]]
+    return [Finding(LedgerCheck.PORTFOLIO, *names) for names in pairs if names[1] != names[2]]
 
 
 def build_projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
@@ -97,19 +97,22 @@ def build_holdings(
     """
     rows = []
     for key, (position, last) in end.holdings.items():
-        timed = replay(key) if key in end.replayed else position
+        timed = replay(key) if key in end.replayed_holdings else position
         rows.append(
             HoldingRow(
-                tenant_id,
-                portfolio_id,
-                *key,
-                format_fixed(position.quantity),
-                format_fixed(position.cost),
-                format_fixed(position.realized_pnl),
-                last,
-                position.currency,
-                None if position.currency is None else format_fixed(position.local_cost),
-                *timed.times,
+                tenant_id=tenant_id,
+                portfolio_id=portfolio_id,
+                symbol=key.symbol,
+                product=key.product,
+                quantity=format_fixed(position.quantity),
+                cost=format_fixed(position.cost),
+                realized_pnl=format_fixed(position.realized_pnl),
+                last_sequence=last,
+                currency=position.currency,
+                local_cost=None if position.currency is None else format_fixed(position.local_cost),
+                opened_at=timed.opened_at,
+                closed_at=timed.closed_at,
+                last_executed_at=timed.last_executed_at,
             )
         )
     return rows
@@ -118,9 +121,9 @@ def build_holdings(
 def _check_holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:
     if stored is None or expected is None:
         stored_text, expected_text = ("none" if row is None else "a row" for row in (stored, expected))
-        yield Finding(Check.HOLDING, "position", stored_text, expected_text)
+        yield Finding(LedgerCheck.HOLDING, "position", stored_text, expected_text)
         return
     for name in HoldingRow._fields:
         stored_value, expected_value = getattr(stored, name), getattr(expected, name)
         if stored_value != expected_value:
-            yield Finding(Check.HOLDING, name, stored_value, expected_value)
+            yield Finding(LedgerCheck.HOLDING, name, stored_value, expected_value)

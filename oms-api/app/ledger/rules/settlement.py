@@ -39,7 +39,7 @@ class CashTotals(NamedTuple):
     unsettled: Decimal
 
 
-def find_market(terms: SettlementTerms) -> MarketIdentifier:
+def get_settlement_market(terms: SettlementTerms) -> MarketIdentifier:
     """Return the market whose cycle settles a trade.
 
     This is the market of the exchange, else that of the portfolio's calendar, else that of the currency.

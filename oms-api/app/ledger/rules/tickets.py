@@ -9,7 +9,7 @@ from app.errors import FieldError
 from app.money import ZERO, divide, multiply
 from app.text import remove_joiners
 
-NAME_LENGTH = 100
+MAX_NAME_CHARACTERS = 100
 MAX_AHEAD = timedelta(seconds=60)  # of an execution time: clocks differ a little
 _PATHS = {".", ".."}  # clients resolve these before they send a path
 
@@ -60,7 +60,7 @@ def compute_trade_value(quantity: Decimal, gmv: Decimal | None, price: Decimal |
     return TradeValue(quantity, multiply(quantity, known_price), known_price)
 
 
-def find_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) -> list[FieldError]:
+def list_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) -> list[FieldError]:
     """Return the limits that the trade exceeds. `priced_by` ("gmv" or "price") is the field to report."""
     errors = []
     if trade.quantity > limits.max_quantity:
@@ -81,7 +81,7 @@ def find_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) ->
     return errors
 
 
-def find_execution_time_errors(executed_at: datetime | None, now: datetime) -> list[FieldError]:
+def list_execution_time_errors(executed_at: datetime | None, now: datetime) -> list[FieldError]:
     """Return the errors of an execution time that do not depend on earlier trades."""
     if executed_at is None or executed_at - now <= MAX_AHEAD:
         return []
@@ -93,8 +93,8 @@ def find_portfolio_name_error(name: str) -> str | None:
     """Return the message that refuses a cleaned portfolio name, or None."""
     if not remove_joiners(name).strip() or name in _PATHS:
         return "Give the portfolio a name."
-    if len(name) > NAME_LENGTH:
-        return f"At most {NAME_LENGTH} characters."
+    if len(name) > MAX_NAME_CHARACTERS:
+        return f"At most {MAX_NAME_CHARACTERS} characters."
     return "A portfolio name cannot contain a slash." if "/" in name else None
 
 

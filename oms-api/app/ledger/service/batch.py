@@ -13,7 +13,7 @@ from app.events.rules import NewEvent
 from app.ids import SortableIds
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import AmountTooLarge, NoRate, NoSuchPortfolio, StalePortfolioIds
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, compute_moved_amount
 from app.ledger.rules.chain import TradeRow
@@ -24,10 +24,10 @@ from app.ledger.service.pending_rows import PendingRows
 from app.ledger.service.portfolio_state import (
     MAX_AMOUNT,
     CashEntry,
-    Entry,
-    Held,
     PortfolioState,
+    PositionsByKey,
     ReversalInputs,
+    TradeEntry,
     build_state,
     build_trade_row,
 )
@@ -36,7 +36,7 @@ from app.money import format_fixed
 from app.timestamps import BEFORE_ALL, format_timestamp
 
 # Takes a tenant id, a currency, the currency to convert to, and the instant.
-Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
+RateLookup = Callable[[Connection, int, str, str, datetime], Decimal | None]
 _NO_PORTFOLIO = 0  # of a look-up of an instrument alone
 
 
@@ -60,7 +60,7 @@ class LedgerBatch:
         connection: Connection,
         ids: SortableIds,
         guard: Guard = UNGUARDED,
-        rates: Rates = find_no_rate,
+        rates: RateLookup = find_no_rate,
         cache: LedgerCache | None = None,
     ) -> None:
         self.connection = connection
@@ -84,7 +84,7 @@ class LedgerBatch:
         self._positions: dict[tuple[int, int, str, str], Position] = {}
         self._instruments: dict[InstrumentKey, queries.LoadedPosition] = {}  # listed ones, also by alias
         # Of portfolios whose positions are all loaded.
-        self._complete_positions: dict[PortfolioKey, Held] = {}
+        self._complete_positions: dict[PortfolioKey, PositionsByKey] = {}
         self._pending = PendingRows()
         self.change_count = 0  # the number of changes, written or not
 
@@ -141,7 +141,9 @@ class LedgerBatch:
         loaded = self._instruments.get(InstrumentKey(tenant_id, symbol)) if self._instruments else None
         return symbol if loaded is None else loaded.instrument_symbol or symbol
 
-    def load_all_positions(self, cached: Mapping[PortfolioKey, tuple[Held, int]]) -> set[PositionKey]:
+    def load_all_positions(
+        self, cached: Mapping[PortfolioKey, tuple[PositionsByKey, int]]
+    ) -> set[PositionKey]:
         """Load every position of the portfolios, and return the keys of the positions that were read.
 
         `cached` are positions as of a sequence number of the ledger. Only positions that later trades changed
@@ -160,7 +162,7 @@ class LedgerBatch:
             read.add(key)
         return read
 
-    def get_positions(self, portfolio_key: PortfolioKey) -> Held:
+    def get_positions(self, portfolio_key: PortfolioKey) -> PositionsByKey:
         """Return the positions of a portfolio whose positions are all loaded."""
         return self._complete_positions.get(portfolio_key, {})
 
@@ -196,7 +198,9 @@ class LedgerBatch:
         loaded = self._instruments.get(InstrumentKey(tenant_id, symbol)) if self._instruments else None
         return "" if loaded is None else loaded.exchange or ""
 
-    def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
+    def append(
+        self, portfolio: PortfolioState, origin: Origin, entry: TradeEntry, after: Position
+    ) -> TradeRow:
         """Append a row to the ledger's hash chain and update the projections."""
         portfolio_key = portfolio.key
         key = PositionKey(*portfolio_key, entry.symbol, entry.product)

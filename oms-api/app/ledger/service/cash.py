@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.ledger.errors import InvalidCashMovement, NoSuchPortfolio, NotEnoughCash
-from app.ledger.queries import books as book_queries
+from app.ledger.queries import batch_statements
 from app.ledger.queries import cash as queries
-from app.ledger.queries.cash import CashPosition, TradeCash
+from app.ledger.queries.cash import CashCursor, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, sign_amount
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.ledger.service.batch import LedgerBatch
@@ -53,7 +53,7 @@ class CashMove(NamedTuple):
 class CashListItem(NamedTuple):
     """A row of a cash statement: a movement or a trade. The opening cash is neither."""
 
-    position: CashPosition
+    position: CashCursor
     movement: CashRow | None = None
     trade: TradeCash | None = None
 
@@ -96,7 +96,7 @@ def move_cash(
 
 
 def list_cash(
-    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashCursor | None, limit: int
 ) -> list[CashListItem]:
     """Return the newest cash rows of a portfolio, newest first; the opening cash is the last.
 
@@ -106,11 +106,11 @@ def list_cash(
     movements = queries.list_movements_before(connection, *portfolio, before, limit)
     trades = queries.list_trades_before(connection, *portfolio, before, limit)
     cash_list_items = [
-        CashListItem(CashPosition(row.trade_sequence, row.sequence), movement=row) for row in movements
+        CashListItem(CashCursor(row.trade_sequence, row.sequence), movement=row) for row in movements
     ]
-    cash_list_items += [CashListItem(CashPosition(row.sequence, 0), trade=row) for row in trades]
-    if before != CashPosition(0, 0):
-        cash_list_items.append(CashListItem(CashPosition(0, 0)))
+    cash_list_items += [CashListItem(CashCursor(row.sequence, 0), trade=row) for row in trades]
+    if before != CashCursor(0, 0):
+        cash_list_items.append(CashListItem(CashCursor(0, 0)))
     return sorted(cash_list_items, key=lambda item: item.position, reverse=True)[:limit]
 
 
@@ -143,7 +143,7 @@ def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashM
     keys = [PortfolioNameKey(caller.tenant_id, name_key(name)) for name in names]
     if len(set(keys)) < len(keys):
         raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
-    portfolio_ids = book_queries.load_portfolio_ids(
+    portfolio_ids = batch_statements.load_portfolio_ids(
         connection, [key for key in keys if caller.sees(key.name_key)]
     )
     if keys[0] not in portfolio_ids:

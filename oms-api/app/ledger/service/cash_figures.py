@@ -35,7 +35,7 @@ class CashReader:
         self,
         connection: Connection,
         tenant_id: int,
-        books: Sequence[PortfolioSummary],
+        summaries: Sequence[PortfolioSummary],
         at: datetime,
         long_only: Collection[int] = (),
     ) -> dict[int, CashFigures]:
@@ -45,14 +45,18 @@ class CashReader:
         """
         cash = [
             PortfolioCash(
-                tenant_id, book.id, book.base_currency, Decimal(book.cash), book.id not in long_only
+                tenant_id,
+                summary.id,
+                summary.base_currency,
+                Decimal(summary.cash),
+                summary.id not in long_only,
             )
-            for book in books
+            for summary in summaries
         ]
         powers = self.buying_powers(connection, cash, at) if cash else {}
         return {
-            book.id: CashFigures(
-                powers[book.id], *self.settlements.compute_cash(connection, tenant_id, book, at)
+            summary.id: CashFigures(
+                powers[summary.id], *self.settlements.compute_cash(connection, tenant_id, summary, at)
             )
-            for book in books
+            for summary in summaries
         }

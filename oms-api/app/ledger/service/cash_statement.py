@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.identity.rules.access import Caller
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading
-from app.ledger.queries.cash import CashPosition, TradeCash, find_portfolio_creation, find_portfolio_names
+from app.ledger.queries.cash import CashCursor, TradeCash, load_portfolio_creation_time, load_portfolio_names
 from app.ledger.queries.reading import PortfolioSummary
 from app.ledger.service.cash import list_cash, serialize_movement
 from app.ledger.service.cash_figures import CashFigures, CashReader
@@ -23,16 +23,16 @@ from app.timestamps import Timestamp
 class CashStatement(NamedTuple):
     """The figures of a portfolio and its rows as responses, newest first, each with its position."""
 
-    book: PortfolioSummary
+    summary: PortfolioSummary
     figures: CashFigures
-    rows: list[tuple[CashPosition, dict[str, Any]]]
+    rows: list[tuple[CashCursor, dict[str, Any]]]
 
 
 def read_cash_statement(
     connection: Connection,
     caller: Caller,
     name: str,
-    page: tuple[CashPosition | None, int],
+    page: tuple[CashCursor | None, int],
     reader: CashReader,
     at: datetime,
 ) -> CashStatement:
@@ -41,57 +41,61 @@ def read_cash_statement(
     Raises NoSuchPortfolio, including for a portfolio that the caller may not see.
     """
     tenant_id, key = caller.tenant_id, name_key(name)
-    books = reading.find_books(connection, tenant_id, [key])
-    if key not in books or not caller.sees(key):
+    summaries = reading.load_portfolios_by_name(connection, tenant_id, [key])
+    if key not in summaries or not caller.sees(key):
         raise NoSuchPortfolio(name)
-    book = books[key][0]
+    summary = summaries[key][0]
     reader.settlements.refresh(connection)
-    rows = list_cash_rows(connection, caller, book, page, reader.settlements, at)
-    figures = reader.read(connection, tenant_id, [book], at)[book.id]
-    return CashStatement(book, figures, rows)
+    rows = list_cash_rows(connection, caller, summary, page, reader.settlements, at)
+    figures = reader.read(connection, tenant_id, [summary], at)[summary.id]
+    return CashStatement(summary, figures, rows)
 
 
 def list_cash_rows(
     connection: Connection,
     caller: Caller,
-    book: PortfolioSummary,
-    page: tuple[CashPosition | None, int],
+    summary: PortfolioSummary,
+    page: tuple[CashCursor | None, int],
     settlements: Settlements,
     at: datetime,
-) -> list[tuple[CashPosition, dict[str, Any]]]:
+) -> list[tuple[CashCursor, dict[str, Any]]]:
     """Return a page of a portfolio's rows as responses, newest first, each with its position."""
     tenant_id = caller.tenant_id
-    items = list_cash(connection, tenant_id, book.id, *page)
+    items = list_cash(connection, tenant_id, summary.id, *page)
     ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
-    portfolio_names = find_portfolio_names(connection, tenant_id, ids)
+    portfolio_names = load_portfolio_names(connection, tenant_id, ids)
     visible = {
         portfolio_id: name for portfolio_id, (name, key) in portfolio_names.items() if caller.sees(key)
     }
     symbols = {InstrumentKey(tenant_id, item.trade.symbol) for item in items if item.trade}
-    instruments = find_instruments(connection, sorted(symbols))
+    instruments = load_instruments(connection, sorted(symbols))
     rows = []
     for item in items:
         if item.movement is not None:
             row = serialize_movement(item.movement, visible)
         elif item.trade is not None:
             row = _serialize_trade(
-                item.trade, book, instruments[InstrumentKey(tenant_id, item.trade.symbol)], settlements, at
+                item.trade, summary, instruments[InstrumentKey(tenant_id, item.trade.symbol)], settlements, at
             )
         else:
-            row = _serialize_opening(book, find_portfolio_creation(connection, tenant_id, book.id))
+            row = _serialize_opening(summary, load_portfolio_creation_time(connection, tenant_id, summary.id))
         rows.append((item.position, row))
     return rows
 
 
 def _serialize_trade(
-    trade: TradeCash, book: PortfolioSummary, instrument: Instrument, settlements: Settlements, at: datetime
+    trade: TradeCash,
+    summary: PortfolioSummary,
+    instrument: Instrument,
+    settlements: Settlements,
+    at: datetime,
 ) -> dict[str, Any]:
-    market = settlements.find_market(instrument, book)
+    market = settlements.get_settlement_market(instrument, summary)
     day = settlements.find_settlement(market, datetime.fromisoformat(trade.executed_at))
     return {
         "kind": "trade",
         "amount": shorten_amount(trade.cash_delta),
-        "currency": book.base_currency,
+        "currency": summary.base_currency,
         "balance": shorten_amount(trade.cash_after),
         "charges": shorten_amount(trade.charges),
         "trade_id": trade.trade_id,
@@ -108,13 +112,13 @@ def _serialize_trade(
     }
 
 
-def _serialize_opening(book: PortfolioSummary, created_at: Timestamp) -> dict[str, Any]:
+def _serialize_opening(summary: PortfolioSummary, created_at: Timestamp) -> dict[str, Any]:
     absent = ("charges", "trade_id", "symbol", "counterpart", "reason", "source", "actor", "request_id")
     return {
         "kind": "opening",
-        "amount": shorten_amount(book.opening_cash),
-        "currency": book.base_currency,
-        "balance": shorten_amount(book.opening_cash),
+        "amount": shorten_amount(summary.opening_cash),
+        "currency": summary.base_currency,
+        "balance": shorten_amount(summary.opening_cash),
         **dict.fromkeys((*absent, "idempotency_key")),
         "settles_on": created_at[:10],
         "is_settled": True,

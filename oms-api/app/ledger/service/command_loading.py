@@ -5,11 +5,11 @@ from itertools import chain
 
 from app.identity.queries.tenants import find_opening_cash
 from app.ids import generate_row_id
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.queries.canonical import format_trade
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
+from app.ledger.service.commands import LedgerCommand, RecordTrade, ReverseTrade
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.reversals import load_reversal_inputs
 
@@ -18,7 +18,7 @@ _MAX_CACHED_PORTFOLIOS = 100_000
 
 def load_commands(
     batch: LedgerBatch,
-    commands: Sequence[Command],
+    commands: Sequence[LedgerCommand],
     cached_ids: dict[PortfolioNameKey, int],
     names: Iterable[PortfolioNameKey] = (),
     portfolio_keys: Iterable[PortfolioKey] = (),
@@ -51,7 +51,7 @@ def load_commands(
             batch.switch_scopes = batch.guard.load_switch_scopes(batch.connection, stopped)
 
 
-def build_request_key(command: Command) -> RequestKey | None:
+def build_request_key(command: LedgerCommand) -> RequestKey | None:
     """Return the key of the command's request, None without an idempotency key."""
     key = command.origin.idempotency_key
     return RequestKey(command.origin.tenant_id, command.kind, key) if key else None
@@ -61,7 +61,7 @@ def _get_name_key(command: RecordTrade) -> PortfolioNameKey:
     return PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
 
 
-def _lock_and_index_request_keys(batch: LedgerBatch, commands: Sequence[Command]) -> None:
+def _lock_and_index_request_keys(batch: LedgerBatch, commands: Sequence[LedgerCommand]) -> None:
     """Lock the request keys of the commands, and read the rows that were recorded with them.
 
     Whoever records a row with such a key holds its lock until the commit.

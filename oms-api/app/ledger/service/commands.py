@@ -64,10 +64,10 @@ class ReverseTrade(NamedTuple):
     kind: str = "reversal"
 
 
-Command = RecordTrade | ReverseTrade
+LedgerCommand = RecordTrade | ReverseTrade
 
 
-def get_lock_group(command: Command) -> tuple[int, str]:
+def get_lock_group(command: LedgerCommand) -> tuple[int, str]:
     """Return a key that commands share if they lock the same portfolio.
 
     The portfolio of a reversal is not known before its trade is read.
@@ -77,8 +77,8 @@ def get_lock_group(command: Command) -> tuple[int, str]:
 
 
 class RecordedTrade(NamedTuple):
-    """A recorded ledger row with its portfolio's name. `replayed` marks the outcome of an earlier request."""
+    """A recorded ledger row with its portfolio's name. `is_replayed`: an earlier request recorded it."""
 
     row: TradeRow
     portfolio_name: str
-    replayed: bool = False
+    is_replayed: bool = False

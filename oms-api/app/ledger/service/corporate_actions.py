@@ -23,8 +23,8 @@ from app.ledger.rules.corporate_actions import (
     TransferOut,
     build_row_key,
     compute_dividend,
+    compute_fraction,
     compute_fraction_price,
-    find_fraction,
     parse_action_key,
     replay_before,
     replay_steps,
@@ -33,7 +33,7 @@ from app.ledger.rules.corporate_actions import (
 from app.ledger.rules.keys import PositionKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
-from app.ledger.service.portfolio_state import CashEntry, Entry, PortfolioState, build_trade_entry
+from app.ledger.service.portfolio_state import CashEntry, PortfolioState, TradeEntry, build_trade_entry
 from app.ledger.service.reversals import build_reversal_entry, restate_price
 from app.money import ZERO, divide, format_fixed, shorten_quantity
 from app.timestamps import BEFORE_ALL
@@ -60,7 +60,7 @@ class ActionInputs(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
+class ActionBooking:
     """An action to book or to reverse in one portfolio. `find_rate` is only needed to book."""
 
     batch: LedgerBatch
@@ -86,13 +86,13 @@ def read_action_inputs(
         keys |= {key._replace(symbol=action.new_symbol) for key in keys}
     keys.update(row.position_key for row in rows)
     return ActionInputs(
-        get_sequences(portfolio),
-        queries.is_reversed(connection, action),
-        rows,
-        queries.list_action_movements(connection, portfolio.tenant_id, action.id, portfolio.id),
-        {row.trade_id: queries.find_later_action(connection, row) for row in rows},
-        {key: queries.list_steps_by_trade(connection, key) for key in sorted(keys)},
-        {key: queries.find_last_price(connection, key) for key in sorted(keys)},
+        sequences=get_sequences(portfolio),
+        is_reversed=queries.is_reversed(connection, action),
+        rows=rows,
+        movements=queries.list_action_movements(connection, portfolio.tenant_id, action.id, portfolio.id),
+        later_actions={row.trade_id: queries.find_later_action(connection, row) for row in rows},
+        steps={key: queries.list_steps_by_trade(connection, key) for key in sorted(keys)},
+        last_prices={key: queries.load_last_price(connection, key) for key in sorted(keys)},
     )
 
 
@@ -101,7 +101,7 @@ def get_sequences(portfolio: PortfolioState) -> tuple[int, int]:
     return portfolio.last_sequence, portfolio.cash_sequence
 
 
-def book_action(booking: Booking) -> list[TradeRow]:
+def book_action(booking: ActionBooking) -> list[TradeRow]:
     """Book an action that has taken effect, and return its ledger rows. A repeat books nothing.
 
     Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and AmountTooLarge.
@@ -117,7 +117,7 @@ def book_action(booking: Booking) -> list[TradeRow]:
     return [row for key in keys for row in book(booking, key)]
 
 
-def reverse_action(booking: Booking) -> list[TradeRow]:
+def reverse_action(booking: ActionBooking) -> list[TradeRow]:
     """Reverse the rows that the action booked in a portfolio, the newest first, and return the reversals.
 
     Raises BeforeCorporateAction if another action acted on one of these rows, MixesCurrencies and
@@ -137,7 +137,7 @@ def reverse_action(booking: Booking) -> list[TradeRow]:
     return reversals
 
 
-def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> Entry:
+def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> TradeEntry:
     reason = f"Reversed corporate action {action.id}"
     if row.kind != SPLIT:
         return build_reversal_entry(row, reason)
@@ -145,7 +145,7 @@ def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> Entry:
     return build_reversal_entry(row, reason, restate_price(Decimal(row.price), old_units, new_units))
 
 
-def _reverse_movements(booking: Booking) -> None:
+def _reverse_movements(booking: ActionBooking) -> None:
     sums: dict[CashKind, Decimal] = {}
     for row in booking.inputs.movements:
         kind = CashKind(row.kind)
@@ -154,7 +154,7 @@ def _reverse_movements(booking: Booking) -> None:
     _append_movements(booking, amounts, f"Reversed corporate action {booking.action.id}")
 
 
-def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason: str) -> None:
+def _append_movements(booking: ActionBooking, amounts: dict[CashKind, Decimal], reason: str) -> None:
     action = booking.action
     origin = booking.origin._replace(idempotency_key=f"{KEY_PREFIX}{action.id}")
     for kind, amount in amounts.items():
@@ -163,28 +163,28 @@ def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason
             booking.batch.append_cash(booking.portfolio, origin, entry)
 
 
-def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
+def _book_split(booking: ActionBooking, key: PositionKey) -> list[TradeRow]:
     action, steps = booking.action, booking.list_steps(key)
-    require_symbol(action, steps, booking.portfolio.name)
+    require_unchanged_symbol(action, steps, booking.portfolio.name)
     position = replay_before(steps, action.effective_at)
     if not position.quantity:
         return []
-    fraction = find_fraction(position.quantity, action.ratio)
+    fraction = compute_fraction(position.quantity, action.ratio)
     rate = booking.find_rate(position.currency) if fraction and position.currency else None
     split = Split(action.effective_at, action.ratio)
     after = replay_steps([*steps, split])
     _require_one_currency(after, action.id)
-    price, fx_rate = _find_price(booking, key, position)
-    entry = _build_entry(action, key, position, restate_price(price, *action.ratio), ZERO, fx_rate)
-    rows = [_append(booking, key, entry, after)]
+    price, fx_rate = _get_price_and_rate(booking, key, position)
+    entry = _build_cashless_entry(action, key, position, restate_price(price, *action.ratio), ZERO, fx_rate)
+    rows = [_append_row(booking, key, entry, after)]
     if fraction:
         fill, entry = _build_fraction_entry(action, key, position, fraction, rate)
         sale = FractionSale(action.effective_at, fill)
-        rows.append(_append(booking, key, entry, replay_steps([*steps, split, sale])))
+        rows.append(_append_row(booking, key, entry, replay_steps([*steps, split, sale])))
     return rows
 
 
-def require_symbol(action: CorporateActionTerms, steps: list[Step], portfolio_name: str) -> None:
+def require_unchanged_symbol(action: CorporateActionTerms, steps: list[Step], portfolio_name: str) -> None:
     """Raise TradedAfterSymbolChange where the position moved to another symbol when a split takes effect."""
     if any(isinstance(step, TransferOut) and step.at >= action.effective_at for step in steps):
         raise TradedAfterSymbolChange(action.symbol, portfolio_name)
@@ -196,7 +196,7 @@ def _build_fraction_entry(
     position: Position,
     fraction: Decimal,
     rate: Decimal | None,
-) -> tuple[Fill, Entry]:
+) -> tuple[Fill, TradeEntry]:
     """Return the fill and the entry of the cash in lieu of a fraction: a trade without charges."""
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
     price, gmv = compute_fraction_price(action, position, quantity)
@@ -207,7 +207,7 @@ def _build_fraction_entry(
     )
 
 
-def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
+def _book_symbol_change(booking: ActionBooking, key: PositionKey) -> list[TradeRow]:
     action, at, steps = booking.action, booking.action.effective_at, booking.list_steps(key)
     position = replay_before(steps, at)
     if not position.quantity:
@@ -220,14 +220,16 @@ def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
     )
     new_position = replay_steps([*booking.list_steps(new_key), TransferIn(at, fill)])
     _require_one_currency(new_position, action.id)
-    price, fx_rate = _find_price(booking, key, position)
+    price, fx_rate = _get_price_and_rate(booking, key, position)
     cost = abs(position.cost if position.currency is None else position.local_cost)
-    outgoing = _build_entry(action, key, position._replace(quantity=-position.quantity), price, cost, fx_rate)
-    incoming = _build_entry(action, new_key, position, price, cost, fx_rate)
+    outgoing = _build_cashless_entry(
+        action, key, position._replace(quantity=-position.quantity), price, cost, fx_rate
+    )
+    incoming = _build_cashless_entry(action, new_key, position, price, cost, fx_rate)
     previous_position = replay_steps([*steps, TransferOut(at)])
     return [
-        _append(booking, key, outgoing, previous_position, queries.OUTGOING),
-        _append(booking, new_key, incoming, new_position, queries.INCOMING),
+        _append_row(booking, key, outgoing, previous_position, queries.OUTGOING),
+        _append_row(booking, new_key, incoming, new_position, queries.INCOMING),
     ]
 
 
@@ -237,7 +239,7 @@ def require_no_later_fill(action: CorporateActionTerms, steps: list[Step], portf
         raise TradedAfterSymbolChange(action.symbol, portfolio_name)
 
 
-def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
+def _book_dividend(booking: ActionBooking, keys: list[PositionKey]) -> None:
     action, base = booking.action, booking.portfolio.base_currency
     currency, at = action.currency or base, action.effective_at
     quantities = [replay_to_close(booking.list_steps(key), at).quantity for key in keys]
@@ -259,16 +261,16 @@ def _format_amount(amount: Decimal) -> str:
     return shorten_quantity(format_fixed(amount))
 
 
-def _build_entry(
+def _build_cashless_entry(
     action: CorporateActionTerms,
     key: PositionKey,
     position: Position,
     price: Decimal,
     gmv: Decimal,
     fx_rate: Decimal | None,
-) -> Entry:
+) -> TradeEntry:
     """Return the entry of a row that moves no cash. `position` is the one before the action."""
-    return Entry(
+    return TradeEntry(
         kind=SPLIT if action.kind is ActionKind.SPLIT else TRANSFER,
         symbol=key.symbol,
         product=key.product,
@@ -288,7 +290,9 @@ def _build_entry(
     )
 
 
-def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, part: str = "") -> TradeRow:
+def _append_row(
+    booking: ActionBooking, key: PositionKey, entry: TradeEntry, after: Position, part: str = ""
+) -> TradeRow:
     """Append a row under a separate key."""
     action_id = booking.action.id
     origin = booking.origin._replace(
@@ -298,7 +302,9 @@ def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, p
     return booking.batch.append(booking.portfolio, origin, entry, after)
 
 
-def _find_price(booking: Booking, key: PositionKey, position: Position) -> tuple[Decimal, Decimal | None]:
+def _get_price_and_rate(
+    booking: ActionBooking, key: PositionKey, position: Position
+) -> tuple[Decimal, Decimal | None]:
     """Return the last price of the position and the rate of its cost, None in the portfolio's currency."""
     price, last_rate = booking.inputs.last_prices[key]
     if position.currency is None:

@@ -4,9 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.costs.errors import RateUnknown
-from app.costs.rules.booking import ChargedTrade
-from app.costs.rules.charges import find_dp_charge
-from app.costs.rules.markets import MARKETS, find_trading_day
+from app.costs.rules.booked_charges import ChargedTrade
+from app.costs.rules.charges import compute_dp_charge
+from app.costs.rules.markets import MARKETS, get_trading_day
 from app.costs.rules.values import OrderTerms, Schedule
 from app.costs.service import load_rates
 from app.ledger.rules.accounting import Position
@@ -35,11 +35,11 @@ def book_dp_charge(
         return
     if market is None or market.currency != trade.currency:
         return
-    day = find_trading_day(trade.exchange, trade.at)
+    day = get_trading_day(trade.exchange, trade.at)
     terms = OrderTerms(Schedule.ZERODHA, trade.exchange, trade.side, day, trade.product or None)
     amount = _find_charge(terms)
     opened_at = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
-    is_intraday = opened_at is not None and find_trading_day(trade.exchange, opened_at) == day
+    is_intraday = opened_at is not None and get_trading_day(trade.exchange, opened_at) == day
     if not amount or is_intraday:
         return
     if ledger.has_cash_movement(portfolio, CashKind.DP_CHARGES, symbol, day.isoformat()):
@@ -53,6 +53,6 @@ def book_dp_charge(
 def _find_charge(terms: OrderTerms) -> Decimal:
     """Return the charge of the sale; zero where its rate is not known, as in estimates."""
     try:
-        return find_dp_charge(terms, load_rates())
+        return compute_dp_charge(terms, load_rates())
     except RateUnknown:
         return ZERO

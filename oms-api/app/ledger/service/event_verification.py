@@ -12,16 +12,16 @@ from app.audit.queries.trail import list_actions
 from app.events.queries import find_unverified_events
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
-from app.ledger.rules.balance import Balance, compute_bucket
 from app.ledger.rules.cash import CashRow, build_cash_payload
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
 from app.ledger.rules.keys import LedgerRowKey
-from app.ledger.rules.verification import Check, Finding
-from app.ledger.service.verdict import Verdict
+from app.ledger.rules.stream_comparison import StreamComparison, compute_bucket
+from app.ledger.rules.verification import Finding, LedgerCheck
+from app.ledger.service.verification_result import VerificationResult
 from app.timestamps import Timestamp
 
-Names = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
+PortfolioNames = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
 
 
 class CashEventKey(NamedTuple):
@@ -50,7 +50,7 @@ class _EventContent(NamedTuple):
 
 
 _PROBED_BUCKETS = 8
-_CHUNK = 2_000  # events compared at once
+_EVENTS_PER_CHUNK = 2_000  # events compared at once
 
 
 def build_event_key(row: TradeRow) -> tuple[int, str, str]:
@@ -63,47 +63,49 @@ def build_cash_event_key(row: CashRow) -> CashEventKey:
     return CashEventKey(row.tenant_id, f"cash.{row.kind}", build_cash_payload(row, ""), row.created_at)
 
 
-def verify_cash_events(connection: Connection, verdict: Verdict, expected: Counter[CashEventKey]) -> None:
+def verify_cash_events(
+    connection: Connection, result: VerificationResult, expected: Counter[CashEventKey]
+) -> None:
     """Check that each cash movement has one event with the same content, and that there is no other."""
     names = list_all_portfolio_names(connection)
     for event in audit.iterate_cash_events(connection):
-        verdict.checked[Check.CASH_MOVEMENT_EVENT] += 1
+        result.checked[LedgerCheck.CASH_MOVEMENT_EVENT] += 1
         recorded_event = RecordedEvent(event.id, event.tenant_id, event.payload, event.created_at)
         content = _read_content(recorded_event)
-        _check_name(verdict, recorded_event, content, names)
+        _check_name(result, recorded_event, content, names)
         event_key = CashEventKey(event.tenant_id, event.type, content.payload, event.created_at)
         expected[event_key] -= 1
         if expected[event_key] < 0:
             finding = Finding(
-                Check.CASH_MOVEMENT_EVENT, event.type, content.payload, "a row of the cash ledger"
+                LedgerCheck.CASH_MOVEMENT_EVENT, event.type, content.payload, "a row of the cash ledger"
             )
-            verdict.add_findings(f"event {event.id}", [finding])
+            result.add_findings(f"event {event.id}", [finding])
     for tenant_id, kind, payload, _ in (event_key for event_key, count in expected.items() if count > 0):
-        finding = Finding(Check.CASH_MOVEMENT_EVENT, kind, "no event with this content", payload)
-        verdict.add_findings(f"cash movement of tenant {tenant_id}", [finding])
+        finding = Finding(LedgerCheck.CASH_MOVEMENT_EVENT, kind, "no event with this content", payload)
+        result.add_findings(f"cash movement of tenant {tenant_id}", [finding])
 
 
-def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
-    """Check that each row in `balance` has one event, and each position the event of its last row."""
+def verify_events(connection: Connection, result: VerificationResult, comparison: StreamComparison) -> None:
+    """Check that each row in `comparison` has one event, and each position the event of its last row."""
     names = list_all_portfolio_names(connection)
     for event in audit.iterate_recorded_events(connection):
         content = _read_content(event)
-        balance.take(content.key)
-        _check_name(verdict, event, content, names)
-        verdict.checked[Check.EVENT] += 1
-    odd = balance.list_unbalanced_buckets()
+        comparison.subtract(content.key)
+        _check_name(result, event, content, names)
+        result.checked[LedgerCheck.EVENT] += 1
+    odd = comparison.list_different_buckets()
     if odd:
-        _find_odd_events(connection, verdict, odd)
-    _verify_positions(connection, verdict, names)
+        _find_odd_events(connection, result, odd)
+    _verify_positions(connection, result, names)
     for row_id, kind in find_unverified_events(connection):
-        verdict.add_findings(
-            f"event {row_id}", [Finding(Check.EVENT, "following", kind, "a type that shares rows")]
+        result.add_findings(
+            f"event {row_id}", [Finding(LedgerCheck.EVENT, "following", kind, "a type that shares rows")]
         )
 
 
-def list_all_portfolio_names(connection: Connection) -> Names:
+def list_all_portfolio_names(connection: Connection) -> PortfolioNames:
     """Return all current and earlier names of each portfolio."""
-    names: Names = {}
+    names: PortfolioNames = {}
     owners: dict[tuple[int, str], int] = {}
     for portfolio in audit.iterate_portfolio_rows(connection):
         names[portfolio.tenant_id, portfolio.id] = {portfolio.name}
@@ -128,15 +130,19 @@ def _read_content(event: RecordedEvent) -> _EventContent:
     return _EventContent(key, *portfolio)
 
 
-def _check_name(verdict: Verdict, event: RecordedEvent, content: _EventContent, names: Names) -> None:
+def _check_name(
+    result: VerificationResult, event: RecordedEvent, content: _EventContent, names: PortfolioNames
+) -> None:
     name = content.portfolio_name
     portfolio_names = names.get((event.tenant_id, content.portfolio_id), set())
     if portfolio_names and name not in portfolio_names:
-        finding = Finding(Check.EVENT, "portfolio_name", str(name), " or ".join(sorted(portfolio_names)))
-        verdict.add_findings(f"event {event.id}", [finding])
+        finding = Finding(
+            LedgerCheck.EVENT, "portfolio_name", str(name), " or ".join(sorted(portfolio_names))
+        )
+        result.add_findings(f"event {event.id}", [finding])
 
 
-def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
+def _find_odd_events(connection: Connection, result: VerificationResult, odd: list[int]) -> None:
     """Read a few of the odd buckets again, to find the events that only the ledger or the outbox has."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
     expected = Counter(
@@ -156,30 +162,39 @@ def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -
         fields = orjson.loads(missing[0][1])
         portfolio = f"portfolio (id {fields['portfolio_id']})"
         location = f"trade {fields['trade_id']}, {portfolio}, sequence {fields['sequence']}"
-        finding = Finding(Check.EVENT, audit.RECORDED, "no event with this content", str(missing[0]))
+        finding = Finding(
+            LedgerCheck.EVENT, audit.TRADE_RECORDED, "no event with this content", str(missing[0])
+        )
     else:
         location = f"event {surplus[0][0]}"
-        finding = Finding(Check.EVENT, audit.RECORDED, str(surplus[0][1]), "one event for each row")
-    verdict.add_findings(location, [finding])
-    verdict.failed[Check.EVENT] = max(len(missing), len(surplus), len(odd) // 2)
+        finding = Finding(
+            LedgerCheck.EVENT, audit.TRADE_RECORDED, str(surplus[0][1]), "one event for each row"
+        )
+    result.add_findings(location, [finding])
+    result.failed[LedgerCheck.EVENT] = max(len(missing), len(surplus), len(odd) // 2)
 
 
-def _verify_positions(connection: Connection, verdict: Verdict, names: Names) -> None:
+def _verify_positions(connection: Connection, result: VerificationResult, names: PortfolioNames) -> None:
     newest = {
         LedgerRowKey(row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
         for row in audit.iterate_holding_rows(connection)
     }
-    events = audit.iterate_recorded_events(connection, audit.MOVED)
-    while chunk := list(islice(events, _CHUNK)):
+    events = audit.iterate_recorded_events(connection, audit.POSITION_CHANGED)
+    while chunk := list(islice(events, _EVENTS_PER_CHUNK)):
         keyed_events = [(event, _get_row_key(event)) for event in chunk]
         rows = audit.load_trades_by_key(connection, [key for _, key in keyed_events if key])
         for event, key in keyed_events:
-            _check_position(connection, verdict, event, rows.get(key) if key else None)
-            _check_name(verdict, event, _read_content(event), names)
+            _check_position(connection, result, event, rows.get(key) if key else None)
+            _check_name(result, event, _read_content(event), names)
             newest.pop(key or LedgerRowKey(0, 0, 0), None)
     for key, symbol in newest.items():
-        finding = Finding(Check.POSITION_EVENT, audit.MOVED, "none", f"an event for sequence {key.sequence}")
-        verdict.add_findings(
+        finding = Finding(
+            LedgerCheck.POSITION_EVENT,
+            audit.POSITION_CHANGED,
+            "none",
+            f"an event for sequence {key.sequence}",
+        )
+        result.add_findings(
             f"position {symbol} of portfolio (id {key.portfolio_id}) of tenant {key.tenant_id}", [finding]
         )
 
@@ -194,17 +209,22 @@ def _get_row_key(event: RecordedEvent) -> LedgerRowKey | None:
 
 
 def _check_position(
-    connection: Connection, verdict: Verdict, event: RecordedEvent, row: TradeRow | None
+    connection: Connection, result: VerificationResult, event: RecordedEvent, row: TradeRow | None
 ) -> None:
-    verdict.checked[Check.POSITION_EVENT] += 1
+    result.checked[LedgerCheck.POSITION_EVENT] += 1
     stored, expected = _read_content(event).payload, row and build_position_payload(row, "")
     if row is None or stored != expected:
-        finding = Finding(Check.POSITION_EVENT, audit.MOVED, event.payload, expected or "a row of the ledger")
-        verdict.add_findings(f"event {event.id}", [finding])
+        finding = Finding(
+            LedgerCheck.POSITION_EVENT,
+            audit.POSITION_CHANGED,
+            event.payload,
+            expected or "a row of the ledger",
+        )
+        result.add_findings(f"event {event.id}", [finding])
         return
     key = row.ledger_key
     if event.created_at != row.created_at and not audit.has_trade_at(connection, key, event.created_at):
-        verdict.add_findings(
+        result.add_findings(
             f"event {event.id}",
-            [Finding(Check.POSITION_EVENT, "created_at", event.created_at, row.created_at)],
+            [Finding(LedgerCheck.POSITION_EVENT, "created_at", event.created_at, row.created_at)],
         )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.database.commit_status import get_row_version
 from app.database.versioned_cache import VersionedCache
-from app.ledger.queries.books import LockedRow
+from app.ledger.queries.batch_statements import LockedRow
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.portfolio_state import PortfolioState, build_state

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from app.database.bulk import BulkWrite, Row
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.cash import CashRow, build_cash_payload
 from app.ledger.rules.chain import TradeRow
@@ -16,7 +16,7 @@ from app.ledger.service.portfolio_state import PortfolioState
 from app.money import format_fixed
 from app.timestamps import Timestamp
 
-Portfolios = Mapping[tuple[int, int], PortfolioState]  # by tenant id and portfolio id
+StatesByPortfolio = Mapping[tuple[int, int], PortfolioState]  # by tenant id and portfolio id
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class PendingRows:
         return {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self.cash_movements}
 
     def list_writes(
-        self, portfolios: Portfolios, positions: Mapping[tuple[int, int, str, str], Position]
+        self, portfolios: StatesByPortfolio, positions: Mapping[tuple[int, int, str, str], Position]
     ) -> list[BulkWrite]:
         """Return the statements that write the rows, with the current portfolios and positions."""
         return [
@@ -73,7 +73,9 @@ def _build_position_row(row: TradeRow, position: Position) -> Row:
 
 
 def _build_events(
-    items: Iterable[TradeRow | NewEvent], last_rows: Mapping[PositionKey, TradeRow], portfolios: Portfolios
+    items: Iterable[TradeRow | NewEvent],
+    last_rows: Mapping[PositionKey, TradeRow],
+    portfolios: StatesByPortfolio,
 ) -> list[NewEvent]:
     """Return the events in order. The last trade of a position is followed by the position."""
     events: list[NewEvent] = []

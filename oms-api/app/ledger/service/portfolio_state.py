@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.column_values import convert_instant, parse_decimal
-from app.costs.rules.booking import NO_CHARGES, BookedCharges
+from app.costs.rules.booked_charges import NO_CHARGES, BookedCharges
 from app.costs.rules.markets import MARKETS
-from app.ledger.queries.books import STATE
+from app.ledger.queries.batch_statements import STATE_COLUMNS
 from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, compute_row_hash
@@ -28,7 +28,7 @@ class PortfolioState:
     """A locked portfolio as the batch sees it.
 
     `last_created_at` is canonical text. `orders_stamp` changes when an open order changes or projections are
-    repaired: see `renew_stamp`. `cost_schedule` and `fee_totals` are as in `costs.rules.booking`; the
+    repaired: see `renew_stamp`. `cost_schedule` and `fee_totals` are as in `costs.rules.booked_charges`; the
     settings after them as in `ledger.models.Portfolio`.
     """
 
@@ -76,7 +76,7 @@ class PortfolioState:
         )
 
 
-class Entry(NamedTuple):
+class TradeEntry(NamedTuple):
     """The values of a ledger row that do not come from its portfolio's state. Amounts are decimals.
 
     `price` and `gmv` are in `currency` (None: the portfolio's own), `fx_rate` is the price of one unit of it.
@@ -116,12 +116,12 @@ def build_trade_entry(
     rate: Decimal | None,
     charges: BookedCharges = NO_CHARGES,
     **fields: Any,
-) -> Entry:
+) -> TradeEntry:
     """Return the entry of a trade. `price` is in the currency of the fill, and `rate` converts it.
 
     `fields` are further fields of the entry.
     """
-    return Entry(
+    return TradeEntry(
         kind="trade",
         symbol=symbol,
         product=product,
@@ -163,7 +163,7 @@ class ReversalInputs(NamedTuple):
     later_action: TradeRow | None
 
 
-Held = dict[PositionKey, Position]
+PositionsByKey = dict[PositionKey, Position]
 
 
 def build_portfolio(
@@ -217,7 +217,7 @@ def build_portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | 
 
 
 def build_trade_row(
-    state: PortfolioState, origin: Origin, at: Timestamp, entry: Entry, before: Position, after: Position
+    state: PortfolioState, origin: Origin, at: Timestamp, entry: TradeEntry, before: Position, after: Position
 ) -> TradeRow:
     """Return the row of a trade, which continues the hash chain of its portfolio."""
     fields = (
@@ -266,15 +266,15 @@ _NOT_LOCAL = (None, None, None, None)
 
 
 def _build_local_amounts(
-    entry: Entry, fx_rate: Decimal, before: Position, after: Position
+    entry: TradeEntry, fx_rate: Decimal, before: Position, after: Position
 ) -> tuple[str | None, ...]:
     delta = after.local_cost - before.local_cost
     return (entry.currency, format_fixed(fx_rate), format_fixed(delta), format_fixed(after.local_cost))
 
 
 def build_state(row: tuple[Any, ...]) -> PortfolioState:
-    """Return the state of a `STATE` row. PostgreSQL returns decimals and datetimes, SQLite text."""
-    values = dict(zip(STATE, row, strict=True))
+    """Return the state of a `STATE_COLUMNS` row. PostgreSQL returns decimals and datetimes, SQLite text."""
+    values = dict(zip(STATE_COLUMNS, row, strict=True))
     for name in ("cash", "realized_pnl", "moved_cash", "participation", "slippage"):
         values[name] = parse_decimal(values[name])
     values["last_created_at"] = convert_instant(values["last_created_at"])

@@ -1,18 +1,16 @@
 """Verify portfolios: name, currency, opening cash and settings of the audit log."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
+from app.audit.rules.entries import AuditValues
 from app.ledger.queries.audit import iterate_portfolio_values
 from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
 from app.money import shorten_amount
 from app.text import name_key
-
-Facts = dict[str, Any]
 
 
 def verify_portfolios(connection: Connection) -> Iterator[ActionDifference]:
@@ -20,7 +18,7 @@ def verify_portfolios(connection: Connection) -> Iterator[ActionDifference]:
 
     A portfolio that a first trade created has no audit entry.
     """
-    stored: dict[tuple[int, str], Facts] = {}
+    stored: dict[tuple[int, str], AuditValues] = {}
     for row in iterate_portfolio_values(connection):
         location = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
         fixed_facts = {"name_key": name_key(row["name"])}
@@ -36,13 +34,13 @@ def verify_portfolios(connection: Connection) -> Iterator[ActionDifference]:
             yield from find_differences(location, stored[tenant_id, name], fields)
 
 
-def _convert_to_audited(row: Facts) -> Facts:
+def _convert_to_audited(row: AuditValues) -> AuditValues:
     """Return the values that the audit log has in another form. Raises ValueError for invalid JSON."""
     return serialize_audited_settings(row) | {"opening_cash": shorten_amount(row["opening_cash"])}
 
 
-def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
-    expected: dict[tuple[int, str], Facts] = {}
+def _list_expected(connection: Connection) -> dict[tuple[int, str], AuditValues]:
+    expected: dict[tuple[int, str], AuditValues] = {}
     for entry in list_actions(connection, "portfolio."):
         if entry.action == "portfolio.created":
             expected[entry.tenant_id, entry.after["name"]] = entry.after | {"created_at": entry.at}

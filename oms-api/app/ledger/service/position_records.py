@@ -22,7 +22,7 @@ from app.ledger.rules.position_extremes import (
     PriceHistory,
     PricePoint,
     RateAt,
-    count_price,
+    extend_extremes,
     extend_record,
     list_precise_minutes,
 )
@@ -35,9 +35,9 @@ from app.money import ZERO
 
 MAX_POSITIONS = 1_000  # per transaction
 MAX_TICKS = 5_000  # of a minute
-REFRESH = timedelta(minutes=2)  # a record without new figures is stored again after this time
-MINUTES_SPAN = timedelta(days=2)  # earlier prices count by bars of a day
-TICKS_SPAN = timedelta(hours=1)  # earlier minutes in which a position changed count by their close
+REFRESH_PERIOD = timedelta(minutes=2)  # a record without new figures is stored again after this time
+MINUTE_BARS_PERIOD = timedelta(days=2)  # earlier prices count by bars of a day
+TICKS_PERIOD = timedelta(hours=1)  # earlier minutes in which a position changed count by their close
 QUOTE_DELAY = timedelta(seconds=10)  # a quote may reach the database that much later than its time
 _MINUTE, _DAY = Interval.MINUTE.length, Interval.DAY.length
 
@@ -62,7 +62,7 @@ class PositionRecords:
             with snapshot(self._engine, ALL_TENANTS) as connection:
                 page = queries.list_recorded_positions(connection, after, MAX_POSITIONS, quoted_since)
                 records = compute_records(connection, self._market, page, now)
-            self._store(
+            self._store_records(
                 {
                     recorded_position.key: records[recorded_position.key]
                     for recorded_position in page
@@ -75,7 +75,7 @@ class PositionRecords:
             lease.renew()
         self._quotes_until, self._minute = now, minute
 
-    def _store(self, records: Mapping[PositionKey, PositionRecord]) -> None:
+    def _store_records(self, records: Mapping[PositionKey, PositionRecord]) -> None:
         if records:
             with unit_of_work(self._engine, ALL_TENANTS) as connection:
                 execute_writes(connection, queries.build_record_write(records))
@@ -90,7 +90,7 @@ def add_records(
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
     keys = {position.holding.name_key: _build_key(tenant_id, position) for position in marked_positions}
-    positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
+    positions = queries.load_recorded_positions(connection, tenant_id, list(keys.values()))
     missing = [position for position in positions.values() if not position.is_current]
     records = {
         key: recorded_position.record
@@ -102,7 +102,7 @@ def add_records(
     for marked_position in marked_positions:
         record, extremes = records[keys[marked_position.holding.name_key]], None
         if marked_position.holding.quantity:
-            extremes = count_price(
+            extremes = extend_extremes(
                 record.extremes, record.holding, marked_position.mark.price, marked_position.rate
             )
         completed.append(marked_position._replace(charges=record.charges, extremes=extremes))
@@ -120,7 +120,8 @@ def compute_records(
     }
     rows = queries.list_rows_since(connection, missing)
     starts = {
-        position.key: _start(position.record, rows.get(position.key, []), now) for position in positions
+        position.key: _get_record_to_extend(position.record, rows.get(position.key, []), now)
+        for position in positions
     }
     reader = _PriceReader(connection, market, now)
     records = {}
@@ -149,7 +150,7 @@ class _PriceReader:
     def read_bars(self, tenant_id: int, symbol: str, since: datetime) -> list[Bar]:
         """Return bars from the minute of `since` on: of days first, where that is long ago."""
         first, key = get_bar_start(since, Interval.MINUTE), (self._connection, tenant_id, symbol)
-        if self._now - first <= MINUTES_SPAN:
+        if self._now - first <= MINUTE_BARS_PERIOD:
             return self._market.read_bars(*key, Interval.MINUTE, first, self._now)
         start = get_bar_start(first, Interval.DAY) + _DAY
         end = get_bar_start(self._now, Interval.DAY) - _DAY
@@ -161,7 +162,7 @@ class _PriceReader:
 
     def read_ticks(self, key: InstrumentKey, minutes: set[datetime]) -> dict[datetime, list[PricePoint]]:
         """Return the ticks of recent minutes."""
-        recent = [minute for minute in minutes if self._now - minute <= TICKS_SPAN]
+        recent = [minute for minute in minutes if self._now - minute <= TICKS_PERIOD]
         return {minute: self._read_minute(key, minute) for minute in recent}
 
     def create_rates(self, position: RecordedPosition, since: datetime) -> RateAt:
@@ -206,7 +207,9 @@ class _RateHistory:
         return self._rates_by_minute[minute]
 
 
-def _start(record: PositionRecord | None, rows: Sequence[LedgerRow], now: datetime) -> PositionRecord:
+def _get_record_to_extend(
+    record: PositionRecord | None, rows: Sequence[LedgerRow], now: datetime
+) -> PositionRecord:
     """Return the record to extend: the stored one, or an empty one from the opening of the position on."""
     if record is not None:
         return record
@@ -221,7 +224,7 @@ def _start(record: PositionRecord | None, rows: Sequence[LedgerRow], now: dateti
 
 def _is_due(position: RecordedPosition, updated: PositionRecord) -> bool:
     record = position.record
-    if record is None or not position.is_current or updated.until - record.until >= REFRESH:
+    if record is None or not position.is_current or updated.until - record.until >= REFRESH_PERIOD:
         return True
     return updated.extremes != record.extremes
 
@@ -232,8 +235,17 @@ def _find_index(bars: Sequence[Bar], start: datetime) -> int:
 
 def _find_close(currency_pair: str, bars: Sequence[Bar], minute: datetime) -> Quote | None:
     index = bisect_right(bars, minute, key=lambda bar: bar.start)
-    return (
-        Quote(currency_pair, None, None, bars[index - 1].close, None, None, minute, "bar") if index else None
+    if not index:
+        return None
+    return Quote(
+        symbol=currency_pair,
+        bid=None,
+        ask=None,
+        last=bars[index - 1].close,
+        bid_size=None,
+        ask_size=None,
+        at=minute,
+        source="bar",
     )
 
 

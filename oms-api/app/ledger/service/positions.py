@@ -9,14 +9,14 @@ from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.equity import compute_rate_of_cost
 from app.ledger.rules.marks import (
-    NO_EXITS,
-    Exits,
+    NO_EXIT_PRICES,
+    ExitPrices,
     HeldPosition,
     Mark,
     MarkedPosition,
@@ -46,12 +46,12 @@ def list_positions_at_marks(
     The mark is the price that a person set, else mid, else last, else the price of the last trade.
     """
     if filters.symbol is not None:
-        filters = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
+        filters = replace(filters, symbol=load_symbol(connection, tenant_id, filters.symbol))
     positions = list_positions(connection, tenant_id, filters, limit, after)
     return _value_at_marks(connection, market, tenant_id, positions, now)
 
 
-def get_marked_position(
+def load_marked_position(
     connection: Connection,
     market: Market,
     caller: Caller,
@@ -65,7 +65,7 @@ def get_marked_position(
     `product` selects one of several products of a symbol. Raises NoSuchPosition, and Invalid if a product
     must be given.
     """
-    symbol = find_symbol(connection, caller.tenant_id, symbol)
+    symbol = load_symbol(connection, caller.tenant_id, symbol)
     filters = PositionFilter(
         name_key(portfolio), symbol, product, include_closed=True, portfolios=caller.portfolios
     )
@@ -121,7 +121,7 @@ def _find_rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Deci
     return compute_rate_of_cost(held_position.cost, held_position.local_cost) if rate is None else rate
 
 
-ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[PositionNameKey, Exits]]
+ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[PositionNameKey, ExitPrices]]
 
 
 def add_exit_prices(
@@ -133,6 +133,6 @@ def add_exit_prices(
     ]
     exits = read(connection, tenant_id, held_positions) if held_positions else {}
     return [
-        marked_position._replace(exits=exits.get(marked_position.holding.name_key, NO_EXITS))
+        marked_position._replace(exits=exits.get(marked_position.holding.name_key, NO_EXIT_PRICES))
         for marked_position in marked_positions
     ]

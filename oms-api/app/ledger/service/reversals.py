@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from app.ledger.errors import BeforeCorporateAction, BookedByCorporateAction
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import find_later_action, replay_position
 from app.ledger.rules.accounting import Fill, Side, build_fill, replay_fills
@@ -13,7 +13,7 @@ from app.ledger.rules.corporate_actions import ACTION_ROWS, parse_action_key
 from app.ledger.rules.keys import TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.portfolio_state import Entry, ReversalInputs
+from app.ledger.service.portfolio_state import ReversalInputs, TradeEntry
 from app.money import compute_share
 
 
@@ -81,14 +81,14 @@ def require_no_action(original: TradeRow, inputs: ReversalInputs) -> None:
         raise BeforeCorporateAction(original.trade_id, action_id or inputs.later_action.trade_id)
 
 
-def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None = None) -> Entry:
+def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None = None) -> TradeEntry:
     """Return the entry of the row that reverses `original`.
 
     `price` replaces the price of the original, for a row of a corporate action.
     """
     side = Side(original.side)
     trade_count = 0 if original.kind in ACTION_ROWS else -1
-    return Entry(
+    return TradeEntry(
         kind=REVERSAL,
         symbol=original.symbol,
         product=original.product,

@@ -10,13 +10,18 @@ from sqlalchemy import Connection
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.values import DayKind, MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries import reading
 from app.ledger.queries.cash import TradeCash, list_trades_after
 from app.ledger.queries.reading import PortfolioSummary
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.rules.settlement import CashTotals, SettlementTerms, convert_to_local_date, find_market
+from app.ledger.rules.settlement import (
+    CashTotals,
+    SettlementTerms,
+    convert_to_local_date,
+    get_settlement_market,
+)
 from app.money import ZERO
 
 _LONGEST_CYCLE = timedelta(days=10)  # from a trade to the next session, over all holidays
@@ -54,26 +59,26 @@ class Settlements:
         self._calendars.refresh(connection)
 
     def compute_cash(
-        self, connection: Connection, tenant_id: int, book: PortfolioSummary, now: datetime
+        self, connection: Connection, tenant_id: int, summary: PortfolioSummary, now: datetime
     ) -> CashTotals:
         """Return the settled and the unsettled cash of a portfolio."""
-        amounts = self._load_amounts(connection, tenant_id, book, now)
-        instruments = find_instruments(
+        amounts = self._load_amounts(connection, tenant_id, summary, now)
+        instruments = load_instruments(
             connection, sorted({InstrumentKey(tenant_id, symbol) for symbol, _ in amounts})
         )
         unsettled = ZERO
         for (symbol, ten_minutes), amount in amounts.items():
             executed_at = datetime.fromisoformat(f"{ten_minutes}0:00Z")
-            market = self.find_market(instruments[InstrumentKey(tenant_id, symbol)], book)
+            market = self.get_settlement_market(instruments[InstrumentKey(tenant_id, symbol)], summary)
             if not self.is_settled(market, self.find_settlement(market, executed_at), now):
                 unsettled += amount
-        return CashTotals(Decimal(book.cash) - unsettled, unsettled)
+        return CashTotals(Decimal(summary.cash) - unsettled, unsettled)
 
-    def find_market(self, instrument: Instrument, book: PortfolioSummary) -> MarketIdentifier:
+    def get_settlement_market(self, instrument: Instrument, summary: PortfolioSummary) -> MarketIdentifier:
         """Return the market whose cycle settles trades of the instrument in the portfolio."""
-        currency = instrument.currency if instrument.is_listed else book.base_currency
-        return find_market(
-            SettlementTerms(instrument.exchange, instrument.asset_class, currency, book.calendar)
+        currency = instrument.currency if instrument.is_listed else summary.base_currency
+        return get_settlement_market(
+            SettlementTerms(instrument.exchange, instrument.asset_class, currency, summary.calendar)
         )
 
     def find_settlement(self, market: MarketIdentifier, executed_at: datetime) -> date | None:
@@ -97,15 +102,15 @@ class Settlements:
         return day is not None and day <= convert_to_local_date(market, now)
 
     def _load_amounts(
-        self, connection: Connection, tenant_id: int, book: PortfolioSummary, now: datetime
+        self, connection: Connection, tenant_id: int, summary: PortfolioSummary, now: datetime
     ) -> MappingProxyType[tuple[str, str], Decimal]:
         """Return the amounts of trades that may be unsettled."""
-        if not book.last_sequence:
+        if not summary.last_sequence:
             return _NO_AMOUNTS
-        key = PortfolioKey(tenant_id, book.id)
+        key = PortfolioKey(tenant_id, summary.id)
         cached = self._recent.get(key)
-        if cached is None or (cached.sequence, cached.hash) != (book.last_sequence, book.last_hash):
-            cached = self._read(connection, tenant_id, book, now, cached)
+        if cached is None or (cached.sequence, cached.hash) != (summary.last_sequence, summary.last_hash):
+            cached = self._read(connection, tenant_id, summary, now, cached)
             if len(self._recent) >= _MAX_CACHED:
                 self._recent.clear()
             self._recent[key] = cached
@@ -118,18 +123,18 @@ class Settlements:
         self,
         connection: Connection,
         tenant_id: int,
-        book: PortfolioSummary,
+        summary: PortfolioSummary,
         now: datetime,
         cached: _RecentTrades | None,
     ) -> _RecentTrades:
         """Read the trades after the cached ones, or all recent ones if the cached ones no longer match."""
-        if cached is not None and cached.sequence < book.last_sequence:
-            rows = list_trades_after(connection, tenant_id, book.id, cached.sequence)
+        if cached is not None and cached.sequence < summary.last_sequence:
+            rows = list_trades_after(connection, tenant_id, summary.id, cached.sequence)
             if rows and (rows[0].sequence, rows[0].hash) == (cached.sequence, cached.hash):
                 return _add_trades(rows[1:], cached)
-        first = reading.find_sequence(connection, tenant_id, book, now - _LONGEST_CYCLE) + 1
-        rows = list_trades_after(connection, tenant_id, book.id, first)
-        return _add_trades(rows, _RecentTrades(book.last_sequence, book.last_hash, _NO_AMOUNTS))
+        first = reading.load_sequence_at(connection, tenant_id, summary, now - _LONGEST_CYCLE) + 1
+        rows = list_trades_after(connection, tenant_id, summary.id, first)
+        return _add_trades(rows, _RecentTrades(summary.last_sequence, summary.last_hash, _NO_AMOUNTS))
 
 
 def _add_trades(rows: list[TradeCash], cached: _RecentTrades) -> _RecentTrades:

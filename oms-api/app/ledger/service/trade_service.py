@@ -17,10 +17,10 @@ from app.ledger.rules.tickets import (
     TradeLimits,
     TradeValue,
     compute_trade_value,
-    find_execution_time_errors,
-    find_trade_errors,
+    list_execution_time_errors,
+    list_trade_errors,
 )
-from app.ledger.service.commands import Command, Origin, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
 from app.money import format_fixed
 from app.text import name_key
 from app.timestamps import format_timestamp
@@ -32,7 +32,7 @@ NO_PRODUCT = ""
 class TradeService:
     """Accepts reports and reversals of trades. One instance serves a process."""
 
-    writer: "GroupCommit[Command, RecordedTrade]"
+    writer: "GroupCommit[LedgerCommand, RecordedTrade]"
     limits: TradeLimits
     now: Now
 
@@ -40,7 +40,7 @@ class TradeService:
         """Queue a trade. The future resolves once it is committed."""
         return self.writer.submit(command)
 
-    async def record_all(self, commands: Sequence[Command]) -> list[RecordedTrade | OmsError]:
+    async def record_commands(self, commands: Sequence[LedgerCommand]) -> list[RecordedTrade | OmsError]:
         """Record many trades in order. A refused one returns its error."""
         return [await _await_outcome(future) for future in self.writer.submit_all(commands)]
 
@@ -60,8 +60,8 @@ class TradeService:
         """
         now = self.now()
         trade_value = compute_trade_value(report.quantity, report.gmv, report.price)
-        errors = find_trade_errors(trade_value, self.limits, "price" if report.gmv is None else "gmv")
-        errors += find_execution_time_errors(report.executed_at, now)
+        errors = list_trade_errors(trade_value, self.limits, "price" if report.gmv is None else "gmv")
+        errors += list_execution_time_errors(report.executed_at, now)
         if errors:
             field_errors = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, field_errors)

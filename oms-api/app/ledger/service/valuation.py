@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.valuation import find_trade_prices, sum_flows
+from app.ledger.queries.valuation import load_trade_prices, sum_flows
 from app.ledger.rules.equity import (
     NO_EXPOSURE,
     Baseline,
@@ -20,14 +20,14 @@ from app.ledger.rules.equity import (
     value_exposures,
 )
 from app.ledger.rules.keys import PortfolioKey, RateKey
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote, compute_mark
 from app.money import ZERO
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 # Returns, by portfolio id, the equity at the last close of its P&L day. Those without a close have none.
-BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, Baseline]]
+EquityBaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, Baseline]]
 QuoteReader = Callable[[Connection, Sequence[InstrumentKey], datetime], Mapping[InstrumentKey, Quote]]
 
 
@@ -35,7 +35,7 @@ class Valuer(NamedTuple):
     """The sources of a valuation: quotes, and the equity at the last close."""
 
     read_quotes: QuoteReader
-    read_baselines: BaselineReader
+    read_baselines: EquityBaselineReader
 
 
 def value_statements(
@@ -52,16 +52,16 @@ def value_statements(
         for position in list_statement_positions(tenant_id, statement)
     ]
     exposures = value_positions(connection, valuer.read_quotes, positions, at)
-    ids = [statement.book.id for statement in statements.values()]
+    ids = [statement.summary.id for statement in statements.values()]
     baselines = valuer.read_baselines(connection, tenant_id, ids)
     flows = sum_flows(connection, [PortfolioKey(tenant_id, number) for number in ids])
     values = {}
     for key, statement in statements.items():
-        portfolio = PortfolioKey(tenant_id, statement.book.id)
+        portfolio = PortfolioKey(tenant_id, statement.summary.id)
         exposure = exposures.get(portfolio, NO_EXPOSURE)
-        opening = Baseline(Decimal(statement.book.opening_cash), ZERO)
-        last_close = baselines.get(statement.book.id, opening)
-        cash = Decimal(statement.book.cash)
+        opening = Baseline(Decimal(statement.summary.opening_cash), ZERO)
+        last_close = baselines.get(statement.summary.id, opening)
+        cash = Decimal(statement.summary.cash)
         values[key] = compute_value(cash, flows.get(portfolio, ZERO), exposure, opening, last_close)
     return values
 
@@ -99,13 +99,13 @@ def load_marks(
         for position in positions
         if position.instrument_key not in prices
     }
-    last_prices = find_trade_prices(connection, sorted(unpriced))
-    return Marks(prices, last_prices, _find_rates(foreign, quotes))
+    last_prices = load_trade_prices(connection, sorted(unpriced))
+    return Marks(prices, last_prices, _compute_rates(foreign, quotes))
 
 
 def list_statement_positions(tenant_id: int, statement: PortfolioStatement) -> Iterable[OpenPosition]:
     """Yield the open positions of a portfolio."""
-    portfolio = PortfolioKey(tenant_id, statement.book.id)
+    portfolio = PortfolioKey(tenant_id, statement.summary.id)
     for holding in statement.holdings:
         quantity = Decimal(holding.quantity)
         if quantity:
@@ -119,11 +119,11 @@ def list_statement_positions(tenant_id: int, statement: PortfolioStatement) -> I
                 holding.currency,
                 local_cost,
                 holding.last_sequence,
-                statement.book.base_currency,
+                statement.summary.base_currency,
             )
 
 
-def _find_rates(
+def _compute_rates(
     rate_keys: Iterable[RateKey], quotes: Mapping[InstrumentKey, Quote]
 ) -> dict[RateKey, Decimal]:
     rates: dict[RateKey, Decimal] = {}

@@ -14,7 +14,6 @@ from app.ledger.queries.cash import list_cash_movements
 from app.ledger.queries.corporate_actions import find_booking_action, replay_position
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.amounts import parse_row_amounts
-from app.ledger.rules.balance import Balance
 from app.ledger.rules.cash import CashRow
 from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import TradeRow
@@ -28,7 +27,8 @@ from app.ledger.rules.projections import (
     check_holdings,
     check_portfolio,
 )
-from app.ledger.rules.verification import Check, Finding, check_action_row, check_row
+from app.ledger.rules.stream_comparison import StreamComparison
+from app.ledger.rules.verification import Finding, LedgerCheck, check_action_row, check_row
 from app.ledger.service.event_verification import (
     CashEventKey,
     build_cash_event_key,
@@ -36,12 +36,12 @@ from app.ledger.service.event_verification import (
     verify_cash_events,
     verify_events,
 )
-from app.ledger.service.verdict import Discrepancy, Verdict
+from app.ledger.service.verification_result import Discrepancy, VerificationResult
 from app.money import ZERO
 
 __all__ = [
     "Discrepancy",
-    "Verdict",
+    "VerificationResult",
     "build_replay",
     "check_rows",
     "describe_location",
@@ -50,10 +50,10 @@ __all__ = [
 ]
 
 _ROW_CHECKS = (
-    Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION,
-    Check.CASH, Check.COUNTERS, Check.TENANT,
+    LedgerCheck.FORM, LedgerCheck.SEQUENCE, LedgerCheck.TIME, LedgerCheck.TRADE_ID, LedgerCheck.CHAIN,
+    LedgerCheck.VALUE, LedgerCheck.POSITION, LedgerCheck.CASH, LedgerCheck.COUNTERS, LedgerCheck.TENANT,
 )  # fmt: skip
-_BOOK = attrgetter("tenant_id", "portfolio_id")
+_get_portfolio_key = attrgetter("tenant_id", "portfolio_id")
 
 
 @dataclass(slots=True)
@@ -90,19 +90,19 @@ def load_cash_movements(connection: Connection, portfolio: PortfolioRow, after: 
     return CashMovements(deque(rows), portfolio.base_currency)
 
 
-def verify_ledger(connection: Connection, verdict: Verdict | None = None) -> Verdict:
-    """Check every invariant of the ledger and add the findings to `verdict`, or to a new one.
+def verify_ledger(connection: Connection, result: VerificationResult | None = None) -> VerificationResult:
+    """Check every invariant of the ledger and add the findings to `result`, or to a new one.
 
     `connection` must read one consistent snapshot.
     """
-    verdict, balance = verdict or Verdict(), Balance()
+    result, comparison = result or VerificationResult(), StreamComparison()
     cash_events: Counter[CashEventKey] = Counter()
-    for book in _iterate_portfolios(connection):
-        _verify_book(connection, book, verdict, balance, cash_events)
-    _verify_keys(connection, verdict)
-    verify_events(connection, verdict, balance)
-    verify_cash_events(connection, verdict, cash_events)
-    return verdict
+    for stored_rows in _iterate_portfolios(connection):
+        _verify_portfolio(connection, stored_rows, result, comparison, cash_events)
+    _verify_keys(connection, result)
+    verify_events(connection, result, comparison)
+    verify_cash_events(connection, result, cash_events)
+    return result
 
 
 def check_rows(
@@ -125,57 +125,61 @@ def check_rows(
 def _iterate_portfolios(connection: Connection) -> Iterator[StoredPortfolioRows]:
     """Yield the portfolios with their rows and positions, merged by key. Each table is read once."""
     portfolios = audit.iterate_portfolio_rows(connection)
-    rows = groupby(audit.iterate_ledger_rows(connection), _BOOK)
-    holdings = groupby(audit.iterate_holding_rows(connection), _BOOK)
+    rows = groupby(audit.iterate_ledger_rows(connection), _get_portfolio_key)
+    holdings = groupby(audit.iterate_holding_rows(connection), _get_portfolio_key)
     portfolio, group, holding_group = next(portfolios, None), next(rows, None), next(holdings, None)
     while portfolio or group or holding_group:
         keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
         key = PortfolioKey(*min(keys + [part[0] for part in (group, holding_group) if part]))
-        book = StoredPortfolioRows(key, None, iter(()), [])
+        stored_rows = StoredPortfolioRows(key, None, iter(()), [])
         if portfolio and keys[0] == key:
-            book.portfolio, portfolio = portfolio, next(portfolios, None)
+            stored_rows.portfolio, portfolio = portfolio, next(portfolios, None)
         if holding_group and holding_group[0] == key:
-            book.holdings, holding_group = list(holding_group[1]), next(holdings, None)
+            stored_rows.holdings, holding_group = list(holding_group[1]), next(holdings, None)
         owns = group is not None and group[0] == key
         if group and owns:
-            book.rows = group[1]
-        yield book
+            stored_rows.rows = group[1]
+        yield stored_rows
         if owns:
             group = next(rows, None)
 
 
-def _verify_book(
+def _verify_portfolio(
     connection: Connection,
-    book: StoredPortfolioRows,
-    verdict: Verdict,
-    balance: Balance,
+    stored_rows: StoredPortfolioRows,
+    result: VerificationResult,
+    comparison: StreamComparison,
     cash_events: Counter[CashEventKey],
 ) -> None:
-    movements = load_cash_movements(connection, book.portfolio) if book.portfolio else CashMovements()
+    movements = (
+        load_cash_movements(connection, stored_rows.portfolio) if stored_rows.portfolio else CashMovements()
+    )
     cash_events.update(map(build_cash_event_key, movements.rows))
-    verdict.checked[Check.CASH_MOVEMENT] += len(movements.rows)
-    state = LedgerState(Decimal(book.portfolio.opening_cash) if book.portfolio else ZERO)
+    result.checked[LedgerCheck.CASH_MOVEMENT] += len(movements.rows)
+    state = LedgerState(Decimal(stored_rows.portfolio.opening_cash) if stored_rows.portfolio else ZERO)
     rows = reversals = keys = actions = 0
-    for row, findings in check_rows(connection, book.rows, state, movements):
-        if book.portfolio is None:
+    for row, findings in check_rows(connection, stored_rows.rows, state, movements):
+        if stored_rows.portfolio is None:
             findings.append(
-                Finding(Check.TENANT, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
+                Finding(LedgerCheck.TENANT, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
             )
         if findings:
-            verdict.add_findings(describe_location(row, book.portfolio), findings)
-        balance.add(build_event_key(row))
+            result.add_findings(describe_location(row, stored_rows.portfolio), findings)
+        comparison.add(build_event_key(row))
         rows += 1
         reversals += row.kind == REVERSAL
         actions += row.kind in ACTION_ROWS
         keys += row.idempotency_key is not None
     movements.apply_before(state)
     for movement, movement_findings in movements.findings:
-        name = _format_name(book.key, book.portfolio)
-        verdict.add_findings(f"cash movement {movement.sequence} of {name}", movement_findings)
-    verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
-    verdict.checked.update({Check.REVERSAL: reversals, Check.ACTION: actions, Check.KEY: keys})
-    verdict.checked[Check.HOLDING] += len(state.holdings)
-    _verify_projections(connection, book, state, verdict)
+        name = _format_name(stored_rows.key, stored_rows.portfolio)
+        result.add_findings(f"cash movement {movement.sequence} of {name}", movement_findings)
+    result.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
+    result.checked.update(
+        {LedgerCheck.REVERSAL: reversals, LedgerCheck.ACTION: actions, LedgerCheck.KEY: keys}
+    )
+    result.checked[LedgerCheck.HOLDING] += len(state.holdings)
+    _verify_projections(connection, stored_rows, state, result)
 
 
 def _replay_action(connection: Connection, row: TradeRow) -> Position:
@@ -189,24 +193,24 @@ def build_replay(connection: Connection, key: PortfolioKey) -> Callable[[Holding
 
 
 def _verify_projections(
-    connection: Connection, book: StoredPortfolioRows, end: LedgerState, verdict: Verdict
+    connection: Connection, stored_rows: StoredPortfolioRows, end: LedgerState, result: VerificationResult
 ) -> None:
-    name = _format_name(book.key, book.portfolio)
-    if book.portfolio:
-        verdict.checked[Check.PORTFOLIO] += 1
-        findings = check_portfolio(book.portfolio, end)
+    name = _format_name(stored_rows.key, stored_rows.portfolio)
+    if stored_rows.portfolio:
+        result.checked[LedgerCheck.PORTFOLIO] += 1
+        findings = check_portfolio(stored_rows.portfolio, end)
         if findings:
-            verdict.add_findings(f"projections of {name}", findings)
-    expected = build_holdings(*book.key, end, build_replay(connection, book.key))
-    for (symbol, product), findings in check_holdings(book.holdings, expected):
-        verdict.add_findings(f"position {symbol}{product and f' ({product})'} of {name}", findings)
+            result.add_findings(f"projections of {name}", findings)
+    expected = build_holdings(*stored_rows.key, end, build_replay(connection, stored_rows.key))
+    for (symbol, product), findings in check_holdings(stored_rows.holdings, expected):
+        result.add_findings(f"position {symbol}{product and f' ({product})'} of {name}", findings)
 
 
-def _verify_keys(connection: Connection, verdict: Verdict) -> None:
+def _verify_keys(connection: Connection, result: VerificationResult) -> None:
     row = audit.find_repeated_key(connection)
     if row:
-        finding = Finding(Check.KEY, "idempotency_key", row.idempotency_key, "one row under one key")
-        verdict.add_findings(describe_location(row, None), [finding])
+        finding = Finding(LedgerCheck.KEY, "idempotency_key", row.idempotency_key, "one row under one key")
+        result.add_findings(describe_location(row, None), [finding])
 
 
 def describe_location(row: TradeRow, portfolio: PortfolioRow | None) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.calendars.service import Calendars
 from app.clock import EPOCH
 from app.database import Readers, set_tenant_scope
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.errors import NoQuote
@@ -174,7 +174,7 @@ class Market:
 
         def read(connection: Connection) -> Quote | None:
             set_tenant_scope(connection, [tenant_id])
-            key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, symbol))
+            key = InstrumentKey(tenant_id, load_symbol(connection, tenant_id, symbol))
             return self.find_quotes(connection, [key], at).get(key)
 
         quote = await self._readers.run_single(read)
@@ -185,7 +185,7 @@ class Market:
     async def resolve_symbol(self, tenant_id: int, name: str) -> str:
         """Return the symbol of the instrument with that symbol or alias."""
         return await self._readers.run_single(
-            lambda connection: find_symbol(set_tenant_scope(connection, [tenant_id]), tenant_id, name)
+            lambda connection: load_symbol(set_tenant_scope(connection, [tenant_id]), tenant_id, name)
         )
 
     def get_last_quote(self, tenant_id: int, symbol: str) -> Quote | None:

@@ -11,7 +11,7 @@ from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
 from app.database import execute_writes
 from app.identity.queries.tenants import lock_tenant
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.rules import InstrumentKey
 from app.market_data.errors import NoOverride, PairNotMarkable
 from app.market_data.queries import marks
@@ -61,7 +61,7 @@ def set_mark(connection: Connection, tenant_id: int, override: MarkOverride) -> 
     Raises PairNotMarkable for a currency pair.
     """
     lock_tenant(connection, tenant_id)  # a concurrent change of the same symbol waits here
-    key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, override.symbol))
+    key = InstrumentKey(tenant_id, load_symbol(connection, tenant_id, override.symbol))
     if is_currency_pair(key.symbol):
         raise PairNotMarkable(key.symbol)
     previous = marks.find_overrides(connection, [key], override.set_at).get(key)
@@ -73,7 +73,7 @@ def set_mark(connection: Connection, tenant_id: int, override: MarkOverride) -> 
 def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> MarkOverride:
     """Remove the mark of a symbol or alias and return it. Raises NoOverride."""
     lock_tenant(connection, tenant_id)
-    key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, symbol))
+    key = InstrumentKey(tenant_id, load_symbol(connection, tenant_id, symbol))
     previous = marks.find_overrides(connection, [key], at).get(key)
     if previous is None:
         raise NoOverride(key.symbol)

@@ -9,7 +9,7 @@ from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar
 from app.calendars.rules.values import TradingSession
 from app.calendars.service import Calendars
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import InstrumentKey
 from app.market_data.rules.values import CLOSE, Quote
 
@@ -25,7 +25,7 @@ def mark_closes(
     """
     old = [key for key, quote in quotes.items() if at - quote.at > MIN_AGE]
     closes = {}
-    for key, terms in (find_instruments(connection, old) if old else {}).items():
+    for key, terms in (load_instruments(connection, old) if old else {}).items():
         calendar = calendars.find_calendar(terms.exchange, terms.asset_class)
         session = None if calendar is None else find_closed_session(calendar, at)
         if session is not None and session.open <= quotes[key].at <= session.close:
@@ -36,7 +36,7 @@ def mark_closes(
 def find_closed_session(calendar: Calendar, at: datetime) -> TradingSession | None:
     """Return the last session before an instant, None while one is open or where sessions are unknown."""
     try:
-        session = calendar.find_session_or_previous(at)
+        session = calendar.get_session_or_previous(at)
     except SessionsUnknown:
         return None
     return session if session.close <= at else None

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.database import Readers, set_all_tenants_scope
 from app.identity.queries.tenants import lock_tenant
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.rules import InstrumentKey
 from app.market_data.errors import NoSubscription, TooManySubscriptions
 from app.market_data.queries import subscriptions as queries
@@ -27,7 +27,7 @@ def add_subscriptions(
 ) -> list[Subscription]:
     """Subscribe a tenant to symbols or aliases. Return those subscriptions. Raises TooManySubscriptions."""
     lock_tenant(connection, tenant_id)
-    symbols = {find_symbol(connection, tenant_id, name) for name in names}
+    symbols = {load_symbol(connection, tenant_id, name) for name in names}
     queries.insert_subscriptions(connection, tenant_id, sorted(symbols), added_by, at)
     if SUBSCRIPTIONS.count(connection, tenant_id=tenant_id) > MAX_SUBSCRIPTIONS:
         raise TooManySubscriptions(MAX_SUBSCRIPTIONS)
@@ -40,7 +40,7 @@ def add_subscriptions(
 
 def remove_subscription(connection: Connection, tenant_id: int, name: str) -> str:
     """End the subscription of a symbol or alias, and return its symbol. Raises NoSubscription."""
-    symbol = find_symbol(connection, tenant_id, name)
+    symbol = load_symbol(connection, tenant_id, name)
     if not SUBSCRIPTIONS.delete(connection, tenant_id=tenant_id, symbol=symbol):
         raise NoSubscription(symbol)
     return symbol

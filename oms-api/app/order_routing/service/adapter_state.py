@@ -1,4 +1,4 @@
-"""The state that some adapters provide beyond the interface of a broker."""
+"""Optional interfaces of broker adapters: connection state, daily orders and linked orders."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,12 +16,12 @@ class AdapterState(Protocol):
 
     @property
     def requests_left(self) -> int:
-        """The requests that the broker takes at once."""
+        """The number of requests that the rate limit allows now."""
 
 
 @runtime_checkable
 class HasConnectionState(Protocol):
-    """An adapter that knows the state of its connection. Reading the state sends nothing."""
+    """An adapter that knows the state of its connection without a request to the broker."""
 
     def get_connection_state(self) -> AdapterState:
         """Return the state of the connection."""
@@ -29,7 +29,7 @@ class HasConnectionState(Protocol):
 
 @runtime_checkable
 class HasDailyOrders(Protocol):
-    """An adapter whose broker forgets the orders of earlier days. None of these orders works any more."""
+    """An adapter whose broker no longer knows orders of earlier days. All of them have ended."""
 
     def get_day_start(self, now: datetime) -> datetime:
         """Return the time before which the broker knows no order."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitExceeded
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable, RateLimitExceeded
 from app.brokers.protocol import Broker, BrokerEventRecord
 from app.brokers.queries import StoredConnection, find_connection, update_session_state
 from app.brokers.rules.circuit_breaker import Circuit, FailureKind, begin_attempt, record_failure
@@ -21,8 +21,8 @@ from app.brokers.service.account_checks import (
 )
 from app.clock import EPOCH, Now
 from app.order_routing.queries import open_snapshot, open_transaction, publish_status
+from app.order_routing.service.account_comparison import Reconcile, compare_nothing
 from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasLinks
-from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.missed_reports import MissedReports
 from app.order_routing.service.order_links import load_links
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
@@ -30,13 +30,13 @@ from app.order_routing.service.request_sender import RequestSender
 from app.orders.service.broker_request_notifier import SubmissionQueue
 
 STATUS_INTERVAL = timedelta(seconds=1)
-RECONNECT_INTERVAL = timedelta(seconds=1)  # until the stream is asked again whether it is logged in
+RECONNECT_INTERVAL = timedelta(seconds=1)  # between two checks whether the stream is logged in
 RECONCILE_INTERVAL = timedelta(minutes=5)
-CONFIRMATION_INTERVAL = timedelta(seconds=3)  # until a difference that was found is looked at again
-MAX_CONFIRMATIONS = 3  # in a row: the figures of an account that trades all the time always differ
-REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
-MAX_REQUESTS = 50  # between two readings of events
-ACCEPTANCE_SECONDS = 0.005  # that an acceptance waits for the fill that often follows it within milliseconds
+CONFIRMATION_INTERVAL = timedelta(seconds=3)  # until a comparison confirms a difference
+MAX_CONFIRMATIONS = 3  # in a row, because the figures of an account that trades all the time always differ
+REFUSED_INTERVAL = timedelta(seconds=60)  # until a refused connection is tried again
+MAX_REQUESTS_PER_STEP = 50
+MAX_ACCEPTANCE_WAIT_SECONDS = 0.005  # a fill often follows an acceptance within milliseconds
 _NO_ANSWER = "The broker does not answer."
 _LOG = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class StreamDown(BrokerUnavailable):
 class ConnectionChanged(Exception):
     """Raised when the connection was changed or deleted.
 
-    The session must end; another one begins with the new terms.
+    The session must end. Another session begins with the new terms.
     """
 
 
@@ -70,27 +70,27 @@ class BrokerSession:
         reconcile: Reconcile = compare_nothing,
         reconcile_interval: timedelta = RECONCILE_INTERVAL,
         queue: SubmissionQueue | None = None,
-        is_woken: Callable[[], bool] = lambda: False,
-        await_news: Callable[[float], None] = lambda _: None,
+        are_requests_announced: Callable[[], bool] = lambda: False,
+        wait_for_event: Callable[[float], None] = lambda _: None,
         may_send: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._may_send = may_send  # whether this process still has the lease; asked before each request
-        self._await_news = await_news  # waits until something is reported or stored, or the seconds are over
+        self._may_send = may_send  # whether this process still has the lease
+        self._wait_for_event = wait_for_event  # for at most that many seconds
         self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
         self._reconciled_at = self._next_reconciliation = EPOCH
         self._confirmations = 0
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
         self._reports = ReportWriter(engine, stored.tenant_id, run, now)
-        key = (engine, stored.tenant_id, stored.name)
-        self._missed_reports = MissedReports(*key, broker, self._reports, now)
+        connection_key = (engine, stored.tenant_id, stored.name)
+        self._missed_reports = MissedReports(*connection_key, broker, self._reports, now)
         self._sender = RequestSender(
-            *key,
+            *connection_key,
             broker,
             self._apply_answer,
             now,
-            queue,
-            is_woken,
-            self._note_answer,
+            queue=queue,
+            are_requests_announced=are_requests_announced,
+            count_missing_answer=self._count_missing_answer,
         )
         self._cursor = stored.cursor
         self._is_connected = False
@@ -117,7 +117,7 @@ class BrokerSession:
                 self._sender.reject_overdue()
                 return False
             has_worked = self._read_events()
-            for _ in range(MAX_REQUESTS):
+            for _ in range(MAX_REQUESTS_PER_STEP):
                 if not self._is_connected or not self._may_send() or not self._sender.send_next():
                     break
                 has_worked = True
@@ -126,12 +126,12 @@ class BrokerSession:
                 return False
             self._sender.save_progress(is_idle=is_idle)
             self._reports.retry_refused()
-            self._keep_status()
+            self._update_status()
             self._reconcile_if_due()
         except RateLimitExceeded:
-            return False  # the broker is sound; unsent requests are tried again
-        except (BrokerUnavailable, OutcomeOpen) as error:
-            self._record_failure(_get_kind(error), str(error) or _NO_ANSWER)
+            return False  # the broker works, and the unsent requests are tried again
+        except (BrokerUnavailable, BrokerOutcomeUnknown) as error:
+            self._record_failure(_get_failure_kind(error), str(error) or _NO_ANSWER)
             return False
         return has_worked
 
@@ -151,7 +151,7 @@ class BrokerSession:
             with open_snapshot(self._engine, self._stored.tenant_id) as connection:
                 require_own_account(connection, self._stored, number)
         except ConnectionRefused as error:
-            self._next_connect, self._circuit = now + REFUSED_INTERVAL, Circuit()  # it answered
+            self._next_connect, self._circuit = now + REFUSED_INTERVAL, Circuit()  # the broker answered
             changes = {"session_expires_at": None} if isinstance(error, LogInNeeded) else {}
             self._save(
                 status=ConnectionStatus.REFUSED.value, error=str(error), connected_since=None, **changes
@@ -162,7 +162,7 @@ class BrokerSession:
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
             return False
-        self._read_events()  # in their order, before the events that the orders' states prove
+        self._read_events()  # before the events that the states of the orders prove
         self._missed_reports.apply()
         self._is_connected, self._circuit = True, Circuit()
         self._next_reconciliation = EPOCH
@@ -184,7 +184,7 @@ class BrokerSession:
         """
         records = self._broker.list_events(self._cursor)
         if _has_only_acceptances(records, answer):
-            self._await_news(ACCEPTANCE_SECONDS)
+            self._wait_for_event(MAX_ACCEPTANCE_WAIT_SECONDS)
             records = self._broker.list_events(self._cursor)
         self._reports.apply([*(record.event for record in records), *answer])
         if records:
@@ -198,11 +198,11 @@ class BrokerSession:
         """
         try:
             self._read_events(events)
-        except (BrokerUnavailable, OutcomeOpen):
+        except (BrokerUnavailable, BrokerOutcomeUnknown):
             self._reports.apply(events)  # the next step notices it
         return not self._reports.has_refused(events)
 
-    def _keep_status(self) -> None:
+    def _update_status(self) -> None:
         now = self._now()
         if now < self._next_status:
             return
@@ -221,12 +221,12 @@ class BrokerSession:
         now, requested_at = self._now(), self._stored.reconcile_requested_at
         is_requested = requested_at is not None and requested_at > self._reconciled_at
         if is_requested or now >= self._next_reconciliation:
-            if is_requested or self._next_reconciliation > EPOCH:  # else they were read by the connect
+            if is_requested or self._next_reconciliation > EPOCH:  # else the connect read them
                 self._missed_reports.apply(ended_only=True)  # an adopted order may have ended before
             is_suspected = self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
-            before = 0 if is_requested else self._confirmations
-            self._confirmations = before + 1 if is_suspected else 0
+            previous = 0 if is_requested else self._confirmations
+            self._confirmations = previous + 1 if is_suspected else 0
             is_early = 0 < self._confirmations <= MAX_CONFIRMATIONS
             interval = CONFIRMATION_INTERVAL if is_early else self._reconcile_interval
             self._next_reconciliation = now + interval
@@ -247,7 +247,7 @@ class BrokerSession:
         if self._circuit != previous:
             self._save()
 
-    def _note_answer(self, is_missing: bool) -> None:  # a callback
+    def _count_missing_answer(self, is_missing: bool) -> None:  # a callback
         """Count requests without an answer, in a row."""
         if is_missing:
             self._record_failure(FailureKind.NO_ANSWER, _NO_ANSWER)
@@ -268,7 +268,7 @@ class BrokerSession:
         stored = self._stored
         with open_transaction(self._engine, stored.tenant_id) as connection:
             changes |= {"cursor": self._cursor, "last_event_at": self._last_event_at}
-            changes |= _list_columns(self._circuit)
+            changes |= _build_circuit_columns(self._circuit)
             if not update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes):
                 raise ConnectionChanged
             updated = find_connection(connection, stored.tenant_id, stored.name)
@@ -279,13 +279,13 @@ class BrokerSession:
         self._stored = updated
 
 
-def _get_kind(error: Exception) -> FailureKind:
+def _get_failure_kind(error: Exception) -> FailureKind:
     if isinstance(error, StreamDown):
         return FailureKind.STREAM_DOWN
-    return FailureKind.NO_ANSWER if isinstance(error, OutcomeOpen) else FailureKind.NOT_REACHED
+    return FailureKind.NO_ANSWER if isinstance(error, BrokerOutcomeUnknown) else FailureKind.NOT_REACHED
 
 
-def _list_columns(circuit: Circuit) -> dict[str, Any]:
+def _build_circuit_columns(circuit: Circuit) -> dict[str, Any]:
     """Return the columns of a connection that store the state of its circuit breaker."""
     return {
         "circuit": circuit.state.value,

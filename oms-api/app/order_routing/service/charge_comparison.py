@@ -12,7 +12,7 @@ from app.brokers.errors import BrokerUnavailable
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection
 from app.clock import Now
-from app.order_routing.queries import find_assigned_portfolio, find_charges, open_transaction
+from app.order_routing.queries import find_assigned_portfolio, load_booked_charges, open_transaction
 
 TOLERANCE = Decimal("0.01")
 _LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ChargeComparison:
             return
         day = adapter.get_day_start(self._now())
         self._compared = {order_id: start for order_id, start in self._compared.items() if start >= day}
-        own_charges = self._find_charges(stored, day)
+        own_charges = self._load_booked_charges(stored, day)
         order_ids = own_charges.keys() - self._compared.keys()
         if not order_ids:
             return
@@ -58,12 +58,12 @@ class ChargeComparison:
             self._compared[order_id] = day
             self._compare(stored, order_id, own_charges[order_id], charges)
 
-    def _find_charges(self, stored: StoredConnection, since: datetime) -> dict[str, Decimal]:
+    def _load_booked_charges(self, stored: StoredConnection, since: datetime) -> dict[str, Decimal]:
         with open_transaction(self._engine, stored.tenant_id) as connection:
             portfolio = find_assigned_portfolio(connection, stored.tenant_id, stored.name)
             if portfolio is None:
                 return {}
-            return find_charges(connection, stored.tenant_id, portfolio.id, since)
+            return load_booked_charges(connection, stored.tenant_id, portfolio.id, since)
 
     def _compare(
         self, stored: StoredConnection, order_id: str, own_amount: Decimal, broker_amount: Decimal

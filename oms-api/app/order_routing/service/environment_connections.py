@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from app.brokers import queries
 from app.brokers.queries import StoredConnection
 from app.brokers.rules.connections import BrokerName, ConnectionStatus, ConnectionTerms, is_live_gateway
-from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
+from app.brokers.service.credentials import CredentialsUnreadable, build_connection_terms, encrypt_credentials
 from app.encryption import EncryptionKeys
 from app.identity.rules.access import FIRST_TENANT
 from app.order_routing.queries import open_transaction
@@ -80,7 +80,7 @@ def _is_same(keys: EncryptionKeys, stored: StoredConnection, terms: ConnectionTe
     if (stored.base_url, stored.is_live) != (terms.base_url, terms.is_live) or is_other_account:
         return False
     try:
-        return get_terms(keys, stored).credentials == terms.credentials
+        return build_connection_terms(keys, stored).credentials == terms.credentials
     except CredentialsUnreadable:
         return False
 

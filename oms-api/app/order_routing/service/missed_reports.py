@@ -15,11 +15,11 @@ from app.orders.rules.broker_requests import list_proven_events
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
 
-MAX_EVENTS = 200  # that are applied together
+MAX_EVENTS_PER_BATCH = 200
 
 
 class MissedReports:
-    """Reads our working orders at the broker of a connection."""
+    """Reads our working orders at a broker, and applies the events that were missed."""
 
     def __init__(
         self, engine: Engine, tenant_id: int, name: str, broker: Broker, reports: ReportWriter, now: Now
@@ -40,7 +40,7 @@ class MissedReports:
         for order in sorted(orders, key=_is_exit):  # entries first: their exits close the filled quantity
             if order.id not in requested:
                 events += self._list_events(order, ended_only=ended_only)
-            if len(events) >= MAX_EVENTS:
+            if len(events) >= MAX_EVENTS_PER_BATCH:
                 self._reports.apply(events)
                 events = []
         self._reports.apply(events)

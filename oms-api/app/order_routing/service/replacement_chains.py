@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import BrokerOrder
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import InstrumentKey
-from app.order_routing.queries import find_assigned_portfolio, list_lately_ended_orders, open_snapshot
-from app.orders.queries.book import find_orders_by_id
+from app.order_routing.queries import find_assigned_portfolio, list_recently_ended_orders, open_snapshot
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
+from app.orders.queries.orders import load_orders_by_id
 from app.orders.rules.broker_requests import build_broker_order
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.values import Order, OrderKey, Status
@@ -30,7 +30,7 @@ def load_chains(engine: Engine, tenant_id: int, connection_name: str) -> list[Re
         if portfolio is None:
             return []
         orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
-        ended = list_lately_ended_orders(connection, portfolio, connection_name)
+        ended = list_recently_ended_orders(connection, portfolio, connection_name)
         orders += [order for order in ended if order.status is not Status.REPLACED]
         undone_requests = list_undone_requests(connection, tenant_id, connection_name)
         successors = {
@@ -53,7 +53,7 @@ def _load_chain_members(connection: Connection, orders: Iterable[Order]) -> dict
     orders_by_id = {order.id: order for order in orders}
     missing = _list_missing_predecessors(orders_by_id)
     while missing:
-        orders_by_id |= {order.id: order for order in find_orders_by_id(connection, missing)}
+        orders_by_id |= {order.id: order for order in load_orders_by_id(connection, missing)}
         # A predecessor that was not found is not queried again.
         missing = [key for key in _list_missing_predecessors(orders_by_id) if key not in missing]
     return orders_by_id
@@ -82,4 +82,4 @@ def _parse_pending_successor(
         return None
     successor = parse_order_row(orjson.loads(successor_json))
     key = InstrumentKey(tenant_id, successor.symbol)
-    return build_broker_order(successor, find_instruments(connection, [key])[key])
+    return build_broker_order(successor, load_instruments(connection, [key])[key])

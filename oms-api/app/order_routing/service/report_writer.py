@@ -1,4 +1,4 @@
-"""Apply a broker's events by the writer, each in its order, and once."""
+"""Apply a broker's events through the writer, in order, and each of them once."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ class _EventKey(NamedTuple):
 
 
 class NotApplied(Exception):
-    """Raised when the writer takes no events now. They must be applied again later."""
+    """Raised when the writer cannot apply events now. They must be applied again later."""
 
 
 class ReportWriter:
@@ -43,7 +43,7 @@ class ReportWriter:
         self._next_retry = EPOCH
 
     def apply(self, events: Iterable[BrokerEvent]) -> None:
-        """Apply events in their order, after whose commit it returns. Raises NotApplied.
+        """Apply events in order, and return after the commit. Raises NotApplied.
 
         An event of an order that is not ours is logged: the order was placed outside of this service. A fill
         that is booked under another id is left out. An event that the writer refuses, although it writes
@@ -99,7 +99,7 @@ class ReportWriter:
 def _split_at_successors(commands: Sequence[ApplyBrokerReport]) -> Iterator[Sequence[ApplyBrokerReport]]:
     """Yield the commands in batches. No batch replaces an order and reports its successor.
 
-    A batch reads its orders before its first command: there the successor would be unknown.
+    A batch reads its orders before its first command, when the successor does not exist yet.
     """
     first, successor_ids = 0, set[str]()
     for number, command in enumerate(commands):

@@ -9,17 +9,17 @@ import orjson
 from sqlalchemy import Connection
 
 from app.brokers.rules.values import BrokerOrder
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.orders.queries import broker_requests as queries
-from app.orders.queries.book import find_orders_by_id, list_order_events
+from app.orders.queries.orders import list_order_events, load_orders_by_id
 from app.orders.rules.broker_requests import (
     BrokerRequest,
     RequestKind,
     build_broker_order,
-    choose_linked,
+    choose_linked_orders,
     is_too_late,
-    replaces_exits,
+    may_replace_exits,
 )
 from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import parse_order_row
@@ -30,36 +30,38 @@ from app.orders.service.contingent_orders.groups import GROUPS
 class Obstacle(StrEnum):
     """The reason why a request is not sent."""
 
-    ENDED = "ended"  # the order
+    ENDED = "ended"  # the order has ended
     TOO_LATE = "too late"
     TAKEN = "taken"  # another process sends it, or has sent it
     EXITS_END = "exits end"  # the current exits of the position work until the broker confirms their cancel
 
 
-class Sending(NamedTuple):
-    """The order or successor to send, None for a cancel; or the obstacle, if nothing is sent."""
+class SendingDecision(NamedTuple):
+    """The order or successor to send, None for a cancel. Nothing is sent if there is an obstacle."""
 
     obstacle: Obstacle | None
     order: BrokerOrder | None
 
 
-def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> Sending:
-    """Load the order to send, and mark the request as being sent, unless it must not be sent any more."""
-    order = find_orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
+def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> SendingDecision:
+    """Load the order to send, and mark the request as being sent, unless an obstacle prevents that."""
+    order = load_orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
     if _has_ended(order, request):
-        return Sending(Obstacle.ENDED, None)
+        return SendingDecision(Obstacle.ENDED, None)
     if is_too_late(request, now):
-        return Sending(Obstacle.TOO_LATE, None)
-    sent = order if request.kind is RequestKind.SUBMIT else None
-    if sent is not None and replaces_exits(sent) and queries.has_ending_exits(connection, sent):
-        return Sending(Obstacle.EXITS_END, None)
+        return SendingDecision(Obstacle.TOO_LATE, None)
+    order_to_send = order if request.kind is RequestKind.SUBMIT else None
+    if order_to_send and may_replace_exits(order) and queries.has_exits_pending_cancel(connection, order):
+        return SendingDecision(Obstacle.EXITS_END, None)
     if request.kind is RequestKind.REPLACE:
-        sent = _load_successor(connection, request, order)
-    linked_orders = [] if request.kind is not RequestKind.SUBMIT else _list_linked(connection, order)
-    broker_order = None if sent is None else _convert(connection, sent, linked_orders)
+        order_to_send = _load_successor(connection, request, order)
+    linked_orders = [] if request.kind is not RequestKind.SUBMIT else _list_linked_orders(connection, order)
+    broker_order = (
+        None if order_to_send is None else _build_broker_order(connection, order_to_send, linked_orders)
+    )
     changes = {"sent_at": now, "attempts": request.attempts + 1}
     has_begun = queries.begin_request(connection, request, changes)
-    return Sending(None if has_begun else Obstacle.TAKEN, broker_order)
+    return SendingDecision(None if has_begun else Obstacle.TAKEN, broker_order)
 
 
 def _has_ended(order: Order, request: BrokerRequest) -> bool:
@@ -74,7 +76,7 @@ def _has_ended(order: Order, request: BrokerRequest) -> bool:
 
 
 def _load_successor(connection: Connection, request: BrokerRequest, order: Order) -> Order:
-    """Return the successor for the broker, without the quantity that others of its group filled."""
+    """Return the successor for the broker, reduced by the fills of its group."""
     successor = parse_order_row(orjson.loads(request.successor or ""))
     if successor.quantity <= order.quantity:
         return successor
@@ -82,17 +84,19 @@ def _load_successor(connection: Connection, request: BrokerRequest, order: Order
     return reduce_successor(order, successor, history, GROUPS)
 
 
-def _convert(connection: Connection, order: Order, linked_orders: Sequence[Order] = ()) -> BrokerOrder:
+def _build_broker_order(
+    connection: Connection, order: Order, linked_orders: Sequence[Order] = ()
+) -> BrokerOrder:
     """Return the order as a broker receives it, with the other orders of its request."""
-    return build_broker_order(order, _find_instrument(connection, order), linked_orders)
+    return build_broker_order(order, _load_instrument(connection, order), linked_orders)
 
 
-def _list_linked(connection: Connection, order: Order) -> list[Order]:
+def _list_linked_orders(connection: Connection, order: Order) -> list[Order]:
     if order.group_id is None:
         return []
     members = queries.list_group(connection, order)
-    linked_orders = choose_linked(order, members, _find_instrument(connection, order))
-    carried = queries.find_sent_with_entry(connection, linked_orders)
+    linked_orders = choose_linked_orders(order, members, _load_instrument(connection, order))
+    carried = queries.load_ids_sent_with_entry(connection, linked_orders)
     return [
         linked_order
         for linked_order in linked_orders
@@ -100,6 +104,6 @@ def _list_linked(connection: Connection, order: Order) -> list[Order]:
     ]
 
 
-def _find_instrument(connection: Connection, order: Order) -> Instrument:
+def _load_instrument(connection: Connection, order: Order) -> Instrument:
     key = InstrumentKey(order.tenant_id, order.symbol)
-    return find_instruments(connection, [key])[key]
+    return load_instruments(connection, [key])[key]

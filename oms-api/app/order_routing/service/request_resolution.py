@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import Broker, OrderState
 from app.brokers.rules.values import BrokerEvent, Refused, Rejected, Replaced
 from app.clock import Now
 from app.orders.rules.broker_requests import (
-    UNKNOWN_LIMIT,
+    UNKNOWN_ORDER_TIMEOUT,
     BrokerRequest,
     RequestKind,
     list_proven_events,
     was_never_received,
 )
 
-_NOT_RECEIVED = f"The broker did not know the order {UNKNOWN_LIMIT.total_seconds():.0f} s after it was sent."
+_NOT_RECEIVED = (
+    f"The broker did not know the order {UNKNOWN_ORDER_TIMEOUT.total_seconds():.0f} s after it was sent."
+)
 
 
 class RequestResolver:
@@ -23,19 +25,21 @@ class RequestResolver:
     def __init__(self, broker: Broker, now: Now) -> None:
         self._broker, self._now = broker, now
 
-    def complete(self, request: BrokerRequest, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
-        """Return the events of an answer.
+    def add_proven_events(
+        self, request: BrokerRequest, events: Sequence[BrokerEvent]
+    ) -> Sequence[BrokerEvent]:
+        """Return the events of an answer. If it is a refusal, return the order's proven events before them.
 
-        A cancel is often refused because the order has filled, so the order is read.
+        A cancel is often refused because the order has filled.
         """
         if not any(isinstance(event, Refused) for event in events):
             return events
         try:
             return [*self._read_proven_events(request.order_id), *events]
-        except (BrokerUnavailable, OutcomeOpen):
-            return events  # the events that the broker reports later will tell
+        except (BrokerUnavailable, BrokerOutcomeUnknown):
+            return events  # the broker reports the fills later
 
-    def find(self, request: BrokerRequest) -> Sequence[BrokerEvent] | None:
+    def find_outcome(self, request: BrokerRequest) -> Sequence[BrokerEvent] | None:
         """Return the events that the broker's state proves, None if it proves nothing yet."""
         now = self._now()
         is_lost = was_never_received(request, now)

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
 from app.clock import EPOCH, Now
 from app.order_routing.queries import open_transaction
-from app.order_routing.service.request_loading import Obstacle, Sending, begin_request
+from app.order_routing.service.request_loading import Obstacle, SendingDecision, begin_request
 from app.order_routing.service.request_resolution import RequestResolver
 from app.orders.queries import broker_requests as queries
 from app.orders.rules.broker_requests import (
@@ -23,7 +23,7 @@ from app.orders.rules.broker_requests import (
     build_broker_order,
     build_sending_request,
     choose_request,
-    get_delay,
+    compute_retry_delay,
     is_due,
     is_new_order,
     is_submission,
@@ -34,8 +34,8 @@ from app.orders.service.broker_request_notifier import SubmissionQueue
 
 POLL_INTERVAL = timedelta(seconds=0.1)  # between two queries for requests without a notification
 LONG_POLL_INTERVAL = timedelta(seconds=1)  # if other processes notify this one of their requests
-MAX_UNMARKED = 20  # requests that are done
-ApplyEvents = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
+MAX_UNMARKED_REQUESTS = 20  # that are done, while the session is not idle
+ApplyAnswer = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
 _REFUSED = "The outcome could not be recorded. It is read again."
 _EXITS_END = "The current exits of the position have not ended yet."
@@ -43,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class _AppliedRequest(NamedTuple):
-    """A request whose events are applied, and when."""
+    """A request whose events are applied, and the time of that."""
 
     request: BrokerRequest
     at: datetime
@@ -63,21 +63,21 @@ class RequestSender:
         tenant_id: int,
         name: str,
         broker: Broker,
-        apply: ApplyEvents,
+        apply: ApplyAnswer,
         now: Now,
         queue: SubmissionQueue | None = None,
-        is_woken: Callable[[], bool] = lambda: False,
-        note_answer: Callable[[bool], None] = lambda _: None,
+        are_requests_announced: Callable[[], bool] = lambda: False,
+        count_missing_answer: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        self._note_answer = note_answer  # gets whether the answer of a request is missing
-        self._is_woken = is_woken  # whether other processes announce the requests that they store
+        self._count_missing_answer = count_missing_answer  # gets whether the answer of a request is missing
+        self._are_requests_announced = are_requests_announced  # by the processes that store them
         self._engine, self._tenant_id, self._name = engine, tenant_id, name
         self._broker, self._apply, self._now = broker, apply, now
         self._resolver = RequestResolver(broker, now)
         self._queue = queue or SubmissionQueue()
         self._is_backlogged = True  # whether the last query found requests
         self._next_poll = EPOCH
-        self._applied_requests: list[_AppliedRequest] = []  # whose events are applied, to be marked
+        self._applied_requests: list[_AppliedRequest] = []  # to be marked as done
 
     def send_next(self) -> bool:
         """Process the next request that is due. Return False if there is none.
@@ -93,10 +93,10 @@ class RequestSender:
         return self._send_stored() or self._send_from_queue()
 
     def save_progress(self, *, is_idle: bool = True) -> None:
-        """Mark the done requests. While the session is not idle, wait for `MAX_UNMARKED` of them."""
-        if len(self._applied_requests) >= (1 if is_idle else MAX_UNMARKED):
+        """Mark the done requests. While the session is not idle, wait for `MAX_UNMARKED_REQUESTS` of them."""
+        if len(self._applied_requests) >= (1 if is_idle else MAX_UNMARKED_REQUESTS):
             with open_transaction(self._engine, self._tenant_id) as connection:
-                self._mark_applied(connection)
+                self._mark_requests_done(connection)
             self._applied_requests.clear()
 
     def return_queued_orders(self) -> None:
@@ -116,7 +116,7 @@ class RequestSender:
         request = build_sending_request(item.order, item.connection)
         broker_order = build_broker_order(item.order, item.instrument)
         obstacle = Obstacle.TOO_LATE if is_too_late(request, self._now()) else None
-        self._send(request, Sending(obstacle, broker_order))
+        self._send(request, SendingDecision(obstacle, broker_order))
         return True
 
     def _send_stored(self) -> bool:
@@ -124,7 +124,7 @@ class RequestSender:
         sending, queue, now = None, self._queue, self._now()
         queue.has_stored_requests = False  # before the query, so that none is missed
         with open_transaction(self._engine, self._tenant_id) as connection:
-            self._mark_applied(connection)
+            self._mark_requests_done(connection)
             undone_requests = self._list_unqueued_requests(connection)
             sendable = [request for request in undone_requests if not queue.is_expecting(request.order_id)]
             request = choose_request(sendable, now)
@@ -132,7 +132,7 @@ class RequestSender:
                 sending = begin_request(connection, request, self._now())
         self._applied_requests.clear()
         self._is_backlogged = bool(undone_requests)
-        self._next_poll = now + (LONG_POLL_INTERVAL if self._is_woken() else POLL_INTERVAL)
+        self._next_poll = now + (LONG_POLL_INTERVAL if self._are_requests_announced() else POLL_INTERVAL)
         if not undone_requests:
             queue.open()
         if request is None:
@@ -179,14 +179,14 @@ class RequestSender:
         dropped = [other for other in earlier if other.kind is not RequestKind.CANCEL]
         if any(other.kind is RequestKind.SUBMIT for other in dropped):
             events = [Canceled(request.order_id, self._now())]
-            if not self._finish(request, events, is_sent=False):
+            if not self._apply_outcome(request, events, is_sent=False):
                 return
         else:
             self._send(request, None)
         for dropped_request in dropped:
-            self._finish(dropped_request, ())
+            self._apply_outcome(dropped_request, ())
 
-    def _send(self, request: BrokerRequest, sending: Sending | None) -> None:
+    def _send(self, request: BrokerRequest, sending: SendingDecision | None) -> None:
         if sending is None:
             with open_transaction(self._engine, self._tenant_id) as connection:
                 sending = begin_request(connection, request, self._now())
@@ -194,21 +194,23 @@ class RequestSender:
             self._close_unsent(request, sending.obstacle)
             return
         try:
-            events = self._call(request, sending.order, self._now())
+            events = self._call_broker(request, sending.order, self._now())
         except BrokerUnavailable:
             self._postpone(request, RequestStatus.NEW, "The broker was not reached.")
             raise
-        except OutcomeOpen:
+        except BrokerOutcomeUnknown:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker did not answer.")
-            self._note_answer(True)
+            self._count_missing_answer(True)
         except Exception as failure:  # noqa: BLE001  # whatever an adapter raised, the broker may have the order
             _LOG.exception("the answer of a broker was not understood")
             self._postpone(request, RequestStatus.UNKNOWN, f"Not understood: {type(failure).__name__}.")
         else:
-            self._note_answer(False)
-            self._finish(request, self._resolver.complete(request, events))
+            self._count_missing_answer(False)
+            self._apply_outcome(request, self._resolver.add_proven_events(request, events))
 
-    def _call(self, request: BrokerRequest, order: BrokerOrder | None, at: datetime) -> Sequence[BrokerEvent]:
+    def _call_broker(
+        self, request: BrokerRequest, order: BrokerOrder | None, at: datetime
+    ) -> Sequence[BrokerEvent]:
         if order is None:
             return self._broker.cancel(request.order_id, at)
         if request.kind is RequestKind.SUBMIT:
@@ -218,35 +220,37 @@ class RequestSender:
     def _resolve(self, request: BrokerRequest) -> None:
         """Ask the broker for an order whose request has no known outcome. Never send it again."""
         try:
-            events = self._resolver.find(request)
+            events = self._resolver.find_outcome(request)
         except BrokerUnavailable:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker was not reached.")
             raise
-        except OutcomeOpen:
+        except BrokerOutcomeUnknown:
             events = None
         if events is None:
             self._postpone(request, RequestStatus.UNKNOWN, "The outcome is not known yet.")
         else:
-            self._finish(request, events)
+            self._apply_outcome(request, events)
 
     def _close_unsent(self, request: BrokerRequest, obstacle: Obstacle) -> None:
         """End a request that is not sent, unless another process has begun it."""
         if obstacle is Obstacle.ENDED:
-            self._finish(request, ())
+            self._apply_outcome(request, ())
         elif obstacle is Obstacle.TOO_LATE:
             self._reject_unsent(request)
         elif obstacle is Obstacle.EXITS_END:
-            at = self._now() + get_delay(request.attempts)
-            self._mark(request, RequestStatus.NEW, error=_EXITS_END, next_attempt_at=at)
+            at = self._now() + compute_retry_delay(request.attempts)
+            self._update_request(request, RequestStatus.NEW, error=_EXITS_END, next_attempt_at=at)
 
     def _reject_unsent(self, request: BrokerRequest) -> None:
         now = self._now()
         if request.kind is RequestKind.SUBMIT:
-            self._finish(request, [Rejected(request.order_id, _NOT_REACHED, now)], is_sent=False)
+            self._apply_outcome(request, [Rejected(request.order_id, _NOT_REACHED, now)], is_sent=False)
         else:
-            self._finish(request, [Refused(request.order_id, _NOT_REACHED, now)], is_sent=False)
+            self._apply_outcome(request, [Refused(request.order_id, _NOT_REACHED, now)], is_sent=False)
 
-    def _finish(self, request: BrokerRequest, events: Sequence[BrokerEvent], *, is_sent: bool = True) -> bool:
+    def _apply_outcome(
+        self, request: BrokerRequest, events: Sequence[BrokerEvent], *, is_sent: bool = True
+    ) -> bool:
         """Apply the events of a request, which is marked as done afterwards. A crash in between repeats both.
 
         The mark can wait until nothing is more urgent. Return False if the writer refused an event: the
@@ -258,16 +262,18 @@ class RequestSender:
         self._applied_requests.append(_AppliedRequest(request, self._now()))
         return True
 
-    def _mark_applied(self, connection: Connection) -> None:
+    def _mark_requests_done(self, connection: Connection) -> None:
         for request, at in self._applied_requests:
             changes = {"completed_at": at, "error": None, "next_attempt_at": None}
             queries.update_request(connection, request, {"status": RequestStatus.DONE.value, **changes})
 
     def _postpone(self, request: BrokerRequest, status: RequestStatus, error: str) -> None:
         attempts = request.attempts + 1
-        delay: timedelta = get_delay(attempts)
-        self._mark(request, status, attempts=attempts, error=error, next_attempt_at=self._now() + delay)
+        delay: timedelta = compute_retry_delay(attempts)
+        self._update_request(
+            request, status, attempts=attempts, error=error, next_attempt_at=self._now() + delay
+        )
 
-    def _mark(self, request: BrokerRequest, status: RequestStatus, **changes: Any) -> None:
+    def _update_request(self, request: BrokerRequest, status: RequestStatus, **changes: Any) -> None:
         with open_transaction(self._engine, self._tenant_id) as connection:
             queries.update_request(connection, request, {"status": status.value, **changes})

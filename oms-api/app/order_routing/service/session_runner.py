@@ -21,19 +21,19 @@ from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.jobs.service.process_lease import ProcessLease
 from app.order_routing.queries import open_transaction
+from app.order_routing.service.account_comparison import Reconcile, compare_nothing
 from app.order_routing.service.broker_session import (
     RECONCILE_INTERVAL,
     BrokerSession,
     ConnectionChanged,
 )
-from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.report_writer import NotApplied, RunCommands, create_command_runner
 from app.order_routing.service.wake_channel import WakeChannel
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand
 
-LOOK_SECONDS = 1.0  # between two looks at the list of connections
+POLL_SECONDS = 1.0  # between two queries of the connections
 IDLE_SECONDS = 0.1  # between two steps without anything to do, unless a request wakes the session
 RETRY_SECONDS = 1.0
 REFUSED_SECONDS = 15.0  # until a refused connection is tried again, unless it changes
@@ -51,20 +51,20 @@ class SessionRunner:
         readers: Readers,
         writer: "GroupCommit[WriterCommand, Outcome]",
         open_broker: OpenBroker,
-        signal: BrokerRequestNotifier,
+        notifier: BrokerRequestNotifier,
         now: Now,
         prepare: Callable[[], None] = lambda: None,
         reconcile: Reconcile = compare_nothing,
         reconcile_interval: timedelta = RECONCILE_INTERVAL,
-        serves: Callable[[str], bool] = lambda _: True,
+        serves_broker: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        self._serves = serves  # whether this process runs the sessions of a broker
-        self._reconciliation = (reconcile, reconcile_interval)
+        self._serves_broker = serves_broker  # whether this process runs the sessions of a broker
+        self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
         self._engine, self._readers, self._writer = engine, readers, writer
-        self._open_broker, self._signal, self._now = open_broker, signal, now
-        self._prepare = prepare  # called once, before the first look
+        self._open_broker, self._notifier, self._now = open_broker, notifier, now
+        self._prepare = prepare  # called once, before the first query of the connections
         self._threads: dict[str, _SessionThread] = {}
-        self._channel = WakeChannel(engine, signal)
+        self._channel = WakeChannel(engine, notifier)
 
     async def run(self) -> None:
         """Keep the sessions running, until canceled."""
@@ -80,7 +80,7 @@ class SessionRunner:
                     await self._start_missing(run_commands)
                 except (OmsError, SQLAlchemyError) as error:
                     _LOG.warning("the broker connections were not read: %s", type(error).__name__)
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
         finally:
             await asyncio.to_thread(self._close)
 
@@ -89,7 +89,7 @@ class SessionRunner:
             lambda connection: list_connections(set_all_tenants_scope(connection))
         )
         allowed = [stored for stored in stored_connections if stored.status != ConnectionStatus.AWAITING_LIVE]
-        connections_to_run = {stored.id: stored for stored in allowed if self._serves(stored.broker)}
+        connections_to_run = {stored.id: stored for stored in allowed if self._serves_broker(stored.broker)}
         self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive}
         for key, thread in self._threads.items():
             if key not in connections_to_run:
@@ -123,7 +123,8 @@ class SessionRunner:
         self, stored: StoredConnection, run: RunCommands, stop: threading.Event, lease: ProcessLease
     ) -> None:
         with open_transaction(self._engine, stored.tenant_id) as connection:
-            current = find_connection(connection, stored.tenant_id, stored.name)  # another process had it
+            # Another process may have changed the connection before it lost the lease.
+            current = find_connection(connection, stored.tenant_id, stored.name)
         if current is None:
             return
         try:
@@ -132,17 +133,27 @@ class SessionRunner:
             self._note_refusal(current, str(error))
             stop.wait(REFUSED_SECONDS)
             return
-        wake, queue = self._signal.listen(), self._signal.get_queue(current.tenant_id, current.name)
-        terms = (self._now, *self._reconciliation, queue, self._channel.is_listening.is_set)
-        await_news = partial(_await_news, wake)
-        session = BrokerSession(self._engine, current, broker, run, *terms, await_news, lease.keep)
+        wake, queue = self._notifier.listen(), self._notifier.get_queue(current.tenant_id, current.name)
+        session = BrokerSession(
+            self._engine,
+            current,
+            broker,
+            run,
+            self._now,
+            reconcile=self._reconcile,
+            reconcile_interval=self._reconcile_interval,
+            queue=queue,
+            are_requests_announced=self._channel.is_listening.is_set,
+            wait_for_event=partial(_wait_for_event, wake),
+            may_send=lease.keep,
+        )
         try:
             subscribe = getattr(broker, "subscribe", None)  # an adapter with a stream reports each event
             if subscribe is not None:
                 subscribe(wake.set)
             _run_steps(session, wake, stop, lease)
         finally:
-            self._signal.stop_listening(wake)
+            self._notifier.stop_listening(wake)
             broker.close()
             session.close()
 
@@ -201,8 +212,8 @@ def _run_steps(
             wake.clear()
 
 
-def _await_news(wake: threading.Event, seconds: float) -> None:
-    """Wait until the broker reports something or a request is stored. The step looks at both afterwards."""
+def _wait_for_event(wake: threading.Event, seconds: float) -> None:
+    """Wait until the broker reports something or a request is stored. The next step reads both."""
     wake.clear()
     wake.wait(seconds)
 

@@ -1,6 +1,6 @@
 """Wake the sessions of other processes by LISTEN and NOTIFY of PostgreSQL.
 
-SQLite has nothing like that: there, a request of another process is found when its session looks next.
+SQLite has no notifications. There, a session finds a request of another process at its next poll.
 """
 
 import logging
@@ -17,17 +17,17 @@ from app.database.failures import format_reason
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 
 CHANNEL = "slackoms_broker_requests"
-_LOOK_SECONDS = 0.5  # between two looks whether the channel was closed
+_STOP_CHECK_SECONDS = 0.5  # between two checks whether the channel was closed
 _RETRY_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
 
 
 class WakeChannel:
-    """Tells other processes of committed requests, and wakes the sessions of this one for theirs."""
+    """Notifies other processes of committed requests, and wakes the sessions of this process for theirs."""
 
-    def __init__(self, engine: Engine, signal: BrokerRequestNotifier) -> None:
-        self._engine, self._signal = engine, signal
-        self._name = secrets.token_hex(8)  # of this process, which needs no notice of its own
+    def __init__(self, engine: Engine, notifier: BrokerRequestNotifier) -> None:
+        self._engine, self._notifier = engine, notifier
+        self._name = secrets.token_hex(8)  # of this process, which ignores its own notifications
         self._stop = threading.Event()
         self.is_listening = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -48,9 +48,9 @@ class WakeChannel:
             thread.join(5.0)
 
     def _send_all(self) -> None:
-        event = self._signal.listen_as_relay()
+        event = self._notifier.listen_as_relay()
         while not self._stop.is_set():
-            if not event.wait(_LOOK_SECONDS):
+            if not event.wait(_STOP_CHECK_SECONDS):
                 continue
             event.clear()
             try:
@@ -58,16 +58,18 @@ class WakeChannel:
                     connection.execute(
                         text("SELECT pg_notify(:channel, :name)"), {"channel": CHANNEL, "name": self._name}
                     )
-            except SQLAlchemyError as error:  # the others find the request when they look next
+            except SQLAlchemyError as error:  # the other processes find the request at their next poll
                 _LOG.warning("other processes were not woken: %s", format_reason(error))
-        self._signal.stop_listening(event)
+        self._notifier.stop_listening(event)
 
     def _receive_all(self) -> None:
         while not self._stop.is_set():
             try:
                 self._receive()
             except Exception as error:  # noqa: BLE001  # the driver's errors; the thread must go on
-                _LOG.warning("requests of other processes are not heard: %s", type(error).__name__)
+                _LOG.warning(
+                    "the notifications of other processes are not received: %s", type(error).__name__
+                )
                 self._stop.wait(_RETRY_SECONDS)
             finally:
                 self.is_listening.clear()
@@ -75,7 +77,7 @@ class WakeChannel:
     def _receive(self) -> None:
         pooled = self._engine.raw_connection()
         connection: Any = pooled.dbapi_connection
-        pooled.detach()  # it is kept for long, so the pool must not count it
+        pooled.detach()  # the thread keeps the connection, so the pool must not count it
         try:
             connection.rollback()
             connection.autocommit = True
@@ -83,7 +85,7 @@ class WakeChannel:
                 cursor.execute(f"LISTEN {CHANNEL}")
             self.is_listening.set()
             while not self._stop.is_set():
-                if select.select([connection], [], [], _LOOK_SECONDS)[0]:
+                if select.select([connection], [], [], _STOP_CHECK_SECONDS)[0]:
                     self._read_notices(connection)
         finally:
             connection.close()
@@ -93,4 +95,4 @@ class WakeChannel:
         names = {notice.payload for notice in connection.notifies}
         connection.notifies.clear()
         if names - {self._name}:
-            self._signal.wake()
+            self._notifier.wake()

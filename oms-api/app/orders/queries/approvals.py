@@ -23,7 +23,7 @@ _SELECTED = [REQUESTS.c[name] for name in _COLUMNS]
 _ENDED_UNFILLED = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
 
 
-def find_requests(connection: Connection, keys: Sequence[OrderKey]) -> list[ApprovalRequest]:
+def load_approval_requests(connection: Connection, keys: Sequence[OrderKey]) -> list[ApprovalRequest]:
     """Return the approval requests of the orders."""
     matching_rows = find_matching_rows(connection, REQUESTS, _COLUMNS, ("tenant_id", "order_id"), keys)
     return [_parse_request(row) for row in matching_rows]

@@ -26,7 +26,7 @@ _TRADE_OF_EXECUTION = (TRADES.c.tenant_id == EXECUTIONS.c.tenant_id) & (
     TRADES.c.trade_id == EXECUTIONS.c.trade_id
 )
 _CHUNK = {"yield_per": 5_000}
-_MAX_ID_LENGTH = 33  # of an order id, with its quote
+_MAX_ID_LENGTH = 33  # of an order id and the quotation mark after it
 ORDER_ID_PREFIX = '{"order_id":"'
 
 
@@ -49,13 +49,21 @@ class ExecutionTrade(NamedTuple):
     note: str | None
 
 
-class Booked(NamedTuple):
+class BookedExecution(NamedTuple):
     """An execution with its trade, or None if the ledger has no such trade."""
 
     tenant_id: int
     order_id: str
     row: ExecutionRow
     trade: ExecutionTrade | None
+
+
+class UnexecutedTrade(NamedTuple):
+    """A trade of the ledger that names an order but has no execution."""
+
+    tenant_id: int
+    trade_id: str
+    order_id: str
 
 
 def iterate_orders(connection: Connection) -> Iterator[Order]:
@@ -73,7 +81,7 @@ def iterate_history(connection: Connection) -> Iterator[OrderEvent]:
         yield from unpack_order_history([*map(format_canonical, row)])
 
 
-def iterate_executions(connection: Connection) -> Iterator[Booked]:
+def iterate_executions(connection: Connection) -> Iterator[BookedExecution]:
     """Yield all executions with their trades, sorted by tenant and order."""
     executions = EXECUTIONS.c
     columns: list[Any] = [executions[name] for name in ExecutionRow._fields]
@@ -85,13 +93,14 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
         values = [*map(format_canonical, row)]
         execution, trade_id, trade = ExecutionRow._make(values[:count]), values[count], values[count + 1 :]
         execution_trade = None if trade_id is None else ExecutionTrade._make(trade)
-        yield Booked(execution.tenant_id, execution.order_id, execution, execution_trade)
+        yield BookedExecution(execution.tenant_id, execution.order_id, execution, execution_trade)
 
 
 def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
     """Yield the id, tenant id, type, payload and creation time of all events of orders.
 
-    They are sorted by tenant and order: a row has events of one order, and each begins with the order's id.
+    They are sorted by tenant and order. All events of a row belong to one order, and each payload begins with
+    its id.
     """
     is_sqlite = connection.dialect.name == "sqlite"
     whole = _EVENTS.c.payload + func.coalesce(_EVENTS.c.following, "")
@@ -103,13 +112,12 @@ def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int,
         yield event_id, tenant_id, kind, payload, Timestamp(format_canonical(at))
 
 
-def iterate_unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:
-    """Yield (tenant id, trade id, order id) of trades that name an order but have no execution."""
+def iterate_unexecuted_trades(connection: Connection) -> Iterator[UnexecutedTrade]:
+    """Yield the trades that name an order but have no execution."""
     executions = EXECUTIONS.c
     statement = (
         select(TRADES.c.tenant_id, TRADES.c.trade_id, TRADES.c.order_id)
         .select_from(TRADES.outerjoin(EXECUTIONS, _TRADE_OF_EXECUTION))
         .where(TRADES.c.order_id.isnot(None), executions.execution_id.is_(None))
     )
-    for row in connection.execute(statement):
-        yield (row[0], row[1], row[2])
+    yield from map(UnexecutedTrade._make, connection.execute(statement))

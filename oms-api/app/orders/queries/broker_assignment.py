@@ -10,7 +10,7 @@ from app.orders.queries.tables import ORDERS
 
 
 class AssignedBroker(NamedTuple):
-    """A portfolio and where its orders go."""
+    """A portfolio, its broker, and the broker connection that it trades over, None for the paper market."""
 
     id: int
     name: str
@@ -19,7 +19,7 @@ class AssignedBroker(NamedTuple):
 
 
 def lock_portfolio(connection: Connection, tenant_id: int, name_key: str) -> AssignedBroker:
-    """Lock a portfolio that exists against the writer, and return where its orders go."""
+    """Lock a portfolio against the writer, and return its broker. The portfolio must exist."""
     columns = (Portfolio.id, Portfolio.name, Portfolio.broker, Portfolio.broker_connection)
     conditions = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     return AssignedBroker._make(

@@ -16,7 +16,7 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.rows import EVENT_COLUMNS, unpack_order_history
 from app.orders.rules.values import WORKING_STATUSES, Order, Status
 
-MAX_ENDED_ORDERS = 2000  # that are read together
+MAX_ENDED_ORDERS = 2000
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
 _NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
 _SENDING = ("tenant_id", "connection", "order_id", "kind", "status", "attempts", "created_at", "sent_at")
@@ -25,18 +25,21 @@ _IS_UNDONE = REQUESTS.c.completed_at.is_(None)
 
 
 def build_request_insert(rows: Sequence[Row]) -> BulkWrite:
-    """Return the statement that stores requests: rows of tenant, connection, order, kind, successor, time."""
+    """Return the statement that inserts new requests. The values of a row are those of the columns `_NEW`."""
     return build_insert(REQUESTS, _NEW, rows)
 
 
 def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite:
-    """Return the statement that stores new orders as being sent: rows of tenant, connection, order, time."""
+    """Return the statement that inserts submissions as being sent.
+
+    A row is the tenant id, the connection, the order id, and the time.
+    """
     kind, status = RequestKind.SUBMIT.value, RequestStatus.SENDING.value
-    complete = [
+    complete_rows = [
         (tenant_id, connection, order_id, kind, status, 1, at, at)
         for tenant_id, connection, order_id, at in rows
     ]
-    return build_insert(REQUESTS, _SENDING, complete)
+    return build_insert(REQUESTS, _SENDING, complete_rows)
 
 
 def list_undone_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
@@ -70,7 +73,7 @@ def begin_request(connection: Connection, request: BrokerRequest, changes: dict[
 
 
 def return_submissions(connection: Connection, tenant_id: int, order_ids: Collection[str]) -> None:
-    """Mark new orders as not sent, which were stored as being sent but certainly were not."""
+    """Mark submissions as new. They were stored as being sent, but certainly were not sent."""
     conditions = (REQUESTS.c.tenant_id == tenant_id, _is_submission(order_ids))
     is_sending = REQUESTS.c.status == RequestStatus.SENDING.value
     values = {"status": RequestStatus.NEW.value, "attempts": 0, "sent_at": None}
@@ -78,12 +81,14 @@ def return_submissions(connection: Connection, tenant_id: int, order_ids: Collec
 
 
 def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: int) -> list[Order]:
-    """Return the working orders of a portfolio, oldest first, and the exits that brokers hold for them."""
+    """Return the working orders of a portfolio and the exits that its broker holds for them, oldest first."""
     is_working = ORDERS.c.status.in_([status.value for status in sorted(WORKING_STATUSES)])
     is_held = (ORDERS.c.status == Status.HELD.value) & ORDERS.c.parent_id.is_not(None)
     conditions = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
     orders = select_orders(connection, *conditions, is_working | is_held)
-    sent_ids = find_sent_with_entry(connection, [order for order in orders if order.status is Status.HELD])
+    sent_ids = load_ids_sent_with_entry(
+        connection, [order for order in orders if order.status is Status.HELD]
+    )
     return [order for order in orders if order.status is not Status.HELD or order.id in sent_ids]
 
 
@@ -92,7 +97,7 @@ def list_ended_orders(
 ) -> list[Order]:
     """Return the exits and the replacements of a portfolio that ended at `since` or later, oldest first.
 
-    Of many, these are the newest ones.
+    If there are more than `MAX_ENDED_ORDERS`, the newest are returned.
     """
     conditions = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
     is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXIT_ROLES)])
@@ -101,8 +106,8 @@ def list_ended_orders(
     return ended[-MAX_ENDED_ORDERS:]
 
 
-def has_ending_exits(connection: Connection, order: Order) -> bool:
-    """Return whether other exits of an order's position work until their cancel is confirmed."""
+def has_exits_pending_cancel(connection: Connection, order: Order) -> bool:
+    """Return whether other exits of an order's position wait for the confirmation of their cancel."""
     columns = ("tenant_id", "portfolio_id", "symbol", "product", "side")
     is_same_exit = [ORDERS.c[name] == getattr(order, name) for name in columns]
     is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXIT_ROLES)])
@@ -117,8 +122,8 @@ def list_group(connection: Connection, order: Order) -> list[Order]:
     return select_orders(connection, *conditions)
 
 
-def find_sent_with_entry(connection: Connection, orders: Collection[Order]) -> set[str]:
-    """Return the ids of the orders that brokers got with their entries."""
+def load_ids_sent_with_entry(connection: Connection, orders: Collection[Order]) -> set[str]:
+    """Return the ids of the orders that were sent to a broker in the requests of their entries."""
     if not orders:
         return set()
     columns = [ORDER_EVENTS.c[name] for name in EVENT_COLUMNS]

@@ -1,4 +1,4 @@
-"""Statements about cancellations and their parts in portfolios."""
+"""Queries of cancellations and of the portfolios in which they cancel."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -25,8 +25,8 @@ _IS_PART = (_PARTS.c.tenant_id == _CANCELLATIONS.c.tenant_id) & (
 )
 
 
-class NamedPortfolio(NamedTuple):
-    """A portfolio and its name."""
+class CancellationPortfolio(NamedTuple):
+    """A portfolio in which a cancellation cancels orders."""
 
     key: PortfolioKey
     name: str
@@ -34,8 +34,8 @@ class NamedPortfolio(NamedTuple):
 
 def list_portfolios_to_cancel_in(
     connection: Connection, tenant_id: int, filter_: CancellationFilter, visible: Collection[str] | None
-) -> list[NamedPortfolio]:
-    """Return the portfolios with open orders that match, by id.
+) -> list[CancellationPortfolio]:
+    """Return the portfolios with open orders that match the filter, by id.
 
     `visible` are the name keys of the portfolios that the caller may see, None for all.
     """
@@ -48,14 +48,14 @@ def list_portfolios_to_cancel_in(
         .order_by(PORTFOLIOS.c.id)
     )
     return [
-        NamedPortfolio(PortfolioKey(tenant_id, portfolio_id), name)
+        CancellationPortfolio(PortfolioKey(tenant_id, portfolio_id), name)
         for portfolio_id, name, key in connection.execute(statement)
         if visible is None or key in visible
     ]
 
 
 def insert_cancellation(
-    connection: Connection, cancellation: StoredCancellation, portfolios: Sequence[NamedPortfolio]
+    connection: Connection, cancellation: StoredCancellation, portfolios: Sequence[CancellationPortfolio]
 ) -> StoredCancellation:
     """Store a cancellation with its parts. Return the earlier one if its idempotency key is in use."""
     execute_writes(connection, build_insert_missing(_CANCELLATIONS, _COLUMNS, [tuple(cancellation)]))
@@ -70,7 +70,9 @@ def insert_cancellation(
     return cancellation
 
 
-def list_parts(connection: Connection, cancellation: StoredCancellation) -> list[NamedPortfolio]:
+def list_portfolios_of_cancellation(
+    connection: Connection, cancellation: StoredCancellation
+) -> list[CancellationPortfolio]:
     """Return the portfolios of a cancellation, by id."""
     is_its = (PORTFOLIOS.c.tenant_id == _PARTS.c.tenant_id) & (PORTFOLIOS.c.id == _PARTS.c.portfolio_id)
     statement = (
@@ -80,15 +82,15 @@ def list_parts(connection: Connection, cancellation: StoredCancellation) -> list
         .order_by(PORTFOLIOS.c.id)
     )
     return [
-        NamedPortfolio(PortfolioKey(cancellation.tenant_id, portfolio_id), name)
+        CancellationPortfolio(PortfolioKey(cancellation.tenant_id, portfolio_id), name)
         for portfolio_id, name in connection.execute(statement)
     ]
 
 
-def list_unfinished(connection: Connection, before: datetime) -> list[StoredCancellation]:
-    """Return the cancellations created before that instant that have parts to do, oldest first.
+def list_unfinished_cancellations(connection: Connection, before: datetime) -> list[StoredCancellation]:
+    """Return the cancellations created before `before` that are not done in all portfolios, oldest first.
 
-    They are of every tenant that `connection` can read.
+    They belong to any tenant that `connection` can read.
     """
     statement = (
         select(*_SELECTED)
@@ -100,7 +102,7 @@ def list_unfinished(connection: Connection, before: datetime) -> list[StoredCanc
     return [_parse(row) for row in connection.execute(statement)]
 
 
-def find_canceled_orders(
+def find_canceled_order_ids(
     connection: Connection, cancellation_id: str, portfolio_key: PortfolioKey
 ) -> list[str] | None:
     """Return the ids of the orders that a cancellation canceled in a portfolio, None until it is done."""
@@ -109,8 +111,8 @@ def find_canceled_orders(
         _PARTS.c.cancellation_id == cancellation_id,
         _PARTS.c.portfolio_id == portfolio_key.portfolio_id,
     )
-    text = connection.execute(statement).scalar()
-    return None if text is None else orjson.loads(text)
+    order_ids_json = connection.execute(statement).scalar()
+    return None if order_ids_json is None else orjson.loads(order_ids_json)
 
 
 def build_part_update(

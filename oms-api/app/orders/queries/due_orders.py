@@ -1,4 +1,4 @@
-"""Find orders that are due: for release, because they expire, or because their day ends."""
+"""Queries of orders that are due: held orders to release, orders that expire, and intraday orders."""
 
 from datetime import datetime
 
@@ -8,22 +8,21 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN
 from app.orders.queries.approvals import select_tenants_with_expired_requests
-from app.orders.queries.book import has_ended
+from app.orders.queries.orders import build_expiry_condition
 from app.orders.queries.tables import ORDERS, POSITIONS
-from app.orders.rules.trading_sessions import INTRADAY, OPENING
+from app.orders.rules.trading_sessions import INTRADAY, OPENING_PERIOD
 from app.orders.rules.values import Role, Status, TimeInForce
 
 
-def find_symbols_with_held_orders(connection: Connection) -> set[InstrumentKey]:
+def list_instruments_with_held_orders(connection: Connection) -> set[InstrumentKey]:
     """Return the instruments of held orders whose entry has filled.
 
-    They are of every tenant that `connection` can read. A kill switch kept them from being released; the
-    market watcher tries them again.
+    They belong to any tenant that `connection` can read. A kill switch prevented the release of these orders,
+    and the market watcher tries again.
     """
     columns = (ORDERS.c.tenant_id, ORDERS.c.symbol, ORDERS.c.parent_id)
-    is_held = (ORDERS.c.status == Status.HELD) & (
-        ORDERS.c.role != Role.CLOSING
-    )  # later parts of a close are held on purpose
+    # The later parts of a close are held until the earlier parts have filled.
+    is_held = (ORDERS.c.status == Status.HELD) & (ORDERS.c.role != Role.CLOSING)
     held_orders = select(*columns).where(IS_OPEN, is_held).subquery()
     entry = (ORDERS.c.tenant_id == held_orders.c.tenant_id) & (ORDERS.c.id == held_orders.c.parent_id)
     has_filled = cast(ORDERS.c.filled_quantity, Numeric) > 0
@@ -34,36 +33,41 @@ def find_symbols_with_held_orders(connection: Connection) -> set[InstrumentKey]:
 
 
 def count_overdue_orders(connection: Connection, now: str) -> dict[PortfolioKey, int]:
-    """Return the number of orders that expire at `now` or before, of each portfolio that has some.
+    """Return the number of orders that expire at `now` or before, by portfolio.
 
-    They are of every tenant that `connection` can read.
+    The portfolios belong to any tenant that `connection` can read.
     """
     owner = (ORDERS.c.tenant_id, ORDERS.c.portfolio_id)
-    statement = select(*owner, func.count()).where(IS_OPEN, has_ended(now)).group_by(*owner).order_by(*owner)
+    statement = (
+        select(*owner, func.count())
+        .where(IS_OPEN, build_expiry_condition(now))
+        .group_by(*owner)
+        .order_by(*owner)
+    )
     rows = connection.execute(statement)
     return {PortfolioKey(tenant_id, portfolio_id): count for tenant_id, portfolio_id, count in rows}
 
 
-def find_tenants_with_expired_requests(connection: Connection, now: str) -> list[int]:
-    """Return the tenants with orders that were not approved until `now`, if `connection` can read them."""
+def list_tenants_with_expired_requests(connection: Connection, now: str) -> list[int]:
+    """Return the ids of the tenants with approval requests that expired at `now` or before."""
     return sorted(set(connection.execute(select_tenants_with_expired_requests(now)).scalars()))
 
 
-def find_symbols_waiting_for_session(connection: Connection, now: datetime) -> list[InstrumentKey]:
+def list_instruments_waiting_for_session(connection: Connection, now: datetime) -> list[InstrumentKey]:
     """Return the instruments of held orders that wait for their session, not for another order.
 
-    They are of every tenant that `connection` can read. An OPG order is left out until its open.
+    They belong to any tenant that `connection` can read. An OPG order is left out until its open.
     """
     waits = (ORDERS.c.status == Status.HELD) & ORDERS.c.parent_id.is_(None)
-    opens = (ORDERS.c.time_in_force != TimeInForce.OPG) | (ORDERS.c.ends_at <= now + OPENING)
+    opens = (ORDERS.c.time_in_force != TimeInForce.OPG) | (ORDERS.c.ends_at <= now + OPENING_PERIOD)
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN, waits, opens).distinct()
     return [InstrumentKey(*row) for row in connection.execute(statement)]
 
 
-def find_intraday_portfolios(connection: Connection, tenant_id: int | None = None) -> set[PortfolioKey]:
+def list_intraday_portfolios(connection: Connection, tenant_id: int | None = None) -> set[PortfolioKey]:
     """Return the portfolios with an open intraday order or position.
 
-    They are of one tenant, or of every tenant that `connection` can read.
+    They belong to one tenant, or to any tenant that `connection` can read.
     """
     orders = select(ORDERS.c.tenant_id, ORDERS.c.portfolio_id).where(ORDERS.c.product == INTRADAY, IS_OPEN)
     is_open_position = (POSITIONS.c.product == INTRADAY) & (cast(POSITIONS.c.quantity, Numeric) != 0)

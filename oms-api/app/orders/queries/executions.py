@@ -1,4 +1,4 @@
-"""Statements on executions."""
+"""Queries of executions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,26 +8,22 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from app.column_values import format_canonical
 from app.database import build_insert, find_matching_rows
-from app.database.bulk import BulkWrite, Row
+from app.database.bulk import BulkWrite
 from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDERS
 from app.orders.rules.contingency import EXIT_ROLES
-from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.rows import ExecutionKey, ExecutionRow
 from app.orders.rules.values import OrderKey
 from app.risk.rules.latches import LatchScope, LatchSubject
 from app.timestamps import Timestamp
 
 
-def find_executed_orders(connection: Connection, keys: Sequence[Row]) -> dict[tuple[Any, ...], str]:
-    """Return the ids of the orders under which executions are recorded, by the execution's key.
-
-    The keys are (tenant id, broker, execution id).
-    """
-    names = ("tenant_id", "broker", "execution_id")
+def load_order_ids_by_execution(
+    connection: Connection, keys: Sequence[ExecutionKey]
+) -> dict[ExecutionKey, str]:
+    """Return the id of the order of each recorded execution."""
+    names = ExecutionKey._fields
     matching_rows = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
-    return {
-        (tenant_id, broker, execution_id): order_id
-        for tenant_id, broker, execution_id, order_id in matching_rows
-    }
+    return {ExecutionKey(*key): order_id for *key, order_id in matching_rows}
 
 
 def list_executions_of_orders(
@@ -58,7 +54,7 @@ def list_execution_quantities(
     return [tuple(row) for row in connection.execute(statement)]
 
 
-def find_executed_order_ids(
+def load_executed_order_ids(
     connection: Connection, tenant_id: int, holder: LatchSubject, since: Timestamp
 ) -> set[str]:
     """Return the ids of the orders that a strategy or an API key executed at `since` or later.

@@ -1,4 +1,4 @@
-"""Read the positions and orders that a kill switch closes."""
+"""Queries of the positions and orders that a kill switch closes."""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select, union_all
 
-from app.ledger.queries.books import parse_position
+from app.ledger.queries.batch_statements import parse_position
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO
@@ -25,7 +25,7 @@ from app.orders.rules.values import Order
 _CHUNK = 10_000
 
 
-class Held(NamedTuple):
+class OpenPosition(NamedTuple):
     """An open position, or a part of it. `quantity` is signed."""
 
     portfolio_id: int
@@ -35,7 +35,7 @@ class Held(NamedTuple):
     quantity: Decimal
 
 
-def list_open_positions(connection: Connection, tenant_id: int, name_key: str | None) -> list[Held]:
+def list_open_positions(connection: Connection, tenant_id: int, name_key: str | None) -> list[OpenPosition]:
     """Return the open positions of one portfolio, or of all portfolios if `name_key` is None."""
     is_same_portfolio = (PORTFOLIOS.c.tenant_id == POSITIONS.c.tenant_id) & (
         PORTFOLIOS.c.id == POSITIONS.c.portfolio_id
@@ -49,10 +49,10 @@ def list_open_positions(connection: Connection, tenant_id: int, name_key: str | 
     )
     if name_key is not None:
         statement = statement.where(PORTFOLIOS.c.name_key == name_key)
-    return [Held._make(row) for row in connection.execute(statement) if row[4]]
+    return [OpenPosition._make(row) for row in connection.execute(statement) if row[4]]
 
 
-def find_portfolio_names_with_orders(
+def list_portfolio_names_with_open_orders(
     connection: Connection, tenant_id: int, name_key: str | None, strategy: str | None
 ) -> list[str]:
     """Return the names of the tenant's portfolios that have open orders.
@@ -72,7 +72,7 @@ def find_portfolio_names_with_orders(
     return sorted(row[0] for row in connection.execute(statement))
 
 
-def get_net_executed_quantities(
+def load_net_executed_quantities(
     connection: Connection, tenant_id: int, strategy: str
 ) -> dict[PositionKey, Decimal]:
     """Return the net executed quantity of a strategy for each position: bought minus sold."""

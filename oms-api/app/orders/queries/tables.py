@@ -21,14 +21,14 @@ ORDER_OF_PORTFOLIO = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
     PORTFOLIOS.c.id == ORDERS.c.portfolio_id
 )
 EXECUTION_OF_ORDER = (ORDERS.c.tenant_id == EXECUTIONS.c.tenant_id) & (ORDERS.c.id == EXECUTIONS.c.order_id)
-# As the driver returns them, since `parse_order_row` converts the values.
+# Without conversion of the values, because `parse_order_row` converts them.
 _COLUMNS = [type_coerce(ORDERS.c[name], NullType()).label(name) for name in COLUMNS]
 
 
 def select_orders(connection: Connection, *conditions: Any) -> list[Order]:
     """Return the orders that meet the conditions, oldest first.
 
-    They are sorted here: an order in the statement could make the planner choose an index of all orders.
+    They are sorted in Python, because with ORDER BY the planner could choose an index of all orders.
     """
     rows = connection.execute(select(*_COLUMNS).where(*conditions))
     return sorted(map(parse_order_row, rows), key=lambda order: order.id)

@@ -67,5 +67,5 @@ async def set_exits(
     They replace the position's present exits, and each closes its whole quantity. The response lists the exit
     orders.
     """
-    result = await service.set_exits(request, portfolio.strip(), symbol, body.product or "", *body.to_legs())
+    result = await service.set_exits(request, portfolio.strip(), symbol, body.product or "", *body.to_exits())
     return build_orders_response(raise_if_denied(result), 200)

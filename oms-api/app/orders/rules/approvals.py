@@ -1,4 +1,4 @@
-"""Rules of approvals: which orders wait, who may decide, and when a decision needs new prices."""
+"""Rules of approvals: which orders need one, who may decide, and when a decision needs new prices."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -66,7 +66,7 @@ class ApprovalPolicy(NamedTuple):
 
 
 class ApprovalRequest(NamedTuple):
-    """A row of `approval_requests`: why an order waits, who may decide and until when.
+    """A row of `approval_requests`: the reason why an order waits, the approvers, and the expiry.
 
     `rule` is the policy's mode, or "override". `approvers` and `estimate` are JSON text; the estimate is
     at the prices of the request. For an override, `override_of` is the denied order, `waived` the code of the
@@ -107,9 +107,9 @@ class Decider(NamedTuple):
 
 
 @lru_cache(maxsize=1_000)
-def parse_policy(text: str) -> ApprovalPolicy:
+def parse_policy(policy_json: str) -> ApprovalPolicy:
     """Parse a policy from its JSON text. Raises ValueError or KeyError if it is invalid."""
-    fields = orjson.loads(text)
+    fields = orjson.loads(policy_json)
     value, move = fields.get("value"), fields.get("max_move_percent")
     return ApprovalPolicy(
         mode=ApprovalMode(fields["mode"]),
@@ -121,14 +121,14 @@ def parse_policy(text: str) -> ApprovalPolicy:
     )
 
 
-def find_policy(text: str | None, *, is_forced: bool) -> ApprovalPolicy | None:
+def find_policy(policy_json: str | None, *, is_forced: bool) -> ApprovalPolicy | None:
     """Return the policy of a portfolio from its JSON text, None if it has none.
 
     With `is_forced`, it covers every order, and a portfolio without a policy has the default approvers.
     """
-    if text is None:
+    if policy_json is None:
         return ApprovalPolicy(ApprovalMode.ALWAYS) if is_forced else None
-    policy = parse_policy(text)
+    policy = parse_policy(policy_json)
     return policy._replace(mode=ApprovalMode.ALWAYS) if is_forced else policy
 
 
@@ -148,7 +148,7 @@ def is_covered(policy: ApprovalPolicy, symbol: str, value: Decimal | None, equit
     return equity is None or equity <= 0 or value * _PERCENT > equity * policy.value
 
 
-def is_worse(order: Order, successor: Order) -> bool:
+def needs_new_approval(order: Order, successor: Order) -> bool:
     """Return whether the successor raises the quantity or worsens a price, so that it needs a new approval.
 
     A higher price is worse for a buyer, a lower one for a seller, a wider trail for both.
@@ -175,7 +175,7 @@ def is_approver(request: ApprovalRequest, decider: Decider) -> bool:
     return decider.role in roles or not decider.names.isdisjoint(approvers)
 
 
-def is_own(order: Order, request: ApprovalRequest, decider: Decider, key_creator: str | None) -> bool:
+def is_own_order(order: Order, request: ApprovalRequest, decider: Decider, key_creator: str | None) -> bool:
     """Return whether the person placed the order: directly, by one of their keys, or as its `user_id`.
 
     `key_creator` is the person who created the API key that placed the order, if the key acted for no person.
@@ -184,7 +184,7 @@ def is_own(order: Order, request: ApprovalRequest, decider: Decider, key_creator
     return any(placer is not None and placer in decider.names for placer in placers)
 
 
-def has_moved(price_seen: Decimal | None, price: Decimal | None, max_percent: Decimal) -> bool:
+def has_price_moved(price_seen: Decimal | None, price: Decimal | None, max_percent: Decimal) -> bool:
     """Return whether the reference price is too far from the price that the approver saw."""
     if price is None:
         return False
@@ -213,7 +213,7 @@ def is_rejection(denial: object) -> bool:
     return denial == Denial(REJECTION, denial.get("message", ""), largest_passing=None)._asdict()
 
 
-def find_approval_event(from_status: str | None, to_status: str, actor: str) -> str | None:
+def find_approval_event_type(from_status: str | None, to_status: str, actor: str) -> str | None:
     """Return the type of the approval event that a change of status publishes, None if it publishes none.
 
     Cancellations, replacements and denials by the risk checks publish none.

@@ -5,15 +5,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.brokers.capabilities import TABLES, choose_exit_time, choose_pairing
-from app.brokers.capabilities import is_watched as is_watched_at
+from app.brokers.capabilities import TABLES, choose_exit_time, choose_pairing, is_watched_by_service
 from app.brokers.protocol import OrderState
 from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Canceled, Executed, Rejected
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
-from app.orders.rules.contingency import EXIT_ROLES, SHARING, find_oco_group_id
+from app.orders.rules.contingency import EXIT_ROLES, OCO_ROLES, find_oco_group_id
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.values import (
     FINAL_STATUSES,
@@ -25,11 +24,11 @@ from app.orders.rules.values import (
     TimeInForce,
 )
 
-SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent until then is rejected
-UNKNOWN_LIMIT = timedelta(seconds=60)  # an order that the broker does not know then was not received
+SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent by then is rejected
+UNKNOWN_ORDER_TIMEOUT = timedelta(seconds=60)  # after it, an order that the broker does not know was lost
 SENT_WITH_ENTRY = "The broker gets the exit with its entry."  # in the history of such an exit
 MIN_QUERIES = 3  # before an order counts as not received
-_PLANNED = frozenset({Status.HELD})
+_HELD = frozenset({Status.HELD})
 _UNSENT = frozenset({Status.INITIALIZED, Status.HELD, Status.SUBMITTED})
 _FIRST_DELAY, _MAX_DELAY = 0.25, 5.0  # seconds
 _SIDES = {side.value: side for side in Side}
@@ -110,8 +109,8 @@ def _find_next(requests: Sequence[BrokerRequest]) -> BrokerRequest:
     return next((request for request in requests if request.kind is RequestKind.CANCEL), first)
 
 
-def get_delay(attempts: int) -> timedelta:
-    """Return how long to wait after so many attempts that failed."""
+def compute_retry_delay(attempts: int) -> timedelta:
+    """Return the time to wait before the next attempt, after `attempts` failed attempts."""
     return timedelta(seconds=min(_FIRST_DELAY * 2 ** min(attempts, 10), _MAX_DELAY))
 
 
@@ -123,8 +122,20 @@ def is_submission(request: BrokerRequest) -> bool:
 def build_sending_request(order: Order, connection: str) -> BrokerRequest:
     """Return the request of a new order that was stored as being sent with it."""
     at = datetime.fromisoformat(order.updated_at)
-    kind, status = RequestKind.SUBMIT, RequestStatus.SENDING
-    return BrokerRequest(0, order.tenant_id, connection, order.id, kind, None, None, status, 1, at, at, None)
+    return BrokerRequest(
+        id=0,
+        tenant_id=order.tenant_id,
+        connection=connection,
+        order_id=order.id,
+        kind=RequestKind.SUBMIT,
+        successor_id=None,
+        successor=None,
+        status=RequestStatus.SENDING,
+        attempts=1,
+        created_at=at,
+        sent_at=at,
+        next_attempt_at=None,
+    )
 
 
 def return_to_new(request: BrokerRequest) -> BrokerRequest:
@@ -137,7 +148,7 @@ def is_new_order(request: BrokerRequest) -> bool:
     return is_submission(request) and request.status is RequestStatus.NEW
 
 
-def replaces_exits(order: Order) -> bool:
+def may_replace_exits(order: Order) -> bool:
     """Return whether an order is an exit of a position, which may replace other exits."""
     return order.role in EXIT_ROLES and order.parent_id is None
 
@@ -150,7 +161,7 @@ def is_too_late(request: BrokerRequest, now: datetime) -> bool:
 def was_never_received(request: BrokerRequest, now: datetime) -> bool:
     """Return whether a request that the broker does not know can no longer arrive there."""
     since = request.sent_at or request.created_at
-    return request.attempts >= MIN_QUERIES and now - since >= UNKNOWN_LIMIT
+    return request.attempts >= MIN_QUERIES and now - since >= UNKNOWN_ORDER_TIMEOUT
 
 
 def list_proven_events(state: OrderState, executions: Sequence[Executed], now: datetime) -> list[BrokerEvent]:
@@ -182,7 +193,7 @@ def build_broker_order(
     built = built._replace(
         linked=tuple(build_broker_order(linked_order, instrument) for linked_order in linked_orders)
     )
-    if order.role not in SHARING or not is_remote(order):
+    if order.role not in OCO_ROLES or not is_remote(order):
         return built
     is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
     built = built._replace(group=find_oco_group_id(order) if is_linked else None)
@@ -195,8 +206,10 @@ def is_watched(order: Order, instrument: Instrument) -> bool:
     """Return whether we watch an order of a pair at its broker, instead of letting it rest there."""
     return (
         is_remote(order)
-        and order.role in SHARING
-        and is_watched_at(order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES)
+        and order.role in OCO_ROLES
+        and is_watched_by_service(
+            order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES
+        )
     )
 
 
@@ -213,27 +226,29 @@ def carries_exits(order: Order, instrument: Instrument) -> bool:
     return TABLES[order.broker].can_carry_exits(convert_order(order, instrument))
 
 
-def choose_linked(order: Order, members: Iterable[Order], instrument: Instrument) -> list[Order]:
-    """Return those of an order's group that are sent in its request.
+def choose_linked_orders(order: Order, members: Iterable[Order], instrument: Instrument) -> list[Order]:
+    """Return the orders of an order's group that are sent in its request.
 
-    These are the exits of an entry, or the stop of a pair whose take-profit the order is. None of them has
-    reached the broker yet.
+    With an entry these are its exits, with a take-profit the stop of its pair. None of them has reached the
+    broker yet.
     """
     is_entry = carries_exits(order, instrument)
     if not is_entry and (order.role is not Role.TAKE_PROFIT or order.status in FINAL_STATUSES):
         return []
-    role, states = (EXIT_ROLES, _PLANNED) if is_entry else ({Role.STOP_LOSS}, _UNSENT)
+    roles, statuses = (EXIT_ROLES, _HELD) if is_entry else ({Role.STOP_LOSS}, _UNSENT)
     exits = [
         member
         for member in members
-        if member.role in role and member.group_id == order.group_id and member.status in states
+        if member.role in roles and member.group_id == order.group_id and member.status in statuses
     ]
     unsent = [
         exit_order for exit_order in exits if exit_order.accepted_at is None and exit_order.id != order.id
     ]
     linked_orders = [order, *unsent] if not is_entry else unsent
-    possible = {Pairing.TOGETHER, Pairing.NATIVE} if is_entry else {Pairing.TOGETHER}
-    is_possible = all(get_pairing(linked_order, instrument) in possible for linked_order in linked_orders)
+    possible_pairings = {Pairing.TOGETHER, Pairing.NATIVE} if is_entry else {Pairing.TOGETHER}
+    is_possible = all(
+        get_pairing(linked_order, instrument) in possible_pairings for linked_order in linked_orders
+    )
     return unsent if is_possible and (is_entry or order.accepted_at is None) else []
 
 

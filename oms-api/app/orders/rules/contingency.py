@@ -7,17 +7,17 @@ from typing import NamedTuple
 from app.money import round_down_to_step, round_up_to_step
 from app.orders.rules.values import Order, Role, Status
 
-MAX_PARTS = 100  # orders that one close is split into
+MAX_PARTS = 100  # of a close: it is split into at most this number of orders
 PARENT_ROLES = frozenset({Role.ENTRY, Role.CLOSING})  # they may have child orders
 EXIT_ROLES = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
-SHARING = EXIT_ROLES | {Role.EITHER}  # a fill of one reduces its sibling
+OCO_ROLES = EXIT_ROLES | {Role.EITHER}  # a fill of one reduces its sibling
 
 _MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
 def find_oco_group_id(order: Order) -> str | None:
-    """Return the id of the orders of which only one can fill, None for any other order."""
-    return order.group_id if order.role in SHARING else None
+    """Return the id of the order's group if only one order of the group can fill, else None."""
+    return order.group_id if order.role in OCO_ROLES else None
 
 
 def can_only_close(order: Order, position_quantity: Decimal) -> bool:
@@ -32,15 +32,15 @@ def can_only_close(order: Order, position_quantity: Decimal) -> bool:
     return order.role in _MAYBE_EXITS and order.leaves_quantity <= closable_quantity
 
 
-def find_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
+def list_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:
     """Return the other orders that share the order's quantity."""
-    shared = find_oco_group_id(order)
-    if shared is None:
+    group_id = find_oco_group_id(order)
+    if group_id is None:
         return []
     return [
         candidate
         for candidate in orders
-        if candidate.id != order.id and find_oco_group_id(candidate) == shared
+        if candidate.id != order.id and find_oco_group_id(candidate) == group_id
     ]
 
 
@@ -56,7 +56,7 @@ def compute_exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
 
 
 def list_latest_exits(orders: Iterable[Order]) -> list[Order]:
-    """Return the last exit of each role. A replacement that was denied is none: the exit before it stayed."""
+    """Return the last exit of each role, without denied replacements."""
     exits = (order for order in orders if order.role in EXIT_ROLES and order.status is not Status.DENIED)
     return list(
         {
@@ -65,12 +65,12 @@ def list_latest_exits(orders: Iterable[Order]) -> list[Order]:
     )
 
 
-def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
+def list_orders_to_reduce(order: Order, orders: Iterable[Order]) -> list[Order]:
     """Return the orders whose quantity a fill of `order` reduces, because they close the same position.
 
     For a closing order these are the exits, for an exit the closing orders.
     """
-    roles = SHARING if order.role is Role.CLOSING else {Role.CLOSING}
+    roles = OCO_ROLES if order.role is Role.CLOSING else {Role.CLOSING}
     return [
         candidate
         for candidate in orders

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.costs.rules.booking import serialize_charges
+from app.costs.rules.booked_charges import serialize_charges
 from app.costs.rules.values import Schedule
 from app.money import divide, format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.rows import ExecutionRow, OrderEvent
@@ -92,7 +92,7 @@ def add_event_fields(
     if order.status in FINAL_STATUSES:
         payload["leaves_quantity"] = "0"
     if execution is not None:
-        payload |= _fill(execution)
+        payload |= _build_fill_fields(execution)
     if event.sequence == 1:
         payload |= build_terms(order)
     if event.reason is not None:
@@ -150,7 +150,7 @@ def _serialize_prices(order: Order) -> dict[str, str]:
     return payload
 
 
-def _fill(execution: ExecutionRow) -> dict[str, Any]:
+def _build_fill_fields(execution: ExecutionRow) -> dict[str, Any]:
     payload: dict[str, Any] = {
         "execution_id": execution.execution_id,
         "trade_id": execution.trade_id,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from app.costs.rules.booking import has_components
+from app.costs.rules.booked_charges import has_components
 from app.ledger.rules.verification import Finding
 from app.orders.rules.approvals import is_rejection, loses_fills
 from app.orders.rules.event_payloads import (
@@ -15,14 +15,14 @@ from app.orders.rules.event_payloads import (
 )
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, Status, replace_fields
-from app.orders.rules.verification import BEYOND, Filled, OrderCheck
+from app.orders.rules.verification import OVERFILL_NOTES, FilledAmounts, OrderCheck
 from app.timestamps import Timestamp
 
 Executions = Mapping[str, ExecutionRow]  # by execution id
 
-DENIED, ISSUE = "risk.denied", "reconciliation.issue"
-UNRECORDED_EVENTS = frozenset({DENIED, ISSUE})  # events of an order without a history row
-_MEASURES = ("quantity", "limit_price", "stop_price")
+DENIED_EVENT, ISSUE_EVENT = "risk.denied", "reconciliation.issue"
+UNRECORDED_EVENTS = frozenset({DENIED_EVENT, ISSUE_EVENT})  # events of an order without a history row
+_RECORDED_TERMS = ("quantity", "limit_price", "stop_price")
 _WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release may change quantity and prices
 
 
@@ -50,7 +50,7 @@ class RecordedValues(NamedTuple):
 def find_event_differences(
     order: Order, history: Sequence[OrderEvent], events: Sequence[PublishedEvent], executions: Executions
 ) -> list[Finding]:
-    """Return the differences between an order's history and its events: each history row needs one event."""
+    """Return the differences between an order's history and its events. Each history row has one event."""
     by_sequence: dict[Any, list[PublishedEvent]] = {}
     for event in events:
         if event.type not in UNRECORDED_EVENTS:
@@ -86,7 +86,7 @@ def _check_denials(
     order: Order, history: Sequence[OrderEvent], events: Sequence[PublishedEvent]
 ) -> Iterator[Finding]:
     """Yield a finding if the risk.denied events do not match the order's denial."""
-    stored_payloads = [(event.created_at, event.payload) for event in events if event.type == DENIED]
+    stored_payloads = [(event.created_at, event.payload) for event in events if event.type == DENIED_EVENT]
     try:
         payload = order.denial and build_denial_payload(order, order.denial)
     except (ValueError, TypeError, LookupError):
@@ -94,16 +94,14 @@ def _check_denials(
     at = [order_event.at for order_event in history if order_event.to_status == Status.DENIED]
     if isinstance(payload, dict) and is_rejection(payload.get("denial")):
         at = []  # an approver's refusal is not a denial by risk checks
-    if payload and not any(
-        "time_in_force" in event.payload for event in events
-    ):  # written by an earlier version
-        payload.pop("denial", None)
+    if payload and not any("time_in_force" in event.payload for event in events):
+        payload.pop("denial", None)  # an earlier version wrote the events
     expected = [(instant, payload) for instant in at] if payload is not None else []
     if stored_payloads != expected:
-        yield _build_finding(DENIED, str(stored_payloads), str(expected))
+        yield _build_finding(DENIED_EVENT, str(stored_payloads), str(expected))
 
 
-def _check_fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
+def _check_fills(order: Order, fills: Sequence[FilledAmounts | None]) -> Iterator[Finding]:
     """Yield a finding if the order's filled amounts are not the sum of its fills."""
     filled_amounts = fills[-1] if fills else None
     if filled_amounts is not None and filled_amounts[:2] != (order.filled_quantity, order.filled_value):
@@ -120,14 +118,14 @@ def find_issue_differences(
     rows: Sequence[ExecutionRow], events: Sequence[PublishedEvent]
 ) -> Iterator[Finding]:
     """Yield a finding if the reconciliation issues do not match the executions noted as over or stray."""
-    stored_payloads = [event.payload for event in events if event.type == ISSUE]
+    stored_payloads = [event.payload for event in events if event.type == ISSUE_EVENT]
     expected = [
         {"order_id": row.order_id, "execution_id": row.execution_id, "kind": row.note}
         for row in rows
-        if row.note in BEYOND
+        if row.note in OVERFILL_NOTES
     ]
     if sorted(map(str, stored_payloads)) != sorted(map(str, expected)):
-        yield _build_finding(ISSUE, str(stored_payloads), str(expected))
+        yield _build_finding(ISSUE_EVENT, str(stored_payloads), str(expected))
 
 
 def list_portfolio_names(events: Sequence[PublishedEvent]) -> set[str]:
@@ -144,18 +142,18 @@ def list_parent_ids(events: Sequence[PublishedEvent]) -> set[str | None]:
 
 def _iterate_filled(
     order: Order, history: Sequence[OrderEvent], executions: Executions
-) -> Iterator[Filled | None]:
-    """Yield the filled amounts after each history row; None once they cannot be derived."""
+) -> Iterator[FilledAmounts | None]:
+    """Yield the filled amounts after each history row, None if they cannot be computed."""
     # A denied successor does not keep the amounts that it carried over.
-    is_forgotten = loses_fills(order, [order_event.to_status for order_event in history])
-    filled_amounts: Filled | None = Filled(order.carried_quantity, order.carried_value)
+    has_lost_fills = loses_fills(order, [order_event.to_status for order_event in history])
+    filled_amounts: FilledAmounts | None = FilledAmounts(order.carried_quantity, order.carried_value)
     for order_event in history:
         if order_event.execution_id is not None and filled_amounts is not None:
             execution = executions.get(order_event.execution_id)
             filled_amounts = execution and filled_amounts.add(
-                Filled(Decimal(execution.quantity), Decimal(execution.value))
+                FilledAmounts(Decimal(execution.quantity), Decimal(execution.value))
             )
-        yield None if is_forgotten else filled_amounts
+        yield None if has_lost_fills else filled_amounts
 
 
 def _find_differences(
@@ -163,7 +161,7 @@ def _find_differences(
     order: Order,
     order_event: OrderEvent,
     recorded_values: RecordedValues,
-    filled_amounts: Filled | None,
+    filled_amounts: FilledAmounts | None,
     executions: Executions,
 ) -> Iterator[Finding]:
     pairs: list[tuple[str, Any, Any]] = [
@@ -191,7 +189,7 @@ def _find_differences(
 
 
 def _list_later_names(payload: dict[str, Any], order: Order, order_event: OrderEvent) -> list[str]:
-    """Return the names that the version of the service which wrote the event did not use yet."""
+    """Return the payload fields that the event does not have because an earlier version wrote it."""
     names = [] if "broker_reason" in payload else ["broker_reason"]
     if order_event.sequence == 1 and "time_in_force" not in payload:
         names += build_terms(order)
@@ -203,7 +201,7 @@ def _build_expected(
     order: Order,
     order_event: OrderEvent,
     recorded_values: RecordedValues,
-    filled_amounts: Filled | None,
+    filled_amounts: FilledAmounts | None,
     executions: Executions,
 ) -> dict[str, Any]:
     state = replace_fields(
@@ -227,24 +225,23 @@ def _build_expected(
 def _check_changes(
     order: Order, previous: RecordedValues, current: RecordedValues, following: OrderEvent | None
 ) -> Iterator[Finding]:
-    """Yield the fields that changed between an event and its successor without permission."""
-    is_moved = (
-        previous.parent_id != current.parent_id
-    )  # its entry was replaced, perhaps with another quantity
-    if not is_moved and not (following and _may_change(following)):
-        for name in _MEASURES:
+    """Yield the terms that differ between an event and the next one although no change was recorded."""
+    # The entry of the order was replaced, perhaps with another quantity.
+    has_new_parent = previous.parent_id != current.parent_id
+    if not has_new_parent and not (following and _may_change_terms(following)):
+        for name in _RECORDED_TERMS:
             yield from _compare(name, getattr(previous, name), getattr(current, name))
-    if not _may_trail(order.side, previous.trail_level, current.trail_level):
+    if not _may_move_trail(order.side, previous.trail_level, current.trail_level):
         yield from _compare("trail_level", previous.trail_level, current.trail_level)
 
 
-def _may_change(order_event: OrderEvent) -> bool:
+def _may_change_terms(order_event: OrderEvent) -> bool:
     is_note = order_event.from_status == order_event.to_status
     return is_note or order_event.reason is not None or order_event.from_status in _WAITING
 
 
-def _may_trail(side: str, previous: Decimal | None, current: Decimal | None) -> bool:
-    """Return whether the trail level may change so: it may only move closer to the market."""
+def _may_move_trail(side: str, previous: Decimal | None, current: Decimal | None) -> bool:
+    """Return whether a change of the trail level is possible: it only moves closer to the market."""
     if previous is None or current is None:
         return previous is None
     return current >= previous if side == "SELL" else current <= previous

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from app.costs.rules.booking import InvalidCharges, parse_components
+from app.costs.rules.booked_charges import InvalidCharges, parse_components
 from app.ledger.rules.verification import Finding
 from app.money import ZERO, format_fixed
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order
 from app.orders.rules.verification import OrderCheck
 
-BookedFields = Mapping[str, str | int | None]  # of the trade, by column
+TradeColumns = Mapping[str, str | int | None]  # the values of a trade by column
 BUST = "bust"  # the note of an execution that reverses another one
 CORRECTION = "correction"  # the note of an execution that replaces a busted one
 _BUST_SUFFIX, _CORRECTION_SUFFIX = ":bust", ":correction"
@@ -63,8 +63,8 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: StoredTrade |
         yield _build_finding(row, "trade_id", row.trade_id, "a trade of the ledger")
         return
     trade_values = trade._asdict()
-    find = _find_bust_differences if row.note == BUST else _find_fill_differences
-    yield from find(order, row, trade_values)
+    find_differences = _find_bust_differences if row.note == BUST else _find_fill_differences
+    yield from find_differences(order, row, trade_values)
     yield from _find_charge_differences(row, trade_values["charges"])
     pairs = (("portfolio_id", row.portfolio_id, order.portfolio_id), ("broker", row.broker, order.broker))
     for name, stored, expected in pairs:
@@ -72,7 +72,7 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: StoredTrade |
             yield _build_finding(row, name, stored, expected)
 
 
-def _find_fill_differences(order: Order, row: ExecutionRow, trade_values: BookedFields) -> Iterator[Finding]:
+def _find_fill_differences(order: Order, row: ExecutionRow, trade_values: TradeColumns) -> Iterator[Finding]:
     for name, execution_value in _list_execution_values(row).items():
         if trade_values[name] != execution_value:
             yield _build_finding(row, name, execution_value, trade_values[name])
@@ -81,7 +81,7 @@ def _find_fill_differences(order: Order, row: ExecutionRow, trade_values: Booked
             yield Finding(OrderCheck.TRADE, name, execution_value, trade_values[name])
 
 
-def _find_bust_differences(order: Order, row: ExecutionRow, trade_values: BookedFields) -> Iterator[Finding]:
+def _find_bust_differences(order: Order, row: ExecutionRow, trade_values: TradeColumns) -> Iterator[Finding]:
     """Yield the differences between a bust and the ledger's reversal, which has the opposite side."""
     shared_names = ("portfolio_id", "symbol", "price", "executed_at")
     expected_values = {name: getattr(row, name) for name in shared_names} | {

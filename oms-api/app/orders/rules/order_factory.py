@@ -125,20 +125,20 @@ def build_exit_tickets(entry: Order, ticket: Ticket) -> list[ExitTicket]:
         strategy=entry.strategy,
         user_id=entry.user_id,
     )
-    legs = []
+    exit_tickets = []
     if ticket.take_profit is not None:
         exit_ticket = base._replace(limit_price=ticket.take_profit.limit_price)
-        legs.append(ExitTicket(Role.TAKE_PROFIT, exit_ticket))
+        exit_tickets.append(ExitTicket(Role.TAKE_PROFIT, exit_ticket))
     if ticket.stop_loss is not None:
         stop, limit = ticket.stop_loss
         kind = OrderType.STOP if limit is None else OrderType.STOP_LIMIT
         exit_ticket = base._replace(type=kind, stop_price=stop, limit_price=limit)
-        legs.append(ExitTicket(Role.STOP_LOSS, exit_ticket))
-    return legs
+        exit_tickets.append(ExitTicket(Role.STOP_LOSS, exit_ticket))
+    return exit_tickets
 
 
 def get_expiry(time_in_force: TimeInForce, expires_at: Timestamp | None, at: Timestamp) -> Timestamp | None:
-    """Return the instant at which an order expires that was placed at `at`, None if it does not expire.
+    """Return the time at which an order that was placed at `at` expires, None if it does not expire.
 
     A day ends at 24:00 UTC. Where trading sessions are enforced, `trading_sessions` replaces this end.
     """

@@ -1,4 +1,4 @@
-"""Values that show an order or change it."""
+"""Views of orders: with child orders, for an approval, as a preview; and the changes of a replacement."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -40,8 +40,8 @@ class OrderView(NamedTuple):
 class ApprovalView(NamedTuple):
     """An order that waits for approval.
 
-    It has its request, the reference price and the estimate of now (JSON text), and the denial that an
-    approval would lead to.
+    `price` is the current reference price, `estimate` the current estimate as JSON. `denial` is the denial if
+    the order were approved now.
     """
 
     view: OrderView
@@ -54,8 +54,8 @@ class ApprovalView(NamedTuple):
 class OrderEstimate(NamedTuple):
     """The expected price and value in the instrument's currency, and the rest in the portfolio's.
 
-    Amounts are None without a price, and where a rate is unknown. Exposures and equity are of the positions
-    before the order.
+    Amounts are None if the price or an exchange rate is unknown. Exposures and equity are those of the
+    positions before the order.
     """
 
     price: Decimal | None
@@ -71,7 +71,7 @@ class OrderEstimate(NamedTuple):
 class OrderPreview(NamedTuple):
     """The effect that a ticket would have.
 
-    `opens_at` is when the session opens that the order would wait for, None if it would not wait.
+    `opens_at` is the open of the session that the order would wait for, None if it would not wait.
     `needs_approval`: the order would wait for another person.
     """
 

@@ -52,11 +52,10 @@ def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
     An order that may fill at once comes last. Its sibling is then at the broker, which reduces it by that
     fill.
     """
-    touches = [prices.last, prices.bid, prices.ask]
-    levels = [price for price in touches if price is not None]
+    quoted_prices = [price for price in (prices.last, prices.bid, prices.ask) if price is not None]
 
     def may_fill(order: Order) -> bool:
-        return fills_at_once(order, prices) or find_triggering_price(order, levels) is not None
+        return fills_at_once(order, prices) or find_triggering_price(order, quoted_prices) is not None
 
     return sorted(orders, key=may_fill)
 
@@ -95,8 +94,11 @@ def is_tightened(order: Order, successor: Order) -> bool:
     if successor.type is OrderType.TRAILING_STOP:
         return _is_tighter_trail(order, successor)
     pairs = ((order.limit_price, successor.limit_price), (order.stop_price, successor.stop_price))
-    is_up = (order.side == "SELL") != (order.type is OrderType.LIMIT)  # the market is above the price
-    return all(before is None or after is None or _is_nearer(before, after, is_up) for before, after in pairs)
+    is_market_above = (order.side == "SELL") != (order.type is OrderType.LIMIT)
+    return all(
+        before is None or after is None or _is_nearer(before, after, is_market_above)
+        for before, after in pairs
+    )
 
 
 def _is_tighter_trail(order: Order, successor: Order) -> bool:
@@ -106,8 +108,8 @@ def _is_tighter_trail(order: Order, successor: Order) -> bool:
     return any(before is not None and after is not None and after <= before for before, after in trails)
 
 
-def _is_nearer(before: Decimal, after: Decimal, is_up: bool) -> bool:
-    return after >= before if is_up else after <= before
+def _is_nearer(before: Decimal, after: Decimal, is_market_above: bool) -> bool:
+    return after >= before if is_market_above else after <= before
 
 
 def round_to_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:

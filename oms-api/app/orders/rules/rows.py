@@ -23,7 +23,7 @@ from app.orders.rules.values import (
 )
 from app.timestamps import Timestamp
 
-Row = tuple[str | int | bool | None, ...]
+OrderRowValues = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
 # Columns that change after the order was placed; all others are its terms.
 MUTABLE_COLUMNS = (
@@ -59,7 +59,7 @@ _ENUMS: dict[str, Callable[[str], Any]] = {
 
 
 class OrderEvent(NamedTuple):
-    """One change of an order: a row of its history, or a part of one."""
+    """One change of an order. The first event of a stored row has its own columns, the others `following`."""
 
     tenant_id: int
     order_id: str
@@ -86,14 +86,14 @@ _get_following_values = attrgetter(*_FOLLOWING_FIELDS)
 EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
 
 
-def pack_order_history(history: Iterable[OrderEvent]) -> list[Row]:
+def pack_order_history(history: Iterable[OrderEvent]) -> list[OrderRowValues]:
     """Return the rows (`EVENT_COLUMNS`) of events: one for each order, in order of their first events."""
     groups: list[list[OrderEvent]] = []
     by_order: dict[tuple[int, str], list[OrderEvent]] = {}
     for event in history:
         order_key = (event.tenant_id, event.order_id)
         group = by_order.get(order_key)
-        # verification of approvals reads one row for each event
+        # The verification of approvals needs a separate row for each of these events.
         if group is None or Status.AWAITING_APPROVAL in (event.from_status, event.to_status):
             groups.append(group := [])
         group.append(event)
@@ -169,7 +169,7 @@ class ExecutionRow(NamedTuple):
         return ExecutionKey(self.tenant_id, self.broker, self.execution_id)
 
 
-def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
+def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> OrderRowValues:
     """Return the order's columns as text, numbers and flags."""
     values: Sequence[Any] = order if columns is COLUMNS else [getattr(order, name) for name in columns]
     return tuple([format_fixed(value) if type(value) is Decimal else value for value in values])
@@ -178,10 +178,10 @@ def serialize_order_row(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
 def parse_order_row(values: Sequence[Any]) -> Order:
     """Return the order with these column values, as read by either database driver."""
     converted = list(values)
-    for index, read in _READERS:
+    for index, convert in _CONVERSIONS:
         value = converted[index]
         if value is not None:
-            converted[index] = read(value)
+            converted[index] = convert(value)
     return Order._make(converted)
 
 
@@ -190,7 +190,7 @@ def is_status_change(previous: Order, current: Order) -> bool:
     return current == replace_fields(previous, **{name: getattr(current, name) for name in STATUS_COLUMNS})
 
 
-def _find_reader(name: str) -> Callable[[Any], Any] | None:
+def _find_conversion(name: str) -> Callable[[Any], Any] | None:
     if name in _AMOUNTS:
         return parse_decimal
     if name in _INSTANTS:
@@ -198,5 +198,7 @@ def _find_reader(name: str) -> Callable[[Any], Any] | None:
     return bool if name in _FLAGS else _ENUMS.get(name)
 
 
-# The columns whose values are converted: their indexes and the conversions.
-_READERS = [(index, read) for index, name in enumerate(COLUMNS) if (read := _find_reader(name)) is not None]
+# The indexes of the columns whose values are converted, with the conversions.
+_CONVERSIONS = [
+    (index, convert) for index, name in enumerate(COLUMNS) if (convert := _find_conversion(name)) is not None
+]

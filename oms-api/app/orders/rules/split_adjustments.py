@@ -14,15 +14,15 @@ _PRICED = ("quantity", "limit_price", "stop_price")
 _BEFORE = "Before: "
 
 
-class Terms(NamedTuple):
-    """The smallest steps of an instrument."""
+class InstrumentIncrements(NamedTuple):
+    """The tick size and the lot size of an instrument."""
 
     tick_size: Decimal
     lot_size: Decimal
 
 
 class RestatedOrder(NamedTuple):
-    """The terms of an order after a split. The trail is that of a trailing stop."""
+    """The terms of an order after a split. A trailing stop has a trail amount and a trail level."""
 
     quantity: Decimal
     limit_price: Decimal | None
@@ -31,21 +31,23 @@ class RestatedOrder(NamedTuple):
     trail_level: Decimal | None
 
 
-def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | None:
-    """Return the terms of an open order after a split, None where nothing of it is left to fill.
+def restate_order(order: Order, ratio: Ratio, increments: InstrumentIncrements) -> RestatedOrder | None:
+    """Return the terms of an open order after a split, None if less than a lot of it remains.
 
     The quantity and the value that were filled before the split do not change.
     """
-    leaves = _restate_quantity(order.leaves_quantity, ratio, terms.lot_size)
+    leaves = _restate_quantity(order.leaves_quantity, ratio, increments.lot_size)
     if not leaves:
         return None
     prices = {
-        name: _restate_price(getattr(order, name), ratio, terms.tick_size)
+        name: _restate_price(getattr(order, name), ratio, increments.tick_size)
         for name in ("limit_price", "stop_price")
     }
-    rounded = round_to_tick(replace_fields(order, **prices), terms.tick_size)
+    rounded = round_to_tick(replace_fields(order, **prices), increments.tick_size)
     trail_amount, trail_level = (
-        None if price is None else max(round_to_nearest_step(price, terms.tick_size), terms.tick_size)
+        None
+        if price is None
+        else max(round_to_nearest_step(price, increments.tick_size), increments.tick_size)
         for price in (_divide(order.trail_amount, ratio), _divide(order.trail_level, ratio))
     )
     restated_prices = prices | rounded
@@ -59,20 +61,20 @@ def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | N
 
 
 def restore_order(
-    order: Order, previous: Mapping[str, Decimal | None], ratio: Ratio, terms: Terms
+    order: Order, previous: Mapping[str, Decimal | None], ratio: Ratio, increments: InstrumentIncrements
 ) -> RestatedOrder | None:
-    """Return the terms of an order before a split of that ratio, None where it was changed since.
+    """Return the terms that an order had before a split, None if the order was changed after the split.
 
-    `previous` are the terms that were restated. The level of a trail is the current level in the old units.
+    `previous` are the terms that the split restated. The trail level is the current level in the old units.
     """
     before = replace_fields(order, **previous)
-    restated = restate_order(before, ratio, terms)
-    compared = (*_PRICED, "trail_amount")
-    if restated is None or any(getattr(restated, name) != getattr(order, name) for name in compared):
+    restated = restate_order(before, ratio, increments)
+    compared_names = (*_PRICED, "trail_amount")
+    if restated is None or any(getattr(restated, name) != getattr(order, name) for name in compared_names):
         return None
     level = _divide(order.trail_level, Ratio(ratio.old_units, ratio.new_units))
     if level is not None:
-        level = max(round_to_nearest_step(level, terms.tick_size), terms.tick_size)
+        level = max(round_to_nearest_step(level, increments.tick_size), increments.tick_size)
     return RestatedOrder(before.quantity, before.limit_price, before.stop_price, before.trail_amount, level)
 
 
@@ -82,9 +84,9 @@ def format_terms(order: Order) -> str:
     return _BEFORE + " ".join(f"{name}={format_fixed(value)}" for name, value in prices if value is not None)
 
 
-def parse_terms(text: str) -> dict[str, Decimal]:
+def parse_terms(formatted_terms: str) -> dict[str, Decimal]:
     """Return the terms that `format_terms` wrote."""
-    terms = (term.partition("=") for term in text.removeprefix(_BEFORE).split())
+    terms = (term.partition("=") for term in formatted_terms.removeprefix(_BEFORE).split())
     return {name: Decimal(value) for name, _, value in terms}
 
 

@@ -1,6 +1,6 @@
 """The state machine of an order: the table of transitions and the functions that apply it.
 
-It follows nautilus_trader's order table and FIX 5.0 SP2 appendix D.
+It follows the order table of nautilus_trader and FIX 5.0 SP2, appendix D.
 """
 
 from decimal import Decimal
@@ -9,9 +9,9 @@ from app.orders.errors import InvalidTransition
 from app.orders.rules.values import FINAL_STATUSES, Status
 
 # The statuses after a refused request. SUBMITTED: the broker has not accepted the order yet.
-_BACK = {Status.SUBMITTED, Status.ACCEPTED, Status.TRIGGERED, Status.PARTIALLY_FILLED}
+_STATUSES_AFTER_REFUSAL = {Status.SUBMITTED, Status.ACCEPTED, Status.TRIGGERED, Status.PARTIALLY_FILLED}
 
-NEXT: dict[Status, frozenset[Status]] = {
+TRANSITIONS: dict[Status, frozenset[Status]] = {
     start: frozenset(ends)
     for start, ends in {
         Status.INITIALIZED: {
@@ -43,11 +43,11 @@ NEXT: dict[Status, frozenset[Status]] = {
         },
         # While a request is pending, a partial fill keeps the status; a completing fill ends the order.
         Status.PENDING_CANCEL: {
-            Status.CANCELED, Status.EXPIRED, Status.REJECTED, Status.FILLED, *_BACK,
+            Status.CANCELED, Status.EXPIRED, Status.REJECTED, Status.FILLED, *_STATUSES_AFTER_REFUSAL,
         },
         Status.PENDING_REPLACE: {
             Status.REPLACED, Status.PENDING_CANCEL, Status.CANCELED, Status.EXPIRED, Status.REJECTED,
-            Status.FILLED, *_BACK,
+            Status.FILLED, *_STATUSES_AFTER_REFUSAL,
         },
         Status.CANCELED: {Status.FILLED},  # a fill can cross the cancel request
         Status.EXPIRED: {Status.FILLED},  # as for CANCELED
@@ -61,7 +61,7 @@ NEXT: dict[Status, frozenset[Status]] = {
 
 def require_transition(order_id: str, start: Status, end: Status) -> Status:
     """Return `end`. Raises InvalidTransition if the table does not allow the transition."""
-    if end not in NEXT[start]:
+    if end not in TRANSITIONS[start]:
         raise InvalidTransition(order_id, start, end)
     return end
 
@@ -102,7 +102,7 @@ def get_resting_status(filled_quantity: Decimal, *, is_triggered: bool, is_accep
 def format_diagram() -> str:
     """Return the table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", "    [*] --> INITIALIZED"]
-    for start, ends in NEXT.items():
+    for start, ends in TRANSITIONS.items():
         lines += [f"    {start} --> {end}" for end in Status if end in ends]
         if start in FINAL_STATUSES:
             lines.append(f"    {start} --> [*]")

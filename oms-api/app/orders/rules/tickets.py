@@ -24,19 +24,19 @@ _HUNDRED = Decimal(100)
 _LIMIT_AT_STOP = "Must be at the stop price or beyond it: at most the stop of a SELL, at least that of a BUY."
 
 
-def order_type(word: str) -> OrderType:
-    """Return the order type named `word`. SL is STOP_LIMIT, SL-M is STOP. Raises ValueError for others."""
-    return _ALIASES.get(word) or OrderType(word)
+def parse_order_type(name: str) -> OrderType:
+    """Return the order type with that name. SL is STOP_LIMIT, SL-M is STOP. Raises ValueError for others."""
+    return _ALIASES.get(name) or OrderType(name)
 
 
-def find_shape_errors(ticket: Ticket) -> list[FieldError]:
-    """Return the errors of the ticket that do not depend on time or market. Risk checks are separate."""
+def find_ticket_errors(ticket: Ticket) -> list[FieldError]:
+    """Return the errors of the ticket that do not depend on the time or the market."""
     return [
         *_find_price_errors(ticket),
         *_find_trail_errors(ticket),
         *_find_size_errors(ticket),
         *_find_time_errors(ticket),
-        *_find_leg_errors(ticket),
+        *_find_exit_price_errors(ticket),
     ]
 
 
@@ -87,7 +87,7 @@ def _find_size_errors(ticket: Ticket) -> list[FieldError]:
     return []
 
 
-def validate_expiry(ticket: Ticket, now: str) -> list[FieldError]:
+def find_expiry_errors(ticket: Ticket, now: str) -> list[FieldError]:
     """Return the errors of the ticket's expiry at `now`."""
     if ticket.expires_at is not None and ticket.expires_at <= now:
         return [FieldError("expires_at", "Must be in the future.", "in_the_past")]
@@ -95,10 +95,10 @@ def validate_expiry(ticket: Ticket, now: str) -> list[FieldError]:
 
 
 def _find_time_errors(ticket: Ticket) -> list[FieldError]:
-    is_dated = ticket.time_in_force is TimeInForce.GTD
-    if is_dated != (ticket.expires_at is not None):
+    is_gtd = ticket.time_in_force is TimeInForce.GTD
+    if is_gtd != (ticket.expires_at is not None):
         other = "Only a GTD order has `expires_at`; leave it out, or send `time_in_force` GTD."
-        message = "A GTD order needs `expires_at`." if is_dated else other
+        message = "A GTD order needs `expires_at`." if is_gtd else other
         return [FieldError("expires_at", message, "expires_at")]
     is_auction = ticket.time_in_force not in PAPER_TIMES_IN_FORCE
     if is_auction and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
@@ -108,15 +108,15 @@ def _find_time_errors(ticket: Ticket) -> list[FieldError]:
 
 
 def describe_unsupported_time(time_in_force: TimeInForce) -> str:
-    """Return the message for a time in force that needs an open or a close, where there is none."""
+    """Return the message for a time in force that needs an open or a close, in a market without them."""
     return (
         f"The paper market has no {time_in_force} here. Send one of {_TIMES}, or let the portfolio enforce "
         "the trading sessions of the instrument's market."
     )
 
 
-def _find_leg_errors(ticket: Ticket) -> list[FieldError]:
-    """Check that the target is on the profitable side of the entry and the stop on the other."""
+def _find_exit_price_errors(ticket: Ticket) -> list[FieldError]:
+    """Return the errors of a take-profit or stop-loss that is on the wrong side of the entry price."""
     target = ticket.take_profit.limit_price if ticket.take_profit else None
     stop = ticket.stop_loss.stop_price if ticket.stop_loss else None
     entry = ticket.stop_price if ticket.limit_price is None else ticket.limit_price
@@ -152,7 +152,7 @@ def _find_leg_errors(ticket: Ticket) -> list[FieldError]:
 
 
 def find_exit_errors(ticket: Ticket) -> list[FieldError]:
-    """Return the errors of a protective stop-limit: with a limit short of its stop it might never fill."""
+    """Return the errors of a stop-limit exit. If its limit is short of its stop, it might never fill."""
     stop, limit = ticket.stop_price, ticket.limit_price
     if stop is None or limit is None or not _is_short_of_stop(ticket.side, stop, limit):
         return []

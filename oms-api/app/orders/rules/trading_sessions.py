@@ -12,7 +12,7 @@ from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce
 from app.timestamps import Timestamp, format_timestamp
 
 # An OPG order takes the first price that arrives within this time after the open.
-OPENING = timedelta(minutes=5)
+OPENING_PERIOD = timedelta(minutes=5)
 INTRADAY = "MIS"  # the product of positions that are closed on the day they are opened
 SQUARE_OFF = "square-off"  # the source of the orders that close intraday positions
 AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
@@ -29,7 +29,7 @@ class Enforcement(StrEnum):
 
 
 class SessionCalendars(NamedTuple):
-    """The calendar that an order follows. `extended` is that of its market's extended hours, if any."""
+    """The calendars of a market. `extended` is the calendar of its extended hours, None if it has none."""
 
     regular: Calendar
     extended: Calendar | None = None
@@ -42,21 +42,21 @@ class SessionCalendars(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """The reason why an order waits for its session. `opens_at` is None where the next open is not known."""
+    """The reason why an order waits for its session. `opens_at` is None if the next open is not known."""
 
     reason: str
     opens_at: Timestamp | None
 
 
-def get_enforcement(portfolio: str, environment: str, kind: str) -> Enforcement:
+def get_enforcement(portfolio_setting: str, environment_setting: str, portfolio_kind: str) -> Enforcement:
     """Return how sessions are enforced: the portfolio's setting, else the environment's.
 
     `off` counts as not set. A live portfolio without either holds orders.
     """
-    for setting in (portfolio, environment):
+    for setting in (portfolio_setting, environment_setting):
         if setting != Enforcement.OFF:
             return Enforcement(setting)
-    return Enforcement.HOLD if kind == "live" else Enforcement.OFF
+    return Enforcement.HOLD if portfolio_kind == "live" else Enforcement.OFF
 
 
 def has_auctions(calendar: Calendar | None) -> bool:
@@ -67,24 +67,24 @@ def has_auctions(calendar: Calendar | None) -> bool:
 def find_hold(order: Order, calendar: Calendar, at: Timestamp) -> Hold | None:
     """Return why the order must wait at `at`, None if it may go to the market.
 
-    An OPG order waits for the open shortly after which it ends.
+    An OPG order waits for the open that is OPENING_PERIOD before its end.
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG and order.ends_at is not None:
-        opens = datetime.fromisoformat(order.ends_at) - OPENING
+        opens = datetime.fromisoformat(order.ends_at) - OPENING_PERIOD
         return None if instant >= opens else _build_hold(opens)
     try:
         if calendar.find_session(instant) is not None:
             return None
     except SessionsUnknown as unknown:
         return Hold(unknown.detail, None)
-    return find_next_open(calendar, instant)
+    return build_hold_until_open(calendar, instant)
 
 
-def find_next_open(calendar: Calendar, instant: datetime) -> Hold:
+def build_hold_until_open(calendar: Calendar, instant: datetime) -> Hold:
     """Return the hold until the next open."""
     try:
-        return _build_hold(calendar.find_next_open(instant))
+        return _build_hold(calendar.get_next_open(instant))
     except SessionsUnknown:
         return Hold("The market is closed, and its next session is not known.", None)
 
@@ -96,13 +96,13 @@ def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | N
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG:
-        return format_timestamp(calendar.find_next_open(instant) + OPENING)
+        return format_timestamp(calendar.get_next_open(instant) + OPENING_PERIOD)
     if order.time_in_force in _ENDS_AT_CLOSE:
-        return format_timestamp(calendar.find_session_or_next(instant).close)
+        return format_timestamp(calendar.get_session_or_next(instant).close)
     return order.ends_at
 
 
-def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
+def may_fill_at_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
     """Return whether the order may fill at a quote of that time.
 
     An OPG order needs a quote of its own session. A CLS order takes no quote: it is matched when it ends.
@@ -115,7 +115,7 @@ def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
     return (
         session is not None
         and order.ends_at is not None
-        and format_timestamp(session.open + OPENING) == order.ends_at
+        and format_timestamp(session.open + OPENING_PERIOD) == order.ends_at
     )
 
 
@@ -128,7 +128,7 @@ def is_closing_price(order: Order, calendar: Calendar, quoted_at: datetime) -> b
 def is_deniable(order: Order) -> bool:
     """Return whether a closed session may deny the order.
 
-    Exits, closes and followers wait instead, and an OPG order always does.
+    Exits, closing orders, followers and OPG orders wait instead.
     """
     return order.role not in _NEVER_DENIED and order.time_in_force is not TimeInForce.OPG
 
@@ -139,7 +139,7 @@ def waits_for_session(order: Order) -> bool:
 
 
 def describe_square_off(at: datetime) -> str:
-    """Return why an intraday order is denied between the square-off at an instant and the close."""
+    """Return why an intraday order is denied after the square-off at `at`, until the close."""
     return f"{INTRADAY} positions were closed at {format_timestamp(at)}, and {INTRADAY} orders end with them."
 
 

@@ -23,10 +23,10 @@ __all__ = [
     "Order",
     "OrderKey",
     "OrderType",
-    "Protection",
     "Role",
     "Status",
-    "Target",
+    "StopLoss",
+    "TakeProfit",
     "Ticket",
     "TimeInForce",
     "replace_fields",
@@ -92,18 +92,18 @@ class Ticket(NamedTuple):
     reason: str | None = None
     strategy: str | None = None
     user_id: str | None = None
-    take_profit: "Target | None" = None
-    stop_loss: "Protection | None" = None
+    take_profit: "TakeProfit | None" = None
+    stop_loss: "StopLoss | None" = None
     confirm_repeat: bool = False
 
 
-class Target(NamedTuple):
+class TakeProfit(NamedTuple):
     """The take-profit of a bracket: a limit order."""
 
     limit_price: Decimal
 
 
-class Protection(NamedTuple):
+class StopLoss(NamedTuple):
     """The stop-loss of a bracket: a stop order, or a stop-limit order if a limit is given."""
 
     stop_price: Decimal

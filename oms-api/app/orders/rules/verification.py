@@ -10,7 +10,7 @@ from app.ledger.rules.verification import Finding
 from app.money import ZERO, format_fixed
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import ExecutionRow, OrderEvent
-from app.orders.rules.states import NEXT
+from app.orders.rules.states import TRANSITIONS
 from app.orders.rules.values import OPEN_STATUSES, Order, OrderType, Status
 
 
@@ -26,23 +26,23 @@ class OrderCheck(StrEnum):
 
 
 # Notes of executions that a broker reported beyond the order's quantity, or after it was rejected.
-BEYOND = frozenset({"over", "stray"})
+OVERFILL_NOTES = frozenset({"over", "stray"})
 _PRICES, _TRAILS = ("limit_price", "stop_price"), ("trail_amount", "trail_percent", "trail_level")
 _WITHOUT_TRIGGER = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
-class Filled(NamedTuple):
-    """The sum of executions: quantity, value, and whether a broker reported some beyond the order."""
+class FilledAmounts(NamedTuple):
+    """The sum of executions. `is_overfill`: a broker reported some of them beyond the order's quantity."""
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
-    is_beyond: bool = False
+    is_overfill: bool = False
 
-    def add(self, other: "Filled") -> "Filled":
+    def add(self, other: "FilledAmounts") -> "FilledAmounts":
         """Return the sum."""
-        is_beyond = self.is_beyond or other.is_beyond
-        return Filled(self.quantity + other.quantity, self.value + other.value, is_beyond)
+        is_overfill = self.is_overfill or other.is_overfill
+        return FilledAmounts(self.quantity + other.quantity, self.value + other.value, is_overfill)
 
 
 def check_history(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
@@ -54,7 +54,7 @@ def check_history(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
             findings.append(_build_finding("sequence", event.sequence, number))
         if event.from_status != before:
             findings.append(_build_finding("from_status", event.from_status, before))
-        elif before is not None and not _may_move(before, event.to_status):
+        elif before is not None and not _is_allowed_transition(before, event.to_status):
             findings.append(_build_finding("to_status", event.to_status, f"a status that {before} leads to"))
         before = event.to_status
     if before != order.status:
@@ -83,7 +83,7 @@ def _check_times(order: Order, history: Sequence[OrderEvent]) -> Iterator[Findin
 
 
 def check_terms(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
-    """Return fields that contradict the order's type, broker, history or denial."""
+    """Return findings about fields that contradict the order's type, broker, history or denial."""
     findings = []
     unused_prices = [(name, getattr(order, name)) for name in _list_unused_prices(order.type)]
     findings += [_build_finding(name, str(price), None) for name, price in unused_prices if price is not None]
@@ -100,18 +100,18 @@ def check_terms(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
     return findings
 
 
-def _list_unused_prices(kind: OrderType) -> tuple[str, ...]:
-    if kind is OrderType.TRAILING_STOP:
+def _list_unused_prices(order_type: OrderType) -> tuple[str, ...]:
+    if order_type is OrderType.TRAILING_STOP:
         return ()
-    return (*_PRICES, *_TRAILS) if kind is OrderType.MARKET else _TRAILS
+    return (*_PRICES, *_TRAILS) if order_type is OrderType.MARKET else _TRAILS
 
 
 def _may_be_triggered(order: Order, reached: set[str]) -> bool:
     """Return whether `is_triggered` is possible for the order's type and history."""
     if not order.is_triggered:
         return Status.TRIGGERED not in reached
-    is_quiet = order.replaces is not None or not reached.isdisjoint(_PENDING)
-    return order.type not in _WITHOUT_TRIGGER and (Status.TRIGGERED in reached or is_quiet)
+    may_be_unrecorded = order.replaces is not None or not reached.isdisjoint(_PENDING)
+    return order.type not in _WITHOUT_TRIGGER and (Status.TRIGGERED in reached or may_be_unrecorded)
 
 
 def _parse_message(denial: str) -> str | None:
@@ -134,13 +134,18 @@ def check_quantity(order: Order) -> list[Finding]:
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
-def get_filled_amounts(execution: ExecutionRow) -> Filled:
+def get_filled_amounts(execution: ExecutionRow) -> FilledAmounts:
     """Return the quantity and the value that one execution filled."""
-    return Filled(Decimal(execution.quantity), Decimal(execution.value), execution.note in BEYOND)
+    return FilledAmounts(
+        Decimal(execution.quantity), Decimal(execution.value), execution.note in OVERFILL_NOTES
+    )
 
 
 def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
-    """Return the carried amounts that do not match the predecessor's fills; zero without a predecessor."""
+    """Return a finding for each carried amount that differs from the predecessor's fills.
+
+    Without a predecessor they are zero.
+    """
     expected_values = (ZERO, ZERO)
     if predecessor is not None:
         expected_values = (predecessor.filled_quantity, predecessor.filled_value)
@@ -152,16 +157,16 @@ def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     ]
 
 
-def check_overfill(order: Order, filled_amounts: Filled) -> list[Finding]:
+def check_overfill(order: Order, filled_amounts: FilledAmounts) -> list[Finding]:
     """Return a finding if more is filled than ordered, unless a broker reported an overfill."""
-    if order.filled_quantity <= order.quantity or filled_amounts.is_beyond:
+    if order.filled_quantity <= order.quantity or filled_amounts.is_overfill:
         return []
     expected = f"at most {format_fixed(order.quantity)}"
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
-def check_fills(order: Order, filled_amounts: Filled) -> list[Finding]:
-    """Return the order's filled amounts that differ from the sum of its chain's executions."""
+def check_fills(order: Order, filled_amounts: FilledAmounts) -> list[Finding]:
+    """Return a finding for each filled amount that differs from the sum of the chain's executions."""
     pairs = (
         ("filled_quantity", order.filled_quantity, filled_amounts.quantity),
         ("filled_value", order.filled_value, filled_amounts.value),
@@ -173,8 +178,8 @@ def check_fills(order: Order, filled_amounts: Filled) -> list[Finding]:
     ]
 
 
-def _may_move(start: str, end: str) -> bool:
-    return start == end or Status(end) in NEXT[Status(start)]
+def _is_allowed_transition(start: str, end: str) -> bool:
+    return start == end or Status(end) in TRANSITIONS[Status(start)]
 
 
 def _build_finding(field: str, stored: str | int | None, expected: str | int | None) -> Finding:

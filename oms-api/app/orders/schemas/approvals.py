@@ -10,7 +10,7 @@ from app.ledger.schemas import Note
 from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.approvals import OVERRIDE_MINUTES
 from app.orders.rules.order_views import ApprovalView
-from app.orders.schemas.fields import OptionalReason, RequestBody
+from app.orders.schemas.fields import OrderReason, RequestBody
 from app.orders.schemas.responses import DenialOut, OrderOut, serialize_order
 
 MAX_OVERRIDE_MINUTES = 24 * 60
@@ -19,7 +19,7 @@ MAX_OVERRIDE_MINUTES = 24 * 60
 class ApproveIn(RequestBody):
     """The approval of an order."""
 
-    reason: OptionalReason = Field(
+    reason: OrderReason = Field(
         None, description="Reason, for the order's history", examples=["Within the mandate"]
     )
     price_seen: PositiveAmount | None = Field(

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from app.http.fields import to_upper_case
 from app.http.lists import parse_instant
 from app.ledger.schemas import Label, Note
-from app.orders.rules.tickets import order_type
+from app.orders.rules.tickets import parse_order_type
 from app.orders.rules.values import (
     OrderType,
     TimeInForce,
@@ -30,7 +30,7 @@ _TYPES = [*OrderType, "SL", "SL-M"]
 
 def _parse_type(value: Any) -> OrderType:  # the raw JSON value
     try:
-        return order_type(value.upper())
+        return parse_order_type(value.upper())
     except (ValueError, AttributeError):
         message = f"Must be one of {', '.join(_TYPES)}."
         raise PydanticCustomError("order_type", "{message}", {"message": message}) from None
@@ -59,13 +59,13 @@ OrderTypeInput = Annotated[
     BeforeValidator(_parse_type),
     WithJsonSchema({"type": "string", "enum": [str(order_type) for order_type in _TYPES]}),
 ]
-Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(to_upper_case)]
-WrittenTime = Annotated[TimeInForce, BeforeValidator(to_upper_case)]
-InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
+OrderProduct = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(to_upper_case)]
+TimeInForceInput = Annotated[TimeInForce, BeforeValidator(to_upper_case)]
+ExpiryInput = Annotated[datetime, BeforeValidator(_parse_time)]
 ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_check_printable)]
 ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(_check_printable)]
 OptionalLabel = Annotated[Label | None, AfterValidator(_convert_empty_to_none)]
-OptionalReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
+OrderReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
 
 
 class RequestBody(BaseModel):

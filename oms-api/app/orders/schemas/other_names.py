@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-_SAME = {
+_FIELDS_BY_OTHER_NAME = {
     "qty": "quantity",
     "order_type": "type",
     "transaction_type": "side",
@@ -18,7 +18,7 @@ _SAME = {
     "squareoff": "take_profit",
     "stoploss": "stop_loss",
 }
-_OTHERWISE = {
+_HINTS_BY_OTHER_NAME = {
     "order_class": "Leave it out. take_profit and stop_loss make a bracket, POST /orders:group a group.",
     "trail": "Send it as trail_amount or trail_percent.",
     "trailing_stoploss": "Send an order of type TRAILING_STOP with trail_amount.",
@@ -30,8 +30,8 @@ _OTHERWISE = {
     "percentage": "Send quantity.",
 }
 OTHER_NAMES: Mapping[str, str] = {
-    **{name: f"Did you mean `{field}`?" for name, field in _SAME.items()},
-    **_OTHERWISE,
+    **{name: f"Did you mean `{field}`?" for name, field in _FIELDS_BY_OTHER_NAME.items()},
+    **_HINTS_BY_OTHER_NAME,
 }
 OTHER_FILTERS: Mapping[str, str] = {
     "symbols": "Send one symbol.",

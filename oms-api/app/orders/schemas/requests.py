@@ -14,21 +14,21 @@ from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import (
-    Protection,
-    Target,
+    StopLoss,
+    TakeProfit,
     Ticket,
     TimeInForce,
 )
 from app.orders.schemas.fields import (
     ClientOrderId,
-    InstantInput,
+    ExpiryInput,
     OptionalLabel,
-    OptionalReason,
+    OrderProduct,
+    OrderReason,
     OrderRequestBody,
     OrderTypeInput,
-    Product,
     RequestBody,
-    WrittenTime,
+    TimeInForceInput,
 )
 from app.timestamps import format_timestamp
 
@@ -56,13 +56,13 @@ class StopLossIn(RequestBody):
     )
 
 
-def read_legs(
+def build_exits(
     take_profit: TakeProfitIn | None, stop_loss: StopLossIn | None
-) -> tuple[Target | None, Protection | None]:
+) -> tuple[TakeProfit | None, StopLoss | None]:
     """Return the exits as plain values."""
     return (
-        None if take_profit is None else Target(take_profit.limit_price),
-        None if stop_loss is None else Protection(stop_loss.stop_price, stop_loss.limit_price),
+        None if take_profit is None else TakeProfit(take_profit.limit_price),
+        None if stop_loss is None else StopLoss(stop_loss.stop_price, stop_loss.limit_price),
     )
 
 
@@ -84,11 +84,11 @@ class ExitsIn(RequestBody):
         description="Stop order that limits the loss; a bare price is read as its `stop_price`",
         examples=[{"stop_price": "160.00"}],
     )
-    product: Product | None = Field(None, description="Product of an Indian broker", examples=["CNC"])
+    product: OrderProduct | None = Field(None, description="Product of an Indian broker", examples=["CNC"])
 
-    def to_legs(self) -> tuple[Target | None, Protection | None]:
+    def to_exits(self) -> tuple[TakeProfit | None, StopLoss | None]:
         """Return the take-profit and the stop-loss."""
-        return read_legs(self.take_profit, self.stop_loss)
+        return build_exits(self.take_profit, self.stop_loss)
 
 
 class TicketIn(OrderRequestBody):
@@ -126,10 +126,10 @@ class TicketIn(OrderRequestBody):
     notional: PositiveAmount | None = Field(
         None, description="Value to trade, in the instrument's currency", examples=["1750.00"]
     )
-    time_in_force: WrittenTime = Field(
+    time_in_force: TimeInForceInput = Field(
         TimeInForce.DAY, description="How long the order stays open", examples=["DAY"]
     )
-    expires_at: InstantInput | None = Field(
+    expires_at: ExpiryInput | None = Field(
         None, description="Time of expiry of a GTD order", examples=["2026-12-31T21:00:00Z"]
     )
     client_order_id: ClientOrderId | None = Field(
@@ -137,7 +137,7 @@ class TicketIn(OrderRequestBody):
         description="Your own ID of the order, unique among the portfolios that you may see",
         examples=["rebalance-1"],
     )
-    product: Product | None = Field(
+    product: OrderProduct | None = Field(
         None,
         description="Product of an Indian broker",
         examples=["CNC"],
@@ -151,7 +151,7 @@ class TicketIn(OrderRequestBody):
     stop_loss: StopLossIn | None = Field(
         None, description="Exit at a loss", examples=[{"stop_price": "160.00"}]
     )
-    reason: OptionalReason = Field(None, description="Why the order is placed", examples=["Rebalance"])
+    reason: OrderReason = Field(None, description="Why the order is placed", examples=["Rebalance"])
     strategy: OptionalLabel = Field(
         None, description="Strategy that the order belongs to", examples=["momentum"]
     )
@@ -165,7 +165,7 @@ class TicketIn(OrderRequestBody):
 
     def to_ticket(self) -> Ticket:
         """Return the ticket."""
-        take_profit, stop_loss = read_legs(self.take_profit, self.stop_loss)
+        take_profit, stop_loss = build_exits(self.take_profit, self.stop_loss)
         return Ticket(
             symbol=self.symbol,
             side=self.side,
@@ -249,18 +249,16 @@ class ChangesIn(OrderRequestBody):
         description="Distance of a trailing stop in percent: 4 is 4%; replaces an amount",
         examples=["4"],
     )
-    time_in_force: WrittenTime | None = Field(
+    time_in_force: TimeInForceInput | None = Field(
         None, description="How long the order stays open", examples=["GTC"]
     )
-    expires_at: InstantInput | None = Field(
+    expires_at: ExpiryInput | None = Field(
         None, description="Time of expiry of a GTD order", examples=["2026-12-31T21:00:00Z"]
     )
     client_order_id: ClientOrderId | None = Field(
         None, description="Your own ID of the replacement", examples=["rebalance-2"]
     )
-    reason: OptionalReason = Field(
-        None, description="Why the order is changed", examples=["Follow the market"]
-    )
+    reason: OrderReason = Field(None, description="Why the order is changed", examples=["Follow the market"])
 
     def to_changes(self) -> OrderChanges:
         """Return the changes."""
@@ -272,7 +270,7 @@ class ChangesIn(OrderRequestBody):
 class CancelIn(RequestBody):
     """The reason of a cancellation."""
 
-    reason: OptionalReason = Field(None, description="Why the order is canceled", examples=["Not needed"])
+    reason: OrderReason = Field(None, description="Why the order is canceled", examples=["Not needed"])
 
 
 class CancelAllIn(OrderRequestBody):
@@ -284,9 +282,7 @@ class CancelAllIn(OrderRequestBody):
     symbol: Symbol | None = Field(None, description="Only orders in this symbol", examples=["AAPL"])
     side: Side | None = Field(None, description="Only `BUY` or only `SELL` orders", examples=["BUY"])
     strategy: OptionalLabel = Field(None, description="Only orders of this strategy", examples=["momentum"])
-    reason: OptionalReason = Field(
-        None, description="Why the orders are canceled", examples=["End of the day"]
-    )
+    reason: OrderReason = Field(None, description="Why the orders are canceled", examples=["End of the day"])
 
 
 class CloseIn(OrderRequestBody):
@@ -294,8 +290,8 @@ class CloseIn(OrderRequestBody):
 
     portfolio_name: PortfolioName = Field(description="Portfolio of the position", examples=["Growth"])
     symbol: Symbol = Field(description="Symbol of the position", examples=["AAPL"])
-    product: Product | None = Field(None, description="Product of the position", examples=["CNC"])
+    product: OrderProduct | None = Field(None, description="Product of the position", examples=["CNC"])
     quantity: PositiveAmount | None = Field(
         None, description="Units to close; null: the whole position", examples=["5"]
     )
-    reason: OptionalReason = Field(None, description="Why the position is closed", examples=["Risk off"])
+    reason: OrderReason = Field(None, description="Why the position is closed", examples=["Risk off"])

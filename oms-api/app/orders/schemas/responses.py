@@ -265,11 +265,11 @@ def serialize_preview(preview: OrderPreview, denial: dict[str, Any] | None) -> d
         "would_pass": denial is None,
         "needs_approval": preview.needs_approval,
         "denial": denial,
-        "checks": [_check(check) for check in preview.checks],
+        "checks": [_serialize_check(check) for check in preview.checks],
     }
 
 
-def _check(check: Any) -> dict[str, Any]:
+def _serialize_check(check: Any) -> dict[str, Any]:
     fields = check._asdict()
     return {
         name: _format_quantity(value) if isinstance(value, Decimal) else value

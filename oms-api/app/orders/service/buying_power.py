@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
-from app.ledger.queries.books import load_positions_of_portfolios
-from app.ledger.queries.valuation import find_last_prices
+from app.ledger.queries.batch_statements import load_positions_of_portfolios
+from app.ledger.queries.valuation import load_last_prices
 from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.cash import PortfolioCash
@@ -18,7 +18,7 @@ from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import ZERO
-from app.orders.queries.book import list_open_orders
+from app.orders.queries.orders import list_open_orders
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.loaded_state import compute_optional_mark, get_prices
 from app.orders.service.risk_checks.currency_conversion import get_cost_rate
@@ -60,7 +60,7 @@ class BuyingPowerReader:
     ) -> dict[int, list[SymbolExposure]]:
         bases = {portfolio.portfolio_id: portfolio.base_currency for portfolio in portfolios}
         symbols = sorted({key.instrument_key for key in (*positions, *orders)})
-        instruments = find_instruments(connection, symbols)
+        instruments = load_instruments(connection, symbols)
         currencies = {
             key: _get_currency(
                 positions.get(key, FLAT), instruments[key.instrument_key], bases[key.portfolio_id]
@@ -75,7 +75,7 @@ class BuyingPowerReader:
         }
         open_keys = [key for key, position in positions.items() if position.quantity]
         unmarked = sorted(key for key in open_keys if marks[key.instrument_key] is None)
-        last_prices = find_last_prices(connection, unmarked)
+        last_prices = load_last_prices(connection, unmarked)
         books: dict[int, list[SymbolExposure]] = {}
         for key, currency in currencies.items():
             position, base = positions.get(key, FLAT), bases[key.portfolio_id]

@@ -19,13 +19,13 @@ from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ids import SortableIds
-from app.instruments.queries import find_symbols_by_alias
+from app.instruments.queries import load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
 from app.orders.errors import OrderKeyReused
 from app.orders.queries import cancellations as queries
-from app.orders.queries.cancellations import NamedPortfolio
+from app.orders.queries.cancellations import CancellationPortfolio
 from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 from app.orders.rules.order_views import OrderView
 from app.orders.service.command_results import OrderResult, Outcome
@@ -73,7 +73,7 @@ class Cancellations:
         asked = self._build(request, filter_, reason)
         visible = request.caller.portfolios
 
-        def store(connection: Connection) -> tuple[StoredCancellation, list[NamedPortfolio]]:
+        def store(connection: Connection) -> tuple[StoredCancellation, list[CancellationPortfolio]]:
             set_tenant_scope(connection, [asked.tenant_id])
             values_by_column = asked._replace(symbol=_find_symbol(connection, asked))
             portfolios = queries.list_portfolios_to_cancel_in(
@@ -81,12 +81,14 @@ class Cancellations:
             )
             stored = queries.insert_cancellation(connection, values_by_column, portfolios)
             is_new = stored.id == values_by_column.id
-            return stored, portfolios if is_new else queries.list_parts(connection, stored)
+            return stored, portfolios if is_new else queries.list_portfolios_of_cancellation(
+                connection, stored
+            )
 
         stored, portfolios = await self._transactions.run(store)
         if stored.request_hash != asked.request_hash:
             raise OrderKeyReused(request.idempotency_key or "")
-        results: dict[NamedPortfolio, OrderResult] = {}
+        results: dict[CancellationPortfolio, OrderResult] = {}
         task = asyncio.ensure_future(self._cancel_in_portfolios(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -104,12 +106,13 @@ class Cancellations:
     async def resume(self) -> None:
         """Finish the incomplete cancellations of all tenants that were stored some time ago."""
 
-        def read(connection: Connection) -> list[tuple[StoredCancellation, list[NamedPortfolio]]]:
-            unfinished = queries.list_unfinished(
+        def read(connection: Connection) -> list[tuple[StoredCancellation, list[CancellationPortfolio]]]:
+            unfinished = queries.list_unfinished_cancellations(
                 set_all_tenants_scope(connection), self._now() - RESUME_AFTER
             )
             return [
-                (cancellation, queries.list_parts(connection, cancellation)) for cancellation in unfinished
+                (cancellation, queries.list_portfolios_of_cancellation(connection, cancellation))
+                for cancellation in unfinished
             ]
 
         for stored, portfolios in await self._readers.run(read):
@@ -118,8 +121,8 @@ class Cancellations:
     async def _cancel_in_portfolios(
         self,
         stored: StoredCancellation,
-        portfolios: list[NamedPortfolio],
-        results: dict[NamedPortfolio, OrderResult],
+        portfolios: list[CancellationPortfolio],
+        results: dict[CancellationPortfolio, OrderResult],
     ) -> None:
         """Cancel in one portfolio after another. A portfolio that fails is left for `resume`."""
         for portfolio in portfolios:
@@ -157,7 +160,7 @@ def _find_symbol(connection: Connection, asked: StoredCancellation) -> str | Non
     if asked.symbol is None:
         return None
     key = InstrumentKey(asked.tenant_id, asked.symbol)
-    return find_symbols_by_alias(connection, [key]).get(key, asked.symbol)
+    return load_symbols_by_alias(connection, [key]).get(key, asked.symbol)
 
 
 def _build_origin(stored: StoredCancellation, at: datetime) -> Origin:

@@ -6,12 +6,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.ledger.rules.corporate_actions import CorporateActionTerms
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import LedgerCommand, Origin
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.values import GroupKind, OrderKey, Protection, Target, Ticket
+from app.orders.rules.values import GroupKind, OrderKey, StopLoss, TakeProfit, Ticket
 from app.orders.service.internal_commands import ApplyBrokerReport, FinishQuote, InternalCommand, MatchQuote
 
 
@@ -177,8 +176,8 @@ class SetExits(NamedTuple):
     portfolio_name_key: str
     symbol: str
     product: str
-    take_profit: Target | None
-    stop_loss: Protection | None
+    take_profit: TakeProfit | None
+    stop_loss: StopLoss | None
 
 
 class AdoptOrder(NamedTuple):

@@ -15,7 +15,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, format_fixed, shorten_quantity
 from app.orders.queries import open_positions as queries
-from app.orders.queries.open_positions import Held
+from app.orders.queries.open_positions import OpenPosition
 from app.orders.rules.values import FINAL_STATUSES, Order
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
@@ -129,14 +129,14 @@ class Flattening:
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         return await self.readers.run(
-            lambda connection: queries.find_portfolio_names_with_orders(
+            lambda connection: queries.list_portfolio_names_with_open_orders(
                 connection, tenant_id, portfolio, strategy
             ),
             tenant_id,
         )
 
     async def _close_position(
-        self, request: AuthenticatedRequest, position: Held, strategy: str | None
+        self, request: AuthenticatedRequest, position: OpenPosition, strategy: str | None
     ) -> list[str]:
         position_name = (position.portfolio, position.symbol, position.product)
         quantity = None if strategy is None else abs(position.quantity)
@@ -148,12 +148,12 @@ class Flattening:
             return []
         return [view.order.id for view in result.orders]
 
-    async def _list_positions(self, request: AuthenticatedRequest, stop: Stop) -> list[Held]:
+    async def _list_positions(self, request: AuthenticatedRequest, stop: Stop) -> list[OpenPosition]:
         tenant_id = request.caller.tenant_id
 
-        def read(connection: Connection) -> list[Held]:
+        def read(connection: Connection) -> list[OpenPosition]:
             if stop.scope is SwitchScope.STRATEGY:
-                nets = queries.get_net_executed_quantities(connection, tenant_id, stop.key)
+                nets = queries.load_net_executed_quantities(connection, tenant_id, stop.key)
                 return find_strategy_shares(
                     tenant_id, queries.list_open_positions(connection, tenant_id, None), nets
                 )
@@ -173,8 +173,8 @@ def _discard(task: "asyncio.Future[Any]") -> None:
 
 
 def find_strategy_shares(
-    tenant_id: int, positions: Iterable[Held], nets: Mapping[PositionKey, Decimal]
-) -> list[Held]:
+    tenant_id: int, positions: Iterable[OpenPosition], nets: Mapping[PositionKey, Decimal]
+) -> list[OpenPosition]:
     """Return the parts of the positions that belong to a strategy, given its net executed quantities.
 
     A part is on the position's side and not larger than the position.
@@ -192,7 +192,7 @@ def _describe_unconfirmed(order: Order, portfolio_name: str) -> UnconfirmedCance
     return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
-def _serialize_position(position: Held) -> dict[str, Any]:
+def _serialize_position(position: OpenPosition) -> dict[str, Any]:
     return {
         "portfolio_name": position.portfolio,
         "symbol": position.symbol,

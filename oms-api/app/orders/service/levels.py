@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.ledger.rules.marks import Exits, HeldPosition, PositionNameKey
-from app.orders.queries.reading import list_open_orders_by_symbol
-from app.orders.rules.levels import find_exit_levels
+from app.ledger.rules.marks import ExitPrices, HeldPosition, PositionNameKey
+from app.orders.queries.order_views import list_open_orders_by_symbol
+from app.orders.rules.exit_levels import compute_exit_levels
 from app.orders.rules.values import Order
 
 
 def find_exits(
     connection: Connection, tenant_id: int, positions: Sequence[HeldPosition]
-) -> dict[PositionNameKey, Exits]:
+) -> dict[PositionNameKey, ExitPrices]:
     """Return the exit levels of each position."""
     orders_by_position: dict[PositionNameKey, list[Order]] = {}
     for name_key, order in list_open_orders_by_symbol(
@@ -21,6 +21,8 @@ def find_exits(
         position_name_key = PositionNameKey(name_key, order.symbol, order.product)
         orders_by_position.setdefault(position_name_key, []).append(order)
     return {
-        position.name_key: find_exit_levels(position.quantity, orders_by_position.get(position.name_key, ()))
+        position.name_key: compute_exit_levels(
+            position.quantity, orders_by_position.get(position.name_key, ())
+        )
         for position in positions
     }

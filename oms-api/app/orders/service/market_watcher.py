@@ -17,13 +17,16 @@ from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
 from app.database import Readers, set_all_tenants_scope
 from app.group_commit import GroupCommit
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import InstrumentKey
 from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
-from app.orders.queries import book as queries
-from app.orders.queries.due_orders import find_symbols_waiting_for_session, find_symbols_with_held_orders
+from app.orders.queries import orders as queries
+from app.orders.queries.due_orders import (
+    list_instruments_waiting_for_session,
+    list_instruments_with_held_orders,
+)
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import CancelHalted, CheckLosses, MatchQuote, ReleaseOrders
@@ -118,14 +121,14 @@ class MarketWatcher:
 
     def _read_state(self, at: datetime, checks_losses: bool, connection: Connection) -> _MarketState:
         self._market.overrides.refresh(set_all_tenants_scope(connection), at)
-        keys = queries.list_symbols_with_orders(connection)
+        keys = queries.list_instruments_with_open_orders(connection)
         quotes = self._market.find_quotes(connection, keys, at)
         # A stale quote counts as none, so it is checked again once its feed is back.
         alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
         halts, tenant_ids = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
         halts = {tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in tenant_ids}
         kept_back, opened_symbols = (
-            find_symbols_with_held_orders(connection),
+            list_instruments_with_held_orders(connection),
             self._find_opened(connection, at),
         )
         limited = find_tenants_with_loss_limits(connection) if checks_losses else []
@@ -135,10 +138,10 @@ class MarketWatcher:
     def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
         """Return by tenant the symbols with orders that wait for their session, where it is open now."""
         self._calendars.refresh(connection)
-        waiting_instruments = find_symbols_waiting_for_session(connection, at)
+        waiting_instruments = list_instruments_waiting_for_session(connection, at)
         opened_symbols: dict[int, list[str]] = {}
         for key, terms in (
-            find_instruments(connection, waiting_instruments) if waiting_instruments else {}
+            load_instruments(connection, waiting_instruments) if waiting_instruments else {}
         ).items():
             if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
                 opened_symbols.setdefault(key.tenant_id, []).append(key.symbol)

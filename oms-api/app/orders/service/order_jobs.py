@@ -15,8 +15,8 @@ from app.group_commit import GroupCommit
 from app.jobs.service import Lease
 from app.orders.queries.due_orders import (
     count_overdue_orders,
-    find_intraday_portfolios,
-    find_tenants_with_expired_requests,
+    list_intraday_portfolios,
+    list_tenants_with_expired_requests,
 )
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand
@@ -51,7 +51,7 @@ class OrderJobs:
             latest = self._calendars.find_latest_square_off(at)
             if latest == self._squared_off:
                 return
-            tenants = {portfolio.tenant_id for portfolio in find_intraday_portfolios(connection)}
+            tenants = {portfolio.tenant_id for portfolio in list_intraday_portfolios(connection)}
         for tenant_id in sorted(tenants):
             self._writer.write(SquareOff(tenant_id, format_timestamp(at)))
             lease.renew()
@@ -62,7 +62,7 @@ class OrderJobs:
         with snapshot(self._engine) as connection:
             set_all_tenants_scope(connection)
             counts = count_overdue_orders(connection, at)
-            tenants = find_tenants_with_expired_requests(connection, at)
+            tenants = list_tenants_with_expired_requests(connection, at)
         expiries = [
             ExpireOrders(key.tenant_id, at, key.portfolio_id)
             for key, count in counts.items()

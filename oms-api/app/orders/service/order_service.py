@@ -16,10 +16,10 @@ from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
-from app.ledger.service.reading import find_similar_names
+from app.ledger.service.portfolio_statements import find_similar_names
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, OrderChanges, OrderPreview
-from app.orders.rules.values import GroupKind, Protection, Target, Ticket
+from app.orders.rules.values import GroupKind, StopLoss, TakeProfit, Ticket
 from app.orders.service.command_results import OrderResult, Outcome, WaitingApprovals
 from app.orders.service.commands import (
     BustExecution,
@@ -217,8 +217,8 @@ class OrderService:
         name: str,
         symbol: str,
         product: str,
-        take_profit: Target | None,
-        stop_loss: Protection | None,
+        take_profit: TakeProfit | None,
+        stop_loss: StopLoss | None,
     ) -> OrderResult:
         """Replace the exits of a position."""
         legs = (take_profit or (None,)) + (stop_loss or (None, None))

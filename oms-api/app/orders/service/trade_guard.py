@@ -10,14 +10,14 @@ from sqlalchemy import Connection
 from typing_extensions import override
 
 from app.brokers.errors import ConnectionInUse, ConnectionNotValid, NoSuchConnection, PortfolioNotFlat
-from app.brokers.queries import find_connection, find_portfolio_names
+from app.brokers.queries import find_connection, load_names_by_connection
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO
-from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.broker_assignment import has_open_orders_or_positions, lock_portfolio
+from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.contingency import can_only_close
 from app.orders.rules.values import WORKING_STATUSES, Order
 from app.risk.queries import renaming
@@ -60,7 +60,7 @@ class OrderTradeGuard(Guard):
             raise NoSuchConnection(choice.connection)
         if stored.broker != choice.broker:
             raise ConnectionNotValid("connection", f"Must be a connection to {choice.broker}.")
-        other = find_portfolio_names(connection, tenant_id).get(choice.connection)
+        other = load_names_by_connection(connection, tenant_id).get(choice.connection)
         if other is not None:
             raise ConnectionInUse(choice.connection, other)
         return columns | {"kind": "live" if stored.is_live else "paper"}

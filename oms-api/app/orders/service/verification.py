@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from app.ledger.rules.verification import Finding
 from app.ledger.service.event_verification import list_all_portfolio_names
-from app.ledger.service.verdict import Verdict
+from app.ledger.service.verification_result import VerificationResult
 from app.orders.queries import audit
-from app.orders.queries.audit import Booked
+from app.orders.queries.audit import BookedExecution
 from app.orders.rules.approvals import loses_fills
 from app.orders.rules.event_verification import (
     Executions,
@@ -30,7 +30,7 @@ from app.orders.rules.execution_verification import (
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
 from app.orders.rules.verification import (
-    Filled,
+    FilledAmounts,
     OrderCheck,
     check_carried,
     check_fills,
@@ -46,7 +46,7 @@ class _Link(NamedTuple):
     """An order of a replacement chain, with its executions and the history rows that they caused."""
 
     order: Order
-    filled: Filled
+    filled: FilledAmounts
     executions: list[ExecutionRow]
     execution_events: list[ExecutionEvent]
 
@@ -91,8 +91,8 @@ class _Chains:
 class _OrderVerification:
     """One pass over the orders, each with its rows of the other tables."""
 
-    def __init__(self, connection: Connection, verdict: Verdict) -> None:
-        self._verdict = verdict
+    def __init__(self, connection: Connection, result: VerificationResult) -> None:
+        self._result = result
         self._connection = connection
         self._history = _Groups(audit.iterate_history(connection), self._blame_orphan)
         self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
@@ -116,10 +116,10 @@ class _OrderVerification:
                 )
         for tenant_id, trade_id, order_id in audit.iterate_unexecuted_trades(self._connection):
             finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
-            self._verdict.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
+            self._result.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
     def _check_chain(self, links: list[_Link]) -> None:
-        filled_amounts = Filled()
+        filled_amounts = FilledAmounts()
         for link in links:
             filled_amounts = filled_amounts.add(link.filled)
         self._add_findings(links[0].order, _check_filled_amounts(links[0].order, filled_amounts, links))
@@ -129,9 +129,9 @@ class _OrderVerification:
     def _check_order(self, order: Order) -> None:
         key = order.key
         history: list[OrderEvent] = self._history.read_rows(key)
-        executions: list[Booked] = self._executions.read_rows(key)
+        executions: list[BookedExecution] = self._executions.read_rows(key)
         events: list[PublishedEvent] = self._events.read_rows(key)
-        filled_amounts = Filled()
+        filled_amounts = FilledAmounts()
         for execution in executions:
             filled_amounts = filled_amounts.add(get_filled_amounts(execution.row))
             self._add_findings(order, list(find_trade_differences(order, execution.row, execution.trade)))
@@ -152,7 +152,7 @@ class _OrderVerification:
         other_parents = list_parent_ids(events) - {order.parent_id}
         self._parents += [(order, parent_id) for parent_id in other_parents]
         self._add_findings(order, findings)
-        checked = self._verdict.checked
+        checked = self._result.checked
         checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
         checked[OrderCheck.TRADE] += len(executions)
         checked[OrderCheck.EVENT] += len(events)
@@ -173,25 +173,27 @@ class _OrderVerification:
             order_payload = _parse_payload(payload)
             if order_payload is None:
                 finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
-                self._verdict.add_findings(f"event {event_id}", [finding])
+                self._result.add_findings(f"event {event_id}", [finding])
             else:
                 yield PublishedEvent(event_id, tenant_id, order_payload["order_id"], kind, order_payload, at)
 
     def _blame_orphan(self, row: Any) -> None:
-        field = {OrderEvent: "order_events", Booked: "executions", PublishedEvent: "events"}[type(row)]
+        field = {OrderEvent: "order_events", BookedExecution: "executions", PublishedEvent: "events"}[
+            type(row)
+        ]
         check = OrderCheck.EVENT if isinstance(row, PublishedEvent) else OrderCheck.HISTORY
         finding = Finding(check, "order_id", row.order_id, f"an order: a row of {field} names it")
-        self._verdict.add_findings(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
+        self._result.add_findings(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
 
     def _add_findings(self, order: Order, findings: list[Finding]) -> None:
         if findings:
             tenant = "" if order.tenant_id == 1 else f" of tenant {order.tenant_id}"
-            self._verdict.add_findings(f"order {order.id}{tenant}", findings)
+            self._result.add_findings(f"order {order.id}{tenant}", findings)
 
 
-def verify_orders(connection: Connection, verdict: Verdict) -> None:
+def verify_orders(connection: Connection, result: VerificationResult) -> None:
     """Check every order. `connection` must read one consistent snapshot."""
-    _OrderVerification(connection, verdict).run()
+    _OrderVerification(connection, result).run()
 
 
 class _Groups:
@@ -225,7 +227,7 @@ class _Groups:
         self._next = next(self._groups, None)
 
 
-def _check_filled_amounts(order: Order, filled_amounts: Filled, links: list[_Link]) -> list[Finding]:
+def _check_filled_amounts(order: Order, filled_amounts: FilledAmounts, links: list[_Link]) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
     execution_events = [event for link in links for event in link.execution_events]

@@ -37,7 +37,7 @@ _SNAPSHOTS = cast("Table", EquitySnapshot.__table__)
 _OTHER = aliased(EquitySnapshot)
 
 
-def find_baselines(
+def load_baselines(
     connection: Connection, tenant_id: int, portfolio_ids: Sequence[int]
 ) -> dict[int, Baseline]:
     """Return the equity and flows at the last close of each portfolio that has one."""
@@ -70,7 +70,7 @@ class HighestClose(NamedTuple):
     flows: Decimal
 
 
-def find_highest_closes(
+def load_highest_closes(
     connection: Connection, tenant_id: int, portfolio_ids: Sequence[int]
 ) -> dict[int, HighestClose]:
     """Return the close with the highest P&L of each portfolio that has a close, by portfolio id."""
@@ -154,12 +154,12 @@ def list_flows_without_snapshot(connection: Connection, since: datetime, limit: 
     return [FlowInstant._make(row) for row in connection.execute(statement)]
 
 
-def find_portfolio_totals(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioTotals]:
+def load_portfolio_totals(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioTotals]:
     """Return portfolios by their ids."""
     return _list_totals(connection, None, len(portfolio_ids), Portfolio.id.in_(portfolio_ids))
 
 
-def find_moved_later(connection: Connection, states: Sequence[PortfolioTotals], at: datetime) -> set[int]:
+def load_ids_moved_after(connection: Connection, states: Sequence[PortfolioTotals], at: datetime) -> set[int]:
     """Return the ids of those portfolios whose cash was moved after an instant."""
     row = CashMovement
     statement = select(row.portfolio_id).where(
@@ -187,7 +187,7 @@ def list_moving_portfolios(
     return _list_totals(connection, after, limit, Portfolio.created_at <= at, moves)
 
 
-def find_last_closes(
+def load_last_closes(
     connection: Connection, portfolios: Sequence[PortfolioKey]
 ) -> dict[PortfolioKey, datetime]:
     """Return the instant of the last close of each portfolio that has one."""
@@ -230,7 +230,7 @@ def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> BulkWrite:
 
 
 class OldSnapshots(NamedTuple):
-    """A portfolio and the instant of its first interval snapshot that may be deleted, None without one."""
+    """A portfolio and the instant of its first interval snapshot that may be deleted, or None."""
 
     tenant_id: int
     portfolio_id: int

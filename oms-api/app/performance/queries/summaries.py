@@ -25,7 +25,7 @@ def iterate_day_rows(
     yield from map(DayRow._make, connection.execute(statement, execution_options=_CHUNK))
 
 
-def find_portfolio_names(connection: Connection, portfolios: Collection[PortfolioKey]) -> dict[int, str]:
+def load_portfolio_names(connection: Connection, portfolios: Collection[PortfolioKey]) -> dict[int, str]:
     """Return the names of portfolios by their id."""
     tenants = {portfolio.tenant_id for portfolio in portfolios}
     ids = [portfolio.portfolio_id for portfolio in portfolios]

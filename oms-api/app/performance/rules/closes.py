@@ -1,4 +1,4 @@
-"""Closes of a portfolio's P&L day: those of its calendar, or 00:00 UTC."""
+"""Closes of a portfolio's P&L day: the closes of its calendar, or 00:00 UTC."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -16,17 +16,17 @@ def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
     It is 00:00 UTC without a calendar, and where the calendar does not know the sessions.
     """
     try:
-        return (calendar or _MIDNIGHT).find_previous_close(at)
+        return (calendar or _MIDNIGHT).get_previous_close(at)
     except SessionsUnknown:
-        return _MIDNIGHT.find_previous_close(at)
+        return _MIDNIGHT.get_previous_close(at)
 
 
 def get_next_close(calendar: Calendar | None, at: datetime) -> datetime:
-    """Return the first close after `at`, which `get_last_close` returns then."""
+    """Return the first close after `at`. From that instant on, `get_last_close` returns it."""
     try:
-        return (calendar or _MIDNIGHT).find_next_close(at)
+        return (calendar or _MIDNIGHT).get_next_close(at)
     except SessionsUnknown:
-        return _MIDNIGHT.find_next_close(at)
+        return _MIDNIGHT.get_next_close(at)
 
 
 def get_pnl_date(close: datetime) -> date:
@@ -37,7 +37,7 @@ def get_pnl_date(close: datetime) -> date:
 def get_pnl_day_start(close: datetime) -> datetime:
     """Return the start of the date of the P&L day that ends at a close.
 
-    A stored close at or before it is of an earlier day, whatever the calendar says now.
+    A stored close at or before this start belongs to an earlier day, even if the calendar has changed since.
     """
     return datetime.combine(get_pnl_date(close), time(tzinfo=UTC))
 

@@ -23,7 +23,7 @@ def format_currencies(values: Mapping[str, CurrencyValue]) -> str:
 
 
 def parse_currencies(text: str | None) -> dict[str, CurrencyValue]:
-    """Return the values by currency of a stored text, none for None."""
+    """Return the values by currency of a stored text. Without a text there are none."""
     if text is None:
         return {}
     return {

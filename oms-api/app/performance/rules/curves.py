@@ -62,7 +62,7 @@ class CurvePeriod(StrEnum):
 
     @property
     def length(self) -> timedelta | None:
-        """Return the length, None for all."""
+        """Return the length, None for `all`."""
         return _PERIODS[self].length
 
     @property

@@ -17,7 +17,7 @@ _MIN_SPREAD = 1e-12  # avoids a division by zero, for some distributions of two 
 def compute_expected_maximum(ratios: Sequence[float]) -> float:
     """Return the Sharpe ratio that the best of these trials has by luck alone.
 
-    The ratios are those of all trials, per period. With fewer than two there is no selection: it is zero.
+    `ratios` are the Sharpe ratios of all trials, per period. With fewer than two trials, the result is zero.
     """
     count = len(ratios)
     if count < 2:

@@ -27,8 +27,8 @@ def find_max_drawdown(instants: Sequence[Timestamp], index: Sequence[float]) -> 
 def compute_drawdowns(equities: Sequence[float], flows: Sequence[float]) -> list[float | None]:
     """Return the loss since the peak at each point, as a share of the peak. `flows` are running sums.
 
-    It is None while the peak is not positive. A flow scales the peak, so that each value is that of the
-    return index. If a flow arrives while the equity is zero or below, a new peak begins.
+    It is None while the peak is not positive. A flow scales the peak, so that each value equals the
+    drawdown of the return index. If a flow arrives while the equity is zero or below, a new peak begins.
     """
     return list_drawdowns(equities, list_peaks(equities, flows))
 
@@ -48,18 +48,18 @@ def list_peaks(equities: Sequence[float], flows: Sequence[float]) -> list[float]
 def extend_peaks(
     peak: float, paid_in: float, equities: Sequence[float], flows: Sequence[float]
 ) -> list[float]:
-    """Return the peaks of the points after a point with this peak and sum of flows."""
+    """Return the peaks of later points, given the peak and the sum of flows of the point before them."""
     if flows.count(paid_in) == len(flows):
         return list(accumulate(equities, max, initial=peak))[1:]
     peaks: list[float] = []
     for flow, points in groupby(zip(equities, flows, strict=True), key=itemgetter(1)):
         current, *later = (equity for equity, _ in points)
-        before = peak if flow == paid_in else _scale_peak(peak, current, flow - paid_in)
-        peaks.extend(accumulate(later, max, initial=max(before, current)))
+        scaled_peak = peak if flow == paid_in else _scale_peak(peak, current, flow - paid_in)
+        peaks.extend(accumulate(later, max, initial=max(scaled_peak, current)))
         peak, paid_in = peaks[-1], flow
     return peaks
 
 
 def _scale_peak(peak: float, equity: float, flow: float) -> float:
-    before = equity - flow
-    return equity if before <= 0 else max(peak, before) * equity / before
+    previous = equity - flow
+    return equity if previous <= 0 else max(peak, previous) * equity / previous

@@ -30,8 +30,8 @@ def compute_growth_index(growth: Iterable[float | None]) -> list[float] | None:
 def compute_daily_returns(is_close: Iterable[bool], growth: Iterable[float | None]) -> list[float | None]:
     """Return the simple return of each day that ends at a close.
 
-    `is_close` tells it of the end of each step of `growth`. A return is None if the equity was zero or below
-    in between.
+    `is_close` states whether each step of `growth` ends at a close. A return is None if the equity was
+    zero or below in between.
     """
     returns: list[float | None] = []
     chained: float | None = 1.0

@@ -34,7 +34,7 @@ def compute_cagr(growth: float, period: timedelta) -> float | None:
 
 
 def compute_calmar(cagr: float | None, max_drawdown: float | None) -> float | None:
-    """Return the annual growth per maximum drawdown, or None without both."""
+    """Return the annual growth per maximum drawdown, or None if either is missing."""
     if cagr is None or not max_drawdown:
         return None
     return cagr / max_drawdown

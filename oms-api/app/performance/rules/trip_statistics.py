@@ -17,7 +17,7 @@ class ClosedTrip(NamedTuple):
 
 
 class TripStatistics(NamedTuple):
-    """The P&L of closed round trips. Amounts are net of charges; None without such a round trip."""
+    """The P&L of closed round trips. Amounts are net of charges; None if there is no such round trip."""
 
     round_trips: int
     win_rate: Decimal | None

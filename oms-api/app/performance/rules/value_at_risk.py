@@ -13,7 +13,7 @@ MAX_DAYS = 250
 MIN_DAYS = 100
 
 
-class Risk(NamedTuple):
+class TailRisk(NamedTuple):
     """A loss in the portfolio's currency that is exceeded on `1 - confidence` of days.
 
     The expected shortfall is the mean of that loss and of all larger ones. A gain is a negative loss.
@@ -49,7 +49,7 @@ def align_closes(closes: Mapping[str, Mapping[date, Decimal]]) -> dict[str, list
     return {symbol: [by_day[day] for day in ordered] for symbol, by_day in closes.items()}
 
 
-def compute_risk(profits: Sequence[Decimal], confidence: Decimal) -> Risk | None:
+def compute_tail_risk(profits: Sequence[Decimal], confidence: Decimal) -> TailRisk | None:
     """Return the ⌈(1 - confidence) × n⌉-th largest loss, not interpolated. None under MIN_DAYS days."""
     count = len(profits)
     if count < MIN_DAYS:
@@ -57,4 +57,4 @@ def compute_risk(profits: Sequence[Decimal], confidence: Decimal) -> Risk | None
     losses = sorted((-profit for profit in profits), reverse=True)
     place = int(((ONE - confidence) * count).to_integral_value(ROUND_CEILING))
     tail = losses[:place]
-    return Risk(tail[-1], CONTEXT.divide(sum(tail, ZERO), place))
+    return TailRisk(tail[-1], CONTEXT.divide(sum(tail, ZERO), place))

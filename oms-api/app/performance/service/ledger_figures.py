@@ -9,8 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.database.versioned_cache import VersionedCache
-from app.performance.queries import reading as queries
-from app.performance.queries.reading import PortfolioTerms, TradedValue
+from app.performance.queries import equity_curves as queries
+from app.performance.queries.equity_curves import PortfolioTerms, TradedValue
 from app.performance.rules.trip_statistics import ClosedTrip
 from app.text import name_key
 

@@ -22,12 +22,12 @@ from app.performance.rules.value_at_risk import MAX_DAYS, align_closes, compute_
 _LOOKBACK = timedelta(days=MAX_DAYS * 3 // 2)
 _MAX_CACHED = 2_000
 
-Closes = Mapping[date, Decimal]
+ClosesByDate = Mapping[date, Decimal]
 
 
-class _ClosesOfDay(NamedTuple):
+class _CachedCloses(NamedTuple):
     day: datetime
-    closes: Closes
+    closes: ClosesByDate
 
 
 class DailyCloses:
@@ -36,9 +36,9 @@ class DailyCloses:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._lock = Lock()
-        self._closes_by_key: dict[InstrumentKey, _ClosesOfDay] = {}
+        self._closes_by_key: dict[InstrumentKey, _CachedCloses] = {}
 
-    def read(self, connection: Connection, tenant_id: int, symbol: str, now: datetime) -> Closes:
+    def read(self, connection: Connection, tenant_id: int, symbol: str, now: datetime) -> ClosesByDate:
         """Return the closes of the days before today, by date."""
         today = get_bar_start(now, Interval.DAY)
         key = InstrumentKey(tenant_id, symbol)
@@ -51,7 +51,7 @@ class DailyCloses:
         with self._lock:
             if len(self._closes_by_key) >= _MAX_CACHED:
                 self._closes_by_key.clear()
-            self._closes_by_key[key] = _ClosesOfDay(today, closes)
+            self._closes_by_key[key] = _CachedCloses(today, closes)
         return closes
 
 
@@ -64,7 +64,7 @@ def list_daily_profits(
 ) -> list[Decimal]:
     """Return the hypothetical P&L of the positions on each of the last days, in the portfolio's currency."""
     values: dict[str, Decimal] = {}
-    by_symbol: dict[str, Closes] = {}
+    by_symbol: dict[str, ClosesByDate] = {}
     for position, _, valuation, *_ in marked_positions:
         symbol = position.symbol
         values[symbol] = values.get(symbol, ZERO) + valuation.market_value
@@ -81,7 +81,9 @@ def list_daily_profits(
     return compute_daily_profits(values, align_closes(by_symbol))
 
 
-def _convert_closes(local: Closes, pairs: Mapping[str, Closes], currency: str, base: str) -> Closes:
+def _convert_closes(
+    local: ClosesByDate, pairs: Mapping[str, ClosesByDate], currency: str, base: str
+) -> ClosesByDate:
     """Return closes in another currency, at the rate of each day. Days without a rate are left out."""
     converted = {}
     for day, close in local.items():
@@ -96,4 +98,8 @@ def _convert_closes(local: Closes, pairs: Mapping[str, Closes], currency: str, b
 
 
 def _build_quote(currency_pair: str, close: Decimal | None) -> Quote | None:
-    return None if close is None else Quote(currency_pair, None, None, close, None, None, EPOCH, "bar")
+    if close is None:
+        return None
+    return Quote(
+        currency_pair, bid=None, ask=None, last=close, bid_size=None, ask_size=None, at=EPOCH, source="bar"
+    )

@@ -9,39 +9,39 @@ from typing import Generic, NamedTuple, TypeVar
 from app.performance.rules.curves import EquityCurve
 from app.performance.rules.values import EquitySeries
 
-Columns = TypeVar("Columns", bound=EquityCurve | EquitySeries)
+ColumnsT = TypeVar("ColumnsT", bound=EquityCurve | EquitySeries)
 
 MAX_POINTS = 250_000  # of all portfolios together
 MAX_SHIFT = 8  # a series is read again once its start moved by more than this part of its length
 
 
-class Range(NamedTuple):
+class SnapshotRange(NamedTuple):
     """The snapshots of a portfolio at `since` or later up to `until`."""
 
     since: datetime
     until: datetime
 
 
-class CachedSnapshots(NamedTuple, Generic[Columns]):
+class CachedSnapshots(NamedTuple, Generic[ColumnsT]):
     """The snapshots of a range as columns, perhaps thinned, and how many are stored."""
 
-    range: Range
-    columns: Columns
-    stored: int
+    range: SnapshotRange
+    columns: ColumnsT
+    stored_count: int
 
 
-class SnapshotCache(Generic[Columns]):
+class SnapshotCache(Generic[ColumnsT]):
     """Series by key, the least recently used of which are dropped. Thread-safe."""
 
     def __init__(self, max_points: int = MAX_POINTS) -> None:
         self._lock = Lock()
-        self._series: OrderedDict[Hashable, CachedSnapshots[Columns]] = OrderedDict()
+        self._series: OrderedDict[Hashable, CachedSnapshots[ColumnsT]] = OrderedDict()
         self._max_points, self._points = max_points, 0
 
     def find(
-        self, key: Hashable, period: Range, count: Callable[[Range], int]
-    ) -> CachedSnapshots[Columns] | None:
-        """Return the series of a key that begins at or shortly before the wanted range, None without one.
+        self, key: Hashable, period: SnapshotRange, count: Callable[[SnapshotRange], int]
+    ) -> CachedSnapshots[ColumnsT] | None:
+        """Return the series of a key that begins at or shortly before the range, or None if there is none.
 
         `count` returns how many snapshots of a range are stored now: one may be stored late, and old ones are
         deleted.
@@ -56,10 +56,12 @@ class SnapshotCache(Generic[Columns]):
             return None
         is_near = (period.since - cached_snapshots.range.since) * MAX_SHIFT <= period.until - period.since
         return (
-            cached_snapshots if is_near and count(cached_snapshots.range) == cached_snapshots.stored else None
+            cached_snapshots
+            if is_near and count(cached_snapshots.range) == cached_snapshots.stored_count
+            else None
         )
 
-    def put(self, key: Hashable, series: CachedSnapshots[Columns]) -> None:
+    def put(self, key: Hashable, series: CachedSnapshots[ColumnsT]) -> None:
         """Store a series in the place of an earlier one."""
         with self._lock:
             previous = self._series.pop(key, None)

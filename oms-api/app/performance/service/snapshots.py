@@ -21,11 +21,11 @@ from app.events.service.outbox import build_event_insert
 from app.jobs.rules.schedule import get_slot
 from app.jobs.service import Lease
 from app.ledger.models import PositionRow
-from app.ledger.queries.reading import find_book
+from app.ledger.queries.reading import load_portfolio_summary
 from app.ledger.queries.valuation import list_open_positions, sum_flows
 from app.ledger.rules.equity import NO_EXPOSURE, OpenPosition, PortfolioExposure, value_currencies
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.reading import get_statement_at_instant
+from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_statement_positions, load_marks, value_positions
 from app.money import ZERO
 from app.performance import queries
@@ -94,7 +94,7 @@ class SnapshotService:
         with snapshot(self._engine, ALL_TENANTS) as connection:
             flows = queries.list_flows_without_snapshot(connection, self._flows_until, MAX_PORTFOLIOS)
             for at, flow_instants in groupby(flows, lambda flow: flow.at):
-                states = queries.find_portfolio_totals(
+                states = queries.load_portfolio_totals(
                     connection, [flow.portfolio_id for flow in flow_instants]
                 )
                 snapshots += self._build_snapshots(connection, states, at, "flow")
@@ -126,10 +126,10 @@ class SnapshotService:
         """Return the snapshots of portfolios at an instant."""
         current: list[PortfolioTotals] = []
         earlier: list[PortfolioTotals] = []
-        moved_later = queries.find_moved_later(connection, states, at) if states else set()
+        ids_moved_later = queries.load_ids_moved_after(connection, states, at) if states else set()
         for state in states:
             is_traded_later = state.last_created_at is not None and state.last_created_at > at
-            is_current = not is_traded_later and state.id not in moved_later
+            is_current = not is_traded_later and state.id not in ids_moved_later
             (current if is_current else earlier).append(state)
         positions = _list_current_positions(connection, current)
         for state in earlier:
@@ -186,7 +186,7 @@ def _group_by_close(
 ) -> Iterator[tuple[datetime, list[PortfolioTotals]]]:
     """Yield each close that is missing, with its portfolios."""
     keys = [PortfolioKey(state.tenant_id, state.id) for state in states]
-    last_closes = queries.find_last_closes(connection, keys)
+    last_closes = queries.load_last_closes(connection, keys)
     missing: dict[datetime, list[PortfolioTotals]] = {}
     for key, state in zip(keys, states, strict=True):
         for at in list_missed_closes(calendar, last_closes.get(key), last):
@@ -208,9 +208,9 @@ def _read_past(
     connection: Connection, state: PortfolioTotals, at: datetime
 ) -> tuple[PortfolioTotals, list[OpenPosition]]:
     """Return a portfolio and its open positions as they were at an earlier instant."""
-    book = find_book(connection, state.tenant_id, state.id)
-    statement = get_statement_at_instant(connection, state.tenant_id, book, at)
-    cash, realized_pnl = Decimal(statement.book.cash), Decimal(statement.book.realized_pnl)
-    moved_cash = Decimal(statement.book.moved_cash)
+    book = load_portfolio_summary(connection, state.tenant_id, state.id)
+    statement = load_statement_at_instant(connection, state.tenant_id, book, at)
+    cash, realized_pnl = Decimal(statement.summary.cash), Decimal(statement.summary.realized_pnl)
+    moved_cash = Decimal(statement.summary.moved_cash)
     past = state._replace(cash=cash, moved_cash=moved_cash, realized_pnl=realized_pnl)
     return past, list(list_statement_positions(state.tenant_id, statement))

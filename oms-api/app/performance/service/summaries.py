@@ -13,7 +13,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO
 from app.performance import queries
 from app.performance.queries import PortfolioTotals
-from app.performance.queries.summaries import find_portfolio_names, iterate_day_rows
+from app.performance.queries.summaries import iterate_day_rows, load_portfolio_names
 from app.performance.rules.day_summaries import build_summary_payload, sum_day
 from app.performance.rules.values import Snapshot
 from app.timestamps import format_timestamp
@@ -26,11 +26,11 @@ def build_summary_events(
 ) -> list[Row]:
     """Return the rows of the outbox for closes that are not stored yet, in time order.
 
-    A portfolio without trades that day and without positions at the close has none.
+    A portfolio without trades that day and without positions at the close gets no event.
     """
     by_key = {PortfolioKey(state.tenant_id, state.id): state for state in states}
-    names = find_portfolio_names(connection, by_key.keys()) if closes else {}
-    instants = queries.find_last_closes(connection, list(by_key)) if closes else {}
+    names = load_portfolio_names(connection, by_key.keys()) if closes else {}
+    instants = queries.load_last_closes(connection, list(by_key)) if closes else {}
     baselines = _find_baselines(connection, by_key)
     events: list[Row] = []
     for close in sorted(closes, key=lambda snapshot: snapshot.at):
@@ -56,10 +56,10 @@ def build_summary_events(
 def _find_baselines(
     connection: Connection, states: Mapping[PortfolioKey, PortfolioTotals]
 ) -> dict[PortfolioKey, Baseline]:
-    """Return the last stored close of each portfolio, before the first one its opening cash."""
+    """Return the last stored close of each portfolio, or its opening cash if no close is stored."""
     baselines = {key: Baseline(state.opening_cash, ZERO) for key, state in states.items()}
     for tenant_id in {key.tenant_id for key in states}:
         ids = [key.portfolio_id for key in states if key.tenant_id == tenant_id]
-        for portfolio_id, baseline in queries.find_baselines(connection, tenant_id, ids).items():
+        for portfolio_id, baseline in queries.load_baselines(connection, tenant_id, ids).items():
             baselines[PortfolioKey(tenant_id, portfolio_id)] = baseline
     return baselines

@@ -35,7 +35,7 @@ def build_adoption_trade(stored: HeldAmount, reported: HeldAmount) -> AdoptionTr
 
 
 def _compute_opening_value(stored: HeldAmount, reported: HeldAmount, opened_quantity: Decimal) -> Decimal:
-    """Return the value of the part that opens: their cost less ours, else at their average cost."""
+    """Return the value of the opened part: the broker's cost minus ours, else its average cost."""
     is_addition = stored.quantity * reported.quantity > 0
-    missing = abs(reported.cost) - abs(stored.cost) if is_addition else abs(reported.cost)
-    return missing if missing > ZERO else multiply(opened_quantity, reported.average_cost)
+    missing_cost = abs(reported.cost) - abs(stored.cost) if is_addition else abs(reported.cost)
+    return missing_cost if missing_cost > ZERO else multiply(opened_quantity, reported.average_cost)

@@ -10,7 +10,8 @@ from app.money import ZERO, divide, format_plain_amount
 from app.reconciliation.rules.order_terms import describe_order, format_terms
 
 CENT = Decimal("0.01")
-_PRICE_TOLERANCE = Decimal("0.001")  # of the price: brokers round averages, and some include commissions
+# A share of the price: brokers round averages, and some include commissions.
+_PRICE_TOLERANCE = Decimal("0.001")
 
 
 class IssueType(StrEnum):
@@ -45,7 +46,7 @@ class HeldAmount(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference with the figures of both sides as text, None where a side has nothing.
+    """A difference with the figures of both sides as text, None if a side has none.
 
     `details` is JSON with further values of the broker, which `adopt` needs.
     """
@@ -75,15 +76,15 @@ _POSSIBLE_ACTIONS: dict[IssueType, frozenset[str]] = {
     IssueType.MISSING_EXECUTION: frozenset({"book_missing"}),
     IssueType.CASH_MISMATCH: frozenset({"adjust_cash"}),
 }
-_CHANGES_BOOKS = frozenset({"adopt", "adjust_cash"})
-_LETS_TRADE = frozenset({"ignore", "watch"})
+_BOOKING_ACTIONS = frozenset({"adopt", "adjust_cash"})
+_ACCEPTING_ACTIONS = frozenset({"ignore", "watch"})
 _ALWAYS_POSSIBLE = frozenset({"assign", "ignore", "watch"})
 
 
 def compare_positions(
     own_positions: Mapping[str, HeldAmount], broker_positions: Mapping[str, HeldAmount]
 ) -> list[Difference]:
-    """Return the symbols whose signed quantity differs, or whose average cost does."""
+    """Return the differences of the positions: of the signed quantity, or else of the average cost."""
     differences = []
     for symbol in sorted(own_positions.keys() | broker_positions.keys()):
         own_position = own_positions.get(symbol, NOTHING_HELD)
@@ -95,7 +96,7 @@ def compare_positions(
 
 
 def compare_orders(known_ids: Collection[str], broker_orders: Mapping[str, BrokerOrder]) -> list[Difference]:
-    """Return the working orders of the broker by id that are not ours, with their terms as details."""
+    """Return a difference for each working order of the broker that is not ours. `details` are its terms."""
     kind, severity = IssueType.UNKNOWN_ORDER, Severity.WARNING
     return [
         Difference(kind, severity, order.symbol, order_id, None, describe_order(order), format_terms(order))
@@ -115,7 +116,7 @@ def compare_cash(own_cash: Decimal, broker_cash: Decimal) -> list[Difference]:
 def get_subject(
     type_: str, symbol: str | None, order_id: str | None, broker_value: str | None
 ) -> tuple[str | None, ...]:
-    """Return the key of an issue. A later comparison finds the same issue by it."""
+    """Return the key by which a later comparison recognizes the same issue."""
     is_execution = type_ == IssueType.MISSING_EXECUTION
     return (str(type_), symbol, order_id, broker_value if is_execution else None)
 
@@ -132,9 +133,9 @@ def is_possible_action(kind: IssueType, action: str) -> bool:
 
 def needs_person(action: str, severity: str) -> bool:
     """Return whether only a person may take the action: it changes the books or lets a portfolio trade."""
-    if action in _CHANGES_BOOKS:
+    if action in _BOOKING_ACTIONS:
         return True
-    return severity == Severity.CRITICAL and action in _LETS_TRADE
+    return severity == Severity.CRITICAL and action in _ACCEPTING_ACTIONS
 
 
 def _compare_position(
@@ -145,13 +146,13 @@ def _compare_position(
         kind = IssueType.MISSING_POSITION if is_missing else IssueType.QUANTITY_MISMATCH
         figures = (format_quantity(own_position.quantity), format_quantity(broker_position.quantity))
         return Difference(kind, Severity.CRITICAL, symbol, None, *figures, f"{broker_position.cost:f}")
-    prices = (own_position.average_cost, broker_position.average_cost)
-    if abs(prices[0] - prices[1]) <= max(CENT, abs(prices[0]) * _PRICE_TOLERANCE):
+    own_price, broker_price = own_position.average_cost, broker_position.average_cost
+    if abs(own_price - broker_price) <= max(CENT, abs(own_price) * _PRICE_TOLERANCE):
         return None
-    texts = (format_plain_amount(prices[0]), format_plain_amount(prices[1]))
-    return Difference(IssueType.PRICE_MISMATCH, Severity.WARNING, symbol, None, *texts)
+    figures = (format_plain_amount(own_price), format_plain_amount(broker_price))
+    return Difference(IssueType.PRICE_MISMATCH, Severity.WARNING, symbol, None, *figures)
 
 
 def format_quantity(quantity: Decimal) -> str | None:
-    """Return a quantity as an issue shows it: None while flat."""
+    """Return a quantity as text, None for a flat position."""
     return format_plain_amount(quantity) if quantity else None

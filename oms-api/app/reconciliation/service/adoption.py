@@ -1,4 +1,4 @@
-"""Adopt a broker's position or order: the writer books the trade, or stores the order, that makes it ours."""
+"""Adopt a broker's position or order: the writer books a trade, or stores the order."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,7 +22,7 @@ from app.reconciliation.queries import Issue
 from app.reconciliation.rules.adoption import AdoptionTrade, build_adoption_trade
 from app.reconciliation.rules.differences import HeldAmount, IssueType, format_quantity
 from app.reconciliation.rules.order_terms import MAX_ID_LENGTH, parse_ticket
-from app.reconciliation.service.issues import find_resolvable
+from app.reconciliation.service.issues import load_resolvable_issue
 from app.text import name_key
 
 ADOPT = "adopt"
@@ -40,7 +40,7 @@ class Adoption:
     now: Now
 
     async def adopt(self, request: ChangeRequest, issue_id: str, reason: str) -> None:
-        """Book the trade of an open issue, or store its order. A resolved issue changes nothing.
+        """Book the trade of an open issue, or store its order. Do nothing if the issue is resolved.
 
         Raises NoSuchIssue, ActionNotPossible, PersonNeeded, FiguresChanged, SeveralProducts,
         OrderNotAdoptable, NotAtBroker, and the errors that refuse a reported trade.
@@ -55,12 +55,12 @@ class Adoption:
     def _build_command(
         self, connection: Connection, request: ChangeRequest, issue_id: str, reason: str
     ) -> RecordTrade | AdoptOrder | None:
-        issue = find_resolvable(connection, request.caller, issue_id, ADOPT)
+        issue = load_resolvable_issue(connection, request.caller, issue_id, ADOPT)
         if issue.status == "resolved":
             return None
         if issue.type == IssueType.UNKNOWN_ORDER:
             return self._build_order_command(request, issue, reason)
-        product, trade = _find_trade(connection, issue)
+        product, trade = _load_adoption_trade(connection, issue)
         if trade is None:
             return None
         return RecordTrade(
@@ -94,7 +94,7 @@ class Adoption:
         )
 
 
-def _find_trade(connection: Connection, issue: Issue) -> tuple[str, AdoptionTrade | None]:
+def _load_adoption_trade(connection: Connection, issue: Issue) -> tuple[str, AdoptionTrade | None]:
     """Return the product and the trade that makes our position equal to the broker's."""
     stored_positions = queries.list_positions(connection, issue.tenant_id, issue.portfolio_id).get(
         issue.symbol or "", []

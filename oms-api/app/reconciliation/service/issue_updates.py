@@ -12,7 +12,7 @@ from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio, Issue
 from app.reconciliation.rules.differences import Difference, get_subject
 
-ITSELF = "reconciliation"  # resolves provable issues
+RECONCILIATION_ACTOR = "reconciliation"  # resolves issues whose difference has disappeared
 Figures = tuple[str | None, ...]
 
 
@@ -24,15 +24,16 @@ def update_issues(
     confirmed: Sequence[Difference],
     now: datetime,
 ) -> None:
-    """Update the open issues by the differences found, and insert new ones for the confirmed differences.
+    """Update the open issues from the differences, and insert issues for the confirmed differences.
 
-    An open issue that was not found again is resolved. An ignored issue comes back only with other figures.
+    An open issue whose difference was not found again is resolved. For an ignored issue, a new issue is
+    inserted only if the figures differ.
     """
-    standing = queries.list_standing_issues(connection, stored.tenant_id, stored.name)
-    open_issues = [issue for issue in standing if issue.status == "open"]
-    ignored = {get_figures(issue) for issue in standing if issue.status != "open"}
+    unresolved = queries.list_open_or_ignored_issues(connection, stored.tenant_id, stored.name)
+    open_issues = [issue for issue in unresolved if issue.status == "open"]
+    ignored = {get_figures(issue) for issue in unresolved if issue.status != "open"}
     differences_by_subject = {_get_subject(difference): difference for difference in differences}
-    subjects = set()
+    open_subjects = set()
     for issue in open_issues:
         repeated_difference = (
             differences_by_subject.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
@@ -41,36 +42,38 @@ def update_issues(
         if repeated_difference is None:
             queries.publish_issue(connection, updated, "resolved", now)
             continue
-        subjects.add(_get_subject(issue))
+        open_subjects.add(_get_subject(issue))
         if get_figures(updated) != get_figures(issue):
             queries.publish_issue(connection, updated, "changed", now)
     for difference in confirmed:
-        if _get_subject(difference) not in subjects and get_figures(difference) not in ignored:
+        if _get_subject(difference) not in open_subjects and get_figures(difference) not in ignored:
             issue = build_issue(stored, portfolio, difference, now)
             queries.insert_issue(connection, issue)
             queries.publish_issue(connection, issue, "opened", now)
-    queries.update_critical_count(connection, stored.tenant_id, stored.name)
+    queries.update_critical_issue_count(connection, stored.tenant_id, stored.name)
 
 
 def resolve_all_issues(connection: Connection, stored: StoredConnection, now: datetime) -> None:
     """Resolve the open issues of a connection that no portfolio trades over any more."""
-    for issue in queries.list_standing_issues(connection, stored.tenant_id, stored.name):
+    for issue in queries.list_open_or_ignored_issues(connection, stored.tenant_id, stored.name):
         if issue.status == "open":
             reason = "No portfolio trades over the connection."
-            updated = queries.update_issue(connection, issue, build_resolution(now, ITSELF, "gone", reason))
+            updated = queries.update_issue(
+                connection, issue, build_resolution(now, RECONCILIATION_ACTOR, "gone", reason)
+            )
             queries.publish_issue(connection, updated, "resolved", now)
-    queries.update_critical_count(connection, stored.tenant_id, stored.name)
+    queries.update_critical_issue_count(connection, stored.tenant_id, stored.name)
 
 
-def insert_booked(
+def insert_resolved_issues(
     connection: Connection,
     stored: StoredConnection,
     portfolio: ComparedPortfolio,
     differences: Sequence[Difference],
     now: datetime,
 ) -> None:
-    """Store missed executions that were booked as resolved issues."""
-    fields = build_resolution(now, ITSELF, "book_missing", "The execution was booked once.")
+    """Insert a resolved issue for each missed execution that was booked."""
+    fields = build_resolution(now, RECONCILIATION_ACTOR, "book_missing", "The execution was booked once.")
     for difference in differences:
         issue = build_issue(stored, portfolio, difference, now)
         queries.insert_issue(connection, issue._replace(**fields))
@@ -102,7 +105,7 @@ def build_resolution(now: datetime, actor: str, action: str, reason: str) -> dic
 
 
 def get_figures(issue: Issue | Difference) -> Figures:
-    """Return the key of an ignored difference: a difference with other figures is a new one."""
+    """Return the key of an ignored difference. A difference with other figures is not ignored."""
     return (str(issue.type), issue.symbol, issue.order_id, issue.ours, issue.theirs)
 
 
@@ -111,7 +114,7 @@ def _get_subject(issue: Issue | Difference) -> Figures:
 
 
 def _build_changes(again: Difference | None, now: datetime) -> dict[str, Any]:
-    """Return the changes of an open issue: seen again with its figures of now, or resolved by itself."""
+    """Return the changes of an open issue: its present figures, or its resolution if both sides agree."""
     if again is None:
-        return build_resolution(now, ITSELF, "gone", "Both sides agree again.")
+        return build_resolution(now, RECONCILIATION_ACTOR, "gone", "Both sides agree again.")
     return {"seen_at": now, "ours": again.ours, "theirs": again.theirs, "details": again.details}

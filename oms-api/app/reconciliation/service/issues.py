@@ -50,7 +50,7 @@ def resolve_issue(
     Raises NoSuchIssue, IssueResolved, ActionNotPossible, PersonNeeded and FiguresChanged.
     """
     caller = request.caller
-    issue = find_resolvable(connection, caller, issue_id, action)
+    issue = load_resolvable_issue(connection, caller, issue_id, action)
     if issue.status == "resolved":
         raise IssueResolved(issue_id)
     changes: dict[str, Any] = {"owner": caller.actor, "reason": reason}
@@ -60,7 +60,7 @@ def resolve_issue(
         case "watch":
             changes["action"] = action
         case "book_missing":
-            queries.request_run(connection, caller.tenant_id, now)
+            queries.request_comparison(connection, caller.tenant_id, now)
         case "adjust_cash":
             _adjust_cash(connection, request, issue, reason, now)
             changes |= build_resolution(now, caller.actor, action, reason)
@@ -68,7 +68,7 @@ def resolve_issue(
             changes |= build_resolution(now, caller.actor, action, reason)
     updated = queries.update_issue(connection, issue, changes)
     queries.publish_issue(connection, updated, "changed" if updated.status == "open" else "resolved", now)
-    queries.update_critical_count(connection, issue.tenant_id, issue.connection)
+    queries.update_critical_issue_count(connection, issue.tenant_id, issue.connection)
     after = {"type": issue.type, "action": action, "reason": reason}
     entry = request.build_audit_entry(
         now, f"reconciliation.{action}", f"reconciliation_issue:{issue_id}", None, after
@@ -76,7 +76,7 @@ def resolve_issue(
     return ChangeResult(serialize_issue(updated, now), [entry])
 
 
-def find_resolvable(connection: Connection, caller: Caller, issue_id: str, action: str) -> Issue:
+def load_resolvable_issue(connection: Connection, caller: Caller, issue_id: str, action: str) -> Issue:
     """Return an issue of the caller's tenant on which the caller may take the action.
 
     Raises NoSuchIssue, ActionNotPossible, and PersonNeeded where a key acts for no person.
@@ -106,9 +106,9 @@ def _adjust_cash(
     ledger.flush()
 
 
-def request_run(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
+def request_comparison(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
     """Ask for a comparison of all accounts of the tenant. The sessions do it within a second."""
-    count = queries.request_run(connection, request.caller.tenant_id, now)
+    count = queries.request_comparison(connection, request.caller.tenant_id, now)
     answer = {
         "run_id": f"rr_{secrets.token_hex(12)}",
         "connections": count,

@@ -31,15 +31,15 @@ from app.reconciliation.rules.differences import (
 from app.reconciliation.service.issue_updates import (
     Figures,
     get_figures,
-    insert_booked,
+    insert_resolved_issues,
     resolve_all_issues,
     update_issues,
 )
 from app.reconciliation.service.missing_charges import MissingCharges
 
 ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
-IN_FLIGHT = timedelta(seconds=5)  # a fill that is younger may still be reported as an event
-_CONFIRMED_AFTER = timedelta(seconds=2)
+IN_FLIGHT_PERIOD = timedelta(seconds=5)  # the event of a younger fill may still arrive
+_MIN_CONFIRMATION_PERIOD = timedelta(seconds=2)
 
 
 class _BrokerBooks(NamedTuple):
@@ -51,22 +51,22 @@ class _BrokerBooks(NamedTuple):
 
 
 class Reconciler:
-    """Compares accounts. It runs in the session of the connection, which nothing else sends in meanwhile.
+    """Compares accounts. It runs in the session of the connection, which sends nothing meanwhile.
 
-    A fill may be on its way while both sides are read. So a difference is an issue only once a second
-    comparison, some seconds later, finds the same figures.
+    A fill may occur while both sides are read. Therefore a difference becomes an issue only if a second
+    comparison, a few seconds later, finds the same figures.
     """
 
     def __init__(self, engine: Engine, now: Now) -> None:
         self._engine, self._now = engine, now
         self._missing_charges = MissingCharges(now)
-        self._suspected: dict[str, dict[Figures, datetime]] = {}  # by connection: since when
+        self._suspected: dict[str, dict[Figures, datetime]] = {}  # first detection, by connection id
 
     def run(self, stored: StoredConnection, broker: Broker, apply: ApplyEvents) -> bool:
         """Book missed executions once, then compare positions, orders and cash, and update the issues.
 
         Return whether a difference waits for its confirmation by another comparison. Raises BrokerUnavailable
-        or OutcomeOpen if the broker does not answer.
+        or BrokerOutcomeUnknown if the broker does not answer.
         """
         with self._open_transaction(stored) as connection:
             portfolio = queries.find_compared_portfolio(connection, stored.tenant_id, stored.name)
@@ -75,11 +75,11 @@ class Reconciler:
                 return False
         booked_differences, unbooked = self._book_missing(stored, portfolio, broker.list_executions(), apply)
         self._book_charges(stored, portfolio, broker, apply)
-        books = _read_books(stored, broker)
+        books = _read_broker_books(stored, broker)
         with self._open_transaction(stored) as connection:
             differences = [*unbooked, *self._compare(connection, stored, portfolio, books)]
             confirmed = self._select_confirmed(stored.id, differences)
-            insert_booked(connection, stored, portfolio, booked_differences, self._now())
+            insert_resolved_issues(connection, stored, portfolio, booked_differences, self._now())
             update_issues(connection, stored, portfolio, differences, confirmed, self._now())
         return len(confirmed) < len(differences)
 
@@ -99,12 +99,12 @@ class Reconciler:
 
         Return the executions that were booked, and those that could not be booked.
         """
-        old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT]
+        old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT_PERIOD]
         ids = {execution.execution_id for execution in old}
         with self._open_transaction(stored) as connection:
-            booked_ids = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
+            booked_ids = queries.load_booked_execution_ids(connection, stored.tenant_id, stored.broker, ids)
             orders = {execution.order_id for execution in old}
-            known_orders = queries.find_known_orders(connection, stored.tenant_id, portfolio.id, orders)
+            known_orders = queries.load_known_order_ids(connection, stored.tenant_id, portfolio.id, orders)
             old = drop_known_fills(
                 connection,
                 stored.tenant_id,
@@ -116,15 +116,15 @@ class Reconciler:
         apply(missing)
         ids = {execution.execution_id for execution in missing}
         with self._open_transaction(stored) as connection:
-            booked_ids = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
+            booked_ids = queries.load_booked_execution_ids(connection, stored.tenant_id, stored.broker, ids)
         return (
             [
-                _describe(execution, Severity.INFO)
+                _build_execution_difference(execution, Severity.INFO)
                 for execution in missing
                 if execution.execution_id in booked_ids
             ],
             [
-                _describe(execution, Severity.CRITICAL)
+                _build_execution_difference(execution, Severity.CRITICAL)
                 for execution in missing
                 if execution.execution_id not in booked_ids
             ],
@@ -138,7 +138,7 @@ class Reconciler:
         if not isinstance(adapter, HasExecutionCharges):
             return
         with self._open_transaction(stored) as connection:
-            missing = self._missing_charges.list(connection, stored, portfolio, adapter)
+            missing = self._missing_charges.list_due(connection, stored, portfolio, adapter)
         if missing:
             apply(missing)
 
@@ -151,7 +151,7 @@ class Reconciler:
     ) -> list[Difference]:
         tenant_id = stored.tenant_id
         current = queries.find_compared_portfolio(connection, tenant_id, stored.name) or portfolio
-        known_orders = queries.find_known_orders(connection, tenant_id, portfolio.id, broker_books.orders)
+        known_orders = queries.load_known_order_ids(connection, tenant_id, portfolio.id, broker_books.orders)
         held_amounts = queries.list_held_amounts(connection, tenant_id, portfolio.id)
         return [
             *compare_positions(held_amounts, broker_books.positions),
@@ -169,12 +169,12 @@ class Reconciler:
         return [
             difference
             for difference in differences
-            if now - since[get_figures(difference)] >= _CONFIRMED_AFTER
+            if now - since[get_figures(difference)] >= _MIN_CONFIRMATION_PERIOD
         ]
 
 
-def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
-    """Read the account. Raises BrokerUnavailable if it is another one than at the connect."""
+def _read_broker_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
+    """Read the account. Raises BrokerUnavailable if the broker returns another account than before."""
     account = broker.get_account()
     problem = find_account_problem(
         is_live=stored.is_live, expected=stored.account, number=account.number, is_paper=account.is_paper
@@ -190,7 +190,7 @@ def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
     return _BrokerBooks(orders, positions, account.cash)
 
 
-def _describe(execution: Executed, severity: Severity) -> Difference:
+def _build_execution_difference(execution: Executed, severity: Severity) -> Difference:
     quantity = format_plain_amount(execution.quantity)
     figures = f"{execution.execution_id}: {quantity} at {execution.price:f}"
     return Difference(IssueType.MISSING_EXECUTION, severity, None, execution.order_id, None, figures)

@@ -82,7 +82,10 @@ NO_EXPLANATION = Explanation(*[ZERO] * 7)
 
 
 class ExplainedDay(NamedTuple):
-    """The P&L of a portfolio from one close to the next, or until now. `start` is None at the opening."""
+    """The P&L of a portfolio from one close to the next, or until now.
+
+    `start` is None if the portfolio had no close before.
+    """
 
     portfolio_name: str
     currency: str
@@ -110,7 +113,7 @@ def explain_day(
     """Return the parts of a day's P&L.
 
     The P&L of a position in another currency is split: the P&L in its currency, at the rate of the end
-    (`rates`), is due to prices, and the rest to the exchange rate. `trades` and `movements` are those of the
+    (`rates`), is due to prices, and the rest to the exchange rate. `trades` and `movements` belong to the
     day. The rest of the P&L after all other parts is due to prices.
     """
     total = end.equity - start.equity - (end.flows - start.flows)
@@ -126,7 +129,15 @@ def explain_day(
     adjustments = sum((amount for kind, amount in sums.items() if kind not in cash_kinds), ZERO)
     currency = _explain_currencies(start, end, rates, trades)
     price = total - currency - interest - borrow - dividends - fees - adjustments
-    return Explanation(price, currency, interest, borrow, dividends, fees, adjustments)
+    return Explanation(
+        price=price,
+        currency=currency,
+        interest=interest,
+        borrow=borrow,
+        dividends=dividends,
+        fees=fees,
+        adjustments=adjustments,
+    )
 
 
 def list_currencies(start: DayEdge, end: DayEdge, trades: Iterable[ExplainedTrade]) -> list[str]:
@@ -138,7 +149,7 @@ def list_currencies(start: DayEdge, end: DayEdge, trades: Iterable[ExplainedTrad
 def find_end_rate(
     currency: str, end: DayEdge, quoted_rate: Decimal | None, trades: Iterable[ExplainedTrade]
 ) -> Decimal | None:
-    """Return the rate of a currency at the end of a day: that of the positions, else the quote's.
+    """Return the rate of a currency at the end of a day: the rate of the positions, else of the quote.
 
     Without both it is the rate of the last trade, and None if there is none.
     """

@@ -67,12 +67,12 @@ def sum_exposure(grouping: ExposureGrouping, held_values: Iterable[HeldValue]) -
 
 
 class ExposureReport(NamedTuple):
-    """Exposure by group in the tenant's currency. `missing` are currencies without a rate, left out."""
+    """Exposure by group in the tenant's currency. `missing_currencies` have no rate and are left out."""
 
     currency: str
     groups: dict[str, ExposureSums]
     rates: list[UsedRate]
-    missing: list[str]
+    missing_currencies: list[str]
 
     @property
     def total(self) -> ExposureSums:

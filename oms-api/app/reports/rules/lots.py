@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.ledger.rules.corporate_actions import Split, apply_split
 from app.money import compute_share, divide
-from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
+from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, PositionIdentity, split_at_flat
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
@@ -19,7 +19,7 @@ class Lot(NamedTuple):
     `charges` is its part of the trade's charges.
     """
 
-    book: BookKey
+    identity: PositionIdentity
     side: Side
     quantity: Decimal
     value: Decimal
@@ -40,7 +40,7 @@ class ClosedLot(NamedTuple):
     sale. `charges` adds up its parts of the charges of both trades.
     """
 
-    book: BookKey
+    identity: PositionIdentity
     side: Side
     quantity: Decimal
     cost: Decimal
@@ -65,7 +65,7 @@ class Lots:
     closed: list[ClosedLot]
 
 
-def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
+def match_lots(identity: PositionIdentity, steps: Iterable[BookedStep]) -> Lots:
     """Match the closing fills of a position with its oldest lots. A split multiplies their quantities."""
     position: Position = FLAT
     lots: deque[Lot] = deque()
@@ -82,13 +82,13 @@ def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
             else:
                 lots.append(
                     Lot(
-                        book,
-                        fill.side,
-                        fill.quantity,
-                        fill.value,
-                        booked_fill.charges,
-                        fill.at or BEFORE_ALL,
-                        booked_fill.trade_id,
+                        identity=identity,
+                        side=fill.side,
+                        quantity=fill.quantity,
+                        value=fill.value,
+                        charges=booked_fill.charges,
+                        opened_at=fill.at or BEFORE_ALL,
+                        trade_id=booked_fill.trade_id,
                     )
                 )
             position = apply_fill(position, fill)
@@ -110,16 +110,16 @@ def _close_lots(open_lots: deque[Lot], booked_fill: BookedFill) -> Iterable[Clos
         is_long = lot.side is Side.BUY
         cost, proceeds = (closed_part.value, closing_value) if is_long else (closing_value, closed_part.value)
         yield ClosedLot(
-            lot.book,
-            lot.side,
-            quantity,
-            cost,
-            proceeds,
-            closed_part.charges + closing_charges,
-            lot.opened_at,
-            fill.at or BEFORE_ALL,
-            lot.trade_id,
-            booked_fill.trade_id,
+            identity=lot.identity,
+            side=lot.side,
+            quantity=quantity,
+            cost=cost,
+            proceeds=proceeds,
+            charges=closed_part.charges + closing_charges,
+            opened_at=lot.opened_at,
+            closed_at=fill.at or BEFORE_ALL,
+            opening_trade_id=lot.trade_id,
+            closing_trade_id=booked_fill.trade_id,
         )
         remaining_quantity, value, charges = (
             remaining_quantity - quantity,

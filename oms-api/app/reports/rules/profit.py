@@ -22,7 +22,7 @@ class Grouping(StrEnum):
 
 
 class BookedRow(NamedTuple):
-    """A row of the ledger. Amounts are in the portfolio's currency; `day` is that of its booking, in UTC.
+    """A row of the ledger. Amounts are in the portfolio's currency; `day` is the UTC day of its booking.
 
     A reversal has the P&L and the charges of the trade that it undid, with the opposite sign.
     """
@@ -104,7 +104,7 @@ class GroupResult(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class ConvertedTotal:
     """All groups together in the tenant's currency."""
 
     currency: str
@@ -124,7 +124,7 @@ class ProfitReport:
     """P&L by group. `total` is None if a currency has no rate to the tenant's."""
 
     groups: list[GroupResult]
-    total: Converted | None
+    total: ConvertedTotal | None
 
 
 def sum_by(grouping: Grouping, rows: Iterable[BookedRow]) -> dict[GroupKey, ProfitTotals]:
@@ -147,7 +147,7 @@ class DayReport(NamedTuple):
     """Statistics by portfolio and day, and the rates by currency to the tenant's currency, where known."""
 
     days: dict[DayKey, ProfitTotals]
-    base: str
+    base_currency: str
     rates: Mapping[str, UsedRate]
 
 

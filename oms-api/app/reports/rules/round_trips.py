@@ -8,20 +8,20 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.ledger.rules.corporate_actions import Split, apply_split
 from app.money import ZERO, compute_share, divide, multiply
-from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
+from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, PositionIdentity, split_at_flat
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class RoundTrip(NamedTuple):
     """A position from its opening trade until it became flat.
 
-    `side` is that of the opening trade, `quantity` the sum of all opening fills. Prices are in the
+    `side` is the side of the opening trade, `quantity` the sum of all opening fills. Prices are in the
     instrument's currency, amounts in the portfolio's. `max_adverse` and `max_favorable` are the largest loss
     and gain of the whole trip, before charges, at the prices that were traded while it was open; both are at
     least zero. Instants are canonical text.
     """
 
-    book: BookKey
+    identity: PositionIdentity
     side: Side
     quantity: Decimal
     entry_price: Decimal
@@ -95,29 +95,29 @@ class _OpenTrip:
         self.max_adverse = max(self.max_adverse, -gain)
         self.max_favorable = max(self.max_favorable, gain)
 
-    def finish(self, book: BookKey, closed_at: Timestamp) -> RoundTrip:
+    def finish(self, identity: PositionIdentity, closed_at: Timestamp) -> RoundTrip:
         """Return the round trip once the position is flat."""
         return RoundTrip(
-            book,
-            self.side,
-            self.entered,
-            divide(self.entered_value, self.entered),
-            divide(self.exited_value, self.entered),
-            self.opened_at,
-            closed_at,
-            self.position.realized_pnl,
-            self.charges,
-            self.highest_price,
-            self.lowest_price,
-            self.max_adverse,
-            self.max_favorable,
-            self.trade_ids[0],
-            self.trade_ids[-1],
-            len(self.trade_ids),
+            identity=identity,
+            side=self.side,
+            quantity=self.entered,
+            entry_price=divide(self.entered_value, self.entered),
+            exit_price=divide(self.exited_value, self.entered),
+            opened_at=self.opened_at,
+            closed_at=closed_at,
+            realized_pnl=self.position.realized_pnl,
+            charges=self.charges,
+            highest_price=self.highest_price,
+            lowest_price=self.lowest_price,
+            max_adverse=self.max_adverse,
+            max_favorable=self.max_favorable,
+            opening_trade_id=self.trade_ids[0],
+            closing_trade_id=self.trade_ids[-1],
+            trades=len(self.trade_ids),
         )
 
 
-def list_round_trips(book: BookKey, steps: Iterable[BookedStep]) -> Iterator[RoundTrip]:
+def list_round_trips(identity: PositionIdentity, steps: Iterable[BookedStep]) -> Iterator[RoundTrip]:
     """Yield the finished round trips of a position, in the order in which they closed.
 
     Quantities and prices are in the units after the splits.
@@ -136,5 +136,5 @@ def list_round_trips(book: BookKey, steps: Iterable[BookedStep]) -> Iterator[Rou
                 )
             trip.add(booked_fill)
             if not trip.position.quantity:
-                yield trip.finish(book, at)
+                yield trip.finish(identity, at)
                 trip = None

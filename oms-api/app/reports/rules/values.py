@@ -9,7 +9,7 @@ from app.ledger.rules.corporate_actions import Split
 from app.money import ZERO, compute_share
 
 
-class BookKey(NamedTuple):
+class PositionIdentity(NamedTuple):
     """One position of a portfolio: its symbol and product. `currency` is the portfolio's."""
 
     portfolio_name: str

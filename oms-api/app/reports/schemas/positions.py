@@ -85,8 +85,8 @@ def serialize_round_trip(trip: RoundTrip) -> dict[str, Any]:
     """Return the round trip as `RoundTripOut` describes it."""
     opened_at, closed_at = map(datetime.fromisoformat, (trip.opened_at, trip.closed_at))
     return {
-        "portfolio_name": trip.book.portfolio_name,
-        "currency": trip.book.currency,
+        "portfolio_name": trip.identity.portfolio_name,
+        "currency": trip.identity.currency,
         **_serialize_position(trip),
         **format_money_fields(trip, ("entry_price", "exit_price", "realized_pnl", "charges", "net_pnl")),
         **format_money_fields(trip, ("highest_price", "lowest_price")),
@@ -125,8 +125,8 @@ def serialize_closed_lot(lot: ClosedLot) -> dict[str, Any]:
 
 def _serialize_position(lot: Lot | ClosedLot | RoundTrip) -> dict[str, Any]:
     return {
-        "symbol": lot.book.symbol,
-        "product": lot.book.product or None,
+        "symbol": lot.identity.symbol,
+        "product": lot.identity.product or None,
         "side": "LONG" if lot.side.sign > 0 else "SHORT",
         "quantity": format_plain_amount(lot.quantity),
     }

@@ -7,7 +7,14 @@ from pydantic import BaseModel, Field
 from app.money import format_money, format_optional_money, multiply
 from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import ExposureGrouping, ExposureReport, ExposureSums
-from app.reports.rules.profit import Converted, DayReport, Grouping, GroupResult, ProfitReport, ProfitTotals
+from app.reports.rules.profit import (
+    ConvertedTotal,
+    DayReport,
+    Grouping,
+    GroupResult,
+    ProfitReport,
+    ProfitTotals,
+)
 from app.reports.rules.values import UsedRate
 from app.reports.schemas.amounts import format_money_fields
 from app.timestamps import format_optional_timestamp
@@ -146,7 +153,7 @@ def serialize_exposure(grouping: ExposureGrouping, report: ExposureReport) -> di
         "items": [_serialize_exposure(key, exposure) for key, exposure in sorted(report.groups.items())],
         "total": _serialize_exposure(None, report.total),
         "rates": list(map(serialize_rate, report.rates)),
-        "unconverted": report.missing,
+        "unconverted": report.missing_currencies,
     }
 
 
@@ -161,7 +168,7 @@ def serialize_days(report: DayReport) -> list[dict[str, Any]]:
             "wins": totals.wins,
             "losses": totals.losses,
             **format_money_fields(totals, ("volume", "realized_pnl", "charges", "net_pnl", "max_drawdown")),
-            "converted": _convert_day(totals, report.base, report.rates.get(key.currency)),
+            "converted": _convert_day(totals, report.base_currency, report.rates.get(key.currency)),
         }
         for key, totals in sorted(
             report.days.items(), key=lambda item: (-item[0].day.toordinal(), item[0].portfolio)
@@ -190,7 +197,7 @@ def _serialize_group(group: GroupResult) -> dict[str, Any]:
     }
 
 
-def _serialize_total(total: Converted) -> dict[str, Any]:
+def _serialize_total(total: ConvertedTotal) -> dict[str, Any]:
     return {
         "currency": total.currency,
         **format_money_fields(total, ("realized_pnl", "charges", "net_pnl")),

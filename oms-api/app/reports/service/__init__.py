@@ -9,7 +9,7 @@ from heapq import nlargest
 
 from sqlalchemy import Connection
 
-from app.instruments.queries import find_instruments, find_symbol
+from app.instruments.queries import load_instruments, load_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.service.positions import list_positions_at_marks
@@ -21,7 +21,7 @@ from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import ExposureGrouping, ExposureReport, HeldValue, sum_exposure
 from app.reports.rules.lots import Lots, match_lots
 from app.reports.rules.profit import (
-    Converted,
+    ConvertedTotal,
     DayReport,
     Grouping,
     GroupKey,
@@ -32,12 +32,12 @@ from app.reports.rules.profit import (
 )
 from app.reports.rules.round_trips import RoundTrip, list_round_trips
 from app.reports.service.daily_stats import read_days
-from app.reports.service.rates import Rates
+from app.reports.service.rates import TenantRates
 
 MAX_POSITIONS = 100_000
 
 
-def report_profit(
+def build_profit_report(
     connection: Connection,
     tenant_id: int,
     market: Market,
@@ -68,10 +68,10 @@ def report_profit(
         GroupResult(key, sums.get(key, ProfitTotals()), None if open_pnl is None else open_pnl.get(key, ZERO))
         for key in keys
     ]
-    return ProfitReport(groups, _convert_total(Rates(connection, market, tenant_id, now), groups))
+    return ProfitReport(groups, _convert_total(TenantRates(connection, market, tenant_id, now), groups))
 
 
-def report_exposure(
+def build_exposure_report(
     connection: Connection,
     tenant_id: int,
     market: Market,
@@ -85,13 +85,13 @@ def report_exposure(
         filters.portfolio_name_key, filters.symbol, portfolios=filters.portfolios
     )
     positions = list_positions_at_marks(connection, market, tenant_id, position_filter, now, MAX_POSITIONS)
-    terms = find_instruments(
+    terms = load_instruments(
         connection, sorted({InstrumentKey(tenant_id, position.holding.symbol) for position in positions})
     )
-    rates = Rates(connection, market, tenant_id, now)
+    rates = TenantRates(connection, market, tenant_id, now)
     values = []
     for marked_position in positions:
-        rate = rates.get(marked_position.holding.base_currency)
+        rate = rates.find_rate(marked_position.holding.base_currency)
         if rate is not None:
             instrument = terms[InstrumentKey(tenant_id, marked_position.holding.symbol)]
             currency = marked_position.holding.currency or marked_position.holding.base_currency
@@ -102,22 +102,24 @@ def report_exposure(
                     marked_position.holding.portfolio_name, marked_position.holding.symbol, *kind, value
                 )
             )
-    return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
+    return ExposureReport(
+        rates.base_currency, sum_exposure(grouping, values), rates.used_rates, rates.missing_currencies
+    )
 
 
-def report_days(
+def build_day_report(
     connection: Connection, tenant_id: int, market: Market, filters: ReportFilter, now: datetime
 ) -> DayReport:
     """Return the statistics of each portfolio and day of the period, with the current rates."""
     filters = _resolve_symbol(connection, tenant_id, filters)
     days = read_days(connection, tenant_id, filters)
-    rates = Rates(connection, market, tenant_id, now)
-    optional_rates = {currency: rates.get(currency) for currency in {key.currency for key in days}}
+    rates = TenantRates(connection, market, tenant_id, now)
+    optional_rates = {currency: rates.find_rate(currency) for currency in {key.currency for key in days}}
     known_rates = {currency: rate for currency, rate in optional_rates.items() if rate is not None}
-    return DayReport(days, rates.base, known_rates)
+    return DayReport(days, rates.base_currency, known_rates)
 
 
-def report_round_trips(
+def read_round_trips(
     connection: Connection, tenant_id: int, filters: ReportFilter, limit: int, skip: int
 ) -> list[RoundTrip]:
     """Return the round trips that closed in the period, the latest first."""
@@ -133,7 +135,7 @@ def list_closed_trips(connection: Connection, tenant_id: int, portfolio_name_key
     return [ClosedTrip(datetime.fromisoformat(trip.closed_at), trip.net_pnl) for trip in trips]
 
 
-def report_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
+def iterate_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
     """Yield the lots of each position, one position at a time."""
     resolved = _resolve_symbol(connection, tenant_id, filters)
     for key, steps in queries.iterate_unreversed_steps(connection, tenant_id, resolved):
@@ -159,7 +161,7 @@ def _get_closing_order(trip: RoundTrip) -> tuple[str, str]:
 def _resolve_symbol(connection: Connection, tenant_id: int, filters: ReportFilter) -> ReportFilter:
     if filters.symbol is None:
         return filters
-    return replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
+    return replace(filters, symbol=load_symbol(connection, tenant_id, filters.symbol))
 
 
 def _sum_unrealized_pnl(
@@ -182,16 +184,16 @@ def _sum_unrealized_pnl(
     return sums
 
 
-def _convert_total(rates: Rates, groups: Iterable[GroupResult]) -> Converted | None:
+def _convert_total(rates: TenantRates, groups: Iterable[GroupResult]) -> ConvertedTotal | None:
     """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
     realized_pnl = charges = ZERO
     unrealized: Decimal | None = None
     for group in groups:
-        rate = rates.get(group.key.currency)
+        rate = rates.find_rate(group.key.currency)
         if rate is None:
             return None
         realized_pnl += multiply(group.totals.realized_pnl, rate.rate)
         charges += multiply(group.totals.charges, rate.rate)
         if group.unrealized_pnl is not None:
             unrealized = (unrealized or ZERO) + multiply(group.unrealized_pnl, rate.rate)
-    return Converted(rates.base, realized_pnl, unrealized, charges, rates.used)
+    return ConvertedTotal(rates.base_currency, realized_pnl, unrealized, charges, rates.used_rates)

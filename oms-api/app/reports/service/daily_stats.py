@@ -12,11 +12,11 @@ from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
 from app.jobs.service import Lease
 from app.money import format_fixed
 from app.reports import queries
-from app.reports.queries import ReportFilter, StoredDayTotals, StoredUntil
+from app.reports.queries import ReportFilter, StatisticsProgress, StoredDayTotals
 from app.reports.rules.profit import DayKey, ProfitTotals, sum_days
 
 MAX_PORTFOLIOS = 500  # per query
-STORING_DELAY = timedelta(minutes=5)  # rows of a day may reach the database that much later
+STORING_DELAY = timedelta(minutes=5)  # rows of a day may reach the database so much later
 _DAY = timedelta(days=1)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -30,12 +30,12 @@ class DailyStatistics:
 
     def store(self, lease: Lease) -> None:
         """Store the days that are over and have no row yet, one portfolio per transaction."""
-        end, after = _start_of((self._now() - STORING_DELAY).date()), 0
+        end, after = _get_day_start((self._now() - STORING_DELAY).date()), 0
         if end == self._stored_until:
             return
         while True:
             with snapshot(self._engine, ALL_TENANTS) as connection:
-                page = queries.list_stored_until(connection, after, MAX_PORTFOLIOS)
+                page = queries.list_statistics_progress(connection, after, MAX_PORTFOLIOS)
             for portfolio in page:
                 if _find_first_missing(portfolio) < end:
                     self._store_days(portfolio, end)
@@ -45,7 +45,7 @@ class DailyStatistics:
             after = page[-1].id
         self._stored_until = end
 
-    def _store_days(self, portfolio: StoredUntil, end: datetime) -> None:
+    def _store_days(self, portfolio: StatisticsProgress, end: datetime) -> None:
         tenant_id, since = portfolio.tenant_id, _find_first_missing(portfolio)
         filters = ReportFilter(portfolio.name_key, since=since, until=end)
         with snapshot(self._engine, ALL_TENANTS) as connection:
@@ -56,11 +56,11 @@ class DailyStatistics:
 
 
 def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, ProfitTotals]:
-    """Return the statistics of each portfolio and day: stored rows, and the ledger's for other days."""
+    """Return the statistics of each portfolio and day, computed from the ledger if they are not stored."""
     if filters.symbol is not None or not (_is_midnight(filters.since) and _is_midnight(filters.until)):
         return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters))
     stored_days = queries.list_days(connection, tenant_id, filters)
-    missing = map(_find_first_missing, queries.list_stored_until(connection, 0, None, tenant_id))
+    missing = map(_find_first_missing, queries.list_statistics_progress(connection, 0, None, tenant_id))
     since = min(missing, default=_NEVER)
     if since == _NEVER:
         return stored_days
@@ -96,19 +96,19 @@ def _describe_row(row: StoredDayTotals | None) -> str:
     return "none" if row is None else " ".join(map(str, row[1:]))
 
 
-def _find_first_missing(portfolio: StoredUntil) -> datetime:
-    """Return the start of the first day that may have rows and is not stored, _NEVER without later rows."""
+def _find_first_missing(portfolio: StatisticsProgress) -> datetime:
+    """Return the start of the first day that may have rows and is not stored, else _NEVER."""
     if portfolio.last_day is None:
-        start = _start_of((portfolio.created_at - STORING_DELAY).date())
+        start = _get_day_start((portfolio.created_at - STORING_DELAY).date())
     else:
-        start = _start_of(date.fromisoformat(portfolio.last_day)) + _DAY
+        start = _get_day_start(date.fromisoformat(portfolio.last_day)) + _DAY
     last = portfolio.last_created_at
     return start if last is not None and last >= start else _NEVER
 
 
-def _start_of(day: date) -> datetime:
+def _get_day_start(day: date) -> datetime:
     return datetime.combine(day, time(tzinfo=UTC))
 
 
 def _is_midnight(instant: datetime | None) -> bool:
-    return instant is None or instant == _start_of(instant.date())
+    return instant is None or instant == _get_day_start(instant.date())

@@ -8,10 +8,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
+from app.ledger.queries.reading import (
+    PortfolioSummary,
+    list_portfolio_summaries,
+    load_portfolios_by_name,
+)
 from app.ledger.rules.equity import CurrencyValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, list_statement_positions, load_marks, value_statements
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market
@@ -31,7 +35,7 @@ from app.reports.rules.explanation import (
     find_end_rate,
     list_currencies,
 )
-from app.reports.service.rates import Rates
+from app.reports.service.rates import TenantRates
 from app.text import name_key
 
 MAX_PORTFOLIOS = 1_000
@@ -57,62 +61,76 @@ class ProfitExplainer(NamedTuple):
     now: datetime
 
     def explain(self, filters: ReportFilter, day: date | None) -> ExplanationReport:
-        """Return the parts of the P&L of a day by portfolio, by default of the day that is not over yet.
+        """Return the parts of the P&L of a day by portfolio, by default of the current day.
 
         Portfolios without a close on the date are left out.
         """
-        books = list_books(self.connection, self.tenant_id, None, MAX_PORTFOLIOS, None, filters.portfolios)
+        portfolios = list_portfolio_summaries(
+            self.connection, self.tenant_id, None, MAX_PORTFOLIOS, None, filters.portfolios
+        )
         if filters.portfolio_name_key is not None:
-            books = [book for book in books if name_key(book.name) == filters.portfolio_name_key]
-        periods = self._list_current(books) if day is None else self._list_closed(books, day)
+            portfolios = [
+                portfolio
+                for portfolio in portfolios
+                if name_key(portfolio.name) == filters.portfolio_name_key
+            ]
+        periods = self._list_current(portfolios) if day is None else self._list_closed(portfolios, day)
         days = [
             ExplainedDay(
-                book.name, book.base_currency, period.bounds.start, period.ended_at,
-                self._explain_period(book, period),
+                portfolio.name, portfolio.base_currency, period.bounds.start, period.ended_at,
+                self._explain_period(portfolio, period),
             )
-            for book, period in periods
+            for portfolio, period in periods
         ]  # fmt: skip
-        rates = Rates(self.connection, self.market, self.tenant_id, self.now)
-        return ExplanationReport(days, rates.base, _convert_total(rates, days), rates.used)
+        rates = TenantRates(self.connection, self.market, self.tenant_id, self.now)
+        return ExplanationReport(days, rates.base_currency, _convert_total(rates, days), rates.used_rates)
 
-    def explain_close(self, book: PortfolioSummary, close: StoredClose) -> ExplainedDay:
+    def explain_close(self, portfolio: PortfolioSummary, close: StoredClose) -> ExplainedDay:
         """Return the parts of the P&L of the day that ended at a close."""
-        period = self._build_closed(book, close)
-        parts = self._explain_period(book, period)
-        return ExplainedDay(book.name, book.base_currency, period.bounds.start, close.at, parts)
+        period = self._build_closed(portfolio, close)
+        parts = self._explain_period(portfolio, period)
+        return ExplainedDay(portfolio.name, portfolio.base_currency, period.bounds.start, close.at, parts)
 
-    def _list_current(self, books: Iterable[PortfolioSummary]) -> Iterable[tuple[PortfolioSummary, _Period]]:
-        keys = [name_key(book.name) for book in books]
-        books_with_holdings = find_books(self.connection, self.tenant_id, keys) if keys else {}
-        statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
+    def _list_current(
+        self, portfolios: Iterable[PortfolioSummary]
+    ) -> Iterable[tuple[PortfolioSummary, _Period]]:
+        keys = [name_key(portfolio.name) for portfolio in portfolios]
+        portfolios_with_holdings = (
+            load_portfolios_by_name(self.connection, self.tenant_id, keys) if keys else {}
+        )
+        statements = {
+            key: PortfolioStatement(*summary_and_holdings)
+            for key, summary_and_holdings in portfolios_with_holdings.items()
+        }
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):
-            close = find_last_close(self.connection, self.tenant_id, statement.book.id)
+            close = find_last_close(self.connection, self.tenant_id, statement.summary.id)
             end = DayEdge(values[key].equity, values[key].flows, self._value_currencies(statement))
             bounds = DayBounds(None if close is None else close.at, None)
-            yield statement.book, _Period(_build_start(statement.book, close), end, bounds, self.now)
+            yield statement.summary, _Period(_build_start(statement.summary, close), end, bounds, self.now)
 
     def _list_closed(
-        self, books: Iterable[PortfolioSummary], day: date
+        self, portfolios: Iterable[PortfolioSummary], day: date
     ) -> Iterable[tuple[PortfolioSummary, _Period]]:
         midnight = datetime.combine(day, time(tzinfo=UTC)) + _DAY
-        for book in books:
-            close = find_last_close(self.connection, self.tenant_id, book.id, midnight)
+        for portfolio in portfolios:
+            close = find_last_close(self.connection, self.tenant_id, portfolio.id, midnight)
             if close is not None and get_pnl_date(close.at) == day:
-                yield book, self._build_closed(book, close)
+                yield portfolio, self._build_closed(portfolio, close)
 
-    def _build_closed(self, book: PortfolioSummary, close: StoredClose) -> _Period:
-        before = find_last_close(self.connection, self.tenant_id, book.id, get_pnl_day_start(close.at))
-        bounds = DayBounds(None if before is None else before.at, close.at)
-        return _Period(_build_start(book, before), _build_edge(close), bounds, close.at)
+    def _build_closed(self, portfolio: PortfolioSummary, close: StoredClose) -> _Period:
+        day_start = get_pnl_day_start(close.at)
+        previous = find_last_close(self.connection, self.tenant_id, portfolio.id, day_start)
+        bounds = DayBounds(None if previous is None else previous.at, close.at)
+        return _Period(_build_start(portfolio, previous), _build_edge(close), bounds, close.at)
 
-    def _explain_period(self, book: PortfolioSummary, period: _Period) -> Explanation:
-        key = PortfolioKey(self.tenant_id, book.id)
+    def _explain_period(self, portfolio: PortfolioSummary, period: _Period) -> Explanation:
+        key = PortfolioKey(self.tenant_id, portfolio.id)
         trades = queries.list_booked_trades(self.connection, *key, period.bounds)
         movements = queries.list_booked_movements(self.connection, *key, period.bounds)
         rates: dict[str, Decimal] = {}
         for currency in list_currencies(period.start, period.end, trades):
-            quoted_rate = self._find_rate(currency, book.base_currency, period.bounds.end)
+            quoted_rate = self._find_rate(currency, portfolio.base_currency, period.bounds.end)
             rate = find_end_rate(currency, period.end, quoted_rate, trades)
             if rate is not None:
                 rates[currency] = rate
@@ -133,22 +151,22 @@ class ProfitExplainer(NamedTuple):
         if not open_positions:
             return {}
         marks = load_marks(self.connection, self.valuer.read_quotes, open_positions, self.now)
-        return value_currencies(open_positions, marks)[PortfolioKey(self.tenant_id, statement.book.id)]
+        return value_currencies(open_positions, marks)[PortfolioKey(self.tenant_id, statement.summary.id)]
 
 
-def _build_start(book: PortfolioSummary, close: StoredClose | None) -> DayEdge:
-    return DayEdge(Decimal(book.opening_cash), ZERO, {}) if close is None else _build_edge(close)
+def _build_start(portfolio: PortfolioSummary, close: StoredClose | None) -> DayEdge:
+    return DayEdge(Decimal(portfolio.opening_cash), ZERO, {}) if close is None else _build_edge(close)
 
 
 def _build_edge(close: StoredClose) -> DayEdge:
     return DayEdge(close.equity, close.flows, parse_currencies(close.currencies))
 
 
-def _convert_total(rates: Rates, days: Iterable[ExplainedDay]) -> Explanation | None:
+def _convert_total(rates: TenantRates, days: Iterable[ExplainedDay]) -> Explanation | None:
     """Return the sum of the days in the tenant's currency, None if a rate is missing."""
     total = NO_EXPLANATION
     for day in days:
-        rate = rates.get(day.currency)
+        rate = rates.find_rate(day.currency)
         if rate is None:
             return None
         total = total.add(day.parts.convert(rate.rate))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.database import execute_writes
 from app.database.bulk import BulkWrite
 from app.events.service.outbox import build_event_insert
-from app.instruments.queries import find_symbol, find_symbols_by_alias
+from app.instruments.queries import load_symbol, load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.money import format_fixed
 from app.risk.errors import TooManySet
@@ -75,11 +75,11 @@ def serialize_limit_values(limit: SetLimit | None) -> dict[str, str | None] | No
 def resolve_aliases(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit:
     """Return the limit with instrument aliases replaced by symbols."""
     if limit.scope is LimitScope.INSTRUMENT:
-        symbol = find_symbol(connection, tenant_id, limit.key)
+        symbol = load_symbol(connection, tenant_id, limit.key)
         return limit._replace(key=symbol, name=symbol)
     if limit.code is not LimitCode.ALLOWED_SYMBOLS or not limit.words:
         return limit
     keys = [InstrumentKey(tenant_id, word) for word in limit.words.split(",")]
-    symbols = find_symbols_by_alias(connection, keys)
+    symbols = load_symbols_by_alias(connection, keys)
     symbols_in_use = {symbols.get(key, key.symbol) for key in keys}
     return limit._replace(words=",".join(sorted(symbols_in_use)))

@@ -11,7 +11,7 @@ from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import AuditedAction
 from app.audit.service import mask_secrets
 from app.ledger.rules.verification import Finding
-from app.ledger.service.verdict import Verdict
+from app.ledger.service.verification_result import VerificationResult
 from app.risk.queries import audit
 from app.risk.queries.switches import load_switches
 from app.risk.rules import verification as rules
@@ -27,18 +27,18 @@ _SWITCH_EVENTS = {
 _OF_LIMIT = ("scope", "name", "code", "before", "after", "set_by")
 
 
-def verify_risk(connection: Connection, verdict: Verdict) -> None:
+def verify_risk(connection: Connection, result: VerificationResult) -> None:
     """Check kill switches, limits and latches. `connection` must read one consistent snapshot."""
     renamed = audit.list_renamings(connection)
     entries = list(list_actions(connection, "kill_switch.", "limit.", "latch."))
-    _verify_switches(connection, verdict, renamed, entries)
-    _verify_states(connection, verdict)
-    _verify_limits(connection, verdict, renamed, entries)
-    _verify_latches(connection, verdict, entries)
+    _verify_switches(connection, result, renamed, entries)
+    _verify_states(connection, result)
+    _verify_limits(connection, result, renamed, entries)
+    _verify_latches(connection, result, entries)
 
 
 def _verify_switches(
-    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], entries: list[AuditedAction]
+    connection: Connection, result: VerificationResult, renamed: list[RiskEvent], entries: list[AuditedAction]
 ) -> None:
     events = audit.list_risk_events(connection, "kill_switch.")
     changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
@@ -56,12 +56,10 @@ def _verify_switches(
         for row in changes
     ]
     table = "kill_switch_changes"
-    _add_findings(
-        verdict, table, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen)
-    )
+    _add_findings(result, table, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen))
     audited_changes = [_build_change_key(entry) for entry in entries if entry.action == "kill_switch.turned"]
     _add_findings(
-        verdict,
+        result,
         table,
         rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), audited_changes),
     )
@@ -69,13 +67,13 @@ def _verify_switches(
         key = build_key(row["tenant_id"], row["scope"], row["name"])
         if row["name_key"] != key[2]:
             finding = Finding(RiskCheck.SWITCH, "name_key", row["name_key"], str(key[2]))
-            verdict.add_findings(f"kill switch change {row['id']}", [finding])
+            result.add_findings(f"kill switch change {row['id']}", [finding])
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "kill_switches"):
         names = ("state", "reason", "set_by", "name", "set_at")
         stored[row["tenant_id"], row["scope"], row["name_key"]] = {name: row[name] for name in names}
     expected = rules.build_expected_switches(_merge_by_time(events, renamed))
-    _compare(verdict, "kill switch", RiskCheck.SWITCH, stored, expected)
+    _compare(result, "kill switch", RiskCheck.SWITCH, stored, expected)
 
 
 def _get_event_type(state: str) -> str | None:
@@ -104,23 +102,23 @@ def _build_change_key(entry: AuditedAction) -> Key:
     )
 
 
-def _verify_states(connection: Connection, verdict: Verdict) -> None:
+def _verify_states(connection: Connection, result: VerificationResult) -> None:
     portfolios = audit.list_portfolio_states(connection)
     switches = load_switches(connection, {tenant_id for tenant_id, *_ in portfolios})
     for tenant_id, portfolio_id, key, stored in portfolios:
-        verdict.checked[RiskCheck.STATE] += 1
+        result.checked[RiskCheck.STATE] += 1
         expected = switches[tenant_id].get_state(key).state.value
         if stored != expected:
             location = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
-            verdict.add_findings(location, [Finding(RiskCheck.STATE, "trading_state", stored, expected)])
+            result.add_findings(location, [Finding(RiskCheck.STATE, "trading_state", stored, expected)])
 
 
 def _verify_limits(
-    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], entries: list[AuditedAction]
+    connection: Connection, result: VerificationResult, renamed: list[RiskEvent], entries: list[AuditedAction]
 ) -> None:
     events = audit.list_risk_events(connection, "limit.")
     expected, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
-    _add_findings(verdict, "limit events", findings)
+    _add_findings(result, "limit events", findings)
     event_keys = [_build_limit_key(event) for event in events]
     recorded_keys = [
         _build_limit_key_of_entry(entry)
@@ -128,7 +126,7 @@ def _verify_limits(
         if entry.action.startswith("limit.") and _is_change(entry)
     ]
     _add_findings(
-        verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", event_keys, recorded_keys)
+        result, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", event_keys, recorded_keys)
     )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "limits"):
@@ -136,8 +134,8 @@ def _verify_limits(
         stored[key] = rules.build_limit_facts(_parse_limit(row))
         if row["words"] and row["value"] != 0:
             finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
-            verdict.add_findings(f"limit {key}", [finding])
-    _compare(verdict, "limit", RiskCheck.LIMIT, stored, expected)
+            result.add_findings(f"limit {key}", [finding])
+    _compare(result, "limit", RiskCheck.LIMIT, stored, expected)
 
 
 def _is_change(entry: AuditedAction) -> bool:
@@ -175,7 +173,7 @@ def _parse_limit(row: Facts) -> SetLimit:
     )  # fmt: skip
 
 
-def _verify_latches(connection: Connection, verdict: Verdict, entries: list[AuditedAction]) -> None:
+def _verify_latches(connection: Connection, result: VerificationResult, entries: list[AuditedAction]) -> None:
     events = audit.list_risk_events(connection, "latch.")
     event_keys = [_build_latch_key(event.tenant_id, event.type, event.payload, event.at) for event in events]
     recorded_keys = [
@@ -184,13 +182,13 @@ def _verify_latches(connection: Connection, verdict: Verdict, entries: list[Audi
         if entry.action.startswith("latch.")
     ]
     _add_findings(
-        verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", event_keys, recorded_keys)
+        result, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", event_keys, recorded_keys)
     )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "latches"):
         key = (row.pop("tenant_id"), row.pop("id"))
         stored[key] = row
-    _compare(verdict, "latch", RiskCheck.LATCH, stored, rules.build_expected_latches(events))
+    _compare(result, "latch", RiskCheck.LATCH, stored, rules.build_expected_latches(events))
 
 
 def _get_latch_payload(entry: AuditedAction) -> Facts:
@@ -213,15 +211,19 @@ def _merge_by_time(events: list[RiskEvent], renamed: list[RiskEvent]) -> list[Ri
 
 
 def _compare(
-    verdict: Verdict, name: str, check: RiskCheck, stored: dict[Key, Facts], expected: dict[Key, Facts]
+    result: VerificationResult,
+    name: str,
+    check: RiskCheck,
+    stored: dict[Key, Facts],
+    expected: dict[Key, Facts],
 ) -> None:
-    verdict.checked[check] += len(stored)
+    result.checked[check] += len(stored)
     for key, findings in rules.find_row_differences(check, stored, expected):
-        verdict.add_findings(
+        result.add_findings(
             f"{name} {' '.join(str(part) for part in key[1:] if part != '')} of tenant {key[0]}", findings
         )
 
 
-def _add_findings(verdict: Verdict, location: str, findings: Iterable[Finding]) -> None:
+def _add_findings(result: VerificationResult, location: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.add_findings(location, [finding])
+        result.add_findings(location, [finding])

@@ -12,7 +12,7 @@ from app.ledger.routes.marked_positions import HeldPositionOut
 from app.ledger.routes.positions import list_positions
 from app.ledger.routes.reading import MomentQuery, get_portfolio
 from app.ledger.schemas import PortfolioOut
-from app.orders.routes.reading import list_orders
+from app.orders.routes.order_queries import list_orders
 from app.orders.schemas.responses import OrderOut
 from app.signals.dependencies import SignalPlannerDep
 from app.signals.errors import refuse_field

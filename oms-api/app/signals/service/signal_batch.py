@@ -14,7 +14,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.metrics import SignalMetrics
-from app.orders.queries.book import OrderColumnValue
+from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.changes.position_closes import close_position

@@ -5,8 +5,8 @@ from sqlalchemy import Connection
 from app.database import execute_writes, set_tenant_scope
 from app.database.transactions import Transactions
 from app.errors import Invalid
-from app.instruments.queries import find_symbol
-from app.ledger.queries.reading import find_books
+from app.instruments.queries import load_symbol
+from app.ledger.queries.reading import load_portfolios_by_name
 from app.orders.service.commands import PlaceSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalKey
@@ -41,9 +41,9 @@ class SignalStore:
         plan, tenant_id, key = prepared.signal.plan, prepared.origin.tenant_id, prepared.portfolio_name_key
         if isinstance(plan, Invalid):
             raise plan
-        books = find_books(connection, tenant_id, [key])
+        books = load_portfolios_by_name(connection, tenant_id, [key])
         if key not in books:
             raise refuse_unknown_portfolio()
-        symbol = find_symbol(connection, tenant_id, prepared.symbol)
+        symbol = load_symbol(connection, tenant_id, prepared.symbol)
         require_allowed_symbol(plan, symbol)
         return build_signal(prepared.signal.request, plan, prepared.origin, books[key][0].id, symbol)

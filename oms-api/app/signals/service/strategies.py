@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.audit.rules.entries import AuditValues
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.signals.errors import NoSuchStrategyRules, refuse_field
 from app.signals.queries import strategies as queries
@@ -25,7 +25,7 @@ def set_strategy(connection: Connection, request: ChangeRequest, rules: Strategy
     caller, name = request.caller, rules.portfolio_name
     book = None if name is None else require_portfolio(connection, caller, name, "portfolio")
     previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
-    symbols = sorted({find_symbol(connection, caller.tenant_id, symbol) for symbol in rules.symbols or ()})
+    symbols = sorted({load_symbol(connection, caller.tenant_id, symbol) for symbol in rules.symbols or ()})
     stored_rules = rules._replace(
         portfolio_name=None if book is None else book.name, symbols=tuple(symbols) if symbols else None
     )

@@ -3,7 +3,7 @@
 from app.database import Readers
 from app.identity.rules.access import Caller
 from app.identity.rules.authenticated_request import AuthenticatedRequest
-from app.orders.queries.open_positions import find_portfolio_names_with_orders
+from app.orders.queries.open_positions import list_portfolio_names_with_open_orders
 from app.orders.service.order_service import OrderService
 from app.text import name_key
 
@@ -14,7 +14,7 @@ async def cancel_entries(
     orders: OrderService, readers: Readers, caller: Caller, strategy: str, request_id: str
 ) -> None:
     """Cancel the open orders of a strategy that could open or increase a position. Exits stay working."""
-    names = await readers.read(caller.tenant_id, find_portfolio_names_with_orders, None, strategy)
+    names = await readers.read(caller.tenant_id, list_portfolio_names_with_open_orders, None, strategy)
     request = AuthenticatedRequest(caller, request_id)
     for name in names:
         if caller.sees(name_key(name)):

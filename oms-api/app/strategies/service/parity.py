@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import Executed
-from app.instruments.queries import find_instruments
-from app.ledger.queries.reading import find_book
+from app.instruments.queries import load_instruments
+from app.ledger.queries.reading import load_portfolio_summary
 from app.market_data.service import Market
 from app.orders.rules.broker_requests import convert_order
 from app.orders.rules.values import Order
@@ -100,7 +100,7 @@ class ParityChecker:
         """Match the order against the quotes of the time of a fill. Brokers match by their own rules."""
         if order.broker != _PAPER:
             return []
-        instrument = find_instruments(connection, [order.instrument_key])[order.instrument_key]
+        instrument = load_instruments(connection, [order.instrument_key])[order.instrument_key]
         working_order = convert_order(order._replace(filled_quantity=Decimal(0)), instrument)
         paper = self._find_paper_settings(connection, order)
         accepted_at = fill.at - paper.latency
@@ -120,7 +120,7 @@ class ParityChecker:
 
     def _find_paper_settings(self, connection: Connection, order: Order) -> PaperSettings:
         """Return the settings of the paper market for the order's portfolio."""
-        book = find_book(connection, order.tenant_id, order.portfolio_id)
+        book = load_portfolio_summary(connection, order.tenant_id, order.portfolio_id)
         terms = (None if text is None else Decimal(text) for text in (book.participation, book.slippage))
         return set_portfolio_terms(self._paper, *terms)
 

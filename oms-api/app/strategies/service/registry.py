@@ -12,7 +12,7 @@ from app.errors import Forbidden
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.risk.service.limiting import remove_limit, serialize_limit_values, set_limit
 from app.strategies.errors import (
@@ -191,7 +191,7 @@ def _require_matching_portfolio(
 
 
 def _resolve_symbols(connection: Connection, caller: Caller, names: tuple[str, ...]) -> str:
-    return " ".join(sorted({find_symbol(connection, caller.tenant_id, name) for name in names}))
+    return " ".join(sorted({load_symbol(connection, caller.tenant_id, name) for name in names}))
 
 
 def _build_version(strategy: Strategy) -> StrategyVersion:

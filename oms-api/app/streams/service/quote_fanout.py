@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.rules import InstrumentKey
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -57,7 +57,7 @@ class QuoteFanout:
 
         def read(connection: Connection) -> dict[InstrumentKey, Quote | None]:
             set_tenant_scope(connection, [tenant_id])
-            keys = [InstrumentKey(tenant_id, find_symbol(connection, tenant_id, name)) for name in names]
+            keys = [InstrumentKey(tenant_id, load_symbol(connection, tenant_id, name)) for name in names]
             quotes = self._market.find_quotes(connection, keys, self._now())
             return {key: quotes.get(key) for key in keys}
 
@@ -73,7 +73,7 @@ class QuoteFanout:
 
         def read(connection: Connection) -> set[InstrumentKey]:
             set_tenant_scope(connection, [tenant_id])
-            return {InstrumentKey(tenant_id, find_symbol(connection, tenant_id, name)) for name in names}
+            return {InstrumentKey(tenant_id, load_symbol(connection, tenant_id, name)) for name in names}
 
         removed = await self._readers.run_single(read)
         self._set_symbols(outbox, self.get_symbols(outbox) - removed)

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
-from app.ledger.queries.reading import find_books, list_books
+from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import PortfolioStatement
+from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_money, shorten_amount
 from app.periodic_tasks import repeat
@@ -62,7 +62,9 @@ class ValueFanout:
         Return the names of those that do not exist or may not be seen. Raises Unavailable.
         """
         keys = {name_key(name): name for name in names}
-        existing_keys = await self._readers.read(tenant_id, find_books, [key for key in keys if key])
+        existing_keys = await self._readers.read(
+            tenant_id, load_portfolios_by_name, [key for key in keys if key]
+        )
         visible = {key for key in existing_keys if portfolios is None or key in portfolios}
         client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
         client.wanted_keys |= visible | ({_ALL} & keys.keys())
@@ -98,9 +100,9 @@ class ValueFanout:
     ) -> dict[str, PortfolioText]:
         keys = channel_keys - {_ALL}
         if _ALL in channel_keys:
-            books = list_books(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)
+            books = list_portfolio_summaries(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)
             keys |= {name_key(book.name) for book in books}
-        books_with_holdings = find_books(connection, tenant_id, sorted(keys))
+        books_with_holdings = load_portfolios_by_name(connection, tenant_id, sorted(keys))
         statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
         values = value_statements(connection, self._valuer, tenant_id, statements, self._now())
         return {key: _serialize_value(statements[key], value) for key, value in values.items()}
@@ -118,7 +120,7 @@ def _send_changes(outbox: Outbox, client: _Client, texts: dict[str, PortfolioTex
 
 
 def _serialize_value(statement: PortfolioStatement, value: PortfolioValue) -> PortfolioText:
-    book = statement.book
+    book = statement.summary
     amounts = {
         "equity": value.equity,
         "unrealized_pnl": value.exposure.unrealized_pnl,

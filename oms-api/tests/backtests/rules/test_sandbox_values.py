@@ -19,7 +19,7 @@ from app.backtests.rules.commands import (
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.rules.settings_fields import parse_settings, serialize_settings
 from app.brokers.rules.values import OrderType, TimeInForce
-from app.orders.rules.values import Protection, Target, Ticket
+from app.orders.rules.values import StopLoss, TakeProfit, Ticket
 from app.risk.rules.limits import LimitCode
 from app.timestamps import Timestamp
 from slackoms_strategy import BarColumns
@@ -30,7 +30,7 @@ MARKET = Ticket("AAPL", "BUY", OrderType.MARKET, Decimal(10))
 BRACKET = Ticket(
     "AAPL", "SELL", OrderType.LIMIT, Decimal("1E+2"), limit_price=Decimal("99.5"),
     time_in_force=TimeInForce.GTD, expires_at=Timestamp("2026-12-01T12:00:00.000000Z"), product="intraday",
-    reason="Breakout", take_profit=Target(Decimal(90)), stop_loss=Protection(Decimal(105)),
+    reason="Breakout", take_profit=TakeProfit(Decimal(90)), stop_loss=StopLoss(Decimal(105)),
 )  # fmt: skip
 
 

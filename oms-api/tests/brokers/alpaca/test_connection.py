@@ -28,8 +28,8 @@ def test_test_of_a_connection_answers_the_account_of_alpaca(api, alpaca, allow_l
     body = {"name": "demo", "broker": "alpaca", "base_url": alpaca.url, "credentials": credentials}
     created = api.post("/broker-connections", body)
     assert created.status_code == 201, created.text
-    answer = api.post("/broker-connections/demo:test").json()
-    assert (answer["ok"], answer["account"], answer["paper"]) == (True, "PA0STANDIN00", True), answer
+    body = api.post("/broker-connections/demo:test").json()
+    assert (body["ok"], body["account"], body["paper"]) == (True, "PA0STANDIN00", True), body
 
 
 @pytest.mark.any_database
@@ -38,8 +38,8 @@ def test_test_of_a_connection_with_wrong_credentials_fails(api, alpaca, allow_lo
     body = {"name": "wrong", "broker": "alpaca", "base_url": alpaca.url, "credentials": credentials}
     created = api.post("/broker-connections", body)
     assert created.status_code == 201, created.text
-    answer = api.post("/broker-connections/wrong:test").json()
-    assert (answer["ok"], answer["account"]) == (False, None)
+    body = api.post("/broker-connections/wrong:test").json()
+    assert (body["ok"], body["account"]) == (False, None)
 
 
 def test_adapters_of_an_account_share_the_rate_limit(alpaca):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from typing_extensions import override
 
-from tests.brokers.contract import BrokerContract, BrokerSetup
+from tests.brokers.contract import BrokerContract, BrokerScenario
 from tests.brokers.market import parse_order_text
 from tests.support.conditions import wait_until
 
@@ -33,10 +33,12 @@ class UpToDateBroker:
 class TestAlpacaBrokerKeepsTheContract(BrokerContract):
     @pytest.fixture
     @override
-    def stage(self, broker, alpaca):
-        def fill(resting):
+    def scenario(self, broker, alpaca):
+        def fill(resting_order):
             alpaca.exchange.quote("AAPL", "89", "90")
 
-        resting = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
-        filling = parse_order_text("BUY 10 MARKET", "fills", symbol="AAPL")
-        return BrokerSetup(UpToDateBroker(broker, alpaca), datetime.now(UTC), resting, filling, fill)
+        resting_order = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
+        filling_order = parse_order_text("BUY 10 MARKET", "fills", symbol="AAPL")
+        return BrokerScenario(
+            UpToDateBroker(broker, alpaca), datetime.now(UTC), resting_order, filling_order, fill
+        )

@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
 from tests.brokers.market import format_events, parse_order_text
@@ -42,7 +42,7 @@ def list_filled_orders(alpaca):
 @pytest.mark.parametrize("kind", ["cut_after", "status_after"])
 def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(alpaca, broker, kind):
     alpaca.faults.add(kind, method="POST", status=504)
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(price="101"), NOW)
     assert broker.find("A") is not None
     wait_until(lambda: not broker.find("A").is_open)  # the exchange fills an order after it has accepted it
@@ -55,7 +55,7 @@ def test_order_that_is_not_answered_in_time_is_followed_by_the_stream(alpaca):
     broker.list_events()  # starts the stream
     wait_until(broker.stream.is_ready.is_set)
     alpaca.faults.add("hang", method="POST", seconds=30.0)
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(price="101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
     assert count_requests(alpaca, "POST") == 1
@@ -64,7 +64,7 @@ def test_order_that_is_not_answered_in_time_is_followed_by_the_stream(alpaca):
 
 def test_order_that_never_arrived_is_not_found_and_can_be_sent_again(alpaca, broker):
     alpaca.faults.add("cut_before", method="POST")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(), NOW)
     assert broker.find("A") is None
     broker.submit(build_limit_order(), NOW)
@@ -73,7 +73,7 @@ def test_order_that_never_arrived_is_not_found_and_can_be_sent_again(alpaca, bro
 
 def test_order_with_an_unknown_outcome_that_is_sent_again_is_not_doubled(alpaca, broker):
     alpaca.faults.add("cut_after", method="POST")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(price="101"), NOW)
     broker.submit(build_limit_order(price="101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
@@ -128,7 +128,7 @@ def test_unreachable_alpaca_gets_nothing():
 
 
 def test_orders_wait_for_the_log_in_of_the_stream(alpaca, monkeypatch):
-    monkeypatch.setattr("app.brokers.remote.adapter.READY_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.adapter.READY_TIMEOUT_SECONDS", 0.5)
     broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
     alpaca.faults.stream.refusals = 10
     with pytest.raises(BrokerUnavailable, match="refused the login"):
@@ -152,7 +152,7 @@ def test_duplicated_and_swapped_events_count_once(alpaca, broker):
 def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)  # from now on
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)  # from now on
     alpaca.faults.stream.is_mute = True
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")

@@ -7,7 +7,7 @@ import pytest
 from app.brokers.alpaca import order_reader
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.rules.links import build_links
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.rules.values import Canceled, Refused, Rejected
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
@@ -73,12 +73,12 @@ def test_another_process_finds_the_legs_by_their_links(alpaca, broker, monkeypat
 
 def test_lost_answer_is_found_with_the_legs(alpaca, broker):
     alpaca.faults.add("cut_after", method="POST")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_bracket(), NOW)
     assert broker.find("A").is_open
     assert broker.find("AT").is_waiting
     alpaca.faults.add("cut_before", method="POST")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_bracket("B"), NOW)
     assert [broker.find(name) for name in ("B", "BT", "BS")] == [None, None, None]
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.wrong_answers import BODIES, get_error
 from tests.support.conditions import wait_until
@@ -37,13 +37,13 @@ def distort(alpaca, broker):
 
 @pytest.mark.parametrize("body", BODIES)
 def test_order_is_found_after_an_answer_that_is_not_understood(alpaca, broker, distort, body):
-    assert distort("POST", body, lambda: broker.submit(build_order(), NOW)) is OutcomeOpen
+    assert distort("POST", body, lambda: broker.submit(build_order(), NOW)) is BrokerOutcomeUnknown
     assert distort("GET", body, broker.list_executions) in {BrokerUnavailable, None}
     successor = build_order("B", "96")
     wait_until(lambda: list_events(broker) == ["A accepted"])
-    assert distort("PATCH", body, lambda: broker.replace("A", successor, NOW)) is OutcomeOpen
+    assert distort("PATCH", body, lambda: broker.replace("A", successor, NOW)) is BrokerOutcomeUnknown
     wait_until(lambda: "A replaced" in list_events(broker))
-    assert distort("DELETE", body, lambda: broker.cancel("B", NOW)) in {OutcomeOpen, None}
+    assert distort("DELETE", body, lambda: broker.cancel("B", NOW)) in {BrokerOutcomeUnknown, None}
     wait_until(lambda: not broker.find("B").is_open)
     assert len(alpaca.exchange.orders) == 2
     assert alpaca.exchange.executions == []
@@ -66,7 +66,7 @@ def test_answer_with_another_order_is_not_taken_for_that_of_the_request(alpaca, 
     broker.submit(build_order(), NOW)
     wait_until(lambda: list_events(broker) == ["A accepted"])
     [other] = [broker._client._http.get(f"/v2/orders/{name}").content for name in alpaca.exchange.orders]
-    assert distort("POST", other, lambda: broker.submit(build_order("B"), NOW)) is OutcomeOpen
+    assert distort("POST", other, lambda: broker.submit(build_order("B"), NOW)) is BrokerOutcomeUnknown
     monkeypatch.setattr(broker._state, "find_current", lambda _: None)
     assert distort("GET", other, lambda: broker.find("B")) is BrokerUnavailable
     assert broker.find("B").order.id == "B"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from typing_extensions import override
 
-from tests.brokers.contract import BrokerContract, BrokerSetup
+from tests.brokers.contract import BrokerContract, BrokerScenario
 from tests.brokers.market import parse_order_text
 
 
@@ -24,12 +24,12 @@ class UpToDateBroker:
 class TestIbkrBrokerKeepsTheContract(BrokerContract):
     @pytest.fixture
     @override
-    def stage(self, broker, tws):
+    def scenario(self, broker, tws):
         tws.exchange.holds_commissions = True  # the contract knows no commissions
 
-        def fill(resting):
+        def fill(resting_order):
             tws.quote("AAPL", "89", "90")
 
-        resting = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
-        filling = parse_order_text("BUY 10 MARKET", "fills", symbol="AAPL")
-        return BrokerSetup(UpToDateBroker(broker), datetime.now(UTC), resting, filling, fill)
+        resting_order = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
+        filling_order = parse_order_text("BUY 10 MARKET", "fills", symbol="AAPL")
+        return BrokerScenario(UpToDateBroker(broker), datetime.now(UTC), resting_order, filling_order, fill)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Expired, Lapsed, Refused, Rejected
 from tests.brokers.market import NOON, format_events, parse_order_text
@@ -48,7 +48,7 @@ def find_order(tws, ref="A"):
 def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(tws, create_broker, kind):
     broker = create_broker(response=2.0)
     tws.faults.add(kind)
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(price="101"), NOW)
     tws.cut()
     wait_for_events(broker, "A accepted", "A 10 @ 101")
@@ -62,7 +62,7 @@ def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(tws, create
 
 def test_order_that_never_arrived_is_not_found(tws, broker):
     tws.faults.add("cut_before")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(), NOW)
     wait_until(broker.gateway.is_ready.is_set)
     assert broker.find("A") is None
@@ -214,7 +214,7 @@ def test_replacement_that_arrived_unnoticed_is_found_by_its_terms(tws, create_br
     first.submit(build_limit_order(), NOW)
     successor = build_limit_order("B", "96")
     tws.faults.add("cut_after")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         first.replace("A", successor, NOW)
     first.close()
     second = create_broker(load_chains=lambda: [ReplacementChain(("A",), successor)])
@@ -233,7 +233,7 @@ def test_replacement_that_ibkr_refuses_leaves_the_order(tws, broker):
 
 
 def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
-    monkeypatch.setattr("app.brokers.ibkr.order_log.ABSENT_LIMIT", timedelta(0))
+    monkeypatch.setattr("app.brokers.ibkr.order_log.MAX_ABSENCE", timedelta(0))
     monkeypatch.setattr("app.brokers.ibkr.order_readings.READING_INTERVAL", timedelta(0))
     monkeypatch.setattr("app.brokers.ibkr.gateway.HEARTBEAT_SECONDS", 0.1)
     broker = create_broker()
@@ -272,7 +272,7 @@ def test_gateway_that_is_closed_while_it_loses_its_connection_gives_its_client_i
         else:
             gateway._stop()
 
-    gateway._loop.call_soon_threadsafe(lambda: (gateway.drop("lost"), stop_after(steps)))
+    gateway._loop.call_soon_threadsafe(lambda: (gateway.drop_connection("lost"), stop_after(steps)))
     gateway._thread.join(WAIT_SECONDS)
     assert not gateway._thread.is_alive()
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.brokers.errors import BrokerUnavailable
-from app.brokers.remote.account_state import AWAIT_FILL_SECONDS, AWAIT_SECONDS, AccountState
+from app.brokers.remote.account_state import FILL_TIMEOUT_SECONDS, REPORT_TIMEOUT_SECONDS, AccountState
 from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.order_reports import FillReport, OrderReport
 from tests.brokers.market import format_events
@@ -58,10 +58,10 @@ def test_order_is_read_again_after_a_reading_that_failed(state, reader, seconds)
     state.apply_report(reader.report)
     state.await_report("A")
     reader.report, reader.fills = build_report("canceled", "4"), [build_fill("E1", "4")]
-    reader.is_down, seconds[0] = True, AWAIT_SECONDS
+    reader.is_down, seconds[0] = True, REPORT_TIMEOUT_SECONDS
     with pytest.raises(BrokerUnavailable):
         state.check_silence()
-    reader.is_down, seconds[0] = False, 2 * AWAIT_SECONDS
+    reader.is_down, seconds[0] = False, 2 * REPORT_TIMEOUT_SECONDS
     assert state.check_silence()
     assert format_events(state.log.list_since(1)) == ["A 4 @ 95", "A lapsed"]
 
@@ -74,7 +74,7 @@ def test_fill_that_is_older_than_a_reading_is_read_with_its_order(state, reader,
     state.synchronize()  # the fill is listed before the order reports it
     reader.report = build_report(status, "4")
     state.synchronize()
-    seconds[0] = AWAIT_FILL_SECONDS
+    seconds[0] = FILL_TIMEOUT_SECONDS
     state.check_silence()
     events = format_events(state.log.list_since(1))
     assert events == ["A 4 @ 95"] + (["A lapsed"] if status == "canceled" else [])

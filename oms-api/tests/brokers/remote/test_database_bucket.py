@@ -40,7 +40,7 @@ def create_bucket(engine, clock):
 def take_all_tokens(*buckets, reserved=0):
     total = 0
     while True:
-        token_count = sum(bucket.take(reserved) == 0 for bucket in buckets)
+        token_count = sum(bucket.take_token(reserved) == 0 for bucket in buckets)
         if token_count == 0:
             return total
         total += token_count
@@ -50,13 +50,13 @@ def test_two_processes_share_one_limit(create_bucket):
     first, second = create_bucket(), create_bucket()
     assert take_all_tokens(first, second) == 200
     assert (int(first.get_level()), int(second.get_level())) == (0, 0)
-    assert create_bucket("another account").take(0) == 0
+    assert create_bucket("another account").take_token(0) == 0
 
 
 def test_level_counts_requests_of_all_processes(create_bucket):
     first, second = create_bucket(), create_bucket()
     for _ in range(50):
-        first.take(0)
+        first.take_token(0)
     assert second.get_level() == first.get_level() == 150
     second.set_level(20)
     assert 20 <= first.get_level() <= 25  # it has taken some ahead
@@ -68,14 +68,14 @@ def test_level_counts_requests_of_all_processes(create_bucket):
 def test_reserved_tokens_are_returned(create_bucket, clock):
     bucket = create_bucket()
     assert take_all_tokens(bucket, reserved=40) == 160
-    assert bucket.take(40) == pytest.approx(0.3)
+    assert bucket.take_token(40) == pytest.approx(0.3)
     clock.add(3)
     assert take_all_tokens(bucket, reserved=40) == 10
 
 
 def test_unused_portion_expires(create_bucket, clock):
     first, second = create_bucket(), create_bucket()
-    first.take(0)
+    first.take_token(0)
     level = second.get_level()
     clock.add(PORTION_LIFETIME_SECONDS + 1)
     assert second.get_level() == 200
@@ -85,10 +85,10 @@ def test_unused_portion_expires(create_bucket, clock):
 def test_process_in_use_takes_tokens_ahead(create_bucket, monkeypatch):
     bucket = create_bucket()
     for _ in range(5):
-        bucket.take(0)
+        bucket.take_token(0)
     assert bucket.get_level() == 195
     monkeypatch.setattr(bucket, "_run", None)  # no transaction is needed
-    assert [bucket.take(0) for _ in range(5)] == [0] * 5
+    assert [bucket.take_token(0) for _ in range(5)] == [0] * 5
 
 
 def test_limit_of_a_day_is_not_refilled_during_the_day(create_bucket, clock):
@@ -96,30 +96,32 @@ def test_limit_of_a_day_is_not_refilled_during_the_day(create_bucket, clock):
     first, second = create_bucket("day", limit), create_bucket("day", limit)
     assert take_all_tokens(first, second) == 4
     clock.add(8 * 3600)
-    assert first.take(0) > 0
+    assert first.take_token(0) > 0
     clock.add(12 * 3600)
-    assert first.take(0) == 0
+    assert first.take_token(0) == 0
 
 
 def test_request_takes_a_token_of_each_limit_or_of_none(create_bucket):
     day, minute = create_bucket("day", RateLimit(2, 86_400, "Asia/Kolkata")), LocalTokenBucket(10)
-    budget = RequestBudget(minute, further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
+    budget = RequestBudget(minute, further_limits=[FurtherLimit(day, frozenset({Priority.ORDER}))])
     assert budget.requests_left == 2
-    budget.take(Priority.ORDER, 0.01)
+    budget.wait_for_token(Priority.ORDER, 0.01)
     minute.set_level(0)
     with pytest.raises(RateLimitExceeded):
-        budget.take(Priority.ORDER, 0.01)
+        budget.wait_for_token(Priority.ORDER, 0.01)
     assert day.get_level() == 1
     assert LocalTokenBucket(1).get_level() == 1
 
 
 def test_cancels_do_not_count_towards_the_orders_of_a_day(create_bucket):
     day = create_bucket("day", RateLimit(1, 86_400, "Asia/Kolkata"))
-    budget = RequestBudget(LocalTokenBucket(10), further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
-    budget.take(Priority.ORDER, 0.01)
+    budget = RequestBudget(
+        LocalTokenBucket(10), further_limits=[FurtherLimit(day, frozenset({Priority.ORDER}))]
+    )
+    budget.wait_for_token(Priority.ORDER, 0.01)
     with pytest.raises(RateLimitExceeded):
-        budget.take(Priority.ORDER, 0.01)
-    budget.take(Priority.CANCEL, 0.01)
+        budget.wait_for_token(Priority.ORDER, 0.01)
+    budget.wait_for_token(Priority.CANCEL, 0.01)
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

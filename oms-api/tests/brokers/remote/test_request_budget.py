@@ -1,4 +1,4 @@
-"""The rate limit: cancels first, and no request waits beyond its patience."""
+"""The rate limit: cancels first, and no request waits longer than its limit."""
 
 import threading
 from functools import partial
@@ -27,7 +27,7 @@ def count_admitted(budget, priority):
     admitted = 0
     while True:
         try:
-            budget.take(priority, 0.001)
+            budget.wait_for_token(priority, 0.001)
         except BrokerUnavailable:
             return admitted
         admitted += 1
@@ -68,9 +68,9 @@ def test_blocked_budget_sends_no_request(clock):
     budget = RequestBudget(LocalTokenBucket(200, clock), clock)
     budget.block(30)
     with pytest.raises(BrokerUnavailable, match="Nothing was sent"):
-        budget.take(Priority.CANCEL, 29)
+        budget.wait_for_token(Priority.CANCEL, 29)
     clock.now += 30
-    budget.take(Priority.CANCEL, 1)
+    budget.wait_for_token(Priority.CANCEL, 1)
 
 
 def test_waiting_cancel_is_sent_before_waiting_orders(clock):
@@ -79,7 +79,7 @@ def test_waiting_cancel_is_sent_before_waiting_orders(clock):
     sent = []
 
     def send(priority):
-        budget.take(priority, 60)
+        budget.wait_for_token(priority, 60)
         sent.append(priority)
 
     def has_waiting(number):

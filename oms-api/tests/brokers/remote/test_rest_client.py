@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.remote import rest_client
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
 from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, RestTimeouts
@@ -30,7 +30,7 @@ def run_client(answers: FakeBrokerServer, timeouts: RestTimeouts) -> Iterator[Re
 
 @pytest.fixture
 def client(answers: FakeBrokerServer) -> Iterator[RestClient]:
-    with run_client(answers, RestTimeouts(response=WAIT_SECONDS, reading=WAIT_SECONDS)) as client:
+    with run_client(answers, RestTimeouts(response=WAIT_SECONDS, whole_response=WAIT_SECONDS)) as client:
         yield client
 
 
@@ -41,7 +41,7 @@ def assert_not_understood(client):
     """Assert that a query fails, and that the outcome of an order, which may be carried out, is unknown."""
     with pytest.raises(BrokerUnavailable):
         client.get("/orders")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         client.request(ORDER)
 
 
@@ -63,7 +63,7 @@ def test_answer_that_is_too_large_is_not_kept(client, answers, monkeypatch):
 
 def test_answer_that_drips_is_given_up(answers):
     answers.parts, answers.pause = [b'"', *[b"a"] * 20, b'"'], 0.05
-    with run_client(answers, RestTimeouts(response=WAIT_SECONDS, reading=0.2)) as client:
+    with run_client(answers, RestTimeouts(response=WAIT_SECONDS, whole_response=0.2)) as client:
         assert_not_understood(client)
 
 

@@ -33,9 +33,9 @@ def run_websocket_server(received: list[str | bytes]) -> Iterator[str]:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_of_the_stream_is_not_followed_with_the_credentials(status):
     received = list[str | bytes]()
-    answers = FakeBrokerServer()
-    with run_websocket_server(received) as other, run_http_server(answers) as url:
-        answers.status, answers.headers = status, {"Location": other}
+    server = FakeBrokerServer()
+    with run_websocket_server(received) as other, run_http_server(server) as url:
+        server.status, server.headers = status, {"Location": other}
         broker = AlpacaBroker(url, CANARY)
         broker.stream.start()
         wait_until(lambda: broker.stream.last_error or received)

@@ -6,13 +6,13 @@ from app.brokers.rules.connections import (
     AddressPolicy,
     BrokerName,
     ConnectionTerms,
+    can_trade,
     find_account_problem,
     find_address_problem,
     find_credentials_problem,
     find_gateway_owner_problem,
     get_default_address,
     is_live_gateway,
-    may_trade,
     normalize_address,
     parse_people,
 )
@@ -203,11 +203,11 @@ def test_only_people_of_the_connection_may_trade_if_it_names_some():
     people = parse_people('["alice"]')
     assert people == ["alice"]
     assert parse_people(None) is None
-    assert may_trade(people, "alice")
-    assert may_trade(people, None)
-    assert not may_trade(people, "bob")
-    assert may_trade(None, "bob")
-    assert not may_trade([], "alice")
+    assert can_trade(people, "alice")
+    assert can_trade(people, None)
+    assert not can_trade(people, "bob")
+    assert can_trade(None, "bob")
+    assert not can_trade([], "alice")
 
 
 @pytest.mark.parametrize(

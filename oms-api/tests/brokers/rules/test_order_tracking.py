@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.rules.order_reports import Update
-from app.brokers.rules.order_tracking import MAX_INCOMPLETE_READINGS, OrderTracker, build_end
+from app.brokers.rules.order_reports import OrderUpdate
+from app.brokers.rules.order_tracking import MAX_READINGS_WITHOUT_FILLS, OrderTracker, build_end
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from tests.brokers.market import format_events
 from tests.brokers.order_reports import NOW, build_fill, build_report
 
 
 def update_tracker(event, order, execution=None, previous=None, reason=None):
-    return Update(event, order, execution, previous, reason, NOW)
+    return OrderUpdate(event, order, execution, previous, reason, NOW)
 
 
 LIFE = [
@@ -81,7 +81,7 @@ def test_end_does_not_wait_for_ever_for_fills_that_no_reading_lists():
     tracker: Any = OrderTracker()
     tracker.apply_report(build_report())
     readings = [
-        tracker.apply_reading([build_report("expired", "4")], []) for _ in range(MAX_INCOMPLETE_READINGS)
+        tracker.apply_reading([build_report("expired", "4")], []) for _ in range(MAX_READINGS_WITHOUT_FILLS)
     ]
     assert not any(readings[:-1])
     assert format_events(readings[-1]) == ["A expired"]

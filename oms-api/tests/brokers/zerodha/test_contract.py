@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from typing_extensions import override
 
-from tests.brokers.contract import BrokerContract, BrokerSetup
+from tests.brokers.contract import BrokerContract, BrokerScenario
 from tests.brokers.market import parse_order_text
 from tests.support.conditions import wait_until
 
@@ -31,10 +31,12 @@ class UpToDateBroker:
 class TestZerodhaBrokerKeepsTheContract(BrokerContract):
     @pytest.fixture
     @override
-    def stage(self, broker, kite):
-        def fill(resting):
+    def scenario(self, broker, kite):
+        def fill(resting_order):
             kite.exchange.quote("RELIANCE", "89", "90")
 
-        resting = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="RELIANCE")
-        filling = parse_order_text("BUY 10 MARKET", "fills", symbol="RELIANCE")
-        return BrokerSetup(UpToDateBroker(broker, kite), datetime.now(UTC), resting, filling, fill)
+        resting_order = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="RELIANCE")
+        filling_order = parse_order_text("BUY 10 MARKET", "fills", symbol="RELIANCE")
+        return BrokerScenario(
+            UpToDateBroker(broker, kite), datetime.now(UTC), resting_order, filling_order, fill
+        )

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitExceeded, SessionNeeded
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable, RateLimitExceeded, SessionNeeded
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
@@ -48,7 +48,7 @@ def find_at_kite(kite, order_id="A"):
 @pytest.mark.parametrize("kind", ["cut_after", "status_after"])
 def test_order_with_an_unknown_outcome_is_found_by_its_tag_and_never_sent_again(kite, broker, kind):
     kite.faults.add(kind, method="POST", status=504)
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(ORDER_ID, "101"), NOW)
     broker.submit(build_limit_order(ORDER_ID, "101"), NOW)
     state = broker.find(ORDER_ID)
@@ -60,10 +60,10 @@ def test_order_with_an_unknown_outcome_is_found_by_its_tag_and_never_sent_again(
 
 def test_order_that_never_arrived_is_not_found_and_not_sent_again(kite, broker):
     kite.faults.add("cut_before", method="POST")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(), NOW)
     assert broker.find("A") is None
-    with pytest.raises(OutcomeOpen, match="was sent before"):
+    with pytest.raises(BrokerOutcomeUnknown, match="was sent before"):
         broker.submit(build_limit_order(), NOW)
     assert not kite.exchange.orders
 
@@ -84,7 +84,7 @@ def test_uncertain_answer_of_kite_leaves_the_outcome_open(kite, broker, monkeypa
     message = "Order request timed out. Please check the order book and confirm before placing again."
     monkeypatch.setattr(KiteGateway, "build_fault_response", refuse_with(message))
     kite.faults.add("status_after", method="POST", status=400)
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
 
@@ -112,7 +112,7 @@ def test_at_most_ten_orders_a_second_are_sent():
     bucket = LocalTokenBucket(BURST, lambda: now[0], BURST_SECONDS)
     sent: list[float] = []
     while len(sent) < 30:
-        if seconds := bucket.take(0):
+        if seconds := bucket.take_token(0):
             now[0] += seconds
         else:
             sent.append(now[0])
@@ -189,7 +189,7 @@ def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
 def test_frames_that_the_socket_lost_are_read(kite, broker, monkeypatch):
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
-    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)  # from now on
+    monkeypatch.setattr("app.brokers.remote.account_state.REPORT_TIMEOUT_SECONDS", 0.5)  # from now on
     kite.faults.stream.is_mute = True
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")
@@ -207,7 +207,7 @@ def test_fills_while_the_socket_was_down_are_read_after_it_connects(kite, broker
 
 
 def test_silent_socket_is_opened_again(kite, broker, monkeypatch):
-    monkeypatch.setattr("app.brokers.zerodha.stream.OrderFrames.max_silence_seconds", 1.5)
+    monkeypatch.setattr("app.brokers.zerodha.stream.KiteOrderStream.max_silence_seconds", 1.5)
     kite.ticker.is_silent = True
     wait_until(lambda: kite.ticker.connections >= 2)
 
@@ -264,7 +264,7 @@ def test_replacement_with_an_unknown_outcome_is_found_by_its_tag(kite, broker):
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.faults.add("cut_after", method="POST")
-    with pytest.raises(OutcomeOpen):
+    with pytest.raises(BrokerOutcomeUnknown):
         broker.replace("A", build_limit_order("B", "94"), NOW)
     assert broker.find("B") is not None
     assert isinstance(broker.find("A").end, Replaced)

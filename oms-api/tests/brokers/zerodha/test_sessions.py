@@ -3,7 +3,7 @@
 import pytest
 
 from app.brokers.queries import find_connection
-from app.brokers.service.credentials import get_terms
+from app.brokers.service.credentials import build_connection_terms
 from app.database import set_tenant_scope, unit_of_work
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET
 
@@ -56,7 +56,7 @@ def test_token_is_encrypted_and_shown_nowhere(kite_connection, kite, service):
     assert stored is not None
     assert access_token not in stored.credentials
     keys = service.app.state.broker_connections.keys
-    assert get_terms(keys, stored).credentials["access_token"] == access_token
+    assert build_connection_terms(keys, stored).credentials["access_token"] == access_token
     texts = [
         created.text,
         kite_connection.get("/broker-connections/kite").text,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.zerodha.broker import ZerodhaBroker
@@ -51,12 +51,12 @@ def distort(kite, broker):
 @pytest.mark.parametrize("body", [*BODIES, *ENVELOPES])
 def test_wrong_answers_change_nothing(kite, broker, distort, body):
     order = parse_order_text("BUY 10 LIMIT limit 95", "A", symbol="RELIANCE")
-    assert distort("POST", body, lambda: broker.submit(order, NOW)) is OutcomeOpen
+    assert distort("POST", body, lambda: broker.submit(order, NOW)) is BrokerOutcomeUnknown
     wait_until(lambda: list_events(broker) == ["A accepted"])
     for name in QUERIES:
         error = distort("GET", body, getattr(broker, name))
         assert error is BrokerUnavailable or body in EMPTY, name
-    assert distort("DELETE", body, lambda: broker.cancel("A", NOW)) in {OutcomeOpen, None}
+    assert distort("DELETE", body, lambda: broker.cancel("A", NOW)) in {BrokerOutcomeUnknown, None}
     wait_until(lambda: not broker.find("A").is_open)
     assert list_events(broker)[0] == "A accepted"
     assert len(list_events(broker)) == 2

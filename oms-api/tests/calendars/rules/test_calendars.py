@@ -80,7 +80,7 @@ def test_date_may_have_two_sessions(day):
         timedelta(minutes=60),
     )
     assert not is_open(XNSE, first[1])
-    assert XNSE.find_next_open(first[0]) == second[0]
+    assert XNSE.get_next_open(first[0]) == second[0]
 
 
 @pytest.mark.parametrize(
@@ -113,15 +113,15 @@ def test_session_includes_its_open_and_excludes_its_close():
     assert is_open(XNYS, opens)
     assert is_open(XNYS, closes - MICROSECOND)
     assert not is_open(XNYS, closes)
-    assert XNYS.find_next_close(closes - MICROSECOND) == closes == XNYS.find_previous_close(closes)
-    assert XNYS.find_next_open(opens) == parse_time("2026-11-30T14:30Z")
-    assert XNYS.find_next_close(closes) == parse_time("2026-11-30T21:00Z")
+    assert XNYS.get_next_close(closes - MICROSECOND) == closes == XNYS.get_previous_close(closes)
+    assert XNYS.get_next_open(opens) == parse_time("2026-11-30T14:30Z")
+    assert XNYS.get_next_close(closes) == parse_time("2026-11-30T21:00Z")
 
 
 def test_instants_may_be_given_in_any_time_zone():
     tokyo = timezone(timedelta(hours=9))
     assert is_open(XNYS, datetime(2026, 11, 27, 23, 30, tzinfo=tokyo))
-    assert CRYPTO.find_previous_close(datetime(2026, 11, 28, 3, tzinfo=tokyo)) == parse_time(
+    assert CRYPTO.get_previous_close(datetime(2026, 11, 28, 3, tzinfo=tokyo)) == parse_time(
         "2026-11-27T00:00Z"
     )
 
@@ -148,21 +148,21 @@ def test_shares_with_derivatives_end_with_a_closing_auction_since_august_2026(in
         lambda: XNYS.list_sessions(date(2023, 12, 29)),
         lambda: XNYS.find_session(parse_time("2028-01-03T15:00Z")),
         lambda: XNYS.find_session(parse_time("2023-12-29T15:00Z")),
-        lambda: XNYS.find_next_open(parse_time("2027-12-31T15:00Z")),
-        lambda: XNYS.find_next_close(parse_time("2027-12-31T21:00Z")),
-        lambda: XNYS.find_next_open(parse_time("2023-12-29T15:00Z")),
-        lambda: XNYS.find_previous_close(parse_time("2024-01-02T15:00Z")),
-        lambda: XNYS.find_previous_close(parse_time("2028-01-03T15:00Z")),
+        lambda: XNYS.get_next_open(parse_time("2027-12-31T15:00Z")),
+        lambda: XNYS.get_next_close(parse_time("2027-12-31T21:00Z")),
+        lambda: XNYS.get_next_open(parse_time("2023-12-29T15:00Z")),
+        lambda: XNYS.get_previous_close(parse_time("2024-01-02T15:00Z")),
+        lambda: XNYS.get_previous_close(parse_time("2028-01-03T15:00Z")),
         lambda: XNYS.list_days(date(2023, 12, 31), date(2024, 1, 2)),
         lambda: XNYS.list_days(date(2027, 12, 31), date(2028, 1, 1)),
         # There was a session on Sunday, 2026-11-08, whose hours the tables do not have.
         lambda: XNSE.list_sessions(date(2026, 11, 8)),
         lambda: XNSE.find_session(parse_time("2026-11-08T12:30Z")),
-        lambda: XNSE.find_next_open(parse_time("2026-11-07T12:30Z")),
-        lambda: XNSE.find_previous_close(parse_time("2026-11-09T02:00Z")),
+        lambda: XNSE.get_next_open(parse_time("2026-11-07T12:30Z")),
+        lambda: XNSE.get_previous_close(parse_time("2026-11-09T02:00Z")),
         lambda: CRYPTO.list_sessions(date.max),
-        lambda: XNYS.find_session_or_next(parse_time("2027-12-31T21:00Z")),
-        lambda: XNYS.find_session_or_previous(parse_time("2024-01-02T14:29Z")),
+        lambda: XNYS.get_session_or_next(parse_time("2027-12-31T21:00Z")),
+        lambda: XNYS.get_session_or_previous(parse_time("2024-01-02T14:29Z")),
     ],
 )
 def test_unknown_date_is_rejected(ask):
@@ -171,10 +171,10 @@ def test_unknown_date_is_rejected(ask):
 
 
 def test_answer_that_needs_no_unknown_date_is_returned():
-    assert XNYS.find_next_close(parse_time("2027-12-31T15:00Z")) == parse_time("2027-12-31T21:00Z")
-    assert XNSE.find_previous_close(parse_time("2026-11-07T12:30Z")) == parse_time("2026-11-06T10:00Z")
-    assert XNSE.find_next_open(parse_time("2026-11-08T18:30Z")) == parse_time("2026-11-09T03:45Z")
-    assert XNYS.find_session_or_next(parse_time("2027-12-31T15:00Z")) == XNYS.find_session_or_previous(
+    assert XNYS.get_next_close(parse_time("2027-12-31T15:00Z")) == parse_time("2027-12-31T21:00Z")
+    assert XNSE.get_previous_close(parse_time("2026-11-07T12:30Z")) == parse_time("2026-11-06T10:00Z")
+    assert XNSE.get_next_open(parse_time("2026-11-08T18:30Z")) == parse_time("2026-11-09T03:45Z")
+    assert XNYS.get_session_or_next(parse_time("2027-12-31T15:00Z")) == XNYS.get_session_or_previous(
         parse_time("2027-12-31T21:00Z")
     )
     assert not is_known_open(XNYS, parse_time("2028-01-03T15:00Z"))
@@ -214,11 +214,11 @@ def test_sessions_are_ordered_and_disjoint(calendar, start, length):
 
 @given(calendars, instants)
 def test_next_open_and_close_are_later_and_previous_close_is_not(calendar, instant):
-    for ask in (calendar.find_next_open, calendar.find_next_close):
+    for ask in (calendar.get_next_open, calendar.get_next_close):
         with contextlib.suppress(SessionsUnknown):
             assert ask(instant) > instant
     with contextlib.suppress(SessionsUnknown):
-        assert calendar.find_previous_close(instant) <= instant
+        assert calendar.get_previous_close(instant) <= instant
 
 
 @given(calendars, dates, st.integers(0, 86_400))
@@ -233,11 +233,11 @@ def test_answers_agree_with_the_list_of_sessions(calendar, day, seconds):
     opens, closes = [session.open for session in sessions], [session.close for session in sessions]
     try:
         assert is_open(calendar, instant) is bool(naive)
-        assert calendar.find_next_open(instant) == min(open_ for open_ in opens if open_ > instant)
-        assert calendar.find_next_close(instant) == min(close for close in closes if close > instant)
-        assert calendar.find_previous_close(instant) == max(close for close in closes if close <= instant)
-        assert calendar.find_session_or_next(instant) == sessions[bisect_right(closes, instant)]
-        assert calendar.find_session_or_previous(instant) == sessions[bisect_right(opens, instant) - 1]
+        assert calendar.get_next_open(instant) == min(open_ for open_ in opens if open_ > instant)
+        assert calendar.get_next_close(instant) == min(close for close in closes if close > instant)
+        assert calendar.get_previous_close(instant) == max(close for close in closes if close <= instant)
+        assert calendar.get_session_or_next(instant) == sessions[bisect_right(closes, instant)]
+        assert calendar.get_session_or_previous(instant) == sessions[bisect_right(opens, instant) - 1]
         assert is_known_open(calendar, instant) is bool(naive)
     except SessionsUnknown:
         near = {day + timedelta(days=n) for n in range(-5, 6)}

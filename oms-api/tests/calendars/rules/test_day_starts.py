@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from app.calendars.rules.market_lookup import find_day_start
+from app.calendars.rules.market_lookup import compute_day_start
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from app.calendars.rules.market_lookup import find_day_start
     ],
 )
 def test_date_begins_at_midnight_in_its_market(exchange, asset_class, expected):
-    assert find_day_start(date(2026, 11, 23), exchange, asset_class) == expected
+    assert compute_day_start(date(2026, 11, 23), exchange, asset_class) == expected

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.corporate_actions.rules.terms import Draft, list_term_errors
+from app.corporate_actions.rules.terms import ActionDraft, list_term_errors
 from app.ledger.rules.corporate_actions import ActionKind
 
 EX_DATE = date(2026, 11, 23)
@@ -17,7 +17,7 @@ def build_draft(kind, **terms):
     fields: dict[str, Any] = {
         name: Decimal(value) if name in amounts else value for name, value in terms.items()
     }
-    return Draft(ActionKind(kind), "AAPL", EX_DATE, "Announced", **fields)
+    return ActionDraft(ActionKind(kind), "AAPL", EX_DATE, "Announced", **fields)
 
 
 @pytest.mark.parametrize(

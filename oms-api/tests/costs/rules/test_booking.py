@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.costs.rules.booking import (
+from app.costs.rules.booked_charges import (
     NO_CHARGES,
     ChargedTrade,
     InvalidCharges,

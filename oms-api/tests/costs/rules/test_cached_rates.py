@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from app.costs.rules.charges import find_rates
+from app.costs.rules.charges import get_rates
 from app.costs.rules.rates import RateTable
 from app.costs.rules.values import OrderTerms, Schedule
 from app.costs.service import read_rates
@@ -11,11 +11,11 @@ from app.ledger.rules.accounting import Side
 
 def test_cached_rates_equal_the_table():
     plain, caching = RateTable(read_rates()), RateTable(read_rates())
-    caching.cached = {}
+    caching.cached_rates = {}
     for side in Side:
         order = OrderTerms(Schedule.ZERODHA, "NSE", side, date(2026, 1, 5), "MIS")
-        first = find_rates(order, caching)
-        assert first == find_rates(order, plain)
-        assert find_rates(order, caching) is first
-    assert len(caching.cached) == 2
-    assert plain.cached is None
+        first = get_rates(order, caching)
+        assert first == get_rates(order, plain)
+        assert get_rates(order, caching) is first
+    assert len(caching.cached_rates) == 2
+    assert plain.cached_rates is None

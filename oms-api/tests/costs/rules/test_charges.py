@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.costs.errors import RateUnknown
-from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
+from app.costs.rules.charges import compute_dp_charge, compute_fill_charges, get_rates
 from app.costs.rules.values import ChargedExecution, Charges, ChargeTotals, OrderTerms, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
@@ -72,7 +72,7 @@ def test_zerodha_delivery_buy_and_sell_with_separate_depository_charge():
     charges = round_trip("CNC", 1000, 1100, 400)
     assert charges.total == Decimal("931.42")
     assert charges.brokerage == 0
-    dp_charge = find_dp_charge(build_terms(side="SELL", product="CNC"), TABLE)
+    dp_charge = compute_dp_charge(build_terms(side="SELL", product="CNC"), TABLE)
     assert charges.total + dp_charge == Decimal("946.76")
 
 
@@ -152,7 +152,7 @@ def test_order_without_a_product_is_charged_as_delivery():
     ],
 )
 def test_depository_charge_applies_to_delivery_sales(order, dp_charge):
-    assert find_dp_charge(order, TABLE) == Decimal(dp_charge)
+    assert compute_dp_charge(order, TABLE) == Decimal(dp_charge)
 
 
 def test_each_us_fee_of_a_day_is_rounded_up_to_the_cent_over_its_fills():
@@ -248,7 +248,7 @@ def test_missing_schedule_or_uncovered_market_charges_nothing(order):
 
 def test_charges_before_the_first_rate_date_are_rejected():
     with pytest.raises(RateUnknown) as caught:
-        find_rates(charge_us_order(on=date(2024, 12, 31)), TABLE)
+        get_rates(charge_us_order(on=date(2024, 12, 31)), TABLE)
     assert caught.value.errors[0].field == "date"
     assert "Use 2025-01-01 or a later date." in caught.value.detail
 

@@ -20,8 +20,8 @@ from app.ledger.rules.corporate_actions import (
     apply_split,
     build_row_key,
     compute_dividend,
+    compute_fraction,
     compute_fraction_price,
-    find_fraction,
     parse_action_key,
     replay_before,
     replay_steps,
@@ -163,7 +163,7 @@ def test_transfer_moves_quantity_and_cost_to_the_new_symbol():
     ],
 )
 def test_fraction_is_paid_for_instruments_in_whole_units(quantity, ratio, expected):
-    assert find_fraction(Decimal(quantity), Ratio(*map(Decimal, ratio))) == Decimal(expected)
+    assert compute_fraction(Decimal(quantity), Ratio(*map(Decimal, ratio))) == Decimal(expected)
 
 
 def test_longs_receive_less_withholding_and_shorts_pay_gross():

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from app.calendars.rules.values import MarketIdentifier
-from app.ledger.rules.settlement import SettlementTerms, convert_to_local_date, find_market
+from app.ledger.rules.settlement import SettlementTerms, convert_to_local_date, get_settlement_market
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from app.ledger.rules.settlement import SettlementTerms, convert_to_local_date, 
     ],
 )
 def test_settlement_market_prefers_exchange_over_calendar_and_currency(terms, market):
-    assert find_market(terms) is market
+    assert get_settlement_market(terms) is market
 
 
 def test_settlement_day_is_in_the_market_time_zone():

@@ -12,9 +12,9 @@ from app.ledger.rules.tickets import (
     TradeLimits,
     TradeValue,
     compute_trade_value,
-    find_execution_time_errors,
     find_portfolio_name_error,
-    find_trade_errors,
+    list_execution_time_errors,
+    list_trade_errors,
 )
 from app.money import find_amount_error
 from app.text import clean_text, name_key
@@ -43,12 +43,12 @@ def test_price_and_gmv_are_derived_from_each_other():
     ],
 )
 def test_every_exceeded_limit_is_reported(quantity, gmv, codes):
-    errors = find_trade_errors(compute_trade_value(Decimal(quantity), Decimal(gmv), None), LIMITS, "gmv")
+    errors = list_trade_errors(compute_trade_value(Decimal(quantity), Decimal(gmv), None), LIMITS, "gmv")
     assert [error.code for error in errors] == codes
 
 
 def test_value_that_rounds_to_zero_is_rejected():
-    (error,) = find_trade_errors(
+    (error,) = list_trade_errors(
         compute_trade_value(Decimal("0.1"), None, Decimal("0.00000001")), LIMITS, "price"
     )
     assert (error.field, error.code) == ("price", "value_too_small")
@@ -124,6 +124,6 @@ def test_portfolio_name_format_is_validated(name, fine):
 
 @pytest.mark.parametrize(("seconds", "codes"), [(-86_400, []), (60, []), (61, ["future"])])
 def test_execution_time_is_at_most_one_minute_ahead(seconds, codes):
-    field_errors = find_execution_time_errors(NOON + timedelta(seconds=seconds), NOON)
+    field_errors = list_execution_time_errors(NOON + timedelta(seconds=seconds), NOON)
     assert [error.code for error in field_errors] == codes
-    assert find_execution_time_errors(None, NOON) == []
+    assert list_execution_time_errors(None, NOON) == []

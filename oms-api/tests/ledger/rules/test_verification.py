@@ -12,7 +12,7 @@ from app.ledger.rules.amounts import parse_row_amounts
 from app.ledger.rules.chain import GENESIS, TradeRow, compute_row_hash
 from app.ledger.rules.event_payloads import build_trade_payload
 from app.ledger.rules.ledger_state import LedgerState, ReversedTrade
-from app.ledger.rules.verification import Check, check_row
+from app.ledger.rules.verification import LedgerCheck, check_row
 from tests.factories import build_trade_row
 
 OPENING = Decimal(1_000_000)
@@ -32,26 +32,26 @@ def rechain_row(**changes) -> TradeRow:
 @pytest.mark.parametrize("name", ["sequence", "trades_after", "buys_after"])
 @pytest.mark.parametrize("value", ["1", 1.0, None])
 def test_verification_reports_a_sequence_or_count_that_is_not_an_integer(name, value):
-    assert (Check.FORM, name) in find_problems(rechain_row(**{name: value}))
+    assert (LedgerCheck.FORM, name) in find_problems(rechain_row(**{name: value}))
 
 
 @pytest.mark.parametrize("name", ["kind", "side", "quantity", "cash_after", "executed_at", "created_at"])
 @pytest.mark.parametrize("value", [None, 7, "x", "1e5", "NaN"])
 def test_verification_reports_values_of_invalid_format(name, value):
-    assert (Check.FORM, name) in find_problems(rechain_row(**{name: value}))
+    assert (LedgerCheck.FORM, name) in find_problems(rechain_row(**{name: value}))
 
 
 def test_verification_reports_an_unknown_hash_version():
-    assert (Check.CHAIN, "hash_version") in find_problems(rechain_row(hash_version=5))
-    assert (Check.CHAIN, "hash_version") in find_problems(rechain_row(hash_version=0))
+    assert (LedgerCheck.CHAIN, "hash_version") in find_problems(rechain_row(hash_version=5))
+    assert (LedgerCheck.CHAIN, "hash_version") in find_problems(rechain_row(hash_version=0))
     assert find_problems(rechain_row(hash_version=1)) == []
-    assert (Check.CHAIN, "actor") in find_problems(rechain_row(hash_version=1, actor="slack:T1:U1"))
+    assert (LedgerCheck.CHAIN, "actor") in find_problems(rechain_row(hash_version=1, actor="slack:T1:U1"))
 
 
 def test_verification_reports_an_execution_over_a_minute_after_the_recording():
     assert find_problems(rechain_row(executed_at="2026-11-20T12:01:00.000000Z")) == []
     for instant in ("2026-11-20T12:01:00.000001Z", "2027-19-39T12:00:00.000000Z"):
-        assert (Check.TIME, "executed_at") in find_problems(rechain_row(executed_at=instant))
+        assert (LedgerCheck.TIME, "executed_at") in find_problems(rechain_row(executed_at=instant))
     assert (
         find_problems(rechain_row(executed_at="1999-01-01T00:00:00.000000Z", backdated_reason="Found late"))
         == []
@@ -60,25 +60,25 @@ def test_verification_reports_an_execution_over_a_minute_after_the_recording():
 
 @pytest.mark.parametrize("change", [{"order_id": "O1"}, {"kind": "reversal"}])
 def test_verification_reports_a_backdated_order_fill_or_reversal(change):
-    assert (Check.TIME, "backdated_reason") in find_problems(
+    assert (LedgerCheck.TIME, "backdated_reason") in find_problems(
         rechain_row(backdated_reason="Found late", **change)
     )
 
 
 def test_value_that_cannot_be_stored_has_no_hash():
     unfit: Any = b"bytes"
-    assert (Check.CHAIN, "hash") in find_problems(build_trade_row()._replace(note=unfit))
+    assert (LedgerCheck.CHAIN, "hash") in find_problems(build_trade_row()._replace(note=unfit))
 
 
 @pytest.mark.parametrize("name", ["quantity", "price", "gmv"])
 @pytest.mark.parametrize("value", ["0.00000000", "-1.00000000"])
 def test_verification_reports_an_amount_that_is_not_positive(name, value):
-    assert (Check.VALUE, name) in find_problems(rechain_row(**{name: value}))
+    assert (LedgerCheck.VALUE, name) in find_problems(rechain_row(**{name: value}))
 
 
 @pytest.mark.parametrize(("key", "request_hash"), [(None, "a" * 64), ("k", None), ("k", "z" * 64), ("k", 7)])
 def test_verification_reports_a_key_without_a_valid_request_hash_and_vice_versa(key, request_hash):
-    assert (Check.KEY, "request_hash") in find_problems(
+    assert (LedgerCheck.KEY, "request_hash") in find_problems(
         rechain_row(idempotency_key=key, request_hash=request_hash)
     )
 
@@ -102,16 +102,16 @@ def test_foreign_currency_row_booked_at_its_rate_has_no_findings():
 @pytest.mark.parametrize(
     ("change", "check", "field"),
     [
-        ({"fx_rate": "2.00000001"}, Check.POSITION, "position_cost"),
-        ({"fx_rate": "2.00000001"}, Check.CASH, "cash_delta"),
-        ({"fx_rate": "0.00000000"}, Check.VALUE, "fx_rate"),
-        ({"local_cost_delta": "1.00000000"}, Check.POSITION, "local_cost_delta"),
-        ({"position_local_cost": "1.00000000"}, Check.POSITION, "position_local_cost"),
-        ({"currency": "euro"}, Check.FORM, "currency"),
-        ({"currency": None}, Check.FORM, "fx_rate"),
-        ({"fx_rate": None}, Check.FORM, "fx_rate"),
-        ({"position_local_cost": "1"}, Check.FORM, "position_local_cost"),
-        ({"hash_version": 2}, Check.CHAIN, "currency"),
+        ({"fx_rate": "2.00000001"}, LedgerCheck.POSITION, "position_cost"),
+        ({"fx_rate": "2.00000001"}, LedgerCheck.CASH, "cash_delta"),
+        ({"fx_rate": "0.00000000"}, LedgerCheck.VALUE, "fx_rate"),
+        ({"local_cost_delta": "1.00000000"}, LedgerCheck.POSITION, "local_cost_delta"),
+        ({"position_local_cost": "1.00000000"}, LedgerCheck.POSITION, "position_local_cost"),
+        ({"currency": "euro"}, LedgerCheck.FORM, "currency"),
+        ({"currency": None}, LedgerCheck.FORM, "fx_rate"),
+        ({"fx_rate": None}, LedgerCheck.FORM, "fx_rate"),
+        ({"position_local_cost": "1"}, LedgerCheck.FORM, "position_local_cost"),
+        ({"hash_version": 2}, LedgerCheck.CHAIN, "currency"),
     ],
 )
 def test_verification_reports_a_wrong_foreign_currency_row(change, check, field):
@@ -126,7 +126,7 @@ def test_verification_reports_a_row_in_another_currency_than_its_position():
     rows_by_check = {
         (finding.check, finding.field) for finding in check_row(second, parse_row_amounts(second), state)
     }
-    assert (Check.POSITION, "currency") in rows_by_check
+    assert (LedgerCheck.POSITION, "currency") in rows_by_check
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,14 @@ def test_verification_reports_a_row_in_another_currency_than_its_position():
     ],
 )
 def test_verification_reports_a_row_of_a_corporate_action_with_a_wrong_value(changes, fields):
-    assert [field for check, field in find_problems(rechain_row(**changes)) if check == Check.VALUE] == fields
+    assert [
+        field for check, field in find_problems(rechain_row(**changes)) if check == LedgerCheck.VALUE
+    ] == fields
 
 
 def test_verification_reports_a_reversal_of_no_trade():
     row = rechain_row(kind="reversal", reverses="T17636400000000000a1b2c3d5")
-    assert (Check.REVERSAL, "reverses") in find_problems(row)
+    assert (LedgerCheck.REVERSAL, "reverses") in find_problems(row)
 
 
 def test_payload_of_an_early_row_has_no_execution_time():

@@ -17,14 +17,14 @@ from app.orders.rules.approvals import (
     Decider,
     build_rejection,
     build_request_payload,
-    find_approval_event,
-    has_moved,
+    find_approval_event_type,
+    has_price_moved,
     is_approver,
     is_covered,
-    is_own,
+    is_own_order,
     is_rejection,
-    is_worse,
     loses_fills,
+    needs_new_approval,
     parse_policy,
 )
 from app.orders.rules.order_factory import Placement, build_order_from_ticket
@@ -125,7 +125,7 @@ def test_policy_is_parsed_from_text_with_defaults():
 )
 def test_replacement_needs_approval_for_more_quantity_worse_price_or_trail(side, before, after, worse):
     old = build_order(side=side, **before)
-    assert is_worse(old, old._replace(**after)) is worse
+    assert needs_new_approval(old, old._replace(**after)) is worse
 
 
 def test_listed_roles_and_users_may_decide():
@@ -151,18 +151,20 @@ def test_listed_roles_and_users_may_decide():
 def test_user_cannot_decide_on_their_own_order(placed, creator, own):
     decider = Decider(frozenset({"slack:T1:U1", "alice@example.com"}), "admin")
     request = build_request(requested_by="slack:T1:U2")
-    assert is_own(build_order(**placed), request, decider, creator) is own
-    assert is_own(build_order(), build_request(requested_by="alice@example.com"), decider, None)
+    assert is_own_order(build_order(**placed), request, decider, creator) is own
+    assert is_own_order(build_order(), build_request(requested_by="alice@example.com"), decider, None)
 
 
 @given(AMOUNTS.filter(bool), AMOUNTS.filter(bool), st.decimals(0, 50, places=2))
 def test_price_move_beyond_the_percentage_of_the_seen_price_is_detected(seen_price, price, percent):
-    assert has_moved(seen_price, price, percent) == (abs(price - seen_price) > seen_price * percent / 100)
+    assert has_price_moved(seen_price, price, percent) == (
+        abs(price - seen_price) > seen_price * percent / 100
+    )
 
 
 def test_unknown_price_is_not_compared():
-    assert not has_moved(Decimal(100), None, Decimal(1))
-    assert has_moved(None, Decimal(100), Decimal(1))
+    assert not has_price_moved(Decimal(100), None, Decimal(1))
+    assert has_price_moved(None, Decimal(100), Decimal(1))
 
 
 def test_approved_replacement_keeps_the_filled_quantity_of_its_original():
@@ -196,7 +198,7 @@ def test_approval_rejection_is_distinct_from_a_risk_denial():
     ],
 )
 def test_each_change_of_a_waiting_order_has_an_event(start, end, actor, event):
-    assert find_approval_event(start, Status(end).value, actor) == event
+    assert find_approval_event_type(start, Status(end).value, actor) == event
 
 
 def test_approval_payload_serializes_amounts_as_text():

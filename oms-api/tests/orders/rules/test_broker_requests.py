@@ -1,4 +1,4 @@
-"""The next request to a broker, and the conclusions from the broker's state of an order."""
+"""The next request to a broker, the orders that it sends, and the events that an order's state proves."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,15 +15,15 @@ from app.orders.rules.broker_requests import (
     RequestStatus,
     build_broker_order,
     build_sending_request,
-    choose_linked,
+    choose_linked_orders,
     choose_request,
-    get_delay,
+    compute_retry_delay,
     is_new_order,
     is_sent_for_a_day,
     is_too_late,
     is_watched,
     list_proven_events,
-    replaces_exits,
+    may_replace_exits,
     return_to_new,
     was_never_received,
 )
@@ -40,7 +40,20 @@ NEW, SENDING, UNKNOWN, _DONE = RequestStatus
 
 def build_request(number, order="O1", kind=SUBMIT, status=NEW, wait=None, sent=None, attempts=0):
     at = None if wait is None else NOW + timedelta(seconds=wait)
-    return BrokerRequest(number, 1, "paper", order, kind, None, None, status, attempts, NOW, sent, at)
+    return BrokerRequest(
+        id=number,
+        tenant_id=1,
+        connection="paper",
+        order_id=order,
+        kind=kind,
+        successor_id=None,
+        successor=None,
+        status=status,
+        attempts=attempts,
+        created_at=NOW,
+        sent_at=sent,
+        next_attempt_at=at,
+    )
 
 
 def test_only_an_order_that_was_certainly_not_sent_is_new():
@@ -55,8 +68,11 @@ def test_only_an_order_that_was_certainly_not_sent_is_new():
         ([], None),
         ([build_request(1), build_request(2, "O2")], 1),
         ([build_request(1), build_request(2, "O2", CANCEL)], 2),  # cancels first
-        ([build_request(1), build_request(2, "O1", CANCEL)], 2),  # it was not sent yet
-        ([build_request(1, status=SENDING), build_request(2, "O1", CANCEL)], 1),  # first its outcome
+        ([build_request(1), build_request(2, "O1", CANCEL)], 2),  # the order was not sent yet
+        (
+            [build_request(1, status=SENDING), build_request(2, "O1", CANCEL)],
+            1,
+        ),  # its outcome is found first
         ([build_request(1, status=UNKNOWN, wait=5), build_request(2, "O1", CANCEL)], None),
         ([build_request(1, wait=5), build_request(2, "O2")], 2),
         ([build_request(1, wait=0)], 1),
@@ -68,13 +84,13 @@ def test_next_request_is_the_oldest_that_may_be_sent(undone, chosen):
     assert (None if request is None else request.id) == chosen
 
 
-def test_waits_grow_up_to_a_limit():
-    delays = [get_delay(attempts).total_seconds() for attempts in range(1, 30)]
+def test_retry_delay_grows_to_five_seconds():
+    delays = [compute_retry_delay(attempts).total_seconds() for attempts in range(1, 30)]
     assert delays == sorted(delays)
     assert (delays[0], delays[-1]) == (0.5, 5.0)
 
 
-def test_cancels_are_never_too_late():
+def test_submission_is_too_late_after_a_minute_and_a_cancel_never():
     later = NOW + timedelta(seconds=60)
     assert is_too_late(build_request(1), later)
     assert not is_too_late(build_request(1), later - timedelta(microseconds=1))
@@ -105,8 +121,8 @@ def test_state_of_an_order_proves_its_events(is_open, leaves, end, kinds):
 
 
 def test_request_that_was_stored_as_being_sent_returns_to_new():
-    terms = build_ticket()
-    order = build_order_from_ticket("O1", Placement(1, 7, "key", None, AT), terms, Decimal(10), OrderLinks())
+    placement = Placement(1, 7, "key", None, AT)
+    order = build_order_from_ticket("O1", placement, build_ticket(), Decimal(10), OrderLinks())
     sending = build_sending_request(order, "env-alpaca")
     assert sending.kind == SUBMIT
     assert sending.status == SENDING
@@ -117,7 +133,7 @@ def test_request_that_was_stored_as_being_sent_returns_to_new():
 
 
 def build_exit_order(broker, **terms):
-    """Return a good-till-cancelled exit of a group G at a broker: by default a stop."""
+    """Return a GTC exit of a group G at a broker: by default a stop."""
     terms = {"side": "SELL", "time_in_force": "GTC"} | (terms or {"type": "STOP", "stop_price": "80"})
     placement = Placement(1, 7, "key", None, AT, broker=broker)
     links = OrderLinks(role=Role.STOP_LOSS, group_id="G")
@@ -128,14 +144,18 @@ def build_exit_order(broker, **terms):
     ("broker", "group", "time_in_force"),
     [("ibkr", "G", "GTC"), ("alpaca", None, "GTC"), ("zerodha", None, "DAY"), ("paper", None, "GTC")],
 )
-def test_exit_has_a_group_where_the_broker_links_orders_and_a_day_where_it_has_no_gtc(
+def test_exit_is_grouped_if_the_broker_links_orders_and_is_a_day_order_without_gtc_support(
     broker, group, time_in_force
 ):
     order, share = build_exit_order(broker), Instrument("AAPL")
     built = build_broker_order(order, share)
     assert (built.group, built.time_in_force) == (group, time_in_force)
     assert not is_watched(order, share)
-    assert broker == "paper" or is_sent_for_a_day(order, share) is (time_in_force == "DAY")
+
+
+@pytest.mark.parametrize(("broker", "expected"), [("ibkr", False), ("alpaca", False), ("zerodha", True)])
+def test_exit_is_sent_for_a_day_if_the_broker_has_no_gtc(broker, expected):
+    assert is_sent_for_a_day(build_exit_order(broker), Instrument("AAPL")) is expected
 
 
 @pytest.mark.parametrize(("broker", "expected"), [("ibkr", False), ("zerodha", True), ("paper", False)])
@@ -147,12 +167,12 @@ def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, exp
 
 def test_only_exits_of_a_position_replace_other_exits():
     exit_order = build_exit_order("alpaca")
-    assert replaces_exits(exit_order._replace(parent_id=None))
-    assert not replaces_exits(exit_order._replace(parent_id="O1"))
-    assert not replaces_exits(exit_order._replace(parent_id=None, role=None))
+    assert may_replace_exits(exit_order._replace(parent_id=None))
+    assert not may_replace_exits(exit_order._replace(parent_id="O1"))
+    assert not may_replace_exits(exit_order._replace(parent_id=None, role=None))
 
 
-def test_one_of_two_orders_is_sent_for_its_own_time():
+def test_oco_order_keeps_its_time_in_force():
     order = build_exit_order("zerodha")._replace(role=Role.EITHER)
     assert build_broker_order(order, Instrument("AAPL")).time_in_force == "GTC"
 
@@ -183,16 +203,16 @@ def build_group(broker, **terms):
 )
 def test_entry_is_sent_with_its_exits_where_the_broker_takes_them(broker, terms, expected):
     entry, *exits = build_group(broker, **terms)
-    linked = choose_linked(entry, exits, Instrument("AAPL"))
+    linked = choose_linked_orders(entry, exits, Instrument("AAPL"))
     assert [order.id for order in linked] == expected
     built = build_broker_order(entry, Instrument("AAPL"), linked)
     assert [order.id for order in built.linked] == expected
 
 
-def test_exit_that_cannot_be_linked_leaves_all_to_the_fill():
+def test_no_exit_is_sent_with_its_entry_if_one_cannot_be_linked():
     entry, target, stop = build_group("alpaca")
-    for_a_time = stop._replace(time_in_force=TimeInForce.GTD, expires_at=AT)
-    assert choose_linked(entry, [target, for_a_time], Instrument("AAPL")) == []
+    gtd_stop = stop._replace(time_in_force=TimeInForce.GTD, expires_at=AT)
+    assert choose_linked_orders(entry, [target, gtd_stop], Instrument("AAPL")) == []
 
 
 @pytest.mark.parametrize(
@@ -208,12 +228,14 @@ def test_exit_that_cannot_be_linked_leaves_all_to_the_fill():
 def test_take_profit_is_sent_with_the_stop_of_its_pair(broker, target, stop, expected):
     _, first, second = build_group(broker)
     pair_orders = [first._replace(status=target), second._replace(status=stop)]
-    assert [order.id for order in choose_linked(pair_orders[0], pair_orders, Instrument("AAPL"))] == expected
-    assert choose_linked(pair_orders[1], pair_orders, Instrument("AAPL")) == []
-    worked = pair_orders[0]._replace(accepted_at=AT)
-    assert choose_linked(worked, pair_orders, Instrument("AAPL")) == []
+    assert [
+        order.id for order in choose_linked_orders(pair_orders[0], pair_orders, Instrument("AAPL"))
+    ] == expected
+    assert choose_linked_orders(pair_orders[1], pair_orders, Instrument("AAPL")) == []
+    accepted = pair_orders[0]._replace(accepted_at=AT)
+    assert choose_linked_orders(accepted, pair_orders, Instrument("AAPL")) == []
 
 
-def test_order_that_waits_for_its_entry_proves_nothing():
+def test_waiting_exit_has_no_events():
     order = BrokerOrder("O1", 1, "AAPL", Side.SELL, OrderType.STOP, Decimal(10), Decimal(10), NOW)
     assert list_proven_events(OrderState(order, is_open=True, is_waiting=True), [], NOW) == []

@@ -10,8 +10,8 @@ from app.orders.rules.contingency import (
     can_only_close,
     compute_part_size,
     find_reduction,
-    find_yielding_orders,
     list_latest_exits,
+    list_orders_to_reduce,
     plan_reductions,
     select_opening_orders,
 )
@@ -91,13 +91,13 @@ def test_reduced_orders_cover_exactly_the_remaining_position(sizes, remaining):
 )
 def test_exits_and_closing_orders_reduce_each_other(of, other, yields):
     order = build_order("other", 5, other)
-    assert find_yielding_orders(build_order("a", 5, of), [order]) == ([order] if yields else [])
+    assert list_orders_to_reduce(build_order("a", 5, of), [order]) == ([order] if yields else [])
 
 
 def test_orders_of_other_side_product_or_same_order_are_not_reduced():
     close = build_order("a", 5, Role.CLOSING)
     other_orders = [build_order("b", 5, side="BUY"), build_order("c", 5, product="MIS"), build_order("a", 5)]
-    assert find_yielding_orders(close, other_orders) == []
+    assert list_orders_to_reduce(close, other_orders) == []
 
 
 @pytest.mark.parametrize(

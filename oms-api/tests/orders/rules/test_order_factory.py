@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.orders.rules.contingency import compute_exit_quantity, find_oco_group_id, find_siblings
+from app.orders.rules.contingency import compute_exit_quantity, find_oco_group_id, list_siblings
 from app.orders.rules.order_factory import (
     OrderLinks,
     Placement,
@@ -15,8 +15,8 @@ from app.orders.rules.order_factory import (
     get_expiry,
 )
 from app.orders.rules.rows import COLUMNS, MUTABLE_COLUMNS, OrderEvent, parse_order_row, serialize_order_row
-from app.orders.rules.values import GroupKind, Protection, Role, Status, Target, TimeInForce
-from app.orders.rules.verification import Filled, check_fills, check_history, check_quantity
+from app.orders.rules.values import GroupKind, Role, Status, StopLoss, TakeProfit, TimeInForce
+from app.orders.rules.verification import FilledAmounts, check_fills, check_history, check_quantity
 from app.timestamps import Timestamp
 from tests.orders.writer_harness import build_ticket
 
@@ -54,7 +54,7 @@ def test_order_round_trips_through_its_row():
 
 def test_bracket_exits_have_the_opposite_side_and_quantity_of_the_entry():
     ticket = build_ticket(
-        side="SELL", take_profit=Target(Decimal(1)), stop_loss=Protection(Decimal(3), Decimal(4))
+        side="SELL", take_profit=TakeProfit(Decimal(1)), stop_loss=StopLoss(Decimal(3), Decimal(4))
     )
     entry = build_order_from_ticket("O1", HOME, ticket, Decimal(10))
     (_, target), (_, stop) = build_exit_tickets(entry, ticket)
@@ -66,8 +66,8 @@ def test_bracket_exits_have_the_opposite_side_and_quantity_of_the_entry():
 @pytest.mark.parametrize(
     ("asked", "roles"),
     [
-        ({"take_profit": Target(Decimal(9))}, [Role.TAKE_PROFIT]),
-        ({"stop_loss": Protection(Decimal(3), None)}, [Role.STOP_LOSS]),
+        ({"take_profit": TakeProfit(Decimal(9))}, [Role.TAKE_PROFIT]),
+        ({"stop_loss": StopLoss(Decimal(3), None)}, [Role.STOP_LOSS]),
     ],
 )
 def test_bracket_may_have_a_single_exit(asked, roles):
@@ -79,8 +79,8 @@ def test_order_groups_share_a_quantity():
     target = build_order("O2", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.TAKE_PROFIT))
     stop = build_order("O3", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.STOP_LOSS))
     entry = build_order("O1", OrderLinks(None, "O1", GroupKind.BRACKET, Role.ENTRY))
-    assert find_siblings(target, [entry, target, stop]) == [stop]
-    assert find_siblings(entry, [entry, target, stop]) == []
+    assert list_siblings(target, [entry, target, stop]) == [stop]
+    assert list_siblings(entry, [entry, target, stop]) == []
     assert (find_oco_group_id(entry), find_oco_group_id(stop)) == (None, "O1")
 
 
@@ -126,7 +126,7 @@ def test_open_order_has_leaves_quantity():
 
 
 def test_filled_quantity_is_the_sum_of_executions():
-    filled = Filled(Decimal(4), Decimal(400)).add(Filled(Decimal(6), Decimal(600)))
+    filled = FilledAmounts(Decimal(4), Decimal(400)).add(FilledAmounts(Decimal(6), Decimal(600)))
     standing = build_order()._replace(filled_quantity=Decimal(10), filled_value=Decimal(1000))
     assert check_fills(standing, filled) == []
     assert list_fields(check_fills(build_order(), filled)) == ["filled_quantity", "filled_value"]

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from app.ledger.rules.corporate_actions import Ratio
 from app.orders.rules.order_factory import Placement, build_order_from_ticket
-from app.orders.rules.split_adjustments import Terms, restate_order, restore_order
+from app.orders.rules.split_adjustments import InstrumentIncrements, restate_order, restore_order
 from app.orders.rules.values import OrderType, Status, Ticket
 from app.timestamps import Timestamp
 
-CENTS = Terms(Decimal("0.01"), Decimal(1))
+CENTS = InstrumentIncrements(Decimal("0.01"), Decimal(1))
 
 
 def build_order(**terms):
@@ -31,9 +31,9 @@ def build_order(**terms):
     return order._replace(status=Status.ACCEPTED, **extra)
 
 
-def restate_terms(placed, units, terms=CENTS):
+def restate_terms(placed, units, increments=CENTS):
     """Return the restated terms of an order of which something is left."""
-    restated = restate_order(placed, units, terms)
+    restated = restate_order(placed, units, increments)
     assert restated is not None
     return restated
 
@@ -66,7 +66,7 @@ def test_order_of_less_than_a_lot_has_nothing_left():
 
 
 def test_fraction_of_a_unit_is_kept_where_the_order_had_one():
-    fine = Terms(Decimal("0.01"), Decimal("0.01"))
+    fine = InstrumentIncrements(Decimal("0.01"), Decimal("0.01"))
     restated = restate_terms(build_order(limit_price="9", quantity="0.5"), build_ratio(1, 2), fine)
     assert restated.quantity == Decimal("0.25")
 

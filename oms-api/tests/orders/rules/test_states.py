@@ -7,7 +7,7 @@ import pytest
 
 from app.orders.errors import InvalidTransition
 from app.orders.rules.states import (
-    NEXT,
+    TRANSITIONS,
     format_diagram,
     get_resting_status,
     get_status_after_fill,
@@ -52,14 +52,14 @@ def test_every_pair_of_states_is_a_transition_or_rejected(start, end):
 
 
 def test_every_state_has_a_row_in_the_table():
-    assert set(NEXT) == set(Status)
+    assert set(TRANSITIONS) == set(Status)
     assert set(Status) == FINAL_STATUSES | OPEN_STATUSES
     assert not FINAL_STATUSES & OPEN_STATUSES
 
 
 @pytest.mark.parametrize("status", sorted(OPEN_STATUSES))
 def test_every_open_state_can_reach_a_final_state(status):
-    assert NEXT[status] & FINAL_STATUSES
+    assert TRANSITIONS[status] & FINAL_STATUSES
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import pytest
 from app.orders.rules.tickets import (
     describe_unsupported_time,
     find_exit_errors,
-    find_shape_errors,
-    order_type,
-    validate_expiry,
+    find_expiry_errors,
+    find_ticket_errors,
+    parse_order_type,
 )
-from app.orders.rules.values import Protection, Target, TimeInForce
+from app.orders.rules.values import StopLoss, TakeProfit, TimeInForce
 from tests.orders.writer_harness import build_ticket
 
 NOW = "2026-11-20T12:00:00.000000Z"
@@ -20,8 +20,8 @@ NOW = "2026-11-20T12:00:00.000000Z"
 def list_codes(**changes):
     return [
         (error.field, error.code)
-        for error in find_shape_errors(build_ticket(**changes))
-        + validate_expiry(build_ticket(**changes), NOW)
+        for error in find_ticket_errors(build_ticket(**changes))
+        + find_expiry_errors(build_ticket(**changes), NOW)
     ]
 
 
@@ -29,12 +29,12 @@ def list_codes(**changes):
     ("word", "kind"), [("SL", "STOP_LIMIT"), ("SL-M", "STOP"), ("MARKET", "MARKET"), ("LIMIT", "LIMIT")]
 )
 def test_order_type_aliases_are_accepted(word, kind):
-    assert order_type(word) == kind
+    assert parse_order_type(word) == kind
 
 
 def test_unknown_order_type_is_rejected():
     with pytest.raises(ValueError, match="FUNNY"):
-        order_type("FUNNY")
+        parse_order_type("FUNNY")
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_unknown_order_type_is_rejected():
         {"type": "TRAILING_STOP", "trail_percent": "99"},
         {"quantity": None, "notional": "100"},
         {"time_in_force": "GTD", "expires_at": "2026-11-20T12:00:00.000001Z"},
-        {"stop_loss": Protection(Decimal(2), Decimal(1))},
-        {"side": "SELL", "stop_loss": Protection(Decimal(2), Decimal(3))},
-        {"take_profit": Target(Decimal(2)), "stop_loss": Protection(Decimal(1))},
-        {"side": "SELL", "take_profit": Target(Decimal(1)), "stop_loss": Protection(Decimal(2))},
+        {"stop_loss": StopLoss(Decimal(2), Decimal(1))},
+        {"side": "SELL", "stop_loss": StopLoss(Decimal(2), Decimal(3))},
+        {"take_profit": TakeProfit(Decimal(2)), "stop_loss": StopLoss(Decimal(1))},
+        {"side": "SELL", "take_profit": TakeProfit(Decimal(1)), "stop_loss": StopLoss(Decimal(2))},
     ],
 )
 def test_complete_ticket_has_no_errors(good):
@@ -81,23 +81,23 @@ LIMIT = {"type": "LIMIT", "limit_price": "10"}
             {"type": "STOP", "stop_price": "1", "time_in_force": "CLS"},
             [("time_in_force", "not_of_this_type")],
         ),
-        ({"stop_loss": Protection(Decimal(90), Decimal(200))}, [("stop_loss.limit_price", "misplaced")]),
+        ({"stop_loss": StopLoss(Decimal(90), Decimal(200))}, [("stop_loss.limit_price", "misplaced")]),
         (
-            {"side": "SELL", "stop_loss": Protection(Decimal(90), Decimal(80))},
+            {"side": "SELL", "stop_loss": StopLoss(Decimal(90), Decimal(80))},
             [("stop_loss.limit_price", "misplaced")],
         ),
-        (LIMIT | {"take_profit": Target(Decimal(10))}, [("take_profit.limit_price", "misplaced")]),
-        (LIMIT | {"stop_loss": Protection(Decimal(10))}, [("stop_loss.stop_price", "misplaced")]),
+        (LIMIT | {"take_profit": TakeProfit(Decimal(10))}, [("take_profit.limit_price", "misplaced")]),
+        (LIMIT | {"stop_loss": StopLoss(Decimal(10))}, [("stop_loss.stop_price", "misplaced")]),
         (
-            {"type": "STOP", "stop_price": "10", "stop_loss": Protection(Decimal(11))},
+            {"type": "STOP", "stop_price": "10", "stop_loss": StopLoss(Decimal(11))},
             [("stop_loss.stop_price", "misplaced")],
         ),
         (
-            {"take_profit": Target(Decimal(1)), "stop_loss": Protection(Decimal(1))},
+            {"take_profit": TakeProfit(Decimal(1)), "stop_loss": StopLoss(Decimal(1))},
             [("stop_loss.stop_price", "misplaced")],
         ),
         (
-            LIMIT | {"side": "SELL", "take_profit": Target(Decimal(11))},
+            LIMIT | {"side": "SELL", "take_profit": TakeProfit(Decimal(11))},
             [("take_profit.limit_price", "misplaced")],
         ),
     ],

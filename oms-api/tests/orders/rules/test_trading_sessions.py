@@ -11,7 +11,7 @@ from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.orders.rules.order_factory import NO_LINKS, Placement, build_order_from_ticket
 from app.orders.rules.trading_sessions import (
-    OPENING,
+    OPENING_PERIOD,
     Enforcement,
     Hold,
     SessionCalendars,
@@ -21,7 +21,7 @@ from app.orders.rules.trading_sessions import (
     has_auctions,
     is_closing_price,
     is_deniable,
-    takes_quote,
+    may_fill_at_quote,
     waits_for_session,
 )
 from app.orders.rules.values import Role, Status, TimeInForce, replace_fields
@@ -106,14 +106,14 @@ def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
 def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     opening_order = build_opening_order(parse_time("2026-11-27T12:00Z"))
     allowed = [
-        takes_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
+        may_fill_at_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
         for quoted in ("2026-11-27T14:29:59Z", "2026-11-27T14:30Z", "2026-11-30T14:30Z")
     ]
     assert allowed == [False, True, False]
-    assert not takes_quote(
+    assert not may_fill_at_quote(
         build_order(time_in_force="CLS"), XNYS, datetime.fromisoformat(parse_time("2026-11-27T15:00Z"))
     )
-    assert takes_quote(build_order(), XNYS, datetime.fromisoformat(parse_time("2026-11-27T12:00Z")))
+    assert may_fill_at_quote(build_order(), XNYS, datetime.fromisoformat(parse_time("2026-11-27T12:00Z")))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
 def test_opening_auction_order_expires_after_a_future_open(instant):
     order = build_order(time_in_force="OPG")
     end = datetime.fromisoformat(find_session_end(order, XNYS, format_timestamp(instant)) or "")
-    session = XNYS.find_session(end - OPENING)
+    session = XNYS.find_session(end - OPENING_PERIOD)
     assert session is not None
-    assert session.open == end - OPENING > instant
+    assert session.open == end - OPENING_PERIOD > instant
     assert order.time_in_force == TimeInForce.OPG

@@ -13,7 +13,7 @@ from app.performance.rules.curves import (
     prepend_curve,
     thin_curve,
 )
-from app.performance.service.snapshot_cache import CachedSnapshots, Range, SnapshotCache
+from app.performance.service.snapshot_cache import CachedSnapshots, SnapshotCache, SnapshotRange
 from app.timestamps import format_timestamp
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
@@ -49,12 +49,12 @@ def test_amounts_are_parsed():
 
 def test_cache_drops_the_series_that_was_stored_first():
     cache: SnapshotCache[EquityCurve] = SnapshotCache(max_points=3)
-    span = Range(START, START + timedelta(days=1))
+    span = SnapshotRange(START, START + timedelta(days=1))
     for name, size in (("a", 2), ("b", 1), ("a", 1), ("c", 2)):
         cache.put(name, CachedSnapshots(span, build_curve(range(size)), size))
     assert cache.find("b", span, lambda _: 1) is None
     assert cache.find("a", span, lambda _: 1) is not None
     assert cache.find("a", span, lambda _: 2) is None  # one was stored since
-    later = Range(START + timedelta(hours=20), START + timedelta(hours=44))
+    later = SnapshotRange(START + timedelta(hours=20), START + timedelta(hours=44))
     assert cache.find("a", later, lambda _: 1) is None  # most of it is too old
-    assert cache.find("a", Range(START, START + timedelta(hours=1)), lambda _: 1) is None
+    assert cache.find("a", SnapshotRange(START, START + timedelta(hours=1)), lambda _: 1) is None

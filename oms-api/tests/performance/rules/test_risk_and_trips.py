@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.performance.rules.trip_statistics import summarize_trips
-from app.performance.rules.value_at_risk import compute_daily_profits, compute_risk
+from app.performance.rules.value_at_risk import compute_daily_profits, compute_tail_risk
 from tests.support.values import require_value
 
 
@@ -32,10 +32,10 @@ def test_trip_statistics_are_none_without_round_trips():
 
 def test_value_at_risk_is_the_counted_loss_without_interpolation():
     profits = [Decimal(day) for day in range(-125, 125)]
-    at_95, at_99 = (require_value(compute_risk(profits, Decimal(level))) for level in ("0.95", "0.99"))
+    at_95, at_99 = (require_value(compute_tail_risk(profits, Decimal(level))) for level in ("0.95", "0.99"))
     assert (at_95.value_at_risk, at_99.value_at_risk) == (113, 123)  # the 13th and the 3rd largest
     assert (at_95.expected_shortfall, at_99.expected_shortfall) == (119, 124)
-    assert compute_risk(profits[:99], Decimal("0.95")) is None
+    assert compute_tail_risk(profits[:99], Decimal("0.95")) is None
 
 
 def test_daily_profit_is_the_sum_of_all_positions():

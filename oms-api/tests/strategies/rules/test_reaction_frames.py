@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.values import OrderType, Protection, Target, Ticket
+from app.orders.rules.values import OrderType, StopLoss, TakeProfit, Ticket
 from app.sandbox.errors import InvalidFrame
 from app.strategies.errors import MessageLimitExceeded
 from app.strategies.rules.actions import CancelAction, PlaceAction, Reaction, ReplaceAction
@@ -41,7 +41,7 @@ def test_input_is_the_same_after_the_transport():
 def test_actions_are_the_same_after_the_transport_and_ids_are_numbered():
     bracket = Ticket(
         "AAPL", "SELL", OrderType.LIMIT, Decimal("1.5"), limit_price=Decimal(10), product="CNC",
-        reason="Take profit", take_profit=Target(Decimal(9)), stop_loss=Protection(Decimal(11)),
+        reason="Take profit", take_profit=TakeProfit(Decimal(9)), stop_loss=StopLoss(Decimal(11)),
     )  # fmt: skip
     changes = OrderChanges(Decimal(2), Decimal(11), None, client_order_id="G1-1-7-2")
     actions = (

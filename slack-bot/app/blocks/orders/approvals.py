@@ -81,7 +81,7 @@ def build_decision_form(context: DecisionContext, body: str, reason: str = "") -
         "private_metadata": context.dump(),
         "blocks": [
             build_section(body, "decision_body"),
-            build_input(REASON, "Reason", entry, optional=context.is_approval),
+            build_input(REASON, "Reason", entry, is_optional=context.is_approval),
         ],
     }
 

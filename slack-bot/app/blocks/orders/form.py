@@ -104,14 +104,14 @@ def find_proposal(denial: Denial, draft: OrderDraft) -> tuple[str, str] | None:
         entry = next((name for name in (fields.LIMIT, fields.STOP) if name in prices), None)
         return (entry, format_plain(denial.nearest_price)) if entry else None
     if denial.largest_passing:
-        return fields.QUANTITY, format_plain(_round_like_asked(denial.largest_passing, draft.quantity))
+        return fields.QUANTITY, format_plain(_round_like_typed(denial.largest_passing, draft.quantity))
     return None
 
 
-def _round_like_asked(largest: Decimal, asked: str) -> Decimal:
-    """Return the largest quantity in whole units if whole units were asked for and at least one passes."""
+def _round_like_typed(largest: Decimal, typed: str) -> Decimal:
+    """Return the largest quantity, in whole units if whole units were typed and at least one passes."""
     whole = largest.to_integral_value(ROUND_DOWN)
-    return whole if whole and is_whole_text(asked) else largest
+    return whole if whole and is_whole_text(typed) else largest
 
 
 def get_shown_order_lines(view: Json) -> tuple[str, str]:
@@ -137,30 +137,30 @@ def update_order_lines(view: Json, symbol_line: str, preview: str) -> Json:
 
 def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, preview: str) -> list[Json]:
     builder = _EntryBuilder(draft, context)
-    prices = [builder.price(entry) for entry in PRICE_ENTRIES[draft.order_type]]
-    expires = [builder.expires()] if draft.time_in_force == TimeInForce.GTD else []
-    terms = [*prices, builder.select(fields.TIME_IN_FORCE, TIMES), *expires]
+    prices = [builder.build_price(entry) for entry in PRICE_ENTRIES[draft.order_type]]
+    expires = [builder.build_expiry()] if draft.time_in_force == TimeInForce.GTD else []
+    terms = [*prices, builder.build_select(fields.TIME_IN_FORCE, TIMES), *expires]
     if context.replaces:
-        total = builder.number(fields.QUANTITY, hint="The total, including what has filled.")
-        return [_build_fixed_terms(draft), total, *terms, builder.reason()]
+        total = builder.build_number(fields.QUANTITY, hint="The total, including what has filled.")
+        return [_build_fixed_terms(draft), total, *terms, builder.build_reason()]
     exits = [
-        builder.number(name, optional=True, hint=hint)
+        builder.build_number(name, is_optional=True, hint=hint)
         for name, hint in (
             (fields.STOP_LOSS, "Optional: a stop order that closes the position."),
             (fields.TAKE_PROFIT, "Optional: a limit order that closes the position."),
         )
     ]
     return [
-        builder.select(fields.TYPE, TYPES),
-        builder.symbol(),
+        builder.build_select(fields.TYPE, TYPES),
+        builder.build_symbol(),
         build_context_line(fields.SYMBOL_LINE, symbol_line),
-        builder.side(),
-        builder.number(fields.QUANTITY, optional=True, hint="Fill in this or the value."),
-        builder.number(fields.VALUE, optional=True, hint="In the instrument's currency."),
+        builder.build_side(),
+        builder.build_number(fields.QUANTITY, is_optional=True, hint="Fill in this or the value."),
+        builder.build_number(fields.VALUE, is_optional=True, hint="In the instrument's currency."),
         *terms,
         *exits,
-        builder.portfolio(),
-        builder.reason(),
+        builder.build_portfolio(),
+        builder.build_reason(),
         build_section(preview, fields.PREVIEW),
     ]
 
@@ -178,16 +178,16 @@ class _EntryBuilder:
         self._draft = draft
         self._revision = context.revision
 
-    def select(self, entry: str, options: dict[str, Json]) -> Json:
+    def build_select(self, entry: str, options: dict[str, Json]) -> Json:
         element = {
             "type": "static_select",
             "action_id": fields.CHOICE_ACTION,
             "options": list(options.values()),
             "initial_option": options[getattr(self._draft, entry)],
         }
-        return self._build(entry, element, live=True)
+        return self._build_input(entry, element, is_live=True)
 
-    def symbol(self) -> Json:
+    def build_symbol(self) -> Json:
         symbol = self._draft.symbol
         element: Json = {
             "type": "external_select",
@@ -196,38 +196,40 @@ class _EntryBuilder:
             "placeholder": build_plain_text("Type a symbol or a name"),
         }
         chosen = build_option(symbol, symbol) if symbol else None
-        return self._build(fields.SYMBOL, element | omit_empty("initial_option", chosen), live=True)
+        return self._build_input(fields.SYMBOL, element | omit_empty("initial_option", chosen), is_live=True)
 
-    def side(self) -> Json:
+    def build_side(self) -> Json:
         chosen = next((choice for side, choice in SIDES.items() if side.value == self._draft.side), None)
         element: Json = {
             "type": "radio_buttons",
             "action_id": fields.LIVE_ACTION,
             "options": list(SIDES.values()),
         }
-        return self._build(fields.SIDE, element | omit_empty("initial_option", chosen), live=True)
+        return self._build_input(fields.SIDE, element | omit_empty("initial_option", chosen), is_live=True)
 
-    def number(self, entry: str, *, optional: bool = False, hint: str = "") -> Json:
+    def build_number(self, entry: str, *, is_optional: bool = False, hint: str = "") -> Json:
         largest = {fields.QUANTITY: MAX_QUANTITY, fields.VALUE: MAX_GMV}.get(entry, MAX_PRICE)
         element = build_number_input(fields.LIVE_ACTION, getattr(self._draft, entry), largest)
-        return self._build(entry, element, live=True, optional=optional, hint=hint)
+        return self._build_input(entry, element, is_live=True, is_optional=is_optional, hint=hint)
 
-    def price(self, entry: str) -> Json:
+    def build_price(self, entry: str) -> Json:
         if entry != fields.TRAIL:
-            return self.number(entry)
+            return self.build_number(entry)
         element = (
             build_text_input(fields.LIVE_ACTION, self._draft.trail, "2.50 or 5%", MAX_TRAIL_CHARACTERS) | LIVE
         )
-        return self._build(entry, element, live=True, hint="Distance from the best price: per unit, or in %.")
+        return self._build_input(
+            entry, element, is_live=True, hint="Distance from the best price: per unit, or in %."
+        )
 
-    def expires(self) -> Json:
+    def build_expiry(self) -> Json:
         seconds = self._draft.expires_at
         element: Json = {"type": "datetimepicker", "action_id": fields.ENTRY_ACTION}
-        return self._build(
+        return self._build_input(
             fields.EXPIRES, element | omit_empty("initial_date_time", int(seconds) if seconds else None)
         )
 
-    def portfolio(self) -> Json:
+    def build_portfolio(self) -> Json:
         name = self._draft.portfolio
         element: Json = {
             "type": "external_select",
@@ -236,17 +238,21 @@ class _EntryBuilder:
             "placeholder": build_plain_text("Choose a portfolio"),
         }
         chosen = build_option(name, name) if name else None
-        return self._build(fields.PORTFOLIO, element | omit_empty("initial_option", chosen), live=True)
+        return self._build_input(
+            fields.PORTFOLIO, element | omit_empty("initial_option", chosen), is_live=True
+        )
 
-    def reason(self) -> Json:
+    def build_reason(self) -> Json:
         element = build_text_input(fields.ENTRY_ACTION, self._draft.reason, "", MAX_NOTE_CHARACTERS)
-        return self._build(fields.REASON, element, optional=True)
+        return self._build_input(fields.REASON, element, is_optional=True)
 
-    def _build(
-        self, entry: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+    def _build_input(
+        self, entry: str, element: Json, *, is_live: bool = False, is_optional: bool = False, hint: str = ""
     ) -> Json:
         block_id = fields.build_block_id(entry, self._revision)
-        return build_input(block_id, fields.LABELS[entry], element, live=live, optional=optional, hint=hint)
+        return build_input(
+            block_id, fields.LABELS[entry], element, is_live=is_live, is_optional=is_optional, hint=hint
+        )
 
 
 def format_denial(denial: Denial) -> str:

@@ -43,7 +43,7 @@ STATUS_NAMES = {
     "REJECTED": "Rejected by the broker",
 }
 ROLE_NAMES = {"stop_loss": "Stop loss", "take_profit": "Take profit"}
-REJECTION = " rejected it: "  # stands between the approver and the reason in the denial of the OMS
+REJECTION = " rejected it: "  # in a denial of the OMS, between the approver and the reason
 MAX_LINES = 20  # of one message in a thread
 
 

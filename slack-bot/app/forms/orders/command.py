@@ -61,7 +61,7 @@ class _Reader:
     type: OrderType | None = None
     is_private: bool = False
 
-    def read(self) -> None:
+    def read_tokens(self) -> None:
         while self.tokens:
             token = self.tokens.pop(0)
             word = normalize_punctuation(token).casefold()
@@ -69,9 +69,9 @@ class _Reader:
 
     def _read_keyword(self, token: str, word: str) -> None:
         if word in SIDES:
-            self._set(fields.SIDE, SIDES[word], token)
+            self._set_entry(fields.SIDE, SIDES[word], token)
         elif word in TIMES:
-            self._set(fields.TIME_IN_FORCE, TIMES[word], token)
+            self._set_entry(fields.TIME_IN_FORCE, TIMES[word], token)
         elif word in TYPES:
             self.type = TYPES[word]
         elif word == "private":
@@ -86,11 +86,11 @@ class _Reader:
             self._read_date(token)
         elif word in REASONS:
             reason, self.tokens = " ".join(self.tokens), []
-            self._parse(fields.REASON, parse_note, reason, token)
+            self._parse_entry(fields.REASON, parse_note, reason, token)
         else:
-            self._parse(fields.PORTFOLIO, parse_portfolio, self._take_name(), token)
+            self._parse_entry(fields.PORTFOLIO, parse_portfolio, self._read_name(), token)
 
-    def _take_name(self) -> str:
+    def _read_name(self) -> str:
         """Return the words of a portfolio's name: a quoted name, or the words up to the next keyword."""
         name_words: list[str] = []
         while self.tokens and (
@@ -106,7 +106,7 @@ class _Reader:
             self._set_type_without_price(entry, token)
             return
         text = self.tokens.pop(0)
-        self._parse(entry, PARSERS[entry], normalize_punctuation(text), f"{token} {text}")
+        self._parse_entry(entry, PARSERS[entry], normalize_punctuation(text), f"{token} {text}")
         self.typed.append((fields.LABELS[entry], text))
 
     def _set_type_without_price(self, entry: str, word: str) -> None:
@@ -118,43 +118,43 @@ class _Reader:
         if entry in types and word != "@":
             self.type = types[entry]
         else:
-            self._refuse(word, "the amount after it is missing")
+            self._add_problem(word, "the amount after it is missing")
 
     def _read_date(self, token: str) -> None:
         text = self.tokens.pop(0) if self.tokens else ""
         try:
             day = datetime.strptime(normalize_punctuation(text), "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
-            self._refuse(f"{token} {text}".strip(), "write the date like 2026-12-31")
+            self._add_problem(f"{token} {text}".strip(), "write the date like 2026-12-31")
             return
-        self._set(fields.TIME_IN_FORCE, TimeInForce.GTD.value, token)
-        self._set(fields.EXPIRES, str(int((day + END_OF_DAY).timestamp())), text)
+        self._set_entry(fields.TIME_IN_FORCE, TimeInForce.GTD.value, token)
+        self._set_entry(fields.EXPIRES, str(int((day + END_OF_DAY).timestamp())), text)
 
     def _read_other(self, token: str, word: str) -> None:
         text = normalize_punctuation(token)
         if word in FILLERS:
             return
         if MONEY.fullmatch(text):
-            self._parse(fields.VALUE, PARSERS[fields.VALUE], text, token)
+            self._parse_entry(fields.VALUE, PARSERS[fields.VALUE], text, token)
         elif NUMBER.fullmatch(text):
-            self._parse(fields.QUANTITY, PARSERS[fields.QUANTITY], text, token)
+            self._parse_entry(fields.QUANTITY, PARSERS[fields.QUANTITY], text, token)
             self.typed.append((fields.LABELS[fields.QUANTITY], text))
         else:
-            self._parse(fields.SYMBOL, parse_symbol, text, token)
+            self._parse_entry(fields.SYMBOL, parse_symbol, text, token)
 
-    def _parse(self, entry: str, parse: Callable[[str], str], text: str, token: str) -> None:
+    def _parse_entry(self, entry: str, parse: Callable[[str], str], text: str, token: str) -> None:
         try:
-            self._set(entry, parse(text), token)
+            self._set_entry(entry, parse(text), token)
         except (InvalidAmount, InvalidName) as error:
-            self._refuse(token, str(error))
+            self._add_problem(token, str(error))
 
-    def _set(self, entry: str, text: str, token: str) -> None:
+    def _set_entry(self, entry: str, text: str, token: str) -> None:
         if self.entries.get(entry, text) != text:
-            self._refuse(token, f"{fields.LABELS[entry].lower()} is already {self.entries[entry]}")
+            self._add_problem(token, f"{fields.LABELS[entry].lower()} is already {self.entries[entry]}")
         else:
             self.entries[entry] = text
 
-    def _refuse(self, token: str, reason: str) -> None:
+    def _add_problem(self, token: str, reason: str) -> None:
         self.problems.append(f"“{token}”: {reason.rstrip('.')}")
 
 
@@ -183,7 +183,7 @@ def parse_order_command(text: str) -> OrderDraft | HelpRequest:
     if line.casefold() in ("help", "?", "--help"):
         return HelpRequest()
     reader = _Reader(TOKEN.findall(line))
-    reader.read()
+    reader.read_tokens()
     if reader.problems and not reader.entries:
         raise InvalidCommand(f"Not understood: {'; '.join(reader.problems)}. Type it like {EXAMPLE}.")
     return _build_draft(reader)

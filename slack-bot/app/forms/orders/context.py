@@ -40,10 +40,10 @@ class OrderContext(FormContext):
         return super()._list_values() | {name: value for name, value in order.items() if value}
 
     @classmethod
-    def _parse(cls, values: dict[str, Any]) -> Self:  # type: ignore[explicit-override] # as above
+    def _parse_values(cls, values: dict[str, Any]) -> Self:  # type: ignore[explicit-override] # as above
         hidden = values.get("hidden")
         texts = hidden.items() if isinstance(hidden, dict) else ()
-        parsed = super()._parse(values)
+        parsed = super()._parse_values(values)
         return replace(
             parsed,
             typed_in=str(values.get("typed_in", "")),

@@ -18,7 +18,7 @@ from app.forms.orders.ticket import (
     Trail,
     to_instant,
 )
-from app.forms.submission import FieldParser, State, get_entry, parse_side
+from app.forms.submission import FieldParser, FormState, get_entry, parse_side
 from app.forms.text import InvalidName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY
 
@@ -27,7 +27,7 @@ HIDEABLE = (fields.LIMIT, fields.STOP, fields.TRAIL, fields.EXPIRES)
 FIXED = (fields.TYPE, fields.SYMBOL, fields.SIDE, fields.PORTFOLIO)  # of an order that is changed
 
 
-def read_order_draft(state: State, context: OrderContext) -> OrderDraft:
+def read_order_draft(state: FormState, context: OrderContext) -> OrderDraft:
     """Return the entries of a view's `state.values` as texts, without validation.
 
     Entries that the form does not show are those that an earlier choice has hidden.
@@ -51,21 +51,21 @@ def parse_order_draft(draft: OrderDraft) -> OrderTicket:
     """Return the ticket of the entries. Raises `InvalidEntries` with every invalid entry."""
     parser = _OrderParser()
     prices = PRICE_ENTRIES[draft.order_type]
-    symbol = parser.field(fields.SYMBOL, parse_symbol, draft.symbol)
-    side = parser.field(fields.SIDE, parse_side, draft.side)
-    portfolio = parser.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
-    reason = parser.field(fields.REASON, parse_note, draft.reason)
-    quantity, value = parser.size(draft)
+    symbol = parser.parse_field(fields.SYMBOL, parse_symbol, draft.symbol)
+    side = parser.parse_field(fields.SIDE, parse_side, draft.side)
+    portfolio = parser.parse_field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
+    reason = parser.parse_field(fields.REASON, parse_note, draft.reason)
+    quantity, value = parser.parse_size(draft)
     limit, stop = (
-        parser.price(name, getattr(draft, name), is_required=True) if name in prices else None
+        parser.parse_price(name, getattr(draft, name), is_required=True) if name in prices else None
         for name in (fields.LIMIT, fields.STOP)
     )
-    trail = parser.field(fields.TRAIL, parse_trail, draft.trail) if fields.TRAIL in prices else None
+    trail = parser.parse_field(fields.TRAIL, parse_trail, draft.trail) if fields.TRAIL in prices else None
     stop_loss, take_profit = (
-        parser.price(name, getattr(draft, name), is_required=False)
+        parser.parse_price(name, getattr(draft, name), is_required=False)
         for name in (fields.STOP_LOSS, fields.TAKE_PROFIT)
     )
-    expires_at = parser.expiry(draft)
+    expires_at = parser.parse_expiry(draft)
     if parser.errors or symbol is None or side is None or portfolio is None:
         raise InvalidEntries(parser.errors)
     return OrderTicket(
@@ -95,30 +95,32 @@ def parse_trail(text: str) -> Trail:
 
 
 class _OrderParser(FieldParser):
-    def price(self, entry: str, text: str, *, is_required: bool) -> Decimal | None:
+    def parse_price(self, entry: str, text: str, *, is_required: bool) -> Decimal | None:
         if not (is_required or text.strip()):
             return None
-        return self.field(entry, lambda typed: parse_amount(typed, MAX_PRICE), text)
+        return self.parse_field(entry, lambda typed: parse_amount(typed, MAX_PRICE), text)
 
-    def size(self, draft: OrderDraft) -> tuple[Decimal | None, Decimal | None]:
+    def parse_size(self, draft: OrderDraft) -> tuple[Decimal | None, Decimal | None]:
         """Return the quantity and the value. One of them is None, or both if the entries are invalid."""
         if draft.quantity.strip() and draft.value.strip():
             self.errors[fields.VALUE] = "Enter a quantity or a value, not both."
             return None, None
         if draft.value.strip():
-            return None, self.field(fields.VALUE, lambda typed: parse_amount(typed, MAX_GMV), draft.value)
+            return None, self.parse_field(
+                fields.VALUE, lambda typed: parse_amount(typed, MAX_GMV), draft.value
+            )
         if not draft.quantity.strip():
             self.errors[fields.QUANTITY] = "Enter a quantity or a value."
             return None, None
-        parsed = self.field(
+        parsed = self.parse_field(
             fields.QUANTITY, lambda typed: parse_quantity(typed, MAX_QUANTITY), draft.quantity
         )
         return parsed, None
 
-    def expiry(self, draft: OrderDraft) -> datetime | None:
+    def parse_expiry(self, draft: OrderDraft) -> datetime | None:
         if draft.time_in_force != TimeInForce.GTD:
             return None
-        return self.field(fields.EXPIRES, _parse_moment, draft.expires_at)
+        return self.parse_field(fields.EXPIRES, _parse_moment, draft.expires_at)
 
 
 def _parse_moment(seconds: str) -> datetime:
@@ -128,6 +130,6 @@ def _parse_moment(seconds: str) -> datetime:
     return moment
 
 
-def _read_moment(state: State, block_id: str) -> str:
+def _read_moment(state: FormState, block_id: str) -> str:
     element: Mapping[str, Any] = next(iter((state.get(block_id) or {}).values()), {})
     return str(element.get("selected_date_time") or "")

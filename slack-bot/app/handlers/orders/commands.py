@@ -13,17 +13,17 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders.form import open_order_form
 
-MORE = "`/order help` shows more."
+HELP_HINT = "`/order help` shows more."
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the command."""
 
-    def order(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_order_command(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             order_command = parse_order_command(str(body.get("text", "")))
         except InvalidCommand as error:
-            ack(**build_private_answer(f"{escape(str(error))} {MORE}"))
+            ack(**build_private_answer(f"{escape(str(error))} {HELP_HINT}"))
             return
         if isinstance(order_command, HelpRequest):
             ack(**build_private_answer(ORDER_HELP))
@@ -42,4 +42,4 @@ def register(registry: HandlerRegistry, services: Services) -> None:
             failure_messages.describe_bot_error(request_id, failure_messages.ORDER_AGAIN)
         )
 
-    registry.command("/order")(guard_handler(order, build_apology, build_private_answer))
+    registry.command("/order")(guard_handler(handle_order_command, build_apology, build_private_answer))

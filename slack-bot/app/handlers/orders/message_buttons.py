@@ -13,7 +13,7 @@ from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.clicked_message import ClickedMessage, read_clicked_message
 from app.services.dependencies import Services
-from app.services.orders.actions import cancel_order, close_position
+from app.services.orders.actions import cancel_order, close_order_position
 from app.services.orders.form import open_form_for_order
 from app.services.origin import Origin
 from app.services.state.workers import Workers
@@ -24,7 +24,7 @@ ButtonAction = Callable[[Services, Origin, str, ClickedMessage], None]
 def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the buttons."""
     registry.action(CANCEL)(build_button_handler(services, cancel_order, services.trade_workers))
-    registry.action(CLOSE)(build_button_handler(services, close_position, services.trade_workers))
+    registry.action(CLOSE)(build_button_handler(services, close_order_position, services.trade_workers))
     registry.action(CHANGE)(build_button_handler(services, _open_change))
     registry.action(AGAIN)(build_button_handler(services, _open_again))
 

@@ -37,7 +37,7 @@ def show_issue(services: Services, payload: Mapping[str, Any], event_id: str) ->
 
     def send() -> None:
         try:
-            send_with_claim(claim, lambda: _send(services, issue_id, channel, card), event_id)
+            send_with_claim(claim, lambda: _show_card(services, issue_id, channel, card), event_id)
         except SlackRateLimited:
             raise
         except SlackError as error:
@@ -56,13 +56,13 @@ def send_card(services: Services, notification: Notification) -> None:
     """Send a card that Slack did not take, or that a bot left when it was killed. Raises `SlackError`."""
     card = build_issue_card(json.loads(notification.text))
     hint = MAYBE_REPEATED if notification.attempts else ""
-    _send(services, notification.thread, notification.channel, card, hint)
+    _show_card(services, notification.thread, notification.channel, card, hint)
 
 
 def _store_card(
     services: Services, issue_id: str, channel: str, payload: Mapping[str, Any], event_id: str
 ) -> DeliveryClaim | None:
-    """Store a card instead of earlier ones of the issue. Return the right to send it."""
+    """Store a card, and remove the earlier cards of the issue. Return the right to send it."""
     now = time.time()
     card = Notification(
         key=f"{event_id}:{channel}",
@@ -79,11 +79,19 @@ def _store_card(
     return services.notifications.add_and_claim(card)
 
 
-def _send(services: Services, issue_id: str, channel: str, card: Message, hint: str = "") -> None:
+def _show_card(services: Services, issue_id: str, channel: str, card: Message, hint: str = "") -> None:
     current = services.posted_messages.find(issue_id, MessageKind.ISSUE)
     if current and services.slack.edit_message(current.channel, current.ts, card):
         return
     ts = services.slack.post(channel, add_hint(card, hint) if hint else card)
     services.posted_messages.save(
-        PostedMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)
+        PostedMessage(
+            subject_id=issue_id,
+            kind=MessageKind.ISSUE,
+            channel=channel,
+            ts=ts,
+            team=services.team,
+            user="",
+            is_open=False,
+        )
     )

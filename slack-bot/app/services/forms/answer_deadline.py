@@ -34,12 +34,12 @@ def answer_within_time(
     except FutureTimeout:
         answered_at = time.monotonic()
         future.add_done_callback(
-            lambda finished: _redraw(services, origin, str(view["id"]), finished, answered_at)
+            lambda finished: _redraw_form(services, origin, str(view["id"]), finished, answered_at)
         )
         return {"response_action": "update", "view": build_working_view()}
 
 
-def _redraw(
+def _redraw_form(
     services: Services, origin: Origin, view_id: str, finished: "Future[Json]", answered_at: float
 ) -> None:
     """Show a late answer in the form, after Slack has displayed "Working…"."""

@@ -83,7 +83,9 @@ def submit_form(services: Services, origin: Origin, view: Mapping[str, Any], act
     context = RequestContext.load(str(view.get("private_metadata", "")))
     submission = FormSubmission(origin, view, read_entries(view), context)
     try:
-        future = services.trade_workers.submit(origin.request_id, _run, services, submission, action)
+        future = services.trade_workers.submit(
+            origin.request_id, _perform_action, services, submission, action
+        )
     except QueueFull:
         return {"response_action": "update", "view": redraw_with_banner(view, failure_messages.BUSY, context)}
     try:
@@ -96,7 +98,7 @@ def submit_form(services: Services, origin: Origin, view: Mapping[str, Any], act
         return {"response_action": "update", "view": build_text_view("Working…", WAITING)}
 
 
-def _run(services: Services, submission: FormSubmission, action: FormAction) -> FormResult:
+def _perform_action(services: Services, submission: FormSubmission, action: FormAction) -> FormResult:
     request_id, context = submission.origin.request_id, submission.context
     extra = {"request_id": request_id, "person": submission.origin.person.actor, "key": submission.key}
     try:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def open_view(
     services: Services, origin: Origin, view: Json, again: str = failure_messages.AGAIN
 ) -> OpenedView | None:
-    """Open a form. Return None if it is not open; `again` tells the person what to do then.
+    """Open a form. Return None if it is not open; `again` is the advice to the person in this case.
 
     Nothing else is called first, because the trigger is valid for only 3 seconds.
     """

@@ -29,24 +29,24 @@ NO_CHANNEL = (
 
 def show_banner(services: Services, portfolio: str, message: Message) -> None:
     """Post the banner of a stop that was not made in this workspace, or edit the banner that is there."""
-    _store_and_queue(services, _create(services, None, "", portfolio, message, is_end=False))
+    _store_and_queue(services, _build_banner(services, None, "", portfolio, message, is_end=False))
 
 
 def replace_banner(services: Services, portfolio: str, message: Message) -> None:
     """Edit the banner and add the message to its thread. Without a banner, post in the channel."""
-    _store_and_queue(services, _create(services, None, "", portfolio, message, is_end=True))
+    _store_and_queue(services, _build_banner(services, None, "", portfolio, message, is_end=True))
 
 
 @contextmanager
-def announce(
+def announce_switch(
     services: Services, origin: Origin, channel: str, portfolio: str, message: Message, *, is_end: bool
 ) -> Iterator[None]:
     """Store the banner of a change that the block sends to the OMS, and post it after the block.
 
-    If the answer of the OMS is lost, as when the bot is killed, the recovery finds out whether the OMS has
+    If the response of the OMS is lost, as when the bot is killed, the recovery finds out whether the OMS has
     made the change.
     """
-    pending = _create(services, origin, channel, portfolio, message, is_end=is_end)
+    pending = _build_banner(services, origin, channel, portfolio, message, is_end=is_end)
     if _has_recipient(pending):
         services.pending_banners.add(replace(pending, is_intended=True))
     try:
@@ -63,11 +63,11 @@ def announce(
 
 
 def _has_recipient(pending: PendingBanner) -> bool:
-    """Return whether there is a channel, or else a person who is told that no channel sees the stop."""
+    """Return whether the banner has a channel, or else a person to notify instead."""
     return bool(pending.channel or (pending.user and not pending.is_end))
 
 
-def _create(
+def _build_banner(
     services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message, *, is_end: bool
 ) -> PendingBanner:
     return PendingBanner(
@@ -111,12 +111,12 @@ def queue_banner(services: Services, pending: PendingBanner) -> None:
 
     try:
         lane = f"channel:{pending.channel or pending.user}"
-        services.send_queue.put(lane, SendJob(lambda: _post(services, pending), release))
+        services.send_queue.put(lane, SendJob(lambda: _post_banner(services, pending), release))
     except QueueFull:
         release()
 
 
-def _post(services: Services, pending: PendingBanner) -> None:
+def _post_banner(services: Services, pending: PendingBanner) -> None:
     if not services.pending_banners.set_state(pending.key, BannerState.POSTING):
         return  # another bot posts it
     message = (
@@ -124,7 +124,7 @@ def _post(services: Services, pending: PendingBanner) -> None:
     )
     try:
         if pending.channel:
-            (_replace if pending.is_end else _show)(services, pending, message)
+            (_show_end if pending.is_end else _show_stop)(services, pending, message)
         else:
             _send_privately(services, pending, add_hint(message, NO_CHANNEL))
     except SlackRateLimited:
@@ -142,25 +142,25 @@ def _post(services: Services, pending: PendingBanner) -> None:
     services.pending_banners.remove(pending.key)
 
 
-def _show(services: Services, pending: PendingBanner, message: Message) -> None:
+def _show_stop(services: Services, pending: PendingBanner, message: Message) -> None:
     banner = services.banners.get(pending.portfolio)
-    if banner is None or not _edit(services, pending, banner):
+    if banner is None or not _edit_banner(services, pending, banner):
         services.banners.add(
             pending.portfolio, Banner(pending.channel, services.slack.post(pending.channel, message))
         )
 
 
-def _replace(services: Services, pending: PendingBanner, message: Message) -> None:
+def _show_end(services: Services, pending: PendingBanner, message: Message) -> None:
     services.pending_banners.remove_earlier(pending)
     banner = services.banners.get(pending.portfolio)
-    if banner is None or not _edit(services, pending, banner):
+    if banner is None or not _edit_banner(services, pending, banner):
         services.slack.post(pending.channel, message)
         return
     services.banners.remove(pending.portfolio)  # after the edit, which is repeated if Slack limits the rate
     services.slack.post(banner.channel, message, thread_ts=banner.timestamp)
 
 
-def _edit(services: Services, pending: PendingBanner, banner: Banner) -> bool:
+def _edit_banner(services: Services, pending: PendingBanner, banner: Banner) -> bool:
     """Edit a banner. Return False if it was deleted: it is forgotten then."""
     is_edited = services.slack.edit_message(banner.channel, banner.timestamp, pending.message)
     if not is_edited:

@@ -14,7 +14,7 @@ from app.forms import action_ids
 from app.services.clients import create_client
 from app.services.dependencies import Services
 from app.services.forms.submission import FormAction, FormSubmission
-from app.services.kill_switches.banners import announce
+from app.services.kill_switches.banners import announce_switch
 from app.services.request_forms import SAME_PERSON, list_restricting
 
 CONFIRM_FLATTEN = "Tick this to close every position, or choose another way to stop trading."
@@ -33,7 +33,9 @@ def stop_trading(services: Services, submission: FormSubmission) -> tuple[str, s
     state, exits = STATES[mode]
     client, actor = create_client(services, submission.origin), submission.origin.person.actor
     banner = build_halt_banner(portfolio, state, actor, reason)
-    with announce(services, submission.origin, submission.context.channel, portfolio, banner, is_end=False):
+    with announce_switch(
+        services, submission.origin, submission.context.channel, portfolio, banner, is_end=False
+    ):
         result = client.set_switch(portfolio, state, exits, reason, idempotency_key=submission.key)
     return "Trading is stopped", describe_result(portfolio, result)
 
@@ -57,7 +59,9 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
     reason = _read_reason(submission)
     portfolio = "" if chosen == EVERYTHING else chosen
     banner = build_resumed_banner(portfolio, actor, reason)
-    with announce(services, submission.origin, submission.context.channel, portfolio, banner, is_end=True):
+    with announce_switch(
+        services, submission.origin, submission.context.channel, portfolio, banner, is_end=True
+    ):
         result = client.set_switch(portfolio, "ACTIVE", "", reason, idempotency_key=submission.key)
     return "Trading is resumed", describe_result(portfolio, result)
 

@@ -37,7 +37,18 @@ def store_report(services: Services, channel: str, report: DailyReport, event_id
     now, key = time.time(), f"{event_id}:{channel}"
     is_new = ClaimedIds(services.storage).claim(f"report:{services.team}:{report.report}:{report.date}")
     text = json.dumps({"report": asdict(report), "is_new": is_new})
-    services.notifications.add(Notification(key, services.team, "", channel, REPORT, text, now, now))
+    services.notifications.add(
+        Notification(
+            key=key,
+            team=services.team,
+            user="",
+            channel=channel,
+            event_type=REPORT,
+            text=text,
+            created_at=now,
+            due_at=now,
+        )
+    )
 
 
 def start_uploads(services: Services, notifications: Iterable[Notification]) -> None:
@@ -46,15 +57,15 @@ def start_uploads(services: Services, notifications: Iterable[Notification]) -> 
         if not services.notifications.claim(pending, time.time() + CLAIM_SECONDS):
             continue
         try:
-            services.export_workers.submit(pending.key, _upload, services, pending)
+            services.export_workers.submit(pending.key, _upload_or_postpone, services, pending)
         except QueueFull:
             services.notifications.retract(pending.key)
 
 
-def _upload(services: Services, pending: Notification) -> None:
+def _upload_or_postpone(services: Services, pending: Notification) -> None:
     """Upload a report. Keep it for later if that fails, for up to a day."""
     try:
-        _send(services, pending)
+        _upload_report(services, pending)
     except (OmsError, SlackError) as error:
         extra = {"request_id": pending.key, "fault": format_log_name(error)}
         log.warning("Report not uploaded", extra=extra)
@@ -65,7 +76,7 @@ def _upload(services: Services, pending: Notification) -> None:
     services.notifications.remove(pending.key)
 
 
-def _send(services: Services, pending: Notification) -> None:
+def _upload_report(services: Services, pending: Notification) -> None:
     stored = json.loads(pending.text)
     report = DailyReport(**stored["report"])
     title = f"{get_title(report.report)}, {report.date}"

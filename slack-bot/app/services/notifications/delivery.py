@@ -37,8 +37,8 @@ BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
-Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
-SENDERS: dict[str, Send] = {  # each sends a separate message
+SendNotification = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
+SENDERS: dict[str, SendNotification] = {  # each sends a separate message
     REMINDER: send_reminder,
     CARD: send_card,
     REVERSAL: send_reversal,
@@ -50,8 +50,16 @@ def notify_person(
 ) -> None:
     """Notify a person about an event, if they may see the portfolio. Return at once."""
     key = f"{event_id}:{person.user}"
-    notification = Notification(key, person.team, person.user, "", event_type, text, time.time())
-    _add(services, replace(notification, portfolio=portfolio))
+    notification = Notification(
+        key=key,
+        team=person.team,
+        user=person.user,
+        channel="",
+        event_type=event_type,
+        text=text,
+        created_at=time.time(),
+    )
+    _store_and_deliver(services, replace(notification, portfolio=portfolio))
 
 
 def notify_channel(
@@ -61,9 +69,18 @@ def notify_channel(
     team, user = services.team, owner.user if owner else ""
     wait = SUMMARY_SECONDS if event_type == SUMMARY else 0.0
     now = time.time()
-    _add(
+    _store_and_deliver(
         services,
-        Notification(f"{event_id}:{channel}", team, user, channel, event_type, text, now, now + wait),
+        Notification(
+            key=f"{event_id}:{channel}",
+            team=team,
+            user=user,
+            channel=channel,
+            event_type=event_type,
+            text=text,
+            created_at=now,
+            due_at=now + wait,
+        ),
     )
 
 
@@ -79,7 +96,7 @@ def run_notifications(services: Services) -> None:
 def deliver_notifications(services: Services) -> None:
     """Apply preferences to new notifications, and send the due notifications: one message a recipient."""
     with services.notification_pace.lock:
-        _schedule(services, services.notifications.list_new())
+        _set_due_times(services, services.notifications.list_new())
         due_notifications = services.notifications.list_due(time.time())
         start_uploads(services, filter(_is_report, due_notifications))
         messages = sorted(filterfalse(_is_report, due_notifications), key=_get_place)
@@ -95,7 +112,7 @@ def _get_place(notification: Notification) -> tuple[str, str]:
     return notification.recipient, notification.thread
 
 
-def _add(services: Services, notification: Notification) -> None:
+def _store_and_deliver(services: Services, notification: Notification) -> None:
     services.notifications.add(notification)
     if not services.queued_order_work.add(DELIVERY):
         return
@@ -110,7 +127,7 @@ def _add(services: Services, notification: Notification) -> None:
         services.queued_order_work.remove(DELIVERY)
 
 
-def _schedule(services: Services, new: Iterable[Notification]) -> None:
+def _set_due_times(services: Services, new: Iterable[Notification]) -> None:
     now = datetime.fromtimestamp(time.time(), UTC)
     for user, rows in groupby(
         sorted(new, key=lambda notification: notification.user), key=lambda notification: notification.user
@@ -213,7 +230,7 @@ def _send_single(services: Services, notifications: Iterable[Notification]) -> l
     return grouped_notifications
 
 
-def _send_alone(services: Services, notification: Notification, send: Send) -> None:
+def _send_alone(services: Services, notification: Notification, send: SendNotification) -> None:
     try:
         send(services, notification)
     except SlackError as error:

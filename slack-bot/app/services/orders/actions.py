@@ -34,7 +34,7 @@ def cancel_order(services: Services, origin: Origin, order_id: str, clicked: Cli
     refresh_order(services, order_id, origin.request_id)
 
 
-def close_position(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
+def close_order_position(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
     """Close the position of an order's symbol at market. The closing order gets a separate message.
 
     If the OMS refuses, the same person or another may click again at once.

@@ -28,7 +28,7 @@ FORM_SECONDS = 5.0  # between the event of a request and its message, if a form 
 def request_approval(
     services: Services, payload: Mapping[str, Any], requester: Person | None, request_id: str
 ) -> None:
-    """Store that a request for approval is owed, and post it soon. `payload` is that of the event."""
+    """Store a pending request for approval, and post it soon. `payload` is the payload of the event."""
     order_id = str(payload.get("order_id") or "")
     channel = services.approvals_channel or find_report_channel(services)
     is_foreign = requester is not None and requester.team != services.team
@@ -36,7 +36,16 @@ def request_approval(
         return
     user = requester.user if requester else ""
     key, state = build_request_key(services.team, order_id), PendingState.ANNOUNCED
-    pending = PendingOrder(key, time.time(), services.team, user, channel, request_id, "", state)
+    pending = PendingOrder(
+        key=key,
+        submitted_at=time.time(),
+        team=services.team,
+        user=user,
+        channel=channel,
+        request_id=request_id,
+        order_text="",
+        state=state,
+    )
     services.pending_orders.add_if_absent(pending)
 
     def post() -> None:
@@ -45,11 +54,11 @@ def request_approval(
         except OmsError as error:  # the recovery tries again
             log.info("Request not posted yet", extra={"request_id": request_id, "fault": str(error)})
 
-    queue_work(services, f"order:{order_id}", post, request_id, paced=False)
+    queue_work(services, f"order:{order_id}", post, request_id, is_paced=False)
 
 
 def recover_request(services: Services, pending: PendingOrder, now: float) -> None:
-    """Post a request for approval that is still owed. Raises `OmsError`."""
+    """Post a pending request for approval. Raises `OmsError`."""
     order_id = pending.key.rpartition(":")[2]
     person = Person.find(pending.team, pending.user)
     order = services.orders.get(person, order_id, request_id=pending.request_id)

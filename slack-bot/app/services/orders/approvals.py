@@ -60,7 +60,7 @@ def publish_approval(
 
 
 def queue_request(services: Services, pending: PendingOrder, order: Order, *, hint: str = "") -> None:
-    """Post a request for approval that is stored as owed."""
+    """Queue a pending request for approval."""
 
     def post() -> None:
         message = build_approval_request(order)
@@ -78,7 +78,14 @@ def queue_request(services: Services, pending: PendingOrder, order: Order, *, hi
 def save_request(services: Services, pending: PendingOrder, order_id: str, channel: str, ts: str) -> None:
     """Store which message asks for the approval of an order."""
     services.posted_messages.save(
-        PostedMessage(order_id, MessageKind.APPROVAL, channel, ts, pending.team, pending.user)
+        PostedMessage(
+            subject_id=order_id,
+            kind=MessageKind.APPROVAL,
+            channel=channel,
+            ts=ts,
+            team=pending.team,
+            user=pending.user,
+        )
     )
 
 
@@ -100,7 +107,15 @@ def _store_request(services: Services, origin: Origin, order: Order, channel: st
         return None
     person, target = origin.person, services.approvals_channel or channel
     key = build_request_key(person.team, order.id)
-    pending = PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
+    pending = PendingOrder(
+        key=key,
+        submitted_at=time.time(),
+        team=person.team,
+        user=person.user,
+        channel=target,
+        request_id=origin.request_id,
+        order_text="",
+    )
     services.pending_orders.add(pending)
     return pending
 
@@ -115,13 +130,13 @@ def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_
         update_opened_view(services, origin, opened.view_id, form, opened.hash)
 
 
-def decide(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
+def submit_decision(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
     """Send the decision of a submitted form. Return the answer to Slack."""
     context = DecisionContext.load(str(view.get("private_metadata", "")))
     reason = get_entry(view["state"]["values"], REASON).strip()
     key = f"{origin.person.team}:{view['id']}:{context.price_seen or 'decision'}"
     try:
-        _send(services, origin, context, reason, key)
+        _send_decision(services, origin, context, reason, key)
     except OmsError as error:
         log.warning("Not decided", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
         refresh_order(services, context.order_id, origin.request_id)
@@ -130,7 +145,9 @@ def decide(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
     return {"response_action": "clear"}
 
 
-def _send(services: Services, origin: Origin, context: DecisionContext, reason: str, key: str) -> None:
+def _send_decision(
+    services: Services, origin: Origin, context: DecisionContext, reason: str, key: str
+) -> None:
     person, request_id = origin.person, origin.request_id
     if context.is_approval:
         services.orders.approve(
@@ -149,14 +166,14 @@ def _build_refusal(context: DecisionContext, error: OmsError, reason: str, reque
             f"*The price has moved* from {escape(price_seen)} to {escape(price)}. "
             f"Press Approve again if you agree to {escape(price)}."
         )
-        return _update(build_decision_form(replace(context, price_seen=price), body, reason))
+        return _build_update(build_decision_form(replace(context, price_seen=price), body, reason))
     sentence = failure_messages.describe_failed_action(error, request_id)
     denial = parse_denial(error.members) if isinstance(error, OmsRejected) else None
     body = f"{sentence}\n{format_denial(denial)}" if denial else sentence
-    return _update(build_decision_form(context, body, reason))
+    return _build_update(build_decision_form(context, body, reason))
 
 
-def _update(view: Json) -> Json:
+def _build_update(view: Json) -> Json:
     return {"response_action": "update", "view": view}
 
 

@@ -105,7 +105,7 @@ def redraw_choice(
     context = OrderContext.load(str(view.get("private_metadata", "")))
     draft = read_order_draft(view["state"]["values"], context)
     form = build_order_form(draft, context, lines=get_shown_order_lines(view))
-    view_hash = _redraw(services, forms, origin, view, form)
+    view_hash = _redraw_form(services, forms, origin, view, form)
     if view_hash is not None:
         _show_lines(services, origin, str(view["id"]), view_hash, draft, context)
 
@@ -123,12 +123,12 @@ def apply_proposal(
     filled, context = replace(draft, **changes), context.with_next_revision()
     banner = f"{fields.LABELS[entry]} {escape(format_figure(text))} is filled in. Nothing was sent yet."
     form = build_order_form(filled, context, banner, lines=get_shown_order_lines(view))
-    view_hash = _redraw(services, forms, origin, view, form)
+    view_hash = _redraw_form(services, forms, origin, view, form)
     if view_hash is not None:
         _show_lines(services, origin, str(view["id"]), view_hash, filled, context, banner)
 
 
-def _redraw(
+def _redraw_form(
     services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], updated: Json
 ) -> str | None:
     """Replace the form, and remove the view of the latest keystroke. Return the hash, None if it failed."""
@@ -180,7 +180,7 @@ def _load_draft_data(services: Services, origin: Origin, draft: OrderDraft) -> O
         return form_data
     except OmsError as error:
         log.info("No preview", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
-        return form_data._replace(problem=_describe(error))
+        return form_data._replace(problem=_describe_preview_error(error))
     return form_data._replace(cash=cash, preview=preview)
 
 
@@ -197,7 +197,7 @@ def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFormDat
     return OrderFormData(instruments, quote, find_day_change(services, origin, symbol, quote))
 
 
-def _describe(error: OmsError) -> str:
+def _describe_preview_error(error: OmsError) -> str:
     if isinstance(error, OmsRejected):
         return " ".join(problem.message for problem in error.problems) or str(error)
     return "There is no preview at the moment."

@@ -36,7 +36,7 @@ def queue_in_channel(services: Services, channel: str, work: Callable[[], None],
 
 
 def queue_work(
-    services: Services, lane: str, work: Callable[[], None], request_id: str, *, paced: bool = True
+    services: Services, lane: str, work: Callable[[], None], request_id: str, *, is_paced: bool = True
 ) -> bool:
     """Queue work. Return False if the queue is full."""
 
@@ -44,7 +44,7 @@ def queue_work(
         log.warning("Order message not delivered", extra={"request_id": request_id})
 
     try:
-        services.send_queue.put(lane, SendJob(work, log_abandoned), paced=paced)
+        services.send_queue.put(lane, SendJob(work, log_abandoned), is_paced=is_paced)
     except QueueFull as error:
         log.warning("Order message not queued", extra={"request_id": request_id, "fault": str(error)})
         return False

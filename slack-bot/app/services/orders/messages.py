@@ -49,7 +49,7 @@ def publish_order(
     """
 
     def post() -> None:
-        current = _load(services, origin.person, order.id, origin.request_id) or order
+        current = _load_order(services, origin.person, order.id, origin.request_id) or order
         message = build_order_message(current)
         posted_in, ts = post_message(services, origin, channel, add_hint(message, hint) if hint else message)
         save_order_message(services, origin, current, posted_in, ts)
@@ -114,7 +114,7 @@ def refresh_order(services: Services, order_id: str, request_id: str, *, always:
         if _has_changed(services, order_id, request_id):
             _queue_update(services, order_message, request_id)
 
-    _queue_once(services, f"order:{order_id}", f"check:{order_id}", check, request_id, paced=False)
+    _queue_once(services, f"order:{order_id}", f"check:{order_id}", check, request_id, is_paced=False)
 
 
 def _refresh_request(services: Services, order_id: str, request_id: str) -> None:
@@ -124,7 +124,7 @@ def _refresh_request(services: Services, order_id: str, request_id: str) -> None
         return
 
     def update() -> None:
-        order = _load(services, Person.find(request.team, request.user), order_id, request_id)
+        order = _load_order(services, Person.find(request.team, request.user), order_id, request_id)
         if order is not None:
             _update_approval(services, order, request_id)
 
@@ -133,7 +133,7 @@ def _refresh_request(services: Services, order_id: str, request_id: str) -> None
 
 def _queue_update(services: Services, order_message: PostedMessage, request_id: str) -> None:
     def update() -> None:
-        _update(services, order_message.subject_id, request_id)
+        _update_messages(services, order_message.subject_id, request_id)
 
     _queue_once(
         services, f"channel:{order_message.channel}", f"update:{order_message.subject_id}", update, request_id
@@ -147,7 +147,7 @@ def _queue_once(
     work: Callable[[], None],
     request_id: str,
     *,
-    paced: bool = True,
+    is_paced: bool = True,
 ) -> None:
     """Queue work in a lane, unless the same work is queued already and has not started."""
     if not services.queued_order_work.add(key):
@@ -157,14 +157,14 @@ def _queue_once(
         services.queued_order_work.remove(key)
         work()
 
-    if not queue_work(services, lane, start, request_id, paced=paced):
+    if not queue_work(services, lane, start, request_id, is_paced=is_paced):
         services.queued_order_work.remove(key)
 
 
 def _has_changed(services: Services, order_id: str, request_id: str) -> bool:
     """Return whether the order has changed since its message was updated."""
     order_message = services.posted_messages.find(order_id, MessageKind.ORDER)
-    order = order_message and _load(
+    order = order_message and _load_order(
         services, Person(order_message.team, order_message.user), order_id, request_id
     )
     return (
@@ -180,7 +180,7 @@ def refresh_open_orders(services: Services) -> None:
             refresh_order(services, order_message.subject_id, "order-refresh", always=False)
 
 
-def _update(services: Services, order_id: str, request_id: str) -> None:
+def _update_messages(services: Services, order_id: str, request_id: str) -> None:
     """Edit the message of an order, unless another bot is editing it. The refresh shows later changes."""
     claim = services.posted_messages.claim(order_id)
     if claim is PostedMessageClaim.TAKEN:
@@ -198,7 +198,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
     order_message = services.posted_messages.find(order_id, MessageKind.ORDER)
     if order_message is None:
         return
-    order = _load(services, Person(order_message.team, order_message.user), order_id, request_id)
+    order = _load_order(services, Person(order_message.team, order_message.user), order_id, request_id)
     if order is None:
         return
     lines = _list_changes(order, order_message)
@@ -210,7 +210,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
         legs=_list_leg_states(current),
         is_open=current.is_open,
     )
-    _edit(services, updated, build_order_message(current), request_id)
+    _edit_message(services, updated, build_order_message(current), request_id)
     if lines:
         message = build_thread_message(lines)
         message = add_hint(message, failure_messages.MAYBE_REPEATED) if may_repeat else message
@@ -242,14 +242,16 @@ def _follow_changes(services: Services, order_message: PostedMessage, order: Ord
     """Return the order that replaced this one, the order itself if none did."""
     person = Person(order_message.team, order_message.user)
     for _ in range(MAX_SUCCESSORS):
-        successor = order.replaced_by and _load(services, person, order.replaced_by, request_id)
+        successor = order.replaced_by and _load_order(services, person, order.replaced_by, request_id)
         if not successor:
             return order
         order = successor
     return order
 
 
-def _edit(services: Services, order_message: PostedMessage, message: Message, request_id: str) -> None:
+def _edit_message(
+    services: Services, order_message: PostedMessage, message: Message, request_id: str
+) -> None:
     try:
         services.slack.update_message(order_message.channel, order_message.ts, message)
     except (SlackRateLimited, SlackUnreachable):  # an edit may be repeated
@@ -276,11 +278,11 @@ def _update_approval(services: Services, order: Order, request_id: str) -> None:
     request = services.posted_messages.find(order.id, MessageKind.APPROVAL)
     if request is None or not request.is_open or order.status == AWAITING_APPROVAL:
         return
-    _edit(services, request, build_decided_message(order), request_id)
+    _edit_message(services, request, build_decided_message(order), request_id)
     services.posted_messages.save(replace(request, is_open=False))
 
 
-def _load(services: Services, person: Person | None, order_id: str, request_id: str) -> Order | None:
+def _load_order(services: Services, person: Person | None, order_id: str, request_id: str) -> Order | None:
     try:
         return services.orders.get(person, order_id, request_id=request_id)
     except OmsError as error:

@@ -1,4 +1,4 @@
-"""Post messages that are owed: each is stored before, so that a crash loses none."""
+"""Post pending messages. Each is stored before it is posted, so that a crash loses none."""
 
 from collections.abc import Callable
 

@@ -42,18 +42,18 @@ def recover_orders(services: Services, now: float) -> None:
     """Find every unresolved order in the OMS. Post its message, or a notice that it was not placed."""
     for pending in services.pending_orders.list_unresolved(services.team):
         try:
-            _recover(services, pending, now)
+            _recover_order(services, pending, now)
         except OmsError as error:
             extra = {"request_id": pending.request_id, "fault": str(error)}
             log.info("Order message not recovered", extra=extra)
 
 
-def _recover(services: Services, pending: PendingOrder, now: float) -> None:
+def _recover_order(services: Services, pending: PendingOrder, now: float) -> None:
     if pending.key.startswith(REQUEST_PREFIX):
         recover_request(services, pending, now)
         return
     person = Person(pending.team, pending.user)
-    order = _find(services, pending, person)
+    order = _find_order(services, pending, person)
     age_seconds = now - pending.submitted_at
     if order is None and age_seconds < NOT_RECORDED_AFTER_SECONDS:
         return
@@ -74,16 +74,16 @@ def _recover(services: Services, pending: PendingOrder, now: float) -> None:
         refresh_order(services, order.replaces, pending.request_id)
         services.pending_orders.remove(pending.key)
     else:
-        _publish(services, origin, order, pending)
+        _post_recovered_order(services, origin, order, pending)
 
 
-def _find(services: Services, pending: PendingOrder, person: Person) -> Order | None:
+def _find_order(services: Services, pending: PendingOrder, person: Person) -> Order | None:
     if pending.key.startswith(CLOSE_PREFIX):
         return find_close(services, pending)
     return services.orders.find(person, pending.key, request_id=pending.request_id)
 
 
-def _publish(services: Services, origin: Origin, order: Order, pending: PendingOrder) -> None:
+def _post_recovered_order(services: Services, origin: Origin, order: Order, pending: PendingOrder) -> None:
     """Post the message of an order. If Slack has the message already, only store its channel and time."""
     is_repeat = pending.state is PendingState.INTERRUPTED
     message = build_order_message(order)

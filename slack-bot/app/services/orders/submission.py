@@ -52,17 +52,17 @@ def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) ->
     if is_new:
         busy = submission_results.build_busy_order_outcome(submitted)
         start_submission(
-            services, origin, submission, busy, lambda: _execute(services, submitted, submission)
+            services, origin, submission, busy, lambda: _execute_submission(services, submitted, submission)
         )
     return build_answer(services, submission)
 
 
-def _execute(services: Services, submitted: SubmittedOrder, submission: Submission) -> None:
+def _execute_submission(services: Services, submitted: SubmittedOrder, submission: Submission) -> None:
     """Send the order at most once and report the outcome, even after an error."""
     extra = {"request_id": submitted.origin.request_id, "key": submitted.key}
     extra |= {"person": submitted.origin.person.actor}
     try:
-        outcome = _place(services, submitted, submission)
+        outcome = _place_order(services, submitted, submission)
     except Exception:  # a delivery waits for the outcome
         log.exception("Order submission failed", extra=extra)
         outcome = submission_results.build_unknown_order_outcome(submitted)
@@ -95,26 +95,28 @@ def _build_pending(submitted: SubmittedOrder) -> PendingOrder:
     )
 
 
-def _place(services: Services, submitted: SubmittedOrder, submission: Submission) -> Outcome:
+def _place_order(services: Services, submitted: SubmittedOrder, submission: Submission) -> Outcome:
     request_id = submitted.origin.request_id
     try:
         if not submitted.context.replaces:
             require_trading_channel(services, submitted.context.trading_channel)
         questions = list_order_questions(services, submitted)
-        if (questions or submitted.context.is_outcome_unknown) and (order := _find(services, submitted)):
+        if (questions or submitted.context.is_outcome_unknown) and (
+            order := _find_order(services, submitted)
+        ):
             return _report_order(services, submitted, order)
         if questions:
             return submission_results.build_order_question_outcome(submitted, questions)
         services.pending_orders.add(_build_pending(submitted))
-        order = _send(services, submitted)
+        order = _send_order(services, submitted)
     except OutcomeUnknown as error:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, submitted, submission)
     except IdempotencyKeyTaken:  # the form was edited after it had placed an order, and the answer was lost
-        trade = _find(services, submitted)
+        order = _find_order(services, submitted)
         return (
-            _report_order(services, submitted, trade)
-            if trade
+            _report_order(services, submitted, order)
+            if order
             else submission_results.build_unknown_order_outcome(submitted)
         )
     except OmsError as error:
@@ -123,14 +125,14 @@ def _place(services: Services, submitted: SubmittedOrder, submission: Submission
     return _report_order(services, submitted, order)
 
 
-def _send(services: Services, submitted: SubmittedOrder) -> Order:
+def _send_order(services: Services, submitted: SubmittedOrder) -> Order:
     person, request_id = submitted.origin.person, submitted.origin.request_id
     if not submitted.context.replaces:
         return services.orders.place(
             person,
             submitted.ticket,
             key=submitted.key,
-            confirm_repeat=has_confirmed_repeat(submitted),
+            is_repeat_confirmed=has_confirmed_repeat(submitted),
             request_id=request_id,
         )
     previous = services.orders.get(person, submitted.context.replaces, request_id=request_id)
@@ -161,13 +163,13 @@ def _find_outcome(services: Services, submitted: SubmittedOrder, submission: Sub
     if submission.late_since() is not None:
         redraw_form(services, submitted, submission, submission.waiting_view)
     until = time.monotonic() + services.waits.lookup_for
-    while (order := _find(services, submitted)) is None:
+    while (order := _find_order(services, submitted)) is None:
         if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
             return submission_results.build_unknown_order_outcome(submitted)
     return _report_order(services, submitted, order)
 
 
-def _find(services: Services, submitted: SubmittedOrder) -> Order | None:
+def _find_order(services: Services, submitted: SubmittedOrder) -> Order | None:
     person, request_id = submitted.origin.person, submitted.origin.request_id
     try:
         return services.orders.find(person, submitted.key, request_id=request_id)

@@ -59,7 +59,7 @@ def build_refused_outcome(submitted: SubmittedOrder, error: OmsError, context: O
     It stays unknown if an earlier submission of the form may have placed the order.
     """
     sentence = failure_messages.describe_unplaced_trade(
-        error, submitted.origin.request_id, earlier_unknown=context.is_outcome_unknown
+        error, submitted.origin.request_id, is_earlier_unknown=context.is_outcome_unknown
     )
     view = build_order_form(submitted.draft, context, sentence, lines=submitted.lines)
     redrawn = replace(_build_redraw(view, sentence), is_unknown=context.is_outcome_unknown)
@@ -73,11 +73,11 @@ def build_refused_outcome(submitted: SubmittedOrder, error: OmsError, context: O
 def build_unknown_order_outcome(submitted: SubmittedOrder) -> Outcome:
     """Return the outcome of an order that may have been placed. The form keeps its idempotency key."""
     request_id = submitted.origin.request_id
-    sentence = failure_messages.describe_unknown_outcome(request_id, form_is_open=True)
+    sentence = failure_messages.describe_unknown_outcome(request_id, is_form_open=True)
     view = build_order_form(
         submitted.draft, submitted.context.with_unknown_outcome(), sentence, lines=submitted.lines
     )
-    closed = failure_messages.describe_unknown_outcome(request_id, form_is_open=False)
+    closed = failure_messages.describe_unknown_outcome(request_id, is_form_open=False)
     return Outcome(build_update(view), view, is_unknown=True, notice=closed)
 
 

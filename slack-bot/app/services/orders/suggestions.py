@@ -11,10 +11,10 @@ NONE_FOUND = "No portfolio matches."
 
 def suggest_order_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     """Return at most 100 existing portfolios for the typed text, or why there are none."""
-    return find_within_time(services, origin, lambda: _find(services, origin, typed.strip()))
+    return find_within_time(services, origin, lambda: _find_portfolios(services, origin, typed.strip()))
 
 
-def _find(services: Services, origin: Origin, query: str) -> Json:
+def _find_portfolios(services: Services, origin: Origin, query: str) -> Json:
     portfolio_cashes = services.orders.list_cash(
         origin.person, query, limit=MAX_OPTIONS, request_id=origin.request_id
     )

@@ -25,7 +25,7 @@ NO_MATCH = "No instrument matches."
 
 def suggest_symbols(services: Services, origin: Origin, typed: str) -> Json:
     """Return instruments for the typed text, or why there are none. The typed symbol is offered too."""
-    return find_within_time(services, origin, lambda: _find(services, origin, typed.strip()))
+    return find_within_time(services, origin, lambda: _find_symbols(services, origin, typed.strip()))
 
 
 def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quote | None) -> DayChange | None:
@@ -42,11 +42,11 @@ def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quot
     return compute_day_change(quote.price, bars, services.now().date().isoformat())
 
 
-def _find(services: Services, origin: Origin, typed: str) -> Json:
+def _find_symbols(services: Services, origin: Origin, typed: str) -> Json:
     instruments = services.oms.list_instruments(
         origin.person, typed, limit=MAX_FOUND, request_id=origin.request_id
     )
-    symbol = _parse(typed)
+    symbol = _parse_typed_symbol(typed)
     instruments = sorted(
         instruments, key=lambda instrument: instrument.symbol != symbol
     )  # the exact one first
@@ -82,7 +82,7 @@ def _describe_quote(services: Services, origin: Origin, symbol: str) -> str:
     return " · ".join(text for text in texts if text)
 
 
-def _parse(typed: str) -> str:
+def _parse_typed_symbol(typed: str) -> str:
     try:
         return parse_symbol(typed)
     except InvalidName:

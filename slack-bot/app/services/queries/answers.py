@@ -42,7 +42,7 @@ NO_WATCHLIST = "Your watchlist is empty. `watch AAPL MSFT` adds to it."
 NO_SYMBOL = "Name one or more symbols, such as `quote AAPL MSFT`."
 
 
-def build_answer(client: PortfolioClient, command: TextCommand) -> Reply:
+def load_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     """Return the reply to a command that reads. Raises `OmsError`."""
     return ANSWERS[command.verb](client, command)
 

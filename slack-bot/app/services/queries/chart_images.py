@@ -44,7 +44,7 @@ def add_chart_images(services: Services, reply: Reply, request_id: str) -> Reply
     if not (reply.charts and has_matplotlib() and services.slack.scopes.has(FILES_WRITE)):
         return reply
     try:
-        images = tuple(_upload(services, block) for block in reply.charts)
+        images = tuple(_upload_image(services, block) for block in reply.charts)
     except SlackError as error:
         log.warning("Charts not uploaded", extra={"request_id": request_id, "fault": str(error)})
         return reply
@@ -101,7 +101,7 @@ def _draw_shares(axes: Any, segments: list[Json]) -> None:
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def _upload(services: Services, block: Json) -> Json:
+def _upload_image(services: Services, block: Json) -> Json:
     name = f"{block['title'].lower().replace(' ', '-')}.png"
     file = File(name, draw_chart(block), block["title"], describe_chart(block))
     return build_image(block, services.file_sender.upload(file))

@@ -38,12 +38,12 @@ NOT_SENT = "Slack did not take the file. Please try again."
 
 def send_export(services: Services, person: Person, command: TextCommand, to: ReplyAddress) -> None:
     """Export the rows that the command selects, and send the file. Notify the person, also of a failure."""
-    reply = _export(services, person, command, to)
+    reply = _send_table(services, person, command, to)
     if reply is not None:
         services.reply_sender.send(to, reply)
 
 
-def _export(services: Services, person: Person, command: TextCommand, to: ReplyAddress) -> Reply | None:
+def _send_table(services: Services, person: Person, command: TextCommand, to: ReplyAddress) -> Reply | None:
     """Return the reply, None if the file in this channel is the reply."""
     is_allowed = services.slack.scopes.has(FILES_WRITE)
     if not (command.table and is_allowed):
@@ -65,7 +65,7 @@ def _export(services: Services, person: Person, command: TextCommand, to: ReplyA
     period = format_period(command.since, command.until)
     file = File(f"{'-'.join(part for part in (command.table, period) if part)}.csv", content)
     try:
-        return _send_file(services, file, _describe(command, period, rows), to)
+        return _send_file(services, file, _describe_file(command, period, rows), to)
     except SlackError as error:
         log.warning("Export not sent", extra=extra | {"fault": str(error)})
         is_scope_missing = isinstance(error, SlackRefused) and error.code == "missing_scope"
@@ -91,7 +91,7 @@ def count_rows(content: bytes) -> int:
         return max(0, sum(1 for row in csv.reader(lines) if row) - 1)
 
 
-def _describe(command: TextCommand, period: str, rows: int) -> str:
+def _describe_file(command: TextCommand, period: str, rows: int) -> str:
     where = f" in {format_literal(command.portfolio)}" if command.portfolio else ""
     when = f" of {escape(period)}" if period else " now" if command.table in CURRENT_TABLES else ""
     return f"*{escape(get_title(command.table))}*{when}{where}: {rows:,} row{'' if rows == 1 else 's'}."

@@ -14,7 +14,7 @@ from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import is_channel
-from app.services.queries.answers import ANSWERS, build_answer
+from app.services.queries.answers import ANSWERS, load_reply
 from app.services.queries.chart_images import add_chart_images
 from app.services.queries.exports import send_export
 from app.services.request_failures import describe_read_failure
@@ -34,7 +34,7 @@ BUTTON_TEXTS = {
 
 @dataclass(frozen=True)
 class TextRequest:
-    """A command in words, who typed it, and where its reply goes.
+    """A command in words, the person who typed it, and the address of its reply.
 
     `delivery_id` is the same in each delivery of the command: Slack repeats an event that is not answered.
     """
@@ -59,7 +59,7 @@ def answer_request(services: Services, request: TextRequest) -> None:
         preferences = read_preferences(services, request.person, request_id)
         try:
             with use_decimal_comma(preferences.has_decimal_comma and not is_shared):
-                reply = build_answer(PortfolioClient(services.oms, request.person, request_id), command)
+                reply = load_reply(PortfolioClient(services.oms, request.person, request_id), command)
         except OmsError as error:
             log.info("Command not answered", extra=extra | {"fault": format_log_name(error)})
             services.reply_sender.send(

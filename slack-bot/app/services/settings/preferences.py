@@ -30,7 +30,7 @@ def load_preferences(services: Services, person: Person, request_id: str) -> Pre
     except OmsError as error:
         log.info("Preferences not read", extra={"request_id": request_id, "fault": format_log_name(error)})
         return services.preferences.find(person) or Preferences()
-    _store(services, person, preferences)
+    _store_preferences(services, person, preferences)
     return preferences
 
 
@@ -65,11 +65,11 @@ def save_settings(services: Services, submission: FormSubmission) -> tuple[str, 
     client = PortfolioClient(services.oms, origin.person, origin.request_id)
     changes = parse_settings(submission.entries, client.get_preferences())
     saved = client.set_preferences(changes, idempotency_key=submission.key)
-    _store(services, origin.person, saved)
+    _store_preferences(services, origin.person, saved)
     return "Settings saved", "\n".join(describe_settings(saved))
 
 
-def _store(services: Services, person: Person, preferences: Preferences) -> None:
+def _store_preferences(services: Services, person: Person, preferences: Preferences) -> None:
     services.preferences.put(person, preferences)
     if preferences.get_mode(SUMMARY) is Mode.OFF:
         services.notifications.unsubscribe(person.team, person.user)

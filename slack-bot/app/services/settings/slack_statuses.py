@@ -11,7 +11,7 @@ from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 60
+MAX_ATTEMPTS = 60
 SYNC_SECONDS = 3600.0
 DEACTIVATED = "deactivated"
 
@@ -59,7 +59,7 @@ def report_status(services: Services, profile: Mapping[str, Any], request_id: st
     except ValueError:
         return
     extra = {"request_id": request_id, "person": person.actor, "status": status}
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         try:
             services.oms.set_slack_status(person, status)
         except (OmsForbidden, OmsRejected) as error:  # such as a person who never used the bot

@@ -69,8 +69,8 @@ class SubmissionRegistry:
             if existing is None:
                 self._by_key[key] = submission
             self._by_delivery[delivery] = submission
-            _trim(self._by_key)
-            _trim(self._by_delivery)
+            _remove_oldest(self._by_key)
+            _remove_oldest(self._by_delivery)
             return submission, existing is None
 
     def finish(self, submission: Submission, outcome: Outcome) -> bool:
@@ -96,7 +96,7 @@ class RecentIds:
         with self._lock:
             is_new = entry not in self._ids
             self._ids[entry] = None
-            _trim(self._ids)
+            _remove_oldest(self._ids)
             return is_new
 
     def remove(self, entry: str) -> None:
@@ -110,6 +110,6 @@ class RecentIds:
             return entry in self._ids
 
 
-def _trim(entries: "OrderedDict[str, Submission] | OrderedDict[str, None]") -> None:
+def _remove_oldest(entries: "OrderedDict[str, Submission] | OrderedDict[str, None]") -> None:
     while len(entries) > MAX_ENTRIES:
         entries.popitem(last=False)

@@ -38,7 +38,7 @@ class Workers:
             log.warning("No worker is free", extra={"request_id": request_id, "workers": self._name})
             raise QueueFull(self._name)
         try:
-            run = _run_in_background if self._is_background else _run
+            run = _run_in_background if self._is_background else _run_work
             future = self._pool.submit(run, work, *args, **kwargs)
         except RuntimeError:
             self._places.release()
@@ -60,7 +60,7 @@ class Workers:
             log.error("Work failed", exc_info=error, extra=extra)
 
 
-def _run(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+def _run_work(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     return work(*args, **kwargs)
 
 

@@ -16,12 +16,12 @@ from app.services.request_failures import describe_failure
 log = logging.getLogger(__name__)
 
 PERMISSION = "starting and stopping strategies"
-Change = Callable[[StrategyClient, str], StrategySummary]  # the second argument is the idempotency key
+ChangeStrategy = Callable[[StrategyClient, str], StrategySummary]  # with an idempotency key
 
 
 def start_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
-    """Start a strategy, and notify the person its status."""
-    _change(
+    """Start a strategy, and send the person its status."""
+    _change_status(
         services,
         origin,
         lambda client, key: client.start_strategy(name, acknowledges_error=False, idempotency_key=key),
@@ -29,8 +29,8 @@ def start_strategy(services: Services, origin: Origin, name: str, _clicked: Clic
 
 
 def restart_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
-    """Start a strategy that failed, and notify the person its status."""
-    _change(
+    """Start a strategy that failed, and send the person its status."""
+    _change_status(
         services,
         origin,
         lambda client, key: client.start_strategy(name, acknowledges_error=True, idempotency_key=key),
@@ -38,16 +38,16 @@ def restart_strategy(services: Services, origin: Origin, name: str, _clicked: Cl
 
 
 def pause_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
-    """Pause a strategy, and notify the person its status."""
-    _change(services, origin, lambda client, key: client.pause_strategy(name, idempotency_key=key))
+    """Pause a strategy, and send the person its status."""
+    _change_status(services, origin, lambda client, key: client.pause_strategy(name, idempotency_key=key))
 
 
 def stop_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
-    """Stop a strategy, and tell the person its status."""
-    _change(services, origin, lambda client, key: client.stop_strategy(name, idempotency_key=key))
+    """Stop a strategy, and send the person its status."""
+    _change_status(services, origin, lambda client, key: client.stop_strategy(name, idempotency_key=key))
 
 
-def _change(services: Services, origin: Origin, change: Change) -> None:
+def _change_status(services: Services, origin: Origin, change: ChangeStrategy) -> None:
     client = StrategyClient(services.oms, origin.person, origin.request_id)
     try:
         sentence = describe_changed(change(client, f"{origin.person.team}:{origin.trigger_id}:strategy"))

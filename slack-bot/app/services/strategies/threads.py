@@ -62,7 +62,15 @@ def _show_status(services: Services, name: str, channel: str, payload: Mapping[s
     ts = services.slack.post(channel, message)
     key = _build_key(services, name)
     services.posted_messages.save(
-        PostedMessage(key, MessageKind.STRATEGY, channel, ts, services.team, "", is_open=False)
+        PostedMessage(
+            subject_id=key,
+            kind=MessageKind.STRATEGY,
+            channel=channel,
+            ts=ts,
+            team=services.team,
+            user="",
+            is_open=False,
+        )
     )
     return ts
 

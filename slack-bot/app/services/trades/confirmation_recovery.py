@@ -56,7 +56,7 @@ def recover_confirmations(services: Services, now: float) -> None:
     for unresolved in services.confirmations.list_unresolved(services.team):
         extra = {"request_id": unresolved.pending.request_id, "key": unresolved.pending.key}
         try:
-            _recover(services, unresolved, now)
+            _recover_confirmation(services, unresolved, now)
         except OmsForbidden as error:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
         except OmsError as error:
@@ -66,7 +66,7 @@ def recover_confirmations(services: Services, now: float) -> None:
             log.exception("Confirmation not recovered", extra=extra)
 
 
-def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float) -> None:
+def _recover_confirmation(services: Services, unresolved: UnresolvedConfirmation, now: float) -> None:
     pending = unresolved.pending
     trade = services.oms.find_trade(
         Person(pending.team, pending.user), pending.key, request_id=pending.request_id
@@ -93,7 +93,7 @@ def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float)
         services.message_sender.send_privately(to, message)
     else:
         services.message_sender.post_to_channel(to, message)
-        _redraw(services, pending, trade)
+        _redraw_form(services, pending, trade)
 
 
 def _build_message(pending: PendingConfirmation, trade: Trade | None) -> Message:
@@ -104,7 +104,7 @@ def _build_message(pending: PendingConfirmation, trade: Trade | None) -> Message
     return build_confirmation(trade, pending.user)
 
 
-def _redraw(services: Services, pending: PendingConfirmation, trade: Trade) -> None:
+def _redraw_form(services: Services, pending: PendingConfirmation, trade: Trade) -> None:
     """Replace the view "Placing…" with the result. The person may have closed the form."""
     try:
         services.slack.update_view(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from app.blocks.trade_form import SymbolLookup, build_lines, get_shown_lines, update_lines
+from app.blocks.trade_form import SymbolLookup, build_form_lines, get_shown_lines, update_lines
 from app.errors import OmsError, SlackError, format_log_name
 from app.forms.submission import read_draft
 from app.forms.text import InvalidName, parse_symbol
@@ -53,7 +53,7 @@ def update_lines_when_idle(
         with form.lock:
             if _pause_left(services, form) <= 0:
                 form.has_waiter = False
-                _draw(services, form, origin, line_values, update)
+                _draw_lines(services, form, origin, line_values, update)
                 return
 
 
@@ -86,7 +86,7 @@ def _build_price_lines(
     view: dict[str, Any], symbol_lookup: SymbolLookup, always: bool
 ) -> dict[str, Any] | None:
     draft = read_draft(view["state"]["values"])
-    if not always and get_shown_lines(view) == build_lines(draft, symbol_lookup):
+    if not always and get_shown_lines(view) == build_form_lines(draft, symbol_lookup):
         return None
     return update_lines(view, draft, symbol_lookup)
 
@@ -94,7 +94,9 @@ def _build_price_lines(
 PRICE_LINES = LineUpdate(_load_typed_symbol, _build_price_lines)
 
 
-def _draw(services: Services, form: OpenForm, origin: Origin, line_values: Any, update: LineUpdate) -> None:
+def _draw_lines(
+    services: Services, form: OpenForm, origin: Origin, line_values: Any, update: LineUpdate
+) -> None:
     view, form.view = form.view, None
     if view is None:
         return

@@ -27,23 +27,28 @@ from app.services.trades.form import open_form
 log = logging.getLogger(__name__)
 
 REVERSAL = "trade.reversal"  # type of the stored reversals
-NOT_AUTHOR = "Only <@{user}>, who reported this trade, can undo it here."
+NOT_AUTHOR = "Only <@{user}>, who reported this trade, can reverse it here."
 TOO_LATE = (
-    "A trade can be undone here for one minute only. To correct this one, report the opposite trade, or ask "
+    "A trade can be reversed here for one minute only. To correct it, report the opposite trade, or ask "
     "an administrator to reverse it."
 )
 
 
 def open_reversal_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
-    """Open the form that asks for the reason, or notify the person why the trade cannot be undone here."""
+    """Open the form that asks for the reason, or notify the person why they cannot reverse the trade here."""
     button = ReversalContext.load(value)
-    refusal = find_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
+    refusal = find_reversal_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
     if refusal:
         services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(refusal))
         return
     text = truncate(clicked.text, MAX_TEXT_CHARACTERS)
     context = ReversalContext(
-        button.trade_id, button.user, button.recorded_at, clicked.channel, clicked.ts, text
+        trade_id=button.trade_id,
+        user=button.user,
+        recorded_at=button.recorded_at,
+        channel=clicked.channel,
+        ts=clicked.ts,
+        text=text,
     )
     open_view(services, origin, build_reversal_form(context), failure_messages.CLICK_AGAIN)
 
@@ -53,8 +58,8 @@ def open_form_again(services: Services, origin: Origin, value: str, _clicked: Cl
     open_form(services, origin, read_again_value(value))
 
 
-def find_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str:
-    """Return why the person cannot undo the trade. Empty if they can."""
+def find_reversal_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str:
+    """Return why the person cannot reverse the trade. Empty if they can."""
     if origin.user != context.user:
         return NOT_AUTHOR.format(user=context.user) if context.user else TOO_LATE
     return "" if context.is_recent(now) else TOO_LATE
@@ -66,7 +71,7 @@ def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> J
     The person and the minute are checked again, because the form may have been open for long.
     """
     context = ReversalContext.load(str(view.get("private_metadata", "")))
-    refusal = find_refusal(context, origin, datetime.fromtimestamp(time.time(), UTC))
+    refusal = find_reversal_refusal(context, origin, datetime.fromtimestamp(time.time(), UTC))
     if refusal:
         return {"response_action": "update", "view": build_reversal_form(context, refusal)}
     reason = get_entry(view["state"]["values"], REASON).strip()

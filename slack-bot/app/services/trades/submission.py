@@ -41,7 +41,7 @@ def execute_submission(services: Services, submitted: TradeSubmission, submissio
         "person": submitted.origin.person.actor,
     }
     try:
-        outcome = _place(services, submitted, submission)
+        outcome = _place_trade(services, submitted, submission)
     except Exception:  # a delivery waits for the outcome
         log.exception("Submission failed", extra=extra)
         outcome = submission_results.build_unknown_outcome(
@@ -57,12 +57,14 @@ def execute_submission(services: Services, submitted: TradeSubmission, submissio
     )
 
 
-def _place(services: Services, submitted: TradeSubmission, submission: Submission) -> Outcome:
+def _place_trade(services: Services, submitted: TradeSubmission, submission: Submission) -> Outcome:
     request_id = submitted.origin.request_id
     try:
         require_trading_channel(services, submitted.context.channel)
         questions = list_questions(services, submitted)
-        if (questions or submitted.context.is_outcome_unknown) and (trade := _find(services, submitted)):
+        if (questions or submitted.context.is_outcome_unknown) and (
+            trade := _find_trade(services, submitted)
+        ):
             return _report_earlier_trade(services, submitted, trade)
         if questions:
             return submission_results.build_question_outcome(submitted.ticket, submitted.context, questions)
@@ -78,7 +80,7 @@ def _place(services: Services, submitted: TradeSubmission, submission: Submissio
         if isinstance(error, (OmsRejected, IdempotencyKeyTaken)):
             return _handle_denial(services, submitted, error)
         return submission_results.build_failed_outcome(error, submitted.ticket, submitted.context, request_id)
-    return (_report_earlier_trade if result.replayed else _confirm)(services, submitted, result.trade)
+    return (_report_earlier_trade if result.is_repeat else _confirm_trade)(services, submitted, result.trade)
 
 
 def _handle_denial(services: Services, submitted: TradeSubmission, error: OmsError) -> Outcome:
@@ -96,7 +98,7 @@ def _handle_denial(services: Services, submitted: TradeSubmission, error: OmsErr
         if trade:
             return _report_earlier_trade(services, submitted, trade)
         next_context = submitted.context.with_denial()
-    if isinstance(error, IdempotencyKeyTaken):  # another process sent the trade and owes the confirmation
+    if isinstance(error, IdempotencyKeyTaken):  # another process sent the trade and sends its confirmation
         return replace(
             submission_results.build_unknown_outcome(submitted.ticket, submitted.context, request_id),
             is_unknown=False,
@@ -110,17 +112,17 @@ def _find_outcome(services: Services, submitted: TradeSubmission, submission: Su
     if submission.late_since() is not None:
         redraw_form(services, submitted, submission, submission.waiting_view)
     until = time.monotonic() + services.waits.lookup_for
-    while (trade := _find(services, submitted)) is None:
+    while (trade := _find_trade(services, submitted)) is None:
         if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
             return submission_results.build_unknown_outcome(
                 submitted.ticket, submitted.context, submitted.origin.request_id
             )
-    return (_confirm if _matches(services, submitted, trade) else _report_earlier_trade)(
+    return (_confirm_trade if _has_same_entries(services, submitted, trade) else _report_earlier_trade)(
         services, submitted, trade
     )
 
 
-def _find(services: Services, submitted: TradeSubmission) -> Trade | None:
+def _find_trade(services: Services, submitted: TradeSubmission) -> Trade | None:
     try:
         return services.oms.find_trade(
             submitted.origin.person, submitted.key, request_id=submitted.origin.request_id
@@ -132,7 +134,7 @@ def _find(services: Services, submitted: TradeSubmission) -> Trade | None:
         return None
 
 
-def _matches(services: Services, submitted: TradeSubmission, trade: Trade) -> bool:
+def _has_same_entries(services: Services, submitted: TradeSubmission, trade: Trade) -> bool:
     """Return whether the trade has the entries of this form. The typed symbol may be an alias."""
     typed_symbol = submitted.ticket.symbol
     if typed_symbol == trade.symbol or not submitted.matches(replace(trade, symbol=typed_symbol)):
@@ -147,7 +149,7 @@ def _matches(services: Services, submitted: TradeSubmission, trade: Trade) -> bo
     return trade_by_alias is not None
 
 
-def _confirm(services: Services, submitted: TradeSubmission, trade: Trade) -> Outcome:
+def _confirm_trade(services: Services, submitted: TradeSubmission, trade: Trade) -> Outcome:
     to = submitted.origin.get_recipient(submitted.context.channel, submitted.root_view_id)
     claim = services.confirmations.claim(submitted.key)
     if claim is not None:  # otherwise another bot sends the confirmation
@@ -169,7 +171,7 @@ def _report_earlier_trade(services: Services, submitted: TradeSubmission, trade:
         services.message_sender.post_to_channel(
             replace(to, claim=pending), build_confirmation(trade, submitted.origin.user)
         )
-    if _matches(services, submitted, trade):
+    if _has_same_entries(services, submitted, trade):
         if not pending:
             services.message_sender.send_privately(
                 to, build_notice(failure_messages.describe_repeated_submission(text))

@@ -15,7 +15,7 @@ from app.services.trades.submission import execute_submission
 from app.services.trades.submitted_trade import read_submitted_trade
 
 
-def submit(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
+def submit_trade_form(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
     """Return the answer to a `view_submission`. Repeated deliveries share one trade and one answer."""
     try:
         submitted = read_submitted_trade(origin, view)

@@ -39,7 +39,7 @@ def build_failed_outcome(error: OmsError, ticket: Ticket, context: FormContext, 
     The form shows an error at each field at fault, else a sentence. Entries are kept.
     """
     sentence = failure_messages.describe_unplaced_trade(
-        error, request_id, earlier_unknown=context.is_outcome_unknown
+        error, request_id, is_earlier_unknown=context.is_outcome_unknown
     )
     redrawn = _build_redraw(build_trade_form(ticket.draft(), context, sentence), sentence)
     field_errors = _find_field_errors(error, ticket)
@@ -54,9 +54,9 @@ def build_unknown_outcome(ticket: Ticket, context: FormContext, request_id: str)
 
     The form keeps its idempotency key, so that submitting it again cannot trade twice.
     """
-    sentence = failure_messages.describe_unknown_outcome(request_id, form_is_open=True)
+    sentence = failure_messages.describe_unknown_outcome(request_id, is_form_open=True)
     view = build_trade_form(ticket.draft(), context.with_unknown_outcome(), sentence)
-    closed = failure_messages.describe_unknown_outcome(request_id, form_is_open=False)
+    closed = failure_messages.describe_unknown_outcome(request_id, is_form_open=False)
     return Outcome(build_update(view), view, is_unknown=True, notice=closed)
 
 

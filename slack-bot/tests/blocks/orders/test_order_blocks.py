@@ -55,7 +55,7 @@ LARGEST_ORDER = build_order(
 @pytest.mark.parametrize("kind", list(OrderType))
 @pytest.mark.parametrize("draft", [OrderDraft(), LARGEST_DRAFT])
 @pytest.mark.parametrize("context", [OrderContext("C1"), OrderContext("C1", 9, True, (), "O" * 32, 99)])
-def test_form_is_one_that_slack_takes(kind, draft, context):
+def test_form_is_valid_for_slack(kind, draft, context):
     question = build_repeated_order_question(LARGEST_ORDER, "2026-11-29 10:00:00 UTC")
     proposal = build_proposal(DENIAL, draft)
     assert proposal
@@ -97,14 +97,16 @@ def test_form_that_changes_an_order_keeps_its_fixed_terms():
 )
 def test_damaged_form_state_is_parsed_as_empty(text):
     context = OrderContext.load(text)
-    assert (context.replaces, context.revision, context.hidden) == ("", 0, ())
+    assert context.replaces == ""
+    assert context.revision == 0
+    assert context.hidden == ()
 
 
 @pytest.mark.parametrize(
     "shown", [build_order(), LARGEST_ORDER, build_order(status="FILLED", filled_quantity=Decimal(50))]
 )
 @pytest.mark.parametrize("working", ["", "Canceling…"])
-def test_message_of_an_order_is_one_that_slack_takes(shown, working):
+def test_order_message_is_valid_for_slack(shown, working):
     message = build_order_message(shown, working)
     check_message(message.text, list(message.blocks))
     assert "<!channel>" not in message.text
@@ -177,7 +179,7 @@ def test_rejection_names_the_approver_once_and_as_a_mention():
     assert f"Status: *Denied* · <@U2> rejected it: {reason}" in build_order_message(rejected).text
 
 
-def test_help_and_other_views_are_ones_that_slack_takes():
+def test_help_and_other_views_are_valid_for_slack():
     check_view(build_loading_view(ORDER_HELP))
     check_message(
         build_approval_request(LARGEST_ORDER).text, list(build_approval_request(LARGEST_ORDER).blocks)
@@ -196,9 +198,18 @@ def test_review_and_decision_form_are_valid_blocks(is_known):
     estimate = dict.fromkeys(names, "-123456789.12345678") if is_known else {"position_after": "junk"}
     price = Decimal("123456789.12345678") if is_known else None
     approval = Approval(
-        LARGEST_ORDER, "override", "slack:T1:U1", "2026-11-29T10:00:00Z", price, price, estimate, estimate,
-        DENIAL if is_known else None, "r" * 500, "MAX_ORDER_VALUE" if is_known else "",
-    )  # fmt: skip
+        order=LARGEST_ORDER,
+        rule="override",
+        requested_by="slack:T1:U1",
+        expires_at="2026-11-29T10:00:00Z",
+        price_seen=price,
+        price=price,
+        then=estimate,
+        now=estimate,
+        denial=DENIAL if is_known else None,
+        override_reason="r" * 500,
+        waived="MAX_ORDER_VALUE" if is_known else "",
+    )
     for is_approval in (True, False):
         context = DecisionContext("O" * 32, is_approval, "C1", "123456789.12345678")
         check_view(build_decision_form(context, format_review(approval), "r" * 500))
@@ -237,17 +248,17 @@ def test_denial_by_a_kill_switch_names_the_command_that_shows_its_reason(code, l
 def test_preview_shows_estimates_and_checks(denial, price, expected_text):
     checks = tuple(Check(f"check_{n}", True, Decimal(1000 - n), "", "") for n in range(30))
     preview = Preview(
-        "MSFT",
-        Decimal(50),
-        price,
-        price,
-        price,
-        price,
-        Decimal(-50),
-        "2026-11-30T14:30:00Z",
-        True,
-        denial,
-        checks,
+        symbol="MSFT",
+        quantity=Decimal(50),
+        price=price,
+        value=price,
+        charges=price,
+        cash_after=price,
+        position_after=Decimal(-50),
+        opens_at="2026-11-30T14:30:00Z",
+        needs_approval=True,
+        denial=denial,
+        checks=checks,
     )
     text = build_preview(preview, PortfolioCash("Growth", Decimal(1), "USD", Decimal(2)))
     assert expected_text in text

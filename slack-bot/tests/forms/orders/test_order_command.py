@@ -108,7 +108,7 @@ def test_every_text_gives_a_command_or_a_known_error(text):
         parse_order_command(text)
 
 
-def test_no_two_words_mean_the_same_entry_silently():
+def test_second_value_of_an_entry_is_reported():
     for first, second in itertools.permutations(("limit 410", "@ 411")):
         draft = parse_draft(f"buy 5 MSFT {first} {second}")
         assert "limit price is already" in draft.read_as

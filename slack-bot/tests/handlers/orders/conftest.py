@@ -12,7 +12,7 @@ from tests.fakes import FakeSlack
 
 @pytest.fixture
 def workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
-    """Provide a bot that waits for slow answers."""
+    """Provide a bot that waits for slow responses."""
     workspace = Workspace(create_test_bot(slack, oms, replace(WAITS, lookup_for=60.0)), slack, oms)
     yield workspace
     close_bot(workspace)

@@ -69,9 +69,9 @@ def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
 
 def test_help_and_junk_are_answered_privately(workspace: Workspace):
     for text, expected in (("help", "Orders from Slack"), ("1e9", "Not understood: “1e9”")):
-        answer = workspace.type(text, "/order").get_json()
-        assert answer["response_type"] == "ephemeral"
-        assert expected in answer["text"]
+        response = workspace.type(text, "/order").get_json()
+        assert response["response_type"] == "ephemeral"
+        assert expected in response["text"]
     assert workspace.slack.list_requests("views.open") == []
 
 
@@ -234,7 +234,8 @@ def test_denial_names_rule_and_numbers_and_offers_a_passing_quantity_as_a_button
         "response_action": "clear"
     }
     placed = workspace.oms.list_requests("place_order")[-1]
-    assert (placed.body["quantity"], placed.headers["idempotency-key"]) == ("40", "T1:V1:1")
+    assert placed.body["quantity"] == "40"
+    assert placed.headers["idempotency-key"] == "T1:V1:1"
 
 
 @pytest.mark.parametrize(
@@ -329,12 +330,12 @@ def test_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
     assert workspace.oms.list_requests("place_order")[-1].body["stop_price"] == "400"
 
 
-def test_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: Workspace):
-    workspace.oms.orders.is_answer_lost = True
-    answer = submit_form(workspace)
+def test_order_whose_response_was_lost_is_looked_up_and_not_sent_again(workspace: Workspace):
+    workspace.oms.orders.is_response_lost = True
+    response = submit_form(workspace)
     wait_until(lambda: workspace.slack.list_requests("chat.postMessage"))
     assert len(workspace.oms.list_requests("place_order")) == 1
-    assert answer == {"response_action": "clear"}
+    assert response == {"response_action": "clear"}
 
 
 def test_order_that_an_earlier_submission_may_place_stays_pending_after_a_refusal(workspace: Workspace):
@@ -344,7 +345,8 @@ def test_order_that_an_earlier_submission_may_place_stays_pending_after_a_refusa
     assert "It is still unknown whether it was placed before" in get_banner(view)
     services = workspace.bot.services
     [pending] = services.pending_orders.list_unresolved(services.team)
-    assert (pending.key, pending.state) == ("T1:V1:0", PendingState.UNKNOWN)
+    assert pending.key == "T1:V1:0"
+    assert pending.state == PendingState.UNKNOWN
 
 
 def test_portfolio_field_offers_existing_portfolios_with_their_cash(workspace: Workspace):
@@ -371,14 +373,14 @@ def test_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace:
     workspace.oms.queue_responses("preview_order", Response(500, slow=60.0))
     workspace.type(LINE, "/order")
     workspace.oms.wait_for("preview_order")
-    workspace.slack.current_hash["V1"] = "changed by the answer to the submission"
+    workspace.slack.current_hash["V1"] = "changed by the response to the submission"
     workspace.oms.released.set()
     late = workspace.slack.wait_for("views.update")[0]
     assert late.body["hash"] == "h1"
     assert "V1" not in workspace.slack.shown
 
 
-def test_denied_form_keeps_its_lines_and_groups_the_figures(workspace: Workspace):
+def test_denied_form_keeps_its_lines_and_groups_digits_of_numbers(workspace: Workspace):
     workspace.oms.orders.denial = denial_json() | {"limit": "1000000", "asked": "2000000.5 USD"}
     lines = [
         {

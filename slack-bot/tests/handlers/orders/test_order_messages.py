@@ -47,11 +47,13 @@ def test_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Works
     send_change(workspace, order_id=order_id)
     edited = workspace.slack.wait_for("chat.update")[0].body
     check_message(edited["text"], edited["blocks"])
-    assert (edited["channel"], edited["ts"]) == ("C1", "1.0")
+    assert edited["channel"] == "C1"
+    assert edited["ts"] == "1.0"
     assert "Status: *Partially filled* · filled 20 of 50 at 409.95" in edited["text"]
     assert list_buttons(edited) == ["Cancel", "Change", "Close position"]
     line = workspace.slack.wait_for("chat.postMessage", 2)[1].body
-    assert (line["thread_ts"], line["text"]) == ("1.0", "Filled 20 at 409.95")
+    assert line["thread_ts"] == "1.0"
+    assert line["text"] == "Filled 20 at 409.95"
 
 
 def test_same_event_twice_changes_nothing_more(workspace: Workspace, order_id):
@@ -134,21 +136,23 @@ def test_form_of_a_change_has_the_terms_and_sends_only_changed_fields(workspace:
     ids = [block["block_id"] for block in opened["blocks"]]
     assert ids == ["fixed_terms", "quantity", "limit_price", "time_in_force", "reason"]
     shown = {name: build_order_state(limit_price="409.5", time_in_force="GTC")[name] for name in ids[1:]}
-    answer = workspace.submit(
+    response = workspace.submit(
         shown,
         callback_id="order_form",
         private_metadata=opened["private_metadata"],
         id="V7",
         root_view_id="V7",
     )
-    assert answer == {"response_action": "clear"}
+    assert response == {"response_action": "clear"}
     changed = workspace.oms.list_requests("replace_order")[0]
     assert changed.body == {"limit_price": "409.5", "client_order_id": "T1:V7:0"}
     edited = workspace.slack.wait_for("chat.update")[0].body
     assert "limit 409.50" in edited["text"]
-    assert (edited["channel"], edited["ts"]) == ("C1", "1.0")
+    assert edited["channel"] == "C1"
+    assert edited["ts"] == "1.0"
     line = workspace.slack.wait_for("chat.postMessage", 2)[1].body
-    assert (line["thread_ts"], line["text"]) == ("1.0", "Changed by <@U1>")
+    assert line["thread_ts"] == "1.0"
+    assert line["text"] == "Changed by <@U1>"
 
     successor = list(workspace.oms.orders.orders)[-1]
     wait_until(lambda: find_row(workspace, successor))
@@ -228,7 +232,16 @@ def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, or
 def test_messages_of_orders_survive_a_restart(tmp_path):
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     first = create_storage(open_database(url))
-    order_message = PostedMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
+    order_message = PostedMessage(
+        subject_id="O1",
+        kind=MessageKind.ORDER,
+        channel="C1",
+        ts="1.0",
+        team="T1",
+        user="U1",
+        sequence=3,
+        legs={"O2": "Held"},
+    )
     PostedMessageStore(first, lambda: "T1").save(order_message)
     first.close()
     second = create_storage(open_database(url))

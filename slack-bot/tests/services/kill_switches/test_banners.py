@@ -10,7 +10,7 @@ from app.delivery.banner_store import Banner
 from app.errors import OmsRejected, OutcomeUnknown
 from app.oms_client import Person
 from app.services.kill_switches.banner_recovery import recover_banners
-from app.services.kill_switches.banners import announce, replace_banner, show_banner
+from app.services.kill_switches.banners import announce_switch, replace_banner, show_banner
 from app.services.notifications.delivery import deliver_notifications
 from app.services.origin import Origin
 from support.conditions import wait_until
@@ -85,7 +85,8 @@ def test_stop_that_was_ended_meanwhile_is_not_shown(killed_bot: Workspace):
 def test_old_banner_is_dropped(killed_bot: Workspace):
     release_rows(killed_bot)
     recover_banners(killed_bot.bot.services, time.time() + 4000)
-    assert (list_rows(killed_bot), list_posts(killed_bot)) == ([], [])
+    assert list_rows(killed_bot) == []
+    assert list_posts(killed_bot) == []
 
 
 def test_banner_that_slack_limits_for_long_is_tried_again_by_the_recovery(reporting_workspace: Workspace):
@@ -99,7 +100,7 @@ def test_banner_that_slack_limits_for_long_is_tried_again_by_the_recovery(report
     assert len(list_posts(workspace)) == 2
 
 
-# The gap between the answer of the OMS and the row of the bot
+# The gap between the response of the OMS and the row of the bot
 
 
 class Killed(BaseException):
@@ -111,7 +112,7 @@ def change_switch(
 ) -> None:
     """Send a change to the OMS, which answers with an error or not at all."""
     origin, message = Origin("r1", Person("T1", "U1"), ""), RESUMED if is_end else STOPPED
-    with announce(workspace.bot.services, origin, channel, "Growth", message, is_end=is_end):
+    with announce_switch(workspace.bot.services, origin, channel, "Growth", message, is_end=is_end):
         if error:
             raise error
 
@@ -159,7 +160,8 @@ def test_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, st
     recover_banners(workspace.bot.services, time.time())
     assert list_rows(workspace), "the OMS may still make it"
     recover_banners(workspace.bot.services, time.time() + 30)
-    assert (list_rows(workspace), list_posts(workspace)) == ([], [])
+    assert list_rows(workspace) == []
+    assert list_posts(workspace) == []
 
 
 def test_change_whose_outcome_is_unknown_is_shown_once_the_oms_answers(workspace: Workspace):
@@ -184,7 +186,7 @@ def test_refused_change_leaves_no_banner(workspace: Workspace):
 # Stops from a direct message, which no channel sees
 
 
-def test_stop_from_a_direct_message_survives_a_bot_killed_after_the_answer(workspace: Workspace):
+def test_stop_from_a_direct_message_survives_a_bot_killed_after_the_response(workspace: Workspace):
     with pytest.raises(Killed):
         change_switch(workspace, Killed(), channel="D1")
     release_rows(workspace)
@@ -208,13 +210,15 @@ def test_private_banner_survives_a_bot_killed_before_slack_gets_it(workspace: Wo
     monkeypatch.setattr("app.services.notifications.delivery.time.time", lambda: clock() + 31)
     deliver_notifications(services)
     ((channel, text),) = list_posts(workspace)
-    assert (channel, "This was not posted to a channel" in text) == ("D-U1", True)
+    assert channel == "D-U1"
+    assert "This was not posted to a channel" in text
 
 
 def test_end_of_an_unposted_stop_is_shown_in_the_form_only(workspace: Workspace):
     change_switch(workspace, channel="D1", is_end=True)
     workspace.bot.services.send_queue.close(60.0)
-    assert (list_rows(workspace), list_posts(workspace)) == ([], [])
+    assert list_rows(workspace) == []
+    assert list_posts(workspace) == []
 
 
 # Refusals and time-outs of Slack

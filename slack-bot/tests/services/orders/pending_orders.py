@@ -13,5 +13,12 @@ ORDER_BODY = {
 
 ORDER_KEY = "T1:V1:0"
 PENDING_ORDER = PendingOrder(
-    ORDER_KEY, 1000.0, "T1", "U1", "C1", "req-1", "BUY 50 MSFT in Growth", PendingState.UNKNOWN
+    key=ORDER_KEY,
+    submitted_at=1000.0,
+    team="T1",
+    user="U1",
+    channel="C1",
+    request_id="req-1",
+    order_text="BUY 50 MSFT in Growth",
+    state=PendingState.UNKNOWN,
 )

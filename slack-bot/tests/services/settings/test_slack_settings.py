@@ -65,7 +65,8 @@ def test_private_order_remembers_where_it_was_typed(workspace: Workspace):
     workspace.type("buy 50 MSFT private", "/order")
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     context = OrderContext.load(view["private_metadata"])
-    assert (context.channel, context.trading_channel) == ("", "C1")
+    assert context.channel == ""
+    assert context.trading_channel == "C1"
 
 
 def test_channel_preselects_its_portfolio_unless_the_line_names_one(workspace: Workspace):

@@ -35,7 +35,8 @@ def test_first_delivery_owns_a_submission():
     claims = SubmissionRegistry()
     first, is_new = claims.claim("key", "one", {})
     again, is_new_again = claims.claim("key", "two", {})
-    assert (is_new, is_new_again) == (True, False)
+    assert is_new
+    assert not is_new_again
     assert first is again
 
 

@@ -140,11 +140,11 @@ def test_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(wo
 
 
 @pytest.mark.parametrize(
-    "answer", [Response(201, None), build_problem(422, "No."), build_problem(503, "?", kind="not-placed")]
+    "response", [Response(201, None), build_problem(422, "No."), build_problem(503, "?", kind="not-placed")]
 )
-def test_sent_confirmation_is_not_pending(workspace: Workspace, answer):
-    if answer.body:
-        workspace.oms.queue_responses("place", answer)
+def test_sent_confirmation_is_not_pending(workspace: Workspace, response):
+    if response.body:
+        workspace.oms.queue_responses("place", response)
     workspace.submit()
     wait_until(lambda: not workspace.bot.services.send_queue._waiting)
     database = workspace.bot.services.storage.database

@@ -17,7 +17,7 @@ _LINKED_TIMES_IN_FORCE = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 _LINKED_EXITS = frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT})
 
 
-class AssetClass(StrEnum):
+class AlpacaAssetClass(StrEnum):
     """Alpaca's names of the asset classes."""
 
     EQUITY = "us_equity"
@@ -42,14 +42,14 @@ _CRYPTO_TYPES = _WITHOUT_STOP | {OrderType.STOP_LIMIT}
 _CRYPTO_TIMES_IN_FORCE = frozenset({TimeInForce.GTC, TimeInForce.IOC})
 
 CAPABILITIES = {
-    AssetClass.EQUITY: AlpacaCapabilities(
+    AlpacaAssetClass.EQUITY: AlpacaCapabilities(
         order_types=frozenset(OrderType),
         times_in_force=_EQUITY_TIMES_IN_FORCE,
         fraction_types=frozenset(OrderType) - {OrderType.TRAILING_STOP},
         fraction_times_in_force=frozenset({TimeInForce.DAY}),
         pairing=Pairing.TOGETHER,
     ),
-    AssetClass.CRYPTO: AlpacaCapabilities(
+    AlpacaAssetClass.CRYPTO: AlpacaCapabilities(
         order_types=_CRYPTO_TYPES,
         times_in_force=_CRYPTO_TIMES_IN_FORCE,
         fraction_types=_CRYPTO_TYPES,
@@ -59,9 +59,9 @@ CAPABILITIES = {
 }
 
 
-def get_asset_class(symbol: str) -> AssetClass:
+def get_asset_class(symbol: str) -> AlpacaAssetClass:
     """Return the asset class of a symbol. Pairs like BTC/USD are crypto."""
-    return AssetClass.CRYPTO if "/" in symbol else AssetClass.EQUITY
+    return AlpacaAssetClass.CRYPTO if "/" in symbol else AlpacaAssetClass.EQUITY
 
 
 def get_pairing(order: BrokerOrder) -> Pairing:
@@ -93,7 +93,7 @@ def find_refusal(order: BrokerOrder) -> str | None:
         return f"Alpaca has no {order.time_in_force} orders for {asset_class}: use {names}."
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
         return f"Alpaca's {order.time_in_force} orders must be {list_options(_WITHOUT_STOP)}."
-    if asset_class is AssetClass.EQUITY and order.extended_hours:
+    if asset_class is AlpacaAssetClass.EQUITY and order.extended_hours:
         is_possible = order.kind is OrderType.LIMIT and order.time_in_force in _EXTENDED_HOURS
         if not is_possible:
             names = list_options(_EXTENDED_HOURS)

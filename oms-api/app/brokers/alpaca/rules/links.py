@@ -21,41 +21,39 @@ class Links:
     """The links of all orders, and Alpaca's ids of the legs. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._legs: dict[str, dict[bool, str]] = {}  # by their primary, the stop and the other one
-        self._ended: dict[str, dict[bool, str]] = {}  # likewise, legs that ended before this process began
-        self._links: dict[str, OrderLink] = {}  # by the id of the leg
-        self._broker_ids: dict[str, str] = {}  # of legs, by our id
-        self._names: dict[str, str] = {}  # our ids of legs, by Alpaca's
-        self._waiting: set[str] = set()  # Alpaca's ids of the legs whose entries have not filled
-        self._filled: set[str] = set()  # entries that filled before the ids of their legs were known
-        self._held_reports: dict[
-            str, OrderReport
-        ] = {}  # the latest reports of legs that Alpaca holds, by our id
+        self._legs: dict[str, dict[bool, str]] = {}  # by primary and `is_stop`
+        self._ended_legs: dict[str, dict[bool, str]] = {}  # the legs that ended before this process began
+        self._links_by_leg: dict[str, OrderLink] = {}
+        self._broker_ids: dict[str, str] = {}
+        self._leg_ids_by_broker_id: dict[str, str] = {}
+        self._waiting_broker_ids: set[str] = set()  # of the legs whose entries have not filled
+        self._filled_entries: set[str] = set()  # before the ids of their legs were known
+        self._held_reports_by_leg: dict[str, OrderReport] = {}
 
     def add(self, links: Iterable[OrderLink]) -> None:
         """Note legs that were, or are about to be, sent."""
         for link in links:
-            legs = self._ended if link.has_ended else self._legs
+            legs = self._ended_legs if link.has_ended else self._legs
             legs.setdefault(link.primary_id, {})[link.is_stop] = link.leg_id
-            self._links[link.leg_id] = link
+            self._links_by_leg[link.leg_id] = link
 
     def remove(self, primary_id: str) -> None:
         """Forget the legs of an order that was not sent."""
-        self._filled.discard(primary_id)
+        self._filled_entries.discard(primary_id)
         for leg_id in self._legs.pop(primary_id, {}).values():
-            del self._links[leg_id]
+            del self._links_by_leg[leg_id]
 
-    def move(self, primary_id: str, successor_id: str) -> None:
+    def move_legs(self, primary_id: str, successor_id: str) -> None:
         """Assign the legs of a replaced order to its successor."""
         moved_links = [
-            self._links[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)
+            self._links_by_leg[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)
         ]
         self.remove(primary_id)
         self.add(moved_links)
 
     def find_primary(self, leg_id: str) -> str | None:
         """Return the order that a leg was sent with, None for an order that is not a leg."""
-        link = self._links.get(leg_id)
+        link = self._links_by_leg.get(leg_id)
         return None if link is None else link.primary_id
 
     def find_broker_id(self, leg_id: str) -> str | None:
@@ -77,35 +75,35 @@ class Links:
         groups = {self.find_primary(order_id) or order_id for order_id in given_ids}
         legs = {leg for primary_id in sorted(groups) for leg in self.list_legs(primary_id)}
         return [
-            self._translate_hold(self._held_reports[leg])
+            self._translate_hold(self._held_reports_by_leg[leg])
             for leg in sorted(legs - given_ids)
-            if leg in self._held_reports
+            if leg in self._held_reports_by_leg
         ]
 
     def list_unreported(self) -> list[OrderLink]:
         """Return the links of the legs whose ids at Alpaca are not known, the oldest first."""
-        unreported = [link for link in self._links.values() if link.leg_id not in self._broker_ids]
+        unreported = [link for link in self._links_by_leg.values() if link.leg_id not in self._broker_ids]
         return sorted(unreported, key=lambda link: link.created_at)
 
     def forget_unreported_ended(self) -> None:
         """Forget the legs that have ended here and that Alpaca did not report when they were read."""
         for link in self.list_unreported():
             if link.has_ended:
-                del self._links[link.leg_id]
-                del self._ended[link.primary_id][link.is_stop]
+                del self._links_by_leg[link.leg_id]
+                del self._ended_legs[link.primary_id][link.is_stop]
 
     def is_unknown_leg(self, report: OrderReport) -> bool:
-        """Return whether a report is that of a linked order which cannot be named yet."""
+        """Return whether a report belongs to a leg whose id here is not known yet."""
         is_chosen = _CHOSEN_BY_ALPACA.fullmatch(report.order_id) is not None
-        return bool(report.order_class) and is_chosen and report.broker_id not in self._names
+        return bool(report.order_class) and is_chosen and report.broker_id not in self._leg_ids_by_broker_id
 
-    def name_reports(self, report: OrderReport) -> list[OrderReport]:
+    def assign_order_ids(self, report: OrderReport) -> list[OrderReport]:
         """Return a report and those of its legs, each under our id."""
         self._record_legs(report)
-        named_legs = [self.name_report(leg) for leg in report.legs]
-        return [self.name_report(report._replace(legs=())), *named_legs]
+        named_legs = [self.assign_order_id(leg) for leg in report.legs]
+        return [self.assign_order_id(report._replace(legs=())), *named_legs]
 
-    def name_report(self, report: OrderReport) -> OrderReport:
+    def assign_order_id(self, report: OrderReport) -> OrderReport:
         """Return a report under our id, and its status in our words.
 
         A leg that is held while its entry has filled works: Alpaca holds the stop of a pair until its price.
@@ -113,28 +111,28 @@ class Links:
         """
         if report.status == "replaced" and report.order_class and self._is_replaced_by_stop(report):
             report = report._replace(status="canceled", replaced_by=None)
-        name = self._names.get(report.broker_id)
+        name = self._leg_ids_by_broker_id.get(report.broker_id)
         if name is None:
             return report
-        named_report = report._replace(order_id=name)
-        if named_report.status == WAITING:
-            self._held_reports[name] = named_report
-            return self._translate_hold(named_report)
-        self._held_reports.pop(name, None)
-        return named_report
+        identified_report = report._replace(order_id=name)
+        if identified_report.status == WAITING:
+            self._held_reports_by_leg[name] = identified_report
+            return self._translate_hold(identified_report)
+        self._held_reports_by_leg.pop(name, None)
+        return identified_report
 
     def _is_replaced_by_stop(self, report: OrderReport) -> bool:
-        successor = self._links.get(self._names.get(report.replaced_by or "", ""))
+        successor = self._links_by_leg.get(self._leg_ids_by_broker_id.get(report.replaced_by or "", ""))
         is_stop = successor is not None and successor.is_stop
         return report.replaced_by is None or (is_stop and report.kind not in STOPS)
 
     def _translate_hold(self, report: OrderReport) -> OrderReport:
-        return report if report.broker_id in self._waiting else report._replace(status=_WORKING)
+        return report if report.broker_id in self._waiting_broker_ids else report._replace(status=_WORKING)
 
     def _record_legs(self, report: OrderReport) -> None:
         """Note Alpaca's ids of the legs, and whether they wait for their entry."""
-        primary_id = self._names.get(report.broker_id, report.order_id)
-        legs, ended = self._legs.get(primary_id, {}), self._ended.get(primary_id, {})
+        primary_id = self._leg_ids_by_broker_id.get(report.broker_id, report.order_id)
+        legs, ended = self._legs.get(primary_id, {}), self._ended_legs.get(primary_id, {})
         is_entry = report.order_class in {OrderClass.BRACKET, OrderClass.OTO}
         renamed = {leg.kind in STOPS for leg in report.legs if not _CHOSEN_BY_ALPACA.fullmatch(leg.order_id)}
         for leg in report.legs:
@@ -145,17 +143,17 @@ class Links:
                 self._note(ended[is_stop], leg.broker_id)  # a working leg of its kind is its replacement
             elif is_stop not in renamed and is_stop in legs:
                 self._note(legs[is_stop], leg.broker_id)
-            if is_entry and report.status != "filled" and primary_id not in self._filled:
-                self._waiting.add(leg.broker_id)
+            if is_entry and report.status != "filled" and primary_id not in self._filled_entries:
+                self._waiting_broker_ids.add(leg.broker_id)
             else:
-                self._waiting.discard(leg.broker_id)
+                self._waiting_broker_ids.discard(leg.broker_id)
         if report.status == "filled":
-            self._waiting -= {self._broker_ids.get(leg_id, "") for leg_id in legs.values()}
+            self._waiting_broker_ids -= {self._broker_ids.get(leg_id, "") for leg_id in legs.values()}
             if not self._broker_ids.keys() >= set(legs.values()):
-                self._filled.add(primary_id)  # an older report will name the legs
+                self._filled_entries.add(primary_id)  # an older report will name the legs
 
     def _note(self, leg_id: str, broker_id: str) -> None:
-        self._names[broker_id] = leg_id
+        self._leg_ids_by_broker_id[broker_id] = leg_id
         self._broker_ids[leg_id] = broker_id
 
 

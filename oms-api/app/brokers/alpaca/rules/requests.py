@@ -6,11 +6,11 @@ Amounts are decimal strings without an exponent.
 from decimal import Decimal
 from enum import StrEnum
 
-from app.brokers.alpaca.rules.capabilities import AssetClass, get_asset_class
+from app.brokers.alpaca.rules.capabilities import AlpacaAssetClass, get_asset_class
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.money import format_plain_amount
 
-Body = dict[str, str | bool | dict[str, str]]
+OrderBody = dict[str, str | bool | dict[str, str]]
 _PRICES = ("limit_price", "stop_price", "trail_percent")
 
 
@@ -22,9 +22,9 @@ class OrderClass(StrEnum):
     OCO = "oco"  # the two exits of a position
 
 
-def build_order(order: BrokerOrder) -> Body:
+def build_order(order: BrokerOrder) -> OrderBody:
     """Return the body of POST /v2/orders. Our id is the client order id."""
-    body: Body = {
+    body: OrderBody = {
         "client_order_id": order.id,
         "symbol": order.symbol,
         "qty": format_plain_amount(order.quantity),
@@ -32,20 +32,20 @@ def build_order(order: BrokerOrder) -> Body:
         "type": order.kind.lower(),
         "time_in_force": order.time_in_force.lower(),
     }
-    if order.extended_hours and get_asset_class(order.symbol) is AssetClass.EQUITY:
+    if order.extended_hours and get_asset_class(order.symbol) is AlpacaAssetClass.EQUITY:
         body["extended_hours"] = True
     links = _build_links(order)
     prices = _build_prices(order, "trail_price") if links.get("order_class") != OrderClass.OCO else {}
     return body | prices | links
 
 
-def build_replacement(successor: BrokerOrder, leaves: Decimal, *, is_linked: bool = False) -> Body:
+def build_replacement(successor: BrokerOrder, leaves: Decimal, *, is_linked: bool = False) -> OrderBody:
     """Return the body of PATCH /v2/orders/{id}. For linked orders, Alpaca changes only the prices.
 
     Alpaca creates a new order of the quantity in the request. Fills of the old order do not count towards it,
     so the request has the unfilled quantity `leaves`.
     """
-    body: Body = {"client_order_id": successor.id}
+    body: OrderBody = {"client_order_id": successor.id}
     if not is_linked:
         body["time_in_force"] = successor.time_in_force.lower()
     if not is_linked and not leaves % 1:
@@ -56,7 +56,7 @@ def build_replacement(successor: BrokerOrder, leaves: Decimal, *, is_linked: boo
     return body | prices
 
 
-def _build_links(order: BrokerOrder) -> Body:
+def _build_links(order: BrokerOrder) -> OrderBody:
     """Return the fields of the linked orders.
 
     Linked orders have no ids of their own. They have the order's time in force.
@@ -66,7 +66,7 @@ def _build_links(order: BrokerOrder) -> Body:
     is_pair = any(linked_order.side == order.side for linked_order in order.linked)
     legs = (order, *order.linked) if is_pair else order.linked
     both = OrderClass.OCO if is_pair else OrderClass.BRACKET
-    links: Body = {"order_class": both.value if len(legs) > 1 else OrderClass.OTO.value}
+    links: OrderBody = {"order_class": both.value if len(legs) > 1 else OrderClass.OTO.value}
     for leg in legs:
         name = "take_profit" if leg.kind is OrderType.LIMIT else "stop_loss"
         prices = {"limit_price": leg.limit_price, "stop_price": leg.stop_price}
@@ -74,7 +74,7 @@ def _build_links(order: BrokerOrder) -> Body:
     return links
 
 
-def _build_prices(order: BrokerOrder, trail_name: str) -> Body:
+def _build_prices(order: BrokerOrder, trail_name: str) -> OrderBody:
     prices: dict[str, Decimal | None] = {name: getattr(order, name) for name in _PRICES}
     prices[trail_name] = order.trail_amount
     return {name: format_plain_amount(price) for name, price in prices.items() if price is not None}

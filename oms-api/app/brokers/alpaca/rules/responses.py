@@ -11,7 +11,7 @@ from app.brokers.rules.order_reports import (
     FillReport,
     MalformedResponse,
     OrderReport,
-    Update,
+    OrderUpdate,
     clean_reason,
     parse_amount,
     parse_name,
@@ -108,7 +108,7 @@ def parse_activity(json: Json) -> FillReport:
         raise MalformedResponse(f"an activity: {type(error).__name__}") from None
 
 
-def parse_update(json: Json) -> Update:
+def parse_update(json: Json) -> OrderUpdate:
     """Parse an event of the stream. Raises MalformedResponse."""
     try:
         order = parse_order(json["order"])
@@ -119,7 +119,7 @@ def parse_update(json: Json) -> Update:
             fill = FillReport(parse_name(json["execution_id"]), order.broker_id, quantity, price, at)
         previous = _parse_optional_name(json.get("previous_execution_id"))
         reason = clean_reason(json.get("reason"))
-        return Update(str(json["event"]), order, fill, previous, reason, at)
+        return OrderUpdate(str(json["event"]), order, fill, previous, reason, at)
     except (KeyError, ValueError, TypeError) as error:
         raise MalformedResponse(f"an update: {type(error).__name__}") from None
 

@@ -54,11 +54,9 @@ class IbkrOrderTracker:
         self._by_venue_id: dict[int, IbkrTrackedOrder] = {}  # of our client only
         self._by_perm_id: dict[int, IbkrTrackedOrder] = {}
         self._by_execution: dict[str, IbkrTrackedOrder] = {}
-        self._charges: dict[str, ChargeReport] = {}  # whose executions are not known yet
+        self._charges_without_execution: dict[str, ChargeReport] = {}  # by execution id
         self._chains: dict[str, ReplacementChain] = {}
-        self._held_orders: dict[
-            str, IbkrTrackedOrder
-        ] = {}  # by their first id, orders whose end waits for fills
+        self._orders_with_held_end: dict[str, IbkrTrackedOrder] = {}  # by their first id
 
     @property
     def orders(self) -> list[IbkrTrackedOrder]:
@@ -109,7 +107,7 @@ class IbkrOrderTracker:
         return events + self._apply_state(tracked, status, at)
 
     def apply_status(self, report: StatusReport, at: datetime) -> list[BrokerEvent]:
-        """Return the new events of a status. That of an unknown order is left for the order's own report."""
+        """Return the new events of a status. Ignore an unknown order, whose own report follows."""
         own_order = self._by_venue_id.get(report.venue_id) if report.client_id == self._client_id else None
         tracked = own_order or self._by_perm_id.get(report.perm_id)
         return [] if tracked is None else self._apply_state(tracked, report, at)
@@ -120,7 +118,7 @@ class IbkrOrderTracker:
         fill_report = tracked.fills.get(fill.base_id)
         if fill_report is not None and fill.number <= fill_report.number:
             return []
-        owner = tracked.owners.setdefault(fill.base_id, tracked.order_id)
+        owner = tracked.order_ids_by_execution.setdefault(fill.base_id, tracked.order_id)
         numbers = range(1, fill.number) if fill_report is None else (fill_report.number,)
         events = self._accept(tracked, at)
         for number in numbers:
@@ -129,7 +127,7 @@ class IbkrOrderTracker:
         if fill.quantity:
             events.append(build_execution(owner, fill))
         self._by_execution[fill.execution_id] = tracked
-        waiting_charge = self._charges.pop(fill.execution_id, None)
+        waiting_charge = self._charges_without_execution.pop(fill.execution_id, None)
         charged = [] if waiting_charge is None else self.apply_charge(waiting_charge, at)
         return events + charged + self._report_end(tracked, at)
 
@@ -137,11 +135,11 @@ class IbkrOrderTracker:
         """Return the charge of an execution, unless it was reported before."""
         tracked = self._by_execution.get(report.execution_id)
         if tracked is None:
-            self._charges[report.execution_id] = report
+            self._charges_without_execution[report.execution_id] = report
             return []
         if report.execution_id in tracked.charges:
             return []
-        owner = tracked.owners.get(report.execution_id.rpartition(".")[0], tracked.order_id)
+        owner = tracked.order_ids_by_execution.get(report.execution_id.rpartition(".")[0], tracked.order_id)
         charged = Charged(owner, report.execution_id, report.amount, report.currency, at)
         tracked.charges[report.execution_id] = charged
         return [charged]
@@ -160,7 +158,7 @@ class IbkrOrderTracker:
             return self._reject(tracked, reason, at)
         return self._refuse(tracked, reason, at)
 
-    def lapse(self, order_id: str, at: datetime) -> list[BrokerEvent]:
+    def lapse_order(self, order_id: str, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that IBKR does not know any more."""
         tracked = self._by_id.setdefault(order_id, IbkrTrackedOrder([order_id]))
         if tracked.is_closed:
@@ -169,7 +167,7 @@ class IbkrOrderTracker:
         self._close(tracked, end)
         return [end]
 
-    def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
+    def accept_waiting_exits(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of open exits whose entry is not open, after all orders were read."""
         read = set(open_venue_ids)
         waiting_orders = [order for order in self.orders if order.is_waiting and order.venue_id in read]
@@ -181,9 +179,9 @@ class IbkrOrderTracker:
         ]
 
     @property
-    def held(self) -> list[IbkrTrackedOrder]:
+    def orders_with_held_end(self) -> list[IbkrTrackedOrder]:
         """The orders whose end waits for fills."""
-        return list(self._held_orders.values())
+        return list(self._orders_with_held_end.values())
 
     def note_reading(self, held_orders: Iterable[IbkrTrackedOrder], at: datetime) -> list[BrokerEvent]:
         """Return the ends that no longer wait, because all executions were read since they were held."""
@@ -196,7 +194,7 @@ class IbkrOrderTracker:
 
     @property
     def has_undecided_exits(self) -> bool:
-        """Whether exits wait whose entry has ended: they work for the part that filled, or end too."""
+        """Whether the entry of waiting exits has ended: they work for the part that filled, or end too."""
         return any(order.is_waiting and self._has_ended_entry(order) for order in self.orders)
 
     def has_exits(self, tracked: IbkrTrackedOrder) -> bool:
@@ -278,7 +276,7 @@ class IbkrOrderTracker:
         followed it.
         """
         tracked.hold_end(at, is_filled_known=is_filled_known)
-        self._held_orders[tracked.ids[0]] = tracked
+        self._orders_with_held_end[tracked.ids[0]] = tracked
         return self._report_end(tracked, at)
 
     def _report_end(self, tracked: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
@@ -292,7 +290,7 @@ class IbkrOrderTracker:
 
     def _close(self, tracked: IbkrTrackedOrder, end: Canceled | Lapsed | Rejected | None = None) -> None:
         tracked.close(end)
-        self._held_orders.pop(tracked.ids[0], None)
+        self._orders_with_held_end.pop(tracked.ids[0], None)
 
     def _reject(
         self, tracked: IbkrTrackedOrder, reason: str, at: datetime, *, is_filled_known: bool = False
@@ -305,7 +303,7 @@ class IbkrOrderTracker:
         return [end]
 
     def _refuse(self, tracked: IbkrTrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
-        """Return the refusal of the request that is pending, if there is one."""
+        """Return the refusal of the pending request, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.pending is not None
         tracked.is_cancel_requested, tracked.pending = False, None
         tracked.reason = reason

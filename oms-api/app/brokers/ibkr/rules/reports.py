@@ -35,7 +35,7 @@ class IbkrOrderReport(NamedTuple):
     """An order at IBKR. `venue_id` is TWS's order id, unique for its client; `ref` is the id that we gave it.
 
     `filled` is None where the report does not contain it. `parent_venue_id` is the `venue_id` of the entry of
-    an exit, 0 for any other order. `oca_group` is as TWS named it, which renames that of attached exits.
+    an exit, 0 for any other order. `oca_group` is the name at TWS, which renames the groups of exits.
     """
 
     venue_id: int
@@ -65,14 +65,14 @@ class IbkrOrderReport(NamedTuple):
     ) -> BrokerOrder:
         """Return the order in our words."""
         return BrokerOrder(
-            order_id,
-            portfolio_id,
-            self.symbol,
-            self.side,
-            self.kind,
-            self.quantity,
-            max(self.quantity - filled_quantity, ZERO),
-            at,
+            id=order_id,
+            portfolio_id=portfolio_id,
+            symbol=self.symbol,
+            side=self.side,
+            kind=self.kind,
+            quantity=self.quantity,
+            leaves=max(self.quantity - filled_quantity, ZERO),
+            accepted_at=at,
             limit_price=self.limit_price,
             stop_price=self.stop_price,
             trail_amount=self.trail_amount,

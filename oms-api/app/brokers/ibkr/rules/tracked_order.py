@@ -20,7 +20,7 @@ from app.brokers.rules.values import (
 )
 from app.money import ZERO, multiply
 
-MAX_INCOMPLETE_READINGS = 5  # of executions, before the end of an order is reported without its last fills
+MAX_READINGS_WITHOUT_FILLS = 5  # then the end of an order is reported without its missing fills
 ENDED_BY_BROKER = "IBKR canceled the order."
 PAIR_FILLED = "The other order of the pair has filled."
 
@@ -55,8 +55,8 @@ class HeldEnd(NamedTuple):
 class IbkrTrackedOrder:
     """The reported state of an order. `ids` are ours; `reason` is its last remark.
 
-    `venue_id` is TWS's id, 0 if another client of TWS sent the order. `parent_venue_id` is that of the entry
-    whose exit it is. `is_waiting` until that entry has filled.
+    `venue_id` is TWS's id, 0 if another client of TWS sent the order. `parent_venue_id` is the id of the
+    entry if the order is an exit, and `is_waiting` is true until that entry has filled.
     """
 
     ids: list[str]
@@ -72,7 +72,9 @@ class IbkrTrackedOrder:
     pending: BrokerOrder | None = None
     reported_filled: Decimal = ZERO
     fills: dict[str, IbkrFillReport] = field(default_factory=dict)  # by the base of their ids
-    owners: dict[str, str] = field(default_factory=dict)  # the order that a fill was reported for
+    order_ids_by_execution: dict[str, str] = field(
+        default_factory=dict
+    )  # the order that a fill was reported for
     charges: dict[str, Charged] = field(default_factory=dict)  # by execution id
     held_end: HeldEnd | None = None
     end: Canceled | Rejected | None = None
@@ -102,7 +104,7 @@ class IbkrTrackedOrder:
     def must_wait(self) -> bool:
         """Whether the end of the order waits for fills."""
         held_end = self.held_end
-        if held_end is None or held_end.readings >= MAX_INCOMPLETE_READINGS:
+        if held_end is None or held_end.readings >= MAX_READINGS_WITHOUT_FILLS:
             return False
         return not held_end.is_filled_known or self.has_missing_fills
 
@@ -135,9 +137,9 @@ class IbkrTrackedOrder:
     def list_executions(self, order_id: str | None = None) -> list[Executed]:
         """Return all executions, or the executions that were reported for one of the ids."""
         return [
-            build_execution(self.owners[base], fill)
+            build_execution(self.order_ids_by_execution[base], fill)
             for base, fill in self.fills.items()
-            if fill.quantity and order_id in {None, self.owners[base]}
+            if fill.quantity and order_id in {None, self.order_ids_by_execution[base]}
         ]
 
     def list_charges(self) -> list[Charged]:

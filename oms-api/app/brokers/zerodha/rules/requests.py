@@ -6,7 +6,7 @@ from app.brokers.rules.values import BrokerOrder, OrderType
 from app.brokers.zerodha.rules.capabilities import choose_exchange, choose_product
 from app.money import format_plain_amount
 
-Form = dict[str, str]
+OrderForm = dict[str, str]
 ORDER_TYPES = {
     OrderType.MARKET: "MARKET",
     OrderType.LIMIT: "LIMIT",
@@ -18,7 +18,7 @@ ORDER_TYPES = {
 AUTOMATIC_PROTECTION = "-1"
 
 
-def build_order(order: BrokerOrder, quantity: Decimal, tag: str) -> Form:
+def build_order(order: BrokerOrder, quantity: Decimal, tag: str) -> OrderForm:
     """Return the form of POST /orders/regular."""
     form = {
         "exchange": choose_exchange(order),

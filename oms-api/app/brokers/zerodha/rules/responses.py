@@ -40,14 +40,14 @@ _CHANGES = {
 _ORDER, _TRADE, _POSITION, _ACCOUNT = "an order", "a trade", "a position", "the account"
 
 
-def parse_order(json: Json, resolve: ResolveId) -> OrderReport:
+def parse_order(json: Json, resolve_order_id: ResolveId) -> OrderReport:
     """Parse an order of the order book or of a frame. Raises MalformedResponse."""
     try:
         filled_quantity = parse_quantity(json.get("filled_quantity") or 0)
         submitted_at = parse_time(json["order_timestamp"])
         return OrderReport(
             broker_id=parse_order_number(json["order_id"]),
-            order_id=parse_name(resolve(json)),
+            order_id=parse_name(resolve_order_id(json)),
             symbol=parse_name(json["tradingsymbol"]),
             side=Side(json["transaction_type"]),
             kind=_KINDS[json["order_type"]],

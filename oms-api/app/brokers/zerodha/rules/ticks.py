@@ -96,11 +96,11 @@ def _parse_packet(packet: bytes) -> Tick:
     return Tick(
         token,
         last,
-        _parse_price(bid, decimals),
-        _parse_price(ask, decimals),
-        Decimal(bid_size) if bid else None,
-        Decimal(ask_size) if ask else None,
-        _parse_time(packet, _TIME_OFFSET),
+        bid=_parse_price(bid, decimals),
+        ask=_parse_price(ask, decimals),
+        bid_size=Decimal(bid_size) if bid else None,
+        ask_size=Decimal(ask_size) if ask else None,
+        at=_parse_time(packet, _TIME_OFFSET),
     )
 
 

@@ -133,7 +133,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
     at, origin = format_timestamp(command.origin.at), command.origin
     price = get_reference(context, order)
     price_seen = request.price_seen if command.price_seen is None else command.price_seen
-    if rules.has_moved(price_seen, price, request.max_move_percent):
+    if rules.has_price_moved(price_seen, price, request.max_move_percent):
         moved_prices = (_format_amount(price_seen), _format_amount(price) or "")
         raise PriceMoved(order.id, *moved_prices, _format_percent(request))
     orders = _list_decided_together(context, order)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.audit.queries.trail import list_actions
 from app.audit.service import mask_secrets
 from app.ledger.rules.verification import Finding
-from app.ledger.service.verdict import Verdict
+from app.ledger.service.verification_result import VerificationResult
 from app.orders.queries import approvals as queries
 from app.orders.rules.approvals import (
     GRANTED,
@@ -17,7 +17,7 @@ from app.orders.rules.approvals import (
     REQUESTED,
     ApprovalRequest,
     build_request_payload,
-    find_approval_event,
+    find_approval_event_type,
 )
 from app.orders.rules.verification import OrderCheck
 from app.risk.queries.audit import list_risk_events
@@ -27,11 +27,11 @@ from app.timestamps import Timestamp
 _DECIDED = {GRANTED, REJECTED}
 
 
-def verify_approvals(connection: Connection, verdict: Verdict) -> None:
+def verify_approvals(connection: Connection, result: VerificationResult) -> None:
     """Check the requests and the decisions. `connection` must read one consistent snapshot."""
     requests = list(queries.iterate_requests(connection))
     events = list_risk_events(connection, "approval.")
-    verdict.checked[OrderCheck.APPROVAL] += len(events)
+    result.checked[OrderCheck.APPROVAL] += len(events)
     stored = [
         _build_key(request.tenant_id, REQUESTED, request.requested_at, build_request_payload(request))
         for request in requests
@@ -41,7 +41,7 @@ def verify_approvals(connection: Connection, verdict: Verdict) -> None:
         for event in events
         if event.type == REQUESTED
     ]
-    _add_findings(verdict, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, published))
+    _add_findings(result, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, published))
     audited = [
         _build_key(
             entry.tenant_id, entry.action, entry.at, {"order_id": entry.target} | dict(entry.after or {})
@@ -51,14 +51,14 @@ def verify_approvals(connection: Connection, verdict: Verdict) -> None:
     masked = [
         _build_key(event.tenant_id, event.type, event.at, mask_secrets(event.payload)) for event in events
     ]
-    _add_findings(verdict, "event", find_unmatched(OrderCheck.APPROVAL, "event", masked, audited))
+    _add_findings(result, "event", find_unmatched(OrderCheck.APPROVAL, "event", masked, audited))
     expected = list(
         _iterate_expected_keys(
             connection, {(request.tenant_id, request.order_id): request for request in requests}
         )
     )
     decided = [_build_event_key(event) for event in events]
-    _add_findings(verdict, "decision", find_unmatched(OrderCheck.APPROVAL, "decision", decided, expected))
+    _add_findings(result, "decision", find_unmatched(OrderCheck.APPROVAL, "decision", decided, expected))
 
 
 def _iterate_expected_keys(
@@ -66,7 +66,7 @@ def _iterate_expected_keys(
 ) -> Iterator[Key]:
     """Yield the expected content of the events, from the histories of the orders."""
     for portfolio_id, event in queries.iterate_approval_history(connection):
-        kind = find_approval_event(event.from_status, event.to_status, event.actor)
+        kind = find_approval_event_type(event.from_status, event.to_status, event.actor)
         if kind is None:
             continue
         person: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
@@ -87,6 +87,6 @@ def _build_key(tenant_id: int, kind: str, at: Timestamp, payload: dict[str, Any]
     return (tenant_id, kind, at, orjson.dumps(payload, option=orjson.OPT_SORT_KEYS).decode())
 
 
-def _add_findings(verdict: Verdict, location: str, findings: Iterable[Finding]) -> None:
+def _add_findings(result: VerificationResult, location: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.add_findings(f"approval {location}", [finding])
+        result.add_findings(f"approval {location}", [finding])

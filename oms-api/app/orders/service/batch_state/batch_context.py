@@ -13,7 +13,7 @@ from app.calendars.service import Calendars
 from app.database.bulk import BulkWrite
 from app.database.commit_status import get_row_version
 from app.ids import SortableIds
-from app.instruments.queries import find_instruments
+from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey
@@ -123,7 +123,7 @@ class BatchContext:
         missing = [key for key in keys if key not in self.loaded.quotes]
         if missing:
             quotes = self.services.market.find_quotes(self.connection, missing, self.now)
-            for key, instrument in find_instruments(self.connection, missing).items():
+            for key, instrument in load_instruments(self.connection, missing).items():
                 self.loaded.quotes[key], self.loaded.instruments[key] = quotes.get(key), instrument
                 self.services.portfolios.prices.update(key, quotes.get(key), instrument)
 

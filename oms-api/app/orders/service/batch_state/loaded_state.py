@@ -13,7 +13,7 @@ from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey
 from app.ledger.service.corporate_actions import ActionInputs
 from app.market_data.rules.values import MarkOverride, Quote, compute_mark
 from app.orders.errors import NoSuchOrder
-from app.orders.queries.book import RepeatKey
+from app.orders.queries.orders import RepeatKey
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent

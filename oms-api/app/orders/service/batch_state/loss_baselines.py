@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from app.ledger.rules.equity import Baseline
 from app.money import ZERO
-from app.performance.queries import HighestClose, find_baselines, find_highest_closes
+from app.performance.queries import HighestClose, load_baselines, load_highest_closes
 from app.risk.queries.losses import read_opening_baselines
 from app.risk.rules.losses import LossBaseline
 
@@ -19,8 +19,8 @@ def read_loss_baselines(
     Before the first close it is the opening cash with all flows.
     """
     opening = read_opening_baselines(connection, tenant_id, portfolio_ids)
-    last = find_baselines(connection, tenant_id, portfolio_ids)
-    highest = find_highest_closes(connection, tenant_id, portfolio_ids)
+    last = load_baselines(connection, tenant_id, portfolio_ids)
+    highest = load_highest_closes(connection, tenant_id, portfolio_ids)
     return {
         portfolio_id: _compute_baseline_since_close(baseline, last[portfolio_id], highest[portfolio_id])
         if portfolio_id in highest

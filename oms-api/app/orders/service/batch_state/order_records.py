@@ -5,10 +5,10 @@ from typing import Any
 
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
-from app.orders.queries.book import list_histories
 from app.orders.queries.broker_requests import list_requests_of_order
-from app.orders.queries.executions import find_executed_orders
 from app.orders.queries.executions import list_executions as list_stored_executions
+from app.orders.queries.executions import load_order_ids_by_execution
+from app.orders.queries.orders import list_histories
 from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_views import OrderView
@@ -70,7 +70,7 @@ def load_executed_orders(context: BatchContext, keys: Iterable[ExecutionKey]) ->
     """Load the ids of the orders under which executions are recorded."""
     missing = sorted(set(keys) - context.loaded.executed_orders.keys())
     if missing:
-        order_ids = find_executed_orders(context.connection, missing)
+        order_ids = load_order_ids_by_execution(context.connection, missing)
         context.loaded.executed_orders.update((key, order_ids.get(key)) for key in missing)
 
 

@@ -11,9 +11,9 @@ from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.portfolio_state import renew_stamp
 from app.orders.errors import NoSuchOrder
-from app.orders.queries import book as queries
-from app.orders.queries.book import OrderColumnValue
+from app.orders.queries import orders as queries
 from app.orders.queries.executions import insert_executions
+from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.event_payloads import add_event_fields, build_shared_fields, get_event_type
 from app.orders.rules.rows import ExecutionRow, OrderEvent
@@ -73,7 +73,7 @@ class OrderStore:
     def load_orders(self, keys: Collection[OrderKey]) -> list[Order]:
         """Return orders that exist in locked portfolios. Read those from the database that are not open."""
         closed = [key for key in keys if key not in self._orders and not self._find_open(*key)]
-        self.add_loaded(queries.find_orders_by_id(self._connection, sorted(closed)))
+        self.add_loaded(queries.load_orders_by_id(self._connection, sorted(closed)))
         return [self.get(*key) for key in keys]
 
     def load_parents(self, orders: Iterable[Order]) -> None:
@@ -98,7 +98,7 @@ class OrderStore:
         unread = {name for name in names if (column, name) not in self._read and name not in self._new}
         if unread:
             self._read |= {(column, name) for name in unread}
-            self.add_loaded(queries.list_orders_by_name(self._connection, column, sorted(unread)))
+            self.add_loaded(queries.load_orders_by_column(self._connection, column, sorted(unread)))
 
     def get(self, tenant_id: int, order_id: str) -> Order:
         """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
@@ -117,7 +117,7 @@ class OrderStore:
         name = ("id", OrderColumnValue(tenant_id, order_id))
         if name not in self._read:
             self._read.add(name)
-            self.add_loaded(queries.find_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
+            self.add_loaded(queries.load_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
     def _find_open(self, tenant_id: int, order_id: str) -> Order | None:

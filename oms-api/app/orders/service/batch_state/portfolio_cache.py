@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from app.database.versioned_cache import VersionedCache
 from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
-from app.ledger.service.portfolio_state import Held, PortfolioState, get_epoch
+from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, get_epoch
 from app.market_data.rules.values import Quote
 from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.risk.rules.exposure import replace_totals
@@ -135,7 +135,7 @@ class CachedPortfolio:
     `positions` are those after the trade `last_sequence`, whose hash is `last_hash`; -1 if none are cached.
     """
 
-    positions: Held = field(default_factory=dict)
+    positions: PositionsByKey = field(default_factory=dict)
     last_sequence: int = -1
     last_hash: str = ""
     open_orders: PortfolioOpenOrders = field(default_factory=PortfolioOpenOrders)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.market_data.rules.rates import list_pairs
-from app.orders.queries import book as queries
+from app.orders.queries import orders as queries
 from app.orders.rules.trading_sessions import Enforcement
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch_state.batch_context import BatchContext
@@ -86,7 +86,7 @@ def _read_changes(
         outdated_ids = cached_orders.list_outdated(versions)
         order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
     read: dict[PortfolioKey, list[Order]] = {}
-    for order in queries.find_orders_by_id(context.connection, order_keys):
+    for order in queries.load_orders_by_id(context.connection, order_keys):
         read.setdefault(order.portfolio_key, []).append(order)
     for portfolio_key, orders in read.items():
         changed_keys[portfolio_key] |= loaded[portfolio_key].update(orders, stored[portfolio_key])

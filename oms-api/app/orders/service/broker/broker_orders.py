@@ -7,7 +7,7 @@ import orjson
 
 from app.brokers.capabilities import find_linked_refusal
 from app.brokers.queries import StoredConnection, find_connection
-from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
+from app.brokers.rules.connections import ConnectionStatus, can_trade, parse_people
 from app.ledger.rules.settings import HOLD
 from app.ledger.service.portfolio_state import PortfolioState
 from app.orders.errors import NotReplaceable
@@ -16,7 +16,7 @@ from app.orders.queries.broker_requests import (
     build_sending_insert,
 )
 from app.orders.rules.broker_requests import RequestKind, build_broker_order
-from app.orders.rules.contingency import EXIT_ROLES, PARENT_ROLES, SHARING
+from app.orders.rules.contingency import EXIT_ROLES, OCO_ROLES, PARENT_ROLES
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import serialize_order_row
 from app.orders.rules.values import Order, Role, Status
@@ -46,7 +46,7 @@ def find_broker_denial(
     if group_denial is not None:
         return Denial("BROKER_GROUPS", group_denial, None, order.broker, None)
     name, stored = _find_connection(context, order)
-    if stored is not None and not may_trade(parse_people(stored.people), order.actor):
+    if stored is not None and not can_trade(parse_people(stored.people), order.actor):
         message = f"{order.actor} may not trade over the broker connection {name!r}."
         return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
     if find_broker_hold_reason(context, order) is not None:
@@ -109,7 +109,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
     name = context.get_portfolio(order).broker_connection or ""
     linked_orders = list_linked(context, order)
     mark_sent_with_entry(context, linked_orders if order.role is Role.ENTRY else [], at, order.placed_by)
-    is_stored = bool(linked_orders) or order.role in SHARING  # it depends on other orders when it is sent
+    is_stored = bool(linked_orders) or order.role in OCO_ROLES  # it depends on other orders when it is sent
     if is_stored or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return

@@ -10,12 +10,12 @@ from app.brokers.rules.linked_orders import Pairing
 from app.orders.rules.broker_requests import (
     SENT_WITH_ENTRY,
     carries_exits,
-    choose_linked,
+    choose_linked_orders,
     get_pairing,
     is_remote,
     is_watched,
 )
-from app.orders.rules.contingency import EXIT_ROLES, find_siblings
+from app.orders.rules.contingency import EXIT_ROLES, list_siblings
 from app.orders.rules.protection import sort_pairs_for_sending
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
@@ -32,8 +32,8 @@ def list_linked(context: BatchContext, order: Order) -> list[Order]:
     if not is_remote(order) or order.group_id is None:
         return []
     if carries_exits(order, instrument):
-        return choose_linked(order, context.order_store.list_children(order), instrument)
-    return choose_linked(order, context.order_store.list_group(order), instrument)
+        return choose_linked_orders(order, context.order_store.list_children(order), instrument)
+    return choose_linked_orders(order, context.order_store.list_group(order), instrument)
 
 
 def is_sent_with_pair(context: BatchContext, order: Order) -> bool:
@@ -126,7 +126,7 @@ def is_watched_order(context: BatchContext, order: Order) -> bool:
     if not is_watched(order, context.find_instrument(order.tenant_id, order.symbol)):
         return False
     return bool(
-        find_siblings(
+        list_siblings(
             order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         )
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.brokers.rules.values import Charged
-from app.costs.rules.booking import parse_components
+from app.costs.rules.booked_charges import parse_components
 from app.ledger.errors import NoRate
 from app.ledger.queries.cash import find_movement_amount
 from app.ledger.rules.cash import CashKind

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from app.costs.rules.booking import parse_components
+from app.costs.rules.booked_charges import parse_components
 from app.errors import Conflict
 from app.ledger.errors import AlreadyReversed, MixesCurrencies
 from app.ledger.queries.reversals import find_adoption

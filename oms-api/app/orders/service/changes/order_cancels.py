@@ -2,7 +2,7 @@
 
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.errors import OrderIsFinal
-from app.orders.queries.cancellations import build_part_update, find_canceled_orders
+from app.orders.queries.cancellations import build_part_update, find_canceled_order_ids
 from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import (
     FINAL_STATUSES,
@@ -65,7 +65,7 @@ def load_canceled_orders(context: BatchContext, command: CancelInPortfolio) -> l
     key = command.cancellation.id, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     loaded = context.loaded.canceled_orders
     if key not in loaded:
-        loaded[key] = find_canceled_orders(context.connection, *key)
+        loaded[key] = find_canceled_order_ids(context.connection, *key)
     return loaded[key]
 
 

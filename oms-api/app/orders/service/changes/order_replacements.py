@@ -8,12 +8,12 @@ from app.errors import Invalid
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
 from app.orders.errors import NotReplaceable, OrderIsFinal, OrderIsPending
-from app.orders.rules.approvals import is_worse
+from app.orders.rules.approvals import needs_new_approval
 from app.orders.rules.broker_requests import is_at_broker
-from app.orders.rules.contingency import SHARING
+from app.orders.rules.contingency import OCO_ROLES
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.tickets import find_exit_errors, find_shape_errors, validate_expiry
+from app.orders.rules.tickets import find_exit_errors, find_expiry_errors, find_ticket_errors
 from app.orders.rules.values import (
     FINAL_STATUSES,
     PENDING_STATUSES,
@@ -93,7 +93,7 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
     successor = _build_successor(context, order, command)
     needs_approval = find_required_request(context, successor) is not None
     require_replaceable(
-        context, order, successor, needs_approval=needs_approval and is_worse(order, successor)
+        context, order, successor, needs_approval=needs_approval and needs_new_approval(order, successor)
     )
     count_order_message(context, origin, order)
     denial = _find_replacement_denial(context, order, successor)
@@ -140,7 +140,7 @@ def _replace_by_successor(
     elif successor.quantity <= successor.filled_quantity:
         complete_order(context, successor, at, actor)
         match_released_orders(context, at)
-    elif previous.status is Status.AWAITING_APPROVAL or is_worse(previous, successor):
+    elif previous.status is Status.AWAITING_APPROVAL or needs_new_approval(previous, successor):
         send_or_request_approval(context, successor)
     else:
         send_order(context, successor)
@@ -211,10 +211,10 @@ def _validate_terms(order: Order, at: Timestamp) -> None:
         time_in_force=order.time_in_force,
         expires_at=order.expires_at,
     )
-    is_exit = order.role in SHARING or order.role is Role.FOLLOWER
+    is_exit = order.role in OCO_ROLES or order.role is Role.FOLLOWER
     errors = (
-        find_shape_errors(ticket)
-        or validate_expiry(ticket, at)
+        find_ticket_errors(ticket)
+        or find_expiry_errors(ticket, at)
         or (find_exit_errors(ticket) if is_exit else [])
     )
     if errors:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import format_plain_amount
 from app.orders.errors import MoreThanHeld, NothingToClose
-from app.orders.rules.contingency import SHARING, compute_part_size, find_yielding_orders
+from app.orders.rules.contingency import OCO_ROLES, compute_part_size, list_orders_to_reduce
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import build_result, find_repeated_request
@@ -56,7 +56,7 @@ def close_in_portfolio(
     closing_order = _build_closing_order(context, command, portfolio_key, position_quantity)
     if not command.ignores_halt:
         count_order_message(context, origin, closing_order)
-    exits = find_yielding_orders(
+    exits = list_orders_to_reduce(
         closing_order, context.order_store.list_open_orders_of_symbol(portfolio_key, closing_order.symbol)
     )
     is_whole = closing_order.quantity == abs(position_quantity) and command.strategy is None
@@ -135,4 +135,4 @@ def _list_competing_orders(
 def _is_competing(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
     is_leg_to_come = order.status is Status.HELD and order.parent_id is not None
-    return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits
+    return is_here and not is_leg_to_come and order.role not in OCO_ROLES  # its fills reduce the exits

@@ -5,9 +5,9 @@ from decimal import Decimal
 from app.errors import Invalid
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.errors import ExitsOfEntry, NothingToClose
-from app.orders.rules.contingency import SHARING, can_only_close
+from app.orders.rules.contingency import OCO_ROLES, can_only_close
 from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, build_order_from_ticket
-from app.orders.rules.tickets import find_shape_errors
+from app.orders.rules.tickets import find_ticket_errors
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import build_result, find_repeated_request
@@ -81,7 +81,7 @@ def _list_exits(
 
 
 def _is_exit(order: Order, position_quantity: Decimal) -> bool:
-    return order.role in SHARING and can_only_close(order, position_quantity)
+    return order.role in OCO_ROLES and can_only_close(order, position_quantity)
 
 
 def _build_exits(
@@ -98,7 +98,7 @@ def _build_exits(
         take_profit=command.take_profit,
         stop_loss=command.stop_loss,
     )
-    errors = find_shape_errors(entry_ticket)
+    errors = find_ticket_errors(entry_ticket)
     if errors:
         raise Invalid(errors[0].message, errors)
     placement = build_placement(context, origin, portfolio_key, command.symbol)

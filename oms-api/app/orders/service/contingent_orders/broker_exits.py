@@ -15,10 +15,10 @@ from app.money import ZERO
 from app.orders.rules.broker_requests import is_remote, is_sent_for_a_day
 from app.orders.rules.contingency import (
     EXIT_ROLES,
-    SHARING,
+    OCO_ROLES,
     compute_exit_quantity,
-    find_siblings,
     list_latest_exits,
+    list_siblings,
 )
 from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, GroupKind, Order, Role, Status
@@ -113,7 +113,7 @@ def continue_pair(context: BatchContext, ended_order: Order, at: Timestamp) -> N
     if is_broker_entry(ended_order):
         trim_kept_exits(context, ended_order, at)
         restore_exits_sent_with_entry(context, ended_order, at)
-    if not is_remote(ended_order) or ended_order.role not in SHARING | {Role.CLOSING}:
+    if not is_remote(ended_order) or ended_order.role not in OCO_ROLES | {Role.CLOSING}:
         return
     if is_paired(context, ended_order) or (
         ended_order.accepted_at is None and was_sent_with_entry(context, ended_order)
@@ -127,12 +127,12 @@ def continue_pair(context: BatchContext, ended_order: Order, at: Timestamp) -> N
 
 def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Replace a stop by its take-profit when the quote reaches it, and return to the stop afterwards."""
-    if not is_remote(order) or order.role not in SHARING or order.type in STOPS:
+    if not is_remote(order) or order.role not in OCO_ROLES or order.type in STOPS:
         return
     prices = context.find_symbol_state(order.tenant_id, order.symbol).prices
     is_reached = fills_at_once(order, prices)
     if waits_for_quote(context, order) and is_reached:
-        for stop in find_siblings(
+        for stop in list_siblings(
             order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         ):
             if stop.status in _RESTING:
@@ -169,7 +169,7 @@ def _continue_emulated(
 
 def _send_watched(context: BatchContext, ended_stop: Order, at: Timestamp) -> None:
     """Send the take-profit whose stop has ended, for at most the closable quantity of the position."""
-    for sibling in find_siblings(
+    for sibling in list_siblings(
         ended_stop,
         context.order_store.list_open_orders_of_symbol(ended_stop.portfolio_key, ended_stop.symbol),
     ):
@@ -240,6 +240,8 @@ def _ended_with_the_day(context: BatchContext, ended_order: Order) -> bool:
 
 def _find_stop(context: BatchContext, order: Order) -> Order | None:
     """Return the last stop of the order's pair that was not denied, None if there is none."""
-    exclusive_orders = [member for member in context.order_store.list_group(order) if member.role in SHARING]
+    exclusive_orders = [
+        member for member in context.order_store.list_group(order) if member.role in OCO_ROLES
+    ]
     stops = [order for order in exclusive_orders if order.type in STOPS and order.status is not Status.DENIED]
     return max(stops, key=lambda order: order.id, default=None)

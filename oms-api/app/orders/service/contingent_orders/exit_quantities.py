@@ -8,12 +8,12 @@ from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.contingency import (
     EXIT_ROLES,
-    SHARING,
+    OCO_ROLES,
     Reduction,
     can_only_close,
     compute_exit_quantity,
     find_reduction,
-    find_siblings,
+    list_siblings,
     plan_reductions,
 )
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
@@ -113,7 +113,7 @@ def _is_exit(candidate: Order, reduction: Reduction, filled_order: Order | None)
     """
     position_quantity = reduction.previous if candidate.side == "SELL" else -reduction.previous
     is_close = filled_order is not None and filled_order.role is Role.CLOSING
-    return can_only_close(candidate, position_quantity) or (is_close and candidate.role in SHARING)
+    return can_only_close(candidate, position_quantity) or (is_close and candidate.role in OCO_ROLES)
 
 
 def _list_other_orders(
@@ -176,7 +176,7 @@ def _resize_at_broker(
 
     After the confirmation, its unfilled quantity is sent again.
     """
-    for sibling in find_siblings(
+    for sibling in list_siblings(
         order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
     ):
         if sibling.status is Status.HELD and not is_held_at_broker(context, sibling):

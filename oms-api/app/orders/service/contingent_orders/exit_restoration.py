@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, format_plain_amount
-from app.orders.queries.book import list_recent_exits
+from app.orders.queries.orders import list_recent_exits
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import (
     EXIT_ROLES,

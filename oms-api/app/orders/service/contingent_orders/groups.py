@@ -6,7 +6,7 @@ from typing import Any
 
 from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity, find_siblings
+from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity, list_siblings
 from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Role, Status
@@ -244,4 +244,4 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
 
 def _list_open_siblings(context: BatchContext, order: Order) -> list[Order]:
     portfolio_key = order.portfolio_key
-    return find_siblings(order, context.order_store.list_open_orders_of_symbol(portfolio_key, order.symbol))
+    return list_siblings(order, context.order_store.list_open_orders_of_symbol(portfolio_key, order.symbol))

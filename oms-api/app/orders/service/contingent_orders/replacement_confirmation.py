@@ -8,7 +8,7 @@ from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Replaced
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import get_pairing, is_remote
-from app.orders.rules.contingency import SHARING, find_siblings
+from app.orders.rules.contingency import OCO_ROLES, list_siblings
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import parse_order_row
@@ -96,12 +96,12 @@ def confirm_reductions(
     sibling is a new order that the broker received after that fill, it has the old quantity: it is canceled,
     and sent again with its unfilled quantity.
     """
-    if not is_remote(filled_order) or filled_order.role not in SHARING:
+    if not is_remote(filled_order) or filled_order.role not in OCO_ROLES:
         return
     instrument = context.find_instrument(filled_order.tenant_id, filled_order.symbol)
     if get_pairing(filled_order, instrument) is not Pairing.NATIVE:
         return
-    for sibling in find_siblings(
+    for sibling in list_siblings(
         filled_order,
         context.order_store.list_open_orders_of_symbol(filled_order.portfolio_key, filled_order.symbol),
     ):

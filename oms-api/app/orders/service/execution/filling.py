@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.brokers.rules.values import Executed
-from app.costs.rules.booking import BookedCharges, format_components
+from app.costs.rules.booked_charges import BookedCharges, format_components
 from app.costs.rules.values import ChargedExecution
 from app.ledger.rules.accounting import Side, apply_fill, build_fill
 from app.ledger.rules.chain import TradeRow

@@ -9,7 +9,7 @@ from app.ledger.rules.keys import TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import RecordedTrade
-from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.contingency import find_reduction
 from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_state.portfolio_loading import create_cache_update, load_portfolios
@@ -70,7 +70,7 @@ def _restore_exits(context: BatchContext, row: TradeRow) -> None:
 def _may_concern_orders(batch: LedgerBatch, recorded_trade: RecordedTrade) -> bool:
     """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
     row = recorded_trade.row
-    if recorded_trade.replayed or not batch.get_portfolio(row.portfolio_key).orders_stamp:
+    if recorded_trade.is_replayed or not batch.get_portfolio(row.portfolio_key).orders_stamp:
         return False
     if row.kind == REVERSAL:
         return True

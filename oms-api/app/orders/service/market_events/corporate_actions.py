@@ -9,7 +9,7 @@ from app.ledger.errors import NoRate
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms, Ratio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.corporate_actions import (
-    Booking,
+    ActionBooking,
     book_action,
     get_sequences,
     read_action_inputs,
@@ -18,8 +18,8 @@ from app.ledger.service.corporate_actions import (
 from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.split_adjustments import (
+    InstrumentIncrements,
     RestatedOrder,
-    Terms,
     format_terms,
     parse_terms,
     restate_order,
@@ -52,7 +52,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     if inputs.sequences != get_sequences(portfolio):  # an earlier command of the batch changed the ledger
         context.ledger.flush()
         inputs = read_action_inputs(context.ledger, portfolio, action)
-    booking = Booking(context.ledger, portfolio, command.origin, action, find_rate, inputs)
+    booking = ActionBooking(context.ledger, portfolio, command.origin, action, find_rate, inputs)
     change_count = context.change_count
     if command.is_reversal:
         reverse_action(booking)
@@ -102,7 +102,7 @@ def _restate_orders(
 ) -> None:
     action, at = command.action, format_timestamp(command.origin.at)
     instrument = context.find_instrument(portfolio_key.tenant_id, action.symbol)
-    terms = Terms(instrument.tick_size, instrument.lot_size)
+    increments = InstrumentIncrements(instrument.tick_size, instrument.lot_size)
     new_units, old_units = action.ratio
     ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio
     action_reason = _build_action_reason(action)
@@ -112,7 +112,9 @@ def _restate_orders(
         if order.status in _NOT_RESTATED:
             cancel_open_orders(context, [order], at, ACTOR, reason=f"{action_reason}: place the order again")
             continue
-        restated = _find_previous_terms(context, order, command, terms) or restate_order(order, ratio, terms)
+        restated = _find_previous_terms(context, order, command, increments) or restate_order(
+            order, ratio, increments
+        )
         if restated is None:
             cancel_open_orders(
                 context, [order], at, ACTOR, reason=f"{action_reason}: less than one lot is left"
@@ -128,7 +130,7 @@ def _restate_orders(
 
 
 def _find_previous_terms(
-    context: BatchContext, order: Order, command: ApplyCorporateAction, terms: Terms
+    context: BatchContext, order: Order, command: ApplyCorporateAction, increments: InstrumentIncrements
 ) -> RestatedOrder | None:
     """Return the terms that an order had before the split, for a reversal of an unchanged order, else None.
 
@@ -139,14 +141,14 @@ def _find_previous_terms(
     if order.type is OrderType.TRAILING_STOP and order.replaces is not None:
         predecessor = context.order_store.get(order.tenant_id, order.replaces)
         previous = {"quantity": predecessor.quantity, "trail_amount": predecessor.trail_amount}
-        return restore_order(order, previous, command.action.ratio, terms)
+        return restore_order(order, previous, command.action.ratio, increments)
     action_reason = _build_action_reason(command.action)
     history = list_history(context, order)
     previous_terms = [
         event.broker_reason for event in history if event.reason == action_reason and event.broker_reason
     ]
     return (
-        restore_order(order, parse_terms(previous_terms[-1]), command.action.ratio, terms)
+        restore_order(order, parse_terms(previous_terms[-1]), command.action.ratio, increments)
         if previous_terms
         else None
     )

@@ -126,7 +126,7 @@ def load_requests(context: BatchContext, orders: Iterable[Order]) -> None:
     if missing:
         context.loaded.approval_requests.update(dict.fromkeys(missing))
         stored = [key for key in missing if not context.order_store.is_new(key)]
-        for request in queries.find_requests(context.connection, stored) if stored else ():
+        for request in queries.load_approval_requests(context.connection, stored) if stored else ():
             context.loaded.approval_requests[OrderKey(request.tenant_id, request.order_id)] = request
 
 
@@ -173,7 +173,7 @@ def require_decider(context: BatchContext, order: Order, request: ApprovalReques
     """Raise OwnOrder or NotAnApprover if the person may not decide on the order."""
     load_key_creators(context, [order])
     creator = None if order.actor else context.loaded.key_creators[order.tenant_id, order.source]
-    if rules.is_own(order, request, decider, creator):
+    if rules.is_own_order(order, request, decider, creator):
         raise OwnOrder(order.id)
     if not rules.is_approver(request, decider):
         raise NotAnApprover(order.id, ", ".join(orjson.loads(request.approvers)))

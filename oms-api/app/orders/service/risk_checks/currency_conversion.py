@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
-from app.ledger.queries.books import find_last_rate
+from app.ledger.queries.batch_statements import find_last_rate
 from app.ledger.rules.accounting import Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey
 from app.market_data.rules.rates import find_rate, list_pairs

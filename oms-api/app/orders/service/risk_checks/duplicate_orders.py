@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.ledger.rules.keys import PortfolioNameKey
-from app.orders.queries.book import RepeatKey, list_recent_orders
+from app.orders.queries.orders import RepeatKey, list_recent_orders
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.open_orders import RecentOrders

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.orders.queries.executions import find_executed_order_ids
+from app.orders.queries.executions import load_executed_order_ids
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.batch_context import BatchContext
@@ -56,7 +56,7 @@ def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -
     if key not in context.loaded.recent_executions and context.services.controls.counts_executions(key[0]):
         since = format_timestamp(context.now - WINDOW)
         release_time = queries.find_release_time(context.connection, *key)
-        executed_order_ids = find_executed_order_ids(
+        executed_order_ids = load_executed_order_ids(
             context.connection, *key, max(since, release_time or since)
         )
         context.loaded.recent_executions[key] = executed_order_ids

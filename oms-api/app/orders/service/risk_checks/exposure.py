@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from app.costs.rules.values import Schedule
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.valuation import find_last_prices
+from app.ledger.queries.valuation import load_last_prices
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.orders.rules.contingency import can_only_close, find_oco_group_id
@@ -172,7 +172,7 @@ def load_last_trade_prices(context: BatchContext, positions: Mapping[PositionKey
         and compute_optional_mark(context.find_quote(key.tenant_id, key.symbol)) is None
     ]
     if keys:
-        context.loaded.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
+        context.loaded.last_trade_prices.update(load_last_prices(context.connection, sorted(keys)))
 
 
 def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal | None:

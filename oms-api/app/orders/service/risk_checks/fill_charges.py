@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.costs.errors import RateUnknown
-from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
-from app.costs.rules.markets import MARKETS, find_trading_day
+from app.costs.rules.booked_charges import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
+from app.costs.rules.markets import MARKETS, get_trading_day
 from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
@@ -97,9 +97,9 @@ def _sum_fills_of_day(context: BatchContext, order: Order, trade: ChargedTrade) 
     if trade.exchange not in MARKETS or order.cost_schedule == _BY_DAY_ALONE:
         return OrderTotals()
     quantity = value = ZERO
-    day = find_trading_day(trade.exchange, trade.at)
+    day = get_trading_day(trade.exchange, trade.at)
     for row in list_unbusted(_list_earlier_executions(context, order)):
-        if find_trading_day(trade.exchange, datetime.fromisoformat(row.executed_at)) == day:
+        if get_trading_day(trade.exchange, datetime.fromisoformat(row.executed_at)) == day:
             quantity += Decimal(row.quantity)
             value += Decimal(row.value)
     return OrderTotals(quantity, value)

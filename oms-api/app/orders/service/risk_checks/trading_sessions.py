@@ -15,13 +15,13 @@ from app.orders.rules.trading_sessions import (
     Enforcement,
     Hold,
     SessionCalendars,
+    build_hold_until_open,
     describe_square_off,
     find_hold,
-    find_next_open,
     find_session_end,
     has_auctions,
     is_deniable,
-    takes_quote,
+    may_fill_at_quote,
 )
 from app.orders.rules.values import Order, Status, replace_fields
 from app.orders.service.batch_state.batch_context import BatchContext
@@ -102,7 +102,7 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
     session = calendars.regular.find_session(at)
     if session is None or squared_off < session.open:
         return None
-    return Hold(describe_square_off(squared_off), find_next_open(calendars.regular, at).opens_at)
+    return Hold(describe_square_off(squared_off), build_hold_until_open(calendars.regular, at).opens_at)
 
 
 def find_current_hold(context: BatchContext, order: Order) -> Hold | None:
@@ -130,4 +130,6 @@ def _can_trade(context: BatchContext, order: Order, quote: Quote, at: Timestamp)
     if calendars is None:  # an auction order dates from when the portfolio still enforced sessions
         return order.time_in_force not in AT_AUCTION
     calendar = calendars.get_calendar(order)
-    return is_known_open(calendar, datetime.fromisoformat(at)) and takes_quote(order, calendar, quote.at)
+    return is_known_open(calendar, datetime.fromisoformat(at)) and may_fill_at_quote(
+        order, calendar, quote.at
+    )

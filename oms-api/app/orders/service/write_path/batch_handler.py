@@ -12,14 +12,13 @@ from app.errors import OmsError
 from app.group_commit import BatchResult, CommitCheck, Retained
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service import recording
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import RecordedTrade
-from app.ledger.service.recording import LedgerBatchHandler, record_all
+from app.ledger.service import batch_handler as ledger
+from app.ledger.service.batch_handler import LedgerBatchHandler, record_commands
+from app.ledger.service.commands import LedgerCommand, RecordedTrade
 from app.market_data.queries import build_quote_writes, find_quotes
 from app.market_data.rules.values import Quote
 from app.metrics import Metrics
-from app.orders.queries.book import is_event_recorded
+from app.orders.queries.orders import is_event_recorded
 from app.orders.rules.values import Status
 from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_state.order_store import OrderStore
@@ -53,7 +52,7 @@ class OrderBatchHandler:
                 return cast("BatchResult[Outcome]", result)
             return self._process_batch(connection, commands, retained)
         except Exception:
-            self._ledger_handler.forget()
+            self._ledger_handler.clear_caches()
             raise
 
     def _record_trades(
@@ -62,7 +61,7 @@ class OrderBatchHandler:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
         batch = self._ledger_handler.load(connection, commands)
         match_before_trades(self._services, batch, max(map(get_time, commands)))
-        result = record_all(batch, commands)
+        result = record_commands(batch, commands)
         update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
 
         def run_after_commit() -> None:
@@ -124,7 +123,7 @@ def build_commit_check(
     if context.order_store.events:
         event = context.order_store.events[-1]
         return lambda connection: is_event_recorded(set_tenant_scope(connection, [event.tenant_id]), event)
-    trade_check = recording.build_commit_check(outcomes)
+    trade_check = ledger.build_commit_check(outcomes)
     if trade_check is not None:
         return trade_check
     signal_check = context.signals.find_commit_check() if context.signals else None
@@ -159,7 +158,7 @@ def count_trades(metrics: Metrics | None, outcomes: Iterable[object]) -> None:
     if metrics is None:
         return
     rows = [
-        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
+        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.is_replayed
     ]
     reversals = sum(row.kind == REVERSAL for row in rows)
     metrics.orders.count_trades("reversal", reversals)

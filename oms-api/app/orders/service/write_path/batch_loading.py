@@ -9,14 +9,13 @@ from typing import TypeGuard, cast
 from sqlalchemy import Connection
 
 from app.database import set_tenant_scope
-from app.instruments.queries import find_symbols_by_alias
+from app.instruments.queries import load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import RecordTrade
+from app.ledger.service.batch_handler import LedgerBatchHandler
+from app.ledger.service.commands import LedgerCommand, RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
-from app.ledger.service.recording import LedgerBatchHandler
 from app.ledger.service.trade_guard import ReservedQuantity
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
@@ -200,7 +199,7 @@ def _resolve_aliases(
         for command in commands
         if type(command) is not PlaceOrder and _may_use_alias(command) and command.symbol is not None
     }
-    symbols = find_symbols_by_alias(connection, sorted(instruments | other_instruments))
+    symbols = load_symbols_by_alias(connection, sorted(instruments | other_instruments))
     if symbols:
         commands = [_replace_names(command, symbols) for command in commands]
         instruments = _list_instruments(commands)

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.errors import OmsError
-from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import RecordedTrade, RecordTrade, ReverseTrade
-from app.ledger.service.recording import record_command
+from app.ledger.service.batch_handler import record_command
+from app.ledger.service.commands import LedgerCommand, RecordedTrade, RecordTrade, ReverseTrade
 from app.market_data.queries import build_matched_write
 from app.orders.service.approval.approval_decisions import decide_approval, expire_requests, request_override
 from app.orders.service.approval.approval_review import review_approvals

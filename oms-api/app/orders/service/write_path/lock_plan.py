@@ -8,9 +8,9 @@ from app.database.locks import build_name_locks
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.orders.queries import approvals
-from app.orders.queries import book as queries
-from app.orders.queries.book import OrderColumnValue
-from app.orders.queries.due_orders import find_intraday_portfolios
+from app.orders.queries import orders as queries
+from app.orders.queries.due_orders import list_intraday_portfolios
+from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.values import OrderKey
 from app.orders.service.batch_state.loaded_state import LoadedState
 from app.orders.service.commands import (
@@ -77,7 +77,7 @@ def _find_recorded_orders(
     locks = build_name_locks((column, *name) for column, names in by_column.items() for name in names)
     for column, names in by_column.items():
         if names:
-            recorded_orders = queries.find_orders_by_name_index(connection, column, sorted(names), locks)
+            recorded_orders = queries.load_orders_by_column_index(connection, column, sorted(names), locks)
             loaded.index_request_keys(recorded_orders)
             _add_orders(loaded, {order.key: order.portfolio_key for order in recorded_orders})
             locks = []  # the first statement took them
@@ -102,7 +102,7 @@ def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderC
 def _find_orders(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     order_commands = [command for command in commands if isinstance(command, CommandOnOrder)]
     order_keys = {get_order_key(command) for command in order_commands}
-    _add_orders(loaded, queries.find_portfolio_keys(connection, sorted(order_keys)))
+    _add_orders(loaded, queries.load_portfolio_keys(connection, sorted(order_keys)))
 
 
 def _add_orders(loaded: LoadedState, portfolios_by_order: Mapping[OrderKey, PortfolioKey]) -> None:
@@ -114,7 +114,7 @@ def _add_orders(loaded: LoadedState, portfolios_by_order: Mapping[OrderKey, Port
 def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, SquareOff):
-            intraday_keys = find_intraday_portfolios(connection, command.tenant_id)
+            intraday_keys = list_intraday_portfolios(connection, command.tenant_id)
             loaded.portfolios_with_intraday_positions[command.tenant_id] = sorted(intraday_keys)
             loaded.portfolio_keys |= intraday_keys
         elif isinstance(command, ReviewApprovals):
@@ -129,7 +129,7 @@ def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequ
             loaded.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
             loaded.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
-            loaded.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
+            loaded.portfolio_keys |= queries.list_portfolios_with_open_orders(connection, command.tenant_id)
 
 
 def _find_overdue(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
@@ -140,7 +140,9 @@ def _find_overdue(connection: Connection, loaded: LoadedState, commands: Sequenc
         if command.portfolio_id is not None:
             overdue_keys = {PortfolioKey(tenant_id, command.portfolio_id)}
         else:
-            overdue_keys = queries.find_overdue_portfolios(connection, tenant_id, at, MAX_EXPIRIES)
+            overdue_keys = queries.list_portfolios_with_overdue_orders(
+                connection, tenant_id, at, MAX_EXPIRIES
+            )
             requests = approvals.list_expired_requests(connection, tenant_id, at, MAX_EXPIRIES)
             loaded.expired_requests[tenant_id] = requests
             _add_orders(loaded, {request.order_key: request.portfolio_key for request in requests})

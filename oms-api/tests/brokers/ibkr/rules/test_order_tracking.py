@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, StatusReport
-from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, ReplacementChain
+from app.brokers.ibkr.rules.tracked_order import MAX_READINGS_WITHOUT_FILLS, ReplacementChain
 from app.brokers.rules.values import Canceled, Lapsed
 from tests.brokers.ibkr.messages import CLIENT_ID, TEN, report_open_order
 from tests.brokers.market import NOON, format_events, parse_order_text
@@ -82,8 +82,8 @@ def test_message_of_a_cancellation_ends_the_order_with_its_reason(tracker, worki
 def test_message_without_a_status_ends_the_order_after_its_executions_were_read(tracker, working_order):
     assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
     assert working_order.build_state("A", 1, NOON).is_open
-    assert format_events(tracker.note_reading(tracker.held, NOON)) == ["A lapsed"]
-    assert tracker.held == tracker.note_reading([working_order], NOON) == []
+    assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A lapsed"]
+    assert tracker.orders_with_held_end == tracker.note_reading([working_order], NOON) == []
 
 
 def test_end_waits_for_the_execution_that_it_crossed(tracker, working_order):
@@ -92,16 +92,16 @@ def test_end_waits_for_the_execution_that_it_crossed(tracker, working_order):
     assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
     assert tracker.apply_message(1, 10148, "It cannot be cancelled, state: Cancelled.", NOON) == []
     assert working_order.is_cancel_confirmed
-    assert tracker.note_reading(tracker.held, NOON) == []
+    assert tracker.note_reading(tracker.orders_with_held_end, NOON) == []
     assert format_events(tracker.apply_fill(report_fill(quantity="4"), NOON)) == ["A 4 @ 95", "A canceled"]
-    assert tracker.held == []
+    assert tracker.orders_with_held_end == []
 
 
 def test_end_does_not_wait_for_executions_that_tws_does_not_list(tracker, working_order):
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
-    for _ in range(MAX_INCOMPLETE_READINGS - 1):
-        assert tracker.note_reading(tracker.held, NOON) == []
-    assert format_events(tracker.note_reading(tracker.held, NOON)) == ["A lapsed"]
+    for _ in range(MAX_READINGS_WITHOUT_FILLS - 1):
+        assert tracker.note_reading(tracker.orders_with_held_end, NOON) == []
+    assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A lapsed"]
     assert format_events(tracker.apply_fill(report_fill(quantity="4"), NOON)) == ["A 4 @ 95"]
 
 
@@ -115,13 +115,13 @@ def test_end_that_waits_refuses_the_pending_replacement_afterwards(tracker, work
 def test_order_that_fills_although_its_cancel_was_reported_has_filled(tracker, working_order):
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
     assert tracker.apply_status(report_status("Filled", "10"), NOON) == []
-    assert (working_order.is_closed, tracker.held, working_order.end) == (True, [], None)
+    assert (working_order.is_closed, tracker.orders_with_held_end, working_order.end) == (True, [], None)
 
 
 def test_end_that_waits_for_fills_is_forgotten_with_its_order(tracker, working_order):
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
-    assert format_events(tracker.lapse("A", NOON)) == ["A lapsed"]
-    assert tracker.held == []
+    assert format_events(tracker.lapse_order("A", NOON)) == ["A lapsed"]
+    assert tracker.orders_with_held_end == []
 
 
 def test_pending_cancel_confirms_the_request(tracker, working_order):
@@ -270,9 +270,9 @@ def test_charges_of_corrected_executions_are_not_listed(tracker, working_order):
 def test_order_that_is_absent_lapses(tracker, working_order):
     assert tracker.list_absent([100]) == []
     assert tracker.list_absent([]) == ["A"]
-    assert format_events(tracker.lapse("A", NOON)) == ["A lapsed"]
-    assert tracker.lapse("A", NOON + timedelta(seconds=1)) == []
-    assert format_events(tracker.lapse("never reported", NOON)) == ["never reported lapsed"]
+    assert format_events(tracker.lapse_order("A", NOON)) == ["A lapsed"]
+    assert tracker.lapse_order("A", NOON + timedelta(seconds=1)) == []
+    assert format_events(tracker.lapse_order("never reported", NOON)) == ["never reported lapsed"]
     assert tracker.list_absent([]) == []
 
 
@@ -323,5 +323,5 @@ def test_exit_that_ends_with_its_entry_never_worked(tracker, attached_exit):
 
 def test_exit_that_is_open_without_its_entry_works_after_a_restart(tracker):
     assert tracker.apply_order(report_exit(), NOON) == []
-    assert tracker.release_waiting([1, 2], NOON) == []
-    assert format_events(tracker.release_waiting([2], NOON)) == ["X accepted"]
+    assert tracker.accept_waiting_exits([1, 2], NOON) == []
+    assert format_events(tracker.accept_waiting_exits([2], NOON)) == ["X accepted"]

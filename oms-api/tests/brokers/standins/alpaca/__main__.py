@@ -38,8 +38,8 @@ def main() -> None:
     )
     for symbol, bid, ask in () if is_moving else DEMO_QUOTES:
         exchange.quote(symbol, bid, ask)
-    shown = "" if secret_key else f"  key {KEY_ID}  secret {SECRET_KEY}"
-    print(f"Alpaca stand-in: {stand_in.url}{shown}", flush=True)
+    key_text = "" if secret_key else f"  key {KEY_ID}  secret {SECRET_KEY}"
+    print(f"Alpaca stand-in: {stand_in.url}{key_text}", flush=True)
     stand_in.run()
 
 

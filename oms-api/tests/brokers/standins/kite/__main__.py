@@ -37,8 +37,8 @@ def main() -> None:
     exchange.continue_numbers()
     for symbol, bid, ask in () if is_moving else DEMO_QUOTES:
         exchange.quote(symbol, bid, ask)
-    shown = "" if api_secret else f"  api_key {API_KEY}  api_secret {API_SECRET}"
-    print(f"Kite stand-in: {stand_in.url}{shown}", flush=True)
+    key_text = "" if api_secret else f"  api_key {API_KEY}  api_secret {API_SECRET}"
+    print(f"Kite stand-in: {stand_in.url}{key_text}", flush=True)
     stand_in.run()
 
 

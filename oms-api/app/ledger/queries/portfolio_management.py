@@ -10,7 +10,7 @@ from app.ledger.models import Portfolio
 from app.ledger.rules.settings import PortfolioSettings
 
 
-class Managed(NamedTuple):
+class PortfolioDetails(NamedTuple):
     """The values of a portfolio that a change updates, or is compared with."""
 
     name: str
@@ -19,7 +19,7 @@ class Managed(NamedTuple):
     settings: PortfolioSettings
 
 
-def find_managed(connection: Connection, tenant_id: int, name_key: str) -> Managed | None:
+def find_portfolio_details(connection: Connection, tenant_id: int, name_key: str) -> PortfolioDetails | None:
     """Return the portfolio's name and settings, None if there is no such portfolio."""
     columns = (Portfolio.name, Portfolio.base_currency, Portfolio.opening_cash)
     names = (getattr(Portfolio, name) for name in PortfolioSettings._fields)
@@ -28,7 +28,7 @@ def find_managed(connection: Connection, tenant_id: int, name_key: str) -> Manag
     if row is None:
         return None
     name, base_currency, opening_cash, *settings = row
-    return Managed(
+    return PortfolioDetails(
         name, base_currency, opening_cash, PortfolioSettings._make(map(format_canonical, settings))
     )
 

@@ -33,12 +33,12 @@ AsOf = int | datetime  # a sequence number or an instant
 class PortfolioStatement:
     """A portfolio with its positions, and its cash figures unless it is of an earlier time."""
 
-    book: PortfolioSummary
+    summary: PortfolioSummary
     holdings: list[Holding]
     figures: CashFigures | None = None
 
 
-def get_trade(
+def load_trade(
     connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
 ) -> ListedTrade:
     """Return one trade of the portfolios (name keys; None: all). Raises NoSuchTrade."""
@@ -48,7 +48,7 @@ def get_trade(
     return trade
 
 
-def get_statement(
+def load_statement(
     connection: Connection,
     tenant_id: int,
     name: str,
@@ -58,28 +58,28 @@ def get_statement(
 ) -> PortfolioStatement:
     """Return a portfolio, now or as of an instant or a sequence number. Raises NoSuchPortfolio."""
     key = name_key(name)
-    books = queries.find_books(connection, tenant_id, [key])
-    if key not in books:
+    summaries = queries.load_portfolios_by_name(connection, tenant_id, [key])
+    if key not in summaries:
         raise NoSuchPortfolio(name)
-    book, holdings = books[key]
+    summary, holdings = summaries[key]
     if as_of is None:
         return PortfolioStatement(
-            book, holdings, cash_reader.read(connection, tenant_id, [book], now)[book.id]
+            summary, holdings, cash_reader.read(connection, tenant_id, [summary], now)[summary.id]
         )
-    sequence = _find_sequence(connection, tenant_id, book, as_of)
+    sequence = _resolve_sequence(connection, tenant_id, summary, as_of)
     until = format_timestamp(as_of) if isinstance(as_of, datetime) else None
-    return _build_statement_at(connection, tenant_id, book, sequence, until)
+    return _build_statement_at(connection, tenant_id, summary, sequence, until)
 
 
-def get_statement_at_instant(
-    connection: Connection, tenant_id: int, book: PortfolioSummary, instant: datetime
+def load_statement_at_instant(
+    connection: Connection, tenant_id: int, summary: PortfolioSummary, instant: datetime
 ) -> PortfolioStatement:
     """Return a portfolio by the rows of its ledger that were recorded at an instant or before."""
-    sequence = queries.find_sequence(connection, tenant_id, book, instant)
-    return _build_statement_at(connection, tenant_id, book, sequence, format_timestamp(instant))
+    sequence = queries.load_sequence_at(connection, tenant_id, summary, instant)
+    return _build_statement_at(connection, tenant_id, summary, sequence, format_timestamp(instant))
 
 
-def get_statements(
+def load_statements(
     connection: Connection, keys: Sequence[PortfolioNameKey], cash_reader: CashReader, now: datetime
 ) -> dict[PortfolioNameKey, PortfolioStatement]:
     """Return the portfolios that exist, by a few statements for each tenant."""
@@ -88,17 +88,19 @@ def get_statements(
         names.setdefault(key.tenant_id, []).append(key.name_key)
     statements = {}
     for tenant_id, name_keys in names.items():
-        found_books = queries.find_books(set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys)
-        books = [book for book, _ in found_books.values()]
+        found_portfolios = queries.load_portfolios_by_name(
+            set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys
+        )
+        summaries = [summary for summary, _ in found_portfolios.values()]
         long_only = {
-            book.id
-            for book, positions in found_books.values()
+            summary.id
+            for summary, positions in found_portfolios.values()
             if not any(_is_short(holding) for holding in positions)
         }
-        figures = cash_reader.read(connection, tenant_id, books, now, long_only)
-        for name, (book, holdings) in found_books.items():
+        figures = cash_reader.read(connection, tenant_id, summaries, now, long_only)
+        for name, (summary, holdings) in found_portfolios.items():
             statements[PortfolioNameKey(tenant_id, name)] = PortfolioStatement(
-                book, holdings, figures[book.id]
+                summary, holdings, figures[summary.id]
             )
     return statements
 
@@ -114,34 +116,36 @@ def find_similar_names(
 
     If a tenant has very many portfolios, only the first in alphabetical order are compared.
     """
-    books = queries.list_books(connection, tenant_id, None, MAX_COMPARED_NAMES, None, portfolios)
-    names = {name_key(book.name): book.name for book in books}
+    summaries = queries.list_portfolio_summaries(
+        connection, tenant_id, None, MAX_COMPARED_NAMES, None, portfolios
+    )
+    names = {name_key(summary.name): summary.name for summary in summaries}
     return [names[key] for key in get_close_matches(name_key(name), names, MAX_NEAREST_NAMES)]
 
 
-def build_summary(book: PortfolioSummary) -> dict[str, Any]:
+def build_summary(summary: PortfolioSummary) -> dict[str, Any]:
     """Return the response body of a portfolio without its positions."""
     return {
-        "portfolio_name": book.name,
-        "base_currency": book.base_currency,
-        "total_trades": book.total_trades,
-        "total_buys": book.total_buys,
-        "total_sells": book.total_trades - book.total_buys,
-        "realized_pnl": shorten_amount(book.realized_pnl),
-        "cash": shorten_amount(book.cash),
-        "opening_cash": shorten_amount(book.opening_cash),
-        "cost_schedule": book.cost_schedule,
-        "cost_schedules": _parse_json(book.cost_schedules),
-        "calendar": book.calendar,
-        "enforce_sessions": False if book.enforce_sessions == SESSIONS_OFF else book.enforce_sessions,
-        "approval": _parse_json(book.approval),
-        "participation": None if book.participation is None else shorten_quantity(book.participation),
-        "slippage": None if book.slippage is None else shorten_quantity(book.slippage),
-        "carry_rates": _parse_json(book.carry_rates),
-        "broker": book.broker,
-        "connection": book.broker_connection,
-        "when_broker_down": book.when_broker_down,
-        "last_sequence": book.last_sequence,
+        "portfolio_name": summary.name,
+        "base_currency": summary.base_currency,
+        "total_trades": summary.total_trades,
+        "total_buys": summary.total_buys,
+        "total_sells": summary.total_trades - summary.total_buys,
+        "realized_pnl": shorten_amount(summary.realized_pnl),
+        "cash": shorten_amount(summary.cash),
+        "opening_cash": shorten_amount(summary.opening_cash),
+        "cost_schedule": summary.cost_schedule,
+        "cost_schedules": _parse_json(summary.cost_schedules),
+        "calendar": summary.calendar,
+        "enforce_sessions": False if summary.enforce_sessions == SESSIONS_OFF else summary.enforce_sessions,
+        "approval": _parse_json(summary.approval),
+        "participation": None if summary.participation is None else shorten_quantity(summary.participation),
+        "slippage": None if summary.slippage is None else shorten_quantity(summary.slippage),
+        "carry_rates": _parse_json(summary.carry_rates),
+        "broker": summary.broker,
+        "connection": summary.broker_connection,
+        "when_broker_down": summary.when_broker_down,
+        "last_sequence": summary.last_sequence,
     }
 
 
@@ -151,17 +155,17 @@ def _parse_json(text: str | None) -> Any:  # an object or a list, None for null
 
 def compute_total_charges(statement: PortfolioStatement) -> Decimal:
     """Return all charges: the cash paid in and the realized P&L, less the cost of positions and the cash."""
-    book = statement.book
+    summary = statement.summary
     cost = sum((Decimal(holding.cost) for holding in statement.holdings), ZERO)
-    paid_in = Decimal(book.opening_cash) + Decimal(book.moved_cash)
-    return paid_in + Decimal(book.realized_pnl) - cost - Decimal(book.cash)
+    paid_in = Decimal(summary.opening_cash) + Decimal(summary.moved_cash)
+    return paid_in + Decimal(summary.realized_pnl) - cost - Decimal(summary.cash)
 
 
-def _find_sequence(connection: Connection, tenant_id: int, book: PortfolioSummary, as_of: AsOf) -> int:
+def _resolve_sequence(connection: Connection, tenant_id: int, summary: PortfolioSummary, as_of: AsOf) -> int:
     if isinstance(as_of, datetime):
-        return queries.find_sequence(connection, tenant_id, book, as_of)
-    if as_of > book.last_sequence:
-        message = f"The ledger of this portfolio ends at {book.last_sequence}."
+        return queries.load_sequence_at(connection, tenant_id, summary, as_of)
+    if as_of > summary.last_sequence:
+        message = f"The ledger of this portfolio ends at {summary.last_sequence}."
         raise Invalid(
             "`as_of` is beyond the last sequence number.", [FieldError("as_of", message, "beyond_end")]
         )
@@ -169,21 +173,21 @@ def _find_sequence(connection: Connection, tenant_id: int, book: PortfolioSummar
 
 
 def _build_statement_at(
-    connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int, until: Timestamp | None
+    connection: Connection, tenant_id: int, summary: PortfolioSummary, sequence: int, until: Timestamp | None
 ) -> PortfolioStatement:
     """Return the portfolio after the trade `sequence`, and the cash movements up to the instant `until`.
 
     Without an instant, it is the state just after that trade.
     """
     if sequence:
-        holdings = queries.load_holdings(connection, tenant_id, book, sequence)
-        at = queries.find_portfolio_at(connection, tenant_id, book, sequence)
+        holdings = queries.load_holdings(connection, tenant_id, summary, sequence)
+        at = queries.load_summary_at(connection, tenant_id, summary, sequence)
     else:
         holdings = []
-        at = book._replace(total_trades=0, total_buys=0, realized_pnl=format_fixed(ZERO), last_sequence=0)
-        at = at._replace(cash=book.opening_cash)
+        at = summary._replace(total_trades=0, total_buys=0, realized_pnl=format_fixed(ZERO), last_sequence=0)
+        at = at._replace(cash=summary.opening_cash)
     cash, moved_cash = Decimal(at.cash), ZERO
-    for row in list_cash_movements(connection, tenant_id, book.id):
+    for row in list_cash_movements(connection, tenant_id, summary.id):
         is_later = row.trade_sequence >= sequence
         if is_later and (until is None or row.created_at > until):
             continue

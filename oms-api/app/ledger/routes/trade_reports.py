@@ -86,10 +86,12 @@ async def report_trades(
     drafts = [
         _build_command(service, authenticated_request, item, index) for index, item in enumerate(body.trades)
     ]
-    results = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
+    results = iter(
+        await service.record_commands([draft for draft in drafts if isinstance(draft, RecordTrade)])
+    )
     outcomes = [next(results) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     trades = [outcome for outcome in outcomes if isinstance(outcome, RecordedTrade)]
-    headers = {REPLAYED: "true"} if trades and all(results.replayed for results in trades) else {}
+    headers = {REPLAYED: "true"} if trades and all(trade.is_replayed for trade in trades) else {}
     return build_json_response(
         {"outcomes": [_serialize_outcome(outcome, request) for outcome in outcomes]}, headers=headers
     )
@@ -110,7 +112,7 @@ async def reverse_trade(
     """
     authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
     reversal = await service.reverse(authenticated_request, trade_id, body.reason)
-    headers = {REPLAYED: "true"} if reversal.replayed else {}
+    headers = {REPLAYED: "true"} if reversal.is_replayed else {}
     return build_json_response(
         serialize_recorded_trade(serialize_trade(reversal.row, reversal.portfolio_name)), 201, headers
     )
@@ -120,21 +122,25 @@ def build_record_trade_endpoint(
     service: TradeService,
 ) -> WriteEndpoint[Operation, Caller, RecordTrade, RecordedTrade]:
     """Build the endpoint that reports a trade."""
-    return WriteEndpoint(Operation.REPORT_TRADE, partial(_parse, service), service.submit, _build)
+    return WriteEndpoint(
+        Operation.REPORT_TRADE, partial(_parse_command, service), service.submit, _build_response
+    )
 
 
-def _parse(service: TradeService, caller: Caller, request: RequestInfo, key: str | None) -> RecordTrade:
+def _parse_command(
+    service: TradeService, caller: Caller, request: RequestInfo, key: str | None
+) -> RecordTrade:
     trade = parse_model(TradeIn, request.headers.get(b"content-type", b""), request.body)
     return service.build_record_command(
         AuthenticatedRequest(caller, request.request_id, key), trade.to_report()
     )
 
 
-def _build(recorded_trade: RecordedTrade) -> JsonResponse:
+def _build_response(recorded_trade: RecordedTrade) -> JsonResponse:
     body = orjson.dumps(
         serialize_recorded_trade(serialize_trade(recorded_trade.row, recorded_trade.portfolio_name))
     )
-    return JsonResponse(201, body, REPLAYED_FIELD if recorded_trade.replayed else ())
+    return JsonResponse(201, body, REPLAYED_FIELD if recorded_trade.is_replayed else ())
 
 
 def _build_command(

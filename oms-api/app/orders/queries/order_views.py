@@ -6,7 +6,16 @@ from datetime import datetime
 from itertools import product
 from typing import Any, NamedTuple
 
-from sqlalchemy import CompoundSelect, Connection, Select, Subquery, select, union
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    ScalarSelect,
+    Select,
+    Subquery,
+    select,
+    union,
+)
 
 from app.column_values import format_canonical
 from app.database import forbid_full_sorts
@@ -53,10 +62,10 @@ def select_orders_of_tenant(tenant_id: int) -> Select[Any]:
 def list_orders(
     connection: Connection, tenant_id: int, filters: OrderFilter, limit: int, after: str | None
 ) -> list[OrderView]:
-    """Return orders, newest first. `after` is the last order of the previous page.
+    """Return orders, newest first. `after` is the id of the last order of the previous page.
 
-    The page is found in the one table, and nothing is joined with more than the page: a planner without
-    statistics takes a tenant for small and would read all of it for a join.
+    The page is selected from `orders` alone, and only the page is joined with portfolios. Without statistics,
+    the planner would read all orders of the tenant for the join.
     """
     filter_conditions = _build_conditions(tenant_id, filters)
     conditions = [ORDERS.c.tenant_id == tenant_id, *filter_conditions]
@@ -66,7 +75,7 @@ def list_orders(
         newest = _select_newest_of_each(
             [[alternative, *conditions] for alternative in alternatives], limit
         ).subquery("found")
-    elif _matches_few(filters):  # all are found by their index before they are put in order
+    elif _matches_few(filters):  # an index finds all of them, and then they are sorted
         newest = select(*_ORDER).where(*conditions).offset(0).subquery("found")
     else:
         newest = (
@@ -79,7 +88,7 @@ def list_orders(
 def list_open_orders_by_symbol(
     connection: Connection, tenant_id: int, symbols: Set[str]
 ) -> list[tuple[str, Order]]:
-    """Return the open orders of groups in the symbols, each with its portfolio's name key."""
+    """Return the open orders in the symbols that belong to a group, each with its portfolio's name key."""
     statement = (
         select(PORTFOLIOS.c.name_key, *_ORDER)
         .select_from(ORDERS.join(PORTFOLIOS, ORDER_OF_PORTFOLIO))
@@ -142,9 +151,9 @@ def _build_status_conditions(statuses: tuple[Status, ...] | None) -> list[Any]:
 
 
 def _matches_few(filters: OrderFilter) -> bool:
-    """Return whether only open orders or those of one id match. They are few: selected first, then sorted."""
-    is_of_open = filters.statuses is not None and not FINAL_STATUSES & set(filters.statuses)
-    return bool(filters.is_open) or is_of_open or filters.client_order_id is not None
+    """Return whether only open orders, or orders with one client order id, match. They are few."""
+    has_open_statuses_only = filters.statuses is not None and not FINAL_STATUSES & set(filters.statuses)
+    return bool(filters.is_open) or has_open_statuses_only or filters.client_order_id is not None
 
 
 def _list_alternatives(filters: OrderFilter) -> list[Any]:
@@ -159,10 +168,9 @@ def _list_alternatives(filters: OrderFilter) -> list[Any]:
 
 
 def _select_newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSelect[Any]:
-    """Return the newest orders of each alternative.
+    """Return the query of the newest orders of each alternative.
 
-    Each alternative has its index; neither no database uses
-    several indexes for one sorted list.
+    Each alternative has a separate index, and a database does not combine several indexes for a sorted list.
     """
     newest = (
         select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit) for conditions in choices
@@ -171,12 +179,10 @@ def _select_newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSele
 
 
 def _select_page(newest: Subquery, limit: int) -> Select[Any]:
-    """Return the newest of the orders found, with their portfolios' names."""
+    """Return the query of the newest of the found orders, with the names of their portfolios."""
     page = select(newest).order_by(newest.c.id.desc()).limit(limit).subquery("page")
     is_portfolio = (PORTFOLIOS.c.tenant_id == page.c.tenant_id) & (PORTFOLIOS.c.id == page.c.portfolio_id)
-    name = (
-        select(PORTFOLIOS.c.name).where(is_portfolio).scalar_subquery()
-    )  # one look-up for each order of the page
+    name = select(PORTFOLIOS.c.name).where(is_portfolio).scalar_subquery()  # read for each order of the page
     return select(page, name.label("portfolio_name")).order_by(page.c.id.desc())
 
 
@@ -184,7 +190,7 @@ def _select_portfolios(tenant_id: int) -> Select[Any]:
     return select(PORTFOLIOS.c.id).where(PORTFOLIOS.c.tenant_id == tenant_id)
 
 
-def _build_name_condition(tenant_id: int, name_keys: list[str]) -> Any:  # a condition
+def _build_name_condition(tenant_id: int, name_keys: list[str]) -> ColumnElement[bool]:
     if len(name_keys) == 1:
         return ORDERS.c.portfolio_id == _select_portfolio(tenant_id, name_keys[0])
     return ORDERS.c.portfolio_id.in_(
@@ -192,9 +198,8 @@ def _build_name_condition(tenant_id: int, name_keys: list[str]) -> Any:  # a con
     )
 
 
-def _select_portfolio(
-    tenant_id: int, name_key: str
-) -> Any:  # a scalar: its selectivity is known to the planner, a join's is not
+def _select_portfolio(tenant_id: int, name_key: str) -> ScalarSelect[int]:
+    """Return the id as a scalar subquery. The planner knows its selectivity, unlike that of a join."""
     return _select_portfolios(tenant_id).where(PORTFOLIOS.c.name_key == name_key).scalar_subquery()
 
 
@@ -209,11 +214,11 @@ def _compute_first_id(instant: datetime) -> str:
 def _list_views(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[OrderView]:
     rows = [tuple(row) for row in connection.execute(statement)]
     orders = [(parse_order_row(row[:-1]), str(row[-1])) for row in rows]
-    entries = [order.id for order, _ in orders if order.role in PARENT_ROLES]
-    legs: dict[str, list[Order]] = {}
-    if entries:
-        is_leg = (ORDERS.c.tenant_id == tenant_id) & ORDERS.c.parent_id.in_(entries)
+    parent_ids = [order.id for order, _ in orders if order.role in PARENT_ROLES]
+    legs_by_parent: dict[str, list[Order]] = {}
+    if parent_ids:
+        is_leg = (ORDERS.c.tenant_id == tenant_id) & ORDERS.c.parent_id.in_(parent_ids)
         for row in connection.execute(select(*_ORDER).where(is_leg).order_by(ORDERS.c.id)):
             leg = parse_order_row(tuple(row))
-            legs.setdefault(leg.parent_id or "", []).append(leg)
-    return [OrderView(order, name, tuple(legs.get(order.id, ()))) for order, name in orders]
+            legs_by_parent.setdefault(leg.parent_id or "", []).append(leg)
+    return [OrderView(order, name, tuple(legs_by_parent.get(order.id, ()))) for order, name in orders]

@@ -1,4 +1,4 @@
-"""Statements of the order writer. Each statement serves a whole batch."""
+"""Read and write orders and their histories. Each statement serves a whole batch of the writer."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -50,7 +50,7 @@ class RepeatKey(NamedTuple):
     actor: str
 
 
-def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
+def load_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolio of each order that exists."""
     matching_rows = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
     return {
@@ -59,12 +59,12 @@ def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict
     }
 
 
-def find_orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
+def load_orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
     """Return the orders that exist."""
     return [parse_order_row(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
-def list_orders_by_name(
+def load_orders_by_column(
     connection: Connection, column: str, names: Sequence[OrderColumnValue]
 ) -> list[Order]:
     """Return the orders whose `column` has one of the values.
@@ -77,7 +77,7 @@ def list_orders_by_name(
     ]
 
 
-def find_orders_by_name_index(
+def load_orders_by_column_index(
     connection: Connection,
     column: str,
     names: Sequence[OrderColumnValue],
@@ -89,7 +89,7 @@ def find_orders_by_name_index(
     `build_name_locks` before, in the same round trip.
     """
     matching_rows = find_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
-    return find_orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
+    return load_orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
 
 
 def list_open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
@@ -150,7 +150,7 @@ def list_recent_exits(connection: Connection, key: PositionKey, since: Timestamp
 def count_open_orders(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, list[tuple[PortfolioKey, int]]]:
-    """Return, for each instrument, portfolios with open orders in it and their number, by id."""
+    """Return the portfolios with open orders in each instrument, by id, with the number of these orders."""
     counts_by_instrument: dict[InstrumentKey, list[tuple[PortfolioKey, int]]] = {}
     for tenant_id, values in _group_by_tenant(keys).items():
         statement = (
@@ -167,7 +167,7 @@ def count_open_orders(
     return counts_by_instrument
 
 
-def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
+def list_portfolios_with_open_orders(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
     """Return the tenant's portfolios that have open orders."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN).distinct()
     return {PortfolioKey(tenant_id, portfolio_id) for portfolio_id in connection.execute(statement).scalars()}
@@ -175,32 +175,31 @@ def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[P
 
 def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since: datetime) -> list[Order]:
     """Return the orders with one of the keys that were placed at `since` or later."""
-    first = f"O{build_first_trade_id(since)[1:]}"  # an id starts with its creation time
+    first_id = f"O{build_first_trade_id(since)[1:]}"  # an id starts with its creation time
     names = ("tenant_id", "symbol", "portfolio_id", "actor")
-    rows = [(*key, first) for key in keys]
+    rows = [(*key, first_id) for key in keys]
     return [
         parse_order_row(row)
         for row in find_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")
     ]
 
 
-def list_symbols_with_orders(connection: Connection) -> list[InstrumentKey]:
+def list_instruments_with_open_orders(connection: Connection) -> list[InstrumentKey]:
     """Return the instruments of all open orders, for every tenant that `connection` can read."""
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN).distinct()
     return [InstrumentKey(*row) for row in connection.execute(statement)]
 
 
-def find_overdue_portfolios(
+def list_portfolios_with_overdue_orders(
     connection: Connection, tenant_id: int, now: str, limit: int
 ) -> set[PortfolioKey]:
     """Return portfolios of the tenant with open orders which expire at `now` or before.
 
-    Portfolios are added by ascending id until they have `limit` such orders together; if there are fewer
-    orders, all are returned.
+    They are selected by ascending id until they have at least `limit` overdue orders together.
     """
     statement = (
         select(ORDERS.c.portfolio_id, func.count())
-        .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, has_ended(now))
+        .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, build_expiry_condition(now))
         .group_by(ORDERS.c.portfolio_id)
         .order_by(ORDERS.c.portfolio_id)
     )
@@ -213,7 +212,7 @@ def find_overdue_portfolios(
     return portfolio_keys
 
 
-def has_ended(now: str) -> ColumnElement[bool]:
+def build_expiry_condition(now: str) -> ColumnElement[bool]:
     """Return the condition that an order expires at `now` or before.
 
     Brokers expire the orders that they work.
@@ -252,8 +251,8 @@ def insert_orders(orders: Sequence[Order]) -> BulkWrite:
 def update_orders(changes: Sequence[tuple[Order, Order]]) -> BulkWrite:
     """Return the statement that updates orders, each given before and after its changes.
 
-    It writes all mutable columns, or the few that a change of status changes if no order needs more. There
-    are only these two statements, so that each is planned once.
+    It writes STATUS_COLUMNS if all changes are changes of status, else MUTABLE_COLUMNS. These are only two
+    statements, so that each is planned once.
     """
     columns = STATUS_COLUMNS if all(is_status_change(*change) for change in changes) else MUTABLE_COLUMNS
     rows = [serialize_order_row(current, (*columns, *_KEY)) for _, current in changes]

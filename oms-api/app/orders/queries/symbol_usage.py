@@ -1,4 +1,4 @@
-"""Find out where a symbol is in use."""
+"""Queries of the positions, orders and limits that use a symbol."""
 
 from sqlalchemy import Connection, exists, select, union
 
@@ -9,7 +9,7 @@ from app.risk.models import LimitRow
 from app.risk.rules.limits import LimitScope
 
 
-def find_currencies_in_use(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
+def load_currencies_in_use(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
     """Return the base currencies of the tenant's portfolios with a position or open order in the symbol."""
     positions = select(POSITIONS.c.portfolio_id).where(
         POSITIONS.c.tenant_id == tenant_id, POSITIONS.c.symbol == symbol, POSITIONS.c.quantity != ZERO
@@ -41,4 +41,4 @@ def is_symbol_in_use(connection: Connection, tenant_id: int, symbol: str) -> boo
     )
     if connection.execute(select(limit)).scalar_one():
         return True
-    return bool(find_currencies_in_use(connection, tenant_id, symbol))
+    return bool(load_currencies_in_use(connection, tenant_id, symbol))

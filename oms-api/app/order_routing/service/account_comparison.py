@@ -16,7 +16,7 @@ class Reconcile(Protocol):
     ) -> bool:
         """Compare, and return whether another comparison must confirm a difference.
 
-        Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
+        Raises BrokerUnavailable or BrokerOutcomeUnknown if the broker does not answer.
         """
 
 

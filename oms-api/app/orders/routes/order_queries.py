@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_v
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from app.costs.rules.booking import serialize_charges
+from app.costs.rules.booked_charges import serialize_charges
 from app.http.dependencies import ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
@@ -17,13 +17,13 @@ from app.http.problems import UNKNOWN_FIELD
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.instruments.queries import find_symbol
+from app.instruments.queries import load_symbol
 from app.instruments.schemas import Symbol
 from app.money import shorten_amount, shorten_quantity
 from app.orders.errors import NoSuchOrder
-from app.orders.queries import reading as queries
-from app.orders.queries.book import list_order_events
-from app.orders.queries.reading import OrderFilter
+from app.orders.queries import order_views as queries
+from app.orders.queries.order_views import OrderFilter
+from app.orders.queries.orders import list_order_events
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import FINAL_STATUSES, Status
@@ -32,7 +32,7 @@ from app.orders.schemas.responses import OrderDetailOut, OrderOut, serialize_ord
 from app.text import name_key
 
 router = APIRouter(tags=["orders"])
-OrderReader = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
+ReadOrderCaller = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
 
 _LIST = "orders"
 
@@ -57,7 +57,7 @@ def _parse_status(value: Any) -> str:  # the raw query parameter
     return name
 
 
-WantedStatus = Annotated[
+StatusInput = Annotated[
     str,
     BeforeValidator(_parse_status),
     WithJsonSchema({"type": "string", "enum": sorted(STATUSES_BY_NAME)}),
@@ -71,7 +71,7 @@ class OrderQuery(Period):
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
-    status: WantedStatus | None = Field(
+    status: StatusInput | None = Field(
         None,
         description="In any letter case. `rejected` includes denied orders; `pending` means all open orders",
     )
@@ -123,7 +123,7 @@ async def list_orders(
     def read(connection: Connection) -> list[OrderView]:
         resolved = filters
         if filters.symbol is not None:
-            resolved = filters._replace(symbol=find_symbol(connection, tenant_id, filters.symbol))
+            resolved = filters._replace(symbol=load_symbol(connection, tenant_id, filters.symbol))
         return queries.list_orders(connection, tenant_id, resolved, page.count, page.start)
 
     return page.build_response(
@@ -137,7 +137,7 @@ async def list_orders(
     **document_responses(200, OrderDetailOut, 404),
 )
 async def get_order(
-    caller: OrderReader, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep
+    caller: ReadOrderCaller, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep
 ) -> Response:
     """Return one order with its history and its fills."""
     tenant_id = caller.tenant_id
@@ -151,7 +151,7 @@ async def get_order(
         return {
             **serialize_order(view),
             "events": list(map(_serialize_event, history)),
-            "fills": list(map(_fill, fills)),
+            "fills": list(map(_serialize_fill, fills)),
         }
 
     return build_json_response(await readers.run(read, tenant_id))
@@ -162,7 +162,7 @@ def _serialize_event(event: OrderEvent) -> dict[str, Any]:
     return {name: fields[name] for name in OrderEvent._fields[2:-1]} | {"broker_words": event.broker_reason}
 
 
-def _fill(row: ExecutionRow) -> dict[str, Any]:
+def _serialize_fill(row: ExecutionRow) -> dict[str, Any]:
     return {
         "execution_id": row.execution_id,
         "trade_id": row.trade_id,

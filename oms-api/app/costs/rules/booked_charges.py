@@ -13,7 +13,7 @@ from typing import NamedTuple
 import orjson
 
 from app.costs.rules.charges import compute_fill_charges
-from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
+from app.costs.rules.markets import MARKETS, get_trading_day, is_covered
 from app.costs.rules.rates import RateTable
 from app.costs.rules.values import (
     ChargedExecution,
@@ -75,7 +75,7 @@ def compute_booked_charges(
     market = MARKETS.get(trade.exchange)
     if market is None or market.currency != trade.currency:
         return NO_CHARGES
-    on = find_trading_day(trade.exchange, trade.at)
+    on = get_trading_day(trade.exchange, trade.at)
     schedule, product_name = Schedule(trade.schedule), trade.product or None
     order = OrderTerms(schedule, trade.exchange, trade.side, on, product_name, trade.is_square_off)
     if order.schedule is Schedule.NONE or not is_covered(order):

@@ -16,12 +16,12 @@ from app.identity.rules.people import parse_slack_person
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import generate_row_id
 from app.ledger.errors import FixedAtCreation, NoSuchPortfolio, PortfolioExists
-from app.ledger.queries import managing as queries
+from app.ledger.queries import portfolio_management as queries
 from app.ledger.queries import reading
-from app.ledger.queries.managing import Managed
+from app.ledger.queries.portfolio_management import PortfolioDetails
 from app.ledger.rules.chain import GENESIS
 from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
-from app.ledger.service.reading import build_summary
+from app.ledger.service.portfolio_statements import build_summary
 from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO, format_fixed, shorten_amount
 from app.text import name_key
@@ -63,7 +63,7 @@ def create_portfolio(
     Raises PortfolioExists; names are case-insensitive. Raises Invalid for unknown approvers.
     """
     tenant_id, key = request.caller.tenant_id, name_key(portfolio.name)
-    if queries.find_managed(connection, tenant_id, key) is not None:
+    if queries.find_portfolio_details(connection, tenant_id, key) is not None:
         raise PortfolioExists(portfolio.name)
     settings = DEFAULT_SETTINGS._replace(**portfolio.settings)
     _require_approvers(connection, tenant_id, settings.approval)
@@ -111,14 +111,14 @@ def update_portfolio(
     FixedAtCreation, Invalid for unknown approvers, and the errors of `Guard.assign_broker`.
     """
     tenant_id, key = request.caller.tenant_id, name_key(name)
-    previous = queries.find_managed(connection, tenant_id, key)
+    previous = queries.find_portfolio_details(connection, tenant_id, key)
     if previous is None:
         raise NoSuchPortfolio(name)
     _require_unchanged(previous, changes)
     _require_approvers(connection, tenant_id, changes.settings.get("approval"))
     entries = []
     if changes.name is not None and changes.name != previous.name:
-        key = _rename(connection, tenant_id, key, changes.name, guard)
+        key = _rename_portfolio(connection, tenant_id, key, changes.name, guard)
         before, after = {"name": previous.name}, {"name": changes.name}
         entries.append(
             request.build_audit_entry(now, "portfolio.renamed", _build_target(previous.name), before, after)
@@ -139,7 +139,7 @@ def update_portfolio(
     return ChangeResult(_load_portfolio(connection, tenant_id, key), entries)
 
 
-def _require_unchanged(previous: Managed, changes: PortfolioChanges) -> None:
+def _require_unchanged(previous: PortfolioDetails, changes: PortfolioChanges) -> None:
     """Raise FixedAtCreation where the change names another currency or another opening cash."""
     for field in ("base_currency", "opening_cash"):
         value = getattr(changes, field)
@@ -163,10 +163,10 @@ def _require_approvers(connection: Connection, tenant_id: int, approval: str | N
             raise Invalid(f"There is no approver {approver!r}.", errors)
 
 
-def _rename(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> str:
+def _rename_portfolio(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> str:
     """Rename a portfolio. Return its new name key."""
     new_key = name_key(new_name)
-    if new_key != key and queries.find_managed(connection, tenant_id, new_key) is not None:
+    if new_key != key and queries.find_portfolio_details(connection, tenant_id, new_key) is not None:
         raise PortfolioExists(new_name)
     queries.rename_portfolio(connection, tenant_id, key, new_name, new_key)
     guard.rename(connection, tenant_id, key, new_key, new_name)
@@ -174,8 +174,8 @@ def _rename(connection: Connection, tenant_id: int, key: str, new_name: str, gua
 
 
 def _load_portfolio(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
-    book, _ = reading.find_books(connection, tenant_id, [key])[key]
-    return build_summary(book)
+    summary, _ = reading.load_portfolios_by_name(connection, tenant_id, [key])[key]
+    return build_summary(summary)
 
 
 def _serialize_changes(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

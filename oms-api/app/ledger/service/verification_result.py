@@ -13,12 +13,12 @@ MAX_REPORTED = 20
 class Discrepancy:
     """A location with all findings about it."""
 
-    place: str
+    location: str
     findings: tuple[Finding, ...]
 
 
 @dataclass(slots=True)
-class Verdict:
+class VerificationResult:
     """The number of checks, the number of failures by check, and the first discrepancies.
 
     `reported` are the first `MAX_REPORTED` of `count` discrepancies. `first_of` is the first location by
@@ -37,7 +37,7 @@ class Verdict:
         return self.reported[0] if self.reported else None
 
     @property
-    def clean(self) -> bool:
+    def is_clean(self) -> bool:
         """Whether nothing was found."""
         return not self.count
 

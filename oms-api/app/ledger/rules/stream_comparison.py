@@ -2,10 +2,10 @@
 
 from collections.abc import Hashable
 
-BUCKETS = 1024
+BUCKET_COUNT = 1024
 
 
-class Balance:
+class StreamComparison:
     """Sums of hashes in buckets: the first stream adds, the second subtracts.
 
     Equal streams leave every bucket at zero. For different streams the chance that a bucket is zero is 1 in
@@ -13,23 +13,23 @@ class Balance:
     """
 
     def __init__(self) -> None:
-        self._sums = [0] * BUCKETS
+        self._sums = [0] * BUCKET_COUNT
 
     def add(self, item: Hashable) -> None:
         """Add an item of the first stream."""
         value = hash(item)
-        self._sums[value % BUCKETS] += value
+        self._sums[value % BUCKET_COUNT] += value
 
-    def take(self, item: Hashable) -> None:
+    def subtract(self, item: Hashable) -> None:
         """Subtract an item of the second stream."""
         value = hash(item)
-        self._sums[value % BUCKETS] -= value
+        self._sums[value % BUCKET_COUNT] -= value
 
-    def list_unbalanced_buckets(self) -> list[int]:
+    def list_different_buckets(self) -> list[int]:
         """Return the buckets that are not zero."""
         return [index for index, total in enumerate(self._sums) if total]
 
 
 def compute_bucket(item: Hashable) -> int:
     """Return the bucket of an item."""
-    return hash(item) % BUCKETS
+    return hash(item) % BUCKET_COUNT

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.values import Status, Target
+from app.orders.rules.values import Status, TakeProfit
 from app.orders.service.internal_commands import ExpireOrders
 from app.timestamps import format_timestamp
 from tests.orders.writer_harness import START
@@ -26,9 +26,9 @@ def test_day_order_expires_at_the_end_of_the_day(harness):
     assert harness.get_order(order).status is Status.EXPIRED
 
 
-@pytest.mark.parametrize("asked", [{}, {"time_in_force": "DAY"}])
-def test_day_order_shows_its_expiry_and_is_returned_for_a_repeated_ticket(market, asked):
-    ticket = {"type": "LIMIT", "limit_price": "90", "client_order_id": "mine", **asked}
+@pytest.mark.parametrize("terms", [{}, {"time_in_force": "DAY"}])
+def test_day_order_shows_its_expiry_and_is_returned_for_a_repeated_ticket(market, terms):
+    ticket = {"type": "LIMIT", "limit_price": "90", "client_order_id": "mine", **terms}
     order = market.place_order(**ticket)
     midnight = datetime.fromisoformat(order["created_at"]).date() + timedelta(days=1)
     assert order["expires_at"] == f"{midnight}T00:00:00.000000Z"
@@ -40,10 +40,10 @@ def test_order_without_expiry_shows_none(market):
     order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
     assert order["expires_at"] is None
     assert market.place_order(time_in_force="IOC")["expires_at"] is None
-    dated = market.patch(
+    changed = market.patch(
         f"/orders/{order['id']}", {"time_in_force": "GTD", "expires_at": "2099-01-01T10:00:00+01:00"}
     )
-    assert dated.json()["expires_at"] == "2099-01-01T09:00:00.000000Z"
+    assert changed.json()["expires_at"] == "2099-01-01T09:00:00.000000Z"
 
 
 def test_gtd_order_expires_at_its_instant(harness):
@@ -62,16 +62,16 @@ def test_gtc_order_does_not_expire(harness):
     assert harness.get_order(order).status is Status.ACCEPTED
 
 
-def place_dated_order(harness, minutes):
+def place_gtd_order(harness, minutes):
     at = format_timestamp(START + timedelta(minutes=minutes))
     return harness.place_order(**RESTING_LIMIT_ORDER, time_in_force="GTD", expires_at=at)
 
 
-def test_later_expiry_runs_after_the_first_expiring_order_is_cancelled(harness):
+def test_later_expiry_runs_after_the_first_expiring_order_is_canceled(harness):
     first, second, third = (
-        place_dated_order(harness, 5),
-        place_dated_order(harness, 10),
-        place_dated_order(harness, 15),
+        place_gtd_order(harness, 5),
+        place_gtd_order(harness, 10),
+        place_gtd_order(harness, 15),
     )
     harness.cancel(first)
     for minutes, expected in ((5, "ACCEPTED"), (10, "EXPIRED"), (15, "EXPIRED")):
@@ -82,7 +82,7 @@ def test_later_expiry_runs_after_the_first_expiring_order_is_cancelled(harness):
 
 
 def test_expiry_that_was_not_committed_is_retried(harness):
-    order = place_dated_order(harness, 5)
+    order = place_gtd_order(harness, 5)
     harness.advance_clock(minutes=5)
     with (
         harness.engine.connect().execution_options(writes=True) as connection,
@@ -102,41 +102,9 @@ def test_expired_order_does_not_fill_at_a_later_quote(harness):
     assert harness.get_order(order).status is Status.EXPIRED
 
 
-def test_expired_entry_ends_its_legs(harness):
-    order = harness.place_order(**RESTING_LIMIT_ORDER, take_profit=Target(Decimal(120)))
+def test_expired_entry_cancels_its_exits(harness):
+    order = harness.place_order(**RESTING_LIMIT_ORDER, take_profit=TakeProfit(Decimal(120)))
     harness.advance_clock(days=1)
     harness.expire_orders()
     assert harness.query("SELECT status FROM orders ORDER BY id") == [("EXPIRED",), ("CANCELED",)]
     assert harness.get_order(order).status is Status.EXPIRED
-
-
-def test_request_received_before_a_quote_uses_the_quote_size_once(harness):
-    """The request waited in the queue behind the quote, so its fill has the time of the quote."""
-    harness.open_portfolio()
-    harness.publish_quote("99", "101", "100", ask_size="10")
-    start = harness.now
-    harness.now = START  # the requests arrived before the quote
-    first, second = (harness.place_order(quantity="10", client_order_id=name) for name in ("first", "second"))
-    assert (first.filled_quantity, second.filled_quantity) == (10, 0)
-    assert harness.query("SELECT DISTINCT executed_at FROM executions") in (
-        [(format_timestamp(start),)],
-        [(start,)],
-    )
-    assert harness.query("SELECT DISTINCT executed_at FROM trades") in (
-        [(format_timestamp(start),)],
-        [(start,)],
-    )
-
-
-def test_fill_of_a_later_request_has_the_time_of_that_request(harness):
-    harness.publish_quote("99", "101", "100", ask_size="10")
-    harness.advance_clock(seconds=5)
-    harness.place_order(quantity="4")
-    harness.advance_clock(seconds=5)
-    assert harness.place_order(quantity="10").filled_quantity == 6
-    instants = [value if isinstance(value, str) else format_timestamp(value) for (value,) in harness.query(
-        "SELECT executed_at FROM executions ORDER BY executed_at")]  # fmt: skip
-    assert instants == [
-        format_timestamp(START + timedelta(seconds=7)),
-        format_timestamp(START + timedelta(seconds=12)),
-    ]

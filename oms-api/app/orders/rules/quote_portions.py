@@ -6,15 +6,15 @@ from typing import TypeVar
 KeyT = TypeVar("KeyT")
 
 
-def split_by_orders(counts: Iterable[tuple[KeyT, int]], most: int) -> Iterator[tuple[KeyT, ...]]:
-    """Yield portions of the keys, in order, with at most `most` orders each.
+def split_by_order_count(counts: Iterable[tuple[KeyT, int]], max_orders: int) -> Iterator[tuple[KeyT, ...]]:
+    """Yield portions of the keys, in order, with at most `max_orders` orders each.
 
     A key that has more is a portion by itself.
     """
     portion: list[KeyT] = []
     total = 0
     for key, count in counts:
-        if portion and total + count > most:
+        if portion and total + count > max_orders:
             yield tuple(portion)
             portion, total = [], 0
         portion.append(key)

@@ -104,7 +104,7 @@ def _build_curve(dialect: str, *, closes: bool, after_start: bool) -> Select[*tu
 
 
 @cache
-def _build_kept(dialect: str, *, is_last: bool) -> Select[*tuple[Any, ...]]:
+def _select_closes_and_flows(dialect: str, *, is_last: bool) -> Select[*tuple[Any, ...]]:
     """Return the query of closes and flows in (start, end], or of the last one at `end` or before."""
     row = EquitySnapshot
     kept_snapshots = (
@@ -157,12 +157,12 @@ def _parse_instants(text: str) -> list[str]:
 def find_last_snapshot(
     connection: Connection, tenant_id: int, portfolio_id: int, at: datetime
 ) -> EquitySeries:
-    """Return the last close or flow at or before an instant, if there is one."""
+    """Return the last close or flow at or before an instant, empty if there is none."""
     where = {"tenant_id": tenant_id, "portfolio_id": portfolio_id, "end": at}
-    return _read_series(connection, _build_kept(connection.dialect.name, is_last=True), where)
+    return _read_series(connection, _select_closes_and_flows(connection.dialect.name, is_last=True), where)
 
 
-def list_kept_snapshots(
+def list_closes_and_flows(
     connection: Connection, tenant_id: int, portfolio_id: int, start: Timestamp, end: datetime
 ) -> EquitySeries:
     """Return the closes and flows in (start, end], in time order."""
@@ -172,7 +172,7 @@ def list_kept_snapshots(
         "start": parse_timestamp(start),
         "end": end,
     }
-    return _read_series(connection, _build_kept(connection.dialect.name, is_last=False), where)
+    return _read_series(connection, _select_closes_and_flows(connection.dialect.name, is_last=False), where)
 
 
 def list_traded_values(
@@ -182,7 +182,7 @@ def list_traded_values(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> list[TradedValue]:
-    """Return the unreversed trades of (start, end], of all time without these."""
+    """Return the values of the unreversed trades in (start, end]; None is no limit."""
     statement = (
         select(Trade.created_at, Trade.gmv, Trade.fx_rate)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)

@@ -21,8 +21,8 @@ from app.orders.service.commands import ApplyCorporateAction, WriterCommand
 from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
-CHECK_SECONDS = 30.0  # an action takes effect at midnight, hours before the open
-_PORTFOLIOS_AT_ONCE = 200
+CHECK_PERIOD_SECONDS = 30.0  # an action takes effect at midnight, hours before the open
+_MAX_PORTFOLIOS_PER_BATCH = 200
 _MAX_ROUNDS = 5
 _LOG = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ class CorporateActions:
 
     async def run(self) -> None:
         """Book the actions that take effect, repeatedly, until canceled."""
-        await asyncio.sleep(CHECK_SECONDS)
-        await repeat(self.book_due, CHECK_SECONDS, "corporate actions were not checked", _LOG)
+        await asyncio.sleep(CHECK_PERIOD_SECONDS)
+        await repeat(self.book_due, CHECK_PERIOD_SECONDS, "corporate actions were not checked", _LOG)
 
     async def book_due(self) -> None:
         """Book the actions of all tenants that have taken effect."""
@@ -77,7 +77,15 @@ class CorporateActions:
             named_portfolios = await self.readers.read(
                 action.tenant_id, queries.list_portfolios, action.symbol
             )
-            origin = Origin(action.tenant_id, BOOKED_BY, None, self.now(), None, None, actor)
+            origin = Origin(
+                tenant_id=action.tenant_id,
+                source=BOOKED_BY,
+                user_label=None,
+                at=self.now(),
+                idempotency_key=None,
+                request_hash=None,
+                actor=actor,
+            )
             commands = [
                 ApplyCorporateAction(origin, named_portfolio.id, action, is_reversal)
                 for named_portfolio in named_portfolios
@@ -92,7 +100,7 @@ class CorporateActions:
         """
         outcomes: list[Outcome | BaseException] = []
         remaining_commands = iter(commands)
-        while chunk := list(islice(remaining_commands, _PORTFOLIOS_AT_ONCE)):
+        while chunk := list(islice(remaining_commands, _MAX_PORTFOLIOS_PER_BATCH)):
             outcomes += await asyncio.gather(*self.writer.submit_all(chunk), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):

@@ -9,13 +9,13 @@ from app.ledger.queries import exports as queries
 from app.ledger.queries.exports import LedgerHead
 from app.ledger.rules.chain import COLUMNS, TradeRow
 
-CHUNK = 500  # rows read at once, some 500 KB
+ROWS_PER_CHUNK = 500  # rows read at once, some 500 KB
 
 
 class LedgerExport:
     """Read ledgers in chunks up to `heads`. Rows never change, so that the chunks are one snapshot."""
 
-    def __init__(self, tenant_id: int, heads: Sequence[LedgerHead], chunk: int = CHUNK) -> None:
+    def __init__(self, tenant_id: int, heads: Sequence[LedgerHead], chunk: int = ROWS_PER_CHUNK) -> None:
         self._tenant_id = tenant_id
         self._heads = heads
         self._chunk = chunk

@@ -33,19 +33,19 @@ from app.day_close.service.breaks import (
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.ledger.queries.reading import PortfolioSummary, find_book, find_sequence
-from app.ledger.service.reading import get_statement_at_instant
+from app.ledger.queries.reading import PortfolioSummary, load_portfolio_summary, load_sequence_at
+from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
 from app.money import ZERO, format_fixed
 from app.performance.queries.closes import StoredClose, find_last_close
 from app.performance.rules.closes import get_last_close, get_pnl_date, get_pnl_day_start
 from app.reports.service.explanations import ProfitExplainer
-from app.reports.service.rates import Rates
+from app.reports.service.rates import TenantRates
 from app.timestamps import format_optional_timestamp, format_timestamp
 
-CLOSED = "day.closed"
-STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored
+DAY_CLOSED = "day.closed"
+MAX_STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored
 _DAY = timedelta(days=1)
 
 
@@ -73,15 +73,15 @@ class DayCloser:
         figures, breaks = collector.collect()
         rates = collector.list_rates(figures)
         unsigned = DayClose(
-            caller.tenant_id, day.isoformat(), caller.actor, caller.name, format_timestamp(now), note,
-            collector.rates.base, rates, "",
+            tenant_id=caller.tenant_id, date=day.isoformat(), signed_by=caller.actor, source=caller.name,
+            signed_at=format_timestamp(now), note=note, currency=collector.rates.base_currency, rates=rates, digest="",
         )  # fmt: skip
         signed = sign_day(unsigned, figures, breaks)
         event = NewEvent(
-            caller.tenant_id, CLOSED, build_closed_payload(signed), format_timestamp(now), day.isoformat()
+            caller.tenant_id, DAY_CLOSED, build_closed_payload(signed), format_timestamp(now), day.isoformat()
         )
         queries.insert_signed_day(connection, signed, build_packed_insert([event]))
-        entry = request.build_audit_entry(now, CLOSED, day.isoformat(), None, build_closed_values(signed))
+        entry = request.build_audit_entry(now, DAY_CLOSED, day.isoformat(), None, build_closed_values(signed))
         return ChangeResult(serialize_day(signed), [entry], 201)
 
 
@@ -105,7 +105,7 @@ class _DayFigureCollector:
         self._connection, self._tenant_id, self._now = connection, tenant_id, now
         self._calendars, self._market, self._day = closer.calendars, closer.market, day
         self._explainer = ProfitExplainer(connection, closer.market, closer.valuer, tenant_id, now)
-        self.rates = Rates(connection, closer.market, tenant_id, now)
+        self.rates = TenantRates(connection, closer.market, tenant_id, now)
 
     def collect(self) -> tuple[list[DayFigures], list[OpenBreak]]:
         """Return the figures of the portfolios that closed on the day, and their open breaks."""
@@ -113,7 +113,7 @@ class _DayFigureCollector:
         portfolio_breaks: list[tuple[ClosedPortfolio, FoundBreak]] = []
         for portfolio, scheduled_at, close in self._list_closed():
             if scheduled_at is not None and (close is None or close.at < scheduled_at):
-                if self._now - scheduled_at < STORING_TIME:
+                if self._now - scheduled_at < MAX_STORING_TIME:
                     raise CloseNotStored(portfolio.name, format_timestamp(scheduled_at))
                 detail = f"The equity at the close of {format_timestamp(scheduled_at)} was never stored."
                 portfolio_breaks.append((portfolio, FoundBreak("missing_close", "", detail)))
@@ -132,10 +132,10 @@ class _DayFigureCollector:
     def list_rates(self, figures: list[DayFigures]) -> str:
         """Return the rates to the tenant's currency as they are stored."""
         for day_figures in figures:
-            self.rates.get(day_figures.currency)
+            self.rates.find_rate(day_figures.currency)
         used = [
             {"currency": rate.currency, "rate": format_fixed(rate.rate), "age_seconds": f"{rate.age_seconds}"}
-            for rate in self.rates.used
+            for rate in self.rates.used_rates
         ]
         return orjson.dumps(used).decode()
 
@@ -168,16 +168,16 @@ class _DayFigureCollector:
         return closed_at if is_of_day else None
 
     def _build_figures(self, portfolio: ClosedPortfolio, close: StoredClose) -> DayFigures:
-        book = find_book(self._connection, self._tenant_id, portfolio.id)
-        explained = self._explainer.explain_close(book, close)
+        summary = load_portfolio_summary(self._connection, self._tenant_id, portfolio.id)
+        explained = self._explainer.explain_close(summary, close)
         before = self._find_close_before(portfolio, close)
-        parts, rows = explained.parts, self._find_rows(book, explained.start, close)
+        parts, rows = explained.parts, self._find_rows(summary, explained.start, close)
         return DayFigures(
             tenant_id=self._tenant_id,
             date=self._day.isoformat(),
             portfolio_id=portfolio.id,
             portfolio_name=portfolio.name,
-            currency=book.base_currency,
+            currency=summary.base_currency,
             started_at=format_optional_timestamp(explained.start),
             ended_at=format_timestamp(close.at),
             trades=queries.count_trades(self._connection, self._tenant_id, portfolio.id, *rows),
@@ -199,22 +199,26 @@ class _DayFigureCollector:
 
     def _list_breaks(self, portfolio: ClosedPortfolio, close: StoredClose) -> Iterator[FoundBreak]:
         connection, tenant_id = self._connection, self._tenant_id
-        book = find_book(connection, tenant_id, portfolio.id)
+        summary = load_portfolio_summary(connection, tenant_id, portfolio.id)
         before = self._find_close_before(portfolio, close)
-        rows = self._find_rows(book, None if before is None else before.at, close)
-        statement = get_statement_at_instant(connection, tenant_id, book, close.at)
+        rows = self._find_rows(summary, None if before is None else before.at, close)
+        statement = load_statement_at_instant(connection, tenant_id, summary, close.at)
         yield from list_order_breaks(connection, tenant_id, portfolio.id)
         yield from list_mark_breaks(connection, self._market, tenant_id, statement, close)
         yield from list_row_breaks(connection, tenant_id, portfolio.id, rows, close)
         yield from list_state_breaks(portfolio)
-        if self.rates.get(book.base_currency) is None:
-            yield FoundBreak("missing_rate", book.base_currency, "The currency has no rate to the tenant's.")
+        if self.rates.find_rate(summary.base_currency) is None:
+            yield FoundBreak(
+                "missing_rate", summary.base_currency, "The currency has no rate to the tenant's."
+            )
 
     def _find_close_before(self, portfolio: ClosedPortfolio, close: StoredClose) -> StoredClose | None:
         """Return the last close of an earlier day."""
         until = get_pnl_day_start(close.at)
         return find_last_close(self._connection, self._tenant_id, portfolio.id, until)
 
-    def _find_rows(self, book: PortfolioSummary, start: datetime | None, close: StoredClose) -> SequenceRange:
-        first = 0 if start is None else find_sequence(self._connection, self._tenant_id, book, start)
-        return SequenceRange(first, find_sequence(self._connection, self._tenant_id, book, close.at))
+    def _find_rows(
+        self, summary: PortfolioSummary, start: datetime | None, close: StoredClose
+    ) -> SequenceRange:
+        first = 0 if start is None else load_sequence_at(self._connection, self._tenant_id, summary, start)
+        return SequenceRange(first, load_sequence_at(self._connection, self._tenant_id, summary, close.at))

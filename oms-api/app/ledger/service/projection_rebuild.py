@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app.database import execute_writes
 from app.ledger.queries import audit
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.projections import (
@@ -38,13 +38,13 @@ from app.ledger.service.verification import (
 class LedgerCorrupted(Exception):
     """Raised when the ledger itself does not verify. Nothing is rebuilt from it."""
 
-    def __init__(self, lie: Discrepancy) -> None:
-        super().__init__(f"the ledger lies at {lie.place}")
-        self.lie = lie
+    def __init__(self, discrepancy: Discrepancy) -> None:
+        super().__init__(f"the ledger lies at {discrepancy.location}")
+        self.discrepancy = discrepancy
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuiltPortfolio:
     """A rebuilt portfolio and the differences that were repaired: (portfolio or position, its findings)."""
 
     name: str
@@ -52,15 +52,15 @@ class Rebuilt:
     differences: tuple[tuple[str, list[Finding]], ...]
 
 
-def read_ahead(connection: Connection, key: PortfolioKey) -> LedgerState:
+def load_ledger_state(connection: Connection, key: PortfolioKey) -> LedgerState:
     """Return the current state of the portfolio's ledger. Raises LedgerCorrupted."""
-    portfolio = audit.get_portfolio_row(connection, *key)
+    portfolio = audit.load_portfolio_row(connection, *key)
     state = LedgerState(Decimal(portfolio.opening_cash))
     _apply_later_rows(connection, portfolio, state, until=portfolio.last_sequence)
     return state
 
 
-def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerState) -> Rebuilt:
+def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerState) -> RebuiltPortfolio:
     """Lock the portfolio, read its ledger from `state` on, and correct different values.
 
     Raises LedgerCorrupted.
@@ -68,7 +68,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     A new stamp is always written, because a process may have cached wrong values although the rows are right.
     """
     queries.lock_portfolios(connection, [(*key, None)])
-    portfolio = audit.get_portfolio_row(connection, *key)
+    portfolio = audit.load_portfolio_row(connection, *key)
     _apply_later_rows(connection, portfolio, state)
     differences = [("portfolio", check_portfolio(portfolio, state))]
     holdings = list(audit.iterate_holding_rows_of_portfolio(connection, *key))
@@ -77,9 +77,9 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
         differences.append((f"position {symbol}{product and f' ({product})'}", findings))
     differences = [difference for difference in differences if difference[1]]
     if differences:
-        _write(connection, build_projection(portfolio, state), holdings, expected)
+        _write_projections(connection, build_projection(portfolio, state), holdings, expected)
     execute_writes(connection, queries.update_stamps([(create_stamp(), *key)]))
-    return Rebuilt(portfolio.name, state.sequence, tuple(differences))
+    return RebuiltPortfolio(portfolio.name, state.sequence, tuple(differences))
 
 
 def _apply_later_rows(
@@ -105,17 +105,19 @@ def _apply_later_rows(
         raise LedgerCorrupted(Discrepancy(location, tuple(findings_of_movement)))
 
 
-def _write(
+def _write_projections(
     connection: Connection, portfolio: PortfolioRow, holdings: list[HoldingRow], expected: list[HoldingRow]
 ) -> None:
     stored = set(holdings)
+    projected = (getattr(portfolio, name) for name in queries.PROJECTED_COLUMNS)
+    cash_ledger_end = (portfolio.moved_cash, portfolio.cash_sequence, portfolio.cash_hash)
     execute_writes(
         connection,
         queries.build_position_upsert([row for row in expected if row not in stored]),
-        queries.update_portfolios([(*portfolio[5:13], portfolio.tenant_id, portfolio.id)]),
-        queries.update_moved_cash([(*portfolio[13:], portfolio.tenant_id, portfolio.id)]),
+        queries.update_portfolios([(*projected, portfolio.tenant_id, portfolio.id)]),
+        queries.update_moved_cash([(*cash_ledger_end, portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in expected}
     for row in holdings:
         if row[:4] not in keys:
-            audit.remove_holding(connection, row)
+            audit.delete_holding(connection, row)

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
+from app.costs.rules.booked_charges import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
 from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.database import set_tenant_scope
@@ -25,14 +25,14 @@ from app.ledger.errors import (
     ReversalOfReversal,
     TradingHalted,
 )
-from app.ledger.queries import books as queries
+from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import Position, apply_fill, build_fill, compute_closed_quantity
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service.batch import LedgerBatch, Rates, find_no_rate
+from app.ledger.service.batch import LedgerBatch, RateLookup, find_no_rate
 from app.ledger.service.command_loading import build_request_key, load_commands
-from app.ledger.service.commands import Command, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.commands import LedgerCommand, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.ledger_cache import LedgerCache
 from app.ledger.service.portfolio_state import PortfolioState, build_trade_entry
@@ -48,7 +48,7 @@ class LedgerBatchHandler:
     """Handler of group commit for the ledger. One instance belongs to one writer thread."""
 
     def __init__(
-        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: Rates = find_no_rate
+        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: RateLookup = find_no_rate
     ) -> None:
         self._ids = ids or SortableIds()
         self._rates = rates
@@ -57,20 +57,20 @@ class LedgerBatchHandler:
         self._cache = LedgerCache()
 
     def handle(
-        self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
+        self, connection: Connection, commands: Sequence[LedgerCommand], _: Retained | None = None
     ) -> BatchResult[RecordedTrade]:
         """Record and reverse trades in order; see `group_commit.Handler`."""
         try:
             batch = self.load(connection, commands)
-            return record_all(batch, commands)
+            return record_commands(batch, commands)
         except Exception:
-            self.forget()
+            self.clear_caches()
             raise
 
     def load(
         self,
         connection: Connection,
-        commands: Sequence[Command],
+        commands: Sequence[LedgerCommand],
         names: Iterable[PortfolioNameKey] = (),
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
@@ -81,13 +81,13 @@ class LedgerBatchHandler:
         load_commands(batch, commands, self._portfolio_ids, names, portfolio_keys)
         return batch
 
-    def forget(self) -> None:
+    def clear_caches(self) -> None:
         """Clear the caches, because a restored database may have other ids."""
         self._portfolio_ids.clear()
         self._cache.clear()
 
 
-def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[RecordedTrade]:
+def record_commands(batch: LedgerBatch, commands: Sequence[LedgerCommand]) -> BatchResult[RecordedTrade]:
     """Record and reverse the trades of a loaded batch in order, and write them."""
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
@@ -102,15 +102,15 @@ def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[R
 def _is_repeated(outcomes: Iterable[object], outcome: RecordedTrade) -> bool:
     """Return whether the outcome is that of a trade of an earlier batch."""
     earlier_rows = (
-        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
+        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.is_replayed
     )
-    return outcome.replayed and outcome.row not in earlier_rows
+    return outcome.is_replayed and outcome.row not in earlier_rows
 
 
 def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     """Return a function that looks for a recorded trade of the batch, None if there is none."""
     for outcome in outcomes:
-        if isinstance(outcome, RecordedTrade) and not outcome.replayed:
+        if isinstance(outcome, RecordedTrade) and not outcome.is_replayed:
             trade = outcome.row.trade_key
             return lambda connection: bool(
                 queries.load_trades(set_tenant_scope(connection, [trade.tenant_id]), [trade])
@@ -118,7 +118,7 @@ def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     return None
 
 
-def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsError:
+def record_command(batch: LedgerBatch, command: LedgerCommand) -> RecordedTrade | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
@@ -130,7 +130,9 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
         if repeated:
             return repeated
         recorded_trade = (
-            _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
+            _record_trade(batch, command)
+            if isinstance(command, RecordTrade)
+            else _reverse_trade(batch, command)
         )
     except OmsError as error:
         if batch.change_count != change_count:
@@ -141,7 +143,9 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
     return recorded_trade
 
 
-def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> RecordedTrade | None:
+def _find_repeated(
+    batch: LedgerBatch, command: LedgerCommand, key: RequestKey | None
+) -> RecordedTrade | None:
     rows = batch.rows_by_request_key.get(key, []) if key else []
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
@@ -151,16 +155,16 @@ def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None)
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(rows_of_request, key=lambda row: row.trade_id)
     portfolio = batch.get_portfolio(oldest.portfolio_key)
-    return RecordedTrade(oldest, portfolio.name, replayed=True)
+    return RecordedTrade(oldest, portfolio.name, is_replayed=True)
 
 
-def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
+def _can_see(batch: LedgerBatch, command: LedgerCommand, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
     names = command.origin.portfolios
     return names is None or batch.get_portfolio(row.portfolio_key).name_key in names
 
 
-def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
+def _record_trade(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     portfolio = batch.get_portfolio_by_name(command.origin.tenant_id, command.portfolio_name_key)
     symbol = batch.get_symbol(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
@@ -170,9 +174,9 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     reason = batch.guard.find_refusal(command, portfolio)
     if reason is not None:
         raise NotPermitted(reason)
-    _require_order(command, position)
+    _require_execution_order(command, position)
     if portfolio.trading_state != ACTIVE:
-        refuse_by_switch(batch, portfolio, position, command)
+        require_trading_allowed(batch, portfolio, position, command)
     currency = batch.get_currency(portfolio, key)
     rate = None if currency is None else batch.get_rate(command, currency, portfolio.base_currency)
     trade, at = command.trade, command.executed_at or format_timestamp(command.origin.at)
@@ -196,7 +200,7 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     return RecordedTrade(row, portfolio.name)
 
 
-def _require_order(command: RecordTrade, position: Position) -> None:
+def _require_execution_order(command: RecordTrade, position: Position) -> None:
     """Raise ExecutedBeforePrevious where the report's own execution time is before the latest trade's."""
     latest = position.last_executed_at
     if command.executed_at is None or command.backdated_reason is not None or latest is None:
@@ -242,7 +246,7 @@ def _compute_charges(
     return compute_booked_charges(trade, OrderTotals(), portfolio.fee_totals, load_rates())
 
 
-def refuse_by_switch(
+def require_trading_allowed(
     batch: LedgerBatch, portfolio: PortfolioState, position: Position, command: RecordTrade
 ) -> None:
     """Raise TradingHalted unless the trading state allows the trade.
@@ -264,7 +268,7 @@ def refuse_by_switch(
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
-def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
+def _reverse_trade(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
     key = TradeKey(command.origin.tenant_id, command.trade_id)
     original = batch.originals.get(key)
     if original is None or not _can_see(batch, command, original):
@@ -275,12 +279,12 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
         raise AlreadyReversed(command.trade_id, batch.reversals[key])
     if original.order_id is not None and batch.get_portfolio(original.portfolio_key).broker_connection:
         raise FilledAtBroker(command.trade_id, original.order_id)
-    reversal = _book_reversal(batch, command, original)
+    reversal = _append_reversal(batch, command, original)
     batch.reversals[key] = reversal.row.trade_id
     return reversal
 
 
-def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:
+def _append_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:
     inputs = get_reversal_inputs(batch, original)
     require_no_action(original, inputs)
     portfolio = batch.get_portfolio(original.portfolio_key)

@@ -13,13 +13,13 @@ from app.ledger.dependencies import GuardDep
 from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import SummaryOut
-from app.ledger.service import managing as service
-from app.ledger.service.managing import NewPortfolio, PortfolioChanges
+from app.ledger.service import portfolio_management as service
+from app.ledger.service.portfolio_management import NewPortfolio, PortfolioChanges
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
 Creator = Annotated[Caller, Depends(require_permission(Operation.CREATE_PORTFOLIO))]
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PORTFOLIOS))]
+PortfolioManager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PORTFOLIOS))]
 _EXAMPLE = {
     "name": "Growth",
     "base_currency": "USD",
@@ -46,7 +46,7 @@ async def make_portfolio(
 
 @router.patch("/{name}", summary="Update a portfolio", **document_responses(200, SummaryOut, 404, 409))
 async def update_portfolio(
-    caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
+    caller: PortfolioManager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     body: PortfolioPatchBody, change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Change a portfolio's name, its settings, or both.

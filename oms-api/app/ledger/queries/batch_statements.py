@@ -34,7 +34,7 @@ POSITIONS = cast("Table", PositionRow.__table__)
 INSTRUMENTS = cast("Table", InstrumentRow.__table__)
 ALIASES = cast("Table", InstrumentAliasRow.__table__)
 
-STATE = (
+STATE_COLUMNS = (
     "id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys",
     "last_sequence", "last_hash", "last_trade_id", "last_created_at",
     "kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals",
@@ -42,7 +42,7 @@ STATE = (
     "moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection",
     "when_broker_down",
 )  # fmt: skip
-_PROJECTED = STATE[4:12]  # cash to last_created_at
+PROJECTED_COLUMNS = STATE_COLUMNS[4:12]  # cash to last_created_at
 _CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash")
 _NEW = (
     "id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl",
@@ -58,7 +58,7 @@ _HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enume
 _LISTED_PART = Part(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("symbol", 2)))
 _ALIAS_PART = Part(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
 _TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency_key"))
-_REPLAY_CHUNK = 10_000
+_ROWS_PER_CHUNK = 10_000
 
 
 def load_portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[PortfolioNameKey, int]:
@@ -78,7 +78,7 @@ def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 class LockedRow(NamedTuple):
-    """A locked portfolio. `state` is `STATE`, None if the row still has the version that the caller knows.
+    """A locked portfolio. `state` has `STATE_COLUMNS`, or is None if the row has the version of the request.
 
     `version` identifies the content of the row (PostgreSQL), None on SQLite.
     """
@@ -91,13 +91,13 @@ class LockedRow(NamedTuple):
 
 def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[LockedRow]:
     """Lock portfolios (tenant id, id, known version or None) in the order of their ids."""
-    rows = lock_changed_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
+    rows = lock_changed_rows(connection, PORTFOLIOS, STATE_COLUMNS, ("tenant_id", "id"), ids)
     return [LockedRow(row[0], row[1], row[2], None if row[3] is None else row[3:]) for row in rows]
 
 
 def load_portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return the current `STATE` of the portfolios (tenant id, id), without a lock."""
-    return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
+    """Return the current `STATE_COLUMNS` of the portfolios (tenant id, id), without a lock."""
+    return find_matching_rows(connection, PORTFOLIOS, STATE_COLUMNS, ("tenant_id", "id"), ids)
 
 
 def load_trades(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -229,9 +229,9 @@ def build_position_upsert(rows: Sequence[Row]) -> BulkWrite:
 def update_portfolios(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that updates projections.
 
-    A row is cash to last_created_at as in `STATE`, then tenant id and id.
+    A row is cash to last_created_at as in `STATE_COLUMNS`, then tenant id and id.
     """
-    return build_update(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, PROJECTED_COLUMNS, ("tenant_id", "id"), rows)
 
 
 def update_portfolios_and_stamps(rows: Sequence[Row]) -> BulkWrite:
@@ -240,7 +240,9 @@ def update_portfolios_and_stamps(rows: Sequence[Row]) -> BulkWrite:
     A row is that of `update_portfolios` with the stamp and their fee totals before tenant
     id and id.
     """
-    return build_update(PORTFOLIOS, (*_PROJECTED, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows)
+    return build_update(
+        PORTFOLIOS, (*PROJECTED_COLUMNS, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows
+    )
 
 
 def update_stamps(rows: Sequence[Row]) -> BulkWrite:
@@ -258,7 +260,7 @@ def iterate_unreversed_fills(connection: Connection, key: PositionKey, without: 
         .where(is_unreversed(), Trade.trade_id != without)
         .order_by(Trade.sequence)
     )
-    rows = connection.execute(statement, execution_options={"yield_per": _REPLAY_CHUNK})
+    rows = connection.execute(statement, execution_options={"yield_per": _ROWS_PER_CHUNK})
     yield from map(parse_fill_row, rows)
 
 
