@@ -16,7 +16,7 @@ from random import Random
 from time import process_time
 
 from app.alerts.models import AlertRow
-from app.alerts.service.price_alerts import PriceAlerts
+from app.alerts.service.price_alert_watcher import PriceAlertWatcher
 from app.database import Readers, build_insert, connect_engine, execute_writes, set_tenant_scope, unit_of_work
 from app.database.transactions import Transactions
 from app.market_data.rules.values import Quote
@@ -49,7 +49,7 @@ def measure(server: Server, seconds: int) -> list[Line]:
         _insert_alerts(url)
         market = Market(ManualSource(), readers)
         now = [_START]
-        alerts = PriceAlerts(readers, transactions, market, lambda: now[0])
+        alerts = PriceAlertWatcher(readers, transactions, market, lambda: now[0])
         asyncio.run(alerts.check())
         watched = _measure_processor_time(market, quotes, (alerts, now))
     finally:
@@ -63,7 +63,7 @@ def measure(server: Server, seconds: int) -> list[Line]:
 
 
 def _measure_processor_time(
-    market: Market, quotes: list[list[Quote]], watch: tuple[PriceAlerts, list[datetime]] | None
+    market: Market, quotes: list[list[Quote]], watch: tuple[PriceAlertWatcher, list[datetime]] | None
 ) -> float:
     """Return the processor time in which the market takes the quotes."""
 

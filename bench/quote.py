@@ -22,12 +22,12 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command, PlaceOrder, get_lock_group
+from app.orders.service.commands import PlaceOrder, WriterCommand, get_lock_group
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.service.controls import Controls
 from bench.disk import scratch
 from bench.postgres import postgres
@@ -54,7 +54,7 @@ def measure() -> list[Line]:
         services = BatchServices(market, controls)
         handler = OrderBatchHandler(LedgerBatchHandler(guard=OrderTradeGuard(controls)), services)
         engine = connect_engine(url, tenant_scoped=True)
-        writer: GroupCommit[Command, Outcome] = GroupCommit(
+        writer: GroupCommit[WriterCommand, Outcome] = GroupCommit(
             engine, handler, 20_000, 250, lock_group=get_lock_group
         )
         readers = Readers(engine, 2)
@@ -75,14 +75,14 @@ def measure() -> list[Line]:
         ]
 
 
-async def _place_orders(writer: "GroupCommit[Command, Outcome]") -> None:
+async def _place_orders(writer: "GroupCommit[WriterCommand, Outcome]") -> None:
     """Place market orders that fill at once, a batch at a time."""
     for start in range(0, FILLED, _BATCH):
         orders = [_build_order(RESTING + number, OrderType.MARKET) for number in range(start, start + _BATCH)]
         await asyncio.gather(*writer.submit_all(orders))
 
 
-async def _measure_rates(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -> list[Line]:
+async def _measure_rates(writer: "GroupCommit[WriterCommand, Outcome]", matcher: QuoteMatcher) -> list[Line]:
     """Report trades, rest the orders, and then report a trade every 20 ms while the quote is published."""
     await matcher.publish(1, _build_quote("100"))
     await asyncio.gather(*writer.submit_all([_build_trade(number) for number in range(PORTFOLIOS)]))

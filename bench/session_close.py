@@ -31,9 +31,9 @@ from app.market_data.service import Market
 from app.market_data.sources.simulated import SimulatedSource
 from app.migrate import migrate
 from app.orders.rules.values import OrderType, Ticket
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.commands import PlaceOrder
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.service.controls import Controls
 from app.text import name_key
 from bench.disk import scratch

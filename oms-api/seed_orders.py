@@ -34,12 +34,12 @@ from app.market_data.rules.values import Quote, compute_mark
 from app.market_data.service import Market
 from app.money import format_fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, StopLoss, TakeProfit, Ticket, TimeInForce
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import CancelOrder, Command, PlaceGroup, PlaceOrder
+from app.orders.service.commands import CancelOrder, PlaceGroup, PlaceOrder, WriterCommand
 from app.orders.service.internal_commands import ApplyBrokerReport, MatchQuote
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.controls import Controls
@@ -111,7 +111,7 @@ def _open_portfolio(connection: Connection, now: datetime) -> None:
     insert_portfolios(connection, [build_portfolio_row(portfolio, now)])
 
 
-def build_placements(prices: Prices, now: datetime) -> Iterator[Command]:
+def build_placements(prices: Prices, now: datetime) -> Iterator[WriterCommand]:
     """Yield the commands that place the orders around these prices.
 
     A name identifies one order whatever its price, so that a run on another day finds it.
@@ -170,7 +170,7 @@ def _build_origin(name: str, now: datetime) -> Origin:
     )
 
 
-def _build_follow_up(result: OrderResult, now: datetime) -> Command | None:
+def _build_follow_up(result: OrderResult, now: datetime) -> WriterCommand | None:
     """Return the command that ends an order: its cancellation, or its rejection by the broker."""
     order = result.orders[0].order
     rejection = Rejected(order.id, "Trading was paused", now)
@@ -184,7 +184,9 @@ def _build_cancellation(result: OrderResult, now: datetime) -> CancelOrder:
     return CancelOrder(origin, result.orders[0].order.id, "Found a better price elsewhere")
 
 
-def _handle_command(handler: OrderBatchHandler, connection: Connection, command: Command) -> OrderResult:
+def _handle_command(
+    handler: OrderBatchHandler, connection: Connection, command: WriterCommand
+) -> OrderResult:
     (outcome,) = handler.handle(connection, [command], {}).outcomes
     if not isinstance(outcome, OrderResult):
         raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument

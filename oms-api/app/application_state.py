@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.alerts.dependencies import PRICE_ALERTS
+from app.alerts.dependencies import PRICE_ALERT_WATCHER
 from app.assembly import Components
 from app.backtests.dependencies import PREPARE_STRATEGY_CODE
 from app.brokers.adapters import LOG_INS
@@ -126,7 +126,7 @@ def _list_market_data(components: Components) -> State:
     return [
         MARKET.provide(components.market),
         PUBLISH_QUOTE.provide(components.order_service.publish),
-        PRICE_ALERTS.provide(components.price_alerts),
+        PRICE_ALERT_WATCHER.provide(components.price_alert_watcher),
         FIND_CURRENCIES_IN_USE.provide(load_currencies_in_use),
         IS_SYMBOL_IN_USE.provide(is_symbol_in_use),
         CALENDARS.provide(components.calendars),

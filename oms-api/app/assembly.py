@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
 
-from app.alerts.service.price_alerts import PriceAlerts
+from app.alerts.service.price_alert_watcher import PriceAlertWatcher
 from app.audit.service import AuditTrail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_job_runner
@@ -77,17 +77,17 @@ from app.order_routing.service.environment_connections import (
     save_environment_connection,
 )
 from app.order_routing.service.session_runner import SessionRunner
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.cancellations import Cancellations
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command, get_lock_group
+from app.orders.service.commands import WriterCommand, get_lock_group
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.performance.queries import load_baselines
 from app.rate_limit import BucketSharing, RateLimiter, get_rate_limit_scope
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
@@ -129,7 +129,7 @@ class Components:
     market: Market
     calendars: Calendars
     controls: Controls
-    writer: GroupCommit[Command, Outcome]
+    writer: GroupCommit[WriterCommand, Outcome]
     passwords: Passwords
     sessions: LoginSessions
     throttle: Throttle
@@ -144,7 +144,7 @@ class Components:
     delivery_runner: DeliveryRunner
     cash_reader: CashReader
     corporate_actions: CorporateActions
-    price_alerts: PriceAlerts
+    price_alert_watcher: PriceAlertWatcher
     create_broker: CreateBroker
     broker_notifier: BrokerRequestNotifier
     signal_planner: SignalPlanner
@@ -179,7 +179,7 @@ class Components:
             background_tasks=(
                 market_watcher.run,
                 self.corporate_actions.run,
-                self.price_alerts.run,
+                self.price_alert_watcher.run,
                 self.cancellations.run,
                 SignalResumption(self.signals, self.readers, self.now).run,
                 *self._list_signal_receivers(),
@@ -298,7 +298,7 @@ class Components:
         )
 
     def _describe_alerts(self, reports: Sequence[JobReport]) -> ComponentHealth:
-        state, job = self.price_alerts.state, None
+        state, job = self.price_alert_watcher.state, None
         age = None if state.checked_at is None else (self.now() - state.checked_at).total_seconds()
         for report in reports:
             job = report if report.state.name == PORTFOLIO_ALERTS else job
@@ -385,7 +385,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
-        price_alerts=PriceAlerts(readers, transactions, market, now),
+        price_alert_watcher=PriceAlertWatcher(readers, transactions, market, now),
         create_broker=partial(create_adapter, engine=engine, observe=metrics.requests.count_broker_request),
         broker_notifier=broker_notifier,
         signal_planner=planner,
@@ -403,7 +403,7 @@ def create_signal_planner(settings: Settings) -> SignalPlanner:
 
 def create_writer(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, metrics: Metrics | None = None
-) -> GroupCommit[Command, Outcome]:
+) -> GroupCommit[WriterCommand, Outcome]:
     """Return the writer of a process that serves no requests."""
     paper = load_paper_settings(settings)
     services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions, metrics=metrics)
@@ -412,7 +412,7 @@ def create_writer(
 
 def _build_writer(
     settings: Settings, engine: Engine, services: BatchServices
-) -> GroupCommit[Command, Outcome]:
+) -> GroupCommit[WriterCommand, Outcome]:
     guard = OrderTradeGuard(services.controls)
     handler = OrderBatchHandler(LedgerBatchHandler(guard=guard, rates=services.market.find_rate), services)
     return GroupCommit(

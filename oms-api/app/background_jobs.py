@@ -31,7 +31,7 @@ from app.migrate import get_migration_url
 from app.orders.queries.symbol_usage import load_currencies_in_use
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command
+from app.orders.service.commands import WriterCommand
 from app.orders.service.levels import find_exits
 from app.orders.service.order_jobs import OrderJobs
 from app.performance.queries import load_baselines
@@ -69,7 +69,7 @@ def create_job_runner(
     engine: Engine,
     market: Market,
     calendars: Calendars,
-    writer: GroupCommit[Command, Outcome],
+    writer: GroupCommit[WriterCommand, Outcome],
     now: Now,
     metrics: Metrics | None = None,
 ) -> JobRunner:
@@ -80,7 +80,7 @@ def create_job_runner(
 
 
 def create_order_jobs(
-    engine: Engine, writer: GroupCommit[Command, Outcome], calendars: Calendars, now: Now
+    engine: Engine, writer: GroupCommit[WriterCommand, Outcome], calendars: Calendars, now: Now
 ) -> list[Job]:
     """Return the jobs of orders, which need a writer."""
     orders = OrderJobs(engine, writer, calendars, now)

@@ -24,7 +24,7 @@ from app.group_commit import GroupCommit
 from app.logs import AccessLog
 from app.migrate import get_migration_url, migrate
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command
+from app.orders.service.commands import WriterCommand
 from app.rate_limit import BucketSharing
 
 # The writer waits this long for the interpreter's lock after each database response; the default of 5 ms adds
@@ -44,7 +44,7 @@ class ManagedComponents:
 
     engine: Engine
     readers: Readers
-    writer: GroupCommit[Command, Outcome]
+    writer: GroupCommit[WriterCommand, Outcome]
     trail: AuditTrail
     access_log: AccessLog
     database_file: DatabaseFile

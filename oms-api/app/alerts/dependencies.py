@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.alerts.service.price_alerts import PriceAlerts
+from app.alerts.service.price_alert_watcher import PriceAlertWatcher
 from app.http.app_state import Component
 
-PRICE_ALERTS = Component[PriceAlerts]("price_alerts")
-PriceAlertsDep = Annotated[PriceAlerts, Depends(PRICE_ALERTS)]
+PRICE_ALERT_WATCHER = Component[PriceAlertWatcher]("price_alerts")
+PriceAlertWatcherDep = Annotated[PriceAlertWatcher, Depends(PRICE_ALERT_WATCHER)]

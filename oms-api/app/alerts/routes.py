@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.alerts import queries
-from app.alerts.dependencies import PriceAlertsDep
+from app.alerts.dependencies import PriceAlertWatcherDep
 from app.alerts.rules.conditions import Alert
 from app.alerts.schemas import EXAMPLE, AlertIn, AlertOut, serialize_alert
 from app.alerts.service.alerts import AlertTerms, create_alert, delete_alert
@@ -31,7 +31,7 @@ _LIST = "alerts"
 @router.post("", summary="Create an alert", **document_responses(201, AlertOut, 409))
 async def post_alert(
     caller: ManageOwnCaller, body: Annotated[AlertIn, Depends(json_body(AlertIn, EXAMPLE))],
-    change_requests: ChangeRequestsDep, price_alerts: PriceAlertsDep,
+    change_requests: ChangeRequestsDep, price_alert_watcher: PriceAlertWatcherDep,
 ) -> Response:  # fmt: skip
     """Create an alert. If its condition is already true, it fires at once."""
     terms = AlertTerms(
@@ -52,7 +52,7 @@ async def post_alert(
 
     response = await change_requests.execute(caller, body, create)
     for alert in created_alerts:
-        price_alerts.add(alert)
+        price_alert_watcher.add(alert)
     return response
 
 

@@ -3,7 +3,7 @@
 import time
 
 from app.alerts.service.portfolio_alerts import PortfolioAlerts
-from app.alerts.service.price_alerts import PriceAlerts
+from app.alerts.service.price_alert_watcher import PriceAlertWatcher
 from app.clock import utc_now
 from app.database import Readers, connect_engine
 from app.database.transactions import Transactions
@@ -50,7 +50,7 @@ def run_second_watcher(service):
         readers.close()
         engine.dispose()
 
-    return PriceAlerts(readers, transactions, market, utc_now), close
+    return PriceAlertWatcher(readers, transactions, market, utc_now), close
 
 
 def check_portfolios(api, times=1):

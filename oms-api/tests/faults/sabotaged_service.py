@@ -22,7 +22,7 @@ from app.ledger.queries import batch_statements as queries
 from app.ledger.queries import reading
 from app.ledger.service import batch
 from app.ledger.service.commands import RecordTrade
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 
 
 def replace_attribute(owner: Any, name: str, replacement: Any) -> None:

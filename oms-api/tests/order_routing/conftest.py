@@ -16,6 +16,7 @@ from tests.brokers.zerodha.conftest import CREDENTIALS as ZERODHA_CREDENTIALS
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
 from tests.support.conditions import WAIT_SECONDS
+from tests.support.decisions import forbid_statements_while_deciding  # noqa: F401  # for each test
 
 
 @pytest.fixture

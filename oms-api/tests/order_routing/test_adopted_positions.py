@@ -117,6 +117,7 @@ def test_order_that_is_adopted_after_its_position_counts_once(routing):
     assert get_position(routing) == (5, 450)
 
 
+@pytest.mark.reads_while_deciding  # a second reversal of a position
 def test_bust_that_was_adopted_counts_once(routing):
     order = routing.place_working_order()
     fill = routing.broker.fill(order, "4")

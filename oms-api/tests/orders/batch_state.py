@@ -15,10 +15,10 @@ from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.portfolio_state import PortfolioState
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
-from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.loaded_state import LoadedState
-from app.orders.service.batch.open_orders import OpenOrders
-from app.orders.service.risk_checks.exposure import get_exposure
+from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
+from app.orders.service.batch_state.loaded_state import LoadedState
+from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
+from app.orders.service.risk_checks.exposure import compute_exposure
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.rules.limits import SetLimit
 from app.risk.service import controls as controls_module
@@ -56,7 +56,7 @@ def capture_state(context):
         if key in context.order_store._changed
     }
     exposures = {
-        portfolio_key: get_exposure(context, portfolio_key).total
+        portfolio_key: compute_exposure(context, portfolio_key).total
         for portfolio_key in sorted(context.order_store.portfolio_keys)
     }
     return {**state, "orders": changed, "exposures": exposures}
@@ -96,5 +96,5 @@ def build_context(
         terms = {"tick_size": Decimal("0.01"), "lot_size": Decimal(1)}
         loaded.instruments[tenant_id, symbol] = Instrument(symbol, "NASDAQ", is_listed=True, **terms)  # type: ignore[arg-type]
     context = BatchContext(ledger, services, now, loaded)
-    context.order_store.open_orders.update({portfolio.key: OpenOrders()})
+    context.order_store.open_orders.update({portfolio.key: PortfolioOpenOrders()})
     return context

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.orders.writer_harness import WriterHarness
+from tests.support.decisions import forbid_statements_while_deciding  # noqa: F401  # for each test
 
 
 @pytest.fixture

@@ -18,8 +18,6 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import orders as order_queries
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import Status
-from app.orders.service.batch_processing import batch_handler
-from app.orders.service.batch_processing.batch_loading import load_batch
 from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
@@ -29,6 +27,8 @@ from app.orders.service.commands import (
 )
 from app.orders.service.internal_commands import ApplyBrokerReport, ExpireOrders, MatchQuote
 from app.orders.service.risk_checks import duplicate_orders
+from app.orders.service.write_path import batch_handler
+from app.orders.service.write_path.batch_loading import load_batch
 from app.timestamps import BEFORE_ALL, format_timestamp
 from tests.orders.commands import build_origin_without_key, build_place_order, build_record_trade
 from tests.orders.writer_harness import WriterHarness

@@ -90,6 +90,7 @@ def test_dp_charge_applies_once_per_scrip_and_day_of_delivery_sales(zerodha_api)
     assert Decimal(portfolio["charges"]) == booked + Decimal("30.68")
 
 
+@pytest.mark.reads_while_deciding
 def test_dp_charge_applies_to_order_fills_but_not_to_same_day_purchases(harness):
     list_charged_instrument(harness, "zerodha", exchange="NSE", currency="INR")
     harness.publish_quote("1000", "1000", "1000")

@@ -114,6 +114,7 @@ def test_closing_oto_child_that_fills_at_once_is_reduced_first(harness):
     assert to_decimal(position_quantity) == 0
 
 
+@pytest.mark.reads_while_deciding
 @pytest.mark.parametrize("other", ["AAPL", "MSFT"])
 def test_trade_in_a_batch_of_orders_reduces_the_exits(harness, other):
     """Whether the batch has orders of the portfolio or of another one."""

@@ -7,7 +7,7 @@ import pytest
 from app.database.versioned_cache import VersionedCache
 from app.ledger.service.portfolio_state import build_portfolio, create_stamp, get_epoch, renew_stamp
 from app.money import ZERO
-from app.orders.service.batch.portfolio_cache import CachedPortfolio
+from app.orders.service.batch_state.portfolio_cache import CachedPortfolio
 
 PLACE = (1, 7)
 

@@ -14,9 +14,8 @@ from app.jobs.service import LEASE, JobRunner
 from app.ledger.queries.batch_statements import PORTFOLIOS
 from app.orders.rules.values import Status
 from app.orders.service import order_jobs
-from app.orders.service.batch import lock_plan
-from app.orders.service.batch_processing import command_execution
 from app.orders.service.internal_commands import ExpireOrders, SquareOff
+from app.orders.service.write_path import command_execution, lock_plan
 
 OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 CLOSES = datetime(2026, 11, 20, 21, tzinfo=UTC)

@@ -22,14 +22,12 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.rows import ExecutionKey
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Role, StopLoss, TakeProfit
-from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
-    Command,
     CorrectExecution,
     DecideApproval,
     PlaceGroup,
@@ -38,6 +36,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
     RequestOverride,
     SetExits,
+    WriterCommand,
 )
 from app.orders.service.internal_commands import (
     ApplyBrokerReport,
@@ -49,7 +48,8 @@ from app.orders.service.internal_commands import (
     ReleaseOrders,
     SquareOff,
 )
-from app.orders.service.risk_checks.exposure import get_exposure
+from app.orders.service.risk_checks.exposure import compute_exposure
+from app.orders.service.write_path.command_execution import execute_all
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.rules.losses import LossBaseline
 from app.timestamps import format_timestamp
@@ -113,7 +113,7 @@ class Decisions(RuleBasedStateMachine):
         ids = [order.id for order in self.orders][-8:]
         return ids[number] if number < len(ids) else "O-unknown"
 
-    def decide(self, command: Command) -> Any:
+    def decide(self, command: WriterCommand) -> Any:
         """Load the state for the command, and decide. A refused command must not change the state."""
         context, loaded = self.context, self.context.loaded
         self.now = context.now = self.now + timedelta(seconds=1)
@@ -352,9 +352,9 @@ class Decisions(RuleBasedStateMachine):
 
     @invariant()
     def exposure_equals_a_new_valuation(self) -> None:
-        current = get_exposure(self.context, self.portfolio_key)
+        current = compute_exposure(self.context, self.portfolio_key)
         del self.context.exposures[self.portfolio_key]
-        fresh = get_exposure(self.context, self.portfolio_key)
+        fresh = compute_exposure(self.context, self.portfolio_key)
         assert (current.total, current.valuations) == (fresh.total, fresh.valuations)
         self.context.exposures[self.portfolio_key] = current
 

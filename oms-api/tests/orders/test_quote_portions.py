@@ -23,12 +23,12 @@ from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.orders import load_portfolio_keys
 from app.orders.rules.values import Status
 from app.orders.service import quote_matcher
-from app.orders.service.batch import lock_plan
 from app.orders.service.command_results import QuoteStored
 from app.orders.service.commands import CancelOrder, PlaceOrder
 from app.orders.service.internal_commands import FinishQuote, MatchQuote
 from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
 from app.orders.service.quote_matcher import QuoteMatcher
+from app.orders.service.write_path import lock_plan
 from app.text import name_key
 from app.timestamps import format_timestamp
 from app.verify import verify_database

@@ -18,7 +18,6 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service.batch_processing import command_execution
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -35,6 +34,7 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.execution import placement
+from app.orders.service.write_path import command_execution
 from app.timestamps import format_timestamp
 from tests.orders.batch_state import capture_state
 from tests.orders.writer_harness import build_ticket
@@ -168,6 +168,7 @@ def make_commands(harness):
     return make
 
 
+@pytest.mark.reads_while_deciding  # a second reversal of a position
 def test_rejected_command_leaves_the_batch_state_unchanged(harness, make_commands, refusals_without_change):
     passing, refused = make_commands()
     for seed in range(6):

@@ -19,10 +19,10 @@ from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.orders.queries import orders as order_queries
 from app.orders.rules.values import StopLoss, TakeProfit
-from app.orders.service.batch.portfolio_loading import create_cache_update
-from app.orders.service.batch_processing.batch_loading import load_batch
+from app.orders.service.batch_state.portfolio_loading import create_cache_update
 from app.orders.service.commands import CancelOrder, PreviewOrder
-from app.orders.service.risk_checks.exposure import build_book, get_exposure
+from app.orders.service.risk_checks.exposure import build_book, compute_exposure
+from app.orders.service.write_path.batch_loading import load_batch
 from app.text import name_key
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
@@ -189,7 +189,7 @@ def read_portfolio(harness, name):
             harness.recording, harness.services, connection, [preview_order(harness, name)], {}
         )
         (portfolio_key,) = context.order_store.portfolio_keys
-        exposure = get_exposure(context, portfolio_key)
+        exposure = compute_exposure(context, portfolio_key)
         valued = {key: valuation.book for key, valuation in exposure.valuations.items()}
         books = {key: book for key, book in valued.items() if book.position or book.orders}
         for key, book in books.items():  # risk checks use them instead of new ones

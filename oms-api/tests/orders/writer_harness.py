@@ -23,20 +23,20 @@ from app.market_data.sources.manual import ManualSource
 from app.orders.queries.orders import load_orders_by_id
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
-from app.orders.service.batch.batch_context import BatchServices
-from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
+from app.orders.service.batch_state.batch_context import BatchServices
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
-    Command,
     PlaceGroup,
     PlaceOrder,
     ReplaceOrder,
+    WriterCommand,
 )
 from app.orders.service.internal_commands import ApplyBrokerReport, ExpireOrders, MatchQuote, ReleaseOrders
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.service.controls import Controls
 from app.text import name_key
 from app.timestamps import format_timestamp
@@ -109,7 +109,7 @@ class WriterHarness:
         """Let time pass: a second, or as given."""
         self.now += timedelta(**(spans or {"seconds": 1}))
 
-    def run(self, *works: Command, retained: dict[Any, Any] | None = None) -> list[Any]:
+    def run(self, *works: WriterCommand, retained: dict[Any, Any] | None = None) -> list[Any]:
         """Do the commands in one transaction and return their outcomes."""
         with unit_of_work(self.engine) as connection:
             result = self.handler.handle(connection, works, {} if retained is None else retained)
@@ -186,11 +186,11 @@ class WriterHarness:
         )
         return outcome
 
-    def run_order_command(self, command: Command) -> Order:
+    def run_order_command(self, command: WriterCommand) -> Order:
         """Do a command that is about one order."""
         return self.run_accepted(command).orders[0].order
 
-    def run_accepted(self, command: Command) -> OrderResult:
+    def run_accepted(self, command: WriterCommand) -> OrderResult:
         """Do a command that is not refused."""
         (outcome,) = self.run(command)
         assert isinstance(outcome, OrderResult), outcome

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from threading import local
 from unittest import mock
 
+import pytest
 from sqlalchemy import Engine, event
 
-from app.orders.service.batch_processing import batch_handler
-from app.orders.service.batch_processing.command_execution import execute_all
+from app.orders.service.write_path import batch_handler
+from app.orders.service.write_path.command_execution import execute_all
 
 
 @contextmanager
@@ -34,3 +35,12 @@ def record_decision_statements() -> Iterator[list[str]]:
             yield statements
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.fixture(autouse=True)
+def forbid_statements_while_deciding(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which deciding on a command runs a statement, unless it is marked."""
+    with record_decision_statements() as statements:
+        yield
+    if request.node.get_closest_marker("reads_while_deciding") is None:
+        assert statements == []

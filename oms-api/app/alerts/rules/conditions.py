@@ -2,7 +2,7 @@
 
 An alert fires when its value reaches the threshold or passes it. It is then disarmed, so that it fires once
 per crossing. A repeating alert is armed again when the value has moved back by more than noise: see
-`get_rearm_level`.
+`compute_rearm_threshold`.
 """
 
 from datetime import datetime
@@ -80,7 +80,7 @@ def find_transition(alert: Alert, value: Decimal, at: datetime) -> Transition | 
     if alert.is_armed:
         is_due = _has_reached(alert.direction, alert.threshold, value)
     else:
-        is_due = _has_reached(_get_opposite(alert.direction), get_rearm_level(alert), value)
+        is_due = _has_reached(_get_opposite(alert.direction), compute_rearm_threshold(alert), value)
     return Transition(alert, alert.is_armed, value, at) if is_due else None
 
 
@@ -99,14 +99,14 @@ def apply_transition(transition: Transition) -> Alert:
     )
 
 
-def get_level(alert: Alert) -> tuple[Direction, Decimal]:
-    """Return the level of the alert's next transition, and on which side of it the transition is due."""
+def get_next_threshold(alert: Alert) -> tuple[Direction, Decimal]:
+    """Return the threshold of the alert's next transition, and on which side of it the transition is due."""
     if alert.is_armed:
         return alert.direction, alert.threshold
-    return _get_opposite(alert.direction), get_rearm_level(alert)
+    return _get_opposite(alert.direction), compute_rearm_threshold(alert)
 
 
-def get_rearm_level(alert: Alert) -> Decimal:
+def compute_rearm_threshold(alert: Alert) -> Decimal:
     """Return the value at which a disarmed alert is armed again.
 
     It lies off the threshold by 0.1% of a price, else by 1%; of a P&L by at least MIN_PNL_REARM.
@@ -118,8 +118,8 @@ def get_rearm_level(alert: Alert) -> Decimal:
     return alert.threshold - band if alert.direction is Direction.ABOVE else alert.threshold + band
 
 
-def _has_reached(direction: Direction, level: Decimal, value: Decimal) -> bool:
-    return value >= level if direction is Direction.ABOVE else value <= level
+def _has_reached(direction: Direction, threshold: Decimal, value: Decimal) -> bool:
+    return value >= threshold if direction is Direction.ABOVE else value <= threshold
 
 
 def _get_opposite(direction: Direction) -> Direction:

@@ -1,4 +1,4 @@
-"""The levels of price alerts by symbol, sorted, so that a quote is compared with the nearest ones only."""
+"""The thresholds of price alerts by symbol, sorted, so that a quote is compared with the nearest ones."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection
@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.alerts.rules.conditions import Alert, Direction, Transition, apply_transition, get_level
+from app.alerts.rules.conditions import Alert, Direction, Transition, apply_transition, get_next_threshold
 from app.instruments.rules import InstrumentKey
 
 _LAST_ID = "\U0010ffff"  # sorts after every id
@@ -19,10 +19,10 @@ class AlertKey(NamedTuple):
     id: str
 
 
-class _Levels:
-    """The levels of a symbol, in ascending order, each with the id of its alert.
+class _SymbolThresholds:
+    """The thresholds of a symbol, in ascending order, each with the id of its alert.
 
-    A price at or above a level of `rising`, or at or below one of `falling`, is a transition.
+    A price at or above a threshold of `rising`, or at or below one of `falling`, is a transition.
     """
 
     __slots__ = ("falling", "rising")
@@ -32,7 +32,7 @@ class _Levels:
         self.falling: list[tuple[Decimal, str]] = []
 
     def get_side(self, direction: Direction) -> list[tuple[Decimal, str]]:
-        """Return the levels of transitions on that side."""
+        """Return the thresholds of transitions on that side."""
         return self.rising if direction is Direction.ABOVE else self.falling
 
     def pop_due(self, price: Decimal) -> list[str]:
@@ -54,7 +54,7 @@ class ThresholdBook:
 
     def __init__(self) -> None:
         self._alerts: dict[AlertKey, Alert] = {}
-        self._levels: dict[InstrumentKey, _Levels] = {}
+        self._thresholds: dict[InstrumentKey, _SymbolThresholds] = {}
 
     def __len__(self) -> int:
         return len(self._alerts)
@@ -62,7 +62,7 @@ class ThresholdBook:
     @property
     def symbols(self) -> Collection[InstrumentKey]:
         """The symbols that have alerts."""
-        return self._levels.keys()
+        return self._thresholds.keys()
 
     def put(self, alert: Alert) -> None:
         """Add or replace an alert. An alert that is not active is removed."""
@@ -71,9 +71,11 @@ class ThresholdBook:
         if not alert.is_active or alert.symbol is None:
             return
         self._alerts[key] = alert
-        direction, level = get_level(alert)
-        levels = self._levels.setdefault(InstrumentKey(alert.tenant_id, alert.symbol), _Levels())
-        insort(levels.get_side(direction), (level, alert.id))
+        direction, threshold = get_next_threshold(alert)
+        thresholds = self._thresholds.setdefault(
+            InstrumentKey(alert.tenant_id, alert.symbol), _SymbolThresholds()
+        )
+        insort(thresholds.get_side(direction), (threshold, alert.id))
 
     def remove(self, key: AlertKey) -> None:
         """Remove an alert, if it is there."""
@@ -81,27 +83,27 @@ class ThresholdBook:
         if alert is None or alert.symbol is None:
             return
         symbol = InstrumentKey(alert.tenant_id, alert.symbol)
-        levels = self._levels.get(symbol)
-        if levels is None:  # all of its levels were due
+        thresholds = self._thresholds.get(symbol)
+        if thresholds is None:  # all of its thresholds were due
             return
-        direction, level = get_level(alert)
-        side, entry = levels.get_side(direction), (level, alert.id)
+        direction, threshold = get_next_threshold(alert)
+        side, entry = thresholds.get_side(direction), (threshold, alert.id)
         index = bisect_left(side, entry)
         if index < len(side) and side[index] == entry:
             del side[index]
-        if not levels.rising and not levels.falling:
-            del self._levels[symbol]
+        if not thresholds.rising and not thresholds.falling:
+            del self._thresholds[symbol]
 
     def apply_price(self, key: InstrumentKey, price: Decimal, at: datetime) -> list[Transition]:
         """Apply a price to the alerts of its symbol, and return their transitions in order.
 
         A price that is older than an alert's last transition has no effect on it.
         """
-        levels = self._levels.get(key)
-        if levels is None:
+        thresholds = self._thresholds.get(key)
+        if thresholds is None:
             return []
         transitions = []
-        for alert_id in levels.pop_due(price):
+        for alert_id in thresholds.pop_due(price):
             alert = self._alerts[AlertKey(key.tenant_id, alert_id)]
             if alert.changed_at is not None and at < alert.changed_at:
                 self.put(alert)

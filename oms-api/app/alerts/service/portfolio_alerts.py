@@ -19,7 +19,7 @@ from app.jobs.service import Lease
 from app.ledger.queries.reading import load_portfolios_by_name
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
-from app.orders.service.batch.loss_baselines import read_loss_baselines
+from app.orders.service.batch_state.loss_baselines import read_loss_baselines
 from app.risk.rules.limits import Subject
 from app.risk.service.controls import Controls
 

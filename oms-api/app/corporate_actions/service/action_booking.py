@@ -17,7 +17,7 @@ from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
 from app.orders.service.command_results import CorporateActionResult, Outcome
-from app.orders.service.commands import ApplyCorporateAction, Command
+from app.orders.service.commands import ApplyCorporateAction, WriterCommand
 from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 class CorporateActions:
     """Books and reverses corporate actions. One instance serves a process."""
 
-    writer: "GroupCommit[Command, Outcome]"
+    writer: "GroupCommit[WriterCommand, Outcome]"
     readers: Readers
     changes: ChangeWriter
     now: Now

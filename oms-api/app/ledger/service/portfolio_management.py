@@ -118,8 +118,7 @@ def update_portfolio(
     _require_approvers(connection, tenant_id, changes.settings.get("approval"))
     entries = []
     if changes.name is not None and changes.name != previous.name:
-        _rename_portfolio(connection, tenant_id, key, changes.name, guard)
-        key = name_key(changes.name)
+        key = _rename_portfolio(connection, tenant_id, key, changes.name, guard)
         before, after = {"name": previous.name}, {"name": changes.name}
         entries.append(
             request.build_audit_entry(now, "portfolio.renamed", _build_target(previous.name), before, after)
@@ -131,13 +130,11 @@ def update_portfolio(
     changed = {column: value for column, value in values.items() if stored[column] != value}
     if changed:
         queries.update_settings(connection, tenant_id, key, previous.settings._replace(**changed))
-        current = changes.name or previous.name
-        before = {"name": current} | serialize_audited_settings(
-            {column: stored[column] for column in changed}
-        )
-        after = {"name": current} | serialize_audited_settings(changed)
+        name = changes.name or previous.name
+        before = _serialize_changes(name, {column: stored[column] for column in changed})
+        after = _serialize_changes(name, changed)
         entries.append(
-            request.build_audit_entry(now, "portfolio.updated", _build_target(current), before, after)
+            request.build_audit_entry(now, "portfolio.updated", _build_target(name), before, after)
         )
     return ChangeResult(_load_portfolio(connection, tenant_id, key), entries)
 
@@ -166,17 +163,24 @@ def _require_approvers(connection: Connection, tenant_id: int, approval: str | N
             raise Invalid(f"There is no approver {approver!r}.", errors)
 
 
-def _rename_portfolio(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> None:
+def _rename_portfolio(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> str:
+    """Rename a portfolio. Return its new name key."""
     new_key = name_key(new_name)
     if new_key != key and queries.find_portfolio_details(connection, tenant_id, new_key) is not None:
         raise PortfolioExists(new_name)
     queries.rename_portfolio(connection, tenant_id, key, new_name, new_key)
     guard.rename(connection, tenant_id, key, new_key, new_name)
+    return new_key
 
 
 def _load_portfolio(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
     summary, _ = reading.load_portfolios_by_name(connection, tenant_id, [key])[key]
     return build_summary(summary)
+
+
+def _serialize_changes(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a portfolio for the audit log."""
+    return {"name": name} | serialize_audited_settings(settings)
 
 
 def _build_target(name: str) -> str:

@@ -14,12 +14,12 @@ from app.group_commit import GroupCommit
 from app.order_routing.queries import open_transaction
 from app.orders.service.broker_reports.known_fills import drop_known_fills, is_listed_fill
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command
+from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
 
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.
-RunCommands = Callable[[Sequence[Command]], Sequence[Outcome | OmsError]]
+RunCommands = Callable[[Sequence[WriterCommand]], Sequence[Outcome | OmsError]]
 RETRY_INTERVAL = timedelta(seconds=15)  # until events that were refused are applied again
 _LOG = logging.getLogger(__name__)
 
@@ -116,10 +116,10 @@ def _get_key(event: BrokerEvent) -> _EventKey:
     return _EventKey(event.order_id, type(event), getattr(event, "execution_id", None))
 
 
-def create_command_runner(writer: "GroupCommit[Command, Outcome]") -> RunCommands:
+def create_command_runner(writer: "GroupCommit[WriterCommand, Outcome]") -> RunCommands:
     """Return a function that runs commands in the writer, for threads without an event loop."""
 
-    def run(commands: Sequence[Command]) -> Sequence[Outcome | OmsError]:
+    def run(commands: Sequence[WriterCommand]) -> Sequence[Outcome | OmsError]:
         try:
             return writer.write_all(commands)
         except OmsError as error:

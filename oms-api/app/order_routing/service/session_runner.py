@@ -31,7 +31,7 @@ from app.order_routing.service.report_writer import NotApplied, RunCommands, cre
 from app.order_routing.service.wake_channel import WakeChannel
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command
+from app.orders.service.commands import WriterCommand
 
 POLL_SECONDS = 1.0  # between two queries of the connections
 IDLE_SECONDS = 0.1  # between two steps without anything to do, unless a request wakes the session
@@ -49,7 +49,7 @@ class SessionRunner:
         self,
         engine: Engine,
         readers: Readers,
-        writer: "GroupCommit[Command, Outcome]",
+        writer: "GroupCommit[WriterCommand, Outcome]",
         open_broker: OpenBroker,
         notifier: BrokerRequestNotifier,
         now: Now,

@@ -10,7 +10,7 @@ import orjson
 
 from app.ledger.rules.keys import PortfolioKey
 from app.money import format_fixed, shorten_amount, shorten_quantity
-from app.orders.rules.values import Order, Status
+from app.orders.rules.values import Order, OrderKey, Status
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
 
@@ -87,6 +87,11 @@ class ApprovalRequest(NamedTuple):
     override_of: str | None = None
     waived: str | None = None
     reason: str | None = None
+
+    @property
+    def order_key(self) -> OrderKey:
+        """The key of the order."""
+        return OrderKey(self.tenant_id, self.order_id)
 
     @property
     def portfolio_key(self) -> PortfolioKey:

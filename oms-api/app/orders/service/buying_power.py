@@ -1,6 +1,6 @@
 """Compute the buying power of portfolios outside the writer, for the ledger's routes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ from app.market_data.service import Market
 from app.money import ZERO
 from app.orders.queries.orders import list_open_orders
 from app.orders.rules.values import Order
-from app.orders.service.batch.loaded_state import compute_optional_mark, get_prices
+from app.orders.service.batch_state.loaded_state import compute_optional_mark, get_prices
 from app.orders.service.risk_checks.currency_conversion import get_cost_rate
 from app.orders.service.risk_checks.exposure import list_working_orders
 from app.orders.service.risk_checks.fill_charges import ChargedMarket
@@ -39,7 +39,7 @@ class BuyingPowerReader:
         self, connection: Connection, portfolios: Sequence[PortfolioCash], at: datetime
     ) -> dict[int, Decimal]:
         """Return the buying power of portfolios of one tenant, by portfolio id."""
-        positions, orders = _load(connection, portfolios)
+        positions, orders = _load_positions_and_orders(connection, portfolios)
         books: dict[int, list[SymbolExposure]] = {}
         if positions or orders:
             books = self._build_books(connection, portfolios, positions, orders, at)
@@ -58,7 +58,6 @@ class BuyingPowerReader:
         orders: dict[PositionKey, list[Order]],
         at: datetime,
     ) -> dict[int, list[SymbolExposure]]:
-        tenant_id = portfolios[0].tenant_id
         bases = {portfolio.portfolio_id: portfolio.base_currency for portfolio in portfolios}
         symbols = sorted({key.instrument_key for key in (*positions, *orders)})
         instruments = load_instruments(connection, symbols)
@@ -68,38 +67,47 @@ class BuyingPowerReader:
             )
             for key in {*positions, *orders}
         }
+        quotes = self._find_quotes(connection, symbols, currencies, bases, at)
+        overrides = find_overrides(connection, symbols, at)
+        marks = {
+            key: overrides[key].price if key in overrides else compute_optional_mark(quotes.get(key.symbol))
+            for key in symbols
+        }
+        open_keys = [key for key, position in positions.items() if position.quantity]
+        unmarked = sorted(key for key in open_keys if marks[key.instrument_key] is None)
+        last_prices = load_last_prices(connection, unmarked)
+        books: dict[int, list[SymbolExposure]] = {}
+        for key, currency in currencies.items():
+            position, base = positions.get(key, FLAT), bases[key.portfolio_id]
+            rate = None if currency is None else _find_rate(position, currency, base, quotes)
+            market = ChargedMarket(instruments[key.instrument_key].exchange, currency or base, rate)
+            mark = last_prices.get(key, marks[key.instrument_key])
+            prices = get_prices(quotes.get(key.symbol))
+            working_orders = list_working_orders(orders.get(key, []), position, prices, mark, market)
+            book = build_symbol_book(position.quantity, mark, working_orders, prices, rate=rate)
+            books.setdefault(key.portfolio_id, []).append(book)
+        return books
+
+    def _find_quotes(
+        self,
+        connection: Connection,
+        symbols: Sequence[InstrumentKey],
+        currencies: Mapping[PositionKey, str | None],
+        bases: Mapping[int, str],
+        at: datetime,
+    ) -> dict[str, Quote]:
+        """Return the quotes of the symbols, and of the currency pairs that convert them, by symbol."""
         pairs = {
-            InstrumentKey(tenant_id, currency_pair)
+            InstrumentKey(key.tenant_id, currency_pair)
             for key, currency in currencies.items()
             if currency is not None
             for currency_pair in list_pairs(currency, bases[key.portfolio_id])
         }
         quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
-        by_symbol = {key.symbol: quote for key, quote in quotes.items()}
-        overrides = find_overrides(connection, symbols, at)
-        unquoted = [key for key in positions if compute_optional_mark(by_symbol.get(key.symbol)) is None]
-        last_prices = load_last_prices(connection, sorted(unquoted))
-        books: dict[int, list[SymbolExposure]] = {}
-        for key, currency in currencies.items():
-            position, quote = positions.get(key, FLAT), by_symbol.get(key.symbol)
-            rate = (
-                None
-                if currency is None
-                else _find_rate(position, currency, bases[key.portfolio_id], by_symbol)
-            )
-            exchange = instruments[key.instrument_key].exchange
-            market = ChargedMarket(exchange, currency or bases[key.portfolio_id], rate)
-            override, prices = overrides.get(key.instrument_key), get_prices(quote)
-            mark_price = compute_optional_mark(quote) if override is None else override.price
-            if mark_price is None and position.quantity:
-                mark_price = last_prices.get(key)
-            working_orders = list_working_orders(orders.get(key, []), position, prices, mark_price, market)
-            book = build_symbol_book(position.quantity, mark_price, working_orders, prices, rate=rate)
-            books.setdefault(key.portfolio_id, []).append(book)
-        return books
+        return {key.symbol: quote for key, quote in quotes.items()}
 
 
-def _load(
+def _load_positions_and_orders(
     connection: Connection, portfolios: Sequence[PortfolioCash]
 ) -> tuple[dict[PositionKey, Position], dict[PositionKey, list[Order]]]:
     """Return the short positions and those with open orders, and the open orders, by portfolio and symbol."""

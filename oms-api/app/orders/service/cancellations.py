@@ -29,7 +29,7 @@ from app.orders.queries.cancellations import CancellationPortfolio
 from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 from app.orders.rules.order_views import OrderView
 from app.orders.service.command_results import OrderResult, Outcome
-from app.orders.service.commands import CancelInPortfolio, Command
+from app.orders.service.commands import CancelInPortfolio, WriterCommand
 from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
@@ -52,7 +52,7 @@ class Cancellations:
 
     def __init__(
         self,
-        writer: "GroupCommit[Command, Outcome]",
+        writer: "GroupCommit[WriterCommand, Outcome]",
         transactions: Transactions,
         readers: Readers,
         now: Now,

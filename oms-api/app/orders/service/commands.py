@@ -221,22 +221,27 @@ OrderRequest = (
 PortfolioRequest = (  # requests that name their portfolio
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ClosePosition | SetExits | CancelAll | AdoptOrder
 )
-OrderChange = (  # requests that name an order
+RequestOnOrder = (  # requests that name an order
     CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 )
 # Built once: to build a union on each call is slow.
-CommandOnOrder = OrderChange | ApplyBrokerReport
+CommandOnOrder = RequestOnOrder | ApplyBrokerReport
 _QuoteCommand = MatchQuote | FinishQuote
 OrderCommand = OrderRequest | InternalCommand
-Command = LedgerCommand | OrderCommand
+WriterCommand = LedgerCommand | OrderCommand
 
 
-def get_tenant_id(command: Command) -> int:
+def get_tenant_id(command: WriterCommand) -> int:
     """Return the tenant that a command concerns."""
     return command.tenant_id if isinstance(command, InternalCommand) else command.origin.tenant_id
 
 
-def get_time(command: Command) -> datetime:
+def get_actor(origin: Origin) -> str:
+    """Return the person behind the request, else the API key."""
+    return origin.actor or origin.source
+
+
+def get_time(command: WriterCommand) -> datetime:
     """Return when a command was requested or caused."""
     return datetime.fromisoformat(command.at) if isinstance(command, InternalCommand) else command.origin.at
 
@@ -246,7 +251,7 @@ def get_order_key(command: CommandOnOrder) -> OrderKey:
     return OrderKey(get_tenant_id(command), command.order_id)
 
 
-def list_tickets(command: Command) -> Sequence[Ticket]:
+def list_tickets(command: WriterCommand) -> Sequence[Ticket]:
     """Return the tickets of a command."""
     if type(command) is PlaceOrder:  # the usual case
         return (command.ticket,)
@@ -255,7 +260,7 @@ def list_tickets(command: Command) -> Sequence[Ticket]:
     return (command.ticket,) if isinstance(command, PreviewOrder) else ()
 
 
-def get_lock_group(command: Command) -> tuple[int, str]:
+def get_lock_group(command: WriterCommand) -> tuple[int, str]:
     """Return the key of the portfolio that a command locks. Commands with the same key lock the same one."""
     if isinstance(command, LedgerCommand):
         return get_ledger_lock_group(command)

@@ -66,9 +66,11 @@ class Flattening:
         closing_order_ids = [
             order_id
             for position in closable_positions
-            for order_id in await self._close(request, position, strategy)
+            for order_id in await self._close_position(request, position, strategy)
         ]
-        remaining_positions = [_serialize(position) for position in await self._list_positions(request, stop)]
+        remaining_positions = [
+            _serialize_position(position) for position in await self._list_positions(request, stop)
+        ]
         flattened = {"canceled": canceled_ids, "closed": closing_order_ids, "left": remaining_positions}
         return KillSwitchEffect(canceled_ids, pending_portfolios, flattened, unconfirmed)
 
@@ -84,35 +86,42 @@ class Flattening:
         names = [
             name for name in await self._list_portfolio_names(request, stop) if only is None or name in only
         ]
-        strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
-        keeps = stop.exits is ExitPolicy.KEEP
         tasks = {
-            asyncio.ensure_future(
-                self.order_service.cancel_all(
-                    request, name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
-                )
-            ): name
+            name: asyncio.ensure_future(self._cancel_in_portfolio(request, stop, name))
             for name in names
             if name not in locked
         }
         if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-        canceled_ids: list[str] = []
-        unconfirmed: list[UnconfirmedCancel] = []
-        pending_portfolios = [name for name in names if name in locked]
-        for task, name in tasks.items():
+            await asyncio.wait(tasks.values(), timeout=seconds)
+        for task in tasks.values():
             if not task.done():
                 task.add_done_callback(_discard)
-            if task.done() and task.exception() is None:
-                orders = [view.order for view in task.result().orders]
-                canceled_ids += [order.id for order in orders if order.status in FINAL_STATUSES]
-                open_orders = [order for order in orders if order.status not in FINAL_STATUSES]
-                if open_orders:
-                    pending_portfolios.append(name)  # their broker has not confirmed it yet
-                unconfirmed += [_describe(order, name) for order in open_orders]
-            elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
-                pending_portfolios.append(name)
+        orders_by_portfolio = {
+            name: task.result() for name, task in tasks.items() if task.done() and task.exception() is None
+        }
+        orders = [(name, order) for name, orders in orders_by_portfolio.items() for order in orders]
+        canceled_ids = [order.id for _, order in orders if order.status in FINAL_STATUSES]
+        # Orders whose broker has not confirmed the cancellation yet.
+        unconfirmed = [
+            _describe_unconfirmed(order, name) for name, order in orders if order.status not in FINAL_STATUSES
+        ]
+        pending_portfolios = set(names) - orders_by_portfolio.keys()
+        pending_portfolios |= {cancel.portfolio_name for cancel in unconfirmed}
         return sorted(canceled_ids), sorted(pending_portfolios), tuple(sorted(unconfirmed))
+
+    async def _cancel_in_portfolio(
+        self, request: AuthenticatedRequest, stop: Stop, portfolio_name: str
+    ) -> list[Order]:
+        """Cancel orders of a portfolio, and return them. A portfolio that no longer exists has none."""
+        strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
+        keeps = stop.exits is ExitPolicy.KEEP
+        try:
+            result = await self.order_service.cancel_all(
+                request, portfolio_name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
+            )
+        except NoSuchPortfolio:
+            return []
+        return [view.order for view in result.orders]
 
     async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
@@ -126,7 +135,7 @@ class Flattening:
             tenant_id,
         )
 
-    async def _close(
+    async def _close_position(
         self, request: AuthenticatedRequest, position: OpenPosition, strategy: str | None
     ) -> list[str]:
         position_name = (position.portfolio, position.symbol, position.product)
@@ -178,12 +187,12 @@ def find_strategy_shares(
     return reduced_positions
 
 
-def _describe(order: Order, portfolio_name: str) -> UnconfirmedCancel:
+def _describe_unconfirmed(order: Order, portfolio_name: str) -> UnconfirmedCancel:
     leaves = shorten_quantity(format_fixed(order.leaves_quantity))
     return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
-def _serialize(position: OpenPosition) -> dict[str, Any]:
+def _serialize_position(position: OpenPosition) -> dict[str, Any]:
     return {
         "portfolio_name": position.portfolio,
         "symbol": position.symbol,

@@ -28,7 +28,7 @@ from app.orders.queries.due_orders import (
     list_instruments_with_held_orders,
 )
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command
+from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import CancelHalted, CheckLosses, MatchQuote, ReleaseOrders
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.periodic_tasks import repeat
@@ -71,7 +71,7 @@ class MarketWatcher:
     def __init__(
         self,
         readers: Readers,
-        writer: "GroupCommit[Command, Outcome]",
+        writer: "GroupCommit[WriterCommand, Outcome]",
         market: Market,
         now: Now,
         calendars: Calendars,
@@ -100,7 +100,7 @@ class MarketWatcher:
         state = await self._readers.run(partial(self._read_state, at, checks_losses))
         self._market.follow(at)
         now = format_timestamp(at)
-        commands: list[Command] = [
+        commands: list[WriterCommand] = [
             CancelHalted(tenant_id, now) for tenant_id in self._list_newly_halted(state.halts)
         ]
         commands += [

@@ -19,7 +19,7 @@ from app.orders.queries.due_orders import (
     list_tenants_with_expired_requests,
 )
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command
+from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import MAX_EXPIRIES, ExpireOrders, SquareOff
 from app.timestamps import Timestamp, format_timestamp
 
@@ -28,7 +28,7 @@ class OrderJobs:
     """The jobs of the process that has their lease."""
 
     def __init__(
-        self, engine: Engine, writer: "GroupCommit[Command, Outcome]", calendars: Calendars, now: Now
+        self, engine: Engine, writer: "GroupCommit[WriterCommand, Outcome]", calendars: Calendars, now: Now
     ) -> None:
         self._engine, self._writer, self._calendars, self._now = engine, writer, calendars, now
         self._squared_off: datetime | None = None  # the last square-off that this process has done

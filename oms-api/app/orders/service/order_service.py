@@ -26,7 +26,6 @@ from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
     ClosePosition,
-    Command,
     CorrectExecution,
     DecideApproval,
     OrderRequest,
@@ -37,6 +36,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    WriterCommand,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.request_values import format_value, list_ticket_values, validate_ticket
@@ -47,7 +47,7 @@ from app.text import name_key
 class OrderService:
     """Accepts requests for orders. One instance serves a process."""
 
-    writer: "GroupCommit[Command, Outcome]"
+    writer: "GroupCommit[WriterCommand, Outcome]"
     matcher: QuoteMatcher
     now: Now
     readers: Readers

@@ -8,7 +8,7 @@ from app.market_data.queries import build_quote_restatement, find_quotes
 from app.market_data.queries.marks import build_override_upsert, find_overrides
 from app.market_data.rules.values import Quote
 from app.market_data.service.marks import SET, serialize_mark
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.commands import ApplyCorporateAction
 from app.timestamps import format_timestamp
 

@@ -18,10 +18,10 @@ from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.orders import count_open_orders
 from app.orders.rules.quote_portions import split_by_order_count
-from app.orders.service.batch.lock_plan import MAX_MATCHES
 from app.orders.service.command_results import Outcome, QuoteStored
-from app.orders.service.commands import Command
+from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import FinishQuote, MatchQuote
+from app.orders.service.write_path.lock_plan import MAX_MATCHES
 from app.timestamps import Timestamp, format_timestamp
 
 _ATTEMPTS = 3
@@ -31,7 +31,7 @@ class QuoteMatcher:
     """Matches quotes with the orders of all portfolios. One instance serves a process and an event loop."""
 
     def __init__(
-        self, writer: "GroupCommit[Command, Outcome]", readers: Readers, market: Market, now: Now
+        self, writer: "GroupCommit[WriterCommand, Outcome]", readers: Readers, market: Market, now: Now
     ) -> None:
         self._writer, self._readers, self._market, self._now = writer, readers, market, now
         self._locks: WeakValueDictionary[InstrumentKey, asyncio.Lock] = WeakValueDictionary()
@@ -93,7 +93,7 @@ class QuoteMatcher:
                     )
                 )
 
-    async def _submit(self, *commands: Command) -> list[Outcome]:
+    async def _submit(self, *commands: WriterCommand) -> list[Outcome]:
         return await asyncio.gather(*self._writer.submit_all(commands))
 
 

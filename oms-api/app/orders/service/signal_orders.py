@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 from app.database.bulk import BulkWrite
 from app.group_commit import CommitCheck
 from app.orders.service.command_results import SignalProcessed
-from app.orders.service.commands import Command, PlaceSignal
+from app.orders.service.commands import PlaceSignal, WriterCommand
 
 Context_contra = TypeVar("Context_contra", contravariant=True)  # the context of the batch
 
 
-class SignalBatch(Protocol[Context_contra]):
+class SignalBatchProtocol(Protocol[Context_contra]):
     """The signals of one batch."""
 
     @property
@@ -39,16 +39,20 @@ class SignalBatch(Protocol[Context_contra]):
         """Count the stored signals in the metrics, after the commit."""
 
 
-class SignalHandler(Protocol[Context_contra]):
+class SignalHandlerProtocol(Protocol[Context_contra]):
     """Begins the batches of signals. One instance serves a process."""
 
-    def begin(self, connection: Connection, commands: Sequence[PlaceSignal]) -> SignalBatch[Context_contra]:
+    def begin(
+        self, connection: Connection, commands: Sequence[PlaceSignal]
+    ) -> SignalBatchProtocol[Context_contra]:
         """Return a batch, after reading where its signals trade."""
 
 
 def begin_signals(
-    handler: SignalHandler[Context_contra] | None, connection: Connection, commands: Sequence[Command]
-) -> tuple[SignalBatch[Context_contra] | None, Sequence[Command]]:
+    handler: SignalHandlerProtocol[Context_contra] | None,
+    connection: Connection,
+    commands: Sequence[WriterCommand],
+) -> tuple[SignalBatchProtocol[Context_contra] | None, Sequence[WriterCommand]]:
     """Return the signals of a batch, None if it has none, and all of its commands with prepared signals."""
     signal_commands = [command for command in commands if isinstance(command, PlaceSignal)]
     if not signal_commands:

@@ -111,20 +111,20 @@ class _OrderVerification:
             self._check_chain(links)
         for order, parent_id in self._parents:
             if parent_id is None or not self._chains.has_path(order.tenant_id, parent_id, order.parent_id):
-                self._blame(order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)])
-        for trade in audit.iterate_unexecuted_trades(self._connection):
-            finding = Finding(
-                OrderCheck.TRADE, "order_id", trade.order_id, "an execution that names the trade"
-            )
-            self._result.add_findings(f"trade {trade.trade_id} of tenant {trade.tenant_id}", [finding])
+                self._add_findings(
+                    order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)]
+                )
+        for tenant_id, trade_id, order_id in audit.iterate_unexecuted_trades(self._connection):
+            finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
+            self._result.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
     def _check_chain(self, links: list[_Link]) -> None:
         filled_amounts = FilledAmounts()
         for link in links:
             filled_amounts = filled_amounts.add(link.filled)
-        self._blame(links[0].order, _check_filled_amounts(links[0].order, filled_amounts, links))
+        self._add_findings(links[0].order, _check_filled_amounts(links[0].order, filled_amounts, links))
         for link, before in pairwise(links):
-            self._blame(link.order, check_carried(link.order, before.order))
+            self._add_findings(link.order, check_carried(link.order, before.order))
 
     def _check_order(self, order: Order) -> None:
         key = order.key
@@ -134,7 +134,7 @@ class _OrderVerification:
         filled_amounts = FilledAmounts()
         for execution in executions:
             filled_amounts = filled_amounts.add(get_filled_amounts(execution.row))
-            self._blame(order, list(find_trade_differences(order, execution.row, execution.trade)))
+            self._add_findings(order, list(find_trade_differences(order, execution.row, execution.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
         link = _Link(
             order, filled_amounts, [execution.row for execution in executions], list_execution_events(history)
@@ -151,7 +151,7 @@ class _OrderVerification:
         findings += find_issue_differences(link.executions, events)
         other_parents = list_parent_ids(events) - {order.parent_id}
         self._parents += [(order, parent_id) for parent_id in other_parents]
-        self._blame(order, findings)
+        self._add_findings(order, findings)
         checked = self._result.checked
         checked.update((OrderCheck.HISTORY, OrderCheck.QUANTITY, OrderCheck.FILLS))
         checked[OrderCheck.TRADE] += len(executions)
@@ -185,7 +185,7 @@ class _OrderVerification:
         finding = Finding(check, "order_id", row.order_id, f"an order: a row of {field} names it")
         self._result.add_findings(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
 
-    def _blame(self, order: Order, findings: list[Finding]) -> None:
+    def _add_findings(self, order: Order, findings: list[Finding]) -> None:
         if findings:
             tenant = "" if order.tenant_id == 1 else f" of tenant {order.tenant_id}"
             self._result.add_findings(f"order {order.id}{tenant}", findings)
@@ -210,7 +210,7 @@ class _Groups:
     def read_rows(self, key: OrderKey) -> list[Any]:
         """Return the rows of the order. Keys must be given in ascending order."""
         while self._next is not None and self._next[0] < key:
-            self._skip(self._next[1])
+            self._skip_group(self._next[1])
         if self._next is None or self._next[0] != key:
             return []
         rows = list(self._next[1])
@@ -220,9 +220,9 @@ class _Groups:
     def finish(self) -> None:
         """Skip the rest."""
         while self._next is not None:
-            self._skip(self._next[1])
+            self._skip_group(self._next[1])
 
-    def _skip(self, rows: Iterator[Any]) -> None:
+    def _skip_group(self, rows: Iterator[Any]) -> None:
         self._skipped(next(rows))
         self._next = next(self._groups, None)
 

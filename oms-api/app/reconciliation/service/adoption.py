@@ -15,7 +15,7 @@ from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.money import ZERO
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import AdoptOrder, Command
+from app.orders.service.commands import AdoptOrder, WriterCommand
 from app.reconciliation import queries
 from app.reconciliation.errors import FiguresChanged, OrderNotAdoptable, SeveralProducts
 from app.reconciliation.queries import Issue
@@ -35,7 +35,7 @@ class Adoption:
     The trade has the issue's id as its idempotency key, so that a repeated request books it once.
     """
 
-    writer: "GroupCommit[Command, Outcome]"
+    writer: "GroupCommit[WriterCommand, Outcome]"
     readers: Readers
     now: Now
 

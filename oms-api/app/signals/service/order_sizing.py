@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO, to_places
 from app.orders.rules.contingency import EXIT_ROLES
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.orders.service.risk_checks.loss_limits import compute_equity
 from app.signals.errors import refuse_field

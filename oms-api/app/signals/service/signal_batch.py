@@ -16,7 +16,7 @@ from app.ledger.service.commands import Origin
 from app.metrics import SignalMetrics
 from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.changes.position_closes import close_position
 from app.orders.service.command_results import OrderResult, SignalProcessed
 from app.orders.service.commands import ClosePosition, PlaceOrder, PlaceSignal

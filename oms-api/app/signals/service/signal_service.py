@@ -14,7 +14,7 @@ from app.identity.rules.access import Caller
 from app.ids import SortableIds
 from app.ledger.service.commands import Origin
 from app.orders.service.command_results import Outcome, SignalProcessed
-from app.orders.service.commands import Command, PlaceSignal
+from app.orders.service.commands import PlaceSignal, WriterCommand
 from app.signals.queries.signals import ListedSignal
 from app.signals.rules.planning import PreparedSignal, prepare_stored
 from app.signals.rules.values import Signal, SignalRequest
@@ -27,7 +27,7 @@ _REQUEST_ID_LENGTH = 100
 class SignalService:
     """Accepts signals. One instance serves a process."""
 
-    def __init__(self, writer: GroupCommit[Command, Outcome], store: SignalStore, now: Now) -> None:
+    def __init__(self, writer: GroupCommit[WriterCommand, Outcome], store: SignalStore, now: Now) -> None:
         self._writer, self._store, self._now = writer, store, now
         self._ids = SortableIds("S")
 

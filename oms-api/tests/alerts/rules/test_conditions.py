@@ -12,8 +12,8 @@ from app.alerts.rules.conditions import (
     AlertKind,
     Direction,
     apply_transition,
+    compute_rearm_threshold,
     find_transition,
-    get_rearm_level,
 )
 from app.alerts.rules.event_payloads import build_firing_payload
 from app.alerts.rules.threshold_book import AlertKey, ThresholdBook
@@ -73,7 +73,7 @@ def test_alert_that_does_not_repeat_fires_once_for_all():
 
 
 @pytest.mark.parametrize(
-    ("kind", "direction", "threshold", "level"),
+    ("kind", "direction", "threshold", "rearm_threshold"),
     [
         ("price", "above", "200", "199.8"),
         ("price", "below", "200", "200.2"),
@@ -83,8 +83,8 @@ def test_alert_that_does_not_repeat_fires_once_for_all():
         ("day_pnl", "above", "0", "-1"),
     ],
 )
-def test_alert_is_armed_again_off_its_threshold(kind, direction, threshold, level):
-    assert get_rearm_level(build_alert(direction, threshold, kind)) == Decimal(level)
+def test_alert_is_armed_again_off_its_threshold(kind, direction, threshold, rearm_threshold):
+    assert compute_rearm_threshold(build_alert(direction, threshold, kind)) == Decimal(rearm_threshold)
 
 
 @given(

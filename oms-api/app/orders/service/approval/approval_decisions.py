@@ -13,8 +13,8 @@ from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import (
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
     build_result,
     find_repeated_change,
     find_repeated_request,
@@ -22,14 +22,14 @@ from app.orders.service.batch.order_records import (
 )
 from app.orders.service.broker.linked_exits import is_watched_order, sort_pairs
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import DecideApproval, RequestOverride
+from app.orders.service.commands import DecideApproval, RequestOverride, get_actor
 from app.orders.service.contingent_orders.groups import (
     cancel_open_orders,
     complete_order,
     deny_order,
     finalize_order,
 )
-from app.orders.service.contingent_orders.protection import change_denial
+from app.orders.service.contingent_orders.protection import find_change_denial
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution.placement import send_order, store_order
 from app.orders.service.risk_checks.approvals import (
@@ -37,8 +37,8 @@ from app.orders.service.risk_checks.approvals import (
     Actor,
     await_approval,
     build_request,
-    find_decider,
     get_reference,
+    load_decider,
     load_request,
     publish_approval_event,
     require_decider,
@@ -72,7 +72,7 @@ def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResu
     request = load_request(context, order)
     if order.status is not Status.AWAITING_APPROVAL or request is None:
         raise NotAwaitingApproval(order.id, order.status, _find_decision(context, order))
-    require_decider(context, order, request, find_decider(context, origin, command.role))
+    require_decider(context, order, request, load_decider(context, origin, command.role))
     if command.is_granted:
         _approve(context, order, request, command)
     else:
@@ -163,7 +163,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
             context,
             context.order_store.get_current(decided_order),
             at,
-            origin.actor or origin.source,
+            get_actor(origin),
             details,
         )
 
@@ -188,12 +188,12 @@ def find_current_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of a waiting order, or of its exits, at current prices."""
     if not order.leaves_quantity:
         return None
-    return find_denial(context, order, confirm_repeat=True) or change_denial(context, order, order)
+    return find_denial(context, order, confirm_repeat=True) or find_change_denial(context, order, order)
 
 
 def _reject(context: BatchContext, order: Order, command: DecideApproval) -> None:
     at, origin = format_timestamp(command.origin.at), command.origin
-    actor = origin.actor or origin.source
+    actor = get_actor(origin)
     orders = _list_decided_together(context, order)
     for decided_order in orders:
         payload = _build_payload(decided_order, command)
@@ -221,13 +221,13 @@ def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
     return {
         "order_id": order.id,
         "portfolio_id": order.portfolio_id,
-        "decided_by": origin.actor or origin.source,
+        "decided_by": get_actor(origin),
         "reason": command.reason,
     }
 
 
 def _build_actor(origin: Origin) -> Actor:
-    name = origin.actor or origin.source
+    name = get_actor(origin)
     return Actor(name, name, origin.source)
 
 

@@ -5,11 +5,11 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.order_views import ApprovalView
 from app.orders.rules.values import Order, Status
 from app.orders.service.approval.approval_decisions import find_current_denial
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import build_result
 from app.orders.service.command_results import WaitingApprovals
 from app.orders.service.commands import ReviewApprovals
-from app.orders.service.risk_checks.approvals import find_decider, get_reference, require_decider
+from app.orders.service.risk_checks.approvals import get_reference, load_decider, require_decider
 from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate
 from app.orders.service.risk_checks.risk_evaluation import build_risk_input
 
@@ -17,7 +17,7 @@ from app.orders.service.risk_checks.risk_evaluation import build_risk_input
 def review_approvals(context: BatchContext, command: ReviewApprovals) -> WaitingApprovals:
     """Return the waiting orders on which the caller may decide, oldest first."""
     origin = command.origin
-    decider = find_decider(context, origin, command.role)
+    decider = load_decider(context, origin, command.role)
     views = []
     for request in context.loaded.approvals_to_review[command]:
         order = context.order_store.find(request.tenant_id, request.order_id)

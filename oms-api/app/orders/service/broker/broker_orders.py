@@ -20,7 +20,7 @@ from app.orders.rules.contingency import EXIT_ROLES, OCO_ROLES, PARENT_ROLES
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import serialize_order_row
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import is_sent_with_pair, list_linked, mark_sent_with_entry
 from app.orders.service.broker_request_notifier import CommittedOrder
 from app.risk.rules.values import Denial

@@ -19,8 +19,8 @@ from app.orders.rules.contingency import EXIT_ROLES, list_siblings
 from app.orders.rules.protection import sort_pairs_for_sending
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_history
 from app.timestamps import Timestamp
 
 _WORKED = "The entry filled. The exit is now working at the broker."

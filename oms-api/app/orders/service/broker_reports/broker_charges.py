@@ -14,8 +14,8 @@ from app.money import ZERO, multiply
 from app.orders.rules.execution_verification import get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_executions
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_executions
 from app.orders.service.broker_reports.busts import find_execution
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp
@@ -31,9 +31,9 @@ def book_broker_charges(context: BatchContext, order: Order, event: Charged, at:
     if load_broker_charge(context, execution) is not None:
         return
     estimated = sum(parse_components(execution.charges).values(), ZERO)
-    amount = _convert(context, order, event.amount, event.currency) - estimated
+    amount = _convert_amount(context, order, event.amount, event.currency) - estimated
     reason = f"{order.broker} charged {event.amount:f} {event.currency} for {event.execution_id}"
-    _append(context, order, execution, -amount, reason, at, _get_key(execution))
+    _append_cash(context, order, execution, -amount, reason, at, _get_key(execution))
     context.loaded.broker_charges[execution.key] = -amount or None
 
 
@@ -45,7 +45,9 @@ def refund_broker_charges(context: BatchContext, order: Order, execution_id: str
         booked_amount = load_broker_charge(context, execution)
         if booked_amount is not None:
             reason = f"{order.broker} took {execution_id} back"
-            _append(context, order, execution, -booked_amount, reason, at, f"{_get_key(execution)}:refund")
+            _append_cash(
+                context, order, execution, -booked_amount, reason, at, f"{_get_key(execution)}:refund"
+            )
 
 
 def load_broker_charge(context: BatchContext, execution: ExecutionRow) -> Decimal | None:
@@ -64,7 +66,7 @@ def _get_key(execution: ExecutionRow) -> str:
     return get_charge_key(execution.broker, execution.execution_id)
 
 
-def _convert(context: BatchContext, order: Order, amount: Decimal, currency: str) -> Decimal:
+def _convert_amount(context: BatchContext, order: Order, amount: Decimal, currency: str) -> Decimal:
     base = context.get_portfolio(order).base_currency
     if currency == base:
         return amount
@@ -74,7 +76,7 @@ def _convert(context: BatchContext, order: Order, amount: Decimal, currency: str
     return multiply(amount, rate)
 
 
-def _append(
+def _append_cash(
     context: BatchContext,
     order: Order,
     execution: ExecutionRow,

@@ -33,11 +33,10 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_repeated_change, list_executions
-from app.orders.service.changes.order_changes import get_actor
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import build_result, find_repeated_change, list_executions
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import BustExecution, CorrectExecution
+from app.orders.service.commands import BustExecution, CorrectExecution, get_actor
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.execution.filling import find_successor
@@ -76,8 +75,8 @@ def record_bust(
     """Add the execution that reverses another one, and return the order that it counts for."""
     bust = execution._replace(
         execution_id=get_bust_id(execution.execution_id),
-        quantity=_negate(execution.quantity),
-        value=_negate(execution.value),
+        quantity=_negate_amount(execution.quantity),
+        value=_negate_amount(execution.value),
         trade_id=trade.trade_id,
         note=BUST,
         executed_at=trade.executed_at,
@@ -172,7 +171,7 @@ def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, r
     return row
 
 
-def _negate(amount: str) -> str:
+def _negate_amount(amount: str) -> str:
     return format_fixed(-Decimal(amount))
 
 

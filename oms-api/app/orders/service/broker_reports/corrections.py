@@ -16,8 +16,8 @@ from app.orders.rules.execution_verification import (
 )
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import find_repeated_change
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import find_repeated_change
 from app.orders.service.broker_reports.busts import (
     build_answer,
     find_execution,
@@ -25,9 +25,8 @@ from app.orders.service.broker_reports.busts import (
     restore_exits_of_order,
     reverse_trade,
 )
-from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import CorrectExecution
+from app.orders.service.commands import CorrectExecution, get_actor
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.groups import apply_fill_to_group
 from app.orders.service.execution.filling import (
@@ -61,7 +60,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     event = _build_event(command, execution)
-    corrected, correction = _book(context, order, execution, event, command)
+    corrected, correction = _book_correction(context, order, execution, event, command)
     at = format_timestamp(command.origin.at)
     if correction.difference > 0:
         apply_fill_to_group(context, corrected, correction.difference, at)
@@ -93,7 +92,7 @@ def _build_field_error(field: str, message: str, code: str) -> Invalid:
     )
 
 
-def _book(
+def _book_correction(
     context: BatchContext,
     order: Order,
     execution: ExecutionRow,

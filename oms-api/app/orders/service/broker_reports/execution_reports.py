@@ -27,8 +27,12 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionKey
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_executed_order, find_order_of_execution
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
+    build_result,
+    find_executed_order,
+    find_order_of_execution,
+)
 from app.orders.service.broker.linked_exits import release_at_broker
 from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_reports.busts import bust_execution, reverse_adoption
@@ -69,7 +73,7 @@ def apply_execution_report(context: BatchContext, command: ApplyBrokerReport) ->
     order = context.order_store.get(command.tenant_id, command.order_id)
     if not _is_known(context, order, command.event):
         try:
-            _apply(context, order, command)
+            _apply_event(context, order, command)
             match_released_orders(context, command.at)
         except (InvalidTransition, AmountTooLarge, NoRate, RateUnknown) as error:
             message = f"{type(command.event).__name__}: {error.detail}"
@@ -97,37 +101,37 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
             return order.status is _ENDS.get(type(event))
 
 
-def _apply(context: BatchContext, order: Order, command: ApplyBrokerReport) -> None:  # noqa: C901  # a table of events
+def _apply_event(context: BatchContext, order: Order, command: ApplyBrokerReport) -> None:  # noqa: C901  # a table of events
     at, event = command.at, command.event
     match event:
         case Executed():
-            _book(context, order, event, at)
+            _record_execution(context, order, event, at)
         case Accepted():
-            _accept(context, order, at)
+            _accept_order(context, order, at)
         case Triggered():
-            _trigger(context, order, at)
+            _trigger_order(context, order, at)
         case TrailMoved():
             context.order_store.update_fields(order, trail_level=event.level)
         case Canceled():
-            _close(context, order, Status.CANCELED, at)
+            _finalize(context, order, Status.CANCELED, at)
         case Expired():
-            _close(context, order, Status.EXPIRED, at)
+            _finalize(context, order, Status.EXPIRED, at)
         case Lapsed():
-            _close(context, order, Status.CANCELED, at, broker_reason=event.reason)
+            _finalize(context, order, Status.CANCELED, at, broker_reason=event.reason)
         case Rejected():
-            _close(context, order, Status.REJECTED, at, broker_reason=event.reason)
+            _finalize(context, order, Status.REJECTED, at, broker_reason=event.reason)
         case Refused():
-            _resume(context, order, event.reason, at)
+            _resume_order(context, order, event.reason, at)
         case Replaced():
             confirm_replacement(context, order, event, at)
         case Busted():
-            _bust(context, order, event, at)
+            _reverse_execution(context, order, event, at)
             reverse_adoption(context, order, event.at, at, event.execution_id)
         case Charged():
-            _charge(context, order, event, at)
+            _book_charges(context, order, event, at)
 
 
-def _book(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
+def _record_execution(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
     if order.status is Status.HELD:  # the broker works it, and has not reported its acceptance yet
         order = release_at_broker(context, order, at, order.broker)
     record_fill(context, order, event, at)
@@ -135,14 +139,14 @@ def _book(context: BatchContext, order: Order, event: Executed, at: Timestamp) -
     count_execution_for_latch(context, order, at)
 
 
-def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **fields: Any) -> None:
+def _finalize(context: BatchContext, order: Order, to: Status, at: Timestamp, **fields: Any) -> None:
     if to is Status.REJECTED and order.status is Status.HELD:  # an exit that the broker got with its entry
         order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
     ended_order = finalize_order(context, order, to, at, order.broker, **fields)
     continue_pair(context, ended_order, at)
 
 
-def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
+def _accept_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in PENDING_STATUSES:  # it was requested before the acceptance arrived
         context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
     elif order.status is Status.HELD:  # an exit that the broker got with its entry
@@ -151,14 +155,14 @@ def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
         context.order_store.change_status(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
 
 
-def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
+def _trigger_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in PENDING_STATUSES:
         context.order_store.update_fields(order, is_triggered=True)
     else:
         context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
 
 
-def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> None:
+def _resume_order(context: BatchContext, order: Order, reason: str, at: Timestamp) -> None:
     """Return the order to its status before a request that the broker refused."""
     if order.status not in PENDING_STATUSES:
         raise InvalidTransition(order.id, order.status, "a refused request")
@@ -169,7 +173,7 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     context.order_store.change_status(order, resting_status, at, order.broker, broker_reason=reason)
 
 
-def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
+def _book_charges(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
     """Book the broker's charges. Raises InvalidTransition if the execution is not booked, or was reversed."""
     order = find_order_of_execution(context, order, event.execution_id)
     try:
@@ -178,7 +182,7 @@ def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) 
         raise InvalidTransition(order.id, order.status, f"a charge: {error.detail}") from None
 
 
-def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
+def _reverse_execution(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
     """Reverse an execution that the broker reversed. Raises InvalidTransition if it is not booked."""
     order = find_order_of_execution(context, order, event.execution_id)
     origin = Origin(

@@ -8,8 +8,8 @@ from app.money import format_plain_amount
 from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import OCO_ROLES, compute_part_size, list_orders_to_reduce
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderType, Role, Status, Ticket, TimeInForce
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_repeated_request
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import build_result, find_repeated_request
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import ClosePosition
 from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order

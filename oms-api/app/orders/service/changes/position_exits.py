@@ -9,14 +9,13 @@ from app.orders.rules.contingency import OCO_ROLES, can_only_close
 from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, build_order_from_ticket
 from app.orders.rules.tickets import find_ticket_errors
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, OrderType, Ticket
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_repeated_request
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import build_result, find_repeated_request
 from app.orders.service.broker.broker_orders import find_broker_denial
-from app.orders.service.changes.order_changes import get_actor
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import SetExits
+from app.orders.service.commands import SetExits, get_actor
 from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order
-from app.orders.service.contingent_orders.protection import exit_denial
+from app.orders.service.contingent_orders.protection import find_exit_denial
 from app.orders.service.execution.placement import build_placement, cancel_unsent, send_pair, store_order
 from app.orders.service.risk_checks.risk_evaluation import count_order_message
 from app.timestamps import format_timestamp
@@ -47,7 +46,9 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
         count_order_message(context, origin, order)
     added_exits = [store_order(context, order) for order in new_exits]
     for order in added_exits:
-        denial = find_broker_denial(context, order, added_exits) or exit_denial(context, order, current_exits)
+        denial = find_broker_denial(context, order, added_exits) or find_exit_denial(
+            context, order, current_exits
+        )
         if denial is not None:
             deny_order(context, order, denial, order.created_at)
             cancel_unsent(context, added_exits, order.created_at)

@@ -2,7 +2,7 @@
 
 from app.orders.rules.order_factory import build_exit_tickets
 from app.orders.rules.order_views import OrderPreview
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.execution.placement import build_order, find_placement_denial, require_unexpired
 from app.orders.service.risk_checks.approvals import find_required_request

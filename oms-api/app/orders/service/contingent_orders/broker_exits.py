@@ -22,7 +22,7 @@ from app.orders.rules.contingency import (
 )
 from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, GroupKind, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import (
     RESIZED,
     SWAPPED,
@@ -148,7 +148,7 @@ def _continue_emulated(
 ) -> None:
     reason = find_cancel_reason(context, ended_order)
     if reason == RESIZED or _ended_with_the_day(context, ended_order):
-        _renew(context, ended_order, unfilled_quantity, at, is_held=reason != RESIZED)
+        _place_again(context, ended_order, unfilled_quantity, at, is_held=reason != RESIZED)
     elif reason == WITHDRAWN:
         stop, exit_quantity = (
             _find_stop(context, ended_order),
@@ -199,7 +199,7 @@ def _limit_rest(context: BatchContext, ended_order: Order, unfilled_quantity: De
     return min(unfilled_quantity, get_closable_quantity(context, ended_order))
 
 
-def _renew(
+def _place_again(
     context: BatchContext, ended_order: Order, unfilled_quantity: Decimal, at: Timestamp, *, is_held: bool
 ) -> None:
     """Place an order again with its unfilled quantity, in its group.

@@ -17,7 +17,7 @@ from app.orders.rules.contingency import (
     plan_reductions,
 )
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import RESIZED, is_held_at_broker, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import (
     GROUPS,
@@ -37,7 +37,7 @@ def trim_to_position(context: BatchContext, stale_order: Order, at: Timestamp) -
     Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
     is canceled.
     """
-    return _trim(
+    return _trim_order(
         context, context.order_store.get_current(stale_order), get_closable_quantity(context, stale_order), at
     )
 
@@ -50,7 +50,7 @@ def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
     entry = context.order_store.find_parent(order)
     if entry is not None and entry.status in FINAL_STATUSES and entry.filled_quantity:
         part = compute_exit_quantity(entry, context.order_store.list_children(entry))
-        _trim(context, order, max(min(part, get_closable_quantity(context, order)), ZERO), at)
+        _trim_order(context, order, max(min(part, get_closable_quantity(context, order)), ZERO), at)
 
 
 def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
@@ -65,12 +65,12 @@ def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
             trim_accepted(context, order, at)
 
 
-def _trim(context: BatchContext, order: Order, closable_quantity: Decimal, at: Timestamp) -> Order:
+def _trim_order(context: BatchContext, order: Order, closable_quantity: Decimal, at: Timestamp) -> Order:
     if order.status not in WORKING_STATUSES or order.leaves_quantity <= closable_quantity:
         return order
     if not closable_quantity:
         return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
-    return _reduce(context, order, closable_quantity, at)
+    return _reduce_order(context, order, closable_quantity, at)
 
 
 def reduce_competing_orders(
@@ -156,12 +156,12 @@ def _reduce_all(
         if order.status in FINAL_STATUSES:
             continue
         if kept_quantity:
-            _reduce(context, order, kept_quantity, at)
+            _reduce_order(context, order, kept_quantity, at)
         else:
-            _cancel(context, order, at, cause)
+            _cancel_with_entry(context, order, at, cause)
 
 
-def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
+def _reduce_order(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
     size = order.filled_quantity + kept_quantity
     reason = f"Quantity reduced to {format_plain_amount(size)}"
     if is_at_broker(order):
@@ -191,11 +191,11 @@ def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]
     working_orders = [order for order in orders if order.status in WORKING_STATUSES]
     return sorted(
         working_orders,
-        key=lambda order: (_open_entry(context, order) is not None, order.group_id or "", order.id),
+        key=lambda order: (_find_open_entry(context, order) is not None, order.group_id or "", order.id),
     )
 
 
-def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
+def _cancel_with_entry(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
     """Cancel an order and its open entry, which would continue without its exits."""
     entry = context.order_store.find_parent(order)
     orders = [order] if entry is None else [entry, order]
@@ -209,9 +209,9 @@ def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str)
     """
     entry = context.order_store.find_parent(order)
     if order.role in EXIT_ROLES and (entry is None or entry.filled_quantity):
-        _cancel(context, context.order_store.get_current(order), at, cause)
+        _cancel_with_entry(context, context.order_store.get_current(order), at, cause)
 
 
-def _open_entry(context: BatchContext, order: Order) -> Order | None:
+def _find_open_entry(context: BatchContext, order: Order) -> Order | None:
     entry = context.order_store.find_parent(order)
     return entry if entry is not None and entry.status not in FINAL_STATUSES else None

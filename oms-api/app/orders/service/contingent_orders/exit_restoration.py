@@ -18,8 +18,8 @@ from app.orders.rules.contingency import (
 )
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, WORKING_STATUSES, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_history
 from app.orders.service.broker.linked_exits import is_watched_order, sort_pairs
 from app.orders.service.contingent_orders.groups import GROUPS, release_order
 from app.timestamps import Timestamp
@@ -114,7 +114,7 @@ def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp)
         recent_exits = context.loaded.recent_exits[key, since] = list_recent_exits(
             context.connection, key, since
         )
-        context.order_store.take(recent_exits)
+        context.order_store.add_loaded(recent_exits)
     return recent_exits
 
 

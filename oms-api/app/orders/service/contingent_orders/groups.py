@@ -10,7 +10,7 @@ from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity, list
 from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import request_cancel, request_submission
 from app.orders.service.broker.linked_exits import find_cancel_reason, find_open_entry, is_held_at_broker
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request, load_request

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.rules.contingency import select_opening_orders
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.contingent_orders.groups import cancel_open_orders
 from app.orders.service.internal_commands import CancelHalted

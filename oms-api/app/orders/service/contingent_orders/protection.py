@@ -16,7 +16,7 @@ from app.orders.rules.protection import (
     list_entry_prices,
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, replace_fields
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.contingent_orders.groups import get_closable_quantity
 from app.orders.service.risk_checks.risk_evaluation import build_risk_input, find_denial
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
@@ -69,7 +69,7 @@ def find_pair_denial(context: BatchContext, order: Order) -> Denial | None:
     return None if trigger_price is None else _find_stop_denial(context, order, [trigger_price])
 
 
-def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Order]) -> Denial | None:
+def find_exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Order]) -> Denial | None:
     """Return the denial of a new exit of a position; the exits that it replaces do not count."""
     if context.get_trading_state(order).state is TradingState.HALTED:
         return find_denial(context, order, *current_exits)
@@ -77,7 +77,7 @@ def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Ord
     return evaluate_exit(risk, is_change=True) or find_pair_denial(context, order)
 
 
-def change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+def find_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return the denial of the successor of an exit, or of an order that has exits."""
     if is_exit_change(context, order, successor):
         return _find_exit_change_denial(context, order, successor)

@@ -14,8 +14,8 @@ from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history, load_broker_requests
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_history, load_broker_requests
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
 from app.orders.service.broker.linked_exits import RESIZED, list_cancel_requests, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import GROUPS, cancel_order
@@ -48,7 +48,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
     context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     adopt_children(context, order, successor)
-    added_order = context.order_store.add(_continue(order, successor, at), successor.placed_by)
+    added_order = context.order_store.add(_carry_fills(order, successor, at), successor.placed_by)
     submitted_order = context.order_store.change_status(
         added_order, Status.SUBMITTED, at, added_order.placed_by
     )
@@ -72,7 +72,7 @@ def _find_requested_successor(context: BatchContext, order: Order, successor_id:
     raise InvalidTransition(order.id, order.status, Status.REPLACED)
 
 
-def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
+def _carry_fills(order: Order, successor: Order, at: Timestamp) -> Order:
     """Return the successor with the filled quantity and value of the order that it replaces."""
     return successor._replace(
         filled_quantity=order.filled_quantity,

@@ -18,7 +18,7 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import get_status_after_fill
 from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.contingent_orders.broker_exits import is_broker_entry, protect_fill
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import ReversedReduction, restore_exits

@@ -17,8 +17,8 @@ from app.orders.rules.broker_requests import convert_order, is_remote
 from app.orders.rules.contingency import EXIT_ROLES, find_oco_group_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status, TimeInForce
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_executions
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_executions
 from app.orders.service.contingent_orders.exit_quantities import trim_to_position
 from app.orders.service.contingent_orders.groups import finalize_order, get_closable_quantity
 from app.orders.service.execution.filling import record_fill
@@ -114,9 +114,9 @@ def apply_broker_events(
             continue  # an earlier event ended it
         match event:
             case Executed():
-                _execute(context, order, event, at)
+                _fill_order(context, order, event, at)
             case Triggered():
-                _trigger(context, order, at)
+                _trigger_order(context, order, at)
             case TrailMoved():
                 context.order_store.update_fields(order, trail_level=event.level)
             case Lapsed():
@@ -155,7 +155,7 @@ def can_match(order: Order, quote: Quote) -> bool:
     return _parse_instant(order.accepted_at) < quote.at
 
 
-def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
+def _fill_order(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
     if order.role in EXIT_ROLES:  # the position may have shrunk; an exit must not reverse it
         order = trim_to_position(context, order, at)
         if order.status in FINAL_STATUSES:
@@ -183,7 +183,7 @@ def _number_execution(context: BatchContext, order: Order, event: Executed) -> E
     return event._replace(execution_id=numbered)
 
 
-def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
+def _trigger_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in {Status.SUBMITTED, Status.ACCEPTED}:
         context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
     else:

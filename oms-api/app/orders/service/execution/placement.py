@@ -23,8 +23,8 @@ from app.orders.rules.order_factory import (
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.tickets import find_expiry_errors
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, replace_fields
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_repeated_placement
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import build_result, find_repeated_placement
 from app.orders.service.broker.broker_orders import (
     find_broker_denial,
     find_broker_hold_reason,

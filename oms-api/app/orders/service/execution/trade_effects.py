@@ -11,8 +11,8 @@ from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import RecordedTrade
 from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.contingency import find_reduction
-from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.portfolio_loading import create_cache_update, load_portfolios
+from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
+from app.orders.service.batch_state.portfolio_loading import create_cache_update, load_portfolios
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import find_reversed_reduction, restore_exits
 

@@ -27,8 +27,8 @@ from app.orders.rules.split_adjustments import (
 )
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import Order, OrderKey, OrderType, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_history, load_histories
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_history, load_histories
 from app.orders.service.command_results import CorporateActionResult
 from app.orders.service.commands import ApplyCorporateAction
 from app.orders.service.contingent_orders.groups import cancel_open_orders
@@ -120,7 +120,7 @@ def _restate_orders(
                 context, [order], at, ACTOR, reason=f"{action_reason}: less than one lot is left"
             )
         else:
-            _restate(
+            _restate_order(
                 context,
                 order,
                 restated,
@@ -172,7 +172,7 @@ def _build_action_reason(action: CorporateActionTerms) -> str:
     return f"Corporate action {action.id}"
 
 
-def _restate(
+def _restate_order(
     context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, action_reason: str
 ) -> None:
     """Change the order in place. A trailing stop gets a successor, because its trail never widens.

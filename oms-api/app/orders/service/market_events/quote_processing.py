@@ -13,10 +13,10 @@ from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.portfolio_loading import load_portfolios
+from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
+from app.orders.service.batch_state.portfolio_loading import load_portfolios
 from app.orders.service.broker.linked_exits import is_held_at_broker, sort_pairs, waits_for_quote
-from app.orders.service.changes.order_changes import expire_orders
+from app.orders.service.changes.order_expiry import expire_orders
 from app.orders.service.command_results import NO_ORDERS, Outcome, QuoteStored
 from app.orders.service.contingent_orders.broker_exits import watch_pair
 from app.orders.service.contingent_orders.exit_quantities import trim_to_position

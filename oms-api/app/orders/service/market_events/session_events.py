@@ -6,10 +6,10 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off, waits_for_session
 from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import find_broker_hold_reason
 from app.orders.service.broker.linked_exits import sort_pairs, waits_for_quote
-from app.orders.service.changes.order_changes import expire_orders
+from app.orders.service.changes.order_expiry import expire_orders
 from app.orders.service.changes.position_closes import close_in_portfolio
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.commands import ClosePosition
@@ -87,7 +87,7 @@ def close_intraday_positions(context: BatchContext, command: SquareOff) -> Order
         cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
             if not _is_closing(context, portfolio_key, symbol):
-                _close(context, portfolio_key, symbol, at)
+                _close_position(context, portfolio_key, symbol, at)
     return NO_ORDERS
 
 
@@ -121,7 +121,7 @@ def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str)
     return any(map(is_square_off, context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)))
 
 
-def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
+def _close_position(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
     portfolio = context.ledger.get_portfolio(portfolio_key)
     origin = Origin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)

@@ -13,11 +13,11 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 from app.orders.queries.open_positions import load_firm_books
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import find_conversion_rate, find_valuation_rate
 from app.orders.service.risk_checks.exposure import (
+    compute_exposure,
     find_mark,
-    get_exposure,
     list_working_orders,
     load_last_trade_prices,
 )
@@ -57,7 +57,9 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: Limits) -> 
     for portfolio_key in context.order_store.portfolio_keys:
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own_key:
             base = context.ledger.get_portfolio(portfolio_key).base_currency
-            totals[base] = add_totals(totals.get(base, NOTHING), get_exposure(context, portfolio_key).total)
+            totals[base] = add_totals(
+                totals.get(base, NOTHING), compute_exposure(context, portfolio_key).total
+            )
     converted = _convert_to_firm_currency(context, order, totals)
     return converted if has_value else converted._replace(missing=None)  # a count of orders needs no rate
 
@@ -74,7 +76,7 @@ def load_firm_totals(context: BatchContext, tenant_id: int) -> None:
         _load_unlocked_totals(context, tenant_id)
 
 
-def get_firm_currency(context: BatchContext, tenant_id: int) -> str:
+def load_firm_currency(context: BatchContext, tenant_id: int) -> str:
     """Return the currency of firm-wide limits."""
     if tenant_id not in context.loaded.firm_currencies:
         context.loaded.firm_currencies[tenant_id] = get_base_currency(context.connection, tenant_id)
@@ -89,10 +91,10 @@ def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
 
 def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
     if tenant_id not in context.loaded.unlocked_totals:
-        _lock(context)
+        _lock_totals(context)
         totals = _compute_unlocked_totals(context, tenant_id)
         context.loaded.unlocked_totals[tenant_id] = totals
-        firm = get_firm_currency(context, tenant_id)
+        firm = load_firm_currency(context, tenant_id)
         locked = context.order_store.portfolio_keys
         bases = {
             context.ledger.get_portfolio(key).base_currency for key in locked if key.tenant_id == tenant_id
@@ -115,7 +117,7 @@ def _convert_to_firm_currency(context: BatchContext, order: Order, totals: dict[
     return FirmTotals(firm_totals, rate, missing)
 
 
-def _lock(context: BatchContext) -> None:
+def _lock_totals(context: BatchContext) -> None:
     """Lock the tenants' totals with advisory locks, sorted by tenant id to avoid deadlocks."""
     if context.loaded.unlocked_totals or context.connection.dialect.name != "postgresql":
         return

@@ -15,7 +15,7 @@ from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalPolicy, ApprovalRequest, Decider
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order, OrderKey, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate, sum_exposures
 from app.orders.service.risk_checks.risk_evaluation import build_risk_input
 from app.risk.rules.exposure import (
@@ -161,7 +161,7 @@ def get_reference(context: BatchContext, order: Order) -> Any:
     return get_reference_price(context.find_symbol_state(order.tenant_id, order.symbol).prices)
 
 
-def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
+def load_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
     """Return the caller with all names of the person, since `approvers` may contain any of them."""
     key = (origin.tenant_id, origin.actor or "")
     if key not in context.loaded.decider_names:

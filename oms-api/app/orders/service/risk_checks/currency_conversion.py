@@ -11,7 +11,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.money import ZERO, divide
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 
 
 def find_trading_currency(

@@ -7,9 +7,9 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioNameKey
 from app.orders.queries.orders import RepeatKey, list_recent_orders
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.open_orders import RecentOrders
-from app.orders.service.commands import Command, PlaceGroup, PlaceOrder, PreviewOrder, list_tickets
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.open_orders import RecentOrders
+from app.orders.service.commands import PlaceGroup, PlaceOrder, PreviewOrder, WriterCommand, list_tickets
 
 _SAME = (
     "tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity",
@@ -39,7 +39,7 @@ def get_seconds_since_same_order(context: BatchContext, order: Order, within: De
 
 
 def load_recent_orders(
-    context: BatchContext, commands: Sequence[Command], held_orders: Iterable[Order] = ()
+    context: BatchContext, commands: Sequence[WriterCommand], held_orders: Iterable[Order] = ()
 ) -> None:
     """Load, by one statement, the orders with which new and held orders of people are compared."""
     placed_at: dict[RepeatKey, datetime] = {}

@@ -6,7 +6,7 @@ from app.audit.service import AuditEntry, mask_secrets
 from app.orders.queries.executions import load_executed_order_ids
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import WINDOW, Latch, LatchSubject, list_latch_subjects
 from app.risk.service.audit_entries import RISK, serialize_latch_values
@@ -48,7 +48,7 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
     load_execution_count(context, key)
     context.loaded.recent_executions[key].add(order.id)
     if len(context.loaded.recent_executions[key]) >= most:
-        _set(context, key, most, at)
+        _set_latch(context, key, most, at)
 
 
 def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -> None:
@@ -62,7 +62,7 @@ def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -
         context.loaded.recent_executions[key] = executed_order_ids
 
 
-def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:
+def _set_latch(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:
     tenant_id, holder = key
     latch_id = context.services.latch_ids.generate(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, holder, len(context.loaded.recent_executions.pop(key)), most, at)

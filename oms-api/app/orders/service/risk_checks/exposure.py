@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from app.costs.rules.values import Schedule
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries.valuation import load_last_prices
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.orders.rules.contingency import can_only_close, find_oco_group_id
 from app.orders.rules.values import EXPOSURE_STATUSES, WORKING_STATUSES, Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.loaded_state import compute_optional_mark
-from app.orders.service.batch.portfolio_cache import Exposure, Valuation
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.loaded_state import compute_optional_mark
+from app.orders.service.batch_state.portfolio_cache import PortfolioExposure, PositionValuation
 from app.orders.service.risk_checks.currency_conversion import (
     find_portfolio_valuation_rate,
     find_trading_currency,
@@ -21,11 +22,11 @@ from app.risk.rules.exposure import NO_PRICES, build_symbol_book, compute_totals
 from app.risk.rules.values import Candidate, Prices, SymbolExposure, WorkingOrder
 
 
-def get_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
+def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> PortfolioExposure:
     """Return the portfolio's exposure after revaluing the positions that changed."""
     exposure = context.exposures.get(portfolio_key)
     if exposure is None:
-        exposure = context.exposures[portfolio_key] = Exposure()
+        exposure = context.exposures[portfolio_key] = PortfolioExposure()
         positions = context.ledger.get_positions(portfolio_key)
         holding_keys_to_revalue = {
             key.holding_key for key, position in positions.items() if position.quantity
@@ -62,7 +63,7 @@ def build_book(
 
 
 def _has_new_rate(
-    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: PortfolioExposure, holding_key: HoldingKey
 ) -> bool:
     position = context.ledger.get_position(PositionKey(*portfolio_key, *holding_key))
     rate = find_portfolio_valuation_rate(context, portfolio_key, holding_key.symbol, position)
@@ -70,7 +71,7 @@ def _has_new_rate(
 
 
 def _update_valuation(
-    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: PortfolioExposure, holding_key: HoldingKey
 ) -> None:
     symbol, product = holding_key
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
@@ -78,7 +79,7 @@ def _update_valuation(
         order for order in open_orders if order.product == product and order.status in EXPOSURE_STATUSES
     ]
     book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted_orders)
-    exposure.put(holding_key, Valuation(book, compute_totals(book)))
+    exposure.put(holding_key, PositionValuation(book, compute_totals(book)))
 
 
 def list_working_orders(
@@ -92,37 +93,28 @@ def list_working_orders(
 
     Buys have an estimate of their charges in `market`, at the price that they are valued at.
     """
-    orders_and_terms = [
-        (
-            order,
-            WorkingOrder(
-                side=order.side,
-                type=order.type.value,
-                leaves=order.leaves_quantity,
-                limit_price=order.limit_price,
-                stop_price=order.stop_price if order.trail_level is None else order.trail_level,
-                is_triggered=order.is_triggered,
-                group_id=order.group_id,
-                exclusive_id=find_oco_group_id(order),
-                is_exit=can_only_close(order, position.quantity),
-                is_at_market=order.status in WORKING_STATUSES,
-            ),
+    working_orders = []
+    for order in orders:
+        if order.status not in EXPOSURE_STATUSES:
+            continue
+        working_order = WorkingOrder(
+            side=order.side,
+            type=order.type.value,
+            leaves=order.leaves_quantity,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+            is_triggered=order.is_triggered,
+            group_id=order.group_id,
+            exclusive_id=find_oco_group_id(order),
+            is_exit=can_only_close(order, position.quantity),
+            is_at_market=order.status in WORKING_STATUSES,
         )
-        for order in orders
-        if order.status in EXPOSURE_STATUSES
-    ]
-    if market is None:
-        return [working_order for _, working_order in orders_and_terms]
-    return [
-        working_order._replace(
-            charges=estimate_charges(
-                order, market, working_order.leaves, find_order_price(working_order, prices) or mark_price
-            )
-        )
-        if order.side == "BUY" and order.cost_schedule != Schedule.NONE
-        else working_order
-        for order, working_order in orders_and_terms
-    ]
+        if market is not None and order.side == "BUY" and order.cost_schedule != Schedule.NONE:
+            price = find_order_price(working_order, prices) or mark_price
+            charges = estimate_charges(order, market, working_order.leaves, price)
+            working_order = working_order._replace(charges=charges)
+        working_orders.append(working_order)
+    return working_orders
 
 
 def build_charged_market(
@@ -155,6 +147,19 @@ def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) ->
             }
         if positions:
             load_last_trade_prices(context, positions)
+
+
+def load_marks_of_symbols(context: BatchContext, instruments: Iterable[InstrumentKey]) -> None:
+    """Load the last trade's price of the positions in those of the instruments whose quotes give no mark."""
+    unquoted = [key for key in instruments if compute_optional_mark(context.find_quote(*key)) is None]
+    position_keys = [
+        PositionKey(*portfolio_key, *holding_key)
+        for portfolio_key, exposure in (context.exposures.items() if unquoted else ())
+        for tenant_id, symbol in unquoted
+        if tenant_id == portfolio_key.tenant_id
+        for holding_key in exposure.by_symbol.get(symbol, ())
+    ]
+    load_last_trade_prices(context, {key: context.ledger.get_position(key) for key in position_keys})
 
 
 def load_last_trade_prices(context: BatchContext, positions: Mapping[PositionKey, Position]) -> None:

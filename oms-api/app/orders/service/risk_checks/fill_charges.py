@@ -14,8 +14,8 @@ from app.orders.rules.execution_verification import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.trading_sessions import is_square_off
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import list_executions
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import list_executions
 from app.timestamps import Timestamp
 
 _BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order
@@ -106,13 +106,18 @@ def _sum_fills_of_day(context: BatchContext, order: Order, trade: ChargedTrade) 
 
 
 def _list_earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRow]:
-    """Return the executions that count with the order's next one, those of this batch included.
+    """Return the executions that count with the order's next one, those of this batch included."""
+    orders = [charged for charged in list_charged_orders(context, order) if charged.filled_quantity]
+    return list_executions(context, orders) if orders else []
 
-    For Zerodha a chain of replacements is one order; for IBKR each replacement is a separate order.
+
+def list_charged_orders(context: BatchContext, order: Order) -> list[Order]:
+    """Return the orders that are charged as one.
+
+    For Zerodha a chain of replacements is one order; for IBKR each replacement is a separate order. An order
+    without executions has no earlier charges, so its predecessors are not needed.
     """
-    chain = [order]
-    if order.cost_schedule == Schedule.ZERODHA:
-        chain = context.order_store.list_replacement_chain(order)
-    if not any(order.filled_quantity for order in chain):
-        return []
-    return list_executions(context, chain)
+    is_chain = order.replaced_by or (order.replaces and order.filled_quantity)
+    if order.cost_schedule == Schedule.ZERODHA and is_chain:
+        return context.order_store.list_replacement_chain(order)
+    return [order]

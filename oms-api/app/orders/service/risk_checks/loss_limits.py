@@ -14,10 +14,10 @@ from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.valuation import value_positions
 from app.money import ZERO, multiply
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.internal_commands import CheckLosses
-from app.orders.service.risk_checks.aggregates import get_firm_currency
+from app.orders.service.risk_checks.aggregates import load_firm_currency
 from app.orders.service.risk_checks.currency_conversion import find_conversion_rate
 from app.orders.service.risk_checks.order_estimates import sum_exposures
 from app.risk.queries.losses import find_portfolios_set_by_loss_limits, list_portfolio_cash
@@ -77,7 +77,7 @@ def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
     for portfolio_key in context.loaded.portfolios_with_loss_limits.get(command.tenant_id, []):
         baseline = context.loaded.loss_baselines.get(portfolio_key)
         if baseline is not None:
-            _check(context, portfolio_key, baseline, command.at)
+            _check_portfolio(context, portfolio_key, baseline, command.at)
     return NO_ORDERS
 
 
@@ -86,7 +86,9 @@ def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decima
     return context.ledger.get_portfolio(portfolio_key).cash + sum_exposures(context, portfolio_key).net
 
 
-def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp) -> None:
+def _check_portfolio(
+    context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp
+) -> None:
     portfolio = context.ledger.get_portfolio(portfolio_key)
     is_live = portfolio.kind == "live"
     subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=is_live)
@@ -99,14 +101,14 @@ def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBas
     day_start = format_timestamp(get_day_start(context.now))
     state = find_new_switch_state(breach, switch, day_start, was_set_today=was_set_today)
     if state is not None:
-        _set(context, portfolio, state, breach, at)
+        _set_switch(context, portfolio, state, breach, at)
 
 
 def _build_switch_key(portfolio: PortfolioState) -> tuple[SwitchScope, str]:
     return SwitchScope.PORTFOLIO, portfolio.name_key
 
 
-def _set(
+def _set_switch(
     context: BatchContext,
     portfolio: PortfolioState,
     state: TradingState,
@@ -206,7 +208,7 @@ def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) ->
     if limits.firm_daily_loss is None:
         return None
     tenant_id, total = order.tenant_id, ZERO
-    firm = get_firm_currency(context, tenant_id)
+    firm = load_firm_currency(context, tenant_id)
     for base, pnl in _get_profits(context, tenant_id).items():
         rate = Decimal(1) if base == firm else find_conversion_rate(context, tenant_id, base, firm)
         total += multiply(pnl, rate or ZERO)
@@ -216,7 +218,7 @@ def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) ->
 def load_firm_profits(context: BatchContext, tenant_id: int) -> None:
     """Load the P&L of the day of all portfolios, if a limit needs it."""
     if context.services.controls.get_firm_limits(tenant_id).firm_daily_loss is not None:
-        get_firm_currency(context, tenant_id)
+        load_firm_currency(context, tenant_id)
         _get_profits(context, tenant_id)
 
 

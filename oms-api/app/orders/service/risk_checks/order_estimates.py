@@ -19,9 +19,9 @@ from app.money import (
 )
 from app.orders.rules.order_views import OrderEstimate
 from app.orders.rules.values import Order, OrderType, Ticket
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import find_trading_currency
-from app.orders.service.risk_checks.exposure import get_exposure
+from app.orders.service.risk_checks.exposure import compute_exposure
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
 from app.risk.rules.exposure import (
     compute_market_value,
@@ -69,7 +69,7 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
 
 def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> Exposures:
     """Return the exposures of a portfolio's positions, in its currency."""
-    valuations = get_exposure(context, portfolio_key).valuations.values()
+    valuations = compute_exposure(context, portfolio_key).valuations.values()
     values = [compute_market_value(valuation.book) for valuation in valuations]
     return Exposures(gross=sum(map(abs, values), ZERO), net=sum(values, ZERO))
 

@@ -13,13 +13,13 @@ from app.money import format_plain_amount
 from app.orders.rules.contingency import find_oco_group_id
 from app.orders.rules.trading_sessions import Hold
 from app.orders.rules.values import Order, Role
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import count_critical_issues
 from app.orders.service.risk_checks.aggregates import compute_firm_totals
 from app.orders.service.risk_checks.currency_conversion import find_missing_rate
 from app.orders.service.risk_checks.duplicate_orders import get_seconds_since_same_order
 from app.orders.service.risk_checks.execution_latch import count_execution, find_latch
-from app.orders.service.risk_checks.exposure import build_book, build_charged_market, get_exposure
+from app.orders.service.risk_checks.exposure import build_book, build_charged_market, compute_exposure
 from app.orders.service.risk_checks.fill_charges import estimate_charges
 from app.orders.service.risk_checks.loss_limits import find_current_losses, find_firm_pnl_of_day
 from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_refusal
@@ -171,7 +171,7 @@ def _sum_others(
 
     The book of the current valuation is reused if the position has no open orders.
     """
-    exposure = get_exposure(context, order.portfolio_key)
+    exposure = compute_exposure(context, order.portfolio_key)
     valuation = exposure.valuations.get(order.holding_key)
     totals = exposure.total if valuation is None else subtract_totals(exposure.total, valuation.totals)
     if valuation is not None and valuation.book.position and not valuation.book.orders:

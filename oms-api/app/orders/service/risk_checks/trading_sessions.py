@@ -24,7 +24,7 @@ from app.orders.rules.trading_sessions import (
     may_fill_at_quote,
 )
 from app.orders.rules.values import Order, Status, replace_fields
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.timestamps import Timestamp, format_timestamp
 
 

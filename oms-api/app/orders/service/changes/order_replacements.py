@@ -1,20 +1,15 @@
-"""Cancel, replace and expire orders."""
+"""Replace an order by a successor with changed terms."""
 
 from decimal import Decimal
-from itertools import chain, islice
 from typing import Any
 
 from app.brokers.rules.trails import TrailDistance, replace_trail_level
 from app.errors import Invalid
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import NotReplaceable, OrderIsFinal, OrderIsPending
-from app.orders.queries.cancellations import build_part_update, find_canceled_order_ids
 from app.orders.rules.approvals import needs_new_approval
 from app.orders.rules.broker_requests import is_at_broker
-from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.contingency import OCO_ROLES
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import OrderChanges
@@ -29,23 +24,23 @@ from app.orders.rules.values import (
     TimeInForce,
     replace_fields,
 )
-from app.orders.service.approval.approval_decisions import expire_request
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import build_result, find_repeated_change, find_repeated_request
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
+    build_result,
+    find_repeated_change,
+    find_repeated_request,
+)
 from app.orders.service.broker.broker_orders import adopt_children, request_replacement, require_replaceable
 from app.orders.service.broker.linked_exits import find_open_entry
+from app.orders.service.changes.order_expiry import expire_if_due
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, ReplaceOrder
+from app.orders.service.commands import ReplaceOrder, get_actor
 from app.orders.service.contingent_orders.groups import (
-    cancel_open_orders,
-    cancel_order,
     complete_order,
     deny_order,
-    finalize_order,
 )
-from app.orders.service.contingent_orders.halts import find_opening_orders
-from app.orders.service.contingent_orders.protection import change_denial, is_exit_change
-from app.orders.service.execution.matching import match_at_close, match_released_orders
+from app.orders.service.contingent_orders.protection import find_change_denial, is_exit_change
+from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution.placement import send_or_request_approval, send_order, store_order
 from app.orders.service.risk_checks.approvals import find_required_request
 from app.orders.service.risk_checks.order_estimates import find_quantity_denial
@@ -55,69 +50,6 @@ from app.risk.rules.values import Denial, TradingState
 from app.timestamps import Timestamp, format_timestamp
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
-
-
-def cancel_requested_order(context: BatchContext, command: CancelOrder) -> OrderResult:
-    """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
-    origin = command.origin
-    order = _expire_if_due(
-        context, context.get_visible_order(origin, command.order_id), format_timestamp(origin.at)
-    )
-    key = origin.idempotency_key
-    if order.status in FINAL_STATUSES:
-        repeated = find_repeated_change(context, origin, order)
-        if repeated is None:
-            raise OrderIsFinal(order.id, order.status)
-        return repeated
-    count_order_message(context, origin, order)
-    cancel_order(
-        context, order, format_timestamp(origin.at), get_actor(origin), reason=command.reason, request_key=key
-    )
-    return build_result(context, order.tenant_id, [order.id])
-
-
-def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
-    """Cancel all open orders of the portfolio that match. Raises NoSuchPortfolio."""
-    origin = command.origin
-    portfolio_key = context.get_portfolio_key(command)
-    filter_ = CancellationFilter(command.symbol, command.side, command.strategy)
-    orders = (
-        find_opening_orders(context, portfolio_key)
-        if command.keeps_exits
-        else context.order_store.list_open_orders(portfolio_key)
-    )
-    matching_orders = [order for order in orders if filter_.matches(order)]
-    ids = cancel_open_orders(
-        context, matching_orders, format_timestamp(origin.at), get_actor(origin), reason=command.reason
-    )
-    return build_result(context, origin.tenant_id, sorted(ids))
-
-
-def load_canceled_orders(context: BatchContext, command: CancelInPortfolio) -> list[str] | None:
-    """Load the orders of a cancellation's part if it is done: another process may have done it meanwhile."""
-    key = command.cancellation.id, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
-    loaded = context.loaded.canceled_orders
-    if key not in loaded:
-        loaded[key] = find_canceled_order_ids(context.connection, *key)
-    return loaded[key]
-
-
-def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> OrderResult:
-    """Do a cancellation's part in one portfolio. If it is done already, return its orders as they are now."""
-    origin, cancellation = command.origin, command.cancellation
-    portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
-    ids = load_canceled_orders(context, command)
-    if ids is None:
-        matching_orders = [
-            order
-            for order in context.order_store.list_open_orders(portfolio_key)
-            if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
-        ]
-        at, actor = format_timestamp(origin.at), get_actor(origin)
-        ids = sorted(cancel_open_orders(context, matching_orders, at, actor, reason=cancellation.reason))
-        context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
-        context.loaded.canceled_orders[cancellation.id, portfolio_key] = ids
-    return build_result(context, origin.tenant_id, ids)
 
 
 def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
@@ -131,7 +63,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     earlier_result = find_repeated_request(context, origin, changes.client_order_id)
     if earlier_result is not None:
         return earlier_result
-    order = _expire_if_due(context, named_order, format_timestamp(origin.at))
+    order = expire_if_due(context, named_order, format_timestamp(origin.at))
     if order.status in FINAL_STATUSES:
         raise OrderIsFinal(order.id, order.status)
     if order.status in PENDING_STATUSES:
@@ -151,7 +83,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
         nothing = dict.fromkeys(_CARRIED, ZERO)
         context.order_store.update_fields(context.order_store.get(order.tenant_id, successor.id), **nothing)
         return build_result(context, order.tenant_id, [successor.id])
-    _replace_order(context, order, successor, format_timestamp(origin.at), get_actor(origin))
+    _replace_by_successor(context, order, successor, format_timestamp(origin.at), get_actor(origin))
     return build_result(context, order.tenant_id, [successor.id])
 
 
@@ -175,57 +107,18 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
     return build_result(context, order.tenant_id, [order.id])
 
 
-def expire_orders(
-    context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
-) -> None:
-    """Expire the orders of the portfolios that are due, at most `limit`."""
-    overdue = chain.from_iterable(
-        context.order_store.open_orders[key].list_overdue(at) for key in portfolio_keys
-    )
-    for stale_order in islice(overdue, limit):
-        _expire_if_due(context, context.order_store.get_current(stale_order), at)
-
-
-def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
-    """Expire an order that the caller may see, if it is due."""
-    order = context.order_store.find(origin.tenant_id, order_id)
-    if order is not None and context.sees(origin, order.portfolio_key):
-        _expire_if_due(context, order, format_timestamp(origin.at))
-
-
-def _expire_if_due(context: BatchContext, order: Order, at: Timestamp) -> Order:
-    """Return the order, expired if it is due at `at`, or if it was not approved in time."""
-    if order.status is Status.AWAITING_APPROVAL:
-        order = expire_request(context, order, at)
-    if order.status in FINAL_STATUSES or order.ends_at is None or order.ends_at > at:
-        return order
-    if is_at_broker(order):
-        return order  # the broker expires it, and reports that
-    if order.time_in_force is TimeInForce.CLS:
-        match_at_close(context, order, at)
-        order = context.order_store.get_current(order)
-        if order.status in FINAL_STATUSES:
-            return order
-    return finalize_order(context, order, Status.EXPIRED, at, "calendar")
-
-
-def get_actor(origin: Origin) -> str:
-    """Return the person behind the request, else the API key."""
-    return origin.actor or origin.source
-
-
 def _find_replacement_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return the reason why the successor may not replace the order: by risk, or by its group's exits."""
     if not successor.leaves_quantity:
         return None
-    if not is_exit_change(context, order, successor) and _is_judged_now(context, order):
+    if not is_exit_change(context, order, successor) and _is_checked_now(context, order):
         denial = find_quantity_denial(successor) or find_denial(context, successor, order)
         if denial is not None:
             return denial
-    return change_denial(context, order, successor)
+    return find_change_denial(context, order, successor)
 
 
-def _is_judged_now(context: BatchContext, order: Order) -> bool:
+def _is_checked_now(context: BatchContext, order: Order) -> bool:
     """Return whether the risk checks apply now.
 
     A held order is checked at its release. A halt applies at once.
@@ -234,7 +127,9 @@ def _is_judged_now(context: BatchContext, order: Order) -> bool:
     return not waits
 
 
-def _replace_order(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:
+def _replace_by_successor(
+    context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str
+) -> None:
     previous, is_held = order, order.status is Status.HELD
     if not is_held and order.status is not Status.AWAITING_APPROVAL:
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor)
@@ -282,7 +177,7 @@ def _build_successor(context: BatchContext, order: Order, command: ReplaceOrder)
         request_hash=origin.request_hash,
         **fields,
     )
-    _check(successor, at)
+    _validate_terms(successor, at)
     if _changes_trail(changes):
         successor = replace_fields(successor, trail_level=_compute_trail_level(context, order, successor))
     return set_session_end(context, successor) if _changes_expiry(changes) else successor
@@ -303,7 +198,7 @@ def _compute_trail_level(context: BatchContext, order: Order, changed: Order) ->
     return replace_trail_level(Side(order.side), order.trail_level, before, after, instrument.tick_size)
 
 
-def _check(order: Order, at: Timestamp) -> None:
+def _validate_terms(order: Order, at: Timestamp) -> None:
     ticket = Ticket(
         symbol=order.symbol,
         side=order.side,

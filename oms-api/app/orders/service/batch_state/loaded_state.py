@@ -18,7 +18,7 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
-from app.orders.service.batch.open_orders import RecentOrders
+from app.orders.service.batch_state.open_orders import RecentOrders
 from app.orders.service.commands import CommandOnOrder, ReviewApprovals, get_order_key
 from app.orders.service.internal_commands import ExpireOrders
 from app.risk.queries.switches import SwitchChange
@@ -122,7 +122,7 @@ class LoadedState:
     recent_orders: dict[RepeatKey, RecentOrders] = field(default_factory=dict)
 
     approval_requests: dict[OrderKey, ApprovalRequest | None] = field(default_factory=dict)
-    decider_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `find_decider`
+    decider_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `load_decider`
     key_creators: dict[tuple[int, str], str | None] = field(default_factory=dict)
     order_events: dict[OrderKey, list[OrderEvent]] = field(default_factory=dict)  # see `order_records`
     executions: dict[OrderKey, list[ExecutionRow]] = field(default_factory=dict)

@@ -30,8 +30,8 @@ from app.instruments.rules import InstrumentKey
 from app.market_data.rules.values import Quote, compute_mid
 from app.market_data.service import Market
 
-WAKE_SECONDS = 1.0  # alerts of other processes take effect within this time
-OVERLAP = timedelta(seconds=5)  # a row may be committed that much later than the time it shows
+CHECK_PERIOD_SECONDS = 1.0  # alerts of other processes take effect within this time
+COMMIT_DELAY = timedelta(seconds=5)  # a row may be committed that much later than its `updated_at`
 RELOAD_PERIOD = timedelta(minutes=5)  # removes alerts that were deleted in other processes
 MAX_TRANSITIONS = 500  # in one transaction
 _LOG = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ class WatchState(NamedTuple):
     pending: int
 
 
-class PriceAlerts:
-    """The price alerts of all tenants, as one process watches them."""
+class PriceAlertWatcher:
+    """Watches the price alerts of all tenants. One instance serves a process."""
 
     def __init__(self, readers: Readers, transactions: Transactions, market: Market, now: Now) -> None:
         self._readers, self._transactions = readers, transactions
@@ -54,8 +54,8 @@ class PriceAlerts:
         self._lock = Lock()  # quotes arrive in several threads
         self._book = ThresholdBook()
         self._pending_transitions: deque[Transition] = deque()
-        self._loaded_at: datetime | None = None
-        self._read_until: datetime | None = None
+        self._fully_loaded_at: datetime | None = None
+        self._changes_read_until: datetime | None = None
         self._followed_symbols: frozenset[InstrumentKey] = frozenset()
         self._unsubscribe: Callable[[], None] | None = None
         self._wake: Callable[[], object] = lambda: None
@@ -80,7 +80,8 @@ class PriceAlerts:
                 self._last_error = error.detail
             except Exception as error:  # noqa: BLE001  # the task must survive any error and check again
                 _LOG.exception("the price alerts were not checked")
-                self._last_error, self._loaded_at = type(error).__name__, None
+                # Its alerts may be incomplete: load all again.
+                self._last_error, self._fully_loaded_at = type(error).__name__, None
             woken.clear()
             await _wait_until_woken(woken)
 
@@ -100,7 +101,7 @@ class PriceAlerts:
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Compare a quote with the alerts of its symbol. It may be called in any thread, and does no I/O."""
-        price = get_alert_price(quote)
+        price = compute_alert_price(quote)
         if price is None or self._market.is_stale(quote, self._now()):
             return
         with self._lock:
@@ -111,16 +112,18 @@ class PriceAlerts:
 
     async def _load_alerts(self) -> None:
         now = self._now()
-        is_full = self._loaded_at is None or now - self._loaded_at >= RELOAD_PERIOD
-        since = None if is_full or self._read_until is None else self._read_until - OVERLAP
+        is_full = self._fully_loaded_at is None or now - self._fully_loaded_at >= RELOAD_PERIOD
+        since = (
+            None if is_full or self._changes_read_until is None else self._changes_read_until - COMMIT_DELAY
+        )
 
         def read(connection: Connection) -> list[Alert]:
             return queries.list_price_alerts(set_all_tenants_scope(connection), since, now)
 
         alerts = await self._readers.run(read)
-        self._read_until = now
+        self._changes_read_until = now
         if since is None:
-            self._loaded_at = now
+            self._fully_loaded_at = now
             with self._lock:
                 self._book = ThresholdBook()
         self._put_alerts(alerts)
@@ -193,14 +196,14 @@ class PriceAlerts:
         self._put_alerts(alert for alert in alerts.values() if alert is not None)
 
 
-def get_alert_price(quote: Quote) -> Decimal | None:
+def compute_alert_price(quote: Quote) -> Decimal | None:
     """Return the price that alerts watch: the last, as stop orders do, or else the mid."""
     return compute_mid(quote) if quote.last is None else quote.last
 
 
 async def _wait_until_woken(woken: asyncio.Event) -> None:
     try:
-        async with asyncio.timeout(WAKE_SECONDS):
+        async with asyncio.timeout(CHECK_PERIOD_SECONDS):
             await woken.wait()
     except TimeoutError:
         return

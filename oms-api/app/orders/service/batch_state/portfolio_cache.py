@@ -17,7 +17,7 @@ from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, get_epoch
 from app.market_data.rules.values import Quote
-from app.orders.service.batch.open_orders import OpenOrders
+from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.risk.rules.exposure import replace_totals
 from app.risk.rules.values import NOTHING, SymbolExposure, Totals
 
@@ -27,7 +27,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
 
-class Recent(NamedTuple, Generic[ValueT]):
+class TimedValue(NamedTuple, Generic[ValueT]):
     """A value, and when it was read."""
 
     value: ValueT
@@ -38,13 +38,13 @@ class RecentValues(Generic[KeyT, ValueT]):
     """The values of MAX_VALUES keys, each at most MAX_AGE old and of one version."""
 
     def __init__(self) -> None:
-        self._cache: VersionedCache[KeyT, Recent[ValueT]] = VersionedCache(MAX_VALUES)
+        self._cache: VersionedCache[KeyT, TimedValue[ValueT]] = VersionedCache(MAX_VALUES)
 
     def get(self, key: KeyT, version: str, now: datetime, read: Callable[[], ValueT]) -> ValueT:
         """Return the value of the key, which is read if it is not known."""
         recent = self._cache.get(key, version)
         if recent is None or not timedelta(0) <= now - recent.read_at < MAX_AGE:
-            recent = Recent(read(), now)
+            recent = TimedValue(read(), now)
             self._cache.put(key, version, recent)
         return recent.value
 
@@ -54,7 +54,7 @@ MAX_PRICES = 100_000
 _SESSION = "cache_session"
 
 
-class Valuation(NamedTuple):
+class PositionValuation(NamedTuple):
     """The book of a position, and its totals."""
 
     book: SymbolExposure
@@ -62,7 +62,7 @@ class Valuation(NamedTuple):
 
 
 @dataclass(slots=True)
-class Exposure:
+class PortfolioExposure:
     """The valuations of a portfolio's positions, and their sum.
 
     `by_symbol` are the keys of the valued positions. `foreign` are those in another currency than the
@@ -73,13 +73,13 @@ class Exposure:
 
     marks_version: str = ""
     prices_version: int = 0
-    valuations: dict[HoldingKey, Valuation] = field(default_factory=dict)
+    valuations: dict[HoldingKey, PositionValuation] = field(default_factory=dict)
     by_symbol: dict[str, set[HoldingKey]] = field(default_factory=dict)
     foreign: set[HoldingKey] = field(default_factory=set)
     stale: set[HoldingKey] = field(default_factory=set)
     total: Totals = NOTHING
 
-    def put(self, holding_key: HoldingKey, valuation: Valuation) -> None:
+    def put(self, holding_key: HoldingKey, valuation: PositionValuation) -> None:
         """Put the current valuation of a position. Remove a flat position without orders."""
         previous = self.valuations.pop(holding_key, None)
         before = NOTHING if previous is None else previous.totals
@@ -117,7 +117,7 @@ class PriceVersions:
         self.version += 1
         self._entries[key] = quote, instrument, self.version
 
-    def list_repriced(self, tenant_id: int, exposure: Exposure) -> set[HoldingKey]:
+    def list_repriced(self, tenant_id: int, exposure: PortfolioExposure) -> set[HoldingKey]:
         """Return the positions that were valued with another quote or instrument than the current ones."""
         repriced: set[HoldingKey] = set()
         if exposure.prices_version < self.version:
@@ -138,8 +138,8 @@ class CachedPortfolio:
     positions: PositionsByKey = field(default_factory=dict)
     last_sequence: int = -1
     last_hash: str = ""
-    open_orders: OpenOrders = field(default_factory=OpenOrders)
-    exposure: Exposure | None = None
+    open_orders: PortfolioOpenOrders = field(default_factory=PortfolioOpenOrders)
+    exposure: PortfolioExposure | None = None
 
     def precedes(self, state: PortfolioState) -> bool:
         """Return whether the ledger of the locked portfolio continues the cached one."""
@@ -179,7 +179,7 @@ class PortfolioCache:
         """Cache a portfolio after the commit that left it so. `version` is that of `get_version`."""
         self._portfolios.put(portfolio_key, version, portfolio)
 
-    def find_open_orders(self, connection: Connection, state: PortfolioState) -> OpenOrders | None:
+    def find_open_orders(self, connection: Connection, state: PortfolioState) -> PortfolioOpenOrders | None:
         """Return the current open orders of a locked portfolio if they are cached. Do not change them."""
         cached = self._portfolios.get(state.key, get_version(connection, state))
         if cached is None or cached.open_orders.stamp != state.orders_stamp:

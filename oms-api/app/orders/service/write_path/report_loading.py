@@ -5,15 +5,14 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.brokers.rules.values import Busted, Charged, Executed, Replaced
-from app.costs.rules.values import Schedule
 from app.ledger.rules.keys import TradeKey
 from app.ledger.service.reversals import load_reversed_trades
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import find_reduction
 from app.orders.rules.rows import ExecutionKey, ExecutionRow
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import (
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import (
     find_order_of_execution,
     list_executions,
     load_broker_requests,
@@ -23,16 +22,18 @@ from app.orders.service.batch.order_records import (
 )
 from app.orders.service.broker_reports.broker_charges import load_broker_charge
 from app.orders.service.broker_reports.busts import ExecutionChange, load_adoption
-from app.orders.service.commands import CommandOnOrder
+from app.orders.service.commands import CommandOnOrder, DecideApproval, ReplaceOrder
 from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
 from app.orders.service.execution.filling import find_anomaly, find_successor
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
+from app.orders.service.risk_checks.fill_charges import list_charged_orders
 
 # Built once: to build a union on each call is slow.
 _ExecutionEvent = Executed | Busted | Charged
 _Reversal = Busted | Charged
 _PositionChange = Executed | Busted
+_Filling = ExecutionChange | ReplaceOrder | DecideApproval
 
 
 class OrderAction(NamedTuple):
@@ -65,16 +66,15 @@ def load_report_inputs(
 def _load_executions(context: BatchContext, actions: Sequence[OrderAction], matched: Iterable[Order]) -> None:
     """Load the executions of the orders that may be filled further, or of which one is changed."""
     keys = []
-    orders = [order for order in matched if order.status is Status.PARTIALLY_FILLED]
+    orders = [order for order in matched if order.status is Status.PARTIALLY_FILLED or order.filled_quantity]
     for command, order in actions:
         if isinstance(command, ApplyBrokerReport) and isinstance(command.event, _ExecutionEvent):
             keys.append(ExecutionKey(order.tenant_id, order.broker, command.event.execution_id))
-            is_chain = order.cost_schedule == Schedule.ZERODHA and order.replaces
-            orders += context.order_store.list_replacement_chain(order) if is_chain else [order]
-        elif isinstance(command, ExecutionChange):
+            orders.append(order)
+        elif isinstance(command, _Filling):
             orders.append(order)
     load_executed_orders(context, keys)
-    load_executions(context, [order for order in orders if order.filled_quantity])
+    load_executions(context, [charged for order in orders for charged in list_charged_orders(context, order)])
 
 
 def _load_report(context: BatchContext, order: Order, command: ApplyBrokerReport) -> None:

@@ -8,9 +8,9 @@ from app.market_data.rules.rates import list_pairs
 from app.orders.queries import orders as queries
 from app.orders.rules.trading_sessions import Enforcement
 from app.orders.rules.values import Order, OrderKey
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.open_orders import OpenOrders
-from app.orders.service.batch.portfolio_cache import CachedPortfolio, get_version
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
+from app.orders.service.batch_state.portfolio_cache import CachedPortfolio, get_version
 from app.risk.queries.switches import load_switches
 
 
@@ -55,7 +55,7 @@ def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKe
 
 
 def _load_open_orders(
-    context: BatchContext, cached: Mapping[PortfolioKey, OpenOrders]
+    context: BatchContext, cached: Mapping[PortfolioKey, PortfolioOpenOrders]
 ) -> dict[PortfolioKey, set[HoldingKey]]:
     """Load the open orders of the portfolios. Return the positions whose orders were read.
 
@@ -73,7 +73,9 @@ def _load_open_orders(
 
 
 def _read_changes(
-    context: BatchContext, loaded: Mapping[PortfolioKey, OpenOrders], outdated: Sequence[PortfolioKey]
+    context: BatchContext,
+    loaded: Mapping[PortfolioKey, PortfolioOpenOrders],
+    outdated: Sequence[PortfolioKey],
 ) -> dict[PortfolioKey, set[HoldingKey]]:
     stored = queries.list_row_versions(context.connection, outdated)
     changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}

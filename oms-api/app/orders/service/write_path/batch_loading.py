@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from itertools import chain, starmap
+from itertools import starmap
 from typing import TypeGuard, cast
 
 from sqlalchemy import Connection
@@ -19,23 +19,21 @@ from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.trade_guard import ReservedQuantity
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
-from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.lock_plan import find_portfolios_to_lock
-from app.orders.service.batch.order_store import OrderStore
-from app.orders.service.batch.portfolio_loading import load_portfolios
-from app.orders.service.batch_processing.decision_loading import load_decision_inputs
+from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
+from app.orders.service.batch_state.order_store import OrderStore
+from app.orders.service.batch_state.portfolio_loading import load_portfolios
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelAll,
     CancelInPortfolio,
     ClosePosition,
-    Command,
     OrderCommand,
     PlaceGroup,
     PlaceOrder,
     PlaceSignal,
     PreviewOrder,
     SetExits,
+    WriterCommand,
     get_tenant_id,
     get_time,
     list_tickets,
@@ -52,15 +50,17 @@ from app.orders.service.market_events.quote_processing import find_portfolios_to
 from app.orders.service.risk_checks.exposure import load_marks
 from app.orders.service.signal_orders import begin_signals
 from app.orders.service.trade_guard import get_working_quantity
+from app.orders.service.write_path.decision_loading import load_decision_inputs
+from app.orders.service.write_path.lock_plan import find_portfolios_to_lock
 
 
 def load_batch(
     ledger_handler: LedgerBatchHandler,
     services: BatchServices,
     connection: Connection,
-    commands: Sequence[Command],
+    commands: Sequence[WriterCommand],
     message_counts: dict[int, int],
-) -> tuple[BatchContext, Sequence[Command]]:
+) -> tuple[BatchContext, Sequence[WriterCommand]]:
     """Lock and load the state that the commands need. Return the commands with symbols instead of aliases.
 
     Then bring the portfolios up to the newest quotes, so that each command decides on that state.
@@ -83,7 +83,7 @@ def load_batch(
     loaded.portfolio_keys |= batch.list_portfolio_keys(loaded.portfolio_names)
     if ledger:
         loaded.portfolio_keys |= find_portfolios_to_match(batch)
-    load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(uncommon_commands))
+    load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(context, uncommon_commands))
     load_marks(context, loaded.portfolio_keys)
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
@@ -96,34 +96,37 @@ def load_batch(
 
 def _load_orders(
     context: BatchContext,
-    commands: Sequence[Command],
-    uncommon_commands: Sequence[Command],
+    commands: Sequence[WriterCommand],
+    uncommon_commands: Sequence[WriterCommand],
     instruments: set[InstrumentKey],
 ) -> None:
     """Load the orders that commands name, match or end, with their groups and the inputs of the decisions."""
     loaded, store = context.loaded, context.order_store
     named_orders = store.load_orders(loaded.portfolios_by_order)
     matched = _list_orders_to_match(context, uncommon_commands)
-    repeated = chain.from_iterable(loaded.orders_by_request_key.values())
-    store.load_relatives(
-        [*repeated, *named_orders, *matched, *_list_orders_to_end(context, uncommon_commands)]
-    )
+    store.load_relatives([*named_orders, *matched, *_list_orders_to_end(context, uncommon_commands)])
     changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(context.connection, sorted(changed_quotes))
     load_decision_inputs(context, commands, instruments, matched)
 
 
-def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
+def _list_quoted(context: BatchContext, commands: Sequence[WriterCommand]) -> set[InstrumentKey]:
     """Return the instruments of arrived quotes, and those whose positions or exits a command changes."""
-    instrument_keys = {command.instrument_key for command in commands if isinstance(command, MatchQuote)}
-    return instrument_keys | {
-        InstrumentKey(command.origin.tenant_id, command.symbol)
-        for command in commands
-        if isinstance(command, (ClosePosition, SetExits))
-    }
+    originals = context.ledger.originals.values()  # the trades that are reversed
+    instrument_keys = {InstrumentKey(row.tenant_id, row.symbol) for row in originals}
+    for command in commands:
+        if isinstance(command, MatchQuote):
+            instrument_keys.add(command.instrument_key)
+        elif isinstance(command, (ClosePosition, SetExits)):
+            instrument_keys.add(InstrumentKey(command.origin.tenant_id, command.symbol))
+        elif isinstance(command, RecordTrade):
+            name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
+            if name in context.loaded.portfolio_names:  # an order of the batch may need its valuation
+                instrument_keys.add(InstrumentKey(command.origin.tenant_id, command.symbol))
+    return instrument_keys
 
 
-def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
+def _list_orders_to_match(context: BatchContext, commands: Sequence[WriterCommand]) -> list[Order]:
     """Return the open orders in the symbols of arrived quotes, and in those whose orders are released."""
     orders_to_match: list[Order] = []
     for command in commands:
@@ -137,7 +140,7 @@ def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) ->
     return orders_to_match
 
 
-def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
+def _list_orders_to_end(context: BatchContext, commands: Sequence[WriterCommand]) -> list[Order]:
     """Return the orders that expire, and the open orders of portfolios in which commands cancel orders."""
     keys, overdue = set(), []
     for command in commands:
@@ -156,7 +159,7 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
     return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
 
 
-def _find_changed_quote(command: Command) -> InstrumentKey | None:
+def _find_changed_quote(command: WriterCommand) -> InstrumentKey | None:
     """Return the instrument whose stored quote a command may change, None if it changes none."""
     match command:
         case MatchQuote(is_new=True) | FinishQuote():
@@ -183,8 +186,8 @@ def _get_reserved_quantity(
 
 
 def _resolve_aliases(
-    connection: Connection, commands: Sequence[Command]
-) -> tuple[Sequence[Command], set[InstrumentKey]]:
+    connection: Connection, commands: Sequence[WriterCommand]
+) -> tuple[Sequence[WriterCommand], set[InstrumentKey]]:
     """Return the commands with symbols instead of aliases, and the instruments of tickets and signals.
 
     One statement reads the symbols. The alias of a trade is resolved with its position. Quotes and kill
@@ -203,7 +206,7 @@ def _resolve_aliases(
     return commands, instruments
 
 
-def _list_instruments(commands: Sequence[Command]) -> set[InstrumentKey]:
+def _list_instruments(commands: Sequence[WriterCommand]) -> set[InstrumentKey]:
     """Return the instruments of the tickets and signals, whose quotes are needed."""
     placed = {
         (command.origin.tenant_id, command.ticket.symbol)
@@ -221,13 +224,13 @@ def _list_instruments(commands: Sequence[Command]) -> set[InstrumentKey]:
     return instrument_keys
 
 
-def _may_use_alias(command: Command) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:
+def _may_use_alias(command: WriterCommand) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:
     if isinstance(command, ClosePosition):
         return not command.ignores_halt
     return isinstance(command, (CancelAll, SetExits, PlaceSignal))
 
 
-def _replace_names(command: Command, symbols: Mapping[InstrumentKey, str]) -> Command:
+def _replace_names(command: WriterCommand, symbols: Mapping[InstrumentKey, str]) -> WriterCommand:
     def resolve(name: str) -> str:
         return symbols.get(InstrumentKey(get_tenant_id(command), name), name)
 

@@ -1,6 +1,6 @@
-"""Find the portfolios that a batch must lock, in a few statements before locking."""
+"""Find the portfolios that a batch must lock, and the orders that its commands name, before locking."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -11,7 +11,8 @@ from app.orders.queries import approvals
 from app.orders.queries import orders as queries
 from app.orders.queries.due_orders import list_intraday_portfolios
 from app.orders.queries.orders import OrderColumnValue
-from app.orders.service.batch.loaded_state import LoadedState
+from app.orders.rules.values import OrderKey
+from app.orders.service.batch_state.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelInPortfolio,
@@ -41,30 +42,32 @@ MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 
 def find_portfolios_to_lock(connection: Connection, commands: Sequence[OrderCommand]) -> LoadedState:
     """Return a new state with the portfolios that the commands need, by name and by key."""
-    plan = LoadedState()
-    _add_names(plan, commands)
-    _find_recorded_orders(connection, plan, commands)
+    loaded = LoadedState()
+    _add_names(loaded, commands)
+    _find_recorded_orders(connection, loaded, commands)
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     if uncommon_commands:
-        _find_orders(connection, plan, uncommon_commands)
-        _find_portfolios(connection, plan, uncommon_commands)
-        _find_portfolios_by_symbol(connection, plan, uncommon_commands)
+        _find_orders(connection, loaded, uncommon_commands)
+        _find_portfolios(connection, loaded, uncommon_commands)
+        _find_portfolios_by_symbol(connection, loaded, uncommon_commands)
         _find_overdue(
-            connection, plan, [command for command in uncommon_commands if isinstance(command, ExpireOrders)]
+            connection,
+            loaded,
+            [command for command in uncommon_commands if isinstance(command, ExpireOrders)],
         )
-    return plan
+    return loaded
 
 
-def _add_names(plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
+def _add_names(loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, PortfolioRequest):
-            plan.portfolio_names.add(PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key))
+            loaded.portfolio_names.add(PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key))
         elif isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
-            plan.portfolio_keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
+            loaded.portfolio_keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
 
 
 def _find_recorded_orders(
-    connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]
+    connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]
 ) -> None:
     """Lock the requests' keys and client order ids, and find the orders that have them.
 
@@ -75,8 +78,8 @@ def _find_recorded_orders(
     for column, names in by_column.items():
         if names:
             recorded_orders = queries.load_orders_by_column_index(connection, column, sorted(names), locks)
-            plan.index_request_keys(recorded_orders)
-            plan.portfolio_keys |= {order.portfolio_key for order in recorded_orders}
+            loaded.index_request_keys(recorded_orders)
+            _add_orders(loaded, {order.key: order.portfolio_key for order in recorded_orders})
             locks = []  # the first statement took them
 
 
@@ -96,36 +99,43 @@ def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderC
     return {"client_order_id": client_order_ids, "idempotency_key": request_keys}
 
 
-def _find_orders(connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
+def _find_orders(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     order_commands = [command for command in commands if isinstance(command, CommandOnOrder)]
     order_keys = {get_order_key(command) for command in order_commands}
-    plan.portfolios_by_order = queries.load_portfolio_keys(connection, sorted(order_keys))
-    plan.portfolio_keys |= set(plan.portfolios_by_order.values())
+    _add_orders(loaded, queries.load_portfolio_keys(connection, sorted(order_keys)))
 
 
-def _find_portfolios(connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
+def _add_orders(loaded: LoadedState, portfolios_by_order: Mapping[OrderKey, PortfolioKey]) -> None:
+    """Add orders that are to be loaded, and their portfolios, which are to be locked."""
+    loaded.portfolios_by_order.update(portfolios_by_order)
+    loaded.portfolio_keys.update(portfolios_by_order.values())
+
+
+def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, SquareOff):
             intraday_keys = list_intraday_portfolios(connection, command.tenant_id)
-            plan.portfolios_with_intraday_positions[command.tenant_id] = sorted(intraday_keys)
-            plan.portfolio_keys |= intraday_keys
+            loaded.portfolios_with_intraday_positions[command.tenant_id] = sorted(intraday_keys)
+            loaded.portfolio_keys |= intraday_keys
         elif isinstance(command, ReviewApprovals):
             origin = command.origin
             requests = approvals.list_waiting_requests(
                 connection, origin.tenant_id, origin.portfolios, command.limit
             )
-            plan.approvals_to_review[command] = requests
-            plan.portfolio_keys |= {request.portfolio_key for request in requests}
+            loaded.approvals_to_review[command] = requests
+            _add_orders(loaded, {request.order_key: request.portfolio_key for request in requests})
         elif isinstance(command, CheckLosses):
             limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
-            plan.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
-            plan.portfolio_keys |= limited
+            loaded.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
+            loaded.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
-            plan.portfolio_keys |= queries.list_portfolios_with_open_orders(connection, command.tenant_id)
+            loaded.portfolio_keys |= queries.list_portfolios_with_open_orders(connection, command.tenant_id)
 
 
-def _find_overdue(connection: Connection, plan: LoadedState, commands: Sequence[ExpireOrders]) -> None:
+def _find_overdue(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
+        if not isinstance(command, ExpireOrders):
+            continue
         tenant_id, at = command.tenant_id, command.at
         if command.portfolio_id is not None:
             overdue_keys = {PortfolioKey(tenant_id, command.portfolio_id)}
@@ -134,21 +144,21 @@ def _find_overdue(connection: Connection, plan: LoadedState, commands: Sequence[
                 connection, tenant_id, at, MAX_EXPIRIES
             )
             requests = approvals.list_expired_requests(connection, tenant_id, at, MAX_EXPIRIES)
-            plan.expired_requests[tenant_id] = requests
-            plan.portfolio_keys |= {request.portfolio_key for request in requests}
-        plan.portfolios_with_overdue_orders[command] = sorted(overdue_keys)
-        plan.portfolio_keys |= overdue_keys
+            loaded.expired_requests[tenant_id] = requests
+            _add_orders(loaded, {request.order_key: request.portfolio_key for request in requests})
+        loaded.portfolios_with_overdue_orders[command] = sorted(overdue_keys)
+        loaded.portfolio_keys |= overdue_keys
 
 
 def _find_portfolios_by_symbol(
-    connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]
+    connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]
 ) -> None:
     """Find the portfolios of quotes and of releases.
 
     A new quote that would match too many orders is only stored.
     """
     quotes = [command for command in commands if isinstance(command, MatchQuote)]
-    plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
+    loaded.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
     arrived = {quote.instrument_key: quote for quote in quotes if quote.portfolio_keys is None}
     released_instruments = {
         InstrumentKey(command.tenant_id, symbol)
@@ -161,8 +171,8 @@ def _find_portfolios_by_symbol(
     for key, portfolios in counts.items():
         count = sum(number for _, number in portfolios)
         if key not in released_instruments and arrived[key].is_new and total + count > MAX_MATCHES:
-            plan.deferred_quote_times[key] = arrived[key].at
+            loaded.deferred_quote_times[key] = arrived[key].at
         else:
             total += count
-            plan.portfolios_by_symbol[key] = [portfolio_key for portfolio_key, _ in portfolios]
-            plan.portfolio_keys |= set(plan.portfolios_by_symbol[key])
+            loaded.portfolios_by_symbol[key] = [portfolio_key for portfolio_key, _ in portfolios]
+            loaded.portfolio_keys |= set(loaded.portfolios_by_symbol[key])

@@ -14,7 +14,7 @@ from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import GroupKind, Order, OrderKey
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import PlaceGroup, PlaceOrder
 

@@ -19,7 +19,7 @@ from app.orders.rules.event_payloads import add_event_fields, build_shared_field
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import require_transition
 from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, OrderKey, Status, replace_fields
-from app.orders.service.batch.open_orders import OpenOrders
+from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.timestamps import Timestamp
 
 _UNPUBLISHED = frozenset({"accepted_at"})  # fields that no payload has
@@ -31,8 +31,8 @@ class OrderStore:
     def __init__(self, ledger: LedgerBatch) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
-        # Of locked portfolios. They are shared with the cache: `_store` copies them before it changes them.
-        self.open_orders: dict[PortfolioKey, OpenOrders] = {}
+        # Of locked portfolios. The cache has them too: `_store_change` copies them before it changes them.
+        self.open_orders: dict[PortfolioKey, PortfolioOpenOrders] = {}
         self._copied: set[PortfolioKey] = set()
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
@@ -65,7 +65,7 @@ class OrderStore:
         open_orders = self.open_orders[portfolio_key]
         return [open_orders.orders[order_id] for order_id in open_orders.by_symbol.get(symbol, ())]
 
-    def take(self, orders: Iterable[Order]) -> None:
+    def add_loaded(self, orders: Iterable[Order]) -> None:
         """Add orders that were read under the locks."""
         for order in orders:
             self._orders.setdefault(order.key, order)
@@ -73,7 +73,7 @@ class OrderStore:
     def load_orders(self, keys: Collection[OrderKey]) -> list[Order]:
         """Return orders that exist in locked portfolios. Read those from the database that are not open."""
         closed = [key for key in keys if key not in self._orders and not self._find_open(*key)]
-        self.take(queries.load_orders_by_id(self._connection, sorted(closed)))
+        self.add_loaded(queries.load_orders_by_id(self._connection, sorted(closed)))
         return [self.get(*key) for key in keys]
 
     def load_parents(self, orders: Iterable[Order]) -> None:
@@ -83,19 +83,11 @@ class OrderStore:
     def load_relatives(self, orders: Iterable[Order]) -> None:
         """Load the groups, the child orders and the parents of orders."""
         related_orders = [order for order in orders if order.group_id or order.role in PARENT_ROLES]
-        groups = {
-            OrderColumnValue(order.tenant_id, order.group_id) for order in related_orders if order.group_id
-        }
-        self._read_relatives("group_id", groups)
-        parents = {
-            OrderColumnValue(order.tenant_id, order.id)
-            for order in related_orders
-            if order.role in PARENT_ROLES
-        }
-        parents |= {
-            OrderColumnValue(order.tenant_id, order.parent_id) for order in related_orders if order.parent_id
-        }
-        self._read_relatives("parent_id", parents)
+        groups = {(order.tenant_id, order.group_id) for order in related_orders if order.group_id}
+        self._read_relatives("group_id", {OrderColumnValue(*group) for group in groups})
+        parents = {(order.tenant_id, order.id) for order in related_orders if order.role in PARENT_ROLES}
+        parents |= {(order.tenant_id, order.parent_id) for order in related_orders if order.parent_id}
+        self._read_relatives("parent_id", {OrderColumnValue(*parent) for parent in parents})
         self.load_parents(related_orders)
 
     def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:
@@ -106,7 +98,7 @@ class OrderStore:
         unread = {name for name in names if (column, name) not in self._read and name not in self._new}
         if unread:
             self._read |= {(column, name) for name in unread}
-            self.take(queries.load_orders_by_column(self._connection, column, sorted(unread)))
+            self.add_loaded(queries.load_orders_by_column(self._connection, column, sorted(unread)))
 
     def get(self, tenant_id: int, order_id: str) -> Order:
         """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
@@ -125,7 +117,7 @@ class OrderStore:
         name = ("id", OrderColumnValue(tenant_id, order_id))
         if name not in self._read:
             self._read.add(name)
-            self.take(queries.load_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
+            self.add_loaded(queries.load_orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
     def _find_open(self, tenant_id: int, order_id: str) -> Order | None:
@@ -191,7 +183,7 @@ class OrderStore:
     def update_fields(self, order: Order, **fields: Any) -> Order:
         """Change fields of an order without a history row, such as a trail level or a link."""
         altered = replace_fields(order, **fields)
-        self._store(altered, order)
+        self._store_change(altered, order)
         return altered
 
     def add_execution(self, row: ExecutionRow) -> None:
@@ -262,7 +254,7 @@ class OrderStore:
     ) -> Order:
         count = order.event_count + 1
         updated = replace_fields(order, status=to_status, event_count=count, updated_at=at, **fields)
-        portfolio_key = self._store(updated, order)
+        portfolio_key = self._store_change(updated, order)
         event = OrderEvent(
             updated.tenant_id,
             updated.id,
@@ -285,7 +277,7 @@ class OrderStore:
         self._ledger.add_event(NewEvent(updated.tenant_id, get_event_type(event), text, at, updated.id))
         return updated
 
-    def _store(self, order: Order, before: Order) -> PortfolioKey:
+    def _store_change(self, order: Order, before: Order) -> PortfolioKey:
         """Store a changed order, and return the key of its portfolio."""
         self.change_count += 1
         key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key

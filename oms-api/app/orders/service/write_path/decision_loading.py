@@ -1,72 +1,68 @@
 """Load the inputs of the less common commands before they are decided, so that deciding runs no statement."""
 
 from collections.abc import Sequence, Set
+from itertools import chain
 
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, TradeKey
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.rules.values import Quote
 from app.orders.rules.broker_requests import is_remote
-from app.orders.rules.contingency import EXIT_ROLES
-from app.orders.rules.values import FINAL_STATUSES, PENDING_STATUSES, Order, Role, Status, TimeInForce
-from app.orders.service.approval.approval_decisions import load_override
-from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.batch.order_records import (
-    load_histories,
+from app.orders.rules.values import (
+    FINAL_STATUSES,
+    PENDING_STATUSES,
+    GroupKind,
+    Order,
+    OrderKey,
+    Role,
+    Status,
+    TimeInForce,
 )
-from app.orders.service.batch_processing.report_loading import OrderAction, load_report_inputs
-from app.orders.service.broker.broker_orders import load_broker_connection
+from app.orders.service.approval.approval_decisions import load_override
+from app.orders.service.batch_state.batch_context import BatchContext
+from app.orders.service.batch_state.order_records import load_histories
 from app.orders.service.broker_reports.busts import ExecutionChange
-from app.orders.service.changes.order_changes import load_canceled_orders
+from app.orders.service.changes.order_cancels import load_canceled_orders
 from app.orders.service.commands import (
     AdoptOrder,
     ApplyCorporateAction,
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
-    Command,
     CommandOnOrder,
     DecideApproval,
     PlaceGroup,
     PlaceOrder,
-    PlaceSignal,
-    PreviewOrder,
     ReplaceOrder,
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    WriterCommand,
     get_order_key,
     get_tenant_id,
-    list_tickets,
 )
 from app.orders.service.execution.filling import find_successor
 from app.orders.service.execution.matching import load_closing_quote, load_consumed_liquidity
 from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
 from app.orders.service.market_events.corporate_actions import load_corporate_action
-from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
-from app.orders.service.risk_checks.approvals import find_decider, load_key_creators, load_requests
+from app.orders.service.risk_checks.approvals import load_decider, load_key_creators, load_requests
 from app.orders.service.risk_checks.currency_conversion import load_booking_rates
-from app.orders.service.risk_checks.duplicate_orders import load_recent_orders
-from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
-from app.orders.service.risk_checks.loss_limits import load_firm_profits, load_loss_checks, load_losses
-from app.risk.rules.latches import list_latch_subjects
+from app.orders.service.risk_checks.exposure import load_marks_of_symbols
+from app.orders.service.risk_checks.loss_limits import load_loss_checks
+from app.orders.service.write_path.report_loading import OrderAction, load_report_inputs
+from app.orders.service.write_path.risk_loading import load_risk_inputs
 from app.timestamps import format_timestamp
 
 # Built once: to build a union on each call is slow.
 _Reducing = ClosePosition | RecordTrade | SetExits
 _Reporting = ExecutionChange | ApplyBrokerReport
 _Deciding = DecideApproval | ReviewApprovals
-_Placing = PlaceOrder | PlaceGroup
 _Resent = ReplaceOrder | DecideApproval
-_RiskChecked = (
-    PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ReplaceOrder | ClosePosition | SetExits
-    | DecideApproval | RequestOverride | ReviewApprovals | ReleaseOrders
-)  # fmt: skip
 
 
 def load_decision_inputs(
     context: BatchContext,
-    commands: Sequence[Command],
+    commands: Sequence[WriterCommand],
     instruments: Set[InstrumentKey],
     matched: Sequence[Order],
 ) -> None:
@@ -82,23 +78,32 @@ def load_decision_inputs(
         for command in uncommon_commands
         if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
     ]
-    held_orders = [order for order in matched if order.status is Status.HELD]
-    load_recent_orders(context, commands, held_orders)
-    _load_approvals(context, uncommon_commands, actions, matched)
+    members = _list_members_to_release(context, actions)
+    held_orders = [*members, *(order for order in matched if order.status is Status.HELD)]
+    _load_approvals(context, uncommon_commands, actions, [*matched, *members])
     _load_histories(context, actions)
     if uncommon_commands:
         load_report_inputs(context, actions, matched)
         load_booking_rates(context, [*matched, *(order for _, order in actions)])
         _load_command_inputs(context, uncommon_commands)
         _load_closing_quotes(context)
+    load_marks_of_symbols(context, {*instruments, *(order.instrument_key for _, order in actions)})
     _load_entries(context, placed, uncommon_commands, actions)
     load_consumed_liquidity(context, _list_matched_quotes(context, uncommon_commands, instruments, matched))
-    _load_broker_connections(context, commands, held_orders)
-    _load_limited_values(context, commands, held_orders)
-    _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
+    load_risk_inputs(context, commands, held_orders, [*matched, *(order for _, order in actions)])
 
 
-def _load_command_inputs(context: BatchContext, uncommon_commands: Sequence[Command]) -> None:
+def _list_members_to_release(context: BatchContext, actions: Sequence[OrderAction]) -> list[Order]:
+    """Return the orders that a broker's report on another order of their group may release."""
+    return [
+        member
+        for command, order in actions
+        if isinstance(command, ApplyBrokerReport) and order.group_kind in {GroupKind.OCO, GroupKind.OTO}
+        for member in context.order_store.list_group(order)
+    ]
+
+
+def _load_command_inputs(context: BatchContext, uncommon_commands: Sequence[WriterCommand]) -> None:
     for command in uncommon_commands:
         if isinstance(command, CheckLosses):
             load_loss_checks(context, command)
@@ -107,6 +112,10 @@ def _load_command_inputs(context: BatchContext, uncommon_commands: Sequence[Comm
         elif isinstance(command, AdoptOrder):
             order = context.order_store.find(command.origin.tenant_id, command.order_id)
             context.order_store.load_relatives([] if order is None else [order])
+        elif isinstance(command, CancelInPortfolio):
+            order_ids = load_canceled_orders(context, command) or ()
+            keys = [OrderKey(command.origin.tenant_id, order_id) for order_id in order_ids]
+            context.order_store.load_relatives(context.order_store.load_orders(keys))
 
 
 def _load_closing_quotes(context: BatchContext) -> None:
@@ -120,7 +129,7 @@ def _load_closing_quotes(context: BatchContext) -> None:
 
 def _load_approvals(
     context: BatchContext,
-    uncommon_commands: Sequence[Command],
+    uncommon_commands: Sequence[WriterCommand],
     actions: Sequence[OrderAction],
     matched: Sequence[Order],
 ) -> None:
@@ -136,17 +145,12 @@ def _load_approvals(
         if order.role is Role.EITHER
         for member in context.order_store.list_group(order)
     ]
-    for command in uncommon_commands:
-        if isinstance(command, CancelInPortfolio):
-            load_canceled_orders(context, command)
+    loaded = context.loaded
+    requests = chain(*loaded.approvals_to_review.values(), *loaded.expired_requests.values())
+    orders_to_decide += [context.order_store.get(*request.order_key) for request in requests]
     deciding = [command for command in uncommon_commands if isinstance(command, _Deciding)]
     for command in deciding:
-        find_decider(context, command.origin, command.role)
-        for request in (
-            context.loaded.approvals_to_review[command] if isinstance(command, ReviewApprovals) else ()
-        ):
-            order = context.order_store.find(request.tenant_id, request.order_id)
-            orders_to_decide += [] if order is None else [order]
+        load_decider(context, command.origin, command.role)
     parents = [
         member
         for member in (*orders_to_decide, *matched)
@@ -164,7 +168,7 @@ def _load_histories(context: BatchContext, actions: Sequence[OrderAction]) -> No
     for command, order in actions:
         is_open = order.status not in FINAL_STATUSES and order.status not in PENDING_STATUSES
         if isinstance(command, DecideApproval):
-            orders += [] if is_open and command.origin.idempotency_key is None else [order]
+            orders.append(order)
         elif isinstance(command, ExecutionChange) and command.origin.idempotency_key:
             orders.append(find_successor(context, order))
         elif isinstance(command, RequestOverride):
@@ -177,7 +181,7 @@ def _load_histories(context: BatchContext, actions: Sequence[OrderAction]) -> No
 def _load_entries(
     context: BatchContext,
     placed: Sequence[PlaceOrder],
-    uncommon_commands: Sequence[Command],
+    uncommon_commands: Sequence[WriterCommand],
     actions: Sequence[OrderAction],
 ) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
@@ -206,7 +210,7 @@ def _load_entries(
         if key[0] in store.portfolio_keys
         for order in store.list_open_orders_of_symbol(*key)
     ]
-    store.load_parents([order for order in open_orders if order.role in EXIT_ROLES])
+    store.load_parents(open_orders)
     at_broker = [order for order in open_orders if order.group_id is not None and is_remote(order)]
     store.load_relatives(at_broker)
     load_histories(context, at_broker)
@@ -214,7 +218,7 @@ def _load_entries(
 
 def _list_matched_quotes(
     context: BatchContext,
-    uncommon_commands: Sequence[Command],
+    uncommon_commands: Sequence[WriterCommand],
     instruments: Set[InstrumentKey],
     matched: Sequence[Order],
 ) -> set[tuple[int, Quote]]:
@@ -233,59 +237,3 @@ def _list_matched_quotes(
             keys.add(context.order_store.get(*get_order_key(command)).instrument_key)
     quotes = {(key.tenant_id, context.find_quote(*key)) for key in keys}
     return matched_quotes | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}
-
-
-def _load_broker_connections(
-    context: BatchContext, commands: Sequence[Command], held_orders: Sequence[Order]
-) -> None:
-    """Load the connections of the portfolios whose orders may be sent to a broker."""
-    remote = [
-        portfolio
-        for portfolio in context.ledger.list_locked_portfolios()
-        if portfolio.broker_connection is not None
-    ]
-    if remote and (held_orders or any(isinstance(command, _RiskChecked) for command in commands)):
-        for portfolio in remote:
-            load_broker_connection(context, portfolio)
-
-
-def _load_limited_values(
-    context: BatchContext, commands: Sequence[Command], held_orders: Sequence[Order]
-) -> None:
-    """Load the values that the risk checks compare with limits: losses, totals and P&L of all portfolios."""
-    controls = context.services.controls
-    limited = {
-        switch
-        for switch in context.loaded.switches
-        if controls.limits_losses(switch) or has_firm_limits(context, switch)
-    }
-    if not limited:
-        return
-    checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
-    for tenant_id in sorted(limited & (checked | {order.tenant_id for order in held_orders})):
-        for portfolio_key in context.loaded.list_locked_portfolios(tenant_id):
-            load_losses(context, portfolio_key)
-        load_firm_totals(context, tenant_id)
-        load_firm_profits(context, tenant_id)
-
-
-def _load_execution_counts(
-    context: BatchContext, commands: Sequence[Command], orders: Sequence[Order]
-) -> None:
-    """Load the execution counts of strategies and API keys, where repeated executions are limited."""
-    counting = {
-        switch for switch in context.loaded.switches if context.services.controls.counts_executions(switch)
-    }
-    if not counting:
-        return
-    holders = {(order.tenant_id, holder) for order in orders for holder in list_holders(order)[:1]}
-    for command in commands:
-        if not isinstance(command, _Placing):
-            continue
-        origin = command.origin
-        for ticket in list_tickets(command):
-            subjects = list_latch_subjects(ticket.symbol, ticket.strategy, origin.source, origin.actor)
-            holders |= {(origin.tenant_id, subject) for subject in subjects[:1]}
-    for key in sorted(holders):
-        if key[0] in counting:
-            load_execution_count(context, key)

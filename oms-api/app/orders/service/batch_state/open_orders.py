@@ -12,7 +12,7 @@ NEVER = "9999"  # later than any instant, as text
 
 
 @dataclass(slots=True)
-class OpenOrders:
+class PortfolioOpenOrders:
     """The open orders of a portfolio by id and by symbol.
 
     `stamp` is the stamp of the portfolio's row that they belong to. `row_versions` are the versions of the
@@ -26,10 +26,12 @@ class OpenOrders:
     row_versions: dict[str, str] = field(default_factory=dict)
     first_end: str = NEVER
 
-    def copy(self) -> "OpenOrders":
+    def copy(self) -> "PortfolioOpenOrders":
         """Return a copy that can change independently."""
         by_symbol = {symbol: dict(ids) for symbol, ids in self.by_symbol.items() if ids}
-        return OpenOrders(self.stamp, dict(self.orders), by_symbol, dict(self.row_versions), self.first_end)
+        return PortfolioOpenOrders(
+            self.stamp, dict(self.orders), by_symbol, dict(self.row_versions), self.first_end
+        )
 
     def put(self, order: Order) -> None:
         """Add or update the order; remove it if it is final."""

@@ -9,18 +9,13 @@ from app.ledger.service.commands import LedgerCommand, RecordedTrade, RecordTrad
 from app.market_data.queries import build_matched_write
 from app.orders.service.approval.approval_decisions import decide_approval, expire_requests, request_override
 from app.orders.service.approval.approval_review import review_approvals
-from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker_reports.busts import bust_execution
 from app.orders.service.broker_reports.corrections import correct_execution
 from app.orders.service.broker_reports.execution_reports import apply_execution_report
-from app.orders.service.changes.order_changes import (
-    cancel_all,
-    cancel_in_portfolio,
-    cancel_requested_order,
-    expire_order,
-    expire_orders,
-    replace_order,
-)
+from app.orders.service.changes.order_cancels import cancel_all, cancel_in_portfolio, cancel_requested_order
+from app.orders.service.changes.order_expiry import expire_order, expire_orders
+from app.orders.service.changes.order_replacements import replace_order
 from app.orders.service.changes.position_closes import close_position
 from app.orders.service.changes.position_exits import set_exits
 from app.orders.service.changes.previewing import preview_order
@@ -33,7 +28,6 @@ from app.orders.service.commands import (
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
-    Command,
     CommandOnOrder,
     CorrectExecution,
     DecideApproval,
@@ -45,6 +39,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    WriterCommand,
 )
 from app.orders.service.contingent_orders.halts import cancel_all_halted
 from app.orders.service.execution.placement import adopt_order, place_group, place_order
@@ -71,7 +66,7 @@ _COMMANDS_AFTER_EXPIRY = (CancelOrder, ReplaceOrder, DecideApproval)
 
 
 def execute_all(
-    context: BatchContext, commands: Sequence[Command], command_ids: Sequence[int]
+    context: BatchContext, commands: Sequence[WriterCommand], command_ids: Sequence[int]
 ) -> list[Outcome | OmsError]:
     """Return the outcomes of the commands, in their order.
 
@@ -87,7 +82,7 @@ def execute_all(
     return outcomes
 
 
-def execute_command(context: BatchContext, command: Command) -> Outcome | OmsError:
+def execute_command(context: BatchContext, command: WriterCommand) -> Outcome | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is

@@ -26,13 +26,18 @@ from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
-from app.orders.service.batch.loaded_state import LoadedState, SymbolKey, SymbolState, build_symbol_state
-from app.orders.service.batch.loss_baselines import read_loss_baselines
-from app.orders.service.batch.order_store import OrderStore
-from app.orders.service.batch.portfolio_cache import Exposure, PortfolioCache, RecentValues
+from app.orders.service.batch_state.loaded_state import (
+    LoadedState,
+    SymbolKey,
+    SymbolState,
+    build_symbol_state,
+)
+from app.orders.service.batch_state.loss_baselines import read_loss_baselines
+from app.orders.service.batch_state.order_store import OrderStore
+from app.orders.service.batch_state.portfolio_cache import PortfolioCache, PortfolioExposure, RecentValues
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier, CommittedOrder
 from app.orders.service.commands import PortfolioRequest
-from app.orders.service.signal_orders import SignalBatch, SignalHandler
+from app.orders.service.signal_orders import SignalBatchProtocol, SignalHandlerProtocol
 from app.risk.queries.losses import BaselineReader
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.losses import LossBaseline
@@ -62,7 +67,7 @@ class BatchServices:
     # The P&L of the day by tenant id, and in it by currency.
     firm_profits: RecentValues[int, dict[str, Decimal]] = field(default_factory=RecentValues)
     metrics: Metrics | None = None
-    signals: "SignalHandler[BatchContext] | None" = None
+    signals: "SignalHandlerProtocol[BatchContext] | None" = None
 
 
 _ALL_ACTIVE = ScopedTradingState(TradingState.ACTIVE, SwitchScope.TENANT)
@@ -95,9 +100,9 @@ class BatchContext:
         self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # see `execution_latch`
         self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
         self.committed_orders: list[CommittedOrder] = []  # for sessions of this process
-        self.signals: SignalBatch[BatchContext] | None = None
+        self.signals: SignalBatchProtocol[BatchContext] | None = None
         # Values that are computed from the loaded state.
-        self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
+        self.exposures: dict[PortfolioKey, PortfolioExposure] = {}  # see `exposure`
         self.limits: dict[tuple[int, str], Limits] = {}  # of orders of the batch
         self.marks_version = str(services.market.overrides.version)
         self._symbol_states: dict[SymbolKey, SymbolState] = {}

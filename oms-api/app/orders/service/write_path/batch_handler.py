@@ -20,16 +20,16 @@ from app.market_data.rules.values import Quote
 from app.metrics import Metrics
 from app.orders.queries.orders import is_event_recorded
 from app.orders.rules.values import Status
-from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.order_store import OrderStore
-from app.orders.service.batch.portfolio_loading import create_cache_update
-from app.orders.service.batch_processing.batch_loading import load_batch
-from app.orders.service.batch_processing.command_execution import execute_all
+from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
+from app.orders.service.batch_state.order_store import OrderStore
+from app.orders.service.batch_state.portfolio_loading import create_cache_update
 from app.orders.service.command_results import Outcome
-from app.orders.service.commands import Command, get_time
+from app.orders.service.commands import WriterCommand, get_time
 from app.orders.service.execution.trade_effects import apply_trades_to_orders
 from app.orders.service.internal_commands import MatchQuote
 from app.orders.service.market_events.quote_processing import match_before_trades
+from app.orders.service.write_path.batch_loading import load_batch
+from app.orders.service.write_path.command_execution import execute_all
 
 
 class OrderBatchHandler:
@@ -40,7 +40,7 @@ class OrderBatchHandler:
         self._services = services
 
     def handle(
-        self, connection: Connection, commands: Sequence[Command], retained: RetainedState
+        self, connection: Connection, commands: Sequence[WriterCommand], retained: RetainedState
     ) -> BatchResult[Outcome]:
         """Process the commands in order; see `group_commit.Handler`.
 
@@ -72,7 +72,7 @@ class OrderBatchHandler:
         return replace(result, on_commit=run_after_commit)
 
     def _process_batch(
-        self, connection: Connection, commands: Sequence[Command], message_counts: dict[int, int]
+        self, connection: Connection, commands: Sequence[WriterCommand], message_counts: dict[int, int]
     ) -> BatchResult[Outcome]:
         """Load the state, decide on the commands, and write their changes."""
         # The keys of `message_counts`. Take them now, because `load_batch` replaces commands.

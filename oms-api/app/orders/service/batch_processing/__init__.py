@@ -1,1 +1,0 @@
-"""Load a batch, decide on its commands, and write it."""
