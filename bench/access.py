@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_least, check_at_most, median, print_lines
-from bench.service import OMS_API, ROOT, Load, api, generate_key, migrate
+from bench.report import ResultLine, check_at_least, check_at_most, median, print_lines
+from bench.service import OMS_API, ROOT, LoadResult, api, generate_key, migrate
 
 AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS = 60.0, 20.0  # microseconds
 KEPT_MUST, KEPT_REACH = 0.95, 1.0
@@ -55,7 +55,7 @@ print(json.dumps(asyncio.run(main())))
 """
 
 
-def measure() -> list[Line]:
+def measure() -> list[ResultLine]:
     """Return the lines for authentication: microseconds per request, the median of 50 × 200."""
     with scratch() as folder:
         key, url = generate_key(), f"sqlite:///{folder}/gate.db"
@@ -72,7 +72,7 @@ def measure() -> list[Line]:
     spent = json.loads(process.stdout.splitlines()[-1])
     label_by_caller = {"key": "a key", "person": "a key that acts for a person"}
     return [
-        Line(
+        ResultLine(
             f"authentication, limits and authorisation of {label}",
             f"{spent[name]:.1f} µs",
             check_at_most(spent[name], AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS),
@@ -81,7 +81,7 @@ def measure() -> list[Line]:
     ]
 
 
-def compare_revisions(revision: str, rounds: int, seconds: float) -> list[Line]:
+def compare_revisions(revision: str, rounds: int, seconds: float) -> list[ResultLine]:
     """Return the line of trades: the rate of this tree divided by that of `revision`.
 
     The two trees run on PostgreSQL, alternating.
@@ -97,7 +97,7 @@ def compare_revisions(revision: str, rounds: int, seconds: float) -> list[Line]:
         ratios = [_run_round(server, codes, folder, seconds, turn) for turn in range(rounds)]
     kept_share = median(ratios)
     label = f"POST /trade on PostgreSQL, of its rate at {revision}"
-    return [Line(label, f"{kept_share:.2f}", check_at_least(kept_share, KEPT_MUST, KEPT_REACH))]
+    return [ResultLine(label, f"{kept_share:.2f}", check_at_least(kept_share, KEPT_MUST, KEPT_REACH))]
 
 
 def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:
@@ -108,7 +108,7 @@ def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: fl
     return ratio
 
 
-def _measure_load(server: Server, code: Path, folder: Path, seconds: float) -> Load:
+def _measure_load(server: Server, code: Path, folder: Path, seconds: float) -> LoadResult:
     key, url = generate_key(), server.create_database("trades")
     migrate(url, key, code)
     with api(url, folder / "api.log", key, code) as service:

@@ -25,7 +25,7 @@ from app.market_data.sources.manual import ManualSource
 from app.timestamps import format_timestamp
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_most, print_lines
+from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import generate_key, migrate
 
 ALERTS, SYMBOLS, QUOTES_A_SECOND, SECONDS = 10_000, 500, 1_000, 20
@@ -37,7 +37,7 @@ _COLUMNS = (
 )
 
 
-def measure(server: Server, seconds: int) -> list[Line]:
+def measure(server: Server, seconds: int) -> list[ResultLine]:
     """Return the line of the table."""
     url = server.create_database("alerts")
     migrate(url, generate_key())
@@ -59,7 +59,7 @@ def measure(server: Server, seconds: int) -> list[Line]:
     fired = int(server.sql("SELECT count(*) FROM events WHERE type = 'alert.fired'", "alerts") or 0)
     share = (watched - plain) / seconds * 100
     label = f"{ALERTS:,} price alerts on {SYMBOLS} symbols, {QUOTES_A_SECOND:,} quotes/s ({fired:,} fired)"
-    return [Line(label, f"{share:.1f}% of a core", check_at_most(share, 25, 10))]
+    return [ResultLine(label, f"{share:.1f}% of a core", check_at_most(share, 25, 10))]
 
 
 def _measure_processor_time(

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.disk import scratch
 from bench.load import PORTFOLIOS, list_portfolio_names
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_least, median, print_lines
+from bench.report import ResultLine, check_at_least, median, print_lines
 from bench.service import Environment, api, generate_key, migrate
 
 ROUNDS, SECONDS = 3, 5.0
@@ -20,7 +20,7 @@ WITHOUT: Environment = {"DUTIES": "worker"}
 WITH: Environment = {"DUTIES": "embedded"}
 
 
-def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
+def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[ResultLine]:
     """Return the lines of the table: medians of the rounds, which measure both services in turn."""
     ratios: dict[str, list[float]] = {path: [] for path in LOADS}
     with scratch() as folder, postgres(folder) as server:
@@ -37,7 +37,7 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
                     flush=True,
                 )
     return [
-        Line(
+        ResultLine(
             f"{label} while marks run, of without",
             f"{median(ratios[path]):.2f}",
             check_at_least(median(ratios[path]), MUST, REACH),

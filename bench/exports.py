@@ -13,20 +13,20 @@ from time import perf_counter
 from bench.disk import scratch
 from bench.ledger import Ledger, fill_database
 from bench.postgres import postgres
-from bench.report import Line, check_at_least, median, print_lines
+from bench.report import ResultLine, check_at_least, median, print_lines
 from bench.service import Service, api
 
 TRADES, ROUNDS = 100_000, 9
 _PIECE_BYTES = 1 << 20
 
 
-def measure(ledger: Ledger, folder: Path, rounds: int = ROUNDS) -> list[Line]:
+def measure(ledger: Ledger, folder: Path, rounds: int = ROUNDS) -> list[ResultLine]:
     """Return the line of the table: the median of the rounds."""
     with api(ledger.database_url, folder / "exports.log", ledger.key) as service:
         rates = [_measure_download(service, ledger.trades) for _ in range(rounds)]
     rate = median(rates)
     label = f"GET /exports/trades as CSV, {ledger.trades:,} rows"
-    return [Line(label, f"{rate:,.0f} rows/s", check_at_least(rate, 50_000, 150_000))]
+    return [ResultLine(label, f"{rate:,.0f} rows/s", check_at_least(rate, 50_000, 150_000))]
 
 
 def _measure_download(service: Service, trades: int) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import sleep
 
 from bench.disk import scratch
-from bench.report import Line, check_at_most, print_lines
+from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import OMS_API, api, bot, generate_key, migrate
 
 _IMPORT = "from time import perf_counter as now; begin = now(); import app.main; print(now() - begin)"
@@ -16,7 +16,7 @@ _IMPORT_AND_MAKE = _IMPORT.replace("import app.main", "from app.main import app"
 IDLE_SECONDS = 3.0
 
 
-def measure(rounds: int = 7) -> list[Line]:
+def measure(rounds: int = 7) -> list[ResultLine]:
     """Return the lines of the table: the best of `rounds` imports, and memory shortly after the start."""
     with scratch() as folder:
         database_url, key = f"sqlite:///{folder}/idle.db", generate_key()
@@ -32,13 +32,13 @@ def measure(rounds: int = 7) -> list[Line]:
             memory = {"API": _read_megabytes(served.process_id), "bot": _read_megabytes(listening.process_id)}
     musts = {"API": 100.0, "bot": 60.0}
     return [
-        Line(
+        ResultLine(
             f"import of the API ({seconds:.2f} s with the application made)",
             f"{imported:.2f} s",
             check_at_most(imported, 0.6, 0.6),
         ),
         *(
-            Line(
+            ResultLine(
                 f"idle memory of the {name}: RSS (PSS {pss:.0f} MB)",
                 f"{rss:.0f} MB",
                 check_at_most(rss, musts[name], musts[name]),

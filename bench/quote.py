@@ -31,7 +31,7 @@ from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, check_at_most, median, print_lines
+from bench.report import ResultLine, check_at_most, median, print_lines
 from bench.service import generate_key, migrate
 
 PORTFOLIOS, RESTING = 100, 10_000
@@ -45,7 +45,7 @@ _ROWS = """
 """
 
 
-def measure() -> list[Line]:
+def measure() -> list[ResultLine]:
     """Return the lines of the table."""
     with scratch() as folder, postgres(folder) as server:
         url = server.create_database("quote")
@@ -71,7 +71,7 @@ def measure() -> list[Line]:
         rows = (float(server.sql(_ROWS, "quote")) - float(before)) / FILLED
         return [
             *lines,
-            Line("rows written by a filled market order", f"{rows:.1f}", check_at_most(rows, 7, 7)),
+            ResultLine("rows written by a filled market order", f"{rows:.1f}", check_at_most(rows, 7, 7)),
         ]
 
 
@@ -82,7 +82,7 @@ async def _place_orders(writer: "GroupCommit[Command, Outcome]") -> None:
         await asyncio.gather(*writer.submit_all(orders))
 
 
-async def _measure_rates(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -> list[Line]:
+async def _measure_rates(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -> list[ResultLine]:
     """Report trades, rest the orders, and then report a trade every 20 ms while the quote is published."""
     await matcher.publish(1, _build_quote("100"))
     await asyncio.gather(*writer.submit_all([_build_trade(number) for number in range(PORTFOLIOS)]))
@@ -104,8 +104,8 @@ async def _measure_rates(writer: "GroupCommit[Command, Outcome]", matcher: Quote
     longest, took = max(waits), ended - started
     label = f"longest wait while a quote fills {RESTING:,} orders in {PORTFOLIOS} portfolios ({took:.1f} s)"
     return [
-        Line(label, f"{longest:.0f} ms", check_at_most(longest, MUST_MS, REACH_MS)),
-        Line(f"  median of {len(waits)}", f"{median(waits):.0f} ms"),
+        ResultLine(label, f"{longest:.0f} ms", check_at_most(longest, MUST_MS, REACH_MS)),
+        ResultLine(f"  median of {len(waits)}", f"{median(waits):.0f} ms"),
     ]
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-__all__ = ["Line", "check_at_least", "check_at_most", "median", "print_lines"]
+__all__ = ["ResultLine", "check_at_least", "check_at_most", "median", "print_lines"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ResultLine:
     """A row of the table. `verdict` begins with "MISSED" if the required value was missed."""
 
     what: str
@@ -31,7 +31,7 @@ def _build_verdict(must_met: bool, reach_met: bool, bounds: str) -> str:
     return f"{word} ({bounds})"
 
 
-def print_lines(lines: Sequence[Line]) -> None:
+def print_lines(lines: Sequence[ResultLine]) -> None:
     """Print the lines as a table."""
     wide = max(len(line.what) for line in lines)
     for line in lines:

@@ -29,7 +29,7 @@ Environment = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadResult:
     """The result of a load generator: responses per second, latencies in ms, and its own share of a core.
 
     `api` is the processor time of the service per request in µs, `server` that of the database server, or 0.
@@ -79,7 +79,7 @@ class Service:
         warm: float = 2.0,
         portfolios: int = PORTFOLIOS,
         server: Server | None = None,
-    ) -> Load:
+    ) -> LoadResult:
         """Put load on the service and return the result. `path` is as in `bench.load`."""
         timing = ["--seconds", str(seconds), "--warm", str(warm), "--connections", str(connections)]
         command = [sys.executable, "-m", "bench.load", path, "--port", str(self.port), *timing]
@@ -101,7 +101,7 @@ class Service:
         ]
         result = json.loads(process.stdout)
         api_time, server_time = (1e6 * microseconds / result["requests"] for microseconds in (*used, 0.0)[:2])
-        return Load(**result, api=api_time, server=server_time)
+        return LoadResult(**result, api=api_time, server=server_time)
 
 
 def generate_key() -> str:

@@ -38,7 +38,7 @@ from app.risk.service.controls import Controls
 from app.text import name_key
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, check_at_most, print_lines
+from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import generate_key
 
 ORDERS, PORTFOLIOS, SYMBOLS, BATCH = 50_000, 20, 50, 1_000
@@ -49,7 +49,7 @@ _CLOSE = datetime(2026, 11, 20, 21, tzinfo=UTC)
 _PATIENCE_SECONDS = 120
 
 
-def measure(orders: int, *, on_sqlite: bool = False) -> list[Line]:
+def measure(orders: int, *, on_sqlite: bool = False) -> list[ResultLine]:
     """Return the line of the table: the seconds from the close until every order is EXPIRED."""
     with scratch() as folder:
         if on_sqlite:
@@ -58,7 +58,7 @@ def measure(orders: int, *, on_sqlite: bool = False) -> list[Line]:
             return _measure_close(server.create_database("close"), "PostgreSQL", orders)
 
 
-def _measure_close(url: str, database: str, orders: int) -> list[Line]:
+def _measure_close(url: str, database: str, orders: int) -> list[ResultLine]:
     settings = Settings(oms_api_key=generate_key(), database_url=url, enforce_sessions="hold")
     engine = connect_engine(url, readers=1)
     migrate(engine)
@@ -68,7 +68,7 @@ def _measure_close(url: str, database: str, orders: int) -> list[Line]:
     with engine.connect() as connection:
         _require_all_expired(connection, orders)
     label = f"{orders:,} DAY orders of {PORTFOLIOS} portfolios expire at a close, {database}"
-    return [Line(label, f"{seconds:.2f} s", check_at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
+    return [ResultLine(label, f"{seconds:.2f} s", check_at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
 
 
 def _close_session(components: Components) -> float:

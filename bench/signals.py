@@ -10,14 +10,14 @@ import sys
 from bench.disk import scratch
 from bench.load import PORTFOLIOS, list_portfolio_names
 from bench.postgres import postgres
-from bench.report import Line, check_at_least, check_at_most, median, print_lines
+from bench.report import ResultLine, check_at_least, check_at_most, median, print_lines
 from bench.service import Service, api, generate_key, migrate
 
 ROUNDS, SECONDS, AT_ONCE = 3, 6.0, 32
 _WARM_SECONDS = 2.0
 
 
-def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
+def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[ResultLine]:
     """Return the lines of the table."""
     with scratch() as folder, postgres(folder) as server:
         url, key = server.create_database("signals"), generate_key()
@@ -27,12 +27,12 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
             results = [_measure_round(service, seconds) for _ in range(rounds)]
     p99, ratio = (median(values) for values in zip(*results, strict=True))
     return [
-        Line(
+        ResultLine(
             f"signal over REST → filled on paper, {AT_ONCE} at once, p99",
             f"{p99:.0f} ms",
             check_at_most(p99, 100, 40),
         ),
-        Line(
+        ResultLine(
             "signals/s, one process, against POST /orders", f"{ratio:.2f}", check_at_least(ratio, 0.8, 0.95)
         ),
     ]

@@ -48,7 +48,7 @@ serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=64)
 
 
 @dataclass(frozen=True)
-class Figures:
+class Latencies:
     """Percentiles in milliseconds."""
 
     p50: float
@@ -64,9 +64,9 @@ class WellOms(FakeOms):
         return super().receive(call)
 
 
-def compute_figures(seconds: list[float]) -> Figures:
+def compute_figures(seconds: list[float]) -> Latencies:
     ordered = sorted(seconds)
-    return Figures(
+    return Latencies(
         *(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * at))] for at in (0.5, 0.99, 1.0))
     )
 
@@ -150,7 +150,7 @@ def create_submission_builder(prefix: str) -> Callable[[int], dict]:
     return lambda number: factories.build_submission(id=f"{prefix}{number}", root_view_id=f"{prefix}{number}")
 
 
-def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
+def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Latencies]:
     port = find_free_port()
     environment = {
         "SLACK_BOT_TOKEN": factories.TOKEN, "SLACK_SIGNING_SECRET": factories.SECRET, "SLACK_APP_TOKEN": "",
@@ -173,7 +173,7 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
     }
 
 
-def measure_bare() -> Figures:
+def measure_bare() -> Latencies:
     port = find_free_port()
     with run_program([sys.executable, "-c", BARE, str(port)], port):
         send_requests(port, build_price_command, CLIENTS, 10)

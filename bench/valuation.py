@@ -44,7 +44,7 @@ from app.performance.rules.values import Snapshot
 from app.text import name_key
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, check_at_most, median, print_lines
+from bench.report import ResultLine, check_at_most, median, print_lines
 from bench.service import api, generate_key, migrate
 
 PORTFOLIOS, SYMBOLS = 200, 500  # each portfolio holds each symbol
@@ -63,7 +63,7 @@ _POSITION = (
 _CHUNK = 10_000
 
 
-def measure_marks(server: Server) -> list[Line]:
+def measure_marks(server: Server) -> list[ResultLine]:
     """Return how long it takes to value all positions of all portfolios."""
     url = server.create_database("marks")
     migrate(url, generate_key())
@@ -87,7 +87,7 @@ def measure_marks(server: Server) -> list[Line]:
     engine.dispose()
     seconds = median(times)
     return [
-        Line(
+        ResultLine(
             f"mark to market of {PORTFOLIOS * SYMBOLS:,} positions",
             f"{seconds:.2f} s",
             check_at_most(seconds, 1, 0.3),
@@ -95,7 +95,7 @@ def measure_marks(server: Server) -> list[Line]:
     ]
 
 
-def measure_performance(server: Server, folder: Path) -> list[Line]:
+def measure_performance(server: Server, folder: Path) -> list[ResultLine]:
     """Return how long requests for statistics and for an equity curve take."""
     url, key = server.create_database("performance"), generate_key()
     migrate(url, key)
@@ -118,7 +118,7 @@ def measure_performance(server: Server, folder: Path) -> list[Line]:
                 for _ in range(ROUNDS)
             ]
             milliseconds = median([load.p50 for load in loads])
-            lines.append(Line(label, f"{milliseconds:.1f} ms", check_at_most(milliseconds, 30, 10)))
+            lines.append(ResultLine(label, f"{milliseconds:.1f} ms", check_at_most(milliseconds, 30, 10)))
     return lines
 
 
@@ -194,7 +194,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=["marks", "performance"])
     parts = parser.parse_args().parts or ["marks", "performance"]
     with scratch() as folder, postgres(folder) as server:
-        measures: dict[str, Callable[[], list[Line]]] = {
+        measures: dict[str, Callable[[], list[ResultLine]]] = {
             "marks": lambda: measure_marks(server),
             "performance": lambda: measure_performance(server, folder),
         }

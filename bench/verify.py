@@ -9,14 +9,14 @@ from time import perf_counter
 from bench.disk import scratch
 from bench.ledger import Ledger, fill_database
 from bench.postgres import postgres
-from bench.report import Line, check_at_most, print_lines
+from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import OMS_API
 
 TRADES = 1_000_000
 MUST_SECONDS = 60.0
 
 
-def measure(ledger: Ledger) -> list[Line]:
+def measure(ledger: Ledger) -> list[ResultLine]:
     """Return the line of the table. Raises ChildProcessError if verification fails."""
     started = perf_counter()
     process = subprocess.Popen(
@@ -28,7 +28,7 @@ def measure(ledger: Ledger) -> list[Line]:
     if process.returncode != 0:
         raise ChildProcessError(f"app.verify ended with {process.returncode}")
     label = f"verify {ledger.trades:,} trades (at most {usage.ru_maxrss / 1024:,.0f} MB)"
-    return [Line(label, f"{seconds:.1f} s", check_at_most(seconds, MUST_SECONDS, MUST_SECONDS))]
+    return [ResultLine(label, f"{seconds:.1f} s", check_at_most(seconds, MUST_SECONDS, MUST_SECONDS))]
 
 
 if __name__ == "__main__":

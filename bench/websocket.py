@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench.disk import scratch
 from bench.postgres import postgres
 from bench.processor_time import read_processor_seconds
-from bench.report import Line, check_at_most, print_lines
+from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import Service, api, generate_key, migrate
 
 CLIENTS, RATE, SYMBOLS, SECONDS = 500, 100, 100, 10
@@ -28,7 +28,7 @@ _SETTLE_SECONDS, _END_SECONDS = 2.0, 1.5
 _START_SECONDS = 120
 
 
-def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[Line]:
+def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[ResultLine]:
     """Return the line of the table."""
     with scratch() as folder, postgres(folder) as server:
         url, key = server.create_database("sockets"), generate_key()
@@ -36,7 +36,7 @@ def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[Line]:
         with api(url, folder / "api.log", key, settings={"LOG_LEVEL": "WARNING"}) as service:
             p99 = _measure_latency(service, seconds, clients, folder)
     label = f"{clients} WebSocket clients, {RATE} quotes/s each: delay, p99"
-    return [Line(label, f"{p99:.0f} ms", check_at_most(p99, 250, 100))]
+    return [ResultLine(label, f"{p99:.0f} ms", check_at_most(p99, 250, 100))]
 
 
 def _measure_latency(service: Service, seconds: float, clients: int, folder: Path) -> float:

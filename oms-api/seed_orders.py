@@ -41,7 +41,7 @@ from app.orders.service.commands import CancelOrder, Command, PlaceGroup, PlaceO
 from app.orders.service.internal_commands import ApplyBrokerReport, MatchQuote
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.queries.limits import find_limit
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.service.controls import Controls
 from app.risk.service.limiting import set_limit
 from app.text import name_key
@@ -231,7 +231,7 @@ def _set_limits(engine: Engine, now: datetime) -> int:
         set_tenant_scope(connection, [FIRST_TENANT])
         for scope, name, code, value in LIMITS:
             key = name_key(name) if scope is LimitScope.PORTFOLIO else name
-            limit = SetLimit(scope, key, name, code, Decimal(value), None, SOURCE, format_timestamp(now))
+            limit = RiskLimit(scope, key, name, code, Decimal(value), None, SOURCE, format_timestamp(now))
             if find_limit(connection, FIRST_TENANT, limit) is None:
                 set_limit(connection, FIRST_TENANT, limit)
                 entries.append(

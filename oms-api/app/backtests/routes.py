@@ -39,8 +39,8 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 
-Runner = Annotated[Caller, Depends(require_permission(Operation.RUN_BACKTEST))]
-IdDep = Annotated[SearchText, Path(max_length=32, description="ID of the backtest")]
+BacktestCaller = Annotated[Caller, Depends(require_permission(Operation.RUN_BACKTEST))]
+BacktestIdDep = Annotated[SearchText, Path(max_length=32, description="ID of the backtest")]
 PageDep = Annotated[PageQuery, Query()]
 _LIST = "backtests"
 _HTML = {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
@@ -49,7 +49,7 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 @router.post("", summary="Request a backtest", **document_responses(202, BacktestOut, 409))
 async def post_backtest(
-    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn, EXAMPLE))],
+    caller: BacktestCaller, body: Annotated[BacktestIn, Depends(json_body(BacktestIn, EXAMPLE))],
     prepare_code: CodePreparationDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
@@ -91,7 +91,7 @@ async def compare_backtests(
 
 
 @router.get("/{backtest_id}", summary="Get a backtest", **document_responses(200, BacktestOut, 404))
-async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
+async def get_backtest(caller: Reader, backtest_id: BacktestIdDep, readers: ReadersDep) -> Response:
     """Get a backtest with its progress and, once it is done, its statistics and hashes."""
     tenant_id = caller.tenant_id
     backtest = await readers.read(tenant_id, require_backtest, backtest_id)
@@ -99,7 +99,9 @@ async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) 
 
 
 @router.delete("/{backtest_id}", summary="Delete a backtest", **document_responses(204, "Deleted", 404))
-async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDep) -> Response:
+async def remove_backtest(
+    caller: BacktestCaller, backtest_id: BacktestIdDep, changes: ChangesDep
+) -> Response:
     """Delete a backtest with its result. If it waits or runs, it is canceled."""
     tenant_id = caller.tenant_id
     is_deleted = await changes.run(
@@ -116,7 +118,7 @@ async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDe
     **document_responses(200, list[BacktestOrderOut], 404, 409),
 )
 async def get_backtest_orders(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+    caller: Reader, backtest_id: BacktestIdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the orders of a finished backtest in the order in which they became final."""
     return await _FileList(backtest_id, "orders.csv", readers, pages).respond(caller, query)
@@ -128,7 +130,7 @@ async def get_backtest_orders(
     **document_responses(200, list[BacktestFillOut], 404, 409),
 )
 async def get_backtest_fills(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+    caller: Reader, backtest_id: BacktestIdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the fills of a finished backtest in time order."""
     return await _FileList(backtest_id, "fills.csv", readers, pages).respond(caller, query)
@@ -140,7 +142,7 @@ async def get_backtest_fills(
     **document_responses(200, list[EquityPointOut], 404, 409),
 )
 async def get_backtest_equity(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+    caller: Reader, backtest_id: BacktestIdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the points of the equity curve of a finished backtest in time order."""
     return await _FileList(backtest_id, "equity.csv", readers, pages).respond(caller, query)
@@ -152,7 +154,7 @@ async def get_backtest_equity(
     response_class=Response,
     **document_responses(200, _HTML, 404, 409),
 )
-async def get_backtest_report(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
+async def get_backtest_report(caller: Reader, backtest_id: BacktestIdDep, readers: ReadersDep) -> Response:
     """Get the report with charts as one HTML file."""
     tenant_id = caller.tenant_id
     content = await readers.read(tenant_id, read_file, backtest_id, REPORT_NAME)

@@ -65,7 +65,7 @@ PlainValues = Annotated[
     BeforeValidator(_parse_plain),
     Field(max_length=100),
 ]
-Settings = Annotated[
+SettingValues = Annotated[
     dict[Annotated[str, Field(max_length=40)], PlainValue | dict[str, str]],
     BeforeValidator(_parse_plain),
     Field(max_length=40),
@@ -112,7 +112,7 @@ class BacktestIn(FrozenRequestModel):
         description="none, zerodha, us_equity, ibkr_fixed, flat:1.00 per order or percent:0.1 of the value",
         examples=["us_equity"],
     )
-    settings: Settings = Field(
+    settings: SettingValues = Field(
         default_factory=dict,
         description="spread, slippage, basis_points, participation, latency_milliseconds, risk, sessions, "
         "exchange, product, tick, lot, limits, carry_rates, base_currency, currencies, rates",

@@ -20,13 +20,13 @@ _AT = "2026-11-20T15:04:05.123456Z"
 
 
 MAX_REASON_LENGTH = 500
-Reason = Annotated[
+MarkReason = Annotated[
     str,
     StringConstraints(min_length=1),
     AfterValidator(clean),
     AfterValidator(check_length(MAX_REASON_LENGTH)),
 ]
-Size = Annotated[Amount, AfterValidator(require_storable)]
+QuoteSize = Annotated[Amount, AfterValidator(require_storable)]
 
 
 class QuoteIn(FrozenRequestModel):
@@ -38,8 +38,8 @@ class QuoteIn(FrozenRequestModel):
     bid: PositiveAmount | None = None
     ask: PositiveAmount | None = None
     last: PositiveAmount | None = None
-    bid_size: Size | None = None
-    ask_size: Size | None = None
+    bid_size: QuoteSize | None = None
+    ask_size: QuoteSize | None = None
 
     @model_validator(mode="after")
     def _sane(self) -> "QuoteIn":
@@ -86,7 +86,9 @@ class MarkIn(FrozenRequestModel):
     price: PositiveAmount = Field(
         description="Price per unit, in the instrument's currency", examples=["95.00"]
     )
-    reason: Reason = Field(description="Why the market's price is not used", examples=["Halted since noon"])
+    reason: MarkReason = Field(
+        description="Why the market's price is not used", examples=["Halted since noon"]
+    )
     expires_at: QueryTime = Field(
         description="Time at which the mark expires, in UTC", examples=["2036-12-31T21:00:00Z"]
     )

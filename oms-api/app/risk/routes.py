@@ -47,7 +47,7 @@ router = APIRouter(tags=["risk"])
 LimitSetter = Annotated[Caller, Depends(require_permission(Operation.SET_LIMIT))]
 KillSwitchSetter = Annotated[Caller, Depends(require_permission(Operation.SET_KILL_SWITCH))]
 LatchReader = Annotated[Caller, Depends(require_permission(Operation.READ_LATCHES))]
-Releaser = Annotated[Caller, Depends(require_permission(Operation.RELEASE_LATCH))]
+LatchReleaser = Annotated[Caller, Depends(require_permission(Operation.RELEASE_LATCH))]
 
 LIMIT_EXAMPLE: dict[str, Any] = {
     "scope": "portfolio",
@@ -203,7 +203,7 @@ async def list_latches(
     **document_responses(200, LatchOut, 404, 409),
 )
 async def release_latch(
-    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)], body: ReleaseBody,
+    caller: LatchReleaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)], body: ReleaseBody,
     controls: ControlsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a latch, so that its strategy or API key can trade the symbol again.

@@ -25,7 +25,7 @@ from app.ledger.rules.tickets import find_portfolio_name_error
 from app.ledger.schemas import Label, Note
 from app.money import ZERO, format_money, is_storable
 from app.risk.queries.switches import SwitchChange
-from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, RiskLimit
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
@@ -144,7 +144,7 @@ class LimitIn(FrozenRequestModel):
             return None
         return _normalize_words(code, value) if code in LISTS else _parse_amount(code, value)
 
-    def limit(self, set_by: str, now: datetime) -> SetLimit:
+    def limit(self, set_by: str, now: datetime) -> RiskLimit:
         """Return the limit, set at `now`. A limit to remove has the value 0."""
         key = _build_key(self.scope, self.name)
         until = format_optional_timestamp(self.until)
@@ -152,7 +152,7 @@ class LimitIn(FrozenRequestModel):
         allowed_values = self.value if isinstance(self.value, str) else None
         value = self.value if isinstance(self.value, Decimal) else ZERO
         limit_key = (LimitScope(self.scope), key, name, self.code)
-        return SetLimit(*limit_key, value, until, set_by, format_timestamp(now), allowed_values)
+        return RiskLimit(*limit_key, value, until, set_by, format_timestamp(now), allowed_values)
 
 
 class LimitOut(BaseModel):
@@ -288,7 +288,7 @@ class LatchOut(BaseModel):
     reason: str | None = Field(examples=[None], description="Why it was released")
 
 
-def serialize_limit(limit: SetLimit, *, in_force: bool, is_removed: bool = False) -> dict[str, Any]:
+def serialize_limit(limit: RiskLimit, *, in_force: bool, is_removed: bool = False) -> dict[str, Any]:
     """Return the limit as `LimitOut` describes it."""
     return {
         "scope": limit.scope.value,

@@ -40,18 +40,18 @@ from app.strategies.service.status_changes import StatusChanges, StatusRequest
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_STRATEGIES))]
-Editor = Annotated[Caller, Depends(require_permission(Operation.CHANGE_STRATEGY))]
-Starter = Annotated[Caller, Depends(require_permission(Operation.START_STRATEGY))]
-Stopper = Annotated[Caller, Depends(require_permission(Operation.STOP_STRATEGY))]
-NameDep = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
+StrategyManager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_STRATEGIES))]
+StrategyEditor = Annotated[Caller, Depends(require_permission(Operation.CHANGE_STRATEGY))]
+StrategyStarter = Annotated[Caller, Depends(require_permission(Operation.START_STRATEGY))]
+StrategyStopper = Annotated[Caller, Depends(require_permission(Operation.STOP_STRATEGY))]
+StrategyNameDep = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
 StartDep = Annotated[StartIn, Depends(json_body(StartIn, START_EXAMPLE, is_required=False))]
 ReasonDep = Annotated[ReasonIn, Depends(json_body(ReasonIn, REASON_EXAMPLE, is_required=False))]
 
 
 @router.post("", summary="Create a strategy", **document_responses(201, StrategyOut, 409))
 async def post_strategy(
-    caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn, EXAMPLE))],
+    caller: StrategyManager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn, EXAMPLE))],
     inspector: CodeInspectorDep, change_requests: ChangeRequestsDep, clock: ClockDep, controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Register a strategy with its code, parameters, portfolio and limits.
@@ -81,7 +81,7 @@ async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeIns
 
 @router.get("/{strategy_name}", summary="Get a strategy", **document_responses(200, StrategyOut, 404))
 async def get_strategy(
-    caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
+    caller: Reader, strategy_name: StrategyNameDep, readers: ReadersDep, inspector: CodeInspectorDep
 ) -> Response:
     """Get a strategy with its status, its last error and its statistics."""
     inspected = await _inspect_strategy(inspector, readers, caller, strategy_name)
@@ -99,7 +99,7 @@ async def get_strategy(
     "/{strategy_name}", summary="Update a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def patch_strategy(
-    caller: Editor, strategy_name: NameDep,
+    caller: StrategyEditor, strategy_name: StrategyNameDep,
     body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch, PATCH_EXAMPLE))],
     inspector: CodeInspectorDep, readers: ReadersDep, change_requests: ChangeRequestsDep, clock: ClockDep,
     controls: ControlsDep,
@@ -121,8 +121,8 @@ async def patch_strategy(
     "/{strategy_name}:start", summary="Start a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def start_strategy(
-    caller: Starter, strategy_name: NameDep, body: StartDep, inspector: CodeInspectorDep, readers: ReadersDep,
-    change_requests: ChangeRequestsDep,
+    caller: StrategyStarter, strategy_name: StrategyNameDep, body: StartDep, inspector: CodeInspectorDep,
+    readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
     status_request = StatusRequest(StrategyAction.START, strategy_name, body.reason, body.acknowledge_error)
@@ -134,7 +134,7 @@ async def start_strategy(
     "/{strategy_name}:pause", summary="Pause a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def pause_strategy(
-    caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
+    caller: StrategyStopper, strategy_name: StrategyNameDep, body: ReasonDep, inspector: CodeInspectorDep,
     orders: OrderServiceDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
@@ -149,7 +149,7 @@ async def pause_strategy(
     "/{strategy_name}:stop", summary="Stop a strategy", **document_responses(200, StrategyOut, 404, 409)
 )
 async def stop_strategy(
-    caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
+    caller: StrategyStopper, strategy_name: StrategyNameDep, body: ReasonDep, inspector: CodeInspectorDep,
     orders: OrderServiceDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""

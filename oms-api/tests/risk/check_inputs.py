@@ -5,19 +5,27 @@ from typing import Any
 
 from app.risk.rules.evaluation import evaluate_order
 from app.risk.rules.exposure import build_symbol_book, sum_totals
-from app.risk.rules.limits import Subject, find_limits
-from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolExposure, Tradable, WorkingOrder
+from app.risk.rules.limits import LimitSubject, find_limits
+from app.risk.rules.values import (
+    CandidateOrder,
+    Denial,
+    Prices,
+    RiskInput,
+    SymbolExposure,
+    TradedInstrument,
+    WorkingOrder,
+)
 
-DEFAULTS = find_limits(Subject("growth", "AAPL"), {})
+DEFAULTS = find_limits(LimitSubject("growth", "AAPL"), {})
 PRICES = Prices(Decimal(99), Decimal(101), Decimal(100))
-SHARE = Tradable(Decimal("0.01"), Decimal(1))
+SHARE = TradedInstrument(Decimal("0.01"), Decimal(1))
 
 
-def build_order(**changes: Any) -> Candidate:
+def build_order(**changes: Any) -> CandidateOrder:
     """Return a BUY of 10 at the market; amounts may be given as text."""
     amounts = {name: _parse_amount(name, value) for name, value in changes.items()}
     usual: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)}
-    return Candidate(**(usual | amounts))
+    return CandidateOrder(**(usual | amounts))
 
 
 def build_working_order(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:

@@ -7,13 +7,13 @@ import pytest
 from app.database import execute_writes, unit_of_work
 from app.risk.queries.latches import build_latch_insert
 from app.risk.rules.latches import Latch, LatchScope, LatchSubject
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
+from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit
 from app.risk.service.controls import MAX_AGE_SECONDS, Controls
 from app.risk.service.limiting import remove_limit, set_limit
 from app.timestamps import format_timestamp
 from tests.factories import NOON
 
-SUBJECT = Subject("growth", "AAPL")
+SUBJECT = LimitSubject("growth", "AAPL")
 HOLDER = LatchSubject(LatchScope.STRATEGY, "momentum", "AAPL")
 
 
@@ -33,7 +33,7 @@ def set_switch(tenant_id, engine):
 
 def build_limit(value, until=None):
     place = (LimitScope.TENANT, "", "", LimitCode.MAX_ORDER_QUANTITY)
-    return SetLimit(*place, Decimal(value), until, "risk", format_timestamp(NOON))
+    return RiskLimit(*place, Decimal(value), until, "risk", format_timestamp(NOON))
 
 
 def store_row(engine, row, tenant_id=1):
@@ -72,7 +72,7 @@ def test_running_batch_keeps_the_limits_it_has_read(engine):
     controls = Controls(Clock())
     assert list_known_switches(controls, engine)[0] == 1_000_000
     controls.forget(1)  # by the event loop, while the writer's thread judges
-    assert controls.get_limits(1, Subject("growth", "AAPL")).max_order_quantity == 1_000_000
+    assert controls.get_limits(1, LimitSubject("growth", "AAPL")).max_order_quantity == 1_000_000
 
 
 def test_expired_limit_no_longer_applies(engine):

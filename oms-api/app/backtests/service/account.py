@@ -116,7 +116,7 @@ class ChargeCalculator:
         )  # fmt: skip
 
 
-class Exposure(NamedTuple):
+class PositionExposure(NamedTuple):
     """The sum of the values of positions, with their signs (net) and without (gross)."""
 
     net: Decimal
@@ -241,7 +241,7 @@ class BacktestAccount:
             else multiply(value, self._currency_rates.require(position.currency))
         )
 
-    def measure_exposure(self) -> Exposure:
+    def measure_exposure(self) -> PositionExposure:
         """Return the exposure of the positions at the last prices."""
         net = gross = ZERO
         for key, position in self.positions.items():
@@ -249,4 +249,4 @@ class BacktestAccount:
                 value = self.value_position(key, position)
                 net += value
                 gross += abs(value)
-        return Exposure(net, gross)
+        return PositionExposure(net, gross)

@@ -10,7 +10,7 @@ from app.money import ZERO
 from app.orders.rules.split_adjustments import RestatedOrder
 from app.orders.rules.states import require_transition
 from app.orders.rules.values import FINAL_STATUSES, Order, Status, Ticket
-from app.risk.rules.values import Candidate, WorkingOrder
+from app.risk.rules.values import CandidateOrder, WorkingOrder
 from app.timestamps import BEFORE_ALL
 from slackoms_strategy.values import OrderState, OrderStatus
 from slackoms_strategy.values import OrderType as StrategyOrderType
@@ -123,10 +123,10 @@ class BacktestOrder:
             trail_amount=restated.trail_amount,
         )  # fmt: skip
 
-    def build_candidate(self) -> Candidate:
+    def build_candidate(self) -> CandidateOrder:
         """Return the order as the risk checks evaluate it."""
         ticket = self.ticket
-        return Candidate(
+        return CandidateOrder(
             ticket.symbol, ticket.side, ticket.type, self.leaves, self.product, ticket.limit_price,
             ticket.stop_price if self.trail_level is None else self.trail_level, ticket.trail_amount,
             self.is_triggered, ticket.extended_hours, self.group, self.group,

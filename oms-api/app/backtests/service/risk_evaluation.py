@@ -14,22 +14,22 @@ from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, find_order_price
-from app.risk.rules.limits import Subject, find_limits
+from app.risk.rules.limits import LimitSubject, find_limits
 from app.risk.rules.values import (
-    NOTHING,
-    Candidate,
+    NO_EXPOSURE,
+    CandidateOrder,
     Denial,
-    Limits,
+    ExposureTotals,
+    OrderLimits,
     Prices,
     RiskInput,
     SymbolExposure,
-    Totals,
-    Tradable,
+    TradedInstrument,
     charge_nothing,
 )  # fmt: skip
 
 _MINUTE_SECONDS = 60
-OpenOrders = Mapping[str, Mapping[str, BacktestOrder]]  # by symbol and id
+OpenOrdersBySymbol = Mapping[str, Mapping[str, BacktestOrder]]  # by symbol and id
 FindPrice = Callable[[str], Decimal | None]
 
 
@@ -40,14 +40,14 @@ class RiskEvaluator:
         self,
         settings: BacktestSettings,
         account: BacktestAccount,
-        open_orders: OpenOrders,
+        open_orders: OpenOrdersBySymbol,
         find_price: FindPrice,
     ) -> None:
         self._settings, self._account = settings, account
         self._open_orders, self._find_price = open_orders, find_price
         self._rows = settings.list_limits()
-        self._limits: dict[str, Limits] = {}
-        self._tradable: dict[str, Tradable] = {}
+        self._limits: dict[str, OrderLimits] = {}
+        self._tradable: dict[str, TradedInstrument] = {}
         self._instruments: dict[str, Instrument] = {}
         self._order_times: deque[int] = deque()
         self._day_equity = self._peak_equity = account.opening_cash
@@ -113,7 +113,7 @@ class RiskEvaluator:
 
     def _build_book(
         self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
-        excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
+        excluded: BacktestOrder | None = None, candidate: CandidateOrder | None = None,
     ) -> SymbolExposure:  # fmt: skip
         """Return the exposure of a symbol and product, without an order and the order that it replaces."""
         mark, position = self._find_price(key.symbol), self._account.get_position(key)
@@ -129,23 +129,23 @@ class RiskEvaluator:
         ]
         return build_symbol_book(position.quantity, mark, working_orders, prices, candidate, rate)
 
-    def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
+    def _sum_others(self, key: HoldingKey, at: datetime) -> ExposureTotals:
         """Return the totals of the portfolio's other symbols and products."""
         positions = self._account.positions
         if len(self._open_orders) == 1 and (not positions or (len(positions) == 1 and key in positions)):
-            return NOTHING
+            return NO_EXPOSURE
         keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
             HoldingKey(symbol, backtest_order.product)
             for symbol, orders_by_id in self._open_orders.items()
             for backtest_order in orders_by_id.values()
         }
-        total = NOTHING
+        total = NO_EXPOSURE
         for holding_key in keys - {key}:
             total = add_totals(total, compute_totals(self._build_book(holding_key, at)))
         return total
 
-    def _measure_losses(self, limits: Limits) -> tuple[Decimal | None, Decimal | None]:
+    def _measure_losses(self, limits: OrderLimits) -> tuple[Decimal | None, Decimal | None]:
         """Return the P&L of the day and the drawdown, None where no limit needs them."""
         if limits.max_daily_loss is None and limits.max_drawdown is None:
             return None, None
@@ -153,11 +153,11 @@ class RiskEvaluator:
         self._peak_equity = max(self._peak_equity, equity)
         return equity - self._day_equity, self._peak_equity - equity
 
-    def _get_limits(self, instrument: Instrument) -> Limits:
+    def _get_limits(self, instrument: Instrument) -> OrderLimits:
         symbol = instrument.symbol
         if symbol not in self._limits:
             strategy = self._settings.strategy or None
-            subject = Subject("backtest", symbol, strategy=strategy, asset_class=instrument.asset_class)
+            subject = LimitSubject("backtest", symbol, strategy=strategy, asset_class=instrument.asset_class)
             self._limits[symbol] = find_limits(subject, self._rows)
         return self._limits[symbol]
 
@@ -166,8 +166,10 @@ class RiskEvaluator:
             self._instruments[symbol] = self._settings.build_instrument(symbol)
         return self._instruments[symbol]
 
-    def _get_tradable(self, instrument: Instrument) -> Tradable:
+    def _get_tradable(self, instrument: Instrument) -> TradedInstrument:
         if instrument.symbol not in self._tradable:
-            terms = Tradable(instrument.tick_size, instrument.lot_size, asset_class=instrument.asset_class)
+            terms = TradedInstrument(
+                instrument.tick_size, instrument.lot_size, asset_class=instrument.asset_class
+            )
             self._tradable[instrument.symbol] = terms
         return self._tradable[instrument.symbol]

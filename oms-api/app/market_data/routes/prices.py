@@ -28,7 +28,7 @@ from app.market_data.schemas import BarOut, MarkIn, MarkOut, QuoteIn, QuoteOut, 
 from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
 from app.timestamps import format_timestamp
 
-Quoter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
+QuoteSetter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
 
 router = APIRouter(tags=["market data"])
 
@@ -68,7 +68,7 @@ async def get_quote(
 
 @router.put("/quotes/{symbol:path}", summary="Publish a quote", **document_responses(200, QuoteOut, 404))
 async def put_quote(
-    caller: Quoter, symbol: Annotated[Symbol, Path()],
+    caller: QuoteSetter, symbol: Annotated[Symbol, Path()],
     body: Annotated[QuoteIn, Depends(json_body(QuoteIn, EXAMPLE))], publish: PublisherDep, market: MarketDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
@@ -116,7 +116,7 @@ async def list_marks(
 
 @router.put("/marks/{symbol:path}", summary="Set a mark", **document_responses(200, MarkOut, 404))
 async def put_mark(
-    caller: Quoter, symbol: Annotated[Symbol, Path()],
+    caller: QuoteSetter, symbol: Annotated[Symbol, Path()],
     body: Annotated[MarkIn, Depends(json_body(MarkIn, MARK_EXAMPLE))], changes: ChangesDep, now: ClockDep,
     request: Request,
 ) -> Response:  # fmt: skip
@@ -144,7 +144,11 @@ async def put_mark(
     **document_responses(204, "Deleted: the market's price is used again", 404),
 )
 async def delete_mark(
-    caller: Quoter, symbol: Annotated[Symbol, Path()], changes: ChangesDep, now: ClockDep, request: Request
+    caller: QuoteSetter,
+    symbol: Annotated[Symbol, Path()],
+    changes: ChangesDep,
+    now: ClockDep,
+    request: Request,
 ) -> Response:
     """Value positions in a symbol at the market's price again."""
     tenant_id, at = caller.tenant_id, now()

@@ -19,7 +19,7 @@ from app.orders.queries.open_positions import Held
 from app.orders.rules.values import FINAL_STATUSES, Order
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
-from app.risk.service.kill_switches import KillSwitchEffect, Stop
+from app.risk.service.kill_switches import KillSwitchEffect, StopInstruction
 
 REASON = "Flattened by the kill switch"
 REASONS = {True: "Trading is halted", False: "Canceled by the kill switch"}
@@ -35,7 +35,7 @@ class Flattening:
     async def stop(
         self,
         request: AuthenticatedRequest,
-        stop: Stop,
+        stop: StopInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
@@ -75,7 +75,7 @@ class Flattening:
     async def _cancel(
         self,
         request: AuthenticatedRequest,
-        stop: Stop,
+        stop: StopInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
@@ -114,7 +114,7 @@ class Flattening:
                 pending_portfolios.append(name)
         return sorted(canceled_ids), sorted(pending_portfolios), tuple(sorted(unconfirmed))
 
-    async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
+    async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: StopInstruction) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
         tenant_id = request.caller.tenant_id
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
@@ -137,7 +137,7 @@ class Flattening:
             return []
         return [view.order.id for view in result.orders]
 
-    async def _list_positions(self, request: AuthenticatedRequest, stop: Stop) -> list[Held]:
+    async def _list_positions(self, request: AuthenticatedRequest, stop: StopInstruction) -> list[Held]:
         tenant_id = request.caller.tenant_id
 
         def read(connection: Connection) -> list[Held]:

@@ -22,7 +22,7 @@ from app.orders.rules.contingency import can_only_close
 from app.orders.rules.values import WORKING_STATUSES, Order
 from app.risk.queries import renaming
 from app.risk.queries.switches import find_opening_state, load_switches
-from app.risk.rules.limits import Subject
+from app.risk.rules.limits import LimitSubject
 from app.risk.rules.permissions import find_refusal
 from app.risk.rules.switches import SwitchScope
 from app.risk.service.controls import Controls
@@ -74,7 +74,7 @@ class OrderTradeGuard(Guard):
         origin = command.origin
         if not self.controls.has_lists(origin.tenant_id):
             return None
-        subject = Subject(
+        subject = LimitSubject(
             portfolio_name_key=portfolio.name_key,
             symbol=command.symbol,
             user=label_key(origin.actor or origin.user_label or "") or None,

@@ -19,7 +19,7 @@ from app.risk.rules.values import TradingState
 
 _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 # Reads the loss baselines of a tenant's portfolios by portfolio id.
-BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
+LossBaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
 
 
 class PortfolioCashBalance(NamedTuple):

@@ -32,7 +32,7 @@ class SwitchKey(NamedTuple):
     set_at: datetime
 
 
-class PortfolioName(NamedTuple):
+class PortfolioIdentity(NamedTuple):
     """The id and the name of a portfolio."""
 
     id: int
@@ -190,10 +190,10 @@ def lock_portfolios(
     return [PortfolioTradingState._make(row) for row in locked]
 
 
-def list_portfolio_names(connection: Connection, tenant_id: int) -> list[PortfolioName]:
+def list_portfolio_names(connection: Connection, tenant_id: int) -> list[PortfolioIdentity]:
     """Return the ids and names of the tenant's portfolios."""
     statement = select(Portfolio.id, Portfolio.name).where(Portfolio.tenant_id == tenant_id)
-    return [PortfolioName._make(row) for row in connection.execute(statement.order_by(Portfolio.id))]
+    return [PortfolioIdentity._make(row) for row in connection.execute(statement.order_by(Portfolio.id))]
 
 
 def update_trading_states(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app.timestamps import Timestamp
 
-WINDOW = timedelta(minutes=1)  # the period in which executions are counted
+EXECUTION_WINDOW = timedelta(minutes=1)  # the period in which executions are counted
 
 
 class LatchScope(StrEnum):

@@ -37,7 +37,7 @@ class Denial(NamedTuple):
     nearest_price: Decimal | None = None
 
 
-class Candidate(NamedTuple):
+class CandidateOrder(NamedTuple):
     """The order that is evaluated.
 
     `quantity` is its open quantity, `filled_quantity` its earlier filled quantity.
@@ -89,7 +89,7 @@ class Prices(NamedTuple):
     last: Decimal | None = None
 
 
-class Tradable(NamedTuple):
+class TradedInstrument(NamedTuple):
     """The properties of an instrument. Quantities are multiples of the lot size, prices of the tick size."""
 
     tick_size: Decimal
@@ -125,7 +125,7 @@ class SymbolExposure(NamedTuple):
     buy_charges: Decimal = ZERO
 
 
-class Totals(NamedTuple):
+class ExposureTotals(NamedTuple):
     """The sum of several books; see `exposure.sum_totals`.
 
     `shorts` is Σ |market value| of short positions. `gross` is the largest Σ |market value| that working
@@ -142,7 +142,7 @@ class Totals(NamedTuple):
     buy_charges: Decimal = ZERO
 
 
-NOTHING = Totals()
+NO_EXPOSURE = ExposureTotals()
 
 
 class Permission(NamedTuple):
@@ -156,10 +156,10 @@ class Permission(NamedTuple):
     products: frozenset[str] | None = None
 
 
-EVERYTHING = Permission()
+EVERYTHING_ALLOWED = Permission()
 
 
-class Limits(NamedTuple):
+class OrderLimits(NamedTuple):
     """The resolved limits of one order; None is no limit.
 
     `missing` are codes that a live portfolio needs and that are not set. `firm_…` limits apply to the sum of
@@ -186,7 +186,7 @@ class Limits(NamedTuple):
     firm_daily_loss: Decimal | None = None
     missing: tuple[str, ...] = ()
     repeated_executions: Decimal = ZERO
-    permission: Permission = EVERYTHING
+    permission: Permission = EVERYTHING_ALLOWED
 
 
 def charge_nothing(_: Decimal) -> Decimal:
@@ -211,14 +211,14 @@ class RiskInput(NamedTuple):
     from the broker's books.
     """
 
-    order: Candidate
-    instrument: Tradable | None
+    order: CandidateOrder
+    instrument: TradedInstrument | None
     prices: Prices
     book: SymbolExposure
-    limits: Limits
+    limits: OrderLimits
     cash: Decimal
-    other_exposure: Totals = NOTHING
-    firm: Totals = NOTHING
+    other_exposure: ExposureTotals = NO_EXPOSURE
+    firm: ExposureTotals = NO_EXPOSURE
     firm_rate: Decimal | None = None
     portfolio_name_key: str = ""
     state: TradingState = TradingState.ACTIVE

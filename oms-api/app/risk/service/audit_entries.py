@@ -8,14 +8,14 @@ from app.identity.rules.access import Caller
 from app.identity.service.caller_entries import build_caller_entry
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
-from app.risk.rules.limits import SetLimit
+from app.risk.rules.limits import RiskLimit
 from app.risk.service.limiting import LimitChange, serialize_limit_values
 
 RISK = "risk"  # the actor of changes that the risk checks make themselves
 
 
 def limit_entry(
-    caller: Caller, request: RequestInfo, at: datetime, limit: SetLimit, change: LimitChange
+    caller: Caller, request: RequestInfo, at: datetime, limit: RiskLimit, change: LimitChange
 ) -> AuditEntry:
     """Return the entry of a limit that was set or removed."""
     action = "limit.set" if change.after else "limit.removed"

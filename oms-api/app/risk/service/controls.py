@@ -14,17 +14,17 @@ from app.risk.queries.limits import load_limits
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.limits import (
     LimitCode,
-    Rows,
+    LimitSubject,
+    ScopedLimitValues,
     ScopeKey,
-    Subject,
     drop_unlimited_names,
     filter_active_limits,
     find_limits,
     index_limits,
     list_limited_scopes,
 )
-from app.risk.rules.permissions import Lists, find_lists, find_permission
-from app.risk.rules.values import Limits
+from app.risk.rules.permissions import PermissionLists, find_lists, find_permission
+from app.risk.rules.values import OrderLimits
 from app.timestamps import format_timestamp
 
 MAX_AGE_SECONDS = 0.4  # a change takes effect within 1 s in every process, including a slow statement
@@ -39,11 +39,11 @@ class _TenantControls:
 
     since: float
     read_at: float
-    rows: Rows
-    lists: Lists
+    rows: ScopedLimitValues
+    lists: PermissionLists
     latches: ActiveLatches
     places: frozenset[ScopeKey]  # scopes with limits
-    resolved: dict[Subject, Limits]
+    resolved: dict[LimitSubject, OrderLimits]
     largest: dict[LimitCode, Decimal] = field(init=False)  # the largest value of each code
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class Controls:
             for tenant_id, latches in list_active_latches(connection, counting_tenants).items():
                 self._cache[tenant_id].latches = latches
 
-    def get_limits(self, tenant_id: int, subject: Subject) -> Limits:
+    def get_limits(self, tenant_id: int, subject: LimitSubject) -> OrderLimits:
         """Return the limits of an order."""
         controls = self._cache[tenant_id]
         subject = drop_unlimited_names(subject, controls.places)
@@ -112,9 +112,9 @@ class Controls:
             controls.resolved[subject] = limits
         return limits
 
-    def get_firm_limits(self, tenant_id: int) -> Limits:
+    def get_firm_limits(self, tenant_id: int) -> OrderLimits:
         """Return the limits of the tenant: those of the sum of its portfolios are the same for all orders."""
-        return self.get_limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
+        return self.get_limits(tenant_id, LimitSubject(portfolio_name_key="", symbol=""))
 
     def has_lists(self, tenant_id: int) -> bool:
         """Return whether the tenant has any list that restricts trading."""

@@ -11,7 +11,7 @@ from app.database.bulk import BulkWrite
 from app.events.service.outbox import build_event_insert
 from app.identity.queries.people import find_key_creator, list_person_names
 from app.identity.rules.access import Caller
-from app.risk.errors import OwnStop, SwitchKeyReused, TooManySet
+from app.risk.errors import OwnStop, SwitchKeyReused, TooManyControls
 from app.risk.queries import switches as queries
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.switches import SwitchScope
@@ -84,7 +84,7 @@ def _require_other_person(connection: Connection, caller: Caller, change: Switch
 
 def _require_room(connection: Connection, tenant_id: int, change: SwitchChange) -> None:
     if not queries.has_room(connection, tenant_id, change, MAX_SWITCHES):
-        raise TooManySet(f"A tenant has at most {MAX_SWITCHES:,} kill switches; change an existing one.")
+        raise TooManyControls(f"A tenant has at most {MAX_SWITCHES:,} kill switches; change an existing one.")
 
 
 def apply_states(

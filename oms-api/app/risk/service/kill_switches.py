@@ -16,7 +16,7 @@ from app.database.changes import ChangeWriter
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
 from app.identity.rules.authenticated_request import AuthenticatedRequest
-from app.risk.queries.switches import PortfolioName, SwitchChange, is_latest_change, list_portfolio_names
+from app.risk.queries.switches import PortfolioIdentity, SwitchChange, is_latest_change, list_portfolio_names
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
@@ -38,7 +38,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 
-class Stop(NamedTuple):
+class StopInstruction(NamedTuple):
     """The way in which the orders and positions in a switch's scope are stopped."""
 
     scope: SwitchScope
@@ -69,7 +69,7 @@ class StopOrders(Protocol):
     async def __call__(
         self,
         request: AuthenticatedRequest,
-        stop: Stop,
+        stop: StopInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
@@ -125,7 +125,7 @@ class KillSwitches:
         )
         self.controls.forget(tenant_id)
         names, effect = [name for _, name in locked], NO_EFFECT
-        stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(applied) else None
+        stop = StopInstruction(change.scope, change.key, exits) if exits and _is_to_stop(applied) else None
         if stop and self.stop_orders:
             remaining_seconds = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else remaining_seconds
@@ -162,7 +162,7 @@ class KillSwitches:
 
     async def _set_and_apply(
         self, caller: Caller, change: SwitchChange, entry: AuditEntry, deadline: float
-    ) -> tuple[AppliedChange, int, list[PortfolioName]]:
+    ) -> tuple[AppliedChange, int, list[PortfolioIdentity]]:
         """Set and apply in one transaction.
 
         If another session locks a portfolio, set first, apply to the free portfolios, and then try the others
@@ -181,7 +181,7 @@ class KillSwitches:
             record_entries(connection, [] if applied.replayed else [entry])
             return applied
 
-        def apply_to_free_portfolios(connection: Connection) -> tuple[list[PortfolioName], set[int]]:
+        def apply_to_free_portfolios(connection: Connection) -> tuple[list[PortfolioIdentity], set[int]]:
             return list_portfolio_names(connection, tenant_id), apply_states(
                 connection, tenant_id, skips_locked=True
             )
@@ -204,10 +204,10 @@ class KillSwitches:
             return await self.changes.run(write, tenant_id)
 
     async def _apply_one_by_one(
-        self, tenant_id: int, portfolios: Sequence[PortfolioName], deadline: float
-    ) -> list[PortfolioName]:
+        self, tenant_id: int, portfolios: Sequence[PortfolioIdentity], deadline: float
+    ) -> list[PortfolioIdentity]:
         """Return the portfolios to which the state could not be applied."""
-        locked: list[PortfolioName] = []
+        locked: list[PortfolioIdentity] = []
         for portfolio in portfolios:
             is_late = bool(locked) and monotonic_seconds() > deadline
             if is_late or not await self._is_applied(tenant_id, portfolio.id):
@@ -227,8 +227,8 @@ class KillSwitches:
         self,
         request: AuthenticatedRequest,
         change: SwitchChange,
-        locked: Sequence[PortfolioName],
-        stop: Stop | None,
+        locked: Sequence[PortfolioIdentity],
+        stop: StopInstruction | None,
         pending_portfolios: list[str],
     ) -> None:
         """Apply the state to locked portfolios as soon as they are free, and to portfolios created meanwhile.
@@ -250,10 +250,10 @@ class KillSwitches:
         self,
         request: AuthenticatedRequest,
         change: SwitchChange,
-        locked: Sequence[PortfolioName],
-        stop: Stop | None,
+        locked: Sequence[PortfolioIdentity],
+        stop: StopInstruction | None,
         pending_portfolios: list[str],
-    ) -> tuple[list[PortfolioName], list[str]]:
+    ) -> tuple[list[PortfolioIdentity], list[str]]:
         """Return the portfolios that are still locked, and the names of all that are not finished."""
         still = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.ledger.models import Portfolio
 from app.signals.models import SignalStrategyRow
-from app.signals.rules.values import SignalMode, Size, SizeKind, StrategyRules
+from app.signals.rules.values import SignalMode, SignalSize, SizeKind, StrategyRules
 from app.strategies.models import StrategyRow
 
 _TABLE = cast("Table", SignalStrategyRow.__table__)
@@ -100,7 +100,7 @@ def _select_rules() -> Select[*tuple[Any, ...]]:
 
 
 def _build_rules(row: _Row) -> StrategyRules:
-    size = None if row.size_kind is None else Size(SizeKind(row.size_kind), row.size_value)
+    size = None if row.size_kind is None else SignalSize(SizeKind(row.size_kind), row.size_value)
     symbols = None if row.symbols is None else tuple(row.symbols.split())
     fields = (row.tenant_id, row.name, row.portfolio_name, SignalMode(row.mode), size, symbols)
     return StrategyRules(*fields, row.updated_by, row.updated_at, row.is_stopped)

@@ -30,7 +30,7 @@ from app.signals.service import hooks as service
 
 router = APIRouter(prefix="/signals", tags=["signals"])
 
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS))]
+HookManager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS))]
 HookId = Annotated[str, Path(max_length=40, description="ID of the hook")]
 MAX_BODY_BYTES = 16_384
 _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": ["203.0.113.0/24"]}
@@ -38,7 +38,7 @@ _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": [
 
 @router.post("/hooks", summary="Create a hook", **document_responses(201, HookMadeOut, 409))
 async def create_hook(
-    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn, _EXAMPLE))],
+    caller: HookManager, body: Annotated[HookIn, Depends(json_body(HookIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
@@ -46,7 +46,7 @@ async def create_hook(
 
 
 @router.get("/hooks", summary="List hooks", **document_responses(200, list[HookOut]))
-async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
+async def list_hooks(caller: HookManager, readers: ReadersDep) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
     hooks = await readers.read(caller.tenant_id, queries.list_hooks)
     return build_json_response(list(map(service.serialize_hook, hooks)))
@@ -57,13 +57,13 @@ async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     summary="Rotate the token of a hook",
     **document_responses(201, HookMadeOut, 404, 409),
 )
-async def rotate_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
+async def rotate_hook(caller: HookManager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
     return await change_requests.execute(caller, None, service.rotate_hook, hook_id)
 
 
 @router.delete("/hooks/{hook_id}", summary="Delete a hook", **document_responses(204, "Deleted", 404, 409))
-async def delete_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
+async def delete_hook(caller: HookManager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Delete a hook. Its signals are kept."""
     return await change_requests.execute(caller, None, service.delete_hook, hook_id)
 

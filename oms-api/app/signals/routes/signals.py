@@ -40,14 +40,14 @@ router = APIRouter(tags=["signals"])
 
 SIGNAL_PATHS = ("/api/v1/signals", "/api/v1/trading/signal")
 
-Sender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
+SignalSender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 _LIST = "signals"
 
 
 @router.post("/signals", summary="Send a signal", **document_responses(201, SignalOut, 409))
 async def post_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
-    key: IdempotencyKey,
+    caller: SignalSender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))],
+    signals: SignalsDep, key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Store a signal and place its order by the rules of its strategy.
 
@@ -61,8 +61,8 @@ async def post_signal(
 
 @router.post("/trading/signal", summary="Send a signal (alias)", **document_responses(201, SignalOut, 409))
 async def post_trading_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
-    key: IdempotencyKey,
+    caller: SignalSender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))],
+    signals: SignalsDep, key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Send a signal: the same as `POST /signals`."""
     return await post_signal(caller, body, signals, key)

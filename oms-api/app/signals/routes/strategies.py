@@ -21,7 +21,7 @@ from app.text import name_key
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
 
-Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS))]
+SignalRulesManager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS))]
 StrategyPath = Annotated[StrategyName, Path(max_length=100, description="Name of the strategy")]
 
 
@@ -43,7 +43,7 @@ async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     **document_responses(200, StrategyRulesOut, 404, 409),
 )
 async def put_strategy(
-    caller: Manager, strategy_name: StrategyPath,
+    caller: SignalRulesManager, strategy_name: StrategyPath,
     body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn, STRATEGY_EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
@@ -63,7 +63,7 @@ async def put_strategy(
     **document_responses(204, "Deleted", 404, 409),
 )
 async def remove_strategy(
-    caller: Manager, strategy_name: StrategyPath, change_requests: ChangeRequestsDep
+    caller: SignalRulesManager, strategy_name: StrategyPath, change_requests: ChangeRequestsDep
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
     return await change_requests.execute(caller, None, delete_strategy, strategy_name)

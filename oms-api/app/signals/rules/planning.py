@@ -4,7 +4,15 @@ from typing import NamedTuple
 
 from app.errors import Invalid
 from app.signals.errors import refuse_field
-from app.signals.rules.values import SIDED, Signal, SignalMode, SignalRequest, Size, SizeKind, StrategyRules
+from app.signals.rules.values import (
+    SIDED,
+    Signal,
+    SignalMode,
+    SignalRequest,
+    SignalSize,
+    SizeKind,
+    StrategyRules,
+)
 
 NO_PRODUCT = ""
 _SIZE_MESSAGE = "Send `qty`, `notional`, `percent_of_equity`, `target_position` or `close`."
@@ -22,7 +30,7 @@ class SignalPlan(NamedTuple):
 
     strategy: str | None
     mode: SignalMode
-    size: Size
+    size: SignalSize
     portfolio_name: str
     symbols: tuple[str, ...] | None = None
 
@@ -63,7 +71,7 @@ def plan_signal(
 
 def prepare_stored(signal: Signal, portfolio_name: str) -> PreparedSignal:
     """Return a signal that is stored but perhaps not acted on, with the plan that it was stored with."""
-    size = Size(signal.size_kind, signal.size_value)
+    size = SignalSize(signal.size_kind, signal.size_value)
     request = SignalRequest(
         signal.id,
         signal.channel,
@@ -87,7 +95,7 @@ def require_allowed_symbol(plan: SignalPlan, symbol: str) -> None:
         raise refuse_field("symbol", message, "not_allowed")
 
 
-def build_order_key(signal_id: str, size: Size) -> str:
+def build_order_key(signal_id: str, size: SignalSize) -> str:
     """Return the idempotency key of the order of a signal."""
     operation = "close" if size.kind is SizeKind.CLOSE else "place"
     return f"{operation}:signal:{signal_id}"

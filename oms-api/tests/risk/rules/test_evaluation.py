@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.money import ZERO
 from app.risk.rules import checks
 from app.risk.rules.evaluation import CHECKS, evaluate_order, find_largest_passing, list_headrooms
-from app.risk.rules.values import Prices, Tradable, TradingState
+from app.risk.rules.values import Prices, TradedInstrument, TradingState
 from tests.risk.check_inputs import (
     build_order,
     build_position,
@@ -49,7 +49,7 @@ def draw_risk_inputs(draw):
     )
     return build_risk_input(
         order=candidate._replace(exclusive_id=candidate.group_id),
-        instrument=Tradable(Decimal("0.01"), lot),
+        instrument=TradedInstrument(Decimal("0.01"), lot),
         prices=draw(st.sampled_from([Prices(), Prices(Decimal(99), Decimal(101), Decimal(100))])),
         position=draw(st.integers(-40, 40)),
         orders=draw(st.lists(orders, max_size=4)),
@@ -128,7 +128,7 @@ def test_overridden_check_is_skipped():
 
 
 def test_largest_passing_quantity_is_found_for_tiny_lots():
-    coin = Tradable(Decimal("0.01"), Decimal("0.00000001"), asset_class="crypto")
+    coin = TradedInstrument(Decimal("0.01"), Decimal("0.00000001"), asset_class="crypto")
     denial = get_denial(build_risk_input(order=build_order(quantity="1000000"), instrument=coin, cash=1000))
     assert denial.largest_passing == Decimal("9.90099009")
 

@@ -4,26 +4,26 @@ from decimal import Decimal
 
 import pytest
 
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
+from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit
 from app.risk.rules.permissions import find_lists, find_permission, find_refusal
-from app.risk.rules.values import EVERYTHING, Permission
+from app.risk.rules.values import EVERYTHING_ALLOWED, Permission
 
-SUBJECT = Subject("growth", "AAPL", "U1", "momentum", key="key:algo")
+SUBJECT = LimitSubject("growth", "AAPL", "U1", "momentum", key="key:algo")
 
 
 def build_list_entry(scope, key, symbols, code=LimitCode.ALLOWED_SYMBOLS):
-    return SetLimit(scope, key, key, code, Decimal(0), words=symbols)
+    return RiskLimit(scope, key, key, code, Decimal(0), words=symbols)
 
 
 def test_amount_limits_are_not_permission_lists():
-    amount = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_PRICE, Decimal(5))
+    amount = RiskLimit(LimitScope.TENANT, "", "", LimitCode.MAX_PRICE, Decimal(5))
     assert find_lists([amount]) == {}
-    assert find_permission(SUBJECT, {}) is EVERYTHING
+    assert find_permission(SUBJECT, {}) is EVERYTHING_ALLOWED
 
 
 def test_lists_of_other_scopes_permit_everything():
     lists = find_lists([build_list_entry(LimitScope.PORTFOLIO, "income", "MSFT")])
-    assert find_permission(SUBJECT, lists) is EVERYTHING
+    assert find_permission(SUBJECT, lists) is EVERYTHING_ALLOWED
 
 
 @pytest.mark.parametrize(

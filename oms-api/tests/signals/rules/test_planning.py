@@ -16,13 +16,13 @@ from app.signals.rules.values import (
     SignalChannel,
     SignalMode,
     SignalRequest,
-    Size,
+    SignalSize,
     SizeKind,
     StrategyRules,
 )
 from tests.factories import NOON
 
-TEN, CLOSE = Size(SizeKind.QTY, Decimal(10)), Size(SizeKind.CLOSE, None)
+TEN, CLOSE = SignalSize(SizeKind.QTY, Decimal(10)), SignalSize(SizeKind.CLOSE, None)
 RULES = StrategyRules(1, "momentum", "Growth", SignalMode.APPROVE, TEN, ("AAPL",), "alice", NOON)
 
 

@@ -8,7 +8,7 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.risk.queries import latches as queries
-from app.risk.rules.latches import WINDOW, Latch, LatchSubject, list_latch_subjects
+from app.risk.rules.latches import EXECUTION_WINDOW, Latch, LatchSubject, list_latch_subjects
 from app.risk.service.audit_entries import RISK, serialize_latch_values
 from app.timestamps import Timestamp, format_timestamp
 
@@ -54,7 +54,7 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
 def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -> None:
     """Load the orders that a holder executed within the last minute, after the last release of its latch."""
     if key not in context.loaded.recent_executions and context.services.controls.counts_executions(key[0]):
-        since = format_timestamp(context.now - WINDOW)
+        since = format_timestamp(context.now - EXECUTION_WINDOW)
         release_time = queries.find_release_time(context.connection, *key)
         executed_order_ids = find_executed_order_ids(
             context.connection, *key, max(since, release_time or since)

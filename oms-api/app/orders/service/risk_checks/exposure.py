@@ -18,7 +18,7 @@ from app.orders.service.risk_checks.currency_conversion import (
 )
 from app.orders.service.risk_checks.fill_charges import ChargedMarket, estimate_charges
 from app.risk.rules.exposure import NO_PRICES, build_symbol_book, compute_totals, find_order_price
-from app.risk.rules.values import Candidate, Prices, SymbolExposure, WorkingOrder
+from app.risk.rules.values import CandidateOrder, Prices, SymbolExposure, WorkingOrder
 
 
 def get_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
@@ -46,7 +46,10 @@ def get_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure
 
 
 def build_book(
-    context: BatchContext, position_key: PositionKey, orders: list[Order], candidate: Candidate | None = None
+    context: BatchContext,
+    position_key: PositionKey,
+    orders: list[Order],
+    candidate: CandidateOrder | None = None,
 ) -> SymbolExposure:
     """Return the book of a position of a locked portfolio with those of its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol

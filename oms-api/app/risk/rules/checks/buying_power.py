@@ -13,13 +13,13 @@ from app.risk.rules.exposure import (
     find_order_price,
     get_reducible_quantity,
 )
-from app.risk.rules.values import Denial, RiskInput, Totals
+from app.risk.rules.values import Denial, ExposureTotals, RiskInput
 
 SHORT_MARGIN = Decimal("1.5")  # per value of a short position: its proceeds, and half of it again
 SHORTING_MARGIN = Decimal("0.5")  # per value of an open short order: its proceeds come with the fill
 
 
-def compute_buying_power(cash: Decimal, totals: Totals) -> Decimal:
+def compute_buying_power(cash: Decimal, totals: ExposureTotals) -> Decimal:
     """Return the amount that a portfolio with these positions and open orders can spend, in its currency."""
     shorting = multiply(SHORTING_MARGIN, totals.shorting_value)
     buys = totals.buy_value + totals.buy_charges

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from app.risk.rules.permissions import find_refusal
-from app.risk.rules.values import EVERYTHING, Denial, RiskInput
+from app.risk.rules.values import EVERYTHING_ALLOWED, Denial, RiskInput
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
@@ -11,7 +11,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
 
     The `identity` package refuses other portfolios before.
     """
-    if risk.limits.permission is EVERYTHING:
+    if risk.limits.permission is EVERYTHING_ALLOWED:
         return None
     order = risk.order
     refusal = find_refusal(risk.limits.permission, order.symbol, order.side, order.product)

@@ -4,12 +4,12 @@ from decimal import Decimal
 
 from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity
-from app.risk.rules.values import Denial, Limits, RiskInput
+from app.risk.rules.values import Denial, OrderLimits, RiskInput
 
 _NEVER_SHORT = "CNC"  # delivery: only held units can be sold
 
 
-def can_go_short(limits: Limits, product: str) -> bool:
+def can_go_short(limits: OrderLimits, product: str) -> bool:
     """Return whether more than the position may be sold."""
     return limits.short_selling and product != _NEVER_SHORT
 
