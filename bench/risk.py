@@ -13,8 +13,8 @@ from decimal import Decimal
 from time import perf_counter
 
 from app.risk.rules.evaluation import evaluate_order, list_headrooms
-from app.risk.rules.exposure import build_symbol_book, sum_totals
-from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit, find_limits, index_limits
+from app.risk.rules.exposure import build_symbol_exposure, sum_totals
+from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit, index_limits, resolve_limits
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.values import (
     CandidateOrder,
@@ -49,7 +49,7 @@ def build_risk_input(quantity: str = "100") -> RiskInput:
         order=CandidateOrder("AAPL", "BUY", "LIMIT", Decimal(quantity), limit_price=PRICES.ask),
         instrument=SHARE,
         prices=PRICES,
-        book=build_symbol_book(Decimal(100), PRICES.last, orders, PRICES),
+        symbol_exposure=build_symbol_exposure(Decimal(100), PRICES.last, orders, PRICES),
         limits=_build_limits(),
         cash=Decimal(1_000_000),
         other_exposure=sum_totals(other_exposures),
@@ -57,7 +57,7 @@ def build_risk_input(quantity: str = "100") -> RiskInput:
 
 
 def _build_limits() -> OrderLimits:
-    limits = find_limits(LimitSubject("growth", "AAPL", "U1"), index_limits(_list_limits()))
+    limits = resolve_limits(LimitSubject("growth", "AAPL", "U1"), index_limits(_list_limits()))
     return limits._replace(permission=LISTED)
 
 

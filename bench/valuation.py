@@ -79,7 +79,7 @@ def measure_marks(server: Server) -> list[ResultLine]:
             positions = list_open_positions(
                 set_tenant_scope(connection, [1]), PositionRow.__table__.c.tenant_id == 1
             )
-            exposures = value_positions(connection, market.find_past_quotes, positions, utc_now())
+            exposures = value_positions(connection, market.load_past_quotes, positions, utc_now())
         times.append(perf_counter() - started)
         if (len(positions), len(exposures)) != (PORTFOLIOS * SYMBOLS, PORTFOLIOS):
             raise ValueError(f"{len(positions)} positions of {len(exposures)} portfolios were valued")

@@ -194,7 +194,7 @@ def _handle_command(handler: OrderBatchHandler, connection: Connection, command:
 def _find_prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [InstrumentKey(FIRST_TENANT, symbol) for symbol in SYMBOLS]
-    quotes = market.find_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
+    quotes = market.load_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
         if key not in quotes:
             base = BASE_PRICES[key[1]]

@@ -121,7 +121,7 @@ class BacktestIn(FrozenRequestModel):
     seed: WholeNumber = Field(0, description="Seed of `context.random`", examples=[1], le=2**31 - 1)
 
     @model_validator(mode="after")
-    def _is_in_order(self) -> "BacktestIn":
+    def _require_time_order(self) -> "BacktestIn":
         if self.since >= self.until:
             raise PydanticCustomError("period", "`from` must be before `to`.", {"field": "from"})
         return self

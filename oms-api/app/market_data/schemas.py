@@ -42,7 +42,7 @@ class QuoteIn(FrozenRequestModel):
     ask_size: QuoteSize | None = None
 
     @model_validator(mode="after")
-    def _sane(self) -> "QuoteIn":
+    def _require_valid_prices(self) -> "QuoteIn":
         if self.bid is None and self.ask is None and self.last is None:
             raise PydanticCustomError("no_price", "Send `bid`, `ask` or `last`.", {"field": "last"})
         if self.bid is not None and self.ask is not None and self.bid > self.ask:
@@ -93,7 +93,7 @@ class MarkIn(FrozenRequestModel):
         description="Time at which the mark expires, in UTC", examples=["2036-12-31T21:00:00Z"]
     )
 
-    def override(self, symbol: str, set_by: str, at: datetime) -> MarkOverride:
+    def build_override(self, symbol: str, set_by: str, at: datetime) -> MarkOverride:
         """Return the mark that `set_by` sets at an instant. Raises ExpiryPassed."""
         if self.expires_at <= at:
             raise ExpiryPassed

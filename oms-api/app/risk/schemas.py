@@ -126,7 +126,7 @@ class LimitIn(FrozenRequestModel):
     until: QueryTime | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "LimitIn":
+    def _require_matching_fields(self) -> "LimitIn":
         _build_key(self.scope, self.name)
         if self.code in LISTS and self.scope in {"instrument", "asset_class"}:
             raise PydanticCustomError(
@@ -138,13 +138,13 @@ class LimitIn(FrozenRequestModel):
 
     @field_validator("value", mode="plain")
     @classmethod
-    def _fits_its_code(cls, value: Any, validation: ValidationInfo) -> Decimal | str | None:
+    def _parse_value(cls, value: Any, validation: ValidationInfo) -> Decimal | str | None:
         code = validation.data.get("code")
         if value is None or code is None:  # an invalid code is reported on its own
             return None
         return _normalize_words(code, value) if code in LISTS else _parse_amount(code, value)
 
-    def limit(self, set_by: str, now: datetime) -> RiskLimit:
+    def build_limit(self, set_by: str, now: datetime) -> RiskLimit:
         """Return the limit, set at `now`. A limit to remove has the value 0."""
         key = _build_key(self.scope, self.name)
         until = format_optional_timestamp(self.until)
@@ -187,7 +187,7 @@ class SwitchIn(FrozenRequestModel):
     reason: Note | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "SwitchIn":
+    def _require_matching_fields(self) -> "SwitchIn":
         _build_key(self.scope, self.name)
         if self.exits is not ExitPolicy.KEEP and self.state is not TradingState.HALTED:
             message = "Only HALTED cancels orders: leave `exits` out, or send state HALTED."
@@ -201,7 +201,9 @@ class SwitchIn(FrozenRequestModel):
             return ExitPolicy.FLATTEN
         return self.exits if self.state is TradingState.HALTED else None
 
-    def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
+    def build_change(
+        self, set_by: str, now: datetime, key: str | None, request_hash: str | None
+    ) -> SwitchChange:
         """Return the change, made at `now`."""
         switch_key = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
         return SwitchChange(

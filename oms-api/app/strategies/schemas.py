@@ -86,7 +86,7 @@ def build_limit_requests(
     for code, value in limits.items():
         body = {"scope": "strategy", "name": name, "code": code, "value": value}
         limit_body = validate_model(LimitIn, body, ("limits", code))
-        requests.append(LimitRequest(limit_body.limit(set_by, now), limit_body.value is None))
+        requests.append(LimitRequest(limit_body.build_limit(set_by, now), limit_body.value is None))
     return requests
 
 

@@ -12,7 +12,7 @@ from app.orders.rules.values import Status
 from app.orders.service.internal_commands import CheckLosses
 from app.performance.models import EquitySnapshot
 from app.risk.queries.limits import build_limit_upsert
-from app.risk.queries.losses import find_tenants_with_loss_limits
+from app.risk.queries.losses import list_tenants_with_loss_limits
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.rules.losses import LOSS_LIMIT_ACTOR
 from app.timestamps import format_timestamp
@@ -134,7 +134,7 @@ def test_tenant_drawdown_limit_applies_to_each_portfolio(harness):
 
 def find_due_tenants(harness):
     with harness.engine.connect() as connection:
-        return find_tenants_with_loss_limits(connection)
+        return list_tenants_with_loss_limits(connection)
 
 
 def test_automatic_switch_passes_verification(serve):

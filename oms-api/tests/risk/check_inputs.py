@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.risk.rules.evaluation import evaluate_order
-from app.risk.rules.exposure import build_symbol_book, sum_totals
-from app.risk.rules.limits import LimitSubject, find_limits
+from app.risk.rules.exposure import build_symbol_exposure, sum_totals
+from app.risk.rules.limits import LimitSubject, resolve_limits
 from app.risk.rules.values import (
     CandidateOrder,
     Denial,
@@ -16,7 +16,7 @@ from app.risk.rules.values import (
     WorkingOrder,
 )
 
-DEFAULTS = find_limits(LimitSubject("growth", "AAPL"), {})
+DEFAULTS = resolve_limits(LimitSubject("growth", "AAPL"), {})
 PRICES = Prices(Decimal(99), Decimal(101), Decimal(100))
 SHARE = TradedInstrument(Decimal("0.01"), Decimal(1))
 
@@ -45,7 +45,7 @@ def build_risk_input(**changes: Any) -> RiskInput:
     prices = changes.pop("prices", PRICES)
     position = Decimal(changes.pop("position", 0))
     rate = changes.pop("rate", None)
-    book = build_symbol_book(position, Decimal(100), changes.pop("orders", ()), prices, order, rate)
+    book = build_symbol_exposure(position, Decimal(100), changes.pop("orders", ()), prices, order, rate)
     limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
     fields: dict[str, Any] = {
         name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()
@@ -54,7 +54,7 @@ def build_risk_input(**changes: Any) -> RiskInput:
         order=order,
         instrument=changes.pop("instrument", SHARE),
         prices=prices,
-        book=book,
+        symbol_exposure=book,
         limits=DEFAULTS._replace(**fields),
         cash=Decimal(changes.pop("cash", 1_000_000)),
         other_exposure=sum_totals(changes.pop("other_exposure", ())),

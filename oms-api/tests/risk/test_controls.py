@@ -64,14 +64,14 @@ def test_own_change_is_seen_immediately(engine):
     controls = Controls(Clock())
     assert list_known_switches(controls, engine)[0] == 1_000_000
     store_row(engine, build_limit("50"))
-    controls.forget(1)
+    controls.invalidate(1)
     assert list_known_switches(controls, engine)[0] == 50
 
 
 def test_running_batch_keeps_the_limits_it_has_read(engine):
     controls = Controls(Clock())
     assert list_known_switches(controls, engine)[0] == 1_000_000
-    controls.forget(1)  # by the event loop, while the writer's thread judges
+    controls.invalidate(1)  # by the event loop, while the writer's thread judges
     assert controls.get_limits(1, LimitSubject("growth", "AAPL")).max_order_quantity == 1_000_000
 
 
@@ -117,7 +117,7 @@ def test_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
     with engine.connect() as connection:
         controls.refresh(connection, [1, 2], NOON)  # 1 is fresh, 2 is new and does not fit
         controls.refresh(connection, [3], NOON)  # of the same batch: of an order, after those of trades
-        controls.forget(1)
+        controls.invalidate(1)
         controls.refresh(connection, [4], NOON)
     for tenant_id in (1, 2, 3, 4):
         assert controls.get_limits(tenant_id, SUBJECT).max_order_quantity == 1_000_000

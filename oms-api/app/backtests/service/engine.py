@@ -19,7 +19,7 @@ from app.backtests.service.context import BacktestContext
 from app.backtests.service.corporate_actions import CorporateActionBooker
 from app.backtests.service.currency_rates import CurrencyRates
 from app.backtests.service.feeds import BarFeed
-from app.backtests.service.loading import find_code_path
+from app.backtests.service.loading import get_code_path
 from app.backtests.service.market_tables import MarketTables, load_tables
 from app.backtests.service.order_manager import OrderManager
 from app.backtests.service.recorder import Recorder
@@ -249,7 +249,7 @@ class BacktestEngine:
 
     def _add_point(self, *, is_close: bool) -> None:
         account, at = self._account, self._context.seconds
-        exposure = account.measure_exposure()
+        exposure = account.compute_exposure()
         self._curve.append(EquityPoint(at, account.cash, *exposure, account.charges, is_close))
 
     def _dispatch_notices(self) -> None:
@@ -281,7 +281,7 @@ class BacktestEngine:
             raise self._build_failure(name, error) from error
 
     def _build_failure(self, callback: str, error: Exception) -> StrategyFailed:
-        return StrategyFailed(describe_failure(error, find_code_path(type(self._strategy)), callback))
+        return StrategyFailed(describe_failure(error, get_code_path(type(self._strategy)), callback))
 
 
 def _list_order(block: BarBlock) -> Sequence[str]:

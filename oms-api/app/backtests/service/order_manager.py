@@ -237,7 +237,7 @@ class OrderManager:
                 self._close_order(order, Status.CANCELED, at, event.reason)
 
     def _fill_order(self, order: BacktestOrder, event: Executed, at: int) -> None:
-        charges = self._account.book(order, event)
+        charges = self._account.book_fill(order, event)
         order.filled_quantity += event.quantity
         order.filled_value += event.value
         fill = Fill(

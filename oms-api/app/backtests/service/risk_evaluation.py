@@ -13,8 +13,8 @@ from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
-from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, find_order_price
-from app.risk.rules.limits import LimitSubject, find_limits
+from app.risk.rules.exposure import add_totals, build_symbol_exposure, compute_totals, find_order_price
+from app.risk.rules.limits import LimitSubject, resolve_limits
 from app.risk.rules.values import (
     NO_EXPOSURE,
     CandidateOrder,
@@ -95,7 +95,7 @@ class RiskEvaluator:
             order=candidate,
             instrument=self._get_tradable(instrument),
             prices=prices,
-            book=self._build_book(key, instant, order, excluded, candidate),
+            symbol_exposure=self._build_symbol_exposure(key, instant, order, excluded, candidate),
             limits=limits,
             cash=account.cash,
             other_exposure=self._sum_others(key, instant),
@@ -109,9 +109,9 @@ class RiskEvaluator:
     def _estimate_charges(
         self, order: BacktestOrder, price: Decimal, at: datetime, rate: Decimal | None, quantity: Decimal
     ) -> Decimal:
-        return self._account.calculator.estimate(order, quantity, price, at, rate)
+        return self._account.calculator.estimate_charges(order, quantity, price, at, rate)
 
-    def _build_book(
+    def _build_symbol_exposure(
         self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
         excluded: BacktestOrder | None = None, candidate: CandidateOrder | None = None,
     ) -> SymbolExposure:  # fmt: skip
@@ -127,7 +127,7 @@ class RiskEvaluator:
             if other is not order and other is not excluded and other.product == key.product
             for price in (find_order_price(other.build_candidate(), prices),)
         ]
-        return build_symbol_book(position.quantity, mark, working_orders, prices, candidate, rate)
+        return build_symbol_exposure(position.quantity, mark, working_orders, prices, candidate, rate)
 
     def _sum_others(self, key: HoldingKey, at: datetime) -> ExposureTotals:
         """Return the totals of the portfolio's other symbols and products."""
@@ -142,7 +142,7 @@ class RiskEvaluator:
         }
         total = NO_EXPOSURE
         for holding_key in keys - {key}:
-            total = add_totals(total, compute_totals(self._build_book(holding_key, at)))
+            total = add_totals(total, compute_totals(self._build_symbol_exposure(holding_key, at)))
         return total
 
     def _measure_losses(self, limits: OrderLimits) -> tuple[Decimal | None, Decimal | None]:
@@ -158,7 +158,7 @@ class RiskEvaluator:
         if symbol not in self._limits:
             strategy = self._settings.strategy or None
             subject = LimitSubject("backtest", symbol, strategy=strategy, asset_class=instrument.asset_class)
-            self._limits[symbol] = find_limits(subject, self._rows)
+            self._limits[symbol] = resolve_limits(subject, self._rows)
         return self._limits[symbol]
 
     def _get_instrument(self, symbol: str) -> Instrument:

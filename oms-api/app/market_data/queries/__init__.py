@@ -21,13 +21,13 @@ _KEY = ("tenant_id", "symbol")
 QUOTE_COLUMNS = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
 
 
-def find_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
+def load_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
     """Return the stored quotes of those of the instruments that have one."""
     matching_rows = find_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
     return {InstrumentKey(*row[:2]): _build_quote(row) for row in matching_rows}
 
 
-def find_unmatched_quotes(
+def load_unmatched_quote_times(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, Timestamp]:
     """Return since when those of the instruments have a quote that still has to be matched."""
@@ -65,7 +65,7 @@ def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Instr
     return [InstrumentKey(*row) for row in connection.execute(statement)]
 
 
-def find_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Collection[int]) -> set[int]:
+def list_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Collection[int]) -> set[int]:
     """Return those of the tenants that have a quote that still has to be matched."""
     statement = select(_QUOTES.c.tenant_id).where(
         _QUOTES.c.unmatched_since.is_not(None), _QUOTES.c.tenant_id.in_(tenant_ids)

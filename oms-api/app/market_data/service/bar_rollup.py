@@ -26,7 +26,7 @@ from app.market_data.rules.bars import Interval, combine_bars, fold_quotes, get_
 
 MAX_TICKS = 10_000  # per transaction
 MAX_SYMBOLS = 50  # per transaction
-DAYS = timedelta(days=30)  # of minutes that are read at once
+MAX_STEP = timedelta(days=30)  # of minutes that are read at once
 COMMIT_DELAY = timedelta(minutes=1)  # a quote may reach the database that much later than its time
 _MINUTE, _DAY = Interval.MINUTE.length, Interval.DAY.length
 
@@ -118,8 +118,8 @@ def _roll_up_days_of(connection: Connection, key: InstrumentKey, until: datetime
     if first is None:
         return False
     start = get_bar_start(first, Interval.DAY)
-    end = min(start + DAYS, until)
-    minutes = list_bars(connection, Interval.MINUTE, key, start, end, DAYS // _MINUTE)
+    end = min(start + MAX_STEP, until)
+    minutes = list_bars(connection, Interval.MINUTE, key, start, end, MAX_STEP // _MINUTE)
     execute_writes(
         connection, build_bar_write(Interval.DAY, key.tenant_id, combine_bars(minutes, Interval.DAY))
     )

@@ -13,7 +13,7 @@ from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.cash import PortfolioCash
-from app.market_data.queries.marks import find_overrides
+from app.market_data.queries.marks import load_overrides
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -25,7 +25,7 @@ from app.orders.service.risk_checks.currency_conversion import get_cost_rate
 from app.orders.service.risk_checks.exposure import list_working_orders
 from app.orders.service.risk_checks.fill_charges import ChargedMarket
 from app.risk.rules.checks.buying_power import compute_buying_power
-from app.risk.rules.exposure import build_symbol_book, sum_totals
+from app.risk.rules.exposure import build_symbol_exposure, sum_totals
 from app.risk.rules.values import SymbolExposure
 
 
@@ -74,9 +74,9 @@ class BuyingPowerReader:
             if currency is not None
             for currency_pair in list_pairs(currency, bases[key.portfolio_id])
         }
-        quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
+        quotes = self._market.load_quotes(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {key.symbol: quote for key, quote in quotes.items()}
-        overrides = find_overrides(connection, symbols, at)
+        overrides = load_overrides(connection, symbols, at)
         unquoted = [key for key in positions if compute_optional_mark(by_symbol.get(key.symbol)) is None]
         last_prices = find_last_prices(connection, sorted(unquoted))
         books: dict[int, list[SymbolExposure]] = {}
@@ -94,7 +94,7 @@ class BuyingPowerReader:
             if mark_price is None and position.quantity:
                 mark_price = last_prices.get(key)
             working_orders = list_working_orders(orders.get(key, []), position, prices, mark_price, market)
-            book = build_symbol_book(position.quantity, mark_price, working_orders, prices, rate=rate)
+            book = build_symbol_exposure(position.quantity, mark_price, working_orders, prices, rate=rate)
             books.setdefault(key.portfolio_id, []).append(book)
         return books
 

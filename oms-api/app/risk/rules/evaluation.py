@@ -40,7 +40,7 @@ CHECK_ORDER = (
     "self_match",
 )
 CHECKS: tuple[tuple[str, CheckFunction], ...] = tuple(
-    (name, import_module(f"app.risk.rules.checks.{name}").check) for name in CHECK_ORDER
+    (name, import_module(f"app.risk.rules.checks.{name}").find_denial) for name in CHECK_ORDER
 )
 _ALL_CHECKS = tuple(check for _, check in CHECKS)
 # An exit only reduces a position, so fewer checks apply: when its entry is placed, and when it is changed.
@@ -98,7 +98,7 @@ def evaluate_close(risk: RiskInput) -> Denial | None:
     )
 
 
-def find_largest_passing(risk: RiskInput) -> Decimal:
+def compute_largest_passing(risk: RiskInput) -> Decimal:
     """Return the largest quantity up to the order's that passes all checks, rounded down to the lot size."""
     return _find_largest_quantity(risk, _ALL_CHECKS, risk.order.quantity)
 

@@ -71,18 +71,18 @@ def is_waiting(order: CandidateOrder | WorkingOrder) -> bool:
     return order.type in _UNTRIGGERED and not order.is_triggered
 
 
-def get_reducible_quantity(book: SymbolExposure, side: str) -> Decimal:
+def get_reducible_quantity(exposure: SymbolExposure, side: str) -> Decimal:
     """Return the quantity that an order of that side may trade while it only reduces the position.
 
     It is the position minus the open quantity of other orders of that side. Exits do not count, because fills
     reduce them.
     """
     if side == "BUY":
-        return max(-book.position - (book.buy_quantity - book.buy_exits), ZERO)
-    return max(book.position - (book.sell_quantity - book.sell_exits), ZERO)
+        return max(-exposure.position - (exposure.buy_quantity - exposure.buy_exits), ZERO)
+    return max(exposure.position - (exposure.sell_quantity - exposure.sell_exits), ZERO)
 
 
-def build_symbol_book(
+def build_symbol_exposure(
     position: Decimal,
     mark: Decimal | None,
     working_orders: Sequence[WorkingOrder] = (),
@@ -97,7 +97,7 @@ def build_symbol_book(
     """
     if not working_orders:
         return SymbolExposure(position, mark, rate=rate)
-    exclusive = order.exclusive_id if order else None
+    exclusive = order.oco_group_id if order else None
     valued_orders = [
         _ValuedOrder(
             working_order,
@@ -106,7 +106,7 @@ def build_symbol_book(
         for working_order in working_orders
     ]
     counted_orders = _count_exclusive_orders_once(
-        [entry for entry in valued_orders if not exclusive or entry.order.exclusive_id != exclusive]
+        [entry for entry in valued_orders if not exclusive or entry.order.oco_group_id != exclusive]
     )
     buys = _limit_exits([entry for entry in counted_orders if entry.order.side == "BUY"], -position, order)
     sells = _limit_exits([entry for entry in counted_orders if entry.order.side != "BUY"], position, order)
@@ -127,29 +127,29 @@ def build_symbol_book(
     )
 
 
-def sum_totals(books: Iterable[SymbolExposure]) -> ExposureTotals:
-    """Return the totals of several books."""
+def sum_totals(exposures: Iterable[SymbolExposure]) -> ExposureTotals:
+    """Return the sum of the totals of several symbol exposures."""
     total = ExposureTotals()
-    for book in books:
-        total = add_totals(total, compute_totals(book))
+    for exposure in exposures:
+        total = add_totals(total, compute_totals(exposure))
     return total
 
 
-def compute_totals(book: SymbolExposure) -> ExposureTotals:
-    """Return the totals of one book."""
-    value = compute_market_value(book)
-    if not book.orders:
+def compute_totals(exposure: SymbolExposure) -> ExposureTotals:
+    """Return the totals of one symbol exposure."""
+    value = compute_market_value(exposure)
+    if not exposure.orders:
         return ExposureTotals(shorts=max(-value, ZERO), gross=abs(value), net_high=value, net_low=value)
-    high, low = value + book.buy_value, value - book.sell_value
+    high, low = value + exposure.buy_value, value - exposure.sell_value
     return ExposureTotals(
         shorts=max(-value, ZERO),
-        buy_value=book.buy_value,
-        shorting_value=book.shorting_value,
+        buy_value=exposure.buy_value,
+        shorting_value=exposure.shorting_value,
         gross=max(abs(high), abs(low)),
         net_high=high,
         net_low=low,
-        orders=book.orders,
-        buy_charges=book.buy_charges,
+        orders=exposure.orders,
+        buy_charges=exposure.buy_charges,
     )
 
 
@@ -207,11 +207,11 @@ def convert_to_firm_currency(amount: Decimal, rate: Decimal | None) -> Decimal:
     return amount if rate is None else multiply(amount, rate)
 
 
-def compute_market_value(book: SymbolExposure) -> Decimal:
+def compute_market_value(exposure: SymbolExposure) -> Decimal:
     """Return quantity × mark, with the sign of the position."""
-    if not book.position or book.mark is None:
+    if not exposure.position or exposure.mark is None:
         return ZERO
-    return compute_order_value(book.position, book.mark, book.rate)
+    return compute_order_value(exposure.position, exposure.mark, exposure.rate)
 
 
 def _get_price_or_mark(mark: Decimal | None, order: WorkingOrder, prices: Prices) -> Decimal:
@@ -223,10 +223,10 @@ def _count_exclusive_orders_once(valued_orders: Sequence[_ValuedOrder]) -> list[
     counted_orders: list[_ValuedOrder] = []
     largest: dict[tuple[str, str], int] = {}
     for entry in valued_orders:
-        if entry.order.exclusive_id is None:
+        if entry.order.oco_group_id is None:
             counted_orders.append(entry)
             continue
-        key = (entry.order.exclusive_id, entry.order.side)
+        key = (entry.order.oco_group_id, entry.order.side)
         if key not in largest:
             largest[key] = len(counted_orders)
             counted_orders.append(entry)

@@ -35,7 +35,7 @@ class Latch(NamedTuple):
     """
 
     id: str
-    holder: LatchSubject
+    subject: LatchSubject
     executions: int
     most: int
     set_at: Timestamp
@@ -49,7 +49,7 @@ def list_latch_subjects(
 ) -> list[LatchSubject]:
     """Return who places such an order automatically: its strategy, and its key if it acts for no person.
 
-    Executions count for the first holder. A latch of any holder stops the order, so that a key cannot
+    Executions count for the first subject. A latch of any subject stops the order, so that a key cannot
     continue by naming a strategy.
     """
     strategies = [LatchSubject(LatchScope.STRATEGY, strategy, symbol)] if strategy else []

@@ -162,7 +162,7 @@ def drop_unlimited_names(subject: LimitSubject, scope_keys: frozenset[ScopeKey])
     )
 
 
-def find_limits(subject: LimitSubject, rows: ScopedLimitValues) -> OrderLimits:
+def resolve_limits(subject: LimitSubject, rows: ScopedLimitValues) -> OrderLimits:
     """Return the limits of an order.
 
     Limits that are not set come from the default profile; for a live portfolio they are missing.

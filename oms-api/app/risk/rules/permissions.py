@@ -23,7 +23,7 @@ class PermissionRefusal(NamedTuple):
     granted: list[str]
 
 
-def find_lists(limits: Iterable[RiskLimit]) -> PermissionLists:
+def index_permission_lists(limits: Iterable[RiskLimit]) -> PermissionLists:
     """Return the lists among the limits."""
     return {
         (limit.code, limit.scope, limit.key): frozenset(limit.words.split(","))
@@ -32,7 +32,7 @@ def find_lists(limits: Iterable[RiskLimit]) -> PermissionLists:
     }
 
 
-def find_permission(subject: LimitSubject, lists: PermissionLists) -> Permission:
+def resolve_permission(subject: LimitSubject, lists: PermissionLists) -> Permission:
     """Return the symbols, sides and products that an order may trade under the lists."""
     if not lists:
         return EVERYTHING_ALLOWED
@@ -44,7 +44,9 @@ def find_permission(subject: LimitSubject, lists: PermissionLists) -> Permission
     return Permission(*permissions) if any(part is not None for part in permissions) else EVERYTHING_ALLOWED
 
 
-def find_refusal(permission: Permission, symbol: str, side: str, product: str) -> PermissionRefusal | None:
+def find_permission_refusal(
+    permission: Permission, symbol: str, side: str, product: str
+) -> PermissionRefusal | None:
     """Return the first value of an order that is not on its list, None if all are."""
     values = (symbol, side, product or NO_PRODUCT)
     for field, allowed_values, value in zip(("symbol", "side", "product"), permission, values, strict=True):

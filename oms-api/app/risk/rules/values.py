@@ -42,7 +42,7 @@ class CandidateOrder(NamedTuple):
 
     `quantity` is its open quantity, `filled_quantity` its earlier filled quantity.
 
-    Orders of one `group_id` do not count as each other's opposite side. Of orders with one `exclusive_id` (an
+    Orders of one `group_id` do not count as each other's opposite side. Of orders with one `oco_group_id` (an
     OCO pair, the exits of a bracket) only one can fill, so that they count once.
     """
 
@@ -57,7 +57,7 @@ class CandidateOrder(NamedTuple):
     is_triggered: bool = False
     extended_hours: bool = False
     group_id: str | None = None
-    exclusive_id: str | None = None
+    oco_group_id: str | None = None
     is_closing: bool = False  # closes a position, and may be an odd lot
     filled_quantity: Decimal = ZERO
 
@@ -75,7 +75,7 @@ class WorkingOrder(NamedTuple):
     stop_price: Decimal | None = None
     is_triggered: bool = False
     group_id: str | None = None
-    exclusive_id: str | None = None
+    oco_group_id: str | None = None
     is_exit: bool = False  # only reduces the position; other orders that reduce it come first
     charges: Decimal = ZERO
     is_at_market: bool = True  # False while it awaits approval: it cannot match yet
@@ -102,9 +102,9 @@ class TradedInstrument(NamedTuple):
 class SymbolExposure(NamedTuple):
     """A portfolio's position in one symbol and product with its working orders.
 
-    `exposure.build_symbol_book` builds it. Values are open quantity × price. Exits count only as far as other
-    orders of their side leave something of the position: `buy_exits` and `sell_exits` are their part of the
-    quantities. `shorting_value` is the part of the sells beyond the position. `lowest_offer` and
+    `exposure.build_symbol_exposure` builds it. Values are open quantity × price. Exits count only as far as
+    other orders of their side leave something of the position: `buy_exits` and `sell_exits` are their part of
+    the quantities. `shorting_value` is the part of the sells beyond the position. `lowest_offer` and
     `highest_bid` are resting limits outside the evaluated order's group. Prices are in the instrument's
     currency; if that is not the portfolio's, `rate` converts values. `buy_charges` are those of the buys.
     """
@@ -197,24 +197,24 @@ def charge_nothing(_: Decimal) -> Decimal:
 class RiskInput(NamedTuple):
     """The input of the checks.
 
-    `instrument` is None if unknown. `book` is the portfolio's book in the order's symbol and product, without
-    the order itself and the order that it replaces. `other_exposure` is the sum of the portfolio's other
-    books. `firm` is the sum of the tenant's other portfolios in the tenant's currency (set only for firm-wide
-    limits), and `firm_rate` converts to that currency, None if it is the portfolio's own.
-    `same_order_seconds` is the age of the same person's identical order, None if there is none. `pnl_of_day`
-    and `drawdown` are None if unknown. `latch` stops the order's strategy or key. `session_refusal` states
-    why the session denies the order, None if it does not, and `closed_until` when it opens, None if unknown.
-    `no_rate` is a currency pair without a rate. `feed_silence` is the number of seconds since the quote's
-    feed was last heard, None for a price set by hand. `waived` are codes that two people agreed to ignore for
-    this order. `charges` returns the charges for filling a quantity of the order, in the portfolio's
-    currency; it does not decrease with the quantity. `critical_issues` is the number of critical differences
-    from the broker's books.
+    `instrument` is None if unknown. `symbol_exposure` is the portfolio's exposure in the order's symbol and
+    product, without the order itself and the order that it replaces. `other_exposure` is the sum of the
+    portfolio's other exposures. `firm` is the sum of the tenant's other portfolios in the tenant's currency
+    (set only for firm-wide limits), and `firm_rate` converts to that currency, None if it is the portfolio's
+    own. `same_order_seconds` is the age of the same person's identical order, None if there is none.
+    `pnl_of_day` and `drawdown` are None if unknown. `latch` stops the order's strategy or key.
+    `session_refusal` states why the session denies the order, None if it does not, and `closed_until` when it
+    opens, None if unknown. `no_rate` is a currency pair without a rate. `feed_silence` is the number of
+    seconds since the quote's feed was last heard, None for a price set by hand. `waived` are codes that two
+    people agreed to ignore for this order. `charges` returns the charges for filling a quantity of the order,
+    in the portfolio's currency; it does not decrease with the quantity. `critical_issues` is the number of
+    critical differences from the broker's books.
     """
 
     order: CandidateOrder
     instrument: TradedInstrument | None
     prices: Prices
-    book: SymbolExposure
+    symbol_exposure: SymbolExposure
     limits: OrderLimits
     cash: Decimal
     other_exposure: ExposureTotals = NO_EXPOSURE

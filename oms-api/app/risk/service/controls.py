@@ -19,11 +19,11 @@ from app.risk.rules.limits import (
     ScopeKey,
     drop_unlimited_names,
     filter_active_limits,
-    find_limits,
     index_limits,
     list_limited_scopes,
+    resolve_limits,
 )
-from app.risk.rules.permissions import PermissionLists, find_lists, find_permission
+from app.risk.rules.permissions import PermissionLists, index_permission_lists, resolve_permission
 from app.risk.rules.values import OrderLimits
 from app.timestamps import format_timestamp
 
@@ -72,7 +72,7 @@ class Controls:
         self._make_room(len(stale), moment)
         for tenant_id in stale:
             active_limits = filter_active_limits(limits[tenant_id], format_timestamp(now))
-            rows, lists = index_limits(active_limits), find_lists(active_limits)
+            rows, lists = index_limits(active_limits), index_permission_lists(active_limits)
             before = self._cache.pop(tenant_id, None)
             is_same = before is not None and (before.rows, before.lists) == (rows, lists)
             resolved = before.resolved if before is not None and is_same else {}
@@ -107,8 +107,8 @@ class Controls:
         if limits is None:
             if len(controls.resolved) >= _MAX_SUBJECTS:
                 controls.resolved.clear()
-            limits = find_limits(subject, controls.rows)
-            limits = limits._replace(permission=find_permission(subject, controls.lists))
+            limits = resolve_limits(subject, controls.rows)
+            limits = limits._replace(permission=resolve_permission(subject, controls.lists))
             controls.resolved[subject] = limits
         return limits
 
@@ -138,11 +138,11 @@ class Controls:
         """Return whether the tenant has any active latch."""
         return bool(self._cache[tenant_id].latches)
 
-    def find_latch(self, tenant_id: int, holder: LatchSubject) -> Latch | None:
-        """Return the active latch of the holder, None if there is none."""
-        return self._cache[tenant_id].latches.get(holder)
+    def find_latch(self, tenant_id: int, subject: LatchSubject) -> Latch | None:
+        """Return the active latch of the subject, None if there is none."""
+        return self._cache[tenant_id].latches.get(subject)
 
-    def forget(self, tenant_id: int) -> None:
+    def invalidate(self, tenant_id: int) -> None:
         """Read the tenant's controls again next time, because this process changed them.
 
         A batch in progress in the writer's thread continues with the values that it has read.

@@ -27,8 +27,8 @@ from app.risk.service.kill_switch_activation import (
     set_state,
 )
 
-ANSWER_SECONDS = 0.9  # of the second within which a request is answered
-PROBE_SECONDS = 0.5  # after the start, to try locked portfolios
+MAX_RESPONSE_SECONDS = 0.9  # of the second within which a request is answered
+MAX_LOCK_WAIT_SECONDS = 0.5  # after the start, to try locked portfolios
 MIN_WAIT_SECONDS = 0.2  # minimum wait for cancels
 FLATTEN_SECONDS = 5.0  # wait for cancels before positions are closed
 RETRY_SECONDS = 0.25
@@ -121,13 +121,15 @@ class KillSwitches:
         caller, started = request.caller, monotonic_seconds()
         tenant_id = caller.tenant_id
         applied, applied_portfolios, locked = await self._set_and_apply(
-            caller, change, entry, started + PROBE_SECONDS
+            caller, change, entry, started + MAX_LOCK_WAIT_SECONDS
         )
-        self.controls.forget(tenant_id)
+        self.controls.invalidate(tenant_id)
         names, effect = [name for _, name in locked], NO_EFFECT
-        stop = StopInstruction(change.scope, change.key, exits) if exits and _is_to_stop(applied) else None
+        stop = (
+            StopInstruction(change.scope, change.key, exits) if exits and _must_stop_orders(applied) else None
+        )
         if stop and self.stop_orders:
-            remaining_seconds = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
+            remaining_seconds = max(MAX_RESPONSE_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else remaining_seconds
             effect = await self.stop_orders(request, stop, names, None, seconds)
         pending_portfolios = sorted({*names, *effect.pending_portfolios})
@@ -173,12 +175,12 @@ class KillSwitches:
         def set_and_apply(connection: Connection) -> tuple[AppliedChange, int]:
             applied = set_state(connection, tenant_id, change, caller)
             portfolio_ids = apply_states(connection, tenant_id)
-            record_entries(connection, [] if applied.replayed else [entry])
+            record_entries(connection, [] if applied.is_replay else [entry])
             return applied, len(portfolio_ids)
 
         def set_switch(connection: Connection) -> AppliedChange:
             applied = set_state(connection, tenant_id, change, caller)
-            record_entries(connection, [] if applied.replayed else [entry])
+            record_entries(connection, [] if applied.is_replay else [entry])
             return applied
 
         def apply_to_free_portfolios(connection: Connection) -> tuple[list[PortfolioIdentity], set[int]]:
@@ -272,10 +274,10 @@ class KillSwitches:
         )
 
 
-def _is_to_stop(applied: AppliedChange) -> bool:
+def _must_stop_orders(applied: AppliedChange) -> bool:
     """Return whether to cancel and flatten.
 
     A replayed request does too, because the first attempt may have stopped half-way; but not if the switch
     was changed since, when positions may have been opened on purpose.
     """
-    return not applied.replayed or (applied.is_latest and applied.change.state is not TradingState.ACTIVE)
+    return not applied.is_replay or (applied.is_latest and applied.change.state is not TradingState.ACTIVE)

@@ -27,7 +27,7 @@ class LimitChange(NamedTuple):
 
 
 def set_limit(connection: Connection, tenant_id: int, limit: RiskLimit) -> LimitChange:
-    """Set a limit and publish an event in the same transaction. Raises TooManySet."""
+    """Set a limit and publish an event in the same transaction. Raises TooManyControls."""
     other_limits, characters = queries.count_other_limits(connection, tenant_id, limit)
     if other_limits >= MAX_LIMITS:
         raise TooManyControls(f"A tenant has at most {MAX_LIMITS:,} limits; remove some first.")

@@ -48,7 +48,7 @@ class SignalFilter(NamedTuple):
     portfolios: frozenset[str] | None = None
 
 
-def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[SignalKey, Signal]:
+def load_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[SignalKey, Signal]:
     """Return those of the signals that are stored."""
     if not find_matching_rows(connection, _TABLE, ("id",), ("tenant_id", "id"), sorted(keys)):
         return {}  # as nearly always, in a prepared statement

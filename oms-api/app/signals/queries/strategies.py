@@ -43,7 +43,7 @@ def list_strategies(connection: Connection, tenant_id: int) -> list[StrategyRule
     return [_build_rules(_Row._make(row)) for row in connection.execute(statement)]
 
 
-def find_strategies(
+def load_strategy_rules(
     connection: Connection, keys: Collection[StrategyKey]
 ) -> dict[StrategyKey, StrategyRules]:
     """Return the rules of these strategies. Strategies without rules are left out."""
@@ -58,13 +58,13 @@ def find_strategies(
     return {StrategyKey(rules.tenant_id, rules.name): rules for rules in rules_of_strategies}
 
 
-def find_strategy(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
+def find_strategy_rules(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
     """Return the rules of a strategy."""
     key = StrategyKey(tenant_id, name)
-    return find_strategies(connection, [key]).get(key)
+    return load_strategy_rules(connection, [key]).get(key)
 
 
-def put_strategy(connection: Connection, rules: StrategyRules, portfolio_id: int | None) -> None:
+def upsert_strategy_rules(connection: Connection, rules: StrategyRules, portfolio_id: int | None) -> None:
     """Insert or replace the rules of a strategy."""
     values: dict[str, Any] = {
         "tenant_id": rules.tenant_id,

@@ -69,7 +69,7 @@ def plan_signal(
     return SignalPlan(rules.name, rules.mode, size, portfolio, rules.symbols)
 
 
-def prepare_stored(signal: Signal, portfolio_name: str) -> PreparedSignal:
+def rebuild_prepared_signal(signal: Signal, portfolio_name: str) -> PreparedSignal:
     """Return a signal that is stored but perhaps not acted on, with the plan that it was stored with."""
     size = SignalSize(signal.size_kind, signal.size_value)
     request = SignalRequest(

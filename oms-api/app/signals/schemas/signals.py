@@ -104,7 +104,7 @@ class SizeIn(FrozenRequestModel):
     close: StrictBool | None = Field(None, description="true: close the position", examples=[True])
 
     @model_validator(mode="after")
-    def _has_one_size(self) -> "SizeIn":
+    def _require_one_size(self) -> "SizeIn":
         size_kinds = [name for name in SizeKind if getattr(self, name) is not None]
         if len(size_kinds) > 1:
             message = f"Send only one of {', '.join(f'`{name}`' for name in size_kinds)}."
@@ -151,7 +151,7 @@ class SignalIn(SizeIn):
     )
     expires_at: SignalInstant | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
 
-    def request(
+    def build_request(
         self, channel: SignalChannel, signal_id: str, request_hash: str | None = None
     ) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""

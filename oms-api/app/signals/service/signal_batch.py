@@ -68,7 +68,7 @@ class SignalBatch:
 
     def load(self, connection: Connection) -> None:
         """Read which of the signals are stored. The keys of their orders are locked."""
-        self._stored_signals = queries.find_signals(connection, set(map(_get_key, self._commands)))
+        self._stored_signals = queries.load_signals(connection, set(map(_get_key, self._commands)))
 
     def process(self, context: BatchContext, command: PlaceSignal) -> SignalProcessed:
         """Place the order of a signal. A repeat returns the stored signal.
@@ -112,7 +112,7 @@ class SignalBatch:
         def is_stored(connection: Connection) -> bool:
             set_tenant_scope(connection, [last.tenant_id])
             key = SignalKey(last.tenant_id, last.id)
-            signal = queries.find_signals(connection, [key]).get(key)
+            signal = queries.load_signals(connection, [key]).get(key)
             return signal is not None and signal.is_complete
 
         return is_stored

@@ -23,14 +23,15 @@ def set_strategy(connection: Connection, request: ChangeRequest, rules: Strategy
     if rules.name == MANUAL:
         raise refuse_field("strategy_name", "`manual` is the strategy of orders without one.", "reserved")
     caller, name = request.caller, rules.portfolio_name
-    book = None if name is None else require_portfolio(connection, caller, name, "portfolio")
-    previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
+    portfolio = None if name is None else require_portfolio(connection, caller, name, "portfolio")
+    previous = queries.find_strategy_rules(connection, caller.tenant_id, rules.name)
     symbols = sorted({find_symbol(connection, caller.tenant_id, symbol) for symbol in rules.symbols or ()})
     stored_rules = rules._replace(
-        portfolio_name=None if book is None else book.name, symbols=tuple(symbols) if symbols else None
+        portfolio_name=None if portfolio is None else portfolio.name,
+        symbols=tuple(symbols) if symbols else None,
     )
-    portfolio_id = None if book is None else book.id
-    queries.put_strategy(connection, stored_rules, portfolio_id)
+    portfolio_id = None if portfolio is None else portfolio.id
+    queries.upsert_strategy_rules(connection, stored_rules, portfolio_id)
     ensure_signal_strategy(
         connection, caller.tenant_id, rules.name, portfolio_id, rules.updated_by, rules.updated_at
     )
@@ -44,7 +45,7 @@ def set_strategy(connection: Connection, request: ChangeRequest, rules: Strategy
 
 def delete_strategy(connection: Connection, request: ChangeRequest, name: str, now: datetime) -> ChangeResult:
     """Delete the rules of a strategy. Raises NoSuchStrategyRules."""
-    previous = queries.find_strategy(connection, request.caller.tenant_id, name)
+    previous = queries.find_strategy_rules(connection, request.caller.tenant_id, name)
     if previous is None:
         raise NoSuchStrategyRules(name)
     queries.delete_strategy(connection, previous.tenant_id, name)

@@ -46,7 +46,7 @@ def find_state(connection: Connection, tenant_id: int, strategy: str) -> SavedSt
     return SAVED_STATES.find(connection, tenant_id=tenant_id, strategy=strategy)
 
 
-def put_state(connection: Connection, state: SavedState) -> None:
+def upsert_state(connection: Connection, state: SavedState) -> None:
     """Insert or replace the saved state of a strategy."""
     row = (*state[:-1], format_timestamp(state.updated_at))
     execute_writes(connection, build_upsert(_STATES, SavedState._fields, ("tenant_id", "strategy"), [row]))

@@ -94,7 +94,7 @@ class JournalEnd(NamedTuple):
     head: JournalHead
 
 
-def find_end(inputs: Iterable[JournalInput]) -> JournalEnd:
+def compute_journal_end(inputs: Iterable[JournalInput]) -> JournalEnd:
     """Return where a journal ends, or is broken.
 
     The first of the inputs may follow deleted ones: it is only the start of the chain.
@@ -112,6 +112,6 @@ def find_end(inputs: Iterable[JournalInput]) -> JournalEnd:
     return JournalEnd(None, previous)
 
 
-def find_break(inputs: Iterable[JournalInput]) -> int | None:
+def find_broken_sequence(inputs: Iterable[JournalInput]) -> int | None:
     """Return the sequence of the first input that does not follow the previous input, None if all do."""
-    return find_end(inputs).broken
+    return compute_journal_end(inputs).broken

@@ -150,7 +150,7 @@ class LiveAccount:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
-    def book(self, fill: Fill, product_name: str) -> None:
+    def book_fill(self, fill: Fill, product_name: str) -> None:
         """Book a fill."""
         key, side = HoldingKey(fill.symbol, product_name), LedgerSide(fill.side.value)
         self.positions[key] = apply_fill(self.get_position(key), LedgerFill(side, fill.quantity, fill.value))

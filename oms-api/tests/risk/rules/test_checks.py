@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.money import ZERO
-from app.risk.rules.checks.trail import check as check_trail
+from app.risk.rules.checks.trail import find_denial as check_trail
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.risk.rules.values import Permission, Prices, SymbolExposure, TradedInstrument, TradingState
@@ -425,12 +425,12 @@ def test_order_above_buying_power_is_denied(asked, denial):
 
 def test_mutually_exclusive_orders_count_once():
     pair_orders = [
-        build_working_order("BUY", "10", "90", exclusive_id="G1"),
-        build_working_order("BUY", "10", "95", exclusive_id="G1"),
+        build_working_order("BUY", "10", "90", oco_group_id="G1"),
+        build_working_order("BUY", "10", "95", oco_group_id="G1"),
     ]
     assert get_code_and_quantity(build_risk_input(cash=1960, orders=pair_orders)) is PASSES  # 950 and 1010
     assert get_code_and_quantity(build_risk_input(cash=1959, orders=pair_orders)) == ("BUYING_POWER", "9")
-    third = build_order(exclusive_id="G1")
+    third = build_order(oco_group_id="G1")
     assert get_code_and_quantity(build_risk_input(cash=1010, orders=pair_orders, order=third)) is PASSES
 
 

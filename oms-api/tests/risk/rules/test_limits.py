@@ -13,9 +13,9 @@ from app.risk.rules.limits import (
     RiskLimit,
     drop_unlimited_names,
     filter_active_limits,
-    find_limits,
     index_limits,
     list_limited_scopes,
+    resolve_limits,
 )
 
 SUBJECT = LimitSubject("growth", "AAPL", "U1", "momentum")
@@ -38,7 +38,7 @@ def build_limit(scope, value, code=LimitCode.MAX_ORDER_VALUE, key=None, until=No
 
 
 def select_limits(*rows, subject=SUBJECT):
-    return find_limits(subject, index_limits(rows))
+    return resolve_limits(subject, index_limits(rows))
 
 
 def test_default_profile_applies_to_limits_that_are_not_set():

@@ -117,7 +117,7 @@ class BatchContext:
         """Load quotes and instruments that are not loaded yet."""
         missing = [key for key in keys if key not in self.loaded.quotes]
         if missing:
-            quotes = self.services.market.find_quotes(self.connection, missing, self.now)
+            quotes = self.services.market.load_quotes(self.connection, missing, self.now)
             for key, instrument in find_instruments(self.connection, missing).items():
                 self.loaded.quotes[key], self.loaded.instruments[key] = quotes.get(key), instrument
                 self.services.portfolios.prices.update(key, quotes.get(key), instrument)

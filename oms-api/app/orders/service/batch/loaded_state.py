@@ -117,7 +117,7 @@ class LoadedState:
     # All kill switches ever set, by tenant, scope and name key: see `loss_limits`.
     switch_changes: dict[int, dict[tuple[SwitchScope, str], SwitchChange]] = field(default_factory=dict)
     firm_currencies: dict[int, str] = field(default_factory=dict)  # by tenant
-    # The ids of the orders that a holder executed lately: see `execution_latch`.
+    # The ids of the orders that a latch subject executed lately: see `execution_latch`.
     recent_executions: dict[tuple[int, LatchSubject], set[str]] = field(default_factory=dict)
     recent_orders: dict[RepeatKey, RecentOrders] = field(default_factory=dict)
 

@@ -34,7 +34,7 @@ from app.orders.service.internal_commands import (
     ReleaseOrders,
     SquareOff,
 )
-from app.risk.queries.losses import find_portfolios_with_loss_limits
+from app.risk.queries.losses import list_portfolios_with_loss_limits
 
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 
@@ -117,7 +117,7 @@ def _find_portfolios(connection: Connection, plan: LoadedState, commands: Sequen
             plan.approvals_to_review[command] = requests
             plan.portfolio_keys |= {request.portfolio_key for request in requests}
         elif isinstance(command, CheckLosses):
-            limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
+            limited = list_portfolios_with_loss_limits(connection, command.tenant_id)
             plan.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
             plan.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):

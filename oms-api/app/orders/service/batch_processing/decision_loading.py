@@ -47,7 +47,7 @@ from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm
 from app.orders.service.risk_checks.approvals import find_decider, load_key_creators, load_requests
 from app.orders.service.risk_checks.currency_conversion import load_booking_rates
 from app.orders.service.risk_checks.duplicate_orders import load_recent_orders
-from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
+from app.orders.service.risk_checks.execution_latch import list_order_subjects, load_execution_count
 from app.orders.service.risk_checks.loss_limits import load_firm_profits, load_loss_checks, load_losses
 from app.risk.rules.latches import list_latch_subjects
 from app.timestamps import format_timestamp
@@ -278,14 +278,16 @@ def _load_execution_counts(
     }
     if not counting:
         return
-    holders = {(order.tenant_id, holder) for order in orders for holder in list_holders(order)[:1]}
+    latch_keys = {
+        (order.tenant_id, subject) for order in orders for subject in list_order_subjects(order)[:1]
+    }
     for command in commands:
         if not isinstance(command, _Placing):
             continue
         origin = command.origin
         for ticket in list_tickets(command):
             subjects = list_latch_subjects(ticket.symbol, ticket.strategy, origin.source, origin.actor)
-            holders |= {(origin.tenant_id, subject) for subject in subjects[:1]}
-    for key in sorted(holders):
+            latch_keys |= {(origin.tenant_id, subject) for subject in subjects[:1]}
+    for key in sorted(latch_keys):
         if key[0] in counting:
             load_execution_count(context, key)

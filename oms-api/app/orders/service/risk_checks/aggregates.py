@@ -21,7 +21,7 @@ from app.orders.service.risk_checks.exposure import (
     list_working_orders,
     load_last_trade_prices,
 )
-from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, convert_totals
+from app.risk.rules.exposure import add_totals, build_symbol_exposure, compute_totals, convert_totals
 from app.risk.rules.values import NO_EXPOSURE, ExposureTotals, OrderLimits, SymbolExposure
 
 _LOCK_CLASS = 4100  # class of the advisory locks: only one transaction at a time sums up a tenant
@@ -171,4 +171,4 @@ def _iterate_books(
         rate = find_valuation_rate(context, tenant_id, bases[portfolio_key], symbol, position)
         mark = find_mark(context, position_key, position)
         prices = context.find_symbol_state(tenant_id, symbol).prices
-        yield portfolio_key, build_symbol_book(position.quantity, mark, working_orders, prices, rate=rate)
+        yield portfolio_key, build_symbol_exposure(position.quantity, mark, working_orders, prices, rate=rate)

@@ -20,7 +20,7 @@ from app.orders.service.internal_commands import CheckLosses
 from app.orders.service.risk_checks.aggregates import get_firm_currency
 from app.orders.service.risk_checks.currency_conversion import find_conversion_rate
 from app.orders.service.risk_checks.order_estimates import sum_exposures
-from app.risk.queries.losses import find_portfolios_set_by_loss_limits, list_portfolio_cash
+from app.risk.queries.losses import list_portfolio_cash, list_portfolios_set_by_loss_limits
 from app.risk.queries.switches import (
     PortfolioTradingState,
     SwitchChange,
@@ -68,7 +68,7 @@ def load_portfolios_switched_by_losses(context: BatchContext, tenant_id: int) ->
     switched = context.loaded.portfolios_halted_by_losses
     if tenant_id not in switched:
         since = get_day_start(context.now)
-        switched[tenant_id] = find_portfolios_set_by_loss_limits(context.connection, tenant_id, since)
+        switched[tenant_id] = list_portfolios_set_by_loss_limits(context.connection, tenant_id, since)
     return switched[tenant_id]
 
 
@@ -229,7 +229,7 @@ def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
     connection, market = context.connection, context.services.market
     rows = list_portfolio_cash(connection, tenant_id)
     positions = list_open_positions(connection, PositionRow.__table__.c.tenant_id == tenant_id)
-    exposures = value_positions(connection, market.find_marks, positions, context.now)
+    exposures = value_positions(connection, market.load_marks, positions, context.now)
     ids = [row.portfolio_id for row in rows]
     baselines = context.services.read_loss_baselines(connection, tenant_id, ids)
     profits: dict[str, Decimal] = {}

@@ -74,7 +74,7 @@ def build_risk_input(
         order=candidate,
         instrument=symbol.tradable,
         prices=symbol.prices,
-        book=book,
+        symbol_exposure=book,
         limits=limits,
         cash=portfolio.cash,
         charges=_build_charge_estimate(context, order, candidate, symbol.prices, book.rate),
@@ -210,7 +210,7 @@ def _build_candidate(order: Order) -> CandidateOrder:
         is_triggered=order.is_triggered,
         extended_hours=order.extended_hours,
         group_id=order.group_id,
-        exclusive_id=find_oco_group_id(order),
+        oco_group_id=find_oco_group_id(order),
         is_closing=order.role is Role.CLOSING,
         filled_quantity=order.filled_quantity,
     )

@@ -14,11 +14,11 @@ def can_go_short(limits: OrderLimits, product: str) -> bool:
     return limits.short_selling and product != _NEVER_SHORT
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a SELL beyond the position if short selling is off, and always for delivery."""
     if risk.order.side == "BUY" or can_go_short(risk.limits, risk.order.product):
         return None
-    reducible_quantity = get_reducible_quantity(risk.book, "SELL")
+    reducible_quantity = get_reducible_quantity(risk.symbol_exposure, "SELL")
     if quantity <= reducible_quantity:
         return None
     sentence = (
