@@ -89,7 +89,18 @@ def _make_quotes(seconds: int) -> list[list[Quote]]:
             symbol = number % SYMBOLS
             prices[symbol] += Decimal(random.randint(-5, 5)) / 100
             at = _START + timedelta(seconds=second, microseconds=number * 1_000)
-            batch.append(Quote(f"SYM{symbol}", None, None, prices[symbol], None, None, at, "manual"))
+            batch.append(
+                Quote(
+                    symbol=f"SYM{symbol}",
+                    bid=None,
+                    ask=None,
+                    last=prices[symbol],
+                    bid_size=None,
+                    ask_size=None,
+                    at=at,
+                    source="manual",
+                )
+            )
         quotes.append(batch)
     return quotes
 

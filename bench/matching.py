@@ -40,9 +40,18 @@ def _create_resting_orders(symbol: str, count: int, portfolios: int) -> Iterator
         side = _SIDES[number % 2]
         distance = -side.sign * Decimal(5 + number % 45) / 10
         order = BrokerOrder(
-            f"{symbol}-{number}", number % portfolios, symbol, side, OrderType.LIMIT, _HUNDRED, _HUNDRED,
-            START + number * timedelta(seconds=1), 100 + distance, tick=_CENT, lot=Decimal(1),
-        )  # fmt: skip
+            id=f"{symbol}-{number}",
+            portfolio_id=number % portfolios,
+            symbol=symbol,
+            side=side,
+            kind=OrderType.LIMIT,
+            quantity=_HUNDRED,
+            leaves=_HUNDRED,
+            accepted_at=START + number * timedelta(seconds=1),
+            limit_price=100 + distance,
+            tick=_CENT,
+            lot=Decimal(1),
+        )
         if number % 10 == 8:
             order = order._replace(kind=OrderType.STOP, stop_price=100 - distance)
         elif number % 10 == 9:
@@ -85,7 +94,16 @@ def measure_one_symbol() -> list[ResultLine]:
 
 def _build_quote(symbol: str, distance: Decimal) -> Quote:
     last = 100 + distance
-    return Quote(symbol, last - 5 * _CENT, last + 5 * _CENT, last, None, None, START, "bench")
+    return Quote(
+        symbol=symbol,
+        bid=last - 5 * _CENT,
+        ask=last + 5 * _CENT,
+        last=last,
+        bid_size=None,
+        ask_size=None,
+        at=START,
+        source="bench",
+    )
 
 
 def _measure_matching(orders: list[BrokerOrder], quote: Quote) -> tuple[float, int]:

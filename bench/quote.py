@@ -115,7 +115,16 @@ def _get_now() -> datetime:
 
 def _build_quote(price: str) -> Quote:
     amount = Decimal(price)
-    return Quote("AAPL", amount, amount, amount, None, None, _get_now(), "manual")
+    return Quote(
+        symbol="AAPL",
+        bid=amount,
+        ask=amount,
+        last=amount,
+        bid_size=None,
+        ask_size=None,
+        at=_get_now(),
+        source="manual",
+    )
 
 
 def _build_origin(key: str) -> Origin:
@@ -126,7 +135,16 @@ def _build_trade(number: int) -> RecordTrade:
     name = f"Book {number % PORTFOLIOS}"
     valued = compute_trade_value(Decimal(1), Decimal(100), None)
     origin = _build_origin(f"trade-{_get_now().timestamp()}-{number}")
-    return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name.lower(), None)
+    return RecordTrade(
+        origin=origin,
+        symbol="MSFT",
+        product="",
+        side=Side.BUY,
+        trade=valued,
+        portfolio_name=name,
+        portfolio_name_key=name.lower(),
+        note=None,
+    )
 
 
 def _build_order(number: int, kind: OrderType = OrderType.LIMIT) -> PlaceOrder:

@@ -130,7 +130,16 @@ def _fill_positions(engine: Engine) -> None:
         for rows in _split_rows(_create_positions()):
             execute_writes(connection, build_insert(cast("Table", PositionRow.__table__), _POSITION, rows))
         quotes = [
-            Quote(f"SYM{number}", Decimal(99), Decimal(number + 101), None, None, None, at, "manual")
+            Quote(
+                symbol=f"SYM{number}",
+                bid=Decimal(99),
+                ask=Decimal(number + 101),
+                last=None,
+                bid_size=None,
+                ask_size=None,
+                at=at,
+                source="manual",
+            )
             for number in range(SYMBOLS)
         ]
         execute_writes(connection, *build_quote_writes([(1, quote) for quote in quotes], {}))
@@ -159,7 +168,20 @@ def _fill_snapshots(
     _open_portfolios(engine, {portfolio_id: name}, instants[0] - timedelta(seconds=1))
     zero = Decimal(0)
     rows = [
-        Snapshot(1, portfolio_id, at, kind, zero, zero, zero, _compute_equity(number), zero, zero, zero, zero)
+        Snapshot(
+            tenant_id=1,
+            portfolio_id=portfolio_id,
+            at=at,
+            kind=kind,
+            cash=zero,
+            market_value=zero,
+            gross_exposure=zero,
+            equity=_compute_equity(number),
+            realized_pnl=zero,
+            unrealized_pnl=zero,
+            charges=zero,
+            flows=zero,
+        )
         for number, at in enumerate(instants)
     ]
     with unit_of_work(engine) as connection:

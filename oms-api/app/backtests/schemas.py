@@ -130,9 +130,17 @@ class BacktestIn(FrozenRequestModel):
         """Return the request as the service takes it."""
         symbols = None if self.symbols is None else tuple(self.symbols)
         return BacktestRequest(
-            self.strategy, self.parameters, symbols, self.since, self.until, self.interval, self.cash,
-            self.cost_schedule, self.settings, self.seed,
-        )  # fmt: skip
+            strategy=self.strategy,
+            parameters=self.parameters,
+            symbols=symbols,
+            since=self.since,
+            until=self.until,
+            interval=self.interval,
+            cash=self.cash,
+            costs=self.cost_schedule,
+            settings=self.settings,
+            seed=self.seed,
+        )
 
 
 class BacktestOut(BaseModel):

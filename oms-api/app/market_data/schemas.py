@@ -51,7 +51,16 @@ class QuoteIn(FrozenRequestModel):
 
     def build_quote(self, symbol: str, at: datetime) -> Quote:
         """Return the quote, with `at` as its time."""
-        return Quote(symbol, self.bid, self.ask, self.last, self.bid_size, self.ask_size, at, "manual")
+        return Quote(
+            symbol=symbol,
+            bid=self.bid,
+            ask=self.ask,
+            last=self.last,
+            bid_size=self.bid_size,
+            ask_size=self.ask_size,
+            at=at,
+            source="manual",
+        )
 
 
 class QuoteOut(BaseModel):

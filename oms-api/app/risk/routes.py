@@ -66,7 +66,15 @@ SWITCH_EXAMPLE: dict[str, Any] = {
 }
 _LIMITS, _LATCHES = "limits", "latches"
 _MAX_ID = 32
-_DEFAULT_STATE = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", BEFORE_ALL)
+_DEFAULT_STATE = SwitchChange(
+    scope=SwitchScope.TENANT,
+    key="",
+    name="",
+    state=TradingState.ACTIVE,
+    reason=None,
+    set_by="",
+    set_at=BEFORE_ALL,
+)
 ReleaseBody = Annotated[ReleaseIn, Depends(json_body(ReleaseIn, {"reason": "The feed is repaired"}))]
 
 

@@ -205,9 +205,16 @@ class SwitchIn(FrozenRequestModel):
         self, set_by: str, now: datetime, key: str | None, request_hash: str | None
     ) -> SwitchChange:
         """Return the change, made at `now`."""
-        switch_key = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
         return SwitchChange(
-            *switch_key, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
+            scope=SwitchScope(self.scope),
+            key=_build_key(self.scope, self.name),
+            name=self.name or "",
+            state=self.state,
+            reason=self.reason or None,
+            set_by=set_by,
+            set_at=format_timestamp(now),
+            idempotency_key=key,
+            request_hash=request_hash,
         )
 
 

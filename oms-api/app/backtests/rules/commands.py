@@ -100,12 +100,22 @@ def _parse_ticket(values: Sequence[Any], symbols: Mapping[str, object]) -> Ticke
         raise InvalidCommand("its side, type or time in force is unknown")
     take_profit, stop_loss = _parse_amount(target), _parse_amount(protection)
     return Ticket(
-        symbol, side, _TYPES[kind], _parse_amount(quantity), None, _parse_amount(limit), _parse_amount(stop),
-        _parse_amount(trail), _parse_amount(percent), _TIMES[time_in_force], _parse_instant(expires_at),
-        product=_parse_text(product) or "", reason=_parse_text(reason),
+        symbol=symbol,
+        side=side,
+        type=_TYPES[kind],
+        quantity=_parse_amount(quantity),
+        notional=None,
+        limit_price=_parse_amount(limit),
+        stop_price=_parse_amount(stop),
+        trail_amount=_parse_amount(trail),
+        trail_percent=_parse_amount(percent),
+        time_in_force=_TIMES[time_in_force],
+        expires_at=_parse_instant(expires_at),
+        product=_parse_text(product) or "",
+        reason=_parse_text(reason),
         take_profit=None if take_profit is None else Target(take_profit),
         stop_loss=None if stop_loss is None else Protection(stop_loss),
-    )  # fmt: skip
+    )
 
 
 def _pad_with_nulls(values: Sequence[Any], size: int) -> list[Any]:

@@ -111,9 +111,14 @@ class BacktestEngine:
         self._recorder.record_equity(self._curve.points)
         result_hash = self._recorder.finish()
         return BacktestRun(
-            self._account, self._curve.points, self._bars, self._recorder.orders, self._recorder.denied,
-            self._has_weekends, result_hash,
-        )  # fmt: skip
+            account=self._account,
+            points=self._curve.points,
+            bars=self._bars,
+            orders=self._recorder.orders,
+            denied=self._recorder.denied,
+            weekends=self._has_weekends,
+            result_hash=result_hash,
+        )
 
     def _start_strategy(self, block: BarBlock) -> None:
         first = min(bar_columns.starts[0] for bar_columns in block.columns.values())

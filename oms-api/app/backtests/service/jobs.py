@@ -89,7 +89,15 @@ class BacktestJobs:
         )
         period = (backtest.since, backtest.until)
         names = sorted({*backtest.symbol_names, *settings.rate_symbols})
-        bars = StoredBars(self._engine, self._market, backtest.tenant_id, names, interval, period, self._now)
+        bars = StoredBars(
+            engine=self._engine,
+            market=self._market,
+            tenant_id=backtest.tenant_id,
+            symbols=names,
+            interval=interval,
+            period=period,
+            now=self._now,
+        )
         progress = _Progress(self, backtest)
         with TemporaryDirectory() as name:
             folder = Path(name)

@@ -22,7 +22,7 @@ QUOTE_COLUMNS = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
 
 
 def load_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
-    """Return the stored quotes of those of the instruments that have one."""
+    """Return the stored quotes of instruments. An instrument without a quote is left out."""
     matching_rows = find_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
     return {InstrumentKey(*row[:2]): _build_quote(row) for row in matching_rows}
 
@@ -30,7 +30,7 @@ def load_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[I
 def load_unmatched_quote_times(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, Timestamp]:
-    """Return since when those of the instruments have a quote that still has to be matched."""
+    """Return the times since which instruments have a quote that is not matched yet."""
     matching_rows = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
     return {
         InstrumentKey(tenant_id, symbol): convert_instant(since)

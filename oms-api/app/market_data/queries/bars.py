@@ -108,4 +108,6 @@ def delete_ticks(connection: Connection, key: InstrumentKey, before: datetime, m
 
 
 def _close(symbol: str, price: Decimal, at: datetime) -> Quote:
-    return Quote(symbol, None, None, price, None, None, at, "bar")
+    return Quote(
+        symbol=symbol, bid=None, ask=None, last=price, bid_size=None, ask_size=None, at=at, source="bar"
+    )

@@ -69,7 +69,16 @@ def list_points(bar: Bar, length: timedelta) -> list[Quote]:
     """
     extremes = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
     return [
-        Quote(bar.symbol, None, None, price, None, None, bar.start + length * third / 3, SOURCE)
+        Quote(
+            symbol=bar.symbol,
+            bid=None,
+            ask=None,
+            last=price,
+            bid_size=None,
+            ask_size=None,
+            at=bar.start + length * third / 3,
+            source=SOURCE,
+        )
         for third, price in enumerate((bar.open, *extremes, bar.close))
     ]
 

@@ -89,12 +89,12 @@ def _parse_latch(row: Sequence[Any]) -> Latch:
     latch_id, scope, name, symbol, executions, most, set_at, released_at, released_by, reason = row
     subject = LatchSubject(LatchScope(scope), name, symbol)
     return Latch(
-        latch_id,
-        subject,
-        executions,
-        most,
-        convert_instant(set_at),
-        convert_instant(released_at),
-        released_by,
-        reason,
+        id=latch_id,
+        subject=subject,
+        executions=executions,
+        most=most,
+        set_at=convert_instant(set_at),
+        released_at=convert_instant(released_at),
+        released_by=released_by,
+        reason=reason,
     )

@@ -91,13 +91,13 @@ def _parse_limit(row: Sequence[Any]) -> RiskLimit:
     """Return the limit of a row. Values are decimals and datetimes from PostgreSQL, text from SQLite."""
     scope, key, name, code, value, until, set_by, set_at, allowed_values = row
     return RiskLimit(
-        LimitScope(scope),
-        key,
-        name,
-        LimitCode(code),
-        Decimal(value),
-        convert_instant(until),
-        set_by,
-        convert_instant(set_at),
-        allowed_values,
+        scope=LimitScope(scope),
+        key=key,
+        name=name,
+        code=LimitCode(code),
+        value=Decimal(value),
+        until=convert_instant(until),
+        set_by=set_by,
+        set_at=convert_instant(set_at),
+        words=allowed_values,
     )

@@ -142,12 +142,12 @@ def store_switch(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
 
 def find_change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) -> SwitchChange | None:
     """Return the change that was recorded under the idempotency key, None if there is none."""
-    columns = (getattr(KillSwitchChangeRow, name) for name in SwitchChange._fields if name != "key")
-    statement = select(KillSwitchChangeRow.name_key, *columns).where(
+    names = ("name_key" if name == "key" else name for name in SwitchChange._fields)
+    statement = select(*(getattr(KillSwitchChangeRow, name) for name in names)).where(
         KillSwitchChangeRow.tenant_id == tenant_id, KillSwitchChangeRow.idempotency_key == idempotency_key
     )
     row = connection.execute(statement).one_or_none()
-    return _parse_change((row[1], row[0], *row[2:])) if row else None
+    return _parse_change(row) if row else None
 
 
 def is_latest_change(connection: Connection, tenant_id: int, change: SwitchChange) -> bool:

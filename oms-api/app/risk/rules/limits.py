@@ -151,14 +151,14 @@ def drop_unlimited_names(subject: LimitSubject, scope_keys: frozenset[ScopeKey])
     portfolio, symbol, user, strategy, asset_class, is_live, key = subject
     names_user = (LimitScope.USER, user) in scope_keys
     return LimitSubject(
-        portfolio if (LimitScope.PORTFOLIO, portfolio) in scope_keys else "",
-        symbol if (LimitScope.INSTRUMENT, symbol) in scope_keys else "",
-        user if names_user else None,
-        strategy if (LimitScope.STRATEGY, strategy) in scope_keys else None,
-        asset_class,
-        is_live,
+        portfolio_name_key=portfolio if (LimitScope.PORTFOLIO, portfolio) in scope_keys else "",
+        symbol=symbol if (LimitScope.INSTRUMENT, symbol) in scope_keys else "",
+        user=user if names_user else None,
+        strategy=strategy if (LimitScope.STRATEGY, strategy) in scope_keys else None,
+        asset_class=asset_class,
+        is_live=is_live,
         # The key is kept with a user's limits too, to distinguish a label from a person.
-        key if names_user or (LimitScope.USER, key) in scope_keys else None,
+        key=key if names_user or (LimitScope.USER, key) in scope_keys else None,
     )
 
 

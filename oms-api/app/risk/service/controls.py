@@ -77,7 +77,13 @@ class Controls:
             is_same = before is not None and (before.rows, before.lists) == (rows, lists)
             resolved = before.resolved if before is not None and is_same else {}
             controls = _TenantControls(
-                moment, moment, rows, lists, latches[tenant_id], list_limited_scopes(rows), resolved
+                since=moment,
+                read_at=moment,
+                rows=rows,
+                lists=lists,
+                latches=latches[tenant_id],
+                places=list_limited_scopes(rows),
+                resolved=resolved,
             )
             self._cache[tenant_id] = controls  # inserted last: the first read is removed first
 

@@ -170,9 +170,16 @@ def _sort_values(value: Any) -> Any:
 
 def _parse_limit(row: FieldValues) -> RiskLimit:
     return RiskLimit(
-        LimitScope(row["scope"]), row["name_key"], row["name"], LimitCode(row["code"]), Decimal(row["value"]),
-        row["until"], row["set_by"], row["set_at"], row["words"],
-    )  # fmt: skip
+        scope=LimitScope(row["scope"]),
+        key=row["name_key"],
+        name=row["name"],
+        code=LimitCode(row["code"]),
+        value=Decimal(row["value"]),
+        until=row["until"],
+        set_by=row["set_by"],
+        set_at=row["set_at"],
+        words=row["words"],
+    )
 
 
 def _verify_latches(connection: Connection, verdict: Verdict, entries: list[AuditedAction]) -> None:

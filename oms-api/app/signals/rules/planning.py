@@ -73,17 +73,17 @@ def rebuild_prepared_signal(signal: Signal, portfolio_name: str) -> PreparedSign
     """Return a signal that is stored but perhaps not acted on, with the plan that it was stored with."""
     size = SignalSize(signal.size_kind, signal.size_value)
     request = SignalRequest(
-        signal.id,
-        signal.channel,
-        signal.symbol,
-        signal.side,
-        size,
-        signal.price,
-        signal.reason,
-        signal.strategy,
-        portfolio_name,
-        signal.expires_at,
-        signal.request_hash,
+        id=signal.id,
+        channel=signal.channel,
+        symbol=signal.symbol,
+        side=signal.side,
+        size=size,
+        price=signal.price,
+        reason=signal.reason,
+        strategy=signal.strategy,
+        portfolio=portfolio_name,
+        expires_at=signal.expires_at,
+        request_hash=signal.request_hash,
     )
     return PreparedSignal(request, SignalPlan(signal.strategy, signal.mode, size, portfolio_name))
 

@@ -239,7 +239,16 @@ def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) ->
     origin, name, key = command.origin, command.portfolio_name, command.portfolio_name_key
     if signal.size_kind is SizeKind.CLOSE:
         return close_position(
-            context, ClosePosition(origin, name, key, signal.symbol, NO_PRODUCT, None, signal.reason)
+            context,
+            ClosePosition(
+                origin=origin,
+                portfolio_name=name,
+                portfolio_name_key=key,
+                symbol=signal.symbol,
+                product=NO_PRODUCT,
+                quantity=None,
+                reason=signal.reason,
+            ),
         )
     ticket = completion.build_ticket(signal)
     validate_ticket(ticket)

@@ -65,7 +65,14 @@ def link_inputs(
     for new_input in inputs:
         sequence += 1
         journal_input = JournalInput(
-            tenant_id, strategy, sequence, run, new_input.kind, new_input.at, new_input.payload, ""
+            tenant_id=tenant_id,
+            strategy=strategy,
+            sequence=sequence,
+            run=run,
+            kind=new_input.kind,
+            at=new_input.at,
+            payload=new_input.payload,
+            hash="",
         )
         previous = compute_hash(previous, journal_input)
         linked.append(journal_input._replace(hash=previous))

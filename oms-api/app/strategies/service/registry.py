@@ -196,16 +196,16 @@ def _resolve_symbols(connection: Connection, caller: Caller, names: tuple[str, .
 
 def _build_version(strategy: Strategy) -> StrategyVersion:
     return StrategyVersion(
-        strategy.tenant_id,
-        strategy.name,
-        strategy.version,
-        strategy.entry_point or "",
-        strategy.code_hash or "",
-        strategy.symbols or "",
-        strategy.interval or "",
-        strategy.parameters,
-        strategy.updated_by,
-        strategy.updated_at,
+        tenant_id=strategy.tenant_id,
+        strategy=strategy.name,
+        version=strategy.version,
+        entry_point=strategy.entry_point or "",
+        code_hash=strategy.code_hash or "",
+        symbols=strategy.symbols or "",
+        interval=strategy.interval or "",
+        parameters=strategy.parameters,
+        created_by=strategy.updated_by,
+        created_at=strategy.updated_at,
     )
 
 
