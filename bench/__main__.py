@@ -24,9 +24,9 @@ from bench import (
     trades,
     verify,
 )
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.ledger import fill_database
-from bench.postgres import postgres
+from bench.postgres import run_postgres
 from bench.report import ResultLine, print_lines
 from bench.service import OMS_API, ROOT
 
@@ -41,7 +41,7 @@ def _measure_orders() -> list[ResultLine]:
 
 def _measure_large_ledger() -> list[ResultLine]:
     """Run the benchmarks that need the large ledger, which is created once."""
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         large, small = (
             fill_database(server, "large", reads.LARGE),
             fill_database(server, "small", reads.SMALL),
@@ -98,7 +98,7 @@ def _measure_websocket() -> list[ResultLine]:
 
 
 def _measure_exports() -> list[ResultLine]:
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
 
 
@@ -166,7 +166,7 @@ def main() -> int:
     lines = [line for name in names for line in _run_and_announce(name)]
     print()
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 def _run_and_announce(name: str) -> list[ResultLine]:

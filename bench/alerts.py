@@ -23,8 +23,8 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.timestamps import format_timestamp
-from bench.disk import scratch
-from bench.postgres import Server, postgres
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, run_postgres
 from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import generate_key, migrate
 
@@ -131,10 +131,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=SECONDS)
     options = parser.parse_args()
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         lines = measure(server, options.seconds)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         lines = measure(Path(folder), args.bars, args.memory_bars, args.reference)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from typing import Any
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from bench.disk import scratch
-from bench.postgres import Server, find_free_port, postgres
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, find_free_port, run_postgres
 from bench.report import ResultLine, check_at_most, print_lines
-from bench.service import OMS_API, Service, api, generate_key, migrate
+from bench.service import OMS_API, Service, generate_key, migrate, run_api
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
 
 ORDERS, OPEN_ORDERS = 120, 10_000
@@ -54,7 +54,7 @@ def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list
             "ALPACA_BASE_URL": base_url,
             "BROKER_INTERNAL_URLS": f"{base_url},{slow_url}",
         }
-        with api(url, folder / "api.log", key, settings=settings) as service:
+        with run_api(url, folder / "api.log", key, settings=settings) as service:
             _place_orders(_Client(service), orders)
             send_milliseconds, booking_milliseconds = _measure_latencies(server, base_url)
             paper, other = _compare_with_slow_broker(service, slow_url)
@@ -268,10 +268,10 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=ORDERS)
     parser.add_argument("--open-orders", type=int, default=OPEN_ORDERS)
     options = parser.parse_args()
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         lines = measure(server, folder, options.orders, options.open_orders)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.limit import CLIENTS, Script, open_books, run_pgbench
 from bench.load import PORTFOLIOS, list_portfolio_names
-from bench.postgres import Server, postgres
+from bench.postgres import Server, run_postgres
 from bench.report import ResultLine, check_at_least, check_at_most, median
-from bench.service import LoadResult, api, generate_key, migrate
+from bench.service import LoadResult, generate_key, migrate, run_api
 from bench.speed_index import MAX_FAST_SECONDS, measure_seconds
 
 CORES = os.cpu_count() or 1
@@ -58,7 +58,7 @@ def measure(cases: list[Case], rounds: int, seconds: float) -> list[ResultLine]:
     """Return the lines of the table: medians of the rounds, which measure all cases in turn."""
     is_fast = measure_seconds() <= MAX_FAST_SECONDS
     results: dict[str, list[CaseResult]] = {case.name: [] for case in cases}
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         print(f"PostgreSQL {server.version}; pgbench with {CLIENTS} clients", flush=True)
         migrate(server.create_database("pgbench"), generate_key())
         open_books(server, "pgbench")
@@ -92,7 +92,7 @@ def _measure_load(case: Case, server: Server, folder: Path, seconds: float, turn
     sqlite = f"sqlite:///{folder}/{case.path}-{turn}.db"
     database_url = sqlite if case.is_sqlite else server.create_database(case.path)
     migrate(database_url, key)
-    with api(database_url, folder / "api.log", key, workers=case.workers) as service:
+    with run_api(database_url, folder / "api.log", key, workers=case.workers) as service:
         if case.path == "orders":
             service.open_portfolios(list_portfolio_names(case.portfolios))
         postgres_server = None if case.is_sqlite else server
@@ -101,8 +101,8 @@ def _measure_load(case: Case, server: Server, folder: Path, seconds: float, turn
 
 def _build_lines(case: Case, results: list[CaseResult], is_fast: bool) -> list[ResultLine]:
     ratio, rate = median([result.ratio for result in results]), median([result.rate for result in results])
-    api_time = median([result.load.api for result in results])
-    server_time = median([result.load.server for result in results])
+    api_time = median([result.load.api_microseconds for result in results])
+    server_time = median([result.load.database_microseconds for result in results])
     must, reach = (bounds.fast if is_fast else bounds.slow for bounds in (case.must, case.reach))
     lines = [
         ResultLine(
@@ -113,10 +113,10 @@ def _build_lines(case: Case, results: list[CaseResult], is_fast: bool) -> list[R
         ),
     ]
     p99 = median([result.load.p99 for result in results])
-    verdict = ""
+    outcome = ""
     if case.p99 is not None:
-        verdict = check_at_most(p99, *(bounds.fast if is_fast else bounds.slow for bounds in case.p99))
-    return [*lines, ResultLine("p99 at 64 connections", f"{p99:.1f} ms", verdict)]
+        outcome = check_at_most(p99, *(bounds.fast if is_fast else bounds.slow for bounds in case.p99))
+    return [*lines, ResultLine("p99 at 64 connections", f"{p99:.1f} ms", outcome)]
 
 
 def _compare_cases(cases: list[Case], results: dict[str, list[CaseResult]]) -> list[ResultLine]:

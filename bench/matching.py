@@ -185,7 +185,7 @@ def main() -> int:
         profiler = cProfile.Profile()
         profiler.runcall(_measure_rate, _build_bars(BARS), OrderType.LIMIT)
         pstats.Stats(profiler).sort_stats("tottime").print_stats(15)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from app.orders.service.commands import Command, PlaceOrder, get_lock_group
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
-from bench.disk import scratch
-from bench.postgres import postgres
+from bench.disk import create_scratch_folder
+from bench.postgres import run_postgres
 from bench.report import ResultLine, check_at_most, median, print_lines
 from bench.service import generate_key, migrate
 
@@ -47,7 +47,7 @@ _ROWS = """
 
 def measure() -> list[ResultLine]:
     """Return the lines of the table."""
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         url = server.create_database("quote")
         migrate(url, generate_key())
         market, controls = Market(ManualSource(), None), Controls()  # type: ignore[arg-type]  # only routes read by it
@@ -165,7 +165,7 @@ def main() -> int:
     argparse.ArgumentParser(description=__doc__).parse_args()
     lines = measure()
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

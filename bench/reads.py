@@ -7,12 +7,12 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.ledger import Ledger, fill_database
 from bench.load import EACH_PORTFOLIO
-from bench.postgres import postgres
+from bench.postgres import run_postgres
 from bench.report import ResultLine, check_at_least, check_at_most, median, print_lines
-from bench.service import LoadResult, Service, api
+from bench.service import LoadResult, Service, run_api
 
 LARGE, SMALL = 1_000_000, 1_000
 DEPTH_PART = 0.9
@@ -25,8 +25,8 @@ _NEXT = re.compile(r'<(.+)>; rel="next"')
 def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: float) -> list[ResultLine]:
     """Return the lines of the table. Each is a median; rounds alternate between the compared cases."""
     with (
-        api(large.database_url, folder / "large.log", large.key) as old,
-        api(small.database_url, folder / "small.log", small.key) as young,
+        run_api(large.database_url, folder / "large.log", large.key) as old,
+        run_api(small.database_url, folder / "small.log", small.key) as young,
     ):
         _check_sizes(old, young)
         book = _compare_times(
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     args = parser.parse_args(arguments)
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         large, small = fill_database(server, "large", args.trades), fill_database(server, "small", SMALL)
         print_lines(measure(large, small, folder, args.rounds, args.seconds))
 

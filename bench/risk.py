@@ -133,7 +133,7 @@ def main() -> int:
         return 0
     lines = measure()
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

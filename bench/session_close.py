@@ -36,8 +36,8 @@ from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.commands import PlaceOrder
 from app.risk.service.controls import Controls
 from app.text import name_key
-from bench.disk import scratch
-from bench.postgres import postgres
+from bench.disk import create_scratch_folder
+from bench.postgres import run_postgres
 from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import generate_key
 
@@ -51,10 +51,10 @@ _PATIENCE_SECONDS = 120
 
 def measure(orders: int, *, on_sqlite: bool = False) -> list[ResultLine]:
     """Return the line of the table: the seconds from the close until every order is EXPIRED."""
-    with scratch() as folder:
+    with create_scratch_folder() as folder:
         if on_sqlite:
             return _measure_close(f"sqlite:///{folder}/close.db", "SQLite", orders)
-        with postgres(folder) as server:
+        with run_postgres(folder) as server:
             return _measure_close(server.create_database("close"), "PostgreSQL", orders)
 
 
@@ -133,7 +133,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=ORDERS)
     parser.add_argument("--sqlite", action="store_true")
-    asked = parser.parse_args()
-    lines = measure(asked.orders, on_sqlite=asked.sqlite)
+    options = parser.parse_args()
+    lines = measure(options.orders, on_sqlite=options.sqlite)
     print_lines(lines)
-    sys.exit(any(line.verdict.startswith("MISSED") for line in lines))
+    sys.exit(any(line.outcome.startswith("MISSED") for line in lines))

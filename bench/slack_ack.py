@@ -56,7 +56,7 @@ class Latencies:
     worst: float
 
 
-class WellOms(FakeOms):
+class HealthyOms(FakeOms):
     """Responds to each call in about 10 ms in total: first the price query, then the trade."""
 
     def receive(self, call):
@@ -82,7 +82,7 @@ def run_program(arguments: list[str], port: int, **environment: str):
     """Run a server until the block ends."""
     started = subprocess.Popen(arguments, cwd=BOT, env=os.environ | environment, stderr=subprocess.DEVNULL)
     try:
-        wait_until_it_answers(port)
+        wait_for_response(port)
         yield
     finally:
         started.terminate()
@@ -93,7 +93,7 @@ def run_program(arguments: list[str], port: int, **environment: str):
             started.wait()
 
 
-def wait_until_it_answers(port: int) -> None:
+def wait_for_response(port: int) -> None:
     until = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -181,7 +181,7 @@ def measure_bare() -> Latencies:
 
 
 def main() -> int:
-    slack, oms = FakeSlack(), WellOms()
+    slack, oms = FakeSlack(), HealthyOms()
     try:
         with tempfile.TemporaryDirectory() as folder:
             bare, measured = measure_bare(), measure(slack, oms, folder)

@@ -24,8 +24,8 @@ for folder in ("oms-api/tests", "scripts", "e2e", "slack-bot", ""):
 import httpx  # noqa: E402 - after the paths
 
 from bench.slack_ack import (  # noqa: E402
+    HealthyOms,
     Latencies,
-    WellOms,
     compute_figures,
     find_free_port,
     post_request,
@@ -46,7 +46,7 @@ FILL_PAUSE_SECONDS = 1.2  # Slack takes one message a second in a channel
 WAIT_SECONDS = 20.0
 
 
-class FullOms(portfolio_oms.PortfolioOms, WellOms):
+class FullOms(portfolio_oms.PortfolioOms, HealthyOms):
     """An OMS with 200 positions and 100 orders, which responds in about 5 ms."""
 
     def __init__(self) -> None:
@@ -231,8 +231,8 @@ def main() -> int:
         at_most = MUSTS.get(name.partition(" ")[0], ACKNOWLEDGEMENT)
         is_good = each.p99 <= at_most
         is_met = is_met and is_good
-        verdict = f"p99 ≤ {at_most:.0f}: {'met' if is_good else 'MISSED'}"
-        print(f"{name:28}{each.p50:9.1f}{each.p99:9.1f}{each.worst:9.1f}  {verdict}")
+        outcome = f"p99 ≤ {at_most:.0f}: {'met' if is_good else 'MISSED'}"
+        print(f"{name:28}{each.p50:9.1f}{each.p99:9.1f}{each.worst:9.1f}  {outcome}")
     return 0 if is_met else 1
 
 

@@ -34,8 +34,8 @@ from app.strategies.service.host import StrategyHost
 from app.strategies.service.order_gateway import OrderGateway
 from app.strategies.service.runner_factory import RunnerFactory
 from app.strategies.service.session import StrategySession
-from bench.disk import scratch
-from bench.postgres import Server, postgres
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, run_postgres
 from bench.report import ResultLine, check_at_most, median, print_lines
 from bench.service import generate_key, migrate
 
@@ -136,10 +136,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bars", type=int, default=BARS)
     options = parser.parse_args()
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         lines = measure(server, options.bars)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -42,10 +42,10 @@ from app.money import format_fixed
 from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
 from app.text import name_key
-from bench.disk import scratch
-from bench.postgres import Server, postgres
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, run_postgres
 from bench.report import ResultLine, check_at_most, median, print_lines
-from bench.service import api, generate_key, migrate
+from bench.service import generate_key, migrate, run_api
 
 PORTFOLIOS, SYMBOLS = 200, 500  # each portfolio holds each symbol
 YEARS, SNAPSHOTS_A_DAY = 10, 17_280
@@ -108,7 +108,7 @@ def measure_performance(server: Server, folder: Path) -> list[ResultLine]:
     engine.dispose()
     server.sql("VACUUM (ANALYZE)", "performance")
     lines = []
-    with api(url, folder / "performance.log", key) as service:
+    with run_api(url, folder / "performance.log", key) as service:
         for label, path in (
             (f"GET /performance over {YEARS} years of daily closes", "Decade/performance"),
             ("GET /history of a day at 5 s", "Day/history?period=1D&interval=5s"),
@@ -215,14 +215,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=["marks", "performance"])
     parts = parser.parse_args().parts or ["marks", "performance"]
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         measures: dict[str, Callable[[], list[ResultLine]]] = {
             "marks": lambda: measure_marks(server),
             "performance": lambda: measure_performance(server, folder),
         }
         lines = [line for part in parts for line in measures[part]()]
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from time import perf_counter
 
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.ledger import Ledger, fill_database
-from bench.postgres import postgres
+from bench.postgres import run_postgres
 from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import OMS_API
 
@@ -34,6 +34,6 @@ def measure(ledger: Ledger) -> list[ResultLine]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trades", type=int, default=TRADES)
-    asked = parser.parse_args()
-    with scratch() as folder, postgres(folder) as server:
-        print_lines(measure(fill_database(server, "large", asked.trades)))
+    options = parser.parse_args()
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
+        print_lines(measure(fill_database(server, "large", options.trades)))

@@ -77,7 +77,7 @@ class BacktestOrder:
         """The quantity that can still fill."""
         return self.quantity - self.filled_quantity
 
-    def move(self, status: Status, at: int, reason: str | None = None) -> None:
+    def change_status(self, status: Status, at: int, reason: str | None = None) -> None:
         """Change the status. Raises InvalidTransition if the table of states does not allow it."""
         self.status = require_transition(self.id, self.status, status)
         self.updated_at = at

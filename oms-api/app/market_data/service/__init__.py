@@ -193,17 +193,17 @@ class Market:
         return self._last.get(InstrumentKey(tenant_id, symbol))
 
     async def list_bars(
-        self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, most: int
+        self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, limit: int
     ) -> list[Bar]:
-        """Return the newest bars that begin in [start, end), at most `most`, in time order."""
+        """Return the newest bars that begin in [start, end), at most `limit`, in time order."""
         if end <= start:
             return []
-        first = max(start, get_bar_start(end - _MICROSECOND, interval) - (most - 1) * interval.length)
+        first = max(start, get_bar_start(end - _MICROSECOND, interval) - (limit - 1) * interval.length)
 
         def read(connection: Connection) -> list[Bar]:
             return self.read_bars(connection, tenant_id, symbol, interval, first, end)
 
-        return (await self._readers.run(read, tenant_id))[-most:]
+        return (await self._readers.run(read, tenant_id))[-limit:]
 
     def read_bars(
         self, connection: Connection, tenant_id: int, symbol: str, interval: Interval, start: datetime,
@@ -259,7 +259,7 @@ class Market:
         if self.on_stored is not None:
             self.on_stored(tenant_id, quote)
 
-    def apply_shared(self, tenant_id: int, quote: Quote) -> None:
+    def apply_shared_quote(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to another process, unless a later one is known."""
         last = self.get_last_quote(tenant_id, quote.symbol)
         if last is None or last.source != quote.source or last.at < quote.at:

@@ -94,15 +94,15 @@ class TickRetention:
 
 def _roll_up_minutes_of(connection: Connection, key: InstrumentKey) -> bool:
     """Store the minutes of a symbol from its newest bar on. Return whether further ticks are left."""
-    last, most = find_last_bar_start(connection, Interval.MINUTE, key), MAX_TICKS
+    last, limit = find_last_bar_start(connection, Interval.MINUTE, key), MAX_TICKS
     since = EPOCH if last is None else last - COMMIT_DELAY
     while True:
-        ticks = list_ticks(connection, key, since, datetime.max.replace(tzinfo=since.tzinfo), most)
+        ticks = list_ticks(connection, key, since, datetime.max.replace(tzinfo=since.tzinfo), limit)
         bars = fold_quotes(ticks)
-        if len(ticks) < most or len(bars) > COMMIT_DELAY // _MINUTE + 2:
+        if len(ticks) < limit or len(bars) > COMMIT_DELAY // _MINUTE + 2:
             break
-        most *= 2  # all ticks of a minute are needed
-    is_cut = len(ticks) == most
+        limit *= 2  # all ticks of a minute are needed
+    is_cut = len(ticks) == limit
     execute_writes(connection, build_bar_write(Interval.MINUTE, key.tenant_id, bars[:-1] if is_cut else bars))
     return is_cut
 

@@ -75,7 +75,7 @@ class QuoteSharing:
         sender, quotes = orjson.loads(message)
         if sender != self._sender:
             for tenant_id, *values in quotes:
-                self._market.apply_shared(tenant_id, parse_quote(values))
+                self._market.apply_shared_quote(tenant_id, parse_quote(values))
 
     def _create_client(self) -> "Redis":
         # Imported here, since most installations have no Redis and its client imports slowly.

@@ -83,7 +83,7 @@ def upsert_strategy_rules(connection: Connection, rules: StrategyRules, portfoli
     connection.execute(statement.on_conflict_do_update(index_elements=["tenant_id", "name"], set_=changes))
 
 
-def delete_strategy(connection: Connection, tenant_id: int, name: str) -> bool:
+def delete_strategy_rules(connection: Connection, tenant_id: int, name: str) -> bool:
     """Delete the rules of a strategy. Return whether it had rules."""
     conditions = (SignalStrategyRow.tenant_id == tenant_id, SignalStrategyRow.name == name)
     return connection.execute(delete(SignalStrategyRow).where(*conditions)).rowcount == 1

@@ -49,7 +49,7 @@ class SignalHandler:
 
     def begin(self, connection: Connection, commands: Sequence[PlaceSignal]) -> "SignalBatch":
         """Return a batch, after reading where its signals trade."""
-        return SignalBatch(self._planner.prepare(connection, commands), self._metrics, self._now)
+        return SignalBatch(self._planner.plan_commands(connection, commands), self._metrics, self._now)
 
 
 class SignalBatch:

@@ -37,7 +37,7 @@ class SignalStore:
         return queries.load_signals(connection, [key])[key]
 
     def _plan_signal(self, connection: Connection, command: PlaceSignal) -> Signal:
-        (prepared,) = self._planner.prepare(connection, [command])
+        (prepared,) = self._planner.plan_commands(connection, [command])
         plan, tenant_id, key = prepared.signal.plan, prepared.origin.tenant_id, prepared.portfolio_name_key
         if isinstance(plan, Invalid):
             raise plan

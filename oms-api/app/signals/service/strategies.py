@@ -18,7 +18,7 @@ from app.strategies.service.signal_strategies import ensure_signal_strategy, rem
 from app.timestamps import format_timestamp
 
 
-def set_strategy(connection: Connection, request: ChangeRequest, rules: StrategyRules) -> ChangeResult:
+def set_strategy_rules(connection: Connection, request: ChangeRequest, rules: StrategyRules) -> ChangeResult:
     """Insert or replace the rules of a strategy. Raises Invalid if the caller sees no such portfolio."""
     if rules.name == MANUAL:
         raise refuse_field("strategy_name", "`manual` is the strategy of orders without one.", "reserved")
@@ -40,15 +40,17 @@ def set_strategy(connection: Connection, request: ChangeRequest, rules: Strategy
     entry = request.build_audit_entry(
         rules.updated_at, "signal_strategy.set", target, before, _build_audit_values(stored_rules)
     )
-    return ChangeResult(serialize_strategy(stored_rules), [entry])
+    return ChangeResult(serialize_strategy_rules(stored_rules), [entry])
 
 
-def delete_strategy(connection: Connection, request: ChangeRequest, name: str, now: datetime) -> ChangeResult:
+def delete_strategy_rules(
+    connection: Connection, request: ChangeRequest, name: str, now: datetime
+) -> ChangeResult:
     """Delete the rules of a strategy. Raises NoSuchStrategyRules."""
     previous = queries.find_strategy_rules(connection, request.caller.tenant_id, name)
     if previous is None:
         raise NoSuchStrategyRules(name)
-    queries.delete_strategy(connection, previous.tenant_id, name)
+    queries.delete_strategy_rules(connection, previous.tenant_id, name)
     remove_signal_strategy(connection, previous.tenant_id, name)
     entry = request.build_audit_entry(
         now, "signal_strategy.deleted", f"signal_strategy:{name}", _build_audit_values(previous), None
@@ -56,7 +58,7 @@ def delete_strategy(connection: Connection, request: ChangeRequest, name: str, n
     return ChangeResult({}, [entry], 204)
 
 
-def serialize_strategy(rules: StrategyRules) -> dict[str, Any]:
+def serialize_strategy_rules(rules: StrategyRules) -> dict[str, Any]:
     """Return the rules of a strategy as they are shown."""
     return {
         "name": rules.name,

@@ -41,7 +41,7 @@ class StreamReader:
         self._redis, self._intake, self._consumer = redis, intake, consumer
         self._claimed_at = -CLAIM_SECONDS
 
-    async def prepare(self) -> None:
+    async def create_group(self) -> None:
         """Create the group if it is missing. It starts with the first entry of the stream."""
         try:
             await self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
