@@ -28,7 +28,7 @@ ReportBytes = Callable[[int], None]  # takes the number of bytes read so far
 
 
 class BarSelection(NamedTuple):
-    """Which bars to read: symbols (empty for all), and seconds since 1970 as [start, end)."""
+    """The bars to read: symbols (empty for all), and seconds since 1970 as [start, end)."""
 
     symbols: Collection[str] = ()
     start: int = -_END

@@ -1,7 +1,7 @@
 """Runs a strategy on blocks of bars.
 
-For each start, all bars of it are matched first, then each is shown to the strategy, at its end. An order
-that the strategy makes then is stamped with that end, and is matched from the next bar on.
+Orders are first matched against all bars of one start. Each bar is then shown to the strategy at its end. An
+order that the strategy places then has that end as its time, and is matched from the next bar on.
 """
 
 from bisect import bisect_left

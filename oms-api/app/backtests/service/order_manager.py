@@ -40,8 +40,8 @@ Notice = Fill | OrderState
 class OrderManager:
     """The orders of a backtest.
 
-    `open` contains the open orders by symbol and id. `notices` contains the fills and new statuses that the
-    strategy has not received yet."""
+    `orders_by_symbol` contains the open orders by symbol and id. `notices` contains the fills and new
+    statuses that the strategy has not received yet."""
 
     def __init__(
         self, settings: BacktestSettings, account: BacktestAccount, recorder: Recorder,

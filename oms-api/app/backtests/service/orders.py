@@ -94,7 +94,7 @@ class BacktestOrder:
         )  # fmt: skip
 
     def build_broker_order(self, accepted_at: datetime) -> BrokerOrder:
-        """Return the order as the market takes it."""
+        """Return the order for the paper market."""
         ticket, instrument = self.ticket, self.instrument
         return BrokerOrder(
             self.id, 1, ticket.symbol, self.side, ticket.type, self.quantity, self.leaves, accepted_at,
@@ -104,7 +104,7 @@ class BacktestOrder:
         )  # fmt: skip
 
     def build_order(self) -> Order:
-        """Return the order as the rules of splits take it."""
+        """Return the order for the rules of splits."""
         ticket = self.ticket
         return Order(
             0, self.id, 0, self.id, ticket.symbol, self.product, ticket.side, ticket.type,
@@ -134,7 +134,7 @@ class BacktestOrder:
         )  # fmt: skip
 
     def build_working_order(self, charges: Decimal) -> WorkingOrder:
-        """Return the order as the risk checks count it for another one."""
+        """Return the order as a working order, for the risk checks of another order."""
         ticket = self.ticket
         return WorkingOrder(
             ticket.side, ticket.type, self.leaves, ticket.limit_price,

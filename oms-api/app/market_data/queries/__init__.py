@@ -40,7 +40,7 @@ def load_unmatched_quote_times(
 
 
 def lock_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> set[InstrumentKey]:
-    """Lock the quotes of the instruments, and return the quotes that still have to be matched."""
+    """Lock the quotes of the instruments, and return the instruments whose quote is not matched yet."""
     symbols: dict[int, list[str]] = {}
     for tenant_id, symbol in sorted(keys):
         symbols.setdefault(tenant_id, []).append(symbol)
@@ -66,7 +66,7 @@ def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Instr
 
 
 def list_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Collection[int]) -> set[int]:
-    """Return those of the tenants that have a quote that still has to be matched."""
+    """Return the tenants that have a quote that is not matched yet."""
     statement = select(_QUOTES.c.tenant_id).where(
         _QUOTES.c.unmatched_since.is_not(None), _QUOTES.c.tenant_id.in_(tenant_ids)
     )

@@ -69,7 +69,7 @@ def list_bars(
 
 
 def find_last_bar_start(connection: Connection, interval: Interval, key: InstrumentKey) -> datetime | None:
-    """Return the start of the newest stored bar of a symbol, or None without one."""
+    """Return the start of the newest stored bar of a symbol, None if there is none."""
     table = _TABLES[interval]
     query = select(func.max(table.c.start)).where(
         table.c.tenant_id == key.tenant_id, table.c.symbol == key.symbol
@@ -81,7 +81,7 @@ def find_last_bar_start(connection: Connection, interval: Interval, key: Instrum
 def find_next_minute(
     connection: Connection, key: InstrumentKey, since: datetime, before: datetime
 ) -> datetime | None:
-    """Return the start of the first one-minute bar of [since, before), or None without one."""
+    """Return the start of the first one-minute bar of [since, before), None if there is none."""
     row = BarRow
     query = select(func.min(row.start)).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol)
     minute: datetime | None = connection.execute(

@@ -25,7 +25,7 @@ _COLUMNS = [_OVERRIDES.c[name] for name in MarkOverride._fields]
 def load_overrides(
     connection: Connection, keys: Sequence[InstrumentKey], at: datetime
 ) -> dict[InstrumentKey, MarkOverride]:
-    """Return the overrides of those of the instruments that have one in force at an instant."""
+    """Return the overrides in force at an instant, by instrument."""
     overrides = {}
     for row in find_matching_rows(connection, _OVERRIDES, _KEY + _VALUE_COLUMNS, _KEY, keys):
         tenant_id, symbol, price, reason, set_by, *times = row

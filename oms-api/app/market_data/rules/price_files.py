@@ -63,7 +63,7 @@ def read_price_rows(lines: Iterable[str]) -> Iterator[PriceRow]:
 
 
 def list_bar_quotes(bar: Bar, length: timedelta) -> list[Quote]:
-    """Return the quotes of last prices that a bar is played as: open, its two extremes, and close.
+    """Return the four quotes that replay a bar: open, its two extremes, and close.
 
     They are a third of the bar apart. The low comes first in a bar that rises, otherwise the high.
     """

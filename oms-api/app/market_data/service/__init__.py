@@ -62,7 +62,7 @@ class Market:
     def load_quotes(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return the latest quotes of those of the instruments that have one, by one statement.
+        """Return the latest quotes, with one statement. Instruments without a quote are left out.
 
         A quote that is known already is the same object as before.
         """
@@ -80,7 +80,7 @@ class Market:
     def load_past_quotes(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return the quotes of those of the instruments that had one at an instant of the past.
+        """Return the quotes of a past instant by instrument. Instruments without a quote then are left out.
 
         Where a later quote was set manually, it is the last tick by the instant, or else, where the ticks of
         that time are deleted, the close of the last minute that ended before it.

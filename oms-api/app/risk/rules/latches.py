@@ -14,7 +14,7 @@ EXECUTION_WINDOW = timedelta(minutes=1)  # the period in which executions are co
 
 
 class LatchScope(StrEnum):
-    """The subject that a latch stops: a strategy, or an API key that acts for no person."""
+    """The kind of subject that a latch stops: a strategy, or an API key that acts for no person."""
 
     STRATEGY = "strategy"
     KEY = "key"
@@ -47,10 +47,10 @@ class Latch(NamedTuple):
 def list_latch_subjects(
     symbol: str, strategy: str | None, source: str, actor: str | None
 ) -> list[LatchSubject]:
-    """Return who places such an order automatically: its strategy, and its key if it acts for no person.
+    """Return the strategy and the key that place such an order automatically.
 
-    Executions count for the first subject. A latch of any subject stops the order, so that a key cannot
-    continue by naming a strategy.
+    A key counts only if it acts for no person. Executions count for the first subject. A latch of any subject
+    stops the order, so that a key cannot continue by naming a strategy.
     """
     strategies = [LatchSubject(LatchScope.STRATEGY, strategy, symbol)] if strategy else []
     return strategies if actor is not None else [*strategies, LatchSubject(LatchScope.KEY, source, symbol)]

@@ -126,7 +126,7 @@ class SymbolExposure(NamedTuple):
 
 
 class ExposureTotals(NamedTuple):
-    """The sum of several books; see `exposure.sum_totals`.
+    """The sum of several symbol exposures; see `exposure.sum_totals`.
 
     `shorts` is Σ |market value| of short positions. `gross` is the largest Σ |market value| that working
     orders can lead to, `net_high` and `net_low` the largest and smallest Σ market value.

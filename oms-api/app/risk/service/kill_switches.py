@@ -27,7 +27,7 @@ from app.risk.service.kill_switch_activation import (
     set_state,
 )
 
-MAX_RESPONSE_SECONDS = 0.9  # of the second within which a request is answered
+MAX_RESPONSE_SECONDS = 0.9  # of the second within which the response is sent
 MAX_LOCK_WAIT_SECONDS = 0.5  # after the start, to try locked portfolios
 MIN_WAIT_SECONDS = 0.2  # minimum wait for cancels
 FLATTEN_SECONDS = 5.0  # wait for cancels before positions are closed
@@ -153,7 +153,7 @@ class KillSwitches:
     async def _publish(
         self, tenant_id: int, change: SwitchChange, unconfirmed: Sequence[UnconfirmedCancel]
     ) -> None:
-        """Publish which orders their brokers still have. The answer names them too, if this fails."""
+        """Publish the orders that their brokers still have. The response names them too, if this fails."""
         event = build_unconfirmed_event(
             tenant_id, change, [unconfirmed_cancel._asdict() for unconfirmed_cancel in unconfirmed]
         )

@@ -59,7 +59,7 @@ def load_strategy_rules(
 
 
 def find_strategy_rules(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
-    """Return the rules of a strategy."""
+    """Return the rules of a strategy, None if it has none."""
     key = StrategyKey(tenant_id, name)
     return load_strategy_rules(connection, [key]).get(key)
 

@@ -1,4 +1,4 @@
-"""Parts of signals as they are shown."""
+"""Parts of signals in responses."""
 
 from typing import Any
 

@@ -139,7 +139,7 @@ class Signal(NamedTuple):
 
 
 class SignalOutcome(NamedTuple):
-    """A signal with its outcome."""
+    """The outcome of a signal: its status, the reason, and the ids of its orders."""
 
     status: SignalStatus
     reason: str | None = None

@@ -143,9 +143,9 @@ def _get_key(command: PlaceSignal) -> SignalKey:
 
 
 def _require_same(stored_signal: Signal, signal: PreparedSignal) -> None:
-    """Raise SignalIdReused if a signal of that id is stored that is another one.
+    """Raise SignalIdReused if another signal with that id is stored.
 
-    The messages of a hook count once by their ids alone.
+    Messages of a hook are compared by their ids only.
     """
     request = signal.request
     if stored_signal.request_hash != request.request_hash and request.channel is not SignalChannel.HOOK:
@@ -193,7 +193,7 @@ def build_signal(
 
 
 def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> SignalOutcome | None:
-    """Return the outcome by the order that the signal has already, None without one.
+    """Return the outcome of a signal whose order is placed already, None if it has no order.
 
     The previous release placed the order of a signal before it stored the outcome.
     """

@@ -59,7 +59,7 @@ def delete_strategy_rules(
 
 
 def serialize_strategy_rules(rules: StrategyRules) -> dict[str, Any]:
-    """Return the rules of a strategy as they are shown."""
+    """Return the rules of a strategy as `StrategyRulesOut` describes them."""
     return {
         "name": rules.name,
         "portfolio": rules.portfolio_name,

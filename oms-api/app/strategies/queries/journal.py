@@ -111,7 +111,7 @@ class JournalKey(NamedTuple):
 
 
 def list_heads(connection: Connection) -> dict[JournalKey, JournalHead]:
-    """Return where the journals of all tenants that the connection sees end by the saved states."""
+    """Return the heads of all journals that the connection sees, as the saved states record them."""
     columns = (StrategyStateRow.tenant_id, StrategyStateRow.strategy, *_HEAD)
     return {JournalKey(*row[:2]): JournalHead(*row[2:]) for row in connection.execute(select(*columns))}
 

@@ -15,7 +15,7 @@ class LimitRequest(NamedTuple):
 
 
 class NewStrategy(NamedTuple):
-    """A strategy as it was asked for."""
+    """The fields of a request to create a strategy."""
 
     name: str
     entry_point: str

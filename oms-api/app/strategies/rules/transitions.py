@@ -1,4 +1,4 @@
-"""Which status a strategy gets when a person starts, pauses or stops it."""
+"""The status of a strategy after a person starts, pauses or stops it."""
 
 from enum import StrEnum
 

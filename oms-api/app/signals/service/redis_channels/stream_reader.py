@@ -110,7 +110,7 @@ class StreamReader:
     async def _acknowledge_entries(
         self, results: Sequence[tuple[StreamEntry, OmsError | None]]
     ) -> list[StreamEntry]:
-        """Acknowledge stored entries, bury refused ones, and return those to try again."""
+        """Acknowledge stored entries, move refused ones to the dead letters, and return the others."""
         stored_ids = [entry.id for entry, refusal in results if refusal is None]
         if stored_ids:
             await self._redis.xack(STREAM, GROUP, *stored_ids)
